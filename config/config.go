@@ -1,0 +1,174 @@
+// Package config holds every setting of the agent, its default and its bounds.
+//
+// A configuration is one YAML document. Unknown keys are errors, every fault is
+// reported by its key together with what to do about it, and all faults are
+// reported at once. Lists of things are maps by name, because a JSON merge
+// patch (RFC 7396), which remote configuration will use, replaces arrays whole.
+//
+// Secrets are never values: a setting names a file, or a systemd credential,
+// that holds one.
+//
+// The package imports nothing of ours. A part of the agent receives its own
+// section by value; sections are compared as values to see what a reload
+// changed.
+package config
+
+import "time"
+
+// Config is the whole document.
+type Config struct {
+	// Site and Furnace name the box; they are part of every topic.
+	Site    string `yaml:"site"`
+	Furnace string `yaml:"furnace"`
+	// Meters by name. Exactly one holds the three phase currents; others may add
+	// the set-point and the switch positions.
+	Meters map[string]Meter `yaml:"meters"`
+	Camera Camera           `yaml:"camera"`
+	Model  Model            `yaml:"model"`
+	State  State            `yaml:"state"`
+	MQTT   MQTT             `yaml:"mqtt"`
+	Log    Log              `yaml:"log"`
+	Paths  Paths            `yaml:"paths"`
+}
+
+// Meter is one Modbus unit on one connection.
+type Meter struct {
+	// URL says how to reach it: tcp://host:port, rtu:///dev/ttyUSB0, or
+	// rtuovertcp://host:port. Meters with one URL share the connection.
+	URL string `yaml:"url"`
+	// Serial line settings; used by rtu only.
+	Serial Serial `yaml:"serial"`
+	// Unit is the Modbus unit identifier, 0–255.
+	Unit int `yaml:"unit"`
+	// Period between polls, on an absolute schedule.
+	Period time.Duration `yaml:"period"`
+	// Timeout of one request; must be shorter than Period.
+	Timeout time.Duration `yaml:"timeout"`
+	// Settle is the wait between connecting and the first request, for devices
+	// that drop what comes too early.
+	Settle time.Duration `yaml:"settle"`
+	// Gap is the least time between a reply and the next request.
+	Gap time.Duration `yaml:"gap"`
+	// Base is the number of the first register in the device's manual: 0 or 1.
+	Base int `yaml:"base"`
+	// Fields by the quantity they carry; FieldNames lists the known ones.
+	Fields map[string]Field `yaml:"fields"`
+}
+
+// Serial is a serial line's settings.
+type Serial struct {
+	Baud     int    `yaml:"baud"`
+	DataBits int    `yaml:"data_bits"`
+	Parity   string `yaml:"parity"` // none, even, odd
+	StopBits int    `yaml:"stop_bits"`
+}
+
+// Field is where a quantity stands in a meter's registers.
+type Field struct {
+	// Address in the meter's base.
+	Address int `yaml:"address"`
+	// Function is the Modbus function code: 3 (holding) or 4 (input registers).
+	Function int `yaml:"function"`
+	// Type is int16, uint16, int32, uint32, float32 or bit.
+	Type string `yaml:"type"`
+	// Bit is the number of the bit, 0–15 from the least significant, of a bit field.
+	Bit int `yaml:"bit"`
+	// Order of the bytes on the wire: ABCD, CDAB, BADC or DCBA. 16-bit types use
+	// only whether their two bytes are swapped (BADC and DCBA).
+	Order string `yaml:"order"`
+	// The value is raw × Scale + Offset, in amperes for currents.
+	Scale  float64 `yaml:"scale"`
+	Offset float64 `yaml:"offset"`
+}
+
+// Names of the quantities that a field can carry.
+const (
+	FieldCurrentA = "current_a" // amperes, required
+	FieldCurrentB = "current_b"
+	FieldCurrentC = "current_c"
+	FieldSetPoint = "set_point" // amperes
+	FieldFeeding  = "feeding"   // bit
+	FieldExhaust  = "exhaust"   // bit
+	FieldManual   = "manual"    // bit
+)
+
+// Camera is the RTSP camera and what is cut out of its picture.
+type Camera struct {
+	// Enabled is false on a furnace without a camera.
+	Enabled bool `yaml:"enabled"`
+	// URL is rtsp://host:port/path without user or password.
+	URL      string `yaml:"url"`
+	Username string `yaml:"username"`
+	// PasswordFile holds the password; a bare name is a systemd credential.
+	PasswordFile string `yaml:"password_file"`
+	// Timeout bounds opening the stream and each read.
+	Timeout time.Duration `yaml:"timeout"`
+	// Crop is the part of the picture that shows the shell, in pixels; all zero
+	// means the whole picture.
+	Crop Crop `yaml:"crop"`
+	// A fault must last this long before senses.video says so.
+	StaleAfter  time.Duration `yaml:"stale_after"`
+	FrozenAfter time.Duration `yaml:"frozen_after"`
+	BlackAfter  time.Duration `yaml:"black_after"`
+}
+
+// Crop is a rectangle in pixels of the camera's picture.
+type Crop struct {
+	X      int `yaml:"x"`
+	Y      int `yaml:"y"`
+	Width  int `yaml:"width"`
+	Height int `yaml:"height"`
+}
+
+// Model is which model decides.
+type Model struct {
+	// Path is the folder with the SavedModel and its manifest.
+	Path string `yaml:"path"`
+	// Timeout of one call; past it the second is decided by the rule.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
+// State overrides the manifest's thresholds; zero keeps the manifest's.
+type State struct {
+	MeanSeconds int     `yaml:"mean_seconds"`
+	Enter       float64 `yaml:"enter"`
+	Exit        float64 `yaml:"exit"`
+	HoldSeconds int     `yaml:"hold_seconds"`
+	// CV120 and CV45 are the fallback rule's levels.
+	CV120 float64 `yaml:"cv_120"`
+	CV45  float64 `yaml:"cv_45"`
+	// NormalCurrent, in amperes, stands in for the set-point where the plant
+	// reports none: under a tenth of it the furnace is off.
+	NormalCurrent float64 `yaml:"normal_current"`
+}
+
+// MQTT is how state leaves the box.
+type MQTT struct {
+	// Broker is tcp://host:port, ssl://host:port or ws://host:port/path.
+	Broker   string `yaml:"broker"`
+	ClientID string `yaml:"client_id"` // default meltwatch-<site>-<furnace>
+	Username string `yaml:"username"`
+	// PasswordFile holds the password; a bare name is a systemd credential.
+	PasswordFile string `yaml:"password_file"`
+	// CAFile verifies the broker; the system's roots when empty.
+	CAFile string `yaml:"ca_file"`
+	// KeepAlive bounds how long a dead link goes unnoticed.
+	KeepAlive time.Duration `yaml:"keep_alive"`
+	// Queue bounds how many records wait in memory for a broker.
+	Queue int `yaml:"queue"`
+}
+
+// Log is what is written to standard error.
+type Log struct {
+	Level  string `yaml:"level"`  // debug, info, warn, error
+	Format string `yaml:"format"` // text, json
+}
+
+// Paths are local folders and programs; never set from afar.
+type Paths struct {
+	// State holds what must survive a restart: the boot counter, the last state.
+	State string `yaml:"state"`
+	// Programs is the folder of meltwatch-camera and meltwatch-infer; empty means
+	// beside meltwatch itself.
+	Programs string `yaml:"programs"`
+}

@@ -1,0 +1,72 @@
+package drivers
+
+import "time"
+
+// The camera child (drivers/camera, bin/meltwatch-camera) serves these calls to
+// the agent over the child protocol, under the name "Camera". Times cross the
+// process boundary as ages, never as instants: an age is the same on both
+// sides of a clock jump.
+
+// Rect is a crop rectangle in pixels of the camera's own picture. The zero Rect
+// means the whole picture.
+type Rect struct{ X, Y, Width, Height int }
+
+// CameraSettings say what to open and what to hand back. It is the argument of
+// Camera.Configure; a later call with other settings reopens the stream.
+type CameraSettings struct {
+	// URL is rtsp://host:port/path, without credentials.
+	URL string
+	// Username and Password are added to the URL inside the child; neither
+	// reaches a log or an error.
+	Username, Password string
+	// Timeout bounds opening and each read.
+	Timeout time.Duration
+	// Crop is cut out of the picture before scaling.
+	Crop Rect
+	// Width and Height are what the model takes, in pixels.
+	Width, Height int
+	// Resize names the filter, as the model's manifest does: "area".
+	Resize string
+	// StaleAfter, FrozenAfter and BlackAfter are how long a fault must last
+	// before the status says so.
+	StaleAfter, FrozenAfter, BlackAfter time.Duration
+}
+
+// LatestRequest asks Camera.Latest for the newest frame.
+type LatestRequest struct {
+	// After is the number of the last frame the caller has; the reply carries
+	// pixels only if there is a newer one.
+	After uint64
+}
+
+// LatestReply is the newest frame and the sense's health.
+type LatestReply struct {
+	Status Status
+	// Cause is the last fault in words, empty when Status is OK.
+	Cause string
+	// Number counts frames since the stream was opened; it never decreases
+	// during the life of the child.
+	Number uint64
+	// Age is how long ago the frame was taken, at the instant of the reply.
+	Age time.Duration
+	// Pixels is row-major RGB of Width × Height, nil when nothing is newer than
+	// After.
+	Pixels []byte
+	// Opens, Decoded and Dropped count openings of the stream, decoded frames,
+	// and frames superseded before anyone asked.
+	Opens, Decoded, Dropped uint64
+}
+
+// PreviewRequest asks Camera.Preview for a picture for people.
+type PreviewRequest struct {
+	// MaxWidth bounds the picture in pixels; its proportions are kept.
+	MaxWidth int
+	// Quality is JPEG's, 1–100.
+	Quality int
+}
+
+// PreviewReply is the newest whole picture, uncropped.
+type PreviewReply struct {
+	JPEG []byte
+	Age  time.Duration
+}

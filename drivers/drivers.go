@@ -1,0 +1,87 @@
+// Package drivers is the contract between the agent and what it senses: the
+// furnace's three-phase current and the picture of its shell.
+//
+// Units: currents are RMS amperes, pixels are 8-bit RGB. All times are the
+// host's and carry Go's monotonic reading, so intervals survive a clock jump.
+//
+// Ownership: a Sample is a value. A Frame's Pixels belong to whoever receives
+// the Frame; a driver never writes to them again.
+package drivers
+
+import (
+	"context"
+	"time"
+)
+
+// Phases is how many phases the furnace has: A, B and C, one per electrode.
+const Phases = 3
+
+// Bits are the switch positions that the PLC reports beside the currents.
+type Bits uint8
+
+// The bits of a PLC packet that the agent uses.
+const (
+	Feeding Bits = 1 << iota // raw magnesite is being fed
+	Exhaust                  // gas is being drawn off
+	Manual                   // electrodes are moved by hand, not by the controller
+)
+
+// Sample is one reading of the three-phase current.
+type Sample struct {
+	// Time is the mid-point between request and reply.
+	Time time.Time
+	// Uncertainty is half the round trip: the true instant lies within
+	// Time ± Uncertainty.
+	Uncertainty time.Duration
+	// Current is the RMS current of phases A, B, C in amperes. Always finite: a
+	// reply that holds no valid number yields no Sample.
+	Current [Phases]float64
+	// SetPoint is the current set-point in amperes, 0 when the plant reports none.
+	SetPoint float64
+	// Bits hold what the plant reports; a bit that is not configured stays 0.
+	Bits Bits
+}
+
+// Frame is one picture of the furnace shell, already cropped and scaled.
+type Frame struct {
+	// Time is the instant the picture was taken: its presentation time mapped to
+	// the host's clock by the lower envelope of the arrival delay.
+	Time time.Time
+	// Number counts frames since the camera was opened, from 1.
+	Number uint64
+	// Width and Height are in pixels.
+	Width, Height int
+	// Pixels is row-major RGB, 3 × Width × Height bytes.
+	Pixels []byte
+}
+
+// Status says whether a sense can be believed.
+type Status string
+
+// What can be wrong with a sense, from the operator's point of view.
+const (
+	// OK: fresh values that change as a live sense's do.
+	OK Status = "ok"
+	// Stale: no new value for longer than the sense's limit.
+	Stale Status = "stale"
+	// Frozen: new values arrive but never change.
+	Frozen Status = "frozen"
+	// Black: pictures arrive but show nothing (video only).
+	Black Status = "black"
+	// Absent: the device cannot be reached.
+	Absent Status = "absent"
+)
+
+// Live reports whether decisions may rest on the sense.
+func (s Status) Live() bool { return s == OK }
+
+// Source is a device that yields values of type T until its context ends.
+type Source[T any] interface {
+	// Run delivers values to emit, one at a time and in time order, until ctx
+	// ends; it then returns nil after everything it started has stopped. Faults
+	// of the device are healed inside (close, wait, open again) and reported by
+	// the source's own observer; Run returns an error only for what no retry can
+	// cure, such as a configuration that cannot work. emit must not block for
+	// longer than the source's period.
+	Run(ctx context.Context, emit func(T)) error
+}

@@ -1,0 +1,88 @@
+// Package inference is the contract between the agent and a model: what a model
+// takes, what it answers, and the manifest that says so. Go holds no number of
+// a model of its own; every shape, rate, unit and threshold comes from the
+// manifest that the export wrote beside the SavedModel.
+//
+// A model is two functions without hidden state. The caller keeps what lasts
+// (frame tokens, background), so a restart of the process that runs the model
+// loses nothing.
+//
+// All tensors are flat, row-major, batch 1; shapes are the manifest's. Slices
+// that go in are only read and not kept; slices that come out belong to the
+// caller.
+package inference
+
+// Frame is what EncodeFrame takes.
+type Frame struct {
+	// Pixels is Height × Width × 3 RGB, 0–255.
+	Pixels []byte
+	// Background is the slow background that the last call returned, or nil to
+	// start from this frame.
+	Background []float32
+}
+
+// Encoded is what EncodeFrame answers.
+type Encoded struct {
+	// Tokens is Tokens × Dim of the manifest's video section.
+	Tokens []float32
+	// Background goes into the next call; a caller that wants the background to
+	// stand still keeps the old one.
+	Background []float32
+}
+
+// Window is what Step takes: both senses on one time grid that ends at t_end.
+type Window struct {
+	// Tokens is Frames × Tokens × Dim, oldest first; a masked frame's tokens are
+	// ignored.
+	Tokens []float32
+	// FrameMask is 1 where a frame was seen, else 0; Frames long.
+	FrameMask []float32
+	// Current is Samples × Phases in amperes, oldest first; a masked sample's
+	// values are ignored.
+	Current []float32
+	// SampleMask is 1 where a sample was taken, else 0; Samples long.
+	SampleMask []float32
+	// SetPoint is the current set-point in amperes.
+	SetPoint float32
+}
+
+// Outputs are Step's answers by the manifest's names. PAbnormal is always
+// present; the rest depends on the model.
+type Outputs map[string][]float32
+
+// Names of outputs that the agent understands.
+const (
+	// PAbnormal is the probability that the furnace is abnormal, shape (1).
+	PAbnormal = "p_abnormal"
+	// Alignment is the cosine between what the two senses say, −1…1, shape (1).
+	Alignment = "alignment"
+	// Evidence is where on the crop the model looked: rows × columns of weights
+	// that sum to 1.
+	Evidence = "evidence"
+	// FrameWeight is the attention over frames, sums to 1, shape (Frames).
+	FrameWeight = "frame_weight"
+)
+
+// Model runs a model's two functions. It is not safe for concurrent use.
+type Model interface {
+	EncodeFrame(Frame) (Encoded, error)
+	Step(Window) (Outputs, error)
+	Close() error
+}
+
+// The inference child (inference/server, bin/meltwatch-infer) serves these
+// calls to the agent over the child protocol, under the name "Model":
+// Model.Load(LoadRequest) LoadReply, Model.EncodeFrame(Frame) Encoded,
+// Model.Step(Window) Outputs.
+
+// LoadRequest asks the child to load the model in a folder, check every file
+// against the manifest's sha256, and warm it up.
+type LoadRequest struct{ Dir string }
+
+// LoadReply describes the loaded model.
+type LoadReply struct {
+	Manifest Manifest
+	// SHA256 is the hash of manifest.json, in hexadecimal; since the manifest
+	// holds the hash of every other file it names the whole model.
+	SHA256 string
+}

@@ -1,0 +1,94 @@
+package inference
+
+// ManifestFile is the manifest's name inside a model folder.
+const ManifestFile = "manifest.json"
+
+// ManifestFormat is the version of the manifest's layout that this code serves.
+const ManifestFormat = 1
+
+// Manifest is the contract file that the export writes beside a SavedModel.
+type Manifest struct {
+	Format  int    `json:"format"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	// Commit is the training code's, for the record only.
+	Commit     string               `json:"commit"`
+	Files      map[string]string    `json:"files"` // path inside the folder → sha256, hexadecimal
+	Current    CurrentSpec          `json:"current"`
+	Video      VideoSpec            `json:"video"`
+	Signatures map[string]Signature `json:"signatures"` // "encode_frame", "step"
+	Labels     []string             `json:"labels"`     // ["normal", "abnormal"]
+	Decision   Decision             `json:"decision"`
+	Rule       Rule                 `json:"rule"`
+	// Metrics are the export's own figures on held-out batches, for people.
+	Metrics map[string]float64 `json:"metrics"`
+	Golden  Golden             `json:"golden"`
+}
+
+// CurrentSpec is the window of current: Samples × Phases at RateHz, in Unit.
+type CurrentSpec struct {
+	RateHz  float64 `json:"rate_hz"`
+	Samples int     `json:"samples"`
+	Phases  int     `json:"phases"`
+	Unit    string  `json:"unit"` // "A"
+}
+
+// VideoSpec is the window of video: Frames at RateHz, each Width × Height
+// pixels in Channels order, encoded to Tokens × Dim.
+type VideoSpec struct {
+	RateHz   float64 `json:"rate_hz"`
+	Frames   int     `json:"frames"`
+	Width    int     `json:"width"`
+	Height   int     `json:"height"`
+	Channels string  `json:"channels"` // "RGB"
+	Resize   string  `json:"resize"`   // "area"
+	Tokens   int     `json:"tokens"`
+	Dim      int     `json:"dim"`
+	// Background is the shape of encode_frame's background, batch included.
+	Background []int `json:"background"`
+	// EvidenceRows and EvidenceColumns give the grid of the evidence output, 0
+	// where the model has none.
+	EvidenceRows    int `json:"evidence_rows"`
+	EvidenceColumns int `json:"evidence_columns"`
+}
+
+// Signature names and types the tensors of one function.
+type Signature struct {
+	Inputs  map[string]Tensor `json:"inputs"`
+	Outputs map[string]Tensor `json:"outputs"`
+}
+
+// Tensor is a tensor's type and static shape, batch included.
+type Tensor struct {
+	DType string `json:"dtype"` // "float32", "uint8"
+	Shape []int  `json:"shape"`
+	Unit  string `json:"unit,omitempty"`
+}
+
+// Decision turns probabilities into a state; chosen on validation batches for
+// at most one false alarm in 60 h.
+type Decision struct {
+	// MeanSeconds is the length of the mean of p_abnormal.
+	MeanSeconds int `json:"mean_seconds"`
+	// Enter and Exit are the two thresholds on that mean.
+	Enter float64 `json:"enter"`
+	Exit  float64 `json:"exit"`
+	// HoldSeconds is how long the mean must stay under Exit.
+	HoldSeconds int `json:"hold_seconds"`
+	// FreezeBackground is the p_abnormal above which the background stands still,
+	// so that a growing spot is not absorbed.
+	FreezeBackground float64 `json:"freeze_background"`
+}
+
+// Rule is the fallback on current alone: abnormal while the coefficient of
+// variation (std / mean, mean of the phases) is below the level.
+type Rule struct {
+	CV120 float64 `json:"cv_120"` // level for 120 s of current
+	CV45  float64 `json:"cv_45"`  // level for 45 s, the weaker sign
+}
+
+// Golden names the golden vectors.
+type Golden struct {
+	File      string  `json:"file"`
+	Tolerance float64 `json:"tolerance"`
+}
