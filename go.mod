@@ -1,6 +1,6 @@
 module meltwatch
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/alecthomas/kong v1.12.1
@@ -33,3 +33,5 @@ require (
 	google.golang.org/protobuf v1.36.6
 	pgregory.net/rapid v1.2.0
 )
+
+require go.yaml.in/yaml/v3 v3.0.4 // indirect
