@@ -77,7 +77,7 @@ func (f fault) address(key, value string, schemes ...string) {
 func check(c Config, f fault) {
 	f.word("site", c.Site)
 	f.word("furnace", c.Furnace)
-	checkMeters(c.Meters, f)
+	checkMeters(c.Meters, c.State.NormalCurrent, f)
 	if c.Camera.Enabled {
 		c.Camera.check(f.under("camera"))
 	}
@@ -91,7 +91,7 @@ func check(c Config, f fault) {
 	}
 }
 
-func checkMeters(meters map[string]Meter, f fault) {
+func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 	if len(meters) == 0 {
 		f("meters", "is missing: give at least one meter with current_a, current_b and current_c")
 		return
@@ -118,6 +118,9 @@ func checkMeters(meters map[string]Meter, f fault) {
 		}
 	}
 	checkPhases(meters, carrier, f)
+	if carrier[FieldSetPoint] == "" && normalCurrent == 0 {
+		f("state.normal_current", "is missing: without the field set_point it alone tells an idle furnace from a quiet, dangerous one; give the usual current in amperes")
+	}
 }
 
 // checkPhases wants the three currents in one meter: read by different requests

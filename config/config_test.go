@@ -70,7 +70,7 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	for _, p := range problems {
 		keys = append(keys, p.Key)
 	}
-	want := []string{"camera.url", "furnace", "log.level", "meters", "meters.m.fields", "meters.m.period", "meters.m.unit", "meters.m.url", "mqtt.broker", "site"}
+	want := []string{"camera.url", "furnace", "log.level", "meters", "meters.m.fields", "meters.m.period", "meters.m.unit", "meters.m.url", "mqtt.broker", "site", "state.normal_current"}
 	if diff := cmp.Diff(want, keys); diff != "" {
 		t.Error(diff)
 	}
