@@ -25,6 +25,7 @@ require (
 	github.com/rs/xid v1.4.0
 	github.com/simonvetter/modbus v1.6.4
 	github.com/tensorflow/tensorflow v2.11.0+incompatible
+	github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0
 	go.uber.org/goleak v1.3.0
 	gocv.io/x/gocv v0.31.0
 	golang.org/x/net v0.44.0
@@ -33,3 +34,6 @@ require (
 	google.golang.org/protobuf v1.36.6
 	pgregory.net/rapid v1.2.0
 )
+
+// The TensorFlow binding lacks the packages generated from its protocol buffers.
+replace github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0 => ./third_party/tensorflow-protos
