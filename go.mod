@@ -25,6 +25,7 @@ require (
 	github.com/rs/xid v1.4.0
 	github.com/simonvetter/modbus v1.6.4
 	github.com/tensorflow/tensorflow v2.11.0+incompatible
+	github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0
 	go.uber.org/goleak v1.3.0
 	gocv.io/x/gocv v0.31.0
 	golang.org/x/net v0.44.0
@@ -38,3 +39,6 @@ require (
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
+
+// The TensorFlow binding lacks the packages generated from its protocol buffers.
+replace github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0 => ./third_party/tensorflow-protos
