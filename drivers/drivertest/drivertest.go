@@ -116,6 +116,9 @@ func inOrder[T any](t *testing.T, rig Rig[T]) {
 	s := run(t, rig)
 	defer s.stop(t)
 	last := rig.Time(s.next(t))
+	if last == last.Round(0) {
+		t.Error("the value's time carries no monotonic reading")
+	}
 	for range few {
 		at := rig.Time(s.next(t))
 		if !at.After(last) {
