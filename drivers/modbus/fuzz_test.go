@@ -1,0 +1,123 @@
+package modbus
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"testing"
+	"time"
+
+	"meltwatch/config"
+)
+
+// canned is a stream whose other end has said everything already.
+type canned struct{ io.Reader }
+
+func (canned) Write(b []byte) (int, error) { return len(b), nil }
+func (canned) Close() error                { return nil }
+func (canned) SetDeadline(time.Time) error { return nil }
+func cannedLine(kind string, said []byte) *line {
+	a := address{scheme: kind}
+	return &line{address: a, framing: a.framing(), stream: canned{bytes.NewReader(said)}}
+}
+
+// Whatever comes off the wire, a read ends, panics never, and yields registers
+// only from a frame that is a true reply to its request.
+func FuzzReply(f *testing.F) {
+	d := &device{kind: schemeTCP}
+	f.Add(true, uint16(2), d.frame([]byte{0, 1, 0, 0, 0, 6, 7, 3, 0, 0, 0, 2}, []byte{3, 4, 0x46, 0x6a, 0x60, 0}))
+	f.Add(true, uint16(2), []byte{0, 1, 0, 0, 0, 3, 7, 0x83, 2})
+	f.Add(false, uint16(2), withCRC([]byte{7, 3, 4, 0x46, 0x6a, 0x60, 0}))
+	f.Add(false, uint16(1), withCRC([]byte{7, 0x83, 2}))
+	f.Add(false, uint16(125), []byte{7, 3, 255})
+	f.Fuzz(func(t *testing.T, tcp bool, quantity uint16, said []byte) {
+		kind := schemeRTUTCP
+		if tcp {
+			kind = schemeTCP
+		}
+		r := Request{Function: 3, Quantity: quantity%maxRegisters + 1}
+		got, err := cannedLine(kind, said).read(t.Context(), 7, time.Second, r)
+		if err != nil {
+			refused(err, r)
+			return
+		}
+		if len(got.registers) != 2*int(r.Quantity) {
+			t.Errorf("%d bytes for %d registers", len(got.registers), r.Quantity)
+		}
+		if !bytes.Contains(said, got.registers) {
+			t.Error("registers that nobody sent")
+		}
+	})
+}
+
+// Clearing a line of late replies ends, whatever is on it.
+func FuzzResync(f *testing.F) {
+	late := withCRC([]byte{7, 3, 4, 0x46, 0x6a, 0x60, 0})
+	f.Add(append(late, withCRC([]byte{7, 3, 2, 1, 2})...))
+	f.Add(withCRC([]byte{7, 0x83, 2}))
+	f.Fuzz(func(t *testing.T, said []byte) {
+		err := cannedLine(schemeRTUTCP, said).resync(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 2})
+		if err == nil && len(said) < 5 {
+			t.Error("an answer was found where there is none")
+		}
+	})
+}
+
+// Any set of fields that passes the check gives a plan that reads each once,
+// within the protocol's bounds, and decodes without panicking.
+func FuzzPlan(f *testing.F) {
+	f.Add(0, []byte{0, 0, 0, 0, 0, 2, 0, 0, 0, 4, 0, 0}, []byte{1, 2, 3, 4})
+	f.Add(1, []byte{255, 255, 1, 1, 0, 130, 5, 0}, []byte{0x7f, 0xc0})
+	types := []string{"float32", "int16", "uint16", "int32", "uint32", "bit"}
+	f.Fuzz(func(t *testing.T, base int, layout, noise []byte) {
+		m := meter("tcp://127.0.0.1:502", 1)
+		m.Base = base
+		fields := map[string]config.Field{}
+		for i := 0; i+4 <= len(layout); i += 4 {
+			fields[fmt.Sprint(i)] = config.Field{
+				Address:  int(layout[i])<<8 | int(layout[i+1]),
+				Type:     types[int(layout[i+2])%len(types)],
+				Function: 3 + int(layout[i+3]&1),
+				Order:    Orders()[layout[i+3]>>1&3],
+				Scale:    1,
+			}
+		}
+		m.Fields = fields
+		var found faults
+		for quantity := range fields {
+			checkRegister(&found, quantity, fields[quantity], base)
+		}
+		if len(found) > 0 || base != 0 && base != 1 {
+			return
+		}
+		checkRequests(t, m, Plan(m), noise)
+		checkRequests(t, m, splitPlan(m), noise)
+	})
+}
+
+func checkRequests(t *testing.T, m config.Meter, plan []Request, noise []byte) {
+	seen := map[string]bool{}
+	for _, r := range plan {
+		if r.Quantity < 1 || r.Quantity > maxRegisters || int(r.Address)+int(r.Quantity) > 0x10000 {
+			t.Errorf("request for %d registers from %d", r.Quantity, r.Address)
+		}
+		for _, f := range r.fields {
+			if f.register < int(r.Address) || f.end() > int(r.Address)+int(r.Quantity) || byte(f.field.Function) != r.Function {
+				t.Errorf("%+v is not within its request %d+%d", f, r.Address, r.Quantity)
+			}
+			if seen[f.quantity] {
+				t.Errorf("%s is read twice", f.quantity)
+			}
+			seen[f.quantity] = true
+		}
+		wire := make([]byte, 2*int(r.Quantity))
+		copy(wire, noise)
+		values := map[string]float64{}
+		if err := r.decode(wire, values); err == nil && len(values) != len(r.fields) {
+			t.Errorf("%d values of %d fields", len(values), len(r.fields))
+		}
+	}
+	if len(seen) != len(m.Fields) {
+		t.Errorf("%d fields are read of %d", len(seen), len(m.Fields))
+	}
+}

@@ -1,0 +1,120 @@
+//go:build linux
+
+package modbus
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"meltwatch/config"
+)
+
+// newSerialDevice is a device at the far end of a pseudo-terminal, which stands
+// for a serial line in everything but speed.
+func newSerialDevice(t *testing.T) (d *device, url string) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Skipf("SKIPPED, no serial line is tested: %v", err)
+	}
+	t.Cleanup(func() { master.Close() })
+	var number int
+	err = control(master, func(fd int) (err error) {
+		if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+			return err
+		}
+		number, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
+		return err
+	})
+	if err != nil {
+		t.Skipf("SKIPPED, no serial line is tested: %v", err)
+	}
+	d = &device{kind: schemeSerial, dead: map[byte]bool{}}
+	go d.serve(patientLine{master})
+	return d, fmt.Sprintf("rtu:///dev/pts/%d", number)
+}
+
+// patientLine hides that the other end of a pseudo-terminal comes and goes.
+type patientLine struct{ *os.File }
+
+func (p patientLine) Read(b []byte) (int, error) {
+	for {
+		n, err := p.File.Read(b)
+		if pathErr, ok := err.(*os.PathError); ok && pathErr.Err == syscall.EIO {
+			time.Sleep(time.Millisecond) // nobody has it open
+			continue
+		}
+		return n, err
+	}
+}
+
+func serialMeter(url string) config.Meter {
+	m := meter(url, 7)
+	m.Serial = config.Serial{Baud: 115200, DataBits: 8, Parity: "even", StopBits: 1}
+	return m
+}
+
+func TestOneWrongReplySerial(t *testing.T) {
+	for _, c := range wrong {
+		if len(c.kinds) > 0 && c.kinds[len(c.kinds)-1] != schemeSerial {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, url := newSerialDevice(t)
+			oneWrongReply(t, d, serialMeter(url), c.do, c.want)
+		})
+	}
+}
+
+// The pace is the wire's, not a guess of so many microseconds a character.
+func TestSerialPace(t *testing.T) {
+	d, url := newSerialDevice(t)
+	m := serialMeter(url)
+	m.Period, m.Timeout = 5*time.Millisecond, 4*time.Millisecond
+	p := watch(t, map[string]config.Meter{"main": m})
+	start := time.Now()
+	const polls = 200
+	good := 0
+	for range polls {
+		if r := p.report(t); r.Err == nil {
+			good++
+		}
+	}
+	t.Logf("%d good polls of %d at 5 ms: %.0f a second", good, polls, float64(good)/time.Since(start).Seconds())
+	if good == 0 {
+		t.Error("no poll in time")
+	}
+	for range good {
+		d.checkSample(t, <-p.samples)
+	}
+}
+
+func TestSerialDeviceThatIsNotThere(t *testing.T) {
+	p := watch(t, map[string]config.Meter{"main": serialMeter("rtu:///dev/no-such-line")})
+	if r := p.report(t); r.Err == nil {
+		t.Error("a line that does not exist gave a value")
+	}
+}
+
+func TestSilenceOfTheLine(t *testing.T) {
+	for _, c := range []struct {
+		baud int
+		want time.Duration
+	}{
+		{9600, 4010416 * time.Nanosecond},
+		{19200, 2005208 * time.Nanosecond},
+		{38400, 1750 * time.Microsecond},
+		{115200, 1750 * time.Microsecond},
+	} {
+		a := address{scheme: schemeSerial, serial: config.Serial{Baud: c.baud}}
+		if got := a.silence(); got != c.want {
+			t.Errorf("%d baud: %v, want %v", c.baud, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+// Package modbus reads the furnace's current from meters and PLCs over Modbus
+// TCP, RTU on a serial line, and RTU over TCP.
+//
+// Each connection (a meter's URL) has a goroutine of its own, so meters on
+// different connections never wait for one another; meters on one connection
+// take turns. A poll is a short list of requests (see Plan), made on a grid that
+// does not drift. Every reply is checked against its request, from the
+// transaction number or CRC to the number of bytes; a reply that does not match
+// is an error and never a value.
+//
+// After an error that is not the device's own refusal the connection is closed
+// and opened again at the next tick, because a stream that has slipped by one
+// reply stays so. Only connecting that fails again and again, and a silent unit
+// on a shared line, are retried at growing intervals, up to 8 s.
+//
+// Values: config.Field says how registers become amperes. A Sample's Time is the
+// middle between a poll's first request and its last reply, its Uncertainty
+// half of that span; both come from the host's monotonic clock.
+//
+// What may be lost: a tick that comes while the line is busy or waiting is
+// skipped and counted in Counters.Missed. Nothing is queued.
+package modbus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"meltwatch/config"
+	"meltwatch/drivers"
+)
+
+// Source polls a set of meters. It is a drivers.Source of samples.
+type Source struct {
+	meters  map[string]config.Meter
+	current string // the meter that holds the three currents
+	log     *slog.Logger
+	observe func(Report)
+	dial    func(context.Context, address) (stream, error)
+}
+
+var _ drivers.Source[drivers.Sample] = (*Source)(nil)
+
+// New checks the meters and prepares to poll them; it opens nothing yet. The
+// settings are taken as they stand: defaults are the configuration's business.
+// observe is told of every poll, one call at a time, from several goroutines;
+// it must not block.
+func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report)) (*Source, error) {
+	if err := CheckPlan(meters); err != nil {
+		return nil, err
+	}
+	s := &Source{meters: maps.Clone(meters), log: log, dial: dial}
+	var turn sync.Mutex
+	s.observe = func(r Report) {
+		turn.Lock()
+		defer turn.Unlock()
+		observe(r)
+	}
+	for name, m := range meters {
+		if _, ok := m.Fields[config.FieldCurrentA]; ok {
+			s.current = name
+		}
+	}
+	return s, nil
+}
+
+// Run polls until ctx ends and emits a sample for each good poll of the meter
+// that holds the currents.
+func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
+	beside := newAsides(s.meters)
+	deliver := func(u *unit, got reading) {
+		if u.name == s.current {
+			emit(sample(got, beside.values(got.time)))
+			return
+		}
+		beside.put(u.name, got)
+	}
+	lines, err := s.pollers(deliver)
+	if err != nil {
+		return err
+	}
+	var running sync.WaitGroup
+	for _, p := range lines {
+		running.Go(func() { p.run(ctx) })
+	}
+	running.Wait()
+	return nil
+}
+
+// pollers makes one for each URL.
+func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, error) {
+	lines := map[string]*poller{}
+	for _, name := range s.order() {
+		m := s.meters[name]
+		p := lines[m.URL]
+		if p == nil {
+			a, err := parseAddress(m.URL, m.Serial)
+			if err != nil {
+				return nil, fmt.Errorf("meters.%s.url: %w", name, err)
+			}
+			p = &poller{
+				line:    &line{address: a, framing: a.framing(), dial: s.dial, gap: a.silence()},
+				observe: s.observe,
+				deliver: deliver,
+			}
+			lines[m.URL] = p
+		}
+		p.line.gap = max(p.line.gap, m.Gap)
+		p.line.settle = max(p.line.settle, m.Settle)
+		p.units = append(p.units, &unit{
+			name:  name,
+			meter: m,
+			plan:  Plan(m),
+			tick:  schedule{period: m.Period},
+			doubt: true, // an agent that ran before may have left a question open
+			fault: fault{log: s.log.With("meter", name)},
+		})
+	}
+	return lines, nil
+}
+
+// order names the meters, the one with the currents first: on a shared line it
+// takes the first turn of each tick.
+func (s *Source) order() []string {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.meters)), func(name string) bool { return name == s.current })
+	return append([]string{s.current}, names...)
+}
+
+// sample puts together what the current's meter and the others read. A
+// quantity that is not known is zero.
+func sample(got reading, beside map[string]float64) drivers.Sample {
+	value := func(quantity string) float64 {
+		if v, ok := got.values[quantity]; ok {
+			return v
+		}
+		return beside[quantity]
+	}
+	out := drivers.Sample{
+		Time:        got.time,
+		Uncertainty: got.uncertainty,
+		SetPoint:    value(config.FieldSetPoint),
+	}
+	for phase, quantity := range currents {
+		out.Current[phase] = got.values[quantity]
+	}
+	for quantity, bit := range switches {
+		if value(quantity) != 0 {
+			out.Bits |= bit
+		}
+	}
+	return out
+}
+
+// besidePeriods is how many of its own periods another meter's value holds.
+const besidePeriods = 3
+
+// asides keep the latest reading of each meter that holds no currents.
+type asides struct {
+	lifetime map[string]time.Duration
+
+	mu     sync.Mutex
+	latest map[string]reading
+}
+
+func newAsides(meters map[string]config.Meter) *asides {
+	a := &asides{lifetime: map[string]time.Duration{}, latest: map[string]reading{}}
+	for name, m := range meters {
+		a.lifetime[name] = besidePeriods * m.Period
+	}
+	return a
+}
+
+func (a *asides) put(meter string, got reading) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.latest[meter] = got
+}
+
+// values merges what is still fresh at t.
+func (a *asides) values(t time.Time) map[string]float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	merged := map[string]float64{}
+	for meter, got := range a.latest {
+		if t.Sub(got.time) <= a.lifetime[meter] {
+			maps.Copy(merged, got.values)
+		}
+	}
+	return merged
+}
