@@ -34,6 +34,7 @@ type episodeDraw struct {
 	lead         float64 // glow after quiet, seconds
 	sigma        float64 // amperes at 15 kA
 	wander       float64
+	calm         float64 // share of dips and vigour suppressed
 	offsets      [3]float64
 	spotSeed     uint64
 	spotArea     float64
@@ -96,10 +97,13 @@ func drawEpisode(number int, g Segment, at float64, electric, picture *rand.Rand
 	switch e.kind {
 	case Flat:
 		e.sigma, e.wander = flatSigmaLow+(flatSigmaHigh-flatSigmaLow)*depth, flatWander
+		e.calm = flatCalm
 	case Reduced:
 		e.sigma, e.wander = reducedSigmaLow+(reducedSigmaHigh-reducedSigmaLow)*depth, reducedWander
+		e.calm = reducedCalm
 	case DropOuts:
 		e.sigma, e.wander = dropSigmaLow+(dropSigmaHigh-dropSigmaLow)*depth, dropWander
+		e.calm = dropCalm
 	}
 	e.bend = uniform(picture, 0.8, 1.3)
 	e.lead = glowLeadLongest * math.Pow(picture.Float64(), 2.5)

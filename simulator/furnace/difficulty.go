@@ -6,25 +6,30 @@ package furnace
 const (
 	// Mixture of abnormal currents; drop-outs take the rest. The reduced kind is
 	// what a current-only model misses.
-	shareFlat    = 0.46
-	shareReduced = 0.40
+	shareFlat    = 0.41
+	shareReduced = 0.45
 
 	// Fluctuation of a phase in amperes at 15 kA, before the arc's own dynamics
 	// widen it about threefold.
 	flatSigmaLow, flatSigmaHigh       = 60.0, 100.0
-	reducedSigmaLow, reducedSigmaHigh = 300.0, 500.0
-	dropSigmaLow, dropSigmaHigh       = 120.0, 300.0
+	reducedSigmaLow, reducedSigmaHigh = 340.0, 540.0
+	dropSigmaLow, dropSigmaHigh       = 220.0, 480.0
 
 	// How much of the slow wander of the phases stays, by kind.
-	flatWander, reducedWander, dropWander = 0.1, 0.4, 0.2
+	flatWander, reducedWander, dropWander = 0.1, 0.5, 0.4
+
+	// How far each kind suppresses dips and the wander of vigour, and how often an
+	// hour drop-outs come.
+	flatCalm, reducedCalm, dropCalm = 1.0, 0.5, 0.6
+	dropsPerHour                    = 80.0
 
 	// Share of abnormal time whose current fluctuates nearly as a normal one's,
 	// and the length of such a stretch in seconds.
-	shareNearNormal                       = 0.075
+	shareNearNormal                       = 0.095
 	nearNormalShortest, nearNormalLongest = 25.0, 80.0
 
 	// Calm spells of a normal furnace, the current's look-alike.
-	calmPerHour               = 7.0
+	calmPerHour               = 9.0
 	calmShortest, calmLongest = 10.0, 30.0
 	calmSigma                 = 0.2 // fluctuation left at the bottom of a calm spell
 
@@ -71,7 +76,7 @@ const (
 	gapsPerHour, gapShortest, gapLongest         = 5.0, 1.0, 5.0
 	frozenPerHour, frozenShortest, frozenLongest = 1.5, 2.0, 8.0
 	stuckPerHour, stuckShortest, stuckLongest    = 1.0, 2.0, 8.0
-	extinctionsPerHour, slipsPerHour             = 2.0, 1.0
+	extinctionsPerHour, slipsPerHour             = 2.0, 0.8
 )
 
 // ScoredFrom is the severity from which a second counts as abnormal.

@@ -145,7 +145,7 @@ func (a *arcs) startDrop(r regime) {
 		a.drop--
 		return
 	}
-	if !r.drops || a.rng.Float64() >= Period/25 {
+	if !r.drops || a.rng.Float64() >= Period*dropsPerHour/3600 {
 		return
 	}
 	a.drop = 2 + a.rng.IntN(9)

@@ -110,11 +110,52 @@ func normalRecord(batches int, seconds float64) [3][]float64 {
 	return x
 }
 
+// bound is the least and the greatest that a figure may be.
+type bound struct {
+	name      string
+	value     func(figures) float64
+	low, high float64
+}
+
+// bounds are the spread of a real furnace's half-hour of normal work: between
+// its phases where it is stated for them, and about as wide where it is not.
+var bounds = []bound{
+	{"mean, A", func(f figures) float64 { return f.Mean }, 14500, 15600},
+	{"standard deviation, A", func(f figures) float64 { return f.Std }, 1580, 2040},
+	{"lag-1 autocorrelation", func(f figures) float64 { return f.Lag1 }, 0.62, 0.82},
+	{"correlation of phases", func(f figures) float64 { return f.Correlation }, 0.26, 0.38},
+	{"mean |change|, A", func(f figures) float64 { return f.Change }, 670, 1020},
+	{"kurtosis of change", func(f figures) float64 { return f.Kurtosis }, 5.5, 16},
+	{"imbalance median", func(f figures) float64 { return f.Imbalance50 }, 0.115, 0.150},
+	{"imbalance p95", func(f figures) float64 { return f.Imbalance95 }, 0.33, 0.41},
+	{"CV of 10 s, median", func(f figures) float64 { return f.CV10 }, 0.067, 0.090},
+	{"CV of 120 s, p5", func(f figures) float64 { return f.CV5 }, 0.065, 0.095},
+	{"CV of 120 s, median", func(f figures) float64 { return f.CV50 }, 0.100, 0.128},
+	{"CV of 120 s, p95", func(f figures) float64 { return f.CV95 }, 0.150, 0.185},
+	{"dips below 9 kA a minute", func(f figures) float64 { return f.Dips }, 0.8, 1.6},
+}
+
 func TestNormalCurrentIsWithinTheRealRecordsSpread(t *testing.T) {
 	got := describe(normalRecord(24, 1800))
-	t.Logf("%+v", got)
-	if r, ok := realRecord(t); ok {
-		t.Logf("%+v", describe(r))
+	for _, b := range bounds {
+		if v := b.value(got); v < b.low || v > b.high {
+			t.Errorf("%s is %.4g, outside %.4g to %.4g", b.name, v, b.low, b.high)
+		}
+	}
+}
+
+func TestTheRealRecordIsWithinTheSameSpread(t *testing.T) {
+	x, ok := realRecord(t)
+	if !ok {
+		t.Skip("no shared/data/fmf_currents_2018-12-16.csv above this folder")
+	}
+	got := describe(x)
+	for _, b := range bounds {
+		// 19 minutes of one furnace stray further than many batches do.
+		slack := 0.15 * (b.low + b.high) / 2
+		if v := b.value(got); v < b.low-slack || v > b.high+slack {
+			t.Errorf("%s is %.4g, outside %.4g to %.4g", b.name, v, b.low-slack, b.high+slack)
+		}
 	}
 }
 

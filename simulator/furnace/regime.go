@@ -44,7 +44,7 @@ func (f *Furnace) quieten(r *regime, t float64, s span) {
 	}
 	r.sigma = math.Pow(r.sigma, 1-quiet) * math.Pow(e.sigma, quiet)
 	r.wander *= 1 - quiet*(1-e.wander)
-	r.calm, r.hold = quiet, e.quiet(t)
+	r.calm, r.hold = quiet*e.calm, e.quiet(t)
 	r.drops = e.kind == DropOuts && quiet > 0.8
 }
 
