@@ -131,15 +131,15 @@ func (a *Aligner) Forget(t time.Time) {
 // one.
 func (a *Aligner) ForgetFrames() { a.frames = nil }
 
-// settle is how long after its instant a sample may still be on the wire. A
+// Settle is how long after its instant a sample may still be on the wire. A
 // window that ended later would always miss its newest slot.
-const settle = 150 * time.Millisecond
+const Settle = 150 * time.Millisecond
 
 // Window builds the window that ends at the last point of the grid before now.
 func (a *Aligner) Window(now time.Time) Window {
 	g := a.geometry
 	w := Window{
-		End:    a.grid.before(now.Add(-settle)),
+		End:    a.grid.before(now.Add(-Settle)),
 		period: g.SamplePeriod,
 		Input: inference.Window{
 			Tokens:     make([]float32, g.Frames*g.FrameTokens),
@@ -151,6 +151,13 @@ func (a *Aligner) Window(now time.Time) Window {
 	w.CurrentCoverage = a.placeSamples(&w)
 	w.VideoCoverage = a.placeFrames(&w)
 	return w
+}
+
+// MaskCurrent hides every sample: what stands there cannot be believed.
+func (w *Window) MaskCurrent() {
+	clear(w.Input.SampleMask)
+	clear(w.Input.Current)
+	w.CurrentCoverage = 0
 }
 
 func (a *Aligner) placeSamples(w *Window) (coverage float64) {

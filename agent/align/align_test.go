@@ -137,7 +137,7 @@ func TestFramesTakeTheirSecond(t *testing.T) {
 	for i := range 40 {
 		a.AddFrame(EncodedFrame{Time: at(float64(i) + 0.3), Tokens: []float32{float32(i), 1}, Evidence: []float32{float32(i)}})
 	}
-	w := a.Window(at(39 + settle.Seconds()))
+	w := a.Window(at(39 + Settle.Seconds()))
 	for slot := range model.Frames {
 		if want := float32(24 + slot); w.Input.FrameMask[slot] != 1 || w.Input.Tokens[2*slot] != want {
 			t.Fatalf("slot %d holds frame %v (mask %v), want %v", slot, w.Input.Tokens[2*slot], w.Input.FrameMask[slot], want)
@@ -155,7 +155,7 @@ func TestLostFrameIsMasked(t *testing.T) {
 			a.AddFrame(EncodedFrame{Time: at(float64(i)), Tokens: []float32{1, 1}})
 		}
 	}
-	w := a.Window(at(19 + settle.Seconds()))
+	w := a.Window(at(19 + Settle.Seconds()))
 	if w.Input.FrameMask[6] != 0 || w.Input.Tokens[12] != 0 || math.Abs(w.VideoCoverage-15.0/16) > 1e-9 {
 		t.Fatalf("mask %v, coverage %v", w.Input.FrameMask, w.VideoCoverage)
 	}

@@ -100,6 +100,10 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 		End: w.End, Current: j.current.status(now), Video: video,
 		CurrentCoverage: w.CurrentCoverage, VideoCoverage: w.VideoCoverage, Alignment: math.NaN(),
 	}
+	if s.Current == drivers.Frozen {
+		w.MaskCurrent()
+		s.CurrentCoverage = 0
+	}
 	s.Verdict = j.sensed(s, w)
 	if s.Fault = encodeErr; s.Fault == nil {
 		s.Fault = j.ask(ctx, w, &s)

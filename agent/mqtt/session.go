@@ -22,9 +22,9 @@ const (
 	// the link and the broker to the living.
 	historyPause = 10 * time.Millisecond
 	// idle is how often a connection with nothing to send looks after itself.
-	idle = 500 * time.Millisecond
-	goodbye      = 500 * time.Millisecond
-	longestWait  = 8 * time.Second
+	idle        = 500 * time.Millisecond
+	goodbye     = 500 * time.Millisecond
+	longestWait = 8 * time.Second
 )
 
 // redial connects, serves the connection until it is lost, and again.
