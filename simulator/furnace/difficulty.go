@@ -53,8 +53,8 @@ const (
 
 	// Slow wander of exposure and white balance from dark blue (−1) to near-white
 	// (1), and the gain at the white end.
-	swingSpread, swingSeconds = 0.33, 90.0
-	whitest                   = 3.4
+	swingSpread, swingSeconds = 0.36, 90.0
+	whitest                   = 6.5
 
 	// The flame's own restlessness, which blurs its link to the current.
 	gustSpread = 0.25

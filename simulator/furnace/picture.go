@@ -158,7 +158,7 @@ type light struct {
 
 // lights run from dark blue over yellow to near-white.
 var lights = [...]light{
-	{-1, [3]float64{0.24, 0.31, 0.52}},
+	{-1, [3]float64{0.16, 0.22, 0.42}},
 	{-0.45, [3]float64{0.62, 0.68, 0.82}},
 	{0, [3]float64{1, 1, 1}},
 	{0.5, [3]float64{1.75, 1.5, 0.85}},
