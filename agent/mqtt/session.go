@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"meltwatch/config"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -72,6 +75,7 @@ func (p *Publisher) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	options.SetWill(p.root+TopicAvailability, "offline", 1, true)
 	s.client = paho.NewClient(options)
 	token := s.client.Connect()
 	select {
@@ -87,6 +91,29 @@ func (p *Publisher) connect(ctx context.Context) error {
 	return s.serve(ctx)
 }
 
+// Try connects once, says OK to the observer, publishes nothing, and leaves. Its
+// client id must not be the agent's own, or the broker would throw that out.
+func Try(ctx context.Context, settings config.MQTT, root string, log *slog.Logger, observer Observer) error {
+	p := New(settings, root, NewMemory(1), log, observer)
+	options, err := p.options(&session{ledger: newLedger(), lost: make(chan error, 1)})
+	if err != nil {
+		return err
+	}
+	client := paho.NewClient(options)
+	defer client.Disconnect(0)
+	token := client.Connect()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		return fmt.Errorf("connect to %s: %w", settings.Broker, ctx.Err())
+	}
+	if err := token.Error(); err != nil {
+		return fmt.Errorf("connect to %s: %w", settings.Broker, err)
+	}
+	observer.OK()
+	return nil
+}
+
 func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
 	c := p.settings
 	o := paho.NewClientOptions().
@@ -99,10 +126,9 @@ func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
 		SetConnectTimeout(dialTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetKeepAlive(c.KeepAlive).
-		SetPingTimeout(c.KeepAlive/2).
+		SetPingTimeout(c.KeepAlive / 2).
 		SetProtocolVersion(4).
 		SetStore(s.ledger).
-		SetWill(p.root+TopicAvailability, "offline", 1, true).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
 	if c.Username != "" {
 		o.SetUsername(c.Username)
