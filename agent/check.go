@@ -157,7 +157,7 @@ func try(ctx context.Context, run func(context.Context, *answered) error) error 
 	select {
 	case <-a.ok:
 		cancel()
-		<-ended // whatever it says now, it worked
+		<-ended //nolint:errcheck // whatever it says now, it worked
 		return nil
 	case err := <-ended:
 		a.mu.Lock()

@@ -36,7 +36,7 @@ type configFlag struct {
 
 // outside is what a command needs of the world around it.
 type outside struct {
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // it lives as long as the command that it is handed to
 	out    io.Writer
 	errOut io.Writer
 }

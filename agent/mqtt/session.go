@@ -37,7 +37,7 @@ func (p *Publisher) redial(ctx context.Context) error {
 		began := time.Now()
 		err := p.connect(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end was asked for
 		}
 		p.observer.Fault(err)
 		if time.Since(began) > longestWait {
@@ -69,7 +69,7 @@ func (p *Publisher) connect(ctx context.Context) error {
 		publisher: p,
 		ledger:    newLedger(),
 		lost:      make(chan error, 1),
-		inFlight:  map[uint16]sent{},
+		inFlight:  map[uint64]sent{},
 	}
 	options, err := p.options(s)
 	if err != nil {
@@ -161,7 +161,7 @@ type session struct {
 	client    paho.Client
 	ledger    *ledger
 	lost      chan error
-	inFlight  map[uint16]sent
+	inFlight  map[uint64]sent
 	history   time.Time // when the next history message may go
 	order     uint64    // messages sent so far
 }
@@ -234,19 +234,25 @@ func (s *session) publish(topic string, retained bool, payload []byte, records [
 	s.publisher.mu.Lock()
 	s.publisher.published++
 	s.publisher.mu.Unlock()
-	if t, ok := token.(*paho.PublishToken); ok {
-		s.order++
-		s.inFlight[t.MessageID()] = sent{s.order, records, time.Now()}
+	s.order++
+	key := notSent + s.order // a message that paho refused waits for the connection's end
+	if t, ok := token.(*paho.PublishToken); ok && t.MessageID() != 0 {
+		key = uint64(t.MessageID())
 	}
+	s.inFlight[key] = sent{s.order, records, time.Now()}
 }
+
+// notSent is beyond every message id.
+const notSent = 1 << 16
 
 // settle strikes what was acknowledged.
 func (s *session) settle() {
 	for _, id := range s.ledger.take() {
-		if _, ours := s.inFlight[id]; !ours {
+		key := uint64(id)
+		if _, ours := s.inFlight[key]; !ours {
 			continue
 		}
-		delete(s.inFlight, id)
+		delete(s.inFlight, key)
 		s.publisher.mu.Lock()
 		s.publisher.acked++
 		s.publisher.mu.Unlock()
@@ -322,7 +328,7 @@ func (s *session) leave() {
 		select {
 		case <-deadline.C:
 			return
-		case <-s.lost:
+		case <-s.lost: //nolint:errcheck // the reason does not matter to who leaves
 			return
 		case <-s.ledger.news:
 			s.settle()
