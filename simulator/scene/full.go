@@ -25,6 +25,7 @@ const fullWide = Width / cellPixels
 
 func newOverlay(s *Scene) *overlay {
 	o := &overlay{cells: newCanvas(fullArea, s.shell, s.batch)}
+	o.cells.survey(s.shell)
 	n := fullArea.w * fullArea.h
 	o.rgb, o.steep, o.luma, o.slope = make([]byte, 3*n), make([]byte, 3*n), make([]int32, n), make([]int32, n)
 	o.blue, o.red = make([]int32, n), make([]int32, n)
