@@ -15,6 +15,7 @@ import (
 // cli is the command line.
 type cli struct {
 	Dataset datasetCommand `cmd:"" help:"Write a data set to train and score on. Example: furnace-sim dataset --out data/train -batches 80 -seconds 3600 -seed 1"`
+	Sheet   sheetCommand   `cmd:"" help:"Draw a contact sheet of what the camera sees. Example: furnace-sim sheet --out scenes.png"`
 }
 
 func main() {

@@ -1,12 +1,14 @@
 package furnace
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // Name is the name of a furnace state.
@@ -112,9 +114,20 @@ func ReadScenario(path string) (Scenario, error) {
 	if err != nil {
 		return Scenario{}, fmt.Errorf("read scenario: %w", err)
 	}
-	var s Scenario
-	if err := yaml.UnmarshalWithOptions(text, &s, yaml.DisallowUnknownField()); err != nil {
+	s, err := parseScenario(text)
+	if err != nil {
 		return Scenario{}, fmt.Errorf("parse scenario %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func parseScenario(text []byte) (Scenario, error) {
+	var s Scenario
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	d.KnownFields(true)
+	// An empty file decodes to nothing, and Validate then says what is missing.
+	if err := d.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
+		return Scenario{}, err
 	}
 	return s, s.Validate()
 }

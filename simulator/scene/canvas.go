@@ -16,6 +16,7 @@ type canvas struct {
 	plate [3][]float32 // reflectance, with margin
 	wide  int          // cells a row of plate
 	dirt  []float32    // share of light that the lens lets through
+	hall  []int        // cells beside and above the shell, of the whole picture alone
 
 	moved [3][]float32 // plate at this picture's shake
 	light [3][]float32 // what falls on the plate and reaches the lens

@@ -16,12 +16,19 @@ type overlay struct {
 	steep  []byte // the same cells with a plate a quarter brighter
 	luma   []int32
 	slope  []int32
+	blue   []int32
+	red    []int32
 }
+
+// fullWide is the whole picture's width in cells.
+const fullWide = Width / cellPixels
 
 func newOverlay(s *Scene) *overlay {
 	o := &overlay{cells: newCanvas(fullArea, s.shell, s.batch)}
+	o.cells.survey(s.shell)
 	n := fullArea.w * fullArea.h
 	o.rgb, o.steep, o.luma, o.slope = make([]byte, 3*n), make([]byte, 3*n), make([]int32, n), make([]int32, n)
+	o.blue, o.red = make([]int32, n), make([]int32, n)
 	o.detail = make([]int16, Width*Height)
 	o.cells.shake(0, 0)
 	green := o.cells.moved[1]
@@ -83,47 +90,77 @@ func luma(p []byte) int32 { return 77*int32(p[0]) + 150*int32(p[1]) + 29*int32(p
 
 // drawLuma interpolates the cells' luma and lays the plate's detail over it.
 func (o *overlay) drawLuma(picture *image.YCbCr) {
+	var level, slope [fullWide]int32
 	for y := range Height {
-		top, low, fy := neighbours(y, fullArea.h)
+		blendRows(level[:], o.luma, y)
+		blendRows(slope[:], o.slope, y)
 		out, detail := picture.Y[y*picture.YStride:][:Width], o.detail[y*Width:][:Width]
-		for x := range Width {
-			left, right, fx := neighbours(x, fullArea.w)
-			level := blend(o.luma, top, low, left, right, fx, fy)
-			slope := blend(o.slope, top, low, left, right, fx, fy)
-			v := (level + slope*int32(detail[x])/256 + 128) >> 8
-			out[x] = byte(min(max(v, 0), 255))
+		half := cellPixels / 2
+		for x := range half { // left of the first cell's middle
+			out[x] = lay(level[0], slope[0], detail[x])
+			out[Width-1-x] = lay(level[fullWide-1], slope[fullWide-1], detail[Width-1-x])
+		}
+		for cell := range fullWide - 1 {
+			at := half + cell*cellPixels
+			out, detail := out[at:at+cellPixels:at+cellPixels], detail[at:at+cellPixels:at+cellPixels]
+			l, s := level[cell], slope[cell]
+			dl, ds := (level[cell+1]-l)/cellPixels, (slope[cell+1]-s)/cellPixels
+			l, s = l+dl/2, s+ds/2
+			for x := range out {
+				out[x] = lay(l, s, detail[x])
+				l, s = l+dl, s+ds
+			}
 		}
 	}
+}
+
+// lay is the byte of a pixel: its cell's luma (1/256 grey level) and what the
+// plate's detail (1/256) adds to it.
+func lay(level, slope int32, detail int16) byte {
+	v := (level + (slope*int32(detail))>>8 + 128) >> 8
+	return byte(min(max(v, 0), 255))
 }
 
 // drawChroma interpolates the cells' colour differences.
 func (o *overlay) drawChroma(picture *image.YCbCr) {
-	blue, red := make([]int32, len(o.luma)), make([]int32, len(o.luma))
-	for n := range o.luma {
-		blue[n] = (int32(o.rgb[3*n+2])*256 - o.luma[n]) * 144 / 256
-		red[n] = (int32(o.rgb[3*n])*256 - o.luma[n]) * 183 / 256
+	for n, luma := range o.luma {
+		o.blue[n] = (int32(o.rgb[3*n+2])*256 - luma) * 144 / 256
+		o.red[n] = (int32(o.rgb[3*n])*256 - luma) * 183 / 256
 	}
 	for y := range Height / 2 {
-		top, low, fy := neighbours(2*y, fullArea.h)
-		for x := range Width / 2 {
-			left, right, fx := neighbours(2*x, fullArea.w)
-			n := y*picture.CStride + x
-			picture.Cb[n] = byte(min(max(128+(blend(blue, top, low, left, right, fx, fy)+128)>>8, 0), 255))
-			picture.Cr[n] = byte(min(max(128+(blend(red, top, low, left, right, fx, fy)+128)>>8, 0), 255))
+		stripe(picture.Cb[y*picture.CStride:][:Width/2], o.blue, 2*y)
+		stripe(picture.Cr[y*picture.CStride:][:Width/2], o.red, 2*y)
+	}
+}
+
+// stripe draws one row of one colour difference.
+func stripe(out []byte, cells []int32, y int) {
+	const wide = cellPixels / 2 // a cell's width in a plane of half the size
+	var level [fullWide]int32
+	blendRows(level[:], cells, y)
+	for x := range wide / 2 {
+		out[x] = centred(level[0])
+		out[len(out)-1-x] = centred(level[fullWide-1])
+	}
+	for cell := range fullWide - 1 {
+		l, d := level[cell], (level[cell+1]-level[cell])/wide
+		l += d / 2
+		for x := range wide {
+			out[wide/2+cell*wide+x] = centred(l)
+			l += d
 		}
 	}
 }
 
-// neighbours are the cells before and after a pixel, and its place between in
-// sixteenths.
-func neighbours(pixel, cells int) (before, after int, part int32) {
-	at := 2*pixel + 1 - cellPixels // in sixteenths of a cell, from the first cell's middle
-	cell := at >> 4
-	return min(max(cell, 0), cells-1), min(max(cell+1, 0), cells-1), int32(at & 15)
-}
+func centred(difference int32) byte { return byte(min(max(128+(difference+128)>>8, 0), 255)) }
 
-func blend(cells []int32, top, low, left, right int, fx, fy int32) int32 {
-	a := cells[top*fullArea.w+left]*(16-fx) + cells[top*fullArea.w+right]*fx
-	b := cells[low*fullArea.w+left]*(16-fx) + cells[low*fullArea.w+right]*fx
-	return (a*(16-fy) + b*fy) >> 8
+// blendRows interpolates cells between the two rows around pixel row y.
+func blendRows(out, cells []int32, y int) {
+	at := 2*y + 1 - cellPixels // in sixteenths of a cell, from the first cell's middle
+	part := int32(at & 15)
+	top := cells[min(max(at>>4, 0), fullArea.h-1)*fullWide:][:fullWide]
+	low := cells[min(max(at>>4+1, 0), fullArea.h-1)*fullWide:][:fullWide]
+	for x := range out {
+		out[x] = (top[x]*(16-part) + low[x]*part) >> 4
+	}
 }

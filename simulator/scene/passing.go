@@ -78,31 +78,3 @@ func (c *canvas) sparks(p furnace.Picture, time float64, seed uint64) {
 		c.glow[2][n] += shine * 0.3
 	}
 }
-
-// flame draws the fire above the mouth; only the whole picture reaches up there.
-func (c *canvas) flame(p furnace.Picture, s *smoke) {
-	height := 0.30 * p.Flame * p.Light
-	if height < 0.01 {
-		return
-	}
-	for y := 0; y < min(-c.area.y, c.area.h); y++ {
-		above := (rim - (float64(c.area.y+y)+0.5)/Side) / height
-		if above < -0.15 || above > 1.4 {
-			continue
-		}
-		for x := range c.area.w {
-			u := (float64(c.area.x+x)+0.5)/Side - 0.5
-			side := math.Abs(u) / halfShell
-			if side > 1 {
-				continue
-			}
-			lick := float64(s.at(3*(x+c.area.x), 2*y+int(p.Stir*90)))
-			body := smooth((1.05 - above - 0.5*side*side + 1.1*(lick-0.5)) / 0.35)
-			n := y*c.area.w + x
-			core := body * smooth(1-above*0.8)
-			c.glow[0][n] += float32(2.6 * body)
-			c.glow[1][n] += float32(1.5*body*body + 0.6*core)
-			c.glow[2][n] += float32(0.25*body*body + 1.1*core*core)
-		}
-	}
-}

@@ -77,6 +77,9 @@ func (s *Scene) compose(c *canvas, state furnace.State) {
 	p := state.Picture
 	c.shake(p.ShakeX, p.ShakeY)
 	c.illuminate(p, s.batch)
+	for _, n := range c.hall { // only the shell glows when overheated
+		c.glow[0][n], c.glow[1][n], c.glow[2][n] = 0, 0, 0
+	}
 	if p.Spot.Shine > 0 {
 		c.glowSpot(s.spotOf(p.Spot), p)
 	}
@@ -84,7 +87,7 @@ func (s *Scene) compose(c *canvas, state furnace.State) {
 		c.glowEmber(p)
 	}
 	if c.area.y < 0 {
-		c.flame(p, s.mist)
+		c.flame(p, s.shell, s.mist)
 	}
 	if p.PasserSeen > 0 {
 		c.passer(p)

@@ -48,8 +48,7 @@ func newShell(b furnace.Batch) shell {
 // reflectance is the share of light that the picture's static parts send back
 // at (x, y) in crop sides, R, G, B.
 func (s shell) reflectance(x, y float64) [3]float64 {
-	x = (x-0.5)/s.batch.Zoom + 0.5 - s.batch.PoseX
-	y = (y-0.5)/s.batch.Zoom + 0.5 - s.batch.PoseY
+	x, y = s.posed(x, y)
 	across := (x - 0.5) / halfShell
 	switch {
 	case math.Abs(across) > 1:
@@ -69,6 +68,11 @@ func (s shell) reflectance(x, y float64) [3]float64 {
 		c[i] *= shade
 	}
 	return c
+}
+
+// posed turns a place in the picture into one on the furnace, both in crop sides.
+func (s shell) posed(x, y float64) (float64, float64) {
+	return (x-0.5)/s.batch.Zoom + 0.5 - s.batch.PoseX, (y-0.5)/s.batch.Zoom + 0.5 - s.batch.PoseY
 }
 
 // relief is the shading of a round shell with seams, a flange and the shadow of
@@ -112,12 +116,27 @@ func (s shell) hall(x, y float64) [3]float64 {
 	return [3]float64{g, g * 1.02, g * 1.05}
 }
 
-// mouth is the dark above the rim, with the three electrodes standing in it.
+// electrodes are where the three stand, in crop sides, and how thick they are.
+var electrodes = [...]float64{0.18, 0.5, 0.82}
+
+const electrodeRadius = 0.065
+
+// clampAt is where the electrodes' holders begin; the crop never reaches up to it.
+const clampAt = -0.24
+
+// mouth is the dark above the rim, with the three electrodes standing in it and,
+// higher up, their holders.
 func (s shell) mouth(x, y float64) [3]float64 {
 	g := 0.04 + 0.03*cloud(x*6, y*6, 2, s.seed+83)
-	for _, at := range [...]float64{0.18, 0.5, 0.82} {
-		if d := math.Abs(x-at) / 0.065; d < 1 {
+	for _, at := range electrodes {
+		if d := math.Abs(x-at) / electrodeRadius; d < 1 {
 			g = 0.09 + 0.10*math.Sqrt(1-d*d)
+		}
+		if d := math.Abs(x-at) / (1.5 * electrodeRadius); d < 1 && y < clampAt {
+			g = 0.16 + 0.22*math.Sqrt(1-d*d)
+			if y > clampAt-0.012 {
+				g *= 0.45
+			}
 		}
 	}
 	return [3]float64{g, g, g * 1.03}
