@@ -75,22 +75,24 @@ def read_batch(folder, name, rerolls=True):
 
 
 def read_columns(path):
-    """A table of numbers by column name; an empty cell is NaN."""
+    """A table by column name: float64, NaN where a cell is empty or a word."""
     with open(path, newline="") as file:
-        rows = csv.DictReader(file)
-        columns = {name: [] for name in rows.fieldnames}
-        for row in rows:
-            for name, column in columns.items():
-                column.append(row[name])
-    return {name: numbers(column) for name, column in columns.items()}
+        names = next(csv.reader([file.readline()]))
+        try:
+            # Ten times as fast as csv, but every cell must be a number.
+            cells = np.loadtxt(file, delimiter=",", ndmin=2)
+        except ValueError:
+            file.seek(0)
+            rows = list(csv.reader(file))[1:]
+            cells = np.array([[number(cell) for cell in row] for row in rows])
+    return dict(zip(names, cells.reshape(-1, len(names)).T, strict=True))
 
 
-def numbers(column):
-    """float64, or None for a column of words."""
+def number(cell):
     try:
-        return np.array([cell or "nan" for cell in column], dtype=float)
+        return float(cell)
     except ValueError:
-        return None
+        return np.nan
 
 
 def read_labels(path):
