@@ -91,7 +91,7 @@ func (s *subscriber) state(payload []byte, at time.Time) error {
 		return err
 	}
 	s.picture.state = m
-	s.score.hear(told{at: at, state: m.State, latency: at.Sub(m.Time)})
+	s.score.hear(told{at: at, state: m.State, decided: m.Source != "none", latency: at.Sub(m.Time)})
 	return nil
 }
 

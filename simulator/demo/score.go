@@ -17,6 +17,8 @@ const (
 type told struct {
 	at    time.Time // of its arrival
 	state string
+	// decided says that somebody, model or rule, gave a verdict.
+	decided bool
 	// latency is from the end of the window that was judged to the arrival.
 	latency time.Duration
 }
@@ -34,7 +36,7 @@ type truth struct {
 type score struct {
 	started     time.Time
 	messages    int
-	first       time.Time // of the first verdict: any state but unknown
+	first       time.Time // of the first verdict
 	onset       time.Time
 	found       time.Time // of the first abnormal state after the onset
 	falseAlarms int       // abnormal states that began while the shell was sound
@@ -52,8 +54,7 @@ func (s *score) learn(t truth) {
 }
 
 func (s *score) hear(m told) {
-	decided := m.state != "unknown" && m.state != ""
-	if s.first.IsZero() && decided {
+	if s.first.IsZero() && m.decided {
 		s.first = m.at
 	}
 	s.latencies = append(s.latencies, m.latency)
