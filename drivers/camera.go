@@ -7,6 +7,9 @@ import "time"
 // process boundary as ages, never as instants: an age is the same on both
 // sides of a clock jump.
 
+// CameraVersion is the version of these calls.
+const CameraVersion = 1
+
 // Rect is a crop rectangle in pixels of the camera's own picture. The zero Rect
 // means the whole picture.
 type Rect struct{ X, Y, Width, Height int }
@@ -31,6 +34,10 @@ type CameraSettings struct {
 	// before the status says so.
 	StaleAfter, FrozenAfter, BlackAfter time.Duration
 }
+
+// ConfigureReply is empty: the settings were accepted. Whether the camera can be
+// opened with them, Camera.Latest tells.
+type ConfigureReply struct{}
 
 // LatestRequest asks Camera.Latest for the newest frame.
 type LatestRequest struct {
