@@ -13,14 +13,16 @@
 // cases follow, by what the pixels tell:
 //
 //   - something moved (the means of many cells): live, at once;
-//   - pixels hardly differ, key frames included: no sensor does that; frozen
-//     after FrozenAfter;
+//   - nothing has moved for FrozenAfter, and for the last half of it pixels hardly
+//     differ, key frames included: no sensor does that; frozen;
 //   - pixels differ and nothing moves: noise of a sensor before a still scene, or
 //     of an encoder that is short of bits before a repeated picture. Pixels cannot
 //     tell which. A furnace at work always moves something, so this is borne for
 //     ten times FrozenAfter, and then it is frozen too.
 //
-// FrozenAfter should be longer than the camera's distance between key frames.
+// The half is what an encoder may take to settle on a picture that no longer
+// changes, one or two distances of key frames. FrozenAfter should therefore be at
+// least two and a half such distances.
 package liveness
 
 import (
@@ -118,8 +120,8 @@ func (j *Judge) Status(now time.Time) (drivers.Status, string) {
 		return drivers.Stale, j.stale(now)
 	case now.Sub(j.lit) >= j.limits.BlackAfter:
 		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(j.lit)))
-	case j.same.holds(now, j.limits.FrozenAfter) && j.still.holds(now, j.limits.FrozenAfter):
-		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(j.same.since)))
+	case j.still.holds(now, j.limits.FrozenAfter) && j.same.holds(now, j.limits.FrozenAfter/2):
+		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(j.still.since)))
 	case j.still.holds(now, motionlessFactor*j.limits.FrozenAfter):
 		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(j.still.since)))
 	default:

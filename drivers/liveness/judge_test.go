@@ -10,7 +10,7 @@ import (
 	"meltwatch/drivers"
 )
 
-var limits = Limits{StaleAfter: 2 * time.Second, FrozenAfter: 2 * time.Second, BlackAfter: 2 * time.Second}
+var limits = Limits{StaleAfter: 2 * time.Second, FrozenAfter: 2500 * time.Millisecond, BlackAfter: 2 * time.Second}
 
 // scene draws a lit, structured picture; moved shifts the light in it, noise is
 // the deviation of the sensor's noise.
@@ -57,9 +57,9 @@ func TestJudgeOnPictures(t *testing.T) {
 		{"something moves", 5 * time.Second, func(n int) Picture { return scene(r, n, 0) }, drivers.OK},
 		{"something moves once a second", 5 * time.Second, func(n int) Picture { return scene(r, n/25*8, 0) }, drivers.OK},
 		{"still scene with sensor noise", 5 * time.Second, func(int) Picture { return scene(r, 0, 3) }, drivers.OK},
-		{"noise alone for a long time", 21 * time.Second, func(int) Picture { return scene(r, 0, 3) }, drivers.Frozen},
+		{"noise alone for a long time", 26 * time.Second, func(int) Picture { return scene(r, 0, 3) }, drivers.Frozen},
 		{"one picture for ever", 3 * time.Second, func(int) Picture { return repeated }, drivers.Frozen},
-		{"one picture, not yet for long", 1900 * time.Millisecond, func(int) Picture { return repeated }, drivers.OK},
+		{"one picture, not yet for long", 2400 * time.Millisecond, func(int) Picture { return repeated }, drivers.OK},
 		{"one picture with a running clock in it", 3 * time.Second, func(n int) Picture {
 			p := repeated
 			p.Pixels = append([]byte{byte(n)}, repeated.Pixels[1:]...)
