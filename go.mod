@@ -1,6 +1,6 @@
 module meltwatch
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/alecthomas/kong v1.12.1
@@ -25,6 +25,7 @@ require (
 	github.com/rs/xid v1.4.0
 	github.com/simonvetter/modbus v1.6.4
 	github.com/tensorflow/tensorflow v2.11.0+incompatible
+	github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0
 	go.uber.org/goleak v1.3.0
 	gocv.io/x/gocv v0.31.0
 	golang.org/x/net v0.44.0
@@ -33,3 +34,11 @@ require (
 	google.golang.org/protobuf v1.36.6
 	pgregory.net/rapid v1.2.0
 )
+
+require (
+	go.yaml.in/yaml/v3 v3.0.4 // indirect
+	gopkg.in/yaml.v3 v3.0.1 // indirect
+)
+
+// The TensorFlow binding lacks the packages generated from its protocol buffers.
+replace github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0 => ./third_party/tensorflow-protos

@@ -1,3 +1,289 @@
 // Package child keeps a process that does what this one must not: call C
 // libraries that block, crash and leak.
+//
+// Parent and child share a socket pair that the child inherits (its standard
+// output is left alone, since C libraries print there). Over it the parent makes
+// net/rpc calls: first a handshake that compares contract versions, then a
+// heartbeat, then whatever the child's Service offers. Every message is bounded
+// in size, every call in time, and calls in flight in number.
+//
+// Either end notices the other's death: a child whose socket closes returns
+// from Serve, a child that stays silent is killed. Restarting is the caller's
+// business; a Process never comes back to life.
 package child
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/rpc"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// Spec says which program to start and what is expected of it.
+type Spec struct {
+	// Service is what the child must offer: its name, as in Service.Name.
+	Service string
+	// Version of the contract that the child must have.
+	Version int
+	// Program and Args as in os/exec.
+	Program string
+	Args    []string
+	// Env adds to the parent's own environment.
+	Env []string
+	// Log receives what the child writes to standard error, line by line.
+	Log *slog.Logger
+	// Silence is how long a child may leave heartbeats unanswered before it is
+	// killed; 5 s when zero. It also bounds the handshake, threefold.
+	Silence time.Duration
+}
+
+const (
+	heartbeat      = 250 * time.Millisecond
+	defaultSilence = 5 * time.Second
+	// maxInFlight bounds calls whose caller has given up but whose child has not
+	// answered yet; without it a stopped child would fill the socket and block
+	// the parent in a write.
+	maxInFlight = 4
+	grace       = time.Second // between closing the socket and SIGKILL
+	fdVariable  = "MELTWATCH_CHILD_FD"
+)
+
+// ErrSilent is why a process ended that did not answer its heartbeat.
+var ErrSilent = errors.New("child silent, killed")
+
+// Process is one running child.
+type Process struct {
+	spec   Spec
+	cmd    *exec.Cmd
+	client *rpc.Client
+	slots  chan struct{}
+	done   chan struct{} // closed when the process has been reaped
+	silent atomic.Bool
+	err    error // set before done closes
+}
+
+// Start starts the program and shakes hands. The process lives until Close, its
+// own death, or silence; ctx bounds the start alone.
+func Start(ctx context.Context, spec Spec) (*Process, error) {
+	if spec.Silence == 0 {
+		spec.Silence = defaultSilence
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, fmt.Errorf("open socket pair for %s: %w", spec.Program, err)
+	}
+	cmd, stderr, err := start(spec, theirs)
+	theirs.Close()
+	if err != nil {
+		ours.Close()
+		return nil, err
+	}
+	p := &Process{
+		spec:   spec,
+		cmd:    cmd,
+		client: rpc.NewClientWithCodec(newClientCodec(ours)),
+		slots:  make(chan struct{}, maxInFlight),
+		done:   make(chan struct{}),
+	}
+	forwarded := make(chan struct{})
+	go func() { defer close(forwarded); forward(stderr, spec.Log, cmd.Process.Pid) }()
+	go p.reap(forwarded)
+	if err := p.shakeHands(ctx); err != nil {
+		p.Close()
+		return nil, err
+	}
+	go p.beat()
+	return p, nil
+}
+
+func socketPair() (net.Conn, *os.File, error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ourFile := os.NewFile(uintptr(fds[0]), "parent end")
+	defer ourFile.Close()
+	theirs := os.NewFile(uintptr(fds[1]), "child end")
+	ours, err := net.FileConn(ourFile)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+func start(spec Spec, socket *os.File) (*exec.Cmd, io.ReadCloser, error) {
+	// No context: a child ends when its socket closes, and is killed by Close.
+	cmd := exec.Command(spec.Program, spec.Args...) //nolint:noctx
+	cmd.Env = append(append(os.Environ(), spec.Env...), fdVariable+"="+strconv.Itoa(firstExtraFD))
+	cmd.ExtraFiles = []*os.File{socket}
+	// Its own process group: Ctrl-C in a terminal is for the parent, which then
+	// ends its children in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("open standard error of %s: %w", spec.Program, err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("start %s: %w", spec.Program, err)
+	}
+	return cmd, stderr, nil
+}
+
+func (p *Process) shakeHands(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*p.spec.Silence)
+	defer cancel()
+	hello, err := Call[Hello](ctx, p, "Child.Hello", struct{}{})
+	if err != nil {
+		return fmt.Errorf("shake hands with %s: %w", p.spec.Program, err)
+	}
+	if hello.Service != p.spec.Service || hello.Version != p.spec.Version {
+		return fmt.Errorf("%s offers %s version %d, this agent needs %s version %d: install programs of one release",
+			p.spec.Program, hello.Service, hello.Version, p.spec.Service, p.spec.Version)
+	}
+	return nil
+}
+
+// Call calls a method such as "Model.Step". It returns ctx's error when ctx ends
+// first; the child may then still be at work, and counts as a call in flight
+// until it answers.
+func Call[Reply any](ctx context.Context, p *Process, method string, args any) (Reply, error) {
+	var none Reply
+	select {
+	case p.slots <- struct{}{}:
+	case <-p.done:
+		return none, p.Err()
+	case <-ctx.Done():
+		return none, fmt.Errorf("call %s: %w", method, ctx.Err())
+	}
+	// The reply is written by the client's goroutine, also after the caller has
+	// left, so each call has its own.
+	call := p.client.Go(method, args, new(Reply), make(chan *rpc.Call, 1))
+	finished := make(chan error, 1)
+	go func() {
+		<-call.Done
+		<-p.slots
+		finished <- call.Error
+	}()
+	select {
+	case err := <-finished:
+		if err != nil {
+			return none, fmt.Errorf("call %s: %w", method, err)
+		}
+		return *call.Reply.(*Reply), nil
+	case <-ctx.Done():
+		return none, fmt.Errorf("call %s: %w", method, ctx.Err())
+	}
+}
+
+// beat asks for a sign of life and kills a child that gives none.
+func (p *Process) beat() {
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
+	for {
+		answer := p.client.Go("Child.Ping", struct{}{}, &struct{}{}, make(chan *rpc.Call, 1))
+		silence := time.NewTimer(p.spec.Silence)
+		select {
+		case <-answer.Done:
+			silence.Stop()
+		case <-p.done:
+			silence.Stop()
+			return
+		case <-silence.C:
+			p.silent.Store(true)
+			p.kill()
+			return
+		}
+		if answer.Error != nil { // the connection is gone: nothing can be asked of the child any more
+			p.kill()
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-p.done:
+			return
+		}
+	}
+}
+
+// reap waits for the process to end, once what it wrote has been read.
+func (p *Process) reap(forwarded <-chan struct{}) {
+	<-forwarded
+	err := p.cmd.Wait()
+	_ = p.client.Close()
+	switch {
+	case p.silent.Load():
+		p.err = ErrSilent
+	case err != nil:
+		p.err = fmt.Errorf("%s ended: %w", p.spec.Program, err)
+	default:
+		p.err = fmt.Errorf("%s ended", p.spec.Program)
+	}
+	close(p.done)
+}
+
+func (p *Process) kill() {
+	// The only possible error is that the process has ended already.
+	_ = p.cmd.Process.Kill()
+}
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Err says why the process ended; it is nil while the process runs.
+func (p *Process) Err() error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return nil
+	}
+}
+
+// PID is the child's process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Close ends the child: it closes the socket, which a healthy child obeys, and
+// kills what is left after a second. It returns when the process is gone.
+func (p *Process) Close() {
+	// Closing twice is harmless and says so in an error that nobody needs.
+	_ = p.client.Close()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+	case <-timer.C:
+		p.kill()
+		<-p.done
+	}
+}
+
+// maxLine bounds a line of the child's standard error in the log, in bytes; the
+// rest of a longer line is dropped.
+const maxLine = 4096
+
+func forward(stderr io.Reader, log *slog.Logger, pid int) {
+	lines := bufio.NewReaderSize(stderr, maxLine)
+	for {
+		line, more, err := lines.ReadLine()
+		if len(line) > 0 {
+			log.Info("child says", "pid", pid, "line", string(line))
+		}
+		for more && err == nil {
+			_, more, err = lines.ReadLine()
+		}
+		if err != nil {
+			return // end of file: the child has closed its standard error
+		}
+	}
+}

@@ -7,9 +7,6 @@ import "time"
 // process boundary as ages, never as instants: an age is the same on both
 // sides of a clock jump.
 
-// CameraVersion is the version of these calls.
-const CameraVersion = 1
-
 // Rect is a crop rectangle in pixels of the camera's own picture. The zero Rect
 // means the whole picture.
 type Rect struct{ X, Y, Width, Height int }
@@ -35,9 +32,9 @@ type CameraSettings struct {
 	StaleAfter, FrozenAfter, BlackAfter time.Duration
 }
 
-// ConfigureReply is empty: the settings were accepted. Whether the camera can be
-// opened with them, Camera.Latest tells.
-type ConfigureReply struct{}
+// CameraVersion is the version of these calls. The agent refuses a child of
+// another one.
+const CameraVersion = 1
 
 // LatestRequest asks Camera.Latest for the newest frame.
 type LatestRequest struct {

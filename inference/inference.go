@@ -17,7 +17,8 @@ type Frame struct {
 	// Pixels is Height × Width × 3 RGB, 0–255.
 	Pixels []byte
 	// Background is the slow background that the last call returned, or nil to
-	// start from this frame.
+	// start from this frame. Inside the graph a negative value means "not known
+	// yet"; a nil Background reaches it as a tensor filled with -1.
 	Background []float32
 }
 
@@ -28,6 +29,10 @@ type Encoded struct {
 	// Background goes into the next call; a caller that wants the background to
 	// stand still keeps the old one.
 	Background []float32
+	// Evidence is where on the crop this frame's tokens looked: EvidenceRows ×
+	// EvidenceColumns of weights that sum to 1, nil where the model has none. It
+	// says where a hot spot would be, so it means little while p_abnormal is low.
+	Evidence []float32
 }
 
 // Window is what Step takes: both senses on one time grid that ends at t_end.
@@ -42,7 +47,8 @@ type Window struct {
 	Current []float32
 	// SampleMask is 1 where a sample was taken, else 0; Samples long.
 	SampleMask []float32
-	// SetPoint is the current set-point in amperes.
+	// SetPoint is the current set-point in amperes, 0 where it is unknown; the
+	// model then takes the mean of the current.
 	SetPoint float32
 }
 
@@ -50,16 +56,23 @@ type Window struct {
 // present; the rest depends on the model.
 type Outputs map[string][]float32
 
+// Names of the two functions in a SavedModel.
+const (
+	EncodeFrame = "encode_frame"
+	Step        = "step"
+)
+
 // Names of outputs that the agent understands.
 const (
-	// PAbnormal is the probability that the furnace is abnormal, shape (1).
+	// PAbnormal is the probability that the furnace is abnormal, shape (1, 1).
 	PAbnormal = "p_abnormal"
-	// Alignment is the cosine between what the two senses say, −1…1, shape (1).
+	// Alignment is the cosine between what the two senses say, −1…1, 0 while
+	// a sense is missing, shape (1, 1).
 	Alignment = "alignment"
-	// Evidence is where on the crop the model looked: rows × columns of weights
-	// that sum to 1.
+	// Evidence is an output of encode_frame, see Encoded.
 	Evidence = "evidence"
-	// FrameWeight is the attention over frames, sums to 1, shape (Frames).
+	// FrameWeight is the attention over frames, shape (1, Frames). It sums to 1,
+	// or to 0 where no frame was seen.
 	FrameWeight = "frame_weight"
 )
 
@@ -74,6 +87,10 @@ type Model interface {
 // calls to the agent over the child protocol, under the name "Model":
 // Model.Load(LoadRequest) LoadReply, Model.EncodeFrame(Frame) Encoded,
 // Model.Step(Window) Outputs.
+
+// ChildVersion is the version of these calls. The agent refuses a child of
+// another version.
+const ChildVersion = 1
 
 // LoadRequest asks the child to load the model in a folder, check every file
 // against the manifest's sha256, and warm it up.

@@ -65,6 +65,23 @@ type Tensor struct {
 	Unit  string `json:"unit,omitempty"`
 }
 
+// Elements is how many values the tensor holds.
+func (t Tensor) Elements() int {
+	n := 1
+	for _, size := range t.Shape {
+		n *= size
+	}
+	return n
+}
+
+// Bytes is the tensor's size in memory.
+func (t Tensor) Bytes() int {
+	if t.DType == "uint8" {
+		return t.Elements()
+	}
+	return 4 * t.Elements()
+}
+
 // Decision turns probabilities into a state; chosen on validation batches for
 // at most one false alarm in 60 h.
 type Decision struct {

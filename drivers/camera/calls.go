@@ -9,7 +9,7 @@ import (
 type calls struct{ camera *rtsp.Camera }
 
 // Configure says what to open.
-func (c *calls) Configure(s drivers.CameraSettings, _ *drivers.ConfigureReply) error {
+func (c *calls) Configure(s drivers.CameraSettings, _ *struct{}) error {
 	return c.camera.Configure(s)
 }
 

@@ -42,7 +42,7 @@ func checkURL(raw string) error {
 		return errors.New("camera.url: not a URL; write rtsp://host:554/path")
 	case u.User != nil:
 		return errors.New("camera.url: holds a user or password; move them to camera.username and camera.password_file")
-	case u.Scheme != "rtsp" || u.Hostname() == "":
+	case u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
 		return fmt.Errorf("camera.url: %q is not an address of a stream; write rtsp://host:554/path", raw)
 	}
 	return nil
@@ -66,10 +66,14 @@ func hostPort(s drivers.CameraSettings) (host, port string, err error) {
 	if err != nil {
 		return "", "", errors.New("camera.url: not a URL")
 	}
-	if u.Port() == "" {
+	switch {
+	case u.Port() != "":
+		return u.Hostname(), u.Port(), nil
+	case u.Scheme == "rtsps":
+		return u.Hostname(), "322", nil
+	default:
 		return u.Hostname(), "554", nil
 	}
-	return u.Hostname(), u.Port(), nil
 }
 
 // cropWithin is the crop as a rectangle of a picture of the given size. Asking

@@ -1,0 +1,217 @@
+// Package align puts samples of current and frames of video on one time grid:
+// the window from which the model decides.
+//
+// A window ends at t_end. Sample slot i of n stands at t_end − (n−1−i) periods,
+// frame slot k likewise. A slot holds the one value whose stamp is nearest, if
+// that is within half a period; otherwise the slot is masked. No value fills two
+// slots and none is interpolated: what was not measured is absent. Polls faster
+// than the grid are thereby thinned, gaps stay gaps.
+//
+// t_end lies on the grid of the poll schedule, which the aligner learns from the
+// stamps themselves, so that the jitter of a single poll moves no slot.
+//
+// Stamps are the host's and are compared by Go's monotonic reading: a jump of
+// the wall clock moves nothing. Samples and frames are kept for the length of a
+// window and no longer; the number kept is bounded.
+package align
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"meltwatch/drivers"
+	"meltwatch/inference"
+)
+
+// Geometry is the shape of a window, taken from a model's manifest.
+type Geometry struct {
+	SamplePeriod time.Duration
+	Samples      int
+	FramePeriod  time.Duration
+	Frames       int
+	// FrameTokens is the length of one encoded frame: tokens × dimension.
+	FrameTokens int
+}
+
+// GeometryOf reads the geometry from a manifest.
+func GeometryOf(m *inference.Manifest) Geometry {
+	return Geometry{
+		SamplePeriod: period(m.Current.RateHz),
+		Samples:      m.Current.Samples,
+		FramePeriod:  period(m.Video.RateHz),
+		Frames:       m.Video.Frames,
+		FrameTokens:  m.Video.Tokens * m.Video.Dim,
+	}
+}
+
+func period(hertz float64) time.Duration {
+	return time.Duration(math.Round(float64(time.Second) / hertz))
+}
+
+// EncodedFrame is a frame as the model's encoder left it.
+type EncodedFrame struct {
+	Time time.Time
+	// Tokens is FrameTokens long; the aligner keeps the slice.
+	Tokens []float32
+	// Evidence is where on this frame the model looked; may be nil.
+	Evidence []float32
+}
+
+// Window is one moment's view of both senses.
+type Window struct {
+	// End is t_end.
+	End time.Time
+	// Input is what the model takes.
+	Input inference.Window
+	// CurrentCoverage and VideoCoverage are the shares of slots that hold a
+	// value, 0–1.
+	CurrentCoverage, VideoCoverage float64
+	// Evidence is that of the newest frame in the window; nil when there is none.
+	Evidence []float32
+
+	period time.Duration
+}
+
+// maxRate bounds how many samples and frames are kept: this many for each slot.
+const maxRate = 10
+
+// Aligner collects both senses. It is owned by one goroutine.
+type Aligner struct {
+	geometry Geometry
+	samples  []drivers.Sample // in time order
+	frames   []EncodedFrame   // in time order
+	grid     grid
+}
+
+// New returns an empty aligner.
+func New(g Geometry) *Aligner {
+	return &Aligner{geometry: g, grid: grid{period: g.SamplePeriod}}
+}
+
+// AddSample adds a sample; one that is older than the last is dropped, since a
+// source delivers in time order and an older stamp is a fault of its clock.
+func (a *Aligner) AddSample(s drivers.Sample) {
+	if n := len(a.samples); n > 0 && !s.Time.After(a.samples[n-1].Time) {
+		return
+	}
+	a.samples = append(a.samples, s)
+	a.grid.observe(s.Time)
+	oldest := s.Time.Add(-time.Duration(a.geometry.Samples) * a.geometry.SamplePeriod)
+	a.samples = trim(a.samples, maxRate*a.geometry.Samples, func(s drivers.Sample) bool { return s.Time.Before(oldest) })
+}
+
+// AddFrame adds an encoded frame; one that is not newer than the last is
+// dropped.
+func (a *Aligner) AddFrame(f EncodedFrame) {
+	if n := len(a.frames); n > 0 && !f.Time.After(a.frames[n-1].Time) {
+		return
+	}
+	a.frames = append(a.frames, f)
+	oldest := f.Time.Add(-time.Duration(a.geometry.Frames) * a.geometry.FramePeriod)
+	a.frames = trim(a.frames, maxRate*a.geometry.Frames, func(f EncodedFrame) bool { return f.Time.Before(oldest) })
+}
+
+// trim drops what is old from the front, and the oldest beyond most.
+func trim[T any](values []T, most int, old func(T) bool) []T {
+	n := 0
+	for n < len(values) && (old(values[n]) || len(values)-n > most) {
+		n++
+	}
+	return slices.Delete(values, 0, n)
+}
+
+// Forget drops every sample before t: after the furnace stood still, what it
+// drew before says nothing about how it melts now.
+func (a *Aligner) Forget(t time.Time) {
+	a.samples = trim(a.samples, len(a.samples), func(s drivers.Sample) bool { return s.Time.Before(t) })
+}
+
+// ForgetFrames drops every frame: another model's tokens mean nothing to this
+// one.
+func (a *Aligner) ForgetFrames() { a.frames = nil }
+
+// Settle is how long after its instant a sample may still be on the wire. A
+// window that ended later would always miss its newest slot.
+const Settle = 150 * time.Millisecond
+
+// Window builds the window that ends at the last point of the grid before now.
+func (a *Aligner) Window(now time.Time) Window {
+	g := a.geometry
+	w := Window{
+		End:    a.grid.before(now.Add(-Settle)),
+		period: g.SamplePeriod,
+		Input: inference.Window{
+			Tokens:     make([]float32, g.Frames*g.FrameTokens),
+			FrameMask:  make([]float32, g.Frames),
+			Current:    make([]float32, g.Samples*drivers.Phases),
+			SampleMask: make([]float32, g.Samples),
+		},
+	}
+	w.CurrentCoverage = a.placeSamples(&w)
+	w.VideoCoverage = a.placeFrames(&w)
+	return w
+}
+
+// MaskCurrent hides every sample: what stands there cannot be believed.
+func (w *Window) MaskCurrent() {
+	clear(w.Input.SampleMask)
+	clear(w.Input.Current)
+	w.CurrentCoverage = 0
+}
+
+func (a *Aligner) placeSamples(w *Window) (coverage float64) {
+	g := a.geometry
+	chosen := nearest(g.Samples, g.SamplePeriod, w.End, len(a.samples), func(i int) time.Time { return a.samples[i].Time })
+	for slot, index := range chosen {
+		if index < 0 {
+			continue
+		}
+		coverage += 1 / float64(g.Samples)
+		w.Input.SampleMask[slot] = 1
+		for phase, amperes := range a.samples[index].Current {
+			w.Input.Current[slot*drivers.Phases+phase] = float32(amperes)
+		}
+		w.Input.SetPoint = float32(a.samples[index].SetPoint)
+	}
+	return coverage
+}
+
+func (a *Aligner) placeFrames(w *Window) (coverage float64) {
+	g := a.geometry
+	chosen := nearest(g.Frames, g.FramePeriod, w.End, len(a.frames), func(i int) time.Time { return a.frames[i].Time })
+	for slot, index := range chosen {
+		if index < 0 {
+			continue
+		}
+		coverage += 1 / float64(g.Frames)
+		w.Input.FrameMask[slot] = 1
+		copy(w.Input.Tokens[slot*g.FrameTokens:(slot+1)*g.FrameTokens], a.frames[index].Tokens)
+		w.Evidence = a.frames[index].Evidence
+	}
+	return coverage
+}
+
+// nearest gives each of n slots, the last of which stands at end, the index of
+// the value nearest to it within half a period, or −1. Half a period is also how
+// far apart slots' catchments are, so no value can be nearest to two slots.
+func nearest(n int, period time.Duration, end time.Time, count int, stamp func(int) time.Time) []int {
+	chosen := make([]int, n)
+	for slot := range chosen {
+		chosen[slot] = -1
+	}
+	start := end.Add(-time.Duration(n-1) * period)
+	distance := make([]time.Duration, n)
+	for i := range count {
+		since := stamp(i).Sub(start)
+		slot := int(math.Round(float64(since) / float64(period)))
+		if slot < 0 || slot >= n {
+			continue
+		}
+		away := (since - time.Duration(slot)*period).Abs()
+		if chosen[slot] < 0 || away < distance[slot] {
+			chosen[slot], distance[slot] = i, away
+		}
+	}
+	return chosen
+}

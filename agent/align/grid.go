@@ -1,0 +1,45 @@
+package align
+
+import "time"
+
+// grid is the time grid of a poll schedule, learnt from jittered stamps.
+type grid struct {
+	period time.Duration
+	anchor time.Time // a point of the grid near the newest stamp; zero before the first
+}
+
+const (
+	// gain is how far one stamp moves the grid: small enough that ±100 ms of
+	// jitter moves a slot by a few milliseconds, large enough to follow a drift
+	// of 50 ppm and a schedule that was started anew.
+	gain = 1.0 / 16
+	// idle is the gap after which the schedule is taken to have started anew.
+	idle = 5 * time.Second
+)
+
+// observe moves the grid towards a stamp. Between fast polls only the nearest
+// grid point's residual counts, so any rate of polling is welcome.
+func (g *grid) observe(stamp time.Time) {
+	if g.anchor.IsZero() || stamp.Sub(g.anchor) > idle {
+		g.anchor = stamp
+		return
+	}
+	steps := int64((stamp.Sub(g.anchor) + g.period/2) / g.period)
+	point := g.anchor.Add(time.Duration(steps) * g.period)
+	residual := stamp.Sub(point)
+	g.anchor = point.Add(time.Duration(float64(residual) * gain))
+}
+
+// before is the last point of the grid that is not after t. Without a sample
+// the grid is that of t itself.
+func (g *grid) before(t time.Time) time.Time {
+	if g.anchor.IsZero() {
+		return t
+	}
+	since := t.Sub(g.anchor)
+	steps := int64(since / g.period)
+	if since < 0 && since%g.period != 0 {
+		steps--
+	}
+	return g.anchor.Add(time.Duration(steps) * g.period)
+}

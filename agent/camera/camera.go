@@ -1,0 +1,185 @@
+// Package camera is the agent's end of the camera child: it starts the child,
+// tells it which stream to open, and fetches the newest frame several times a
+// second. A child that dies or hangs takes nothing with it but the picture.
+package camera
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"meltwatch/child"
+	"meltwatch/drivers"
+)
+
+// Observer is told how the child fares.
+type Observer interface {
+	Beat()
+	OK()
+	Fault(error)
+	Count(map[string]uint64)
+}
+
+// Client holds the newest frame. It is safe for concurrent use.
+type Client struct {
+	program  string
+	settings drivers.CameraSettings
+	log      *slog.Logger
+	observer Observer
+
+	// pid is the living child's, 0 without one.
+	pid atomic.Int64
+
+	mu     sync.Mutex
+	frame  drivers.Frame
+	status drivers.Status
+	cause  string
+	starts uint64
+}
+
+const (
+	// every is how often the child is asked; a frame is at most this much older
+	// than the newest one when a second is decided.
+	every = 200 * time.Millisecond
+	// patience bounds one question. Until it runs out the sense keeps its last
+	// status, so it counts against the three seconds in which a fault is named.
+	patience = time.Second
+	// tolerated is how many questions in a row may fail before the child is
+	// replaced.
+	tolerated = 3
+)
+
+// New returns a client that will run program and have it open the stream.
+func New(program string, settings drivers.CameraSettings, log *slog.Logger, observer Observer) *Client {
+	return &Client{program: program, settings: settings, log: log, observer: observer, status: drivers.Absent, cause: "not opened yet"}
+}
+
+// Newest returns the newest frame and whether the sense can be believed. The
+// frame's Number is 0 before the first.
+func (c *Client) Newest() (drivers.Frame, drivers.Status) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frame, c.status
+}
+
+// Cause is the last fault in words; empty while all is well.
+func (c *Client) Cause() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
+// Run is one life of the child: it returns when the child has died, or was
+// replaced because it does not answer, or ctx ended.
+func (c *Client) Run(ctx context.Context) error {
+	err := c.live(ctx)
+	if err != nil && ctx.Err() == nil {
+		c.lose(err)
+	}
+	return err
+}
+
+// lose notes that there is no child that could see.
+func (c *Client) lose(err error) {
+	c.observer.Fault(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status, c.cause = drivers.Absent, err.Error()
+}
+
+func (c *Client) live(ctx context.Context) error {
+	c.observer.Beat()
+	p, err := child.Start(ctx, child.Spec{
+		Service: "Camera", Version: drivers.CameraVersion, Program: c.program, Log: c.log,
+	})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	c.pid.Store(int64(p.PID()))
+	defer c.pid.Store(0)
+	c.mu.Lock()
+	c.starts++
+	c.mu.Unlock()
+	if err := c.configure(ctx, p); err != nil {
+		return err
+	}
+	return c.watch(ctx, p)
+}
+
+func (c *Client) configure(ctx context.Context, p *child.Process) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	_, err := child.Call[struct{}](ctx, p, "Camera.Configure", c.settings)
+	return err
+}
+
+func (c *Client) watch(ctx context.Context, p *child.Process) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var after uint64
+	failed := 0
+	for {
+		c.observer.Beat()
+		latest, err := c.ask(ctx, p, after)
+		switch {
+		case err == nil:
+			failed, after = 0, latest.Number
+			c.take(latest)
+		case ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			failed++
+			c.lose(err)
+		}
+		if failed >= tolerated {
+			return fmt.Errorf("camera child gave no answer %d times in a row, replaced: %w", failed, err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.Done():
+			return p.Err()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (c *Client) ask(ctx context.Context, p *child.Process, after uint64) (drivers.LatestReply, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return child.Call[drivers.LatestReply](ctx, p, "Camera.Latest", drivers.LatestRequest{After: after})
+}
+
+func (c *Client) take(latest drivers.LatestReply) {
+	c.mu.Lock()
+	c.status, c.cause = latest.Status, latest.Cause
+	want := 3 * c.settings.Width * c.settings.Height
+	if len(latest.Pixels) == want {
+		// The age crossed the process boundary, not the instant: it is true on
+		// both sides of a clock jump.
+		c.frame = drivers.Frame{
+			Time: time.Now().Add(-latest.Age), Number: latest.Number,
+			Width: c.settings.Width, Height: c.settings.Height, Pixels: latest.Pixels,
+		}
+	}
+	counters := map[string]uint64{"starts": c.starts, "opens": latest.Opens, "decoded": latest.Decoded, "dropped": latest.Dropped}
+	c.mu.Unlock()
+	c.observer.Count(counters)
+	if latest.Status.Live() {
+		c.observer.OK()
+		return
+	}
+	c.observer.Fault(errors.New(orElse(latest.Cause, "picture is "+string(latest.Status))))
+}
+
+func orElse(text, instead string) string {
+	if text == "" {
+		return instead
+	}
+	return text
+}

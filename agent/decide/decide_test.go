@@ -1,0 +1,287 @@
+package decide
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/agent/state"
+	"meltwatch/drivers"
+	"meltwatch/inference"
+)
+
+// scripted is a model whose answers and faults the test sets.
+type scripted struct {
+	p       float32
+	err     error
+	stalls  bool
+	windows []inference.Window
+	frames  []inference.Frame
+}
+
+func (m *scripted) EncodeFrame(ctx context.Context, f inference.Frame) (inference.Encoded, error) {
+	if m.stalls {
+		<-ctx.Done()
+		return inference.Encoded{}, ctx.Err()
+	}
+	m.frames = append(m.frames, f)
+	background := []float32{float32(len(m.frames))}
+	return inference.Encoded{Tokens: []float32{1, 2}, Background: background, Evidence: []float32{0, 1, 0, 0}}, m.err
+}
+
+func (m *scripted) Step(ctx context.Context, w inference.Window) (inference.Outputs, error) {
+	if m.stalls {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	m.windows = append(m.windows, w)
+	return inference.Outputs{inference.PAbnormal: {m.p}, inference.Alignment: {0.5}}, m.err
+}
+
+// scene is the sense of sight, under the test's control.
+type scene struct {
+	number uint64
+	status drivers.Status
+}
+
+func (s *scene) Newest() (drivers.Frame, drivers.Status) {
+	s.number++
+	return drivers.Frame{Time: time.Now().Add(-50 * time.Millisecond), Number: s.number, Pixels: []byte{1, 2, 3}}, s.status
+}
+
+type plant struct {
+	t       *testing.T
+	model   *scripted
+	video   *scene
+	loop    *Loop
+	seconds []Second
+	noise   float64 // standard deviation of the current in amperes
+	dead    bool    // the meter does not answer
+	stuck   bool    // the meter repeats itself
+	amperes float64
+}
+
+func manifest() *inference.Manifest {
+	return &inference.Manifest{
+		Current:  inference.CurrentSpec{RateHz: 2, Samples: 240, Phases: 3},
+		Video:    inference.VideoSpec{RateHz: 1, Frames: 16, Tokens: 1, Dim: 2},
+		Decision: inference.Decision{FreezeBackground: 0.5},
+	}
+}
+
+// operate runs a plant under virtual time; script may change it as time goes by.
+func operate(t *testing.T, script func(*plant)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		p := &plant{t: t, model: &scripted{p: 0.1}, video: &scene{status: drivers.OK}, noise: 1500, amperes: 15_000}
+		judge := NewJudge(Settings{
+			Manifest: manifest(), Rule: inference.Rule{CV120: 0.05, CV45: 0.03}, Timeout: 700 * time.Millisecond,
+			Params: state.Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.4, HoldSeconds: 5}, Period: 500 * time.Millisecond,
+		}, p.model)
+		p.loop = NewLoop(judge, p.video, func(s Second) { p.seconds = append(p.seconds, s) })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- p.loop.Run(ctx) }()
+		go p.meter(ctx)
+		script(p)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (p *plant) meter(ctx context.Context) {
+	random := rand.New(rand.NewPCG(1, 1))
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s := drivers.Sample{Time: time.Now(), SetPoint: 15_000}
+		for phase := range s.Current {
+			s.Current[phase] = p.amperes
+			if p.amperes > 0 && !p.stuck {
+				s.Current[phase] += p.noise * random.NormFloat64()
+			}
+		}
+		if !p.dead {
+			p.loop.Offer(s)
+		}
+	}
+}
+
+func (p *plant) last() Second {
+	p.t.Helper()
+	synctest.Wait()
+	if len(p.seconds) == 0 {
+		p.t.Fatal("nothing was decided")
+	}
+	return p.seconds[len(p.seconds)-1]
+}
+
+func (p *plant) want(s state.State, by state.Source) {
+	p.t.Helper()
+	if got := p.last(); got.Status.State != s || got.Verdict.Source != by {
+		p.t.Fatalf("second %d: %s by %s (%v), want %s by %s", len(p.seconds), got.Status.State, got.Verdict.Source, got.Fault, s, by)
+	}
+}
+
+func TestOneVerdictASecondRightAfterItsSample(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(200 * time.Second)
+		if n := len(p.seconds); n < 198 || n > 201 {
+			t.Fatalf("%d verdicts in 200 s", n)
+		}
+		p.want(state.Normal, state.Model)
+		last := p.last()
+		if last.CurrentCoverage < 0.999 || last.VideoCoverage != 1 {
+			t.Fatalf("coverage %v and %v, want both whole", last.CurrentCoverage, last.VideoCoverage)
+		}
+		if mask := p.model.windows[len(p.model.windows)-1].SampleMask; mask[239] != 1 {
+			t.Fatal("the newest slot is empty")
+		}
+		if last.Alignment != 0.5 || len(last.Evidence) != 4 {
+			t.Fatalf("alignment %v, evidence %v", last.Alignment, last.Evidence)
+		}
+	})
+}
+
+func TestModelDecidesAbnormal(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(130 * time.Second)
+		p.model.p = 0.9
+		time.Sleep(7 * time.Second)
+		p.want(state.Abnormal, state.Model)
+	})
+}
+
+func TestSilentModelGivesWayToTheRuleWithinTwoSeconds(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(130 * time.Second)
+		p.model.stalls = true
+		time.Sleep(2 * time.Second)
+		p.want(state.Normal, state.Rule)
+		before := len(p.seconds)
+		time.Sleep(10 * time.Second)
+		p.last()
+		if n := len(p.seconds) - before; n < 9 || n > 11 {
+			t.Fatalf("%d verdicts in 10 s without a model", n)
+		}
+		p.model.stalls = false
+		time.Sleep(2 * time.Second)
+		p.want(state.Normal, state.Model)
+	})
+}
+
+func TestRuleFindsQuietCurrent(t *testing.T) {
+	operate(t, func(p *plant) {
+		p.model.err = errors.New("model is broken")
+		time.Sleep(130 * time.Second)
+		p.want(state.Normal, state.Rule)
+		p.noise = 100
+		time.Sleep(60 * time.Second)
+		p.want(state.Abnormal, state.Rule)
+		if !p.last().Weak {
+			t.Fatal("45 s of quiet current count as much as 120 s")
+		}
+		time.Sleep(80 * time.Second)
+		p.want(state.Abnormal, state.Rule)
+		if p.last().Weak {
+			t.Fatal("120 s of quiet current count as weak")
+		}
+	})
+}
+
+func TestDeadMeterLeavesVideo(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(130 * time.Second)
+		p.dead = true
+		time.Sleep(3 * time.Second)
+		if s := p.last(); s.Current != drivers.Stale || s.Status.State != state.Normal {
+			t.Fatalf("current %s, state %s", s.Current, s.Status.State)
+		}
+		time.Sleep(40 * time.Second)
+		if s := p.last(); s.Current != drivers.Absent || s.Verdict.Source != state.Model {
+			t.Fatalf("current %s, source %s", s.Current, s.Verdict.Source)
+		}
+	})
+}
+
+func TestStuckRegisterIsNotBelieved(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(130 * time.Second)
+		p.stuck = true
+		time.Sleep(20 * time.Second)
+		s := p.last()
+		if s.Current != drivers.Frozen || s.CurrentCoverage != 0 {
+			t.Fatalf("current %s with coverage %v", s.Current, s.CurrentCoverage)
+		}
+		if mask := p.model.windows[len(p.model.windows)-1].SampleMask; mask[239] != 0 {
+			t.Fatal("the model was shown a stuck register")
+		}
+	})
+}
+
+func TestIdleFurnaceIsOffAndItsRestartWarmsUp(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(130 * time.Second)
+		p.amperes = 0
+		p.model.p = 1
+		time.Sleep(60 * time.Second)
+		p.want(state.Off, state.Model)
+		p.amperes, p.model.p, p.video.status = 15_000, 0.1, drivers.Absent
+		time.Sleep(20 * time.Second)
+		s := p.last()
+		if s.Status.State != state.Warming || s.CurrentCoverage > 0.2 {
+			t.Fatalf("state %s with coverage %v: samples of the idle time count", s.Status.State, s.CurrentCoverage)
+		}
+		time.Sleep(110 * time.Second)
+		p.want(state.Normal, state.Model)
+	})
+}
+
+func TestBothSensesDeadHoldAnAlarm(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(130 * time.Second)
+		p.model.p = 0.9
+		time.Sleep(10 * time.Second)
+		p.dead, p.video.status = true, drivers.Absent
+		time.Sleep(300 * time.Second)
+		if s := p.last(); s.Status.State != state.Abnormal || !s.Status.Held {
+			t.Fatalf("state %s, held %v", s.Status.State, s.Status.Held)
+		}
+	})
+}
+
+func TestBackgroundStandsStillWhileAbnormal(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(20 * time.Second)
+		p.model.p = 0.9
+		time.Sleep(2 * time.Second)
+		frozen := p.model.frames[len(p.model.frames)-1].Background[0]
+		time.Sleep(10 * time.Second)
+		p.last()
+		if now := p.model.frames[len(p.model.frames)-1].Background[0]; now != frozen {
+			t.Fatalf("background moved from %v to %v", frozen, now)
+		}
+	})
+}
+
+func TestNothingAtAllIsUnknown(t *testing.T) {
+	operate(t, func(p *plant) {
+		p.dead, p.video.status = true, drivers.Absent
+		time.Sleep(10 * time.Second)
+		p.want(state.Unknown, state.None)
+		if !math.IsNaN(p.last().Alignment) {
+			t.Fatal("an alignment of nothing")
+		}
+	})
+}

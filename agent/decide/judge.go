@@ -1,0 +1,180 @@
+// Package decide makes one verdict a second: it aligns the senses, asks the
+// model, falls back to the rule when the model does not answer in time, and
+// steps the furnace's state.
+//
+// One goroutine owns it all. Calls to the model are bounded by a deadline that
+// both share, so a second is always decided before the next one begins.
+package decide
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"meltwatch/agent/align"
+	"meltwatch/agent/state"
+	"meltwatch/drivers"
+	"meltwatch/inference"
+)
+
+// Model is what decides; the inference child's client in the agent.
+type Model interface {
+	EncodeFrame(context.Context, inference.Frame) (inference.Encoded, error)
+	Step(context.Context, inference.Window) (inference.Outputs, error)
+}
+
+// Second is everything known about one second.
+type Second struct {
+	// End is the window's end; Current and Video say which sense can be believed.
+	End            time.Time
+	Current, Video drivers.Status
+	// Coverage of the window by each sense, 0–1.
+	CurrentCoverage, VideoCoverage float64
+	Verdict                        state.Verdict
+	// Weak marks a rule verdict that rests on 45 s alone.
+	Weak   bool
+	Status state.Status
+	// Alignment is NaN where the model gives none or lacks a sense.
+	Alignment float64
+	// Evidence is the attention over the newest frame, row-major, or nil.
+	Evidence []float32
+	// Fault is why the model did not decide; nil when it did.
+	Fault error
+}
+
+// Judge holds what one furnace's decisions need between seconds.
+type Judge struct {
+	manifest *inference.Manifest
+	rule     inference.Rule
+	model    Model
+	timeout  time.Duration
+
+	aligner *align.Aligner
+	machine *state.Machine
+	current *meterWatch
+
+	background []float32
+	freeze     bool // the background stands still
+	lastFrame  time.Time
+}
+
+// Settings are what a Judge is built from.
+type Settings struct {
+	Manifest *inference.Manifest
+	Params   state.Params
+	Rule     inference.Rule
+	// Timeout bounds both calls of a second together.
+	Timeout time.Duration
+	// Period is the meter's.
+	Period time.Duration
+}
+
+// NewJudge returns a judge that has seen nothing yet.
+func NewJudge(s Settings, m Model) *Judge {
+	return &Judge{
+		manifest: s.Manifest, rule: s.Rule, model: m, timeout: s.Timeout,
+		aligner: align.New(align.GeometryOf(s.Manifest)),
+		machine: state.New(s.Params),
+		current: newMeterWatch(s.Period),
+	}
+}
+
+// Machine is the furnace's state machine, to save and resume it.
+func (j *Judge) Machine() *state.Machine { return j.machine }
+
+// Sample takes one reading of the current.
+func (j *Judge) Sample(s drivers.Sample) {
+	j.current.sample(s)
+	j.aligner.AddSample(s)
+}
+
+// Second decides the second that ends about now. frame is the newest one, its
+// Number 0 when there is none.
+func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Second {
+	ctx, cancel := context.WithTimeout(ctx, j.timeout)
+	defer cancel()
+	encodeErr := j.encode(ctx, frame, video)
+	w := j.aligner.Window(now)
+	s := Second{
+		End: w.End, Current: j.current.status(now), Video: video,
+		CurrentCoverage: w.CurrentCoverage, VideoCoverage: w.VideoCoverage, Alignment: math.NaN(),
+	}
+	if s.Current == drivers.Frozen {
+		w.MaskCurrent()
+		s.CurrentCoverage = 0
+	}
+	s.Verdict = j.sensed(s, w)
+	if s.Fault = encodeErr; s.Fault == nil {
+		s.Fault = j.ask(ctx, w, &s)
+	}
+	if s.Fault != nil {
+		j.fallBack(w, &s)
+	}
+	s.Status = j.machine.Step(s.Verdict)
+	if s.Status.Restarted {
+		j.aligner.Forget(s.End.Add(-2 * time.Second))
+	}
+	j.freeze = s.Verdict.Source == state.Model && s.Verdict.P >= j.manifest.Decision.FreezeBackground ||
+		s.Status.State == state.Abnormal
+	return s
+}
+
+// encode encodes a frame that has not been encoded yet. The background moves on
+// only while the furnace looks normal: a growing spot must not be absorbed.
+func (j *Judge) encode(ctx context.Context, frame drivers.Frame, video drivers.Status) error {
+	if frame.Number == 0 || !video.Live() || !frame.Time.After(j.lastFrame) {
+		return nil
+	}
+	encoded, err := j.model.EncodeFrame(ctx, inference.Frame{Pixels: frame.Pixels, Background: j.background})
+	if err != nil {
+		return err
+	}
+	if want := j.manifest.Video.Tokens * j.manifest.Video.Dim; len(encoded.Tokens) != want {
+		return errors.New("model encoded a frame to another length than its manifest says")
+	}
+	j.lastFrame = frame.Time
+	if !j.freeze || j.background == nil {
+		j.background = encoded.Background
+	}
+	j.aligner.AddFrame(align.EncodedFrame{Time: frame.Time, Tokens: encoded.Tokens, Evidence: encoded.Evidence})
+	return nil
+}
+
+// sensed is the verdict as far as the senses go: nobody has decided yet.
+func (j *Judge) sensed(s Second, w align.Window) state.Verdict {
+	amperes, _ := w.MeanCurrent(2 * time.Second)
+	return state.Verdict{
+		Time: s.End, Source: state.None, Amperes: amperes, SetPoint: float64(w.Input.SetPoint),
+		CurrentLive:    s.Current.Live(),
+		VideoLive:      s.Video.Live(),
+		CurrentSeconds: w.CurrentCoverage * float64(j.manifest.Current.Samples) / j.manifest.Current.RateHz,
+		VideoFull:      w.VideoCoverage > 0.9,
+	}
+}
+
+var errNothingSeen = errors.New("neither sense has anything in the window")
+
+func (j *Judge) ask(ctx context.Context, w align.Window, s *Second) error {
+	if w.CurrentCoverage == 0 && w.VideoCoverage == 0 {
+		return errNothingSeen
+	}
+	outputs, err := j.model.Step(ctx, w.Input)
+	if err != nil {
+		return err
+	}
+	p := float64(outputs[inference.PAbnormal][0])
+	s.Verdict.Source, s.Verdict.P = state.Model, min(max(p, 0), 1)
+	if alignment := outputs[inference.Alignment]; len(alignment) == 1 && w.CurrentCoverage > 0 && w.VideoCoverage > 0 {
+		s.Alignment = float64(alignment[0])
+	}
+	s.Evidence = w.Evidence
+	return nil
+}
+
+func (j *Judge) fallBack(w align.Window, s *Second) {
+	p, weak, ok := rule(w, j.rule)
+	if ok && s.Current.Live() {
+		s.Verdict.Source, s.Verdict.P, s.Weak = state.Rule, p, weak
+	}
+}

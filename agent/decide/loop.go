@@ -1,0 +1,97 @@
+package decide
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"meltwatch/agent/align"
+	"meltwatch/drivers"
+)
+
+// Video is the sense of sight; the camera child's client in the agent.
+type Video interface {
+	// Newest returns the newest frame, its Number 0 before the first.
+	Newest() (drivers.Frame, drivers.Status)
+}
+
+// Loop feeds a Judge from live senses and decides once a second.
+type Loop struct {
+	judge   *Judge
+	video   Video
+	report  func(Second)
+	samples chan drivers.Sample
+	dropped atomic.Uint64
+}
+
+// waiting bounds the samples that arrive while a second is being decided; beyond
+// it the newest is dropped and counted, which the window shows as a gap.
+const waiting = 64
+
+// NewLoop returns a loop that hands each decided second to report, which must
+// not block.
+func NewLoop(j *Judge, v Video, report func(Second)) *Loop {
+	return &Loop{judge: j, video: v, report: report, samples: make(chan drivers.Sample, waiting)}
+}
+
+// Offer hands over a sample; it never blocks.
+func (l *Loop) Offer(s drivers.Sample) {
+	select {
+	case l.samples <- s:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// Dropped counts samples that came while too many waited.
+func (l *Loop) Dropped() uint64 { return l.dropped.Load() }
+
+// Run decides once a second until ctx ends.
+func (l *Loop) Run(ctx context.Context) error {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-l.samples:
+			l.judge.Sample(s)
+		case <-timer.C:
+			end := l.second(ctx)
+			timer.Reset(next(end, time.Now()))
+		}
+	}
+}
+
+func (l *Loop) second(ctx context.Context) time.Time {
+	l.drain()
+	frame, status := l.video.Newest()
+	s := l.judge.Second(ctx, time.Now(), frame, status)
+	if ctx.Err() == nil { // a second cut short by the end of the agent is no verdict
+		l.report(s)
+	}
+	return s.End
+}
+
+// drain takes the samples that already wait: select picks at random, and the
+// second should rest on everything that has arrived.
+func (l *Loop) drain() {
+	for {
+		select {
+		case s := <-l.samples:
+			l.judge.Sample(s)
+		default:
+			return
+		}
+	}
+}
+
+// next is how long to wait for the second after the one that ended at end: until
+// its window's newest sample has surely arrived, so that the verdict follows the
+// sample as closely as it can. The bounds keep one verdict a second while the
+// grid is being learnt.
+func next(end, now time.Time) time.Duration {
+	const early = 5 * time.Millisecond // past the instant, so that rounding cannot put the window before it
+	wait := end.Add(time.Second + align.Settle + early).Sub(now)
+	return min(max(wait, 300*time.Millisecond), 1200*time.Millisecond)
+}

@@ -1,0 +1,32 @@
+package decide
+
+import (
+	"time"
+
+	"meltwatch/agent/align"
+	"meltwatch/inference"
+)
+
+// The share of a span's samples without which its CV says nothing.
+const (
+	enough120 = 0.75
+	enough45  = 0.9
+)
+
+// rule is the plant's own rule on current alone: in the semi-molten state the
+// melt no longer rolls, the arc gap stands still and the current goes quiet. It
+// returns 1 for quiet, 0 for lively; weak says that only the shorter span is
+// quiet; ok is false when there is too little current to tell.
+func rule(w align.Window, levels inference.Rule) (p float64, weak, ok bool) {
+	long, longCoverage := w.CV(120 * time.Second)
+	short, shortCoverage := w.CV(45 * time.Second)
+	haveLong, haveShort := longCoverage >= enough120, shortCoverage >= enough45
+	switch {
+	case haveLong && long < levels.CV120:
+		return 1, false, true
+	case haveShort && short < levels.CV45:
+		return 1, true, true
+	default:
+		return 0, false, haveLong || haveShort
+	}
+}

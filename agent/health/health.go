@@ -1,0 +1,109 @@
+// Package health knows how every part of the agent fares, for the operator and
+// for systemd.
+//
+// A part beats each time its loop comes round, whether what it tried succeeded
+// or not: a bounded error is progress, being stuck is not. systemd's watchdog is
+// fed only while every part has beaten within its own limit, so that an outage of
+// meter, camera or broker restarts nothing and a deadlock does.
+package health
+
+import (
+	"sync"
+	"time"
+)
+
+// Part is one part's record. Its methods may be called from any goroutine.
+type Part struct {
+	board *Board
+	limit time.Duration
+
+	// guarded by board.mu
+	state Status
+	beat  time.Time
+}
+
+// Status is how a part fares, as published.
+type Status struct {
+	// Status is "ok", "fault", or "starting" before the first word.
+	Status string `json:"status"`
+	// Since is when Status last changed.
+	Since time.Time `json:"since"`
+	// Error is the last fault in words; it stays after the fault is over.
+	Error string `json:"last_error,omitempty"`
+	// Counters are the part's own, by name.
+	Counters map[string]uint64 `json:"counters,omitempty"`
+}
+
+// Board holds all parts.
+type Board struct {
+	mu    sync.Mutex
+	parts map[string]*Part
+}
+
+// NewBoard returns an empty board.
+func NewBoard() *Board { return &Board{parts: map[string]*Part{}} }
+
+// Add adds a part whose loop comes round within limit.
+func (b *Board) Add(name string, limit time.Duration) *Part {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	p := &Part{board: b, limit: limit, beat: now, state: Status{Status: "starting", Since: now}}
+	b.parts[name] = p
+	return p
+}
+
+// Beat says that the part's loop came round.
+func (p *Part) Beat() {
+	p.board.mu.Lock()
+	defer p.board.mu.Unlock()
+	p.beat = time.Now()
+}
+
+// OK says that the part does its work.
+func (p *Part) OK() { p.set("ok", "") }
+
+// Fault says what keeps the part from its work.
+func (p *Part) Fault(err error) { p.set("fault", err.Error()) }
+
+func (p *Part) set(status, message string) {
+	p.board.mu.Lock()
+	defer p.board.mu.Unlock()
+	if p.state.Status != status {
+		p.state.Status, p.state.Since = status, time.Now()
+	}
+	if message != "" {
+		p.state.Error = message
+	}
+}
+
+// Count replaces the part's counters; the map must not be changed afterwards.
+func (p *Part) Count(counters map[string]uint64) {
+	p.board.mu.Lock()
+	defer p.board.mu.Unlock()
+	p.state.Counters = counters
+}
+
+// Snapshot is every part's status by name.
+func (b *Board) Snapshot() map[string]Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := make(map[string]Status, len(b.parts))
+	for name, p := range b.parts {
+		out[name] = p.state
+	}
+	return out
+}
+
+// Stuck names the parts whose loops have not come round within their limits.
+func (b *Board) Stuck() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var stuck []string
+	for name, p := range b.parts {
+		if time.Since(p.beat) > p.limit {
+			stuck = append(stuck, name)
+		}
+	}
+	return stuck
+}

@@ -1,0 +1,165 @@
+package mqtt
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// broker is a real broker in this process that a test can take down and bring
+// back on its address. What it was sent is kept over its lives.
+type broker struct {
+	t       *testing.T
+	address string
+	server  *mochi.Server
+
+	mu       sync.Mutex
+	messages []message
+}
+
+type message struct {
+	topic    string
+	payload  string
+	retained bool
+	at       time.Time
+}
+
+func newBroker(t *testing.T) *broker {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &broker{t: t, address: l.Addr().String()}
+	l.Close()
+	b.up()
+	t.Cleanup(b.down)
+	return b
+}
+
+func (b *broker) url() string { return "tcp://" + b.address }
+
+func (b *broker) up() {
+	b.t.Helper()
+	b.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	if err := b.server.AddHook(new(auth.AllowHook), nil); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.server.AddListener(listeners.NewTCP(listeners.Config{ID: "test", Address: b.address})); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.server.Serve(); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := b.server.Subscribe("#", 1, func(_ *mochi.Client, _ packets.Subscription, p packets.Packet) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.messages = append(b.messages, message{p.TopicName, string(p.Payload), p.FixedHeader.Retain, time.Now()})
+	}); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *broker) down() {
+	if b.server != nil {
+		_ = b.server.Close() // a listener that is closed already is no fault here
+	}
+	b.server = nil
+}
+
+// on returns what was published on a topic so far.
+func (b *broker) on(topic string) []message {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var found []message
+	for _, m := range b.messages {
+		if m.topic == topic {
+			found = append(found, m)
+		}
+	}
+	return found
+}
+
+// retained asks the broker as a newcomer would.
+func (b *broker) retained(topic string) string {
+	for _, p := range b.server.Topics.Messages(topic) {
+		return string(p.Payload)
+	}
+	return ""
+}
+
+func eventually(t *testing.T, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(within)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", within, what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// sequence reads the seq of every record on a topic, samples unpacked.
+func sequence(t *testing.T, messages []message) []uint64 {
+	t.Helper()
+	var seqs []uint64
+	for _, m := range messages {
+		var one struct {
+			Stamp
+			Samples []Stamp `json:"samples"`
+		}
+		if err := json.Unmarshal([]byte(m.payload), &one); err != nil {
+			t.Fatalf("topic %s: %v in %s", m.topic, err, m.payload)
+		}
+		if one.Seq > 0 {
+			seqs = append(seqs, one.Seq)
+		}
+		for _, s := range one.Samples {
+			seqs = append(seqs, s.Seq)
+		}
+	}
+	return seqs
+}
+
+// deafBroker accepts connections and never acknowledges a message.
+func deafBroker(t *testing.T) (url string, connections func() int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	var mu sync.Mutex
+	n := 0
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			n++
+			mu.Unlock()
+			go func() {
+				defer c.Close()
+				_, _ = c.Write([]byte{0x20, 2, 0, 0}) // CONNACK, accepted
+				_, _ = io.Copy(io.Discard, c)
+			}()
+		}
+	}()
+	return fmt.Sprintf("tcp://%s", l.Addr()), func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return n
+	}
+}

@@ -1,0 +1,126 @@
+package mqtt
+
+import "time"
+
+// Topics below meltwatch/<site>/<furnace>/. All are published with QoS 1.
+const (
+	TopicAvailability = "availability" // retained: online, offline (last will)
+	TopicState        = "state"        // retained: State, each second
+	TopicCurrent      = "current"      // Current, each sample
+	TopicEvent        = "event"        // Event
+	TopicHealth       = "health"       // retained: Health
+	topicHistory      = "history/"     // + state, current, event: what an outage kept back
+)
+
+// Root is the start of every topic of one furnace.
+func Root(site, furnace string) string { return "meltwatch/" + site + "/" + furnace + "/" }
+
+// version of the payloads' layout.
+const version = 1
+
+// Stamp tells when and by which run of which agent a record was made.
+type Stamp struct {
+	Version int `json:"v"`
+	// Time is the record's instant by the host's wall clock.
+	Time time.Time `json:"time"`
+	// Boot counts the agent's starts; with Seq it names a record for ever.
+	Boot uint64 `json:"boot"`
+	// Seq counts the records of one class in one boot, from 1.
+	Seq uint64 `json:"seq"`
+	// MonoMS is CLOCK_BOOTTIME at Time, in milliseconds; KernelBoot is the
+	// kernel's boot_id, within which it may be compared.
+	MonoMS     int64  `json:"mono_ms"`
+	KernelBoot string `json:"kernel_boot"`
+	// Clock is "synced" or "unsynced", as the kernel sees it.
+	Clock string `json:"clock"`
+}
+
+// State is the furnace's state, each second.
+type State struct {
+	Stamp
+	State string    `json:"state"`
+	Since time.Time `json:"since"`
+	// Held: abnormal only because nothing can deny it.
+	Held bool `json:"held"`
+	// PAbnormal is this second's p(abnormal), PMean the filtered one that the
+	// thresholds apply to; both 0 with source "none".
+	PAbnormal float64 `json:"p_abnormal"`
+	PMean     float64 `json:"p_mean"`
+	// Source is who decided: model, rule or none. Weak marks a rule verdict that
+	// rests on 45 s of quiet current only.
+	Source string `json:"source"`
+	Weak   bool   `json:"weak,omitempty"`
+	// Alignment is the cosine between what the two senses say; nil without both.
+	Alignment *float64 `json:"alignment"`
+	// ClockOffsetS is the estimated delay between the senses' pipelines; nil
+	// while nothing estimates it.
+	ClockOffsetS *float64  `json:"clock_offset_s"`
+	Evidence     *Evidence `json:"evidence"`
+	Senses       Senses    `json:"senses"`
+	Coverage     Coverage  `json:"coverage"`
+	Model        ModelName `json:"model"`
+	// LatencyMS is from the window's end to this record.
+	LatencyMS float64 `json:"latency_ms"`
+}
+
+// Evidence is where on the crop the model looked: the centre of its attention
+// as a share of width and height, and its standard deviation likewise.
+type Evidence struct {
+	X      float64 `json:"x"`
+	Y      float64 `json:"y"`
+	Spread float64 `json:"spread"`
+}
+
+// Senses tell which sense can be believed: ok, stale, frozen, black, absent.
+type Senses struct {
+	Current string `json:"current"`
+	Video   string `json:"video"`
+}
+
+// Coverage is the share of the window's slots that hold a value, 0–1.
+type Coverage struct {
+	Current float64 `json:"current"`
+	Video   float64 `json:"video"`
+}
+
+// ModelName says which model decided; empty while none is loaded.
+type ModelName struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
+}
+
+// Sample is one reading of the current. Several stand in one Current message
+// where they come faster than 5 Hz, or late.
+type Sample struct {
+	Stamp
+	A float64 `json:"a"` // amperes
+	B float64 `json:"b"`
+	C float64 `json:"c"`
+	// SetPoint in amperes, 0 when the plant reports none.
+	SetPoint float64 `json:"set_point"`
+	Feeding  bool    `json:"feeding"`
+	Exhaust  bool    `json:"exhaust"`
+	Manual   bool    `json:"manual"`
+	// UncertaintyMS is half the poll's round trip.
+	UncertaintyMS float64 `json:"uncertainty_ms"`
+}
+
+// Event is a change worth a line in a logbook.
+type Event struct {
+	Stamp
+	// Kind: state, sense, source, start.
+	Kind string `json:"kind"`
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Subject is what changed: the furnace, current, video.
+	Subject string `json:"subject"`
+	Cause   string `json:"cause"`
+}
+
+// Health is how every part fares.
+type Health struct {
+	Stamp
+	Agent string         `json:"agent"` // the agent's version
+	Parts map[string]any `json:"parts"`
+}

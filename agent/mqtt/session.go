@@ -1,0 +1,337 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"meltwatch/config"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+const (
+	dialTimeout  = 5 * time.Second
+	writeTimeout = 10 * time.Second
+	ackTimeout   = 10 * time.Second
+	// window is how many messages may be unacknowledged at a time.
+	window = 32
+	// pack is how many samples one history message holds: ten seconds at 2 Hz.
+	pack = 20
+	// historyPause spaces history messages so that a long outage's backlog leaves
+	// the link and the broker to the living.
+	historyPause = 10 * time.Millisecond
+	// idle is how often a connection with nothing to send looks after itself.
+	idle        = 500 * time.Millisecond
+	goodbye     = 500 * time.Millisecond
+	longestWait = 8 * time.Second
+)
+
+// redial connects, serves the connection until it is lost, and again.
+func (p *Publisher) redial(ctx context.Context) error {
+	for try := 0; ; try++ {
+		p.observer.Beat()
+		began := time.Now()
+		err := p.connect(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // the end was asked for
+		}
+		p.observer.Fault(err)
+		if time.Since(began) > longestWait {
+			try = 0
+		}
+		p.mu.Lock()
+		p.redials++
+		p.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait(try)):
+		}
+	}
+}
+
+// wait doubles from 250 ms to 8 s, its upper half random.
+func wait(try int) time.Duration {
+	full := longestWait
+	if try < 5 {
+		full = 250 * time.Millisecond << try
+	}
+	return full/2 + rand.N(full/2+1)
+}
+
+// connect makes one connection and serves it; it returns why it ended.
+func (p *Publisher) connect(ctx context.Context) error {
+	s := &session{
+		publisher: p,
+		ledger:    newLedger(),
+		lost:      make(chan error, 1),
+		inFlight:  map[uint64]sent{},
+	}
+	options, err := p.options(s)
+	if err != nil {
+		return err
+	}
+	options.SetWill(p.root+TopicAvailability, "offline", 1, true)
+	s.client = paho.NewClient(options)
+	token := s.client.Connect()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		s.client.Disconnect(0)
+		return ctx.Err()
+	}
+	if err := token.Error(); err != nil {
+		return fmt.Errorf("connect to %s: %w", p.settings.Broker, err)
+	}
+	defer s.close()
+	return s.serve(ctx)
+}
+
+// Try connects once, says OK to the observer, publishes nothing, and leaves. Its
+// client id must not be the agent's own, or the broker would throw that out.
+func Try(ctx context.Context, settings config.MQTT, root string, log *slog.Logger, observer Observer) error {
+	p := New(settings, root, NewMemory(1), log, observer)
+	options, err := p.options(&session{ledger: newLedger(), lost: make(chan error, 1)})
+	if err != nil {
+		return err
+	}
+	client := paho.NewClient(options)
+	defer client.Disconnect(0)
+	token := client.Connect()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		return fmt.Errorf("connect to %s: %w", settings.Broker, ctx.Err())
+	}
+	if err := token.Error(); err != nil {
+		return fmt.Errorf("connect to %s: %w", settings.Broker, err)
+	}
+	observer.OK()
+	return nil
+}
+
+func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
+	c := p.settings
+	o := paho.NewClientOptions().
+		AddBroker(c.Broker).
+		SetClientID(c.ClientID).
+		SetCleanSession(true).
+		SetAutoReconnect(false).
+		SetConnectRetry(false).
+		SetOrderMatters(false).
+		SetConnectTimeout(dialTimeout).
+		SetWriteTimeout(writeTimeout).
+		SetKeepAlive(c.KeepAlive).
+		SetPingTimeout(c.KeepAlive / 2).
+		SetProtocolVersion(4).
+		SetStore(s.ledger).
+		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
+	if c.Username != "" {
+		o.SetUsername(c.Username)
+	}
+	if c.PasswordFile != "" {
+		password, err := Secret(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.password_file: %w", err)
+		}
+		o.SetPassword(password)
+	}
+	tls, err := tlsConfig(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	return o.SetTLSConfig(tls), nil
+}
+
+// sent is a message that waits for its PUBACK.
+type sent struct {
+	order   uint64   // of sending, on this connection
+	records []Record // what to keep should it never come
+	at      time.Time
+}
+
+// session is one connection. Only its own goroutine touches it, except for the
+// ledger and lost.
+type session struct {
+	publisher *Publisher
+	client    paho.Client
+	ledger    *ledger
+	lost      chan error
+	inFlight  map[uint64]sent
+	history   time.Time // when the next history message may go
+	order     uint64    // messages sent so far
+}
+
+var errNoAck = fmt.Errorf("broker acknowledged nothing for %s", ackTimeout)
+
+func (s *session) serve(ctx context.Context) error {
+	p := s.publisher
+	s.greet()
+	p.setConnected(true)
+	p.observer.OK()
+	again := time.NewTimer(0)
+	defer again.Stop()
+	reported := time.Time{}
+	for {
+		p.observer.Beat()
+		s.settle()
+		s.send()
+		if s.overdue() {
+			return errNoAck
+		}
+		if p.backlog() {
+			again.Reset(historyPause)
+		} else {
+			again.Reset(idle)
+		}
+		if time.Since(reported) > time.Second {
+			reported = time.Now()
+			p.observer.Count(p.Counters())
+		}
+		select {
+		case <-ctx.Done():
+			s.leave()
+			return ctx.Err()
+		case err := <-s.lost:
+			return fmt.Errorf("connection to %s lost: %w", p.settings.Broker, orUnknown(err))
+		case <-p.news:
+		case <-s.ledger.news:
+		case <-again.C:
+		}
+	}
+}
+
+func orUnknown(err error) error {
+	if err == nil {
+		return errors.New("no reason given")
+	}
+	return err
+}
+
+// greet makes the retained topics true again before anything else is said.
+func (s *session) greet() {
+	s.publish(TopicAvailability, true, []byte("online"), nil)
+	p := s.publisher
+	p.mu.Lock()
+	state, health := p.retained[TopicState], p.retained[TopicHealth]
+	p.changed = map[string]bool{}
+	p.mu.Unlock()
+	if state != nil {
+		s.publish(TopicState, true, state, nil)
+	}
+	if health != nil {
+		s.publish(TopicHealth, true, health, nil)
+	}
+}
+
+// publish sends one message; records are kept until it is acknowledged.
+func (s *session) publish(topic string, retained bool, payload []byte, records []Record) {
+	token := s.client.Publish(s.publisher.root+topic, 1, retained, payload)
+	s.publisher.mu.Lock()
+	s.publisher.published++
+	s.publisher.mu.Unlock()
+	s.order++
+	key := notSent + s.order // a message that paho refused waits for the connection's end
+	if t, ok := token.(*paho.PublishToken); ok && t.MessageID() != 0 {
+		key = uint64(t.MessageID())
+	}
+	s.inFlight[key] = sent{s.order, records, time.Now()}
+}
+
+// notSent is beyond every message id.
+const notSent = 1 << 16
+
+// settle strikes what was acknowledged.
+func (s *session) settle() {
+	for _, id := range s.ledger.take() {
+		key := uint64(id)
+		if _, ours := s.inFlight[key]; !ours {
+			continue
+		}
+		delete(s.inFlight, key)
+		s.publisher.mu.Lock()
+		s.publisher.acked++
+		s.publisher.mu.Unlock()
+	}
+}
+
+func (s *session) overdue() bool {
+	for _, m := range s.inFlight {
+		if time.Since(m.at) > ackTimeout {
+			return true
+		}
+	}
+	return false
+}
+
+// send fills the window: live records first, then health, then history.
+func (s *session) send() {
+	for len(s.inFlight) < window {
+		topic, retained, payload, records := s.publisher.next(&s.history)
+		if payload == nil {
+			return
+		}
+		s.publish(topic, retained, payload, records)
+	}
+}
+
+// next takes what should be sent next; payload is nil when nothing waits.
+func (p *Publisher) next(history *time.Time) (topic string, retained bool, payload []byte, records []Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.live) > 0 {
+		r := p.live[0]
+		p.live = p.live[1:]
+		if r.Class == ClassCurrent {
+			return TopicCurrent, false, packed([]Record{r}, false), []Record{r}
+		}
+		return string(r.Class), r.Class == ClassState, r.Payload, []Record{r}
+	}
+	if p.changed[TopicHealth] {
+		delete(p.changed, TopicHealth)
+		return TopicHealth, true, p.retained[TopicHealth], nil
+	}
+	if time.Now().Before(*history) {
+		return "", false, nil, nil
+	}
+	records = p.outbox.Take(1)
+	if len(records) == 0 {
+		return "", false, nil, nil
+	}
+	*history = time.Now().Add(historyPause)
+	class := records[0].Class
+	if class != ClassCurrent {
+		return topicHistory + string(class), false, late(records[0].Payload), records
+	}
+	records = append(records, p.outbox.Take(pack-1)...)
+	return topicHistory + string(class), false, packed(records, true), records
+}
+
+// close ends the connection and puts what was not acknowledged back.
+func (s *session) close() {
+	s.client.Disconnect(0)
+	s.settle()
+	s.publisher.setConnected(false)
+	s.publisher.giveBack(s.inFlight)
+}
+
+// leave says goodbye on purpose: the will is for accidents.
+func (s *session) leave() {
+	s.publish(TopicAvailability, true, []byte("offline"), nil)
+	deadline := time.NewTimer(goodbye)
+	defer deadline.Stop()
+	for len(s.inFlight) > 0 {
+		select {
+		case <-deadline.C:
+			return
+		case <-s.lost: //nolint:errcheck // the reason does not matter to who leaves
+			return
+		case <-s.ledger.news:
+			s.settle()
+		}
+	}
+}

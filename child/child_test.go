@@ -1,0 +1,263 @@
+package child
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/rpc"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The test binary is its own child: with this variable set it serves instead of
+// testing.
+const childRole = "MELTWATCH_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(childRole) {
+	case "":
+		os.Exit(m.Run())
+	case "exit":
+		os.Exit(3)
+	default:
+		fmt.Fprintln(os.Stderr, "hello from the child")
+		if err := Serve(context.Background(), Service{Name: "Echo", Version: 7, Receiver: &echo{}}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
+
+type echo struct{}
+
+// still is a receiver whose calls always return at once.
+type still struct{}
+
+func (*still) Say(in []byte, out *[]byte) error { *out = in; return nil }
+
+func (*echo) Say(in []byte, out *[]byte) error { *out = in; return nil }
+func (*echo) Fail(struct{}, *struct{}) error   { return errors.New("on purpose") }
+func (*echo) Sleep(d time.Duration, _ *struct{}) error {
+	time.Sleep(d)
+	return nil
+}
+func (*echo) Huge(n int, out *[]byte) error { *out = make([]byte, n); return nil }
+
+// logged is a log that a test can read while a child writes to it.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+func spec(role string, log *logged) Spec {
+	return Spec{
+		Service: "Echo", Version: 7, Program: os.Args[0], Env: []string{childRole + "=" + role},
+		Log: slog.New(slog.NewTextHandler(log, nil)), Silence: time.Second,
+	}
+}
+
+func startEcho(t *testing.T) (*Process, *logged) {
+	t.Helper()
+	log := &logged{}
+	p, err := Start(t.Context(), spec("echo", log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p, log
+}
+
+func waitEnd(t *testing.T, p *Process) error {
+	t.Helper()
+	select {
+	case <-p.Done():
+		return p.Err()
+	case <-time.After(20 * time.Second):
+		t.Fatal("the process did not end")
+		return nil
+	}
+}
+
+func TestCallReturnsTheReply(t *testing.T) {
+	p, _ := startEcho(t)
+	want := bytes.Repeat([]byte("melt"), 50_000)
+	got, err := Call[[]byte](t.Context(), p, "Echo.Say", want)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("got %d bytes, %v; want %d bytes", len(got), err, len(want))
+	}
+}
+
+func TestCallReturnsTheChildsError(t *testing.T) {
+	p, _ := startEcho(t)
+	if _, err := Call[struct{}](t.Context(), p, "Echo.Fail", struct{}{}); err == nil || !strings.Contains(err.Error(), "on purpose") {
+		t.Fatalf("got %v, want the child's own words", err)
+	}
+}
+
+func TestStandardErrorIsForwarded(t *testing.T) {
+	p, log := startEcho(t)
+	p.Close()
+	if !strings.Contains(log.String(), "hello from the child") {
+		t.Fatalf("log %q lacks the child's line", log)
+	}
+}
+
+func TestCallGivesUpWithItsContext(t *testing.T) {
+	p, _ := startEcho(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := Call[struct{}](ctx, p, "Echo.Sleep", 10*time.Second); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("got %v, want deadline exceeded", err)
+	}
+	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("still here")); err != nil {
+		t.Fatalf("a call after an abandoned one: %v", err)
+	}
+}
+
+func TestAbandonedCallsAreBounded(t *testing.T) {
+	p, _ := startEcho(t)
+	for i := range maxInFlight + 3 {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		_, err := Call[struct{}](ctx, p, "Echo.Sleep", time.Minute)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("call %d: got %v, want deadline exceeded", i, err)
+		}
+	}
+	if got := len(p.slots); got != maxInFlight {
+		t.Fatalf("%d calls in flight, want the bound of %d", got, maxInFlight)
+	}
+}
+
+func TestKilledChildIsNoticed(t *testing.T) {
+	p, _ := startEcho(t)
+	if err := syscall.Kill(p.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitEnd(t, p); err == nil {
+		t.Fatal("a killed child left no error")
+	}
+	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", nil); err == nil {
+		t.Fatal("a call to a dead child succeeded")
+	}
+}
+
+func TestStoppedChildIsKilledForItsSilence(t *testing.T) {
+	p, _ := startEcho(t)
+	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitEnd(t, p); !errors.Is(err, ErrSilent) {
+		t.Fatalf("got %v, want %v", err, ErrSilent)
+	}
+}
+
+func TestChildThatExitsAtOnceFailsTheStart(t *testing.T) {
+	if _, err := Start(t.Context(), spec("exit", &logged{})); err == nil {
+		t.Fatal("start succeeded on a program that exits at once")
+	}
+}
+
+func TestMissingProgramFailsTheStart(t *testing.T) {
+	s := spec("echo", &logged{})
+	s.Program = "/nonexistent/program"
+	if _, err := Start(t.Context(), s); err == nil || !strings.Contains(err.Error(), s.Program) {
+		t.Fatalf("got %v, want an error that names the program", err)
+	}
+}
+
+func TestOtherVersionIsRefused(t *testing.T) {
+	s := spec("echo", &logged{})
+	s.Version = 8
+	if _, err := Start(t.Context(), s); err == nil || !strings.Contains(err.Error(), "version 7") {
+		t.Fatalf("got %v, want an error that names both versions", err)
+	}
+}
+
+func TestTooLargeAReplyEndsTheChild(t *testing.T) {
+	p, _ := startEcho(t)
+	if _, err := Call[[]byte](t.Context(), p, "Echo.Huge", maxMessage+1); err == nil {
+		t.Fatal("a message over the bound came through")
+	}
+	waitEnd(t, p)
+}
+
+func TestServeReturnsWhenTheParentCloses(t *testing.T) {
+	ours, theirs := net.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- serve(t.Context(), theirs, Service{Name: "Echo", Version: 1, Receiver: &echo{}}) }()
+	ours.Close()
+	if err := <-served; err != nil {
+		t.Fatalf("serve: %v", err)
+	}
+}
+
+func TestServeReturnsThoughACallIsStuck(t *testing.T) {
+	ours, theirs := net.Pipe()
+	served := make(chan error, 1)
+	go func() { served <- serve(t.Context(), theirs, Service{Name: "Echo", Version: 1, Receiver: &echo{}}) }()
+	client := rpc.NewClientWithCodec(newClientCodec(ours))
+	stuck := client.Go("Echo.Sleep", time.Hour, &struct{}{}, nil)
+	if err := client.Call("Child.Ping", struct{}{}, &struct{}{}); err != nil {
+		t.Fatal(err)
+	}
+	client.Close()
+	<-stuck.Done
+	if err := <-served; err != nil {
+		t.Fatalf("serve: %v", err)
+	}
+}
+
+func TestServeByHandExplainsItself(t *testing.T) {
+	t.Setenv(fdVariable, "")
+	if err := Serve(t.Context(), Service{Name: "Echo", Receiver: &echo{}}); err == nil || !strings.Contains(err.Error(), "started by meltwatch") {
+		t.Fatalf("got %v, want an explanation", err)
+	}
+}
+
+// FuzzServe feeds a child what no honest parent writes: it must end without a
+// panic, whatever comes.
+func FuzzServe(f *testing.F) {
+	f.Add([]byte{})
+	f.Add([]byte("\x03\xff\x82\x00"))
+	f.Fuzz(func(t *testing.T, input []byte) {
+		ours, theirs := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := serve(context.Background(), theirs, Service{Name: "Echo", Version: 1, Receiver: &still{}}); err != nil {
+				t.Error(err)
+			}
+		}()
+		go func() { // drain answers, or the pipe blocks
+			buf := make([]byte, 1024)
+			for {
+				if _, err := ours.Read(buf); err != nil {
+					return
+				}
+			}
+		}()
+		_, _ = ours.Write(input) // the child may close half way
+		ours.Close()
+		<-done
+	})
+}

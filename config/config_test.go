@@ -1,0 +1,146 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestLeastDocumentIsFilledWithDefaults(t *testing.T) {
+	c, err := Parse(read(t, "testdata/good.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	meter := c.Meters["main"]
+	if meter.Period != 500*time.Millisecond || meter.Unit != 1 || meter.Serial.Parity != "even" {
+		t.Errorf("meter defaults missing: %+v", meter)
+	}
+	if field := meter.Fields[FieldCurrentB]; field != (Field{Address: 2, Function: 3, Type: "float32", Order: "ABCD", Scale: 1}) {
+		t.Errorf("field defaults missing: %+v", field)
+	}
+	if c.MQTT.ClientID != "meltwatch-plant-1-f07" {
+		t.Errorf("client id %q is not made of site and furnace", c.MQTT.ClientID)
+	}
+}
+
+// Every file in testdata/bad says in its first line what must be found.
+func TestBadDocumentsAreRefusedByKeyAndRemedy(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(files) < 30 {
+		t.Fatalf("%d bad documents, %v; want 30 at least", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".yaml"), func(t *testing.T) {
+			text := read(t, file)
+			first, _, _ := strings.Cut(string(text), "\n")
+			want := strings.TrimPrefix(first, "# want: ")
+			_, err := Parse(text)
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v\nwant %s", err, want)
+			}
+			if err != nil && strings.Contains(err.Error(), "secret") {
+				t.Errorf("the message repeats a secret: %v", err)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	_, err := Parse([]byte("site: a/b\nmeters: {m: {unit: 300, period: x}}\nlog: {level: loud}\n"))
+	var problems Problems
+	if !errors.As(err, &problems) {
+		t.Fatalf("got %v, want Problems", err)
+	}
+	var keys []string
+	for _, p := range problems {
+		keys = append(keys, p.Key)
+	}
+	want := []string{"camera.url", "furnace", "log.level", "meters", "meters.m.fields", "meters.m.period", "meters.m.unit", "meters.m.url", "mqtt.broker", "site", "state.normal_current"}
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFurnaceWithoutCameraNeedsNoURL(t *testing.T) {
+	text := strings.Replace(string(read(t, "testdata/good.yaml")), "url: rtsp://127.0.0.1:8554/furnace", "enabled: false", 1)
+	if _, err := Parse([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The sample is the reference of all settings: what it shows as a default must
+// be one, and no setting may be missing from it.
+func TestSampleShowsEveryDefault(t *testing.T) {
+	sample, err := Read("sample.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Site, want.Furnace, want.MQTT.ClientID = sample.Site, sample.Furnace, sample.MQTT.ClientID
+	want.Camera.URL, want.Camera.Crop = sample.Camera.URL, sample.Camera.Crop
+	want.MQTT.Broker = sample.MQTT.Broker
+	meter := Meter{}.withDefaults().(Meter)
+	meter.URL, meter.Fields = sample.Meters["main"].URL, sample.Meters["main"].Fields
+	want.Meters = map[string]Meter{"main": meter}
+	if diff := cmp.Diff(want, sample); diff != "" {
+		t.Error(diff)
+	}
+	text := string(read(t, "sample.yaml"))
+	for _, key := range allKeys(reflect.TypeFor[Config]()) {
+		if !strings.Contains(text, key+":") {
+			t.Errorf("setting %s is missing from the sample", key)
+		}
+	}
+}
+
+func allKeys(t reflect.Type) []string {
+	var keys []string
+	for i := range t.NumField() {
+		field := t.Field(i)
+		keys = append(keys, field.Tag.Get("yaml"))
+		inner := field.Type
+		if inner.Kind() == reflect.Map {
+			inner = inner.Elem()
+		}
+		if inner.Kind() == reflect.Struct {
+			keys = append(keys, allKeys(inner)...)
+		}
+	}
+	return keys
+}
+
+func TestMissingFileIsNamed(t *testing.T) {
+	if _, err := Read("testdata/none.yaml"); err == nil || !strings.Contains(err.Error(), "none.yaml") {
+		t.Fatalf("got %v, want an error that names the file", err)
+	}
+}
+
+// FuzzParse: no document may panic or hang, and one that is accepted is
+// complete.
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*/*.yaml")
+	for _, file := range append(files, "testdata/good.yaml", "sample.yaml") {
+		f.Add(read(f, file))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse(text)
+		if err == nil && (c.Site == "" || len(c.Meters) == 0 || c.MQTT.Broker == "") {
+			t.Errorf("accepted an incomplete document: %+v", c)
+		}
+	})
+}

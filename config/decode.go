@@ -1,0 +1,236 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// defaulter is a section whose values in a map start from defaults of their own.
+type defaulter interface{ withDefaults() any }
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// decoder fills a struct from a YAML document and collects every fault instead
+// of stopping at the first. It remembers where each key stands, so that later
+// checks can name the line too.
+type decoder struct {
+	problems Problems
+	lines    map[string]int
+}
+
+func (d *decoder) value(node *yaml.Node, into reflect.Value, key string) {
+	d.lines[key] = node.Line
+	if node.Kind == yaml.AliasNode || node.Anchor != "" {
+		d.problems.add(key, node.Line, "anchors and aliases are not supported: write the value out")
+		return
+	}
+	if node.Tag == "!!null" { // a key without a value keeps its default
+		return
+	}
+	switch {
+	case into.Kind() == reflect.Struct:
+		d.section(node, into, key)
+	case into.Kind() == reflect.Map:
+		d.named(node, into, key)
+	case node.Kind != yaml.ScalarNode:
+		d.problems.add(key, node.Line, "want %s, found a section or a list", kindName(into.Type()))
+	default:
+		d.scalar(node, into, key)
+	}
+}
+
+// section decodes a mapping into the struct's fields by their yaml names.
+func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
+	fields := map[string]reflect.Value{}
+	for i := range into.NumField() {
+		fields[into.Type().Field(i).Tag.Get("yaml")] = into.Field(i)
+	}
+	d.pairs(node, key, func(name string, nameNode, valueNode *yaml.Node) {
+		path := join(key, name)
+		field, known := fields[name]
+		if !known {
+			d.problems.add(path, nameNode.Line, "unknown key: %s", suggest(name, fields))
+			return
+		}
+		d.value(valueNode, field, path)
+	})
+}
+
+// named decodes a mapping of names to sections.
+func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
+	if into.IsNil() {
+		into.Set(reflect.MakeMap(into.Type()))
+	}
+	d.pairs(node, key, func(name string, nameNode, valueNode *yaml.Node) {
+		path := join(key, name)
+		if !validName(name) {
+			d.problems.add(path, nameNode.Line, "a name is 1–64 letters, digits, - or _")
+			return
+		}
+		element := reflect.New(into.Type().Elem()).Elem()
+		if section, ok := element.Interface().(defaulter); ok {
+			element.Set(reflect.ValueOf(section.withDefaults()))
+		}
+		d.value(valueNode, element, path)
+		into.SetMapIndex(reflect.ValueOf(name), element)
+	})
+}
+
+func (d *decoder) pairs(node *yaml.Node, key string, each func(string, *yaml.Node, *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		d.problems.add(key, node.Line, "want a section of `key: value` lines, found %s", nodeName(node))
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		name := node.Content[i]
+		if name.Kind != yaml.ScalarNode {
+			d.problems.add(key, name.Line, "a key must be a plain word")
+			continue
+		}
+		if seen[name.Value] {
+			d.problems.add(join(key, name.Value), name.Line, "given twice: keep one")
+			continue
+		}
+		seen[name.Value] = true
+		each(name.Value, name, node.Content[i+1])
+	}
+}
+
+func (d *decoder) scalar(node *yaml.Node, into reflect.Value, key string) {
+	if err := setScalar(node, into); err != nil {
+		d.problems.add(key, node.Line, "%s", err)
+	}
+}
+
+func setScalar(node *yaml.Node, into reflect.Value) error {
+	text := node.Value
+	wrong := fmt.Errorf("%q is not %s", clip(text), kindName(into.Type()))
+	switch {
+	case into.Type() == durationType:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return wrong
+		}
+		into.SetInt(int64(d))
+	case into.Kind() == reflect.String:
+		into.SetString(text)
+	case into.Kind() == reflect.Bool:
+		if text != "true" && text != "false" {
+			return wrong
+		}
+		into.SetBool(text == "true")
+	case into.Kind() == reflect.Int:
+		n, err := strconv.ParseInt(text, 0, 32)
+		if err != nil {
+			return wrong
+		}
+		into.SetInt(n)
+	case into.Kind() == reflect.Float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return wrong
+		}
+		into.SetFloat(f)
+	}
+	return nil
+}
+
+func kindName(t reflect.Type) string {
+	switch {
+	case t == durationType:
+		return "a duration such as 500ms, 5s or 2m"
+	case t.Kind() == reflect.String:
+		return "a text"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Int:
+		return "a whole number"
+	case t.Kind() == reflect.Float64:
+		return "a number"
+	default:
+		return "a section"
+	}
+}
+
+func nodeName(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	case yaml.ScalarNode:
+		return strconv.Quote(clip(node.Value))
+	default:
+		return "something else"
+	}
+}
+
+func join(key, name string) string {
+	if key == "" {
+		return clip(name)
+	}
+	return key + "." + clip(name)
+}
+
+// clip keeps a hostile document from filling the log.
+func clip(text string) string {
+	const most = 64
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}
+
+func validName(name string) bool {
+	if name == "" || len(name) > 64 {
+		return false
+	}
+	return strings.IndexFunc(name, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+	}) < 0
+}
+
+// suggest names the known key that an unknown one was probably meant to be, or
+// else lists them.
+func suggest(name string, fields map[string]reflect.Value) string {
+	known := make([]string, 0, len(fields))
+	for one := range fields {
+		known = append(known, one)
+	}
+	sort.Strings(known)
+	for _, one := range known {
+		if len(name) < 100 && distance(name, one) <= 2 {
+			return "did you mean " + one + "?"
+		}
+	}
+	return "known here are " + strings.Join(known, ", ")
+}
+
+// distance is Levenshtein's: how many letters to insert, delete or replace.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

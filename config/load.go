@@ -1,0 +1,144 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxSize bounds a configuration document in bytes.
+const maxSize = 256 << 10
+
+// Default is the configuration that an empty document stands for. It is not
+// complete: site, furnace, a meter and a broker must be given.
+func Default() Config {
+	return Config{
+		Camera: Camera{
+			Enabled:     true,
+			Timeout:     5 * time.Second,
+			StaleAfter:  2 * time.Second,
+			FrozenAfter: 2 * time.Second,
+			BlackAfter:  2 * time.Second,
+		},
+		Model: Model{
+			Path:    "/usr/share/meltwatch/models/product",
+			Timeout: 700 * time.Millisecond,
+		},
+		MQTT: MQTT{
+			KeepAlive: 10 * time.Second,
+			Queue:     10_000,
+		},
+		Log:   Log{Level: "info", Format: "text"},
+		Paths: Paths{State: "/var/lib/meltwatch"},
+	}
+}
+
+func (Meter) withDefaults() any {
+	return Meter{
+		Serial:  Serial{Baud: 19_200, DataBits: 8, Parity: "even", StopBits: 1},
+		Unit:    1,
+		Period:  500 * time.Millisecond,
+		Timeout: 300 * time.Millisecond,
+	}
+}
+
+func (Field) withDefaults() any {
+	return Field{Function: 3, Type: "float32", Order: "ABCD", Scale: 1}
+}
+
+// Read reads, parses and checks a file.
+func Read(path string) (Config, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read config: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err != nil {
+		return Config{}, fmt.Errorf("read config %s: %w", path, err)
+	}
+	c, err := Parse(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("config %s:\n%w", path, err)
+	}
+	return c, nil
+}
+
+// Parse turns a YAML document into a checked configuration. On a fault the error
+// is a Problems with every fault found.
+func Parse(text []byte) (Config, error) {
+	c := Default()
+	root, err := parseYAML(text)
+	if err != nil {
+		return Config{}, Problems{{Message: err.Error()}}
+	}
+	d := decoder{lines: map[string]int{}}
+	if root != nil {
+		d.value(root, reflect.ValueOf(&c).Elem(), "")
+	}
+	c.complete()
+	check(c, func(key, format string, args ...any) {
+		if !d.reported(key) {
+			d.problems.add(key, d.line(key), format, args...)
+		}
+	})
+	if err := d.problems.err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// reported says whether decoding already found fault with key: a second message
+// about the default that then stands there would only confuse.
+func (d *decoder) reported(key string) bool {
+	for _, p := range d.problems {
+		if p.Key == key {
+			return true
+		}
+	}
+	return false
+}
+
+// line is where key stands, or else the section it is missing from.
+func (d *decoder) line(key string) int {
+	for key != "" {
+		if line, ok := d.lines[key]; ok {
+			return line
+		}
+		key = key[:max(strings.LastIndex(key, "."), 0)]
+	}
+	return 0
+}
+
+func parseYAML(text []byte) (*yaml.Node, error) {
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("the document is over %d KiB: it cannot be a configuration", maxSize>>10)
+	}
+	in := yaml.NewDecoder(bytes.NewReader(text))
+	var document, second yaml.Node
+	err := in.Decode(&document)
+	if errors.Is(err, io.EOF) { // an empty document
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: YAML wants `key: value` lines, nested by two spaces", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if err := in.Decode(&second); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more than one YAML document: remove the `---` between them")
+	}
+	return document.Content[0], nil
+}
+
+// complete derives what the document leaves to other settings.
+func (c *Config) complete() {
+	if c.MQTT.ClientID == "" && c.Site != "" && c.Furnace != "" {
+		c.MQTT.ClientID = "meltwatch-" + c.Site + "-" + c.Furnace
+	}
+}

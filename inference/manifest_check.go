@@ -1,0 +1,179 @@
+package inference
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// exportAgain is the remedy of most faults: nothing but the export writes a
+// manifest, so nobody should mend one by hand.
+const exportAgain = "export the model again"
+
+// maxElements bounds one tensor, so that a damaged manifest cannot ask for more
+// memory than the box has.
+const maxElements = 1 << 22
+
+// Check reports every fault of the manifest by its JSON key, with the remedy.
+func (m Manifest) Check() error {
+	var f faults
+	if err := m.checkFormat(); err != nil {
+		f = append(f, err)
+	}
+	f.required("name", m.Name)
+	f.required("version", m.Version)
+	m.checkFiles(&f)
+	m.Current.check(&f)
+	m.Video.check(&f)
+	// Signatures are derived from the sizes, so wrong sizes would repeat here.
+	if len(f) == 0 {
+		m.checkSignatures(&f)
+	}
+	if !slices.Equal(m.Labels, []string{"normal", "abnormal"}) {
+		f.add("labels", `are %q, must be ["normal" "abnormal"]; %s`, m.Labels, exportAgain)
+	}
+	m.Decision.check(&f)
+	f.within("rule.cv_120", m.Rule.CV120, 0, 1)
+	f.within("rule.cv_45", m.Rule.CV45, 0, 1)
+	m.checkGolden(&f)
+	return errors.Join(f...)
+}
+
+func (m Manifest) checkFormat() error {
+	if m.Format == ManifestFormat {
+		return nil
+	}
+	return fmt.Errorf("format: is %d, this program serves %d; use a model exported by this release's trainer, or install the release that serves it", m.Format, ManifestFormat)
+}
+
+var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+func (m Manifest) checkFiles(f *faults) {
+	if _, ok := m.Files["saved_model.pb"]; !ok {
+		f.add("files", "lack saved_model.pb; %s", exportAgain)
+	}
+	for _, path := range slices.Sorted(maps.Keys(m.Files)) {
+		key := "files." + path
+		switch {
+		case !filepath.IsLocal(path) || strings.Contains(path, `\`):
+			f.add(key, "leads out of the model folder; %s", exportAgain)
+		case path == ManifestFile:
+			f.add(key, "a manifest cannot hold its own hash; %s", exportAgain)
+		}
+		if !hexSHA256.MatchString(m.Files[path]) {
+			f.add(key, "is not a sha256 of 64 lower-case hexadecimal digits; %s", exportAgain)
+		}
+	}
+}
+
+func (c CurrentSpec) check(f *faults) {
+	f.positive("current.rate_hz", c.RateHz)
+	f.size("current.samples", c.Samples)
+	f.size("current.phases", c.Phases)
+	f.oneOf("current.unit", c.Unit, "A")
+	f.product("current", c.Samples, c.Phases)
+}
+
+func (v VideoSpec) check(f *faults) {
+	f.positive("video.rate_hz", v.RateHz)
+	f.size("video.frames", v.Frames)
+	f.size("video.width", v.Width)
+	f.size("video.height", v.Height)
+	f.oneOf("video.channels", v.Channels, "RGB")
+	f.oneOf("video.resize", v.Resize, "area")
+	f.size("video.tokens", v.Tokens)
+	f.size("video.dim", v.Dim)
+	f.product("video", v.Frames, v.Tokens, v.Dim)
+	f.product("video", v.Width, v.Height, 3)
+	if len(v.Background) == 0 {
+		f.add("video.background", "is empty, must be the shape of encode_frame's background; %s", exportAgain)
+	}
+	for _, n := range v.Background {
+		f.size("video.background", n)
+	}
+	f.product("video.background", v.Background...)
+	if v.EvidenceRows != 0 || v.EvidenceColumns != 0 {
+		f.size("video.evidence_rows", v.EvidenceRows)
+		f.size("video.evidence_columns", v.EvidenceColumns)
+		f.product("video.evidence_rows", v.EvidenceRows, v.EvidenceColumns)
+	}
+}
+
+func (d Decision) check(f *faults) {
+	if d.MeanSeconds < 1 || d.MeanSeconds > 600 {
+		f.add("decision.mean_seconds", "is %d, must be 1 to 600; %s", d.MeanSeconds, exportAgain)
+	}
+	f.within("decision.enter", d.Enter, 0, 1)
+	f.within("decision.exit", d.Exit, 0, 1)
+	if d.Exit > d.Enter {
+		f.add("decision.exit", "is %g, above decision.enter %g, so the state would flicker; %s", d.Exit, d.Enter, exportAgain)
+	}
+	if d.HoldSeconds < 0 || d.HoldSeconds > 3600 {
+		f.add("decision.hold_seconds", "is %d, must be 0 to 3600; %s", d.HoldSeconds, exportAgain)
+	}
+	f.within("decision.freeze_background", d.FreezeBackground, 0, 1)
+}
+
+func (m Manifest) checkGolden(f *faults) {
+	if _, ok := m.Files[m.Golden.File]; !ok {
+		f.add("golden.file", "%q is not among files; %s", m.Golden.File, exportAgain)
+	}
+	f.within("golden.tolerance", m.Golden.Tolerance, 0, 0.01)
+}
+
+// faults collects what is wrong, each by its JSON key.
+type faults []error
+
+func (f *faults) add(key, format string, args ...any) {
+	*f = append(*f, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+}
+
+func (f *faults) required(key, value string) {
+	if value == "" {
+		f.add(key, "is missing; %s", exportAgain)
+	}
+}
+
+func (f *faults) oneOf(key, value string, known ...string) {
+	if !slices.Contains(known, value) {
+		f.add(key, "is %q, this program knows %q; %s", value, known, exportAgain)
+	}
+}
+
+func (f *faults) size(key string, n int) {
+	if n < 1 || n > maxElements {
+		f.add(key, "is %d, must be 1 to %d; %s", n, maxElements, exportAgain)
+	}
+}
+
+// product bounds a whole tensor; sizes out of range have their own fault.
+func (f *faults) product(key string, sizes ...int) {
+	product := 1
+	for _, n := range sizes {
+		if n < 1 || n > maxElements {
+			return
+		}
+		if product *= n; product > maxElements {
+			f.add(key, "asks for a tensor of more than %d elements; %s", maxElements, exportAgain)
+			return
+		}
+	}
+}
+
+func (f *faults) positive(key string, x float64) {
+	if !(x > 0) || math.IsInf(x, 0) {
+		f.add(key, "is %g, must be above 0; %s", x, exportAgain)
+	}
+}
+
+// within wants low < x ≤ high.
+func (f *faults) within(key string, x, low, high float64) {
+	if !(x > low && x <= high) {
+		f.add(key, "is %g, must be above %g and at most %g; %s", x, low, high, exportAgain)
+	}
+}

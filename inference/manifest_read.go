@@ -1,0 +1,128 @@
+package inference
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// maxManifest bounds the file; a real one has a few kilobytes.
+const maxManifest = 1 << 20
+
+// ParseManifest decodes a manifest strictly, so that a misspelt or newer key is
+// an error and never a silent default, and checks it.
+func ParseManifest(data []byte) (Manifest, error) {
+	// The format first: another format's keys are unknown ones, and the reader
+	// should hear of the format, not of them.
+	var head struct {
+		Format int `json:"format"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportAgain)
+	}
+	if head.Format != ManifestFormat {
+		return Manifest{}, fmt.Errorf("check manifest: %w", Manifest{Format: head.Format}.checkFormat())
+	}
+	var m Manifest
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&m); err != nil {
+		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportAgain)
+	}
+	if err := m.Check(); err != nil {
+		return Manifest{}, fmt.Errorf("check manifest: %w", err)
+	}
+	return m, nil
+}
+
+// ReadManifest reads and checks the manifest of a model folder. The second
+// value is the sha256 of manifest.json, in hexadecimal.
+func ReadManifest(dir string) (Manifest, string, error) {
+	path := filepath.Join(dir, ManifestFile)
+	file, err := os.Open(path)
+	if err != nil {
+		return Manifest{}, "", fmt.Errorf("open manifest: %w; name a folder that the export wrote", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxManifest+1))
+	if err != nil {
+		return Manifest{}, "", fmt.Errorf("read manifest: %w", err)
+	}
+	if len(data) > maxManifest {
+		return Manifest{}, "", fmt.Errorf("read %s: more than %d bytes; %s", path, maxManifest, exportAgain)
+	}
+	m, err := ParseManifest(data)
+	if err != nil {
+		return Manifest{}, "", fmt.Errorf("%s: %w", path, err)
+	}
+	sum := sha256.Sum256(data)
+	return m, hex.EncodeToString(sum[:]), nil
+}
+
+// VerifyFiles compares every file of a model folder with its sha256 in the
+// manifest. A file that the manifest does not name is a fault too, since the
+// manifest's hash stands for the whole model.
+func (m Manifest) VerifyFiles(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return fmt.Errorf("open model folder: %w", err)
+	}
+	defer root.Close()
+	var faults []error
+	for _, path := range slices.Sorted(maps.Keys(m.Files)) {
+		if err := verifyFile(root, path, m.Files[path]); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	strangers, err := m.strangers(root.FS())
+	if err != nil {
+		return fmt.Errorf("list model folder %s: %w", dir, err)
+	}
+	for _, path := range strangers {
+		faults = append(faults, fmt.Errorf("file %s is not in the manifest; remove it or %s", path, exportAgain))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("verify model folder %s: %w", dir, errors.Join(faults...))
+	}
+	return nil
+}
+
+func verifyFile(root *os.Root, path, want string) error {
+	file, err := root.Open(path)
+	if err != nil {
+		return fmt.Errorf("%w; copy the whole model folder again", err)
+	}
+	defer file.Close()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	if have := hex.EncodeToString(hash.Sum(nil)); have != want {
+		return fmt.Errorf("file %s has sha256 %s…, the manifest says %.12s…; copy the whole model folder again", path, have[:12], want)
+	}
+	return nil
+}
+
+// strangers lists files that the manifest does not name.
+func (m Manifest) strangers(folder fs.FS) ([]string, error) {
+	var found []string
+	err := fs.WalkDir(folder, ".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path == ManifestFile {
+			return err
+		}
+		if _, ok := m.Files[path]; !ok {
+			found = append(found, path)
+		}
+		return nil
+	})
+	return found, err
+}

@@ -1,0 +1,109 @@
+package inference
+
+import (
+	"maps"
+	"slices"
+)
+
+// wanted is what the sizes of the current and video sections make of the two
+// signatures. Step may answer more than PAbnormal.
+func (m Manifest) wanted() map[string]Signature {
+	c, v := m.Current, m.Video
+	background := Tensor{DType: "float32", Shape: v.Background}
+	float := func(shape ...int) Tensor { return Tensor{DType: "float32", Shape: append([]int{1}, shape...)} }
+	encode := Signature{
+		Inputs: map[string]Tensor{
+			"frame":      {DType: "uint8", Shape: []int{1, v.Height, v.Width, 3}},
+			"background": background,
+		},
+		Outputs: map[string]Tensor{"tokens": float(v.Tokens, v.Dim), "background": background},
+	}
+	if v.EvidenceRows > 0 {
+		encode.Outputs[Evidence] = float(v.EvidenceRows, v.EvidenceColumns)
+	}
+	step := Signature{
+		Inputs: map[string]Tensor{
+			"tokens":      float(v.Frames, v.Tokens, v.Dim),
+			"frame_mask":  float(v.Frames),
+			"current":     float(c.Samples, c.Phases),
+			"sample_mask": float(c.Samples),
+			"set_point":   float(1),
+		},
+		Outputs: map[string]Tensor{PAbnormal: float(1)},
+	}
+	return map[string]Signature{EncodeFrame: encode, Step: step}
+}
+
+// known are the shapes of Step's optional outputs that the agent understands.
+func (m Manifest) known() map[string]Tensor {
+	return map[string]Tensor{
+		Alignment:   {DType: "float32", Shape: []int{1, 1}},
+		FrameWeight: {DType: "float32", Shape: []int{1, m.Video.Frames}},
+	}
+}
+
+func (m Manifest) checkSignatures(f *faults) {
+	for name, want := range m.wanted() {
+		key := "signatures." + name
+		have, ok := m.Signatures[name]
+		if !ok {
+			f.add(key, "is missing; %s", exportAgain)
+			continue
+		}
+		checkTensors(f, key+".inputs", have.Inputs, want.Inputs)
+		if name == Step {
+			want.Outputs = m.withOptional(want.Outputs, have.Outputs)
+		}
+		checkTensors(f, key+".outputs", have.Outputs, want.Outputs)
+	}
+	for name := range m.Signatures {
+		if name != EncodeFrame && name != Step {
+			f.add("signatures."+name, "is a function nobody calls; %s", exportAgain)
+		}
+	}
+}
+
+// withOptional adds to what Step must answer what it may: outputs the agent
+// knows, in their shape, and others in any float32 shape.
+func (m Manifest) withOptional(want, have map[string]Tensor) map[string]Tensor {
+	all := maps.Clone(want)
+	for name, tensor := range have {
+		if _, required := want[name]; required {
+			continue
+		}
+		if known, ok := m.known()[name]; ok {
+			all[name] = known
+		} else {
+			all[name] = Tensor{DType: "float32", Shape: tensor.Shape}
+		}
+	}
+	return all
+}
+
+func checkTensors(f *faults, key string, have, want map[string]Tensor) {
+	for name, w := range want {
+		h, ok := have[name]
+		switch {
+		case !ok:
+			f.add(key+"."+name, "is missing; %s", exportAgain)
+		case h.DType != w.DType:
+			f.add(key+"."+name+".dtype", "is %q, must be %q; %s", h.DType, w.DType, exportAgain)
+		case !slices.Equal(h.Shape, w.Shape):
+			f.add(key+"."+name+".shape", "is %v, the sections current and video ask for %v; %s", h.Shape, w.Shape, exportAgain)
+		default:
+			checkShape(f, key+"."+name+".shape", h.Shape)
+		}
+	}
+	for name := range have {
+		if _, ok := want[name]; !ok {
+			f.add(key+"."+name, "is a tensor nobody provides or reads; %s", exportAgain)
+		}
+	}
+}
+
+func checkShape(f *faults, key string, shape []int) {
+	for _, n := range shape {
+		f.size(key, n)
+	}
+	f.product(key, shape...)
+}

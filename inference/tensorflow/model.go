@@ -1,0 +1,164 @@
+// Package tensorflow runs an exported model through TensorFlow's C library.
+//
+// A model folder holds a SavedModel whose variables are constants, its manifest
+// and golden vectors. Open refuses, with the reason and the remedy, a folder
+// that is not exactly what the manifest says: every file by its hash, every
+// tensor by name, type and shape. Only then does the library see a byte of it,
+// for what TensorFlow dislikes it may answer by ending the process. For the same
+// reason every input's length is checked before a call.
+//
+// One thread runs a session: at this size (about 0.3 M parameters) handing work
+// to another thread costs more than it saves.
+//
+// TensorFlow never gives memory back inside a process; the program around this
+// package is therefore a child that can be replaced. Tensors live outside Go's
+// heap and are freed by finalizers, so the collector, which cannot see their
+// size, is run every collectEvery calls.
+package tensorflow
+
+import (
+	"fmt"
+	"runtime"
+
+	tf "github.com/tensorflow/tensorflow/tensorflow/go"
+
+	"meltwatch/inference"
+)
+
+// collectEvery bounds what waits for a finalizer: calls × about 60 KB for a
+// 64 × 64 frame with its background in and out, so 4 MB.
+const collectEvery = 64
+
+// Model is a loaded SavedModel. It is not safe for concurrent use.
+type Model struct {
+	manifest inference.Manifest
+	sha256   string
+	session  *tf.Session
+	encode   *function
+	step     *function
+	// start is the background of a first frame, all -1.
+	start []float32
+	calls int
+}
+
+var _ inference.Model = (*Model)(nil)
+
+// Open loads the model in a folder, checks it whole, and runs both functions
+// once, since the first run of a graph takes a hundred times longer.
+func Open(dir string) (*Model, error) {
+	manifest, sum, err := inference.ReadManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := manifest.VerifyFiles(dir); err != nil {
+		return nil, err
+	}
+	saved, err := tf.LoadSavedModel(dir, []string{"serve"}, &tf.SessionOptions{Config: oneThread})
+	if err != nil {
+		return nil, fmt.Errorf("load SavedModel in %s: %w; export it with the pinned TensorFlow release", dir, err)
+	}
+	m := &Model{manifest: manifest, sha256: sum, session: saved.Session}
+	if err := m.prepare(saved); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return m, nil
+}
+
+// oneThread is a serialised tensorflow.ConfigProto: intra_op_parallelism_threads
+// (field 2) = 1, inter_op_parallelism_threads (field 5) = 1.
+var oneThread = []byte{2 << 3, 1, 5 << 3, 1}
+
+func (m *Model) prepare(saved *tf.SavedModel) error {
+	var err error
+	if m.encode, err = newFunction(saved, inference.EncodeFrame, m.manifest); err != nil {
+		return err
+	}
+	if m.step, err = newFunction(saved, inference.Step, m.manifest); err != nil {
+		return err
+	}
+	encode := m.manifest.Signatures[inference.EncodeFrame].Inputs
+	m.start = make([]float32, encode["background"].Elements())
+	for i := range m.start {
+		m.start[i] = -1
+	}
+	if err := m.warmUp(); err != nil {
+		return fmt.Errorf("warm up: %w", err)
+	}
+	return nil
+}
+
+// warmUp runs both functions on a black frame and an empty window, which a
+// model must survive anyway.
+func (m *Model) warmUp() error {
+	encode := m.manifest.Signatures[inference.EncodeFrame].Inputs
+	if _, err := m.EncodeFrame(inference.Frame{Pixels: make([]byte, encode["frame"].Elements())}); err != nil {
+		return err
+	}
+	step := m.manifest.Signatures[inference.Step].Inputs
+	_, err := m.Step(inference.Window{
+		Tokens:     make([]float32, step["tokens"].Elements()),
+		FrameMask:  make([]float32, step["frame_mask"].Elements()),
+		Current:    make([]float32, step["current"].Elements()),
+		SampleMask: make([]float32, step["sample_mask"].Elements()),
+	})
+	return err
+}
+
+// Manifest is the loaded model's.
+func (m *Model) Manifest() inference.Manifest { return m.manifest }
+
+// SHA256 is the hash of manifest.json, in hexadecimal.
+func (m *Model) SHA256() string { return m.sha256 }
+
+// EncodeFrame turns a frame into tokens.
+func (m *Model) EncodeFrame(frame inference.Frame) (inference.Encoded, error) {
+	if err := m.manifest.CheckFrame(frame); err != nil {
+		return inference.Encoded{}, err
+	}
+	background := frame.Background
+	if background == nil {
+		background = m.start
+	}
+	out, err := m.run(m.encode, map[string]input{
+		"frame":      {bytes: frame.Pixels},
+		"background": {floats: background},
+	})
+	if err != nil {
+		return inference.Encoded{}, err
+	}
+	return inference.Encoded{
+		Tokens:     out["tokens"],
+		Background: out["background"],
+		Evidence:   out[inference.Evidence],
+	}, nil
+}
+
+// Step judges a window.
+func (m *Model) Step(w inference.Window) (inference.Outputs, error) {
+	if err := m.manifest.CheckWindow(w); err != nil {
+		return nil, err
+	}
+	return m.run(m.step, map[string]input{
+		"tokens":      {floats: w.Tokens},
+		"frame_mask":  {floats: w.FrameMask},
+		"current":     {floats: w.Current},
+		"sample_mask": {floats: w.SampleMask},
+		"set_point":   {floats: []float32{w.SetPoint}},
+	})
+}
+
+func (m *Model) run(f *function, inputs map[string]input) (map[string][]float32, error) {
+	if m.calls++; m.calls%collectEvery == 0 {
+		defer runtime.GC()
+	}
+	return f.run(m.session, inputs)
+}
+
+// Close frees the session; calls after it are errors.
+func (m *Model) Close() error {
+	if err := m.session.Close(); err != nil {
+		return fmt.Errorf("close session: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,33 @@
+// Furnace-sim stands in for a fused-magnesium furnace: its current, its camera,
+// and the truth about both.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line.
+type cli struct {
+	Dataset datasetCommand `cmd:"" help:"Write a data set to train and score on. Example: furnace-sim dataset --out data/train -batches 80 -seconds 3600 -seed 1"`
+	Sheet   sheetCommand   `cmd:"" help:"Draw a contact sheet of what the camera sees. Example: furnace-sim sheet --out scenes.png"`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("furnace-sim"),
+		kong.Description("A fused-magnesium furnace that exists only as numbers."),
+		kong.BindTo(ctx, (*context.Context)(nil)))
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "furnace-sim:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,190 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/scene"
+)
+
+const (
+	frameTime = time.Second / fps
+	// clockRate is the rate of RTP time stamps of video (RFC 6184, §8.2.1).
+	clockRate = 90000
+	// encoderSlack is how many pictures may be inside the encoder. It holds one;
+	// the rest is for a busy machine.
+	encoderSlack = 8
+	// restartWait keeps an encoder that dies from being started in a loop.
+	restartWait = time.Second
+)
+
+// camera draws the furnace 25 times a second, has it encoded and sends it.
+// Frames that a busy machine cannot draw in time are left out and counted; the
+// time stamps of the others stay true.
+type camera struct {
+	melt    *melt
+	delay   time.Duration
+	scene   *scene.Scene
+	station *station
+	log     *slog.Logger
+	skipped atomic.Uint64
+
+	mu    sync.Mutex
+	fault CameraFault
+
+	picture *image.YCbCr // the last one drawn
+	black   *image.YCbCr
+	drawn   bool
+	next    int64 // number of the next frame since the start
+}
+
+func newCamera(m *melt, delay time.Duration, s *scene.Scene, st *station, log *slog.Logger) *camera {
+	c := &camera{melt: m, delay: delay, scene: s, station: st, log: log, fault: CameraFine}
+	whole := image.Rect(0, 0, scene.Width, scene.Height)
+	c.picture = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
+	c.black = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
+	for i := range c.black.Cb {
+		c.black.Cb[i], c.black.Cr[i] = 128, 128
+	}
+	return c
+}
+
+// run films until ctx ends. An encoder that ends before is started again, unless
+// it never came to the first picture: that no repetition cures.
+func (c *camera) run(ctx context.Context) error {
+	for {
+		err := c.film(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !c.station.opened() {
+			return err
+		}
+		if !pause(ctx.Done(), restartWait) {
+			return nil
+		}
+		c.log.Warn("video encoder ended and is started again", "err", err)
+	}
+}
+
+// film runs one encoder.
+func (c *camera) film(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	e, err := startEncoder(ctx)
+	if err != nil {
+		return err
+	}
+	stamps := make(chan uint32, encoderSlack)
+	group.Go(func() error { return c.shoot(ctx, e, stamps) })
+	group.Go(func() error { return c.send(ctx, e, stamps) })
+	err = group.Wait()
+	return errors.Join(err, e.close())
+}
+
+// shoot draws and hands over each frame when it is due.
+func (c *camera) shoot(ctx context.Context, e *encoder, stamps chan<- uint32) error {
+	for {
+		if err := c.await(ctx); err != nil {
+			return err
+		}
+		picture := c.frame()
+		if picture == nil {
+			continue
+		}
+		select {
+		case stamps <- uint32((c.next - 1) * clockRate / fps):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := e.write(picture); err != nil {
+			return err
+		}
+	}
+}
+
+// await waits for the next frame's time and passes over frames that are late.
+func (c *camera) await(ctx context.Context) error {
+	now := int64(time.Since(c.melt.start) / frameTime)
+	if late := now - c.next; late > 0 {
+		if c.drawn {
+			c.skipped.Add(uint64(late))
+		}
+		c.next = now
+	}
+	due := c.melt.start.Add(time.Duration(c.next) * frameTime)
+	c.next++
+	if !pause(ctx.Done(), time.Until(due)) {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// frame is the picture to send now, nil for none. It stays the camera's.
+func (c *camera) frame() *image.YCbCr {
+	state := c.melt.at(c.delay)
+	fault := c.current()
+	if !c.drawn { // the encoder needs one picture to say what its stream is like
+		return c.draw(state)
+	}
+	switch {
+	case fault == CameraAbsent, fault == CameraStale, state.Faults.CameraGap:
+		return nil
+	case fault == CameraBlack:
+		return c.black
+	case fault == CameraFrozen, state.Faults.CameraFrozen:
+		return c.picture
+	}
+	return c.draw(state)
+}
+
+func (c *camera) draw(state furnace.State) *image.YCbCr {
+	c.scene.Full(state, c.picture)
+	c.drawn = true
+	return c.picture
+}
+
+// send passes what comes out of the encoder on to the viewers.
+func (c *camera) send(ctx context.Context, e *encoder, stamps <-chan uint32) error {
+	for {
+		picture, err := e.read()
+		if err != nil {
+			return fmt.Errorf("read coded picture: %w", err)
+		}
+		if picture.units == nil {
+			if err := c.station.open(picture.sps, picture.pps); err != nil {
+				return err
+			}
+			continue
+		}
+		select {
+		case stamp := <-stamps:
+			if err := c.station.send(picture, stamp); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (c *camera) current() CameraFault {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fault
+}
+
+func (c *camera) setFault(f CameraFault) error {
+	c.mu.Lock()
+	c.fault = f
+	c.mu.Unlock()
+	return c.station.present(f != CameraAbsent)
+}

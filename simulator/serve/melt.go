@@ -1,0 +1,68 @@
+package serve
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"meltwatch/simulator/furnace"
+)
+
+// longestDelay bounds how far back a sense may look, and so how many states a
+// melt keeps.
+const longestDelay = 10 * time.Second
+
+// melt is a furnace that runs exactly on the clock. It is stepped when somebody
+// looks, and remembers enough to show each sense the furnace as it was.
+type melt struct {
+	start time.Time
+
+	mu      sync.Mutex
+	furnace *furnace.Furnace
+	past    []furnace.State // ring, one entry a tick; tick k lies at k modulo its length
+	ticks   int             // entries written so far
+}
+
+func newMelt(f *furnace.Furnace, start time.Time) *melt {
+	kept := int(longestDelay.Seconds()/furnace.Tick) + 2
+	return &melt{furnace: f, start: start, past: make([]furnace.State, kept)}
+}
+
+// at is the furnace as it was ago before now; before the start it stood still.
+func (m *melt) at(ago time.Duration) furnace.State {
+	return m.atElapsed(time.Since(m.start), ago)
+}
+
+func (m *melt) atElapsed(elapsed, ago time.Duration) furnace.State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := tickAt(elapsed)
+	for ; m.ticks <= now; m.ticks++ {
+		m.past[m.ticks%len(m.past)] = m.furnace.AdvanceTo(float64(m.ticks) * furnace.Tick)
+	}
+	then := max(tickAt(elapsed-min(ago, longestDelay)), 0, m.ticks-len(m.past))
+	return m.past[then%len(m.past)]
+}
+
+// tickAt is the number of the last tick at or before t.
+func tickAt(t time.Duration) int { return int(math.Floor(t.Seconds()/furnace.Tick + 1e-9)) }
+
+// endless lets the scenario's last state go on: a finished ramp stays abnormal,
+// a start-up or a recovery leads to normal work, a trip leaves the furnace off.
+func endless(s furnace.Scenario) furnace.Scenario {
+	if len(s.Segments) == 0 {
+		return s
+	}
+	last := s.Segments[len(s.Segments)-1]
+	next := furnace.Segment{State: last.State, Seconds: 1e9}
+	switch last.State {
+	case furnace.Startup, furnace.Recovery:
+		next.State = furnace.Normal
+	case furnace.Ramp:
+		next.State = furnace.Abnormal
+	case furnace.Trip:
+		next.State = furnace.Off
+	}
+	s.Segments = append(s.Segments[:len(s.Segments):len(s.Segments)], next)
+	return s
+}

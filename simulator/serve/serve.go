@@ -1,0 +1,232 @@
+// Package serve lets a simulated furnace be polled and watched as a real one: a
+// Modbus TCP meter with the register map of the plant's PLC, and a camera that
+// streams H.264 over RTSP, both exactly on the clock. The truth about the furnace
+// and switches for faults of either sense stay on the side of whoever started it.
+//
+// The meter serves holding and input registers (see pack); their values change
+// each furnace.Period. The camera serves scene.Width × scene.Height at 25 frames
+// a second, encoded by ffmpeg. Gaps and frozen values that the scenario asks for
+// look like the faults MeterSilent, MeterStuck, CameraStale and CameraFrozen.
+//
+// When the scenario is over its last state goes on: a finished ramp stays
+// abnormal, start-up and recovery lead to normal work, a trip leaves the furnace
+// off.
+//
+// What may be lost: frames that the machine cannot draw in time, which are
+// counted and missing from the time stamps too; and, as RTSP has it, packets for
+// viewers that read too slowly.
+package serve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/scene"
+)
+
+// Options say what to serve. The zero Options serve the demo on free ports of
+// the loopback interface.
+type Options struct {
+	// Scenario is the course of events; without segments it is furnace.Demo().
+	Scenario furnace.Scenario
+	// Seed draws the batch: set-point, texture and pose of the shell, and all noise.
+	Seed uint64
+	// ModbusAddr and RTSPAddr are host:port to listen on; empty means a free
+	// port of 127.0.0.1.
+	ModbusAddr, RTSPAddr string
+	// WordOrder is one of WordOrders; empty means ABCD.
+	WordOrder string
+	// Unit is the meter's Modbus unit; 0 means 1.
+	Unit uint8
+	// VideoDelay and CurrentDelay hold one sense's pipeline back, by up to 10 s.
+	VideoDelay, CurrentDelay time.Duration
+	// NoCamera leaves the camera out, and with it the need for ffmpeg.
+	NoCamera bool
+	// Log takes changes of state; nil discards them.
+	Log *slog.Logger
+}
+
+// Truth is what no sense reports, for scoring.
+type Truth struct {
+	furnace.Truth
+	// Start is when the course began. Onset counts from there.
+	Start time.Time
+	// Elapsed is the time since Start.
+	Elapsed time.Duration
+	// VideoDelay and CurrentDelay are how late either sense shows it.
+	VideoDelay, CurrentDelay time.Duration
+	// MeterFault and CameraFault are the faults in force.
+	MeterFault  MeterFault
+	CameraFault CameraFault
+	// SkippedFrames counts the frames left out because the machine was busy.
+	SkippedFrames uint64
+}
+
+// Server is a furnace that is being served. Its methods are safe for concurrent
+// use.
+type Server struct {
+	options Options
+	melt    *melt
+	plc     *plc
+	proxy   *proxy
+	camera  *camera // nil when left out
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when everything has stopped
+	failed  error         // why, read after done
+
+	mu          sync.Mutex // held while a fault is switched
+	meterFault  MeterFault
+	cameraFault CameraFault
+}
+
+// Start serves until ctx ends or Close is called. It returns when the meter can
+// be polled and the camera watched.
+func Start(ctx context.Context, o Options) (*Server, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	f := furnace.New(endless(o.Scenario), furnace.NewBatch(o.Seed, o.Seed), o.Seed, o.Seed)
+	s := &Server{
+		options: o, melt: newMelt(f, time.Now()), done: make(chan struct{}),
+		meterFault: MeterFine, cameraFault: CameraFine,
+	}
+	s.plc = &plc{melt: s.melt, delay: o.CurrentDelay, order: o.WordOrder, unit: o.Unit}
+	registers, at, err := startPLC(s.plc, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	s.proxy, err = startProxy(o.ModbusAddr, at, func() bool { return s.melt.at(o.CurrentDelay).Faults.MeterGap })
+	if err != nil {
+		return nil, errors.Join(err, registers.Stop())
+	}
+	if !o.NoCamera {
+		s.camera = newCamera(s.melt, o.VideoDelay, scene.New(f.Batch()), newStation(o.RTSPAddr), o.Log)
+	}
+	ctx, s.cancel = context.WithCancel(ctx)
+	go func() {
+		defer close(s.done)
+		defer s.cancel()
+		err := s.film(ctx)
+		s.proxy.end()
+		s.failed = errors.Join(err, registers.Stop())
+	}()
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// complete fills in what was left out and reports what cannot work.
+func (o Options) complete() (Options, error) {
+	if len(o.Scenario.Segments) == 0 {
+		o.Scenario = furnace.Demo()
+	}
+	o.ModbusAddr, o.RTSPAddr = cmp.Or(o.ModbusAddr, "127.0.0.1:0"), cmp.Or(o.RTSPAddr, "127.0.0.1:0")
+	o.WordOrder, o.Unit = cmp.Or(o.WordOrder, "ABCD"), cmp.Or(o.Unit, 1)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	faults := []error{o.Scenario.Validate(), checkOrder(o.WordOrder)}
+	for _, d := range []struct {
+		name  string
+		delay time.Duration
+	}{{"video delay", o.VideoDelay}, {"current delay", o.CurrentDelay}} {
+		if d.delay < 0 || d.delay > longestDelay {
+			faults = append(faults, fmt.Errorf("%s: %v is not within 0 to %v", d.name, d.delay, longestDelay))
+		}
+	}
+	return o, errors.Join(faults...)
+}
+
+// film runs the camera, or nothing, until ctx ends.
+func (s *Server) film(ctx context.Context) error {
+	if s.camera == nil {
+		<-ctx.Done()
+		return nil
+	}
+	defer s.camera.station.end()
+	return s.camera.run(ctx)
+}
+
+// ready waits until the camera can be watched.
+func (s *Server) ready(ctx context.Context) error {
+	if s.camera == nil {
+		return nil
+	}
+	select {
+	case <-s.camera.station.ready:
+		return nil
+	case <-s.done:
+		return errors.Join(s.failed, ctx.Err())
+	}
+}
+
+// Close stops serving and waits until nothing runs any more, ffmpeg included.
+func (s *Server) Close() error {
+	s.cancel()
+	<-s.done
+	return s.failed
+}
+
+// Done is closed when the server has stopped.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// MeterURL is where to poll the meter: tcp://host:port.
+func (s *Server) MeterURL() string { return "tcp://" + s.proxy.address }
+
+// CameraURL is where to watch the camera: rtsp://host:port/furnace. It is empty
+// without a camera.
+func (s *Server) CameraURL() string {
+	if s.camera == nil {
+		return ""
+	}
+	return s.camera.station.url()
+}
+
+// Truth is the furnace's true state now.
+func (s *Server) Truth() Truth {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := Truth{
+		Truth: s.melt.at(0).Truth, Start: s.melt.start, Elapsed: time.Since(s.melt.start),
+		VideoDelay: s.options.VideoDelay, CurrentDelay: s.options.CurrentDelay,
+		MeterFault: s.meterFault, CameraFault: s.cameraFault,
+	}
+	if s.camera != nil {
+		t.SkippedFrames = s.camera.skipped.Load()
+	}
+	return t
+}
+
+// SetMeterFault puts a fault of the meter in force, MeterFine ends it. Only
+// coming back from MeterDown can go wrong, when the port has been taken.
+func (s *Server) SetMeterFault(f MeterFault) error {
+	if err := known("meter", f, MeterFaults()); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.meterFault = f
+	s.plc.setFault(f)
+	return s.proxy.setFault(f)
+}
+
+// SetCameraFault puts a fault of the camera in force, CameraFine ends it. Only
+// coming back from CameraAbsent can go wrong, when the port has been taken.
+func (s *Server) SetCameraFault(f CameraFault) error {
+	if err := known("camera", f, CameraFaults()); err != nil {
+		return err
+	}
+	if s.camera == nil {
+		return errors.New("camera fault: the furnace is served without camera")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cameraFault = f
+	return s.camera.setFault(f)
+}
