@@ -39,6 +39,13 @@ func dial(t *testing.T) *rpc.Client {
 	return client
 }
 
+func settings(url string) drivers.CameraSettings {
+	return drivers.CameraSettings{
+		URL: url, Timeout: 3 * time.Second, Width: 64, Height: 64, Resize: "area",
+		StaleAfter: 2 * time.Second, FrozenAfter: 2500 * time.Millisecond, BlackAfter: 2 * time.Second,
+	}
+}
+
 func TestCallsOverTheWire(t *testing.T) {
 	source := rtsptest.Start(t, "", "")
 	client := dial(t)
@@ -46,11 +53,8 @@ func TestCallsOverTheWire(t *testing.T) {
 	if err := client.Call("Camera.Latest", drivers.LatestRequest{}, &reply); err != nil || reply.Status != drivers.Absent {
 		t.Errorf("before it is configured: %s (error %v), want absent", reply.Status, err)
 	}
-	settings := drivers.CameraSettings{
-		URL: source.URL(), Timeout: 3 * time.Second, Width: 64, Height: 64, Resize: "area",
-		StaleAfter: 2 * time.Second, FrozenAfter: 2500 * time.Millisecond, BlackAfter: 2 * time.Second,
-	}
-	if err := client.Call("Camera.Configure", settings, &struct{}{}); err != nil {
+	s := settings(source.URL())
+	if err := client.Call("Camera.Configure", s, &struct{}{}); err != nil {
 		t.Fatalf("Configure: %v", err)
 	}
 	for start := time.Now(); reply.Status != drivers.OK; time.Sleep(50 * time.Millisecond) {
@@ -69,8 +73,8 @@ func TestCallsOverTheWire(t *testing.T) {
 	if err := client.Call("Camera.Preview", drivers.PreviewRequest{MaxWidth: 320, Quality: 80}, &preview); err != nil || len(preview.JPEG) == 0 {
 		t.Errorf("preview of %d bytes, error %v", len(preview.JPEG), err)
 	}
-	settings.Width = 0
-	if err := client.Call("Camera.Configure", settings, &struct{}{}); err == nil {
+	s.Width = 0
+	if err := client.Call("Camera.Configure", s, &struct{}{}); err == nil {
 		t.Error("settings that cannot work were accepted")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"image/jpeg"
+	"net"
 	"testing"
 	"time"
 
@@ -205,4 +206,41 @@ func awaitCause(t *testing.T, c *Camera, want string) {
 		}
 	}
 	t.Fatalf("cause %q, want %q", cause, want)
+}
+
+// A camera that takes connections and says nothing is given up in time, again
+// and again, by the decoder's own timeout: the process goes on.
+func TestCameraThatAcceptsAndSaysNothing(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	s := settings("rtsp://" + listener.Addr().String() + "/shell")
+	s.Timeout = time.Second
+	c := watch(t, s)
+	start := time.Now()
+	awaitCause(t, c, "the camera answers but gives no stream")
+	t.Logf("given up after %v at a timeout of %v", time.Since(start), s.Timeout)
+}
+
+// An encoder that hangs for longer than the timeout: the stream is closed and
+// opened in vain meanwhile, and all is well when packets come again.
+func TestLongStall(t *testing.T) {
+	camera := rtsptest.Start(t, "", "")
+	s := settings(camera.URL())
+	s.Timeout = 1500 * time.Millisecond
+	c := watch(t, s)
+	await(t, c, drivers.OK, healedWithin)
+	camera.Stall(true)
+	await(t, c, drivers.Stale, seenWithin)
+	time.Sleep(10 * time.Second)
+	await(t, c, drivers.Stale, time.Second)
+	camera.Stall(false)
+	t.Logf("ok again after %v", await(t, c, drivers.OK, healedWithin))
+	reply, err := c.Latest(drivers.LatestRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("opened %d times, age %v", reply.Opens, reply.Age)
 }

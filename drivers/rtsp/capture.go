@@ -26,7 +26,10 @@ type opencv struct{ stream *gocv.VideoCapture }
 // datagrams. OpenCV takes these options from the environment only, so a process
 // opens one stream at a time.
 func open(s drivers.CameraSettings) (capture, error) {
-	options := fmt.Sprintf("rtsp_transport;tcp|timeout;%d", s.Timeout.Microseconds())
+	// The option bounds one wait on the socket. A call can make three in a row
+	// before it gives up, so each gets half of the timeout: then the call ends
+	// before blocked takes it for lost.
+	options := fmt.Sprintf("rtsp_transport;tcp|timeout;%d", (s.Timeout / 2).Microseconds())
 	for key, value := range map[string]string{
 		"OPENCV_FFMPEG_CAPTURE_OPTIONS": options,
 		// Silent: FFmpeg's own lines can hold the URL, and with it the password.
