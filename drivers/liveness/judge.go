@@ -48,9 +48,10 @@ const (
 // concurrent use.
 type Judge struct {
 	limits Limits
+	clock  Clock
 
 	open     bool
-	advanced time.Time // when time last advanced; zero before the first frame
+	advanced time.Time // when the newest frame was taken; zero before the first
 	last     time.Duration
 	lit      time.Time // when a picture last showed anything
 
@@ -77,7 +78,10 @@ func (a anchor) holds(now time.Time, limit time.Duration) bool {
 func NewJudge(limits Limits) *Judge { return &Judge{limits: limits} }
 
 // Opened notes that a stream was opened; its presentation times start anew.
-func (j *Judge) Opened() { j.open, j.absent = false, "" }
+func (j *Judge) Opened() {
+	j.open, j.absent = false, ""
+	j.clock.Restart()
+}
 
 // Closed notes that the stream ended or failed, in words for the operator.
 func (j *Judge) Closed(cause string) { j.open, j.absent, j.trouble = false, "", cause }
@@ -85,26 +89,31 @@ func (j *Judge) Closed(cause string) { j.open, j.absent, j.trouble = false, "", 
 // Absent notes that the camera could not be reached.
 func (j *Judge) Absent(cause string) { j.open, j.absent = false, cause }
 
-// Frame notes a frame and reports whether it is a new one. A decoder hands the
-// last frame out again when nothing has come; its time tells. The judge keeps
-// the picture.
-func (j *Judge) Frame(presentation time.Duration, arrival time.Time, p Picture) bool {
+// Frame notes a frame and returns when it was taken, or that it is no new one: a
+// decoder hands the last frame out again when nothing has come, and its time
+// tells. The judge keeps the picture.
+//
+// Everything is reckoned from when a frame was taken, not from when it came. So
+// the frames that a decoder still held when the stream stopped revive nothing,
+// and a stream that falls behind more and more becomes stale.
+func (j *Judge) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
 	if j.open && presentation <= j.last {
-		return false
+		return time.Time{}, false
 	}
-	j.open, j.advanced, j.last, j.trouble = true, arrival, presentation, ""
+	taken = j.clock.Taken(presentation, arrival)
+	j.open, j.advanced, j.last, j.trouble = true, taken, presentation, ""
 	if !p.black() || j.lit.IsZero() {
-		j.lit = arrival
+		j.lit = taken
 	}
 	j.same.frames++
 	if changed(j.picture, p) {
-		j.same, j.picture = anchor{since: arrival}, p
+		j.same, j.picture = anchor{since: taken}, p
 	}
 	j.still.frames++
 	if sketch := p.sketch(); shifted(j.sketch, sketch) {
-		j.still, j.sketch = anchor{since: arrival}, sketch
+		j.still, j.sketch = anchor{since: taken}, sketch
 	}
-	return true
+	return taken, true
 }
 
 // Status is what to think of the camera at the instant now, and why.

@@ -81,7 +81,7 @@ func TestJudgeOnPictures(t *testing.T) {
 			j, at := NewJudge(limits), time.Now()
 			j.Opened()
 			for n := range int(c.spell/frameTime) + 1 {
-				if !j.Frame(time.Duration(n)*frameTime, at, c.frame(n)) {
+				if _, isNew := j.Frame(time.Duration(n)*frameTime, at, c.frame(n)); !isNew {
 					t.Fatalf("frame %d is not taken for a new one", n)
 				}
 				at = at.Add(frameTime)
@@ -121,11 +121,16 @@ func TestJudgeOnAStream(t *testing.T) {
 
 	for range 100 { // the decoder hands out the last frame again and again
 		at = at.Add(frameTime)
-		if j.Frame(presentation, at, scene(r, 0, 2)) {
+		if _, isNew := j.Frame(presentation, at, scene(r, 0, 2)); isNew {
 			t.Fatal("a frame whose time stands still is taken for a new one")
 		}
 	}
 	expect(drivers.Stale, "no new frame for 4s")
+	for range 3 { // frames it still held come at last
+		presentation += frameTime
+		j.Frame(presentation, at, scene(r, 0, 2))
+	}
+	expect(drivers.Stale, "no new frame for 3.9s")
 	j.Closed("the stream ended")
 	expect(drivers.Stale, "the stream ended")
 	j.Absent("refused")
@@ -136,6 +141,22 @@ func TestJudgeOnAStream(t *testing.T) {
 	presentation = 0 // the new stream counts from zero
 	play(10)
 	expect(drivers.OK, "")
+}
+
+// A stream whose delay grows shows the past, and is stale however many frames
+// still come.
+func TestJudgeOnAGrowingDelay(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	j, start := NewJudge(limits), time.Now()
+	j.Opened()
+	at := start
+	for n := range 20 * 25 {
+		at = start.Add(time.Duration(float64(n) * 1.25 * float64(frameTime)))
+		j.Frame(time.Duration(n)*frameTime, at, scene(r, n, 2))
+	}
+	if status, cause := j.Status(at); status != drivers.Stale {
+		t.Errorf("%s (%s) at a delay of 5 s, want stale", status, cause)
+	}
 }
 
 func FuzzJudge(f *testing.F) {

@@ -48,7 +48,6 @@ type Camera struct {
 	mu       sync.Mutex
 	settings drivers.CameraSettings // zero until configured
 	judge    *liveness.Judge
-	clock    liveness.Clock
 	picture  gocv.Mat // the newest; empty until there is one
 	taken    time.Time
 	number   uint64 // of the newest frame: how many were decoded that were new

@@ -121,7 +121,6 @@ func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, spar
 	c.judged(s, func() {
 		c.opens++
 		c.judge.Opened()
-		c.clock.Restart()
 	})
 	if err := c.frames(ctx, s, stream, spare); err != nil {
 		c.judged(s, func() { c.judge.Closed(err.Error()) })
@@ -170,14 +169,18 @@ func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, ar
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s != c.settings || !c.judge.Frame(presentation, arrival, small) {
+	if s != c.settings {
+		return false, nil
+	}
+	taken, isNew := c.judge.Frame(presentation, arrival, small)
+	if !isNew {
 		return false, nil
 	}
 	if c.number > c.asked {
 		c.dropped++
 	}
 	c.picture, *spare = *spare, c.picture
-	c.taken = c.clock.Taken(presentation, arrival)
+	c.taken = taken
 	c.number++
 	return true, nil
 }
