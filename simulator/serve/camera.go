@@ -115,7 +115,7 @@ func (c *camera) shoot(ctx context.Context, e *encoder, stamps chan<- uint32) er
 func (c *camera) await(ctx context.Context) error {
 	now := int64(time.Since(c.melt.start) / frameTime)
 	if late := now - c.next; late > 0 {
-		if c.station.opened() {
+		if c.drawn {
 			c.skipped.Add(uint64(late))
 		}
 		c.next = now

@@ -19,11 +19,11 @@ const patience = 30 * time.Second
 
 // raw is a client that sees each byte.
 type raw struct {
-	*testing.T
+	testing.TB
 	net.Conn
 }
 
-func dial(t *testing.T, s *Server) raw {
+func dial(t testing.TB, s *Server) raw {
 	t.Helper()
 	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(s.MeterURL(), "tcp://"), patience)
 	if err != nil {
