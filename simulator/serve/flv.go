@@ -84,6 +84,9 @@ func (f *flvReader) tag() (kind byte, data []byte, err error) {
 	}
 	data = make([]byte, length+flvLength)
 	if _, err := io.ReadFull(f.in, data); err != nil {
+		if errors.Is(err, io.EOF) { // a tag was announced
+			err = io.ErrUnexpectedEOF
+		}
 		return 0, nil, fmt.Errorf("read tag: %w", err)
 	}
 	return header[0], data[:length], nil
@@ -134,6 +137,9 @@ func firstSet(list []byte, mask byte) (first, rest []byte, ok bool) {
 
 // splitUnits splits length-prefixed NAL units.
 func splitUnits(payload []byte) ([][]byte, error) {
+	if len(payload) == 0 {
+		return nil, errors.New("split picture: it is empty")
+	}
 	var units [][]byte
 	for len(payload) > 0 {
 		if len(payload) < 4 {

@@ -162,7 +162,7 @@ func (s *Server) ready(ctx context.Context) error {
 	case <-s.camera.station.ready:
 		return nil
 	case <-s.done:
-		return errors.Join(s.failed, ctx.Err())
+		return cmp.Or(s.failed, ctx.Err())
 	}
 }
 

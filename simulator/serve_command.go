@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/serve"
+)
+
+// serveCommand is furnace-sim serve.
+type serveCommand struct {
+	Scenario     string        `type:"existingfile" help:"YAML file with the course of events. Without it --life decides."`
+	Life         string        `default:"demo" enum:"demo,mixed,normal,shift" help:"demo: ten minutes with one episode; mixed: many; normal: none; shift: one or two in hours."`
+	Seed         uint64        `default:"1" help:"Draws set-point, shell and noise, and the course of --life."`
+	Modbus       string        `default:"127.0.0.1:5020" help:"Where the meter listens. Port 0 takes a free one."`
+	RTSP         string        `name:"rtsp" default:"127.0.0.1:8554" help:"Where the camera listens. Port 0 takes a free one."`
+	Unit         uint8         `default:"1" help:"The meter's Modbus unit."`
+	WordOrder    string        `default:"ABCD" enum:"ABCD,CDAB,BADC,DCBA" help:"How a float32 lies in its two registers."`
+	VideoDelay   time.Duration `default:"0s" help:"Hold the video back, up to 10s."`
+	CurrentDelay time.Duration `default:"0s" help:"Hold the registers back, up to 10s."`
+	MeterFault   string        `default:"none" help:"none, late, truncated, wrong-id, exception, reset, down, silent, stuck or off."`
+	CameraFault  string        `default:"none" help:"none, frozen, stale, black or absent."`
+	NoCamera     bool          `help:"Serve the meter alone; needs no ffmpeg."`
+	Control      string        `placeholder:"127.0.0.1:8555" help:"Where GET /truth and POST /fault?meter=…&camera=… answer. Nowhere by default."`
+	ControlOpen  bool          `help:"Let --control listen beyond this machine: whoever reaches it can read the truth and break the senses."`
+}
+
+// life is how long a course drawn for --life lasts.
+const life = 12 * 60 * 60 // seconds
+
+// Run serves until it is interrupted.
+func (c serveCommand) Run(ctx context.Context) error {
+	course, err := c.course()
+	if err != nil {
+		return err
+	}
+	if err := c.checkControl(); err != nil {
+		return err
+	}
+	s, err := serve.Start(ctx, serve.Options{
+		Scenario: course, Seed: c.Seed, ModbusAddr: c.Modbus, RTSPAddr: c.RTSP, WordOrder: c.WordOrder, Unit: c.Unit,
+		VideoDelay: c.VideoDelay, CurrentDelay: c.CurrentDelay, NoCamera: c.NoCamera,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.attend(ctx, s), s.Close())
+}
+
+func (c serveCommand) course() (furnace.Scenario, error) {
+	switch {
+	case c.Scenario != "":
+		return furnace.ReadScenario(c.Scenario)
+	case c.Life == "demo":
+		return furnace.Demo(), nil
+	}
+	return furnace.Draw(furnace.Life(c.Life), life, c.Seed, c.Seed, c.Seed), nil
+}
+
+// checkControl refuses a side channel that others could reach unasked.
+func (c serveCommand) checkControl() error {
+	if c.Control == "" || c.ControlOpen {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(c.Control)
+	if err != nil {
+		return fmt.Errorf("--control: %w: write host:port", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() {
+		return fmt.Errorf("--control: %s is not a loopback address: use 127.0.0.1, or say --control-open", c.Control)
+	}
+	return nil
+}
+
+// attend switches the faults asked for, says where everything is, and waits.
+func (c serveCommand) attend(ctx context.Context, s *serve.Server) error {
+	if err := s.SetMeterFault(serve.MeterFault(c.MeterFault)); err != nil {
+		return fmt.Errorf("--meter-fault: %w", err)
+	}
+	fmt.Println("meter  ", s.MeterURL())
+	if !c.NoCamera {
+		if err := s.SetCameraFault(serve.CameraFault(c.CameraFault)); err != nil {
+			return fmt.Errorf("--camera-fault: %w", err)
+		}
+		fmt.Println("camera ", s.CameraURL())
+	}
+	if c.Control == "" {
+		<-s.Done()
+		return nil
+	}
+	return c.control(ctx, s)
+}
+
+// control answers on the side channel until ctx ends.
+func (c serveCommand) control(ctx context.Context, s *serve.Server) error {
+	listener, err := net.Listen("tcp", c.Control)
+	if err != nil {
+		return fmt.Errorf("--control: %w", err)
+	}
+	fmt.Printf("control http://%s/truth\n", listener.Addr())
+	side := &http.Server{Handler: s.Control(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { _ = side.Close() }) // Serve reports what matters
+	defer stop()
+	if err := side.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve --control: %w", err)
+	}
+	return nil
+}
