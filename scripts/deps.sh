@@ -35,11 +35,14 @@ fi
 python="${PYTHON:-python3}"
 "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
   { say "Python 3.11 is needed (found $("$python" -V)); set PYTHON=/path/to/python3.11"; exit 1; }
+# Debian's Python comes without pip; an environment of its own has one.
+pip=.deps/venv/bin/pip
+[ -x "$pip" ] || { rm -rf .deps/venv; "$python" -m venv .deps/venv; }
 
 if [ ! -e .deps/libtensorflow/lib/libtensorflow.so ]; then
   say "TensorFlow $tensorflow: downloading the pinned wheel (220 MB) and stripping its libraries (1-3 minutes)"
   rm -rf .deps/libtensorflow .deps/wheel && mkdir -p .deps/wheel .deps/libtensorflow.new/lib
-  "$python" -m pip download -q --disable-pip-version-check --no-deps -d .deps/wheel "$package==$tensorflow"
+  "$pip" download -q --disable-pip-version-check --no-deps -d .deps/wheel "$package==$tensorflow"
   wheel=$(echo .deps/wheel/*.whl)
   if [ -n "$sha256" ]; then
     echo "$sha256  $wheel" | sha256sum -c --quiet - || { say "the wheel's sha256 is not the pinned one; nothing was installed"; exit 1; }
@@ -74,9 +77,7 @@ if [ "${1:-}" = --python ]; then
   want=$(sha256sum inference/train/requirements.txt | cut -d' ' -f1)
   if [ "$(cat .deps/venv/.requirements 2>/dev/null)" != "$want" ]; then
     say "Python packages for training and its tests into .deps/venv (1-3 minutes)"
-    rm -rf .deps/venv
-    "$python" -m venv .deps/venv
-    .deps/venv/bin/pip install -q --disable-pip-version-check -r inference/train/requirements.txt
+    "$pip" install -q --disable-pip-version-check -r inference/train/requirements.txt
     echo "$want" > .deps/venv/.requirements
   else
     say "Python packages: present"
