@@ -5,7 +5,7 @@ TF := $(CURDIR)/.deps/libtensorflow
 export CGO_CFLAGS := -I$(TF)/include
 export CGO_LDFLAGS := -L$(TF)/lib -ltensorflow_framework -Wl,-rpath,$(TF)/lib
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-PYTHON_VENV := .deps/venv/bin/python
+LDFLAGS := -ldflags "-X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev)"
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -25,9 +25,47 @@ env: ## print the compiler settings that an editor needs
 	@printf 'export CGO_CFLAGS=%q\nexport CGO_LDFLAGS=%q\n' "$(CGO_CFLAGS)" "$(CGO_LDFLAGS)"
 
 .PHONY: build
-build: deps ## build the programs into bin/ (first time 2 minutes)
+build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	@mkdir -p bin
-	CGO_ENABLED=0 go build -o bin/meltwatch ./agent
+	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltwatch ./agent
+	CGO_ENABLED=0 go build -o bin/furnace-sim ./simulator
+	CGO_ENABLED=0 go build -o bin/demo ./simulator/demo
 	go build -o bin/meltwatch-camera ./drivers/camera
 	go build -o bin/meltwatch-infer ./inference/server
-	go build -o bin/furnace-sim ./simulator
+
+.PHONY: demo
+demo: build ## the main job, every part real: DEMO_SECONDS=480 (default); first time 5-10 minutes more
+	@echo "demo: a scripted melt of $${DEMO_SECONDS:-480} seconds"
+	@bin/demo
+
+.PHONY: test
+test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Python (15-25 minutes)
+	@scripts/test.sh
+
+.PHONY: test-pure
+test-pure: ## the tests that need no C library and no Python (3 minutes)
+	CGO_ENABLED=0 go test $$(scripts/pure.sh)
+
+.PHONY: lint
+lint: ## golangci-lint, installed at its pinned version (first time 3 minutes)
+	@scripts/lint.sh
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZ_TIME (default 10s)
+	@scripts/fuzz.sh $${FUZZ_TIME:-10s}
+
+.PHONY: bench
+bench: deps ## measure: model through Go, scene, alignment, Modbus (3 minutes)
+	go test -run '^$$' -bench . -benchtime 1s ./...
+
+.PHONY: train
+train: build deps-train ## make the committed model anew: data, training, export (25-40 minutes)
+	@scripts/train.sh
+
+.PHONY: prove
+prove: build deps-train ## what takes longer than a test may: fuzzing by the million (1 hour); writes docs/proof.md
+	@scripts/prove.sh
+
+.PHONY: clean
+clean: ## remove what was built; keep the dependencies
+	rm -rf bin data runs

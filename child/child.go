@@ -123,7 +123,8 @@ func socketPair() (net.Conn, *os.File, error) {
 }
 
 func start(spec Spec, socket *os.File) (*exec.Cmd, io.ReadCloser, error) {
-	cmd := exec.Command(spec.Program, spec.Args...)
+	// No context: a child ends when its socket closes, and is killed by Close.
+	cmd := exec.Command(spec.Program, spec.Args...) //nolint:noctx
 	cmd.Env = append(append(os.Environ(), spec.Env...), fdVariable+"="+strconv.Itoa(firstExtraFD))
 	cmd.ExtraFiles = []*os.File{socket}
 	// Its own process group: Ctrl-C in a terminal is for the parent, which then

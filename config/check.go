@@ -117,7 +117,7 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 			carrier[field] = name
 		}
 	}
-	checkPhases(meters, carrier, f)
+	checkPhases(carrier, f)
 	if carrier[FieldSetPoint] == "" && normalCurrent == 0 {
 		f("state.normal_current", "is missing: without the field set_point it alone tells an idle furnace from a quiet, dangerous one; give the usual current in amperes")
 	}
@@ -125,7 +125,7 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 
 // checkPhases wants the three currents in one meter: read by different requests
 // they would not be of one instant.
-func checkPhases(meters map[string]Meter, carrier map[string]string, f fault) {
+func checkPhases(carrier map[string]string, f fault) {
 	phases := []string{FieldCurrentA, FieldCurrentB, FieldCurrentC}
 	for _, phase := range phases {
 		if carrier[phase] == "" {

@@ -32,6 +32,10 @@ type CameraSettings struct {
 	StaleAfter, FrozenAfter, BlackAfter time.Duration
 }
 
+// CameraVersion is the version of these calls. The agent refuses a child of
+// another one.
+const CameraVersion = 1
+
 // LatestRequest asks Camera.Latest for the newest frame.
 type LatestRequest struct {
 	// After is the number of the last frame the caller has; the reply carries

@@ -24,8 +24,8 @@ func (g *grid) observe(stamp time.Time) {
 		g.anchor = stamp
 		return
 	}
-	steps := (stamp.Sub(g.anchor) + g.period/2) / g.period
-	point := g.anchor.Add(steps * g.period)
+	steps := int64((stamp.Sub(g.anchor) + g.period/2) / g.period)
+	point := g.anchor.Add(time.Duration(steps) * g.period)
 	residual := stamp.Sub(point)
 	g.anchor = point.Add(time.Duration(float64(residual) * gain))
 }
@@ -37,9 +37,9 @@ func (g *grid) before(t time.Time) time.Time {
 		return t
 	}
 	since := t.Sub(g.anchor)
-	steps := since / g.period
+	steps := int64(since / g.period)
 	if since < 0 && since%g.period != 0 {
 		steps--
 	}
-	return g.anchor.Add(steps * g.period)
+	return g.anchor.Add(time.Duration(steps) * g.period)
 }

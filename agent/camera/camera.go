@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"meltwatch/child"
@@ -29,6 +30,9 @@ type Client struct {
 	settings drivers.CameraSettings
 	log      *slog.Logger
 	observer Observer
+
+	// pid is the living child's, 0 without one.
+	pid atomic.Int64
 
 	mu     sync.Mutex
 	frame  drivers.Frame
@@ -96,6 +100,8 @@ func (c *Client) live(ctx context.Context) error {
 		return err
 	}
 	defer p.Close()
+	c.pid.Store(int64(p.PID()))
+	defer c.pid.Store(0)
 	c.mu.Lock()
 	c.starts++
 	c.mu.Unlock()

@@ -263,7 +263,7 @@ func TestBothSensesDeadHoldAnAlarm(t *testing.T) {
 
 func TestBackgroundStandsStillWhileAbnormal(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(20 * time.Second)
+		time.Sleep(40 * time.Second)
 		p.model.p = 0.9
 		time.Sleep(2 * time.Second)
 		frozen := p.model.frames[len(p.model.frames)-1].Background[0]

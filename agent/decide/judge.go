@@ -111,6 +111,9 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 	if s.Fault != nil {
 		j.fallBack(w, &s)
 	}
+	if !s.Verdict.Enough() {
+		s.Verdict.Source, s.Verdict.P = state.None, 0 // an answer, but no verdict yet
+	}
 	s.Status = j.machine.Step(s.Verdict)
 	if s.Status.Restarted {
 		j.aligner.Forget(s.End.Add(-2 * time.Second))

@@ -51,7 +51,7 @@ func (b *broker) url() string { return "tcp://" + b.address }
 
 func (b *broker) up() {
 	b.t.Helper()
-	b.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	b.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
 	if err := b.server.AddHook(new(auth.AllowHook), nil); err != nil {
 		b.t.Fatal(err)
 	}

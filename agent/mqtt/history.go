@@ -16,7 +16,7 @@ func (p *Publisher) setConnected(connected bool) {
 
 // giveBack returns to the outbox what a lost connection left unacknowledged,
 // then what was still waiting to be sent, in the order in which it was made.
-func (p *Publisher) giveBack(inFlight map[uint16]sent) {
+func (p *Publisher) giveBack(inFlight map[uint64]sent) {
 	messages := slices.SortedFunc(maps.Values(inFlight), func(a, b sent) int { return cmp.Compare(a.order, b.order) })
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"meltwatch/config"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -34,7 +37,7 @@ func (p *Publisher) redial(ctx context.Context) error {
 		began := time.Now()
 		err := p.connect(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end was asked for
 		}
 		p.observer.Fault(err)
 		if time.Since(began) > longestWait {
@@ -66,12 +69,13 @@ func (p *Publisher) connect(ctx context.Context) error {
 		publisher: p,
 		ledger:    newLedger(),
 		lost:      make(chan error, 1),
-		inFlight:  map[uint16]sent{},
+		inFlight:  map[uint64]sent{},
 	}
 	options, err := p.options(s)
 	if err != nil {
 		return err
 	}
+	options.SetWill(p.root+TopicAvailability, "offline", 1, true)
 	s.client = paho.NewClient(options)
 	token := s.client.Connect()
 	select {
@@ -87,6 +91,29 @@ func (p *Publisher) connect(ctx context.Context) error {
 	return s.serve(ctx)
 }
 
+// Try connects once, says OK to the observer, publishes nothing, and leaves. Its
+// client id must not be the agent's own, or the broker would throw that out.
+func Try(ctx context.Context, settings config.MQTT, root string, log *slog.Logger, observer Observer) error {
+	p := New(settings, root, NewMemory(1), log, observer)
+	options, err := p.options(&session{ledger: newLedger(), lost: make(chan error, 1)})
+	if err != nil {
+		return err
+	}
+	client := paho.NewClient(options)
+	defer client.Disconnect(0)
+	token := client.Connect()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		return fmt.Errorf("connect to %s: %w", settings.Broker, ctx.Err())
+	}
+	if err := token.Error(); err != nil {
+		return fmt.Errorf("connect to %s: %w", settings.Broker, err)
+	}
+	observer.OK()
+	return nil
+}
+
 func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
 	c := p.settings
 	o := paho.NewClientOptions().
@@ -99,10 +126,9 @@ func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
 		SetConnectTimeout(dialTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetKeepAlive(c.KeepAlive).
-		SetPingTimeout(c.KeepAlive/2).
+		SetPingTimeout(c.KeepAlive / 2).
 		SetProtocolVersion(4).
 		SetStore(s.ledger).
-		SetWill(p.root+TopicAvailability, "offline", 1, true).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
 	if c.Username != "" {
 		o.SetUsername(c.Username)
@@ -135,7 +161,7 @@ type session struct {
 	client    paho.Client
 	ledger    *ledger
 	lost      chan error
-	inFlight  map[uint16]sent
+	inFlight  map[uint64]sent
 	history   time.Time // when the next history message may go
 	order     uint64    // messages sent so far
 }
@@ -208,19 +234,25 @@ func (s *session) publish(topic string, retained bool, payload []byte, records [
 	s.publisher.mu.Lock()
 	s.publisher.published++
 	s.publisher.mu.Unlock()
-	if t, ok := token.(*paho.PublishToken); ok {
-		s.order++
-		s.inFlight[t.MessageID()] = sent{s.order, records, time.Now()}
+	s.order++
+	key := notSent + s.order // a message that paho refused waits for the connection's end
+	if t, ok := token.(*paho.PublishToken); ok && t.MessageID() != 0 {
+		key = uint64(t.MessageID())
 	}
+	s.inFlight[key] = sent{s.order, records, time.Now()}
 }
+
+// notSent is beyond every message id.
+const notSent = 1 << 16
 
 // settle strikes what was acknowledged.
 func (s *session) settle() {
 	for _, id := range s.ledger.take() {
-		if _, ours := s.inFlight[id]; !ours {
+		key := uint64(id)
+		if _, ours := s.inFlight[key]; !ours {
 			continue
 		}
-		delete(s.inFlight, id)
+		delete(s.inFlight, key)
 		s.publisher.mu.Lock()
 		s.publisher.acked++
 		s.publisher.mu.Unlock()
@@ -296,7 +328,7 @@ func (s *session) leave() {
 		select {
 		case <-deadline.C:
 			return
-		case <-s.lost:
+		case <-s.lost: //nolint:errcheck // the reason does not matter to who leaves
 			return
 		case <-s.ledger.news:
 			s.settle()

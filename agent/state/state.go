@@ -207,12 +207,15 @@ func (m *Machine) restart(v Verdict) bool {
 	return true
 }
 
+// Enough reports whether the senses have shown enough for a verdict: half a
+// minute of current, or every frame of the window.
+func (v Verdict) Enough() bool {
+	return v.CurrentLive && v.CurrentSeconds >= firstSeconds || v.VideoLive && v.VideoFull
+}
+
 // decided reports whether the second has a verdict that rests on enough.
 func (m *Machine) decided(v Verdict) bool {
-	if v.Source == None || !(v.P >= 0 && v.P <= 1) {
-		return false
-	}
-	return v.CurrentLive && v.CurrentSeconds >= firstSeconds || v.VideoLive && v.VideoFull
+	return v.Source != None && v.P >= 0 && v.P <= 1 && v.Enough()
 }
 
 // undecided handles a second without a verdict.

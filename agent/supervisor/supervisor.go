@@ -56,7 +56,7 @@ func Run(ctx context.Context, name string, log *slog.Logger, part func(context.C
 		started := time.Now()
 		err := part(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // what a part says when it is told to end is no fault
 		}
 		if p := (permanent{}); errors.As(err, &p) {
 			return fmt.Errorf("%s: %w", name, p.error)

@@ -60,6 +60,7 @@ def save(folder, functions, sections, vectors):
     tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
     # The fingerprint holds a time-dependent id and nobody reads it.
     (folder / "fingerprint.pb").unlink(missing_ok=True)
+    (folder / "assets").rmdir()
     loaded = load(folder)
     golden.write(folder / GOLDEN, loaded, vectors)
     manifest = {"format": FORMAT} | sections | {

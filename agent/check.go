@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"meltwatch/agent/camera"
+	"meltwatch/agent/infer"
+	"meltwatch/agent/mqtt"
+	"meltwatch/config"
+	"meltwatch/drivers"
+	"meltwatch/drivers/modbus"
+	"meltwatch/inference"
+)
+
+type checkCommand struct {
+	configFlag
+	Offline bool          `help:"Check the configuration file alone; touch no device and no broker."`
+	Timeout time.Duration `default:"15s" help:"How long each device may take to answer."`
+}
+
+var errCheck = errors.New("not all is well; see above")
+
+// Run prints one line for each thing that must work and fails when one does not.
+func (c checkCommand) Run(o outside) error {
+	settings, err := config.Read(c.Config)
+	if err != nil {
+		return err
+	}
+	report := lines{out: o.out}
+	report.line("config", "", nil, c.Config)
+	manifest, _, err := inference.ReadManifest(settings.Model.Path)
+	report.line("manifest", "model.path", err, manifest.Name+" "+manifest.Version)
+	if !c.Offline {
+		k := checker{settings, manifest, err == nil, c.Timeout}
+		k.devices(o.ctx, &report)
+	}
+	if report.failed {
+		return errCheck
+	}
+	return nil
+}
+
+// lines prints results; it is safe for concurrent use.
+type lines struct {
+	mu     sync.Mutex
+	out    io.Writer
+	failed bool
+}
+
+func (l *lines) line(what, key string, err error, detail string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	word := "ok   "
+	if err != nil {
+		word, detail, l.failed = "FAIL ", strings.TrimPrefix(key+": "+err.Error(), ": "), true
+	}
+	// A terminal that went away is no fault of what was checked.
+	_, _ = fmt.Fprintf(l.out, "%s%-9s %s\n", word, what, detail)
+}
+
+type checker struct {
+	settings config.Config
+	manifest inference.Manifest
+	hasModel bool
+	timeout  time.Duration
+}
+
+// devices checks everything beyond this process, side by side.
+func (k checker) devices(ctx context.Context, report *lines) {
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	programs, err := programFolder(k.settings.Paths.Programs)
+	if err != nil {
+		report.line("programs", "paths.programs", err, "")
+		return
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		detail, err := k.meters(ctx)
+		report.line("meters", "meters", err, detail)
+	})
+	running.Go(func() {
+		detail, err := k.broker(ctx)
+		report.line("broker", "mqtt.broker", err, detail)
+	})
+	if k.hasModel {
+		running.Go(func() {
+			detail, err := k.model(ctx, programs)
+			report.line("model", "model", err, detail)
+		})
+		running.Go(func() {
+			detail, err := k.camera(ctx, programs)
+			report.line("camera", "camera", err, detail)
+		})
+	}
+	running.Wait()
+}
+
+func (k checker) meters(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var last error
+	source, err := modbus.New(k.settings.Meters, slog.New(slog.DiscardHandler), func(r modbus.Report) {
+		if r.Err != nil {
+			last = fmt.Errorf("%s: %w", r.Meter, r.Err)
+		}
+	})
+	if err != nil {
+		return "", err
+	}
+	var first *drivers.Sample
+	err = source.Run(ctx, func(s drivers.Sample) { first = &s; cancel() })
+	switch {
+	case err != nil:
+		return "", err
+	case first != nil:
+		return fmt.Sprintf("%.0f %.0f %.0f A, set-point %.0f A", first.Current[0], first.Current[1], first.Current[2], first.SetPoint), nil
+	case last != nil:
+		return "", last
+	default:
+		return "", fmt.Errorf("no sample within %s", k.timeout)
+	}
+}
+
+// answered remembers the last word of a part that is only tried.
+type answered struct {
+	ok    chan struct{}
+	once  sync.Once
+	mu    sync.Mutex
+	fault error
+}
+
+func (a *answered) Beat()                   {}
+func (a *answered) Count(map[string]uint64) {}
+func (a *answered) OK()                     { a.once.Do(func() { close(a.ok) }) }
+func (a *answered) Fault(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fault = err
+}
+
+// try runs a part until it says OK, or ctx ends.
+func try(ctx context.Context, run func(context.Context, *answered) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a := &answered{ok: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, a) }()
+	select {
+	case <-a.ok:
+		cancel()
+		<-ended //nolint:errcheck // whatever it says now, it worked
+		return nil
+	case err := <-ended:
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.fault != nil {
+			return a.fault
+		}
+		return err
+	}
+}
+
+func (k checker) broker(ctx context.Context) (string, error) {
+	c := k.settings.MQTT
+	c.ClientID += "-check" // beside the agent, not in its place
+	return c.Broker, try(ctx, func(ctx context.Context, a *answered) error {
+		return mqtt.Try(ctx, c, mqtt.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler), a)
+	})
+}
+
+func (k checker) model(ctx context.Context, programs string) (string, error) {
+	program := filepath.Join(programs, "meltwatch-infer")
+	return "loads and answers", try(ctx, func(ctx context.Context, a *answered) error {
+		return infer.New(program, k.settings.Model.Path, slog.New(slog.DiscardHandler), a).Run(ctx)
+	})
+}
+
+func (k checker) camera(ctx context.Context, programs string) (string, error) {
+	if !k.settings.Camera.Enabled {
+		return "not enabled", nil
+	}
+	settings, err := cameraSettings(k.settings.Camera, k.manifest.Video)
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(programs, "meltwatch-camera")
+	return k.settings.Camera.URL, try(ctx, func(ctx context.Context, a *answered) error {
+		return camera.New(program, settings, slog.New(slog.DiscardHandler), a).Run(ctx)
+	})
+}

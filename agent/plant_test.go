@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"meltwatch/agent/mqtt"
+	"meltwatch/config"
+	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/scene"
+	"meltwatch/simulator/serve"
+)
+
+// plant is a whole furnace's watch with every part real: the simulated furnace
+// behind Modbus and RTSP, a broker, the agent in this process, its children.
+type plant struct {
+	t    *testing.T
+	sim  *serve.Server
+	stop func() error
+
+	mu      sync.Mutex
+	states  []heardState
+	samples []heardSample
+	events  []mqtt.Event
+}
+
+type heardState struct {
+	mqtt.State
+	at time.Time
+}
+
+type heardSample struct {
+	mqtt.Sample
+	at time.Time
+}
+
+// needPrograms skips, aloud, where the children were not built.
+func needPrograms(t *testing.T) string {
+	t.Helper()
+	folder, err := filepath.Abs("../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"meltwatch", "meltwatch-infer", "meltwatch-camera"} {
+		if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
+			t.Skipf("%s is not built: run make build", name)
+		}
+	}
+	return folder
+}
+
+// settings are those of an agent at a simulated furnace.
+func settings(t *testing.T, sim *serve.Server, broker string) config.Config {
+	t.Helper()
+	programs := needPrograms(t)
+	crop := scene.CropRect
+	text := fmt.Sprintf(`{site: test, furnace: f1,
+meters: {plc: {url: %q, fields: {
+  current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6},
+  manual: {address: 24, type: bit, bit: 0}, feeding: {address: 24, type: bit, bit: 1}, exhaust: {address: 24, type: bit, bit: 2}}}},
+camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}},
+model: {path: ../inference/models/product},
+mqtt: {broker: %q},
+paths: {state: %q, programs: %q}}`,
+		sim.MeterURL(), sim.CameraURL(), crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), broker, t.TempDir(), programs)
+	c, err := config.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func newPlant(t *testing.T, scenario furnace.Scenario) *plant {
+	t.Helper()
+	needPrograms(t)
+	sim, err := serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := &plant{t: t, sim: sim}
+	a, err := newAgent(settings(t, sim, p.broker()), slog.New(slog.NewTextHandler(testLog{t}, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.run(ctx) }()
+	p.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		if err := p.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// testLog shows the agent's log when a test fails.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(text []byte) (int, error) {
+	l.t.Log(strings.TrimSpace(string(text)))
+	return len(text), nil
+}
+
+// broker starts a broker that hands everything to the plant.
+func (p *plant) broker() string {
+	p.t.Helper()
+	server := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+	l := listeners.NewTCP(listeners.Config{ID: "test", Address: "127.0.0.1:0"})
+	for _, err := range []error{server.AddHook(new(auth.AllowHook), nil), server.AddListener(l), server.Serve()} {
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.t.Cleanup(func() { server.Close() })
+	if err := server.Subscribe("meltwatch/test/f1/#", 1, func(_ *mochi.Client, _ packets.Subscription, m packets.Packet) {
+		p.take(strings.TrimPrefix(m.TopicName, "meltwatch/test/f1/"), m.Payload)
+	}); err != nil {
+		p.t.Fatal(err)
+	}
+	return "tcp://" + l.Address()
+}
+
+func (p *plant) take(topic string, payload []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	var err error
+	switch topic {
+	case mqtt.TopicState:
+		s := heardState{at: now}
+		err = json.Unmarshal(payload, &s.State)
+		p.states = append(p.states, s)
+	case mqtt.TopicCurrent:
+		var m struct{ Samples []mqtt.Sample }
+		err = json.Unmarshal(payload, &m)
+		for _, s := range m.Samples {
+			p.samples = append(p.samples, heardSample{s, now})
+		}
+	case mqtt.TopicEvent:
+		var e mqtt.Event
+		err = json.Unmarshal(payload, &e)
+		p.events = append(p.events, e)
+	}
+	if err != nil {
+		p.t.Errorf("payload on %s: %v", topic, err)
+	}
+}
+
+// within waits until a state that was published after the call is as wanted and
+// returns how long that took.
+func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) bool) time.Duration {
+	p.t.Helper()
+	began := time.Now()
+	for {
+		p.mu.Lock()
+		states := p.states
+		p.mu.Unlock()
+		for i := len(states) - 1; i >= 0 && states[i].at.After(began); i-- {
+			if ok(states[i].State) {
+				return states[i].at.Sub(began).Round(10 * time.Millisecond)
+			}
+		}
+		if time.Since(began) > limit {
+			last := mqtt.State{}
+			if len(states) > 0 {
+				last = states[len(states)-1].State
+			}
+			p.t.Fatalf("not within %s: %s; last state: %s by %s, senses %+v", limit, what, last.State, last.Source, last.Senses)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+func (p *plant) healthy() {
+	p.t.Helper()
+	p.within(60*time.Second, "all is well", func(s mqtt.State) bool {
+		return s.Senses == (mqtt.Senses{Current: "ok", Video: "ok"}) && s.Source == "model"
+	})
+}
+
+// longestGap is the longest time between two samples' instants since a moment.
+func (p *plant) longestGap(since time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var longest time.Duration
+	for i := 1; i < len(p.samples); i++ {
+		if p.samples[i-1].Time.After(since) {
+			longest = max(longest, p.samples[i].Time.Sub(p.samples[i-1].Time))
+		}
+	}
+	return longest
+}
+
+// sourcesSince lists who decided the seconds since a moment.
+func (p *plant) sourcesSince(since time.Time) map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	sources := map[string]int{}
+	for _, s := range p.states {
+		if s.at.After(since) {
+			sources[s.Source]++
+		}
+	}
+	return sources
+}
+
+// childPID finds a living child of process parent by its program's name.
+func childPID(t *testing.T, parent int, program string) int {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		text, err := os.ReadFile(path)
+		if err != nil { // it ended in the meantime
+			continue
+		}
+		// pid (comm) state ppid …; the kernel cuts comm at 15 characters.
+		head, tail, _ := strings.Cut(string(text), ") ")
+		pid, comm, _ := strings.Cut(head, " (")
+		fields := strings.Fields(tail)
+		if len(fields) > 1 && strings.HasPrefix(program, comm) && len(comm) > 10 && fields[1] == strconv.Itoa(parent) && fields[0] != "Z" {
+			number, err := strconv.Atoi(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return number
+		}
+	}
+	t.Fatalf("no child %s of process %d", program, parent)
+	return 0
+}
+
+// freePort is a port that nothing listens on now.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func writeFile(t *testing.T, path, text string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}

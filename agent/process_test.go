@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"meltwatch/agent/mqtt"
+	"meltwatch/config"
+	"meltwatch/simulator/serve"
+)
+
+// startProgram starts the built agent as a process of its own.
+func startProgram(t *testing.T, c config.Config) *exec.Cmd {
+	t.Helper()
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "meltwatch.yaml")
+	writeFile(t, path, string(text), 0o600)
+	cmd := exec.Command(filepath.Join(needPrograms(t), "meltwatch"), "run", "--config", path)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("agent: %v\n%s", err, stderr.String())
+		}
+	})
+	return cmd
+}
+
+func startSim(t *testing.T) *serve.Server {
+	t.Helper()
+	sim, err := serve.Start(context.Background(), serve.Options{Scenario: working(), Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return sim
+}
+
+// The broker that most plants run, set up as docs/mosquitto.md says, read by its
+// own command-line subscriber.
+func TestMosquittoWithPassword(t *testing.T) {
+	mosquitto, err := exec.LookPath("mosquitto")
+	if err != nil {
+		if mosquitto, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
+			t.Skip("mosquitto is not installed: run make deps")
+		}
+	}
+	needPrograms(t)
+	folder := t.TempDir()
+	passwords, password := filepath.Join(folder, "passwd"), filepath.Join(folder, "password")
+	if out, err := exec.Command("mosquitto_passwd", "-b", "-c", passwords, "furnace-1", "melt").CombinedOutput(); err != nil {
+		t.Skipf("mosquitto_passwd: %v: %s", err, out)
+	}
+	port := freePort(t)
+	conf := filepath.Join(folder, "mosquitto.conf")
+	writeFile(t, conf, documentedConfig(t, port, passwords), 0o600)
+	writeFile(t, password, "melt\n", 0o600)
+	// It drops root for its own user, which must read the password file.
+	for path, mode := range map[string]os.FileMode{folder: 0o755, passwords: 0o644, conf: 0o644} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	broker := exec.Command(mosquitto, "-c", conf)
+	if err := broker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := broker.Process.Kill(); err != nil {
+			t.Error(err)
+		}
+		_ = broker.Wait() // killed: that is its error
+	})
+
+	c := settings(t, startSim(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
+	c.MQTT.Username, c.MQTT.PasswordFile = "furnace-1", password
+	startProgram(t, c)
+	var state mqtt.State
+	for deadline := time.Now().Add(60 * time.Second); state.State == ""; {
+		out, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "furnace-1", "-P", "melt",
+			"-t", "meltwatch/test/f1/state", "-C", "1", "-W", "5").Output()
+		if err == nil {
+			if err := json.Unmarshal(out, &state); err != nil {
+				t.Fatalf("%v in %s", err, out)
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no state through mosquitto: %v", err)
+		}
+	}
+	if state.Version != 1 || state.Boot != 1 || state.Seq == 0 {
+		t.Fatalf("state %+v", state)
+	}
+	// Without the password nobody gets in.
+	if out, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-t", "#", "-C", "1", "-W", "5").CombinedOutput(); err == nil {
+		t.Fatalf("a stranger read %s", out)
+	}
+}
+
+// documentedConfig is the configuration that docs/mosquitto.md prints, with this
+// test's port and file.
+func documentedConfig(t *testing.T, port int, passwords string) string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/mosquitto.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(page), "```\nlistener 1883\n")
+	body, _, found := strings.Cut(after, "```")
+	if !found {
+		t.Fatal("docs/mosquitto.md shows no configuration that begins with listener 1883")
+	}
+	body = strings.Replace(body, "/etc/mosquitto/meltwatch.passwd", passwords, 1)
+	return fmt.Sprintf("listener %d 127.0.0.1\n%spersistence_location %s/\n", port, body, filepath.Dir(passwords))
+}
+
+// Twenty boxes are small: the agent itself must be too.
+func TestAgentStaysSmall(t *testing.T) {
+	const limit = 40 << 10 // KiB
+	sim := startSim(t)
+	cmd := startProgram(t, settings(t, sim, "tcp://127.0.0.1:1")) // no broker: records pile up meanwhile
+	time.Sleep(30 * time.Second)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(status), "VmRSS:")
+	kib, err := strconv.Atoi(strings.Fields(after)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("resident: %d KiB", kib)
+	if kib > limit {
+		t.Errorf("the agent takes %d KiB, want %d at most", kib, limit)
+	}
+}
+
+func TestOnceAndCheck(t *testing.T) {
+	sim := startSim(t)
+	c := settings(t, sim, "tcp://127.0.0.1:1")
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "meltwatch.yaml")
+	writeFile(t, path, string(text), 0o600)
+	program := filepath.Join(needPrograms(t), "meltwatch")
+
+	out, err := exec.Command(program, "once", "--config", path, "--wait", "12s").Output()
+	if err != nil {
+		t.Fatalf("once: %v: %s", err, out)
+	}
+	var state mqtt.State
+	if err := json.Unmarshal(out, &state); err != nil || state.Senses != (mqtt.Senses{Current: "ok", Video: "ok"}) {
+		t.Errorf("once printed %s (%v)", out, err)
+	}
+
+	out, err = exec.Command(program, "check", "--config", path).Output()
+	if err == nil {
+		t.Error("check found nothing wrong with a broker that is not there")
+	}
+	for _, want := range []string{"ok   config", "ok   manifest", "ok   meters", "ok   model", "ok   camera", "FAIL broker"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("check lacks %q:\n%s", want, out)
+		}
+	}
+}
+
+func TestRunRefusesABadConfigurationWithItsKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bad.yaml")
+	writeFile(t, path, "site: plant/1\n", 0o600)
+	err := runCommand{configFlag{path}}.Run(outside{ctx: t.Context(), errOut: os.Stderr})
+	if err == nil || !strings.Contains(err.Error(), "site (line 1)") || !strings.Contains(err.Error(), "meters: is missing") {
+		t.Fatalf("got %v", err)
+	}
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/health"
+	"meltwatch/agent/mqtt"
+	"meltwatch/agent/state"
+	"meltwatch/agent/supervisor"
+	"meltwatch/drivers"
+	"meltwatch/inference"
+)
+
+// reporter turns decided seconds into payloads, events, and the file from which
+// a restarted agent takes up an alarm.
+type reporter struct {
+	agent   *agent
+	machine *state.Machine
+	video   inference.VideoSpec
+	stamper *mqtt.Stamper
+	record  *health.Part
+	log     *slog.Logger
+	file    string
+	// newest is the last state, for once and for the health loop.
+	newest atomic.Pointer[mqtt.State]
+
+	// owned by the decide loop
+	before  mqtt.State
+	savedAt time.Time
+}
+
+const (
+	// saveEvery is how often a lasting alarm's file is renewed: it must be much
+	// fresher than the ten minutes within which it is taken up.
+	saveEvery = time.Minute
+	// healthEvery is how often health is published though nothing changed.
+	healthEvery = 10 * time.Second
+)
+
+func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper *mqtt.Stamper) *reporter {
+	return &reporter{
+		agent: a, machine: m, video: video, stamper: stamper,
+		record: a.board.Add("decide", decideLimit),
+		log:    a.log.With("part", "decide"),
+		file:   filepath.Join(a.config.Paths.State, "state.json"),
+	}
+}
+
+// second publishes one decided second.
+func (r *reporter) second(s decide.Second) {
+	r.record.Beat()
+	if s.Fault == nil {
+		r.record.OK()
+	} else {
+		r.record.Fault(s.Fault)
+	}
+	now := r.payload(s)
+	r.events(now, s)
+	changed := now.State != r.before.State || now.Held != r.before.Held
+	r.agent.publisher.State(now, changed)
+	r.save(s, changed)
+	r.before = now
+	r.newest.Store(&now)
+}
+
+func (r *reporter) payload(s decide.Second) mqtt.State {
+	p := mqtt.State{
+		Stamp: r.stamper.Stamp("state", s.End),
+		State: string(s.Status.State), Since: s.Status.Since.UTC().Round(0), Held: s.Status.Held,
+		PMean: s.Status.P, Source: string(s.Verdict.Source), Weak: s.Weak,
+		Senses:   mqtt.Senses{Current: string(s.Current), Video: string(s.Video)},
+		Coverage: mqtt.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
+		Evidence: evidence(s.Evidence, r.video),
+	}
+	if s.Verdict.Source != state.None {
+		p.PAbnormal = s.Verdict.P
+	}
+	if !math.IsNaN(s.Alignment) {
+		p.Alignment = &s.Alignment
+	}
+	if model, ok := r.agent.model.Model(); ok {
+		p.Model = mqtt.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
+	}
+	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
+	return p
+}
+
+// events publishes what changed since the second before.
+func (r *reporter) events(now mqtt.State, s decide.Second) {
+	before := r.before
+	if before.Seq == 0 {
+		r.event("start", "agent", "", version, fmt.Sprintf("boot %d", r.stamper.Boot()))
+		before.Senses = mqtt.Senses{}
+	}
+	if now.State != before.State {
+		r.event("state", "furnace", before.State, now.State, s.Status.Cause)
+		r.log.Info("furnace state", "from", before.State, "to", now.State, "cause", s.Status.Cause)
+	}
+	if now.Senses.Current != before.Senses.Current {
+		r.event("sense", "current", before.Senses.Current, now.Senses.Current, "")
+	}
+	if now.Senses.Video != before.Senses.Video {
+		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.camera.Cause())
+	}
+	if now.Source != before.Source {
+		cause := ""
+		if s.Fault != nil {
+			cause = s.Fault.Error()
+		}
+		r.event("source", "verdict", before.Source, now.Source, cause)
+	}
+}
+
+func (r *reporter) event(kind, subject, from, to, cause string) {
+	r.agent.publisher.Event(mqtt.Event{
+		Stamp: r.stamper.Stamp("event", time.Now()),
+		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
+	})
+}
+
+// save keeps an alarm for the next start of the agent: when it begins and ends,
+// and now and then while it lasts. A furnace that works well writes nothing.
+func (r *reporter) save(s decide.Second, changed bool) {
+	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
+	if !changed && !lasting {
+		return
+	}
+	r.savedAt = time.Now()
+	text, err := json.Marshal(r.machine.Save(time.Now()))
+	if err == nil {
+		err = mqtt.WriteFile(r.file, text)
+	}
+	if err != nil {
+		r.record.Fault(fmt.Errorf("save state: %w", err))
+	}
+}
+
+// resume takes up an alarm of the agent's last run.
+func (r *reporter) resume() {
+	text, err := os.ReadFile(r.file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var saved state.Saved
+	if err == nil {
+		err = json.Unmarshal(text, &saved)
+	}
+	if err != nil {
+		// A damaged file must not keep the furnace unwatched.
+		r.log.Warn("last state not taken up", "err", err)
+		return
+	}
+	r.machine.Resume(saved, time.Now())
+}
+
+// healthLoop publishes health when a part's status changes, and every ten
+// seconds.
+func (r *reporter) healthLoop(ctx context.Context) {
+	var published time.Time
+	var before map[string]string
+	for supervisor.Sleep(ctx, time.Second) {
+		snapshot := r.agent.board.Snapshot()
+		now, parts := map[string]string{}, map[string]any{}
+		for name, s := range snapshot {
+			now[name], parts[name] = s.Status, s
+		}
+		if sameWords(before, now) && time.Since(published) < healthEvery {
+			continue
+		}
+		before, published = now, time.Now()
+		r.agent.publisher.Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
+	}
+}
+
+func sameWords(a, b map[string]string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for key, word := range a {
+		if b[key] != word {
+			return false
+		}
+	}
+	return true
+}
+
+func sample(s drivers.Sample, stamper *mqtt.Stamper) mqtt.Sample {
+	return mqtt.Sample{
+		Stamp: stamper.Stamp("current", s.Time),
+		A:     s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint,
+		Feeding: s.Bits&drivers.Feeding != 0, Exhaust: s.Bits&drivers.Exhaust != 0, Manual: s.Bits&drivers.Manual != 0,
+		UncertaintyMS: float64(s.Uncertainty.Microseconds()) / 1000,
+	}
+}
+
+// evidence sums up where the attention lies: its centre and standard deviation
+// as shares of the crop. Nil without attention.
+func evidence(weights []float32, video inference.VideoSpec) *mqtt.Evidence {
+	rows, columns := video.EvidenceRows, video.EvidenceColumns
+	if rows*columns == 0 || len(weights) != rows*columns {
+		return nil
+	}
+	var sum, x, y, xx, yy float64
+	for i, w := range weights {
+		cx := (float64(i%columns) + 0.5) / float64(columns)
+		cy := (float64(i/columns) + 0.5) / float64(rows)
+		weight := float64(w)
+		sum, x, y = sum+weight, x+weight*cx, y+weight*cy
+		xx, yy = xx+weight*cx*cx, yy+weight*cy*cy
+	}
+	if !(sum > 0) {
+		return nil
+	}
+	x, y = x/sum, y/sum
+	variance := max(xx/sum-x*x, 0) + max(yy/sum-y*y, 0)
+	return &mqtt.Evidence{X: x, Y: y, Spread: math.Sqrt(variance)}
+}

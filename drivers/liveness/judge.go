@@ -1,0 +1,149 @@
+// Package liveness decides whether a camera can be believed, and when its
+// pictures were taken. It is pure: it sees presentation times, arrival times and
+// small grey pictures, and no camera.
+//
+// A camera that has failed rarely says so. It goes on delivering a picture: the
+// same one (frozen), none that is new (stale), an empty one (black). So the sense
+// is live only while its time advances and its content changes.
+//
+// Frozen is the hard one, because neither equal pictures nor different ones
+// settle it. An encoder fed the same picture for ever does not produce equal
+// ones: each key frame quantises it anew. And a live camera before a still scene
+// shows only noise, which a strong encoder leaves out but at key frames. Three
+// cases follow, by what the pixels tell:
+//
+//   - something moved (the means of many cells): live, at once;
+//   - nothing has moved for FrozenAfter, and for the last half of it pixels hardly
+//     differ, key frames included: no sensor does that; frozen;
+//   - pixels differ and nothing moves: noise of a sensor before a still scene, or
+//     of an encoder that is short of bits before a repeated picture. Pixels cannot
+//     tell which. A furnace at work always moves something, so this is borne for
+//     ten times FrozenAfter, and then it is frozen too.
+//
+// The half is what an encoder may take to settle on a picture that no longer
+// changes, one or two distances of key frames. FrozenAfter should therefore be at
+// least two and a half such distances.
+package liveness
+
+import (
+	"fmt"
+	"time"
+
+	"meltwatch/drivers"
+)
+
+// Limits are how long each fault must last before the status says so.
+type Limits struct {
+	StaleAfter, FrozenAfter, BlackAfter time.Duration
+}
+
+const (
+	// motionlessFactor × FrozenAfter is how long noise alone passes for life.
+	motionlessFactor = 10
+	// fewestFrames are needed to speak of repetition.
+	fewestFrames = 4
+)
+
+// Judge follows one camera over openings of its stream. It is not safe for
+// concurrent use.
+type Judge struct {
+	limits Limits
+	clock  Clock
+
+	open     bool
+	advanced time.Time // when the newest frame was taken; zero before the first
+	last     time.Duration
+	lit      time.Time // when a picture last showed anything
+
+	same    anchor // since when all pictures have equalled one,
+	picture Picture
+	still   anchor // and since when nothing has moved from one
+	sketch  []byte
+
+	absent  string // why the camera cannot be reached, empty while it can
+	trouble string // why its stream gives no frames, empty while it does
+}
+
+// anchor marks the frame that those after it are compared with.
+type anchor struct {
+	since  time.Time
+	frames int // that came after it
+}
+
+func (a anchor) holds(now time.Time, limit time.Duration) bool {
+	return a.frames >= fewestFrames && now.Sub(a.since) >= limit
+}
+
+// NewJudge starts with a camera that has not been tried yet.
+func NewJudge(limits Limits) *Judge { return &Judge{limits: limits} }
+
+// Opened notes that a stream was opened; its presentation times start anew.
+func (j *Judge) Opened() {
+	j.open, j.absent = false, ""
+	j.clock.Restart()
+}
+
+// Closed notes that the stream ended or failed, in words for the operator.
+func (j *Judge) Closed(cause string) { j.open, j.absent, j.trouble = false, "", cause }
+
+// Absent notes that the camera could not be reached.
+func (j *Judge) Absent(cause string) { j.open, j.absent = false, cause }
+
+// Frame notes a frame and returns when it was taken, or that it is no new one: a
+// decoder hands the last frame out again when nothing has come, and its time
+// tells. The judge keeps the picture.
+//
+// Everything is reckoned from when a frame was taken, not from when it came. So
+// the frames that a decoder still held when the stream stopped revive nothing,
+// and a stream that falls behind more and more becomes stale.
+func (j *Judge) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
+	if j.open && presentation <= j.last {
+		return time.Time{}, false
+	}
+	taken = j.clock.Taken(presentation, arrival)
+	j.open, j.advanced, j.last, j.trouble = true, taken, presentation, ""
+	if !p.black() || j.lit.IsZero() {
+		j.lit = taken
+	}
+	j.same.frames++
+	if changed(j.picture, p) {
+		j.same, j.picture = anchor{since: taken}, p
+	}
+	j.still.frames++
+	if sketch := p.sketch(); shifted(j.sketch, sketch) {
+		j.still, j.sketch = anchor{since: taken}, sketch
+	}
+	return taken, true
+}
+
+// Status is what to think of the camera at the instant now, and why.
+func (j *Judge) Status(now time.Time) (drivers.Status, string) {
+	switch {
+	case j.absent != "":
+		return drivers.Absent, j.absent
+	case j.advanced.IsZero() && j.trouble != "":
+		return drivers.Absent, j.trouble
+	case j.advanced.IsZero():
+		return drivers.Absent, "no frame yet"
+	case now.Sub(j.advanced) >= j.limits.StaleAfter:
+		return drivers.Stale, j.stale(now)
+	case now.Sub(j.lit) >= j.limits.BlackAfter:
+		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(j.lit)))
+	case j.still.holds(now, j.limits.FrozenAfter) && j.same.holds(now, j.limits.FrozenAfter/2):
+		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(j.still.since)))
+	case j.still.holds(now, motionlessFactor*j.limits.FrozenAfter):
+		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(j.still.since)))
+	default:
+		return drivers.OK, ""
+	}
+}
+
+func (j *Judge) stale(now time.Time) string {
+	cause := fmt.Sprintf("no new frame for %v", round(now.Sub(j.advanced)))
+	if j.trouble != "" {
+		cause += ": " + j.trouble
+	}
+	return cause
+}
+
+func round(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }

@@ -1,0 +1,111 @@
+package liveness
+
+// Picture is a small grey copy of a camera picture, taken by leaving pixels out
+// and not by averaging them, because averaging would remove the sensor noise by
+// which a live picture is known. Row-major, one byte a pixel.
+type Picture struct {
+	Width, Height int
+	Pixels        []byte
+}
+
+// Size of the Picture that a Judge expects, whatever the camera's. Others work;
+// thresholds were chosen at this one.
+const (
+	PictureWidth  = 320
+	PictureHeight = 180
+)
+
+const (
+	// noticeable is the least change of one pixel, in levels of 256, that is not
+	// put down to rounding in the decoder.
+	noticeable = 2
+	// changedShare of the pixels must differ noticeably for two pictures not to be
+	// the same one. Measured over x264's settings of constant quality, within two
+	// seconds that hold a key frame: a repeated picture differs from itself in at
+	// most 2.8 % of the pixels, a still scene with sensor noise of half a level in
+	// at least 4.7 %. A clock that the camera writes into a frozen picture changes
+	// less than 1 %.
+	changedShare = 0.035
+	// cell is the side of the squares whose means make the sketch.
+	cell = 10
+	// cellShift is how far, in levels, a cell's mean must move to be seen, and
+	// shiftedShare how many cells must, for something to have moved. Coding noise
+	// moves no mean by more than 2; a written clock moves a few cells only.
+	cellShift    = 3
+	shiftedShare = 0.01
+)
+
+// changed reports whether b is another picture than a, be it by noise alone.
+func changed(a, b Picture) bool {
+	if len(a.Pixels) != len(b.Pixels) {
+		return true
+	}
+	count := 0
+	for i, pixel := range b.Pixels {
+		if distance(a.Pixels[i], pixel) >= noticeable {
+			count++
+		}
+	}
+	return float64(count) > changedShare*float64(len(b.Pixels))
+}
+
+// sketch is a picture reduced to the means of its cells: it keeps the scene and
+// loses noise.
+func (p Picture) sketch() []byte {
+	columns, rows := p.Width/cell, p.Height/cell
+	means := make([]byte, 0, columns*rows)
+	for row := range rows {
+		for column := range columns {
+			sum := 0
+			for y := row * cell; y < (row+1)*cell; y++ {
+				for _, pixel := range p.Pixels[y*p.Width+column*cell:][:cell] {
+					sum += int(pixel)
+				}
+			}
+			means = append(means, byte(sum/(cell*cell)))
+		}
+	}
+	return means
+}
+
+// shifted reports whether something has moved between two sketches.
+func shifted(a, b []byte) bool {
+	if len(a) != len(b) {
+		return true
+	}
+	count := 0
+	for i := range b {
+		if distance(a[i], b[i]) > cellShift {
+			count++
+		}
+	}
+	return float64(count) > shiftedShare*float64(len(b))
+}
+
+const (
+	// blackMean and blackVariance bound a picture that shows nothing: darker than
+	// any lit shell on average, and without a single bright spot of note.
+	blackMean     = 16
+	blackVariance = 8 * 8
+)
+
+func (p Picture) black() bool {
+	if len(p.Pixels) == 0 {
+		return false
+	}
+	sum, squares := 0, 0
+	for _, pixel := range p.Pixels {
+		sum += int(pixel)
+		squares += int(pixel) * int(pixel)
+	}
+	n := float64(len(p.Pixels))
+	mean := float64(sum) / n
+	return mean < blackMean && float64(squares)/n-mean*mean < blackVariance
+}
+
+func distance(a, b byte) int {
+	if a > b {
+		return int(a) - int(b)
+	}
+	return int(b) - int(a)
+}

@@ -1,0 +1,158 @@
+// Package rtsp reads pictures of the furnace shell from an RTSP camera, through
+// OpenCV. It is meant to run in a process of its own: a read that OpenCV does not
+// come back from cannot be cancelled, and an exception in it ends the process.
+//
+// The newest frame wins. A loop decodes as fast as frames come, and keeps one
+// picture; a frame that nobody asked for before the next is counted as dropped.
+// Cropping and scaling are done when somebody asks.
+//
+// Pixels that leave the package are row-major 8-bit RGB and belong to the
+// receiver. Times are mapped and liveness is judged by package liveness.
+//
+// A stream that ends, fails or stands still is closed and opened again, after
+// waits that grow to 8 s. A call into the decoder that outlasts twice the
+// timeout ends Run with ErrBlocked, and the process should end with it.
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gocv.io/x/gocv"
+
+	"meltwatch/drivers"
+	"meltwatch/drivers/liveness"
+)
+
+// ErrBlocked is why Run gives up: the decoder does not come back, and only the
+// end of the process gets rid of it.
+var ErrBlocked = errors.New("the video decoder is blocked")
+
+// Camera keeps one stream open and the newest picture at hand. Its methods may
+// be called concurrently.
+type Camera struct {
+	open func(drivers.CameraSettings) (capture, error)
+	// reach tells whether the camera can be connected to at all.
+	reach func(context.Context, drivers.CameraSettings) error
+
+	// called is when the decoder was called, in nanoseconds since born; 0 while
+	// it is not.
+	born   time.Time
+	called atomic.Int64
+	// changed holds a token when settings were replaced.
+	changed chan struct{}
+
+	mu       sync.Mutex
+	settings drivers.CameraSettings // zero until configured
+	judge    *liveness.Judge
+	picture  gocv.Mat // the newest; empty until there is one
+	taken    time.Time
+	number   uint64 // of the newest frame: how many were decoded that were new
+	asked    uint64 // number of the last frame that somebody was given
+	opens    uint64
+	dropped  uint64
+}
+
+// New makes a camera that waits for Configure. Close it after Run has ended.
+func New() *Camera {
+	return &Camera{
+		open:    open,
+		reach:   reach,
+		born:    time.Now(),
+		changed: make(chan struct{}, 1),
+		picture: gocv.NewMat(),
+	}
+}
+
+// Close frees the picture.
+func (c *Camera) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.picture.Close()
+}
+
+// Configure says what to open. It returns at once; other settings than the last
+// close the stream and forget its picture.
+func (c *Camera) Configure(s drivers.CameraSettings) error {
+	if err := check(s); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s == c.settings {
+		return nil
+	}
+	c.settings = s
+	c.forget()
+	select {
+	case c.changed <- struct{}{}:
+	default: // a token is there already
+	}
+	return nil
+}
+
+// forget drops what was seen under earlier settings. The caller holds mu.
+func (c *Camera) forget() {
+	limits := liveness.Limits{
+		StaleAfter:  c.settings.StaleAfter,
+		FrozenAfter: c.settings.FrozenAfter,
+		BlackAfter:  c.settings.BlackAfter,
+	}
+	c.judge = liveness.NewJudge(limits)
+	c.taken = time.Time{}
+}
+
+// Latest is the newest frame, if it is newer than after, and the camera's
+// health.
+func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.judge == nil {
+		return drivers.LatestReply{Status: drivers.Absent, Cause: "not configured yet"}, nil
+	}
+	now := time.Now()
+	reply := drivers.LatestReply{
+		Number:  c.number,
+		Opens:   c.opens,
+		Decoded: c.number,
+		Dropped: c.dropped,
+	}
+	reply.Status, reply.Cause = c.judge.Status(now)
+	if c.taken.IsZero() {
+		return reply, nil
+	}
+	reply.Age = now.Sub(c.taken)
+	if c.number <= r.After {
+		return reply, nil
+	}
+	var err error
+	reply.Pixels, err = forModel(c.picture, c.settings)
+	c.asked = c.number
+	return reply, err
+}
+
+// Preview is the newest whole picture for people, as JPEG of at most 512 KiB.
+func (c *Camera) Preview(r drivers.PreviewRequest) (drivers.PreviewReply, error) {
+	picture := gocv.NewMat()
+	defer picture.Close()
+	taken, err := c.copyNewest(&picture)
+	if err != nil {
+		return drivers.PreviewReply{}, err
+	}
+	jpeg, err := preview(picture, r)
+	return drivers.PreviewReply{JPEG: jpeg, Age: time.Since(taken)}, err
+}
+
+// copyNewest copies rather than lends, so that encoding holds nobody up.
+func (c *Camera) copyNewest(into *gocv.Mat) (taken time.Time, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.taken.IsZero() {
+		return time.Time{}, errors.New("preview: no picture yet")
+	}
+	c.picture.CopyTo(into)
+	return c.taken, nil
+}

@@ -1,0 +1,96 @@
+package rtsp
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+
+	"gocv.io/x/gocv"
+
+	"meltwatch/drivers"
+	"meltwatch/drivers/liveness"
+)
+
+// Everything OpenCV is asked for here has been checked before, because its
+// exceptions end the process.
+
+// glance is the picture as the judge of liveness takes it.
+func glance(picture gocv.Mat) (liveness.Picture, error) {
+	small, grey := gocv.NewMat(), gocv.NewMat()
+	defer small.Close()
+	defer grey.Close()
+	size := image.Pt(liveness.PictureWidth, liveness.PictureHeight)
+	gocv.Resize(picture, &small, size, 0, 0, gocv.InterpolationNearestNeighbor)
+	gocv.CvtColor(small, &grey, gocv.ColorBGRToGray)
+	pixels := grey.ToBytes()
+	if len(pixels) != size.X*size.Y {
+		return liveness.Picture{}, fmt.Errorf("shrink picture: %d bytes came of %d×%d", len(pixels), size.X, size.Y)
+	}
+	return liveness.Picture{Width: size.X, Height: size.Y, Pixels: pixels}, nil
+}
+
+// decoded reports what keeps a decoded picture from being used.
+func decoded(picture gocv.Mat, s drivers.CameraSettings) error {
+	if picture.Type() != gocv.MatTypeCV8UC3 {
+		return fmt.Errorf("picture has type %v, not 8-bit colour", picture.Type())
+	}
+	_, err := cropWithin(s.Crop, picture.Cols(), picture.Rows())
+	return err
+}
+
+// forModel cuts the crop out and scales it: row-major RGB of Width × Height.
+func forModel(picture gocv.Mat, s drivers.CameraSettings) ([]byte, error) {
+	crop, err := cropWithin(s.Crop, picture.Cols(), picture.Rows())
+	if err != nil {
+		return nil, err
+	}
+	region := picture.Region(crop)
+	defer region.Close()
+	scaled, rgb := gocv.NewMat(), gocv.NewMat()
+	defer scaled.Close()
+	defer rgb.Close()
+	// Area means each pixel is the mean of what it covers, so small spots dim but
+	// do not vanish between samples.
+	gocv.Resize(region, &scaled, image.Pt(s.Width, s.Height), 0, 0, gocv.InterpolationArea)
+	gocv.CvtColor(scaled, &rgb, gocv.ColorBGRToRGB)
+	return rgb.ToBytes(), nil
+}
+
+// largestPreview bounds a preview in bytes: it crosses to the agent, and may go
+// on over a thin uplink.
+const largestPreview = 512 << 10
+
+// preview encodes the whole picture, no wider than asked. A picture that comes
+// out too large is tried again coarser, then smaller.
+func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
+	if r.Quality < 1 || r.Quality > 100 || r.MaxWidth < 1 {
+		return nil, fmt.Errorf("preview of width %d, quality %d: set a width above 0 and a quality of 1 to 100", r.MaxWidth, r.Quality)
+	}
+	width, quality := min(r.MaxWidth, picture.Cols()), r.Quality
+	for width > 0 {
+		jpeg, err := encode(picture, width, quality)
+		if err != nil || len(jpeg) <= largestPreview {
+			return jpeg, err
+		}
+		if quality > 50 {
+			quality = 50
+		} else {
+			width = width * 2 / 3
+		}
+	}
+	return nil, errors.New("preview does not fit its bound at any size")
+}
+
+func encode(picture gocv.Mat, width, quality int) ([]byte, error) {
+	height := max(1, picture.Rows()*width/picture.Cols())
+	scaled := gocv.NewMat()
+	defer scaled.Close()
+	gocv.Resize(picture, &scaled, image.Pt(width, height), 0, 0, gocv.InterpolationArea)
+	buffer, err := gocv.IMEncodeWithParams(gocv.JPEGFileExt, scaled, []int{gocv.IMWriteJpegQuality, quality})
+	if err != nil {
+		return nil, fmt.Errorf("encode preview: %w", err)
+	}
+	defer buffer.Close()
+	return bytes.Clone(buffer.GetBytes()), nil // the buffer's memory is C++'s
+}

@@ -1,0 +1,182 @@
+// Package rtsptest is an RTSP camera for tests, with faults to order: a real
+// server in the test's process, fed with H.264 by ffmpeg, which is fed with
+// pictures drawn here.
+package rtsptest
+
+import (
+	"bytes"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+)
+
+// Size and rate of the camera's picture.
+const (
+	Width     = 320
+	Height    = 240
+	frameTime = 40 * time.Millisecond
+)
+
+// Scene is what the camera shows.
+type Scene int32
+
+// The scenes.
+const (
+	// Moving is a lit wall with a flame on it and sensor noise.
+	Moving Scene = iota
+	// Repeated is the last Moving picture, bit for bit, again and again.
+	Repeated
+	// Black is darkness with sensor noise.
+	Black
+)
+
+// Camera is a running camera. Everything it starts ends with the test.
+type Camera struct {
+	t     testing.TB
+	relay *relay
+	scene atomic.Int32
+
+	server  *gortsplib.Server
+	address string
+
+	mu     sync.Mutex // guards what follows
+	ffmpeg *exec.Cmd
+	drawn  chan struct{} // closed when the goroutine that draws has ended
+}
+
+// Start starts a camera, or skips the test where there is no encoder. With a
+// user, readers must give it and its password.
+func Start(t testing.TB, user, password string) *Camera {
+	t.Helper()
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skipf("SKIPPED, no camera to test with: %v", err)
+	}
+	c := &Camera{t: t, relay: &relay{user: user, password: password}, address: "127.0.0.1:0"}
+	t.Cleanup(func() {
+		c.StopPublisher()
+		c.Unplug()
+	})
+	c.Plug()
+	c.StartPublisher()
+	return c
+}
+
+// URL is where the camera is read, without user and password.
+func (c *Camera) URL() string { return "rtsp://" + c.address + "/shell" }
+
+// Show changes the scene, from the next frame on.
+func (c *Camera) Show(s Scene) { c.scene.Store(int32(s)) }
+
+// Stall keeps every packet from the readers, whose connections stay.
+func (c *Camera) Stall(stalled bool) { c.relay.stalled.Store(stalled) }
+
+// Plug starts the server, after Unplug on the same port. The publisher must be
+// started anew.
+func (c *Camera) Plug() {
+	c.t.Helper()
+	c.server = &gortsplib.Server{
+		Handler:     c.relay,
+		RTSPAddress: c.address,
+		Listen: func(network, address string) (net.Listener, error) {
+			listener, err := net.Listen(network, address)
+			if err == nil {
+				c.address = listener.Addr().String()
+			}
+			return listener, err
+		},
+	}
+	c.relay.attach(c.server)
+	if err := c.server.Start(); err != nil {
+		c.t.Fatalf("start RTSP server: %v", err)
+	}
+}
+
+// Unplug ends the server and every connection to it.
+func (c *Camera) Unplug() {
+	c.server.Close()
+	c.relay.detach()
+}
+
+// StartPublisher starts the encoder and waits until its stream can be read.
+func (c *Camera) StartPublisher() {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ffmpeg = exec.Command("ffmpeg", "-v", "error",
+		"-f", "rawvideo", "-pix_fmt", "gray", "-s", "320x240", "-r", "25", "-i", "-",
+		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25",
+		"-f", "rtsp", "-rtsp_transport", "tcp", "rtsp://"+c.address+publishPath)
+	var complaint bytes.Buffer
+	c.ffmpeg.Stderr = &complaint
+	in, err := c.ffmpeg.StdinPipe()
+	if err != nil {
+		c.t.Fatalf("start ffmpeg: %v", err)
+	}
+	if err := c.ffmpeg.Start(); err != nil {
+		c.t.Fatalf("start ffmpeg: %v", err)
+	}
+	c.drawn = make(chan struct{})
+	go func() {
+		defer close(c.drawn)
+		c.draw(in)
+	}()
+	if !c.relay.published(20 * time.Second) {
+		c.t.Fatalf("ffmpeg published nothing: %s", complaint.String())
+	}
+}
+
+// StopPublisher kills the encoder. Readers keep their connections and get
+// nothing.
+func (c *Camera) StopPublisher() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ffmpeg == nil {
+		return
+	}
+	_ = c.ffmpeg.Process.Kill()
+	_ = c.ffmpeg.Wait() // killed, and says so
+	<-c.drawn
+	c.ffmpeg = nil
+}
+
+// draw writes 25 pictures a second until the encoder ends.
+func (c *Camera) draw(to io.Writer) {
+	tick := time.NewTicker(frameTime)
+	defer tick.Stop()
+	r := rand.New(rand.NewPCG(1, 1))
+	picture := make([]byte, Width*Height)
+	for n := 0; ; n++ {
+		switch Scene(c.scene.Load()) {
+		case Moving:
+			drawMoving(picture, n, r)
+		case Black:
+			for i := range picture {
+				picture[i] = byte(r.IntN(3))
+			}
+		case Repeated:
+		}
+		if _, err := to.Write(picture); err != nil {
+			return
+		}
+		<-tick.C
+	}
+}
+
+func drawMoving(picture []byte, n int, r *rand.Rand) {
+	for y := range Height {
+		for x := range Width {
+			light := 60 + (x/16+y/16)%2*30 + r.IntN(9)
+			if height := 40 + 20*((n/5)%3); y < height && x > 100 && x < 200 {
+				light += 90
+			}
+			picture[y*Width+x] = byte(light)
+		}
+	}
+}

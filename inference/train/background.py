@@ -1,0 +1,43 @@
+"""The slow background of every frame, computed along the timeline beforehand.
+
+In service the background goes from call to call and stands still while
+p_abnormal is high. Training draws windows at random, so the maps are laid out
+here once: one every STRIDE seconds, on two tracks. "frozen" stands still while
+the label is abnormal, as a good model would have it; "following" never does, as
+one that saw nothing.
+
+A third start, from a frame some seconds back, is what an agent has after a
+restart; windows.py makes it from the frame itself.
+"""
+
+import numpy as np
+
+from .tokenizers import BACKGROUND_SECONDS, BRIGHTEST
+
+STRIDE = 5  # seconds between stored maps; the background moves 8 % in that time
+
+
+def grey(frames):
+    """The grey level of tokenizers.normalized_frame in numpy: (…,64,64) float32."""
+    x = frames.astype(np.float32) / 255.0
+    mean = np.maximum(x.mean(axis=(-3, -2), keepdims=True), 0.02)
+    return np.minimum(x / mean, BRIGHTEST).mean(axis=-1)
+
+
+def tracks(batch):
+    """(2, S/STRIDE, 64, 64) float16: the frozen and the following background."""
+    seconds = len(batch.label)
+    kept = np.zeros((2, (seconds + STRIDE - 1) // STRIDE, *batch.frames.shape[1:3]), np.float16)
+    state = None  # (2,64,64)
+    for s in range(seconds):
+        if batch.frame_at[s] >= 0:
+            now = grey(batch.frames[batch.frame_at[s]])
+            if state is None:
+                state = np.stack([now, now])
+        if s % STRIDE == 0:
+            kept[:, s // STRIDE] = -1 if state is None else state
+        if batch.frame_at[s] >= 0:
+            state[1] += (now - state[1]) / BACKGROUND_SECONDS
+            if batch.label[s] != 1:
+                state[0] += (now - state[0]) / BACKGROUND_SECONDS
+    return kept

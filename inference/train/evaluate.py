@@ -1,0 +1,131 @@
+"""Scores on held-out batches, with classes weighed as equally frequent.
+
+FDR is this field's name for the false positive rate FP / (FP + TN), MDR is
+FN / (FN + TP). Seconds labelled −1 are not scored.
+"""
+
+import numpy as np
+
+from . import decision as decisions
+from . import rule
+
+SENSES = ("both", "current", "video")
+
+
+def rates(score, label, threshold):
+    """(FDR, MDR) of score ≥ threshold."""
+    positive = score >= threshold
+    return float(positive[label == 0].mean()), float(1 - positive[label == 1].mean())
+
+
+def best_threshold(score, label):
+    """The threshold of least FDR + MDR."""
+    order = np.argsort(score)
+    score, label = score[order], label[order]
+    missed = np.cumsum(label == 1) / max((label == 1).sum(), 1)
+    alarms = 1 - np.cumsum(label == 0) / max((label == 0).sum(), 1)
+    # Cutting after position i calls everything up to i normal.
+    i = int(np.argmin(missed + alarms))
+    upper = score[min(i + 1, len(score) - 1)]
+    return float((score[i] + upper) / 2)
+
+
+def auroc(score, label):
+    """Chance that an abnormal second scores above a normal one, ties at half."""
+    order = np.argsort(score, kind="stable")
+    ranks = np.empty(len(score))
+    _, first, count = np.unique(score[order], return_index=True, return_counts=True)
+    ranks[order] = np.repeat(first + (count + 1) / 2, count)
+    ones, zeros = (label == 1).sum(), (label == 0).sum()
+    if ones == 0 or zeros == 0:
+        return float("nan")
+    return float((ranks[label == 1].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def score(values, label, threshold, prefix):
+    fdr, mdr = rates(values, label, threshold)
+    true = 1 - mdr
+    return {
+        f"{prefix}_accuracy": 1 - (fdr + mdr) / 2,
+        f"{prefix}_f1": 2 * true / (2 * true + fdr + mdr),
+        f"{prefix}_fdr": fdr,
+        f"{prefix}_mdr": mdr,
+        f"{prefix}_auroc": auroc(values, label),
+    }
+
+
+def scored(judged, sense):
+    """All scored seconds of some batches: probabilities and labels."""
+    keep = [(j.label >= 0) & (np.arange(len(j.label)) >= decisions.WARM) for j in judged]
+    values = np.concatenate([getattr(j, sense)[k] for j, k in zip(judged, keep, strict=True)])
+    return values, np.concatenate([j.label[k] for j, k in zip(judged, keep, strict=True)])
+
+
+def error_correlation(judged, thresholds):
+    """Correlation of the senses' errors within each class, mean of the two."""
+    wrong = []
+    for sense in ("current", "video"):
+        values, label = scored(judged, sense)
+        wrong.append((values >= thresholds[sense]) != (label == 1))
+    found = []
+    for c in (0, 1):
+        a, b = wrong[0][label == c], wrong[1][label == c]
+        if a.std() > 0 and b.std() > 0:
+            found.append(np.corrcoef(a, b)[0, 1])
+    return float(np.mean(found)) if found else 0.0
+
+
+def quietness(batches, seconds=120):
+    """−log CV and labels over scored seconds, for the rule."""
+    values, labels = [], []
+    for b in batches:
+        cv = rule.variation(b.currents[0], seconds)
+        keep = (b.label >= 0) & np.isfinite(cv) & (np.arange(len(cv)) >= decisions.WARM)
+        values.append(-np.log(np.maximum(cv[keep], 1e-6)))
+        labels.append(b.label[keep])
+    return np.concatenate(values), np.concatenate(labels)
+
+
+def rule_levels(batches):
+    """Levels of the rule, by span: under them once in 60 normal hours."""
+    levels = {}
+    for seconds in (120, 45):
+        maxima = []
+        for b in batches:
+            cv = rule.variation(b.currents[0], seconds)
+            off = ~np.isfinite(cv)
+            quiet = -np.log(np.maximum(np.where(off, 1, cv), 1e-6))
+            maxima += decisions.block_maxima(quiet, (b.label == 0) & ~off)
+        levels[f"cv_{seconds}"] = float(np.exp(-decisions.rare_level(maxima)))
+    return levels
+
+
+def metrics(decision, validation, test, judged_validation, judged_test):
+    """Everything the manifest reports, thresholds from validation, figures from test."""
+    out, thresholds = {}, {}
+    for sense in SENSES:
+        thresholds[sense] = best_threshold(*scored(judged_validation, sense))
+        out |= score(*scored(judged_test, sense), thresholds[sense], sense)
+    level = best_threshold(*quietness(validation))
+    out |= score(*quietness(test), level, "rule_cv_120")
+    out["rule_cv_120_best_level"] = float(np.exp(-level))
+    out["error_correlation"] = error_correlation(judged_test, thresholds)
+    out |= events(judged_test, decision)
+    return {k: round(v, 4) for k, v in out.items()}
+
+
+def events(judged, decision):
+    delays = decisions.episodes(judged, decision)
+    seen = [d for d in delays if d is not None]
+    alarms, hours = decisions.false_alarms(judged, decision)
+    out = {
+        "onsets": len(delays),
+        "onsets_missed": len(delays) - len(seen),
+        "false_alarms": alarms,
+        "normal_hours": hours,
+        "false_alarms_per_hour": alarms / max(hours, 1e-9),
+    }
+    if seen:
+        out["delay_median_seconds"] = float(np.median(seen))
+        out["delay_p90_seconds"] = float(np.quantile(seen, 0.9))
+    return out

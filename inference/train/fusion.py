@@ -1,0 +1,76 @@
+"""Multi-layer fusion: both senses' tokens in one sequence, then attention pooling.
+
+After CLMLF (Li et al., Findings of NAACL 2022): the token sequences are
+concatenated, transformer encoder layers let every token look at every other,
+and a small attention reads the sequence out, R = Σ softmax(W₂·act(W₁h)) h.
+
+Masked tokens are neither looked at nor read out. Callers keep at least one
+token of a sequence unmasked, so no softmax is over nothing.
+"""
+
+import keras
+from keras import ops
+
+MASKED = -1e9  # added to a score; exp of it is exactly 0 in float32
+
+
+class FusionBlock(keras.layers.Layer):
+    """One transformer encoder layer, normalised first, with ReLU.
+
+    The normalisation is over the features of one token, never over the phases
+    of a sample.
+    """
+
+    def __init__(self, dim, heads=4, hidden=128, dropout=0.1, **kwargs):
+        super().__init__(**kwargs)
+        self.dim, self.heads = dim, heads
+        self.norm_look = keras.layers.LayerNormalization(epsilon=1e-5, name="norm_look")
+        self.norm_think = keras.layers.LayerNormalization(epsilon=1e-5, name="norm_think")
+        self.ask = keras.layers.Dense(3 * dim, name="ask")
+        self.tell = keras.layers.Dense(dim, name="tell")
+        self.widen = keras.layers.Dense(hidden, activation="relu", name="widen")
+        self.narrow = keras.layers.Dense(dim, name="narrow")
+        self.drop = keras.layers.Dropout(dropout)
+        self.hidden = hidden
+
+    def build(self, *_):
+        shape = (None, None, self.dim)
+        for layer in (self.norm_look, self.norm_think, self.ask, self.tell, self.widen):
+            layer.build(shape)
+        self.narrow.build((None, None, self.hidden))
+
+    def call(self, x, bias, training=False):
+        """x (B,N,D); bias (B or 1,1,N or 1,N), 0 or MASKED, on who looks at whom."""
+        y = self.norm_look(x)                                              # (B,N,D)
+        x = x + self.drop(self.look(y, bias), training=training)           # (B,N,D)
+        y = self.narrow(self.widen(self.norm_think(x)))                    # (B,N,D)
+        return x + self.drop(y, training=training)                         # (B,N,D)
+
+    def look(self, y, bias):
+        n, width = y.shape[1], self.dim // self.heads
+        y = ops.reshape(self.ask(y), (-1, n, 3, self.heads, width))        # (B,N,3,H,W)
+        y = ops.transpose(y, (2, 0, 3, 1, 4))                              # (3,B,H,N,W)
+        scores = ops.matmul(y[0], ops.transpose(y[1], (0, 1, 3, 2)))       # (B,H,N,N)
+        weights = ops.softmax(scores / width**0.5 + bias, axis=-1)         # (B,H,N,N)
+        seen = ops.transpose(ops.matmul(weights, y[2]), (0, 2, 1, 3))      # (B,N,H,W)
+        return self.tell(ops.reshape(seen, (-1, n, self.dim)))             # (B,N,D)
+
+
+class AttentionPooling(keras.layers.Layer):
+    """R = Σ softmax(W₂·relu(W₁h)) h over the tokens that count."""
+
+    def __init__(self, dim, **kwargs):
+        super().__init__(**kwargs)
+        self.dim = dim
+        self.first = keras.layers.Dense(dim, activation="relu", name="first")
+        self.second = keras.layers.Dense(1, use_bias=False, name="second")
+
+    def build(self, *_):
+        self.first.build((None, None, self.dim))
+        self.second.build((None, None, self.dim))
+
+    def call(self, h, mask):
+        """h (B,N,D), mask (B,N) with at least one 1 → R (B,D), weights (B,N)."""
+        scores = self.second(self.first(h))[:, :, 0]                       # (B,N)
+        weights = ops.softmax(scores + (1.0 - mask) * MASKED, axis=1)      # (B,N)
+        return ops.matmul(weights[:, None], h)[:, 0], weights              # (B,D), (B,N)

@@ -1,0 +1,56 @@
+"""The window in time: which samples and frames one decision is made from.
+
+Everything ends at t_end. Current sample i lies at t_end − (239 − i)/2 s, video
+frame k at t_end − (15 − k) s, and frame k belongs to the samples 208+2k, 209+2k
+and min(210+2k, 239): hop 2, window 3, as one video frame takes three audio
+frames in AlignVSR. Both senses share one clock and one table of time slots.
+"""
+
+import numpy as np
+
+SAMPLE_HZ = 2
+SAMPLES = 240  # 120 s of current
+PHASES = 3
+FRAME_HZ = 1
+FRAMES = 16
+SIZE = 64  # pixels of a frame's side
+
+PATCH = 4  # current samples in one token
+PATCHES = SAMPLES // PATCH  # 60 tokens of 2 s each
+SLOT_SECONDS = PATCH / SAMPLE_HZ
+
+# A slot takes the nearest stamp within this many seconds, else it is masked.
+SAMPLE_REACH = 0.25
+FRAME_REACH = 0.5
+
+
+def samples_of_frame(k):
+    """The three current samples that frame k of a window belongs to."""
+    first = SAMPLES - 2 * FRAMES + 2 * k
+    return first, first + 1, min(first + 2, SAMPLES - 1)
+
+
+def frame_slots():
+    """The time slot of every frame, counted like the current's patches: (16,)."""
+    return np.array([samples_of_frame(k)[1] // PATCH for k in range(FRAMES)])
+
+
+def nearest(stamps, grid, reach):
+    """For each instant of the grid the index of the nearest stamp, or −1.
+
+    stamps and grid are ascending, in seconds. A stamp farther than reach does
+    not count, and each stamp serves one instant only: the nearer one.
+    """
+    stamps, grid = np.asarray(stamps, float), np.asarray(grid, float)
+    if len(stamps) == 0:
+        return np.full(len(grid), -1)
+    right = np.clip(np.searchsorted(stamps, grid), 1, max(len(stamps) - 1, 1))
+    left = right - 1
+    right = np.minimum(right, len(stamps) - 1)
+    index = np.where(grid - stamps[left] <= stamps[right] - grid, left, right)
+    distance = np.abs(stamps[index] - grid)
+    # Of two instants that want one stamp, the farther goes empty.
+    order = np.lexsort((distance, index))
+    twice = np.zeros(len(grid), bool)
+    twice[order[1:]] = index[order[1:]] == index[order[:-1]]
+    return np.where((distance <= reach) & ~twice, index, -1)

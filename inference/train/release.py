@@ -1,0 +1,139 @@
+"""Makes the model folder of a trained run: what the agent loads.
+
+    python -m inference.train.release --data data --run runs/product --out inference/models/product
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+
+import keras
+import numpy as np
+
+from . import configs, geometry, layout, windows
+from .export import Function, TensorSpec, save
+from .product import Product
+from .tokenizers import FRAME_TOKENS, GRID
+from .train import RESULT, WEIGHTS
+
+SIZE = geometry.SIZE
+BACKGROUND = (1, SIZE, SIZE, 1)
+
+
+def functions(model):
+    """The two signatures, batch 1."""
+    dim = model.config.dim
+    return {
+        "encode_frame": Function(model.encode_frame, {
+            "frame": TensorSpec("uint8", (1, SIZE, SIZE, 3), "0-255"),
+            "background": TensorSpec("float32", BACKGROUND),
+        }),
+        "step": Function(model.step, {
+            "tokens": TensorSpec("float32", (1, geometry.FRAMES, FRAME_TOKENS, dim)),
+            "frame_mask": TensorSpec("float32", (1, geometry.FRAMES)),
+            "current": TensorSpec("float32", (1, geometry.SAMPLES, geometry.PHASES), "A"),
+            "sample_mask": TensorSpec("float32", (1, geometry.SAMPLES)),
+            "set_point": TensorSpec("float32", (1, 1), "A"),
+        }),
+    }
+
+
+def sections(config, result, commit):
+    """The manifest's keys that the network and its result say."""
+    return {
+        "name": config.name,
+        "version": config.version,
+        "commit": commit,
+        "current": {"rate_hz": geometry.SAMPLE_HZ, "samples": geometry.SAMPLES,
+                    "phases": geometry.PHASES, "unit": "A"},
+        "video": {
+            "rate_hz": geometry.FRAME_HZ, "frames": geometry.FRAMES, "width": SIZE, "height": SIZE,
+            "channels": "RGB", "resize": "area", "tokens": FRAME_TOKENS, "dim": config.dim,
+            "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
+        },
+        "decision": result["decision"] | {"freeze_background": config.freeze_background},
+        "rule": result["rule"],
+        "metrics": result["metrics"],
+    }
+
+
+def golden_inputs(model, batch, count=10):
+    """Golden inputs from a batch, and the edges: dark, white, empty, broken.
+
+    A list of (name, signature, inputs).
+    """
+    vectors, background = [], np.full(BACKGROUND, -1, np.float32)
+    tokens = np.zeros((1, geometry.FRAMES, FRAME_TOKENS, model.config.dim), np.float32)
+    seconds = np.linspace(0, len(batch.label) - 1, count).astype(int)
+    for second in seconds:
+        frame = batch.frames[max(batch.frame_at[second], 0)][None]
+        vectors.append((f"frame at {second} s", "encode_frame", {"frame": frame, "background": background}))
+        out = model.encode_frame(frame, background)
+        # Rounded to sixteenths, so that the file stays small when compressed.
+        background = np.round(keras.ops.convert_to_numpy(out["background"]) * 16) / 16
+        tokens = np.roll(tokens, -1, axis=1)
+        tokens[:, -1] = keras.ops.convert_to_numpy(out["tokens"])
+        vectors.append((f"window at {second} s", "step", window(batch, second, tokens)))
+    for name, level in (("black", 0), ("white", 255)):
+        frame = np.full((1, SIZE, SIZE, 3), level, np.uint8)
+        vectors.append((name, "encode_frame", {"frame": frame, "background": background}))
+    return vectors + edges(vectors[-3][2])
+
+
+def window(batch, second, tokens):
+    amps, mask, set_point = windows.current_window(batch.currents[0], second)
+    seen = np.zeros((1, geometry.FRAMES), np.float32)
+    seen[:, -8:] = 1
+    return {"tokens": tokens, "frame_mask": seen, "current": amps[None], "sample_mask": mask[None],
+            "set_point": set_point[None]}
+
+
+def edges(whole):
+    """Windows with something missing or broken, made of a whole one."""
+    broken = whole["current"].copy()
+    broken[0, 100:110, 1] = np.nan
+    changed = {
+        "no video": {"frame_mask": 0 * whole["frame_mask"]},
+        "no current": {"sample_mask": 0 * whole["sample_mask"]},
+        "nothing": {"frame_mask": 0 * whole["frame_mask"], "sample_mask": 0 * whole["sample_mask"]},
+        "no set-point": {"set_point": 0 * whole["set_point"]},
+        "furnace off": {"current": 0 * whole["current"]},
+        "samples that are no numbers": {"current": broken},
+    }
+    return [(name, "step", whole | change) for name, change in changed.items()]
+
+
+def release(model, result, batch, out, commit=""):
+    """Writes the folder and returns the manifest."""
+    return save(out, functions(model), sections(model.config, result, commit), golden_inputs(model, batch))
+
+
+def load_run(folder):
+    """The network and the result that train.py left in a run's folder."""
+    folder = pathlib.Path(folder)
+    result = json.loads((folder / RESULT).read_text())
+    model = Product(configs.Run(**result["config"]))
+    model.load_weights(folder / WEIGHTS)
+    return model, result
+
+
+def current_commit():
+    git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    return git.stdout.strip() if git.returncode == 0 else ""
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of a data set in the V2 layout")
+    parser.add_argument("--run", required=True, help="folder that train.py wrote")
+    parser.add_argument("--out", required=True, help="model folder to write anew")
+    args = parser.parse_args(argv)
+    model, result = load_run(args.run)
+    batch = layout.read_split(args.data, "test", rerolls=False)[0]
+    manifest = release(model, result, batch, args.out, current_commit())
+    print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The plant's own rule: a quiet current is the abnormal one.
+
+CV is std / mean of each phase over the last seconds, mean of the phases; the
+furnace is abnormal while it is below a level.
+"""
+
+import numpy as np
+
+from . import geometry
+
+
+def variation(record, seconds):
+    """CV over the last `seconds` at every second: (S,), NaN where half is missing."""
+    n = seconds * geometry.SAMPLE_HZ
+    mask = record.mask[:, None].astype(float)
+    sums = [_running(v, n) for v in (mask, record.amps * mask, record.amps.astype(float) ** 2 * mask)]
+    count = np.maximum(sums[0], 1)
+    mean = sums[1] / count
+    deviation = np.sqrt(np.maximum(sums[2] / count - mean**2, 0))
+    cv = (deviation / np.maximum(mean, 1)).mean(axis=1)
+    cv[sums[0][:, 0] < n / 2] = np.nan
+    last = np.clip(record.last, 0, len(cv) - 1)
+    return np.where(record.last >= 0, cv[last], np.nan)
+
+
+def _running(values, n):
+    """Sum of the last n rows at every row."""
+    total = np.cumsum(values, axis=0)
+    out = total.copy()
+    out[n:] -= total[:-n]
+    return out

@@ -1,0 +1,83 @@
+"""A data set of two toy melts in the V2 layout, written by the tests themselves."""
+
+import json
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+import pytest
+
+from inference.train import configs
+from inference.train.product import Product
+
+SECONDS = 400
+ONSET = 200  # of the one abnormal episode; its label is 1 from 230 s on
+
+
+def write_batch(folder, name, seed, rerolls=1):
+    rng = np.random.default_rng(seed)
+    seconds = np.arange(SECONDS)
+    label = np.where(seconds < ONSET, 0, np.where(seconds < ONSET + 30, -1, 1))
+    rows = ["time,severity,label,state,onset"]
+    for s in seconds:
+        onset = f"{ONSET}.00" if s >= ONSET else ""
+        rows.append(f"{s},{max(s - ONSET, 0) / 100:.4f},{label[s]},melting,{onset}")
+    (folder / "labels" / f"{name}.csv").write_text("\n".join(rows) + "\n")
+    write_video(folder, name, rng)
+    for k in range(1 + rerolls):
+        suffix = f"_r{k}" if k else ""
+        write_current(folder / "currents" / f"{name}{suffix}.csv", rng)
+
+
+def write_video(folder, name, rng):
+    """A frame a second at x.4 s, with 50 … 54 missing; the spot is a square that grows."""
+    seconds = np.array([s for s in range(SECONDS) if not 50 <= s < 55])
+    frames = rng.integers(60, 80, (len(seconds), 3, 64, 64)).astype(np.uint8)  # T,C,W,H
+    mask = np.zeros((len(seconds), 64, 64), np.uint8)
+    for i, s in enumerate(seconds):
+        side = min(max(s - ONSET, 0) // 10, 12)
+        # Columns 40…, rows 16…: the layout puts width before height.
+        frames[i, 0, 40 : 40 + side, 16 : 16 + side] = 250
+        mask[i, 40 : 40 + side, 16 : 16 + side] = 1
+    np.save(folder / "videos" / f"{name}.npy", frames)
+    np.save(folder / "videos" / f"{name}_mask.npy", mask)
+    stamps = "\n".join(f"{s + 0.4:.3f}" for s in seconds)
+    (folder / "timestamps" / f"{name}.csv").write_text(f"time\n{stamps}\n")
+
+
+def write_current(path, rng):
+    """2 Hz with jitter; quiet after the onset; samples at 20 … 24 s missing."""
+    rows = ["time,a,b,c,set_point,feeding,exhaust,manual"]
+    for i in range(2 * SECONDS):
+        t = i / 2
+        if 20 <= t < 25:
+            continue
+        spread = 1500 if t < ONSET else 100
+        a, b, c = 15000 + spread * rng.standard_normal(3)
+        rows.append(f"{t + 0.1 + rng.uniform(-0.05, 0.05):.3f},{a:.1f},{b:.1f},{c:.1f},15000,0,0,0")
+    path.write_text("\n".join(rows) + "\n")
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("v2")
+    for part in ("videos", "currents", "timestamps", "labels"):
+        (folder / part).mkdir()
+    for i, split in enumerate(("train", "val", "test")):
+        write_batch(folder, f"batch-{i}", seed=i)
+        (folder / f"{split}.json").write_text(json.dumps([f"batch-{i}"]))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model():
+    """A network that nobody trained, with every weight moved off its start."""
+    import keras
+
+    keras.utils.set_random_seed(3)
+    model = Product(configs.Toy())
+    rng = np.random.default_rng(3)
+    for v in model.trainable_variables:
+        v.assign(v + 0.1 * rng.standard_normal(v.shape))
+    return model

@@ -1,0 +1,103 @@
+"""Training windows: what they hold and what augmentation may change."""
+
+import numpy as np
+import pytest
+
+from inference.train import augment, background, configs, layout, windows
+
+from .conftest import ONSET
+
+
+@pytest.fixture(scope="module")
+def batch(folder):
+    return layout.read_split(folder, "train")[0]
+
+
+@pytest.fixture(scope="module")
+def data(batch):
+    return windows.Windows([batch], configs.Toy(), steps=2, seed=5)
+
+
+def test_a_window_ends_at_its_second(batch):
+    record = batch.currents[0]
+    amps, mask, set_point = windows.current_window(record, 300)
+    assert amps.shape == (240, 3) and mask.all() and set_point == 15000
+    np.testing.assert_array_equal(amps[-1], record.amps[record.last[300]])
+    np.testing.assert_array_equal(amps[0], record.amps[record.last[300] - 239])
+
+
+def test_before_the_start_a_window_is_masked(batch):
+    amps, mask, _ = windows.current_window(batch.currents[0], 40)
+    # 40 s are 80 samples, less the 10 that the record lacks.
+    assert mask[:160].sum() == 0 and mask[160:].sum() == 70
+    assert (amps[mask == 0] == 0).all()
+    _, mask, set_point = windows.current_window(batch.currents[0], 0)
+    assert mask.sum() <= 1 and set_point in (0, 15000)
+
+
+def test_batches_are_balanced_and_repeat_by_seed(data):
+    x, y = data[0]
+    assert y["label"].mean() == 0.5
+    again, _ = data[0]
+    other, _ = data[1]
+    assert all((x[k] == again[k]).all() for k in x)
+    assert (x["current"] != other["current"]).any()
+
+
+def test_spot_and_picture_stay_together(data):
+    """Where the spot is marked the picture is red, also when flipped and shifted."""
+    checked = 0
+    for step in range(2):
+        x, y = data[step]
+        for i, m in zip(*np.nonzero(y["spot"].max(axis=2) > 0.9), strict=True):
+            row, column = divmod(int(y["spot"][i, m].argmax()), 8)
+            # The picture is shifted by up to 2 px, the coarser map of the spot is not.
+            rows, columns = (slice(max(8 * k - 2, 0), 8 * k + 10) for k in (row, column))
+            place = x["frames"][i, m, rows, columns]
+            assert place[..., 0].max() == 250
+            checked += 1
+    assert checked > 0
+
+
+def test_both_senses_are_never_dropped_together():
+    rng = np.random.default_rng(0)
+    kept = np.array([augment.drop_sense(rng, 0.5) for _ in range(200)])
+    assert kept.any(axis=1).all() and not kept.all(axis=0).any()
+
+
+def test_augmentation_keeps_the_fluctuation():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        amps = (15000 + 300 * rng.standard_normal((240, 3))).astype(np.float32)
+        before = (amps.std(axis=0) / amps.mean(axis=0)).mean()
+        mask, set_point = np.ones(240, np.float32), np.full(1, 15000, np.float32)
+        augment.current(rng, amps, mask, set_point)
+        after = (amps.std(axis=0) / amps.mean(axis=0)).mean()
+        np.testing.assert_allclose(after, before, rtol=1e-4)
+        assert mask.sum() >= 40
+
+
+def test_pixels_stay_pixels():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (4, 3, 64, 64, 3)).astype(np.uint8)
+    out = np.asarray(augment.pixels(frames, augment.draw(rng, 4, 3)))
+    assert out.shape == frames.shape and out.min() >= 0 and out.max() <= 255
+
+
+def test_backgrounds_stand_still_or_follow(batch):
+    frozen, following = background.tracks(batch).astype(np.float32)
+    late = 390 // background.STRIDE
+    spot, beside = (slice(18, 26), slice(42, 50)), (slice(40, 60), slice(0, 20))
+    # In 150 s the following one has taken the spot in, the frozen one has not.
+    assert following[late][spot].mean() > frozen[late][spot].mean() + 0.2
+    np.testing.assert_allclose(following[late][beside].mean(), frozen[late][beside].mean(), atol=0.05)
+    before = ONSET // background.STRIDE
+    np.testing.assert_array_equal(frozen[before], following[before])
+
+
+def test_one_class_is_refused(batch):
+    import dataclasses
+
+    normal = dataclasses.replace(batch, label=np.zeros_like(batch.label))
+    with pytest.raises(ValueError, match="only one class"):
+        windows.Windows([normal], configs.Toy(), steps=1, seed=1)

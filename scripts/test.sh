@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Every test. Called by `make test`, which sets what the compiler needs.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+began=$SECONDS
+failed=0
+stage() {
+  local start=$SECONDS
+  echo "test: $1"
+  shift
+  "$@" || { failed=1; echo "test: FAILED: $*"; }
+  echo "test: took $((SECONDS - start)) s"
+}
+stage "go vet" go vet ./...
+# -p 1: tests with real processes and clocks do not fight over two cores.
+stage "go test" scripts/gotest.sh gotest -p 1 -timeout 15m ./...
+stage "go test -race" scripts/gotest.sh race -race -p 1 -timeout 20m ./...
+stage "fuzzing, 10 s a target" scripts/fuzz.sh 10s
+stage "pytest" .deps/venv/bin/python -m pytest -q inference/train
+echo "test: $((SECONDS - began)) s in all"
+exit $failed

@@ -1,0 +1,249 @@
+// Demo runs the main job on one machine, every part of it real: the simulated
+// furnace behind a Modbus and an RTSP server, an MQTT broker, the agent with its
+// two children, and a subscriber that shows what the agent publishes.
+//
+// The melt is scripted. The view is fed only by MQTT; the simulator's truth is
+// read for the summary alone. The exit status is 0 only if the first verdict came
+// within 60 s, the onset was found within 100 s, and there was no false alarm,
+// as far as each was due before the demo ended.
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+
+	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/scene"
+	"meltwatch/simulator/serve"
+)
+
+const root = "meltwatch/demo/furnace-1/"
+
+type demo struct {
+	Seconds int    `env:"DEMO_SECONDS" default:"480" help:"How long to run."`
+	Bin     string `default:"bin" help:"Folder of the agent's programs."`
+	Model   string `default:"inference/models/product" help:"Folder of the model."`
+	Keep    bool   `help:"Keep the working folder with the agent's log."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var d demo
+	kong.Parse(&d, kong.Name("demo"), kong.Description("Show the main job running, every part real."))
+	if err := d.run(ctx, os.Stdout); err != nil {
+		fmt.Println("demo: FAILED:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+func (d demo) run(ctx context.Context, out *os.File) (err error) {
+	total := time.Duration(d.Seconds) * time.Second
+	ctx, cancel := context.WithTimeout(ctx, total)
+	defer cancel()
+	folder, err := os.MkdirTemp("", "meltwatch-demo-")
+	if err != nil {
+		return err
+	}
+	if !d.Keep {
+		defer os.RemoveAll(folder)
+	}
+	// What serves must outlive the agent, which says goodbye when ctx ends.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopServing()
+	broker, err := startBroker(ctx)
+	if err != nil {
+		return err
+	}
+	defer broker.close()
+	plant, err := serve.Start(serving, serve.Options{Scenario: furnace.Demo(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, plant.Close()) }()
+	fmt.Fprintf(out, "demo: furnace at %s and %s, broker at %s; %d seconds, Ctrl-C ends it\n", plant.MeterURL(), plant.CameraURL(), broker.url, d.Seconds)
+	watcher := &subscriber{score: &score{started: time.Now()}}
+	client, err := subscribe(broker.url, root, watcher)
+	if err != nil {
+		return err
+	}
+	defer client.Disconnect(100)
+	agent, err := d.startAgent(folder, plant.MeterURL(), plant.CameraURL(), broker.url)
+	if err != nil {
+		return err
+	}
+	follow(ctx, watcher, plant, &view{out: out, live: isTerminal(out)}, total, agent.ended)
+	return errors.Join(agent.stop(), conclude(watcher, out))
+}
+
+// follow redraws the view and learns the truth each half second, until ctx ends
+// or the agent does.
+func follow(ctx context.Context, w *subscriber, plant *serve.Server, v *view, total time.Duration, ended <-chan struct{}) {
+	ticker := time.NewTicker(500 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ended:
+			return
+		case now := <-ticker.C:
+			w.mu.Lock()
+			w.score.learn(known(plant, now))
+			err := v.show(&w.picture, now.Sub(w.score.started), total)
+			w.mu.Unlock()
+			if err != nil {
+				return // nobody looks any more
+			}
+		}
+	}
+}
+
+func known(plant *serve.Server, now time.Time) truth {
+	t := plant.Truth()
+	k := truth{at: now, sound: t.Label == furnace.SoundShell}
+	if t.Episode > 0 {
+		k.onset = t.Start.Add(time.Duration(t.Onset * float64(time.Second)))
+	}
+	return k
+}
+
+// conclude prints the summary as the last line and says what broke a promise.
+func conclude(w *subscriber, out io.Writer) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	faults := w.score.faults(time.Now())
+	if w.fault != nil {
+		faults = append(faults, w.fault.Error())
+	}
+	if len(faults) > 0 {
+		return errors.New(strings.Join(faults, "; ") + "; " + w.score.summary())
+	}
+	_, err := fmt.Fprintln(out, "demo:", w.score.summary())
+	return err
+}
+
+// broker is an MQTT broker in this process.
+type broker struct {
+	url    string
+	server *mochi.Server
+}
+
+func startBroker(ctx context.Context) (*broker, error) {
+	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
+	tcp := listeners.NewTCP(listeners.Config{ID: "demo", Address: "127.0.0.1:0"})
+	if err := errors.Join(server.AddHook(new(auth.AllowHook), nil), server.AddListener(tcp), server.Serve()); err != nil {
+		return nil, fmt.Errorf("start broker: %w", err)
+	}
+	return &broker{url: "tcp://" + tcp.Address(), server: server}, ctx.Err()
+}
+
+func (b *broker) close() {
+	_ = b.server.Close() // the process ends: nothing is left to do about it
+}
+
+// process is the agent, running.
+type process struct {
+	cmd   *exec.Cmd
+	log   *bytes.Buffer
+	ended chan struct{}
+	err   error // set before ended closes
+}
+
+func (d demo) startAgent(folder, meter, camera, broker string) (*process, error) {
+	path := filepath.Join(folder, "meltwatch.yaml")
+	if err := os.WriteFile(path, []byte(d.config(folder, meter, camera, broker)), 0o600); err != nil {
+		return nil, err
+	}
+	p := &process{log: &bytes.Buffer{}, ended: make(chan struct{})}
+	// Not bound to a context: it ends by SIGTERM, so that it can say goodbye.
+	p.cmd = exec.Command(filepath.Join(d.Bin, "meltwatch"), "run", "--config", path) //nolint:noctx
+	p.cmd.Stderr = p.log
+	if d.Keep {
+		file, err := os.Create(filepath.Join(folder, "agent.log"))
+		if err != nil {
+			return nil, err
+		}
+		p.cmd.Stderr = file
+	}
+	// Ctrl-C is for the demo, which then ends the agent.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := p.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the agent: %w; run make build", err)
+	}
+	go func() {
+		defer close(p.ended)
+		p.err = p.cmd.Wait()
+	}()
+	return p, nil
+}
+
+func (p *process) stop() error {
+	select {
+	case <-p.ended:
+		return fmt.Errorf("the agent ended by itself: %w\n%s", p.err, p.log)
+	default:
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return fmt.Errorf("end the agent: %w", err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		return errors.Join(errors.New("the agent did not end within 10 s of SIGTERM"), p.cmd.Process.Kill())
+	}
+	if p.err != nil {
+		return fmt.Errorf("the agent ended badly: %w\n%s", p.err, p.log)
+	}
+	return nil
+}
+
+func (d demo) config(folder, meter, camera, broker string) string {
+	crop := scene.CropRect
+	return fmt.Sprintf(`site: demo
+furnace: furnace-1
+meters:
+  plc:
+    url: %s
+    fields:
+      current_a: {address: 0}
+      current_b: {address: 2}
+      current_c: {address: 4}
+      set_point: {address: 6}
+      manual: {address: 24, type: bit, bit: 0}
+      feeding: {address: 24, type: bit, bit: 1}
+      exhaust: {address: 24, type: bit, bit: 2}
+camera:
+  url: %s
+  crop: {x: %d, y: %d, width: %d, height: %d}
+model:
+  path: %s
+mqtt:
+  broker: %s
+paths:
+  state: %s
+  programs: %s
+`, meter, camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), d.Model, broker, filepath.Join(folder, "state"), d.Bin)
+}
+
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What the demo promises, and fails without.
+const (
+	firstWithin = 60 * time.Second
+	foundWithin = 100 * time.Second
+)
+
+// told is one state message as a subscriber sees it.
+type told struct {
+	at    time.Time // of its arrival
+	state string
+	// decided says that somebody, model or rule, gave a verdict.
+	decided bool
+	// latency is from the end of the window that was judged to the arrival.
+	latency time.Duration
+}
+
+// truth is the simulator's own knowledge at one instant.
+type truth struct {
+	at    time.Time
+	sound bool // the shell is sound and was not burning before this melt's recovery
+	// onset is when the running episode began, zero before the first.
+	onset time.Time
+}
+
+// score compares what was told with what was true. It is fed in time order and
+// by one goroutine.
+type score struct {
+	started     time.Time
+	messages    int
+	first       time.Time // of the first verdict
+	onset       time.Time
+	found       time.Time // of the first abnormal state after the onset
+	falseAlarms int       // abnormal states that began while the shell was sound
+	state       string
+	truth       truth
+	// latencies of the states, and delays of the current from its meter.
+	latencies, delays []time.Duration
+}
+
+func (s *score) learn(t truth) {
+	s.truth = t
+	if s.onset.IsZero() {
+		s.onset = t.onset
+	}
+}
+
+func (s *score) hear(m told) {
+	if s.first.IsZero() && m.decided {
+		s.first = m.at
+	}
+	s.latencies = append(s.latencies, m.latency)
+	if m.state == "abnormal" && s.state != "abnormal" {
+		switch {
+		case s.truth.sound:
+			s.falseAlarms++
+		case s.found.IsZero() && !s.onset.IsZero():
+			s.found = m.at
+		}
+	}
+	s.state = m.state
+}
+
+// faults lists what broke a promise by the time now. What was not due yet when
+// the demo ended is no fault.
+func (s *score) faults(now time.Time) []string {
+	var faults []string
+	if s.first.IsZero() && now.Sub(s.started) > firstWithin || !s.first.IsZero() && s.first.Sub(s.started) > firstWithin {
+		faults = append(faults, fmt.Sprintf("no verdict within %s of the start", firstWithin))
+	}
+	if !s.onset.IsZero() {
+		due := s.onset.Add(foundWithin)
+		if s.found.IsZero() && now.After(due) || s.found.After(due) {
+			faults = append(faults, fmt.Sprintf("the onset was not found within %s", foundWithin))
+		}
+	}
+	if s.falseAlarms > 0 {
+		faults = append(faults, fmt.Sprintf("%d false alarms", s.falseAlarms))
+	}
+	return faults
+}
+
+// summary is one line for people and scripts.
+func (s *score) summary() string {
+	parts := []string{
+		"first verdict " + after(s.started, s.first),
+		"onset " + after(s.started, s.onset),
+		"found " + after(s.onset, s.found) + " after it",
+		fmt.Sprintf("%d false alarms", s.falseAlarms),
+		fmt.Sprintf("%d messages", s.messages),
+		fmt.Sprintf("verdict latency p50 %s p95 %s", quantile(s.latencies, 0.5), quantile(s.latencies, 0.95)),
+		fmt.Sprintf("meter to subscriber p50 %s p95 %s", quantile(s.delays, 0.5), quantile(s.delays, 0.95)),
+	}
+	return strings.Join(parts, ", ")
+}
+
+func after(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return "(none)"
+	}
+	return fmt.Sprintf("%.0f s", to.Sub(from).Seconds())
+}
+
+func quantile(values []time.Duration, q float64) time.Duration {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[int(q*float64(len(sorted)-1))].Round(100 * time.Microsecond)
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// picture is what a subscriber knows by now; everything in it came over MQTT.
+type picture struct {
+	availability string
+	state        stateMessage
+	current      sampleMessage
+	events       []string // the newest last
+	parts        map[string]string
+	heard        int
+}
+
+// keptEvents is how many events the view shows.
+const keptEvents = 8
+
+func (p *picture) event(line string) {
+	p.events = append(p.events, line)
+	if extra := len(p.events) - keptEvents; extra > 0 {
+		p.events = p.events[extra:]
+	}
+}
+
+// view shows a picture, again and again.
+type view struct {
+	out io.Writer
+	// live redraws in place; otherwise a line is added now and then.
+	live    bool
+	drawn   int // lines of the last drawing
+	printed time.Time
+	state   string
+}
+
+// plainEvery is how often a view that cannot redraw adds a line.
+const plainEvery = 10 * time.Second
+
+func (v *view) show(p *picture, elapsed, total time.Duration) error {
+	if v.live {
+		return v.redraw(p, elapsed, total)
+	}
+	if p.state.State == v.state && time.Since(v.printed) < plainEvery {
+		return nil
+	}
+	v.state, v.printed = p.state.State, time.Now()
+	_, err := fmt.Fprintf(v.out, "%4.0f s  %-9s p %.2f by %-5s  current %s %5.1f %5.1f %5.1f kA  video %s  coverage %.0f %% %.0f %%\n",
+		elapsed.Seconds(), p.state.State, p.state.PMean, p.state.Source, p.state.Senses.Current,
+		p.current.A/1000, p.current.B/1000, p.current.C/1000, p.state.Senses.Video,
+		100*p.state.Coverage.Current, 100*p.state.Coverage.Video)
+	return err
+}
+
+func (v *view) redraw(p *picture, elapsed, total time.Duration) error {
+	lines := frame(p, elapsed, total)
+	var b strings.Builder
+	if v.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", v.drawn)
+	}
+	for _, line := range lines {
+		b.WriteString("\x1b[2K" + line + "\n")
+	}
+	v.drawn = len(lines)
+	_, err := io.WriteString(v.out, b.String())
+	return err
+}
+
+// colours of the states, as ANSI codes.
+func colour(state string) string {
+	switch state {
+	case "abnormal":
+		return "\x1b[1;97;41m"
+	case "normal":
+		return "\x1b[1;30;42m"
+	case "warming":
+		return "\x1b[1;30;43m"
+	default:
+		return "\x1b[1;97;100m"
+	}
+}
+
+func frame(p *picture, elapsed, total time.Duration) []string {
+	s := p.state
+	held := ""
+	if s.Held {
+		held = " (held)"
+	}
+	alignment := "–"
+	if s.Alignment != nil {
+		alignment = fmt.Sprintf("%+.2f", *s.Alignment)
+	}
+	place := "–"
+	if s.Evidence != nil {
+		place = fmt.Sprintf("%.0f %% across, %.0f %% down", 100*s.Evidence.X, 100*s.Evidence.Y)
+	}
+	lines := []string{
+		fmt.Sprintf("Meltwatch demo   %4.0f of %.0f s   agent %s   %d messages", elapsed.Seconds(), total.Seconds(), p.availability, p.heard),
+		"",
+		fmt.Sprintf("  furnace    %s %-8s \x1b[0m%s since %s", colour(s.State), strings.ToUpper(s.State), held, s.Since.Local().Format("15:04:05")),
+		fmt.Sprintf("  abnormal   %s %.2f  (this second %.2f, by %s)", bar(s.PMean), s.PMean, s.PAbnormal, s.Source),
+	}
+	for i, amperes := range []float64{p.current.A, p.current.B, p.current.C} {
+		lines = append(lines, fmt.Sprintf("  phase %c    %s %5.1f kA", 'A'+i, bar(amperes/20000), amperes/1000))
+	}
+	lines = append(lines,
+		fmt.Sprintf("  senses     current %s (%.0f %% of window), video %s (%.0f %%)", s.Senses.Current, 100*s.Coverage.Current, s.Senses.Video, 100*s.Coverage.Video),
+		fmt.Sprintf("  model      %s %s, alignment %s, looked at %s, %.0f ms", s.Model.Name, s.Model.Version, alignment, place, s.LatencyMS),
+		"",
+	)
+	for i := range keptEvents {
+		line := ""
+		if i < len(p.events) {
+			line = "  " + p.events[i]
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// bar draws a share, 0–1, in thirty cells.
+func bar(share float64) string {
+	const cells = 30
+	full := min(max(int(share*cells+0.5), 0), cells)
+	return strings.Repeat("█", full) + strings.Repeat("░", cells-full)
+}
