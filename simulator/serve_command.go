@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"syscall"
 	"time"
 
 	"meltwatch/simulator/furnace"
@@ -49,10 +51,24 @@ func (c serveCommand) Run(ctx context.Context) error {
 		VideoDelay: c.VideoDelay, CurrentDelay: c.CurrentDelay, NoCamera: c.NoCamera,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, context.Canceled): // interrupted while starting
+		return nil
+	case err != nil:
+		return remedy(err)
 	}
-	return errors.Join(c.attend(ctx, s), s.Close())
+	return errors.Join(c.attend(s), s.Close())
+}
+
+// remedy adds the flag that helps.
+func remedy(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: choose another --modbus or --rtsp, such as 127.0.0.1:0", err)
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%w by --no-camera", err)
+	}
+	return err
 }
 
 func (c serveCommand) course() (furnace.Scenario, error) {
@@ -81,7 +97,7 @@ func (c serveCommand) checkControl() error {
 }
 
 // attend switches the faults asked for, says where everything is, and waits.
-func (c serveCommand) attend(ctx context.Context, s *serve.Server) error {
+func (c serveCommand) attend(s *serve.Server) error {
 	if err := s.SetMeterFault(serve.MeterFault(c.MeterFault)); err != nil {
 		return fmt.Errorf("--meter-fault: %w", err)
 	}
@@ -96,19 +112,21 @@ func (c serveCommand) attend(ctx context.Context, s *serve.Server) error {
 		<-s.Done()
 		return nil
 	}
-	return c.control(ctx, s)
+	return c.control(s)
 }
 
-// control answers on the side channel until ctx ends.
-func (c serveCommand) control(ctx context.Context, s *serve.Server) error {
+// control answers on the side channel until the furnace is served no more.
+func (c serveCommand) control(s *serve.Server) error {
 	listener, err := net.Listen("tcp", c.Control)
 	if err != nil {
 		return fmt.Errorf("--control: %w", err)
 	}
 	fmt.Printf("control http://%s/truth\n", listener.Addr())
 	side := &http.Server{Handler: s.Control(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	stop := context.AfterFunc(ctx, func() { _ = side.Close() }) // Serve reports what matters
-	defer stop()
+	go func() {
+		<-s.Done()
+		_ = side.Close() // Serve reports what matters
+	}()
 	if err := side.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve --control: %w", err)
 	}
