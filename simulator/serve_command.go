@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -38,7 +39,7 @@ type serveCommand struct {
 const life = 12 * 60 * 60 // seconds
 
 // Run serves until it is interrupted.
-func (c serveCommand) Run(ctx context.Context) error {
+func (c serveCommand) Run(ctx context.Context, out io.Writer) error {
 	course, err := c.course()
 	if err != nil {
 		return err
@@ -57,7 +58,7 @@ func (c serveCommand) Run(ctx context.Context) error {
 	case err != nil:
 		return remedy(err)
 	}
-	return errors.Join(c.attend(s), s.Close())
+	return errors.Join(c.attend(ctx, s, out), s.Close())
 }
 
 // remedy adds the flag that helps.
@@ -97,38 +98,40 @@ func (c serveCommand) checkControl() error {
 }
 
 // attend switches the faults asked for, says where everything is, and waits.
-func (c serveCommand) attend(s *serve.Server) error {
-	if err := s.SetMeterFault(serve.MeterFault(c.MeterFault)); err != nil {
+func (c serveCommand) attend(ctx context.Context, s *serve.Server, out io.Writer) error {
+	if err := s.SetMeterFault(serve.MeterFault(c.MeterFault)); err != nil { //nolint:contextcheck // it does not wait
 		return fmt.Errorf("--meter-fault: %w", err)
 	}
-	fmt.Println("meter  ", s.MeterURL())
+	places := fmt.Sprintln("meter  ", s.MeterURL())
 	if !c.NoCamera {
 		if err := s.SetCameraFault(serve.CameraFault(c.CameraFault)); err != nil {
 			return fmt.Errorf("--camera-fault: %w", err)
 		}
-		fmt.Println("camera ", s.CameraURL())
+		places += fmt.Sprintln("camera ", s.CameraURL())
 	}
-	if c.Control == "" {
-		<-s.Done()
-		return nil
+	if c.Control != "" {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Control)
+		if err != nil {
+			return fmt.Errorf("--control: %w", err)
+		}
+		places += fmt.Sprintf("control http://%s/truth\n", listener.Addr())
+		defer answer(s, listener)()
 	}
-	return c.control(s)
+	if _, err := io.WriteString(out, places); err != nil {
+		return fmt.Errorf("say where everything is: %w", err)
+	}
+	<-s.Done()
+	return nil
 }
 
-// control answers on the side channel until the furnace is served no more.
-func (c serveCommand) control(s *serve.Server) error {
-	listener, err := net.Listen("tcp", c.Control)
-	if err != nil {
-		return fmt.Errorf("--control: %w", err)
-	}
-	fmt.Printf("control http://%s/truth\n", listener.Addr())
+// answer serves the side channel until the returned function is called, which
+// waits for its end.
+func answer(s *serve.Server, listener net.Listener) (end func()) {
 	side := &http.Server{Handler: s.Control(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	go func() {
-		<-s.Done()
-		_ = side.Close() // Serve reports what matters
-	}()
-	if err := side.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve --control: %w", err)
+	ended := make(chan error, 1)
+	go func() { ended <- side.Serve(listener) }()
+	return func() {
+		_ = side.Close()
+		<-ended //nolint:errcheck // it was told to end
 	}
-	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -44,7 +45,7 @@ func TestServeRefusesWhatCannotWorkAndNamesTheFlag(t *testing.T) {
 		if err == nil {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel() // should it be accepted, it ends at once
-			err = command.Run(ctx)
+			err = command.Run(ctx, io.Discard)
 		}
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v does not name %s", c.fact, err, c.want)
@@ -60,7 +61,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- command.Run(ctx) }()
+		go func() { done <- command.Run(ctx, io.Discard) }()
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("%v: %v", extra, err)
