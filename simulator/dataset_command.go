@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -25,7 +26,7 @@ type datasetCommand struct {
 }
 
 // Run writes the data set and says how it goes.
-func (c datasetCommand) Run(ctx context.Context) error {
+func (c datasetCommand) Run(ctx context.Context, out io.Writer) error {
 	start := time.Now()
 	err := dataset.Write(ctx, dataset.Options{
 		Dir: c.Out, Batches: c.Batches, Seconds: c.Seconds, Seed: c.Seed, FPS: c.FPS,
@@ -39,7 +40,7 @@ func (c datasetCommand) Run(ctx context.Context) error {
 		return err
 	}
 	spent := time.Since(start)
-	fmt.Printf("%d batches of %d s in %s: %.0f simulated seconds a minute\n", c.Batches, c.Seconds,
+	_, err = fmt.Fprintf(out, "%d batches of %d s in %s: %.0f simulated seconds a minute\n", c.Batches, c.Seconds,
 		spent.Round(time.Second/10), float64(c.Batches*c.Seconds)/spent.Minutes())
-	return nil
+	return err
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -26,7 +27,8 @@ func main() {
 	k := kong.Parse(&c,
 		kong.Name("furnace-sim"),
 		kong.Description("A fused-magnesium furnace that exists only as numbers."),
-		kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "furnace-sim:", err)
 		os.Exit(1)

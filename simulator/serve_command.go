@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
+	"syscall"
 	"time"
 
 	"meltwatch/simulator/furnace"
@@ -36,7 +39,7 @@ type serveCommand struct {
 const life = 12 * 60 * 60 // seconds
 
 // Run serves until it is interrupted.
-func (c serveCommand) Run(ctx context.Context) error {
+func (c serveCommand) Run(ctx context.Context, out io.Writer) error {
 	course, err := c.course()
 	if err != nil {
 		return err
@@ -49,10 +52,24 @@ func (c serveCommand) Run(ctx context.Context) error {
 		VideoDelay: c.VideoDelay, CurrentDelay: c.CurrentDelay, NoCamera: c.NoCamera,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
-	if err != nil {
-		return err
+	switch {
+	case errors.Is(err, context.Canceled): // interrupted while starting
+		return nil
+	case err != nil:
+		return remedy(err)
 	}
-	return errors.Join(c.attend(ctx, s), s.Close())
+	return errors.Join(c.attend(ctx, s, out), s.Close())
+}
+
+// remedy adds the flag that helps.
+func remedy(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w: choose another --modbus or --rtsp, such as 127.0.0.1:0", err)
+	case errors.Is(err, exec.ErrNotFound):
+		return fmt.Errorf("%w by --no-camera", err)
+	}
+	return err
 }
 
 func (c serveCommand) course() (furnace.Scenario, error) {
@@ -81,36 +98,40 @@ func (c serveCommand) checkControl() error {
 }
 
 // attend switches the faults asked for, says where everything is, and waits.
-func (c serveCommand) attend(ctx context.Context, s *serve.Server) error {
-	if err := s.SetMeterFault(serve.MeterFault(c.MeterFault)); err != nil {
+func (c serveCommand) attend(ctx context.Context, s *serve.Server, out io.Writer) error {
+	if err := s.SetMeterFault(serve.MeterFault(c.MeterFault)); err != nil { //nolint:contextcheck // it does not wait
 		return fmt.Errorf("--meter-fault: %w", err)
 	}
-	fmt.Println("meter  ", s.MeterURL())
+	places := fmt.Sprintln("meter  ", s.MeterURL())
 	if !c.NoCamera {
 		if err := s.SetCameraFault(serve.CameraFault(c.CameraFault)); err != nil {
 			return fmt.Errorf("--camera-fault: %w", err)
 		}
-		fmt.Println("camera ", s.CameraURL())
+		places += fmt.Sprintln("camera ", s.CameraURL())
 	}
-	if c.Control == "" {
-		<-s.Done()
-		return nil
+	if c.Control != "" {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Control)
+		if err != nil {
+			return fmt.Errorf("--control: %w", err)
+		}
+		places += fmt.Sprintf("control http://%s/truth\n", listener.Addr())
+		defer answer(s, listener)()
 	}
-	return c.control(ctx, s)
+	if _, err := io.WriteString(out, places); err != nil {
+		return fmt.Errorf("say where everything is: %w", err)
+	}
+	<-s.Done()
+	return nil
 }
 
-// control answers on the side channel until ctx ends.
-func (c serveCommand) control(ctx context.Context, s *serve.Server) error {
-	listener, err := net.Listen("tcp", c.Control)
-	if err != nil {
-		return fmt.Errorf("--control: %w", err)
-	}
-	fmt.Printf("control http://%s/truth\n", listener.Addr())
+// answer serves the side channel until the returned function is called, which
+// waits for its end.
+func answer(s *serve.Server, listener net.Listener) (end func()) {
 	side := &http.Server{Handler: s.Control(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	stop := context.AfterFunc(ctx, func() { _ = side.Close() }) // Serve reports what matters
-	defer stop()
-	if err := side.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serve --control: %w", err)
+	ended := make(chan error, 1)
+	go func() { ended <- side.Serve(listener) }()
+	return func() {
+		_ = side.Close()
+		<-ended //nolint:errcheck // it was told to end
 	}
-	return nil
 }

@@ -277,7 +277,7 @@ func (t *table) text(s string) { t.row = append(append(t.row, s...), ',') }
 // end completes a row; a write fault stays with the buffer until close.
 func (t *table) end() {
 	t.row[len(t.row)-1] = '\n'
-	t.out.Write(t.row)
+	_, _ = t.out.Write(t.row)
 	t.row = t.row[:0]
 }
 

@@ -64,7 +64,7 @@ func (c *camera) run(ctx context.Context) error {
 	for {
 		err := c.film(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end was asked for
 		}
 		if !c.station.opened() {
 			return err

@@ -53,7 +53,7 @@ func startPLC(p *plc, log *slog.Logger) (*modbus.ModbusServer, string, error) {
 }
 
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // binding a port does not wait
 	if err != nil {
 		return "", err
 	}

@@ -100,7 +100,7 @@ func (s *station) listen() error {
 	server := &gortsplib.Server{Handler: s, RTSPAddress: s.address}
 	var bound net.Listener
 	server.Listen = func(network, address string) (l net.Listener, err error) {
-		bound, err = net.Listen(network, address)
+		bound, err = net.Listen(network, address) //nolint:noctx // binding a port does not wait
 		return bound, err
 	}
 	if err := server.Start(); err != nil {
