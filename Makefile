@@ -69,3 +69,7 @@ prove: build deps-train ## what takes longer than a test may: fuzzing by the mil
 .PHONY: clean
 clean: ## remove what was built; keep the dependencies
 	rm -rf bin data runs
+
+.PHONY: scenes
+scenes: ## draw the contact sheet of the simulated furnace, docs/scenes.png
+	go run ./simulator sheet --out docs/scenes.png
