@@ -5,38 +5,36 @@ go 1.26.0
 require (
 	github.com/alecthomas/kong v1.12.1
 	github.com/bluenviron/gortsplib/v4 v4.16.2
-	github.com/bluenviron/mediacommon/v2 v2.4.1
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/eclipse/paho.mqtt.golang v1.5.1
 	github.com/goburrow/modbus v0.1.0
-	github.com/goburrow/serial v0.1.0
-	github.com/goccy/go-yaml v1.18.0
 	github.com/google/go-cmp v0.7.0
-	github.com/google/uuid v1.6.0
-	github.com/gorilla/websocket v1.5.3
 	github.com/mochi-mqtt/server/v2 v2.7.9
-	github.com/pion/logging v0.2.3
-	github.com/pion/randutil v0.1.0
-	github.com/pion/rtcp v1.2.15
 	github.com/pion/rtp v1.8.21
-	github.com/pion/sdp/v3 v3.0.15
-	github.com/pion/srtp/v3 v3.0.6
-	github.com/pion/transport/v3 v3.0.7
-	github.com/rs/xid v1.4.0
 	github.com/simonvetter/modbus v1.6.4
 	github.com/tensorflow/tensorflow v2.11.0+incompatible
-	github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0
 	go.uber.org/goleak v1.3.0
+	go.yaml.in/yaml/v3 v3.0.4
 	gocv.io/x/gocv v0.31.0
-	golang.org/x/net v0.44.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.36.0
-	google.golang.org/protobuf v1.36.6
-	pgregory.net/rapid v1.2.0
 )
 
 require (
-	go.yaml.in/yaml/v3 v3.0.4 // indirect
+	github.com/bluenviron/mediacommon/v2 v2.4.1 // indirect
+	github.com/goburrow/serial v0.1.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/gorilla/websocket v1.5.3 // indirect
+	github.com/pion/logging v0.2.3 // indirect
+	github.com/pion/randutil v0.1.0 // indirect
+	github.com/pion/rtcp v1.2.15 // indirect
+	github.com/pion/sdp/v3 v3.0.15 // indirect
+	github.com/pion/srtp/v3 v3.0.6 // indirect
+	github.com/pion/transport/v3 v3.0.7 // indirect
+	github.com/rs/xid v1.4.0 // indirect
+	github.com/tensorflow/tensorflow/tensorflow/go/core v0.0.0 // indirect
+	golang.org/x/net v0.44.0 // indirect
+	google.golang.org/protobuf v1.36.6 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )
 
