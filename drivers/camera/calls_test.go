@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/rpc"
@@ -32,7 +33,7 @@ func dial(t *testing.T) *rpc.Client {
 		if err := <-done; err != nil {
 			t.Errorf("Run: %v", err)
 		}
-		if err := client.Close(); err != nil && err != io.ErrClosedPipe {
+		if err := client.Close(); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 			t.Errorf("close: %v", err)
 		}
 	})

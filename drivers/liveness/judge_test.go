@@ -16,10 +16,14 @@ var limits = Limits{StaleAfter: 2 * time.Second, FrozenAfter: 2500 * time.Millis
 // the deviation of the sensor's noise.
 func scene(r *rand.Rand, moved int, noise float64) Picture {
 	p := Picture{Width: PictureWidth, Height: PictureHeight}
+	columns := make([]float64, p.Width)
+	for x := range columns {
+		columns[x] = 90 + 40*math.Sin(float64(x+moved)/24)
+	}
 	for y := range p.Height {
-		for x := range p.Width {
-			light := 90 + 40*math.Sin(float64(x+moved)/24) + 30*math.Cos(float64(y)/15)
-			p.Pixels = append(p.Pixels, level(light+noise*r.NormFloat64()))
+		row := 30 * math.Cos(float64(y)/15)
+		for _, column := range columns {
+			p.Pixels = append(p.Pixels, level(column+row+noise*r.NormFloat64()))
 		}
 	}
 	return p

@@ -1,8 +1,7 @@
 package modbus
 
 import (
-	"io"
-	"log"
+	"log/slog"
 	"math"
 	"net"
 	"sync"
@@ -143,7 +142,7 @@ func servePlant(t *testing.T, p *plant) (url string) {
 	server, err := peer.NewServer(&peer.ServerConfiguration{
 		URL:     url,
 		Timeout: time.Minute,
-		Logger:  log.New(io.Discard, "", 0),
+		Logger:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}, p)
 	if err != nil {
 		t.Fatal(err)

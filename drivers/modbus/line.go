@@ -41,7 +41,7 @@ func (l *line) open(ctx context.Context, timeout time.Duration) error {
 		return fmt.Errorf("connect: %w", err)
 	}
 	l.stream = s
-	l.release = context.AfterFunc(ctx, func() { s.Close() })
+	l.release = context.AfterFunc(ctx, func() { _ = s.Close() })
 	l.ready = time.Now().Add(l.settle)
 	return nil
 }
@@ -52,7 +52,7 @@ func (l *line) close() {
 		return
 	}
 	l.release()
-	l.stream.Close()
+	_ = l.stream.Close()
 	l.stream = nil
 }
 

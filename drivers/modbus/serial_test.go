@@ -3,6 +3,7 @@
 package modbus
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -45,7 +46,7 @@ type patientLine struct{ *os.File }
 func (p patientLine) Read(b []byte) (int, error) {
 	for {
 		n, err := p.File.Read(b)
-		if pathErr, ok := err.(*os.PathError); ok && pathErr.Err == syscall.EIO {
+		if errors.Is(err, syscall.EIO) {
 			time.Sleep(time.Millisecond) // nobody has it open
 			continue
 		}

@@ -137,7 +137,7 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 // Preview is the newest whole picture for people, as JPEG of at most 512 KiB.
 func (c *Camera) Preview(r drivers.PreviewRequest) (drivers.PreviewReply, error) {
 	picture := gocv.NewMat()
-	defer picture.Close()
+	defer free(picture)
 	taken, err := c.copyNewest(&picture)
 	if err != nil {
 		return drivers.PreviewReply{}, err

@@ -72,7 +72,7 @@ func (c *Camera) calling(call func()) {
 // keep opens and reads the stream over and over, with the settings of the day.
 func (c *Camera) keep(ctx context.Context) {
 	spare := gocv.NewMat()
-	defer spare.Close()
+	defer func() { free(spare) }() // whichever is the spare by then
 	wait := time.Duration(0)
 	for ctx.Err() == nil {
 		c.mu.Lock()
@@ -135,9 +135,6 @@ func (c *Camera) frames(ctx context.Context, s drivers.CameraSettings, stream ca
 		var presentation time.Duration
 		var ok bool
 		c.calling(func() { presentation, ok = stream.read(spare) })
-		if ctx.Err() != nil {
-			return nil
-		}
 		if !ok {
 			return errors.New("the stream ended")
 		}

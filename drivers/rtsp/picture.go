@@ -15,11 +15,14 @@ import (
 // Everything OpenCV is asked for here has been checked before, because its
 // exceptions end the process.
 
+// free gives a picture's memory back to C++, which has no way to refuse.
+func free(m gocv.Mat) { _ = m.Close() }
+
 // glance is the picture as the judge of liveness takes it.
 func glance(picture gocv.Mat) (liveness.Picture, error) {
 	small, grey := gocv.NewMat(), gocv.NewMat()
-	defer small.Close()
-	defer grey.Close()
+	defer free(small)
+	defer free(grey)
 	size := image.Pt(liveness.PictureWidth, liveness.PictureHeight)
 	gocv.Resize(picture, &small, size, 0, 0, gocv.InterpolationNearestNeighbor)
 	gocv.CvtColor(small, &grey, gocv.ColorBGRToGray)
@@ -46,10 +49,10 @@ func forModel(picture gocv.Mat, s drivers.CameraSettings) ([]byte, error) {
 		return nil, err
 	}
 	region := picture.Region(crop)
-	defer region.Close()
+	defer free(region)
 	scaled, rgb := gocv.NewMat(), gocv.NewMat()
-	defer scaled.Close()
-	defer rgb.Close()
+	defer free(scaled)
+	defer free(rgb)
 	// Area means each pixel is the mean of what it covers, so small spots dim but
 	// do not vanish between samples.
 	gocv.Resize(region, &scaled, image.Pt(s.Width, s.Height), 0, 0, gocv.InterpolationArea)
@@ -85,7 +88,7 @@ func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
 func encode(picture gocv.Mat, width, quality int) ([]byte, error) {
 	height := max(1, picture.Rows()*width/picture.Cols())
 	scaled := gocv.NewMat()
-	defer scaled.Close()
+	defer free(scaled)
 	gocv.Resize(picture, &scaled, image.Pt(width, height), 0, 0, gocv.InterpolationArea)
 	buffer, err := gocv.IMEncodeWithParams(gocv.JPEGFileExt, scaled, []int{gocv.IMWriteJpegQuality, quality})
 	if err != nil {

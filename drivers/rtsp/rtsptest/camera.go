@@ -85,7 +85,8 @@ func (c *Camera) Plug() {
 		Handler:     c.relay,
 		RTSPAddress: c.address,
 		Listen: func(network, address string) (net.Listener, error) {
-			listener, err := net.Listen(network, address)
+			var config net.ListenConfig
+			listener, err := config.Listen(c.t.Context(), network, address)
 			if err == nil {
 				c.address = listener.Addr().String()
 			}
@@ -109,7 +110,7 @@ func (c *Camera) StartPublisher() {
 	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ffmpeg = exec.Command("ffmpeg", "-v", "error",
+	c.ffmpeg = exec.CommandContext(c.t.Context(), "ffmpeg", "-v", "error",
 		"-f", "rawvideo", "-pix_fmt", "gray", "-s", "320x240", "-r", "25", "-i", "-",
 		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25",
 		"-f", "rtsp", "-rtsp_transport", "tcp", "rtsp://"+c.address+publishPath)
