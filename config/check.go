@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"sort"
@@ -140,7 +141,11 @@ func checkPhases(carrier map[string]string, f fault) {
 
 func (m Meter) check(f fault) {
 	f.address("url", m.URL, "tcp", "rtuovertcp", "rtu")
-	f.between("unit", float64(m.Unit), 0, 255)
+	least, most := 0.0, 255.0
+	if strings.HasPrefix(m.URL, "rtu") { // on a serial line 0 is a broadcast, beyond 247 is reserved
+		least, most = 1, 247
+	}
+	f.between("unit", float64(m.Unit), least, most)
 	f.lasting("period", m.Period, 50*time.Millisecond, time.Minute)
 	f.lasting("timeout", m.Timeout, 10*time.Millisecond, 30*time.Second)
 	if m.Timeout >= m.Period {
@@ -164,13 +169,18 @@ func (m Meter) check(f fault) {
 }
 
 func (s Serial) check(f fault) {
-	f.between("baud", float64(s.Baud), 300, 921_600)
-	f.between("data_bits", float64(s.DataBits), 7, 8)
+	if !slices.Contains(baudRates, s.Baud) {
+		f("baud", "%d is not one of %s", s.Baud, strings.Trim(fmt.Sprint(baudRates), "[]"))
+	}
+	if s.DataBits != 8 {
+		f("data_bits", "%d is not 8: RTU frames are binary", s.DataBits)
+	}
 	f.oneOf("parity", s.Parity, "none", "even", "odd")
 	f.between("stop_bits", float64(s.StopBits), 1, 2)
 }
 
 var (
+	baudRates  = []int{1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600}
 	bitFields  = []string{FieldFeeding, FieldExhaust, FieldManual}
 	fieldNames = append([]string{FieldCurrentA, FieldCurrentB, FieldCurrentC, FieldSetPoint}, bitFields...)
 )

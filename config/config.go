@@ -38,7 +38,7 @@ type Meter struct {
 	URL string `yaml:"url"`
 	// Serial line settings; used by rtu only.
 	Serial Serial `yaml:"serial"`
-	// Unit is the Modbus unit identifier, 0–255.
+	// Unit is the Modbus unit identifier: 0–255 over TCP, 1–247 on a serial line.
 	Unit int `yaml:"unit"`
 	// Period between polls, on an absolute schedule.
 	Period time.Duration `yaml:"period"`
@@ -106,7 +106,8 @@ type Camera struct {
 	// Crop is the part of the picture that shows the shell, in pixels; all zero
 	// means the whole picture.
 	Crop Crop `yaml:"crop"`
-	// A fault must last this long before senses.video says so.
+	// A fault must last this long before senses.video says so. FrozenAfter should
+	// be at least twice the camera's distance of key frames.
 	StaleAfter  time.Duration `yaml:"stale_after"`
 	FrozenAfter time.Duration `yaml:"frozen_after"`
 	BlackAfter  time.Duration `yaml:"black_after"`

@@ -137,7 +137,7 @@ func (p *plant) want(s state.State, by state.Source) {
 func TestOneVerdictASecondRightAfterItsSample(t *testing.T) {
 	operate(t, func(p *plant) {
 		time.Sleep(200 * time.Second)
-		if n := len(p.seconds); n < 198 || n > 201 {
+		if n := len(p.seconds); n < 198 || n > 203 {
 			t.Fatalf("%d verdicts in 200 s", n)
 		}
 		p.want(state.Normal, state.Model)
@@ -196,6 +196,22 @@ func TestRuleFindsQuietCurrent(t *testing.T) {
 		p.want(state.Abnormal, state.Rule)
 		if p.last().Weak {
 			t.Fatal("120 s of quiet current count as weak")
+		}
+	})
+}
+
+func TestFailedSenseIsReportedBeforeTheNextSecond(t *testing.T) {
+	operate(t, func(p *plant) {
+		time.Sleep(130 * time.Second)
+		p.video.status = drivers.Frozen
+		time.Sleep(150 * time.Millisecond)
+		if got := p.last().Video; got != drivers.Frozen {
+			t.Errorf("video %s 150 ms after it froze", got)
+		}
+		p.dead = true
+		time.Sleep(3 * 500 * time.Millisecond)
+		if got := p.last().Current; got != drivers.Stale {
+			t.Errorf("current %s three periods after its last sample", got)
 		}
 	})
 }

@@ -22,11 +22,15 @@ type Loop struct {
 	report  func(Second)
 	samples chan drivers.Sample
 	dropped atomic.Uint64
+	last    Second // as reported
 }
 
 // waiting bounds the samples that arrive while a second is being decided; beyond
 // it the newest is dropped and counted, which the window shows as a gap.
 const waiting = 64
+
+// glanceEvery is how soon a sense's failure is reported between two seconds.
+const glanceEvery = 100 * time.Millisecond
 
 // NewLoop returns a loop that hands each decided second to report, which must
 // not block.
@@ -50,6 +54,8 @@ func (l *Loop) Dropped() uint64 { return l.dropped.Load() }
 func (l *Loop) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
+	glance := time.NewTicker(glanceEvery)
+	defer glance.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,6 +65,8 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-timer.C:
 			end := l.second(ctx)
 			timer.Reset(next(end, time.Now()))
+		case <-glance.C:
+			l.glance()
 		}
 	}
 }
@@ -68,9 +76,23 @@ func (l *Loop) second(ctx context.Context) time.Time {
 	frame, status := l.video.Newest()
 	s := l.judge.Second(ctx, time.Now(), frame, status)
 	if ctx.Err() == nil { // a second cut short by the end of the agent is no verdict
+		l.last = s
 		l.report(s)
 	}
 	return s.End
+}
+
+// glance reports the last second again when a sense has failed or healed since:
+// whoever looks need not wait for the next verdict to learn it.
+func (l *Loop) glance() {
+	_, video := l.video.Newest()
+	current := l.judge.current.status(time.Now())
+	if l.last.End.IsZero() || video == l.last.Video && current == l.last.Current {
+		return
+	}
+	l.last.Video, l.last.Current = video, current
+	l.last.Status.Changed, l.last.Status.Restarted = false, false
+	l.report(l.last)
 }
 
 // drain takes the samples that already wait: select picks at random, and the

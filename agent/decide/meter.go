@@ -15,9 +15,11 @@ type meterWatch struct {
 }
 
 const (
-	// stalePeriods without a sample make the sense stale, lostAfter absent.
-	stalePeriods = 3
-	lostAfter    = 30 * time.Second
+	// staleHalves half periods without a sample make the sense stale, so that it
+	// is said within three periods and one lost poll passes; lostAfter makes it
+	// absent.
+	staleHalves = 5
+	lostAfter   = 30 * time.Second
 	// frozenAfter is how long three phases may read exactly the same. Even quiet
 	// abnormal current moves by tens of amperes a second, and the meters' step is
 	// an ampere or less.
@@ -39,7 +41,7 @@ func (w *meterWatch) status(now time.Time) drivers.Status {
 	switch {
 	case !w.seen || age > lostAfter:
 		return drivers.Absent
-	case age > stalePeriods*w.period+w.period/2:
+	case age > staleHalves*w.period/2:
 		return drivers.Stale
 	case w.last.Time.Sub(w.since) >= frozenAfter:
 		return drivers.Frozen
