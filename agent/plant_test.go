@@ -195,8 +195,9 @@ func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) boo
 
 func (p *plant) healthy() {
 	p.t.Helper()
-	p.within(60*time.Second, "all is well", func(s mqtt.State) bool {
-		return s.Senses == (mqtt.Senses{Current: "ok", Video: "ok"}) && s.Source == "model"
+	p.within(90*time.Second, "both senses live, each enough for a verdict alone", func(s mqtt.State) bool {
+		return s.Senses == (mqtt.Senses{Current: "ok", Video: "ok"}) && s.Source == "model" &&
+			s.Coverage.Video > 0.95 && s.Coverage.Current > 0.27
 	})
 }
 
