@@ -72,6 +72,9 @@ func (c *Client) live(ctx context.Context) error {
 	c.starts.Add(1)
 	p, err := child.Start(ctx, child.Spec{
 		Service: "Model", Version: inference.ChildVersion, Program: c.program, Log: c.log,
+		// TensorFlow reads this before any code of ours runs; its notes would drown
+		// the log, its errors still come through.
+		Env: []string{"TF_CPP_MIN_LOG_LEVEL=2"},
 	})
 	if err != nil {
 		return err
