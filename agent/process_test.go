@@ -71,7 +71,16 @@ func TestMosquittoWithPassword(t *testing.T) {
 		}
 	}
 	needPrograms(t)
-	folder := t.TempDir()
+	// Not t.TempDir: mosquitto drops root for its own user, who must get in.
+	folder, err := os.MkdirTemp("", "meltwatch-mosquitto-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
 	passwords, password := filepath.Join(folder, "passwd"), filepath.Join(folder, "password")
 	if out, err := exec.Command("mosquitto_passwd", "-b", "-c", passwords, "furnace-1", "melt").CombinedOutput(); err != nil {
 		t.Skipf("mosquitto_passwd: %v: %s", err, out)
@@ -80,13 +89,13 @@ func TestMosquittoWithPassword(t *testing.T) {
 	conf := filepath.Join(folder, "mosquitto.conf")
 	writeFile(t, conf, documentedConfig(t, port, passwords), 0o600)
 	writeFile(t, password, "melt\n", 0o600)
-	// It drops root for its own user, which must read the password file.
-	for path, mode := range map[string]os.FileMode{folder: 0o755, passwords: 0o644, conf: 0o644} {
+	for path, mode := range map[string]os.FileMode{folder: 0o777, passwords: 0o644, conf: 0o644} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
 	}
 	broker := exec.Command(mosquitto, "-c", conf)
+	broker.Stderr = testLog{t}
 	if err := broker.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -313,7 +313,8 @@ func (p *Publisher) next(history *time.Time) (topic string, retained bool, paylo
 
 // close ends the connection and puts what was not acknowledged back.
 func (s *session) close() {
-	s.client.Disconnect(0)
+	const flush = 100 // milliseconds for the DISCONNECT packet to leave
+	s.client.Disconnect(flush)
 	s.settle()
 	s.publisher.setConnected(false)
 	s.publisher.giveBack(s.inFlight)
