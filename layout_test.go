@@ -68,6 +68,7 @@ var forbidden = []struct {
 	{"agent/infer", "agent", []string{"agent/infer"}, "parts meet through interfaces that their users declare"},
 	{"agent/decide", "agent", []string{"agent/decide", "agent/align", "agent/state"}, "parts meet through interfaces that their users declare"},
 	{"agent/mqtt", "agent", []string{"agent/mqtt", "agent/align", "agent/state"}, "parts meet through interfaces that their users declare"},
+	{"agent/outbox", "", []string{"agent/outbox"}, "the outbox keeps bytes and knows nobody's meaning of them"},
 	{"agent/health", "agent", []string{"agent/health"}, "parts meet through interfaces that their users declare"},
 	{"agent/supervisor", "agent", []string{"agent/supervisor"}, "parts meet through interfaces that their users declare"},
 }

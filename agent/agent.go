@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"meltwatch/agent/health"
 	"meltwatch/agent/infer"
 	"meltwatch/agent/mqtt"
+	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
 	"meltwatch/agent/supervisor"
 	"meltwatch/config"
@@ -32,6 +34,9 @@ const (
 	modelLimit  = 45 * time.Second
 	decideLimit = 10 * time.Second
 	mqttLimit   = 45 * time.Second
+	// A disk may hang for ever, and no restart would heal it: the watch goes on
+	// from memory meanwhile, and the outbox never counts as stuck.
+	outboxLimit = time.Duration(math.MaxInt64)
 )
 
 // agent is the parts of one furnace's watch.
@@ -46,6 +51,7 @@ type agent struct {
 	loop      *decide.Loop
 	publisher *mqtt.Publisher
 	reporter  *reporter
+	outbox    *outbox.Log // nil where records wait in memory
 	parts     []part
 }
 
@@ -85,7 +91,7 @@ func newAgent(c config.Config, log *slog.Logger) (*agent, error) {
 		return nil, fmt.Errorf("paths.state: %w", err)
 	}
 	a := &agent{config: c, log: log, board: health.NewBoard()}
-	a.publisher = mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), mqtt.NewMemory(c.MQTT.Queue), log, a.board.Add("mqtt", mqttLimit))
+	a.publisher = mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), a.openOutbox(), log, a.board.Add("mqtt", mqttLimit))
 	a.model = infer.New(filepath.Join(programs, "meltwatch-infer"), c.Model.Path, log.With("part", "model"), a.board.Add("model", modelLimit))
 	if err := a.addCamera(programs, manifest.Video); err != nil {
 		return nil, err
@@ -168,7 +174,7 @@ func (a *agent) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return health.Notify(ctx, a.board, a.log) })
 	group.Go(func() error { a.reporter.healthLoop(ctx); return nil })
-	return group.Wait()
+	return errors.Join(group.Wait(), a.closeOutbox())
 }
 
 // programFolder is where the children's programs are: beside this one unless the

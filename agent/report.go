@@ -16,6 +16,7 @@ import (
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
 	"meltwatch/agent/mqtt"
+	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
 	"meltwatch/agent/supervisor"
 	"meltwatch/drivers"
@@ -127,6 +128,12 @@ func (r *reporter) event(kind, subject, from, to, cause string) {
 		Stamp: r.stamper.Stamp("event", time.Now()),
 		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
 	})
+}
+
+// outboxIncident makes an event of what befell the outbox.
+func (r *reporter) outboxIncident(i outbox.Incident) {
+	r.event("outbox", i.Class, "", i.What, i.Cause)
+	r.log.Warn("outbox", "subject", i.Class, "what", i.What, "cause", i.Cause)
 }
 
 // save keeps an alarm for the next start of the agent: when it begins and ends,

@@ -85,6 +85,7 @@ func check(c Config, f fault) {
 	c.Model.check(f.under("model"))
 	c.State.check(f.under("state"))
 	c.MQTT.check(f.under("mqtt"))
+	c.Outbox.check(f.under("outbox"))
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.Paths.State == "" {
@@ -247,6 +248,7 @@ func (m MQTT) check(f fault) {
 	f.address("broker", m.Broker, "tcp", "ssl", "ws", "wss")
 	f.lasting("keep_alive", m.KeepAlive, time.Second, time.Hour)
 	f.between("queue", float64(m.Queue), 100, 1_000_000)
+	f.between("history_rate", float64(m.HistoryRate), 1, 10_000)
 	if len(m.ClientID) > 128 {
 		f("client_id", "is over 128 bytes: shorten it")
 	}
@@ -256,6 +258,17 @@ func (m MQTT) check(f fault) {
 	if m.CAFile != "" && !strings.HasPrefix(m.Broker, "ssl:") && !strings.HasPrefix(m.Broker, "wss:") {
 		f("ca_file", "needs a broker of scheme ssl or wss: without TLS it would verify nothing")
 	}
+}
+
+func (o Outbox) check(f fault) {
+	f.between("total_mb", float64(o.TotalMB), 8, 1_000_000)
+	total := float64(o.TotalMB)
+	f.between("event_mb", float64(o.EventMB), 2, total)
+	f.between("state_mb", float64(o.StateMB), 2, total)
+	f.between("current_mb", float64(o.CurrentMB), 2, total)
+	f.lasting("event_age", o.EventAge, time.Hour, 3650*day)
+	f.lasting("state_age", o.StateAge, time.Hour, 3650*day)
+	f.lasting("current_age", o.CurrentAge, time.Hour, 3650*day)
 }
 
 // plain writes a number without an exponent.

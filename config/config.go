@@ -27,6 +27,7 @@ type Config struct {
 	Model  Model            `yaml:"model"`
 	State  State            `yaml:"state"`
 	MQTT   MQTT             `yaml:"mqtt"`
+	Outbox Outbox           `yaml:"outbox"`
 	Log    Log              `yaml:"log"`
 	Paths  Paths            `yaml:"paths"`
 }
@@ -155,8 +156,29 @@ type MQTT struct {
 	CAFile string `yaml:"ca_file"`
 	// KeepAlive bounds how long a dead link goes unnoticed.
 	KeepAlive time.Duration `yaml:"keep_alive"`
-	// Queue bounds how many records wait in memory for a broker.
+	// Queue bounds how many records wait in memory for a disk that does not take
+	// them, or for a broker where outbox.enabled is false.
 	Queue int `yaml:"queue"`
+	// HistoryRate bounds how many messages a second an outage's backlog may take.
+	HistoryRate int `yaml:"history_rate"`
+}
+
+// Outbox is how much of what no broker has acknowledged is kept on disk: in all,
+// and by class. 1 MB is 10⁶ bytes.
+type Outbox struct {
+	// Enabled is false where nothing may be written: records then wait in memory,
+	// and a restart loses them.
+	Enabled bool `yaml:"enabled"`
+	// TotalMB bounds all classes together: the oldest current goes first, then
+	// the oldest state, then the oldest events.
+	TotalMB   int `yaml:"total_mb"`
+	EventMB   int `yaml:"event_mb"`
+	StateMB   int `yaml:"state_mb"`
+	CurrentMB int `yaml:"current_mb"`
+	// What is older than this is given up.
+	EventAge   time.Duration `yaml:"event_age"`
+	StateAge   time.Duration `yaml:"state_age"`
+	CurrentAge time.Duration `yaml:"current_age"`
 }
 
 // Log is what is written to standard error.
@@ -167,7 +189,8 @@ type Log struct {
 
 // Paths are local folders and programs; never set from afar.
 type Paths struct {
-	// State holds what must survive a restart: the boot counter, the last state.
+	// State holds what must survive a restart: the boot counter, the last state,
+	// the outbox.
 	State string `yaml:"state"`
 	// Programs is the folder of meltwatch-camera and meltwatch-infer; empty means
 	// beside meltwatch itself.

@@ -13,6 +13,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+const day = 24 * time.Hour
+
 // maxSize bounds a configuration document in bytes.
 const maxSize = 256 << 10
 
@@ -32,8 +34,15 @@ func Default() Config {
 			Timeout: 700 * time.Millisecond,
 		},
 		MQTT: MQTT{
-			KeepAlive: 10 * time.Second,
-			Queue:     10_000,
+			KeepAlive:   10 * time.Second,
+			Queue:       10_000,
+			HistoryRate: 200,
+		},
+		// A week of current at 2 Hz takes 430 MB, of buffered states 60 MB.
+		Outbox: Outbox{
+			Enabled: true,
+			TotalMB: 512, EventMB: 32, StateMB: 96, CurrentMB: 480,
+			EventAge: 90 * day, StateAge: 30 * day, CurrentAge: 8 * day,
 		},
 		Log:   Log{Level: "info", Format: "text"},
 		Paths: Paths{State: "/var/lib/meltwatch"},

@@ -6,34 +6,93 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"time"
 )
 
 func (p *Publisher) setConnected(connected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.connected = connected
+	p.wakeKeeper()
 }
 
-// giveBack returns to the outbox what a lost connection left unacknowledged,
-// then what was still waiting to be sent, in the order in which it was made.
+// acknowledged ends records whose PUBACK came.
+func (p *Publisher) acknowledged(records []*record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.acked++
+	for _, r := range records {
+		r.acked, r.sending = true, false
+		if r.number != 0 {
+			p.acks.add(r)
+		}
+	}
+}
+
+// giveBack lets go of what a lost connection left: sent and not acknowledged, or
+// waiting to be sent. What is in the outbox waits there again, what is not is
+// still fresh and goes there.
 func (p *Publisher) giveBack(inFlight map[uint64]sent) {
 	messages := slices.SortedFunc(maps.Values(inFlight), func(a, b sent) int { return cmp.Compare(a.order, b.order) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var unsent []Record
+	var back []*record
 	for _, m := range messages {
-		unsent = append(unsent, m.records...)
+		back = append(back, m.records...)
 	}
-	unsent = append(unsent, p.live...)
-	p.live = nil
-	p.outbox.Return(slices.DeleteFunc(unsent, func(r Record) bool { return !r.Keep }))
+	back = append(append(back, p.live...), p.history...)
+	p.live, p.history = nil, nil
+	for _, r := range back {
+		r.sending = false
+		if r.number != 0 {
+			p.returns.add(r)
+		}
+	}
+	p.wakeKeeper()
 }
 
-// backlog reports whether history waits.
+// backlog reports whether history lies ready.
 func (p *Publisher) backlog() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.outbox.Waiting()
+	return len(p.history) > 0
+}
+
+// nextHistory takes the next message of history: one record, or a pack of
+// current. The lock is held.
+func (p *Publisher) nextHistory() (topic string, payload []byte, records []*record) {
+	if len(p.history) == 0 {
+		return "", nil, nil
+	}
+	class := p.history[0].class
+	n := 1
+	for class == ClassCurrent && n < min(pack, len(p.history)) && p.history[n].class == class {
+		n++
+	}
+	records = slices.Clone(p.history[:n])
+	clear(p.history[:n])
+	p.history = p.history[n:]
+	if len(p.history) < prefetch/2 {
+		p.wakeKeeper()
+	}
+	if class == ClassCurrent {
+		return topicHistory + string(class), packed(records, true), records
+	}
+	return topicHistory + string(class), late(records[0].payload), records
+}
+
+// pace spaces history messages. A round that came late may be caught up with, a
+// pause may not: else the first moment after it were a flood.
+type pace struct{ next time.Time }
+
+func (c *pace) ready(now time.Time) bool { return !now.Before(c.next) }
+
+func (c *pace) sent(now time.Time, rate int) {
+	const catchUp = 50 * time.Millisecond
+	if oldest := now.Add(-catchUp); c.next.Before(oldest) {
+		c.next = oldest
+	}
+	c.next = c.next.Add(time.Second / time.Duration(rate))
 }
 
 // late marks a JSON object as history.
@@ -50,7 +109,7 @@ type Current struct {
 
 // packed makes one message of samples; the records hold valid JSON, so encoding
 // cannot fail.
-func packed(records []Record, historical bool) []byte {
+func packed(records []*record, historical bool) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"v":1,`)
 	if historical {
@@ -61,7 +120,7 @@ func packed(records []Record, historical bool) []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.Write(r.Payload)
+		b.Write(r.payload)
 	}
 	b.WriteString(`]}`)
 	return b.Bytes()

@@ -3,7 +3,9 @@
 // While a broker is connected, records go out as they are made, on their live
 // topics. What was made in an outage, or sent and never acknowledged, waits in
 // the outbox and goes out afterwards on history/… topics with "historical":
-// true, live records first. A record counts as delivered when its PUBACK arrives
+// true, live records first. An event is in the outbox before it goes out at all;
+// state and current go there only when they are not acknowledged within a
+// second. A record counts as delivered when its PUBACK arrives
 // on the connection that sent it and not before; within a class and a stream
 // first deliveries are in (boot, seq) order, and a repeated one has the same
 // (boot, seq).
@@ -12,8 +14,10 @@
 // reconnection and session resumption are off, because their acknowledgements
 // cannot be told from those of an earlier connection.
 //
-// Lost when the agent dies: what waits in a Memory outbox. Dropped and counted:
-// the oldest records of the least worthy class when the outbox is full.
+// Lost when the agent dies or power fails: at most the last two seconds of state
+// and current, and with a Memory outbox all that waits. Dropped and counted: what
+// the outbox drops when it is full, and the oldest of the least worthy class of
+// what waits for an outbox that hangs.
 package mqtt
 
 import (
@@ -21,6 +25,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,16 +50,23 @@ type Publisher struct {
 
 	mu        sync.Mutex
 	connected bool
-	live      []Record // made while connected, oldest first; bounded by maxLive
-	outbox    Outbox
+	fresh     []*record         // to be kept, not yet in the outbox, oldest first; bounded by settings.Queue
+	live      []*record         // to be sent on the live topics, oldest first; bounded by maxLive
+	history   []*record         // taken from the outbox, to be sent; bounded by prefetch
+	acks      numbers           // of the outbox: acknowledged, for the keeper to tell it
+	returns   numbers           // of the outbox: no longer held, likewise
+	stock     map[string]uint64 // the outbox's counters
 	retained  map[string][]byte // the newest payload of each retained topic
 	changed   map[string]bool   // retained topics published outside the classes
 	published uint64
 	acked     uint64
 	redials   uint64
+	overrun   uint64 // records that waited for the outbox in vain
 
 	lastState time.Time // when a state was last kept for history
+	outbox    Outbox    // the keeper's alone
 	news      chan struct{}
+	work      chan struct{} // for the keeper
 }
 
 const (
@@ -68,8 +81,9 @@ const (
 func New(settings config.MQTT, root string, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
 	return &Publisher{
 		settings: settings, root: root, log: log, observer: observer, outbox: outbox,
+		acks: numbers{}, returns: numbers{},
 		retained: map[string][]byte{}, changed: map[string]bool{},
-		news: make(chan struct{}, 1),
+		news: make(chan struct{}, 1), work: make(chan struct{}, 1),
 	}
 }
 
@@ -83,7 +97,7 @@ func (p *Publisher) State(s State, changed bool) {
 		p.lastState = time.Now()
 	}
 	p.retained[TopicState] = payload
-	p.add(Record{Class: ClassState, Payload: payload, Keep: keep})
+	p.add(&record{class: ClassState, payload: payload, made: time.Now(), keep: keep})
 }
 
 // Sample publishes one reading of the current.
@@ -96,7 +110,7 @@ func (p *Publisher) record(class Class, value any) {
 	payload := p.encode(value)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.add(Record{Class: class, Payload: payload, Keep: true})
+	p.add(&record{class: class, payload: payload, made: time.Now(), keep: true})
 }
 
 // Health publishes how the parts fare; only the newest one counts.
@@ -122,13 +136,42 @@ func (p *Publisher) encode(value any) []byte {
 }
 
 // add is called with the lock held.
-func (p *Publisher) add(r Record) {
-	switch {
-	case p.connected && len(p.live) < maxLive:
-		p.live = append(p.live, r)
-		p.wake()
-	case r.Keep:
-		p.outbox.Append(r)
+func (p *Publisher) add(r *record) {
+	if r.class != ClassEvent { // which waits for the outbox
+		r.sending = p.sendLive(r)
+	}
+	if !r.keep {
+		return
+	}
+	p.fresh = append(p.fresh, r)
+	if len(p.fresh) > p.settings.Queue {
+		p.overflow()
+	}
+	if r.class == ClassEvent {
+		p.wakeKeeper()
+	}
+}
+
+// sendLive queues a record for the live topics; false where it cannot go there.
+func (p *Publisher) sendLive(r *record) bool {
+	if !p.connected || len(p.live) >= maxLive {
+		return false
+	}
+	p.live = append(p.live, r)
+	p.wake()
+	return true
+}
+
+// overflow drops the oldest of the least worthy class of what waits for the
+// outbox: a disk that hangs must not cost the memory of the box.
+func (p *Publisher) overflow() {
+	for _, class := range slices.Backward(byWorth) {
+		i := slices.IndexFunc(p.fresh, func(r *record) bool { return r.class == class })
+		if i >= 0 {
+			p.fresh = slices.Delete(p.fresh, i, i+1)
+			p.overrun++
+			return
+		}
 	}
 }
 
@@ -139,16 +182,33 @@ func (p *Publisher) wake() {
 	}
 }
 
-// Run keeps a connection to the broker until ctx ends, then says goodbye.
+func (p *Publisher) wakeKeeper() {
+	select {
+	case p.work <- struct{}{}:
+	default:
+	}
+}
+
+// Run keeps a connection to the broker until ctx ends, then says goodbye. What
+// is not acknowledged by then is in the outbox when it returns.
 func (p *Publisher) Run(ctx context.Context) error {
-	return p.redial(ctx)
+	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var keeper sync.WaitGroup
+	keeper.Go(func() { p.keep(keeping) })
+	err := p.redial(ctx)
+	stop()
+	keeper.Wait()
+	return err
 }
 
 // Counters of the publisher and its outbox.
 func (p *Publisher) Counters() map[string]uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	counters := p.outbox.Counters()
-	counters["published"], counters["acked"], counters["redials"] = p.published, p.acked, p.redials
+	counters := map[string]uint64{
+		"published": p.published, "acked": p.acked, "redials": p.redials, "overrun": p.overrun,
+		"fresh": uint64(len(p.fresh)),
+	}
+	maps.Copy(counters, p.stock)
 	return counters
 }

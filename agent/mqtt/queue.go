@@ -1,5 +1,10 @@
 package mqtt
 
+import (
+	"slices"
+	"sort"
+)
+
 // Class is a kind of record; it is also the last part of its topic.
 type Class string
 
@@ -13,65 +18,72 @@ const (
 
 var byWorth = []Class{ClassEvent, ClassState, ClassCurrent}
 
-// Record is one JSON object waiting to be acknowledged by a broker.
-type Record struct {
-	Class Class
-	// Payload is a complete JSON object.
-	Payload []byte
-	// Keep is false for a state that says nothing new: it is published while
-	// connected and not kept for later.
-	Keep bool
-}
-
-// Outbox holds what an outage keeps back. Its methods never block on a network.
+// Outbox holds what is not acknowledged. Its methods may wait for a disk, and
+// for no network; they are called by one goroutine, the publisher's keeper.
+//
+// A record has a number, which rises within its class. It is waiting, or held by
+// the publisher that appended or took it, until it is acknowledged.
 type Outbox interface {
-	// Append adds a record as the newest of its class.
-	Append(Record)
-	// Take removes and returns up to most of the oldest records of one class, the
-	// worthiest class first.
-	Take(most int) []Record
-	// Return puts back records that were taken but not acknowledged, as the
-	// oldest of their classes.
-	Return([]Record)
-	// Waiting reports whether there is anything to take.
-	Waiting() bool
+	// Append adds a record as the newest of its class, held, and returns its
+	// number; 0 when it cannot be kept. An event is durable on return, as far as
+	// the outbox can do that at all.
+	Append(class string, payload []byte) (number uint64)
+	// Take holds and returns up to most of the oldest waiting records of a class.
+	Take(class string, most int) (numbers []uint64, payloads [][]byte)
+	// Return lets go of held records that were not acknowledged: they wait again,
+	// in their places.
+	Return(class string, numbers []uint64)
+	// Ack ends records that were acknowledged.
+	Ack(class string, numbers []uint64)
+	// Sync makes what was appended durable; called at least each second.
+	Sync()
 	// Counters are how many records wait and how many were dropped, by class.
 	Counters() map[string]uint64
 }
 
 // Memory is an Outbox that a restart empties. When it is full the oldest record
-// of the least worthy class goes, and is counted. It is owned by the publisher's
-// lock.
+// of the least worthy class goes, and is counted.
 type Memory struct {
 	bound   int
-	waiting map[Class][]Record
+	next    uint64
+	kept    map[Class][]kept // ascending
 	dropped map[Class]uint64
+}
+
+type kept struct {
+	number  uint64
+	payload []byte
+	held    bool
 }
 
 // NewMemory returns an outbox of at most bound records.
 func NewMemory(bound int) *Memory {
-	return &Memory{bound: bound, waiting: map[Class][]Record{}, dropped: map[Class]uint64{}}
-}
-
-func (m *Memory) len() (n int) {
-	for _, records := range m.waiting {
-		n += len(records)
-	}
-	return n
+	return &Memory{bound: bound, next: 1, kept: map[Class][]kept{}, dropped: map[Class]uint64{}}
 }
 
 // Append adds a record.
-func (m *Memory) Append(r Record) {
-	m.waiting[r.Class] = append(m.waiting[r.Class], r)
+func (m *Memory) Append(class string, payload []byte) uint64 {
+	c := Class(class)
+	if !slices.Contains(byWorth, c) || len(payload) == 0 {
+		return 0
+	}
+	number := m.next
+	m.next++
+	m.kept[c] = append(m.kept[c], kept{number, payload, true})
 	m.shrink()
+	return number
 }
 
 func (m *Memory) shrink() {
-	for excess := m.len() - m.bound; excess > 0; excess-- {
+	total := 0
+	for _, records := range m.kept {
+		total += len(records)
+	}
+	for ; total > m.bound; total-- {
 		for i := len(byWorth) - 1; i >= 0; i-- {
-			if class := byWorth[i]; len(m.waiting[class]) > 0 {
-				m.waiting[class][0] = Record{} // let go of the payload
-				m.waiting[class] = m.waiting[class][1:]
+			if class := byWorth[i]; len(m.kept[class]) > 0 {
+				m.kept[class][0] = kept{} // let go of the payload
+				m.kept[class] = m.kept[class][1:]
 				m.dropped[class]++
 				break
 			}
@@ -79,42 +91,59 @@ func (m *Memory) shrink() {
 	}
 }
 
-// Take removes and returns the oldest records of the worthiest class.
-func (m *Memory) Take(most int) []Record {
-	for _, class := range byWorth {
-		if n := min(most, len(m.waiting[class])); n > 0 {
-			taken := append([]Record(nil), m.waiting[class][:n]...)
-			m.waiting[class] = m.waiting[class][n:]
-			return taken
+// Take hands out the oldest waiting records.
+func (m *Memory) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
+	records := m.kept[Class(class)]
+	for i := range records {
+		if len(numbers) == most {
+			break
+		}
+		if !records[i].held {
+			records[i].held = true
+			numbers = append(numbers, records[i].number)
+			payloads = append(payloads, records[i].payload)
 		}
 	}
-	return nil
+	return numbers, payloads
 }
 
-// Return puts records back as the oldest of their classes.
-func (m *Memory) Return(records []Record) {
-	for _, class := range byWorth {
-		var back []Record
-		for _, r := range records {
-			if r.Class == class {
-				back = append(back, r)
-			}
-		}
-		if len(back) > 0 {
-			m.waiting[class] = append(back, m.waiting[class]...)
+// find is the place of a record, or −1.
+func (m *Memory) find(class Class, number uint64) int {
+	records := m.kept[class]
+	i := sort.Search(len(records), func(i int) bool { return records[i].number >= number })
+	if i < len(records) && records[i].number == number {
+		return i
+	}
+	return -1
+}
+
+// Return lets go of records.
+func (m *Memory) Return(class string, numbers []uint64) {
+	for _, n := range numbers {
+		if i := m.find(Class(class), n); i >= 0 {
+			m.kept[Class(class)][i].held = false
 		}
 	}
-	m.shrink()
 }
 
-// Waiting reports whether there is anything to take.
-func (m *Memory) Waiting() bool { return m.len() > 0 }
+// Ack removes records.
+func (m *Memory) Ack(class string, numbers []uint64) {
+	for _, n := range numbers {
+		if i := m.find(Class(class), n); i >= 0 {
+			m.kept[Class(class)] = slices.Delete(m.kept[Class(class)], i, i+1)
+		}
+	}
+}
 
-// Counters by class: waiting_event, dropped_event and so on.
+// Sync does nothing: memory is as durable as it gets.
+func (m *Memory) Sync() {}
+
+// Counters by class: waiting_event, dropped_event and so on; held ones count as
+// waiting.
 func (m *Memory) Counters() map[string]uint64 {
 	counters := map[string]uint64{}
 	for _, class := range byWorth {
-		counters["waiting_"+string(class)] = uint64(len(m.waiting[class]))
+		counters["waiting_"+string(class)] = uint64(len(m.kept[class]))
 		counters["dropped_"+string(class)] = m.dropped[class]
 	}
 	return counters

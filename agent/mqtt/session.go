@@ -21,9 +21,9 @@ const (
 	window = 32
 	// pack is how many samples one history message holds: ten seconds at 2 Hz.
 	pack = 20
-	// historyPause spaces history messages so that a long outage's backlog leaves
-	// the link and the broker to the living.
-	historyPause = 10 * time.Millisecond
+	// historyWindow is how many may be when another message of history goes out:
+	// the rest of the window is for the living.
+	historyWindow = window / 2
 	// idle is how often a connection with nothing to send looks after itself.
 	idle        = 500 * time.Millisecond
 	goodbye     = 500 * time.Millisecond
@@ -150,7 +150,7 @@ func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
 // sent is a message that waits for its PUBACK.
 type sent struct {
 	order   uint64   // of sending, on this connection
-	records []Record // what to keep should it never come
+	records []*record // what to keep should it never come
 	at      time.Time
 }
 
@@ -162,7 +162,7 @@ type session struct {
 	ledger    *ledger
 	lost      chan error
 	inFlight  map[uint64]sent
-	history   time.Time // when the next history message may go
+	history   pace
 	order     uint64    // messages sent so far
 }
 
@@ -184,7 +184,7 @@ func (s *session) serve(ctx context.Context) error {
 			return errNoAck
 		}
 		if p.backlog() {
-			again.Reset(historyPause)
+			again.Reset(time.Second / time.Duration(p.settings.HistoryRate))
 		} else {
 			again.Reset(idle)
 		}
@@ -229,7 +229,7 @@ func (s *session) greet() {
 }
 
 // publish sends one message; records are kept until it is acknowledged.
-func (s *session) publish(topic string, retained bool, payload []byte, records []Record) {
+func (s *session) publish(topic string, retained bool, payload []byte, records []*record) {
 	token := s.client.Publish(s.publisher.root+topic, 1, retained, payload)
 	s.publisher.mu.Lock()
 	s.publisher.published++
@@ -252,10 +252,8 @@ func (s *session) settle() {
 		if _, ours := s.inFlight[key]; !ours {
 			continue
 		}
+		s.publisher.acknowledged(s.inFlight[key].records)
 		delete(s.inFlight, key)
-		s.publisher.mu.Lock()
-		s.publisher.acked++
-		s.publisher.mu.Unlock()
 	}
 }
 
@@ -271,44 +269,43 @@ func (s *session) overdue() bool {
 // send fills the window: live records first, then health, then history.
 func (s *session) send() {
 	for len(s.inFlight) < window {
-		topic, retained, payload, records := s.publisher.next(&s.history)
+		topic, retained, payload, records := s.publisher.next()
 		if payload == nil {
-			return
+			break
 		}
 		s.publish(topic, retained, payload, records)
 	}
+	for len(s.inFlight) < historyWindow && s.history.ready(time.Now()) {
+		s.publisher.mu.Lock()
+		topic, payload, records := s.publisher.nextHistory()
+		s.publisher.mu.Unlock()
+		if payload == nil {
+			return
+		}
+		s.history.sent(time.Now(), s.publisher.settings.HistoryRate)
+		s.publish(topic, false, payload, records)
+	}
 }
 
-// next takes what should be sent next; payload is nil when nothing waits.
-func (p *Publisher) next(history *time.Time) (topic string, retained bool, payload []byte, records []Record) {
+// next takes what should be sent next on a live topic; payload is nil when
+// nothing waits.
+func (p *Publisher) next() (topic string, retained bool, payload []byte, records []*record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.live) > 0 {
 		r := p.live[0]
 		p.live = p.live[1:]
-		if r.Class == ClassCurrent {
-			return TopicCurrent, false, packed([]Record{r}, false), []Record{r}
+		records = []*record{r}
+		if r.class == ClassCurrent {
+			return TopicCurrent, false, packed(records, false), records
 		}
-		return string(r.Class), r.Class == ClassState, r.Payload, []Record{r}
+		return string(r.class), r.class == ClassState, r.payload, records
 	}
 	if p.changed[TopicHealth] {
 		delete(p.changed, TopicHealth)
 		return TopicHealth, true, p.retained[TopicHealth], nil
 	}
-	if time.Now().Before(*history) {
-		return "", false, nil, nil
-	}
-	records = p.outbox.Take(1)
-	if len(records) == 0 {
-		return "", false, nil, nil
-	}
-	*history = time.Now().Add(historyPause)
-	class := records[0].Class
-	if class != ClassCurrent {
-		return topicHistory + string(class), false, late(records[0].Payload), records
-	}
-	records = append(records, p.outbox.Take(pack-1)...)
-	return topicHistory + string(class), false, packed(records, true), records
+	return "", false, nil, nil
 }
 
 // close ends the connection and puts what was not acknowledged back.

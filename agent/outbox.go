@@ -1,0 +1,50 @@
+package main
+
+import (
+	"path/filepath"
+
+	"meltwatch/agent/mqtt"
+	"meltwatch/agent/outbox"
+	"meltwatch/config"
+)
+
+func outboxFolder(c config.Config) string { return filepath.Join(c.Paths.State, "outbox") }
+
+func outboxSettings(c config.Outbox, queue int) outbox.Settings {
+	const megabyte = 1_000_000
+	return outbox.Settings{
+		Bytes:         int64(c.TotalMB) * megabyte,
+		Event:         outbox.Bounds{Bytes: int64(c.EventMB) * megabyte, Age: c.EventAge},
+		State:         outbox.Bounds{Bytes: int64(c.StateMB) * megabyte, Age: c.StateAge},
+		Current:       outbox.Bounds{Bytes: int64(c.CurrentMB) * megabyte, Age: c.CurrentAge},
+		MemoryRecords: queue,
+	}
+}
+
+// openOutbox opens the outbox on disk. Where that cannot be read, or is not
+// wanted, records wait in memory: a disk is no reason to leave a furnace
+// unwatched.
+func (a *agent) openOutbox() mqtt.Outbox {
+	c := a.config
+	if !c.Outbox.Enabled {
+		return mqtt.NewMemory(c.MQTT.Queue)
+	}
+	health := a.board.Add("outbox", outboxLimit)
+	log, err := outbox.Open(outbox.NewDisk(outboxFolder(c)), outboxSettings(c.Outbox, c.MQTT.Queue),
+		a.log.With("part", "outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
+	if err != nil {
+		health.Fault(err)
+		a.log.Error("outbox not opened, records wait in memory", "err", err)
+		return mqtt.NewMemory(c.MQTT.Queue)
+	}
+	a.outbox = log
+	return log
+}
+
+// closeOutbox comes after every part has ended.
+func (a *agent) closeOutbox() error {
+	if a.outbox == nil {
+		return nil
+	}
+	return a.outbox.Close()
+}

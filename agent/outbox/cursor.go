@@ -1,0 +1,127 @@
+package outbox
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+)
+
+// The cursor says which records need no sending any more. Layout, little-endian:
+//
+//	"MWCU"  version 1  zero 3
+//	for event, state, current:  next 8  spans 4  { lo 8  hi 8 } × spans
+//	crc 4   CRC-32C of all before
+//
+// next is the number that the next record of the class was going to get: it is
+// never given out twice, so that a new record cannot inherit an old one's
+// acknowledgement.
+const (
+	cursorName    = "cursor"
+	cursorMagic   = "MWCU"
+	cursorVersion = 1
+	// maxSpans bounds the cursor, and with it what is kept in memory of
+	// acknowledgements that overtook others. Past it the newest are forgotten,
+	// and their records are sent once more.
+	maxSpans   = 128
+	cursorMost = 8 + 3*(12+16*maxSpans) + 4
+)
+
+// mark is one class's part of the cursor.
+type mark struct {
+	next uint64
+	done spans
+}
+
+func encodeCursor(marks [classes]mark) []byte {
+	b := append([]byte(cursorMagic), cursorVersion, 0, 0, 0)
+	for _, m := range marks {
+		b = binary.LittleEndian.AppendUint64(b, m.next)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(m.done)))
+		for _, s := range m.done {
+			b = binary.LittleEndian.AppendUint64(b, s.lo)
+			b = binary.LittleEndian.AppendUint64(b, s.hi)
+		}
+	}
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+var errCursor = errors.New("cursor is damaged")
+
+func decodeCursor(b []byte) (marks [classes]mark, err error) {
+	if len(b) < 12 || string(b[:4]) != cursorMagic || b[4] != cursorVersion {
+		return marks, errCursor
+	}
+	body := b[:len(b)-4]
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[len(body):]) {
+		return marks, errCursor
+	}
+	body = body[8:]
+	for i := range marks {
+		if marks[i], body, err = decodeMark(body); err != nil {
+			return [classes]mark{}, err
+		}
+	}
+	if len(body) > 0 {
+		return [classes]mark{}, errCursor
+	}
+	return marks, nil
+}
+
+func decodeMark(b []byte) (m mark, rest []byte, err error) {
+	if len(b) < 12 {
+		return mark{}, nil, errCursor
+	}
+	m.next = binary.LittleEndian.Uint64(b)
+	n := int(binary.LittleEndian.Uint32(b[8:]))
+	b = b[12:]
+	if n > maxSpans || n < 0 || len(b) < 16*n {
+		return mark{}, nil, errCursor
+	}
+	last := uint64(0)
+	for ; n > 0; n-- {
+		s := span{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
+		if s.lo >= s.hi || s.hi > m.next || s.lo < last {
+			return mark{}, nil, errCursor
+		}
+		m.done.add(s.lo, s.hi)
+		last, b = s.hi, b[16:]
+	}
+	return m, b, nil
+}
+
+// readCursor returns zero marks where there is no cursor yet.
+func readCursor(files Files) ([classes]mark, error) {
+	b, err := files.Read(cursorName, cursorMost+1)
+	if errors.Is(err, fs.ErrNotExist) {
+		return [classes]mark{}, nil
+	}
+	if err != nil {
+		return [classes]mark{}, fmt.Errorf("read cursor: %w", err)
+	}
+	return decodeCursor(b)
+}
+
+// writeCursor replaces the cursor: a cut leaves the old one or the new one.
+func writeCursor(files Files, marks [classes]mark) error {
+	const fresh = cursorName + ".new"
+	if err := files.MakeFolder("."); err != nil {
+		return fmt.Errorf("write cursor: %w", err)
+	}
+	file, err := files.Create(fresh)
+	if err != nil {
+		return fmt.Errorf("write cursor: %w", err)
+	}
+	_, writeErr := file.Write(encodeCursor(marks))
+	if err := errors.Join(writeErr, file.Sync(), file.Close()); err != nil {
+		return fmt.Errorf("write cursor: %w", err)
+	}
+	if err := files.Rename(fresh, cursorName); err != nil {
+		return fmt.Errorf("write cursor: %w", err)
+	}
+	if err := files.SyncFolder("."); err != nil {
+		return fmt.Errorf("write cursor: %w", err)
+	}
+	return nil
+}

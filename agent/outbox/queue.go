@@ -1,0 +1,176 @@
+package outbox
+
+import (
+	"fmt"
+	"sort"
+	"time"
+)
+
+// queue is one class's log. Numbers run from 1; segments hold all below the
+// first of the tail, and the tail what is not on disk yet. The log's lock guards
+// it.
+type queue struct {
+	files Files
+	class string
+	code  byte // in the segments' headers
+
+	segments []segment // ascending; only the last is ever written to
+	active   File      // the last segment, open; nil when it is not
+	// extend says that the last segment may be continued once it is open.
+	extend bool
+	cache  loaded
+
+	tail      []record // not yet committed, oldest first
+	tailBytes int
+	oldest    time.Time // when the tail's first record was appended
+
+	next uint64 // the next record's number
+	done spans  // acknowledged, dropped or lost
+	held spans  // handed out; never overlaps done
+
+	dropped uint64 // by the bounds, or never accepted
+	told    uint64 // of them
+	lost    uint64 // to damage
+	// damage waits to be told.
+	damage []string
+}
+
+// segment is one file.
+type segment struct {
+	first    uint64 // no record of it has a lower number
+	size     int64  // bytes known to be sound when they were written
+	modified time.Time
+	// damaged: records of it are missing; it is kept aside when it is done with.
+	damaged bool
+	// refused counts reads that failed.
+	refused int
+}
+
+type record struct {
+	number  uint64
+	payload []byte
+}
+
+func newQueue(files Files, class string, code byte) *queue {
+	return &queue{files: files, class: class, code: code, next: 1}
+}
+
+func (q *queue) path(s segment) string { return segmentPath(q.class, s.first) }
+
+func segmentPath(class string, first uint64) string {
+	return fmt.Sprintf("%s/%020d%s", class, first, segmentSuffix)
+}
+
+// end is the number that segment i stays below.
+func (q *queue) end(i int) uint64 {
+	switch {
+	case i+1 < len(q.segments):
+		return q.segments[i+1].first
+	case len(q.tail) > 0:
+		return q.tail[0].number
+	default:
+		return q.next
+	}
+}
+
+func (q *queue) bytes() (n int64) {
+	for _, s := range q.segments {
+		n += s.size
+	}
+	return n
+}
+
+// open finds the segments, and where the last one ends.
+func (q *queue) open(m mark) error {
+	segments, err := listSegments(q.files, q.class)
+	if err != nil {
+		return err
+	}
+	q.segments = segments
+	q.next = max(m.next, 1)
+	last := uint64(0)
+	for len(q.segments) > 0 && last == 0 {
+		if last, err = q.openLast(); err != nil {
+			return err
+		}
+	}
+	if last > 0 {
+		q.next = max(q.next, last+1)
+		q.done.add(last+1, q.next) // given out once, and never durable
+	}
+	first := q.next
+	if len(q.segments) > 0 {
+		first = q.segments[0].first
+	}
+	q.done.add(1, first)
+	for _, s := range m.done {
+		q.done.add(s.lo, s.hi)
+	}
+	return nil
+}
+
+// openLast looks where the last segment's sound part ends and returns its last
+// number. A segment that holds nothing sound is what a power cut leaves of one
+// that was just begun: it is put aside, and 0 returned.
+func (q *queue) openLast() (last uint64, err error) {
+	i := len(q.segments) - 1
+	s := &q.segments[i]
+	data, err := q.files.Read(q.path(*s), readMost)
+	if err != nil {
+		return 0, fmt.Errorf("read segment: %w", err)
+	}
+	if err := checkHeader(data); err != nil {
+		return 0, fmt.Errorf("segment %s: %w", q.path(*s), err)
+	}
+	found := scan(data, s.first, ^uint64(0))
+	q.next = max(q.next, s.first)
+	if len(found.frames) == 0 {
+		q.putAside(*s)
+		q.segments = q.segments[:i]
+		return 0, nil
+	}
+	// Torn at the end: the next record goes over what follows the sound part.
+	// Hit in the middle: what was spared stays, and the next record goes elsewhere.
+	q.extend = !found.spared
+	if q.extend {
+		s.size = int64(found.whole)
+	}
+	return found.frames[len(found.frames)-1].number, nil
+}
+
+func listSegments(files Files, class string) ([]segment, error) {
+	entries, err := files.List(class)
+	if err != nil {
+		return nil, fmt.Errorf("list segments: %w", err)
+	}
+	var segments []segment
+	for _, e := range entries {
+		if first, ok := numbered(e.Name); ok {
+			segments = append(segments, segment{first: first, size: e.Size, modified: e.Modified})
+		}
+	}
+	sort.Slice(segments, func(i, j int) bool { return segments[i].first < segments[j].first })
+	return segments, nil
+}
+
+func (q *queue) append(payload []byte, now time.Time) uint64 {
+	if len(q.tail) == 0 {
+		q.oldest = now
+	}
+	number := q.next
+	q.next++
+	q.tail = append(q.tail, record{number, payload})
+	q.tailBytes += len(payload)
+	q.held.add(number, q.next)
+	return number
+}
+
+// finish marks numbers as done and returns how many were not before.
+func (q *queue) finish(lo, hi uint64) uint64 {
+	q.held.cut(lo, hi)
+	added := q.done.add(lo, hi)
+	if len(q.done) > maxSpans {
+		q.done = q.done[:maxSpans] // sent once more, then
+	}
+	return added
+}
