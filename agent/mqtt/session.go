@@ -149,7 +149,7 @@ func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
 
 // sent is a message that waits for its PUBACK.
 type sent struct {
-	order   uint64   // of sending, on this connection
+	order   uint64    // of sending, on this connection
 	records []*record // what to keep should it never come
 	at      time.Time
 }
@@ -163,7 +163,7 @@ type session struct {
 	lost      chan error
 	inFlight  map[uint64]sent
 	history   pace
-	order     uint64    // messages sent so far
+	order     uint64 // messages sent so far
 }
 
 var errNoAck = fmt.Errorf("broker acknowledged nothing for %s", ackTimeout)

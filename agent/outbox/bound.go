@@ -48,28 +48,38 @@ func (l *Log) recovered() {
 	}
 }
 
-// boundMemory drops what waits for the disk beyond the bound: the oldest of the
-// least worthy class.
+// boundMemory commits early what waits for the disk beyond the bound, and drops
+// what the disk does not take: the oldest of the least worthy class.
 func (l *Log) boundMemory() {
-	for {
-		records, bytes := 0, 0
-		var least *queue
+	if !l.crowded() {
+		return
+	}
+	for _, q := range l.queues {
+		l.commit(q)
+	}
+	for l.crowded() {
+		least := l.queues[0]
 		for _, q := range l.queues {
-			records, bytes = records+len(q.tail), bytes+q.tailBytes
 			if len(q.tail) > 0 {
 				least = q
 			}
 		}
-		if least == nil || records <= l.settings.MemoryRecords && bytes <= memoryBytes {
-			return
-		}
 		oldest := least.tail[0]
-		least.tail[0] = record{}
+		least.tail[0] = record{} // let go of the payload
 		least.tail = least.tail[1:]
 		least.tailBytes -= len(oldest.payload)
 		least.dropped += least.finish(oldest.number, oldest.number+1)
 		l.news = true
 	}
+}
+
+// crowded reports whether more waits for the disk than may.
+func (l *Log) crowded() bool {
+	records, bytes := 0, 0
+	for _, q := range l.queues {
+		records, bytes = records+len(q.tail), bytes+q.tailBytes
+	}
+	return records > l.settings.MemoryRecords || bytes > memoryBytes
 }
 
 // bound drops segments that are too old, or too many: of a class, then of all,
