@@ -1,20 +1,23 @@
 package outbox
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 )
 
 // The layout of a segment, little-endian (docs/outbox-format.md draws it):
 //
-//	header  "MWOB"  version 1  class 1  zero 2
+//	header  "MWOB"  version 1  class 1  check 2
 //	frame   length 4  crc 4  number 8  payload length      … repeated
 //
-// length is the payload's, 1 to MaxRecord bytes. crc is CRC-32C (Castagnoli) of
-// length, number and payload. Numbers rise from frame to frame, and from one
-// segment to the next.
+// check is the low half of the CRC-32C (Castagnoli) of the six bytes before it,
+// crc the CRC-32C of length, number and payload. length is the payload's, 1 to
+// MaxRecord bytes. Numbers rise from frame to frame, and from one segment to the
+// next.
 const (
 	segmentMagic   = "MWOB"
 	segmentVersion = 1
@@ -33,16 +36,20 @@ const (
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func segmentHeader(class byte) []byte {
-	return append([]byte(segmentMagic), segmentVersion, class, 0, 0)
+	return sealHeader(append([]byte(segmentMagic), segmentVersion, class))
 }
 
-// checkHeader refuses what a later version of the layout may mean; a damaged
-// header is no reason to give up the records behind it.
+func sealHeader(b []byte) []byte {
+	return binary.LittleEndian.AppendUint16(b, uint16(crc32.Checksum(b, castagnoli)))
+}
+
+// checkHeader refuses a sound header of a later layout, whose frames may mean
+// something else. A damaged header is no reason to give up what stands behind it.
 func checkHeader(data []byte) error {
-	if len(data) >= headerSize && string(data[:4]) == segmentMagic && data[4] > segmentVersion {
-		return fmt.Errorf("layout version %d is newer than this program's %d: update meltwatch", data[4], segmentVersion)
+	if len(data) < headerSize || data[4] <= segmentVersion || !bytes.Equal(sealHeader(slices.Clone(data[:6])), data[:headerSize]) {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("layout version %d is newer than this program's %d: update meltwatch", data[4], segmentVersion)
 }
 
 // appendFrame adds one record's frame to b.

@@ -1,0 +1,317 @@
+package outbox
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// oneSegment writes payloads into a class's first segment and returns its bytes.
+func oneSegment(t testing.TB, payloads []string) []byte {
+	t.Helper()
+	folder := t.TempDir()
+	l, _ := open(t, NewDisk(folder), roomy())
+	put(l, Event, payloads...)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(folder, segmentPath(Event, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// holding is a disk with segments of events by their first numbers.
+func holding(segments map[uint64][]byte) *cutDisk {
+	d := newCutDisk(-1)
+	for first, data := range segments {
+		file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: time.Now()}
+		d.names[segmentPath(Event, first)], d.durable[segmentPath(Event, first)] = file, file
+	}
+	return d
+}
+
+// prefixes is how many of the frames end at or before a length.
+func prefixes(frames []frame, length int) (n int) {
+	for n < len(frames) && frames[n].end <= length {
+		n++
+	}
+	return n
+}
+
+func TestTailTruncatedAtEveryByteKeepsEveryRecordBeforeIt(t *testing.T) {
+	payloads := []string{"first", strings.Repeat("second ", 9), "3", "fourth and last"}
+	data := oneSegment(t, payloads)
+	frames := scan(data, 1, 100).frames
+	if len(frames) != len(payloads) {
+		t.Fatalf("%d frames", len(frames))
+	}
+	for length := range data {
+		d := holding(map[uint64][]byte{1: data[:length]})
+		l, w := open(t, d, roomy())
+		var want []string
+		want = append(want, payloads[:prefixes(frames, length)]...)
+		equal(t, fmt.Sprintf("cut to %d bytes", length), want, takeAll(l, Event))
+		put(l, Event, "new")
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l, _ = open(t, d, roomy())
+		equal(t, fmt.Sprintf("cut to %d bytes, then written to", length), append(want, "new"), takeAll(l, Event))
+		if len(w.incidents) > 0 {
+			t.Fatalf("a torn tail counted as damage: %v", w.incidents)
+		}
+	}
+}
+
+// One flipped bit costs one record: it is missed, counted and told, the file is
+// kept aside, and all others arrive in order.
+func TestFlippedBitCostsOneRecord(t *testing.T) {
+	payloads := many(200, 100)
+	data := oneSegment(t, payloads)
+	frames := scan(data, 1, 1000).frames
+	next := appendFrame(segmentHeader(1), 201, []byte("next segment"))
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		bit := r.IntN(8 * len(data))
+		damaged := slices.Clone(data)
+		damaged[bit/8] ^= 1 << (bit % 8)
+		hit := slices.IndexFunc(frames, func(f frame) bool { return bit/8 < f.end })
+		want := append(slices.Delete(slices.Clone(payloads), hit, hit+1), "next segment")
+		if bit/8 < headerSize {
+			want = append(slices.Clone(payloads), "next segment")
+		}
+		d := holding(map[uint64][]byte{1: damaged, 201: next})
+		l, w := open(t, d, roomy())
+		if got := takeAll(l, Event); !slices.Equal(got, want) {
+			t.Fatalf("bit %d: %d records, want %d", bit, len(got), len(want))
+		}
+		if bit/8 < headerSize {
+			continue
+		}
+		if l.Counters()["lost_event"] != 1 || !w.saw(Event, "damaged") {
+			t.Fatalf("bit %d: counters %v, told %v", bit, l.Counters(), w.incidents)
+		}
+		for n := range uint64(201) {
+			l.Ack(Event, []uint64{n + 1})
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if d.names[segmentPath(Event, 1)+damagedSuffix] == nil {
+			t.Fatalf("bit %d: the damaged segment was not kept aside", bit)
+		}
+	}
+}
+
+// A flipped bit in the newest segment must not cut away the sound records after
+// it, which were promised.
+func TestFlippedBitInTheTailSparesWhatFollows(t *testing.T) {
+	payloads := many(20, 50)
+	data := oneSegment(t, payloads)
+	data[scan(data, 1, 100).frames[7].start] ^= 4
+	d := holding(map[uint64][]byte{1: data})
+	l, w := open(t, d, roomy())
+	put(l, Event, "new")
+	want := append(slices.Delete(slices.Clone(payloads), 7, 8), "new")
+	equal(t, "events", want, takeAll(l, Event))
+	if !w.saw(Event, "damaged") {
+		t.Fatal("the damage was not told")
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, _ = open(t, d, roomy())
+	equal(t, "events after another start", want, takeAll(l, Event))
+}
+
+// sickDisk refuses what a full, read-only or failing disk refuses.
+type sickDisk struct {
+	Files
+	writes, reads error // nil while well
+}
+
+func (s *sickDisk) Read(name string, most int64) ([]byte, error) {
+	if s.reads != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: s.reads}
+	}
+	return s.Files.Read(name, most)
+}
+
+func (s *sickDisk) Create(name string) (File, error) {
+	if s.writes != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
+	}
+	file, err := s.Files.Create(name)
+	return &sickFile{file, s}, err
+}
+
+func (s *sickDisk) Extend(name string, size int64) (File, error) {
+	if s.writes != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
+	}
+	file, err := s.Files.Extend(name, size)
+	return &sickFile{file, s}, err
+}
+
+type sickFile struct {
+	File
+	disk *sickDisk
+}
+
+// Write writes a part before it refuses, as a disk does that fills up.
+func (f *sickFile) Write(data []byte) (int, error) {
+	if f.disk.writes != nil {
+		n, _ := f.File.Write(data[:len(data)/2])
+		return n, f.disk.writes
+	}
+	return f.File.Write(data)
+}
+
+func (f *sickFile) Sync() error {
+	if f.disk.writes != nil {
+		return f.disk.writes
+	}
+	return f.File.Sync()
+}
+
+func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
+	for _, sickness := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO} {
+		t.Run(sickness.Error(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &sickDisk{Files: newCutDisk(-1)}
+				l, w := open(t, d, roomy())
+				put(l, Event, "before")
+				put(l, State, "state before")
+				l.Sync()
+				d.writes = sickness
+				put(l, Event, "during 1", "during 2")
+				put(l, Current, "current")
+				l.Sync()
+				if !errors.Is(w.fault, sickness) || !w.saw("disk", "fault") {
+					t.Fatalf("fault %v, told %v", w.fault, w.incidents)
+				}
+				events := takeAll(l, Event)
+				equal(t, "events while the disk refuses", []string{"before", "during 1", "during 2"}, events)
+				for n := range events {
+					l.Return(Event, []uint64{uint64(n) + 1})
+				}
+				d.writes = nil
+				time.Sleep(retryEvery + time.Second)
+				l.Sync()
+				if w.fault != nil || !w.saw("disk", "ok") {
+					t.Fatalf("after the disk healed: fault %v, told %v", w.fault, w.incidents)
+				}
+				// What waited in memory is on the disk now, in its order.
+				l, w = open(t, d, roomy())
+				equal(t, "events", events, takeAll(l, Event))
+				equal(t, "current", []string{"current"}, takeAll(l, Current))
+				if len(w.incidents) > 0 {
+					t.Fatalf("told %v", w.incidents)
+				}
+			})
+		})
+	}
+}
+
+func TestMemoryIsBoundedWhileTheDiskRefuses(t *testing.T) {
+	settings := roomy()
+	settings.MemoryRecords = 10
+	l, _ := open(t, &sickDisk{Files: newCutDisk(-1), writes: syscall.ENOSPC}, settings)
+	for i := range 20 {
+		put(l, Current, fmt.Sprint("current ", i))
+		put(l, Event, fmt.Sprint("event ", i))
+	}
+	c := l.Counters()
+	if c["unwritten"] != 10 || c["waiting_event"] != 10 || c["dropped_current"] != 20 || c["dropped_event"] != 10 {
+		t.Fatalf("counters %v", c)
+	}
+	if got := takeAll(l, Event); got[0] != "event 10" || got[9] != "event 19" {
+		t.Fatalf("kept %v, want the newest", got)
+	}
+}
+
+func TestUnreadableSegmentHoldsUpNothing(t *testing.T) {
+	d := &sickDisk{Files: newCutDisk(-1)}
+	l, _ := open(t, d, roomy())
+	put(l, Event, "a")
+	put(l, State, "b")
+	l.Sync()
+	d.reads = syscall.EIO
+	for range giveUpReading + 1 {
+		l.Take(Event, 10)
+	}
+	if c := l.Counters(); c["lost_event"] != 1 {
+		t.Fatalf("counters %v: want the unreadable record given up", c)
+	}
+	d.reads = nil
+	equal(t, "states", []string{"b"}, takeAll(l, State))
+}
+
+func TestSegmentOfANewerLayoutIsNotTouched(t *testing.T) {
+	header := sealHeader(append([]byte(segmentMagic), segmentVersion+1, 1))
+	data := appendFrame(header, 1, []byte("x"))
+	if _, err := Open(holding(map[uint64][]byte{1: data}), roomy(), nil, &witness{}, nil); err == nil || !strings.Contains(err.Error(), "newer") {
+		t.Fatalf("got %v, want an error that says to update", err)
+	}
+}
+
+// FuzzScan: whatever the bytes, no panic, no hang; what is found is sound, rises
+// and lies within.
+func FuzzScan(f *testing.F) {
+	data := oneSegment(f, many(5, 40))
+	f.Add(data, uint64(1), uint64(100))
+	f.Add(data[:len(data)-3], uint64(1), uint64(100))
+	f.Add(slices.Concat(data, data), uint64(0), ^uint64(0))
+	f.Add(make([]byte, 1000), uint64(1), uint64(100))
+	f.Add(bytes.Repeat([]byte{1, 0, 0, 0}, 300), uint64(1), uint64(1<<40))
+	f.Fuzz(func(t *testing.T, data []byte, first, limit uint64) {
+		s := scan(data, first, limit)
+		end, last := min(headerSize, len(data)), first
+		for _, one := range s.frames {
+			if one.number < last || one.number >= limit || one.start < end+frameHead || one.end > len(data) {
+				t.Fatalf("frame %+v after number %d and byte %d", one, last, end)
+			}
+			again := appendFrame(nil, one.number, data[one.start:one.end])
+			if !bytes.Equal(again, data[one.start-frameHead:one.end]) {
+				t.Fatalf("frame %+v is not what its record would be written as", one)
+			}
+			last, end = one.number+1, one.end
+		}
+		if s.whole > len(data) {
+			t.Fatalf("%d of %d bytes are whole", s.whole, len(data))
+		}
+	})
+}
+
+// FuzzCursor: no panic, and what is accepted is what it would be written as.
+func FuzzCursor(f *testing.F) {
+	f.Add(encodeCursor([classes]mark{{next: 9, done: spans{{1, 4}, {6, 7}}}, {next: 1}, {}}))
+	f.Add([]byte(cursorMagic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		marks, err := decodeCursor(data)
+		if err != nil {
+			return
+		}
+		again, err := decodeCursor(encodeCursor(marks))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range marks {
+			if !slices.Equal(marks[i].done, again[i].done) || marks[i].next != again[i].next {
+				t.Fatalf("cursor %v became %v", marks, again)
+			}
+		}
+	})
+}

@@ -1,0 +1,110 @@
+package outbox
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// victimFolder, when set, makes this test binary a victim: it appends events to
+// the outbox in that folder and says which until it is killed.
+const victimFolder = "OUTBOX_VICTIM_FOLDER"
+
+func TestVictim(t *testing.T) {
+	folder := os.Getenv(victimFolder)
+	if folder == "" {
+		t.Skip("runs only as the process that TestKillLosesNoEvent kills")
+	}
+	l, _ := open(t, NewDisk(folder), roomy())
+	round := os.Getenv("OUTBOX_VICTIM_ROUND")
+	end := time.Now().Add(20 * time.Second) // should nobody kill it
+	for i := 0; time.Now().Before(end); i++ {
+		payload := fmt.Sprintf("%s-%06d%s", round, i, strings.Repeat("x", i%3*20_000))
+		number := l.Append(Event, []byte(payload))
+		fmt.Printf("kept %.*s\n", len(round)+7, payload)
+		l.Append(Current, []byte(payload))
+		if i%3 == 0 {
+			l.Ack(Event, []uint64{number})
+			fmt.Printf("done %.*s\n", len(round)+7, payload)
+		}
+		if i%7 == 0 {
+			l.Sync()
+		}
+	}
+}
+
+// A process killed at any moment leaves every event that Append returned for,
+// in order, over as many lives as one folder sees.
+func TestKillLosesNoEvent(t *testing.T) {
+	folder := t.TempDir()
+	r := rand.New(rand.NewPCG(5, 6))
+	var kept []string
+	done := map[string]bool{}
+	const kills = 60
+	for round := range kills {
+		for _, line := range live(t, folder, round, time.Duration(r.IntN(30_000))*time.Microsecond) {
+			if name, ok := strings.CutPrefix(line, "kept "); ok {
+				kept = append(kept, name)
+			} else if name, ok := strings.CutPrefix(line, "done "); ok {
+				done[name] = true
+			}
+		}
+	}
+	l, w := open(t, NewDisk(folder), roomy())
+	found := map[string]bool{}
+	last := ""
+	for _, payload := range takeAll(l, Event) {
+		name := strings.TrimRight(payload, "x")
+		if name <= last {
+			t.Fatalf("%s came after %s", name, last)
+		}
+		last, found[name] = name, true
+	}
+	for _, name := range kept {
+		if !found[name] && !done[name] {
+			t.Errorf("event %s is lost", name)
+		}
+	}
+	if len(w.incidents) > 0 {
+		t.Errorf("kills counted as damage: %v", w.incidents)
+	}
+	t.Logf("%d kills, %d events kept, %d acknowledged, %d found", kills, len(kept), len(done), len(found))
+	if len(kept) < kills {
+		t.Error("the victims were killed before they did anything")
+	}
+}
+
+// live lets one process live for a while from its first word on, kills it, and
+// returns the whole lines that it said.
+func live(t *testing.T, folder string, round int, life time.Duration) []string {
+	t.Helper()
+	victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
+	victim.Env = append(os.Environ(), victimFolder+"="+folder, fmt.Sprintf("OUTBOX_VICTIM_ROUND=%03d", round))
+	victim.Stderr = os.Stderr
+	out, err := victim.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := victim.Start(); err != nil {
+		t.Fatal(err)
+	}
+	said := bufio.NewReader(out)
+	first, err := said.ReadString('\n')
+	if err != nil {
+		t.Fatal("the victim said nothing")
+	}
+	time.AfterFunc(life, func() { _ = victim.Process.Kill() })
+	rest, err := io.ReadAll(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = victim.Wait() // killed, as it was meant to be
+	text := first + string(rest)
+	return strings.Split(text[:strings.LastIndexByte(text, '\n')], "\n")
+}
