@@ -33,14 +33,17 @@ func startAgent(t *testing.T, url string, bound int) *agent {
 	return startWith(t, url, NewMemory(bound))
 }
 
+func startSettings(url string, queue int) config.MQTT {
+	return config.MQTT{Broker: url, ClientID: "test", KeepAlive: time.Second, Queue: queue, HistoryRate: 200}
+}
+
 func startWith(t *testing.T, url string, outbox Outbox) *agent {
 	t.Helper()
 	stamper, err := NewStamper(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	settings := config.MQTT{Broker: url, ClientID: "test", KeepAlive: time.Second, Queue: 10_000, HistoryRate: 200}
-	p := New(settings, root, outbox, slog.New(slog.DiscardHandler), quiet{})
+	p := New(startSettings(url, 10_000), root, outbox, slog.New(slog.DiscardHandler), quiet{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -84,9 +87,13 @@ func TestEverythingArrivesOnItsTopic(t *testing.T) {
 }
 
 func outage(t *testing.T, length time.Duration) {
+	everyOutbox(t, func(t *testing.T, o Outbox) { outageWith(t, o, length) })
+}
+
+func outageWith(t *testing.T, o Outbox, length time.Duration) {
 	t.Parallel()
 	b := newBroker(t)
-	a := startAgent(t, b.url(), 10_000)
+	a := startWith(t, b.url(), o)
 	eventually(t, 10*time.Second, "first state", func() bool { a.second("normal"); return len(b.on(root+TopicState)) > 0 })
 	b.down()
 	end := time.Now().Add(length)
