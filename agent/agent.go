@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"os"
@@ -52,7 +53,9 @@ type agent struct {
 	publisher *mqtt.Publisher
 	reporter  *reporter
 	outbox    *outbox.Log // nil where records wait in memory
-	parts     []part
+	// outboxLock is held for as long as the outbox is open.
+	outboxLock io.Closer
+	parts      []part
 }
 
 // part is something that runs for as long as the agent does.

@@ -26,6 +26,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Watch the furnace until told to stop."`
 	Check   checkCommand   `cmd:"" help:"Check the configuration, the meters, the camera, the model and the broker: one line each."`
 	Once    onceCommand    `cmd:"" help:"Decide once and print the verdict as JSON."`
+	Outbox  outboxCommand  `cmd:"" help:"Look into what no broker has acknowledged yet."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -55,7 +56,7 @@ func main() {
 	var c commands
 	parsed := kong.Parse(&c,
 		kong.Name("meltwatch"),
-		kong.Description("An agent beside an electric furnace: current and picture in, furnace state out over MQTT.\n\nExamples:\n  meltwatch check -c furnace.yaml\n  meltwatch run -c furnace.yaml\n  meltwatch once -c furnace.yaml --wait 40s"),
+		kong.Description("An agent beside an electric furnace: current and picture in, furnace state out over MQTT.\n\nExamples:\n  meltwatch check -c furnace.yaml\n  meltwatch run -c furnace.yaml\n  meltwatch once -c furnace.yaml --wait 40s\n  meltwatch outbox stat -c furnace.yaml"),
 		kong.UsageOnError(),
 	)
 	if err := parsed.Run(outside{ctx, os.Stdout, os.Stderr}); err != nil {

@@ -23,6 +23,7 @@ func (c onceCommand) Run(o outside) error {
 		return err
 	}
 	settings.Log.Level = "error"
+	settings.Outbox.Enabled = false // it publishes nothing, and the agent may be running beside it
 	a, err := newAgent(settings, newLog(o.errOut, settings.Log))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 
 	"meltwatch/agent/mqtt"
@@ -30,15 +31,19 @@ func (a *agent) openOutbox() mqtt.Outbox {
 		return mqtt.NewMemory(c.MQTT.Queue)
 	}
 	health := a.board.Add("outbox", outboxLimit)
-	log, err := outbox.Open(outbox.NewDisk(outboxFolder(c)), outboxSettings(c.Outbox, c.MQTT.Queue),
-		a.log.With("part", "outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
+	disk := outbox.NewDisk(outboxFolder(c))
+	lock, err := disk.Lock()
+	if err == nil {
+		a.outboxLock = lock
+		a.outbox, err = outbox.Open(disk, outboxSettings(c.Outbox, c.MQTT.Queue),
+			a.log.With("part", "outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
+	}
 	if err != nil {
 		health.Fault(err)
 		a.log.Error("outbox not opened, records wait in memory", "err", err)
 		return mqtt.NewMemory(c.MQTT.Queue)
 	}
-	a.outbox = log
-	return log
+	return a.outbox
 }
 
 // closeOutbox comes after every part has ended.
@@ -46,5 +51,5 @@ func (a *agent) closeOutbox() error {
 	if a.outbox == nil {
 		return nil
 	}
-	return a.outbox.Close()
+	return errors.Join(a.outbox.Close(), a.outboxLock.Close())
 }

@@ -103,7 +103,6 @@ const (
 type Log struct {
 	files    Files
 	settings Settings
-	log      *slog.Logger
 	observer Observer
 	tell     func(Incident) // called with the lock held: must not call back
 
@@ -123,7 +122,8 @@ func Open(files Files, settings Settings, log *slog.Logger, observer Observer, t
 	if tell == nil {
 		tell = func(Incident) {}
 	}
-	l := &Log{files: files, settings: settings, log: log, observer: observer, tell: tell}
+	l := &Log{files: files, settings: settings, observer: observer, tell: tell}
+	l.news = true // what opening finds out goes into the next cursor
 	marks, err := readCursor(files)
 	if err != nil {
 		// Without it everything is sent once more, which loses nothing.
