@@ -17,5 +17,6 @@ stage "go test" scripts/gotest.sh gotest -p 1 -timeout 15m ./...
 stage "go test -race" scripts/gotest.sh race -race -p 1 -timeout 20m ./...
 stage "fuzzing, 10 s a target" scripts/fuzz.sh 10s
 stage "pytest" .deps/venv/bin/python -m pytest -q inference/train
+stage "Go and Python agree" .deps/venv/bin/python -m inference.train.parity
 echo "test: $((SECONDS - began)) s in all"
 exit $failed
