@@ -5,11 +5,12 @@ when the mean of p_abnormal over a full `mean_seconds` reaches `enter`, and left
 when it has stayed under `exit` for `hold_seconds`; a second without a verdict
 empties the mean. Length, thresholds and hold are chosen on validation batches
 alone: the least delay among those that raise at most one false alarm in 60
-normal hours.
+normal hours. The delay counts with both senses and with one of them lost: short
+means want thresholds near 1, which one sense by itself may never reach.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +19,8 @@ EXITS = (0.3, 0.5, 0.7)  # shares of enter
 HOLDS = (10, 20, 30)  # seconds
 HOURS_PER_ALARM = 60.0
 MISSED = 600.0  # seconds that an onset never seen counts as
+WEIGHTS = {"both": 0.5, "current": 0.25, "video": 0.25}  # of the delays by what is given
+CUT = 180  # seconds before a record's end after which an onset is not counted
 DROPPED = 60.0  # seconds that a state left in the midst of an episode counts as
 
 
@@ -88,8 +91,16 @@ def _delayed(mixed, normal, length):
     """(mean delay, decision) of a length at its rate of false alarms."""
     enter = enter_level(normal, length)
     d = Decision(length, enter, round(enter / 2, 3))
-    found = episodes(mixed, d)
-    return (np.mean([MISSED if e is None else e for e in found]) if found else 0.0), d
+    return sum(w * mean_delay(episodes(only(mixed, sense), d)) for sense, w in WEIGHTS.items()), d
+
+
+def mean_delay(found):
+    return np.mean([MISSED if e is None else e for e in found]) if found else 0.0
+
+
+def only(judged, sense):
+    """The same batches with the verdicts of one sense in the place of both."""
+    return [replace(j, both=getattr(j, sense)) for j in judged]
 
 
 def enter_level(normal, length):
@@ -126,11 +137,16 @@ def leaving_cost(mixed, decision):
 
 
 def spans(judged):
-    """Each scored episode: its seconds from onset on, and the last one labelled abnormal."""
+    """Each scored episode: its seconds from onset on, and the last one labelled abnormal.
+
+    Those that begin in the record's last CUT seconds are left out, seen or not:
+    the record may end before anybody could have seen them.
+    """
     for onset in np.unique(judged.onset[np.isfinite(judged.onset)]):
         during = np.flatnonzero(judged.onset == onset)
         scored = during[judged.label[during] == 1]
-        if len(scored):  # else it ended before it counted
+        # Without a scored second it ended before it counted.
+        if len(scored) and during[0] < len(judged.label) - CUT:
             yield during, scored[-1]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from . import decision as decisions
 from . import rule
 
+SETTLED = 20  # seconds after a change of the label
 SENSES = ("both", "current", "video")
 
 
@@ -69,18 +70,28 @@ def scored(judged, sense):
     return values, np.concatenate([j.label[k] for j, k in zip(judged, keep, strict=True)])
 
 
-def error_correlation(judged, thresholds):
-    """Correlation of the senses' errors within each class, mean of the two."""
-    wrong = []
-    for sense in ("current", "video"):
-        values, label = scored(judged, sense)
-        wrong.append((values >= thresholds[sense]) != (label == 1))
-    found = []
-    for c in (0, 1):
-        a, b = wrong[0][label == c], wrong[1][label == c]
-        if a.std() > 0 and b.std() > 0:
-            found.append(np.corrcoef(a, b)[0, 1])
+def error_correlation(judged, thresholds, settled=0):
+    """Correlation of the senses' errors within each class, mean of the two.
+
+    settled: leave out so many seconds after each change of the label. At an onset
+    neither sense has seen anything yet, which no fusing can mend.
+    """
+    wrong = {c: [] for c in (0, 1)}
+    for j in judged:
+        kept = j.decided & (since_change(j.label) >= settled)
+        errors = np.stack([(getattr(j, s) >= thresholds[s]) != (j.label == 1) for s in ("current", "video")])
+        for c in wrong:
+            wrong[c].append(errors[:, kept & (j.label == c)])
+    pairs = (np.concatenate(w, axis=1) for w in wrong.values())
+    found = [np.corrcoef(*p)[0, 1] for p in pairs if p.size and p.std(axis=1).all()]
     return float(np.mean(found)) if found else 0.0
+
+
+def since_change(label):
+    """Seconds since the label was another, at each second: (S,)."""
+    seconds = np.arange(len(label))
+    changed = np.concatenate([[False], label[1:] != label[:-1]])
+    return seconds - np.maximum.accumulate(np.where(changed, seconds, 0))
 
 
 def quietness(batches, seconds=120):
@@ -110,6 +121,7 @@ def seconds(validation, test, judged_validation, judged_test):
     return out | {
         "fused_error_ratio": (1 - out["both_accuracy"]) / max(single, 1e-9),
         "error_correlation": error_correlation(judged_test, thresholds),
+        "error_correlation_settled": error_correlation(judged_test, thresholds, SETTLED),
         "test_seconds": len(scored(judged_test, "both")[0]),
         "test_batches": len(judged_test),
     }
@@ -132,6 +144,18 @@ def events(mixed, normal, decision, prefix=""):
         out["delay_median_seconds"] = float(np.median(seen))
         out["delay_p95_seconds"] = float(np.quantile(seen, 0.95))
     return {prefix + k: v for k, v in out.items()}
+
+
+def alone(mixed, decision):
+    """Onsets by the same decision with one sense lost."""
+    out = {}
+    for sense in ("current", "video"):
+        delays = decisions.episodes(decisions.only(mixed, sense), decision)
+        out[f"{sense}_onsets_missed"] = delays.count(None)
+        seen = [d for d in delays if d is not None]
+        if seen:
+            out[f"{sense}_delay_median_seconds"] = float(np.median(seen))
+    return out
 
 
 def by_rule(batches, judged, levels):

@@ -48,6 +48,7 @@ def reported(runner, chosen, levels, validation, judged_validation, mixed, norma
     by_rule = (evaluate.by_rule(b, j, levels) for b, j in ((test, judged), (quiet, judged_quiet)))
     return (evaluate.seconds(validation, test, judged_validation, judged)
             | evaluate.events(judged, judged_quiet, chosen)
+            | evaluate.alone(judged, chosen)
             | evaluate.events(*by_rule, chosen, prefix="rule_"))
 
 

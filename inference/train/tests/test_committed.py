@@ -78,17 +78,24 @@ def found(judged, fresh):
     for sense in evaluate.SENSES:
         values = evaluate.scored(judged, sense)
         thresholds[sense] = evaluate.best_threshold(*values)
-        accuracy[sense] = 1 - sum(evaluate.rates(*values, thresholds[sense])) / 2
+        accuracy[sense] = balanced(*values, thresholds[sense])
     quiet = evaluate.quietness(fresh)
-    accuracy["rule"] = 1 - sum(evaluate.rates(*quiet, evaluate.best_threshold(*quiet))) / 2
+    accuracy["rule"] = balanced(*quiet, evaluate.best_threshold(*quiet))
     return accuracy, thresholds
 
 
-def test_each_sense_alone_is_as_hard_as_it_ought_to_be(found):
+def balanced(score, label, threshold):
+    return 1 - sum(evaluate.rates(score, label, threshold)) / 2
+
+
+def test_each_sense_alone_is_as_hard_as_it_ought_to_be(judged, found):
+    # The field's figures on a large set: current 0.87–0.92 where it hardly ever
+    # calls a normal second abnormal, video 0.96–0.975.
+    current = evaluate.scored(judged, "current")
+    assert 0.87 - 0.04 <= balanced(*current, evaluate.strict_threshold(*current)) <= 0.92 + 0.03
     accuracy, _ = found
-    # 0.87–0.92 and 0.95–0.975 on a large set.
-    assert 0.87 - 0.03 <= accuracy["current"] <= 0.92 + 0.03
-    assert 0.95 - 0.02 <= accuracy["video"] <= 0.975 + 0.02
+    assert accuracy["current"] < accuracy["both"]
+    assert 0.96 - 0.02 <= accuracy["video"] <= 0.975 + 0.015
 
 
 def test_fusing_beats_both_senses_and_the_rule(found):
@@ -99,8 +106,9 @@ def test_fusing_beats_both_senses_and_the_rule(found):
 
 
 def test_the_senses_err_independently(judged, found):
-    # ≤ 0.05 on a large set; some forty stretches of error leave that much by chance.
-    assert evaluate.error_correlation(judged, found[1]) <= 0.05 + 0.08
+    # ≤ 0.05 on a large set, once the label has stood for a while. Errors come in
+    # stretches: by bootstrap over batches, two deviations of a dozen are 0.12.
+    assert evaluate.error_correlation(judged, found[1], evaluate.SETTLED) <= 0.05 + 0.12
 
 
 def test_onsets_are_seen_and_normal_seconds_left_alone(committed, judged):

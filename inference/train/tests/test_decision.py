@@ -112,6 +112,15 @@ def test_choose_does_not_leave_an_episode_for_a_gap():
     assert on[2300:2590].all()
 
 
+def test_an_onset_at_the_very_end_is_not_counted():
+    label, onset = np.zeros(1000, int), np.full(1000, np.nan)
+    label[900:], onset[850:] = 1, 850
+    assert list(decision.spans(judged(np.zeros(1000), label, onset))) == []
+    label[700:], onset[700:] = 1, 700
+    ((during, last),) = decision.spans(judged(np.zeros(1000), label, onset))
+    assert (during[0], last) == (700, 999)
+
+
 def test_episodes_and_false_alarms():
     n = 1000
     label, onset = np.zeros(n, int), np.full(n, np.nan)
@@ -140,6 +149,18 @@ def test_figures_of_a_table_of_four():
 def test_best_threshold_separates_what_can_be():
     score, label = np.array([3.0, 1.0, 2.0, 4.0]), np.array([1, 0, 0, 1])
     assert 2 < evaluate.best_threshold(score, label) < 3
+
+
+def test_errors_at_a_change_of_label_are_left_out_where_asked():
+    label = np.repeat([0, 1], 100)
+    np.testing.assert_array_equal(evaluate.since_change(label), np.tile(np.arange(100), 2))
+    late = np.where(np.arange(200) >= 110, 0.9, 0.1)  # both senses, 10 s late
+    j = judged(late, label)
+    j.current, j.video = late.copy(), late.copy()
+    j.current[150], j.video[170] = 0.1, 0.1  # each errs once by itself
+    thresholds = {"current": 0.5, "video": 0.5}
+    assert evaluate.error_correlation([j], thresholds) > 0.8
+    assert evaluate.error_correlation([j], thresholds, settled=20) == pytest.approx(-1 / 79)
 
 
 def test_the_rule_reads_the_quiet(folder):
