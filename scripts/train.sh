@@ -42,7 +42,7 @@ dataset() {
   fi
   rm -rf "$1"
   bin/furnace-sim dataset --out "$1" --seed "$2" --life "$3" --seconds "$4" --reroll "$5" \
-    --batches "$6" --train "$7" --val "$8" | tail -n 1
+    --batches "$6" --train "$7" --val "$8" | tr '\r' '\n' | tail -n 1
 }
 
 # 100 batches to train on, 14 to choose thresholds on, 22 to report on.

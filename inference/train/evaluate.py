@@ -132,12 +132,15 @@ def events(mixed, normal, decision, prefix=""):
     delays = decisions.episodes(mixed, decision)
     seen = [d for d in delays if d is not None]
     alarms, hours = decisions.false_alarms(normal, decision)
+    between, mixed_hours = decisions.false_alarms(mixed, decision)
     out = {
         "onsets": len(delays),
         "onsets_missed": len(delays) - len(seen),
         "false_alarms": alarms,
         "normal_hours": hours,
         "false_alarms_per_hour": alarms / max(hours, 1e-9),
+        "mixed_false_alarms": between,
+        "mixed_normal_hours": mixed_hours,
         "false_alarms_in_first_120_s": decisions.false_alarms(normal, decision, within=120)[0],
     }
     if seen:

@@ -1,9 +1,10 @@
 """The committed model on what it has never seen: fresh batches, a real furnace's current.
 
-The fresh set is small (12 batches of 25 minutes), so its bands are those of
-docs/model-figures.md widened by what batches differ: episodes of one kind of
-current come in stretches of minutes, and by bootstrap over batches the accuracy
-of one sense alone moves by some 2 points, the fused one by some 0.7.
+The fresh set is small (12 batches of 20 minutes), so its bands are those of a
+large set widened by two deviations of a dozen batches. By bootstrap over the 36
+batches of docs/model-figures.md these deviations are, for current alone at
+FDR 0.01, 0.027 (five currents to a batch halve it), for video alone 0.005, for
+the ratio of fused to single error 0.10, for the correlation of errors 0.04.
 """
 
 import json
@@ -13,11 +14,12 @@ import subprocess
 import numpy as np
 import pytest
 
-from inference.train import decision, evaluate, export, geometry, layout, timeline
+from inference.train import decision, evaluate, export, geometry, layout, timeline, windows
 
 ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = ROOT / "inference/models/product"
 SIMULATOR = ROOT / "bin/furnace-sim"
+REROLLS = 4  # further currents of each fresh batch
 RECORD = "fmf_currents_2018-12-16.csv"
 
 
@@ -61,14 +63,15 @@ def fresh(tmp_path_factory):
     if not SIMULATOR.exists():
         pytest.skip("bin/furnace-sim is not built; run make build")
     folder = tmp_path_factory.mktemp("fresh")
-    subprocess.run([SIMULATOR, "dataset", "--out", folder, "--batches", "12", "--seconds", "1500",
-                    "--seed", "901", "--train", "0", "--val", "0"], check=True, capture_output=True, timeout=300)
-    return layout.read_split(folder, "test", rerolls=False)
+    subprocess.run([SIMULATOR, "dataset", "--out", folder, "--batches", "12", "--seconds", "1200",
+                    "--seed", "901", "--reroll", str(REROLLS), "--train", "0", "--val", "0"],
+                   check=True, capture_output=True, timeout=300)
+    return layout.read_split(folder, "test")
 
 
 @pytest.fixture(scope="module")
 def judged(committed, fresh):
-    return timeline.judge(committed, fresh, committed.decision, every=3)
+    return timeline.judge(committed, fresh, committed.decision, every=4)
 
 
 @pytest.fixture(scope="module")
@@ -88,34 +91,44 @@ def balanced(score, label, threshold):
     return 1 - sum(evaluate.rates(score, label, threshold)) / 2
 
 
-def test_each_sense_alone_is_as_hard_as_it_ought_to_be(judged, found):
-    # The field's figures on a large set: current 0.87–0.92 where it hardly ever
-    # calls a normal second abnormal, video 0.96–0.975.
-    current = evaluate.scored(judged, "current")
-    assert 0.87 - 0.04 <= balanced(*current, evaluate.strict_threshold(*current)) <= 0.92 + 0.03
-    accuracy, _ = found
-    assert accuracy["current"] < accuracy["both"]
-    assert 0.96 - 0.02 <= accuracy["video"] <= 0.975 + 0.015
+def by_current(committed, batch, every=10):
+    """p and label of a batch's scored seconds by each of its currents alone."""
+    tokens, seen = np.zeros((1, *committed.token_shape), np.float32), np.zeros((1, geometry.FRAMES), np.float32)
+    for record in batch.currents:
+        for second in range(30, len(batch.label), every):
+            if batch.label[second] >= 0:
+                inputs = (x[None] for x in windows.current_window(record, second))
+                yield committed.step(tokens, seen, *inputs)["p_abnormal"][0, 0], batch.label[second]
+
+
+def test_current_alone_is_as_hard_as_it_ought_to_be(committed, fresh):
+    # 0.87–0.92 in the field where it hardly ever calls a normal second abnormal.
+    score, label = np.array([pair for batch in fresh for pair in by_current(committed, batch)]).T
+    assert 0.87 - 0.03 <= balanced(score, label, evaluate.strict_threshold(score, label)) <= 0.92 + 0.03
+
+
+def test_video_alone_is_as_hard_as_it_ought_to_be(found):
+    # 0.96–0.975 in the field; a small set's own best threshold flatters on top.
+    assert 0.96 - 0.02 <= found[0]["video"] <= 0.975 + 0.02
 
 
 def test_fusing_beats_both_senses_and_the_rule(found):
     accuracy, _ = found
     single = min(1 - accuracy["current"], 1 - accuracy["video"])
-    assert 1 - accuracy["both"] <= 0.6 * single
+    assert 1 - accuracy["both"] <= (0.6 + 0.2) * single
     assert accuracy["both"] - accuracy["rule"] >= 0.03
 
 
 def test_the_senses_err_independently(judged, found):
-    # ≤ 0.05 on a large set, once the label has stood for a while. Errors come in
-    # stretches: by bootstrap over batches, two deviations of a dozen are 0.12.
-    assert evaluate.error_correlation(judged, found[1], evaluate.SETTLED) <= 0.05 + 0.12
+    # ≤ 0.05 on a large set, once the label has stood for a while.
+    assert evaluate.error_correlation(judged, found[1], evaluate.SETTLED) <= 0.05 + 0.08
 
 
 def test_onsets_are_seen_and_normal_seconds_left_alone(committed, judged):
     delays = decision.episodes(judged, committed.decision)
-    assert len(delays) >= 15
+    assert len(delays) >= 10
     assert sum(d is None for d in delays) <= 1
-    # Widened from 70 s on a large set.
+    # Some 70 s on a large set.
     assert np.median([d for d in delays if d is not None]) <= 85
     assert decision.false_alarms(judged, committed.decision)[0] <= 1
 
