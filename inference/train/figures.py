@@ -41,7 +41,7 @@ def events(manifest):
                  "in a record's first 120 s"),
                 [(text, *figures_of(m, prefix)) for text, prefix in
                  (("validation, where it was chosen", "validation_"), ("test", ""), ("test, the rule alone", "rule_"))])
-    yield (f"Between the onsets of the test's mixed batches: {m['mixed_false_alarms']:.0f} false alarms in "
+    yield (f"False alarms between the onsets of the test's mixed batches: {m['mixed_false_alarms']:.0f} in "
            f"{m['mixed_normal_hours']:.1f} normal hours.")
     yield "With one sense lost, on the same test onsets:"
     yield table(("", "missed", "delay median s"),

@@ -14,7 +14,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from inference.train import decision, evaluate, export, geometry, layout, timeline, windows
+from inference.train import decision, evaluate, export, figures, geometry, layout, timeline, windows
 
 ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = ROOT / "inference/models/product"
@@ -55,6 +55,11 @@ def committed():
     if not (FOLDER / export.MANIFEST).exists():
         pytest.skip("no model committed; make one with make train")
     return Committed(FOLDER)
+
+
+def test_the_page_of_figures_is_the_manifests(committed):
+    manifest = json.loads((FOLDER / export.MANIFEST).read_text())
+    assert (ROOT / "docs/model-figures.md").read_text() == figures.page(manifest)
 
 
 @pytest.fixture(scope="module")
