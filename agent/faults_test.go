@@ -141,6 +141,8 @@ func (p *plant) plausibleSince(since time.Time) {
 }
 
 func TestStuckRegistersAreNamed(t *testing.T) {
+	long(t)
+	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()
 	if err := p.sim.SetMeterFault(serve.MeterStuck); err != nil {
@@ -155,6 +157,8 @@ func TestStuckRegistersAreNamed(t *testing.T) {
 
 // A furnace that trips draws nothing, as quietly as can be.
 func TestTripIsOffAndNeverAbnormal(t *testing.T) {
+	long(t)
+	t.Parallel()
 	p := newPlant(t, furnace.Scenario{Name: "trip", Seed: 2, SetPoint: 15_000, Segments: []furnace.Segment{
 		{State: furnace.Normal, Seconds: 45},
 		{State: furnace.Trip, Seconds: 40},

@@ -65,6 +65,15 @@ func needPrograms(t *testing.T) string {
 	return folder
 }
 
+// long skips what -short leaves out: the race detector's run has it from the
+// other tests.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("real time: left out by -short")
+	}
+}
+
 // settings are those of an agent at a simulated furnace.
 func settings(t *testing.T, sim *serve.Server, broker string) config.Config {
 	t.Helper()

@@ -150,6 +150,8 @@ func documentedConfig(t *testing.T, port int, passwords string) string {
 
 // Twenty boxes are small: the agent itself must be too.
 func TestAgentStaysSmall(t *testing.T) {
+	long(t)
+	t.Parallel()
 	const limit = 40 << 10 // KiB
 	sim := startSim(t)
 	cmd := startProgram(t, settings(t, sim, "tcp://127.0.0.1:1")) // no broker: records pile up meanwhile
@@ -170,6 +172,8 @@ func TestAgentStaysSmall(t *testing.T) {
 }
 
 func TestOnceAndCheck(t *testing.T) {
+	long(t)
+	t.Parallel()
 	sim := startSim(t)
 	c := settings(t, sim, "tcp://127.0.0.1:1")
 	text, err := yaml.Marshal(c)

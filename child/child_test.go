@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/rpc"
 	"os"
@@ -48,7 +49,8 @@ func (*echo) Sleep(d time.Duration, _ *struct{}) error {
 	time.Sleep(d)
 	return nil
 }
-func (*echo) Huge(n int, out *[]byte) error { *out = make([]byte, n); return nil }
+func (*echo) NotANumber(_ struct{}, out *float64) error { *out = math.NaN(); return nil }
+func (*echo) Huge(n int, out *[]byte) error             { *out = make([]byte, n); return nil }
 
 // logged is a log that a test can read while a child writes to it.
 type logged struct {
@@ -193,12 +195,27 @@ func TestOtherVersionIsRefused(t *testing.T) {
 	}
 }
 
-func TestTooLargeAReplyEndsTheChild(t *testing.T) {
+func TestReplyThatCannotBeSentIsThatCallsError(t *testing.T) {
 	p, _ := startEcho(t)
-	if _, err := Call[[]byte](t.Context(), p, "Echo.Huge", maxMessage+1); err == nil {
-		t.Fatal("a message over the bound came through")
+	if _, err := Call[[]byte](t.Context(), p, "Echo.Huge", maxMessage); err == nil || !strings.Contains(err.Error(), "message over") {
+		t.Fatalf("got %v for a message over the bound", err)
 	}
-	waitEnd(t, p)
+	if _, err := Call[float64](t.Context(), p, "Echo.NotANumber", struct{}{}); err == nil || !strings.Contains(err.Error(), "NaN") {
+		t.Fatalf("got %v for a number that is none", err)
+	}
+	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("still here")); err != nil {
+		t.Fatalf("a call after them: %v", err)
+	}
+}
+
+func TestTooLargeAQuestionIsRefused(t *testing.T) {
+	p, _ := startEcho(t)
+	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", make([]byte, maxMessage)); err == nil {
+		t.Fatal("a message over the bound went out")
+	}
+	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("still here")); err != nil {
+		t.Fatalf("a call after it: %v", err)
+	}
 }
 
 func TestServeReturnsWhenTheParentCloses(t *testing.T) {
@@ -238,7 +255,10 @@ func TestServeByHandExplainsItself(t *testing.T) {
 // panic, whatever comes.
 func FuzzServe(f *testing.F) {
 	f.Add([]byte{})
-	f.Add([]byte("\x03\xff\x82\x00"))
+	f.Add([]byte("\x00\x00\x00\x02{}"))
+	f.Add([]byte("\xff\xff\xff\xff"))
+	say := `{"method":"Echo.Say","seq":1,"body":"bWVsdA=="}`
+	f.Add(append([]byte{0, 0, 0, byte(len(say))}, say...))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		ours, theirs := net.Pipe()
 		done := make(chan struct{})

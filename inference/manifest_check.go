@@ -38,8 +38,8 @@ func (m Manifest) Check() error {
 		f.add("labels", `are %q, must be ["normal" "abnormal"]; %s`, m.Labels, exportAgain)
 	}
 	m.Decision.check(&f)
-	f.within("rule.cv_120", m.Rule.CV120, 0, 1)
-	f.within("rule.cv_45", m.Rule.CV45, 0, 1)
+	f.within("rule.cv_120", m.Rule.CV120, 1)
+	f.within("rule.cv_45", m.Rule.CV45, 1)
 	m.checkGolden(&f)
 	return errors.Join(f...)
 }
@@ -108,22 +108,22 @@ func (d Decision) check(f *faults) {
 	if d.MeanSeconds < 1 || d.MeanSeconds > 600 {
 		f.add("decision.mean_seconds", "is %d, must be 1 to 600; %s", d.MeanSeconds, exportAgain)
 	}
-	f.within("decision.enter", d.Enter, 0, 1)
-	f.within("decision.exit", d.Exit, 0, 1)
+	f.within("decision.enter", d.Enter, 1)
+	f.within("decision.exit", d.Exit, 1)
 	if d.Exit > d.Enter {
 		f.add("decision.exit", "is %g, above decision.enter %g, so the state would flicker; %s", d.Exit, d.Enter, exportAgain)
 	}
 	if d.HoldSeconds < 0 || d.HoldSeconds > 3600 {
 		f.add("decision.hold_seconds", "is %d, must be 0 to 3600; %s", d.HoldSeconds, exportAgain)
 	}
-	f.within("decision.freeze_background", d.FreezeBackground, 0, 1)
+	f.within("decision.freeze_background", d.FreezeBackground, 1)
 }
 
 func (m Manifest) checkGolden(f *faults) {
 	if _, ok := m.Files[m.Golden.File]; !ok {
 		f.add("golden.file", "%q is not among files; %s", m.Golden.File, exportAgain)
 	}
-	f.within("golden.tolerance", m.Golden.Tolerance, 0, 0.01)
+	f.within("golden.tolerance", m.Golden.Tolerance, 0.01)
 }
 
 // faults collects what is wrong, each by its JSON key.
@@ -171,9 +171,9 @@ func (f *faults) positive(key string, x float64) {
 	}
 }
 
-// within wants low < x ≤ high.
-func (f *faults) within(key string, x, low, high float64) {
-	if !(x > low && x <= high) {
-		f.add(key, "is %g, must be above %g and at most %g; %s", x, low, high, exportAgain)
+// within wants 0 < x ≤ high.
+func (f *faults) within(key string, x, high float64) {
+	if !(x > 0 && x <= high) {
+		f.add(key, "is %g, must be above 0 and at most %g; %s", x, high, exportAgain)
 	}
 }

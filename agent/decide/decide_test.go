@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,27 +17,38 @@ import (
 
 // scripted is a model whose answers and faults the test sets.
 type scripted struct {
-	p       float32
-	err     error
-	stalls  bool
-	windows []inference.Window
-	frames  []inference.Frame
+	*sync.Mutex // the plant's
+	p           float32
+	err         error
+	stalls      bool
+	windows     []inference.Window
+	frames      []inference.Frame
 }
 
 func (m *scripted) EncodeFrame(ctx context.Context, f inference.Frame) (inference.Encoded, error) {
+	m.Lock()
+	defer m.Unlock()
 	if m.stalls {
-		<-ctx.Done()
-		return inference.Encoded{}, ctx.Err()
+		return inference.Encoded{}, m.stall(ctx)
 	}
 	m.frames = append(m.frames, f)
 	background := []float32{float32(len(m.frames))}
 	return inference.Encoded{Tokens: []float32{1, 2}, Background: background, Evidence: []float32{0, 1, 0, 0}}, m.err
 }
 
+// stall is called with the lock held and holds it again when it returns.
+func (m *scripted) stall(ctx context.Context) error {
+	m.Unlock()
+	<-ctx.Done()
+	m.Lock()
+	return ctx.Err()
+}
+
 func (m *scripted) Step(ctx context.Context, w inference.Window) (inference.Outputs, error) {
+	m.Lock()
+	defer m.Unlock()
 	if m.stalls {
-		<-ctx.Done()
-		return nil, ctx.Err()
+		return nil, m.stall(ctx)
 	}
 	m.windows = append(m.windows, w)
 	return inference.Outputs{inference.PAbnormal: {m.p}, inference.Alignment: {0.5}}, m.err
@@ -44,16 +56,22 @@ func (m *scripted) Step(ctx context.Context, w inference.Window) (inference.Outp
 
 // scene is the sense of sight, under the test's control.
 type scene struct {
-	number uint64
-	status drivers.Status
+	*sync.Mutex // the plant's
+	number      uint64
+	status      drivers.Status
 }
 
 func (s *scene) Newest() (drivers.Frame, drivers.Status) {
+	s.Lock()
+	defer s.Unlock()
 	s.number++
 	return drivers.Frame{Time: time.Now().Add(-50 * time.Millisecond), Number: s.number, Pixels: []byte{1, 2, 3}}, s.status
 }
 
+// plant's lock is held by the script whenever it runs, and by whatever else
+// looks at the fields, so a script may change them as it likes.
 type plant struct {
+	sync.Mutex
 	t       *testing.T
 	model   *scripted
 	video   *scene
@@ -77,21 +95,30 @@ func manifest() *inference.Manifest {
 func operate(t *testing.T, script func(*plant)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &plant{t: t, model: &scripted{p: 0.1}, video: &scene{status: drivers.OK}, noise: 1500, amperes: 15_000}
+		p := &plant{t: t, noise: 1500, amperes: 15_000}
+		p.model, p.video = &scripted{Mutex: &p.Mutex, p: 0.1}, &scene{Mutex: &p.Mutex, status: drivers.OK}
 		judge := NewJudge(Settings{
 			Manifest: manifest(), Rule: inference.Rule{CV120: 0.05, CV45: 0.03}, Timeout: 700 * time.Millisecond,
 			Params: state.Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.4, HoldSeconds: 5}, Period: 500 * time.Millisecond,
 		}, p.model)
-		p.loop = NewLoop(judge, p.video, func(s Second) { p.seconds = append(p.seconds, s) })
+		p.loop = NewLoop(judge, p.video, func(s Second) {
+			p.Lock()
+			defer p.Unlock()
+			p.seconds = append(p.seconds, s)
+		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- p.loop.Run(ctx) }()
 		go p.meter(ctx)
+		p.Lock()
+		defer func() {
+			p.Unlock()
+			cancel()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}()
 		script(p)
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
 	})
 }
 
@@ -105,22 +132,37 @@ func (p *plant) meter(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		s := drivers.Sample{Time: time.Now(), SetPoint: 15_000}
-		for phase := range s.Current {
-			s.Current[phase] = p.amperes
-			if p.amperes > 0 && !p.stuck {
-				s.Current[phase] += p.noise * random.NormFloat64()
-			}
-		}
-		if !p.dead {
+		if s, alive := p.sample(random); alive {
 			p.loop.Offer(s)
 		}
 	}
 }
 
+func (p *plant) sample(random *rand.Rand) (s drivers.Sample, alive bool) {
+	p.Lock()
+	defer p.Unlock()
+	s = drivers.Sample{Time: time.Now(), SetPoint: 15_000}
+	for phase := range s.Current {
+		s.Current[phase] = p.amperes
+		if p.amperes > 0 && !p.stuck {
+			s.Current[phase] += p.noise * random.NormFloat64()
+		}
+	}
+	return s, !p.dead
+}
+
+// sleep lets the plant run for a while.
+func (p *plant) sleep(d time.Duration) {
+	p.Unlock()
+	time.Sleep(d)
+	p.Lock()
+}
+
 func (p *plant) last() Second {
 	p.t.Helper()
+	p.Unlock()
 	synctest.Wait()
+	p.Lock()
 	if len(p.seconds) == 0 {
 		p.t.Fatal("nothing was decided")
 	}
@@ -136,7 +178,7 @@ func (p *plant) want(s state.State, by state.Source) {
 
 func TestOneVerdictASecondRightAfterItsSample(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(200 * time.Second)
+		p.sleep(200 * time.Second)
 		if n := len(p.seconds); n < 198 || n > 203 {
 			t.Fatalf("%d verdicts in 200 s", n)
 		}
@@ -156,27 +198,27 @@ func TestOneVerdictASecondRightAfterItsSample(t *testing.T) {
 
 func TestModelDecidesAbnormal(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.model.p = 0.9
-		time.Sleep(7 * time.Second)
+		p.sleep(7 * time.Second)
 		p.want(state.Abnormal, state.Model)
 	})
 }
 
 func TestSilentModelGivesWayToTheRuleWithinTwoSeconds(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.model.stalls = true
-		time.Sleep(2 * time.Second)
+		p.sleep(2 * time.Second)
 		p.want(state.Normal, state.Rule)
 		before := len(p.seconds)
-		time.Sleep(10 * time.Second)
+		p.sleep(10 * time.Second)
 		p.last()
 		if n := len(p.seconds) - before; n < 9 || n > 11 {
 			t.Fatalf("%d verdicts in 10 s without a model", n)
 		}
 		p.model.stalls = false
-		time.Sleep(2 * time.Second)
+		p.sleep(2 * time.Second)
 		p.want(state.Normal, state.Model)
 	})
 }
@@ -184,15 +226,15 @@ func TestSilentModelGivesWayToTheRuleWithinTwoSeconds(t *testing.T) {
 func TestRuleFindsQuietCurrent(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.model.err = errors.New("model is broken")
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.want(state.Normal, state.Rule)
 		p.noise = 100
-		time.Sleep(60 * time.Second)
+		p.sleep(60 * time.Second)
 		p.want(state.Abnormal, state.Rule)
 		if !p.last().Weak {
 			t.Fatal("45 s of quiet current count as much as 120 s")
 		}
-		time.Sleep(80 * time.Second)
+		p.sleep(80 * time.Second)
 		p.want(state.Abnormal, state.Rule)
 		if p.last().Weak {
 			t.Fatal("120 s of quiet current count as weak")
@@ -202,14 +244,14 @@ func TestRuleFindsQuietCurrent(t *testing.T) {
 
 func TestFailedSenseIsReportedBeforeTheNextSecond(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.video.status = drivers.Frozen
-		time.Sleep(150 * time.Millisecond)
+		p.sleep(150 * time.Millisecond)
 		if got := p.last().Video; got != drivers.Frozen {
 			t.Errorf("video %s 150 ms after it froze", got)
 		}
 		p.dead = true
-		time.Sleep(3 * 500 * time.Millisecond)
+		p.sleep(3 * 500 * time.Millisecond)
 		if got := p.last().Current; got != drivers.Stale {
 			t.Errorf("current %s three periods after its last sample", got)
 		}
@@ -218,13 +260,13 @@ func TestFailedSenseIsReportedBeforeTheNextSecond(t *testing.T) {
 
 func TestDeadMeterLeavesVideo(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.dead = true
-		time.Sleep(3 * time.Second)
+		p.sleep(3 * time.Second)
 		if s := p.last(); s.Current != drivers.Stale || s.Status.State != state.Normal {
 			t.Fatalf("current %s, state %s", s.Current, s.Status.State)
 		}
-		time.Sleep(40 * time.Second)
+		p.sleep(40 * time.Second)
 		if s := p.last(); s.Current != drivers.Absent || s.Verdict.Source != state.Model {
 			t.Fatalf("current %s, source %s", s.Current, s.Verdict.Source)
 		}
@@ -233,9 +275,9 @@ func TestDeadMeterLeavesVideo(t *testing.T) {
 
 func TestStuckRegisterIsNotBelieved(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.stuck = true
-		time.Sleep(20 * time.Second)
+		p.sleep(20 * time.Second)
 		s := p.last()
 		if s.Current != drivers.Frozen || s.CurrentCoverage != 0 {
 			t.Fatalf("current %s with coverage %v", s.Current, s.CurrentCoverage)
@@ -248,29 +290,29 @@ func TestStuckRegisterIsNotBelieved(t *testing.T) {
 
 func TestIdleFurnaceIsOffAndItsRestartWarmsUp(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.amperes = 0
 		p.model.p = 1
-		time.Sleep(60 * time.Second)
+		p.sleep(60 * time.Second)
 		p.want(state.Off, state.Model)
 		p.amperes, p.model.p, p.video.status = 15_000, 0.1, drivers.Absent
-		time.Sleep(20 * time.Second)
+		p.sleep(20 * time.Second)
 		s := p.last()
 		if s.Status.State != state.Warming || s.CurrentCoverage > 0.2 {
 			t.Fatalf("state %s with coverage %v: samples of the idle time count", s.Status.State, s.CurrentCoverage)
 		}
-		time.Sleep(110 * time.Second)
+		p.sleep(110 * time.Second)
 		p.want(state.Normal, state.Model)
 	})
 }
 
 func TestBothSensesDeadHoldAnAlarm(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(130 * time.Second)
+		p.sleep(130 * time.Second)
 		p.model.p = 0.9
-		time.Sleep(10 * time.Second)
+		p.sleep(10 * time.Second)
 		p.dead, p.video.status = true, drivers.Absent
-		time.Sleep(300 * time.Second)
+		p.sleep(300 * time.Second)
 		if s := p.last(); s.Status.State != state.Abnormal || !s.Status.Held {
 			t.Fatalf("state %s, held %v", s.Status.State, s.Status.Held)
 		}
@@ -279,11 +321,11 @@ func TestBothSensesDeadHoldAnAlarm(t *testing.T) {
 
 func TestBackgroundStandsStillWhileAbnormal(t *testing.T) {
 	operate(t, func(p *plant) {
-		time.Sleep(40 * time.Second)
+		p.sleep(40 * time.Second)
 		p.model.p = 0.9
-		time.Sleep(2 * time.Second)
+		p.sleep(2 * time.Second)
 		frozen := p.model.frames[len(p.model.frames)-1].Background[0]
-		time.Sleep(10 * time.Second)
+		p.sleep(10 * time.Second)
 		p.last()
 		if now := p.model.frames[len(p.model.frames)-1].Background[0]; now != frozen {
 			t.Fatalf("background moved from %v to %v", frozen, now)
@@ -294,7 +336,7 @@ func TestBackgroundStandsStillWhileAbnormal(t *testing.T) {
 func TestNothingAtAllIsUnknown(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.dead, p.video.status = true, drivers.Absent
-		time.Sleep(10 * time.Second)
+		p.sleep(10 * time.Second)
 		p.want(state.Unknown, state.None)
 		if !math.IsNaN(p.last().Alignment) {
 			t.Fatal("an alignment of nothing")

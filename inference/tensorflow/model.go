@@ -17,6 +17,7 @@
 package tensorflow
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -59,8 +60,7 @@ func Open(dir string) (*Model, error) {
 	}
 	m := &Model{manifest: manifest, sha256: sum, session: saved.Session}
 	if err := m.prepare(saved); err != nil {
-		m.Close()
-		return nil, fmt.Errorf("%s: %w", dir, err)
+		return nil, errors.Join(fmt.Errorf("%s: %w", dir, err), m.Close())
 	}
 	return m, nil
 }

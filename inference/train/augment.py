@@ -1,8 +1,10 @@
 """Changes that keep the class: what a furnace, a lens or a meter does anyway.
 
 draw() rolls the dice for a batch with numpy, so that a seed repeats a run;
-pixels() applies the picture's part inside the training graph; current() the
-rest on the host. The fluctuation of the current is never scaled apart from its
+pixels() applies the picture's part inside the training graph; current() and
+seen_slots() the rest on the host. Part of it stands for the way of a real
+picture: an encoder softens it and leaves blocks, a conversion of colour is off
+by some levels. The fluctuation of the current is never scaled apart from its
 level nor smoothed: it is what tells quiet from normal.
 
 Shapes: B windows, M frames.
@@ -11,9 +13,11 @@ Shapes: B windows, M frames.
 import numpy as np
 from keras import ops
 
-from .geometry import SAMPLES, SIZE
+from .geometry import FRAMES, SAMPLES, SIZE
 
 MIST_GRID = 5  # cells along one side of the mist
+BEGUN = 0.2  # share of windows with less than a whole window of a sense
+BLOCK = 4  # pixels along one side of an encoder's block
 
 
 def draw(rng, windows, frames):
@@ -34,13 +38,61 @@ def draw(rng, windows, frames):
         "hidden": np.concatenate([corner + drift, (corner + drift + side) * hidden],
                                  axis=2).astype(np.float32),
         "shade": rng.uniform(0, 160, (windows, 1)).astype(np.float32),  # (B,1) of that somebody
+    } | draw_decoding(rng, windows, frames, some)
+
+
+def draw_decoding(rng, windows, frames, some):
+    """What an encoder, a decoder and a conversion of colour leave behind."""
+    noise = lambda side: rng.integers(-127, 128, (windows, frames, side, side, 1), np.int8)
+    return {
+        # Share of a 3 × 3 mean; softened() reads those of the first half of the windows.
+        "soft": rng.uniform(0, 0.8, (windows, 1)).astype(np.float32),
+        "contrast": rng.normal(0, 0.03, (windows, 1)).astype(np.float32),
+        "offset": rng.normal(0, 1.5, (windows, 3)).astype(np.float32),  # grey levels
+        "grain": noise(SIZE),  # (B,M,64,64,1)
+        "grain_levels": some(0.6, 1) * rng.uniform(0, 4, (windows, 1)).astype(np.float32),  # at most
+        "blocks": noise(SIZE // BLOCK),  # (B,M,16,16,1)
+        "block_levels": some(0.5, 1) * rng.uniform(0, 4, (windows, 1)).astype(np.float32),
     }
 
 
-def pixels(frames, settings):
-    """frames (B,M,64,64,3) 0–255 → the same as float32, changed by draw()'s settings."""
+def pixels(frames, background, settings):
+    """frames (B,M,64,64,3) 0–255 as float32 and background (B,M,64,64,1), by draw()'s settings."""
     x = ops.cast(frames, "float32") * settings["gain"][:, None, None, None]  # (B,M,64,64,3)
-    m = frames.shape[1]
+    x = cover(x, settings)                                                 # (B,M,64,64,3)
+    x = decoded(x, settings)                                               # (B,M,64,64,3)
+    return ops.clip(x, 0.0, 255.0), softened(background, settings)
+
+
+def decoded(x, settings):
+    """x (B,M,64,64,3) after draw_decoding()'s settings."""
+    of = lambda name: settings[name][:, None, None, None]                  # (B,1,1,1,·)
+    x = softened(x, settings)                                              # (B,M,64,64,3)
+    blocks = ops.cast(settings["blocks"], "float32") / 127.0               # (B,M,16,16,1)
+    blocks = ops.repeat(ops.repeat(blocks, BLOCK, axis=2), BLOCK, axis=3)  # (B,M,64,64,1)
+    grain = ops.cast(settings["grain"], "float32") / 127.0                 # (B,M,64,64,1)
+    levels = blocks * of("block_levels") + grain * of("grain_levels")      # (B,M,64,64,1)
+    slope = 1.0 + of("contrast")                                           # (B,1,1,1,1)
+    return x * slope + (128.0 * (1.0 - slope) + of("offset")) + levels     # (B,M,64,64,3)
+
+
+def softened(x, settings):
+    """x (B,M,64,64,C), in half of its windows each pixel mixed with the mean around it.
+
+    Half, because it takes long. A background before its start, −1 everywhere,
+    stays what it is.
+    """
+    half, m, channels = ops.shape(x)[0] // 2, x.shape[1], x.shape[-1]
+    some = ops.reshape(x[:half], (-1, SIZE, SIZE, channels))               # (BM/2,64,64,C)
+    around = ops.average_pool(some, 3, 1, padding="same")                  # (BM/2,64,64,C)
+    share = ops.repeat(settings["soft"][:half, :, None, None], m, axis=0)  # (BM/2,1,1,1)
+    some = ops.reshape(some + (around - some) * share, (-1, m, SIZE, SIZE, channels))
+    return ops.concatenate([some, x[half:]], axis=0)                       # (B,M,64,64,C)
+
+
+def cover(x, settings):
+    """x (B,M,64,64,3) behind mist and behind somebody who stands in front."""
+    m = x.shape[1]
     mist = ops.reshape(settings["mist"], (-1, MIST_GRID, MIST_GRID, 1))    # (BM,5,5,1)
     mist = ops.image.resize(mist, (SIZE, SIZE), data_format="channels_last")  # (BM,64,64,1)
     mist = ops.reshape(mist, (-1, m, SIZE, SIZE, 1))                       # (B,M,64,64,1)
@@ -49,10 +101,9 @@ def pixels(frames, settings):
     line = ops.arange(SIZE, dtype="float32")                               # (64,)
     rows = inside(line, box[:, :, 0:1], box[:, :, 2:3])                    # (B,M,64)
     columns = inside(line, box[:, :, 1:2], box[:, :, 3:4])                 # (B,M,64)
-    cover = (rows[:, :, :, None] * columns[:, :, None])[:, :, :, :, None]  # (B,M,64,64,1)
+    box = (rows[:, :, :, None] * columns[:, :, None])[:, :, :, :, None]    # (B,M,64,64,1)
     shade = settings["shade"][:, :, None, None, None]                      # (B,1,1,1,1)
-    x = x + (shade - x) * cover                                            # (B,M,64,64,3)
-    return ops.clip(x, 0.0, 255.0)
+    return x + (shade - x) * box                                           # (B,M,64,64,3)
 
 
 def inside(line, low, high):
@@ -71,11 +122,24 @@ def current(rng, amps, mask, set_point):
     mask[rng.integers(0, SAMPLES, rng.integers(0, 5))] = 0
     if rng.random() < 0.2:
         set_point[:] = 0
-    if rng.random() < 0.1:
-        mask[: rng.integers(0, SAMPLES - 60)] = 0
+    if rng.random() < BEGUN:
+        mask[: rng.integers(0, SAMPLES - 4)] = 0
     if rng.random() < 0.1:
         start, length = rng.integers(0, SAMPLES), rng.integers(2, 11)
         mask[start : start + length] = 0
+
+
+def seen_slots(rng, count):
+    """Which of the 16 frames a window is given: slots (count,) ascending, and which count.
+
+    Any of them, but often of the newest 1 … 15 alone, as after a start.
+    """
+    newest = rng.integers(1, FRAMES) if rng.random() < BEGUN else FRAMES
+    first = FRAMES - newest
+    some = first + rng.permutation(newest)[:count]
+    spare = rng.permutation(first)[: count - len(some)]
+    slots = np.sort(np.concatenate([spare, some]))
+    return slots, slots >= first
 
 
 def drop_sense(rng, share):

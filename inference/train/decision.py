@@ -1,19 +1,27 @@
 """From probabilities to a state: the mean over some seconds against thresholds.
 
-The same machine as the agent's: `abnormal` is entered when the mean of
-p_abnormal reaches `enter`, and left when it has stayed under `exit` for
-`hold_seconds`. Length and thresholds are chosen on validation batches alone.
+Filter is the same machine as the agent's (agent/state): `abnormal` is entered
+when the mean of p_abnormal over a full `mean_seconds` reaches `enter`, and left
+when it has stayed under `exit` for `hold_seconds`; a second without a verdict
+empties the mean. Length, thresholds and hold are chosen on validation batches
+alone: the least delay among those that raise at most one false alarm in 60
+normal hours. The delay counts with both senses and with one of them lost: short
+means want thresholds near 1, which one sense by itself may never reach.
 """
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-LENGTHS = (5, 10, 15, 20, 30, 45, 60)  # seconds, of the mean
-HOLD_SECONDS = 10
+LENGTHS = (5, 10, 15, 20, 30)  # seconds, of the mean
+EXITS = (0.3, 0.5, 0.7)  # shares of enter
+HOLDS = (10, 20, 30)  # seconds
 HOURS_PER_ALARM = 60.0
-BLOCK = 120  # seconds; maxima of different blocks are taken as independent
-WARM = 30  # seconds before the first verdict
+MISSED = 600.0  # seconds that an onset never seen counts as
+WEIGHTS = {"both": 0.5, "current": 0.25, "video": 0.25}  # of the delays by what is given
+CUT = 180  # seconds before a record's end after which an onset is not counted
+DROPPED = 60.0  # seconds that a state left in the midst of an episode counts as
 
 
 @dataclass(frozen=True)
@@ -21,108 +29,147 @@ class Decision:
     mean_seconds: int
     enter: float
     exit: float
-    hold_seconds: int = HOLD_SECONDS
+    hold_seconds: int = HOLDS[0]
 
 
-def running_mean(p, seconds):
-    """Mean of the last seconds at each second; shorter at the start."""
-    total = np.concatenate([[0.0], np.cumsum(p, dtype=float)])
-    end = np.arange(1, len(p) + 1)
-    start = np.maximum(end - seconds, 0)
-    return (total[end] - total[start]) / (end - start)
+# What freezes the background while the real decision is not chosen yet.
+PROVISIONAL = Decision(mean_seconds=10, enter=0.9, exit=0.45)
 
 
-def states(p, decision):
-    """Whether the state is abnormal, each second."""
-    mean = running_mean(p, decision.mean_seconds)
-    out, abnormal, quiet = np.zeros(len(p), bool), False, 0
-    for s in range(WARM, len(p)):
-        if not abnormal:
-            abnormal, quiet = mean[s] >= decision.enter, 0
+class Filter:
+    """One furnace's state machine; step() takes one second."""
+
+    def __init__(self, decision):
+        self.decision = decision
+        self.recent = deque(maxlen=decision.mean_seconds)
+        self.abnormal, self.under = False, 0
+
+    def step(self, p, decided=True):
+        """Whether the state is abnormal after this second's p."""
+        if not decided:
+            self.recent.clear()
+            self.under = 0
+            return self.abnormal
+        self.recent.append(p)
+        if len(self.recent) < self.decision.mean_seconds:
+            return self.abnormal
+        mean = sum(self.recent) / len(self.recent)
+        if not self.abnormal:
+            self.abnormal, self.under = mean >= self.decision.enter, 0
         else:
-            quiet = quiet + 1 if mean[s] < decision.exit else 0
-            abnormal = quiet <= decision.hold_seconds
-        out[s] = abnormal
+            self.under = self.under + 1 if mean < self.decision.exit else 0
+            self.abnormal = self.under < self.decision.hold_seconds
+        return self.abnormal
+
+
+def states(p, decided, decision):
+    """Whether the state is abnormal, each second."""
+    machine = Filter(decision)
+    return np.array([machine.step(x, d) for x, d in zip(p.tolist(), decided.tolist(), strict=True)])
+
+
+def full_means(p, decided, seconds):
+    """Mean of the last seconds at each second, −inf where it is not full."""
+    broken = ~decided
+    total = np.concatenate([[0.0], np.cumsum(np.where(broken, 0, p), dtype=float)])
+    holes = np.concatenate([[0], np.cumsum(broken)])
+    out = np.full(len(p), -np.inf)
+    whole = holes[seconds:] == holes[:-seconds]
+    out[seconds - 1 :][whole] = ((total[seconds:] - total[:-seconds]) / seconds)[whole]
     return out
 
 
-def block_maxima(values, normal):
-    """The greatest value of every whole BLOCK of unbroken normal seconds."""
-    maxima, run = [], []
-    for value, good in zip(values, normal, strict=True):
-        run = run + [value] if good else []
-        if len(run) == BLOCK:
-            maxima.append(max(run))
-            run = []
-    return maxima
+def choose(mixed, normal):
+    """The decision, from timeline.Judged of validation batches of either life."""
+    quiet = min((_delayed(mixed, normal, length) for length in LENGTHS), key=lambda found: found[0])[1]
+    candidates = [Decision(quiet.mean_seconds, quiet.enter, round(share * quiet.enter, 3), hold)
+                  for share in EXITS for hold in HOLDS]
+    return min(candidates, key=lambda d: leaving_cost(mixed, d))
 
 
-def rare_level(maxima, hours=HOURS_PER_ALARM):
-    """The level that a block's maximum passes once in so many hours.
+def _delayed(mixed, normal, length):
+    """(mean delay, decision) of a length at its rate of false alarms."""
+    enter = enter_level(normal, length)
+    d = Decision(length, enter, round(enter / 2, 3))
+    return sum(w * mean_delay(episodes(only(mixed, sense), d)) for sense, w in WEIGHTS.items()), d
 
-    A Gumbel distribution fitted by its moments extrapolates from the few hours
-    there are (Gumbel 1958); the level is never below what was seen.
+
+def mean_delay(found):
+    return np.mean([MISSED if e is None else e for e in found]) if found else 0.0
+
+
+def only(judged, sense):
+    """The same batches with the verdicts of one sense in the place of both."""
+    return [replace(j, both=getattr(j, sense)) for j in judged]
+
+
+def enter_level(normal, length):
+    """The least threshold that the normal hours passed no more often than is allowed."""
+    allowed = allowance(normal)
+    greatest = sorted((full_means(j.both, j.decided, length)[j.label == 0].max() for j in normal), reverse=True)
+    level = greatest[min(allowed, len(greatest) - 1)]
+    for above in (level, greatest[0]):
+        # A step above what was seen, and never under a half.
+        enter = min(max(np.floor(above * 1000 + 1) / 1000, 0.5), 1.0)
+        if false_alarms(normal, Decision(length, enter, enter / 2))[0] <= allowed:
+            break
+    return float(enter)
+
+
+def allowance(normal):
+    """How many false alarms so many normal hours may hold: one in 60 h."""
+    hours = sum(int((j.label == 0).sum()) for j in normal) / 3600
+    return int(round(hours / HOURS_PER_ALARM, 1))
+
+
+def leaving_cost(mixed, decision):
+    """Median seconds until the state clears after an episode, and what leaving early counts as."""
+    early, clear = 0, []
+    for j in mixed:
+        abnormal = states(j.both, j.decided, decision)
+        for during, last in spans(j):
+            early += int((np.diff(abnormal[during[0] : last + 1].astype(int)) < 0).sum())
+            later = np.flatnonzero(~abnormal[last:])
+            if abnormal[last] and len(later):
+                clear.append(later[0])
+    episodes_seen = max(len(clear), 1)
+    return DROPPED * early / episodes_seen + (np.median(clear) if clear else MISSED)
+
+
+def spans(judged):
+    """Each scored episode: its seconds from onset on, and the last one labelled abnormal.
+
+    Those that begin in the record's last CUT seconds are left out, seen or not:
+    the record may end before anybody could have seen them.
     """
-    maxima = np.asarray(maxima, float)
-    if len(maxima) == 0:
-        raise ValueError("no unbroken normal stretch to choose a level on; validate on longer records")
-    scale = np.sqrt(6) / np.pi * maxima.std()
-    location = maxima.mean() - 0.5772 * scale
-    share = BLOCK / (hours * 3600)
-    return max(location - scale * np.log(-np.log1p(-share)), maxima.max())
-
-
-def logit(p):
-    p = np.clip(p, 1e-4, 1 - 1e-4)
-    return np.log(p / (1 - p))
-
-
-def choose(judged):
-    """The decision of least delay among the lengths, all at the same rate of alarms.
-
-    judged: timeline.Judged of the validation batches.
-    """
-    best = None
-    for length in LENGTHS:
-        maxima = []
-        for j in judged:
-            normal = (j.label == 0) & (np.arange(len(j.label)) >= WARM)
-            maxima += block_maxima(logit(running_mean(j.both, length)), normal)
-        enter = 1 / (1 + np.exp(-rare_level(maxima)))
-        enter = float(np.clip(enter, 0.5, 0.97))
-        decision = Decision(length, round(enter, 3), round(enter / 2, 3))
-        score = _cost(episodes(judged, decision))
-        if best is None or score < best[0]:
-            best = (score, decision)
-    return best[1]
-
-
-def _cost(found):
-    """Mean delay in seconds; an onset missed costs ten minutes."""
-    return np.mean([600.0 if e is None else e for e in found]) if found else 0.0
+    for onset in np.unique(judged.onset[np.isfinite(judged.onset)]):
+        during = np.flatnonzero(judged.onset == onset)
+        scored = during[judged.label[during] == 1]
+        # Without a scored second it ended before it counted.
+        if len(scored) and during[0] < len(judged.label) - CUT:
+            yield during, scored[-1]
 
 
 def episodes(judged, decision):
     """Delay of every episode from its onset in seconds, None where it was missed."""
     found = []
     for j in judged:
-        abnormal = states(j.both, decision)
-        for onset in np.unique(j.onset[np.isfinite(j.onset)]):
-            during = np.flatnonzero(j.onset == onset)
-            if not (j.label[during] == 1).any():
-                continue  # it ended before it counted
-            last = during[j.label[during] == 1][-1]
+        abnormal = states(j.both, j.decided, decision)
+        for during, last in spans(j):
             hits = np.flatnonzero(abnormal[during[0] : last + 1])
-            found.append(float(during[0] + hits[0] - onset) if len(hits) else None)
+            found.append(float(during[0] + hits[0] - j.onset[during[0]]) if len(hits) else None)
     return found
 
 
-def false_alarms(judged, decision):
-    """How many times abnormal was entered in normal seconds, and their hours."""
+def false_alarms(judged, decision, within=None):
+    """How often abnormal was entered in normal seconds, and their hours.
+
+    within: count the first seconds of each batch only.
+    """
     alarms, seconds = 0, 0
     for j in judged:
-        abnormal = states(j.both, decision)
+        abnormal = states(j.both, j.decided, decision)
         entered = abnormal & ~np.concatenate([[False], abnormal[:-1]])
-        alarms += int((entered & (j.label == 0)).sum())
-        seconds += int((j.label == 0).sum())
+        alarms += int((entered & (j.label == 0))[:within].sum())
+        seconds += int((j.label == 0)[:within].sum())
     return alarms, seconds / 3600

@@ -1,14 +1,18 @@
 """Scores on held-out batches, with classes weighed as equally frequent.
 
 FDR is this field's name for the false positive rate FP / (FP + TN), MDR is
-FN / (FN + TP). Seconds labelled −1 are not scored.
+FN / (FN + TP). Seconds labelled −1 are not scored. Thresholds come from
+validation batches, figures from test batches.
 """
+
+import dataclasses
 
 import numpy as np
 
 from . import decision as decisions
 from . import rule
 
+SETTLED = 20  # seconds after a change of the label
 SENSES = ("both", "current", "video")
 
 
@@ -54,25 +58,40 @@ def score(values, label, threshold, prefix):
     }
 
 
+def strict_threshold(score, label, fdr=0.01):
+    """The least threshold that so large a share of normal seconds passes."""
+    return float(np.quantile(score[label == 0], 1 - fdr))
+
+
 def scored(judged, sense):
     """All scored seconds of some batches: probabilities and labels."""
-    keep = [(j.label >= 0) & (np.arange(len(j.label)) >= decisions.WARM) for j in judged]
+    keep = [(j.label >= 0) & j.decided for j in judged]
     values = np.concatenate([getattr(j, sense)[k] for j, k in zip(judged, keep, strict=True)])
     return values, np.concatenate([j.label[k] for j, k in zip(judged, keep, strict=True)])
 
 
-def error_correlation(judged, thresholds):
-    """Correlation of the senses' errors within each class, mean of the two."""
-    wrong = []
-    for sense in ("current", "video"):
-        values, label = scored(judged, sense)
-        wrong.append((values >= thresholds[sense]) != (label == 1))
-    found = []
-    for c in (0, 1):
-        a, b = wrong[0][label == c], wrong[1][label == c]
-        if a.std() > 0 and b.std() > 0:
-            found.append(np.corrcoef(a, b)[0, 1])
+def error_correlation(judged, thresholds, settled=0):
+    """Correlation of the senses' errors within each class, mean of the two.
+
+    settled: leave out so many seconds after each change of the label. At an onset
+    neither sense has seen anything yet, which no fusing can mend.
+    """
+    wrong = {c: [] for c in (0, 1)}
+    for j in judged:
+        kept = j.decided & (since_change(j.label) >= settled)
+        errors = np.stack([(getattr(j, s) >= thresholds[s]) != (j.label == 1) for s in ("current", "video")])
+        for c in wrong:
+            wrong[c].append(errors[:, kept & (j.label == c)])
+    pairs = (np.concatenate(w, axis=1) for w in wrong.values())
+    found = [np.corrcoef(*p)[0, 1] for p in pairs if p.size and p.std(axis=1).all()]
     return float(np.mean(found)) if found else 0.0
+
+
+def since_change(label):
+    """Seconds since the label was another, at each second: (S,)."""
+    seconds = np.arange(len(label))
+    changed = np.concatenate([[False], label[1:] != label[:-1]])
+    return seconds - np.maximum.accumulate(np.where(changed, seconds, 0))
 
 
 def quietness(batches, seconds=120):
@@ -80,52 +99,79 @@ def quietness(batches, seconds=120):
     values, labels = [], []
     for b in batches:
         cv = rule.variation(b.currents[0], seconds)
-        keep = (b.label >= 0) & np.isfinite(cv) & (np.arange(len(cv)) >= decisions.WARM)
+        keep = (b.label >= 0) & np.isfinite(cv)
         values.append(-np.log(np.maximum(cv[keep], 1e-6)))
         labels.append(b.label[keep])
     return np.concatenate(values), np.concatenate(labels)
 
 
-def rule_levels(batches):
-    """Levels of the rule, by span: under them once in 60 normal hours."""
-    levels = {}
-    for seconds in (120, 45):
-        maxima = []
-        for b in batches:
-            cv = rule.variation(b.currents[0], seconds)
-            off = ~np.isfinite(cv)
-            quiet = -np.log(np.maximum(np.where(off, 1, cv), 1e-6))
-            maxima += decisions.block_maxima(quiet, (b.label == 0) & ~off)
-        levels[f"cv_{seconds}"] = float(np.exp(-decisions.rare_level(maxima)))
-    return levels
-
-
-def metrics(decision, validation, test, judged_validation, judged_test):
-    """Everything the manifest reports, thresholds from validation, figures from test."""
+def seconds(validation, test, judged_validation, judged_test):
+    """Figures over balanced seconds of mixed batches, thresholds from validation."""
     out, thresholds = {}, {}
     for sense in SENSES:
-        thresholds[sense] = best_threshold(*scored(judged_validation, sense))
+        known = scored(judged_validation, sense)
+        thresholds[sense] = best_threshold(*known)
         out |= score(*scored(judged_test, sense), thresholds[sense], sense)
-    level = best_threshold(*quietness(validation))
-    out |= score(*quietness(test), level, "rule_cv_120")
-    out["rule_cv_120_best_level"] = float(np.exp(-level))
-    out["error_correlation"] = error_correlation(judged_test, thresholds)
-    out |= events(judged_test, decision)
-    return {k: round(v, 4) for k, v in out.items()}
+    strict = strict_threshold(*scored(judged_validation, "current"))
+    out |= score(*scored(judged_test, "current"), strict, "current_strict")
+    best = best_threshold(*quietness(validation))
+    out |= score(*quietness(test), best, "rule_cv_120")
+    out["rule_cv_120_best_level"] = float(np.exp(-best))
+    single = min(1 - out["current_accuracy"], 1 - out["video_accuracy"])
+    return out | {
+        "fused_error_ratio": (1 - out["both_accuracy"]) / max(single, 1e-9),
+        "error_correlation": error_correlation(judged_test, thresholds),
+        "error_correlation_settled": error_correlation(judged_test, thresholds, SETTLED),
+        "test_seconds": len(scored(judged_test, "both")[0]),
+        "test_batches": len(judged_test),
+    }
 
 
-def events(judged, decision):
-    delays = decisions.episodes(judged, decision)
+def events(mixed, normal, decision, prefix=""):
+    """Onsets of mixed batches and false alarms in normal ones, after the filter."""
+    delays = decisions.episodes(mixed, decision)
     seen = [d for d in delays if d is not None]
-    alarms, hours = decisions.false_alarms(judged, decision)
+    alarms, hours = decisions.false_alarms(normal, decision)
+    between, mixed_hours = decisions.false_alarms(mixed, decision)
     out = {
         "onsets": len(delays),
         "onsets_missed": len(delays) - len(seen),
         "false_alarms": alarms,
         "normal_hours": hours,
         "false_alarms_per_hour": alarms / max(hours, 1e-9),
+        "mixed_false_alarms": between,
+        "mixed_normal_hours": mixed_hours,
+        "false_alarms_in_first_120_s": decisions.false_alarms(normal, decision, within=120)[0],
     }
     if seen:
         out["delay_median_seconds"] = float(np.median(seen))
-        out["delay_p90_seconds"] = float(np.quantile(seen, 0.9))
+        out["delay_p95_seconds"] = float(np.quantile(seen, 0.95))
+    return {prefix + k: v for k, v in out.items()}
+
+
+def alone(mixed, decision):
+    """Onsets by the same decision with one sense lost."""
+    out = {}
+    for sense in ("current", "video"):
+        delays = decisions.episodes(decisions.only(mixed, sense), decision)
+        out[f"{sense}_onsets_missed"] = delays.count(None)
+        seen = [d for d in delays if d is not None]
+        if seen:
+            out[f"{sense}_delay_median_seconds"] = float(np.median(seen))
     return out
+
+
+def by_rule(batches, judged, levels):
+    """The same batches judged by the rule: p is 1 under a level, else 0 (agent/decide)."""
+    found = []
+    for b, j in zip(batches, judged, strict=True):
+        cv = {s: rule.variation(b.currents[0], s) for s in rule.ENOUGH}
+        # Comparisons with NaN are false.
+        quiet = np.any([cv[s] < levels[f"cv_{s}"] for s in cv], axis=0)
+        told = np.any([np.isfinite(cv[s]) for s in cv], axis=0)
+        found.append(dataclasses.replace(j, both=quiet.astype(np.float32), decided=told))
+    return found
+
+
+def rounded(figures):
+    return {k: round(float(v), 4) for k, v in figures.items()}

@@ -14,6 +14,14 @@ from keras import ops
 MASKED = -1e9  # added to a score; exp of it is exactly 0 in float32
 
 
+def normalized(x):
+    """Features of each token divided by their root mean square (Zhang & Sennrich 2019).
+
+    Half the graph nodes of a LayerNorm. No gain: the Dense that follows has one.
+    """
+    return x * ops.rsqrt(ops.mean(x * x, axis=-1, keepdims=True) + 1e-5)
+
+
 class FusionBlock(keras.layers.Layer):
     """One transformer encoder layer, normalised first, with ReLU.
 
@@ -24,8 +32,6 @@ class FusionBlock(keras.layers.Layer):
     def __init__(self, dim, heads=4, hidden=128, dropout=0.1, **kwargs):
         super().__init__(**kwargs)
         self.dim, self.heads = dim, heads
-        self.norm_look = keras.layers.LayerNormalization(epsilon=1e-5, name="norm_look")
-        self.norm_think = keras.layers.LayerNormalization(epsilon=1e-5, name="norm_think")
         self.ask = keras.layers.Dense(3 * dim, name="ask")
         self.tell = keras.layers.Dense(dim, name="tell")
         self.widen = keras.layers.Dense(hidden, activation="relu", name="widen")
@@ -35,23 +41,24 @@ class FusionBlock(keras.layers.Layer):
 
     def build(self, *_):
         shape = (None, None, self.dim)
-        for layer in (self.norm_look, self.norm_think, self.ask, self.tell, self.widen):
+        for layer in (self.ask, self.tell, self.widen):
             layer.build(shape)
         self.narrow.build((None, None, self.hidden))
 
     def call(self, x, bias, training=False):
         """x (B,N,D); bias (B or 1,1,N or 1,N), 0 or MASKED, on who looks at whom."""
-        y = self.norm_look(x)                                              # (B,N,D)
+        y = normalized(x)                                                  # (B,N,D)
         x = x + self.drop(self.look(y, bias), training=training)           # (B,N,D)
-        y = self.narrow(self.widen(self.norm_think(x)))                    # (B,N,D)
+        y = self.narrow(self.widen(normalized(x)))                         # (B,N,D)
         return x + self.drop(y, training=training)                         # (B,N,D)
 
     def look(self, y, bias):
         n, width = y.shape[1], self.dim // self.heads
         y = ops.reshape(self.ask(y), (-1, n, 3, self.heads, width))        # (B,N,3,H,W)
         y = ops.transpose(y, (2, 0, 3, 1, 4))                              # (3,B,H,N,W)
-        scores = ops.matmul(y[0], ops.transpose(y[1], (0, 1, 3, 2)))       # (B,H,N,N)
-        weights = ops.softmax(scores / width**0.5 + bias, axis=-1)         # (B,H,N,N)
+        query = y[0] * width**-0.5                                         # (B,H,N,W)
+        scores = ops.matmul(query, ops.transpose(y[1], (0, 1, 3, 2)))      # (B,H,N,N)
+        weights = ops.softmax(scores + bias, axis=-1)                      # (B,H,N,N)
         seen = ops.transpose(ops.matmul(weights, y[2]), (0, 2, 1, 3))      # (B,N,H,W)
         return self.tell(ops.reshape(seen, (-1, n, self.dim)))             # (B,N,D)
 

@@ -15,8 +15,8 @@ FRAME_HZ = 1
 FRAMES = 16
 SIZE = 64  # pixels of a frame's side
 
-PATCH = 4  # current samples in one token
-PATCHES = SAMPLES // PATCH  # 60 tokens of 2 s each
+PATCH = 8  # current samples in one token
+PATCHES = SAMPLES // PATCH  # 30 tokens of 4 s each
 SLOT_SECONDS = PATCH / SAMPLE_HZ
 
 # A slot takes the nearest stamp within this many seconds, else it is masked.

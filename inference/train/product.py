@@ -4,10 +4,10 @@ encode_frame(frame, background) → tokens, background′, evidence, once a fram
 step(tokens, frame mask, current, sample mask, set-point) → p_abnormal,
 alignment, frame_weight, once a second. The caller keeps tokens and background.
 
-Both senses' tokens carry the same table of time slots (2 s each), so a frame and
-the current of its own seconds meet under one mark: that is the alignment in
-time. One block lets each sense look at itself alone, from which each gives its
-own verdict and its projection; then two fusion blocks see everything. The fused
+Both senses' tokens carry the same table of time slots (4 s each), so a frame and
+the current of its own seconds meet under one mark; a second table tells the
+frames of one slot apart. That is the alignment in time. One block lets each sense look at itself alone, from which each gives its
+own verdict and its projection; then a fusion block sees everything. The fused
 logit adds a correction to the sum of the senses' own logits: their errors are
 nearly independent within a class, and for independent witnesses the sum of
 logits is the best verdict (naive Bayes), so the network starts from it.
@@ -23,7 +23,7 @@ from . import augment, geometry
 from .fusion import MASKED, AttentionPooling, FusionBlock
 from .tokenizers import FRAME_TOKENS, GRID, CurrentTokens, FrameTokens
 
-CURRENT_TOKENS = 1 + geometry.PATCHES + len(CurrentTokens.SPANS)  # 64 with the register
+CURRENT_TOKENS = 1 + geometry.PATCHES + len(CurrentTokens.SPANS)  # 34 with the register
 VIDEO_TOKENS = 1 + geometry.FRAMES * FRAME_TOKENS  # 65 with the register
 NEEDED = CurrentTokens.NEEDED  # samples without which the current counts as missing
 
@@ -50,7 +50,8 @@ class Product(keras.Model):
     def _build(self, d):
         normal = {"initializer": keras.initializers.RandomNormal(stddev=0.05)}
         self.slot = self.add_weight(name="slot", shape=(geometry.PATCHES, d), **normal)
-        self.span = self.add_weight(name="kind", shape=(FRAME_TOKENS, d), **normal)
+        self.moment = self.add_weight(name="moment", shape=(geometry.FRAMES, d), **normal)
+        self.kind = self.add_weight(name="kind", shape=(FRAME_TOKENS, d), **normal)
         # Registers: one token a sense that always counts; row 0 while the sense is
         # missing, row 1 while it is there.
         self.register = {s: self.add_weight(name=f"register_{s}", shape=(2, d), **normal)
@@ -83,19 +84,19 @@ class Product(keras.Model):
     # What both training and export run.
 
     def judge(self, tokens, frame_mask, current, sample_mask, set_point, training=False):
-        c, c_mask, c_there = self.current_sequence(current, sample_mask, set_point)  # (B,64,D), (B,64), (B,1)
+        c, c_mask, c_there = self.current_sequence(current, sample_mask, set_point)  # (B,34,D), (B,34), (B,1)
         v, v_mask, v_there = self.video_sequence(tokens, frame_mask)       # (B,65,D), (B,65), (B,1)
-        mask = ops.concatenate([c_mask, v_mask], axis=1)                   # (B,129)
-        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,129)
+        mask = ops.concatenate([c_mask, v_mask], axis=1)                   # (B,99)
+        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,99)
         x = self.own(ops.concatenate([c, v], axis=1),
-                     ops.minimum(bias, self._apart), training=training)    # (B,129,D)
+                     ops.minimum(bias, self._apart), training=training)    # (B,99,D)
         u_c, _ = self.pools["current"](x[:, :CURRENT_TOKENS], c_mask)      # (B,D)
         u_v, _ = self.pools["video"](x[:, CURRENT_TOKENS:], v_mask)        # (B,D)
         logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
         logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
         for block in self.fusion:
-            x = block(x, bias, training=training)                          # (B,129,D)
-        fused, weights = self.pools["fused"](x, mask)                      # (B,D), (B,129)
+            x = block(x, bias, training=training)                          # (B,99,D)
+        fused, weights = self.pools["fused"](x, mask)                      # (B,D), (B,99)
         logit = self.correct(self.drop(fused, training=training))          # (B,1)
         logit = logit + logit_c * c_there + logit_v * v_there              # (B,1)
         z_c, z_v = self.projected("current", u_c), self.projected("video", u_v)  # (B,D/2)
@@ -109,9 +110,9 @@ class Product(keras.Model):
 
     def current_sequence(self, current, sample_mask, set_point):
         """Register + patches + spans, with their mask and whether the sense is there."""
-        x, mask = self.current(current, sample_mask, set_point)            # (B,63,D), (B,63)
-        x = ops.concatenate([x[:, :geometry.PATCHES] + self.slot,
-                             x[:, geometry.PATCHES:]], axis=1)             # (B,63,D)
+        x, mask = self.current(current, sample_mask, set_point)            # (B,33,D), (B,33)
+        slots = ops.pad(self.slot, [[0, x.shape[1] - geometry.PATCHES], [0, 0]])  # (33,D)
+        x = x + slots                                                      # (B,33,D)
         # The longest span's bit says whether there are enough samples at all.
         there = mask[:, -1:]                                               # (B,1)
         return *self.with_register("current", x, mask, there), there
@@ -119,8 +120,8 @@ class Product(keras.Model):
     def video_sequence(self, tokens, frame_mask):
         """Register + frames' tokens, oldest first, with their mask and whether any is there."""
         seen = ops.cast(frame_mask > 0.5, "float32")                       # (B,16)
-        slots = ops.take(self.slot, self._frame_slots, axis=0)             # (16,D)
-        x = tokens + slots[:, None] + self.span                            # (B,16,4,D)
+        slots = ops.take(self.slot, self._frame_slots, axis=0) + self.moment  # (16,D)
+        x = tokens + (slots[:, None] + self.kind)                          # (B,16,4,D)
         x = ops.where(seen[:, :, None, None] > 0.5, x, 0.0)                # (B,16,4,D)
         x = ops.reshape(x, (-1, VIDEO_TOKENS - 1, self.config.dim))        # (B,64,D)
         mask = ops.repeat(seen, FRAME_TOKENS, axis=1)                      # (B,64)
@@ -150,11 +151,13 @@ class Product(keras.Model):
 
     def call(self, x, training=False):
         """A batch of windows.py: M of the 16 frames are given, with their slots."""
-        frames = augment.pixels(x["frames"], x) if training else x["frames"]  # (B,M,64,64,3)
+        frames, background = x["frames"], x["background"]                  # (B,M,64,64,3), (B,M,64,64,1)
+        if training:
+            frames, background = augment.pixels(frames, background, x)
         m, size = frames.shape[1], geometry.SIZE
         tokens, _, evidence = self.frames(
             ops.reshape(frames, (-1, size, size, 3)),                      # (BM,64,64,3)
-            ops.reshape(x["background"], (-1, size, size, 1)),             # (BM,64,64,1)
+            ops.reshape(background, (-1, size, size, 1)),             # (BM,64,64,1)
             training=training)
         tokens = ops.reshape(tokens, (-1, m, FRAME_TOKENS * self.config.dim))  # (B,M,4D)
         slots = ops.one_hot(x["frame_index"], geometry.FRAMES) * x["frame_seen"][:, :, None]  # (B,M,16)

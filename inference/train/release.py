@@ -1,6 +1,7 @@
-"""Makes the model folder of a trained run: what the agent loads.
+"""Makes the model folder of a judged run: what the agent loads.
 
-    python -m inference.train.release --data data --run runs/product --out inference/models/product
+    python -m inference.train.release --data data/train --run runs/product \
+        --out inference/models/product --figures docs/model-figures.md
 """
 
 import argparse
@@ -11,11 +12,11 @@ import subprocess
 import keras
 import numpy as np
 
-from . import configs, geometry, layout, windows
+from . import figures, geometry, layout, windows
 from .export import Function, TensorSpec, save
-from .product import Product
+from .judge import RESULT
 from .tokenizers import FRAME_TOKENS, GRID
-from .train import RESULT, WEIGHTS
+from .train import load
 
 SIZE = geometry.SIZE
 BACKGROUND = (1, SIZE, SIZE, 1)
@@ -109,15 +110,6 @@ def release(model, result, batch, out, commit=""):
     return save(out, functions(model), sections(model.config, result, commit), golden_inputs(model, batch))
 
 
-def load_run(folder):
-    """The network and the result that train.py left in a run's folder."""
-    folder = pathlib.Path(folder)
-    result = json.loads((folder / RESULT).read_text())
-    model = Product(configs.Run(**result["config"]))
-    model.load_weights(folder / WEIGHTS)
-    return model, result
-
-
 def current_commit():
     git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     return git.stdout.strip() if git.returncode == 0 else ""
@@ -126,12 +118,15 @@ def current_commit():
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of a data set in the V2 layout")
-    parser.add_argument("--run", required=True, help="folder that train.py wrote")
+    parser.add_argument("--run", required=True, help="folder that train.py and judge.py wrote")
     parser.add_argument("--out", required=True, help="model folder to write anew")
+    parser.add_argument("--figures", help="page to write the model's figures to")
     args = parser.parse_args(argv)
-    model, result = load_run(args.run)
+    model, result = load(args.run), json.loads((pathlib.Path(args.run) / RESULT).read_text())
     batch = layout.read_split(args.data, "test", rerolls=False)[0]
     manifest = release(model, result, batch, args.out, current_commit())
+    if args.figures:
+        pathlib.Path(args.figures).write_text(figures.page(manifest), encoding="utf-8")
     print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")
 
 

@@ -1,16 +1,21 @@
 """The plant's own rule: a quiet current is the abnormal one.
 
 CV is std / mean of each phase over the last seconds, mean of the phases; the
-furnace is abnormal while it is below a level.
+furnace is abnormal while it is below a level. The agent falls back on this when
+the model does not answer (agent/decide).
 """
 
 import numpy as np
 
 from . import geometry
 
+# Spans in seconds, and the share of a span's samples without which its CV says
+# nothing.
+ENOUGH = {120: 0.75, 45: 0.9}
+
 
 def variation(record, seconds):
-    """CV over the last `seconds` at every second: (S,), NaN where half is missing."""
+    """CV over the last `seconds` at every second: (S,), NaN where too much is missing."""
     n = seconds * geometry.SAMPLE_HZ
     mask = record.mask[:, None].astype(float)
     sums = [_running(v, n) for v in (mask, record.amps * mask, record.amps.astype(float) ** 2 * mask)]
@@ -18,9 +23,15 @@ def variation(record, seconds):
     mean = sums[1] / count
     deviation = np.sqrt(np.maximum(sums[2] / count - mean**2, 0))
     cv = (deviation / np.maximum(mean, 1)).mean(axis=1)
-    cv[sums[0][:, 0] < n / 2] = np.nan
+    cv[sums[0][:, 0] < ENOUGH[seconds] * n] = np.nan
     last = np.clip(record.last, 0, len(cv) - 1)
     return np.where(record.last >= 0, cv[last], np.nan)
+
+
+def level(normal, seconds, allowed):
+    """The level under which so many of the normal batches came at some time, rounded down."""
+    least = sorted(float(np.nanmin(variation(b.currents[0], seconds))) for b in normal)
+    return float(np.floor(least[min(allowed, len(least) - 1)] * 1e4) / 1e4)
 
 
 def _running(values, n):

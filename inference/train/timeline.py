@@ -1,8 +1,12 @@
 """Runs a network along whole records as the agent does, second by second.
 
 The loop is closed: the background stands still while the network's own
-p_abnormal is high, so a spot that it misses is absorbed here as in service. All
-batches advance together, one row each.
+p_abnormal is high or the state is abnormal, so a spot that it misses is absorbed
+here as in service. All batches advance together, one row each.
+
+Long normal records may be stepped every few seconds, the probability held in
+between: a mean over held values scatters more, so their false alarms are
+counted rather too high than too low.
 """
 
 from dataclasses import dataclass
@@ -10,11 +14,15 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from . import decision as decisions
 from . import geometry
 from .tokenizers import FRAME_TOKENS
 from .windows import current_window
 
 CHUNK = 512  # windows judged at once after the walk
+# A verdict counts from so many seconds of current, or so much of the frames, on.
+ENOUGH_CURRENT = 30.0
+ENOUGH_VIDEO = 0.9
 
 
 @dataclass
@@ -24,10 +32,11 @@ class Judged:
     name: str
     label: np.ndarray
     onset: np.ndarray
+    decided: np.ndarray  # whether the senses had shown enough for a verdict
     both: np.ndarray
-    current: np.ndarray
-    video: np.ndarray
     alignment: np.ndarray
+    current: np.ndarray | None = None
+    video: np.ndarray | None = None
 
 
 class Compiled(keras.Model):
@@ -46,6 +55,7 @@ class Runner:
 
     def __init__(self, model):
         self.token_shape = (geometry.FRAMES, FRAME_TOKENS, model.config.dim)
+        self.freeze = model.config.freeze_background
         self.encode_frame, self.judge_window = Compiled(model.encode_frame), Compiled(model.step)
 
     def encode(self, *arrays):
@@ -55,44 +65,67 @@ class Runner:
         return self.judge_window.predict_on_batch(list(arrays))
 
 
-def judge(model, batches):
-    """Every second of every batch, by both senses and by each alone: list of Judged."""
-    runner = Runner(model)
-    walk = _Walk(runner, batches, model.config.freeze_background)
+def judge(runner, batches, decision=decisions.PROVISIONAL, every=1, alone=True):
+    """Every second of every batch: list of Judged.
+
+    every: seconds from step to step; alone: also by each sense without the other.
+    """
+    walk = Walk(runner, batches, decision, every)
     for second in range(walk.seconds):
         walk.advance(second)
-    return [_finish(runner, walk, n) for n in range(len(batches))]
+    return [_finish(runner, walk, row, alone) for row in range(len(batches))]
 
 
-class _Walk:
+class Walk:
     """The state that the agent keeps: tokens of 16 frames and a background a row."""
 
-    def __init__(self, runner, batches, freeze):
-        self.runner, self.batches, self.freeze = runner, batches, freeze
+    def __init__(self, runner, batches, decision, every):
+        self.runner, self.batches, self.every = runner, batches, every
         self.seconds = max(len(b.label) for b in batches)
         rows, size = len(batches), geometry.SIZE
+        self.machines = [decisions.Filter(decision) for _ in batches]
         self.background = np.full((rows, size, size, 1), -1, np.float32)
+        self.frozen = np.zeros(rows, bool)
         self.p = np.zeros((rows, self.seconds), np.float32)
         self.alignment = np.zeros((rows, self.seconds), np.float32)
+        self.decided = np.zeros((rows, self.seconds), bool)
         # Tokens of each second, after 15 empty ones before the start.
         before = geometry.FRAMES - 1
         self.tokens = np.zeros((rows, before + self.seconds, *runner.token_shape[1:]), np.float32)
         self.seen = np.zeros((rows, before + self.seconds), np.float32)
 
     def advance(self, second):
+        self.look(second)
+        if second % self.every == 0:
+            self.decide(second)
+        else:
+            for kept in (self.p, self.alignment, self.decided):
+                kept[:, second] = kept[:, second - 1]
+        abnormal = [m.step(float(p), d) for m, p, d in
+                    zip(self.machines, self.p[:, second], self.decided[:, second], strict=True)]
+        high = self.decided[:, second] & (self.p[:, second] >= self.runner.freeze)
+        self.frozen = high | np.array(abnormal)
+
+    def look(self, second):
+        """Encodes the second's frames; the background moves unless it is frozen."""
         at = second + geometry.FRAMES - 1
         index = [b.frame_at[second] if second < len(b.label) else -1 for b in self.batches]
         there = np.array(index) >= 0
         frames = np.stack([b.frames[max(i, 0)] for b, i in zip(self.batches, index, strict=True)])
         out = self.runner.encode(frames, self.background)
         self.tokens[there, at], self.seen[there, at] = out["tokens"][there], 1
-        out_step = self.runner.step(*self.window(np.arange(len(self.batches)), second))
-        self.p[:, second] = out_step["p_abnormal"][:, 0]
-        self.alignment[:, second] = out_step["alignment"][:, 0]
-        moves = there & (self.p[:, second] < self.freeze)
         # A first frame always gives the background its start.
-        moves |= there & (self.background[:, 0, 0, 0] < 0)
+        moves = there & (~self.frozen | (self.background[:, 0, 0, 0] < 0))
         self.background[moves] = out["background"][moves]
+
+    def decide(self, second):
+        inputs = self.window(np.arange(len(self.batches)), second)
+        out = self.runner.step(*inputs)
+        self.p[:, second] = out["p_abnormal"][:, 0]
+        self.alignment[:, second] = out["alignment"][:, 0]
+        seen, mask = inputs[1], inputs[3]
+        self.decided[:, second] = ((mask.sum(1) / geometry.SAMPLE_HZ >= ENOUGH_CURRENT)
+                                   | (seen.mean(1) > ENOUGH_VIDEO))
 
     def window(self, rows, second):
         """The inputs of step at one second of some rows."""
@@ -103,17 +136,24 @@ class _Walk:
         return self.tokens[rows, span], self.seen[rows, span], current, mask, set_point
 
 
-def _finish(runner, walk, row):
+def _finish(runner, walk, row, alone):
     """Adds the verdicts with one sense taken away."""
     batch = walk.batches[row]
     seconds = len(batch.label)
-    current, video = np.zeros(seconds, np.float32), np.zeros(seconds, np.float32)
-    for start in range(0, seconds, CHUNK):
-        some = range(start, min(start + CHUNK, seconds))
-        parts = [walk.window([row], s) for s in some]
-        tokens, seen, amps, mask, set_point = (np.concatenate(p) for p in zip(*parts, strict=True))
-        span = slice(start, start + len(some))
-        current[span] = runner.step(tokens, 0 * seen, amps, mask, set_point)["p_abnormal"][:, 0]
-        video[span] = runner.step(tokens, seen, amps, 0 * mask, set_point)["p_abnormal"][:, 0]
-    return Judged(batch.name, batch.label, batch.onset, walk.p[row, :seconds], current, video,
-                  walk.alignment[row, :seconds])
+    out = Judged(batch.name, batch.label, batch.onset, walk.decided[row, :seconds],
+                 walk.p[row, :seconds], walk.alignment[row, :seconds])
+    if not alone:
+        return out
+    steps = range(0, seconds, walk.every)
+    answers = [_alone(runner, walk, row, steps[i : i + CHUNK]) for i in range(0, len(steps), CHUNK)]
+    held = np.repeat(np.concatenate(answers, axis=1), walk.every, axis=1)
+    out.current, out.video = held[:, :seconds]
+    return out
+
+
+def _alone(runner, walk, row, steps):
+    """p by current alone and by video alone at some seconds: (2,len(steps))."""
+    parts = [walk.window([row], second) for second in steps]
+    tokens, seen, amps, mask, set_point = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return np.stack([runner.step(tokens, 0 * seen, amps, mask, set_point)["p_abnormal"][:, 0],
+                     runner.step(tokens, seen, amps, 0 * mask, set_point)["p_abnormal"][:, 0]])

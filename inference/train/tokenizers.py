@@ -11,9 +11,10 @@ Shapes: B windows, T samples, P phases, N tokens, D features.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
-from .geometry import PATCH, PATCHES, SAMPLE_HZ, SIZE
+from .geometry import PATCH, PATCHES, SAMPLE_HZ, SAMPLES, SIZE
 
 LEAST_SET_POINT = 100.0  # amperes; below it a set-point is unknown
 MOST_AMPS = 100e3  # a reading beyond, either way, is a fault of the meter
@@ -57,59 +58,56 @@ def changes(relative, valid):
     return ops.pad(change, pad), ops.pad(both, pad)                        # (B,T,P), (B,T,1)
 
 
-def moments(x, valid, last):
-    """Mean and standard deviation over the last samples that count: (B,P) each."""
-    x, valid = x[:, -last:], valid[:, -last:]                              # (B,last,·)
-    count = ops.sum(valid, axis=1)                                         # (B,1)
-    mean = divide(ops.sum(x * valid, axis=1), count, 1.0)                  # (B,P)
-    offset = (x - mean[:, None]) * valid                                   # (B,last,P)
-    variance = divide(ops.sum(offset * offset, axis=1), count, 1.0)        # (B,P)
-    return mean, ops.sqrt(variance + 1e-8)
-
-
 class CurrentTokens(keras.layers.Layer):
-    """120 s of current → 60 tokens of 2 s, and one token for each span of STATISTICS.
+    """120 s of current → 30 tokens of 4 s, and one token for each of SPANS.
 
     The statistics stand beside the convolution because the plant's own sign, the
     coefficient of variation, needs spans that a small convolution does not see:
-    120 s tells quiet from calm, 45 s tells it sooner.
+    120 s tells quiet from calm, 45 s tells it sooner. All spans are summed by one
+    product with a constant matrix: at this size the nodes of the graph cost more
+    than the arithmetic.
     """
 
     SPANS = (30, 45, 120)  # seconds
     ROLLING = 10 * SAMPLE_HZ  # samples of the rolling deviation
     DROP = -0.4  # relative current below which a phase has dropped out
     NEEDED = 8  # samples without which a span says nothing
+    STRIDES = (4, 2)  # of the two convolutions, together PATCH
+    CHANNELS = STATISTICS = 13
 
     def __init__(self, dim, **kwargs):
         super().__init__(**kwargs)
-        self.patches = keras.layers.Conv1D(dim, PATCH, strides=PATCH, name="patches")
-        self.mix = keras.layers.Conv1D(dim, 3, padding="same", name="mix")
+        first, second = self.STRIDES
+        self.patches = keras.layers.Conv1D(dim, first, strides=first, activation="relu", name="patches")
+        self.mix = keras.layers.Conv1D(dim, 2 * second, strides=second, padding="same", name="mix")
         self.statistics = keras.layers.Dense(dim, activation="relu", name="statistics")
         self.spread = keras.layers.Dense(dim, name="spread")
         self.dim = dim
+        last = SAMPLE_HZ * np.array(self.SPANS)[:, None]
+        # Which samples lie in which span: (3,240).
+        self.within = (np.arange(SAMPLES) >= SAMPLES - last).astype("float32")
+        self.whole = self.within.sum(axis=1, keepdims=True)  # samples of each span: (3,1)
 
     def build(self, *_):
         self.span = self.add_weight(name="span", shape=(len(self.SPANS), self.dim),
                                     initializer="random_normal")
-        self.patches.build((None, PATCHES * PATCH, 13))
-        self.mix.build((None, PATCHES, self.dim))
-        self.statistics.build((None, len(self.SPANS), 13))
+        self.patches.build((None, SAMPLES, self.CHANNELS))
+        self.mix.build((None, SAMPLES // self.STRIDES[0], self.dim))
+        self.statistics.build((None, len(self.SPANS), self.STATISTICS))
         self.spread.build((None, len(self.SPANS), self.dim))
 
     def call(self, current, sample_mask, set_point):
         r, valid = relative_current(current, sample_mask, set_point)       # (B,240,3), (B,240,1)
         change, both = changes(r, valid)                                   # (B,240,3), (B,240,1)
-        x = self.channels(r, change, valid)                                # (B,240,13)
-        x = ops.relu(self.patches(x))                                      # (B,60,D)
-        x = x + ops.relu(self.mix(x))                                      # (B,60,D)
-        s = ops.stack([self.span_features(r, change, valid, both, SAMPLE_HZ * seconds)
-                       for seconds in self.SPANS], axis=1)                 # (B,3,13)
-        s = self.spread(self.statistics(s)) + self.span                    # (B,3,D)
-        tokens = ops.concatenate([x, s], axis=1)                           # (B,63,D)
-        return tokens, self.token_mask(valid)
+        x = self.patches(self.channels(r, change, valid))                  # (B,60,D)
+        x = self.mix(x)                                                    # (B,30,D)
+        features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
+        s = self.spread(self.statistics(features)) + self.span             # (B,3,D)
+        patches = ops.max(ops.reshape(valid, (-1, PATCHES, PATCH)), axis=2)  # (B,30)
+        return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1)
 
     def channels(self, r, change, valid):
-        """What the convolution sees of each sample."""
+        """What the convolution sees of each sample: (B,240,13)."""
         level = ops.mean(r, axis=2, keepdims=True) + 1.0                   # (B,240,1)
         imbalance = ops.clip(divide(r + 1.0, level, 0.05) - 1.0, -1.0, 1.0)  # (B,240,3)
         return ops.concatenate([
@@ -124,36 +122,35 @@ class CurrentTokens(keras.layers.Layer):
         """log(1 + standard deviation over 10 s / 0.7 % of the set-point): (B,240,3)."""
         sums = ops.concatenate([r, r * r, valid], axis=2)                  # (B,240,7)
         sums = ops.average_pool(sums, self.ROLLING, 1, padding="same")     # (B,240,7)
-        share = sums[:, :, 6:]                                             # (B,240,1)
-        mean = divide(sums[:, :, :3], share, 0.05)                         # (B,240,3)
-        square = divide(sums[:, :, 3:6], share, 0.05)                      # (B,240,3)
-        variance = ops.maximum(square - mean * mean, 0.0)                  # (B,240,3)
+        means = divide(sums[:, :, :6], sums[:, :, 6:], 0.05)               # (B,240,6)
+        mean = means[:, :, :3]                                             # (B,240,3)
+        variance = ops.maximum(means[:, :, 3:] - mean * mean, 0.0)         # (B,240,3)
         return ops.log(1.0 + 150.0 * ops.sqrt(variance + 1e-8)) * valid
 
-    def span_features(self, r, change, valid, both, last):
-        """Statistics of the last samples: (B,13)."""
-        mean, deviation = moments(r, valid, last)                          # (B,3), (B,3)
-        cv = divide(deviation, mean + 1.0, 0.05)                           # (B,3)
-        step, _ = moments(ops.abs(change), both, last)                     # (B,3)
-        drop, _ = moments(ops.cast(r < self.DROP, "float32"), valid, last)  # (B,3)
-        highest, lowest = ops.max(mean, axis=1), ops.min(mean, axis=1)     # (B,), (B,)
-        imbalance = divide(highest - lowest, ops.mean(mean, axis=1) + 1.0, 0.05)  # (B,)
-        coverage = ops.mean(valid[:, -last:, 0], axis=1)                   # (B,)
-        mean_log_cv = ops.mean(ops.log(cv + 1e-3), axis=1)                 # (B,)
-        return ops.concatenate([
-            ops.log(cv + 1e-3) + 2.5,                                      # (B,3), near 0 at CV 0.08
-            ops.log(step + 1e-3) + 3.0,                                    # (B,3)
-            5.0 * drop,                                                    # (B,3)
-            ops.stack([imbalance, coverage, mean_log_cv + 2.5,
-                       ops.mean(mean, axis=1)], axis=1),                   # (B,4)
-        ], axis=1)
-
-    def token_mask(self, valid):
-        """Which tokens have anything to say: (B,63)."""
-        patches = ops.max(ops.reshape(valid, (-1, PATCHES, PATCH)), axis=2)  # (B,60)
-        spans = [ops.sum(valid[:, -SAMPLE_HZ * seconds:], axis=1) >= self.NEEDED
-                 for seconds in self.SPANS]                                # 3 × (B,1)
-        return ops.concatenate([patches] + [ops.cast(s, "float32") for s in spans], axis=1)
+    def span_features(self, r, change, valid, both):
+        """Statistics of each span (B,3,13), and which spans have enough samples (B,3)."""
+        drop = ops.cast(r < self.DROP, "float32")                          # (B,240,3)
+        sums = ops.concatenate([r, r * r, drop, valid, ops.abs(change), both], axis=2)  # (B,240,14)
+        sums = ops.matmul(self.within, sums)                               # (B,3,14)
+        count = sums[:, :, 9:10]                                           # (B,3,1)
+        means = divide(sums[:, :, :9], count, 1.0)                         # (B,3,9)
+        mean, drop = means[:, :, :3], means[:, :, 6:]                      # (B,3,3) twice
+        variance = ops.maximum(means[:, :, 3:6] - mean * mean, 0.0)        # (B,3,3)
+        cv = divide(ops.sqrt(variance + 1e-8), mean + 1.0, 0.05)           # (B,3,3)
+        step = divide(sums[:, :, 10:13], sums[:, :, 13:], 1.0)             # (B,3,3)
+        # Both near 0 at what a lively furnace has: CV 0.08, step 0.05.
+        spread = ops.log(ops.concatenate([cv, step], axis=2) + 1e-3) + 2.75  # (B,3,6)
+        level = ops.mean(mean, axis=2, keepdims=True)                      # (B,3,1)
+        between = ops.max(mean, axis=2, keepdims=True) - ops.min(mean, axis=2, keepdims=True)
+        features = ops.concatenate([
+            spread,                                                        # (B,3,6)
+            5.0 * drop,                                                    # (B,3,3)
+            divide(between, level + 1.0, 0.05),                            # (B,3,1)
+            count / self.whole,                                            # (B,3,1)
+            ops.mean(spread[:, :, :3], axis=2, keepdims=True),             # (B,3,1)
+            level,                                                         # (B,3,1)
+        ], axis=2)
+        return features, ops.cast(count[:, :, 0] >= self.NEEDED, "float32")
 
 
 def normalized_frame(frame):
@@ -177,6 +174,19 @@ def follow(background, grey):
     """
     known = ops.where(background < 0, grey, ops.minimum(background, BRIGHTEST))  # (B,64,64,1)
     return known, known + (grey - known) / BACKGROUND_SECONDS
+
+
+def convolved(x, convolution, norm, training):
+    """A convolution and its batch normalisation.
+
+    Outside training the normalisation is part of the kernel: constants in the
+    exported graph, so it costs nothing there.
+    """
+    if training:
+        return norm(convolution(x), training=True)
+    scale = norm.gamma * ops.rsqrt(norm.moving_variance + norm.epsilon)    # (C,)
+    x = ops.conv(x, convolution.kernel * scale, strides=2, padding="same")
+    return x + (norm.beta - norm.moving_mean * scale)
 
 
 class FrameTokens(keras.layers.Layer):
@@ -225,7 +235,7 @@ class FrameTokens(keras.layers.Layer):
         residual = ops.clip(grey - known, -3.0, 3.0)                       # (B,64,64,1)
         x = ops.concatenate([balanced - 1.0, residual, ops.abs(residual)], axis=3)  # (B,64,64,5)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = ops.relu(norm(convolution(x), training=training))          # (B,32,32,16) … (B,8,8,D)
+            x = ops.relu(convolved(x, convolution, norm, training))        # (B,32,32,16) … (B,8,8,D)
         x = x + ops.relu(self.block(x))                                    # (B,8,8,D)
         x = ops.reshape(x, (-1, GRID * GRID, self.dim)) + self.place       # (B,64,D)
         scores = ops.matmul(self.keys(x), ops.transpose(self.queries))     # (B,64,3)

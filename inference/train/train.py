@@ -1,10 +1,11 @@
-"""Trains a run, chooses its decision on validation batches, scores it on test.
+"""Trains a run.
 
-    python -m inference.train.train --data data --run runs/product
+    python -m inference.train.train --data data/train --run runs/product
 
-Writes <run>/model.weights.h5 and <run>/result.json; release.py makes the model
-folder of them. Any Keras backend will do (KERAS_BACKEND). Seeded: the same data,
-seed, machine and backend give the same figures within ±0.3 points.
+Writes <run>/model.weights.h5 and <run>/config.json; judge.py scores them and
+release.py makes the model folder. Any Keras backend will do (KERAS_BACKEND).
+Seeded: the same data, seed, machine and backend give the same figures within
+±0.3 points.
 """
 
 import argparse
@@ -16,12 +17,12 @@ import time
 
 import keras
 
-from . import configs, decision, evaluate, layout, timeline
+from . import configs, layout
 from .product import Product
 from .windows import Windows
 
 WEIGHTS = "model.weights.h5"
-RESULT = "result.json"
+CONFIG = "config.json"
 
 
 def fit(config, batches, log=print):
@@ -55,45 +56,42 @@ class Progress(keras.callbacks.Callback):
             self.log(f"step {batch + 1} of {self.steps}, loss {logs['loss']:.4f}, {spent:.0f} s")
 
 
-def assess(model, folder, log=print):
-    """Decision and rule levels from validation batches, figures from test batches."""
-    validation = layout.read_split(folder, "val", rerolls=False)
-    test = layout.read_split(folder, "test", rerolls=False)
-    log(f"judging {len(validation)} validation and {len(test)} test batches")
-    judged = timeline.judge(model, validation + test)
-    judged_validation, judged_test = judged[: len(validation)], judged[len(validation) :]
-    chosen = decision.choose(judged_validation)
-    return {
-        "config": dataclasses.asdict(model.config),
-        "decision": dataclasses.asdict(chosen),
-        "rule": evaluate.rule_levels(validation),
-        "metrics": evaluate.metrics(chosen, validation, test, judged_validation, judged_test)
-        | {"parameters": model.count_params()},
-    }
+def save(model, folder):
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_weights(folder / WEIGHTS)
+    (folder / CONFIG).write_text(json.dumps(dataclasses.asdict(model.config), indent=2) + "\n")
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder of a data set in the V2 layout")
-    parser.add_argument("--run", required=True, help="folder for weights and result")
-    parser.add_argument("--seed", type=int, default=configs.Run.seed)
-    parser.add_argument("--steps", type=int, default=configs.Run.steps)
-    args = parser.parse_args(argv)
+def load(folder):
+    """The network that save() left in a run's folder."""
+    folder = pathlib.Path(folder)
+    model = Product(configs.Run(**json.loads((folder / CONFIG).read_text())))
+    model.load_weights(folder / WEIGHTS)
+    return model
+
+
+def stopwatch():
+    """A log to stderr with the seconds since the start."""
     start = time.monotonic()
 
     def log(text):
         print(f"[{time.monotonic() - start:6.0f} s] {text}", file=sys.stderr, flush=True)
 
-    run = pathlib.Path(args.run)
-    run.mkdir(parents=True, exist_ok=True)
+    return log
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of a data set in the V2 layout")
+    parser.add_argument("--run", required=True, help="folder for the weights")
+    parser.add_argument("--seed", type=int, default=configs.Run.seed)
+    parser.add_argument("--steps", type=int, default=configs.Run.steps)
+    args = parser.parse_args(argv)
+    log = stopwatch()
     log("reading training batches")
-    model = fit(configs.Run(seed=args.seed, steps=args.steps), layout.read_split(args.data, "train"), log)
-    model.save_weights(run / WEIGHTS)
-    result = assess(model, args.data, log)
-    (run / RESULT).write_text(json.dumps(result, indent=2) + "\n")
-    for name, value in result["metrics"].items():
-        print(f"{name:32} {value}")
-    log(f"decision {result['decision']}, rule {result['rule']}")
+    batches = layout.read_split(args.data, "train")
+    save(fit(configs.Run(seed=args.seed, steps=args.steps), batches, log), args.run)
 
 
 if __name__ == "__main__":

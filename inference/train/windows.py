@@ -10,7 +10,7 @@ import numpy as np
 
 from . import augment, background, geometry
 
-EARLIEST = 30  # seconds of record before the first window, as in service
+EARLIEST = 15  # seconds of record before the first window, as in service
 
 
 def current_window(record, second):
@@ -100,7 +100,7 @@ class Windows(keras.utils.PyDataset):
 
     def _fill_video(self, rng, x, y, n, second):
         batch, m = self.batches[n], self.config.frames
-        slots = np.sort(rng.choice(geometry.FRAMES, m, replace=False))
+        slots, given = augment.seen_slots(rng, m)
         seconds = second - (geometry.FRAMES - 1) + slots
         index = np.where(seconds >= 0, batch.frame_at[np.maximum(seconds, 0)], -1)
         there = index >= 0
@@ -114,7 +114,7 @@ class Windows(keras.utils.PyDataset):
         x["background"][:] = np.roll(maps, by, (1, 2))[..., None]
         x["frame_index"][:] = slots
         # Now and then a frame is lost.
-        x["frame_seen"][:] = there & (rng.random(m) > 0.05)
+        x["frame_seen"][:] = there & given & (rng.random(m) > 0.05)
         spot = spot.reshape(m, 64) * there[:, None]
         y["spot"][:] = spot / np.maximum(spot.sum(axis=1, keepdims=True), 1)
 

@@ -48,7 +48,8 @@ func main() {
 	var d demo
 	kong.Parse(&d, kong.Name("demo"), kong.Description("Show the main job running, every part real."))
 	if err := d.run(ctx, os.Stdout); err != nil {
-		fmt.Println("demo: FAILED:", err)
+		// The last line begins with demo: on standard output, whatever happened.
+		_, _ = fmt.Fprintln(os.Stdout, "demo: FAILED:", err)
 		stop()
 		os.Exit(1)
 	}
@@ -63,7 +64,7 @@ func (d demo) run(ctx context.Context, out *os.File) (err error) {
 		return err
 	}
 	if !d.Keep {
-		defer os.RemoveAll(folder)
+		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	}
 	// What serves must outlive the agent, which says goodbye when ctx ends.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
@@ -78,7 +79,10 @@ func (d demo) run(ctx context.Context, out *os.File) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, plant.Close()) }()
-	fmt.Fprintf(out, "demo: furnace at %s and %s, broker at %s; %d seconds, Ctrl-C ends it\n", plant.MeterURL(), plant.CameraURL(), broker.url, d.Seconds)
+	_, err = fmt.Fprintf(out, "demo: furnace at %s and %s, broker at %s; %d seconds, Ctrl-C ends it\n", plant.MeterURL(), plant.CameraURL(), broker.url, d.Seconds)
+	if err != nil {
+		return err
+	}
 	watcher := &subscriber{score: &score{started: time.Now()}}
 	client, err := subscribe(broker.url, root, watcher)
 	if err != nil {

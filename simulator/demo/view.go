@@ -13,7 +13,6 @@ type picture struct {
 	state        stateMessage
 	current      sampleMessage
 	events       []string // the newest last
-	parts        map[string]string
 	heard        int
 }
 

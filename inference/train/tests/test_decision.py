@@ -1,5 +1,7 @@
 """The state machine, the choice of thresholds, the figures, by hand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,41 +12,113 @@ from inference.train.timeline import Judged
 def judged(p, label, onset=None):
     p = np.asarray(p, float)
     onset = np.full(len(p), np.nan) if onset is None else onset
-    return Judged("toy", np.asarray(label), onset, p, p, p, p)
+    return Judged("toy", np.asarray(label), onset, np.ones(len(p), bool), p, p, p, p)
 
 
-def test_running_mean_is_shorter_at_the_start():
-    np.testing.assert_allclose(decision.running_mean([1, 0, 0, 4], 3), [1, 0.5, 1 / 3, 4 / 3])
+def test_means_are_full_or_none():
+    decided = np.array([1, 1, 1, 0, 1, 1, 1, 1], bool)
+    means = decision.full_means(np.array([1, 0, 0, 9, 3, 0, 0, 6.0]), decided, 3)
+    none = -np.inf
+    np.testing.assert_allclose(means, [none, none, 1 / 3, none, none, none, 1, 2])
 
 
 def test_state_enters_at_once_and_leaves_after_the_hold():
     p = np.zeros(100)
     p[50:60] = 1
     d = decision.Decision(mean_seconds=1, enter=0.5, exit=0.25, hold_seconds=10)
-    on = decision.states(p, d)
-    # 60 is the first second under exit, 69 the tenth: it leaves after it.
-    assert np.flatnonzero(on).tolist() == list(range(50, 70))
-    p[:40] = 1  # before 30 s there is no verdict
-    assert np.flatnonzero(decision.states(p, d))[0] == decision.WARM
+    on = decision.states(p, np.ones(100, bool), d)
+    # 60 is the first second under exit, 69 the tenth: it leaves in it.
+    assert np.flatnonzero(on).tolist() == list(range(50, 69))
 
 
-def test_rare_level_extrapolates_a_known_distribution():
+def test_a_second_without_verdict_empties_the_mean():
+    d = decision.Decision(mean_seconds=5, enter=0.5, exit=0.25, hold_seconds=3)
+    decided = np.ones(40, bool)
+    decided[12] = False
+    p = np.where(np.arange(40) < 30, 1.0, 0.0)
+    on = decision.states(p, np.concatenate([np.zeros(10, bool), decided[10:]]), d)
+    # Full at 13 … 17; then under exit from 33 (mean of 29 … 33 is 0.2) for 3 s.
+    assert np.flatnonzero(on).tolist() == list(range(17, 35))
+    decided[20:] = False
+    assert decision.states(p, decided, d)[39], "an abnormal state waits for a verdict"
+
+
+def test_means_and_filter_agree():
     rng = np.random.default_rng(0)
-    maxima = rng.gumbel(0, 1, 20000)
-    want = -np.log(-np.log(1 - decision.BLOCK / (60 * 3600)))
-    assert decision.rare_level(maxima[:300]) == pytest.approx(want, abs=0.8)
-    assert decision.rare_level([1.0, 1.0, 1.0]) == 1.0
+    p, decided = rng.random(500), rng.random(500) > 0.02
+    d = decision.Decision(mean_seconds=5, enter=0.8, exit=0.8, hold_seconds=1)
+    np.testing.assert_array_equal(decision.states(p, decided, d)[decided],
+                                  held(decision.full_means(p, decided, 5) >= 0.8, decided, p)[decided])
 
 
-def test_choose_prefers_the_decision_that_comes_first():
-    rng = np.random.default_rng(0)
+def held(high, decided, p):
+    """What hysteresis without width makes of the mean: kept while it is not full."""
+    out, now = [], False
+    full = np.isfinite(decision.full_means(p, decided, 5))
+    for h, f in zip(high, full, strict=True):
+        now = bool(h) if f else now
+        out.append(now)
+    return np.array(out)
+
+
+def normal_hours(peaks, batches=60, seconds=3600):
+    """Batches of normal seconds at p = 0.1, each with one stretch of 60 s at its peak."""
+    out = []
+    for i in range(batches):
+        p = np.full(seconds, 0.1)
+        if i < len(peaks):
+            p[1000:1060] = peaks[i]
+        out.append(judged(p, np.zeros(seconds, int)))
+    return out
+
+
+def test_enter_lies_above_all_that_normal_hours_may_not_pass():
+    normal = normal_hours([0.9, 0.8, 0.7])  # 60 h, so one may pass
+    enter = decision.enter_level(normal, 10)
+    assert 0.8 < enter < 0.81
+    assert decision.false_alarms(normal, decision.Decision(10, enter, enter / 2)) == (1, 60)
+    # 30 h may hold none.
+    assert 0.9 < decision.enter_level(normal[:30], 10) < 0.91
+    # Two stretches in the worst batch are two alarms.
+    normal[0].both[2000:2060] = 0.9
+    assert 0.9 < decision.enter_level(normal, 10) < 0.91
+    assert decision.enter_level(normal_hours([]), 10) == 0.5
+
+
+def abnormal_batch():
     n = 3000
     label, onset = np.zeros(n, int), np.full(n, np.nan)
     label[2000:2600], onset[2000:2600] = 1, 2000
-    p = np.clip(np.where(label == 1, 0.9, 0.1) + 0.02 * rng.standard_normal(n), 0.01, 0.99)
-    chosen = decision.choose([judged(p, label, onset)])
+    return judged(np.where(label == 1, 0.9, 0.1), label, onset)
+
+
+def test_choose_prefers_the_decision_that_comes_first():
+    chosen = decision.choose([abnormal_batch()], normal_hours([]))
     assert chosen.mean_seconds == min(decision.LENGTHS)
-    assert chosen.exit < chosen.enter < 0.9
+    assert chosen.exit < chosen.enter == 0.5
+    # A short mean that lets a peak of 20 s through has to ask for more than there is.
+    peaked = normal_hours([0.95] * 3)
+    for j in peaked:
+        j.both[1020:1060] = 0.1
+    chosen = decision.choose([abnormal_batch()], peaked)
+    assert chosen.mean_seconds == 30 and chosen.enter > 0.6
+
+
+def test_choose_does_not_leave_an_episode_for_a_gap():
+    batch = abnormal_batch()
+    batch.both[2300:2315] = 0.1
+    chosen = decision.choose([batch], normal_hours([]))
+    on = decision.states(batch.both, batch.decided, chosen)
+    assert on[2300:2590].all()
+
+
+def test_an_onset_at_the_very_end_is_not_counted():
+    label, onset = np.zeros(1000, int), np.full(1000, np.nan)
+    label[900:], onset[850:] = 1, 850
+    assert list(decision.spans(judged(np.zeros(1000), label, onset))) == []
+    label[700:], onset[700:] = 1, 700
+    ((during, last),) = decision.spans(judged(np.zeros(1000), label, onset))
+    assert (during[0], last) == (700, 999)
 
 
 def test_episodes_and_false_alarms():
@@ -77,6 +151,18 @@ def test_best_threshold_separates_what_can_be():
     assert 2 < evaluate.best_threshold(score, label) < 3
 
 
+def test_errors_at_a_change_of_label_are_left_out_where_asked():
+    label = np.repeat([0, 1], 100)
+    np.testing.assert_array_equal(evaluate.since_change(label), np.tile(np.arange(100), 2))
+    late = np.where(np.arange(200) >= 110, 0.9, 0.1)  # both senses, 10 s late
+    j = judged(late, label)
+    j.current, j.video = late.copy(), late.copy()
+    j.current[150], j.video[170] = 0.1, 0.1  # each errs once by itself
+    thresholds = {"current": 0.5, "video": 0.5}
+    assert evaluate.error_correlation([j], thresholds) > 0.8
+    assert evaluate.error_correlation([j], thresholds, settled=20) == pytest.approx(-1 / 79)
+
+
 def test_the_rule_reads_the_quiet(folder):
     batch = layout.read_split(folder, "test", rerolls=False)[0]
     cv = rule.variation(batch.currents[0], 120)
@@ -84,3 +170,18 @@ def test_the_rule_reads_the_quiet(folder):
     assert cv[190] == pytest.approx(0.1, rel=0.15)
     assert cv[390] == pytest.approx(100 / 15000, rel=0.15)
     assert np.isnan(cv[0])
+    # Three quarters of the span must be there, as the agent asks; 5 s are missing.
+    assert np.isnan(cv[93]) and np.isfinite(cv[96])
+
+
+def test_rule_levels_lie_under_all_but_what_is_allowed(folder):
+    batch = layout.read_split(folder, "test", rerolls=False)[0]
+    least = np.nanmin(rule.variation(batch.currents[0], 120))
+    assert least - 1e-4 <= rule.level([batch], 120, allowed=1) <= least
+    lively = dataclasses.replace(batch, currents=[dataclasses.replace(
+        batch.currents[0], amps=np.where(np.arange(len(batch.currents[0].mask))[:, None] < 380,
+                                         batch.currents[0].amps, 0), mask=batch.currents[0].mask
+        * (np.arange(len(batch.currents[0].mask)) < 380))])
+    assert rule.level([lively], 120, 0) > 0.08
+    assert rule.level([lively, batch], 120, 0) <= least
+    assert rule.level([lively, batch], 120, 1) > 0.08

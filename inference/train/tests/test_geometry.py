@@ -13,7 +13,7 @@ def test_frames_belong_to_the_samples_of_their_own_second():
 
 def test_frames_share_time_slots_with_the_current():
     slots = geometry.frame_slots()
-    assert slots[0] == 52 and slots[15] == 59  # of 60 patches of 4 samples
+    assert slots[0] == 26 and slots[15] == 29  # of 30 patches of 8 samples
     assert (np.diff(slots) >= 0).all()
 
 

@@ -59,9 +59,18 @@ def test_spans_read_the_coefficient_of_variation(model):
     current, mask, set_point = whole()
     r, valid = tokenizers.relative_current(current, mask, set_point)
     change, both = tokenizers.changes(r, valid)
-    features = ops.convert_to_numpy(model.current.span_features(r, change, valid, both, 240))[0]
-    cv = current[0].std(axis=0) / current[0].mean(axis=0)
-    np.testing.assert_allclose(features[:3], np.log(cv + 1e-3) + 2.5, atol=0.01)
+    features = ops.convert_to_numpy(model.current.span_features(r, change, valid, both)[0])[0]
+    for row, seconds in zip(features, model.current.SPANS, strict=True):
+        last = current[0, -2 * seconds:]
+        cv = last.std(axis=0) / last.mean(axis=0)
+        np.testing.assert_allclose(row[:3], np.log(cv + 1e-3) + 2.75, atol=0.01)
+
+
+def test_normalisation_folds_into_the_kernel(model):
+    x = rng.standard_normal((2, 64, 64, 5)).astype(np.float32)
+    convolution, norm = model.frames.convolutions[0], model.frames.norms[0]
+    apart = norm(convolution(x), training=False)
+    np.testing.assert_allclose(tokenizers.convolved(x, convolution, norm, False), apart, atol=1e-4)
 
 
 def test_amplitude_survives(model):

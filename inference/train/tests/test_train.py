@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from inference.train import configs, export, golden, layout, release, timeline, train
+from inference.train import configs, export, figures, golden, judge, layout, release, timeline, train
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_training_repeats_by_seed(folder, trained):
 
 def test_judging_covers_every_second(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
-    (judged,) = timeline.judge(trained, batches)
+    (judged,) = timeline.judge(timeline.Runner(trained), batches)
     for sense in ("both", "current", "video"):
         p = getattr(judged, sense)
         assert p.shape == batches[0].label.shape and ((p >= 0) & (p <= 1)).all()
@@ -43,14 +43,41 @@ def test_judging_covers_every_second(folder, trained):
     assert judged.both[0] == pytest.approx(judged.current[0], abs=1e-3)
 
 
+def test_held_steps_repeat_the_second_before(folder, trained):
+    batches = layout.read_split(folder, "test", rerolls=False)
+    (judged,) = timeline.judge(timeline.Runner(trained), batches, every=2, alone=False)
+    np.testing.assert_array_equal(judged.both[1::2], judged.both[0::2])
+    assert judged.current is None
+
+
+def test_verdicts_count_when_a_sense_has_shown_enough(folder, trained):
+    batches = layout.read_split(folder, "test", rerolls=False)
+    (judged,) = timeline.judge(timeline.Runner(trained), batches, alone=False)
+    # Frame 15 of the toy comes at 15.4 s of its clock, long before 30 s of current do.
+    assert np.flatnonzero(judged.decided)[0] == 15
+    assert judged.decided[15:].all()
+
+
 @pytest.fixture(scope="module")
-def exported(folder, trained, tmp_path_factory):
-    result = {"decision": {"mean_seconds": 10, "enter": 0.6, "exit": 0.3, "hold_seconds": 10},
-              "rule": {"cv_120": 0.05, "cv_45": 0.04}, "metrics": {"both_accuracy": 0.5}}
+def result(folder, trained):
+    """The toy's one data set serves as mixed and as normal."""
+    return judge.assess(trained, folder, folder, log=lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def exported(folder, trained, result, tmp_path_factory):
     out = tmp_path_factory.mktemp("model") / "toy"
     batch = layout.read_split(folder, "test", rerolls=False)[0]
     manifest = release.release(trained, result, batch, out, commit="abc")
     return out, manifest
+
+
+def test_the_page_of_figures_is_made_of_the_manifest(exported):
+    _, manifest = exported
+    page = figures.page(manifest)
+    m = manifest["metrics"]
+    assert f"{m['both_accuracy']:.4f}" in page and f"{m['rule_cv_120_mdr']:.4f}" in page
+    assert f"{manifest['decision']['enter']:g}" in page
 
 
 def test_manifest_names_every_file_by_its_hash(exported):
@@ -82,10 +109,9 @@ def test_golden_vectors_come_back(exported, trained):
     assert count >= 20
 
 
-def test_a_run_comes_back_from_its_folder(folder, trained, tmp_path):
-    trained.save_weights(tmp_path / train.WEIGHTS)
-    config = dataclasses.asdict(trained.config)
-    (tmp_path / train.RESULT).write_text(json.dumps({"config": config}))
-    again, _ = release.load_run(tmp_path)
+def test_a_run_comes_back_from_its_folder(trained, tmp_path):
+    train.save(trained, tmp_path)
+    again = train.load(tmp_path)
+    assert dataclasses.asdict(again.config) == dataclasses.asdict(trained.config)
     for a, b in zip(trained.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -74,14 +74,35 @@ def test_augmentation_keeps_the_fluctuation():
         augment.current(rng, amps, mask, set_point)
         after = (amps.std(axis=0) / amps.mean(axis=0)).mean()
         np.testing.assert_allclose(after, before, rtol=1e-4)
-        assert mask.sum() >= 40
+        assert mask.any()
 
 
 def test_pixels_stay_pixels():
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (4, 3, 64, 64, 3)).astype(np.uint8)
-    out = np.asarray(augment.pixels(frames, augment.draw(rng, 4, 3)))
+    background = np.full((4, 3, 64, 64, 1), -1, np.float32)
+    settings = augment.draw(rng, 4, 3)
+    out, after = (np.asarray(x) for x in augment.pixels(frames, background, settings))
     assert out.shape == frames.shape and out.min() >= 0 and out.max() <= 255
+    np.testing.assert_array_equal(after, background)
+
+
+def test_decoding_moves_a_flat_picture_by_some_levels_only():
+    rng = np.random.default_rng(0)
+    frames = np.full((32, 2, 64, 64, 3), 120, np.float32)
+    out = np.asarray(augment.decoded(frames, augment.draw(rng, 32, 2)))
+    assert 0 < np.abs(out - 120).max() < 18
+
+
+def test_a_window_that_has_begun_has_its_newest_frames():
+    rng = np.random.default_rng(0)
+    counts = set()
+    for _ in range(300):
+        slots, given = augment.seen_slots(rng, 6)
+        assert len(set(slots)) == 6 and (np.diff(slots) > 0).all()
+        assert given.any() and (np.diff(given.astype(int)) >= 0).all()
+        counts.add(int(given.sum()))
+    assert counts == set(range(1, 7))
 
 
 def test_backgrounds_stand_still_or_follow(batch):
