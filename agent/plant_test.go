@@ -223,6 +223,19 @@ func (p *plant) longestGap(since time.Time) time.Duration {
 	return longest
 }
 
+// longestSilence is the longest time between two states' arrivals since a moment.
+func (p *plant) longestSilence(since time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var longest time.Duration
+	for i := 1; i < len(p.states); i++ {
+		if p.states[i].at.After(since) {
+			longest = max(longest, p.states[i].at.Sub(p.states[i-1].at))
+		}
+	}
+	return longest
+}
+
 // sourcesSince lists who decided the seconds since a moment.
 func (p *plant) sourcesSince(since time.Time) map[string]int {
 	p.mu.Lock()
@@ -238,6 +251,16 @@ func (p *plant) sourcesSince(since time.Time) map[string]int {
 
 // childPID finds a living child of process parent by its program's name.
 func childPID(t *testing.T, parent int, program string) int {
+	t.Helper()
+	pid := childPIDOr0(t, parent, program, 0)
+	if pid == 0 {
+		t.Fatalf("no child %s of process %d", program, parent)
+	}
+	return pid
+}
+
+// childPIDOr0 finds one other than not, or 0.
+func childPIDOr0(t *testing.T, parent int, program string, not int) int {
 	t.Helper()
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -257,10 +280,11 @@ func childPID(t *testing.T, parent int, program string) int {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return number
+			if number != not {
+				return number
+			}
 		}
 	}
-	t.Fatalf("no child %s of process %d", program, parent)
 	return 0
 }
 
