@@ -59,7 +59,7 @@ bench: deps ## measure: model through Go, scene, alignment, Modbus (3 minutes)
 	go test -run '^$$' -bench . -benchtime 1s ./...
 
 .PHONY: train
-train: build deps-train ## make the committed model anew: data, training, export (25-40 minutes)
+train: build deps-train ## make the committed model anew: data, training, judging, export (20-30 minutes)
 	@scripts/train.sh
 
 .PHONY: prove

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ func working() furnace.Scenario {
 
 // One furnace, one fault after the other, as a shift of bad luck.
 func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
+	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()
 	t.Run("camera", p.cameraFaults)
@@ -58,7 +58,7 @@ func (p *plant) inferenceFaults(t *testing.T) {
 	p.t = t
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP} {
 		p.healthy()
-		began, pid := time.Now(), childPID(t, os.Getpid(), "meltwatch-infer")
+		began, pid := time.Now(), p.childPID("meltwatch-infer")
 		if err := syscall.Kill(pid, signal); err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func (p *plant) inferenceFaults(t *testing.T) {
 			fell := p.within(2*time.Second+slack, "source rule", func(s mqtt.State) bool { return s.Source != "model" })
 			t.Logf("inference child, %s: rule after %s", signal, fell)
 		}
-		for deadline := began.Add(15*time.Second + slack); childPIDOr0(t, os.Getpid(), "meltwatch-infer", pid) == 0; {
+		for deadline := began.Add(15*time.Second + slack); p.otherChild("meltwatch-infer", pid) == 0; {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: no new child", signal)
 			}
@@ -88,7 +88,7 @@ func (p *plant) cameraChildFaults(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP} {
 		p.healthy()
 		began := time.Now()
-		if err := syscall.Kill(childPID(t, os.Getpid(), "meltwatch-camera"), signal); err != nil {
+		if err := syscall.Kill(p.childPID("meltwatch-camera"), signal); err != nil {
 			t.Fatal(err)
 		}
 		named := p.within(3*time.Second+slack, "senses.video not ok", func(s mqtt.State) bool { return s.Senses.Video != "ok" })

@@ -33,6 +33,8 @@ type plant struct {
 	t    *testing.T
 	sim  *serve.Server
 	stop func() error
+	// programs is a folder of this plant's own, by which its children are known.
+	programs string
 
 	mu      sync.Mutex
 	states  []heardState
@@ -77,7 +79,12 @@ func long(t *testing.T) {
 // settings are those of an agent at a simulated furnace.
 func settings(t *testing.T, sim *serve.Server, broker string) config.Config {
 	t.Helper()
-	programs := needPrograms(t)
+	built, programs := needPrograms(t), t.TempDir()
+	for _, name := range []string{"meltwatch-infer", "meltwatch-camera"} {
+		if err := os.Symlink(filepath.Join(built, name), filepath.Join(programs, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	crop := scene.CropRect
 	text := fmt.Sprintf(`{site: test, furnace: f1,
 meters: {plc: {url: %q, fields: {
@@ -108,7 +115,9 @@ func newPlant(t *testing.T, scenario furnace.Scenario) *plant {
 		}
 	})
 	p := &plant{t: t, sim: sim}
-	a, err := newAgent(settings(t, sim, p.broker()), slog.New(slog.NewTextHandler(testLog{t}, nil)))
+	c := settings(t, sim, p.broker())
+	p.programs = c.Paths.Programs
+	a, err := newAgent(c, slog.New(slog.NewTextHandler(testLog{t}, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,40 +258,37 @@ func (p *plant) sourcesSince(since time.Time) map[string]int {
 	return sources
 }
 
-// childPID finds a living child of process parent by its program's name.
-func childPID(t *testing.T, parent int, program string) int {
-	t.Helper()
-	pid := childPIDOr0(t, parent, program, 0)
+// childPID finds the plant's living child by its program's name.
+func (p *plant) childPID(program string) int {
+	p.t.Helper()
+	pid := p.otherChild(program, 0)
 	if pid == 0 {
-		t.Fatalf("no child %s of process %d", program, parent)
+		p.t.Fatalf("no child %s", program)
 	}
 	return pid
 }
 
-// childPIDOr0 finds one other than not, or 0.
-func childPIDOr0(t *testing.T, parent int, program string, not int) int {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+// otherChild finds one that is not the given one, or 0.
+func (p *plant) otherChild(program string, not int) int {
+	p.t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
 	}
-	for _, path := range stats {
+	for _, path := range lines {
 		text, err := os.ReadFile(path)
 		if err != nil { // it ended in the meantime
 			continue
 		}
-		// pid (comm) state ppid …; the kernel cuts comm at 15 characters.
-		head, tail, _ := strings.Cut(string(text), ") ")
-		pid, comm, _ := strings.Cut(head, " (")
-		fields := strings.Fields(tail)
-		if len(fields) > 1 && strings.HasPrefix(program, comm) && len(comm) > 10 && fields[1] == strconv.Itoa(parent) && fields[0] != "Z" {
-			number, err := strconv.Atoi(pid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if number != not {
-				return number
-			}
+		if name, _, _ := strings.Cut(string(text), "\x00"); name != filepath.Join(p.programs, program) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if pid != not {
+			return pid
 		}
 	}
 	return 0
