@@ -86,12 +86,9 @@ func newAgent(c config.Config, log *slog.Logger) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(c.Paths.State, 0o750); err != nil {
-		return nil, fmt.Errorf("paths.state: %w", err)
-	}
 	stamper, err := mqtt.NewStamper(c.Paths.State)
 	if err != nil {
-		return nil, fmt.Errorf("paths.state: %w", err)
+		return nil, err
 	}
 	a := &agent{config: c, log: log, board: health.NewBoard()}
 	a.publisher = mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), a.openOutbox(), log, a.board.Add("mqtt", mqttLimit))

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -210,5 +211,24 @@ func TestRunRefusesABadConfigurationWithItsKey(t *testing.T) {
 	err := runCommand{configFlag{path}}.Run(outside{ctx: t.Context(), errOut: os.Stderr})
 	if err == nil || !strings.Contains(err.Error(), "site (line 1)") || !strings.Contains(err.Error(), "meters: is missing") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// A full or broken disk is no reason to leave a furnace unwatched.
+func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
+	c := settings(t, startSim(t), "tcp://127.0.0.1:1")
+	inTheWay := filepath.Join(t.TempDir(), "file")
+	writeFile(t, inTheWay, "", 0o600)
+	c.Paths.State = filepath.Join(inTheWay, "state")
+	a, err := newAgent(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdict, err := a.once(t.Context(), 10*time.Second)
+	if err != nil || verdict.Senses.Current != "ok" {
+		t.Fatalf("verdict %+v, %v", verdict, err)
+	}
+	if storage := a.board.Snapshot()["storage"]; storage.Status != "fault" || !strings.Contains(storage.Error, "paths.state") {
+		t.Errorf("health says of the state folder: %+v", storage)
 	}
 }

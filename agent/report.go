@@ -31,6 +31,7 @@ type reporter struct {
 	video   inference.VideoSpec
 	stamper *mqtt.Stamper
 	record  *health.Part
+	storage *health.Part // of the state folder
 	log     *slog.Logger
 	file    string
 	// newest is the last state, for once and for the health loop.
@@ -52,9 +53,10 @@ const (
 func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper *mqtt.Stamper) *reporter {
 	return &reporter{
 		agent: a, machine: m, video: video, stamper: stamper,
-		record: a.board.Add("decide", decideLimit),
-		log:    a.log.With("part", "decide"),
-		file:   filepath.Join(a.config.Paths.State, "state.json"),
+		record:  a.board.Add("decide", decideLimit),
+		storage: a.board.Add("storage", decideLimit),
+		log:     a.log.With("part", "decide"),
+		file:    filepath.Join(a.config.Paths.State, "state.json"),
 	}
 }
 
@@ -177,6 +179,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 	var published time.Time
 	var before map[string]string
 	for supervisor.Sleep(ctx, time.Second) {
+		r.checkStorage()
 		snapshot := r.agent.board.Snapshot()
 		now, parts := map[string]string{}, map[string]any{}
 		for name, s := range snapshot {
@@ -188,6 +191,16 @@ func (r *reporter) healthLoop(ctx context.Context) {
 		before, published = now, time.Now()
 		r.agent.publisher.Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
 	}
+}
+
+// checkStorage tries to count this start of the agent until that has worked.
+func (r *reporter) checkStorage() {
+	r.storage.Beat()
+	if err := r.stamper.Save(); err != nil {
+		r.storage.Fault(fmt.Errorf("paths.state: %w", err))
+		return
+	}
+	r.storage.OK()
 }
 
 func sameWords(a, b map[string]string) bool {

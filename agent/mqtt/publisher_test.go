@@ -207,6 +207,31 @@ func TestBootIsCountedAndADamagedCounterStartsBeyond(t *testing.T) {
 	}
 }
 
+// The folder cannot be made, since a file stands in its way; then it can.
+func TestFolderThatRefusesTheCountGetsItLater(t *testing.T) {
+	parent := t.TempDir()
+	inTheWay := filepath.Join(parent, "state")
+	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, err := NewStamper(inTheWay)
+	if err != nil || first.Boot() < uint64(time.Now().Unix())-60 {
+		t.Fatalf("boot %d, %v; want one by the clock", first.Boot(), err)
+	}
+	if err := first.Save(); err == nil || !strings.Contains(err.Error(), inTheWay) {
+		t.Fatalf("got %v, want an error that names the folder", err)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Save(); err != nil {
+		t.Fatal(err)
+	}
+	if second, err := NewStamper(inTheWay); err != nil || second.Boot() != first.Boot()+1 {
+		t.Fatalf("next boot %d, %v; want %d", second.Boot(), err, first.Boot()+1)
+	}
+}
+
 func TestStampsOfOneClassAreNumbered(t *testing.T) {
 	s, err := NewStamper(t.TempDir())
 	if err != nil {

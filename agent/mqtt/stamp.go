@@ -18,42 +18,68 @@ import (
 type Stamper struct {
 	boot       uint64
 	kernelBoot string
+	file       string // of the counter
 
-	mu  sync.Mutex
-	seq map[string]uint64 // by class
+	mu    sync.Mutex
+	seq   map[string]uint64 // by class
+	saved bool              // the counter's file holds boot
 }
 
 // NewStamper counts this start of the agent in folder and returns the stamper
-// of this boot.
+// of this boot. A folder that does not take the count does not keep the furnace
+// unwatched: the boot's number then comes from the clock, which is beyond any
+// count of starts that a box lives to see, and Save puts it into the folder once
+// that can be written, so that later boots come after it.
 func NewStamper(folder string) (*Stamper, error) {
-	boot, err := countBoot(filepath.Join(folder, "boot"))
-	if err != nil {
-		return nil, fmt.Errorf("count this start of the agent: %w", err)
-	}
 	kernel, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return nil, fmt.Errorf("read the kernel's boot id: %w", err)
 	}
-	return &Stamper{boot: boot, kernelBoot: strings.TrimSpace(string(kernel)), seq: map[string]uint64{}}, nil
+	s := &Stamper{
+		kernelBoot: strings.TrimSpace(string(kernel)),
+		file:       filepath.Join(folder, "boot"),
+		seq:        map[string]uint64{},
+	}
+	byClock := uint64(time.Now().Unix())
+	if s.boot, err = lastBoot(s.file); err != nil {
+		s.boot = byClock
+	}
+	s.boot++
+	// The new value is on disk before it is used, so no two starts share it.
+	if s.Save() != nil {
+		s.boot = max(s.boot, byClock)
+	}
+	return s, nil
 }
 
-// countBoot reads, increments and writes back the counter: the new value is on
-// disk before it is used, so no two starts share it.
-func countBoot(path string) (uint64, error) {
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// lastBoot is the number of the last start, 0 before the first.
+func lastBoot(file string) (uint64, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
 		return 0, err
 	}
-	last, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil {
-		// Lost or damaged: go on from the clock, beyond any count of starts that
-		// a box lives to see, so that old records are not taken for new.
-		last = 0
-		if len(text) > 0 {
-			last = uint64(time.Now().Unix())
-		}
+	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// Save writes the boot's number, if that has not been done, and says why it
+// could not be.
+func (s *Stamper) Save() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.saved {
+		return nil
 	}
-	return last + 1, WriteFile(path, []byte(strconv.FormatUint(last+1, 10)+"\n"))
+	if err := os.MkdirAll(filepath.Dir(s.file), 0o750); err != nil {
+		return fmt.Errorf("count this start of the agent: %w", err)
+	}
+	if err := WriteFile(s.file, []byte(strconv.FormatUint(s.boot, 10)+"\n")); err != nil {
+		return fmt.Errorf("count this start of the agent: %w", err)
+	}
+	s.saved = true
+	return nil
 }
 
 // WriteFile replaces a file so that a power cut leaves the old or the new one.
