@@ -14,7 +14,7 @@ if [ $status -ne 0 ]; then
   # The failing tests' own words: from each failure's start to its verdict.
   awk '/^=== RUN/ {held = ""} {held = held $0 "\n"} /--- FAIL|^panic:|DATA RACE|^#|cannot|undefined/ {printf "%s", held; held = ""}' "$log" | tail -n 200
 fi
-grep -A1 -E '^ *--- SKIP' "$log" | grep -vE '^--$' | sed 's/^ */skipped: /' | head -40
+grep -B1 -E '^ *--- SKIP' "$log" | grep -vE '^--$' | sed 's/^ */skipped: /' | head -40
 count() { grep -cE "^ *--- $1:" "$log"; }
 echo "$name: $(count PASS) passed, $(count FAIL) failed, $(count SKIP) skipped"
 exit $status
