@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +27,7 @@ func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
 	p.healthy()
 	t.Run("camera", p.cameraFaults)
 	t.Run("inference child", p.inferenceFaults)
+	t.Run("inference child that stays ill", p.illInference)
 	t.Run("camera child", p.cameraChildFaults)
 	t.Run("meter", p.meterFaults)
 }
@@ -57,13 +60,13 @@ func (p *plant) cameraFaults(t *testing.T) {
 func (p *plant) inferenceFaults(t *testing.T) {
 	p.t = t
 	for _, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP} {
-		p.healthy()
+		p.ruleReady()
 		began, pid := time.Now(), p.childPID("meltwatch-infer")
 		if err := syscall.Kill(pid, signal); err != nil {
 			t.Fatal(err)
 		}
 		if signal == syscall.SIGSTOP {
-			fell := p.within(2*time.Second+slack, "source rule", func(s mqtt.State) bool { return s.Source != "model" })
+			fell := p.within(2*time.Second+slack, "source rule", func(s mqtt.State) bool { return s.Source == "rule" })
 			t.Logf("inference child, %s: rule after %s", signal, fell)
 		}
 		for deadline := began.Add(15*time.Second + slack); p.otherChild("meltwatch-infer", pid) == 0; {
@@ -79,6 +82,39 @@ func (p *plant) inferenceFaults(t *testing.T) {
 		}
 		if gap := p.longestGap(began); gap > time.Second {
 			t.Errorf("%s: current stood still for %s", signal, gap)
+		}
+	}
+}
+
+// A child that exits at once or answers what is no number is started again and
+// again; meanwhile the rule decides every second, and the current flows.
+func (p *plant) illInference(t *testing.T) {
+	p.t = t
+	well := filepath.Join(needPrograms(t), "meltwatch-infer")
+	exits := filepath.Join(t.TempDir(), "exits")
+	writeFile(t, exits, "#!/bin/sh\nexit 3\n", 0o700)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, ill := range map[string]string{"exits at once": exits, "answers NaN": self} {
+		p.ruleReady()
+		p.install("meltwatch-infer", ill)
+		began := time.Now()
+		if err := syscall.Kill(p.childPID("meltwatch-infer"), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		fell := p.within(2*time.Second+slack, "source rule", func(s mqtt.State) bool { return s.Source == "rule" })
+		ill := time.Now()
+		time.Sleep(10 * time.Second)
+		if sources := p.sourcesSince(ill); sources["model"]+sources["none"] > 0 || sources["rule"] < 8 {
+			t.Errorf("child that %s: ten seconds were decided by %v", name, sources)
+		}
+		p.install("meltwatch-infer", well)
+		healed := p.within(15*time.Second+slack, "source model", func(s mqtt.State) bool { return s.Source == "model" })
+		t.Logf("inference child that %s: rule after %s, model back %s after it was well", name, fell, healed)
+		if gap := p.longestGap(began); gap > time.Second {
+			t.Errorf("child that %s: current stood still for %s", name, gap)
 		}
 	}
 }

@@ -219,6 +219,13 @@ func (p *plant) healthy() {
 	})
 }
 
+// ruleReady waits for as much current as the rule wants, 45 s.
+func (p *plant) ruleReady() {
+	p.t.Helper()
+	p.healthy()
+	p.within(90*time.Second, "enough current for the rule", func(s mqtt.State) bool { return s.Coverage.Current > 0.4 })
+}
+
 // longestGap is the longest time between two samples' instants since a moment.
 func (p *plant) longestGap(since time.Time) time.Duration {
 	p.mu.Lock()
@@ -256,6 +263,17 @@ func (p *plant) sourcesSince(since time.Time) map[string]int {
 		}
 	}
 	return sources
+}
+
+// install puts another program in the place of a child's, for the next start.
+func (p *plant) install(program, target string) {
+	p.t.Helper()
+	path := filepath.Join(p.programs, program)
+	for _, err := range []error{os.Symlink(target, path+".new"), os.Rename(path+".new", path)} {
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
 }
 
 // childPID finds the plant's living child by its program's name.
