@@ -55,6 +55,7 @@ var forbidden = []struct {
 	why      string
 }{
 	{"config", "", nil, "config is what everything else is built from"},
+	{"retry", "", nil, "retry serves drivers and agent alike"},
 	{"child", "", nil, "the child protocol knows no part of the agent"},
 	{"drivers", "agent", nil, "drivers do not know who listens"},
 	{"drivers", "inference", nil, "what senses and what decides meet in the agent alone"},

@@ -18,9 +18,9 @@ import (
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
-	"meltwatch/agent/supervisor"
 	"meltwatch/drivers"
 	"meltwatch/inference"
+	"meltwatch/retry"
 )
 
 // reporter turns decided seconds into payloads, events, and the file from which
@@ -178,7 +178,7 @@ func (r *reporter) resume() {
 func (r *reporter) healthLoop(ctx context.Context) {
 	var published time.Time
 	var before map[string]string
-	for supervisor.Sleep(ctx, time.Second) {
+	for retry.Sleep(ctx, time.Second) {
 		r.checkStorage()
 		snapshot := r.agent.board.Snapshot()
 		now, parts := map[string]string{}, map[string]any{}

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"meltwatch/config"
+	"meltwatch/retry"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
@@ -25,46 +25,36 @@ const (
 	// the rest of the window is for the living.
 	historyWindow = window / 2
 	// idle is how often a connection with nothing to send looks after itself.
-	idle        = 500 * time.Millisecond
-	goodbye     = 500 * time.Millisecond
-	longestWait = 8 * time.Second
+	idle    = 500 * time.Millisecond
+	goodbye = 500 * time.Millisecond
 )
 
 // redial connects, serves the connection until it is lost, and again.
 func (p *Publisher) redial(ctx context.Context) error {
+	faults := &retry.Faults{Log: p.log.With("part", "mqtt")}
 	for try := 0; ; try++ {
 		p.observer.Beat()
 		began := time.Now()
-		err := p.connect(ctx)
+		err := p.connect(ctx, faults)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end was asked for
 		}
 		p.observer.Fault(err)
-		if time.Since(began) > longestWait {
+		if time.Since(began) > retry.Longest {
 			try = 0
 		}
+		faults.Report(err)
 		p.mu.Lock()
 		p.redials++
 		p.mu.Unlock()
-		select {
-		case <-ctx.Done():
+		if !retry.Sleep(ctx, retry.Wait(try)) {
 			return nil
-		case <-time.After(wait(try)):
 		}
 	}
 }
 
-// wait doubles from 250 ms to 8 s, its upper half random.
-func wait(try int) time.Duration {
-	full := longestWait
-	if try < 5 {
-		full = 250 * time.Millisecond << try
-	}
-	return full/2 + rand.N(full/2+1)
-}
-
 // connect makes one connection and serves it; it returns why it ended.
-func (p *Publisher) connect(ctx context.Context) error {
+func (p *Publisher) connect(ctx context.Context, faults *retry.Faults) error {
 	s := &session{
 		publisher: p,
 		ledger:    newLedger(),
@@ -87,6 +77,7 @@ func (p *Publisher) connect(ctx context.Context) error {
 	if err := token.Error(); err != nil {
 		return fmt.Errorf("connect to %s: %w", p.settings.Broker, err)
 	}
+	faults.Over()
 	defer s.close()
 	return s.serve(ctx)
 }

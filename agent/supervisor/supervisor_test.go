@@ -9,20 +9,11 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"meltwatch/retry"
 )
 
 var errBroken = errors.New("broken")
-
-func TestWaitsGrowToACeiling(t *testing.T) {
-	for try := range 20 {
-		want := min(shortest<<min(try, 10), longest)
-		for range 100 {
-			if w := Wait(try); w < want/2 || w > want {
-				t.Fatalf("try %d waits %s, want %s to %s", try, w, want/2, want)
-			}
-		}
-	}
-}
 
 func TestFailingPartIsStartedAgainAndSaysSoSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -53,10 +44,10 @@ func TestPartThatRanWellStartsAgainAtOnce(t *testing.T) {
 		var ended time.Time
 		starts := 0
 		if err := Run(ctx, "meter", slog.New(slog.DiscardHandler), func(ctx context.Context) error {
-			if starts++; starts > 1 && time.Since(ended) > shortest {
+			if starts++; starts > 1 && time.Since(ended) > retry.Shortest {
 				t.Errorf("start %d came after %s", starts, time.Since(ended))
 			}
-			Sleep(ctx, time.Minute)
+			retry.Sleep(ctx, time.Minute)
 			ended = time.Now()
 			return errBroken
 		}); err != nil {
@@ -74,13 +65,25 @@ func TestPermanentErrorEndsIt(t *testing.T) {
 	}
 }
 
-func TestRecoveryIsLogged(t *testing.T) {
-	var log bytes.Buffer
-	f := Faults{Log: slog.New(slog.NewTextHandler(&log, nil))}
-	f.Over()
-	f.Report(errBroken)
-	f.Over()
-	if got := log.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "recovered") {
-		t.Fatalf("log is %q", got)
-	}
+func TestRecoveryIsLoggedWhenItHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		failed := false
+		if err := Run(ctx, "meter", slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context) error {
+			if !failed {
+				failed = true
+				return errBroken
+			}
+			<-ctx.Done()
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "recovered") {
+			t.Fatalf("log is %q", lines)
+		}
+	})
 }

@@ -8,6 +8,7 @@ import (
 	wire "github.com/goburrow/modbus"
 
 	"meltwatch/config"
+	"meltwatch/retry"
 )
 
 // unit is one meter as its line's poller sees it.
@@ -22,7 +23,7 @@ type unit struct {
 	// doubt: a reply of an earlier request may still be under way.
 	doubt    bool
 	counters Counters
-	fault    fault
+	faults   *retry.Faults
 }
 
 // reading is what one poll of a unit brought.
@@ -90,9 +91,11 @@ func (p *poller) poll(ctx context.Context, u *unit) {
 	}
 	if err != nil {
 		u.counters.Errors++
+		u.faults.Report(err)
+	} else {
+		u.faults.Over()
 	}
 	now = time.Now()
-	u.fault.note(err, now)
 	p.observe(Report{Meter: u.name, Time: now, Err: err, Counters: u.counters})
 	if err == nil {
 		p.deliver(u, got)

@@ -1,8 +1,9 @@
 package modbus
 
 import (
-	"math/rand/v2"
 	"time"
+
+	"meltwatch/retry"
 )
 
 // schedule is the grid start + n·period on which a meter is polled. It never
@@ -28,32 +29,20 @@ func (s *schedule) skip(now time.Time) uint64 {
 	return uint64(missed)
 }
 
-const (
-	// firstWait follows the second failure in a row; the first is retried at the
-	// next tick, because most faults are one bad reply.
-	firstWait = 500 * time.Millisecond
-	// longestWait bounds how long a healed device goes unnoticed.
-	longestWait = 8 * time.Second
-)
-
 // backoff is a wait that grows with each failure in a row.
 type backoff struct {
 	failures int
 	until    time.Time
 }
 
-// fail notes a failure. The wait is drawn between half and all of its nominal
-// length, so that many agents do not return to one gateway together.
+// fail notes a failure. The first is retried at the next tick, because most
+// faults are one bad reply.
 func (b *backoff) fail(now time.Time) {
 	b.failures++
 	if b.failures < 2 {
 		return
 	}
-	wait := longestWait
-	if doublings := b.failures - 2; doublings < 5 {
-		wait = min(firstWait<<doublings, longestWait)
-	}
-	b.until = now.Add(wait/2 + rand.N(wait/2))
+	b.until = now.Add(retry.Wait(b.failures - 1))
 }
 
 func (b *backoff) reset() { *b = backoff{} }

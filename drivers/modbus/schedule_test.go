@@ -13,6 +13,7 @@ import (
 
 	"meltwatch/config"
 	"meltwatch/drivers"
+	"meltwatch/retry"
 )
 
 // memory is a device reached without sockets, so that time can be virtual. Its
@@ -261,8 +262,8 @@ func TestFirstTickAfterAFaultIsTried(t *testing.T) {
 		b.fail(now)
 		longest = max(longest, b.until.Sub(now))
 	}
-	if longest > longestWait || longest < longestWait/2 {
-		t.Errorf("longest wait %v, want up to %v", longest, longestWait)
+	if longest > retry.Longest || longest < retry.Longest/2 {
+		t.Errorf("longest wait %v, want up to %v", longest, retry.Longest)
 	}
 }
 

@@ -32,6 +32,7 @@ import (
 
 	"meltwatch/config"
 	"meltwatch/drivers"
+	"meltwatch/retry"
 )
 
 // Source polls a set of meters. It is a drivers.Source of samples.
@@ -112,12 +113,12 @@ func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, erro
 		p.line.gap = max(p.line.gap, m.Gap)
 		p.line.settle = max(p.line.settle, m.Settle)
 		p.units = append(p.units, &unit{
-			name:  name,
-			meter: m,
-			plan:  Plan(m),
-			tick:  schedule{period: m.Period},
-			doubt: true, // an agent that ran before may have left a question open
-			fault: fault{log: s.log.With("meter", name)},
+			name:   name,
+			meter:  m,
+			plan:   Plan(m),
+			tick:   schedule{period: m.Period},
+			doubt:  true, // an agent that ran before may have left a question open
+			faults: &retry.Faults{Log: s.log.With("meter", name)},
 		})
 	}
 	return lines, nil

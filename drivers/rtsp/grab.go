@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"syscall"
 	"time"
@@ -12,12 +11,10 @@ import (
 	"gocv.io/x/gocv"
 
 	"meltwatch/drivers"
+	"meltwatch/retry"
 )
 
 const (
-	// firstWait and longestWait bound the wait between two openings.
-	firstWait   = 250 * time.Millisecond
-	longestWait = 8 * time.Second
 	// repeatWait follows a frame that was handed out before, so that a decoder
 	// with nothing to give is not asked in a tight loop.
 	repeatWait = 10 * time.Millisecond
@@ -73,22 +70,20 @@ func (c *Camera) calling(call func()) {
 func (c *Camera) keep(ctx context.Context) {
 	spare := gocv.NewMat()
 	defer func() { free(spare) }() // whichever is the spare by then
-	wait := time.Duration(0)
-	for ctx.Err() == nil {
+	for try := 0; ctx.Err() == nil; try++ {
 		c.mu.Lock()
 		settings := c.settings
 		c.mu.Unlock()
 		if settings == (drivers.CameraSettings{}) {
-			c.pause(ctx, longestWait)
+			c.pause(ctx, retry.Longest)
 			continue
 		}
 		before := c.count()
 		c.watchStream(ctx, settings, &spare)
 		if c.count() > before {
-			wait = 0
+			try = 0
 		}
-		wait = min(max(2*wait, firstWait), longestWait)
-		c.pause(ctx, wait/2+rand.N(wait/2))
+		c.pause(ctx, retry.Wait(try))
 	}
 }
 

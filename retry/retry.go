@@ -1,0 +1,83 @@
+// Package retry is how everything here tries again: after a wait that grows with
+// each failure in a row, and with a log that a lasting fault does not fill.
+package retry
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	// Shortest is the nominal wait before the first new try.
+	Shortest = 250 * time.Millisecond
+	// Longest bounds every wait, jitter included: how long something healed may
+	// go unnoticed.
+	Longest = 8 * time.Second
+	// repeat is how often a lasting fault is logged.
+	repeat = time.Minute
+)
+
+// Wait is the pause before new try n, counted from 0: it doubles from Shortest to
+// Longest. The upper half of it is random, so that twenty boxes do not return to
+// a broker in step.
+func Wait(n int) time.Duration {
+	full := Longest
+	if n < 5 { // 2⁵ × 250 ms = 8 s
+		full = Shortest << n
+	}
+	return full/2 + rand.N(full/2+1)
+}
+
+// Sleep waits for d or the end of ctx and reports whether it waited to the end.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Faults logs a fault when it begins, then once a minute with a count while it
+// lasts, then once when it is over. The zero value with a Log is ready; it is
+// safe for concurrent use and must not be copied.
+type Faults struct {
+	Log *slog.Logger
+
+	mu            sync.Mutex
+	count         int
+	began, logged time.Time
+}
+
+// Report notes one occurrence.
+func (f *Faults) Report(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	f.count++
+	switch {
+	case f.count == 1:
+		f.began = now
+		f.Log.Warn("fault began", "err", err)
+	case now.Sub(f.logged) >= repeat:
+		f.Log.Warn("fault lasts", "err", err, "count", f.count)
+	default:
+		return
+	}
+	f.logged = now
+}
+
+// Over notes that all is well; it says so only after a fault.
+func (f *Faults) Over() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.count > 0 {
+		f.Log.Info("recovered", "after", time.Since(f.began).Round(time.Millisecond), "count", f.count)
+	}
+	f.count = 0
+}
