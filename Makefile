@@ -63,7 +63,7 @@ train: build deps-train ## make the committed model anew: data, training, judgin
 	@scripts/train.sh
 
 .PHONY: prove
-prove: build deps-train ## what takes longer than a test may: fuzzing by the million (1 hour); writes docs/proof.md
+prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set (30-40 minutes); writes docs/proof.md
 	@scripts/prove.sh
 
 .PHONY: clean

@@ -21,7 +21,13 @@ status=${PIPESTATUS[0]}
 {
   echo '```'
   echo
-  echo "$([ "$status" -eq 0 ] && echo "No panic, no hang, no failure." || echo "FAILED, see above.") $((SECONDS - began)) s in all."
+  echo "$([ "$status" -eq 0 ] && echo "No panic, no hang, no failure." || echo "FAILED, see above.") $((SECONDS - began)) s."
+  echo
+  echo "## The model on data that nothing has seen"
+  echo
 } >>"$out"
+echo "prove: the committed model on 60 fresh batches (3-6 minutes)"
+.deps/venv/bin/python -m inference.train.fresh | tee -a "$out"
+[ "${PIPESTATUS[0]}" -eq 0 ] || status=1
 cp "$out" "$report"
 exit "$status"

@@ -1,10 +1,13 @@
 """The committed model on what it has never seen: fresh batches, a real furnace's current.
 
-The fresh set is small (12 batches of 20 minutes), so its bands are those of a
-large set widened by two deviations of a dozen batches. By bootstrap over the 36
+The fresh set is small (12 batches of 20 minutes), and these tests only catch a
+model or a simulator that has gone astray: their bands are those of a large set
+widened by two deviations of a dozen batches. By bootstrap over the 36
 batches of docs/model-figures.md these deviations are, for current alone at
 FDR 0.01, 0.027 (five currents to a batch halve it), for video alone 0.005, for
 the ratio of fused to single error 0.10, for the correlation of errors 0.04.
+The bands themselves are held, unwidened, against a large fresh set by fresh.py,
+which `make prove` runs.
 """
 
 import json
@@ -15,6 +18,7 @@ import numpy as np
 import pytest
 
 from inference.train import decision, evaluate, export, figures, geometry, layout, timeline, windows
+from inference.train.exported import Exported
 
 ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = ROOT / "inference/models/product"
@@ -23,38 +27,11 @@ REROLLS = 4  # further currents of each fresh batch
 RECORD = "fmf_currents_2018-12-16.csv"
 
 
-class Committed:
-    """The committed SavedModel behind timeline.Runner's interface.
-
-    Its shapes are of batch 1, so rows go through one by one.
-    """
-
-    def __init__(self, folder):
-        self.loaded = export.load(folder)
-        manifest = json.loads((folder / export.MANIFEST).read_text())
-        video = manifest["video"]
-        self.token_shape = (video["frames"], video["tokens"], video["dim"])
-        self.freeze = manifest["decision"].pop("freeze_background")
-        self.decision = decision.Decision(**manifest["decision"])
-
-    def encode(self, frames, background):
-        return self._rows("encode_frame", {"frame": frames, "background": background})
-
-    def step(self, tokens, seen, current, mask, set_point):
-        return self._rows("step", {"tokens": tokens, "frame_mask": seen, "current": current,
-                                   "sample_mask": mask, "set_point": set_point})
-
-    def _rows(self, signature, inputs):
-        rows = len(next(iter(inputs.values())))
-        answers = [self.loaded.run(signature, {k: v[i : i + 1] for k, v in inputs.items()}) for i in range(rows)]
-        return {k: np.concatenate([a[k] for a in answers]) for k in answers[0]}
-
-
 @pytest.fixture(scope="module")
 def committed():
     if not (FOLDER / export.MANIFEST).exists():
         pytest.skip("no model committed; make one with make train")
-    return Committed(FOLDER)
+    return Exported(FOLDER)
 
 
 def test_the_page_of_figures_is_the_manifests(committed):
