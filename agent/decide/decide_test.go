@@ -3,6 +3,7 @@ package decide
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -23,6 +24,15 @@ type scripted struct {
 	stalls      bool
 	windows     []inference.Window
 	frames      []inference.Frame
+	sha256      string
+	tokens      func(inference.Frame) []float32          // nil answers two constants
+	more        func(inference.Window) inference.Outputs // nil adds no output
+}
+
+func (m *scripted) Model() (inference.LoadReply, bool) {
+	m.Lock()
+	defer m.Unlock()
+	return inference.LoadReply{SHA256: m.sha256}, true
 }
 
 func (m *scripted) EncodeFrame(ctx context.Context, f inference.Frame) (inference.Encoded, error) {
@@ -32,8 +42,11 @@ func (m *scripted) EncodeFrame(ctx context.Context, f inference.Frame) (inferenc
 		return inference.Encoded{}, m.stall(ctx)
 	}
 	m.frames = append(m.frames, f)
-	background := []float32{float32(len(m.frames))}
-	return inference.Encoded{Tokens: []float32{1, 2}, Background: background, Evidence: []float32{0, 1, 0, 0}}, m.err
+	background, tokens := []float32{float32(len(m.frames))}, []float32{1, 2}
+	if m.tokens != nil {
+		tokens = m.tokens(f)
+	}
+	return inference.Encoded{Tokens: tokens, Background: background, Evidence: []float32{0, 1, 0, 0}}, m.err
 }
 
 // stall is called with the lock held and holds it again when it returns.
@@ -51,21 +64,31 @@ func (m *scripted) Step(ctx context.Context, w inference.Window) (inference.Outp
 		return nil, m.stall(ctx)
 	}
 	m.windows = append(m.windows, w)
-	return inference.Outputs{inference.PAbnormal: {m.p}, inference.Alignment: {0.5}}, m.err
+	outputs := inference.Outputs{inference.PAbnormal: {m.p}, inference.Alignment: {0.5}}
+	if m.more != nil {
+		maps.Copy(outputs, m.more(w))
+	}
+	return outputs, m.err
 }
 
 // scene is the sense of sight, under the test's control.
 type scene struct {
 	*sync.Mutex // the plant's
 	number      uint64
+	stream      uint64
 	status      drivers.Status
+	pixels      func(stamp time.Time) []byte // nil shows always the same
 }
 
 func (s *scene) Newest() (drivers.Frame, drivers.Status) {
 	s.Lock()
 	defer s.Unlock()
 	s.number++
-	return drivers.Frame{Time: time.Now().Add(-50 * time.Millisecond), Number: s.number, Pixels: []byte{1, 2, 3}}, s.status
+	f := drivers.Frame{Time: time.Now().Add(-50 * time.Millisecond), Number: s.number, Stream: s.stream, Pixels: []byte{1, 2, 3}}
+	if s.pixels != nil {
+		f.Pixels = s.pixels(f.Time)
+	}
+	return f, s.status
 }
 
 // plant's lock is held by the script whenever it runs, and by whatever else
@@ -81,6 +104,8 @@ type plant struct {
 	dead    bool    // the meter does not answer
 	stuck   bool    // the meter repeats itself
 	amperes float64
+	// setPoint is what the meter reports as such at an instant.
+	setPoint func(time.Time) float64
 }
 
 func manifest() *inference.Manifest {
@@ -94,11 +119,17 @@ func manifest() *inference.Manifest {
 // operate runs a plant under virtual time; script may change it as time goes by.
 func operate(t *testing.T, script func(*plant)) {
 	t.Helper()
+	operateWith(t, manifest(), script)
+}
+
+func operateWith(t *testing.T, m *inference.Manifest, script func(*plant)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		p := &plant{t: t, noise: 1500, amperes: 15_000}
-		p.model, p.video = &scripted{Mutex: &p.Mutex, p: 0.1}, &scene{Mutex: &p.Mutex, status: drivers.OK}
+		p := &plant{t: t, noise: 1500, amperes: 15_000, setPoint: func(time.Time) float64 { return 15_000 }}
+		p.model = &scripted{Mutex: &p.Mutex, p: 0.1, sha256: "first"}
+		p.video = &scene{Mutex: &p.Mutex, status: drivers.OK, stream: 1}
 		judge := NewJudge(Settings{
-			Manifest: manifest(), Rule: inference.Rule{CV120: 0.05, CV45: 0.03}, Timeout: 700 * time.Millisecond,
+			Manifest: m, Rule: inference.Rule{CV120: 0.05, CV45: 0.03}, Timeout: 700 * time.Millisecond,
 			Params: state.Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.4, HoldSeconds: 5}, Period: 500 * time.Millisecond,
 		}, p.model)
 		p.loop = NewLoop(judge, p.video, func(s Second) {
@@ -141,7 +172,7 @@ func (p *plant) meter(ctx context.Context) {
 func (p *plant) sample(random *rand.Rand) (s drivers.Sample, alive bool) {
 	p.Lock()
 	defer p.Unlock()
-	s = drivers.Sample{Time: time.Now(), SetPoint: 15_000}
+	s = drivers.Sample{Time: time.Now(), SetPoint: p.setPoint(time.Now())}
 	for phase := range s.Current {
 		s.Current[phase] = p.amperes
 		if p.amperes > 0 && !p.stuck {

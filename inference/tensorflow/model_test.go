@@ -183,7 +183,7 @@ func TestOpenRefuses(t *testing.T) {
 		},
 		"a manifest with an output the graph lacks": {
 			func(_ *testing.T, _ string, m *inference.Manifest) {
-				m.Signatures[inference.Step].Outputs["surprise"] = inference.Tensor{DType: "float32", Shape: []int{1}}
+				m.Signatures[inference.Step].Outputs["surprise"] = inference.Tensor{DType: "float32", Shape: []int{1, 1}}
 			},
 			true, "the SavedModel has no tensor surprise",
 		},
