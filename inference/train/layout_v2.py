@@ -64,16 +64,15 @@ def read_batch(folder, name, rerolls=True):
         paths += sorted((folder / "currents").glob(f"{record}_r*.csv"))
     tables = [read_current(p) for p in paths]
     label = onset = None
-    zero = 0.0  # labels stand at whole seconds of the record's own clock
     if (labels := folder / "labels" / f"{record}.csv").exists():
-        label, onset = read_labels(labels)
+        zero, label, onset = read_labels(labels)
     elif len(stamps):
         zero = np.floor(stamps[first or 0])
     else:
         raise ValueError(f"{path}: holds no stamp and {labels} is missing; give one of them")
     if first is not None:
         tables = [within(t, *stamps[[first, end - 1]]) for t in tables]
-        label = label if label is None else outside_unscored(label, *stamps[[first, end - 1]])
+        label = label if label is None else outside_unscored(label, *(stamps[[first, end - 1]] - zero))
     tables = [t | {"time": t["time"] - zero} for t in tables]
     first = first or 0
     with open_video(folder, record, len(stamps), label is None) as (frames, masks, where):
@@ -106,15 +105,22 @@ def read_current(path):
 
 
 def read_labels(path):
+    """When the record begins, and label and onset of each second since: (), (S,), (S,)."""
     columns = read_columns(path)
-    if "label" not in columns:
-        raise ValueError(f"{path}: has no column label; write 1 abnormal, 0 normal, −1 unscored")
-    label = columns["label"]
+    for name in ("time", "label"):
+        if name not in columns:
+            raise ValueError(f"{path}: has no column {name}; write a row a second: time, label (1 abnormal, 0 normal, −1 unscored)")
+    time, label = columns["time"], columns["label"]
+    jumps = np.flatnonzero(~(np.diff(time) == 1))
+    if len(jumps):
+        raise ValueError(f"{path}: row {jumps[0] + 3} is not a second after the one before; write a row for each second, "
+                         "with label −1 where nobody knows")
     if not np.isin(label, (-1, 0, 1)).all():
         row = np.flatnonzero(~np.isin(label, (-1, 0, 1)))[0]
         raise ValueError(f"{path}: label in row {row + 2} is {label[row]:g}; write 1 abnormal, 0 normal, −1 unscored")
-    label = label.astype(np.int8)
-    return label, columns.get("onset", records.onsets(label))
+    zero, label = time[0] if len(time) else 0.0, label.astype(np.int8)
+    onset = columns["onset"] - zero if "onset" in columns else records.onsets(label)
+    return zero, label, onset
 
 
 class open_video:

@@ -9,8 +9,7 @@ import numpy as np
 def read_columns(path):
     """A table by column name: float64, NaN where a cell is empty or a word.
 
-    Times of day in the first column become seconds since 1970,
-    as if the clock showed UTC.
+    Dates with times of day become seconds since 1970, as if the clock showed UTC.
     """
     try:
         file = open(path, newline="")
@@ -34,18 +33,11 @@ def _slow(path, rows, columns):
     for i, row in enumerate(rows):
         if len(row) != columns:
             raise ValueError(f"{path}: row {i + 2} has {len(row)} cells, its header {columns}; mend the row or cut the file before it")
-        cells[i] = [_clock(row[0]), *map(_number, row[1:])]
+        cells[i] = [_number(cell) for cell in row]
     return cells
 
 
 def _number(cell):
-    try:
-        return float(cell)
-    except ValueError:
-        return np.nan
-
-
-def _clock(cell):
     try:
         return float(cell)
     except ValueError:

@@ -1,5 +1,7 @@
 """The published layouts, on small files of the same form."""
 
+import csv
+import datetime
 import json
 import shutil
 
@@ -82,6 +84,42 @@ def test_labels_are_derived_from_masks(copy, folder):
     np.testing.assert_array_equal(batch.currents[0].amps[:790], told.currents[0].amps[:790])
 
 
+def by_the_clock(path, name, began=published.BEGAN):
+    """Rewrites a column's seconds as dates."""
+    with open(path, newline="") as file:
+        names, *rows = csv.reader(file)
+    at = names.index(name)
+    for row in rows:
+        if row[at]:
+            row[at] = (began + datetime.timedelta(seconds=float(row[at]))).isoformat(" ")
+    path.write_text("\n".join(",".join(row) for row in [names, *rows]) + "\n")
+
+
+def test_times_may_be_dates_throughout(copy, folder):
+    for path in (copy / "timestamps" / "batch-0.csv", *(copy / "currents").glob("batch-0*.csv")):
+        by_the_clock(path, "time")
+    for name in ("time", "onset"):
+        by_the_clock(copy / "labels" / "batch-0.csv", name)
+    batch, told = layout.read_batch(copy, "batch-0"), layout.read_batch(folder, "batch-0")
+    for name in ("label", "onset", "frame_at", "frames"):
+        np.testing.assert_array_equal(getattr(batch, name), getattr(told, name))
+    for one, other in zip(batch.currents, told.currents, strict=True):
+        np.testing.assert_array_equal(one.amps, other.amps)
+        np.testing.assert_array_equal(one.last, other.last)
+
+
+def test_outside_its_stretch_nothing_is_scored_or_shown(copy):
+    for split, index in (("train", range(100, 200)), ("val", range(10)), ("test", range(10))):
+        (copy / f"{split}.json").write_text(json.dumps({"batch-0.mat": list(index)}))
+    (batch,) = layout.read_split(copy, "train")
+    # Frames 100 … 199 are stamped 105.4 … 204.4 s.
+    assert (batch.label[:106] == -1).all() and (batch.label[205:] == -1).all()
+    assert (batch.label[106:200] == 0).all()
+    record = batch.currents[0]
+    assert record.mask[: record.last[105]].sum() == 0 and record.mask[record.last[206] :].sum() == 0
+    assert (batch.frame_at[:106] == -1).all() and batch.frame_at[106] == 0
+
+
 def test_validation_is_carved_from_training(copy):
     (copy / "val.json").unlink()
     (copy / "train.json").write_text(json.dumps([f"batch-{i}" for i in range(7)]))
@@ -112,6 +150,7 @@ FAULTS = {
     "a time that goes back": (lambda d: spoil(d / "timestamps" / "batch-0.csv", "10.400", "1.400"), "goes back in row 12; sort"),
     "a row cut short": (lambda d: spoil(d / "currents" / "batch-0.csv", ",15000,0,0,0\n", "\n"), "row 2 has 4 cells, its header 8"),
     "a label beyond": (lambda d: spoil(d / "labels" / "batch-0.csv", ",0,melting", ",2,melting"), "label in row 2 is 2; write 1"),
+    "a second left out": (lambda d: spoil(d / "labels" / "batch-0.csv", "\n7,", "\n7.5,"), "row 9 is not a second after"),
     "no label": (lambda d: spoil(d / "labels" / "batch-0.csv", "label", "class"), "has no column label; write"),
     "neither labels nor masks": (
         lambda d: (shutil.rmtree(d / "labels"), (d / "videos" / "batch-0_mask.npy").unlink()),
