@@ -63,8 +63,12 @@ runs/fmformer-b/manifest.json: inference/train/fmformer.py | deps-train
 	.deps/venv/bin/python -m inference.train.fmformer --out runs/fmformer-b
 
 .PHONY: train
-train: build deps-train ## make the committed model anew: data, training, judging, export (20-30 minutes)
+train: build deps-train ## make the committed model anew: data, training, judging, export (50-70 minutes)
 	@scripts/train.sh
+
+.PHONY: compare
+compare: build deps-train ## train and score every system of the comparison, three seeds (3-4 hours; goes on where it stopped); writes docs/comparison.md
+	@scripts/compare.sh
 
 .PHONY: prove
 prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set (30-40 minutes); writes docs/proof.md

@@ -40,41 +40,27 @@ class Tokenized:
 
 def read(folder, data, split, rerolls=True):
     """The Tokenized batches of a split; data is the folder they were made from."""
-    folder, known = pathlib.Path(folder), lags(data)
-    return [_read(folder, data, name, rerolls, known) for name in names_of(data, split)]
+    return [_read(pathlib.Path(folder), name, rerolls) for name in layout.names(data, split)]
 
 
-def _read(folder, data, name, rerolls, known):
-    tokens = np.load(folder / f"{name}.npy", mmap_mode="r")
-    seconds = tokens.shape[1]
-    label, onset = layout.read_labels(pathlib.Path(data) / "labels" / f"{name}.csv")
-    paths = current_paths(data, name, rerolls)
-    return Tokenized(name=name, tokens=tokens, seen=np.load(folder / f"{name}_seen.npy"),
-                     currents=[layout.read_current(p, seconds) for p in paths],
-                     lags=[known.get(p.stem, 0.0) for p in paths], label=label, onset=onset)
-
-
-def current_paths(data, name, rerolls):
-    folder = pathlib.Path(data) / "currents"
-    paths = [folder / f"{name}.csv"]
-    return paths + sorted(folder.glob(f"{name}_r*.csv")) if rerolls else paths
-
-
-def names_of(data, split):
-    return json.loads((pathlib.Path(data) / f"{split}.json").read_text())
+def _read(folder, name, rerolls):
+    with np.load(folder / f"{name}.npz") as kept:
+        count = kept["amps"].shape[0] if rerolls else 1
+        currents = [layout.Current(*(kept[k][i] for k in ("amps", "mask", "set_point", "last"))) for i in range(count)]
+        return Tokenized(name=name, tokens=np.load(folder / f"{name}.npy", mmap_mode="r"), seen=kept["seen"],
+                         currents=currents, lags=list(kept["lags"][:count]), label=kept["label"], onset=kept["onset"])
 
 
 def lags(data):
     """Seconds by which each record's current is stamped later than its video, by the record's name.
 
     Known of simulated data only, from dataset.json, and used in training alone; a
-    plant's own recordings count as standing on one clock.
+    plant's own recordings count as standing on one clock. A further current of a
+    batch has the batch's name with _r1, _r2, …
     """
     path = pathlib.Path(data) / "dataset.json"
-    if not path.exists():
-        return {}
-    records = [r for b in json.loads(path.read_text())["batches"] for r in b["records"]]
-    return {r["name"]: r["current_delay_s"] - r["video_delay_s"] for r in records}
+    batches = json.loads(path.read_text()).get("batches", []) if path.exists() else []
+    return {r["name"]: r["current_delay_s"] - r["video_delay_s"] for b in batches for r in b["records"]}
 
 
 class Views:
@@ -113,22 +99,20 @@ class Views:
 
 def write_views(model, data, split, out, seed, views=VIEWS, log=print):
     """Tokens of training batches, several views each."""
-    encoder, out = Views(model), pathlib.Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    names = names_of(data, split)
+    encoder, out, known = Views(model), pathlib.Path(out), lags(data)
+    names = layout.names(data, split)
     for n, name in enumerate(names):
-        batch = layout.read_batch(data, name, rerolls=False)
+        batch = layout.read_batch(data, name)
         kept, rng = background.tracks(batch), np.random.default_rng((seed, n))
-        _write(out, name, np.stack([encoder.tokens(batch, kept, rng) for _ in range(views)]), batch.frame_at >= 0)
+        _write(out, batch, np.stack([encoder.tokens(batch, kept, rng) for _ in range(views)]), batch.frame_at >= 0, known)
         if (n + 1) % 40 == 0:
             log(f"encoded {n + 1} of {len(names)} batches")
 
 
 def write_walk(model, data, split, out, log=print):
     """Tokens of validation or test batches as in service, a view each."""
-    out = pathlib.Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    names, runner = names_of(data, split), timeline.Runner(model)
+    out, known = pathlib.Path(out), lags(data)
+    names, runner = layout.names(data, split), timeline.Runner(model)
     for first in range(0, len(names), TOGETHER):
         batches = [layout.read_batch(data, n, rerolls=False) for n in names[first : first + TOGETHER]]
         walk = timeline.Walk(runner, batches, decision.PROVISIONAL, EVERY)
@@ -137,13 +121,29 @@ def write_walk(model, data, split, out, log=print):
         before = geometry.FRAMES - 1
         for row, batch in enumerate(batches):
             span = slice(before, before + len(batch.label))
-            _write(out, batch.name, walk.tokens[row : row + 1, span].astype(np.float16), walk.seen[row, span] > 0.5)
+            _write(out, batch, walk.tokens[row : row + 1, span].astype(np.float16), walk.seen[row, span] > 0.5, known)
         log(f"walked {first + len(batches)} of {len(names)} batches")
 
 
-def _write(out, name, tokens, seen):
-    np.save(out / f"{name}.npy", tokens)
-    np.save(out / f"{name}_seen.npy", seen)
+def _write(out, batch, tokens, seen, known):
+    out.mkdir(parents=True, exist_ok=True)
+    np.save(out / f"{batch.name}.npy", tokens)
+    # Rerolls of a batch have the length of its first current, within a sample or two.
+    length = min(len(c.mask) for c in batch.currents)
+    stack = lambda field: np.stack([getattr(c, field)[:length] for c in batch.currents])
+    names = [batch.name, *(f"{batch.name}_r{k}" for k in range(1, len(batch.currents)))]
+    np.savez(out / f"{batch.name}.npz", seen=seen, label=batch.label, onset=batch.onset,
+             amps=stack("amps"), mask=stack("mask"), set_point=stack("set_point"),
+             last=np.stack([c.last for c in batch.currents]), lags=[known.get(n, 0.0) for n in names])
+
+
+def write_all(model, data, out, splits=layout.SPLITS, log=print):
+    """Tokens of every split that a data set names."""
+    for split in splits:
+        if split == "train":
+            write_views(model, data, split, out, model.config.seed, log=log)
+        else:
+            write_walk(model, data, split, out, log=log)
 
 
 def main(argv=None):
@@ -151,15 +151,9 @@ def main(argv=None):
     parser.add_argument("--senses", required=True, help="folder of the trained senses")
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--out", required=True, help="folder for the tokens")
+    parser.add_argument("--splits", nargs="+", default=layout.SPLITS, choices=layout.SPLITS)
     args = parser.parse_args(argv)
-    log, model = stopwatch(), load(args.senses)
-    for split in ("train", "val", "test"):
-        if not (pathlib.Path(args.data) / f"{split}.json").exists():
-            continue
-        if split == "train":
-            write_views(model, args.data, split, args.out, model.config.seed, log=log)
-        else:
-            write_walk(model, args.data, split, args.out, log=log)
+    write_all(load(args.senses), args.data, args.out, args.splits, stopwatch())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import pathlib
 
 import numpy as np
 
-from . import cache, configs, decision, evaluate, offline, rule, timeline
+from . import cache, configs, decision, evaluate, offline, rule, timeline, working
 from .train import fit_on_tokens, load, save, stopwatch
 from .units import SHIFTS
 
@@ -67,6 +67,7 @@ def assess(model, data, seen=40):
         "conditions": conditions(step, data.test[:STRESSED], threshold),
         "offset": offset(model, data.test[:STRESSED]),
         "router": router(model, data.test[:4]),
+        "working": working.figures(model, data.test),
     }
 
 
@@ -169,7 +170,7 @@ def write(config, data, result, results=RESULTS):
 def reference(data):
     """Row 9's rule: the CV of 120 s under its best level."""
     out = evaluate.score(*evaluate.quietness(data.test), evaluate.best_threshold(*evaluate.quietness(data.val)), "both")
-    allowed = round(sum(len(b.label) for b in data.normal_val) / 3600 / decision.HOURS_PER_ALARM)
+    allowed = decision.allowance(data.normal_val)
     levels = {f"cv_{s}": rule.level(data.normal_val, s, allowed) for s in rule.ENOUGH}
     return {"figures": evaluate.rounded(out), "rule": levels}
 
@@ -179,8 +180,7 @@ def todo(rows, seeds, data, results=RESULTS):
     for seed in seeds:
         for name in rows:
             config = configs.ALL[name](seed=seed)
-            variant = not config.row.isdigit()
-            if not (variant and seed != seeds[0]) and not done(config, data, results):
+            if not (config.variant and seed != seeds[0]) and not done(config, data, results):
                 yield config
 
 

@@ -15,6 +15,7 @@ class Run:
     name: str = ""  # the row's, unique
     row: str = ""  # its number in the comparison
     title: str = ""
+    variant: bool = False  # of another row: one seed will do
     system: str = ""  # class of the network, see systems.py
     version: str = "0.2.0"
     seed: int = 1
@@ -119,6 +120,7 @@ class MLFMean(MLF):
     name: str = "mlf-mean"
     row: str = "4b"
     title: str = "MLF, mean pooling"
+    variant: bool = True
     pooling: str = "mean"
 
 
@@ -171,6 +173,7 @@ class OneLLMOneExpert(OneLLM):
     name: str = "onellm-1-expert"
     row: str = "8a"
     title: str = "… 1 expert"
+    variant: bool = True
     experts: int = 1
 
 
@@ -181,6 +184,7 @@ class OneLLMFiveExperts(OneLLM):
     name: str = "onellm-5-experts"
     row: str = "8b"
     title: str = "… 5 experts"
+    variant: bool = True
     experts: int = 5
 
 
@@ -191,6 +195,7 @@ class OneLLMConstant(OneLLM):
     name: str = "onellm-constant"
     row: str = "8c"
     title: str = "… constant router"
+    variant: bool = True
     router: str = "constant"
 
 
@@ -201,6 +206,7 @@ class OneLLMSparse(OneLLM):
     name: str = "onellm-sparse"
     row: str = "8d"
     title: str = "… sparse router"
+    variant: bool = True
     router: str = "sparse"
 
 
@@ -211,7 +217,18 @@ class OneLLMMean(OneLLM):
     name: str = "onellm-mean"
     row: str = "8e"
     title: str = "… mean of the frames"
+    variant: bool = True
     frame_tokens: str = "mean"
+
+
+@dataclass(frozen=True)
+class FmFormer(Run):
+    """A small FmFormer: two streams that look at each other in every layer."""
+
+    name: str = "fmformer"
+    row: str = "9f"
+    title: str = "FmFormer-style, small"
+    system: str = "FmFormerRow"
 
 
 @dataclass(frozen=True)
@@ -222,7 +239,7 @@ class Product(Run):
     row: str = "10"
     title: str = "the product"
     system: str = "Product"
-    local_weight: float = 1.0
+    local_weight: float = 2.0
     label_weight: float = 0.1
 
 
@@ -239,5 +256,5 @@ class Toy(Product):
 
 
 ROWS = (QFormer, AlignGlobal, AlignLocal, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM, OneLLMOneExpert,
-        OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, Product)
+        OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product)
 ALL = {run.name: run for run in (Senses, *ROWS, Toy)}

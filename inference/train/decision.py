@@ -4,7 +4,7 @@ Filter is the same machine as the agent's (agent/state): `abnormal` is entered
 when the mean of p_abnormal over a full `mean_seconds` reaches `enter`, and left
 when it has stayed under `exit` for `hold_seconds`; a second without a verdict
 empties the mean. Length, thresholds and hold are chosen on validation batches
-alone: the least delay among those that raise at most one false alarm in 60
+alone: the least delay among those that raise at most one false alarm in 120
 normal hours. The delay counts with both senses and with one of them lost: short
 means want thresholds near 1, which one sense by itself may never reach.
 """
@@ -17,7 +17,10 @@ import numpy as np
 LENGTHS = (5, 10, 15, 20, 30)  # seconds, of the mean
 EXITS = (0.3, 0.5, 0.7)  # shares of enter
 HOLDS = (10, 20, 30)  # seconds
-HOURS_PER_ALARM = 60.0
+# One false alarm in 60 h is what a plant may be asked to bear. Thresholds that just
+# keep to a count keep to it on the hours they were chosen on, and do worse on others,
+# so they are chosen for half of that.
+HOURS_PER_ALARM = 120.0
 MISSED = 600.0  # seconds that an onset never seen counts as
 WEIGHTS = {"both": 0.5, "current": 0.25, "video": 0.25}  # of the delays by what is given
 CUT = 180  # seconds before a record's end after which an onset is not counted
@@ -117,9 +120,9 @@ def enter_level(normal, length):
 
 
 def allowance(normal):
-    """How many false alarms so many normal hours may hold: one in 60 h."""
+    """How many false alarms so many normal hours may hold, at least one."""
     hours = sum(int((j.label == 0).sum()) for j in normal) / 3600
-    return int(round(hours / HOURS_PER_ALARM, 1))
+    return max(int(round(hours / HOURS_PER_ALARM, 1)), 1 if hours >= HOURS_PER_ALARM / 2 else 0)
 
 
 def leaving_cost(mixed, decision):

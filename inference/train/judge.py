@@ -2,10 +2,10 @@
 
     python -m inference.train.judge --mixed data/train --normal data/normal --run runs/product
 
---mixed is the data set of the run, of whose val and test batches half of the
-seconds are abnormal: delays, accuracy. --normal is one without any abnormal
-second: false alarms, 60 h for choosing and 60 h for reporting. Writes
-<run>/result.json.
+--mixed is the data set of the run, of whose val and test batches about half of the
+seconds are abnormal: delays, accuracy; --test another one for the test batches.
+--normal is one without any abnormal second: false alarms, 60 h or more for choosing
+and as many for reporting. Writes <run>/result.json.
 """
 
 import argparse
@@ -23,8 +23,8 @@ EVERY = 2
 TOGETHER = 60
 
 
-def assess(model, mixed, normal, log=print):
-    """Decision, rule levels and metrics of a network over two data sets' folders."""
+def assess(model, mixed, normal, test=None, log=print):
+    """Decision, rule levels and metrics of a network over data sets' folders; test: of the mixed test batches, else mixed."""
     runner = timeline.Runner(model)
     validation, judged = walked(runner, mixed, "val", log=log)
     quiet, judged_quiet = walked(runner, normal, "val", every=EVERY, alone=False, log=log)
@@ -33,7 +33,7 @@ def assess(model, mixed, normal, log=print):
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
     log(f"chose {chosen}, {levels}")
     figures = evaluate.rounded(
-        reported(runner, chosen, levels, validation, judged, mixed, normal, log)
+        reported(runner, chosen, levels, validation, judged, test or mixed, normal, log)
         | {"validation_" + k: v for k, v in evaluate.events(judged, judged_quiet, chosen).items()}
         | {"parameters": model.count_params()})
     return {"decision": vars(chosen), "rule": levels, "metrics": figures}
@@ -41,7 +41,7 @@ def assess(model, mixed, normal, log=print):
 
 def walked(runner, folder, split, decision=decision.PROVISIONAL, every=1, alone=True, log=print):
     """A split's batches, their pixels let go again, and what was judged of them: two lists."""
-    names, batches, judged = json.loads((pathlib.Path(folder) / f"{split}.json").read_text()), [], []
+    names, batches, judged = layout.names(folder, split), [], []
     for first in range(0, len(names), TOGETHER):
         some = [layout.read_batch(folder, n, rerolls=False) for n in names[first : first + TOGETHER]]
         judged += timeline.judge(runner, some, decision, every, alone)
@@ -64,11 +64,12 @@ def reported(runner, chosen, levels, validation, judged_validation, mixed, norma
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mixed", required=True, help="folder of the run's data set")
+    parser.add_argument("--test", help="folder of a data set for the mixed test batches; default --mixed")
     parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
     parser.add_argument("--run", required=True, help="folder that train.py wrote; result.json goes there")
     args = parser.parse_args(argv)
     log = stopwatch()
-    result = assess(load(args.run), args.mixed, args.normal, log)
+    result = assess(load(args.run), args.mixed, args.normal, args.test, log)
     (pathlib.Path(args.run) / RESULT).write_text(json.dumps(result, indent=2) + "\n")
     for name, value in result["metrics"].items():
         print(f"{name:36} {value:g}")

@@ -17,6 +17,7 @@ CHUNK = 768  # windows at once
 ENOUGH_CURRENT, ENOUGH_VIDEO = timeline.ENOUGH_CURRENT, timeline.ENOUGH_VIDEO
 EVENT_AMPS = 3000.0  # change from sample to sample that shows in both senses
 POOL_SECONDS = 120
+HOP = 4  # seconds from window to window within a pool
 
 
 def windows_of(batch, seconds, shift=0, record=0):
@@ -112,15 +113,14 @@ def offset_curves(losses, batches, injected):
     losses: step's inputs → local loss at every shift (N,21). injected: seconds by
     which the current is taken later than its true place.
     """
-    hop = geometry.FRAMES  # disjoint frames
-    curves = []
+    curves, hop = [], HOP
     for b in batches:
         late = round((b.lags[0] + injected) * geometry.SAMPLE_HZ)
         seconds = np.arange(POOL_SECONDS, len(b.label), hop)
         curve = losses(windows_of(b, seconds, late))
         each = POOL_SECONDS // hop
         for first in range(0, len(seconds) - each + 1, each):
-            if has_event(b, seconds[first] - hop, seconds[first + each - 1]):
+            if has_event(b, seconds[first] - geometry.FRAMES, seconds[first + each - 1]):
                 curves.append(curve[first : first + each].mean(0))
     return np.array(curves)
 

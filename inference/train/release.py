@@ -69,7 +69,7 @@ def offset(config):
         return {}
     return {"offset": {
         "shifts_s": list(units.SHIFTS), "event_amps": offline.EVENT_AMPS, "window_seconds": offline.POOL_SECONDS,
-        "pool": 60, "step_s_per_min": 0.2, "most_s": 3.0,
+        "pool": 480, "step_s_per_min": 0.2, "most_s": 3.0,
     }}
 
 

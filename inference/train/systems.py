@@ -1,13 +1,14 @@
 """The networks by the name that a config gives them."""
 
 from .alignvsr import AlignVSR
+from .fmformer_row import FmFormerRow
 from .mlf import MLF
 from .onellm import OneLLM
 from .product import Product
 from .qformer import QFormer
 from .senses import SensesApart
 
-SYSTEMS = {kind.__name__: kind for kind in (AlignVSR, MLF, OneLLM, Product, QFormer, SensesApart)}
+SYSTEMS = {kind.__name__: kind for kind in (AlignVSR, FmFormerRow, MLF, OneLLM, Product, QFormer, SensesApart)}
 
 
 def build(config):

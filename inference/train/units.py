@@ -46,11 +46,11 @@ def quantities(r, change, valid):
     level = ops.mean(r, axis=2, keepdims=True)                             # (B,T,1)
     least = ops.min(r, axis=2, keepdims=True)                              # (B,T,1)
     return ops.concatenate([
-        1.0 * ops.log(1.0 + 60.0 * stir(change)),
-        0.4 * ops.log(1.0 + 60.0 * step),
-        0.4 * ops.log(1.0 + 60.0 * stir(change, 4 * TRAIL)),
-        1.2 * level,
-        0.6 * (level - least),
+        2.0 * ops.log(1.0 + 60.0 * stir(change)),
+        0.6 * ops.log(1.0 + 60.0 * step),
+        0.3 * ops.log(1.0 + 60.0 * stir(change, 4 * TRAIL)),
+        0.6 * level,
+        0.3 * (level - least),
     ], axis=2) * valid
 
 
@@ -110,12 +110,18 @@ def shift_matrix():
 
 
 def shifted_loss(attention, unit, valid, seen, matrix):
-    """The local loss at every shift of SHIFTS: (B,21).
+    """The local loss at every shift of SHIFTS, less that of the frames' mean attention: (B,21).
 
-    attention (B,16,U), unit (B,T,U) one-hot, valid (B,T,1), seen (B,16).
+    attention (B,16,U), unit (B,T,U) one-hot, valid (B,T,1), seen (B,16). What units
+    a shift brings into the window is chance, and some are always dearer than others;
+    against the mean attention of the window's own frames only what a frame knows of
+    its own seconds is left. Below 0 where it knows something.
     """
     near, there = unit[:, FIRST:], valid[:, FIRST:, 0]                     # (B,42,U), (B,42)
-    told = ops.matmul(ops.log(attention + TINY), ops.transpose(near, (0, 2, 1)))  # (B,16,42)
+    share = seen / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1.0)  # (B,16)
+    mean = ops.matmul(share[:, None], attention)                           # (B,1,U)
+    known = ops.log(attention + TINY) - ops.log(mean + TINY)               # (B,16,U)
+    told = ops.matmul(known, ops.transpose(near, (0, 2, 1)))               # (B,16,42)
     pairs = seen[:, :, None] * there[:, None]                              # (B,16,42)
     flat = (-1, geometry.FRAMES * NEAR)
     total = ops.matmul(ops.reshape(-told * pairs, flat), matrix)           # (B,21)

@@ -72,7 +72,7 @@ def test_an_injected_offset_moves_the_window(tokenized, injected):
 
     offline.offset_curves(losses, [tokenized], injected)
     record = tokenized.currents[0]
-    at = record.last[np.arange(120, 400, 16)] + 2 * injected
+    at = record.last[np.arange(120, 400, offline.HOP)] + 2 * injected
     inside = at < len(record.amps)
     np.testing.assert_array_equal(seen[0][inside], record.amps[at[inside], 0])
 

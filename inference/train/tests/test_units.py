@@ -80,7 +80,17 @@ def test_shifts_without_any_frame_or_sample_cost_nothing_and_are_no_nan(ids):
         curve = ops.convert_to_numpy(units.shifted_loss(attention, one_hot(ids), valid, seen, units.shift_matrix()))
         assert (curve == 0).all()
     flat = ops.convert_to_numpy(units.shifted_loss(attention, one_hot(ids), *whole, units.shift_matrix()))
-    np.testing.assert_allclose(flat, np.log(units.UNITS), rtol=1e-4)
+    np.testing.assert_allclose(flat, 0, atol=1e-5)  # frames that know nothing of their own seconds
+
+
+def test_what_all_frames_expect_alike_says_nothing_of_the_shift():
+    """Attention that is the same in every frame, however well it fits, has a flat curve."""
+    steady = np.full((1, 16, units.UNITS), 0.01, np.float32)
+    steady[:, :, 3] = 1 - 0.01 * (units.UNITS - 1)
+    ids = np.where(np.arange(geometry.SAMPLES) > 220, 3, 5)[None]
+    curve = ops.convert_to_numpy(units.shifted_loss(steady, one_hot(ids), np.ones((1, 240, 1), np.float32),
+                                                    np.ones((1, 16), np.float32), units.shift_matrix()))
+    np.testing.assert_allclose(curve, 0, atol=1e-5)
 
 
 def test_nearest_is_the_nearest():

@@ -1,0 +1,46 @@
+"""The committed comparison: its page is its figures', and each row works by what it is known to work by.
+
+The figures come from trained weights and held-out batches (make compare). A claim that
+one system beats another is not tested but printed, with its figures, whether it
+holds or not.
+"""
+
+import json
+import pathlib
+
+import pytest
+
+from inference.train import comparison_page, configs, working
+from inference.train.compare import RESULTS
+
+ROOT = pathlib.Path(__file__).parents[3]
+ROWS, COST = comparison_page.read(ROOT / RESULTS)
+BOUNDED = [(r["name"], r["seed"], name, value) for results in ROWS.values() for r in results
+           for name, value in r.get("working", {}).items() if name in working.BOUNDS]
+
+
+def test_there_is_a_comparison():
+    if not ROWS:
+        pytest.skip("no comparison committed; make one with make compare")
+    assert set(ROWS) <= set(configs.ALL) | {"rule"}
+
+
+def test_the_page_is_the_figures():
+    if not ROWS:
+        pytest.skip("no comparison committed")
+    assert (ROOT / comparison_page.PAGE).read_text() == "\n\n".join(comparison_page.page(ROWS, COST)) + "\n"
+
+
+@pytest.mark.parametrize(("row", "seed", "name", "value"), BOUNDED, ids=lambda v: str(v))
+def test_each_row_works(row, seed, name, value):
+    if (row, name) in comparison_page.SHORT:
+        pytest.skip(f"stated in docs/comparison.md: {comparison_page.SHORT[row, name]}")
+    assert working.holds(name, value)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / RESULTS).glob("*-[0-9]*.json")), ids=lambda p: p.stem)
+def test_figures_are_sound(path):
+    result = json.loads(path.read_text())
+    f = result["figures"]
+    assert 0.5 <= f["both_accuracy"] <= 1 and 0.5 <= f["both_auroc"] <= 1
+    assert f["both_accuracy"] == pytest.approx(1 - (f["both_fdr"] + f["both_mdr"]) / 2, abs=2e-4)

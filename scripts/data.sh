@@ -1,0 +1,61 @@
+# The simulated data sets and the training stages, for train.sh and compare.sh; sourced by both.
+python=.deps/venv/bin/python
+export PYTHONHASHSEED=0 TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2}
+
+stage() {
+  local start=$SECONDS
+  echo "$program: $1"
+  shift
+  "$@"
+  echo "$program: took $((SECONDS - start)) s"
+}
+
+# made FOLDER SEED LIFE SECONDS REROLLS BATCHES: whether the folder holds this data
+# set whole; dataset.json is written last.
+made() {
+  "$python" - "$@" <<'CHECK'
+import json, sys
+folder, seed, life, seconds, reroll, batches = sys.argv[1:]
+try:
+    with open(folder + "/dataset.json") as file:
+        d = json.load(file)
+except FileNotFoundError:
+    sys.exit(1)
+have = (d["seed"], d["life"], d["seconds"], d["reroll"], len(d["batches"]))
+sys.exit(have != (int(seed), life, int(seconds), int(reroll), int(batches)))
+CHECK
+}
+
+# dataset FOLDER SEED LIFE SECONDS REROLLS BATCHES TRAIN VAL
+dataset() {
+  if made "${@:1:6}"; then
+    echo "$program: $1 is there already"
+    return
+  fi
+  rm -rf "$1"
+  bin/furnace-sim dataset --out "$1" --seed "$2" --life "$3" --seconds "$4" --reroll "$5" \
+    --batches "$6" --train "$7" --val "$8" | tr '\r' '\n' | tail -n 1
+  # Nothing glows in normal hours: their masks would be gigabytes of zeros.
+  if [ "$3" = normal ]; then rm -f "$1"/videos/*_mask.npy; fi
+}
+
+# 240 melts to train on, each with six further currents, and 40 to choose thresholds on.
+data_train() { dataset data/train 31 mixed 900 6 280 0.857143 0.142857; }
+# 180 melts to report on, some 330 onsets.
+data_test() { dataset data/test 32 mixed 1800 0 180 0 0; }
+
+# The senses, their bank of units, and the tokens of the training batches.
+senses() {
+  if [ ! -f runs/senses/model.weights.h5 ]; then
+    "$python" -m inference.train.train --config senses --data data/train --run runs/senses
+  fi
+}
+
+# tokens DATA SPLITS…: of a data set, once.
+tokens() {
+  local done="runs/tokens/$1/done-${*:2}"
+  if [ ! -f "$done" ]; then
+    "$python" -m inference.train.cache --senses runs/senses --data "data/$1" --out "runs/tokens/$1" --splits "${@:2}"
+    touch "$done"
+  fi
+}
