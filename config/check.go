@@ -86,6 +86,9 @@ func check(c Config, f fault) {
 	c.State.check(f.under("state"))
 	c.MQTT.check(f.under("mqtt"))
 	c.Outbox.check(f.under("outbox"))
+	c.Remote.check(f.under("remote"), c.Trust)
+	c.Trust.check(f.under("trust"))
+	c.Commands.check(f.under("commands"))
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.Paths.State == "" {

@@ -3,14 +3,14 @@
 // A configuration is one YAML document. Unknown keys are errors, every fault is
 // reported by its key together with what to do about it, and all faults are
 // reported at once. Lists of things are maps by name, because a JSON merge
-// patch (RFC 7396), which remote configuration will use, replaces arrays whole.
+// patch (RFC 7396), which remote configuration uses (Merged), replaces arrays whole.
 //
 // Secrets are never values: a setting names a file, or a systemd credential,
 // that holds one.
 //
 // The package imports nothing of ours. A part of the agent receives its own
-// section by value; sections are compared as values to see what a reload
-// changed.
+// section by value; sections are compared as values to see what a change
+// touches, from afar or of the file.
 package config
 
 import "time"
@@ -28,8 +28,12 @@ type Config struct {
 	State  State            `yaml:"state"`
 	MQTT   MQTT             `yaml:"mqtt"`
 	Outbox Outbox           `yaml:"outbox"`
-	Log    Log              `yaml:"log"`
-	Paths  Paths            `yaml:"paths"`
+	// Remote, Trust and Commands are what may be done from afar, and by whom.
+	Remote   Remote   `yaml:"remote"`
+	Trust    Trust    `yaml:"trust"`
+	Commands Commands `yaml:"commands"`
+	Log      Log      `yaml:"log"`
+	Paths    Paths    `yaml:"paths"`
 }
 
 // Meter is one Modbus unit on one connection.
