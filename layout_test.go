@@ -70,6 +70,7 @@ var forbidden = []struct {
 	{"agent/decide", "agent", []string{"agent/decide", "agent/align", "agent/state"}, "parts meet through interfaces that their users declare"},
 	{"agent/mqtt", "agent", []string{"agent/mqtt", "agent/align", "agent/state"}, "parts meet through interfaces that their users declare"},
 	{"agent/outbox", "", []string{"agent/outbox"}, "the outbox keeps bytes and knows nobody's meaning of them"},
+	{"agent/remote", "agent", []string{"agent/remote"}, "parts meet through interfaces that their users declare"},
 	{"agent/health", "agent", []string{"agent/health"}, "parts meet through interfaces that their users declare"},
 	{"agent/supervisor", "agent", []string{"agent/supervisor"}, "parts meet through interfaces that their users declare"},
 }

@@ -1,0 +1,357 @@
+package remote
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/config"
+)
+
+// bubble runs a script in virtual time.
+func bubble(t *testing.T, works func(config.Config) bool, script func(*box)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, works)
+		b.start("boot")
+		script(b)
+		b.stop()
+	})
+}
+
+// send publishes a payload and waits for what becomes of it.
+func (b *box) send(payload []byte) {
+	b.manager.Desired(payload)
+	time.Sleep(20 * time.Second)
+}
+
+func TestGoodChangeIsKeptAndABadOneUndone(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.want(applied, 0, 0)
+		b.send(desired(1, meanSeconds(30)))
+		b.want(applied, 1, 1)
+		b.send(desired(2, meanSeconds(13)))
+		b.want(rolledBack, 2, 1)
+		if b.running.State.MeanSeconds != 30 {
+			t.Errorf("mean_seconds %d runs", b.running.State.MeanSeconds)
+		}
+		if e := b.last().Errors; len(e) != 1 || e[0].Key != "camera" {
+			t.Errorf("errors %+v", e)
+		}
+	})
+}
+
+func TestRefusedDocumentIsNotTriedAgainUntilItChanges(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.send(desired(1, meanSeconds(13)))
+		begins := b.begins
+		for range 10 { // reconnections
+			b.send(desired(1, meanSeconds(13)))
+			b.want(rolledBack, 1, 0)
+		}
+		b.stop()
+		b.start("boot") // nor after a restart
+		b.send(desired(1, meanSeconds(13)))
+		b.want(rolledBack, 1, 0)
+		if b.begins != begins {
+			t.Errorf("tried %d times more", b.begins-begins)
+		}
+		b.send(desired(1, meanSeconds(14)))
+		b.want(applied, 1, 1)
+	})
+}
+
+func TestAgentThatWasAwayForFiveRevisionsAppliesTheLast(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(1, meanSeconds(31)))
+		b.stop()
+		b.start("boot")
+		b.send(desired(6, meanSeconds(36))) // all that a retained topic holds
+		b.want(applied, 6, 6)
+		if b.begins != 2 || b.running.State.MeanSeconds != 36 {
+			t.Errorf("%d changes, mean_seconds %d", b.begins, b.running.State.MeanSeconds)
+		}
+	})
+}
+
+func TestSameDocumentAtReconnectionTouchesNothing(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(4, meanSeconds(30)))
+		begins, steps := b.begins, len(b.reports)
+		for range 10 {
+			b.send(desired(4, meanSeconds(30)))
+		}
+		if b.begins != begins || len(b.reports) != steps+10 {
+			t.Errorf("%d changes, %d reports more", b.begins-begins, len(b.reports)-steps)
+		}
+		b.want(applied, 4, 4)
+	})
+}
+
+func TestEmptyPayloadIsTheLocalFileAlone(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(7, meanSeconds(30)))
+		b.send(nil)
+		b.want(applied, 0, 0)
+		if b.running.State.MeanSeconds != 0 {
+			t.Errorf("mean_seconds %d runs", b.running.State.MeanSeconds)
+		}
+	})
+}
+
+func TestOlderRevisionsAreRefused(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(7, meanSeconds(30)))
+		for _, payload := range [][]byte{desired(6, meanSeconds(31)), desired(7, meanSeconds(31))} {
+			b.send(payload)
+			if r := b.last(); r.Status != rejected || r.RunningRevision != 7 || r.Errors[0].Key != "revision" {
+				t.Errorf("report %+v", r)
+			}
+		}
+	})
+}
+
+func TestLocalFileTakesTheSameRoad(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.send(desired(1, `{"state": {"hold_seconds": 20}}`))
+		reload := func(text string) {
+			b.local = text
+			b.manager.Reload()
+			time.Sleep(2 * time.Minute)
+		}
+		reload(local[:len(local)-1] + ", state: {mean_seconds: 40}}")
+		b.want(applied, 1, 1)
+		if s := b.running.State; s.MeanSeconds != 40 || s.HoldSeconds != 20 {
+			t.Errorf("state %+v", s)
+		}
+		reload(local[:len(local)-1] + ", state: {mean_seconds: 13}}")
+		b.want(rolledBack, 1, 1)
+		reload("{")
+		b.want(rejected, 1, 1)
+		reload(strings.Replace(local, "plant", "other", 1))
+		if r := b.last(); r.Status != rejected || r.Errors[0].Key != "site" || r.From != fromFile {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
+
+// An edit that was rolled back does not come back with the next start, though
+// the file still holds it; an edit made while the agent was off is tried.
+func TestEditedFileAtStart(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.send(desired(1, meanSeconds(30)))
+		time.Sleep(time.Minute)
+		b.local = local[:len(local)-1] + ", log: {level: debug}}"
+		b.stop()
+		b.start("boot")
+		time.Sleep(2 * time.Minute)
+		b.want(applied, 1, 1)
+		if b.running.Log.Level != "debug" {
+			t.Error("the edit is not in force")
+		}
+		b.works = func(c config.Config) bool { return c.Log.Level != "error" }
+		b.local = local[:len(local)-1] + ", log: {level: error}}"
+		for range 2 {
+			b.stop()
+			b.start("boot")
+			time.Sleep(2 * time.Minute)
+			b.want(rolledBack, 1, 1)
+			if b.running.Log.Level != "debug" {
+				t.Error("the edit that does not work is in force")
+			}
+		}
+	})
+}
+
+func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, always)
+		b.start("boot")
+		b.send(desired(1, meanSeconds(30)))
+		b.want(applied, 1, 1)
+		for death := 1; death <= 3; death++ {
+			// A death is a stop that the journal does not hear of.
+			files := map[string][]byte{}
+			for name, data := range b.disk.seen {
+				files[name] = data
+			}
+			b.stop()
+			b.disk.seen = files
+			b.start("boot")
+			time.Sleep(time.Second)
+			if death < 3 {
+				b.want(applied, 1, 1)
+			}
+		}
+		b.want(rolledBack, 1, 0)
+		b.stop()
+	})
+}
+
+func TestSignatures(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stranger, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, always)
+		b.local = local[:len(local)-1] + fmt.Sprintf(", remote: {signed_config: true}, trust: {config_keys: {desk: %q}}}",
+			base64.StdEncoding.EncodeToString(public))
+		b.start("boot")
+		signed := func(change func(*Desired)) []byte {
+			d := Desired{Revision: 3, Config: json.RawMessage(meanSeconds(30)), DeadlineS: 10}
+			if err := d.Sign("meltwatch/plant/f1/", "desk", private); err != nil {
+				t.Fatal(err)
+			}
+			change(&d)
+			text, err := json.Marshal(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}
+		resign := func(root string, key ed25519.PrivateKey) func(*Desired) {
+			return func(d *Desired) {
+				if err := d.Sign(root, "desk", key); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for name, c := range map[string]struct {
+			payload []byte
+			key     string
+		}{
+			"unsigned":                {signed(func(d *Desired) { d.Signature = "" }), "signature"},
+			"empty":                   {nil, "signature"},
+			"not base64":              {signed(func(d *Desired) { d.Signature = "§" }), "signature"},
+			"by a stranger":           {signed(resign("meltwatch/plant/f1/", stranger)), "signature"},
+			"for another furnace":     {signed(resign("meltwatch/plant/f2/", private)), "signature"},
+			"another revision":        {signed(func(d *Desired) { d.Revision = 4 }), "signature"},
+			"another deadline":        {signed(func(d *Desired) { d.DeadlineS = 11 }), "signature"},
+			"another config":          {signed(func(d *Desired) { d.Config = json.RawMessage(meanSeconds(31)) }), "signature"},
+			"a key that nobody knows": {signed(func(d *Desired) { d.Key = "attic" }), "key"},
+		} {
+			b.send(c.payload)
+			if r := b.last(); r.Status != rejected || len(r.Errors) != 1 || r.Errors[0].Key != c.key {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+		b.send(signed(func(d *Desired) { d.Config = json.RawMessage("{\"state\" :\n{\"mean_seconds\": 30}}") }))
+		b.want(applied, 3, 3)
+		b.stop()
+	})
+}
+
+// A kill at every step, of the process or of the power: the next process runs
+// the old configuration or the new one, says which, and goes on from there.
+func TestKillAtEveryStep(t *testing.T) {
+	for _, end := range []string{"kept", "rolled back", "edited file"} {
+		for _, powerCut := range []bool{false, true} {
+			step := 0
+			for finished := false; !finished; {
+				step++
+				finished = killed(t, end, powerCut, step)
+			}
+			t.Logf("%s, power cut %v: killed at each of %d steps", end, powerCut, step-1)
+			if step < 15 {
+				t.Errorf("only %d steps: the test does not reach the change", step)
+			}
+		}
+	}
+}
+
+// killed plays one change and dies at a step of it; true when there was no such
+// step any more.
+func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, notThirteen)
+		b.start("boot")
+		b.send(desired(1, meanSeconds(30)))
+		time.Sleep(2 * time.Minute)
+		old := b.running
+		b.steps, b.dieAt = 0, step
+		wanted, revision := int64(40), int64(2)
+		if end == "rolled back" {
+			wanted = 13
+		}
+		if end == "edited file" {
+			b.local = local[:len(local)-1] + ", log: {level: debug}}"
+			b.manager.Reload()
+			wanted, revision = 30, 1
+		} else {
+			b.manager.Desired(desired(2, meanSeconds(wanted)))
+		}
+		time.Sleep(2 * time.Minute)
+		finished = b.steps < step
+		b.stop()
+		kernel := "boot"
+		if powerCut {
+			kernel = "next boot"
+			b.powerCut()
+		}
+		b.dieAt = -1
+		b.start(kernel)
+		isNew := func() bool { return config.Digest(b.running) != config.Digest(old) }
+		r := b.last()
+		if r.SHA256 != config.Digest(b.running) || (r.RunningRevision == 2) != (isNew() && revision == 2) {
+			t.Fatalf("step %d: the first word after the start is %+v, new runs: %v", step, r, isNew())
+		}
+		// The broker hands the retained document over again.
+		if end != "edited file" {
+			b.manager.Desired(desired(2, meanSeconds(wanted)))
+		}
+		time.Sleep(3 * time.Minute)
+		if end == "rolled back" {
+			b.want(rolledBack, 2, 1)
+		} else {
+			b.want(applied, revision, revision)
+		}
+		if isNew() != (end != "rolled back") {
+			t.Errorf("step %d: new runs: %v", step, isNew())
+		}
+		b.stop()
+	})
+	return finished
+}
+
+func TestDisabledBoxObeysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, always)
+		b.local = local[:len(local)-1] + ", remote: {config: false}}"
+		b.start("boot")
+		b.send(desired(1, meanSeconds(30)))
+		if r := b.last(); r.Status != rejected || r.Errors[0].Key != "remote.config" || b.begins != 0 {
+			t.Errorf("report %+v", r)
+		}
+		b.stop()
+	})
+}
+
+// FuzzDesired: no payload may panic, hang, or be taken without a revision and a
+// configuration.
+func FuzzDesired(f *testing.F) {
+	f.Add(desired(1, meanSeconds(30)))
+	f.Add([]byte(`{"revision": -1, "config": {}, "deadline_s": 1e99}`))
+	f.Add([]byte(`{"revision": 1, "config": [[[[`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		d, faults := ParseDesired(payload)
+		if len(faults) == 0 && (d.Revision < 1 || len(d.Config) == 0 || d.DeadlineS < 0 || d.DeadlineS > mostDeadline) {
+			t.Errorf("accepted %+v", d)
+		}
+		d.verify("root", map[string]string{}, true)
+		v := Version{d.Revision, []byte(local), d.Config}
+		if _, err := v.config(); err != nil && len(faultsOf(err)) == 0 {
+			t.Errorf("refused for no reason: %v", err)
+		}
+	})
+}
