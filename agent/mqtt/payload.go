@@ -9,7 +9,16 @@ const (
 	TopicCurrent      = "current"      // Current, each sample
 	TopicEvent        = "event"        // Event
 	TopicHealth       = "health"       // retained: Health
-	topicHistory      = "history/"     // + state, current, event: what an outage kept back
+	// What is heard, and said about it; packages remote, rollout and command own
+	// the payloads.
+	TopicConfigDesired  = "config/desired"
+	TopicConfigReported = "config/reported" // retained
+	TopicModelDesired   = "model/desired"
+	TopicModelChunk     = "model/chunk/+"
+	TopicModelReported  = "model/reported" // retained
+	TopicCommand        = "command"
+	TopicCommandResult  = "command/result"
+	topicHistory        = "history/" // + state, current, event: what an outage kept back
 )
 
 // Root is the start of every topic of one furnace.

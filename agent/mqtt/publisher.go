@@ -63,6 +63,7 @@ type Publisher struct {
 	redials   uint64
 	overrun   uint64 // records that waited for the outbox in vain
 
+	talk      talk
 	lastState time.Time // when a state was last kept for history
 	outbox    Outbox    // the keeper's alone
 	news      chan struct{}

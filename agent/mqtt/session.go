@@ -161,6 +161,9 @@ var errNoAck = fmt.Errorf("broker acknowledged nothing for %s", ackTimeout)
 
 func (s *session) serve(ctx context.Context) error {
 	p := s.publisher
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.subscribe(ctx)
 	s.greet()
 	p.setConnected(true)
 	p.observer.OK()
@@ -210,6 +213,11 @@ func (s *session) greet() {
 	p.mu.Lock()
 	state, health := p.retained[TopicState], p.retained[TopicHealth]
 	p.changed = map[string]bool{}
+	for topic := range p.retained {
+		if topic != TopicState && topic != TopicHealth {
+			p.changed[topic] = true // said after the greeting
+		}
+	}
 	p.mu.Unlock()
 	if state != nil {
 		s.publish(TopicState, true, state, nil)
@@ -257,7 +265,7 @@ func (s *session) overdue() bool {
 	return false
 }
 
-// send fills the window: live records first, then health, then history.
+// send fills the window: live records first, then retained topics and answers, then history.
 func (s *session) send() {
 	for len(s.inFlight) < window {
 		topic, retained, payload, records := s.publisher.next()
@@ -292,9 +300,11 @@ func (p *Publisher) next() (topic string, retained bool, payload []byte, records
 		}
 		return string(r.class), r.class == ClassState, r.payload, records
 	}
-	if p.changed[TopicHealth] {
-		delete(p.changed, TopicHealth)
-		return TopicHealth, true, p.retained[TopicHealth], nil
+	if topic, payload := p.nextChanged(); payload != nil {
+		return topic, true, payload, nil
+	}
+	if a, ok := p.nextAnswer(); ok {
+		return a.topic, false, a.payload, nil
 	}
 	return "", false, nil, nil
 }
