@@ -25,8 +25,7 @@ func outboxSettings(c config.Outbox, queue int) outbox.Settings {
 // openOutbox opens the outbox on disk. Where that cannot be read, or is not
 // wanted, records wait in memory: a disk is no reason to leave a furnace
 // unwatched.
-func (a *agent) openOutbox() mqtt.Outbox {
-	c := a.config
+func (a *agent) openOutbox(c config.Config) mqtt.Outbox {
 	if !c.Outbox.Enabled {
 		return mqtt.NewMemory(c.MQTT.Queue)
 	}
@@ -46,10 +45,29 @@ func (a *agent) openOutbox() mqtt.Outbox {
 	return a.outbox
 }
 
-// closeOutbox comes after every part has ended.
+// outboxFor is the outbox as a configuration wants it: the one that is open, or
+// that one closed and opened with other bounds. No publisher may be using it.
+func (a *agent) outboxFor(c config.Config) mqtt.Outbox {
+	wanted := struct {
+		outbox config.Outbox
+		queue  int
+	}{c.Outbox, c.MQTT.Queue}
+	if a.keeps != nil && a.keepsBy == any(wanted) {
+		return a.keeps
+	}
+	if err := a.closeOutbox(); err != nil {
+		a.log.Error("outbox not closed", "err", err)
+	}
+	a.keeps, a.keepsBy = a.openOutbox(c), wanted
+	return a.keeps
+}
+
+// closeOutbox comes after every publisher has ended.
 func (a *agent) closeOutbox() error {
 	if a.outbox == nil {
 		return nil
 	}
-	return errors.Join(a.outbox.Close(), a.outboxLock.Close())
+	err := errors.Join(a.outbox.Close(), a.outboxLock.Close())
+	a.outbox, a.outboxLock = nil, nil
+	return err
 }

@@ -36,6 +36,8 @@ type reporter struct {
 	file    string
 	// newest is the last state, for once and for the health loop.
 	newest atomic.Pointer[mqtt.State]
+	// configured is the last that was said of a configuration.
+	configured atomic.Pointer[string]
 
 	// owned by the decide loop
 	before  mqtt.State
@@ -71,7 +73,7 @@ func (r *reporter) second(s decide.Second) {
 	now := r.payload(s)
 	r.events(now, s)
 	changed := now.State != r.before.State || now.Held != r.before.Held
-	r.agent.publisher.State(now, changed)
+	r.agent.voice.publisher().State(now, changed)
 	r.save(s, changed)
 	r.before = now
 	r.newest.Store(&now)
@@ -92,7 +94,7 @@ func (r *reporter) payload(s decide.Second) mqtt.State {
 	if !math.IsNaN(s.Alignment) {
 		p.Alignment = &s.Alignment
 	}
-	if model, ok := r.agent.model.Model(); ok {
+	if model, ok := r.agent.live.client.Model(); ok {
 		p.Model = mqtt.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
 	}
 	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
@@ -114,7 +116,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 		r.event("sense", "current", before.Senses.Current, now.Senses.Current, "")
 	}
 	if now.Senses.Video != before.Senses.Video {
-		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.camera.Cause())
+		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.eyes.Cause())
 	}
 	if now.Source != before.Source {
 		cause := ""
@@ -126,7 +128,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 }
 
 func (r *reporter) event(kind, subject, from, to, cause string) {
-	r.agent.publisher.Event(mqtt.Event{
+	r.agent.voice.publisher().Event(mqtt.Event{
 		Stamp: r.stamper.Stamp("event", time.Now()),
 		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
 	})
@@ -189,7 +191,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 			continue
 		}
 		before, published = now, time.Now()
-		r.agent.publisher.Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
+		r.agent.voice.publisher().Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
 	}
 }
 

@@ -1,0 +1,335 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"meltwatch/agent/mqtt"
+	"meltwatch/agent/remote"
+)
+
+// desire publishes a document, retained, as a technician does.
+func (p *plant) desire(payload string) {
+	p.t.Helper()
+	if err := p.server.Publish("meltwatch/test/f1/config/desired", []byte(payload), true, 1); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// reported waits for a report after a moment that is not about to change.
+func (p *plant) reported(after time.Time) remote.Report {
+	p.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		p.mu.Lock()
+		text := p.said["config/reported"]
+		p.mu.Unlock()
+		var r remote.Report
+		if text != nil {
+			if err := json.Unmarshal(text, &r); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		if r.Time.After(after) && r.Status != "applying" {
+			return r
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("no report; the last is %s", text)
+		}
+	}
+}
+
+// ask publishes a document and returns what became of it.
+func (p *plant) ask(payload string) remote.Report {
+	p.t.Helper()
+	began := time.Now()
+	p.desire(payload)
+	return p.reported(began)
+}
+
+// unharmed holds the stream since a moment against what untouched parts owe: a
+// sample each 500 ms and a state each second.
+func (p *plant) unharmed(since time.Time) {
+	p.t.Helper()
+	if gap := p.longestGap(since); gap > time.Second {
+		p.t.Errorf("current stood still for %s", gap)
+	}
+	if pause := p.longestSilence(since); pause > 2*time.Second {
+		p.t.Errorf("no state for %s", pause)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := 1; i < len(p.states); i++ {
+		if a, b := p.states[i-1], p.states[i]; b.at.After(since) && b.Seq != a.Seq+1 {
+			p.t.Errorf("state %d follows %d", b.Seq, a.Seq)
+		}
+	}
+	for i := 1; i < len(p.samples); i++ {
+		if a, b := p.samples[i-1], p.samples[i]; b.at.After(since) && b.Seq != a.Seq+1 {
+			p.t.Errorf("sample %d follows %d", b.Seq, a.Seq)
+		}
+	}
+}
+
+func at(r remote.Report, key string) bool {
+	for _, e := range r.Errors {
+		if e.Key == key && e.Message != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// badDocuments are what must end rejected, or rolled back, with its key. Every
+// one is a whole payload; revisions are far above what runs.
+func badDocuments() map[string]struct{ payload, status, key string } {
+	type bad = struct{ payload, status, key string }
+	patch := func(config, key string) bad {
+		return bad{`{"revision": 1000, "deadline_s": 4, "config": ` + config + `}`, "rejected", key}
+	}
+	rolledBack := func(config, key string) bad {
+		return bad{`{"revision": 1000, "deadline_s": 4, "config": ` + config + `}`, "rolled_back", key}
+	}
+	deep := strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000)
+	return map[string]bad{
+		"not JSON":                     {`revision: 5`, "rejected", ""},
+		"JSON cut short":               {`{"revision": 1000, "config": {"state"`, "rejected", ""},
+		"two objects":                  {`{"revision": 1000, "config": {}} {}`, "rejected", ""},
+		"a list":                       {`[1, 2]`, "rejected", ""},
+		"a word":                       {`"please"`, "rejected", ""},
+		"NUL bytes":                    {"\x00\x00\x00", "rejected", ""},
+		"not UTF-8":                    {`{"revision": 1000, "config": {"site": "` + "\xff\xfe" + `"}}`, "rejected", "site"},
+		"unknown member":               {`{"revision": 1000, "config": {}, "force": true}`, "rejected", ""},
+		"no config":                    {`{"revision": 1000}`, "rejected", "config"},
+		"no revision":                  {`{"config": {}}`, "rejected", "revision"},
+		"revision zero":                {`{"revision": 0, "config": {}}`, "rejected", "revision"},
+		"revision below zero":          {`{"revision": -4, "config": {}}`, "rejected", "revision"},
+		"revision as text":             {`{"revision": "5", "config": {}}`, "rejected", "revision"},
+		"revision with a fraction":     {`{"revision": 5.5, "config": {}}`, "rejected", "revision"},
+		"revision beyond 64 bits":      {`{"revision": 99999999999999999999, "config": {}}`, "rejected", "revision"},
+		"revision that is older":       {`{"revision": 4, "config": {"state": {"hold_seconds": 9}}}`, "rejected", "revision"},
+		"revision taken":               {`{"revision": 5, "config": {"state": {"hold_seconds": 9}}}`, "rejected", "revision"},
+		"deadline too short":           {`{"revision": 1000, "config": {}, "deadline_s": -1}`, "rejected", "deadline_s"},
+		"deadline too long":            {`{"revision": 1000, "config": {}, "deadline_s": 86400}`, "rejected", "deadline_s"},
+		"unknown key that signed":      {`{"revision": 1000, "config": {}, "key": "x", "signature": "AAAA"}`, "rejected", "key"},
+		"huge":                         {`{"revision": 1000, "config": {"site": "` + strings.Repeat("x", 300<<10) + `"}}`, "rejected", ""},
+		"deep":                         patch(deep, ""),
+		"a list of lists":              patch(strings.Repeat("[", 2000)+strings.Repeat("]", 2000), ""),
+		"config is a list":             patch(`[]`, ""),
+		"config is a number":           patch(`7`, ""),
+		"key given twice":              patch(`{"state": {"enter": 0.5, "enter": 0.6}}`, ""),
+		"unknown section":              patch(`{"sate": {}}`, "sate"),
+		"unknown key":                  patch(`{"camera": {"ulr": "rtsp://x/y"}}`, "camera.ulr"),
+		"unknown quantity":             patch(`{"meters": {"plc": {"fields": {"voltage": {"address": 1}}}}}`, "meters.plc.fields.voltage"),
+		"a name with a slash":          patch(`{"meters": {"a/b": {}}}`, "meters.a/b"),
+		"site":                         patch(`{"site": "elsewhere"}`, "site"),
+		"trust":                        patch(`{"trust": {"model_keys": {"me": "AAAA"}}}`, "trust"),
+		"remote":                       patch(`{"remote": {"config": false}}`, "remote"),
+		"commands":                     patch(`{"commands": {"restart": true}}`, "commands"),
+		"paths":                        patch(`{"paths": {"programs": "/tmp"}}`, "paths"),
+		"model folder":                 patch(`{"model": {"path": "/tmp"}}`, "model.path"),
+		"client id":                    patch(`{"mqtt": {"client_id": "another"}}`, "mqtt.client_id"),
+		"path of a secret":             patch(`{"camera": {"username": "u", "password_file": "/etc/shadow"}}`, "camera.password_file"),
+		"password in a URL":            patch(`{"camera": {"url": "rtsp://u:secret@h/x"}}`, "camera.url"),
+		"out of range":                 patch(`{"meters": {"plc": {"unit": 999}}}`, "meters.plc.unit"),
+		"period out of range":          patch(`{"meters": {"plc": {"period": "1ms"}}}`, "meters.plc.period"),
+		"timeout over period":          patch(`{"meters": {"plc": {"period": "100ms"}}}`, "meters.plc.timeout"),
+		"exit above enter":             patch(`{"state": {"enter": 0.4, "exit": 0.9}}`, "state.exit"),
+		"a field in two meters":        patch(`{"meters": {"second": {"url": "tcp://127.0.0.1:1", "fields": {"set_point": {"address": 1}}}}}`, "meters.second.fields.set_point"),
+		"phases in two meters":         patch(`{"meters": {"plc": {"fields": {"current_c": null}}}}`, "meters"),
+		"no meter left":                patch(`{"meters": null}`, "meters"),
+		"no broker left":               patch(`{"mqtt": {"broker": null}}`, "mqtt.broker"),
+		"section where a number goes":  patch(`{"state": {"enter": {"a": 1}}}`, "state.enter"),
+		"number where a section goes":  patch(`{"camera": 7}`, "camera"),
+		"list where a map goes":        patch(`{"meters": [{"url": "tcp://x:1"}]}`, "meters"),
+		"number without a unit":        patch(`{"camera": {"timeout": 5}}`, "camera.timeout"),
+		"credential that is not there": patch(`{"camera": {"username": "u", "password_file": "nobody"}}`, "camera.password_file"),
+		"broker that does not exist":   rolledBack(`{"mqtt": {"broker": "tcp://127.0.0.1:1"}}`, "mqtt.broker"),
+		"broker that resolves not":     rolledBack(`{"mqtt": {"broker": "tcp://nobody.invalid:1883"}}`, "mqtt.broker"),
+		"camera that does not exist":   rolledBack(`{"camera": {"url": "rtsp://127.0.0.1:1/nobody"}}`, "camera.url"),
+		"camera and broker, both bad":  rolledBack(`{"camera": {"url": "rtsp://127.0.0.1:1/nobody"}, "mqtt": {"broker": "tcp://127.0.0.1:1"}}`, "camera.url"),
+	}
+}
+
+// Whatever is asked for, the furnace stays watched: every document of the table
+// ends rejected or rolled back, with its key and a reason, and the parts that it
+// does not touch miss neither a sample nor a second of state.
+func TestBadDocumentsHarmNothing(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, working())
+	p.healthy()
+	if r := p.ask(`{"revision": 5, "config": {"state": {"hold_seconds": 12}}}`); r.Status != "applied" || r.RunningRevision != 5 {
+		t.Fatalf("report %+v", r)
+	}
+	p.unharmedWhile(func() {
+		running := p.reported(time.Time{}).SHA256
+		table := badDocuments()
+		for name, c := range table {
+			began := time.Now()
+			r := p.ask(c.payload)
+			if r.Status != c.status || !at(r, c.key) || r.RunningRevision != 5 || r.SHA256 != running {
+				t.Errorf("%s: %+v, want %s for %q", name, r, c.status, c.key)
+			}
+			if strings.Contains(fmt.Sprint(r.Errors), "secret") {
+				t.Errorf("%s: the report repeats a secret: %+v", name, r.Errors)
+			}
+			if took := time.Since(began); took > 10*time.Second+slack {
+				t.Errorf("%s: took %s", name, took)
+			}
+		}
+		t.Logf("%d bad documents", len(table))
+		if len(table) < 40 {
+			t.Errorf("only %d documents", len(table))
+		}
+	})
+	p.within(20*time.Second, "video back after the last camera that was not there", func(s mqtt.State) bool { return s.Senses.Video == "ok" })
+}
+
+func (p *plant) unharmedWhile(f func()) {
+	p.t.Helper()
+	began := time.Now()
+	f()
+	p.unharmed(began)
+}
+
+// The meters' own section: a change that works, and one that asks faster than
+// the meter answers.
+func TestMetersAreChangedAndChangedBack(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, working())
+	p.healthy()
+	slow := slowMeter(t, strings.TrimPrefix(p.sim.MeterURL(), "tcp://"), 300*time.Millisecond)
+	if r := p.ask(fmt.Sprintf(`{"revision": 1, "deadline_s": 20, "config": {"meters": {"plc": {"url": %q, "period": "500ms", "timeout": "450ms"}}}}`, slow)); r.Status != "applied" {
+		t.Fatalf("report %+v", r)
+	}
+	began := time.Now()
+	r := p.ask(fmt.Sprintf(`{"revision": 2, "deadline_s": 5, "config": {"meters": {"plc": {"url": %q, "period": "200ms", "timeout": "150ms"}}}}`, slow))
+	if r.Status != "rolled_back" || !at(r, "meters.plc") || r.RunningRevision != 1 {
+		t.Errorf("report %+v", r)
+	}
+	p.within(10*time.Second, "current back", func(s mqtt.State) bool { return s.Senses.Current == "ok" })
+	if took := time.Since(began); took > 60*time.Second {
+		t.Errorf("back after %s", took)
+	}
+	if pause := p.longestSilence(began); pause > 2*time.Second {
+		t.Errorf("no state for %s", pause)
+	}
+}
+
+// slowMeter passes a meter on, each answer late.
+func slowMeter(t *testing.T, target string, late time.Duration) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go passOn(near, target, late)
+		}
+	}()
+	return "tcp://" + l.Addr().String()
+}
+
+func passOn(near net.Conn, target string, late time.Duration) {
+	defer near.Close()
+	far, err := net.Dial("tcp", target)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	go func() {
+		defer near.Close()
+		buffer := make([]byte, 4096)
+		for {
+			n, err := far.Read(buffer)
+			if err != nil {
+				return
+			}
+			time.Sleep(late)
+			if _, err := near.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+	}()
+	buffer := make([]byte, 4096)
+	for {
+		n, err := near.Read(buffer)
+		if err != nil {
+			return
+		}
+		if _, err := far.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// Good changes of every other section, one after the other and all at once.
+func TestGoodChangesAreAppliedAndTouchNothingElse(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, working())
+	p.healthy()
+	p.unharmedWhile(func() {
+		for i, config := range []string{
+			`{"state": {"mean_seconds": 25, "hold_seconds": 15}}`,
+			`{"log": {"level": "debug"}}`,
+			`{"model": {"timeout": "600ms"}}`,
+			`{"camera": {"timeout": "4s"}}`,
+		} {
+			if r := p.ask(fmt.Sprintf(`{"revision": %d, "deadline_s": 30, "config": %s}`, i+1, config)); r.Status != "applied" || r.RunningRevision != int64(i+1) {
+				t.Errorf("%s: %+v", config, r)
+			}
+		}
+	})
+	// The connection itself, on the same broker: history_rate makes a new one.
+	began := time.Now()
+	if r := p.ask(`{"revision": 10, "deadline_s": 30, "config": {"mqtt": {"history_rate": 150}, "outbox": {"event_mb": 30}}}`); r.Status != "applied" {
+		t.Errorf("report %+v", r)
+	}
+	time.Sleep(3 * time.Second)
+	if got := string(p.said1("availability")); got != "online" {
+		t.Errorf("availability %q", got)
+	}
+	p.eachSampleArrives(began)
+	if r := p.ask(``); r.Status != "applied" || r.RunningRevision != 0 {
+		t.Errorf("empty payload: %+v", r)
+	}
+}
+
+func (p *plant) said1(topic string) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.said[topic]
+}
+
+// eachSampleArrives wants every sample since a moment, live or as history.
+func (p *plant) eachSampleArrives(since time.Time) {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seen := map[uint64]bool{}
+	first, last := uint64(0), uint64(0)
+	for _, s := range p.samples {
+		if s.at.Before(since) {
+			continue
+		}
+		if first == 0 || s.Seq < first {
+			first = s.Seq
+		}
+		last = max(last, s.Seq)
+		seen[s.Seq] = true
+	}
+	for seq := first; seq <= last; seq++ {
+		if !seen[seq] {
+			p.t.Errorf("sample %d never arrived", seq)
+		}
+	}
+}
