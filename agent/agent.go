@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
-	"meltwatch/agent/infer"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
@@ -42,7 +42,7 @@ const (
 
 // agent is the watch of one furnace.
 type agent struct {
-	config   config.Config // what runs; the configuration's manager changes it
+	config   atomic.Pointer[config.Config] // what runs; its manager changes it
 	log      *slog.Logger
 	level    *slog.LevelVar
 	board    *health.Board
@@ -50,7 +50,8 @@ type agent struct {
 	programs string
 
 	eyes     *eyes
-	live     *brain
+	live     atomic.Pointer[brain] // the model that decides
+	second   atomic.Pointer[brain] // one that was loaded beside it, or nil
 	loop     *decide.Loop
 	seconds  atomic.Int64 // the end of the last decided second, Unix nanoseconds
 	voice    *voice
@@ -62,6 +63,8 @@ type agent struct {
 	keeps      mqtt.Outbox // the outbox that keepsBy asked for
 	keepsBy    any
 
+	// changing is held while lives end and begin.
+	changing sync.Mutex
 	parts    []*part
 	services []service
 	// lifetime and running are those of run.
@@ -75,15 +78,9 @@ type service struct {
 	run  func(context.Context) error
 }
 
-// brain is a model, its child, and the judge that asks it.
-type brain struct {
-	client   *infer.Client
-	manifest *inference.Manifest
-	judge    *decide.Judge
-}
-
-// newAgent builds every part and starts none. level is the log's.
-func newAgent(c config.Config, log *slog.Logger, level *slog.LevelVar) (*agent, error) {
+// newAgent builds every part and starts none. level is the log's; model is the
+// folder of the model that decides, which need not be the configuration's.
+func newAgent(c config.Config, model string, log *slog.Logger, level *slog.LevelVar) (*agent, error) {
 	programs, err := programFolder(c.Paths.Programs)
 	if err != nil {
 		return nil, err
@@ -93,28 +90,20 @@ func newAgent(c config.Config, log *slog.Logger, level *slog.LevelVar) (*agent, 
 		return nil, err
 	}
 	a := &agent{
-		config: c, log: log, level: level, board: health.NewBoard(), stamper: stamper, programs: programs,
+		log: log, level: level, board: health.NewBoard(), stamper: stamper, programs: programs,
 		eyes: &eyes{}, voice: newVoice(),
 	}
-	if a.live, err = a.newBrain(c.Model.Path, a.board.Add("model", modelLimit)); err != nil {
+	a.config.Store(&c)
+	live, err := a.newBrain(model)
+	if err != nil {
 		return nil, fmt.Errorf("model.path: %w", err)
 	}
-	a.reporter = newReporter(a, a.live.judge.Machine(), a.live.manifest.Video, stamper)
-	a.loop = decide.NewLoop(a.live.judge, a.eyes, a.second)
-	a.services = []service{{"model", a.live.client.Run}, {"decide", a.loop.Run}}
+	a.live.Store(live)
+	a.board.Put("model", live.record.Part)
+	a.reporter = newReporter(a, live.judge.Machine(), live.manifest.Video, stamper)
+	a.loop = decide.NewLoop(live.judge, a.eyes, a.decided)
+	a.services = []service{{"decide", a.loop.Run}}
 	return a, a.addParts()
-}
-
-// newBrain prepares a model to decide; its child does not run yet.
-func (a *agent) newBrain(folder string, record infer.Observer) (*brain, error) {
-	manifest, _, err := inference.ReadManifest(folder)
-	if err != nil {
-		return nil, err
-	}
-	client := infer.New(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log.With("part", "model"), record)
-	b := &brain{client: client, manifest: &manifest}
-	b.judge = decide.NewJudge(a.judgeSettings(a.config, b.manifest), client)
-	return b, nil
 }
 
 func (a *agent) judgeSettings(c config.Config, m *inference.Manifest) decide.Settings {
@@ -127,8 +116,8 @@ func (a *agent) judgeSettings(c config.Config, m *inference.Manifest) decide.Set
 	}
 }
 
-// second takes a decided second, or one whose senses changed since.
-func (a *agent) second(s decide.Second) {
+// decided takes a decided second, or one whose senses changed since.
+func (a *agent) decided(s decide.Second) {
 	a.seconds.Store(s.End.UnixNano())
 	a.reporter.second(s)
 }
@@ -155,6 +144,7 @@ func (a *agent) run(ctx context.Context) error {
 	for _, s := range a.services {
 		group.Go(func() error { return supervisor.Run(ctx, s.name, a.log, s.run) })
 	}
+	a.startBrain(a.live.Load())
 	for _, p := range a.parts {
 		a.start(p.name, p.now)
 	}

@@ -28,6 +28,7 @@ type commands struct {
 	Reload  reloadCommand  `cmd:"" help:"Have the running agent read its configuration file again."`
 	Once    onceCommand    `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Outbox  outboxCommand  `cmd:"" help:"Look into what no broker has acknowledged yet."`
+	Model   modelCommand   `cmd:"" help:"Make, sign and check model packages."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 

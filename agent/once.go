@@ -25,7 +25,7 @@ func (c onceCommand) Run(o outside) error {
 	settings.Log.Level = "error"
 	settings.Outbox.Enabled = false // it publishes nothing, and the agent may be running beside it
 	log, level := newLog(o.errOut, settings.Log)
-	a, err := newAgent(settings, log, level)
+	a, err := newAgent(settings, settings.Model.Path, log, level)
 	if err != nil {
 		return err
 	}

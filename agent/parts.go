@@ -102,7 +102,9 @@ type change struct {
 
 // Begin replaces the parts whose sections differ from what runs.
 func (a *agent) Begin(wanted config.Config) (remote.Change, []remote.Fault) {
-	c := &change{agent: a, before: a.config}
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	c := &change{agent: a, before: *a.config.Load()}
 	var faults []remote.Fault
 	for _, p := range a.parts {
 		section := p.section(wanted)
@@ -127,7 +129,7 @@ func (a *agent) Begin(wanted config.Config) (remote.Change, []remote.Fault) {
 		}
 		r.part.now, r.part.built = r.after, r.section
 	}
-	a.config = wanted
+	a.config.Store(&wanted)
 	return c, nil
 }
 
@@ -154,6 +156,8 @@ func (c *change) Missing() (faults []remote.Fault) {
 
 // Keep ends the lives that ran on beside the new ones.
 func (c *change) Keep() {
+	c.agent.changing.Lock()
+	defer c.agent.changing.Unlock()
 	for _, r := range c.parts {
 		if r.after.beside && r.before != nil {
 			c.agent.relieve(r.part.name, r.before, r.after, true)
@@ -163,6 +167,8 @@ func (c *change) Keep() {
 
 // Undo brings the lives before back.
 func (c *change) Undo() {
+	c.agent.changing.Lock()
+	defer c.agent.changing.Unlock()
 	for _, r := range c.parts {
 		if r.before == nil { // the agent started with it
 			c.rebuild(r)
@@ -178,7 +184,7 @@ func (c *change) Undo() {
 		}
 		r.part.now, r.part.built = r.before, r.part.section(c.before)
 	}
-	c.agent.config = c.before
+	c.agent.config.Store(&c.before)
 }
 
 // rebuild goes back to a configuration that this process never ran.
@@ -207,7 +213,7 @@ func faultOf(part string, err error) remote.Fault {
 
 // add builds a part's first life.
 func (a *agent) add(name string, section func(config.Config) any, build func(config.Config) (*life, error)) error {
-	first, err := build(a.config)
+	first, err := build(*a.config.Load())
 	if err != nil {
 		return err
 	}
@@ -215,7 +221,7 @@ func (a *agent) add(name string, section func(config.Config) any, build func(con
 	if first.inherit != nil {
 		first.inherit()
 	}
-	a.parts = append(a.parts, &part{name: name, section: section, build: build, built: section(a.config), now: first})
+	a.parts = append(a.parts, &part{name: name, section: section, build: build, built: section(*a.config.Load()), now: first})
 	return nil
 }
 

@@ -52,6 +52,8 @@ type plant struct {
 	said map[string][]byte
 }
 
+type mqttState = mqtt.State
+
 type heardState struct {
 	mqtt.State
 	at time.Time
@@ -117,7 +119,8 @@ paths: {state: %q, programs: %q}}`,
 		sim.MeterURL(), sim.CameraURL(), crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), broker, t.TempDir(), programs)
 }
 
-func newPlant(t *testing.T, scenario furnace.Scenario) *plant {
+// newPlant starts everything; more is added to the agent's document.
+func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 	t.Helper()
 	needPrograms(t)
 	sim, err := serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7})
@@ -130,14 +133,14 @@ func newPlant(t *testing.T, scenario furnace.Scenario) *plant {
 		}
 	})
 	p := &plant{t: t, sim: sim, file: filepath.Join(t.TempDir(), "meltwatch.yaml"), said: map[string][]byte{}}
-	text := document(t, sim, p.broker())
+	text := strings.TrimSuffix(document(t, sim, p.broker()), "}") + strings.Join(more, "") + "}"
 	writeFile(t, p.file, text, 0o600)
 	level := &slog.LevelVar{}
 	a, manager, err := newManaged(p.file, []byte(text), slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level})), level)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.agent, p.manager, p.programs = a, manager, a.config.Paths.Programs
+	p.agent, p.manager, p.programs = a, manager, a.config.Load().Paths.Programs
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.run(ctx) }()

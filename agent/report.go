@@ -35,9 +35,8 @@ type reporter struct {
 	log     *slog.Logger
 	file    string
 	// newest is the last state, for once and for the health loop.
-	newest atomic.Pointer[mqtt.State]
-	// configured is the last that was said of a configuration.
-	configured atomic.Pointer[string]
+	newest                  atomic.Pointer[mqtt.State]
+	configSteps, modelSteps steps
 
 	// owned by the decide loop
 	before  mqtt.State
@@ -58,7 +57,7 @@ func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper 
 		record:  a.board.Add("decide", decideLimit),
 		storage: a.board.Add("storage", decideLimit),
 		log:     a.log.With("part", "decide"),
-		file:    filepath.Join(a.config.Paths.State, "state.json"),
+		file:    filepath.Join(a.config.Load().Paths.State, "state.json"),
 	}
 }
 
@@ -94,7 +93,7 @@ func (r *reporter) payload(s decide.Second) mqtt.State {
 	if !math.IsNaN(s.Alignment) {
 		p.Alignment = &s.Alignment
 	}
-	if model, ok := r.agent.live.client.Model(); ok {
+	if model, ok := r.agent.live.Load().client.Model(); ok {
 		p.Model = mqtt.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
 	}
 	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000

@@ -10,12 +10,14 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/rollout"
 	"meltwatch/config"
 )
 
@@ -74,13 +76,21 @@ func newManaged(path string, text []byte, log *slog.Logger, level *slog.LevelVar
 	if err != nil {
 		return nil, nil, err
 	}
-	if a, err = newAgent(c, log, level); err != nil {
+	models, model := openModels(own, kernel, log, func(r rollout.Report) { a.reporter.model(r) })
+	if a, err = newAgent(c, model, log, level); err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(a.add("models", modelSection, a.buildLimits(models)), a.addCommands()); err != nil {
 		return nil, nil, err
 	}
 	a.voice.hear(mqtt.TopicConfigDesired, func(_ string, payload []byte) { manager.Desired(payload) })
+	a.voice.hear(mqtt.TopicModelDesired, func(_ string, payload []byte) { models.Desired(payload) })
+	a.voice.hear(mqtt.TopicModelChunk, hearChunk(models))
 	a.voice.dress(a.voice.publisher())
-	record := a.board.Add("remote", remoteLimit)
-	a.services = append(a.services, service{"remote", func(ctx context.Context) error { return manager.Run(ctx, a, record) }})
+	record, modelRecord := a.board.Add("remote", remoteLimit), a.board.Add("models", modelsLimit)
+	a.services = append(a.services,
+		service{"remote", func(ctx context.Context) error { return manager.Run(ctx, a, record) }},
+		service{"models", func(ctx context.Context) error { return models.Run(ctx, a, modelRecord) }})
 	return a, manager, nil
 }
 
@@ -102,18 +112,25 @@ func (r *reporter) configuration(report remote.Report) {
 		return
 	}
 	r.agent.voice.Retain(mqtt.TopicConfigReported, text)
-	causes := make([]string, len(report.Errors))
-	for i, e := range report.Errors {
-		causes[i] = strings.TrimPrefix(e.Key+": "+e.Message, ": ")
+	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
+}
+
+// steps makes an event of each step that a change takes, once.
+type steps struct{ last atomic.Pointer[string] }
+
+func (s *steps) to(r *reporter, kind, subject, now string, faults []commit.Fault) {
+	from := ""
+	if before := s.last.Swap(&now); before != nil {
+		from = *before
 	}
-	now := fmt.Sprintf("%s %d", report.Status, report.Revision)
-	if before := r.configured.Swap(&now); before == nil || *before != now {
-		from := ""
-		if before != nil {
-			from = *before
-		}
-		r.event("config", report.From, from, now, strings.Join(causes, "; "))
+	if from == now {
+		return
 	}
+	causes := make([]string, len(faults))
+	for i, f := range faults {
+		causes[i] = strings.TrimPrefix(f.Key+": "+f.Message, ": ")
+	}
+	r.event(kind, subject, from, now, strings.Join(causes, "; "))
 }
 
 // onHangup calls f at each SIGHUP until ctx ends; the channel closes after that.

@@ -114,7 +114,7 @@ func (a *agent) buildCamera(c config.Config) (*life, error) {
 	if !c.Camera.Enabled {
 		return &life{enter: func() { a.eyes.open(noCamera{}); a.board.Remove("camera") }, missing: worksAtOnce}, nil
 	}
-	settings, err := cameraSettings(c.Camera, a.live.manifest.Video)
+	settings, err := cameraSettings(c.Camera, a.live.Load().manifest.Video)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,13 @@ func (a *agent) buildDecide(c config.Config) (*life, error) {
 				return // the judge was just built from them
 			}
 			// An error means that the agent ends.
-			_ = a.loop.Do(a.lifetime, func() { a.loop.Judge().Adopt(a.judgeSettings(c, a.live.manifest)) })
+			_ = a.loop.Do(a.lifetime, func() {
+				for _, b := range []*brain{a.live.Load(), a.second.Load()} {
+					if b != nil {
+						b.judge.Adopt(a.judgeSettings(c, b.manifest))
+					}
+				}
+			})
 			since = time.Now().UnixNano()
 		},
 		missing: func() error {
@@ -213,7 +219,7 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 	publisher := mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), door, a.log, record)
 	a.voice.dress(publisher)
 	return &life{
-		beside: a.lifetime != nil && c.MQTT.Broker != a.config.MQTT.Broker,
+		beside: a.lifetime != nil && c.MQTT.Broker != a.config.Load().MQTT.Broker,
 		enter:  func() { a.board.Put("mqtt", record.Part); a.voice.turn(publisher) },
 		run:    publisher.Run,
 		inherit: func() {
@@ -227,12 +233,17 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 			if publisher.Counters()["acked"] > 0 {
 				return nil
 			}
-			return fmt.Errorf("mqtt.broker: nothing acknowledged: %w", record.last())
+			cause := record.last()
+			if cause == nil {
+				cause = errNothingYet
+			}
+			return fmt.Errorf("mqtt.broker: nothing acknowledged: %w", cause)
 		},
 	}, nil
 }
 
-// remembers is a health record that can be asked for the last fault.
+// remembers is a health record that can be asked for the last fault since it was
+// told to forget.
 type remembers struct {
 	*health.Part
 	mu    sync.Mutex
@@ -247,12 +258,15 @@ func (r *remembers) Fault(err error) {
 	r.fault = err
 }
 
+func (r *remembers) forget() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fault = nil
+}
+
 func (r *remembers) last() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fault == nil {
-		return errNothingYet
-	}
 	return r.fault
 }
 

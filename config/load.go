@@ -46,7 +46,7 @@ func Default() Config {
 		},
 		Remote: Remote{
 			Config: true, Deadline: time.Minute,
-			Model: true, ModelMB: 64, ModelMemoryMB: 600, ModelLatency: 200 * time.Millisecond,
+			Model: true, ModelMB: 64, ModelMemoryMB: 600, ModelLatency: 300 * time.Millisecond,
 		},
 		Commands: Commands{PerMinute: 12},
 		Log:      Log{Level: "info", Format: "text"},

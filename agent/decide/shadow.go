@@ -10,8 +10,8 @@ import (
 // Comparison is one second, decided by the judge that counts and by its shadow.
 type Comparison struct {
 	Live, Shadow Second
-	// Took is how long the shadow needed.
-	Took time.Duration
+	// LiveTook and ShadowTook are how long each needed.
+	LiveTook, ShadowTook time.Duration
 }
 
 // shadow is a judge that decides every second too and is only compared. It has
@@ -64,10 +64,15 @@ func (l *Loop) beginShadow(ctx context.Context, now time.Time, frame drivers.Fra
 	if s == nil {
 		return func(Second) {}
 	}
-	decided := make(chan Second, 1)
-	go func() { decided <- s.judge.Second(ctx, now, frame, status) }()
+	c, decided := Comparison{}, make(chan struct{})
+	go func() {
+		defer close(decided)
+		c.Shadow = s.judge.Second(ctx, now, frame, status)
+		c.ShadowTook = time.Since(now)
+	}()
 	return func(live Second) {
-		second := <-decided
-		s.compare(Comparison{Live: live, Shadow: second, Took: time.Since(now)})
+		c.Live, c.LiveTook = live, time.Since(now)
+		<-decided
+		s.compare(c)
 	}
 }

@@ -18,6 +18,7 @@ const (
 	TopicModelReported  = "model/reported" // retained
 	TopicCommand        = "command"
 	TopicCommandResult  = "command/result"
+	TopicSnapshot       = "snapshot" // JPEG
 	topicHistory        = "history/" // + state, current, event: what an outage kept back
 )
 

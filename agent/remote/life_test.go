@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"runtime"
-	"slices"
 	"testing"
 	"time"
 
-	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/commit/committest"
 	"meltwatch/config"
 )
 
@@ -25,7 +23,7 @@ type box struct {
 	t *testing.T
 	// works says whether a configuration's parts would make progress.
 	works func(config.Config) bool
-	disk  *disk
+	disk  *committest.Disk
 	// steps counts what the process under test does; it dies at dieAt.
 	steps, dieAt int
 
@@ -73,54 +71,9 @@ func (b *box) Beat()       {}
 func (b *box) OK()         {}
 func (b *box) Fault(error) {}
 
-// disk holds files as a process sees them and as power cuts leave them.
-type disk struct {
-	box           *box
-	seen, durable map[string][]byte
-	pending       []func(map[string][]byte) // of the folder
-}
-
-func (d *disk) Read(name string) ([]byte, error) {
-	if data, ok := d.seen[name]; ok {
-		return data, nil
-	}
-	return nil, fs.ErrNotExist
-}
-
-func (d *disk) Write(name string, data []byte) error {
-	d.seen[name] = data[:len(data)/2]
-	d.box.step()
-	d.seen[name] = slices.Clone(data)
-	d.box.step()
-	return nil
-}
-
-func (d *disk) Sync(name string) error {
-	d.durable[name] = d.seen[name]
-	d.box.step()
-	return nil
-}
-
-func (d *disk) Rename(from, to string) error {
-	move := func(names map[string][]byte) { names[to] = names[from]; delete(names, from) }
-	move(d.seen)
-	d.pending = append(d.pending, move)
-	d.box.step()
-	return nil
-}
-
-func (d *disk) SyncFolder() error {
-	for _, move := range d.pending {
-		move(d.durable)
-	}
-	d.pending = nil
-	d.box.step()
-	return nil
-}
-
 func newBox(t *testing.T, works func(config.Config) bool) *box {
 	b := &box{t: t, works: works, local: local, dieAt: -1}
-	b.disk = &disk{box: b, seen: map[string][]byte{}, durable: map[string][]byte{}}
+	b.disk = committest.New(b.step)
 	return b
 }
 
@@ -149,15 +102,6 @@ func (b *box) start(kernelBoot string) {
 	}()
 	b.stop = func() { cancel(); <-done }
 	time.Sleep(time.Millisecond)
-}
-
-// powerCut loses what was not durable.
-func (b *box) powerCut() {
-	b.disk.seen = map[string][]byte{}
-	for name, data := range b.disk.durable {
-		b.disk.seen[name] = data
-	}
-	b.disk.pending = nil
 }
 
 func (b *box) last() Report {
@@ -192,5 +136,3 @@ func always(config.Config) bool { return true }
 
 // notThirteen: a configuration whose mean_seconds is 13 does not work.
 func notThirteen(c config.Config) bool { return c.State.MeanSeconds != 13 }
-
-var _ commit.Files = (*disk)(nil)

@@ -176,12 +176,9 @@ func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
 		b.want(applied, 1, 1)
 		for death := 1; death <= 3; death++ {
 			// A death is a stop that the journal does not hear of.
-			files := map[string][]byte{}
-			for name, data := range b.disk.seen {
-				files[name] = data
-			}
+			files := b.disk.Snapshot()
 			b.stop()
-			b.disk.seen = files
+			b.disk.PutBack(files)
 			b.start("boot")
 			time.Sleep(time.Second)
 			if death < 3 {
@@ -297,7 +294,7 @@ func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 		kernel := "boot"
 		if powerCut {
 			kernel = "next boot"
-			b.powerCut()
+			b.disk.PowerCut()
 		}
 		b.dieAt = -1
 		b.start(kernel)

@@ -178,3 +178,8 @@ func (j *Journal[V]) put(next record[V]) error {
 	j.record = next
 	return nil
 }
+
+// Reject notes a version that was given up before it was staged.
+func (j *Journal[V]) Reject(v V, faults ...Fault) error {
+	return j.put(record[V]{j.record.Good, j.record.Trial, &Refused[V]{v, slices.Clone(faults)}})
+}
