@@ -59,7 +59,7 @@ func (m *illModel) EncodeFrame(f inference.Frame, reply *inference.Encoded) erro
 		return nil
 	}
 	m.beIll("slow")
-	v := m.golden(inference.EncodeFrame, map[string][]byte{"frame": f.Pixels, "background": inference.AppendFloats(nil, f.Background)})
+	v, _ := m.golden(inference.EncodeFrame, map[string][]byte{"frame": f.Pixels, "background": inference.AppendFloats(nil, f.Background)})
 	reply.Tokens, reply.Background = inference.Floats(v.Outputs["tokens"]), inference.Floats(v.Outputs["background"])
 	reply.Evidence = inference.Floats(v.Outputs[inference.Evidence])
 	return nil
@@ -72,7 +72,7 @@ func (m *illModel) Step(w inference.Window, reply *inference.Outputs) error {
 		return nil
 	}
 	m.beIll("slow")
-	v := m.golden(inference.Step, map[string][]byte{
+	v, known := m.golden(inference.Step, map[string][]byte{
 		"tokens": inference.AppendFloats(nil, w.Tokens), "frame_mask": inference.AppendFloats(nil, w.FrameMask),
 		"current": inference.AppendFloats(nil, w.Current), "sample_mask": inference.AppendFloats(nil, w.SampleMask),
 		"set_point": inference.AppendFloats(nil, []float32{w.SetPoint}),
@@ -80,8 +80,11 @@ func (m *illModel) Step(w inference.Window, reply *inference.Outputs) error {
 	for name, raw := range v.Outputs {
 		(*reply)[name] = inference.Floats(raw)
 	}
-	if m.steps++; m.steps <= len(m.vectors)*2+5 {
-		return nil // the golden vectors, and the first seconds
+	if known {
+		return nil
+	}
+	if m.steps++; m.steps <= 3 {
+		return nil // the first seconds
 	}
 	if m.manifest.Name == "returns NaN" {
 		(*reply)[inference.PAbnormal] = []float32{float32(math.NaN())}
@@ -104,15 +107,15 @@ func (m *illModel) beIll(when string) {
 }
 
 // golden is the vector with these inputs, or else any of the signature.
-func (m *illModel) golden(signature string, inputs map[string][]byte) (found inference.GoldenVector) {
+func (m *illModel) golden(signature string, inputs map[string][]byte) (found inference.GoldenVector, known bool) {
 	for _, v := range m.vectors {
 		if v.Signature != signature {
 			continue
 		}
 		found = v
 		if maps.EqualFunc(v.Inputs, inputs, bytes.Equal) {
-			return v
+			return v, true
 		}
 	}
-	return found
+	return found, false
 }

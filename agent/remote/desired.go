@@ -25,6 +25,9 @@ type Desired struct {
 	// DeadlineS is how many seconds changed parts have to show that they work;
 	// remote.deadline when 0.
 	DeadlineS int `json:"deadline_s,omitempty"`
+	// Previous is the config that was wanted before, for meltctl config rollback;
+	// the agent does not look at it.
+	Previous json.RawMessage `json:"previous,omitempty"`
 	// Key names the key of trust.config_keys that made Signature, in base64.
 	Key       string `json:"key,omitempty"`
 	Signature string `json:"signature,omitempty"`
