@@ -219,7 +219,7 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 	publisher := mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), door, a.log, record)
 	a.voice.dress(publisher)
 	return &life{
-		beside: a.lifetime != nil && c.MQTT.Broker != a.config.Load().MQTT.Broker,
+		beside: a.lifetime != nil && !sameBroker(c.MQTT, a.config.Load().MQTT),
 		enter:  func() { a.board.Put("mqtt", record.Part); a.voice.turn(publisher) },
 		run:    publisher.Run,
 		inherit: func() {
@@ -241,6 +241,9 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 		},
 	}, nil
 }
+
+// sameBroker reports whether two connections would meet at one broker.
+func sameBroker(a, b config.MQTT) bool { return a.Broker == b.Broker }
 
 // remembers is a health record that can be asked for the last fault since it was
 // told to forget.
