@@ -23,6 +23,19 @@ status=${PIPESTATUS[0]}
   echo
   echo "$([ "$status" -eq 0 ] && echo "No panic, no hang, no failure." || echo "FAILED, see above.") $((SECONDS - began)) s."
   echo
+} >>"$out"
+echo "prove: a hundred kills during roll-outs of configurations and models (5-10 minutes)"
+{
+  echo "## A hundred kills during roll-outs"
+  echo
+  echo '```'
+} >>"$out"
+MELTWATCH_KILLS=50 go test ./agent -v -timeout 30m -run TestRandomKillsDuringRollOuts 2>&1 |
+  grep -E '^(---|ok|FAIL)|kill_test.go' | tee -a "$out"
+[ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+{
+  echo '```'
+  echo
   echo "## The model on data that nothing has seen"
   echo
 } >>"$out"

@@ -2,8 +2,11 @@ package pack
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"meltwatch/inference"
 )
@@ -21,7 +24,8 @@ func ReadSigned(path string) (s Signed, err error) {
 }
 
 // Open holds a package against what was signed, unpacks it into a folder, which
-// must be there and empty, and checks its manifest and every file's hash.
+// must be there and empty, and checks its manifest and every file's hash. What it
+// returns without an error is durable.
 func Open(name, folder string, signed Signed) (inference.Manifest, error) {
 	sha, size, err := Sum(name)
 	if err != nil {
@@ -42,5 +46,22 @@ func Open(name, folder string, signed Signed) (inference.Manifest, error) {
 	if err != nil {
 		return inference.Manifest{}, err
 	}
-	return manifest, manifest.VerifyFiles(folder)
+	if err := manifest.VerifyFiles(folder); err != nil {
+		return manifest, err
+	}
+	return manifest, syncAll(folder)
+}
+
+// syncAll makes a folder's files durable.
+func syncAll(folder string) error {
+	return filepath.WalkDir(folder, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Sync(), file.Close())
+	})
 }

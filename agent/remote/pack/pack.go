@@ -7,7 +7,7 @@
 // Unpacking is bounded: nothing is compressed, no file is larger than what the
 // package itself holds, links, devices and names that leave the folder are
 // refused. What was written when a fault is found is left for the caller to
-// remove.
+// remove, and nothing is synced but by Open.
 package pack
 
 import (
@@ -142,9 +142,6 @@ func unpackFile(root *os.Root, in io.Reader, h *tar.Header) error {
 	n, err := io.Copy(file, io.LimitReader(in, h.Size))
 	if err == nil && n != h.Size {
 		err = io.ErrUnexpectedEOF
-	}
-	if err == nil {
-		err = file.Sync()
 	}
 	return errors.Join(err, file.Close())
 }

@@ -252,18 +252,23 @@ func FuzzUnpack(f *testing.F) {
 	f.Add(packed(f, entry{"a/b", tar.TypeReg, "x", ""}, entry{"c", tar.TypeSymlink, "", "/"}))
 	f.Add(packed(f, entry{"../a", tar.TypeReg, "x", ""}))
 	f.Add([]byte("no tar"))
+	outer := f.TempDir()
+	inner := filepath.Join(outer, "in")
+	if err := os.Mkdir(inner, 0o700); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		outer := t.TempDir()
-		inner := filepath.Join(outer, "in")
-		if err := os.Mkdir(inner, 0o700); err != nil {
-			t.Fatal(err)
-		}
 		_ = Unpack(bytes.NewReader(body), inner, int64(len(body))) // an error or none: both are well
 		if n := bytesUnder(t, outer); n > int64(len(body)) {
 			t.Errorf("%d bytes became %d", len(body), n)
 		}
 		if beside, err := os.ReadDir(outer); err != nil || len(beside) != 1 {
 			t.Errorf("left %v beside the folder, %v", beside, err)
+		}
+		if inside, err := os.ReadDir(inner); err != nil || len(inside) > 0 { // for the next one
+			if err := errors.Join(err, os.RemoveAll(inner), os.Mkdir(inner, 0o700)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
 }
