@@ -62,6 +62,7 @@ var forbidden = []struct {
 	{"inference", "agent", nil, "a model does not know who asks"},
 	{"inference", "drivers", nil, "what senses and what decides meet in the agent alone"},
 	{"inference", "config", nil, "a model's settings are its manifest's"},
+	{"simulator", "meltctl", nil, "the simulator stands in for the plant, which does not know its desk"},
 	{"simulator", "agent", nil, "the simulator stands in for the plant, which does not know the agent"},
 	{"agent/align", "agent", []string{"agent/align"}, "alignment is pure"},
 	{"agent/state", "agent", []string{"agent/state"}, "the furnace's state is pure"},
