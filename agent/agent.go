@@ -144,9 +144,9 @@ func (a *agent) run(ctx context.Context) error {
 	for _, s := range a.services {
 		group.Go(func() error { return supervisor.Run(ctx, s.name, a.log, s.run) })
 	}
-	a.startBrain(a.live.Load())
+	a.startBrain(a.live.Load()) //nolint:contextcheck // within a.lifetime, which is ctx
 	for _, p := range a.parts {
-		a.start(p.name, p.now)
+		a.start(p.name, p.now) //nolint:contextcheck // within a.lifetime, which is ctx
 	}
 	group.Go(func() error { return health.Notify(ctx, a.board, a.log) })
 	group.Go(func() error { a.reporter.healthLoop(ctx); return nil })

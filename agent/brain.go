@@ -141,7 +141,7 @@ func (a *agent) Load(ctx context.Context, folder string) (rollout.Brain, error) 
 	if err != nil {
 		return nil, err
 	}
-	a.startBrain(b)
+	a.startBrain(b) //nolint:contextcheck // it lives on when the roll-out's call ends
 	a.second.Store(b)
 	timeout := time.NewTimer(loadLimit)
 	defer timeout.Stop()

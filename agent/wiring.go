@@ -245,8 +245,7 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 // sameBroker reports whether two connections would meet at one broker.
 func sameBroker(a, b config.MQTT) bool { return a.Broker == b.Broker }
 
-// remembers is a health record that can be asked for the last fault since it was
-// told to forget.
+// remembers is a health record that can be asked for the last fault.
 type remembers struct {
 	*health.Part
 	mu    sync.Mutex
@@ -259,12 +258,6 @@ func (r *remembers) Fault(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fault = err
-}
-
-func (r *remembers) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.fault = nil
 }
 
 func (r *remembers) last() error {

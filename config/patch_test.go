@@ -104,12 +104,12 @@ func TestDeepAndDoubledPatchesAreRefused(t *testing.T) {
 	local := read(t, "testdata/good.yaml")
 	for patch, want := range map[string]string{
 		strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000): "nested deeper",
-		strings.Repeat(`[`, 100_000):                                          "nested deeper",
-		`{"state": {"enter": 0.5, "enter": 0.6}}`:                             "state.enter: given twice",
-		`{"state": {}} {}`:                                                    "more follows",
-		`[]`:                                                                  "want a JSON object",
-		`"a"`:                                                                 "want a JSON object",
-		`{"state": `:                                                          "not JSON",
+		strings.Repeat(`[`, 100_000):                                        "nested deeper",
+		`{"state": {"enter": 0.5, "enter": 0.6}}`:                           "state.enter: given twice",
+		`{"state": {}} {}`:                                                  "more follows",
+		`[]`:                                                                "want a JSON object",
+		`"a"`:                                                               "want a JSON object",
+		`{"state": `:                                                        "not JSON",
 		`{"log": {"level": "` + strings.Repeat("x", maxSize) + `"}}`: "over 256 KiB",
 	} {
 		if _, err := Merged(local, []byte(patch)); err == nil || !strings.Contains(err.Error(), want) {

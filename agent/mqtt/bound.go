@@ -1,9 +1,12 @@
 package mqtt
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
-	"fmt"
+	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"net/url"
 
@@ -12,18 +15,21 @@ import (
 
 // maxPacket bounds a packet that a broker sends, in bytes: the largest payload
 // that is heard, and room for its topic. The protocol allows 256 MiB, which the
-// library would allocate before anyone could look at it.
+// library would allocate before anyone could look at it. A larger packet is
+// passed over: to end the connection would let one retained message keep the
+// agent off the broker for ever.
 const maxPacket = 512 << 10
 
-var errPacket = fmt.Errorf("broker sent a packet of more than %d bytes", maxPacket)
-
 // openBounded connects as paho itself does, but for its proxies.
-func openBounded(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
-	conn, err := open(uri, o)
-	if err != nil {
-		return nil, err
+func openBounded(log *slog.Logger) paho.OpenConnectionFunc {
+	return func(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
+		conn, err := open(uri, o)
+		if err != nil {
+			return nil, err
+		}
+		passedOver := func(size int) { log.Warn("packet passed over", "bytes", size, "most", maxPacket) }
+		return &bounded{Conn: conn, packets: sieve{in: bufio.NewReader(conn), passedOver: passedOver}}, nil
 	}
-	return &bounded{Conn: conn}, nil
 }
 
 func open(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
@@ -43,60 +49,70 @@ func open(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
 	}
 }
 
-// bounded is a connection that ends before a packet that is too large.
+// bounded is a connection on which no oversize packet arrives.
 type bounded struct {
 	net.Conn
-	framing framing
+	packets sieve
 }
 
-// Read reads what the broker sent. It holds the last byte of an oversize
-// packet's length back, so that nobody makes room for it.
-func (b *bounded) Read(into []byte) (int, error) {
-	n, err := b.Conn.Read(into)
-	sound := b.framing.scan(into[:n])
-	if sound < n {
-		return sound, errPacket
-	}
-	return n, err
-}
+// Read reads what the broker sent.
+func (b *bounded) Read(into []byte) (int, error) { return b.packets.Read(into) }
 
-// framing follows the framing of a stream of MQTT packets: a byte of type and
-// flags, the length of the rest in 1–4 bytes of 7 bits, the least first, and the
-// rest (MQTT 3.1.1, section 2.2).
-type framing struct {
-	skip   int // bytes of the packet's rest that are still to come
-	inside bool
-	length int
-	digits int
+// sieve lets a stream of MQTT packets through, but for those beyond maxPacket. A
+// packet is a byte of type and flags, the length of the rest in 1–4 bytes of 7
+// bits, the least first, and the rest (MQTT 3.1.1, section 2.2).
+type sieve struct {
+	in         *bufio.Reader
+	passedOver func(size int)
+
+	head []byte // of the packet under way, not handed out yet
+	rest int    // bytes of it that follow the head
 }
 
 const maxDigits = 4
 
-// scan goes through the next bytes of the stream and returns how many of them
-// are sound: all, or those before the last byte of a length beyond maxPacket.
-func (p *framing) scan(stream []byte) int {
-	for i := 0; i < len(stream); {
-		if p.skip > 0 {
-			n := min(p.skip, len(stream)-i)
-			p.skip -= n
-			i += n
-			continue
+var errLength = errors.New("broker sent a packet whose length has no end")
+
+// Read reads from one packet at a time.
+func (s *sieve) Read(into []byte) (int, error) {
+	for len(s.head) == 0 && s.rest == 0 {
+		if err := s.next(); err != nil {
+			return 0, err
 		}
-		if !p.inside {
-			p.inside, p.length, p.digits = true, 0, 0
-			i++
-			continue
-		}
-		p.length |= int(stream[i]&0x7f) << (7 * p.digits)
-		p.digits++
-		if more := stream[i]&0x80 != 0; more && p.digits < maxDigits {
-			i++
-			continue
-		} else if more || p.length > maxPacket {
-			return i
-		}
-		p.inside, p.skip = false, p.length
-		i++
 	}
-	return len(stream)
+	if len(s.head) > 0 {
+		n := copy(into, s.head)
+		s.head = s.head[n:]
+		return n, nil
+	}
+	n, err := s.in.Read(into[:min(len(into), s.rest)])
+	s.rest -= n
+	return n, err
+}
+
+// next begins the next packet, or passes over one.
+func (s *sieve) next() error {
+	kind, err := s.in.ReadByte()
+	if err != nil {
+		return err
+	}
+	head, length := []byte{kind}, 0
+	for more := true; more; {
+		if len(head) > maxDigits {
+			return errLength
+		}
+		digit, err := s.in.ReadByte()
+		if err != nil {
+			return err
+		}
+		length |= int(digit&0x7f) << (7 * (len(head) - 1))
+		head, more = append(head, digit), digit&0x80 != 0
+	}
+	if length > maxPacket {
+		s.passedOver(length)
+		_, err := io.CopyN(io.Discard, s.in, int64(length))
+		return err
+	}
+	s.head, s.rest = head, length
+	return nil
 }

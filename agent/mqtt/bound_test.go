@@ -1,102 +1,88 @@
 package mqtt
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
-
-	"meltwatch/config"
 )
 
-// remembered keeps the last fault.
-type remembered struct {
-	quiet
-	fault atomic.Pointer[error]
-}
-
-func (r *remembered) Fault(err error) { r.fault.Store(&err) }
-
-// A broker that announces a packet of 200 MiB is left before anyone makes room
-// for it.
-func TestOversizePacketEndsTheConnection(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+// A retained message of 8 MiB where configurations stand is neither held in
+// memory nor a reason to leave the broker; what comes after it is heard.
+func TestOversizePacketIsPassedOver(t *testing.T) {
+	b := newBroker(t)
+	huge := []byte(strings.Repeat("x", 8<<20))
+	if err := b.server.Publish(root+"config/desired", huge, true, 1); err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				_, _ = c.Write([]byte{0x20, 2, 0, 0})                        // CONNACK, accepted
-				_, _ = c.Write(append([]byte{0x30}, 0x80, 0x80, 0x80, 0x64)) // PUBLISH of 200 MiB
-				_, _ = io.Copy(io.Discard, c)
-			}()
-		}
-	}()
-	seen := &remembered{}
-	p := New(config.MQTT{Broker: "tcp://" + l.Addr().String(), ClientID: "test", KeepAlive: time.Second, Queue: 100, HistoryRate: 200},
-		root, NewMemory(100), slog.New(slog.DiscardHandler), seen)
+	p := New(startSettings(b.url(), 100), root, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
+	var largest, heard atomic.Int64
+	p.Hear("config/desired", func(_ string, payload []byte) {
+		heard.Add(1)
+		largest.Store(max(largest.Load(), int64(len(payload))))
+	})
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(t.Context()) }()
+	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	if err := b.server.Publish(root+"config/desired", []byte("small"), true, 1); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "the small one is heard", func() bool { return heard.Load() == 1 })
+	if n := largest.Load(); n != 5 || p.Counters()["redials"] != 0 {
+		t.Errorf("heard %d bytes, %d redials", n, p.Counters()["redials"])
+	}
+}
+
+func TestAnnouncedSizeCostsNoMemory(t *testing.T) {
+	stream := append([]byte{0x30, 0x80, 0x80, 0x80, 0x64}, make([]byte, 1<<20)...) // PUBLISH of 200 MiB, cut off
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	go func() { _ = p.Run(t.Context()) }() // ends with the test
-	eventually(t, 10*time.Second, "the fault is said", func() bool {
-		err := seen.fault.Load()
-		return err != nil && strings.Contains((*err).Error(), "more than 524288 bytes")
-	})
+	sized := 0
+	s := sieve{in: bufio.NewReader(bytes.NewReader(stream)), passedOver: func(size int) { sized = size }}
+	if n, err := io.Copy(io.Discard, &s); n != 0 || err != nil && !errors.Is(err, io.EOF) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
 	runtime.ReadMemStats(&after)
-	if grown := after.TotalAlloc - before.TotalAlloc; grown > 50<<20 {
-		t.Errorf("%d bytes were allocated", grown)
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 || sized != 200<<20 {
+		t.Errorf("%d bytes were allocated, a packet of %d was passed over", grown, sized)
 	}
 }
 
-// FuzzPackets: however a stream is cut into reads, no packet beyond the bound
-// gets through, and what is within it does.
+// FuzzPackets: however a stream is cut into reads, what comes through is every
+// packet within the bound, and nothing else.
 func FuzzPackets(f *testing.F) {
-	f.Add([]byte{0x30, 0x80, 0x80, 0x80, 0x64}, uint8(1))
-	f.Add([]byte{0x20, 2, 0, 0, 0xd0, 0, 0x30, 3, 0, 1, 'a'}, uint8(3))
-	f.Add([]byte{0x30, 0xff, 0xff, 0xff, 0xff, 0x7f}, uint8(2))
-	f.Fuzz(func(t *testing.T, stream []byte, cut uint8) {
-		var scanner framing
-		through := 0
-		for rest := stream; len(rest) > 0; {
-			n := min(int(cut)%16+1, len(rest))
-			sound := scanner.scan(rest[:n])
-			through += sound
-			if sound < n {
-				break
-			}
-			rest = rest[n:]
-		}
-		if want := wholly(stream); through != want {
-			t.Errorf("%d bytes got through, want %d of % x", through, want, stream)
+	f.Add([]byte{0x30, 0x80, 0x80, 0x80, 0x64})
+	f.Add([]byte{0x20, 2, 0, 0, 0xd0, 0, 0x30, 3, 0, 1, 'a'})
+	f.Add([]byte{0x30, 0xff, 0xff, 0xff, 0xff, 0x7f})
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		s := sieve{in: bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16), passedOver: func(int) {}}
+		through, err := io.ReadAll(iotest.HalfReader(&s))
+		if want := within(stream); !bytes.Equal(through, want) {
+			t.Errorf("% x came through (%v), want % x of % x", through, err, want, stream)
 		}
 	})
 }
 
-// wholly is how many bytes of a stream are sound, by the standard's own words.
-func wholly(stream []byte) int {
-	for at := 0; at < len(stream); {
-		length, digits := binary.Uvarint(stream[at+1 : min(at+1+maxDigits, len(stream))])
-		switch {
-		case digits == 0 && len(stream) < at+1+maxDigits:
-			return len(stream) // cut within the length
-		case digits == 0:
-			return at + maxDigits // a length of five digits
-		case length > maxPacket:
-			return at + digits
+// within is what must come through, by the standard's own words.
+func within(stream []byte) (through []byte) {
+	for len(stream) > 0 {
+		length, digits := binary.Uvarint(stream[1:min(1+maxDigits, len(stream))])
+		if digits <= 0 { // cut within the length, or without end
+			return through
 		}
-		at += 1 + digits + int(length)
+		whole := min(1+digits+int(length), len(stream))
+		if length <= maxPacket {
+			through = append(through, stream[:whole]...)
+		}
+		stream = stream[whole:]
 	}
-	return len(stream)
+	return through
 }

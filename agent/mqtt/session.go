@@ -120,7 +120,7 @@ func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
 		SetPingTimeout(c.KeepAlive / 2).
 		SetProtocolVersion(4).
 		SetStore(s.ledger).
-		SetCustomOpenConnectionFn(openBounded).
+		SetCustomOpenConnectionFn(openBounded(p.log)).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
 	if c.Username != "" {
 		o.SetUsername(c.Username)

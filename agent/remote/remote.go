@@ -177,7 +177,7 @@ func (m *Manager) resume(local []byte) {
 // like any other change.
 func (m *Manager) edited(v Version, refused commit.Refused[Version]) {
 	if v.key() == refused.Version.key() {
-		m.note(v.Revision, rolledBack, fromFile, refused.Faults)
+		m.note(v.Revision, givenUp(refused.Tried), fromFile, refused.Faults)
 		return
 	}
 	c, err := v.config()

@@ -1,8 +1,6 @@
 package remote
 
 import (
-	"context"
-	"log/slog"
 	"time"
 
 	"meltwatch/config"
@@ -60,10 +58,10 @@ func (m *Manager) note(revision int64, status, from string, faults []Fault) {
 // say publishes where a document stands.
 func (m *Manager) say(revision int64, status, from string, faults []Fault) {
 	m.note(revision, status, from, faults)
-	level := slog.LevelInfo
+	write := m.settings.Log.Info
 	if len(faults) > 0 {
-		level = slog.LevelWarn
+		write = m.settings.Log.Warn
 	}
-	m.settings.Log.Log(context.Background(), level, "configuration", "status", status, "revision", revision, "from", from, "errors", faults)
+	write("configuration", "status", status, "revision", revision, "from", from, "errors", faults)
 	m.settings.Report(m.last)
 }

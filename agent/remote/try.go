@@ -15,7 +15,9 @@ func (m *Manager) take(ctx context.Context, box Box, payload []byte) {
 		m.say(m.version.Revision, rejected, fromAfar, blame("remote.config", "is false on this box: documents on config/desired are not obeyed"))
 		return
 	}
-	v, deadline, faults := m.version, m.config.Remote.Deadline, []Fault(nil)
+	var v Version
+	var faults []Fault
+	deadline := m.config.Remote.Deadline
 	if len(payload) == 0 {
 		v, faults = Version{Local: m.version.Local}, m.unsignedReset()
 	} else {
@@ -38,10 +40,18 @@ func (m *Manager) take(ctx context.Context, box Box, payload []byte) {
 		return
 	}
 	if refused, ok := m.journal.Refused(); ok && refused.Version.key() == v.key() {
-		m.say(v.Revision, rolledBack, fromAfar, refused.Faults)
+		m.say(v.Revision, givenUp(refused.Tried), fromAfar, refused.Faults)
 		return
 	}
 	m.try(ctx, box, v, fromAfar, deadline)
+}
+
+// givenUp is the status of what was given up before.
+func givenUp(tried bool) string {
+	if tried {
+		return rolledBack
+	}
+	return rejected
 }
 
 // unsignedReset refuses an empty payload where documents must be signed: anyone
@@ -104,7 +114,7 @@ func (m *Manager) try(ctx context.Context, box Box, v Version, from string, dead
 	before, beforeConfig := m.version, m.config
 	change, faults := box.Begin(c)
 	if len(faults) > 0 {
-		m.refuse(faults)
+		m.refuse(false, faults)
 		m.say(v.Revision, rejected, from, faults)
 		return
 	}
@@ -145,7 +155,7 @@ func (m *Manager) prove(ctx context.Context, change Change, deadline time.Durati
 		}
 	}
 	if len(missing) > 0 {
-		m.refuse(missing)
+		m.refuse(true, missing)
 		return false
 	}
 	change.Keep()
@@ -167,8 +177,8 @@ func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) [
 	}
 }
 
-func (m *Manager) refuse(faults []Fault) {
-	if err := m.journal.Refuse(faults...); err != nil {
+func (m *Manager) refuse(tried bool, faults []Fault) {
+	if err := m.journal.Refuse(tried, faults...); err != nil {
 		m.observer.Fault(err)
 	}
 }

@@ -62,6 +62,8 @@ type Trial[V any] struct {
 type Refused[V any] struct {
 	Version V       `json:"version"`
 	Faults  []Fault `json:"faults"`
+	// Tried: something of it ran.
+	Tried bool `json:"tried"`
 }
 
 // Open reads the journal. One that cannot be read or understood is an error that
@@ -110,7 +112,7 @@ func (j *Journal[V]) Started() (died bool, err error) {
 		next.Deaths++
 	}
 	if next.Deaths >= Deaths {
-		return true, j.Refuse(Fault{Message: fmt.Sprintf("the agent died %d times within a minute of its start under it", next.Deaths)})
+		return true, j.Refuse(true, Fault{Message: fmt.Sprintf("the agent died %d times within a minute of its start under it", next.Deaths)})
 	}
 	next.Running, next.KernelBoot = true, j.boot
 	return false, j.put(record[V]{j.record.Good, &next, j.record.Refused})
@@ -145,13 +147,13 @@ func (j *Journal[V]) Ended() error {
 	return j.change(func(t *Trial[V]) { t.Running = false })
 }
 
-// Refuse gives the version on trial up. It is given up in memory even where the
-// disk refuses to note it.
-func (j *Journal[V]) Refuse(faults ...Fault) error {
+// Refuse gives the version on trial up; tried says that something of it ran. It
+// is given up in memory even where the disk refuses to note it.
+func (j *Journal[V]) Refuse(tried bool, faults ...Fault) error {
 	if j.record.Trial == nil {
 		return nil
 	}
-	next := record[V]{Good: j.record.Good, Refused: &Refused[V]{j.record.Trial.Version, slices.Clone(faults)}}
+	next := record[V]{Good: j.record.Good, Refused: &Refused[V]{j.record.Trial.Version, slices.Clone(faults), tried}}
 	err := j.put(next)
 	j.record = next
 	return err
@@ -181,5 +183,5 @@ func (j *Journal[V]) put(next record[V]) error {
 
 // Reject notes a version that was given up before it was staged.
 func (j *Journal[V]) Reject(v V, faults ...Fault) error {
-	return j.put(record[V]{j.record.Good, j.record.Trial, &Refused[V]{v, slices.Clone(faults)}})
+	return j.put(record[V]{j.record.Good, j.record.Trial, &Refused[V]{v, slices.Clone(faults), false}})
 }

@@ -121,7 +121,11 @@ func (m *Manager) take(ctx context.Context, payload []byte) {
 		return
 	}
 	if refused, ok := m.journal.Refused(); ok && refused.Version.same(d.model()) {
-		m.say(d.model(), rejected, nil, refused.Faults...)
+		status := rejected
+		if refused.Tried {
+			status = rolledBack
+		}
+		m.say(d.model(), status, nil, refused.Faults...)
 		return
 	}
 	if d.SHA256 == m.live.SHA256 {

@@ -1,8 +1,6 @@
 package rollout
 
 import (
-	"context"
-	"log/slog"
 	"time"
 )
 
@@ -75,11 +73,11 @@ func (m *Manager) say(model Model, status string, scores *Scores, faults ...Faul
 	m.noteOf(model, status, faults)
 	m.last.Shadow = scores
 	if status != before || len(faults) > 0 {
-		level := slog.LevelInfo
+		write := m.settings.Log.Info
 		if len(faults) > 0 {
-			level = slog.LevelWarn
+			write = m.settings.Log.Warn
 		}
-		m.settings.Log.Log(context.Background(), level, "model roll-out", "status", status, "revision", model.Revision, "sha256", model.SHA256, "errors", faults)
+		write("model roll-out", "status", status, "revision", model.Revision, "sha256", model.SHA256, "errors", faults)
 	}
 	m.settings.Report(m.last)
 }

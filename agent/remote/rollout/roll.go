@@ -182,7 +182,7 @@ func (m *Manager) goBack(ctx context.Context, model, before Model, t *tally, why
 	m.box.Drop()
 	m.live = before
 	fault := Fault{Key: "watch", Message: why.Error()}
-	if err := m.journal.Refuse(fault); err != nil {
+	if err := m.journal.Refuse(true, fault); err != nil {
 		m.observer.Fault(err)
 	}
 	m.sweep()

@@ -178,7 +178,7 @@ func (m *Manager) giveUp(why error) {
 	if good, ok := m.journal.Good(); ok && !good.same(damaged) && m.intact(good) == nil {
 		m.live = good
 	}
-	if err := m.journal.Refuse(faults...); err != nil {
+	if err := m.journal.Refuse(true, faults...); err != nil {
 		m.settings.Log.Warn("refusal not noted", "err", err)
 	}
 	m.settings.Log.Error("model given up", "sha256", damaged.SHA256, "err", why)

@@ -146,7 +146,7 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 		switch {
 		case !ill:
 			b.want(statusLive, 1, signed.SHA256)
-		case r.Status != rolledBack && r.Status != rejected || r.Running != "" || !b.true(r):
+		case r.Status != rolledBack || r.Running != "" || !b.true(r):
 			t.Fatalf("step %d: report %+v, %s decides", step, r, b.deciding)
 		}
 		b.stop()
