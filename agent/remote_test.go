@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -84,77 +83,6 @@ func at(r remote.Report, key string) bool {
 	return false
 }
 
-// badDocuments are what must end rejected, or rolled back, with its key. Every
-// one is a whole payload; revisions are far above what runs.
-func badDocuments() map[string]struct{ payload, status, key string } {
-	type bad = struct{ payload, status, key string }
-	patch := func(config, key string) bad {
-		return bad{`{"revision": 1000, "deadline_s": 4, "config": ` + config + `}`, "rejected", key}
-	}
-	rolledBack := func(config, key string) bad {
-		return bad{`{"revision": 1000, "deadline_s": 4, "config": ` + config + `}`, "rolled_back", key}
-	}
-	deep := strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000)
-	return map[string]bad{
-		"not JSON":                     {`revision: 5`, "rejected", ""},
-		"JSON cut short":               {`{"revision": 1000, "config": {"state"`, "rejected", ""},
-		"two objects":                  {`{"revision": 1000, "config": {}} {}`, "rejected", ""},
-		"a list":                       {`[1, 2]`, "rejected", ""},
-		"a word":                       {`"please"`, "rejected", ""},
-		"NUL bytes":                    {"\x00\x00\x00", "rejected", ""},
-		"not UTF-8":                    {`{"revision": 1000, "config": {"site": "` + "\xff\xfe" + `"}}`, "rejected", "site"},
-		"unknown member":               {`{"revision": 1000, "config": {}, "force": true}`, "rejected", ""},
-		"no config":                    {`{"revision": 1000}`, "rejected", "config"},
-		"no revision":                  {`{"config": {}}`, "rejected", "revision"},
-		"revision zero":                {`{"revision": 0, "config": {}}`, "rejected", "revision"},
-		"revision below zero":          {`{"revision": -4, "config": {}}`, "rejected", "revision"},
-		"revision as text":             {`{"revision": "5", "config": {}}`, "rejected", "revision"},
-		"revision with a fraction":     {`{"revision": 5.5, "config": {}}`, "rejected", "revision"},
-		"revision beyond 64 bits":      {`{"revision": 99999999999999999999, "config": {}}`, "rejected", "revision"},
-		"revision that is older":       {`{"revision": 4, "config": {"state": {"hold_seconds": 9}}}`, "rejected", "revision"},
-		"revision taken":               {`{"revision": 5, "config": {"state": {"hold_seconds": 9}}}`, "rejected", "revision"},
-		"deadline too short":           {`{"revision": 1000, "config": {}, "deadline_s": -1}`, "rejected", "deadline_s"},
-		"deadline too long":            {`{"revision": 1000, "config": {}, "deadline_s": 86400}`, "rejected", "deadline_s"},
-		"unknown key that signed":      {`{"revision": 1000, "config": {}, "key": "x", "signature": "AAAA"}`, "rejected", "key"},
-		"huge":                         {`{"revision": 1000, "config": {"site": "` + strings.Repeat("x", 300<<10) + `"}}`, "rejected", ""},
-		"deep":                         patch(deep, ""),
-		"a list of lists":              patch(strings.Repeat("[", 2000)+strings.Repeat("]", 2000), ""),
-		"config is a list":             patch(`[]`, ""),
-		"config is a number":           patch(`7`, ""),
-		"key given twice":              patch(`{"state": {"enter": 0.5, "enter": 0.6}}`, ""),
-		"unknown section":              patch(`{"sate": {}}`, "sate"),
-		"unknown key":                  patch(`{"camera": {"ulr": "rtsp://x/y"}}`, "camera.ulr"),
-		"unknown quantity":             patch(`{"meters": {"plc": {"fields": {"voltage": {"address": 1}}}}}`, "meters.plc.fields.voltage"),
-		"a name with a slash":          patch(`{"meters": {"a/b": {}}}`, "meters.a/b"),
-		"site":                         patch(`{"site": "elsewhere"}`, "site"),
-		"trust":                        patch(`{"trust": {"model_keys": {"me": "AAAA"}}}`, "trust"),
-		"remote":                       patch(`{"remote": {"config": false}}`, "remote"),
-		"commands":                     patch(`{"commands": {"restart": true}}`, "commands"),
-		"paths":                        patch(`{"paths": {"programs": "/tmp"}}`, "paths"),
-		"model folder":                 patch(`{"model": {"path": "/tmp"}}`, "model.path"),
-		"client id":                    patch(`{"mqtt": {"client_id": "another"}}`, "mqtt.client_id"),
-		"path of a secret":             patch(`{"camera": {"username": "u", "password_file": "/etc/shadow"}}`, "camera.password_file"),
-		"password in a URL":            patch(`{"camera": {"url": "rtsp://u:secret@h/x"}}`, "camera.url"),
-		"out of range":                 patch(`{"meters": {"plc": {"unit": 999}}}`, "meters.plc.unit"),
-		"period out of range":          patch(`{"meters": {"plc": {"period": "1ms"}}}`, "meters.plc.period"),
-		"timeout over period":          patch(`{"meters": {"plc": {"period": "100ms"}}}`, "meters.plc.timeout"),
-		"exit above enter":             patch(`{"state": {"enter": 0.4, "exit": 0.9}}`, "state.exit"),
-		"a field in two meters":        patch(`{"meters": {"second": {"url": "tcp://127.0.0.1:1", "fields": {"set_point": {"address": 1}}}}}`, "meters.second.fields.set_point"),
-		"phases in two meters":         patch(`{"meters": {"plc": {"fields": {"current_c": null}}}}`, "meters"),
-		"no meter left":                patch(`{"meters": null}`, "meters"),
-		"no broker left":               patch(`{"mqtt": {"broker": null}}`, "mqtt.broker"),
-		"section where a number goes":  patch(`{"state": {"enter": {"a": 1}}}`, "state.enter"),
-		"number where a section goes":  patch(`{"camera": 7}`, "camera"),
-		"list where a map goes":        patch(`{"meters": [{"url": "tcp://x:1"}]}`, "meters"),
-		"number without a unit":        patch(`{"camera": {"timeout": 5}}`, "camera.timeout"),
-		"credential that is not there": patch(`{"camera": {"username": "u", "password_file": "nobody"}}`, "camera.password_file"),
-		"broker that does not exist":   rolledBack(`{"mqtt": {"broker": "tcp://127.0.0.1:1"}}`, "mqtt.broker"),
-		"broker that resolves not":     rolledBack(`{"mqtt": {"broker": "tcp://nobody.invalid:1883"}}`, "mqtt.broker"),
-		"camera that does not exist":   rolledBack(`{"camera": {"url": "rtsp://127.0.0.1:1/nobody"}}`, "camera.url"),
-		"camera and broker, both bad":  rolledBack(`{"camera": {"url": "rtsp://127.0.0.1:1/nobody"}, "mqtt": {"broker": "tcp://127.0.0.1:1"}}`, "camera.url"),
-	}
-}
-
 // Whatever is asked for, the furnace stays watched: every document of the table
 // ends rejected or rolled back, with its key and a reason, and the parts that it
 // does not touch miss neither a sample nor a second of state.
@@ -223,59 +151,6 @@ func TestMetersAreChangedAndChangedBack(t *testing.T) {
 	}
 	if pause := p.longestSilence(began); pause > 2*time.Second {
 		t.Errorf("no state for %s", pause)
-	}
-}
-
-// slowMeter passes a meter on, each answer late.
-func slowMeter(t *testing.T, target string, late time.Duration) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			near, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go passOn(near, target, late)
-		}
-	}()
-	return "tcp://" + l.Addr().String()
-}
-
-func passOn(near net.Conn, target string, late time.Duration) {
-	defer near.Close()
-	far, err := net.Dial("tcp", target)
-	if err != nil {
-		return
-	}
-	defer far.Close()
-	go func() {
-		defer near.Close()
-		buffer := make([]byte, 4096)
-		for {
-			n, err := far.Read(buffer)
-			if err != nil {
-				return
-			}
-			time.Sleep(late)
-			if _, err := near.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-	}()
-	buffer := make([]byte, 4096)
-	for {
-		n, err := near.Read(buffer)
-		if err != nil {
-			return
-		}
-		if _, err := far.Write(buffer[:n]); err != nil {
-			return
-		}
 	}
 }
 
