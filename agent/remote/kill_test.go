@@ -34,7 +34,7 @@ func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 		b := newBox(t, notThirteen)
 		b.start("boot")
 		b.send(desired(1, meanSeconds(30)))
-		time.Sleep(2 * time.Minute)
+		b.sleep(2 * time.Minute)
 		old := b.running
 		b.steps, b.dieAt = 0, step
 		wanted, revision := int64(40), int64(2)
@@ -48,7 +48,7 @@ func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 		} else {
 			b.manager.Desired(desired(2, meanSeconds(wanted)))
 		}
-		time.Sleep(2 * time.Minute)
+		b.sleep(2 * time.Minute)
 		finished = b.steps < step
 		b.stop()
 		kernel := "boot"
@@ -67,7 +67,7 @@ func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 		if end != "edited file" {
 			b.manager.Desired(desired(2, meanSeconds(wanted)))
 		}
-		time.Sleep(3 * time.Minute)
+		b.sleep(3 * time.Minute)
 		if end == "rolled back" {
 			b.want(rolledBack, 2, 1)
 		} else {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"meltwatch/agent/remote/commit/committest"
@@ -101,7 +102,7 @@ func (b *box) start(kernelBoot string) {
 		}
 	}()
 	b.stop = func() { cancel(); <-done }
-	time.Sleep(time.Millisecond)
+	b.sleep(time.Millisecond)
 }
 
 func (b *box) last() Report {
@@ -136,3 +137,9 @@ func always(config.Config) bool { return true }
 
 // notThirteen: a configuration whose mean_seconds is 13 does not work.
 func notThirteen(c config.Config) bool { return c.State.MeanSeconds != 13 }
+
+// sleep lets the process under test do what it has to do by then.
+func (b *box) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

@@ -27,7 +27,7 @@ func bubble(t *testing.T, works func(config.Config) bool, script func(*box)) {
 // send publishes a payload and waits for what becomes of it.
 func (b *box) send(payload []byte) {
 	b.manager.Desired(payload)
-	time.Sleep(20 * time.Second)
+	b.sleep(20 * time.Second)
 }
 
 func TestGoodChangeIsKeptAndABadOneUndone(t *testing.T) {
@@ -122,7 +122,7 @@ func TestLocalFileTakesTheSameRoad(t *testing.T) {
 		reload := func(text string) {
 			b.local = text
 			b.manager.Reload()
-			time.Sleep(2 * time.Minute)
+			b.sleep(2 * time.Minute)
 		}
 		reload(local[:len(local)-1] + ", state: {mean_seconds: 40}}")
 		b.want(applied, 1, 1)
@@ -145,11 +145,11 @@ func TestLocalFileTakesTheSameRoad(t *testing.T) {
 func TestEditedFileAtStart(t *testing.T) {
 	bubble(t, notThirteen, func(b *box) {
 		b.send(desired(1, meanSeconds(30)))
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		b.local = local[:len(local)-1] + ", log: {level: debug}}"
 		b.stop()
 		b.start("boot")
-		time.Sleep(2 * time.Minute)
+		b.sleep(2 * time.Minute)
 		b.want(applied, 1, 1)
 		if b.running.Log.Level != "debug" {
 			t.Error("the edit is not in force")
@@ -159,7 +159,7 @@ func TestEditedFileAtStart(t *testing.T) {
 		for range 2 {
 			b.stop()
 			b.start("boot")
-			time.Sleep(2 * time.Minute)
+			b.sleep(2 * time.Minute)
 			b.want(rolledBack, 1, 1)
 			if b.running.Log.Level != "debug" {
 				t.Error("the edit that does not work is in force")
@@ -180,7 +180,7 @@ func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
 			b.stop()
 			b.disk.PutBack(files)
 			b.start("boot")
-			time.Sleep(time.Second)
+			b.sleep(time.Second)
 			if death < 3 {
 				b.want(applied, 1, 1)
 			}

@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"meltwatch/agent/remote/commit/committest"
@@ -30,8 +32,9 @@ type box struct {
 	fails map[string]error
 	keys  map[string]string
 
-	deciding string // folder of the model that decides
-	other    string // of the one that was loaded beside it
+	mu       sync.Mutex // of what a script reads while a process runs
+	deciding string     // folder of the model that decides
+	other    string     // of the one that was loaded beside it
 	compare  func(Comparison)
 	reports  []Report
 	manager  *Manager
@@ -88,7 +91,9 @@ func (b *box) Shadow(_ context.Context, _ Brain, compare func(Comparison)) error
 	return nil
 }
 func (b *box) Switch(context.Context) error {
+	b.mu.Lock()
 	b.deciding, b.other = b.other, b.deciding
+	b.mu.Unlock()
 	b.step()
 	return nil
 }
@@ -112,8 +117,13 @@ func (b *box) start(kernelBoot string) {
 	b.t.Helper()
 	settings := Settings{
 		Folder: b.folder, Own: own, Files: b.disk, KernelBoot: kernelBoot,
-		Report: func(r Report) { b.reports = append(b.reports, r); b.step() },
-		HTTP:   http.DefaultClient, Log: slog.New(slog.DiscardHandler),
+		Report: func(r Report) {
+			b.mu.Lock()
+			b.reports = append(b.reports, r)
+			b.mu.Unlock()
+			b.step()
+		},
+		HTTP: http.DefaultClient, Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -127,11 +137,13 @@ func (b *box) start(kernelBoot string) {
 		}
 	}()
 	b.stop = func() { cancel(); <-done }
-	time.Sleep(time.Millisecond)
+	b.sleep(time.Millisecond)
 }
 
 func (b *box) last() Report {
 	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if len(b.reports) == 0 {
 		b.t.Fatal("nothing was reported")
 	}
@@ -149,6 +161,8 @@ func (b *box) want(status string, revision int64, running string) {
 
 // true reports whether a report names what decides.
 func (b *box) true(r Report) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if r.Running == "" {
 		return b.deciding == own
 	}
@@ -194,4 +208,10 @@ func payload(t testing.TB, d Desired) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// sleep lets the process under test do what it has to do by then.
+func (b *box) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

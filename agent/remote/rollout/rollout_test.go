@@ -51,7 +51,7 @@ func TestChunksArriveOutOfOrderTwiceAndOverARestart(t *testing.T) {
 		for n := b.last().Next; n < b.last().Chunks; n++ {
 			send(n)
 		}
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		b.want(statusLive, 1, signed.SHA256)
 		b.stop()
 	})
@@ -65,12 +65,12 @@ func TestModelThatFailsAfterTheSwitchIsSentBackAndNotTriedAgain(t *testing.T) {
 		desired := payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 30, URL: "file://" + file})
 		b.start("boot")
 		b.manager.Desired(desired)
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		b.want(rolledBack, 1, "")
 		switches := b.steps
 		for range 10 {
 			b.manager.Desired(desired)
-			time.Sleep(time.Minute)
+			b.sleep(time.Minute)
 		}
 		if b.steps != switches+10 { // ten reports and nothing else
 			t.Errorf("%d steps for ten reconnections", b.steps-switches)
@@ -86,10 +86,10 @@ func TestNewerDocumentEndsAShadow(t *testing.T) {
 		other, second := b.variant("second")
 		b.start("boot")
 		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: first, ShadowS: 3600, WatchS: 30, URL: "file://" + file}))
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		b.want(shadowing, 1, "")
 		b.manager.Desired(payload(t, Desired{Revision: 2, Signed: second, ShadowS: 10, WatchS: 10, URL: "file://" + other}))
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		b.want(statusLive, 2, second.SHA256)
 		b.stop()
 	})
@@ -127,7 +127,7 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 		b.start("boot")
 		b.steps, b.dieAt = 0, step
 		b.manager.Desired(desired)
-		time.Sleep(2 * time.Minute)
+		b.sleep(2 * time.Minute)
 		finished = b.steps < step
 		b.stop()
 		kernel := "boot"
@@ -141,7 +141,7 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 			t.Fatalf("step %d: the first word after the start is %+v, %s decides", step, r, b.deciding)
 		}
 		b.manager.Desired(desired) // the broker hands the retained document over again
-		time.Sleep(5 * time.Minute)
+		b.sleep(5 * time.Minute)
 		r := b.last()
 		switch {
 		case !ill:
@@ -160,7 +160,7 @@ func TestThirdDeathSendsTheModelBack(t *testing.T) {
 		file, signed := b.variant("deadly")
 		b.start("boot")
 		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 600, URL: "file://" + file}))
-		time.Sleep(20 * time.Second)
+		b.sleep(20 * time.Second)
 		b.want(watching, 1, signed.SHA256)
 		for range 3 {
 			files := b.disk.Snapshot()
@@ -179,7 +179,7 @@ func TestDamagedModelOnDiskGivesWayAtStart(t *testing.T) {
 		file, signed := b.variant("fine")
 		b.start("boot")
 		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 10, URL: "file://" + file}))
-		time.Sleep(time.Minute)
+		b.sleep(time.Minute)
 		b.want(statusLive, 1, signed.SHA256)
 		b.stop()
 		if err := os.WriteFile(filepath.Join(b.folder, signed.SHA256, "saved_model.pb"), []byte("rot"), 0o600); err != nil {
