@@ -56,6 +56,7 @@ func TestBrokerIsChangedFromAfar(t *testing.T) {
 
 // An edit of the box's own file takes the same road, by SIGHUP.
 func TestEditedFileIsTakenUpAtSIGHUP(t *testing.T) {
+	long(t)
 	p := newPlant(t, working())
 	p.healthy()
 	ended := onHangup(t.Context(), p.manager.Reload)

@@ -87,6 +87,7 @@ func at(r remote.Report, key string) bool {
 // ends rejected or rolled back, with its key and a reason, and the parts that it
 // does not touch miss neither a sample nor a second of state.
 func TestBadDocumentsHarmNothing(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()
@@ -133,6 +134,7 @@ func (p *plant) unharmedWhile(f func()) {
 // The meters' own section: a change that works, and one that asks faster than
 // the meter answers.
 func TestMetersAreChangedAndChangedBack(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()

@@ -101,6 +101,7 @@ func (p *plant) onlyByModel(since time.Time) {
 // A good model arrives by chunks, shadows, decides, and stays; then one that was
 // on the disk before comes back; no second lacks a verdict.
 func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
+	long(t)
 	t.Parallel()
 	d := newDesk(t)
 	p := trusting(t, d)
@@ -148,6 +149,7 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 
 // No ill model ever decides a second, and the old one misses none.
 func TestIllModelsNeverDecide(t *testing.T) {
+	long(t)
 	t.Parallel()
 	d := newDesk(t)
 	p := trusting(t, d)
@@ -241,6 +243,7 @@ func (p *plant) badPackages(d desk, revision int64) (tried int64) {
 // A model that fails after the switch gives its place back at once, and the old
 // one, which ran on, decides the next second.
 func TestModelThatFailsAfterTheSwitchGoesBack(t *testing.T) {
+	long(t)
 	t.Parallel()
 	d := newDesk(t)
 	p := trusting(t, d)

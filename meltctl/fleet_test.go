@@ -144,6 +144,9 @@ func (p *plant) patch(text string) string {
 // Ten agents, one of which has a meter that is slower than what the change asks
 // of it: it rolls back in the first stage, and nobody else hears of the change.
 func TestRollOutToTenStopsAtTheBadBox(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real processes: left out by -short")
+	}
 	p := newPlant(t)
 	bad := "test/f4"
 	for i := range 10 {
@@ -204,6 +207,9 @@ func TestRollOutToTenStopsAtTheBadBox(t *testing.T) {
 
 // A signed package through the broker, by chunks, to an agent with a real model.
 func TestPushModel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real processes: left out by -short")
+	}
 	p := newPlant(t)
 	folder := t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS("../inference/models/product")); err != nil {
