@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"meltwatch/agent/outbox/disk/cutdisk"
 )
 
 // account is what a scripted run was promised by the time power failed.
@@ -27,7 +29,7 @@ func newAccount() *account {
 
 // script is a life of the outbox: an outage, a reconnection, acknowledgements
 // out of order, segments that fill and go. Payloads tell themselves apart.
-func script(l *Log, d *cutDisk, a *account) {
+func script(l *Log, d *cutdisk.Disk, a *account) {
 	var unsynced, acked []func()
 	add := func(class string, size int) {
 		payload := fmt.Sprintf("%s-%04d-%s", class, len(a.appended[class]), strings.Repeat("x", size))
@@ -36,7 +38,7 @@ func script(l *Log, d *cutDisk, a *account) {
 		l.Return(class, []uint64{number})
 		promise := func() { a.promised[class][payload] = true }
 		switch {
-		case class == Event && !d.dead:
+		case class == Event && !d.Dead:
 			promise()
 		default:
 			unsynced = append(unsynced, promise)
@@ -45,7 +47,7 @@ func script(l *Log, d *cutDisk, a *account) {
 	sync := func() {
 		time.Sleep(1100 * time.Millisecond)
 		l.Sync()
-		if d.dead {
+		if d.Dead {
 			return
 		}
 		for _, f := range slices.Concat(unsynced, acked) {
@@ -63,7 +65,7 @@ func script(l *Log, d *cutDisk, a *account) {
 			l.Ack(class, numbers[i:i+1])
 			payload := string(payloads[i])
 			delete(a.promised[class], payload)
-			if !d.dead {
+			if !d.Dead {
 				acked = append(acked, func() { delete(a.promised[class], payload); a.ended[class][payload] = true })
 			}
 		}
@@ -91,7 +93,7 @@ func script(l *Log, d *cutDisk, a *account) {
 }
 
 // check opens what the cut left and holds it against the account.
-func (a *account) check(t *testing.T, d *cutDisk) {
+func (a *account) check(t *testing.T, d *cutdisk.Disk) {
 	t.Helper()
 	l, _ := open(t, d, roomy())
 	for _, class := range classNames {
@@ -139,17 +141,17 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 		alive := false
 		for seed, odds := range []float64{0, 1, 0.5, 0.5, 0.9} {
 			synctest.Test(t, func(t *testing.T) {
-				d, a := newCutDisk(cut), newAccount()
+				d, a := cutdisk.New(cut), newAccount()
 				l, _ := open(t, d, roomy())
 				script(l, d, a)
-				alive = !d.dead
-				d.dead = true
+				alive = !d.Dead
+				d.Dead = true
 				defer func() {
 					if t.Failed() {
 						t.Logf("cut at operation %d, odds %g, seed %d", cut, odds, seed)
 					}
 				}()
-				a.check(t, d.after(rand.New(rand.NewPCG(uint64(cut), uint64(seed))), odds))
+				a.check(t, d.After(rand.New(rand.NewPCG(uint64(cut), uint64(seed))), odds))
 			})
 			cuts++
 		}
