@@ -59,8 +59,10 @@ func (p *Publisher) backlog() bool {
 }
 
 // nextHistory takes the next message of history: one record, or a pack of
-// current. The lock is held.
+// current.
 func (p *Publisher) nextHistory() (topic string, payload []byte, records []*record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if len(p.history) == 0 {
 		return "", nil, nil
 	}
@@ -94,6 +96,9 @@ func (c *pace) sent(now time.Time, rate int) {
 	}
 	c.next = c.next.Add(time.Second / time.Duration(rate))
 }
+
+// pack is how many samples one history message holds: ten seconds at 2 Hz.
+const pack = 20
 
 // late marks a JSON object as history.
 func late(object []byte) []byte {
