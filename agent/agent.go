@@ -91,7 +91,7 @@ func newAgent(c config.Config, log *slog.Logger) (*agent, error) {
 		return nil, err
 	}
 	a := &agent{config: c, log: log, board: health.NewBoard()}
-	a.publisher = mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), a.openOutbox(), log, a.board.Add("mqtt", mqttLimit))
+	a.publisher = mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), stamper, a.openOutbox(), log, a.board.Add("mqtt", mqttLimit))
 	a.model = infer.New(filepath.Join(programs, "meltwatch-infer"), c.Model.Path, log.With("part", "model"), a.board.Add("model", modelLimit))
 	if err := a.addCamera(programs, manifest.Video); err != nil {
 		return nil, err

@@ -50,7 +50,7 @@ func (p *Publisher) Connect(link Link) *Connection {
 	p.changed = map[string]bool{}
 	p.mu.Unlock()
 	if state != nil {
-		c.publish(TopicState, true, state, nil)
+		c.publish(TopicState, true, p.stamper.Restamp(ClassState, state), nil)
 	}
 	if health != nil {
 		c.publish(TopicHealth, true, health, nil)
@@ -138,9 +138,9 @@ func (p *Publisher) next() (topic string, retained bool, payload []byte, records
 		p.live = p.live[1:]
 		records = []*record{r}
 		if r.class == ClassCurrent {
-			return TopicCurrent, false, packed(records, false), records
+			return TopicCurrent, false, packed(p.leaving(records), false), records
 		}
-		return string(r.class), r.class == ClassState, r.payload, records
+		return string(r.class), r.class == ClassState, p.leaving(records)[0], records
 	}
 	if p.changed[TopicHealth] {
 		delete(p.changed, TopicHealth)

@@ -78,9 +78,18 @@ func (p *Publisher) nextHistory() (topic string, payload []byte, records []*reco
 		p.wakeKeeper()
 	}
 	if class == ClassCurrent {
-		return topicHistory + string(class), packed(records, true), records
+		return topicHistory + string(class), packed(p.leaving(records), true), records
 	}
-	return topicHistory + string(class), late(records[0].payload), records
+	return topicHistory + string(class), late(p.leaving(records)[0]), records
+}
+
+// leaving is the records' payloads as they are to be sent.
+func (p *Publisher) leaving(records []*record) [][]byte {
+	payloads := make([][]byte, len(records))
+	for i, r := range records {
+		payloads[i] = p.stamper.Restamp(r.class, r.payload)
+	}
+	return payloads
 }
 
 // pace spaces history messages. A round that came late may be caught up with, a
@@ -112,21 +121,15 @@ type Current struct {
 	Historical bool              `json:"historical,omitempty"`
 }
 
-// packed makes one message of samples; the records hold valid JSON, so encoding
-// cannot fail.
-func packed(records []*record, historical bool) []byte {
+// packed makes one message of samples, each valid JSON.
+func packed(samples [][]byte, historical bool) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"v":1,`)
 	if historical {
 		b.WriteString(`"historical":true,`)
 	}
 	b.WriteString(`"samples":[`)
-	for i, r := range records {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(r.payload)
-	}
+	b.Write(bytes.Join(samples, []byte{','}))
 	b.WriteString(`]}`)
 	return b.Bytes()
 }

@@ -242,7 +242,7 @@ func TestHistoryKeepsItsRate(t *testing.T) {
 }
 
 func TestWhatWaitsForTheOutboxIsBounded(t *testing.T) {
-	a := New(startSettings("tcp://127.0.0.1:1", 4), root, NewMemory(10), slog.New(slog.DiscardHandler), quiet{})
+	a := New(startSettings("tcp://127.0.0.1:1", 4), root, nil, NewMemory(10), slog.New(slog.DiscardHandler), quiet{})
 	for range 3 {
 		a.Event(Event{Kind: "test"})
 		a.Sample(Sample{})

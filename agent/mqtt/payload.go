@@ -31,7 +31,8 @@ type Stamp struct {
 	// kernel's boot_id, within which it may be compared.
 	MonoMS     int64  `json:"mono_ms"`
 	KernelBoot string `json:"kernel_boot"`
-	// Clock is "synced" or "unsynced", as the kernel sees it.
+	// Clock is "synced" or "unsynced", as the kernel saw it at the record's
+	// making; "restamped" when Time was put right later.
 	Clock string `json:"clock"`
 }
 

@@ -45,6 +45,7 @@ type Observer interface {
 type Publisher struct {
 	settings config.MQTT
 	root     string
+	stamper  *Stamper // puts records right whose clock was not yet
 	log      *slog.Logger
 	observer Observer
 
@@ -78,9 +79,9 @@ const (
 )
 
 // New returns a publisher for the furnace whose topics start with root.
-func New(settings config.MQTT, root string, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
+func New(settings config.MQTT, root string, stamper *Stamper, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
 	return &Publisher{
-		settings: settings, root: root, log: log, observer: observer, outbox: outbox,
+		settings: settings, root: root, stamper: stamper, log: log, observer: observer, outbox: outbox,
 		acks: numbers{}, returns: numbers{},
 		retained: map[string][]byte{}, changed: map[string]bool{},
 		news: make(chan struct{}, 1), work: make(chan struct{}, 1),

@@ -43,7 +43,7 @@ func startWith(t *testing.T, url string, outbox Outbox) *agent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(startSettings(url, 10_000), root, outbox, slog.New(slog.DiscardHandler), quiet{})
+	p := New(startSettings(url, 10_000), root, stamper, outbox, slog.New(slog.DiscardHandler), quiet{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

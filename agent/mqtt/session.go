@@ -71,7 +71,7 @@ func (p *Publisher) connect(ctx context.Context, faults *retry.Faults) error {
 // Try connects once, says OK to the observer, publishes nothing, and leaves. Its
 // client id must not be the agent's own, or the broker would throw that out.
 func Try(ctx context.Context, settings config.MQTT, root string, log *slog.Logger, observer Observer) error {
-	p := New(settings, root, NewMemory(1), log, observer)
+	p := New(settings, root, nil, NewMemory(1), log, observer)
 	options, err := p.options(newSession(p))
 	if err != nil {
 		return err
