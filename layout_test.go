@@ -71,6 +71,7 @@ var forbidden = []struct {
 	{"agent/mqtt", "agent", []string{"agent/mqtt", "agent/align", "agent/state"}, "parts meet through interfaces that their users declare"},
 	{"agent/outbox", "", []string{"agent/outbox"}, "the outbox keeps bytes and knows nobody's meaning of them"},
 	{"agent/health", "agent", []string{"agent/health"}, "parts meet through interfaces that their users declare"},
+	{"agent", "agent/life", nil, "a life is tests alone"},
 	{"agent/supervisor", "agent", []string{"agent/supervisor"}, "parts meet through interfaces that their users declare"},
 }
 

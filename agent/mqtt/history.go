@@ -51,8 +51,8 @@ func (p *Publisher) giveBack(inFlight map[uint64]sent) {
 	p.wakeKeeper()
 }
 
-// backlog reports whether history lies ready.
-func (p *Publisher) backlog() bool {
+// Backlog reports whether history lies ready.
+func (p *Publisher) Backlog() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.history) > 0

@@ -44,7 +44,10 @@ func (p *Publisher) Round() {
 	p.outbox.Sync()
 	p.settle()
 	p.fetch()
-	p.take(p.outbox.Counters())
+	if time.Since(p.stocked) >= time.Second {
+		p.stocked = time.Now()
+		p.take(p.outbox.Counters())
+	}
 }
 
 // Flush is the keeper's last round: it stores whatever is not acknowledged.

@@ -66,6 +66,7 @@ type Publisher struct {
 
 	lastState time.Time // when a state was last kept for history
 	outbox    Outbox    // the keeper's alone
+	stocked   time.Time // when its counters were last taken; likewise
 	news      chan struct{}
 	work      chan struct{} // for the keeper
 }

@@ -30,7 +30,11 @@ func (s *Stamper) Restamp(class Class, payload []byte) []byte {
 	}
 	switch class {
 	case ClassState:
-		return restamped(s, payload, func(r *State, by time.Duration) { r.Since = r.Since.Add(by) })
+		return restamped(s, payload, func(r *State, by time.Duration) {
+			if !r.Since.IsZero() { // else nothing has begun
+				r.Since = r.Since.Add(by)
+			}
+		})
 	case ClassCurrent:
 		return restamped(s, payload, func(*Sample, time.Duration) {})
 	case ClassEvent:

@@ -159,7 +159,7 @@ func (s *session) serve(ctx context.Context) error {
 		if err := c.Step(); err != nil {
 			return err
 		}
-		if p.backlog() {
+		if p.Backlog() {
 			again.Reset(time.Second / time.Duration(p.settings.HistoryRate))
 		} else {
 			again.Reset(idle)

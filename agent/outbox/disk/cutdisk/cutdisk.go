@@ -83,6 +83,9 @@ func New(cutAt int) *Disk {
 	return &Disk{names: map[string]*inode{}, durable: map[string]*inode{}, cutAt: cutAt, Now: time.Now}
 }
 
+// CutIn lets power fail at the nth operation from now, the next one being 0.
+func (d *Disk) CutIn(n int) { d.cutAt = d.operations + n }
+
 // Put lays a durable file onto the disk.
 func (d *Disk) Put(name string, data []byte) {
 	file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: d.Now()}
