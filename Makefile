@@ -30,6 +30,7 @@ build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltwatch ./agent
 	CGO_ENABLED=0 go build -o bin/furnace-sim ./simulator
 	CGO_ENABLED=0 go build -o bin/demo ./simulator/demo
+	CGO_ENABLED=0 go build -o bin/bench ./bench
 	go build -o bin/meltwatch-camera ./drivers/camera
 	go build -o bin/meltwatch-infer ./inference/server
 

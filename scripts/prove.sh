@@ -29,5 +29,20 @@ status=${PIPESTATUS[0]}
 echo "prove: the committed model on 60 fresh batches (3-6 minutes)"
 .deps/venv/bin/python -m inference.train.fresh | tee -a "$out"
 [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
+section() { # title, command: its standard output is the section
+  printf '\n## %s\n\n' "$1" >>"$out"
+  echo "prove: $1"
+  shift
+  "$@" | tee -a "$out"
+  [ "${PIPESTATUS[0]}" -eq 0 ] || { status=1; echo "FAILED." | tee -a "$out"; }
+}
+lives() {
+  echo "\`LIFE_SEEDS=${LIFE_SEEDS:-1000} go test ./agent/life\`: simulated days of the agent's logic, and the planted bugs."
+  echo
+  LIFE_SEEDS=${LIFE_SEEDS:-1000} CGO_ENABLED=0 go test -v -timeout 3h ./agent/life |
+    awk '/lives of a day|found with seed|violated|seed [0-9]+: after|^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, "- "); print} /^FAIL/ {bad = 1} END {exit bad}'
+}
+section "Simulated lives" lives
+section "The ledger" bin/bench ledger
 cp "$out" "$report"
 exit "$status"

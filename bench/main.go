@@ -1,0 +1,39 @@
+// Bench puts the agent's promises about delivery to the proof, with real
+// processes, brokers and disks, and measures them. Each command prints a section
+// of a report as Markdown and fails when a promise was broken.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line.
+type cli struct {
+	Ledger ledgerCommand `cmd:"" help:"Kill the sender and take the broker away, hundreds of times, and count what arrives. Example: bench ledger --records 1000000 --kills 200 --outages 50"`
+}
+
+func main() {
+	if folder := os.Getenv(victimFolder); folder != "" {
+		os.Exit(victim(folder))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("bench"),
+		kong.Description("Proof and measurement of what the agent promises about delivery."),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}
