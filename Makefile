@@ -67,6 +67,10 @@ train: build deps-train ## make the committed model anew: data, training, judgin
 prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set (30-40 minutes); writes docs/proof.md
 	@scripts/prove.sh
 
+.PHONY: soak
+soak: build ## every program together for SOAK_MINUTES (default 20), with outages: what arrived, memory, descriptors
+	@bin/bench soak --minutes $${SOAK_MINUTES:-20}
+
 .PHONY: clean
 clean: ## remove what was built; keep the dependencies
 	rm -rf bin data runs

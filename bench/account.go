@@ -190,3 +190,18 @@ func (a *account) sums() (made, got, twice int) {
 	}
 	return made, got, twice
 }
+
+// gaps counts a class's records that are missing below the newest received of
+// their boot.
+func (a *account) gaps(class mqtt.Class) (n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, page := range a.classes[class].boots {
+		for _, e := range page {
+			if !e.got {
+				n++
+			}
+		}
+	}
+	return n
+}

@@ -44,5 +44,6 @@ lives() {
 }
 section "Simulated lives" lives
 section "The ledger" bin/bench ledger
+section "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"
 cp "$out" "$report"
 exit "$status"

@@ -241,7 +241,8 @@ func (b *book) close(boot int, overrun uint64) {
 		missing, first := uint64(0), name{}
 		for number, page := range a.boots {
 			for i, e := range page {
-				if !e.received && (e.promised || e.kept && number == boot) {
+				late := e.made > b.age()-5*time.Second // on its way
+				if !e.received && (e.promised || e.kept && number == boot && !late) {
 					if missing == 0 {
 						first = name{number, i + 1}
 					}

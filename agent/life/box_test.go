@@ -46,6 +46,9 @@ func (nobody) Count(map[string]uint64) {}
 
 // start is the agent's start on this box as it is now.
 func (w *world) start() {
+	if w.dark || w.box != nil {
+		return // without power, or running again already
+	}
 	w.boot++
 	w.book.start()
 	b := &box{world: w, config: w.settings()}

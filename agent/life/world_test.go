@@ -35,6 +35,7 @@ type world struct {
 	boot    int
 	saved   state.Saved // what a restarted agent takes up
 	faulty  bool        // faults may begin
+	dark    bool        // the power is off
 }
 
 // day is how long a life lasts.
@@ -120,7 +121,11 @@ outbox: {total_mb: %d, event_mb: 2, state_mb: 2, current_mb: %d, current_age: %d
 // powerCut ends the power at one of the next operations of the disk, or after a
 // while without any.
 func (w *world) powerCut() {
+	if w.dark {
+		return
+	}
 	w.storage.CutIn(w.random.IntN(12))
+	w.dark = true // from here on nothing starts
 	w.after(w.between(0, 2*time.Second), func() {
 		w.tell("power cut")
 		w.storage.Dead = true
@@ -128,6 +133,7 @@ func (w *world) powerCut() {
 		odds := []float64{0, 1, 0.5, 0.9}[w.random.IntN(4)]
 		w.storage.Disk = w.storage.After(w.random, odds)
 		w.after(w.between(5*time.Second, 5*time.Second+w.some(2*time.Minute)), func() {
+			w.dark = false
 			w.clock.powerUp()
 			w.start()
 		})

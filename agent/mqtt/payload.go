@@ -122,6 +122,8 @@ type Event struct {
 // Health is how every part fares.
 type Health struct {
 	Stamp
-	Agent string         `json:"agent"` // the agent's version
-	Parts map[string]any `json:"parts"`
+	Agent string `json:"agent"` // the agent's version
+	// Goroutines is how many the agent has: a number that grows is a leak.
+	Goroutines int            `json:"goroutines"`
+	Parts      map[string]any `json:"parts"`
 }

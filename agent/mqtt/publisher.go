@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -117,6 +118,7 @@ func (p *Publisher) record(class Class, value any) {
 
 // Health publishes how the parts fare; only the newest one counts.
 func (p *Publisher) Health(h Health) {
+	h.Goroutines = runtime.NumGoroutine()
 	payload := p.encode(h)
 	p.mu.Lock()
 	defer p.mu.Unlock()
