@@ -36,6 +36,7 @@ type Connection struct {
 // sent is a message that waits for its PUBACK.
 type sent struct {
 	order   uint64    // of sending, on this connection
+	topic   string    // below the root
 	records []*record // what to keep should it never come
 	at      time.Time
 }
@@ -98,7 +99,7 @@ func (c *Connection) publish(topic string, retained bool, payload []byte, record
 	if id != 0 {
 		key = uint64(id)
 	}
-	c.inFlight[key] = sent{c.order, records, time.Now()}
+	c.inFlight[key] = sent{c.order, topic, records, time.Now()}
 }
 
 // notSent is beyond every message id.
@@ -111,7 +112,7 @@ func (c *Connection) Acknowledge(ids []uint16) {
 		if !ours {
 			continue
 		}
-		c.publisher.acknowledged(m.records)
+		c.publisher.acknowledged(m)
 		delete(c.inFlight, uint64(id))
 	}
 }

@@ -16,12 +16,13 @@ func (p *Publisher) setConnected(connected bool) {
 	p.wakeKeeper()
 }
 
-// acknowledged ends records whose PUBACK came.
-func (p *Publisher) acknowledged(records []*record) {
+// acknowledged ends the records of a message whose PUBACK came.
+func (p *Publisher) acknowledged(m sent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.acked++
-	for _, r := range records {
+	p.spoken = p.spoken || m.topic == TopicHealth
+	for _, r := range m.records {
 		r.acked, r.sending = true, false
 		if r.number != 0 {
 			p.acks.add(r)

@@ -14,15 +14,15 @@ const (
 	// before it goes to the outbox. A healthy link keeps within it, and writes
 	// nothing.
 	patience = time.Second
-	// round is how often the keeper looks.
-	round = 250 * time.Millisecond
+	// look is how often the keeper does.
+	look = 250 * time.Millisecond
 	// prefetch is how many records of history lie ready to be sent.
 	prefetch = 1024
 )
 
 // keep runs until ctx ends; then it stores whatever is not acknowledged.
 func (p *Publisher) keep(ctx context.Context) {
-	tick := time.NewTicker(round)
+	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
 		p.Round()

@@ -123,6 +123,8 @@ type Event struct {
 type Health struct {
 	Stamp
 	Agent string `json:"agent"` // the agent's version
+	// Instance names this process: two at a time are two agents of one name.
+	Instance string `json:"instance"`
 	// Goroutines is how many the agent has: a number that grows is a leak.
 	Goroutines int            `json:"goroutines"`
 	Parts      map[string]any `json:"parts"`

@@ -64,6 +64,8 @@ type Publisher struct {
 	acked     uint64
 	redials   uint64
 	overrun   uint64 // records that waited for the outbox in vain
+	spoken    bool   // a broker has our health
+	other     other
 
 	lastState time.Time // when a state was last kept for history
 	outbox    Outbox    // the keeper's alone
@@ -118,7 +120,7 @@ func (p *Publisher) record(class Class, value any) {
 
 // Health publishes how the parts fare; only the newest one counts.
 func (p *Publisher) Health(h Health) {
-	h.Goroutines = runtime.NumGoroutine()
+	h.Goroutines, h.Instance = runtime.NumGoroutine(), p.stamper.instance
 	payload := p.encode(h)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -39,11 +39,16 @@ func startSettings(url string, queue int) config.MQTT {
 
 func startWith(t *testing.T, url string, outbox Outbox) *agent {
 	t.Helper()
+	return startBy(t, startSettings(url, 10_000), outbox, quiet{})
+}
+
+func startBy(t *testing.T, settings config.MQTT, outbox Outbox, observer Observer) *agent {
+	t.Helper()
 	stamper, err := NewStamper(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(startSettings(url, 10_000), root, stamper, outbox, slog.New(slog.DiscardHandler), quiet{})
+	p := New(settings, root, stamper, outbox, slog.New(slog.DiscardHandler), observer)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()

@@ -4,137 +4,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
-	"meltwatch/config"
-	"meltwatch/retry"
-
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"meltwatch/config"
 )
 
 const (
-	dialTimeout  = 5 * time.Second
-	writeTimeout = 10 * time.Second
 	// idle is how often a connection with nothing to send looks after itself.
 	idle    = 500 * time.Millisecond
 	goodbye = 500 * time.Millisecond
 )
 
-// redial connects, serves the connection until it is lost, and again.
-func (p *Publisher) redial(ctx context.Context) error {
-	faults := &retry.Faults{Log: p.log.With("part", "mqtt")}
-	for try := 0; ; try++ {
-		p.observer.Beat()
-		began := time.Now()
-		err := p.connect(ctx, faults)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
-		}
-		p.observer.Fault(err)
-		if time.Since(began) > retry.Longest {
-			try = 0
-		}
-		faults.Report(err)
-		p.mu.Lock()
-		p.redials++
-		p.mu.Unlock()
-		if !retry.Sleep(ctx, retry.Wait(try)) {
-			return nil
-		}
-	}
-}
-
-// connect makes one connection and serves it; it returns why it ended.
-func (p *Publisher) connect(ctx context.Context, faults *retry.Faults) error {
-	s := newSession(p)
-	options, err := p.options(s)
-	if err != nil {
-		return err
-	}
-	options.SetWill(p.root+TopicAvailability, "offline", 1, true)
-	s.client = paho.NewClient(options)
-	token := s.client.Connect()
-	select {
-	case <-token.Done():
-	case <-ctx.Done():
-		s.client.Disconnect(0)
-		return ctx.Err()
-	}
-	if err := token.Error(); err != nil {
-		return fmt.Errorf("connect to %s: %w", p.settings.Broker, err)
-	}
-	faults.Over()
-	return s.serve(ctx)
-}
-
-// Try connects once, says OK to the observer, publishes nothing, and leaves. Its
-// client id must not be the agent's own, or the broker would throw that out.
-func Try(ctx context.Context, settings config.MQTT, root string, log *slog.Logger, observer Observer) error {
-	p := New(settings, root, nil, NewMemory(1), log, observer)
-	options, err := p.options(newSession(p))
-	if err != nil {
-		return err
-	}
-	client := paho.NewClient(options)
-	defer client.Disconnect(0)
-	token := client.Connect()
-	select {
-	case <-token.Done():
-	case <-ctx.Done():
-		return fmt.Errorf("connect to %s: %w", settings.Broker, ctx.Err())
-	}
-	if err := token.Error(); err != nil {
-		return fmt.Errorf("connect to %s: %w", settings.Broker, err)
-	}
-	observer.OK()
-	return nil
-}
-
-func (p *Publisher) options(s *session) (*paho.ClientOptions, error) {
-	c := p.settings
-	o := paho.NewClientOptions().
-		AddBroker(c.Broker).
-		SetClientID(c.ClientID).
-		SetCleanSession(true).
-		SetAutoReconnect(false).
-		SetConnectRetry(false).
-		SetOrderMatters(false).
-		SetConnectTimeout(dialTimeout).
-		SetWriteTimeout(writeTimeout).
-		SetKeepAlive(c.KeepAlive).
-		SetPingTimeout(c.KeepAlive / 2).
-		SetProtocolVersion(4).
-		SetStore(s.ledger).
-		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
-	if c.Username != "" {
-		o.SetUsername(c.Username)
-	}
-	if c.PasswordFile != "" {
-		password, err := Secret(c.PasswordFile)
-		if err != nil {
-			return nil, fmt.Errorf("mqtt.password_file: %w", err)
-		}
-		o.SetPassword(password)
-	}
-	tls, err := tlsConfig(c.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	return o.SetTLSConfig(tls), nil
-}
-
 // session is a connection over the wire. Only its own goroutine touches it,
 // except for the ledger and lost.
 type session struct {
 	publisher *Publisher
+	broker    config.Named
 	client    paho.Client
 	ledger    *ledger
 	lost      chan error
 }
 
-func newSession(p *Publisher) *session {
-	return &session{publisher: p, ledger: newLedger(), lost: make(chan error, 1)}
+func newSession(p *Publisher, broker config.Named) *session {
+	return &session{publisher: p, broker: broker, ledger: newLedger(), lost: make(chan error, 1)}
+}
+
+// String names the broker, for errors.
+func (s *session) String() string {
+	if s.broker.Name == "" {
+		return s.broker.URL
+	}
+	return s.broker.Name + " at " + s.broker.URL
 }
 
 // Publish hands a message to paho, whose token is of no use: see ledger.
@@ -147,6 +49,10 @@ func (s *session) Publish(topic string, retained bool, payload []byte) (id uint1
 
 func (s *session) serve(ctx context.Context) error {
 	p := s.publisher
+	if err := s.subscribe(ctx); err != nil {
+		s.client.Disconnect(0)
+		return err
+	}
 	c := p.Connect(s)
 	defer s.close(c)
 	p.observer.OK()
@@ -167,18 +73,48 @@ func (s *session) serve(ctx context.Context) error {
 		if time.Since(reported) > time.Second {
 			reported = time.Now()
 			p.observer.Count(p.Counters())
+			p.checkOther()
 		}
 		select {
 		case <-ctx.Done():
 			s.leave(c)
 			return ctx.Err()
 		case err := <-s.lost:
-			return fmt.Errorf("connection to %s lost: %w", p.settings.Broker, orUnknown(err))
+			return fmt.Errorf("connection to %s lost: %w", s, orUnknown(err))
 		case <-p.news:
 		case <-s.ledger.news:
 		case <-again.C:
 		}
 	}
+}
+
+// subscribe comes before the birth, so that nothing said in answer to that is
+// missed. A broker that does not let us read is borne: delivery matters more.
+func (s *session) subscribe(ctx context.Context) error {
+	p := s.publisher
+	p.mu.Lock()
+	spoken := p.spoken
+	p.mu.Unlock()
+	topic := p.root + TopicHealth
+	token := s.client.Subscribe(topic, 1, func(_ paho.Client, m paho.Message) { p.hearHealth(m.Payload(), m.Retained(), spoken) })
+	deadline := time.NewTimer(ackTimeout)
+	defer deadline.Stop()
+	select {
+	case <-token.Done():
+	case <-deadline.C:
+		return fmt.Errorf("subscribe at %s: no answer within %s", s, ackTimeout)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	s.ledger.take() // the subscription's own
+	if err := token.Error(); err != nil {
+		return fmt.Errorf("subscribe at %s: %w", s, err)
+	}
+	const refused = 0x80
+	if t, ok := token.(*paho.SubscribeToken); ok && t.Result()[topic] == refused {
+		p.log.Warn("broker does not let us read our own topics: another agent of our name would go unseen", "topic", topic)
+	}
+	return nil
 }
 
 func orUnknown(err error) error {
