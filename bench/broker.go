@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -19,9 +20,9 @@ type broker struct {
 	server  *mochi.Server
 }
 
-func startBroker(receive func(string, []byte)) (*broker, error) {
+func startBroker(ctx context.Context, receive func(string, []byte)) (*broker, error) {
 	// The port must be known before the first outage, to come back to it.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ type end struct {
 
 func (p *proof) run(ctx context.Context) (err error) {
 	p.began = time.Now()
-	if p.broker, err = startBroker(p.account.receive); err != nil {
+	if p.broker, err = startBroker(ctx, p.account.receive); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.broker.down()) }()

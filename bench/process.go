@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -65,13 +66,16 @@ func children(pid int) (map[string]int, error) {
 // folderSize is what the files below a folder hold, in bytes.
 func folderSize(root string) (n int64, err error) {
 	err = filepath.WalkDir(root, func(_ string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+		if err == nil && entry.Type().IsRegular() {
+			info, infoErr := entry.Info()
+			if err = infoErr; err == nil {
+				n += info.Size()
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
 			return nil // deleted meanwhile, as done segments are
 		}
-		if info, err := entry.Info(); err == nil {
-			n += info.Size()
-		}
-		return nil
+		return err
 	})
 	return n, err
 }

@@ -66,11 +66,11 @@ type soak struct {
 
 // point is one reading of everything.
 type point struct {
-	at                     time.Duration
-	agent, model, camera   reading
-	goroutines             int
-	outboxBytes            int64
-	waiting, made, arrived int
+	at                   time.Duration
+	agent, model, camera reading
+	goroutines           int
+	outboxBytes          int64
+	waiting              int
 }
 
 func (s *soak) run(ctx context.Context) (err error) {
@@ -236,7 +236,8 @@ func (s *soak) watch(ctx context.Context, pid int, link *toxiproxy.Proxy) error 
 		}
 		s.away += between / 4
 	}
-	return errors.Join(ctx.Err(), s.settle())
+	s.settle(ctx)
+	return ctx.Err()
 }
 
 func (s *soak) read(pid int, at time.Duration) error {
@@ -259,7 +260,6 @@ func (s *soak) read(pid int, at time.Duration) error {
 	if p.outboxBytes, err = folderSize(filepath.Join(s.folder, "state", "outbox")); err != nil {
 		return fmt.Errorf("the outbox: %w", err)
 	}
-	_, p.arrived, _ = s.account.sums()
 	s.mu.Lock()
 	p.goroutines, p.waiting = s.health.Goroutines, s.waiting()
 	s.mu.Unlock()
@@ -273,14 +273,14 @@ func (s *soak) waiting() int {
 	return int(c["waiting_event"] + c["waiting_state"] + c["waiting_current"])
 }
 
-// settle waits until what an outage kept back has arrived.
-func (s *soak) settle() error {
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Second) {
+// settle waits until what an outage kept back has arrived, a minute at most; the
+// report tells what is missing.
+func (s *soak) settle(ctx context.Context) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Second) {
 		if s.account.gaps(mqtt.ClassEvent)+s.account.gaps(mqtt.ClassCurrent) == 0 {
-			return nil
+			return
 		}
 	}
-	return nil // the report tells what is missing
 }
 
 // lockedBuffer is written by one goroutine and read by another.

@@ -139,6 +139,9 @@ func (b *box) event(kind, cause string) {
 
 func (b *box) incident(i outbox.Incident) {
 	b.tell("outbox %s %s: %s", i.Class, i.What, i.Cause)
+	if i.What == "damaged" && b.storage.unread.IsZero() {
+		b.violated("a sound disk counts as damaged: %s: %s", i.Class, i.Cause)
+	}
 	if b.publisher == nil {
 		return
 	}

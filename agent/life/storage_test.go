@@ -14,12 +14,14 @@ type storage struct {
 	*cutdisk.Disk
 	writes error // what writing answers, nil while well
 	reads  error
+	unread time.Time // when a read was last refused
 	// forgetful is a planted bug: the fsync of a segment is left out.
 	forgetful bool
 }
 
 func (s *storage) Read(name string, most int64) ([]byte, error) {
 	if s.reads != nil {
+		s.unread = time.Now()
 		return nil, &fs.PathError{Op: "read", Path: name, Err: s.reads}
 	}
 	return s.Disk.Read(name, most)
@@ -77,7 +79,6 @@ type kept struct {
 	// refusing is since when the disk refuses, zero while it does not.
 	refusing time.Time
 	unsure   []*entry // appended, durable with the next Sync
-	incident func(outbox.Incident)
 	// silent is a planted bug: what the outbox dropped is not counted.
 	silent bool
 }

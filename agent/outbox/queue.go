@@ -34,6 +34,8 @@ type queue struct {
 	lost    uint64 // to damage
 	// damage waits to be told.
 	damage []string
+	// gap: see Log.gap.
+	gap bool
 }
 
 // segment is one file.
@@ -97,7 +99,7 @@ func (q *queue) open(m mark) error {
 	}
 	if last > 0 {
 		q.next = max(q.next, last+1)
-		q.done.add(last+1, q.next) // given out once, and never durable
+		q.gap = q.done.add(last+1, q.next) > 0 // given out once, and never durable
 	}
 	first := q.next
 	if len(q.segments) > 0 {
