@@ -2,8 +2,6 @@ package mqtt
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -141,37 +139,4 @@ func sequence(t *testing.T, messages []message) []uint64 {
 		}
 	}
 	return seqs
-}
-
-// deafBroker accepts connections and never acknowledges a message.
-func deafBroker(t *testing.T) (url string, connections func() int) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	var mu sync.Mutex
-	n := 0
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			n++
-			mu.Unlock()
-			go func() {
-				defer c.Close()
-				_, _ = c.Write([]byte{0x20, 2, 0, 0}) // CONNACK, accepted
-				_, _ = io.Copy(io.Discard, c)
-			}()
-		}
-	}()
-	return fmt.Sprintf("tcp://%s", l.Addr()), func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return n
-	}
 }

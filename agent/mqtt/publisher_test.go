@@ -24,6 +24,7 @@ const root = "meltwatch/plant-1/f07/"
 
 type agent struct {
 	*Publisher
+	t       *testing.T
 	stamper *Stamper
 	stop    func()
 }
@@ -52,7 +53,7 @@ func startBy(t *testing.T, settings config.MQTT, outbox Outbox, observer Observe
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	a := &agent{Publisher: p, stamper: stamper}
+	a := &agent{Publisher: p, t: t, stamper: stamper}
 	stopped := false
 	a.stop = func() {
 		if stopped {

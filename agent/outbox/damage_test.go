@@ -188,7 +188,7 @@ func (f *sickFile) Sync() error {
 }
 
 func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
-	for _, sickness := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO} {
+	for _, sickness := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EFBIG} {
 		t.Run(sickness.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := &sickDisk{Files: cutdisk.New(-1)}
