@@ -71,6 +71,12 @@ prove: build deps-train ## what takes longer than a test may: fuzzing by the mil
 soak: build ## every program together for SOAK_MINUTES (default 20), with outages: what arrived, memory, descriptors
 	@bin/bench soak --minutes $${SOAK_MINUTES:-20}
 
+.PHONY: reliability
+reliability: build ## measure delivery, and compare with Telegraf; writes docs/reliability.md (10 minutes)
+	bin/bench figures --into docs/reliability.md
+	scripts/telegraf.sh
+	bin/bench outage --into docs/reliability.md
+
 .PHONY: clean
 clean: ## remove what was built; keep the dependencies
 	rm -rf bin data runs

@@ -16,8 +16,9 @@ import (
 
 // cli is the command line.
 type cli struct {
-	Ledger ledgerCommand `cmd:"" help:"Kill the sender and take the broker away, hundreds of times, and count what arrives. Example: bench ledger --records 1000000 --kills 200 --outages 50"`
-	Soak   soakCommand   `cmd:"" help:"Let every program run for minutes or hours, with outages, and watch memory, goroutines, descriptors and the outbox. Example: bench soak --minutes 240"`
+	Ledger  ledgerCommand  `cmd:"" help:"Kill the sender and take the broker away, hundreds of times, and count what arrives. Example: bench ledger --records 1000000 --kills 200 --outages 50"`
+	Figures figuresCommand `cmd:"" help:"Measure speed, memory, latency and flash of the way to the subscriber. Example: bench figures --into docs/reliability.md"`
+	Soak    soakCommand    `cmd:"" help:"Let every program run for minutes or hours, with outages, and watch memory, goroutines, descriptors and the outbox. Example: bench soak --minutes 240"`
 }
 
 func main() {

@@ -7,25 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
-
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	paho "github.com/eclipse/paho.mqtt.golang"
-	"github.com/rs/zerolog"
 
 	"meltwatch/agent/mqtt"
 )
 
 type soakCommand struct {
 	Minutes float64 `default:"20" help:"How long."`
-	Bin     string  `default:"bin" help:"Folder of the programs."`
-	Model   string  `default:"inference/models/product" help:"Folder of the model."`
+	programs
 }
 
 const soakRoot = "meltwatch/soak/f1/"
@@ -33,25 +24,18 @@ const soakRoot = "meltwatch/soak/f1/"
 // Run lets every program run for a while, takes the network away now and then,
 // and prints what arrived and what it all took.
 func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
-	folder, err := os.MkdirTemp("", "meltwatch-soak-")
-	if err != nil {
+	s := &soak{command: c, account: newAccount(soakRoot), seen: make(chan struct{})}
+	s.plant = &plant{programs: c.programs, camera: true, take: s.take}
+	if err := s.run(ctx); err != nil {
 		return err
 	}
-	s := &soak{command: c, folder: folder, account: newAccount(soakRoot), seen: make(chan struct{})}
-	err = s.run(ctx)
-	if err == nil {
-		err = s.report(out)
-	} else {
-		err = fmt.Errorf("%w\nagent's log:\n%s", err, s.log.Bytes())
-	}
-	return errors.Join(err, os.RemoveAll(folder))
+	return s.report(out)
 }
 
 type soak struct {
 	command soakCommand
-	folder  string
+	plant   *plant
 	account *account
-	log     bytes.Buffer
 	curve   []point
 	outages int
 	away    time.Duration // the sum of outages
@@ -73,58 +57,12 @@ type point struct {
 	waiting              int
 }
 
-func (s *soak) run(ctx context.Context) (err error) {
-	broker, err := startMosquitto(ctx, s.folder)
-	if err != nil {
-		return err
+func (s *soak) run(ctx context.Context) error {
+	err := s.plant.start(ctx, "soak", "f1")
+	if err == nil {
+		err = s.watch(ctx)
 	}
-	defer func() { err = errors.Join(err, broker.stop()) }()
-	link, err := startLink(broker.address)
-	if err != nil {
-		return err
-	}
-	defer link.Stop()
-	subscriber, err := s.subscribe(broker.address)
-	if err != nil {
-		return err
-	}
-	defer subscriber.Disconnect(100)
-	meter, camera, simulator, err := s.startSimulator(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, terminate(simulator)) }()
-	agent, err := s.startAgent(meter, camera, link.Listen)
-	if err != nil {
-		return err
-	}
-	watched := s.watch(ctx, agent.Process.Pid, link)
-	return errors.Join(watched, terminate(agent))
-}
-
-// startLink puts a proxy in front of the broker: outages happen to it, so that
-// whoever counts stays connected.
-func startLink(upstream string) (*toxiproxy.Proxy, error) {
-	quiet := zerolog.Nop()
-	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), quiet)
-	proxy := toxiproxy.NewProxy(server, "broker", "127.0.0.1:0", upstream)
-	return proxy, proxy.Start()
-}
-
-func (s *soak) subscribe(address string) (paho.Client, error) {
-	options := paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID("soak").SetOrderMatters(true).SetAutoReconnect(false)
-	client := paho.NewClient(options)
-	for _, token := range []func() paho.Token{
-		client.Connect,
-		func() paho.Token {
-			return client.Subscribe(soakRoot+"#", 1, func(_ paho.Client, m paho.Message) { s.take(m.Topic(), m.Payload()) })
-		},
-	} {
-		if t := token(); !t.WaitTimeout(10*time.Second) || t.Error() != nil {
-			return nil, fmt.Errorf("subscribe: %w", errors.Join(t.Error(), errors.New("no answer within 10 s")))
-		}
-	}
-	return client, nil
+	return errors.Join(err, s.plant.stop())
 }
 
 func (s *soak) take(topic string, payload []byte) {
@@ -146,61 +84,11 @@ func (s *soak) take(topic string, payload []byte) {
 	}
 }
 
-func (s *soak) startSimulator(ctx context.Context) (meter, camera string, process *exec.Cmd, err error) {
-	process = exec.Command(filepath.Join(s.command.Bin, "furnace-sim"), "serve", "--life", "mixed", "--modbus", "127.0.0.1:0", "--rtsp", "127.0.0.1:0") //nolint:noctx // terminate ends it
-	said := &lockedBuffer{}
-	process.Stdout, process.Stderr = said, &s.log
-	if err := process.Start(); err != nil {
-		return "", "", nil, fmt.Errorf("start the simulator: %w; run make build", err)
-	}
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if n, _ := fmt.Sscanf(said.String(), "meter %s\ncamera %s\n", &meter, &camera); n == 2 {
-			return meter, camera, process, nil
-		}
-		if ctx.Err() != nil || time.Now().After(deadline) {
-			return "", "", nil, errors.Join(fmt.Errorf("the simulator did not start: %s", said.String()), terminate(process))
-		}
-	}
-}
-
-func (s *soak) startAgent(meter, camera, broker string) (*exec.Cmd, error) {
-	text := fmt.Sprintf(`site: soak
-furnace: f1
-meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}}
-camera: {url: %q, crop: {x: 384, y: 176, width: 512, height: 512}}
-model: {path: %q}
-mqtt: {broker: "tcp://%s"}
-paths: {state: %q, programs: %q}
-`, meter, camera, s.command.Model, broker, filepath.Join(s.folder, "state"), s.command.Bin)
-	path := filepath.Join(s.folder, "meltwatch.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	agent := exec.Command(filepath.Join(s.command.Bin, "meltwatch"), "run", "--config", path) //nolint:noctx // terminate ends it
-	agent.Stderr = &s.log
-	if err := agent.Start(); err != nil {
-		return nil, fmt.Errorf("start the agent: %w; run make build", err)
-	}
-	return agent, nil
-}
-
-// terminate asks a process to end, and waits.
-func terminate(process *exec.Cmd) error {
-	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
-		return fmt.Errorf("end %s: %w", filepath.Base(process.Path), err)
-	}
-	unwilling := time.AfterFunc(20*time.Second, func() { _ = process.Process.Kill() }) // Wait tells
-	defer unwilling.Stop()
-	if err := process.Wait(); err != nil {
-		return fmt.Errorf("end %s: %w", filepath.Base(process.Path), err)
-	}
-	return nil
-}
-
 // watch reads everything while time passes and outages come and go: three in a
 // short run, one in five minutes of a long one, each a quarter as long as what
 // lies between.
-func (s *soak) watch(ctx context.Context, pid int, link *toxiproxy.Proxy) error {
+func (s *soak) watch(ctx context.Context) error {
+	link, pid := s.plant.link, s.plant.agent.Process.Pid
 	select {
 	case <-s.seen:
 	case <-ctx.Done():
@@ -257,7 +145,7 @@ func (s *soak) read(pid int, at time.Duration) error {
 			}
 		}
 	}
-	if p.outboxBytes, err = folderSize(filepath.Join(s.folder, "state", "outbox")); err != nil {
+	if p.outboxBytes, err = folderSize(s.plant.outbox()); err != nil {
 		return fmt.Errorf("the outbox: %w", err)
 	}
 	s.mu.Lock()
@@ -281,23 +169,4 @@ func (s *soak) settle(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// lockedBuffer is written by one goroutine and read by another.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write appends.
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }

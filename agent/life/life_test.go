@@ -75,7 +75,11 @@ func TestLives(t *testing.T) {
 // The same seed takes the same course: every message, state and fault at the same
 // instant.
 func TestSeedsReplay(t *testing.T) {
-	for seed := range uint64(5) {
+	n := uint64(5)
+	if testing.Short() {
+		n = 1
+	}
+	for seed := range n {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			first, second := lead(t, seed, none, silence), lead(t, seed, none, silence)
@@ -92,6 +96,9 @@ func TestSeedsReplay(t *testing.T) {
 // A harness that finds nothing proves nothing: each planted bug breaks a promise
 // within a hundred lives, and replays.
 func TestPlantedBugsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several days of life: left out by -short")
+	}
 	for _, planted := range []bug{noSync, ackEarly, dropNotCounted} {
 		t.Run(string(planted), func(t *testing.T) {
 			t.Parallel()
