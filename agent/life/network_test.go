@@ -74,7 +74,7 @@ func (w *wire) arrive() {
 		p.due = time.Now().Add(n.latency)
 		w.coming = append(w.coming, p)
 		if len(w.coming) == 1 {
-			n.after(n.latency, w.return_)
+			n.after(n.latency, w.bringBack)
 		}
 	}
 	if len(w.going) > 0 {
@@ -82,15 +82,15 @@ func (w *wire) arrive() {
 	}
 }
 
-// return_ brings acknowledgements back.
-func (w *wire) return_() {
+// bringBack brings acknowledgements back.
+func (w *wire) bringBack() {
 	for len(w.coming) > 0 && !w.coming[0].due.After(time.Now()) {
 		p := w.coming[0]
 		w.coming = w.coming[1:]
 		w.acknowledged(p)
 	}
 	if len(w.coming) > 0 {
-		w.network.after(time.Until(w.coming[0].due), w.return_)
+		w.network.after(time.Until(w.coming[0].due), w.bringBack)
 	}
 }
 

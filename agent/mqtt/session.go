@@ -49,7 +49,7 @@ func (s *session) Publish(topic string, retained bool, payload []byte) (id uint1
 
 func (s *session) serve(ctx context.Context) error {
 	p := s.publisher
-	if err := s.subscribe(ctx); err != nil {
+	if err := s.hearOthers(ctx); err != nil {
 		s.client.Disconnect(0)
 		return err
 	}
@@ -88,9 +88,9 @@ func (s *session) serve(ctx context.Context) error {
 	}
 }
 
-// subscribe comes before the birth, so that nothing said in answer to that is
-// missed. A broker that does not let us read is borne: delivery matters more.
-func (s *session) subscribe(ctx context.Context) error {
+// hearOthers subscribes to our own health, before the birth, so that nothing said
+// in answer to that is missed. A broker that does not let us read is borne: delivery matters more.
+func (s *session) hearOthers(ctx context.Context) error {
 	p := s.publisher
 	p.mu.Lock()
 	spoken := p.spoken
