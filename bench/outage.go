@@ -21,6 +21,7 @@ type outageCommand struct {
 	programs
 	Telegraf string        `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
 	Outage   time.Duration `default:"60s" help:"How long the broker is away; half-way through each sender is killed with SIGKILL and started again."`
+	Logs     bool          `help:"Print what the senders logged, too."`
 	Into     string        `type:"existingfile" help:"Write the table into this page, between the lines <!-- outage --> and <!-- /outage -->."`
 }
 
@@ -40,17 +41,23 @@ func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
 		err = c.lead(ctx, p, senders)
 	}
 	for _, s := range senders {
-		err = errors.Join(err, s.end())
+		err = errors.Join(err, s.kill())
 	}
 	if err = errors.Join(err, p.stop()); err != nil {
 		return err
 	}
+	end := time.Now().Add(-5 * time.Second) // what is younger may be on its way
 	var table bytes.Buffer
 	fmt.Fprintf(&table, "Broker away for %s, each sender killed with SIGKILL half-way and started again 2 s later; 2 samples a second.\n\n", c.Outage)
-	fmt.Fprint(&table, "| sender | samples due | received | lost | twice |\n|---|---|---|---|---|\n")
+	fmt.Fprint(&table, "| sender | samples due | received | lost | twice | ended by itself |\n|---|---|---|---|---|---|\n")
 	for _, s := range senders {
-		due, got, twice := s.balance()
-		fmt.Fprintf(&table, "| %s | %d | %d | %d | %d |\n", s.name, due, got, max(due-got, 0), twice)
+		due, got, twice := s.balance(end)
+		fmt.Fprintf(&table, "| %s | %d | %d | %d | %d | %d |\n", s.name, due, got, max(due-got, 0), twice, s.restarts)
+	}
+	if c.Logs {
+		for _, s := range senders {
+			fmt.Fprintf(os.Stderr, "%s:\n%s\n", s.name, s.log.String())
+		}
 	}
 	_, err = out.Write(table.Bytes())
 	return errors.Join(err, insert(c.Into, "outage", table.String()))
@@ -60,22 +67,25 @@ func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
 type sender struct {
 	name    string
 	command []string
-	process *exec.Cmd
 	log     *lockedBuffer
 	// stamps reads the times of the samples of one message, none of another's.
 	stamps func(topic string, payload []byte) []time.Time
 
 	mu     sync.Mutex
-	seen   map[int64]int // by time, ms
-	dead   time.Duration // between kill and start
-	killed time.Time
+	process  *exec.Cmd // nil while it must not run
+	ended    chan struct{}
+	restarts int           // though nobody killed it
+	seen     map[int64]int // by time, ms
+	dead     time.Duration // between kill and start
+	killed   time.Time
 }
 
 const samplePeriod = 500 * time.Millisecond
 
-// senders are the agent, which the plant has started, and two Telegrafs.
+// senders are the agent, in the place of the one that the plant has started, and
+// two Telegrafs.
 func (c outageCommand) senders(p *plant) ([]*sender, error) {
-	agent := &sender{name: "meltwatch", process: p.agent, command: p.agent.Args, log: p.log, seen: map[int64]int{}}
+	agent := &sender{name: "meltwatch", command: p.agent.Args, log: p.log, seen: map[int64]int{}}
 	agent.stamps = func(topic string, payload []byte) (stamps []time.Time) {
 		var m struct{ Samples []mqtt.Stamp }
 		if strings.HasSuffix(topic, "/current") && strings.HasPrefix(topic, p.root) && json.Unmarshal(payload, &m) == nil {
@@ -85,7 +95,14 @@ func (c outageCommand) senders(p *plant) ([]*sender, error) {
 		}
 		return stamps
 	}
+	if err := terminate(p.agent); err != nil { // it is led like the others from here on
+		return nil, err
+	}
+	p.agent = nil
 	list := []*sender{agent}
+	if err := agent.start(); err != nil {
+		return nil, err
+	}
 	for _, buffer := range []string{"memory", "disk"} {
 		s, err := c.telegraf(p, buffer)
 		if err != nil {
@@ -144,10 +161,33 @@ holding_registers = [
 	return s, s.start()
 }
 
+// start starts the program, and again whenever it ends by itself: that is what a
+// service manager would do.
 func (s *sender) start() error {
-	s.process = exec.Command(s.command[0], s.command[1:]...) //nolint:noctx // end ends it
-	s.process.Stderr, s.process.Stdout = s.log, s.log
-	return s.process.Start()
+	process := exec.Command(s.command[0], s.command[1:]...) //nolint:noctx // kill ends it
+	process.Stderr, process.Stdout = s.log, s.log
+	if err := process.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	s.mu.Lock()
+	s.process, s.ended = process, ended
+	s.mu.Unlock()
+	go func() {
+		_ = process.Wait() // how it ended stands in its log
+		close(ended)
+		time.Sleep(time.Second)
+		s.mu.Lock()
+		again := s.process == process
+		if again {
+			s.restarts++
+		}
+		s.mu.Unlock()
+		if again {
+			_ = s.start() // one that does not start any more has lost what follows
+		}
+	}()
+	return nil
 }
 
 func (s *sender) take(topic string, payload []byte) {
@@ -159,19 +199,15 @@ func (s *sender) take(topic string, payload []byte) {
 }
 
 func (s *sender) kill() error {
-	if err := s.process.Process.Kill(); err != nil {
+	s.mu.Lock()
+	process, ended := s.process, s.ended
+	s.process, s.killed = nil, time.Now()
+	s.mu.Unlock()
+	if err := process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill %s: %w", s.name, err)
 	}
-	_ = s.process.Wait() // killed: that is its error
-	s.killed = time.Now()
+	<-ended
 	return nil
-}
-
-func (s *sender) end() error {
-	if s.process == nil || s.name == "meltwatch" { // which the plant ends
-		return nil
-	}
-	return s.kill()
 }
 
 // lead goes through the outage.
@@ -201,7 +237,6 @@ func (c outageCommand) lead(ctx context.Context, p *plant, senders []*sender) er
 				faults = append(faults, s.start())
 				s.dead = time.Since(s.killed)
 			}
-			p.agent = senders[0].process
 			return errors.Join(append(faults, pause(ctx, c.Outage/2))...)
 		},
 		p.link.Start,
@@ -215,20 +250,20 @@ func (c outageCommand) lead(ctx context.Context, p *plant, senders []*sender) er
 	return nil
 }
 
-// balance counts between the first sample that arrived and the last: how many
-// were due while the sender ran, how many came, and how many came again. A start
-// takes a second or so, in which nothing is read; that is lost, too.
-func (s *sender) balance() (due, got, twice int) {
+// balance counts from the first sample that arrived to the end: how many were due
+// while the sender ran, how many came, and how many came again. A start takes a
+// second or so, in which nothing is read; that is lost, too.
+func (s *sender) balance(end time.Time) (due, got, twice int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	first, last := int64(0), int64(0)
+	first := end.UnixMilli()
 	for at, times := range s.seen {
-		if first == 0 || at < first {
-			first = at
+		first = min(first, at)
+		if at <= end.UnixMilli() {
+			got++
 		}
-		last = max(last, at)
 		twice += times - 1
 	}
-	span := time.Duration(last-first)*time.Millisecond - s.dead
-	return int(span/samplePeriod) + 1, len(s.seen), twice
+	span := end.Sub(time.UnixMilli(first)) - s.dead
+	return int(span/samplePeriod) + 1, got, twice
 }
