@@ -71,7 +71,7 @@ type sender struct {
 	// stamps reads the times of the samples of one message, none of another's.
 	stamps func(topic string, payload []byte) []time.Time
 
-	mu     sync.Mutex
+	mu       sync.Mutex
 	process  *exec.Cmd // nil while it must not run
 	ended    chan struct{}
 	restarts int           // though nobody killed it
