@@ -31,7 +31,7 @@ func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
 	if _, err := os.Stat(c.Telegraf); err != nil {
 		return fmt.Errorf("%w: build it with scripts/telegraf.sh", err)
 	}
-	p := &plant{programs: c.programs, take: func(string, []byte) {}}
+	p := &plant{programs: c.programs, idle: true, take: func(string, []byte) {}}
 	err := p.start(ctx, "bench", "f1")
 	var senders []*sender
 	if err == nil {
@@ -82,10 +82,9 @@ type sender struct {
 
 const samplePeriod = 500 * time.Millisecond
 
-// senders are the agent, in the place of the one that the plant has started, and
-// two Telegrafs.
+// senders are the agent and two Telegrafs.
 func (c outageCommand) senders(p *plant) ([]*sender, error) {
-	agent := &sender{name: "meltwatch", command: p.agent.Args, log: p.log, seen: map[int64]int{}}
+	agent := &sender{name: "meltwatch", command: p.command, log: p.log, seen: map[int64]int{}}
 	agent.stamps = func(topic string, payload []byte) (stamps []time.Time) {
 		var m struct{ Samples []mqtt.Stamp }
 		if strings.HasSuffix(topic, "/current") && strings.HasPrefix(topic, p.root) && json.Unmarshal(payload, &m) == nil {
@@ -95,10 +94,6 @@ func (c outageCommand) senders(p *plant) ([]*sender, error) {
 		}
 		return stamps
 	}
-	if err := terminate(p.agent); err != nil { // it is led like the others from here on
-		return nil, err
-	}
-	p.agent = nil
 	list := []*sender{agent}
 	if err := agent.start(); err != nil {
 		return nil, err

@@ -29,6 +29,7 @@ type programs struct {
 type plant struct {
 	programs programs
 	camera   bool
+	idle     bool   // the agent is not started, only command set
 	root     string // of the topics
 	take     func(topic string, payload []byte)
 
@@ -38,7 +39,8 @@ type plant struct {
 	link       *toxiproxy.Proxy
 	subscriber paho.Client
 	simulator  *exec.Cmd
-	meter      string // its URL
+	meter      string   // its URL
+	command    []string // of the agent
 	agent      *exec.Cmd
 }
 
@@ -161,7 +163,11 @@ paths: {state: %q, programs: %q}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err
 	}
-	agent := exec.Command(filepath.Join(p.programs.Bin, "meltwatch"), "run", "--config", path) //nolint:noctx // stop ends it
+	p.command = []string{filepath.Join(p.programs.Bin, "meltwatch"), "run", "--config", path}
+	if p.idle {
+		return nil
+	}
+	agent := exec.Command(p.command[0], p.command[1:]...) //nolint:noctx // stop ends it
 	agent.Stderr = p.log
 	if err := agent.Start(); err != nil {
 		return fmt.Errorf("start the agent: %w; run make build", err)

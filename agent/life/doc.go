@@ -7,7 +7,7 @@
 // ledger of records, connections and history, and outbox. Left out is what waits:
 // goroutines, sockets, processes. One loop takes the earliest event, sleeps until
 // it is due, and carries it out; it is the only goroutine, in a bubble of
-// testing/synctest, so that a day takes a second or two and the same seed takes
+// testing/synctest, so that a day takes two or three seconds and the same seed takes
 // the same course to the last byte. docs/reliability.md tells what is promised
 // and checked.
 //
