@@ -40,7 +40,7 @@ demo: build ## the main job, every part real: DEMO_SECONDS=480 (default); first 
 	@bin/demo
 
 .PHONY: test
-test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Python (15-25 minutes)
+test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Python (20-30 minutes)
 	@scripts/test.sh
 
 .PHONY: test-pure
@@ -64,7 +64,7 @@ train: build deps-train ## make the committed model anew: data, training, judgin
 	@scripts/train.sh
 
 .PHONY: prove
-prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set (30-40 minutes); writes docs/proof.md
+prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set, a thousand simulated days, the ledger, a soak (90 minutes); writes docs/proof.md
 	@scripts/prove.sh
 
 .PHONY: soak
