@@ -50,7 +50,7 @@ lives() {
   echo "\`LIFE_SEEDS=${LIFE_SEEDS:-1000} go test ./agent/life\`: simulated days of the agent's logic, and the planted bugs."
   echo
   LIFE_SEEDS=${LIFE_SEEDS:-1000} CGO_ENABLED=0 go test -v -timeout 3h ./agent/life |
-    awk '/lives of a day|found with seed|seed [0-9]+: after|^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
+    awk '/lives of a day|(records|seconds|alarms) .*: [0-9]+$|found with seed|seed [0-9]+: after|^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
   return "${PIPESTATUS[0]}"
 }
 

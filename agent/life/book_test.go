@@ -169,6 +169,9 @@ func (b *book) checkTime(e *entry, record []byte) {
 	if e.jumped || b.clock.wrong(e.unsynced) || bytes.Contains(record, []byte(`"clock":"unsynced"`)) {
 		return
 	}
+	if bytes.Contains(record, []byte(`"clock":"restamped"`)) {
+		b.met["records put right"]++
+	}
 	text, _, _ := bytes.Cut(after(record, `"time":"`), []byte(`"`))
 	stamped, err := time.Parse(time.RFC3339Nano, string(text))
 	if err != nil {
@@ -253,6 +256,10 @@ func (b *book) close(boot int, overrun uint64) {
 		if missing > a.counted+overrun {
 			b.violated("%d of %s are missing, from %v on; %d were counted as dropped or lost", missing, class, first, a.counted+overrun)
 		}
+	}
+	b.met["records twice"] += b.repeated
+	for _, a := range b.classes {
+		b.met["records dropped or lost, and counted"] += int(a.counted)
 	}
 	if b.repeated > b.may {
 		b.violated("%d records came twice; the contract allows %d", b.repeated, b.may)

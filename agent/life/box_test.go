@@ -73,6 +73,7 @@ func (w *world) start() {
 	b.judge.Machine().Resume(w.saved, time.Now())
 	if w.saved.State == state.Abnormal && time.Since(w.saved.Seen) < 10*time.Minute {
 		b.before.State = state.Abnormal
+		w.met["alarms taken up after a start"]++
 	}
 	b.event("start", "")
 	b.every(b.period(), b.poll)
@@ -202,12 +203,20 @@ func (b *box) second() bool {
 // check holds a decided second against what is promised of it.
 func (b *box) check(s decide.Second) {
 	now, before := s.Status, b.before
-	if b.furnace.blind() && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
+	blind := b.furnace.blind()
+	if blind {
+		b.met["seconds without a sense"]++
+	}
+	if blind && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
 		b.violated("%s (held %v) though no sense has been worth anything for long", now.State, now.Held)
+	}
+	if now.State == state.Abnormal && now.Held {
+		b.met["seconds of a held alarm"]++
 	}
 	if before.State != state.Abnormal || now.State == state.Abnormal {
 		return
 	}
+	b.met["alarms that ended"]++
 	denied := s.Verdict.Source != state.None && (s.Current.Live() || s.Video.Live())
 	switch {
 	case now.State == state.Off && s.Current.Live() && s.Verdict.Amperes < 0.1*setPoint:

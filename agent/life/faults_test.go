@@ -56,6 +56,7 @@ func (w *world) recur(f *fault) {
 		}
 		w.tell("fault: %s", f.name)
 		w.note("fault", []byte(f.name))
+		w.met["fault: "+f.name]++
 		f.begin()
 		if f.end == nil {
 			w.recur(f)

@@ -43,11 +43,13 @@ type loop struct {
 	// broken is the first violation of what is promised; it ends the life.
 	broken error
 	trace  uint64
-	tell   func(format string, args ...any) // of what befalls, for who replays
+	// met counts what the life's promises were put to the test by.
+	met  map[string]int
+	tell func(format string, args ...any) // of what befalls, for who replays
 }
 
 func newLoop(seed uint64, tell func(string, ...any)) *loop {
-	return &loop{random: rand.New(rand.NewPCG(seed, 0x6c696665)), began: time.Now(), tell: tell}
+	return &loop{random: rand.New(rand.NewPCG(seed, 0x6c696665)), began: time.Now(), met: map[string]int{}, tell: tell}
 }
 
 // after plans something.
