@@ -31,6 +31,7 @@ build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltctl ./meltctl
 	CGO_ENABLED=0 go build -o bin/furnace-sim ./simulator
 	CGO_ENABLED=0 go build -o bin/demo ./simulator/demo
+	CGO_ENABLED=0 go build -o bin/bench ./bench
 	go build -o bin/meltwatch-camera ./drivers/camera
 	go build -o bin/meltwatch-infer ./inference/server
 
@@ -66,6 +67,16 @@ train: build deps-train ## make the committed model anew: data, training, judgin
 .PHONY: prove
 prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set (30-40 minutes); writes docs/proof.md
 	@scripts/prove.sh
+
+.PHONY: soak
+soak: build ## every program together for SOAK_MINUTES (default 20), with outages: what arrived, memory, descriptors
+	@bin/bench soak --minutes $${SOAK_MINUTES:-20}
+
+.PHONY: reliability
+reliability: build ## measure delivery, and compare with Telegraf; writes docs/reliability.md (10 minutes)
+	bin/bench figures --into docs/reliability.md
+	scripts/telegraf.sh
+	bin/bench outage --into docs/reliability.md
 
 .PHONY: clean
 clean: ## remove what was built; keep the dependencies

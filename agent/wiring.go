@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -216,7 +217,7 @@ type brokerSection struct {
 func (a *agent) buildBroker(c config.Config) (*life, error) {
 	record := &remembers{Part: a.board.New(mqttLimit)}
 	door := newGate()
-	publisher := mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), door, a.log, record)
+	publisher := mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), a.stamper, door, a.log, record)
 	a.voice.dress(publisher)
 	return &life{
 		beside: a.lifetime != nil && !sameBroker(c.MQTT, a.config.Load().MQTT),
@@ -243,7 +244,7 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 }
 
 // sameBroker reports whether two connections would meet at one broker.
-func sameBroker(a, b config.MQTT) bool { return a.Broker == b.Broker }
+func sameBroker(a, b config.MQTT) bool { return slices.Equal(a.Addresses(), b.Addresses()) }
 
 // remembers is a health record that can be asked for the last fault.
 type remembers struct {

@@ -138,7 +138,7 @@ func FuzzMerged(f *testing.F) {
 			len(c.Trust.ConfigKeys)+len(c.Trust.ModelKeys) > 0 || c.Model.Path != before.Model.Path {
 			t.Errorf("%q changed what the box alone may set", patch)
 		}
-		if len(c.Meters) == 0 || c.MQTT.Broker == "" {
+		if len(c.Meters) == 0 || c.MQTT.Addresses()[0].URL == "" {
 			t.Errorf("%q was accepted though it leaves no meter or no broker", patch)
 		}
 	})

@@ -23,7 +23,7 @@ func TestOversizePacketIsPassedOver(t *testing.T) {
 	if err := b.server.Publish(root+"config/desired", huge, true, 1); err != nil {
 		t.Fatal(err)
 	}
-	p := New(startSettings(b.url(), 100), root, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
+	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
 	var largest, heard atomic.Int64
 	p.Hear("config/desired", func(_ string, payload []byte) {
 		heard.Add(1)

@@ -14,7 +14,7 @@ import (
 // retains is said again, and an answer is said once.
 func TestTalkOverReconnections(t *testing.T) {
 	b := newBroker(t)
-	p := New(startSettings(b.url(), 100), root, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
+	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
 	var mu sync.Mutex
 	var heard []string
 	p.Hear("config/desired", func(topic string, payload []byte) {
@@ -56,7 +56,7 @@ func TestTalkOverReconnections(t *testing.T) {
 }
 
 func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
-	p := New(startSettings("tcp://127.0.0.1:1", 100), root, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
+	p := New(startSettings("tcp://127.0.0.1:1", 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
 	for i := range 10 * maxAnswers {
 		p.Answer("command/result", fmt.Append(nil, i))
 	}
