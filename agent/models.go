@@ -72,5 +72,8 @@ func (r *reporter) model(report rollout.Report) {
 		return
 	}
 	r.agent.voice.Retain(mqtt.TopicModelReported, text)
+	if report.Status == "rejected" && report.Shadow == nil {
+		return // nothing of it ran beside the live model; see configuration
+	}
 	r.modelSteps.to(r, "model", "model", report.Status+" "+strconv.FormatInt(report.Revision, 10), report.Errors)
 }

@@ -104,7 +104,8 @@ func kernelBoot() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// configuration publishes where a configuration stands, and makes an event of it.
+// configuration publishes where a configuration stands, and makes an event of
+// each step that touches the agent.
 func (r *reporter) configuration(report remote.Report) {
 	text, err := json.Marshal(report)
 	if err != nil {
@@ -112,6 +113,9 @@ func (r *reporter) configuration(report remote.Report) {
 		return
 	}
 	r.agent.voice.Retain(mqtt.TopicConfigReported, text)
+	if report.Status == "rejected" {
+		return // nothing was touched, and a flood of them must not fill the outbox
+	}
 	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
 }
 

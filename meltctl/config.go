@@ -106,7 +106,7 @@ func (c configSet) Run(o outside) error {
 	if err != nil {
 		return err
 	}
-	return c.change(o, c.Agents, func(remote.Desired) json.RawMessage { return patch })
+	return c.change(o, c.Agents, func(remote.Desired) (json.RawMessage, error) { return patch, nil })
 }
 
 func readPatch(path string) (json.RawMessage, error) {
@@ -128,16 +128,19 @@ type configRollback struct {
 
 // Run wants the patch before the last, or the box's own file where there was none.
 func (c configRollback) Run(o outside) error {
-	return c.change(o, c.Agents, func(now remote.Desired) json.RawMessage {
-		if len(now.Previous) == 0 {
-			return json.RawMessage("{}")
+	return c.change(o, c.Agents, func(now remote.Desired) (json.RawMessage, error) {
+		switch {
+		case c.Key != "" && len(now.Config) == 0:
+			return nil, errors.New("what stands at the broker was not signed by this key, so it may be anyone's: give the patch with config set")
+		case len(now.Previous) == 0:
+			return json.RawMessage("{}"), nil
 		}
-		return now.Previous
+		return now.Previous, nil
 	})
 }
 
 // change publishes a new revision for each agent and waits for what becomes of it.
-func (c changeFlags) change(o outside, pattern string, next func(now remote.Desired) json.RawMessage) error {
+func (c changeFlags) change(o outside, pattern string, next func(now remote.Desired) (json.RawMessage, error)) error {
 	key, err := c.read()
 	if err != nil {
 		return err
@@ -145,7 +148,14 @@ func (c changeFlags) change(o outside, pattern string, next func(now remote.Desi
 	return c.with(o.ctx, func(f *fleet) error {
 		return c.roll(o.ctx, o.out, f, pattern, func(ctx context.Context, agent string) error {
 			now, newest := f.desiredOf(agent)
-			d := remote.Desired{Revision: newest + 1, Config: next(now), DeadlineS: int(c.Deadline.Seconds()), Previous: now.Config}
+			if key != nil && !now.Signed(root+agent+"/", map[string]string{c.KeyName: pack.PublicOf(key)}) {
+				now = remote.Desired{} // nobody's words are signed but our own
+			}
+			config, err := next(now)
+			if err != nil {
+				return err
+			}
+			d := remote.Desired{Revision: newest + 1, Config: config, DeadlineS: int(c.Deadline.Seconds()), Previous: now.Config}
 			if key != nil {
 				if err := d.Sign(root+agent+"/", c.KeyName, key); err != nil {
 					return err

@@ -92,6 +92,13 @@ func (d Desired) signedText(root string) ([]byte, error) {
 	if err := json.Compact(body, d.Config); err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
+	if len(d.Previous) == 0 {
+		return body.Bytes(), nil
+	}
+	body.WriteByte('\n')
+	if err := json.Compact(body, d.Previous); err != nil {
+		return nil, fmt.Errorf("previous: %w", err)
+	}
 	return body.Bytes(), nil
 }
 
@@ -103,6 +110,12 @@ func (d *Desired) Sign(root, name string, key ed25519.PrivateKey) error {
 	}
 	d.Key, d.Signature = name, base64.StdEncoding.EncodeToString(ed25519.Sign(key, text))
 	return nil
+}
+
+// Signed reports whether a key of keys, by name, signed the document for the
+// furnace whose topics start with root.
+func (d Desired) Signed(root string, keys map[string]string) bool {
+	return len(d.verify(root, keys, true)) == 0
 }
 
 // verify holds the signature, where there is one or must be one, against the

@@ -234,6 +234,7 @@ func TestSignatures(t *testing.T) {
 			"for another furnace":     {signed(resign("meltwatch/plant/f2/", private)), "signature"},
 			"another revision":        {signed(func(d *Desired) { d.Revision = 4 }), "signature"},
 			"another deadline":        {signed(func(d *Desired) { d.DeadlineS = 11 }), "signature"},
+			"another previous":        {signed(func(d *Desired) { d.Previous = json.RawMessage("{}") }), "signature"},
 			"another config":          {signed(func(d *Desired) { d.Config = json.RawMessage(meanSeconds(31)) }), "signature"},
 			"a key that nobody knows": {signed(func(d *Desired) { d.Key = "attic" }), "key"},
 		} {

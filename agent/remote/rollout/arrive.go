@@ -84,7 +84,7 @@ func (m *Manager) receive(ctx context.Context, c chunk) {
 	data, err := pack.ParseChunk(c.payload, a.desired.SHA256, a.desired.Size, c.number)
 	if err != nil {
 		if !errors.Is(err, pack.ErrStranger) {
-			m.settings.Log.Warn("chunk refused", "err", err)
+			m.settings.Log.Debug("chunk refused", "err", err)
 		}
 		return
 	}
