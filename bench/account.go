@@ -18,8 +18,8 @@ type account struct {
 	mu      sync.Mutex
 	root    string
 	classes map[mqtt.Class]*classAccount
-	// received are the records of the last seconds, for who wants to know how many
-	// a crash may repeat.
+	// received are the last seconds' records that came out of the outbox: history,
+	// and events. Those are the ones that a crash may repeat.
 	received []received
 	faults   []string // what should never happen, the first few
 }
@@ -107,10 +107,12 @@ func (a *account) receive(topic string, payload []byte) {
 		}
 		records = pack.Samples
 	}
-	a.received = append(a.received, received{time.Now(), len(records)})
 	stream := 0
 	if history {
 		stream = 1
+	}
+	if history || mqtt.Class(class) == mqtt.ClassEvent {
+		a.received = append(a.received, received{time.Now(), len(records)})
 	}
 	for _, record := range records {
 		a.record(topic, c, stream, record)
@@ -147,8 +149,8 @@ func content(record []byte) uint32 {
 	return crc32.ChecksumIEEE(bytes.Replace(record, []byte(`,"historical":true`), nil, 1))
 }
 
-// receivedSince is how many records reached the broker since an instant; what is
-// older is forgotten.
+// receivedSince is how many records out of the outbox reached the broker since an
+// instant; what is older is forgotten.
 func (a *account) receivedSince(since time.Time) (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

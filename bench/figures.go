@@ -111,7 +111,7 @@ func (c figuresCommand) watching(ctx context.Context, _ string) ([]figure, error
 		{"meter to subscriber, from the mid-point stamp: p50", ages.percentile(50).String(), "", true},
 		{"… p95", ages.percentile(95).String(), "", true},
 		{"… p99", ages.percentile(99).String(), "", true},
-		{fmt.Sprintf("flash written in %s of a healthy link, in which there were %d events", c.Watch, during), fmt.Sprintf("%.0f KB", healthy.written*c.Watch.Seconds()/1e3), "for events alone", true},
+		{fmt.Sprintf("flash written in %s of a healthy link, in which there were %d events", c.Watch, during), fmt.Sprintf("%.0f KB", healthy.written*c.Watch.Seconds()/1e3), "for events, and what a busy machine acknowledged late", true},
 		{"flash written, outage", fmt.Sprintf("%.0f MB a day", outage.written*86400/1e6), "", true},
 		{"outbox after seven days of outage, from its growth", fmt.Sprintf("%.0f MB", week/1e6), "≤ 512 MB", week < 512e6},
 	}, nil

@@ -16,12 +16,14 @@ import (
 	"meltwatch/agent/mqtt"
 )
 
-// The contract's windows: how long before a crash a record may have been made and
-// yet be lost. An event is on disk before it is published; the rest a second after
-// it was not acknowledged, and in groups of a second. Half a second is for a
-// machine that is busy with all this.
-var windows = map[mqtt.Class]time.Duration{
-	mqtt.ClassEvent: 500 * time.Millisecond, mqtt.ClassState: 2500 * time.Millisecond, mqtt.ClassCurrent: 2500 * time.Millisecond,
+// window is how long before a crash a record may have been made and yet be lost,
+// by the contract: an event is on disk before it is published; the rest a second
+// after it was not acknowledged, and in groups of a second.
+func (c ledgerCommand) window(class mqtt.Class) time.Duration {
+	if class == mqtt.ClassEvent {
+		return c.Slack
+	}
+	return 2*time.Second + c.Slack
 }
 
 // inFlight is how many records may be on their way, unacknowledged: the
@@ -34,6 +36,8 @@ type ledgerCommand struct {
 	Outages int    `default:"50" help:"How often to take the broker away, at least."`
 	Rate    int    `default:"4000" help:"Records a second."`
 	Seed    uint64 `default:"1" help:"Of the moments."`
+	// Slack is for a machine that is busy with all this.
+	Slack time.Duration `default:"500ms" help:"What a record may take beyond the contract's window."`
 }
 
 // Run prints the ledger and fails unless it balances.
@@ -214,7 +218,7 @@ func (p *proof) balance() {
 	for _, e := range p.ends {
 		for _, class := range classes {
 			all, _ := p.account.lost(class, e.boot, e.at)
-			beyond, first := p.account.lost(class, e.boot, e.at.Add(-windows[class]))
+			beyond, first := p.account.lost(class, e.boot, e.at.Add(-p.command.window(class)))
 			p.exposed += all - beyond
 			p.beyond += beyond
 			if beyond > 0 {
@@ -240,7 +244,7 @@ func (p *proof) report(out io.Writer) error {
 | allowed to be | %d |
 | out of order, unlike, or without a name | %d |
 | took | %s |
-`, made, p.kills, p.outages, got, windows[mqtt.ClassCurrent], windows[mqtt.ClassEvent], p.exposed, p.beyond, twice, p.repeatable, len(p.account.faults),
+`, made, p.kills, p.outages, got, p.command.window(mqtt.ClassCurrent), p.command.window(mqtt.ClassEvent), p.exposed, p.beyond, twice, p.repeatable, len(p.account.faults),
 		time.Since(p.began).Round(time.Second))
 	faults := []error{err}
 	complain := func(wrong bool, format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +20,7 @@ func TestLedgerBalances(t *testing.T) {
 		t.Skip("half a minute of real time: left out by -short")
 	}
 	var report strings.Builder
-	err := ledgerCommand{Records: 40_000, Kills: 12, Outages: 4, Rate: 2500, Seed: 1}.Run(t.Context(), &report)
+	err := ledgerCommand{Records: 40_000, Kills: 12, Outages: 4, Rate: 2500, Seed: 1, Slack: 2 * time.Second}.Run(t.Context(), &report)
 	t.Log("\n" + report.String())
 	if err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 )
 
 // appending measures how fast the outbox takes records.
-func (c figuresCommand) appending(_ context.Context, folder string) ([]figure, error) {
+func (c figuresCommand) appending(ctx context.Context, folder string) ([]figure, error) {
 	log, err := openOutbox(filepath.Join(folder, "append"))
 	if err != nil {
 		return nil, err
@@ -27,22 +27,49 @@ func (c figuresCommand) appending(_ context.Context, folder string) ([]figure, e
 	if err != nil {
 		return nil, err
 	}
-	const length = 3 * time.Second
-	grouped := rate(length, func() int {
-		for range 100 {
-			log.Return(outbox.Current, []uint64{log.Append(outbox.Current, payload)})
+	// The best of several goes: what else the machine does comes and goes.
+	var raw, grouped, events float64
+	for range 5 {
+		if err := pause(ctx, 2*time.Second); err != nil {
+			return nil, err
 		}
-		log.Sync()
-		return 100
-	})
-	events := rate(length, func() int {
-		log.Return(outbox.Event, []uint64{log.Append(outbox.Event, payload)})
-		return 1
-	})
+		sync, err := rawSync(folder)
+		if err != nil {
+			return nil, err
+		}
+		raw = max(raw, sync)
+		grouped = max(grouped, rate(time.Second, func() int {
+			for range 100 {
+				log.Return(outbox.Current, []uint64{log.Append(outbox.Current, payload)})
+			}
+			log.Sync()
+			return 100
+		}))
+		events = max(events, rate(time.Second, func() int {
+			log.Return(outbox.Event, []uint64{log.Append(outbox.Event, payload)})
+			return 1
+		}))
+	}
 	return []figure{
+		{"this disk: write and fsync of 500 bytes", fmt.Sprintf("%.0f a second", raw), "", true},
 		{"append in groups of 100, each synced", fmt.Sprintf("%.0f records/s", grouped), "≥ 50 000", grouped >= 50_000},
 		{"append of events, each synced", fmt.Sprintf("%.0f records/s", events), "", true},
 	}, log.Close()
+}
+
+// rawSync is how often a second the disk takes a little.
+func rawSync(folder string) (perSecond float64, err error) {
+	file, err := os.CreateTemp(folder, "raw")
+	if err != nil {
+		return 0, err
+	}
+	little := make([]byte, 500)
+	perSecond = rate(time.Second, func() int {
+		_, writeErr := file.Write(little)
+		err = errors.Join(err, writeErr, file.Sync())
+		return 1
+	})
+	return perSecond, errors.Join(err, file.Close(), os.Remove(file.Name()))
 }
 
 func rate(length time.Duration, do func() int) float64 {

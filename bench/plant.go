@@ -15,6 +15,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/rs/zerolog"
+
+	"meltwatch/simulator/scene"
 )
 
 // programs are where everything is that a plant consists of.
@@ -147,7 +149,8 @@ func (p *plant) startSimulator(ctx context.Context) (meter, camera string, err e
 func (p *plant) startAgent(site, furnace, meter, camera string) error {
 	eye := "camera: {enabled: false}"
 	if p.camera {
-		eye = fmt.Sprintf("camera: {url: %q, crop: {x: 384, y: 176, width: 512, height: 512}}", camera)
+		crop := scene.CropRect
+		eye = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
 	}
 	text := fmt.Sprintf(`site: %s
 furnace: %s

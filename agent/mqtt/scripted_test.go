@@ -20,6 +20,7 @@ type scripted struct {
 	// publish takes a message and answers whether, and after how long, it is
 	// acknowledged; kick ends the connection instead.
 	publish func(connection int, p *packets.PublishPacket) (ack bool, after time.Duration, kick bool)
+	suback  byte // what a SUBSCRIBE is answered
 	// greeting is sent after the CONNACK.
 	greeting func(connection int) []packets.ControlPacket
 
@@ -85,7 +86,7 @@ func (s *scripted) serve(number int, c net.Conn) {
 			}
 		case *packets.SubscribePacket:
 			out := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
-			out.MessageID, out.ReturnCodes = p.MessageID, []byte{1}
+			out.MessageID, out.ReturnCodes = p.MessageID, []byte{s.suback}
 			write(out)
 		case *packets.PingreqPacket:
 			write(packets.NewControlPacket(packets.Pingresp))
@@ -246,6 +247,7 @@ func TestBrokerThatRefusesKicksAndLies(t *testing.T) {
 			}
 			return 0, false
 		}},
+		"lets us read nothing":           {suback: 0x80},
 		"claims a session that it lost":  {connack: func(int) (byte, bool) { return 0, true }},
 		"kicks after each third message": {publish: kicking(3)},
 	} {

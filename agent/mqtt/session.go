@@ -92,7 +92,8 @@ func (s *session) serve(ctx context.Context) error {
 }
 
 // hearOthers subscribes to our own health, before the birth, so that nothing said
-// in answer to that is missed. A broker that does not let us read is borne: delivery matters more.
+// in answer to that is missed. A broker that does not let us read is borne:
+// delivery matters more.
 func (s *session) hearOthers(ctx context.Context) error {
 	p := s.publisher
 	p.mu.Lock()
