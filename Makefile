@@ -45,7 +45,7 @@ test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Py
 	@scripts/test.sh
 
 .PHONY: test-pure
-test-pure: ## the tests that need no C library and no Python (3 minutes)
+test-pure: ## the tests that need no C library and no Python (10 minutes)
 	CGO_ENABLED=0 go test $$(scripts/pure.sh)
 
 .PHONY: lint
