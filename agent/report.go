@@ -85,6 +85,7 @@ func (r *reporter) payload(s decide.Second) mqtt.State {
 		PMean: s.Status.P, Source: string(s.Verdict.Source), Weak: s.Weak,
 		Senses:   mqtt.Senses{Current: string(s.Current), Video: string(s.Video)},
 		Coverage: mqtt.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
+		Counted:  mqtt.Counted(s.Counted),
 		Evidence: evidence(s.Evidence, r.video),
 	}
 	if s.Verdict.Source != state.None {
@@ -93,6 +94,13 @@ func (r *reporter) payload(s decide.Second) mqtt.State {
 	if !math.IsNaN(s.Alignment) {
 		p.Alignment = &s.Alignment
 	}
+	if !math.IsNaN(s.Surprise) {
+		p.Surprise = &s.Surprise
+	}
+	if s.Offset != nil {
+		p.ClockOffsetS, p.ClockSpreadS = &s.Offset.Seconds, &s.Offset.Spread
+	}
+	p.ClockCorrectionS = s.Correction.Seconds()
 	if model, ok := r.agent.live.Load().client.Model(); ok {
 		p.Model = mqtt.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
 	}

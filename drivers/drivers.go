@@ -49,6 +49,9 @@ type Frame struct {
 	Time time.Time
 	// Number counts frames since the camera was opened, from 1.
 	Number uint64
+	// Stream counts the openings of the camera, from 1: frames of two of them may
+	// lag behind the furnace by different times.
+	Stream uint64
 	// Width and Height are in pixels.
 	Width, Height int
 	// Pixels is row-major RGB, 3 × Width × Height bytes.

@@ -74,6 +74,13 @@ const (
 	// FrameWeight is the attention over frames, shape (1, Frames). It sums to 1,
 	// or to 0 where no frame was seen.
 	FrameWeight = "frame_weight"
+	// LocalLoss is how badly the window's frames match their own samples with the
+	// current taken each of Offset.ShiftsS seconds later, shape (1, shifts). While
+	// the video is late by d seconds it is least at the shift −d.
+	LocalLoss = "local_loss"
+	// Surprise is the error of the model's guess at the next current, ≥ 0, shape
+	// (1, 1).
+	Surprise = "surprise"
 )
 
 // Model runs a model's two functions. It is not safe for concurrent use.

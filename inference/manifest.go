@@ -20,6 +20,8 @@ type Manifest struct {
 	Labels     []string             `json:"labels"`     // ["normal", "abnormal"]
 	Decision   Decision             `json:"decision"`
 	Rule       Rule                 `json:"rule"`
+	// Offset says how to read the output local_loss; nil where the model has none.
+	Offset *Offset `json:"offset,omitempty"`
 	// Metrics are the export's own figures on held-out batches, for people.
 	Metrics map[string]float64 `json:"metrics"`
 	Golden  Golden             `json:"golden"`
@@ -102,6 +104,26 @@ type Decision struct {
 type Rule struct {
 	CV120 float64 `json:"cv_120"` // level for 120 s of current
 	CV45  float64 `json:"cv_45"`  // level for 45 s, the weaker sign
+}
+
+// Offset says how the clock offset between the senses is found from local_loss
+// and how fast the agent may follow it. An offset is positive while the video is
+// late: while its stamps lie behind those of the current they belong to.
+type Offset struct {
+	// ShiftsS are the shifts of local_loss in seconds, ascending.
+	ShiftsS []float64 `json:"shifts_s"`
+	// EventAmps makes a window count: some phase must change by more between
+	// neighbouring samples during the window's frames. Without an event nothing
+	// says when anything happened.
+	EventAmps float64 `json:"event_amps"`
+	// WindowSeconds is the length of current that the other numbers were chosen on.
+	WindowSeconds float64 `json:"window_seconds"`
+	// Pool is how many windows that count make one estimate.
+	Pool int `json:"pool"`
+	// StepSPerMin is how far the agent's correction may move in a minute, in
+	// seconds; MostS is how far it may move from 0 either way.
+	StepSPerMin float64 `json:"step_s_per_min"`
+	MostS       float64 `json:"most_s"`
 }
 
 // Golden names the golden vectors.

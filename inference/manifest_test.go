@@ -83,6 +83,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"wrong type":                 {func(m *Manifest) { m.Signatures[EncodeFrame].Inputs["frame"] = Tensor{DType: "float32"} }, []string{`signatures.encode_frame.inputs.frame.dtype: is "float32"`}},
 		"wrong shape":                {func(m *Manifest) { m.Video.Dim = 9 }, []string{"signatures.step.inputs.tokens.shape: is [1 2 4 8]", "signatures.encode_frame.outputs.tokens.shape"}},
 		"no probability":             {func(m *Manifest) { delete(m.Signatures[Step].Outputs, PAbnormal) }, []string{"signatures.step.outputs.p_abnormal: is missing"}},
+		"surprise in odd shape":      {func(m *Manifest) { m.Signatures[Step].Outputs[Surprise] = Tensor{DType: "float32", Shape: []int{1, 2}} }, []string{"signatures.step.outputs.surprise.shape"}},
 		"known output in odd shape":  {func(m *Manifest) { m.Signatures[Step].Outputs[Alignment] = Tensor{DType: "float32", Shape: []int{3}} }, []string{"signatures.step.outputs.alignment.shape"}},
 		"output of open size":        {func(m *Manifest) { m.Signatures[Step].Outputs["more"] = Tensor{DType: "float32", Shape: []int{1, -1}} }, []string{"signatures.step.outputs.more.shape: is -1"}},
 		"labels the other way":       {func(m *Manifest) { m.Labels = []string{"abnormal", "normal"} }, []string{"labels: are"}},
@@ -118,7 +119,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 
 func TestCheckAcceptsAnOutputOfTheModelsOwn(t *testing.T) {
 	m := goodManifest()
-	m.Signatures[Step].Outputs["surprise"] = Tensor{DType: "float32", Shape: []int{1, 1}}
+	m.Signatures[Step].Outputs["router_load"] = Tensor{DType: "float32", Shape: []int{1, 1}}
 	if err := m.Check(); err != nil {
 		t.Errorf("fault reported: %v", err)
 	}
@@ -231,6 +232,11 @@ func FuzzParseManifest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good)
+	late, err := json.Marshal(offsetManifest())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(late)
 	f.Add([]byte(`{"format":1,"video":{"background":[1,-1]},"files":{"..":""}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := ParseManifest(data)

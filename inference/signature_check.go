@@ -36,10 +36,15 @@ func (m Manifest) wanted() map[string]Signature {
 
 // known are the shapes of Step's optional outputs that the agent understands.
 func (m Manifest) known() map[string]Tensor {
-	return map[string]Tensor{
+	known := map[string]Tensor{
 		Alignment:   {DType: "float32", Shape: []int{1, 1}},
 		FrameWeight: {DType: "float32", Shape: []int{1, m.Video.Frames}},
+		Surprise:    {DType: "float32", Shape: []int{1, 1}},
 	}
+	if m.Offset != nil {
+		known[LocalLoss] = Tensor{DType: "float32", Shape: []int{1, len(m.Offset.ShiftsS)}}
+	}
+	return known
 }
 
 func (m Manifest) checkSignatures(f *faults) {

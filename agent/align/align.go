@@ -10,9 +10,13 @@
 // t_end lies on the grid of the poll schedule, which the aligner learns from the
 // stamps themselves, so that the jitter of a single poll moves no slot.
 //
+// A sense whose own pipeline delays it can be corrected: Correct takes a time off
+// the video's stamps before they are put into slots (Offset finds that time).
+//
 // Stamps are the host's and are compared by Go's monotonic reading: a jump of
 // the wall clock moves nothing. Samples and frames are kept for the length of a
-// window and no longer; the number kept is bounded.
+// window (and as far back as a correction may reach) and no longer; the number
+// kept is bounded.
 package align
 
 import (
@@ -32,17 +36,23 @@ type Geometry struct {
 	Frames       int
 	// FrameTokens is the length of one encoded frame: tokens × dimension.
 	FrameTokens int
+	// MostCorrection is how far the video may be corrected either way.
+	MostCorrection time.Duration
 }
 
 // GeometryOf reads the geometry from a manifest.
 func GeometryOf(m *inference.Manifest) Geometry {
-	return Geometry{
+	g := Geometry{
 		SamplePeriod: period(m.Current.RateHz),
 		Samples:      m.Current.Samples,
 		FramePeriod:  period(m.Video.RateHz),
 		Frames:       m.Video.Frames,
 		FrameTokens:  m.Video.Tokens * m.Video.Dim,
 	}
+	if m.Offset != nil {
+		g.MostCorrection = seconds(m.Offset.MostS)
+	}
+	return g
 }
 
 func period(hertz float64) time.Duration {
@@ -65,8 +75,13 @@ type Window struct {
 	// Input is what the model takes.
 	Input inference.Window
 	// CurrentCoverage and VideoCoverage are the shares of slots that hold a
-	// value, 0–1.
+	// value, 0–1, of those that one can have reached: a late video has not yet
+	// come to the newest.
 	CurrentCoverage, VideoCoverage float64
+	// VideoLag is by how much the frames' own stamps lie behind the slots they
+	// stand in, on average: the correction, to the nearest whole slot as each frame
+	// took it. 0 without a frame.
+	VideoLag time.Duration
 	// Evidence is that of the newest frame in the window; nil when there is none.
 	Evidence []float32
 
@@ -82,6 +97,8 @@ type Aligner struct {
 	samples  []drivers.Sample // in time order
 	frames   []EncodedFrame   // in time order
 	grid     grid
+	// correction is taken off the frames' stamps.
+	correction time.Duration
 }
 
 // New returns an empty aligner.
@@ -108,7 +125,8 @@ func (a *Aligner) AddFrame(f EncodedFrame) {
 		return
 	}
 	a.frames = append(a.frames, f)
-	oldest := f.Time.Add(-time.Duration(a.geometry.Frames) * a.geometry.FramePeriod)
+	// A video that is early waits for its current, so that much more is kept.
+	oldest := f.Time.Add(-time.Duration(a.geometry.Frames)*a.geometry.FramePeriod - a.geometry.MostCorrection)
 	a.frames = trim(a.frames, maxRate*a.geometry.Frames, func(f EncodedFrame) bool { return f.Time.Before(oldest) })
 }
 
@@ -130,6 +148,21 @@ func (a *Aligner) Forget(t time.Time) {
 // ForgetFrames drops every frame: another model's tokens mean nothing to this
 // one.
 func (a *Aligner) ForgetFrames() { a.frames = nil }
+
+// Correct sets what is taken off the video's stamps from now on: the video is
+// late by so much, or early where it is negative. Beyond MostCorrection it stops.
+//
+// Tokens are kept by their own stamps and put into slots anew for every window.
+// A correction that creeps therefore changes nothing until a frame's corrected
+// stamp passes the middle between two slots; then that frame moves on by one slot
+// whole, with its tokens as they are. Frames of one camera share a phase, so they
+// pass within the same few seconds. Where two come to stand in one slot the nearer
+// stays, and a slot that none reaches is masked: for a late video those at the
+// window's end, one a second of correction.
+func (a *Aligner) Correct(by time.Duration) {
+	most := a.geometry.MostCorrection
+	a.correction = min(max(by, -most), most)
+}
 
 // Settle is how long after its instant a sample may still be on the wire. A
 // window that ended later would always miss its newest slot.
@@ -179,17 +212,32 @@ func (a *Aligner) placeSamples(w *Window) (coverage float64) {
 
 func (a *Aligner) placeFrames(w *Window) (coverage float64) {
 	g := a.geometry
-	chosen := nearest(g.Frames, g.FramePeriod, w.End, len(a.frames), func(i int) time.Time { return a.frames[i].Time })
+	chosen := nearest(g.Frames, g.FramePeriod, w.End, len(a.frames), func(i int) time.Time { return a.frames[i].Time.Add(-a.correction) })
+	start := w.End.Add(-time.Duration(g.Frames-1) * g.FramePeriod)
+	seen := 0
+	var behind time.Duration
 	for slot, index := range chosen {
 		if index < 0 {
 			continue
 		}
-		coverage += 1 / float64(g.Frames)
+		seen++
+		behind += a.frames[index].Time.Sub(start.Add(time.Duration(slot) * g.FramePeriod))
 		w.Input.FrameMask[slot] = 1
 		copy(w.Input.Tokens[slot*g.FrameTokens:(slot+1)*g.FrameTokens], a.frames[index].Tokens)
 		w.Evidence = a.frames[index].Evidence
 	}
-	return coverage
+	if seen == 0 {
+		return 0
+	}
+	w.VideoLag = behind / time.Duration(seen)
+	return min(float64(seen)/float64(a.reachable()), 1)
+}
+
+// reachable is how many slots a frame can have reached: a video that is late
+// leaves the newest empty.
+func (a *Aligner) reachable() int {
+	late := math.Round(float64(a.correction) / float64(a.geometry.FramePeriod))
+	return a.geometry.Frames - min(max(int(late), 0), a.geometry.Frames-1)
 }
 
 // nearest gives each of n slots, the last of which stands at end, the index of

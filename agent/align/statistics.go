@@ -35,6 +35,23 @@ func (w Window) MeanCurrent(span time.Duration) (amperes, coverage float64) {
 	return amperes, coverage
 }
 
+// Swing is the largest change of a phase between neighbouring samples in the
+// window's last span, in amperes; 0 where no two neighbours were read.
+func (w Window) Swing(span time.Duration) (amperes float64) {
+	from, _ := w.last(span)
+	for slot := from + 1; slot < len(w.Input.SampleMask); slot++ {
+		if w.Input.SampleMask[slot-1] == 0 || w.Input.SampleMask[slot] == 0 {
+			continue
+		}
+		for phase := range drivers.Phases {
+			at := slot*drivers.Phases + phase
+			change := w.Input.Current[at] - w.Input.Current[at-drivers.Phases]
+			amperes = max(amperes, math.Abs(float64(change)))
+		}
+	}
+	return amperes
+}
+
 // last is the first slot of the window's last span and how many slots it has.
 func (w Window) last(span time.Duration) (from, slots int) {
 	all := len(w.Input.SampleMask)

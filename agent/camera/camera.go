@@ -40,7 +40,12 @@ type Client struct {
 	status drivers.Status
 	cause  string
 	starts uint64
+	opened opening
+	stream uint64 // openings that gave a frame
 }
+
+// opening is one opening of the stream by one child.
+type opening struct{ start, open uint64 }
 
 const (
 	// every is how often the child is asked; a frame is at most this much older
@@ -163,10 +168,14 @@ func (c *Client) take(latest drivers.LatestReply) {
 	c.status, c.cause = latest.Status, latest.Cause
 	want := 3 * c.settings.Width * c.settings.Height
 	if len(latest.Pixels) == want {
+		if now := (opening{c.starts, latest.Opens}); now != c.opened {
+			c.opened = now
+			c.stream++
+		}
 		// The age crossed the process boundary, not the instant: it is true on
 		// both sides of a clock jump.
 		c.frame = drivers.Frame{
-			Time: time.Now().Add(-latest.Age), Number: latest.Number,
+			Time: time.Now().Add(-latest.Age), Number: latest.Number, Stream: c.stream,
 			Width: c.settings.Width, Height: c.settings.Height, Pixels: latest.Pixels,
 		}
 	}

@@ -45,6 +45,10 @@ func (f *fake) Latest(_ drivers.LatestRequest, reply *drivers.LatestReply) error
 	reply.Age = 80 * time.Millisecond
 	reply.Pixels = make([]byte, 3*f.settings.Width*f.settings.Height)
 	reply.Status = drivers.OK
+	reply.Opens = 1 + reply.Number/4 // the stream breaks now and then
+	if os.Getenv(role) != "breaks" {
+		reply.Opens = 1
+	}
 	switch os.Getenv(role) {
 	case "black":
 		reply.Status, reply.Cause = drivers.Black, "the picture is black"
@@ -105,6 +109,22 @@ func TestFrameCarriesTheInstantItWasTaken(t *testing.T) {
 	}
 }
 
+func TestFrameSaysWhichOpeningItIsOf(t *testing.T) {
+	c, _ := start(t, "breaks")
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		frame, _ := c.Newest()
+		if frame.Number > 0 && frame.Stream != 1+frame.Number/4 {
+			t.Fatalf("frame %d is of opening %d, want %d", frame.Number, frame.Stream, 1+frame.Number/4)
+		}
+		if frame.Stream == 3 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still opening %d", frame.Stream)
+		}
+	}
+}
+
 func TestStatusIsTheChilds(t *testing.T) {
 	c, _ := start(t, "black")
 	waitFor(t, c, drivers.Black, 10*time.Second)
@@ -124,12 +144,15 @@ func TestDeadAndStoppedChildrenAreAbsentAndReplaced(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
 			c, pid := start(t, "ok")
-			waitFor(t, c, drivers.OK, 10*time.Second)
+			before := waitFor(t, c, drivers.OK, 10*time.Second)
 			if err := syscall.Kill(pid(), signal); err != nil {
 				t.Fatal(err)
 			}
 			waitFor(t, c, drivers.Absent, 3*time.Second)
-			waitFor(t, c, drivers.OK, 15*time.Second)
+			after := waitFor(t, c, drivers.OK, 15*time.Second)
+			if before.Stream != 1 || after.Stream != 2 {
+				t.Errorf("frames of openings %d and %d, want 1 and 2", before.Stream, after.Stream)
+			}
 		})
 	}
 }

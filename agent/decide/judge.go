@@ -22,6 +22,8 @@ import (
 type Model interface {
 	EncodeFrame(context.Context, inference.Frame) (inference.Encoded, error)
 	Step(context.Context, inference.Window) (inference.Outputs, error)
+	// Model says which model is loaded, if any.
+	Model() (inference.LoadReply, bool)
 }
 
 // Second is everything known about one second.
@@ -35,13 +37,26 @@ type Second struct {
 	// Weak marks a rule verdict that rests on 45 s alone.
 	Weak   bool
 	Status state.Status
+	// Counted says on which senses the verdict rests.
+	Counted Counted
 	// Alignment is NaN where the model gives none or lacks a sense.
 	Alignment float64
+	// Surprise is the error of the model's guess at the next current, NaN where it
+	// gives none or lacks the current.
+	Surprise float64
+	// Offset is how late the video is, nil while unknown; Correction is how much of
+	// it the window already takes back.
+	Offset     *align.Estimate
+	Correction time.Duration
 	// Evidence is the attention over the newest frame, row-major, or nil.
 	Evidence []float32
 	// Fault is why the model did not decide; nil when it did.
 	Fault error
 }
+
+// Counted says on which senses a verdict rests: those of which its window held
+// anything. A sense that died a moment ago still counts through what it left there.
+type Counted struct{ Current, Video bool }
 
 // Judge holds what one furnace's decisions need between seconds.
 type Judge struct {
@@ -58,6 +73,10 @@ type Judge struct {
 	background []float32
 	freeze     bool // the background stands still
 	lastFrame  time.Time
+
+	offset *align.Offset // nil for a model that cannot tell
+	sha256 string        // of the model that answers, empty before the first
+	stream uint64        // the opening of the camera that the newest frame is of
 }
 
 // Settings are what a Judge is built from.
@@ -78,6 +97,7 @@ func NewJudge(s Settings, m Model) *Judge {
 		aligner: align.New(align.GeometryOf(s.Manifest)),
 		machine: state.New(s.Params),
 		current: newMeterWatch(s.Period),
+		offset:  align.NewOffset(s.Manifest),
 	}
 }
 
@@ -95,11 +115,13 @@ func (j *Judge) Sample(s drivers.Sample) {
 func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Second {
 	ctx, cancel := context.WithTimeout(ctx, j.timeout)
 	defer cancel()
+	j.renew(frame)
 	encodeErr := j.encode(ctx, frame, video)
 	w := j.aligner.Window(now)
 	s := Second{
 		End: w.End, Current: j.current.status(now), Video: video,
-		CurrentCoverage: w.CurrentCoverage, VideoCoverage: w.VideoCoverage, Alignment: math.NaN(),
+		CurrentCoverage: w.CurrentCoverage, VideoCoverage: w.VideoCoverage,
+		Alignment: math.NaN(), Surprise: math.NaN(),
 	}
 	if s.Current == drivers.Frozen {
 		w.MaskCurrent()
@@ -114,7 +136,9 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 	}
 	if !s.Verdict.Enough() {
 		s.Verdict.Source, s.Verdict.P = state.None, 0 // an answer, but no verdict yet
+		s.Counted = Counted{}
 	}
+	j.tell(&s)
 	s.Status = j.machine.Step(s.Verdict)
 	if s.Status.Restarted {
 		j.aligner.Forget(s.End.Add(-2 * time.Second))
@@ -167,10 +191,17 @@ func (j *Judge) ask(ctx context.Context, w align.Window, s *Second) error {
 	if err != nil {
 		return err
 	}
+	if err := j.learn(w, s, outputs); err != nil {
+		return err
+	}
 	p := float64(outputs[inference.PAbnormal][0])
 	s.Verdict.Source, s.Verdict.P = state.Model, min(max(p, 0), 1)
-	if alignment := outputs[inference.Alignment]; len(alignment) == 1 && w.CurrentCoverage > 0 && w.VideoCoverage > 0 {
+	s.Counted = Counted{Current: w.CurrentCoverage > 0, Video: w.VideoCoverage > 0}
+	if alignment := outputs[inference.Alignment]; len(alignment) == 1 && s.Counted.Current && s.Counted.Video {
 		s.Alignment = float64(alignment[0])
+	}
+	if surprise := outputs[inference.Surprise]; len(surprise) == 1 && s.Counted.Current {
+		s.Surprise = float64(surprise[0])
 	}
 	s.Evidence = w.Evidence
 	return nil
@@ -180,5 +211,6 @@ func (j *Judge) fallBack(w align.Window, s *Second) {
 	p, weak, ok := rule(w, j.rule)
 	if ok && s.Current.Live() {
 		s.Verdict.Source, s.Verdict.P, s.Weak = state.Rule, p, weak
+		s.Counted = Counted{Current: true}
 	}
 }

@@ -63,13 +63,20 @@ type State struct {
 	Weak   bool   `json:"weak,omitempty"`
 	// Alignment is the cosine between what the two senses say; nil without both.
 	Alignment *float64 `json:"alignment"`
-	// ClockOffsetS is the estimated delay between the senses' pipelines; nil
-	// while nothing estimates it.
-	ClockOffsetS *float64  `json:"clock_offset_s"`
-	Evidence     *Evidence `json:"evidence"`
-	Senses       Senses    `json:"senses"`
-	Coverage     Coverage  `json:"coverage"`
-	Model        ModelName `json:"model"`
+	// ClockOffsetS is by how many seconds the video is late against the current, as
+	// estimated, and ClockSpreadS that estimate's standard deviation; absent while
+	// nothing is known. ClockCorrectionS is how much of it the window takes back.
+	ClockOffsetS     *float64 `json:"clock_offset_s,omitempty"`
+	ClockSpreadS     *float64 `json:"clock_spread_s,omitempty"`
+	ClockCorrectionS float64  `json:"clock_correction_s,omitempty"`
+	// Surprise is the error of the model's guess at the next current, ≥ 0; absent
+	// where it makes none.
+	Surprise *float64  `json:"surprise,omitempty"`
+	Evidence *Evidence `json:"evidence"`
+	Senses   Senses    `json:"senses"`
+	Coverage Coverage  `json:"coverage"`
+	Counted  Counted   `json:"counted"`
+	Model    ModelName `json:"model"`
 	// LatencyMS is from the window's end to this record.
 	LatencyMS float64 `json:"latency_ms"`
 }
@@ -92,6 +99,12 @@ type Senses struct {
 type Coverage struct {
 	Current float64 `json:"current"`
 	Video   float64 `json:"video"`
+}
+
+// Counted says on which senses the verdict rests; on none with source "none".
+type Counted struct {
+	Current bool `json:"current"`
+	Video   bool `json:"video"`
 }
 
 // ModelName says which model decided; empty while none is loaded.

@@ -92,6 +92,8 @@ func TestStepAnswersByName(t *testing.T) {
 		inference.PAbnormal:   {0.75},
 		inference.Alignment:   {0.5},
 		inference.FrameWeight: {0.5, 0, 0.5},
+		inference.LocalLoss:   {1.75 * 1.75, 0.75 * 0.75, 0.25 * 0.25, 1.25 * 1.25, 2.25 * 2.25},
+		inference.Surprise:    {0.25},
 	}
 	if diff := cmp.Diff(want, have, nearly); diff != "" {
 		t.Errorf("outputs (-want +have):\n%s", diff)
@@ -183,15 +185,27 @@ func TestOpenRefuses(t *testing.T) {
 		},
 		"a manifest with an output the graph lacks": {
 			func(_ *testing.T, _ string, m *inference.Manifest) {
-				m.Signatures[inference.Step].Outputs["surprise"] = inference.Tensor{DType: "float32", Shape: []int{1}}
+				m.Signatures[inference.Step].Outputs["router_load"] = inference.Tensor{DType: "float32", Shape: []int{1, 1}}
 			},
-			true, "the SavedModel has no tensor surprise",
+			true, "the SavedModel has no tensor router_load",
 		},
 		"a manifest without an output of the graph": {
 			func(_ *testing.T, _ string, m *inference.Manifest) {
 				delete(m.Signatures[inference.Step].Outputs, inference.Alignment)
 			},
 			true, "the manifest has no tensor alignment",
+		},
+		"an offset for shifts that the graph does not answer": {
+			func(_ *testing.T, _ string, m *inference.Manifest) {
+				m.Offset.ShiftsS = append(m.Offset.ShiftsS, 3)
+			},
+			true, "signatures.step.outputs.local_loss.shape: is [1 5]",
+		},
+		"a surprise that the manifest does not name": {
+			func(_ *testing.T, _ string, m *inference.Manifest) {
+				delete(m.Signatures[inference.Step].Outputs, inference.Surprise)
+			},
+			true, "the manifest has no tensor surprise",
 		},
 		"another format": {
 			func(_ *testing.T, _ string, m *inference.Manifest) { m.Format = 2 },

@@ -41,3 +41,16 @@ def tracks(batch):
             if batch.label[s] != 1:
                 state[0] += (now - state[0]) / BACKGROUND_SECONDS
     return kept
+
+
+def drawn(rng, batch, kept, seconds):
+    """What the background may have been at these seconds: (M,64,64). kept: the batch's tracks()."""
+    kind = rng.random()
+    if kind < 0.15:  # a fresh start, not long ago
+        start = max(seconds[-1] - rng.integers(0, 60), 0)
+        index = batch.frame_at[start]
+        if index >= 0:
+            return np.repeat(grey(batch.frames[index])[None], len(seconds), 0)
+    back = rng.integers(0, 300) if kind > 0.85 else 0  # stood still without need
+    track = 1 if 0.15 <= kind < 0.35 else 0
+    return kept[track, np.maximum(seconds - back, 0) // STRIDE].astype(np.float32)

@@ -1,21 +1,22 @@
-"""One dataclass a run: what it trains, how long that takes, what it scores."""
+"""One dataclass a run: what it trains, how long that takes, which command.
+
+What each scored stands in docs/comparison.md, which the comparison writes itself.
+Every run but Senses reads the tokens that Senses' frozen tokenizers made, so a run
+of 77,000 windows takes some two to four minutes on two cores.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Run:
-    """The product.
+    """What all runs share."""
 
-    A block of each sense alone, a fusion block over both, cross-entropy with a verdict of each
-    sense beside it, attention taught by the spot's mask, weak contrast between
-    the senses.
-
-        python -m inference.train.train --data data --out inference/models/product
-    """
-
-    name: str = "product"
-    version: str = "0.1.0"
+    name: str = ""  # the row's, unique
+    row: str = ""  # its number in the comparison
+    title: str = ""
+    system: str = ""  # class of the network, see systems.py
+    version: str = "0.2.0"
     seed: int = 1
     # Network.
     dim: int = 64
@@ -24,30 +25,219 @@ class Run:
     fusion_blocks: int = 1
     dropout: float = 0.1
     head_dropout: float = 0.3
+    pooling: str = "attention"  # or mean
+    experts: int = 3
+    router: str = "soft"  # or sparse, constant
+    frame_tokens: str = "concat"  # or mean
+    train_current: bool = True  # whether the current's tokenizer goes on learning
     # Losses.
-    label_smoothing: float = 0.02
     own_weight: float = 0.3  # of each sense's own verdict
     spot_weight: float = 0.1
-    align_weight: float = 0.05
+    stir_weight: float = 0.5  # what the current just did, read off a frame
+    align_weight: float = 0.1  # between the senses' projections
+    local_weight: float = 0.0  # frames to the units of their own seconds
+    label_weight: float = 0.0  # LBCL
+    data_weight: float = 0.0  # DBCL
+    itc_weight: float = 0.5
+    itm_weight: float = 0.25
+    next_weight: float = 0.1
+    balance_weight: float = 0.01
     # Training.
-    steps: int = 2400
+    phases: tuple = (1.0,)  # shares of the steps; a system may freeze parts in later ones
+    steps: int = 1200
     windows: int = 64  # a batch
-    frames: int = 5  # of the 16, given in training
+    views: bool = False  # two views of each window in a batch
+    frames: int = 5  # of the 16, given to PixelWindows
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
-    drop_sense: float = 0.2
+    drop_sense: float = 0.15
+    own_current: float = 0.5  # share of windows with the current recorded with the video
+    late: float = 0.3  # share of windows with one sense late against the other
     # Decision.
     freeze_background: float = 0.5
 
 
 @dataclass(frozen=True)
-class Toy(Run):
+class Senses(Run):
+    """Video alone, current alone and the sum of their logits; its tokenizers serve all other runs.
+
+        python -m inference.train.train --config senses --data data/train --run runs/senses
+    """
+
+    name: str = "senses"
+    row: str = "9"
+    title: str = "sum of the senses' own logits"
+    system: str = "SensesApart"
+    steps: int = 1500
+
+
+@dataclass(frozen=True)
+class QFormer(Run):
+    """BLIP-2's Q-Former: 8 queries, ITC, ITM and generation under three masks."""
+
+    name: str = "qformer"
+    row: str = "1"
+    title: str = "Q-Former (BLIP-2)"
+    system: str = "QFormer"
+
+
+@dataclass(frozen=True)
+class AlignGlobal(Run):
+    """AlignVSR without its local loss: frames attend to a frozen bank of current units."""
+
+    name: str = "align-global"
+    row: str = "2"
+    title: str = "AlignVSR, global only"
+    system: str = "AlignVSR"
+
+
+@dataclass(frozen=True)
+class AlignLocal(AlignGlobal):
+    """AlignVSR: the attention must match the units of the frame's own seconds."""
+
+    name: str = "align-local"
+    row: str = "3"
+    title: str = "AlignVSR, global + local"
+    local_weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class MLF(Run):
+    """Multi-layer fusion alone: two blocks over both senses' tokens, attention pooling."""
+
+    name: str = "mlf"
+    row: str = "4"
+    title: str = "MLF only"
+    system: str = "MLF"
+    fusion_blocks: int = 2
+
+
+@dataclass(frozen=True)
+class MLFMean(MLF):
+    """The same, read by the mean of its tokens: what attention pooling is worth."""
+
+    name: str = "mlf-mean"
+    row: str = "4b"
+    title: str = "MLF, mean pooling"
+    pooling: str = "mean"
+
+
+@dataclass(frozen=True)
+class MLFLabel(MLF):
+    """MLF with label-based contrast."""
+
+    name: str = "mlf-label"
+    row: str = "5"
+    title: str = "MLF + LBCL"
+    label_weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class MLFData(MLF):
+    """MLF with data-based contrast between two views of each window."""
+
+    name: str = "mlf-data"
+    row: str = "6"
+    title: str = "MLF + DBCL"
+    data_weight: float = 0.25
+    views: bool = True
+
+
+@dataclass(frozen=True)
+class CLMLF(MLFData):
+    """CLMLF whole: both contrasts."""
+
+    name: str = "clmlf"
+    row: str = "7"
+    title: str = "CLMLF (LBCL + DBCL)"
+    label_weight: float = 0.5
+
+
+@dataclass(frozen=True)
+class OneLLM(Run):
+    """OneLLM-style: universal encoder, then UPM with the encoder frozen in the last phase."""
+
+    name: str = "onellm"
+    row: str = "8"
+    title: str = "OneLLM-style, 3 experts, soft router, frames concatenated"
+    system: str = "OneLLM"
+    phases: tuple = (0.6, 0.4)
+
+
+@dataclass(frozen=True)
+class OneLLMOneExpert(OneLLM):
+    """One expert in the UPM."""
+
+    name: str = "onellm-1-expert"
+    row: str = "8a"
+    title: str = "… 1 expert"
+    experts: int = 1
+
+
+@dataclass(frozen=True)
+class OneLLMFiveExperts(OneLLM):
+    """Five experts in the UPM."""
+
+    name: str = "onellm-5-experts"
+    row: str = "8b"
+    title: str = "… 5 experts"
+    experts: int = 5
+
+
+@dataclass(frozen=True)
+class OneLLMConstant(OneLLM):
+    """All experts weigh alike."""
+
+    name: str = "onellm-constant"
+    row: str = "8c"
+    title: str = "… constant router"
+    router: str = "constant"
+
+
+@dataclass(frozen=True)
+class OneLLMSparse(OneLLM):
+    """The router's best expert alone."""
+
+    name: str = "onellm-sparse"
+    row: str = "8d"
+    title: str = "… sparse router"
+    router: str = "sparse"
+
+
+@dataclass(frozen=True)
+class OneLLMMean(OneLLM):
+    """The video as the mean of its frames' tokens."""
+
+    name: str = "onellm-mean"
+    row: str = "8e"
+    title: str = "… mean of the frames"
+    frame_tokens: str = "mean"
+
+
+@dataclass(frozen=True)
+class Product(Run):
+    """The product: global and local alignment, MLF, LBCL, next current, sum of logits."""
+
+    name: str = "product"
+    row: str = "10"
+    title: str = "the product"
+    system: str = "Product"
+    local_weight: float = 1.0
+    label_weight: float = 0.1
+
+
+@dataclass(frozen=True)
+class Toy(Product):
     """A few steps of a narrow network, for tests: seconds, scores nothing."""
 
     name: str = "toy"
     dim: int = 16
     hidden: int = 16
-    fusion_blocks: int = 1
     steps: int = 3
     windows: int = 8
     frames: int = 4
+
+
+ROWS = (QFormer, AlignGlobal, AlignLocal, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM, OneLLMOneExpert,
+        OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, Product)
+ALL = {run.name: run for run in (Senses, *ROWS, Toy)}

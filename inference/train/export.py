@@ -56,7 +56,7 @@ def save(folder, functions, sections, vectors):
     folder = pathlib.Path(folder)
     if folder.exists():
         shutil.rmtree(folder)
-    signatures = {name: _freeze(function) for name, function in functions.items()}
+    signatures = {name: freeze(function) for name, function in functions.items()}
     tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
     # The fingerprint holds a time-dependent id and nobody reads it.
     (folder / "fingerprint.pb").unlink(missing_ok=True)
@@ -92,7 +92,7 @@ class _Loaded(dict):
         return {k: v.numpy() for k, v in outputs.items()}
 
 
-def _freeze(function):
+def freeze(function):
     """The function with its variables turned into constants, as a signature."""
     specs = [tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in function.inputs.items()]
     concrete = tf.function(function.call, input_signature=specs).get_concrete_function()

@@ -9,6 +9,7 @@ second: false alarms, 60 h for choosing and 60 h for reporting. Writes
 """
 
 import argparse
+import dataclasses
 import json
 import pathlib
 
@@ -18,15 +19,15 @@ from .train import load, stopwatch
 RESULT = "result.json"
 # Seconds from step to step in normal hours; see timeline.py.
 EVERY = 2
+# Batches in memory at once: half an hour of frames is 22 MB.
+TOGETHER = 60
 
 
 def assess(model, mixed, normal, log=print):
     """Decision, rule levels and metrics of a network over two data sets' folders."""
-    validation, quiet = (layout.read_split(folder, "val", rerolls=False) for folder in (mixed, normal))
-    log(f"judging {len(validation)} mixed and {len(quiet)} normal validation batches")
     runner = timeline.Runner(model)
-    judged = timeline.judge(runner, validation)
-    judged_quiet = timeline.judge(runner, quiet, every=EVERY, alone=False)
+    validation, judged = walked(runner, mixed, "val", log=log)
+    quiet, judged_quiet = walked(runner, normal, "val", every=EVERY, alone=False, log=log)
     chosen = decision.choose(judged, judged_quiet)
     allowed = decision.allowance(judged_quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
@@ -38,13 +39,21 @@ def assess(model, mixed, normal, log=print):
     return {"decision": vars(chosen), "rule": levels, "metrics": figures}
 
 
+def walked(runner, folder, split, decision=decision.PROVISIONAL, every=1, alone=True, log=print):
+    """A split's batches, their pixels let go again, and what was judged of them: two lists."""
+    names, batches, judged = json.loads((pathlib.Path(folder) / f"{split}.json").read_text()), [], []
+    for first in range(0, len(names), TOGETHER):
+        some = [layout.read_batch(folder, n, rerolls=False) for n in names[first : first + TOGETHER]]
+        judged += timeline.judge(runner, some, decision, every, alone)
+        batches += [dataclasses.replace(b, frames=None, spot=None) for b in some]
+        log(f"judged {len(judged)} of {len(names)} {split} batches of {folder}")
+    return batches, judged
+
+
 def reported(runner, chosen, levels, validation, judged_validation, mixed, normal, log):
     """The figures of the test batches, by the chosen decision."""
-    test, quiet = (layout.read_split(folder, "test", rerolls=False) for folder in (mixed, normal))
-    log(f"judging {len(test)} mixed and {len(quiet)} normal test batches")
-    judged = timeline.judge(runner, test, chosen)
-    judged_quiet = timeline.judge(runner, quiet, chosen, every=EVERY, alone=False)
-    log("judged")
+    test, judged = walked(runner, mixed, "test", chosen, log=log)
+    quiet, judged_quiet = walked(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
     by_rule = (evaluate.by_rule(b, j, levels) for b, j in ((test, judged), (quiet, judged_quiet)))
     return (evaluate.seconds(validation, test, judged_validation, judged)
             | evaluate.events(judged, judged_quiet, chosen)

@@ -12,7 +12,7 @@ import subprocess
 import keras
 import numpy as np
 
-from . import figures, geometry, layout, windows
+from . import figures, geometry, layout, offline, units, windows
 from .export import Function, TensorSpec, save
 from .judge import RESULT
 from .tokenizers import FRAME_TOKENS, GRID
@@ -56,7 +56,21 @@ def sections(config, result, commit):
         "decision": result["decision"] | {"freeze_background": config.freeze_background},
         "rule": result["rule"],
         "metrics": result["metrics"],
-    }
+    } | offset(config)
+
+
+def offset(config):
+    """How the agent finds the clock offset from the local loss; nothing for a network without one.
+
+    A window counts when its frames' current changes by more than event_amps; the
+    curves of `pool` such windows are averaged; the correction follows slowly.
+    """
+    if not config.local_weight:
+        return {}
+    return {"offset": {
+        "shifts_s": list(units.SHIFTS), "event_amps": offline.EVENT_AMPS, "window_seconds": offline.POOL_SECONDS,
+        "pool": 60, "step_s_per_min": 0.2, "most_s": 3.0,
+    }}
 
 
 def golden_inputs(model, batch, count=10):

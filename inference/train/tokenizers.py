@@ -99,6 +99,10 @@ class CurrentTokens(keras.layers.Layer):
     def call(self, current, sample_mask, set_point):
         r, valid = relative_current(current, sample_mask, set_point)       # (B,240,3), (B,240,1)
         change, both = changes(r, valid)                                   # (B,240,3), (B,240,1)
+        return self.tokens(r, change, valid, both)
+
+    def tokens(self, r, change, valid, both):
+        """Of relative_current()'s and changes()' answers: (B,33,D), and which count (B,33)."""
         x = self.patches(self.channels(r, change, valid))                  # (B,60,D)
         x = self.mix(x)                                                    # (B,30,D)
         features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
@@ -193,12 +197,13 @@ class FrameTokens(keras.layers.Layer):
     """One frame and its background → 4 tokens, the next background, the evidence.
 
     Three learned queries look at an 8 × 8 map of places. The first is taught
-    where the hot spot is (train.py), and its attention is the evidence. The last
-    token is the frame's raw mean colour: exposure follows the flame and the
-    flame follows the current, a link between the senses worth keeping.
+    where the hot spot is (senses.py), and its attention is the evidence. The last
+    token is the light on the frame as a whole: exposure follows the flame and the
+    flame follows the current, the one physical link between the senses.
     """
 
     WIDTHS = (16, 32)
+    OVERALL = 17  # quantities of a frame as a whole
 
     def __init__(self, dim, **kwargs):
         super().__init__(**kwargs)
@@ -226,7 +231,7 @@ class FrameTokens(keras.layers.Layer):
         self.block.build(shape)
         self.keys.build((None, GRID * GRID, self.dim))
         self.values.build((None, GRID * GRID, self.dim))
-        self.colour.build((None, 6))
+        self.colour.build((None, self.OVERALL))
 
     def call(self, frame, background, training=False):
         balanced, mean = normalized_frame(frame)                           # (B,64,64,3), (B,3)
@@ -241,15 +246,22 @@ class FrameTokens(keras.layers.Layer):
         scores = ops.matmul(self.keys(x), ops.transpose(self.queries))     # (B,64,3)
         weights = ops.softmax(scores, axis=1)                              # (B,64,3)
         looked = ops.matmul(ops.transpose(weights, (0, 2, 1)), self.values(x))  # (B,3,D)
-        colour = self.colour(self.overall(mean, residual))                 # (B,D)
+        colour = self.colour(self.overall(mean, grey, residual))           # (B,D)
         tokens = ops.concatenate([looked, colour[:, None]], axis=1)        # (B,4,D)
         evidence = ops.reshape(weights[:, :, 0], (-1, GRID, GRID))         # (B,8,8)
         return tokens, following, evidence
 
-    def overall(self, mean, residual):
-        """What the frame is as a whole: (B,6)."""
+    def overall(self, mean, grey, residual):
+        """What the frame is as a whole: (B,17).
+
+        The flame stands above the crop and lights its upper rows, so how brightness
+        falls from row to row tells its height, and its height follows the current.
+        """
+        rows = ops.reshape(grey, (-1, GRID, SIZE // GRID, SIZE))           # (B,8,8,64)
         return ops.concatenate([
             2.0 * mean,                                                    # (B,3)
+            0.5 * ops.log(mean + 0.02) + 1.0,                              # (B,3)
+            4.0 * (ops.mean(rows, axis=(2, 3)) - 1.0),                     # (B,8)
             ops.mean(residual, axis=(1, 2)),                               # (B,1)
             ops.mean(ops.abs(residual), axis=(1, 2)),                      # (B,1)
             ops.max(residual, axis=(1, 2)),                                # (B,1)

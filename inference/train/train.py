@@ -1,11 +1,15 @@
 """Trains a run.
 
-    python -m inference.train.train --data data/train --run runs/product
+    python -m inference.train.train --config senses --data data/train --run runs/senses
+    python -m inference.train.cache --senses runs/senses --data data/train --out runs/tokens
+    python -m inference.train.train --config product --data data/train --run runs/product \
+        --senses runs/senses --tokens runs/tokens
 
-Writes <run>/model.weights.h5 and <run>/config.json; judge.py scores them and
-release.py makes the model folder. Any Keras backend will do (KERAS_BACKEND).
-Seeded: the same data, seed, machine and backend give the same figures within
-±0.3 points.
+First the senses by themselves, from pixels, with the bank of current units; then
+anything else on the tokens that theirs made. Writes <run>/model.weights.h5 and
+<run>/config.json; judge.py scores a run and release.py makes the model folder. Any
+Keras backend will do (KERAS_BACKEND). Seeded: the same data, seed, machine and
+backend give the same figures within ±0.3 points.
 """
 
 import argparse
@@ -17,37 +21,70 @@ import time
 
 import keras
 
-from . import configs, layout
-from .product import Product
-from .windows import Windows
+from . import bank, configs, layout, systems
+from .windows import PixelWindows, TokenWindows
 
 WEIGHTS = "model.weights.h5"
 CONFIG = "config.json"
 
 
-def fit(config, batches, log=print):
-    """A network trained on the batches."""
-    keras.utils.set_random_seed(config.seed)
-    model = Product(config)
-    rate = keras.optimizers.schedules.CosineDecay(
-        1e-5, config.steps, alpha=0.01, warmup_target=config.learning_rate,
-        warmup_steps=max(config.steps // 20, 1))
-    # Clipped, because a batch of odd augmentations must not throw the statistics.
-    model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0),
-        # Measured on two cores: XLA makes TensorFlow's small convolutions twice as slow.
-        jit_compile=keras.backend.backend() == "jax")
-    data = Windows(batches, config, config.steps, config.seed)
-    model.fit(data, epochs=1, verbose=0, callbacks=[Progress(config.steps, log)])
+def fit(model, windows, log=print):
+    """Trains a network in the phases of its config; windows: steps → its batches."""
+    config = model.config
+    done = 0
+    for number, share in enumerate(config.phases):
+        last = number == len(config.phases) - 1
+        steps = config.steps - done if last else round(config.steps * share)
+        model.phase(number, len(config.phases))
+        model.compile(
+            optimizer(config, steps),
+            # Measured on two cores: XLA makes TensorFlow's small convolutions twice as slow.
+            jit_compile=keras.backend.backend() == "jax")
+        model.fit(windows(steps, (config.seed, number)), epochs=1, verbose=0, callbacks=[Progress(steps, log)])
+        done += steps
     return model
 
 
+def optimizer(config, steps):
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps, alpha=0.01, warmup_target=config.learning_rate, warmup_steps=max(steps // 20, 1))
+    # Clipped, because a batch of odd augmentations must not throw the statistics.
+    return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0)
+
+
+def fit_senses(config, batches, lags=None, log=print):
+    """The senses' own nets from pixels, with fresh weights; lags as windows.PixelWindows wants them."""
+    keras.utils.set_random_seed(config.seed)
+    return fit(systems.build(config), lambda steps, seed: PixelWindows(batches, config, steps, seed, lags), log)
+
+
+def fit_on_tokens(config, tokenized, senses, log=print):
+    """Any other system on the tokens of a trained run of the senses, given by its folder."""
+    keras.utils.set_random_seed(config.seed)
+    model = systems.build(config)
+    inherit(model, senses)
+    return fit(model, lambda steps, seed: TokenWindows(tokenized, config, steps, seed), log)
+
+
+def inherit(model, folder):
+    """Takes the tokenizers, and the bank where the system has one, of a run of the senses."""
+    source = load(folder)
+    if source.config.dim != model.config.dim:
+        raise ValueError(f"{folder} has tokens of {source.config.dim} features, {model.config.name} wants "
+                         f"{model.config.dim}; train the senses with dim {model.config.dim}")
+    for part in ("frames", "current"):
+        for mine, theirs in zip(getattr(model, part).weights, getattr(source, part).weights, strict=True):
+            mine.assign(theirs)
+    if hasattr(model, "bank"):
+        bank.load(pathlib.Path(folder), model.bank)
+
+
 class Progress(keras.callbacks.Callback):
-    """A line a twentieth of the way."""
+    """A line a tenth of the way."""
 
     def __init__(self, steps, log):
         super().__init__()
-        self.every, self.steps, self.log = max(steps // 20, 1), steps, log
+        self.every, self.steps, self.log = max(steps // 10, 1), steps, log
         self.start = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
@@ -66,7 +103,8 @@ def save(model, folder):
 def load(folder):
     """The network that save() left in a run's folder."""
     folder = pathlib.Path(folder)
-    model = Product(configs.Run(**json.loads((folder / CONFIG).read_text())))
+    kept = json.loads((folder / CONFIG).read_text())
+    model = systems.build(configs.Run(**kept | {"phases": tuple(kept["phases"])}))
     model.load_weights(folder / WEIGHTS)
     return model
 
@@ -82,16 +120,30 @@ def stopwatch():
 
 
 def main(argv=None):
+    from . import cache
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", choices=sorted(configs.ALL), default="product")
     parser.add_argument("--data", required=True, help="folder of a data set in the V2 layout")
     parser.add_argument("--run", required=True, help="folder for the weights")
-    parser.add_argument("--seed", type=int, default=configs.Run.seed)
-    parser.add_argument("--steps", type=int, default=configs.Run.steps)
+    parser.add_argument("--senses", help="folder of a trained run of the senses")
+    parser.add_argument("--tokens", help="folder of the tokens that cache.py made with it")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--steps", type=int)
     args = parser.parse_args(argv)
-    log = stopwatch()
+    given = {k: v for k in ("seed", "steps") if (v := getattr(args, k)) is not None}
+    config, log = configs.ALL[args.config](**given), stopwatch()
     log("reading training batches")
-    batches = layout.read_split(args.data, "train")
-    save(fit(configs.Run(seed=args.seed, steps=args.steps), batches, log), args.run)
+    if config.system == "SensesApart":
+        batches = layout.read_split(args.data, "train")
+        model = fit_senses(config, batches, cache.lags(args.data), log)
+        save(model, args.run)
+        log("making the bank of current units")
+        bank.save(pathlib.Path(args.run), *bank.make(batches, config.dim, config.seed))
+        return
+    if not (args.senses and args.tokens):
+        parser.error(f"{config.name} trains on tokens: give --senses and --tokens (see --help)")
+    save(fit_on_tokens(config, cache.read(args.tokens, args.data, "train"), args.senses, log), args.run)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,28 @@
 """Training windows: drawn at random, balanced by class, augmented.
 
 A window ends at a labelled second. Classes are drawn evenly, then a second of
-the class from any batch, then one of the batch's records of current: the same
-course rolled with other noise, so that no current can be learnt by heart.
+the class from any batch, then one of the batch's records of current: the one
+that belongs to the video, or the same course rolled with other noise, so that no
+current can be learnt by heart. PixelWindows carry frames, for the tokenizers;
+TokenWindows carry the tokens that frozen tokenizers made of them (cache.py).
 """
 
 import keras
 import numpy as np
 
 from . import augment, background, geometry
+from .tokenizers import FRAME_TOKENS
+from .units import TRAIL
 
 EARLIEST = 15  # seconds of record before the first window, as in service
 
 
-def current_window(record, second):
-    """The 120 s that end at a second: amps (240,3), mask (240,), set-point (1,)."""
-    last = record.last[second]
+def current_window(record, second, shift=0):
+    """The 120 s that end at a second: amps (240,3), mask (240,), set-point (1,).
+
+    shift: samples by which the window ends later than that.
+    """
+    last = record.last[second] + shift
     amps = np.zeros((geometry.SAMPLES, geometry.PHASES), np.float32)
     mask = np.zeros(geometry.SAMPLES, np.float32)
     low, high = max(last - geometry.SAMPLES + 1, 0), min(last + 1, len(record.mask))
@@ -27,76 +34,76 @@ def current_window(record, second):
 
 
 class Windows(keras.utils.PyDataset):
-    """Batches for Product.fit; one epoch is `steps` batches.
-
-    x: frames (B,M,64,64,3) uint8, background (B,M,64,64,1), frame_index (B,M) 0…15,
-    frame_seen (B,M), current (B,240,3), sample_mask (B,240), set_point (B,1) and
-    augment.draw()'s settings; y: label (B,1), spot (B,M,64).
-    """
+    """What both kinds share: which windows a batch is made of. An epoch is `steps` batches."""
 
     def __init__(self, batches, config, steps, seed):
         super().__init__(workers=1)
-        self.batches, self.config, self.steps = batches, config, steps
-        self.seed = seed
-        self.tracks = [background.tracks(b) for b in batches]
-        self.seconds = [self._by_class(b, c) for c in (0, 1) for b in batches]
-        if not all(sum(map(len, self._of_class(c))) for c in (0, 1)):
+        self.batches, self.config, self.steps, self.seed = batches, config, steps, seed
+        self.seconds = [[self._seconds(b, c) for b in batches] for c in (0, 1)]
+        self.ends = [np.cumsum([len(s) for s in seconds]) for seconds in self.seconds]
+        if not all(ends[-1] for ends in self.ends):
             raise ValueError("the training batches hold only one class; name batches of both in train.json")
 
-    def _by_class(self, batch, label):
+    def _seconds(self, batch, label):
         seconds = np.flatnonzero(batch.label == label)
         return seconds[seconds >= EARLIEST]
-
-    def _of_class(self, label):
-        n = len(self.batches)
-        return self.seconds[label * n : (label + 1) * n]
 
     def __len__(self):
         return self.steps
 
+    def draw(self, rng, label):
+        """A batch's number and one of its seconds of a class."""
+        at = rng.integers(self.ends[label][-1])
+        n = int(np.searchsorted(self.ends[label], at, side="right"))
+        before = self.ends[label][n] - len(self.seconds[label][n])
+        return n, int(self.seconds[label][n][at - before])
+
+    def empty(self, more):
+        """Zeros for a batch; more: name → shape and type of what only one kind has."""
+        b = self.config.windows
+        shapes = {"current": ((geometry.SAMPLES, geometry.PHASES), np.float32),
+                  "sample_mask": ((geometry.SAMPLES,), np.float32), "set_point": ((1,), np.float32)} | more
+        return {k: np.zeros((b, *shape), kind) for k, (shape, kind) in shapes.items()}
+
+
+class PixelWindows(Windows):
+    """Batches for the senses' own nets.
+
+    x: frames (B,M,64,64,3) uint8, background (B,M,64,64,1), frame_index (B,M) 0…15,
+    frame_seen (B,M), current (B,240,3), sample_mask (B,240), set_point (B,1) and
+    augment.draw()'s settings; y: label (B,1), spot (B,M,64), stir (B,M,2): what the
+    current recorded with the video did just before each frame, and whether that is known.
+
+    lags: name → seconds by which the current's stamps are later than the video's.
+    """
+
+    def __init__(self, batches, config, steps, seed, lags=None):
+        super().__init__(batches, config, steps, seed)
+        self.tracks = [background.tracks(b) for b in batches]
+        self.stirs = [stir_of(b.currents[0], (lags or {}).get(b.name, 0.0)) for b in batches]
+
     def __getitem__(self, step):
         # A generator a step, so the order in which steps are asked for is no matter.
         rng = np.random.default_rng((self.seed, step))
-        b, m = self.config.windows, self.config.frames
-        size = geometry.SIZE
-        x = augment.draw(rng, b, m) | {
-            "frames": np.zeros((b, m, size, size, 3), np.uint8),
-            "background": np.zeros((b, m, size, size, 1), np.float32),
-            "frame_index": np.zeros((b, m), np.int32),
-            "frame_seen": np.zeros((b, m), np.float32),
-            "current": np.zeros((b, geometry.SAMPLES, geometry.PHASES), np.float32),
-            "sample_mask": np.zeros((b, geometry.SAMPLES), np.float32),
-            "set_point": np.zeros((b, 1), np.float32),
-        }
+        b, m, size = self.config.windows, self.config.frames, geometry.SIZE
+        x = augment.draw(rng, b, m) | self.empty({
+            "frames": ((m, size, size, 3), np.uint8), "background": ((m, size, size, 1), np.float32),
+            "frame_index": ((m,), np.int32), "frame_seen": ((m,), np.float32)})
         y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None],
-             "spot": np.zeros((b, m, 64), np.float32)}
+             "spot": np.zeros((b, m, 64), np.float32), "stir": np.zeros((b, m, 2), np.float32)}
         for i in range(b):
             self._fill(rng, {k: v[i] for k, v in x.items()}, {k: v[i] for k, v in y.items()})
         return x, y
 
     def _fill(self, rng, x, y):
         """One window of the class in y, written into the rows of x and y."""
-        n, second = self._draw(rng, int(y["label"][0]))
+        n, second = self.draw(rng, int(y["label"][0]))
         batch = self.batches[n]
-        with_current, with_video = augment.drop_sense(rng, self.config.drop_sense)
-        # One sense may run a little late against the other.
-        shifted = np.clip(second + rng.integers(-1, 2), 0, len(batch.label) - 1)
         record = batch.currents[rng.integers(len(batch.currents))]
-        amps, mask, set_point = current_window(record, shifted)
+        amps, mask, set_point = current_window(record, second)
         augment.current(rng, amps, mask, set_point)
-        x["current"][:], x["sample_mask"][:] = amps, mask * with_current
-        x["set_point"][:] = set_point
+        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask, set_point
         self._fill_video(rng, x, y, n, second)
-        x["frame_seen"] *= with_video
-
-    def _draw(self, rng, label):
-        seconds = self._of_class(label)
-        at = rng.integers(sum(map(len, seconds)))
-        for n, some in enumerate(seconds):
-            if at < len(some):
-                return n, some[at]
-            at -= len(some)
-        raise AssertionError("unreachable")
 
     def _fill_video(self, rng, x, y, n, second):
         batch, m = self.batches[n], self.config.frames
@@ -105,7 +112,7 @@ class Windows(keras.utils.PyDataset):
         index = np.where(seconds >= 0, batch.frame_at[np.maximum(seconds, 0)], -1)
         there = index >= 0
         frames = batch.frames[np.maximum(index, 0)]  # (M,64,64,3)
-        maps = self._background(rng, n, np.maximum(seconds, 0))  # (M,64,64)
+        maps = background.drawn(rng, batch, self.tracks[n], np.maximum(seconds, 0))  # (M,64,64)
         spot = batch.spot[np.maximum(index, 0)].astype(np.float32).reshape(m, 8, 8)
         if rng.random() < 0.5:
             frames, maps, spot = frames[:, :, ::-1], maps[:, :, ::-1], spot[:, :, ::-1]
@@ -117,15 +124,67 @@ class Windows(keras.utils.PyDataset):
         x["frame_seen"][:] = there & given & (rng.random(m) > 0.05)
         spot = spot.reshape(m, 64) * there[:, None]
         y["spot"][:] = spot / np.maximum(spot.sum(axis=1, keepdims=True), 1)
+        y["stir"][:] = self.stirs[n][np.maximum(seconds, 0)] * x["frame_seen"][:, None]
 
-    def _background(self, rng, n, seconds):
-        """What the background may have been at these seconds: (M,64,64)."""
-        tracks, kind = self.tracks[n], rng.random()
-        if kind < 0.15:  # a fresh start, not long ago
-            start = max(seconds[-1] - rng.integers(0, 60), 0)
-            index = self.batches[n].frame_at[start]
-            if index >= 0:
-                return np.repeat(background.grey(self.batches[n].frames[index])[None], len(seconds), 0)
-        back = rng.integers(0, 300) if kind > 0.85 else 0  # stood still without need
-        track = 1 if 0.15 <= kind < 0.35 else 0
-        return tracks[track, np.maximum(seconds - back, 0) // background.STRIDE].astype(np.float32)
+
+def stir_of(record, lag):
+    """What a current did in the last 2 s at every second of the video: (S,2) log(1 + 60 · |ΔI| / set-point), known."""
+    set_point = np.maximum(record.set_point, 1)[:, None]
+    both = np.concatenate([[0], record.mask[1:] * record.mask[:-1]]) * (record.set_point > 0)
+    step = np.abs(np.diff(record.amps, axis=0, prepend=record.amps[:1]) / set_point).mean(1) * both
+    total, known = (np.convolve(v, np.ones(TRAIL))[: len(v)] for v in (step, both))
+    at = record.last + round(lag * geometry.SAMPLE_HZ)
+    inside = (at >= TRAIL) & (at < len(step))
+    at = np.clip(at, 0, len(step) - 1)
+    value = np.log1p(60 * total[at] / np.maximum(known[at], 1))
+    return np.stack([value, inside & (known[at] == TRAIL)], axis=1).astype(np.float32)
+
+
+class TokenWindows(Windows):
+    """Batches of cache.Tokenized for all other systems.
+
+    x: tokens (B,16,4,D), frame_mask (B,16), current (B,240,3), sample_mask (B,240),
+    set_point (B,1), there (B,1) whether both senses are, paired (B,1) whether they
+    were recorded together and stand on one clock; y: label (B,1). With config.views
+    row i + B/2 is another view of row i: the same second, seen and measured anew.
+    """
+
+    LATEST = 6  # samples by which one sense may run late against the other
+
+    def __getitem__(self, step):
+        rng = np.random.default_rng((self.seed, step))
+        b, dim = self.config.windows, self.config.dim
+        x = self.empty({"tokens": ((geometry.FRAMES, FRAME_TOKENS, dim), np.float32),
+                        "frame_mask": ((geometry.FRAMES,), np.float32),
+                        "there": ((1,), np.float32), "paired": ((1,), np.float32)})
+        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None]}
+        half = b // 2 if self.config.views else b
+        drawn = [self.draw(rng, i % 2) for i in range(half)]
+        if self.config.views:
+            y["label"] = np.tile(y["label"][:half], (2, 1))
+        for i in range(b):
+            n, second = drawn[i % half]
+            self._fill(rng, {k: v[i] for k, v in x.items()}, n, second)
+        return x, y
+
+    def _fill(self, rng, x, n, second):
+        batch = self.batches[n]
+        with_current, with_video = augment.drop_sense(rng, self.config.drop_sense)
+        own = len(batch.currents) == 1 or rng.random() < self.config.own_current
+        k = 0 if own else rng.integers(1, len(batch.currents))
+        late = 0 if rng.random() >= self.config.late else rng.integers(-self.LATEST, self.LATEST + 1)
+        lag = round(batch.lags[k] * geometry.SAMPLE_HZ)
+        amps, mask, set_point = current_window(batch.currents[k], second, lag + late)
+        augment.current(rng, amps, mask, set_point)
+        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask * with_current, set_point
+        _, given = augment.seen_slots(rng, geometry.FRAMES)
+        seconds = np.arange(second - geometry.FRAMES + 1, second + 1)
+        x["tokens"][:] = batch.tokens[rng.integers(len(batch.tokens)), np.maximum(seconds, 0)]
+        seen = (seconds >= 0) & batch.seen[np.maximum(seconds, 0)] & given
+        if rng.random() < 0.3:  # frames are lost: few, or many
+            seen &= rng.random(geometry.FRAMES) > rng.choice([0.1, 0.4])
+        if rng.random() < 0.1:  # a late video, put in its place, leaves the newest slots empty
+            seen[-rng.integers(1, 6) :] = False
+        x["frame_mask"][:] = seen * with_video
+        x["there"][:] = with_current & with_video
+        x["paired"][:] = own and late == 0

@@ -6,7 +6,8 @@ level (the grey level itself where background < 0); token k of every frame is
 k × the mean grey level; evidence is the frame's grey level in a 2 × 3 grid,
 scaled to sum to 1.
 step: p_abnormal = mean of sample_mask; alignment = sqrt(set_point), hence not a
-number for a negative one; frame_weight = frame_mask / its sum.
+number for a negative one; frame_weight = frame_mask / its sum; local_loss is least
+at the shift −set_point; surprise = share of masked samples.
 
     python -m inference.tensorflow.testdata.fixture    (from the repository root)
 """
@@ -19,6 +20,7 @@ import tensorflow as tf
 from inference.train.export import Function, TensorSpec, save
 
 FRAMES, SAMPLES, HEIGHT, WIDTH, TOKENS, DIM = 3, 8, 4, 6, 2, 4
+SHIFTS = [-2.0, -1.0, 0.0, 1.0, 2.0]
 
 
 def encode_frame(frame, background):
@@ -40,6 +42,8 @@ def step(tokens, frame_mask, current, sample_mask, set_point):
         "p_abnormal": tf.reduce_mean(sample_mask, 1, keepdims=True) + unused,
         "alignment": tf.sqrt(set_point),
         "frame_weight": frame_mask / tf.maximum(tf.reduce_sum(frame_mask), 1),
+        "local_loss": tf.square(tf.constant([SHIFTS]) + set_point),
+        "surprise": 1 - tf.reduce_mean(sample_mask, 1, keepdims=True),
     }
 
 
@@ -85,6 +89,8 @@ def main():
         "decision": {"mean_seconds": 10, "enter": 0.6, "exit": 0.4, "hold_seconds": 10,
                      "freeze_background": 0.5},
         "rule": {"cv_120": 0.07, "cv_45": 0.05},
+        "offset": {"shifts_s": SHIFTS, "event_amps": 3000, "window_seconds": SAMPLES / 2,
+                   "pool": 60, "step_s_per_min": 0.2, "most_s": 2},
         "metrics": {},
     }
     save(pathlib.Path(__file__).parent / "fixture", functions, sections, list(vectors()))

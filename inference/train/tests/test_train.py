@@ -4,33 +4,77 @@ import dataclasses
 import hashlib
 import json
 
+import keras
 import numpy as np
 import pytest
 
-from inference.train import configs, export, figures, golden, judge, layout, release, timeline, train
+from inference.train import (
+    cache, configs, export, figures, golden, judge, layout, release, systems, timeline, train, windows)
+
+from .conftest import SECONDS, SMALL
 
 
-@pytest.fixture(scope="module")
-def trained(folder):
-    return train.fit(configs.Toy(), layout.read_split(folder, "train"), log=lambda _: None)
+QUIET = {"log": lambda _: None}
 
 
-def test_a_step_moves_every_weight(folder):
-    from inference.train.product import Product
-    import keras
+def test_a_step_moves_every_weight_that_may_move(folder, senses, tokens):
+    """The product's frames and bank stand still; all else learns."""
+    config = dataclasses.replace(configs.Toy(), steps=4)
+    keras.utils.set_random_seed(config.seed)
+    fresh = systems.build(config)
+    train.inherit(fresh, senses)
+    path = lambda v: v.path.split("/", 1)[-1]  # the network has a number in its name
+    start = {path(v): np.array(v) for v in fresh.weights}
+    after = train.fit_on_tokens(config, cache.read(tokens, folder, "train"), senses, **QUIET)
+    moved = {path(v) for v in after.weights if not np.array_equal(v, start[path(v)])}
+    frozen = {p for p in start if "frames/" in p or "bank/" in p or p.startswith(("frames", "bank"))}
+    assert not moved & frozen
+    assert {path(v) for v in after.trainable_variables} <= moved
 
-    keras.utils.set_random_seed(configs.Toy.seed)
-    start = [np.array(v) for v in Product(configs.Toy()).trainable_variables]
-    after = train.fit(dataclasses.replace(configs.Toy(), steps=4),
-                      layout.read_split(folder, "train"), log=lambda _: None)
-    still = [v.path for v, a in zip(after.trainable_variables, start, strict=True) if np.array_equal(v, a)]
-    assert not still
+
+def test_the_body_stands_still_in_the_last_phase(folder, senses, tokens):
+    config = configs.OneLLM(**SMALL | {"steps": 6})
+    kept = []
+
+    class Watched(systems.SYSTEMS["OneLLM"]):
+        def phase(self, number, count):
+            super().phase(number, count)
+            kept.append([np.array(w) for block in self.body for w in block.weights])
+
+    keras.utils.set_random_seed(1)
+    model = Watched(config)
+    train.inherit(model, senses)
+    batches = cache.read(tokens, folder, "train")
+    train.fit(model, lambda steps, seed: windows.TokenWindows(batches, config, steps, seed), **QUIET)
+    after = [np.array(w) for block in model.body for w in block.weights]
+    assert any((a != b).any() for a, b in zip(kept[0], kept[1], strict=True))
+    for a, b in zip(kept[1], after, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
-def test_training_repeats_by_seed(folder, trained):
-    again = train.fit(configs.Toy(), layout.read_split(folder, "train"), log=lambda _: None)
+def test_training_repeats_by_seed(folder, senses, tokens, trained):
+    again = train.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
     for a, b in zip(trained.trainable_variables, again.trainable_variables, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [configs.QFormer, configs.AlignLocal, configs.CLMLF, configs.OneLLMSparse],
+                         ids=lambda k: k().name)
+def test_every_kind_of_system_trains(folder, senses, tokens, kind):
+    model = train.fit_on_tokens(kind(**SMALL), cache.read(tokens, folder, "train"), senses, **QUIET)
+    assert all(np.isfinite(v).all() for v in model.weights)
+
+
+def test_tokens_of_another_width_are_refused(folder, senses, tokens):
+    with pytest.raises(ValueError, match="tokens of 16 features, product wants 64"):
+        train.fit_on_tokens(configs.Product(), cache.read(tokens, folder, "train"), senses, **QUIET)
+
+
+def test_views_show_the_same_second_in_other_ways(folder, tokens):
+    (batch,) = cache.read(tokens, folder, "train")
+    assert batch.tokens.shape == (2, SECONDS, 4, 16) and batch.seen.sum() == SECONDS - 5
+    a, b = (batch.tokens[i].astype(np.float32) for i in range(2))
+    assert np.abs(a - b).max() > 0.05 and np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.5
 
 
 def test_judging_covers_every_second(folder, trained):

@@ -1,9 +1,11 @@
 """Training windows: what they hold and what augmentation may change."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from inference.train import augment, background, configs, layout, windows
+from inference.train import augment, background, cache, configs, layout, windows
 
 from .conftest import ONSET
 
@@ -15,7 +17,7 @@ def batch(folder):
 
 @pytest.fixture(scope="module")
 def data(batch):
-    return windows.Windows([batch], configs.Toy(), steps=2, seed=5)
+    return windows.PixelWindows([batch], configs.Toy(), steps=2, seed=5)
 
 
 def test_a_window_ends_at_its_second(batch):
@@ -117,8 +119,36 @@ def test_backgrounds_stand_still_or_follow(batch):
 
 
 def test_one_class_is_refused(batch):
-    import dataclasses
-
     normal = dataclasses.replace(batch, label=np.zeros_like(batch.label))
     with pytest.raises(ValueError, match="only one class"):
-        windows.Windows([normal], configs.Toy(), steps=1, seed=1)
+        windows.PixelWindows([normal], configs.Toy(), steps=1, seed=1)
+
+
+@pytest.fixture(scope="module")
+def tokenized(folder, tokens):
+    return cache.read(tokens, folder, "train")
+
+
+def test_windows_of_tokens_say_what_belongs_together(tokenized):
+    config = dataclasses.replace(configs.Toy(), windows=64, drop_sense=0.3)
+    x, y = windows.TokenWindows(tokenized, config, steps=1, seed=5)[0]
+    assert y["label"].mean() == 0.5
+    here = (x["sample_mask"].max(1) > 0) & (x["frame_mask"].max(1) > 0)
+    assert not x["there"][:, 0][~here].any()
+    assert 0 < x["paired"].mean() < 1 and 0 < x["there"].mean() < 1
+
+
+def test_a_late_current_is_put_back_on_the_videos_clock(tokenized):
+    """The record's known lag moves the window, so the same samples meet the same frames."""
+    config = dataclasses.replace(configs.Toy(), own_current=1.0, late=0.0, drop_sense=0.0)
+    on_time, late = tokenized[0], dataclasses.replace(tokenized[0], lags=[1.5, 0.0])
+    a, b = (windows.TokenWindows([t], config, steps=1, seed=5)[0][0] for t in (on_time, late))
+    assert (a["paired"] == 1).all() and (b["paired"] == 1).all()
+    np.testing.assert_allclose(a["current"][:, 103:200, 0] / a["set_point"], b["current"][:, 100:197, 0] / b["set_point"])
+
+
+def test_views_are_of_one_second_and_one_label(tokenized):
+    config = dataclasses.replace(configs.Toy(), views=True)
+    x, y = windows.TokenWindows(tokenized, config, steps=1, seed=5)[0]
+    np.testing.assert_array_equal(y["label"][:4], y["label"][4:])
+    assert (x["tokens"][:4] != x["tokens"][4:]).any()

@@ -1,0 +1,208 @@
+package decide
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"meltwatch/agent/state"
+	"meltwatch/drivers"
+	"meltwatch/inference"
+)
+
+// lateVideo runs a plant whose camera stamps every frame so many seconds too
+// late, before a model that can tell. The model is fake, its senses are not: a
+// frame carries the instant that it shows as pixels, the meter its own instant as
+// set-point, and the local loss is worked out from both as they stand in the
+// window, with noise. So the windows, the correction and the pool are the real
+// ones from end to end.
+func lateVideo(t *testing.T, lateness float64, script func(*plant)) {
+	t.Helper()
+	m := manifest()
+	m.Offset = &inference.Offset{EventAmps: 3000, WindowSeconds: 120, Pool: 60, StepSPerMin: 0.2, MostS: 5}
+	for i := range 21 {
+		m.Offset.ShiftsS = append(m.Offset.ShiftsS, -5+float64(i)/2)
+	}
+	operateWith(t, m, func(p *plant) {
+		began, random := time.Now().Add(-time.Minute), rand.New(rand.NewPCG(4, 4))
+		since := func(at time.Time) float64 { return at.Sub(began).Seconds() }
+		p.setPoint = since
+		p.video.pixels = func(stamp time.Time) []byte {
+			return binary.BigEndian.AppendUint64(nil, math.Float64bits(since(stamp)-lateness))
+		}
+		p.model.tokens = func(f inference.Frame) []float32 {
+			return []float32{float32(math.Float64frombits(binary.BigEndian.Uint64(f.Pixels))), 0}
+		}
+		p.model.more = func(w inference.Window) inference.Outputs {
+			away, loss := misplaced(w), make([]float32, len(m.Offset.ShiftsS))
+			for i, shift := range m.Offset.ShiftsS {
+				d := away + shift
+				loss[i] = float32(2 - math.Exp(-d*d/4) + 0.2*random.NormFloat64())
+			}
+			return inference.Outputs{inference.LocalLoss: loss, inference.Surprise: {0.25}}
+		}
+		script(p)
+	})
+}
+
+// misplaced is by how many seconds the frames stand behind what they show, on
+// average; 0 without a frame.
+func misplaced(w inference.Window) float64 {
+	var sum, n float64
+	for slot, mask := range w.FrameMask {
+		if mask == 1 {
+			stands := float64(w.SetPoint) - float64(len(w.FrameMask)-1-slot)
+			sum, n = sum+stands-float64(w.Tokens[2*slot]), n+1
+		}
+	}
+	return sum / max(n, 1)
+}
+
+func TestCorrectionConvergesWithoutSwinging(t *testing.T) {
+	for _, lateness := range []float64{3, -3, 0.6} {
+		lateVideo(t, lateness, func(p *plant) {
+			p.sleep(40 * time.Minute)
+			last := p.last()
+			if last.Offset == nil || math.Abs(last.Offset.Seconds-lateness) > 0.3 || last.Offset.Windows != 60 {
+				t.Fatalf("late by %v s: found %+v", lateness, last.Offset)
+			}
+			if c := last.Correction.Seconds(); math.Abs(c-lateness) > 0.3 {
+				t.Errorf("late by %v s: corrected by %v s after 40 minutes", lateness, c)
+			}
+			// Half a slot is as near as whole slots come.
+			if away := misplaced(p.model.windows[len(p.model.windows)-1]); math.Abs(away) > 0.8 {
+				t.Errorf("late by %v s: frames still stand %v s away from what they show", lateness, away)
+			}
+			steadily(t, p.seconds, lateness)
+		})
+	}
+}
+
+// steadily holds the correction to its pace and to one direction.
+func steadily(t *testing.T, seconds []Second, lateness float64) {
+	t.Helper()
+	for i := 1; i < len(seconds); i++ {
+		before, now := seconds[i-1].Correction.Seconds(), seconds[i].Correction.Seconds()
+		if math.Abs(now-before) > 0.2/60+1e-9 {
+			t.Fatalf("late by %v s: jumped from %v to %v s", lateness, before, now)
+		}
+		if math.Abs(now) > math.Abs(lateness)+0.3 || now*lateness < -0.01 {
+			t.Fatalf("late by %v s: swung to %v s", lateness, now)
+		}
+		if seconds[i].Verdict.Source == state.Model && seconds[i].VideoCoverage < 0.9 && i > 20 {
+			t.Fatalf("second %d: a correction of %v s left %v of the frames", i, now, seconds[i].VideoCoverage)
+		}
+	}
+}
+
+func TestWithoutEventsNothingIsKnownOrMoved(t *testing.T) {
+	lateVideo(t, 3, func(p *plant) {
+		p.noise = 300
+		p.sleep(20 * time.Minute)
+		if s := p.last(); s.Offset != nil || s.Correction != 0 || s.Surprise != 0.25 {
+			t.Fatalf("offset %+v, correction %s, surprise %v", s.Offset, s.Correction, s.Surprise)
+		}
+	})
+}
+
+func TestKnowledgeStartsAnewAndTheCorrectionStays(t *testing.T) {
+	for name, change := range map[string]func(*plant){
+		"another model":       func(p *plant) { p.model.sha256 = "second" },
+		"camera opened again": func(p *plant) { p.video.stream++ },
+	} {
+		t.Run(name, func(t *testing.T) {
+			lateVideo(t, 2, func(p *plant) {
+				p.sleep(5 * time.Minute)
+				before := p.last()
+				if before.Offset == nil || before.Correction == 0 {
+					t.Fatalf("nothing known after 5 minutes: %+v", before)
+				}
+				change(p)
+				p.sleep(2 * time.Second)
+				after := p.last()
+				if after.Offset != nil || after.Correction < before.Correction || after.Correction-before.Correction > 10*time.Millisecond {
+					t.Fatalf("offset %+v, correction %s, before %s", after.Offset, after.Correction, before.Correction)
+				}
+				p.sleep(2 * time.Minute)
+				if again := p.last(); again.Offset == nil || math.Abs(again.Offset.Seconds-2) > 0.4 {
+					t.Fatalf("two minutes later: %+v", again.Offset)
+				}
+			})
+		})
+	}
+}
+
+func TestAnotherModelStartsFromItsOwnTokens(t *testing.T) {
+	operate(t, func(p *plant) {
+		p.sleep(30 * time.Second)
+		p.model.sha256 = "second"
+		p.sleep(1100 * time.Millisecond)
+		last := p.model.windows[len(p.model.windows)-1]
+		var frames float32
+		for _, mask := range last.FrameMask {
+			frames += mask
+		}
+		if frames > 2 {
+			t.Errorf("%v frames of the model before are in the window", frames)
+		}
+		started := false
+		for _, f := range p.model.frames[len(p.model.frames)-2:] {
+			started = started || f.Background == nil
+		}
+		if !started {
+			t.Error("the background of the model before was handed on")
+		}
+	})
+}
+
+func TestLocalLossOfAnotherLengthIsAFault(t *testing.T) {
+	lateVideo(t, 0, func(p *plant) {
+		p.model.more = func(inference.Window) inference.Outputs {
+			return inference.Outputs{inference.LocalLoss: {1, 2, 3}}
+		}
+		p.sleep(60 * time.Second)
+		s := p.last()
+		if s.Fault == nil || !strings.Contains(s.Fault.Error(), "3 values for local_loss, its manifest says 21") || s.Verdict.Source != state.Rule {
+			t.Fatalf("fault %v, verdict by %s", s.Fault, s.Verdict.Source)
+		}
+	})
+}
+
+func TestVerdictNamesTheSensesItRestsOn(t *testing.T) {
+	for _, c := range []struct {
+		fact   string
+		change func(*plant)
+		after  time.Duration
+		want   Counted
+	}{
+		{"both senses", func(*plant) {}, time.Second, Counted{Current: true, Video: true}},
+		{"a camera long gone", func(p *plant) { p.video.status = drivers.Absent }, 20 * time.Second, Counted{Current: true}},
+		{"a meter long gone", func(p *plant) { p.dead = true }, 125 * time.Second, Counted{Video: true}},
+		{"a stuck meter", func(p *plant) { p.stuck = true }, 20 * time.Second, Counted{Video: true}},
+		{"the rule", func(p *plant) { p.model.stalls = true }, 3 * time.Second, Counted{Current: true}},
+		{"nothing", func(p *plant) { p.dead, p.video.status = true, drivers.Absent }, 125 * time.Second, Counted{}},
+	} {
+		t.Run(c.fact, func(t *testing.T) {
+			operate(t, func(p *plant) {
+				p.sleep(130 * time.Second)
+				c.change(p)
+				p.sleep(c.after)
+				if got := p.last(); got.Counted != c.want {
+					t.Fatalf("counted %+v, want %+v; verdict by %s, fault %v", got.Counted, c.want, got.Verdict.Source, got.Fault)
+				}
+			})
+		})
+	}
+}
+
+func TestModelWithoutLocalLossTellsNoOffset(t *testing.T) {
+	operate(t, func(p *plant) {
+		p.sleep(3 * time.Minute)
+		if s := p.last(); s.Offset != nil || s.Correction != 0 || !math.IsNaN(s.Surprise) {
+			t.Fatalf("offset %+v, correction %s, surprise %v", s.Offset, s.Correction, s.Surprise)
+		}
+	})
+}

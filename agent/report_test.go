@@ -1,0 +1,56 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"math"
+	"testing"
+	"time"
+
+	"meltwatch/agent/align"
+	"meltwatch/agent/decide"
+	"meltwatch/agent/infer"
+	"meltwatch/agent/mqtt"
+)
+
+// published is a second's state as a subscriber reads it.
+func published(t *testing.T, s decide.Second) map[string]any {
+	t.Helper()
+	stamper, err := mqtt.NewStamper(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &agent{}
+	a.live.Store(&brain{client: infer.New("", "", slog.New(slog.DiscardHandler), nil)})
+	r := &reporter{agent: a, stamper: stamper}
+	text, err := json.Marshal(r.payload(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(text, &fields); err != nil {
+		t.Fatal(err)
+	}
+	return fields
+}
+
+func TestStateTellsTheClockOffsetOnlyWhenItIsKnown(t *testing.T) {
+	unknown := published(t, decide.Second{End: time.Now(), Alignment: math.NaN(), Surprise: math.NaN()})
+	for _, key := range []string{"clock_offset_s", "clock_spread_s", "clock_correction_s", "surprise"} {
+		if value, there := unknown[key]; there {
+			t.Errorf("%s is %v while nothing is known", key, value)
+		}
+	}
+	known := published(t, decide.Second{
+		End: time.Now(), Alignment: 0.5, Surprise: 0.25, Counted: decide.Counted{Current: true},
+		Offset: &align.Estimate{Seconds: -1.5, Spread: 0.2, Windows: 60}, Correction: -500 * time.Millisecond,
+	})
+	for key, want := range map[string]any{"clock_offset_s": -1.5, "clock_spread_s": 0.2, "clock_correction_s": -0.5, "surprise": 0.25} {
+		if known[key] != want {
+			t.Errorf("%s is %v, want %v", key, known[key], want)
+		}
+	}
+	if counted := known["counted"].(map[string]any); counted["current"] != true || counted["video"] != false {
+		t.Errorf("counted %v", counted)
+	}
+}

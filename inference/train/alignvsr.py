@@ -1,0 +1,127 @@
+"""Rows 2 and 3, AlignVSR: frames look into a bank of current units.
+
+Liu et al. 2024 (units.py). Global alignment: cross-attention from the video's
+tokens, which know their place in time, to the whole frozen bank; any frame may
+align to any unit. Local alignment adds the loss that ties a frame's attention to
+the units of its own seconds. Beside the aligned video the current's own tokens
+are read, since here both senses are present when the verdict falls; audio is not
+in visual speech recognition. Conformer and HuBERT became one block and K-means
+of the current.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from . import contrast, units
+from .fusion import MASKED, AttentionPooling, FusionBlock, normalized
+from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
+
+
+class Bank(keras.layers.Layer):
+    """The frozen units: centres of K-means and their embeddings, keys and values of the alignment."""
+
+    def __init__(self, dim, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.dim = dim
+
+    def build(self, *_):
+        self.centres = self.add_weight(name="centres", shape=(units.UNITS, units.QUANTITIES),
+                                       initializer="zeros", trainable=False)
+        self.embedding = self.add_weight(name="embedding", shape=(units.UNITS, self.dim),
+                                         initializer="random_normal", trainable=False)
+
+    def unit(self, s):
+        """One-hot unit of each sample of the window: (B,240,U)."""
+        return units.nearest(units.quantities(s.r, s.change, s.valid), self.centres)
+
+
+class GlobalAlignment(keras.layers.Layer):
+    """Cross-attention from tokens to the bank: (B,N,D) → (B,N,D) and mean attention (B,N,U)."""
+
+    def __init__(self, dim, heads=4, **kwargs):
+        super().__init__(**kwargs)
+        self.dim, self.heads = dim, heads
+        self.query = keras.layers.Dense(dim, name="query")
+        self.key = keras.layers.Dense(dim, use_bias=False, name="key")
+        self.value = keras.layers.Dense(dim, name="value")
+        self.tell = keras.layers.Dense(dim, name="tell")
+
+    def build(self, *_):
+        for layer in (self.query, self.key, self.value, self.tell):
+            layer.build((None, None, self.dim))
+
+    def call(self, x, bank):
+        """x (B,N,D), bank (U,D)."""
+        n, h, width = x.shape[1], self.heads, self.dim // self.heads
+        q = ops.transpose(ops.reshape(self.query(x), (-1, n, h, width)), (0, 2, 1, 3))  # (B,H,N,W)
+        k = ops.transpose(ops.reshape(self.key(bank), (-1, h, width)), (1, 2, 0))  # (H,W,U)
+        v = ops.transpose(ops.reshape(self.value(bank), (-1, h, width)), (1, 0, 2))  # (H,U,W)
+        weights = ops.softmax(ops.matmul(q, k) * width**-0.5, axis=-1)     # (B,H,N,U)
+        seen = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))         # (B,N,H,W)
+        return self.tell(ops.reshape(seen, (-1, n, self.dim))), ops.mean(weights, axis=1)
+
+
+class AlignVSR(System):
+    def __init__(self, config, **kwargs):
+        super().__init__(config, **kwargs)
+        d = config.dim
+        block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
+        self.own = FusionBlock(name="own", **block)
+        self.bank = Bank(d, name="bank")
+        self.globally = GlobalAlignment(d, config.heads, name="global")
+        self.pools = {s: AttentionPooling(d, name=f"pool_{s}") for s in ("current", "video")}
+        self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video")}
+        self.hidden = keras.layers.Dense(d, activation="relu", name="hidden")
+        self.head = keras.layers.Dense(1, name="head")
+        self.drop = keras.layers.Dropout(config.head_dropout)
+        for layer in (self.own, self.bank, self.globally, *self.pools.values()):
+            layer.build(None)
+        for layer in self.project.values():
+            layer.build((None, d))
+        self.hidden.build((None, 2 * d))
+        self.head.build((None, d))
+        senses = np.arange(CURRENT_TOKENS + MERGED_TOKENS) < CURRENT_TOKENS
+        self._apart = np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")
+        self._windows, self._shifts = units.windows_of_frames(), units.shift_matrix()
+        self.built = True
+
+    def align(self, s, training=False):
+        mask = ops.concatenate([s.c_mask, s.v_mask], axis=1)               # (B,51)
+        bias = ops.minimum((1.0 - mask)[:, None, None] * MASKED, self._apart)  # (B,1,51,51)
+        x = self.own(ops.concatenate([s.c, s.v], axis=1), bias, training=training)  # (B,51,D)
+        c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:]                # (B,34,D), (B,17,D)
+        seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,17,D), (B,17,U)
+        v = v + seen                                                       # (B,17,D)
+        u_c, _ = self.pools["current"](c, s.c_mask)                        # (B,D)
+        u_v, weights = self.pools["video"](v, s.v_mask)                    # (B,D), (B,17)
+        z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))
+        read = self.hidden(ops.concatenate([u_c, u_v], axis=1))            # (B,D)
+        return {
+            "logit": self.head(self.drop(read, training=training)),        # (B,1)
+            "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
+            "z_current": z_c, "z_video": z_v,                              # (B,D/2)
+            "frame_weight": self.frame_weight(weights[:, 1:]),             # (B,16)
+            "attention": attention[:, 1:],                                 # (B,16,U)
+            "unit": self.bank.unit(s), "valid": s.valid, "seen": s.seen,
+        }
+
+    def local_losses(self, out):
+        """The local loss at every shift: (B,21)."""
+        return units.shifted_loss(out["attention"], out["unit"], out["valid"], out["seen"], self._shifts)
+
+    def losses(self, x, y, out):
+        c = self.config
+        terms = {
+            "verdict": contrast.verdict(y["label"], out["logit"]),
+            "senses": c.align_weight * contrast.soft_contrast(
+                out["z_video"], out["z_current"],
+                contrast.pairs_of_senses(y["label"], x["paired"], x["there"])),
+        }
+        if c.local_weight:
+            share, counted = units.counts(out["unit"], out["valid"], self._windows)  # (B,16,U), (B,16)
+            each = units.local_loss(out["attention"], share, counted * out["seen"])  # (B,)
+            # Only where both senses were recorded together and are not shifted.
+            paired = (x["paired"] * x["there"])[:, 0]                      # (B,)
+            terms["local"] = c.local_weight * ops.sum(each * paired) / ops.maximum(ops.sum(paired), 1.0)
+        return terms

@@ -1,0 +1,220 @@
+"""Trains and scores every row of the comparison, each with several seeds; goes on where it stopped.
+
+    make compare                                        # all of it
+    python -m inference.train.compare --rows mlf clmlf --seeds 1
+
+Every run leaves runs/compare/<row>-<seed> with its weights and one small JSON of
+figures in docs/comparison/, which comparison_page.py turns into docs/comparison.md.
+A run whose JSON was written from the same config and data is not run again. The
+senses' tokenizers are trained once, with one seed, and frozen: the spread over
+seeds is that of what stands behind them.
+"""
+
+import argparse
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from . import cache, configs, decision, evaluate, offline, rule, timeline
+from .train import fit_on_tokens, load, save, stopwatch
+from .units import SHIFTS
+
+RESULTS = pathlib.Path("docs/comparison")
+EVERY_MIXED, EVERY_NORMAL, EVERY_STRESS = 3, 4, 12  # seconds from verdict to verdict
+STRESSED = 30  # test batches judged under each condition
+ROC_POINTS = 60
+
+
+@dataclasses.dataclass
+class Data:
+    """Tokenized batches: to train on, to choose thresholds on, to score on; mixed life and normal hours."""
+
+    train: list
+    val: list
+    test: list
+    normal_val: list
+    normal_test: list
+
+
+def read(tokens, data):
+    """From the folders of tokens and of data sets; each holds train, test and normal."""
+    part = lambda folder, split, **more: cache.read(pathlib.Path(tokens) / folder, pathlib.Path(data) / folder, split, **more)
+    return Data(part("train", "train"), *(part(f, s, rerolls=False) for f, s in (
+        ("train", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))))
+
+
+def assess(model, data, seen=40):
+    """All figures of a network over cached tokens, thresholds from validation alone."""
+    runner = timeline.Runner(model)
+    step = runner.step
+    judged = {k: offline.judge(step, getattr(data, k), EVERY_MIXED) for k in ("val", "test")}
+    quiet = {k: offline.judge(step, getattr(data, k), EVERY_NORMAL, alone=False) for k in ("normal_val", "normal_test")}
+    chosen = decision.choose(judged["val"], quiet["normal_val"])
+    figures = seconds(data, judged) | evaluate.events(judged["test"], quiet["normal_test"], chosen)
+    figures |= {"parameters": model.count_params()}
+    # How much better the batches it was trained on are known: their first currents, unaugmented frames apart.
+    known = offline.judge(step, data.train[:seen], EVERY_MIXED, alone=False)
+    threshold = evaluate.best_threshold(*evaluate.scored(judged["val"], "both"))
+    figures["train_accuracy"] = accuracy(*evaluate.scored(known, "both"), threshold)
+    return {
+        "figures": evaluate.rounded(figures),
+        "decision": vars(chosen),
+        "roc": roc(*evaluate.scored(judged["test"], "both")),
+        "delays": delays(judged, quiet, chosen),
+        "conditions": conditions(step, data.test[:STRESSED], threshold),
+        "offset": offset(model, data.test[:STRESSED]),
+        "router": router(model, data.test[:4]),
+    }
+
+
+def seconds(data, judged):
+    """Figures of balanced test seconds by both senses and by each alone."""
+    out = {}
+    for sense in evaluate.SENSES:
+        known = evaluate.scored(judged["val"], sense)
+        out |= evaluate.score(*evaluate.scored(judged["test"], sense), evaluate.best_threshold(*known), sense)
+    return out | {"test_seconds": len(evaluate.scored(judged["test"], "both")[0]), "test_batches": len(data.test)}
+
+
+def accuracy(scores, labels, threshold):
+    return 1 - sum(evaluate.rates(scores, labels, threshold)) / 2
+
+
+def roc(scores, labels):
+    """(FDR, detected) at thresholds spread over the scores."""
+    at = np.quantile(scores[labels == 0], 1 - np.geomspace(2e-4, 1, ROC_POINTS))
+    return [[round(float((scores[labels == 0] >= t).mean()), 5), round(float((scores[labels == 1] >= t).mean()), 5)]
+            for t in at]
+
+
+def delays(judged, quiet, chosen):
+    """Detection delay of every test onset, and the curve of delay against false alarms an hour."""
+    found = decision.episodes(judged["test"], chosen)
+    curve = []
+    for enter in (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998):
+        d = decision.Decision(chosen.mean_seconds, enter, chosen.exit / chosen.enter * enter, chosen.hold_seconds)
+        seen = [x for x in decision.episodes(judged["test"], d) if x is not None]
+        alarms, hours = decision.false_alarms(quiet["normal_test"], d)
+        curve.append([enter, round(alarms / hours, 4), float(np.median(seen)) if seen else None, len(seen)])
+    return {"each": found, "curve": curve}
+
+
+def conditions(step, batches, threshold):
+    """Accuracy under what a furnace house brings about, at the threshold of validation."""
+    out = {}
+    for name, change in offline.CONDITIONS.items():
+        out[name] = accuracy(*offline.stressed(step, batches, EVERY_STRESS, change, shift=None), threshold)
+    for late in offline.OFFSETS:
+        out[f"offset {late:+d} s"] = accuracy(*offline.stressed(step, batches, EVERY_STRESS, shift=late), threshold)
+    return {k: round(v, 4) for k, v in out.items()}
+
+
+def offset(model, batches):
+    """How well the local loss finds an injected offset; None for a network without one."""
+    if not hasattr(model, "local_losses"):
+        return None
+    losses = timeline.Compiled(lambda *inputs: model.local_losses(model.judge(*inputs)))
+    ask = lambda inputs: np.concatenate([losses.predict_on_batch([v[i : i + offline.CHUNK] for v in inputs.values()])
+                                         for i in range(0, len(inputs["set_point"]), offline.CHUNK)])
+    found, curves = {}, {}
+    for injected in offline.OFFSETS:
+        each = offline.offset_curves(ask, batches, injected)
+        # Current taken later matches frames at the opposite shift.
+        errors = np.array([-offline.least(c) - injected for c in each])
+        found[str(injected)] = round(float((np.abs(errors) <= 1).mean()), 4)
+        curves[str(injected)] = [round(float(x), 4) for x in each.mean(0)]
+    return {"within_1_s": found, "windows": len(each), "shifts": list(SHIFTS), "curves": curves}
+
+
+def router(model, batches):
+    """Mean load of each expert by sense; None without a router."""
+    if not hasattr(model, "upm"):
+        return None
+    ask = timeline.Compiled(lambda *inputs: {k: v for k, v in model.judge(*inputs).items() if k.startswith("router_")})
+    loads = []
+    for b in batches:
+        inputs = offline.windows_of(b, np.arange(120, len(b.label), 20))
+        loads.append(ask.predict_on_batch(list(inputs.values())))
+    return {k: [round(float(x), 4) for x in np.concatenate([np.asarray(p[k]) for p in loads]).mean(0)] for k in loads[0]}
+
+
+def fingerprint(config, data):
+    """What a result depends on: its config and how the data were made."""
+    made = {p.parent.name: {k: v for k, v in json.loads(p.read_text()).items() if k != "batches"}
+            for p in sorted(pathlib.Path(data).glob("*/dataset.json"))}
+    text = json.dumps([dataclasses.asdict(config), made], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def path_of(config, results=RESULTS):
+    return pathlib.Path(results) / f"{config.name}-{config.seed}.json"
+
+
+def done(config, data, results=RESULTS):
+    path = path_of(config, results)
+    return path.exists() and json.loads(path.read_text())["fingerprint"] == fingerprint(config, data)
+
+
+def write(config, data, result, results=RESULTS):
+    path = path_of(config, results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"row": config.row, "name": config.name, "title": config.title, "seed": config.seed,
+                                "windows": config.steps * config.windows,
+                                "fingerprint": fingerprint(config, data)} | result) + "\n")
+
+
+def reference(data):
+    """Row 9's rule: the CV of 120 s under its best level."""
+    out = evaluate.score(*evaluate.quietness(data.test), evaluate.best_threshold(*evaluate.quietness(data.val)), "both")
+    allowed = round(sum(len(b.label) for b in data.normal_val) / 3600 / decision.HOURS_PER_ALARM)
+    levels = {f"cv_{s}": rule.level(data.normal_val, s, allowed) for s in rule.ENOUGH}
+    return {"figures": evaluate.rounded(out), "rule": levels}
+
+
+def todo(rows, seeds, data, results=RESULTS):
+    """Configs still to run: every row's first seed first. Variants of a row have one seed."""
+    for seed in seeds:
+        for name in rows:
+            config = configs.ALL[name](seed=seed)
+            variant = not config.row.isdigit()
+            if not (variant and seed != seeds[0]) and not done(config, data, results):
+                yield config
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", default=[r().name for r in configs.ROWS], choices=sorted(configs.ALL))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--data", default="data", help="folder with the data sets train, test and normal")
+    parser.add_argument("--tokens", default="runs/tokens")
+    parser.add_argument("--senses", default="runs/senses")
+    parser.add_argument("--runs", default="runs/compare")
+    args = parser.parse_args(argv)
+    log = stopwatch()
+    left = list(todo(args.rows, args.seeds, args.data))
+    log(f"{len(left)} runs to do, some 5 minutes each on two cores: {', '.join(f'{c.name}-{c.seed}' for c in left)}")
+    if not left:
+        return
+    data = read(args.tokens, args.data)
+    senses = load(args.senses)
+    if not done(senses.config, args.data):
+        write(senses.config, args.data, assess(senses, data))
+        config = dataclasses.replace(senses.config, name="rule", title="CV of 120 s, best level", system="")
+        write(config, args.data, reference(data))
+    for config in left:
+        folder = pathlib.Path(args.runs) / f"{config.name}-{config.seed}"
+        log(f"training {config.name}, seed {config.seed}")
+        model = fit_on_tokens(config, data.train, args.senses, log)
+        save(model, folder)
+        log("judging")
+        result = assess(model, data)
+        write(config, args.data, result)
+        f = result["figures"]
+        log(f"{config.name}-{config.seed}: accuracy {f['both_accuracy']}, FDR {f['both_fdr']}, AUROC {f['both_auroc']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""Writes docs/comparison.md and its plots from the figures that compare.py left; nothing is typed by hand.
+
+    python -m inference.train.comparison_page
+"""
+
+import argparse
+import json
+import pathlib
+from collections import defaultdict
+
+import matplotlib
+
+matplotlib.use("svg")
+matplotlib.rcParams["svg.hashsalt"] = "meltwatch"  # the same figures, the same file
+
+import numpy as np  # noqa: E402
+from matplotlib import pyplot as plt  # noqa: E402
+
+from .compare import RESULTS  # noqa: E402
+from .figures import table  # noqa: E402
+
+PAGE = pathlib.Path("docs/comparison.md")
+MAIN = ("1", "2", "3", "4", "7", "8", "9f", "10")  # rows that the plots show
+
+LEFT_OUT = """Left out on purpose: the language models, BERT, ResNet-50, CLIP's ViT-L and HuBERT of the papers (0.1 to 0.3
+billion parameters, no text task here, no room beside a furnace). In their place stand one convolution (current), three
+(frames), K-means of the current, and a head for the next current; every system has the same ones."""
+
+
+def read(folder):
+    """Results by row's name, each a list over seeds, in the order of rows; and the cost file."""
+    found = defaultdict(list)
+    for path in sorted(pathlib.Path(folder).glob("*-[0-9]*.json")):
+        result = json.loads(path.read_text())
+        found[result["name"]].append(result)
+    cost = pathlib.Path(folder) / "cost.json"
+    rows = sorted(found.items(), key=lambda item: order(item[1][0]["row"]))
+    return dict(rows), json.loads(cost.read_text()) if cost.exists() else {}
+
+
+def order(row):
+    digits = row.rstrip("abcdefghijklmnopqrstuvwxyz")
+    return int(digits), row
+
+
+def spread(results, key, digits=4):
+    """Mean ± standard deviation over seeds of a figure, or – where it has none."""
+    values = [r["figures"][key] for r in results if key in r["figures"]]
+    if not values:
+        return "–"
+    text = f"{np.mean(values):.{digits}f}"
+    return text + (f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else "")
+
+
+def mean(results, key):
+    return float(np.mean([r["figures"][key] for r in results]))
+
+
+def page(rows, cost):
+    """The whole page, as parts."""
+    yield "# The systems compared"
+    yield ("Written by `make compare` from the figures in `docs/comparison/`. Every system reads the same tokens of the same "
+           "frozen tokenizers, sees the same windows, has the same optimiser and number of steps, and is judged on the same "
+           "batches, on which nothing was trained or chosen. What the rows are and how each is known to work: "
+           "`inference/train/configs.py` and `inference/train/tests`. ± is the standard deviation over seeds of what stands "
+           "behind the tokenizers, which were trained once.")
+    yield LEFT_OUT
+    yield "## Balanced seconds of held-out batches"
+    any_row = next(r for r in rows.values() if "test_seconds" in r[0]["figures"])
+    f = any_row[0]["figures"]
+    yield (f"{f['test_seconds']:.0f} scored seconds of {f['test_batches']:.0f} batches; {any_row[0]['windows']} training windows "
+           "a run. FDR = FP / (FP + TN), this field's name for the false positive rate; MDR = FN / (FN + TP). Training gap: "
+           "accuracy on batches it was trained on, less that on held-out ones.")
+    yield table(("row", "system", "seeds", "accuracy", "F1", "FDR", "MDR", "AUROC", "gap"), list(seconds(rows)))
+    yield "![ROC](comparison/roc.svg)"
+    yield "## Each sense alone, and onsets"
+    yield ("The same networks with one sense masked. Delay counts from the onset; thresholds are chosen on validation for at "
+           "most one false alarm in 60 normal hours, and held.")
+    yield table(("row", "system", "video alone", "current alone", "onsets missed", "delay median s", "delay p95 s",
+                 "false alarms an hour"), list(onsets(rows)))
+    yield "![delay](comparison/delay.svg)"
+    yield "## What each costs"
+    yield ("One window on one thread, frozen graph, systems taking turns; the frame's encoder, the same for all, comes on top. "
+           "Multiply-adds by TensorFlow's profiler.")
+    yield table(("row", "system", "parameters", "million multiply-adds", "p50 ms", "p95 ms"), list(costs(rows, cost)))
+    yield "## Under what a furnace house brings about"
+    yield ("Accuracy of balanced seconds. The clock offsets take the current later than its true place; all other columns keep "
+           "the records' own offset of up to 3 s.")
+    yield from conditions(rows)
+    yield "![robustness](comparison/robustness.svg)"
+    yield from offsets(rows)
+    yield from routers(rows)
+    yield "## What holds and what does not"
+    yield "\n".join(f"- {line}" for line in claims(rows))
+
+
+def seconds(rows):
+    for results in rows.values():
+        r, n = results[0], len(results)
+        gap = "–"
+        if "train_accuracy" in r["figures"]:
+            gap = f"{100 * (mean(results, 'train_accuracy') - mean(results, 'both_accuracy')):.2f}"
+        yield (r["row"], r["title"], n, *(spread(results, f"both_{k}") for k in ("accuracy", "f1", "fdr", "mdr", "auroc")), gap)
+
+
+def onsets(rows):
+    for results in rows.values():
+        r = results[0]
+        if "onsets" not in r["figures"]:
+            continue
+        yield (r["row"], r["title"], spread(results, "video_accuracy"), spread(results, "current_accuracy"),
+               f"{mean(results, 'onsets_missed'):.1f} of {mean(results, 'onsets'):.0f}",
+               spread(results, "delay_median_seconds", 0), spread(results, "delay_p95_seconds", 0),
+               spread(results, "false_alarms_per_hour", 3))
+
+
+def costs(rows, cost):
+    names = [(r[0]["row"], r[0]["title"], n) for n, r in rows.items()]
+    names += [("10", f"the product, {n.removeprefix('product-')} features wide", n) for n in cost if n.startswith("product-")]
+    for row, title, name in names:
+        if name in cost:
+            c = cost[name]
+            yield row, title, c["parameters"], c["million_multiply_adds"], c["p50"], c["p95"]
+
+
+def conditions(rows):
+    judged = {n: r for n, r in rows.items() if "conditions" in r[0]}
+    if not judged:
+        return
+    names = list(next(iter(judged.values()))[0]["conditions"])
+    yield table(("row", *names), [(r[0]["row"], *(f"{np.mean([x['conditions'][n] for x in r]):.3f}" for n in names))
+                                  for r in judged.values()])
+
+
+def offsets(rows):
+    with_local = [r for r in rows.values() if r[0].get("offset")]
+    if not with_local:
+        return
+    yield "## The clock offset between the senses"
+    yield (f"Local loss at shifts of ±5 s, pooled over 120 s that hold an event (|ΔI| > 3 kA): share of "
+           f"{with_local[0][0]['offset']['windows']} such stretches in which the shift of least loss finds the injected offset "
+           "within ±1 s.")
+    names = list(with_local[0][0]["offset"]["within_1_s"])
+    yield table(("row", "system", *(f"{n} s" for n in names)),
+                [(r[0]["row"], r[0]["title"], *(f"{np.mean([x['offset']['within_1_s'][n] for x in r]):.2f}" for n in names))
+                 for r in with_local])
+    yield "![offset](comparison/offset.svg)"
+
+
+def routers(rows):
+    with_router = [r for r in rows.values() if r[0].get("router")]
+    if not with_router:
+        return
+    yield "## The router's load"
+    yield "Mean weight of each expert on held-out windows, by sense."
+    line = lambda r, s: " ".join(f"{x:.2f}" for x in r["router"][f"router_{s}"])
+    yield table(("row", "system", "current", "video"),
+                [(r[0]["row"], r[0]["title"], line(r[0], "current"), line(r[0], "video")) for r in with_router])
+    yield "![router](comparison/router.svg)"
+
+
+def claims(rows):
+    """The comparative claims that the systems' papers or the field make, each with its figures."""
+    acc = {n: mean(r, "both_accuracy") for n, r in rows.items()}
+    verdict = lambda ok: "holds" if ok else "**does not hold on these data**"
+    single = {s: mean(rows["senses"], f"{s}_accuracy") for s in ("current", "video")}
+    best = max(single.values())
+    for name, text in (("align-global", "AlignVSR's global alignment beats video alone"),
+                       ("mlf", "MLF beats either sense")):
+        if name in acc:
+            yield f"{text}: {verdict(acc[name] > best)} ({acc[name]:.4f} against {best:.4f})."
+    for better, worse, text in (("mlf", "mlf-mean", "attention pooling beats mean pooling"),
+                                ("align-local", "align-global", "the local loss helps the verdict"),
+                                ("mlf-label", "mlf", "LBCL helps MLF"), ("mlf-data", "mlf", "DBCL helps MLF"),
+                                ("onellm", "onellm-1-expert", "three experts beat one"),
+                                ("onellm", "onellm-constant", "a soft router beats a constant one"),
+                                ("onellm", "onellm-mean", "frames concatenated beat their mean"),
+                                ("product", "senses", "looking at both together beats adding the senses' logits")):
+        if better in acc and worse in acc:
+            yield f"{text[0].upper()}{text[1:]}: {verdict(acc[better] > acc[worse])} ({acc[better]:.4f} against {acc[worse]:.4f})."
+    fused = {n: a for n, a in acc.items() if n not in ("senses", "rule", "toy")}
+    if "rule" in acc and fused:
+        lead = 100 * (min(fused.values()) - acc["rule"])
+        yield f"The rule is at least 3 points below every fused model: {verdict(lead >= 3)} (by {lead:.1f} points)."
+    if "product" in acc:
+        first = max(fused, key=fused.get)
+        yield (f"The product is the best of the table: {verdict(first == 'product')} "
+               f"({acc['product']:.4f}; best: {rows[first][0]['title']}, {acc[first]:.4f}).")
+        ratio = (1 - acc["product"]) / (1 - best)
+        yield f"Fusing halves the error of the better single sense: {verdict(ratio <= 0.5)} (ratio {ratio:.2f})."
+
+
+def plots(rows, folder):
+    """The plots beside the page."""
+    folder = pathlib.Path(folder)
+    shown = {n: r for n, r in rows.items() if r[0]["row"] in MAIN and "roc" in r[0]}
+    with figure(folder / "roc.svg", "FDR (false positive rate)", "detected") as ax:
+        for results in shown.values():
+            line = np.array(results[0]["roc"])
+            ax.plot(line[:, 0], line[:, 1], label=label(results))
+        ax.set(xscale="log", xlim=(5e-4, 0.3), ylim=(0.85, 1))
+    with figure(folder / "delay.svg", "false alarms an hour", "median delay from onset, s") as ax:
+        for results in shown.values():
+            curve = [(a, d) for _, a, d, _ in results[0]["delays"]["curve"] if d is not None]
+            ax.plot(*zip(*curve, strict=True), marker=".", label=label(results))
+        ax.set(xscale="symlog")
+        ax.set_xscale("symlog", linthresh=0.02)
+    with figure(folder / "robustness.svg", "current taken later, s", "accuracy") as ax:
+        for results in shown.values():
+            points = {n: v for n, v in results[0]["conditions"].items() if n.startswith("offset")}
+            ax.plot([int(n.split()[1]) for n in points], list(points.values()), marker=".", label=label(results))
+    local = [r for r in rows.values() if r[0].get("offset") and r[0]["row"] in MAIN]
+    if local:
+        with figure(folder / "offset.svg", "shift of the current, s", "local loss") as ax:
+            for results in local:
+                o = results[0]["offset"]
+                for injected, style in (("0", "-"), ("2", "--")):
+                    ax.plot(o["shifts"], o["curves"][injected], style,
+                            label=f"{label(results)}, offset {injected} s")
+    routed = [r for r in rows.values() if r[0].get("router")]
+    if routed:
+        with figure(folder / "router.svg", "expert", "mean load") as ax:
+            for results in routed:
+                loads = results[0]["router"]["router_video"]
+                ax.plot(range(1, len(loads) + 1), loads, marker="o", label=f"{results[0]['row']} video")
+            ax.set(ylim=(0, 1))
+
+
+def label(results):
+    return f"{results[0]['row']} {results[0]['title']}"
+
+
+class figure:
+    """One plot with labelled axes, written as SVG at the end."""
+
+    def __init__(self, path, x, y):
+        self.path, self.x, self.y = path, x, y
+
+    def __enter__(self):
+        self.figure, self.axes = plt.subplots(figsize=(7, 4), layout="constrained")
+        self.axes.set(xlabel=self.x, ylabel=self.y)
+        self.axes.grid(alpha=0.3)
+        return self.axes
+
+    def __exit__(self, failed, *_):
+        if not failed:
+            self.axes.legend(fontsize=7)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.figure.savefig(self.path, metadata={"Date": None})
+        plt.close(self.figure)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", default=RESULTS, type=pathlib.Path)
+    parser.add_argument("--page", default=PAGE, type=pathlib.Path)
+    args = parser.parse_args(argv)
+    rows, cost = read(args.results)
+    plots(rows, args.results)
+    args.page.write_text("\n\n".join(page(rows, cost)) + "\n", encoding="utf-8")
+    print(f"{args.page}: {len(rows)} systems, {sum(map(len, rows.values()))} runs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""What every system costs: milliseconds a call on one thread, multiply-adds, parameters.
+
+    python -m inference.train.latency            # writes docs/comparison/cost.json, 3 minutes
+
+Weights do not matter for that, so networks are built fresh, frozen as for the
+release, and called one window at a time through TensorFlow's own runtime, the
+systems taking turns so that a busy moment of the machine meets them all.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from . import configs, export, systems
+from .compare import RESULTS
+from .release import functions
+
+ROUNDS, CALLS, WARM = 5, 60, 10
+SIZES = {"product-32": {"dim": 32, "hidden": 64}, "product": {}, "product-96": {"dim": 96, "hidden": 192, "heads": 4}}
+
+
+def networks():
+    """Every system of the comparison by name, and the product in three sizes."""
+    for kind in configs.ROWS:
+        if kind is not configs.Product:
+            yield kind().name, systems.build(kind())
+    for name, size in SIZES.items():
+        yield name, systems.build(configs.Product(**size))
+
+
+def inputs_of(specs):
+    rng = np.random.default_rng(1)
+    out = {}
+    for name, spec in specs.items():
+        if name == "current":
+            value = 15000 + 1500 * rng.standard_normal(spec.shape)
+        elif name == "set_point":
+            value = np.full(spec.shape, 15000)
+        elif name in ("frame_mask", "sample_mask"):
+            value = np.ones(spec.shape)
+        elif name == "frame":
+            value = rng.integers(0, 256, spec.shape)
+        else:
+            value = rng.standard_normal(spec.shape)
+        out[name] = tf.constant(value.astype(spec.dtype))
+    return out
+
+
+def multiply_adds(function):
+    """Of one call, in millions, as TensorFlow's profiler counts the frozen graph."""
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options["output"] = "none"
+    flops = tf.compat.v1.profiler.profile(function.graph, options=options).total_float_ops
+    return flops / 2 / 1e6
+
+
+def frozen(model):
+    """step of a model as the release freezes it, and inputs for it."""
+    function = functions(model)["step"]
+    return export.freeze(function).get_concrete_function(), inputs_of(function.inputs)
+
+
+def measure(calls):
+    """Percentiles in milliseconds of each call, in turns: name → {p50, p95}."""
+    times = {name: [] for name in calls}
+    for call, inputs in calls.values():
+        for _ in range(WARM):
+            call(**inputs)
+    for _ in range(ROUNDS):
+        for name, (call, inputs) in calls.items():
+            for _ in range(CALLS):
+                start = time.perf_counter()
+                call(**inputs)
+                times[name].append(time.perf_counter() - start)
+    return {n: {f"p{p}": round(1000 * float(np.percentile(t, p)), 3) for p in (50, 95)} for n, t in times.items()}
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default=RESULTS / "cost.json", type=pathlib.Path)
+    args = parser.parse_args(argv)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    calls, cost = {}, {}
+    for name, model in networks():
+        calls[name] = frozen(model)
+        cost[name] = {"parameters": model.count_params(),
+                      "million_multiply_adds": round(multiply_adds(calls[name][0]), 2)}
+    for name, percentiles in measure(calls).items():
+        cost[name] |= percentiles
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(cost, indent=1) + "\n")
+    for name, c in cost.items():
+        print(f"{name:20} {c['p50']:7.3f} ms {c['million_multiply_adds']:8.2f} M {c['parameters']:8d}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Reads the published V2 layout: a folder a sense, both with their stamps.
+
+    videos/B.mat          data uint8 (H,W,3,T), label (H,W,T), as published; or
+    videos/B.npy          uint8 (T,3,W,H), and B_mask.npy (T,W,H) where there are masks
+    timestamps/B.csv      time, one row a frame
+    currents/B.csv        time,a,b,c[,set_point,…], amperes; B_rK.csv the same course with
+                          other currents, for training (the simulator's)
+    labels/B.csv          label 1 abnormal, 0 normal, −1 unscored, by whole seconds, and
+                          onset; derived from the masks where there is none
+    train.json, val.json, test.json   lists of batches; as published {"B.mat": [frames]}
+
+Times are seconds, or dates with times of day to the second, as published.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+
+from . import records, splits
+from .matfile import MatFile
+from .tables import read_columns, read_times
+
+
+def here(folder):
+    return (pathlib.Path(folder) / "videos").is_dir()
+
+
+def names(folder, split):
+    """The batches of a split; validation is carved from training where val.json is missing."""
+    folder = pathlib.Path(folder)
+    if split == "test" or (folder / "val.json").exists():
+        return _named(folder, split)
+    return splits.carve(_named(folder, "train"), folder)[split == "val"]
+
+
+def _named(folder, split):
+    path = folder / f"{split}.json"
+    try:
+        given = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: is missing; write the list of the batches to {split} on") from None
+    except json.JSONDecodeError as err:
+        raise ValueError(f"{path}: is no JSON ({err}); write a list of batch names") from err
+    if isinstance(given, dict):
+        return [n for video, index in given.items() for n in _dealt(folder, pathlib.Path(video).stem, index, path)]
+    if not (isinstance(given, list) and all(isinstance(n, str) for n in given)):
+        raise ValueError(f"{path}: is neither a list of batch names nor {{video: [frames]}}; write one of them")
+    return given
+
+
+def _dealt(folder, name, index, where):
+    path = folder / "timestamps" / f"{name}.csv"
+    return splits.stretches(name, read_times(path, read_columns(path)), index, where)
+
+
+def read_batch(folder, name, rerolls=True):
+    folder = pathlib.Path(folder)
+    record, first, end = splits.frames_of(name)
+    path = folder / "timestamps" / f"{record}.csv"
+    stamps = read_times(path, read_columns(path))
+    paths = [folder / "currents" / f"{record}.csv"]
+    if rerolls:
+        paths += sorted((folder / "currents").glob(f"{record}_r*.csv"))
+    tables = [read_current(p) for p in paths]
+    label = onset = None
+    if (labels := folder / "labels" / f"{record}.csv").exists():
+        zero, label, onset = read_labels(labels)
+    elif len(stamps):
+        zero = np.floor(stamps[first or 0])
+    else:
+        raise ValueError(f"{path}: holds no stamp and {labels} is missing; give one of them")
+    if first is not None:
+        tables = [within(t, *stamps[[first, end - 1]]) for t in tables]
+        label = label if label is None else outside_unscored(label, *(stamps[[first, end - 1]] - zero))
+    tables = [t | {"time": t["time"] - zero} for t in tables]
+    first = first or 0
+    with open_video(folder, record, len(stamps), label is None) as (frames, masks, where):
+        video = records.Video(stamps[first:end] - zero, lambda i: frames(i + first),
+                              masks and (lambda i: masks(i + first)), where)
+        return records.batch(name, video, tables, label, onset)
+
+
+def within(table, start, end):
+    """The rows of a stretch: no window may reach into what another split was dealt."""
+    inside = (table["time"] >= start) & (table["time"] <= end)
+    return {k: v[inside] for k, v in table.items()}
+
+
+def outside_unscored(label, start, end):
+    second = np.arange(len(label))
+    return np.where((second >= start) & (second <= end), label, -1).astype(np.int8)
+
+
+def read_current(path):
+    columns = read_columns(path)
+    _, *others = columns
+    columns = {"time": read_times(path, columns)} | {n.lower(): columns[n] for n in others}
+    if columns.keys().isdisjoint("abc") and len(columns) >= 4:
+        # As published: time and the three phases, whatever they are called.
+        columns = dict(zip(("time", *"abc"), columns.values(), strict=False))
+    if missing := {"a", "b", "c"} - columns.keys():
+        raise ValueError(f"{path}: has no column {', '.join(sorted(missing))}; name the phases a, b and c")
+    return columns
+
+
+def read_labels(path):
+    """When the record begins, and label and onset of each second since: (), (S,), (S,)."""
+    columns = read_columns(path)
+    for name in ("time", "label"):
+        if name not in columns:
+            raise ValueError(f"{path}: has no column {name}; write a row a second: time, label (1 abnormal, 0 normal, −1 unscored)")
+    time, label = columns["time"], columns["label"]
+    jumps = np.flatnonzero(~(np.diff(time) == 1))
+    if len(jumps):
+        raise ValueError(f"{path}: row {jumps[0] + 3} is not a second after the one before; write a row for each second, "
+                         "with label −1 where nobody knows")
+    if not np.isin(label, (-1, 0, 1)).all():
+        row = np.flatnonzero(~np.isin(label, (-1, 0, 1)))[0]
+        raise ValueError(f"{path}: label in row {row + 2} is {label[row]:g}; write 1 abnormal, 0 normal, −1 unscored")
+    zero, label = time[0] if len(time) else 0.0, label.astype(np.int8)
+    onset = columns["onset"] - zero if "onset" in columns else records.onsets(label)
+    return zero, label, onset
+
+
+class open_video:
+    """Frames and masks of a record by index: a context manager over either file."""
+
+    def __init__(self, folder, name, stamps, masked):
+        self.npy, self.path = folder / "videos" / f"{name}.npy", folder / "videos" / f"{name}.mat"
+        self.mask = folder / "videos" / f"{name}_mask.npy"
+        self.name, self.stamps, self.masked, self.mat = name, stamps, masked, None
+
+    def __enter__(self):
+        if self.npy.exists():
+            return self._arrays()
+        if not self.path.exists():
+            raise ValueError(f"{self.npy}: is missing, and so is {self.path.name}; put the batch's video there, or strike the batch")
+        self.mat = MatFile(self.path)
+        data, label = self.mat.find("data", "video"), self.mat.find("label")
+        self._fits(self.mat.shape(data), 3, 2, "(H,W,3,T)")
+        return (lambda i: self.mat.items(data, i)), (lambda i: self.mat.items(label, i)), str(self.path)
+
+    def _arrays(self):
+        frames = np.load(self.npy, mmap_mode="r")
+        self._fits(frames.shape, 0, 1, "(T,3,W,H)")
+        masks = None
+        if self.mask.exists():
+            mask = np.load(self.mask, mmap_mode="r")
+            masks = lambda i: mask[i].transpose(0, 2, 1)
+        elif self.masked:
+            raise ValueError(f"{self.mask}: is missing, and so is labels/{self.name}.csv; give one of them, "
+                             "or nobody knows which seconds are abnormal")
+        return (lambda i: frames[i].transpose(0, 3, 2, 1)), masks, str(self.npy)
+
+    def _fits(self, shape, time, colour, axes):
+        if len(shape) != 4 or shape[time] != self.stamps or shape[colour] != 3:
+            raise ValueError(f"videos/{self.npy.name if self.mat is None else self.path.name} has shape {tuple(shape)}; {axes} with "
+                             f"{self.stamps} frames, one for each row of timestamps/{self.name}.csv, is asked for")
+
+    def __exit__(self, *_):
+        if self.mat is not None:
+            self.mat.__exit__()

@@ -1,0 +1,143 @@
+"""Judges any system over cached tokens: whole records, robustness, clock offset.
+
+Quicker than timeline.py, which closes the loop through the background: here
+frames' tokens come from the walk of the senses' own net (cache.py), the same for
+every system, and windows are judged many at a time. The released model is judged
+by timeline.py.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import geometry, timeline
+from .units import SHIFTS
+
+CHUNK = 768  # windows at once
+ENOUGH_CURRENT, ENOUGH_VIDEO = timeline.ENOUGH_CURRENT, timeline.ENOUGH_VIDEO
+EVENT_AMPS = 3000.0  # change from sample to sample that shows in both senses
+POOL_SECONDS = 120
+
+
+def windows_of(batch, seconds, shift=0, record=0):
+    """step's inputs at some seconds of a Tokenized batch; shift in samples, see windows.current_window."""
+    current, seconds = batch.currents[record], np.asarray(seconds)
+    index = current.last[seconds][:, None] + shift + np.arange(1 - geometry.SAMPLES, 1)  # (N,240)
+    inside = (index >= 0) & (index < len(current.mask))
+    index = np.clip(index, 0, len(current.mask) - 1)
+    mask = current.mask[index] * inside
+    newest = index[np.arange(len(index)), -1 - (mask[:, ::-1] > 0).argmax(1)]
+    frames = seconds[:, None] + np.arange(1 - geometry.FRAMES, 1)  # (N,16)
+    held = np.maximum(frames, 0)
+    return {
+        "tokens": batch.tokens[0][held].astype(np.float32),
+        "frame_mask": (batch.seen[held] & (frames >= 0)).astype(np.float32),
+        "current": np.where(mask[:, :, None] > 0, current.amps[index], 0).astype(np.float32),
+        "sample_mask": mask.astype(np.float32),
+        "set_point": np.where(mask.any(1), current.set_point[newest], 0).astype(np.float32)[:, None],
+    }
+
+
+def run(step, inputs):
+    """step over windows in pieces."""
+    count = len(inputs["set_point"])
+    parts = [step(*(v[i : i + CHUNK] for v in inputs.values())) for i in range(0, count, CHUNK)]
+    return {k: np.concatenate([np.asarray(p[k]) for p in parts]) for k in parts[0]}
+
+
+def without(inputs, sense):
+    """The same windows with one sense taken away."""
+    key = {"current": "sample_mask", "video": "frame_mask"}[sense]
+    return inputs | {key: 0 * inputs[key]}
+
+
+def judge(step, batches, every, alone=True):
+    """timeline.Judged of every batch, the probability held between steps."""
+    return [_judge(step, b, every, alone) for b in batches]
+
+
+def _judge(step, batch, every, alone):
+    seconds = np.arange(0, len(batch.label), every)
+    inputs = windows_of(batch, seconds)
+    out = run(step, inputs)
+    hold = lambda x: np.repeat(x, every)[: len(batch.label)]
+    decided = ((inputs["sample_mask"].sum(1) / geometry.SAMPLE_HZ >= ENOUGH_CURRENT)
+               | (inputs["frame_mask"].mean(1) > ENOUGH_VIDEO))
+    judged = timeline.Judged(batch.name, batch.label, batch.onset, hold(decided),
+                             hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]))
+    if not alone:
+        return judged
+    return replace(judged, current=hold(run(step, without(inputs, "video"))["p_abnormal"][:, 0]),
+                   video=hold(run(step, without(inputs, "current"))["p_abnormal"][:, 0]))
+
+
+# Conditions a furnace house brings about; each changes windows (N of them) and nothing else.
+
+
+def lost(share, key):
+    def change(inputs, rng):
+        return inputs | {key: inputs[key] * (rng.random(inputs[key].shape) >= share)}
+    return change
+
+
+CONDITIONS = {
+    "as it is": lambda inputs, rng: inputs,
+    "no camera": lambda inputs, rng: without(inputs, "video"),
+    "no current": lambda inputs, rng: without(inputs, "current"),
+    "30 % of samples lost": lost(0.3, "sample_mask"),
+    "30 % of frames lost": lost(0.3, "frame_mask"),
+}
+OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # seconds by which the current is taken later
+
+
+def stressed(step, batches, every, change=None, shift=0):
+    """Scores and labels of scored seconds under a condition."""
+    rng, scores, labels = np.random.default_rng(7), [], []
+    for b in batches:
+        seconds = np.arange(30, len(b.label), every)
+        seconds = seconds[b.label[seconds] >= 0]
+        if not len(seconds):
+            continue
+        lag = round(b.lags[0] * geometry.SAMPLE_HZ) if shift is not None else 0
+        inputs = windows_of(b, seconds, lag + (shift or 0) * geometry.SAMPLE_HZ)
+        out = run(step, change(inputs, rng) if change else inputs)
+        scores.append(out["p_abnormal"][:, 0])
+        labels.append(b.label[seconds])
+    return np.concatenate(scores), np.concatenate(labels)
+
+
+def offset_curves(losses, batches, injected):
+    """Pooled local loss by shift of every 120 s that hold an event: (windows,21).
+
+    losses: step's inputs → local loss at every shift (N,21). injected: seconds by
+    which the current is taken later than its true place.
+    """
+    hop = geometry.FRAMES  # disjoint frames
+    curves = []
+    for b in batches:
+        late = round((b.lags[0] + injected) * geometry.SAMPLE_HZ)
+        seconds = np.arange(POOL_SECONDS, len(b.label), hop)
+        curve = losses(windows_of(b, seconds, late))
+        each = POOL_SECONDS // hop
+        for first in range(0, len(seconds) - each + 1, each):
+            if has_event(b, seconds[first] - hop, seconds[first + each - 1]):
+                curves.append(curve[first : first + each].mean(0))
+    return np.array(curves)
+
+
+def has_event(batch, first, last):
+    """Whether some phase's current changes by more than EVENT_AMPS in these seconds."""
+    record = batch.currents[0]
+    span = slice(max(record.last[first], 0), record.last[last] + 1)
+    both = record.mask[span][1:] * record.mask[span][:-1]
+    return bool((np.abs(np.diff(record.amps[span], axis=0)).max(1) * both > EVENT_AMPS).any())
+
+
+def least(curve):
+    """The shift of least loss, between grid points by a parabola; NaN at the edge."""
+    i = int(np.argmin(curve))
+    if i in (0, len(curve) - 1):
+        return float("nan")
+    a, b, c = curve[i - 1 : i + 2]
+    step = SHIFTS[1] - SHIFTS[0]
+    return SHIFTS[i] + step * 0.5 * (a - c) / max(a - 2 * b + c, 1e-9)

@@ -1,0 +1,19 @@
+"""The networks by the name that a config gives them."""
+
+from .alignvsr import AlignVSR
+from .mlf import MLF
+from .onellm import OneLLM
+from .product import Product
+from .qformer import QFormer
+from .senses import SensesApart
+
+SYSTEMS = {kind.__name__: kind for kind in (AlignVSR, MLF, OneLLM, Product, QFormer, SensesApart)}
+
+
+def build(config):
+    """The network of a run, with fresh weights."""
+    try:
+        kind = SYSTEMS[config.system]
+    except KeyError:
+        raise ValueError(f"system {config.system!r} is none of {', '.join(SYSTEMS)}") from None
+    return kind(config)

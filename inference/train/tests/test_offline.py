@@ -1,0 +1,82 @@
+"""Judging over cached tokens: the same windows as in service, offsets, conditions."""
+
+import numpy as np
+import pytest
+
+from inference.train import cache, layout, offline, timeline, units, windows
+
+
+@pytest.fixture(scope="module")
+def tokenized(folder, tokens):
+    (batch,) = cache.read(tokens, folder, "test", rerolls=False)
+    return batch
+
+
+@pytest.mark.parametrize("second", [0, 9, 22, 130, 399])
+@pytest.mark.parametrize("shift", [0, -4, 3])
+def test_windows_are_those_of_training_and_service(tokenized, second, shift):
+    inputs = offline.windows_of(tokenized, [second], shift)
+    amps, mask, set_point = windows.current_window(tokenized.currents[0], second, shift)
+    np.testing.assert_array_equal(inputs["current"][0], amps)
+    np.testing.assert_array_equal(inputs["sample_mask"][0], mask)
+    np.testing.assert_array_equal(inputs["set_point"][0], set_point)
+
+
+def test_frames_stand_oldest_first_and_the_missing_are_masked(tokenized):
+    inputs = offline.windows_of(tokenized, [5, 60])
+    assert list(inputs["frame_mask"][0]) == [0] * 10 + [1] * 6
+    assert list(inputs["frame_mask"][1]) == [1] * 5 + [0] * 5 + [1] * 6  # 50 … 54 s have none
+    np.testing.assert_array_equal(inputs["tokens"][1, -1], tokenized.tokens[0, 60].astype(np.float32))
+
+
+def test_the_walk_and_the_batch_agree(folder, tokenized, trained):
+    """With a background that nothing freezes, second by second and all at once are the same."""
+    runner = timeline.Runner(trained)
+    (fast,) = offline.judge(runner.step, [tokenized], every=1, alone=True)
+    assert fast.both.shape == tokenized.label.shape and ((fast.both >= 0) & (fast.both <= 1)).all()
+    (slow,) = timeline.judge(runner, layout.read_split(folder, "test", rerolls=False))
+    np.testing.assert_array_equal(fast.decided, slow.decided)
+    # Current alone does not depend on any background.
+    np.testing.assert_allclose(fast.current, slow.current, atol=1e-3)
+
+
+def test_held_verdicts_repeat(tokenized, trained):
+    (judged,) = offline.judge(timeline.Runner(trained).step, [tokenized], every=4, alone=False)
+    np.testing.assert_array_equal(judged.both[1:396:4], judged.both[0:396:4])
+    assert judged.current is None and len(judged.both) == len(tokenized.label)
+
+
+def test_conditions_take_away_what_they_say(tokenized):
+    inputs, rng = offline.windows_of(tokenized, np.arange(130, 200)), np.random.default_rng(1)
+    share = lambda name, key: offline.CONDITIONS[name](inputs, rng)[key].mean() / inputs[key].mean()
+    assert share("no camera", "frame_mask") == 0 and share("no camera", "sample_mask") == 1
+    assert share("no current", "sample_mask") == 0
+    assert 0.67 < share("30 % of samples lost", "sample_mask") < 0.73
+    assert 0.6 < share("30 % of frames lost", "frame_mask") < 0.8
+
+
+def test_least_finds_the_bottom_between_grid_points():
+    shifts = np.array(units.SHIFTS)
+    assert offline.least((shifts - 1.2) ** 2) == pytest.approx(1.2)
+    assert np.isnan(offline.least(shifts))  # at the edge: nothing found
+
+
+@pytest.mark.parametrize("injected", [-3, 0, 2])
+def test_an_injected_offset_moves_the_window(tokenized, injected):
+    """A curve made of the current itself: where the newest sample of each window stands."""
+    seen = []
+
+    def losses(inputs):
+        seen.append(inputs["current"][:, -1, 0])
+        return np.zeros((len(inputs["set_point"]), len(units.SHIFTS)))
+
+    offline.offset_curves(losses, [tokenized], injected)
+    record = tokenized.currents[0]
+    at = record.last[np.arange(120, 400, 16)] + 2 * injected
+    inside = at < len(record.amps)
+    np.testing.assert_array_equal(seen[0][inside], record.amps[at[inside], 0])
+
+
+def test_events_are_changes_of_some_phase(tokenized):
+    assert offline.has_event(tokenized, 60, 180)  # 1.5 kA of noise a sample
+    assert not offline.has_event(tokenized, 300, 390)  # 100 A

@@ -1,0 +1,122 @@
+"""A bank of current units, and the local alignment of frames to them.
+
+After AlignVSR (Liu et al., "AlignVSR: Audio-Visual Cross-Modal Alignment for
+Visual Speech Recognition", 2024): audio is quantised by K-means into units;
+every video frame attends to all units (global alignment), and its attention must
+match the units of the audio that sounded with it (local alignment). Here a unit
+is what the current did within the last seconds, K-means over five quantities of
+each sample, and its embedding comes from a classifier of current alone. The bank
+is frozen afterwards.
+
+Shapes: B windows, T samples, U units, F quantities.
+"""
+
+import numpy as np
+from keras import ops
+
+from . import geometry
+
+UNITS = 32
+QUANTITIES = 5
+TRAIL = 4  # samples: 2 s
+# Shifts of the current, in seconds, at which the local loss is given.
+SHIFTS = tuple(float(s) for s in np.arange(-5.0, 5.01, 0.5))
+FIRST = geometry.SAMPLES - 2 * geometry.FRAMES - 10  # earliest sample any shift asks for: 198
+NEAR = geometry.SAMPLES - FIRST  # 42 samples
+TINY = 1e-8
+
+
+def stir(change, reach=TRAIL):
+    """Mean |ΔI| of the phases over the last `reach` samples: (B,T,3) → (B,T,1).
+
+    What the flame's height follows, within a second or two.
+    """
+    step = ops.mean(ops.abs(change), axis=2, keepdims=True)                # (B,T,1)
+    total = ops.pad(ops.cumsum(step, axis=1), [[0, 0], [reach, 0], [0, 0]])  # (B,T+4,1)
+    return (total[:, reach:] - total[:, :-reach]) / reach
+
+
+def quantities(r, change, valid):
+    """What a unit is made of, of each sample: (B,T,5), 0 where masked.
+
+    r, change (B,T,3), valid (B,T,1), see tokenizers. How much the current has just
+    been changing leads, since that drives the flame.
+    """
+    step = ops.mean(ops.abs(change), axis=2, keepdims=True)                # (B,T,1)
+    level = ops.mean(r, axis=2, keepdims=True)                             # (B,T,1)
+    least = ops.min(r, axis=2, keepdims=True)                              # (B,T,1)
+    return ops.concatenate([
+        1.0 * ops.log(1.0 + 60.0 * stir(change)),
+        0.4 * ops.log(1.0 + 60.0 * step),
+        0.4 * ops.log(1.0 + 60.0 * stir(change, 4 * TRAIL)),
+        1.2 * level,
+        0.6 * (level - least),
+    ], axis=2) * valid
+
+
+def nearest(x, centres):
+    """One-hot unit of each sample: x (B,T,F), centres (U,F) → (B,T,U)."""
+    # |x − c|² without |x|², which is the same for all units.
+    score = ops.matmul(x, ops.transpose(centres)) - 0.5 * ops.sum(centres * centres, axis=1)  # (B,T,U)
+    return ops.one_hot(ops.argmax(score, axis=2), centres.shape[0])
+
+
+def windows_of_frames():
+    """How often each sample counts for each frame: (16,240), from geometry.samples_of_frame.
+
+    The newest frame's window is clamped, so the last sample counts twice there.
+    """
+    out = np.zeros((geometry.FRAMES, geometry.SAMPLES), np.float32)
+    for k in range(geometry.FRAMES):
+        for i in geometry.samples_of_frame(k):
+            out[k, i] += 1
+    return out
+
+
+def counts(unit, valid, windows):
+    """Share of each unit among the samples of each frame.
+
+    unit (B,T,U) one-hot, valid (B,T,1), windows (M,T) → y (B,M,U), sums to 1, or
+    0 where a frame has no sample that counts; and which frames have any (B,M).
+    """
+    total = ops.matmul(windows, unit * valid)                              # (B,M,U)
+    number = ops.sum(total, axis=2, keepdims=True)                         # (B,M,1)
+    return total / ops.maximum(number, 1.0), ops.cast(number[:, :, 0] > 0, "float32")
+
+
+def local_loss(attention, y, counted):
+    """L_local = −mean over frames of Σ_u y[t,u] log(ā[t,u] + 1e-8): (B,).
+
+    attention (B,M,U) sums to 1, y (B,M,U), counted (B,M): frames of the mean.
+    """
+    missed = -ops.sum(y * ops.log(attention + TINY), axis=2) * counted     # (B,M)
+    return ops.sum(missed, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1.0)
+
+
+def shift_matrix():
+    """Sums the frames' samples at every shift: (16·42, 21).
+
+    Row (k, i) is frame k and sample FIRST + i; column j is shift SHIFTS[j]. Frames
+    whose samples a shift puts beyond the window are left out of that shift.
+    """
+    out = np.zeros((geometry.FRAMES, NEAR, len(SHIFTS)), np.float32)
+    for j, shift in enumerate(SHIFTS):
+        for k in range(geometry.FRAMES):
+            first = geometry.samples_of_frame(k)[0] + round(shift * geometry.SAMPLE_HZ) - FIRST
+            # Not clamped: a frame without all of its samples says nothing here.
+            if 0 <= first and first + 3 <= NEAR:
+                out[k, first : first + 3, j] = 1.0 / 3.0
+    return out.reshape(-1, len(SHIFTS))
+
+
+def shifted_loss(attention, unit, valid, seen, matrix):
+    """The local loss at every shift of SHIFTS: (B,21).
+
+    attention (B,16,U), unit (B,T,U) one-hot, valid (B,T,1), seen (B,16).
+    """
+    near, there = unit[:, FIRST:], valid[:, FIRST:, 0]                     # (B,42,U), (B,42)
+    told = ops.matmul(ops.log(attention + TINY), ops.transpose(near, (0, 2, 1)))  # (B,16,42)
+    pairs = seen[:, :, None] * there[:, None]                              # (B,16,42)
+    flat = (-1, geometry.FRAMES * NEAR)
+    total = ops.matmul(ops.reshape(-told * pairs, flat), matrix)           # (B,21)
+    return total / ops.maximum(ops.matmul(ops.reshape(pairs, flat), matrix), 1e-6)
