@@ -28,8 +28,10 @@ env: ## print the compiler settings that an editor needs
 build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	@mkdir -p bin
 	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltwatch ./agent
+	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltctl ./meltctl
 	CGO_ENABLED=0 go build -o bin/furnace-sim ./simulator
 	CGO_ENABLED=0 go build -o bin/demo ./simulator/demo
+	CGO_ENABLED=0 go build -o bin/bench ./bench
 	go build -o bin/meltwatch-camera ./drivers/camera
 	go build -o bin/meltwatch-infer ./inference/server
 
@@ -43,7 +45,7 @@ test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Py
 	@scripts/test.sh
 
 .PHONY: test-pure
-test-pure: ## the tests that need no C library and no Python (3 minutes)
+test-pure: ## the tests that need no C library and no Python (10 minutes)
 	CGO_ENABLED=0 go test $$(scripts/pure.sh)
 
 .PHONY: lint
@@ -73,6 +75,16 @@ compare: build deps-train ## train and score every system of the comparison, thr
 .PHONY: prove
 prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set (30-40 minutes); writes docs/proof.md
 	@scripts/prove.sh
+
+.PHONY: soak
+soak: build ## every program together for SOAK_MINUTES (default 20), with outages: what arrived, memory, descriptors
+	@bin/bench soak --minutes $${SOAK_MINUTES:-20}
+
+.PHONY: reliability
+reliability: build ## measure delivery, and compare with Telegraf; writes docs/reliability.md (10 minutes)
+	bin/bench figures --into docs/reliability.md
+	scripts/telegraf.sh
+	bin/bench outage --into docs/reliability.md
 
 .PHONY: clean
 clean: ## remove what was built; keep the dependencies

@@ -62,6 +62,7 @@ var forbidden = []struct {
 	{"inference", "agent", nil, "a model does not know who asks"},
 	{"inference", "drivers", nil, "what senses and what decides meet in the agent alone"},
 	{"inference", "config", nil, "a model's settings are its manifest's"},
+	{"simulator", "meltctl", nil, "the simulator stands in for the plant, which does not know its desk"},
 	{"simulator", "agent", nil, "the simulator stands in for the plant, which does not know the agent"},
 	{"agent/align", "agent", []string{"agent/align"}, "alignment is pure"},
 	{"agent/state", "agent", []string{"agent/state"}, "the furnace's state is pure"},
@@ -70,7 +71,9 @@ var forbidden = []struct {
 	{"agent/decide", "agent", []string{"agent/decide", "agent/align", "agent/state"}, "parts meet through interfaces that their users declare"},
 	{"agent/mqtt", "agent", []string{"agent/mqtt", "agent/align", "agent/state"}, "parts meet through interfaces that their users declare"},
 	{"agent/outbox", "", []string{"agent/outbox"}, "the outbox keeps bytes and knows nobody's meaning of them"},
+	{"agent/remote", "agent", []string{"agent/remote"}, "parts meet through interfaces that their users declare"},
 	{"agent/health", "agent", []string{"agent/health"}, "parts meet through interfaces that their users declare"},
+	{"agent", "agent/life", nil, "a life is tests alone"},
 	{"agent/supervisor", "agent", []string{"agent/supervisor"}, "parts meet through interfaces that their users declare"},
 }
 

@@ -9,14 +9,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"meltwatch/agent/camera"
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
-	"meltwatch/agent/infer"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
@@ -40,48 +40,47 @@ const (
 	outboxLimit = time.Duration(math.MaxInt64)
 )
 
-// agent is the parts of one furnace's watch.
+// agent is the watch of one furnace.
 type agent struct {
-	config config.Config
-	log    *slog.Logger
-	board  *health.Board
+	config   atomic.Pointer[config.Config] // what runs; its manager changes it
+	log      *slog.Logger
+	level    *slog.LevelVar
+	board    *health.Board
+	stamper  *mqtt.Stamper
+	programs string
 
-	meters    *modbus.Source
-	camera    eye
-	model     *infer.Client
-	loop      *decide.Loop
-	publisher *mqtt.Publisher
-	reporter  *reporter
-	outbox    *outbox.Log // nil where records wait in memory
+	eyes     *eyes
+	live     atomic.Pointer[brain] // the model that decides
+	second   atomic.Pointer[brain] // one that was loaded beside it, or nil
+	loop     *decide.Loop
+	seconds  atomic.Int64 // the end of the last decided second, Unix nanoseconds
+	voice    *voice
+	reporter *reporter
+
+	outbox *outbox.Log // nil where records wait in memory
 	// outboxLock is held for as long as the outbox is open.
 	outboxLock io.Closer
-	parts      []part
+	keeps      mqtt.Outbox // the outbox that keepsBy asked for
+	keepsBy    any
+
+	// changing is held while lives end and begin.
+	changing sync.Mutex
+	parts    []*part
+	services []service
+	// lifetime and running are those of run.
+	lifetime context.Context //nolint:containedctx // parts begin and end within it
+	running  *errgroup.Group
 }
 
-// part is something that runs for as long as the agent does.
-type part struct {
+// service is something that runs for as long as the agent does.
+type service struct {
 	name string
 	run  func(context.Context) error
 }
 
-// eye is the sense of sight, or its lack.
-type eye interface {
-	decide.Video
-	Cause() string
-}
-
-// noCamera is the sense of sight of a furnace without a camera.
-type noCamera struct{}
-
-func (noCamera) Newest() (drivers.Frame, drivers.Status) { return drivers.Frame{}, drivers.Absent }
-func (noCamera) Cause() string                           { return "camera.enabled is false" }
-
-// newAgent builds every part and starts none.
-func newAgent(c config.Config, log *slog.Logger) (*agent, error) {
-	manifest, _, err := inference.ReadManifest(c.Model.Path)
-	if err != nil {
-		return nil, fmt.Errorf("model.path: %w", err)
-	}
+// newAgent builds every part and starts none. level is the log's; model is the
+// folder of the model that decides, which need not be the configuration's.
+func newAgent(c config.Config, model string, log *slog.Logger, level *slog.LevelVar) (*agent, error) {
 	programs, err := programFolder(c.Paths.Programs)
 	if err != nil {
 		return nil, err
@@ -90,65 +89,37 @@ func newAgent(c config.Config, log *slog.Logger) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{config: c, log: log, board: health.NewBoard()}
-	a.publisher = mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), a.openOutbox(), log, a.board.Add("mqtt", mqttLimit))
-	a.model = infer.New(filepath.Join(programs, "meltwatch-infer"), c.Model.Path, log.With("part", "model"), a.board.Add("model", modelLimit))
-	if err := a.addCamera(programs, manifest.Video); err != nil {
-		return nil, err
+	a := &agent{
+		log: log, level: level, board: health.NewBoard(), stamper: stamper, programs: programs,
+		eyes: &eyes{}, voice: newVoice(),
 	}
-	a.decideBy(&manifest, stamper)
-	if err := a.addMeters(stamper); err != nil {
-		return nil, err
-	}
-	a.parts = append(a.parts,
-		part{"model", a.model.Run},
-		part{"decide", a.loop.Run},
-		part{"mqtt", a.publisher.Run},
-	)
-	return a, nil
-}
-
-func (a *agent) decideBy(manifest *inference.Manifest, stamper *mqtt.Stamper) {
-	judge := decide.NewJudge(decide.Settings{
-		Manifest: manifest,
-		Params:   params(a.config.State, manifest.Decision),
-		Rule:     rule(a.config.State, manifest.Rule),
-		Timeout:  a.config.Model.Timeout,
-		Period:   currentPeriod(a.config.Meters),
-	}, a.model)
-	a.reporter = newReporter(a, judge.Machine(), manifest.Video, stamper)
-	a.loop = decide.NewLoop(judge, a.camera, a.reporter.second)
-}
-
-func (a *agent) addCamera(programs string, video inference.VideoSpec) error {
-	if !a.config.Camera.Enabled {
-		a.camera = noCamera{}
-		return nil
-	}
-	settings, err := cameraSettings(a.config.Camera, video)
+	a.config.Store(&c)
+	live, err := a.newBrain(model)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("model.path: %w", err)
 	}
-	client := camera.New(filepath.Join(programs, "meltwatch-camera"), settings, a.log.With("part", "camera"), a.board.Add("camera", cameraLimit))
-	a.camera = client
-	a.parts = append(a.parts, part{"camera", client.Run})
-	return nil
+	a.live.Store(live)
+	a.board.Put("model", live.record.Part)
+	a.reporter = newReporter(a, live.judge.Machine(), live.manifest.Video, stamper)
+	a.loop = decide.NewLoop(live.judge, a.eyes, a.decided)
+	a.services = []service{{"decide", a.loop.Run}}
+	return a, a.addParts()
 }
 
-func (a *agent) addMeters(stamper *mqtt.Stamper) error {
-	record := a.board.Add("meters", meterLimit)
-	source, err := modbus.New(a.config.Meters, a.log.With("part", "meters"), func(r modbus.Report) { note(record, r) })
-	if err != nil {
-		return err
+func (a *agent) judgeSettings(c config.Config, m *inference.Manifest) decide.Settings {
+	return decide.Settings{
+		Manifest: m,
+		Params:   params(c.State, m.Decision),
+		Rule:     rule(c.State, m.Rule),
+		Timeout:  c.Model.Timeout,
+		Period:   currentPeriod(c.Meters),
 	}
-	a.meters = source
-	a.parts = append(a.parts, part{"meters", func(ctx context.Context) error {
-		return source.Run(ctx, func(s drivers.Sample) {
-			a.publisher.Sample(sample(s, stamper))
-			a.loop.Offer(s)
-		})
-	}})
-	return nil
+}
+
+// decided takes a decided second, or one whose senses changed since.
+func (a *agent) decided(s decide.Second) {
+	a.seconds.Store(s.End.UnixNano())
+	a.reporter.second(s)
 }
 
 // note turns a poll's report into a line on the health board. A failed poll is
@@ -165,12 +136,17 @@ func note(record *health.Part, r modbus.Report) {
 	record.OK()
 }
 
-// run runs every part until ctx ends, or one fails for good.
+// run runs everything until ctx ends, or a part fails for good.
 func (a *agent) run(ctx context.Context) error {
 	a.reporter.resume()
 	group, ctx := errgroup.WithContext(ctx)
+	a.running, a.lifetime = group, ctx
+	for _, s := range a.services {
+		group.Go(func() error { return supervisor.Run(ctx, s.name, a.log, s.run) })
+	}
+	a.startBrain(a.live.Load()) //nolint:contextcheck // within a.lifetime, which is ctx
 	for _, p := range a.parts {
-		group.Go(func() error { return supervisor.Run(ctx, p.name, a.log, p.run) })
+		a.start(p.name, p.now) //nolint:contextcheck // within a.lifetime, which is ctx
 	}
 	group.Go(func() error { return health.Notify(ctx, a.board, a.log) })
 	group.Go(func() error { a.reporter.healthLoop(ctx); return nil })
@@ -237,26 +213,4 @@ func currentPeriod(meters map[string]config.Meter) time.Duration {
 		}
 	}
 	return 0 // the configuration was checked: there is one
-}
-
-type runCommand struct{ configFlag }
-
-// Run watches the furnace.
-func (r runCommand) Run(o outside) error {
-	c, err := config.Read(r.Config)
-	if err != nil {
-		return err
-	}
-	log := newLog(o.errOut, c.Log)
-	a, err := newAgent(c, log)
-	if err != nil {
-		return err
-	}
-	log.Info("watching", "site", c.Site, "furnace", c.Furnace, "version", version)
-	err = a.run(o.ctx)
-	if errors.Is(err, context.Canceled) {
-		err = nil
-	}
-	log.Info("stopped")
-	return err
 }

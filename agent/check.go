@@ -89,7 +89,7 @@ func (k checker) devices(ctx context.Context, report *lines) {
 	})
 	running.Go(func() {
 		detail, err := k.broker(ctx)
-		report.line("broker", "mqtt.broker", err, detail)
+		report.line("broker", "mqtt", err, detail)
 	})
 	if k.hasModel {
 		running.Go(func() {
@@ -172,7 +172,11 @@ func try(ctx context.Context, run func(context.Context, *answered) error) error 
 func (k checker) broker(ctx context.Context) (string, error) {
 	c := k.settings.MQTT
 	c.ClientID += "-check" // beside the agent, not in its place
-	return c.Broker, try(ctx, func(ctx context.Context, a *answered) error {
+	var addresses []string
+	for _, b := range c.Addresses() {
+		addresses = append(addresses, b.URL)
+	}
+	return strings.Join(addresses, ", "), try(ctx, func(ctx context.Context, a *answered) error {
 		return mqtt.Try(ctx, c, mqtt.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler), a)
 	})
 }

@@ -25,8 +25,10 @@ var version = "dev"
 type commands struct {
 	Run     runCommand     `cmd:"" help:"Watch the furnace until told to stop."`
 	Check   checkCommand   `cmd:"" help:"Check the configuration, the meters, the camera, the model and the broker: one line each."`
+	Reload  reloadCommand  `cmd:"" help:"Have the running agent read its configuration file again."`
 	Once    onceCommand    `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Outbox  outboxCommand  `cmd:"" help:"Look into what no broker has acknowledged yet."`
+	Model   modelCommand   `cmd:"" help:"Make, sign and check model packages."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -66,15 +68,13 @@ func main() {
 	}
 }
 
-// newLog writes to w as the configuration wants it.
-func newLog(w io.Writer, c config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		level = slog.LevelInfo // the configuration was checked: this cannot be
-	}
+// newLog writes to w as the configuration wants it; the level can be changed.
+func newLog(w io.Writer, c config.Log) (*slog.Logger, *slog.LevelVar) {
+	level := &slog.LevelVar{}
+	level.Set(logLevel(c))
 	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.New(slog.NewJSONHandler(w, options)), level
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.New(slog.NewTextHandler(w, options)), level
 }

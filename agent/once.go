@@ -24,7 +24,8 @@ func (c onceCommand) Run(o outside) error {
 	}
 	settings.Log.Level = "error"
 	settings.Outbox.Enabled = false // it publishes nothing, and the agent may be running beside it
-	a, err := newAgent(settings, newLog(o.errOut, settings.Log))
+	log, level := newLog(o.errOut, settings.Log)
+	a, err := newAgent(settings, settings.Model.Path, log, level)
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func (c onceCommand) Run(o outside) error {
 func (a *agent) once(ctx context.Context, wait time.Duration) (*mqtt.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	var parts []part
+	var parts []*part
 	for _, p := range a.parts {
 		if p.name != "mqtt" {
 			parts = append(parts, p)

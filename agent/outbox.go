@@ -2,11 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 
+	"meltwatch/agent/health"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
+	"meltwatch/retry"
 )
 
 func outboxFolder(c config.Config) string { return filepath.Join(c.Paths.State, "outbox") }
@@ -22,34 +25,71 @@ func outboxSettings(c config.Outbox, queue int) outbox.Settings {
 	}
 }
 
-// openOutbox opens the outbox on disk. Where that cannot be read, or is not
-// wanted, records wait in memory: a disk is no reason to leave a furnace
-// unwatched.
-func (a *agent) openOutbox() mqtt.Outbox {
-	c := a.config
+// openOutbox opens the outbox on disk. Where that cannot be read, records wait in
+// memory until it can: a disk is no reason to leave a furnace unwatched.
+func (a *agent) openOutbox(c config.Config) mqtt.Outbox {
 	if !c.Outbox.Enabled {
 		return mqtt.NewMemory(c.MQTT.Queue)
 	}
 	health := a.board.Add("outbox", outboxLimit)
-	disk := outbox.NewDisk(outboxFolder(c))
-	lock, err := disk.Lock()
-	if err == nil {
-		a.outboxLock = lock
-		a.outbox, err = outbox.Open(disk, outboxSettings(c.Outbox, c.MQTT.Queue),
-			a.log.With("part", "outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
+	faults := &retry.Faults{Log: a.log.With("part", "outbox")}
+	open := func() (mqtt.Outbox, error) {
+		err := a.tryOutbox(c, health)
+		if err != nil {
+			health.Fault(err)
+			faults.Report(fmt.Errorf("outbox not opened, records wait in memory: %w", err))
+			return nil, err
+		}
+		faults.Over()
+		return a.outbox, nil
 	}
+	opened, err := open()
 	if err != nil {
-		health.Fault(err)
-		a.log.Error("outbox not opened, records wait in memory", "err", err)
-		return mqtt.NewMemory(c.MQTT.Queue)
+		return mqtt.NewLate(c.MQTT.Queue, open)
 	}
-	return a.outbox
+	return opened
 }
 
-// closeOutbox comes after every part has ended.
+// tryOutbox opens and locks the outbox on disk. It is called before the publisher
+// runs, and where that fails by its keeper; closeOutbox comes after both.
+func (a *agent) tryOutbox(c config.Config, health *health.Part) error {
+	disk := outbox.NewDisk(outboxFolder(c))
+	lock, err := disk.Lock()
+	if err != nil {
+		return err
+	}
+	opened, err := outbox.Open(disk, outboxSettings(c.Outbox, c.MQTT.Queue),
+		a.log.With("part", "outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
+	if err != nil {
+		return errors.Join(err, lock.Close())
+	}
+	a.outbox, a.outboxLock = opened, lock
+	return nil
+}
+
+// outboxFor is the outbox as a configuration wants it: the one that is open, or
+// that one closed and opened with other bounds. No publisher may be using it.
+func (a *agent) outboxFor(c config.Config) mqtt.Outbox {
+	wanted := struct {
+		outbox config.Outbox
+		queue  int
+	}{c.Outbox, c.MQTT.Queue}
+	if a.keeps != nil && a.keepsBy == any(wanted) {
+		return a.keeps
+	}
+	if err := a.closeOutbox(); err != nil {
+		a.log.Error("outbox not closed", "err", err)
+	}
+	a.keeps, a.keepsBy = a.openOutbox(c), wanted
+	return a.keeps
+}
+
+// closeOutbox comes after every publisher has ended.
 func (a *agent) closeOutbox() error {
 	if a.outbox == nil {
 		return nil
 	}
-	return errors.Join(a.outbox.Close(), a.outboxLock.Close())
+	err := errors.Join(a.outbox.Close(), a.outboxLock.Close())
+	a.outbox, a.outboxLock = nil, nil
+	return err
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/agent/remote"
 	"meltwatch/config"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/scene"
@@ -35,12 +36,23 @@ type plant struct {
 	stop func() error
 	// programs is a folder of this plant's own, by which its children are known.
 	programs string
+	agent    *agent
+	manager  *remote.Manager
+	// file is the agent's own configuration file; server the last broker.
+	file   string
+	server *mochi.Server
+	// address is the broker's.
+	address string
 
 	mu      sync.Mutex
 	states  []heardState
 	samples []heardSample
 	events  []mqtt.Event
+	// said is the last payload of every topic.
+	said map[string][]byte
 }
+
+type mqttState = mqtt.State
 
 type heardState struct {
 	mqtt.State
@@ -79,6 +91,16 @@ func long(t *testing.T) {
 // settings are those of an agent at a simulated furnace.
 func settings(t *testing.T, sim *serve.Server, broker string) config.Config {
 	t.Helper()
+	c, err := config.Parse([]byte(document(t, sim, broker)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// document is the same as text.
+func document(t *testing.T, sim *serve.Server, broker string) string {
+	t.Helper()
 	built, programs := needPrograms(t), t.TempDir()
 	for _, name := range []string{"meltwatch-infer", "meltwatch-camera"} {
 		if err := os.Symlink(filepath.Join(built, name), filepath.Join(programs, name)); err != nil {
@@ -86,7 +108,7 @@ func settings(t *testing.T, sim *serve.Server, broker string) config.Config {
 		}
 	}
 	crop := scene.CropRect
-	text := fmt.Sprintf(`{site: test, furnace: f1,
+	return fmt.Sprintf(`{site: test, furnace: f1,
 meters: {plc: {url: %q, fields: {
   current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6},
   manual: {address: 24, type: bit, bit: 0}, feeding: {address: 24, type: bit, bit: 1}, exhaust: {address: 24, type: bit, bit: 2}}}},
@@ -95,14 +117,10 @@ model: {path: ../inference/models/product},
 mqtt: {broker: %q},
 paths: {state: %q, programs: %q}}`,
 		sim.MeterURL(), sim.CameraURL(), crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), broker, t.TempDir(), programs)
-	c, err := config.Parse([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
-func newPlant(t *testing.T, scenario furnace.Scenario) *plant {
+// newPlant starts everything; more is added to the agent's document.
+func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 	t.Helper()
 	needPrograms(t)
 	sim, err := serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7})
@@ -114,13 +132,15 @@ func newPlant(t *testing.T, scenario furnace.Scenario) *plant {
 			t.Error(err)
 		}
 	})
-	p := &plant{t: t, sim: sim}
-	c := settings(t, sim, p.broker())
-	p.programs = c.Paths.Programs
-	a, err := newAgent(c, slog.New(slog.NewTextHandler(testLog{t}, nil)))
+	p := &plant{t: t, sim: sim, file: filepath.Join(t.TempDir(), "meltwatch.yaml"), said: map[string][]byte{}}
+	text := strings.TrimSuffix(document(t, sim, p.broker()), "}") + strings.Join(more, "") + "}"
+	writeFile(t, p.file, text, 0o600)
+	level := &slog.LevelVar{}
+	a, manager, err := newManaged(p.file, []byte(text), slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level})), level)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.agent, p.manager, p.programs = a, manager, a.config.Load().Paths.Programs
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.run(ctx) }()
@@ -152,25 +172,27 @@ func (p *plant) broker() string {
 		}
 	}
 	p.t.Cleanup(func() { server.Close() })
+	p.server, p.address = server, "tcp://"+l.Address()
 	if err := server.Subscribe("meltwatch/test/f1/#", 1, func(_ *mochi.Client, _ packets.Subscription, m packets.Packet) {
 		p.take(strings.TrimPrefix(m.TopicName, "meltwatch/test/f1/"), m.Payload)
 	}); err != nil {
 		p.t.Fatal(err)
 	}
-	return "tcp://" + l.Address()
+	return p.address
 }
 
 func (p *plant) take(topic string, payload []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	p.said[topic] = payload
 	var err error
 	switch topic {
 	case mqtt.TopicState:
 		s := heardState{at: now}
 		err = json.Unmarshal(payload, &s.State)
 		p.states = append(p.states, s)
-	case mqtt.TopicCurrent:
+	case mqtt.TopicCurrent, "history/current":
 		var m struct{ Samples []mqtt.Sample }
 		err = json.Unmarshal(payload, &m)
 		for _, s := range m.Samples {

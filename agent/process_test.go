@@ -220,7 +220,7 @@ func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 	inTheWay := filepath.Join(t.TempDir(), "file")
 	writeFile(t, inTheWay, "", 0o600)
 	c.Paths.State = filepath.Join(inTheWay, "state")
-	a, err := newAgent(c, slog.New(slog.DiscardHandler))
+	a, err := newAgent(c, c.Model.Path, slog.New(slog.DiscardHandler), &slog.LevelVar{})
 	if err != nil {
 		t.Fatal(err)
 	}

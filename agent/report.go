@@ -35,7 +35,8 @@ type reporter struct {
 	log     *slog.Logger
 	file    string
 	// newest is the last state, for once and for the health loop.
-	newest atomic.Pointer[mqtt.State]
+	newest                  atomic.Pointer[mqtt.State]
+	configSteps, modelSteps steps
 
 	// owned by the decide loop
 	before  mqtt.State
@@ -56,7 +57,7 @@ func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper 
 		record:  a.board.Add("decide", decideLimit),
 		storage: a.board.Add("storage", decideLimit),
 		log:     a.log.With("part", "decide"),
-		file:    filepath.Join(a.config.Paths.State, "state.json"),
+		file:    filepath.Join(a.config.Load().Paths.State, "state.json"),
 	}
 }
 
@@ -71,7 +72,7 @@ func (r *reporter) second(s decide.Second) {
 	now := r.payload(s)
 	r.events(now, s)
 	changed := now.State != r.before.State || now.Held != r.before.Held
-	r.agent.publisher.State(now, changed)
+	r.agent.voice.publisher().State(now, changed)
 	r.save(s, changed)
 	r.before = now
 	r.newest.Store(&now)
@@ -100,7 +101,7 @@ func (r *reporter) payload(s decide.Second) mqtt.State {
 		p.ClockOffsetS, p.ClockSpreadS = &s.Offset.Seconds, &s.Offset.Spread
 	}
 	p.ClockCorrectionS = s.Correction.Seconds()
-	if model, ok := r.agent.model.Model(); ok {
+	if model, ok := r.agent.live.Load().client.Model(); ok {
 		p.Model = mqtt.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
 	}
 	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
@@ -122,7 +123,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 		r.event("sense", "current", before.Senses.Current, now.Senses.Current, "")
 	}
 	if now.Senses.Video != before.Senses.Video {
-		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.camera.Cause())
+		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.eyes.Cause())
 	}
 	if now.Source != before.Source {
 		cause := ""
@@ -134,7 +135,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 }
 
 func (r *reporter) event(kind, subject, from, to, cause string) {
-	r.agent.publisher.Event(mqtt.Event{
+	r.agent.voice.publisher().Event(mqtt.Event{
 		Stamp: r.stamper.Stamp("event", time.Now()),
 		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
 	})
@@ -197,7 +198,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 			continue
 		}
 		before, published = now, time.Now()
-		r.agent.publisher.Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
+		r.agent.voice.publisher().Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
 	}
 }
 

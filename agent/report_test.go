@@ -20,7 +20,9 @@ func published(t *testing.T, s decide.Second) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &reporter{agent: &agent{model: infer.New("", "", slog.New(slog.DiscardHandler), nil)}, stamper: stamper}
+	a := &agent{}
+	a.live.Store(&brain{client: infer.New("", "", slog.New(slog.DiscardHandler), nil)})
+	r := &reporter{agent: a, stamper: stamper}
 	text, err := json.Marshal(r.payload(s))
 	if err != nil {
 		t.Fatal(err)

@@ -3,17 +3,22 @@
 // A configuration is one YAML document. Unknown keys are errors, every fault is
 // reported by its key together with what to do about it, and all faults are
 // reported at once. Lists of things are maps by name, because a JSON merge
-// patch (RFC 7396), which remote configuration will use, replaces arrays whole.
+// patch (RFC 7396), which remote configuration uses (Merged), replaces arrays whole.
 //
 // Secrets are never values: a setting names a file, or a systemd credential,
 // that holds one.
 //
 // The package imports nothing of ours. A part of the agent receives its own
-// section by value; sections are compared as values to see what a reload
-// changed.
+// section by value; sections are compared as values to see what a change
+// touches, from afar or of the file.
 package config
 
-import "time"
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
 
 // Config is the whole document.
 type Config struct {
@@ -28,8 +33,12 @@ type Config struct {
 	State  State            `yaml:"state"`
 	MQTT   MQTT             `yaml:"mqtt"`
 	Outbox Outbox           `yaml:"outbox"`
-	Log    Log              `yaml:"log"`
-	Paths  Paths            `yaml:"paths"`
+	// Remote, Trust and Commands are what may be done from afar, and by whom.
+	Remote   Remote   `yaml:"remote"`
+	Trust    Trust    `yaml:"trust"`
+	Commands Commands `yaml:"commands"`
+	Log      Log      `yaml:"log"`
+	Paths    Paths    `yaml:"paths"`
 }
 
 // Meter is one Modbus unit on one connection.
@@ -146,14 +155,22 @@ type State struct {
 
 // MQTT is how state leaves the box.
 type MQTT struct {
-	// Broker is tcp://host:port, ssl://host:port or ws://host:port/path.
-	Broker   string `yaml:"broker"`
-	ClientID string `yaml:"client_id"` // default meltwatch-<site>-<furnace>
-	Username string `yaml:"username"`
+	// Broker is tcp://host:port, ssl://host:port, ws://host:port/path or wss://….
+	Broker string `yaml:"broker"`
+	// Brokers by name, in the place of Broker, where there is more than one: the
+	// next is tried when one cannot be reached or does not acknowledge.
+	Brokers  map[string]Broker `yaml:"brokers"`
+	ClientID string            `yaml:"client_id"` // default meltwatch-<site>-<furnace>
+	Username string            `yaml:"username"`
 	// PasswordFile holds the password; a bare name is a systemd credential.
 	PasswordFile string `yaml:"password_file"`
 	// CAFile verifies the broker; the system's roots when empty.
 	CAFile string `yaml:"ca_file"`
+	// CertFile and KeyFile, both PEM, are shown to a broker that asks for a
+	// certificate; a bare name is a systemd credential. These files are read at each
+	// connection, so that a renewed certificate needs no restart.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
 	// KeepAlive bounds how long a dead link goes unnoticed.
 	KeepAlive time.Duration `yaml:"keep_alive"`
 	// Queue bounds how many records wait in memory for a disk that does not take
@@ -161,6 +178,33 @@ type MQTT struct {
 	Queue int `yaml:"queue"`
 	// HistoryRate bounds how many messages a second an outage's backlog may take.
 	HistoryRate int `yaml:"history_rate"`
+}
+
+// Broker is one of several.
+type Broker struct {
+	// URL as in MQTT.Broker.
+	URL string `yaml:"url"`
+	// Order in which brokers are tried: the lowest first, by name where equal.
+	Order int `yaml:"order"`
+}
+
+// Named is a broker with its name.
+type Named struct{ Name, URL string }
+
+// Addresses are the brokers in the order in which they are to be tried. A broker
+// given by its URL alone has no name.
+func (m MQTT) Addresses() []Named {
+	if len(m.Brokers) == 0 {
+		return []Named{{URL: m.Broker}}
+	}
+	names := slices.SortedFunc(maps.Keys(m.Brokers), func(a, b string) int {
+		return cmp.Or(cmp.Compare(m.Brokers[a].Order, m.Brokers[b].Order), cmp.Compare(a, b))
+	})
+	addresses := make([]Named, len(names))
+	for i, name := range names {
+		addresses[i] = Named{name, m.Brokers[name].URL}
+	}
+	return addresses
 }
 
 // Outbox is how much of what no broker has acknowledged is kept on disk: in all,

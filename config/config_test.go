@@ -93,7 +93,7 @@ func TestSampleShowsEveryDefault(t *testing.T) {
 	want := Default()
 	want.Site, want.Furnace, want.MQTT.ClientID = sample.Site, sample.Furnace, sample.MQTT.ClientID
 	want.Camera.URL, want.Camera.Crop = sample.Camera.URL, sample.Camera.Crop
-	want.MQTT.Broker = sample.MQTT.Broker
+	want.MQTT.Broker, want.MQTT.Brokers = sample.MQTT.Broker, sample.MQTT.Brokers
 	meter := Meter{}.withDefaults().(Meter)
 	meter.URL, meter.Fields = sample.Meters["main"].URL, sample.Meters["main"].Fields
 	want.Meters = map[string]Meter{"main": meter}
@@ -124,6 +124,17 @@ func allKeys(t reflect.Type) []string {
 	return keys
 }
 
+func TestBrokersAreTriedInTheirOrder(t *testing.T) {
+	m := MQTT{Brokers: map[string]Broker{"c": {URL: "tcp://c:1"}, "b": {URL: "tcp://b:1", Order: 2}, "a": {URL: "tcp://a:1", Order: 2}}}
+	want := []Named{{"c", "tcp://c:1"}, {"a", "tcp://a:1"}, {"b", "tcp://b:1"}}
+	if diff := cmp.Diff(want, m.Addresses()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]Named{{"", "tcp://d:1"}}, MQTT{Broker: "tcp://d:1"}.Addresses()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestMissingFileIsNamed(t *testing.T) {
 	if _, err := Read("testdata/none.yaml"); err == nil || !strings.Contains(err.Error(), "none.yaml") {
 		t.Fatalf("got %v, want an error that names the file", err)
@@ -139,7 +150,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := Parse(text)
-		if err == nil && (c.Site == "" || len(c.Meters) == 0 || c.MQTT.Broker == "") {
+		if err == nil && (c.Site == "" || len(c.Meters) == 0 || c.MQTT.Addresses()[0].URL == "") {
 			t.Errorf("accepted an incomplete document: %+v", c)
 		}
 	})

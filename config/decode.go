@@ -65,7 +65,7 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 
 // named decodes a mapping of names to sections.
 func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
-	if into.IsNil() {
+	if into.IsNil() && len(node.Content) > 0 { // an empty section equals an absent one
 		into.Set(reflect.MakeMap(into.Type()))
 	}
 	d.pairs(node, key, func(name string, nameNode, valueNode *yaml.Node) {

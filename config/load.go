@@ -44,8 +44,13 @@ func Default() Config {
 			TotalMB: 512, EventMB: 32, StateMB: 96, CurrentMB: 480,
 			EventAge: 90 * day, StateAge: 30 * day, CurrentAge: 8 * day,
 		},
-		Log:   Log{Level: "info", Format: "text"},
-		Paths: Paths{State: "/var/lib/meltwatch"},
+		Remote: Remote{
+			Config: true, Deadline: time.Minute,
+			Model: true, ModelMB: 64, ModelMemoryMB: 600, ModelLatency: 300 * time.Millisecond,
+		},
+		Commands: Commands{PerMinute: 12},
+		Log:      Log{Level: "info", Format: "text"},
+		Paths:    Paths{State: "/var/lib/meltwatch"},
 	}
 }
 
@@ -62,16 +67,25 @@ func (Field) withDefaults() any {
 	return Field{Function: 3, Type: "float32", Order: "ABCD", Scale: 1}
 }
 
-// Read reads, parses and checks a file.
-func Read(path string) (Config, error) {
+// Text reads a file's document, which it neither parses nor checks.
+func Text(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read config: %w", err)
+		return nil, fmt.Errorf("read config: %w", err)
 	}
 	defer file.Close()
 	text, err := io.ReadAll(io.LimitReader(file, maxSize+1))
 	if err != nil {
-		return Config{}, fmt.Errorf("read config %s: %w", path, err)
+		return nil, fmt.Errorf("read config %s: %w", path, err)
+	}
+	return text, nil
+}
+
+// Read reads, parses and checks a file.
+func Read(path string) (Config, error) {
+	text, err := Text(path)
+	if err != nil {
+		return Config{}, err
 	}
 	c, err := Parse(text)
 	if err != nil {
@@ -83,11 +97,15 @@ func Read(path string) (Config, error) {
 // Parse turns a YAML document into a checked configuration. On a fault the error
 // is a Problems with every fault found.
 func Parse(text []byte) (Config, error) {
-	c := Default()
 	root, err := parseYAML(text)
 	if err != nil {
 		return Config{}, Problems{{Message: err.Error()}}
 	}
+	return parse(root)
+}
+
+func parse(root *yaml.Node) (Config, error) {
+	c := Default()
 	d := decoder{lines: map[string]int{}}
 	if root != nil {
 		d.value(root, reflect.ValueOf(&c).Elem(), "")

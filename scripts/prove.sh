@@ -1,33 +1,70 @@
 #!/usr/bin/env bash
-# What takes longer than a test may. Writes its report into docs/proof.md.
+# What takes longer than a test may. Each stage writes its section of
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [model] [lives] [ledger] [soak];
+# all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 report=docs/proof.md
-out=$(mktemp)
-trap 'rm -f "$out"' EXIT
-began=$SECONDS
 status=0
-{
-  echo "# Proof"
-  echo
-  echo "Written by \`make prove\` at $(git describe --tags --always --dirty) on $(date -u +%F), $(nproc) cores."
-  echo
-  echo "## Fuzzing, 1,000,000 executions a target"
-  echo
+
+# stage NAME TITLE COMMAND...: the command's standard output becomes the section.
+stage() {
+  local name=$1 title=$2 began=$SECONDS out
+  shift 2
+  [[ -z $wanted || " $wanted " == *" $name "* ]] || return 0
+  out=$(mktemp)
+  echo "prove: $title"
+  "$@" | tee "$out"
+  if [ "${PIPESTATUS[0]}" -eq 0 ]; then
+    printf '\n%s\n' "Passed" >>"$out"
+  else
+    printf '\n%s\n' "**FAILED**" >>"$out"
+    status=1
+  fi
+  truncate -s -1 "$out"
+  echo " at $(git describe --tags --always --dirty) on $(date -u +%F), $(nproc) cores, in $((SECONDS - began)) s." >>"$out"
+  replace "$title" "$out"
+  rm -f "$out"
+}
+
+# replace TITLE FILE puts a section into the report, in the place of its former one.
+replace() {
+  [ -f "$report" ] || printf '# Proof\n\nWritten by `make prove`, a section a stage.\n' >"$report"
+  awk -v title="## $1" -v file="$2" '
+    function put() { print title "\n"; while ((getline line < file) > 0) print line; done = 1 }
+    $0 == title { put(); skipping = 1; next }
+    /^## / && skipping { skipping = 0; print "" }
+    !skipping
+    END { if (!done) { print ""; put() } }' "$report" >"$report.new" && mv "$report.new" "$report"
+}
+
+fuzzing() {
   echo '```'
-} >"$out"
-scripts/fuzz.sh 1000000x 2>&1 | tee -a "$out"
-status=${PIPESTATUS[0]}
-{
+  scripts/fuzz.sh 1000000x 2>&1
+  local result=$?
   echo '```'
+  return $result
+}
+
+lives() {
+  echo "\`LIFE_SEEDS=${LIFE_SEEDS:-1000} go test ./agent/life\`: simulated days of the agent's logic, and the planted bugs."
   echo
-  echo "$([ "$status" -eq 0 ] && echo "No panic, no hang, no failure." || echo "FAILED, see above.") $((SECONDS - began)) s."
-  echo
-  echo "## The model on data that nothing has seen"
-  echo
-} >>"$out"
-echo "prove: the committed model on 60 fresh batches (3-6 minutes)"
-.deps/venv/bin/python -m inference.train.fresh | tee -a "$out"
-[ "${PIPESTATUS[0]}" -eq 0 ] || status=1
-cp "$out" "$report"
+  LIFE_SEEDS=${LIFE_SEEDS:-1000} CGO_ENABLED=0 go test -v -timeout 3h ./agent/life |
+    awk '/lives of a day|found with seed|seed [0-9]+: after|^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
+  return "${PIPESTATUS[0]}"
+}
+
+kills() {
+  MELTWATCH_KILLS=50 CGO_ENABLED=0 go test ./agent -v -timeout 30m -run TestRandomKillsDuringRollOuts 2>&1 |
+    awk '/kill_test\.go|^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
+  return "${PIPESTATUS[0]}"
+}
+
+wanted=$*
+stage fuzzing "Fuzzing, 1,000,000 executions a target" fuzzing
+stage kills "A hundred kills during roll-outs" kills
+stage model "The model on data that nothing has seen" .deps/venv/bin/python -m inference.train.fresh
+stage lives "Simulated lives" lives
+stage ledger "The ledger" bin/bench ledger
+stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"
 exit "$status"

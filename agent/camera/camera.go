@@ -31,8 +31,9 @@ type Client struct {
 	log      *slog.Logger
 	observer Observer
 
-	// pid is the living child's, 0 without one.
-	pid atomic.Int64
+	// pid is the living child's, 0 without one; process is it, nil likewise.
+	pid     atomic.Int64
+	process atomic.Pointer[child.Process]
 
 	mu     sync.Mutex
 	frame  drivers.Frame
@@ -107,6 +108,8 @@ func (c *Client) live(ctx context.Context) error {
 	defer p.Close()
 	c.pid.Store(int64(p.PID()))
 	defer c.pid.Store(0)
+	c.process.Store(p)
+	defer c.process.Store(nil)
 	c.mu.Lock()
 	c.starts++
 	c.mu.Unlock()

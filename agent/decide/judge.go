@@ -61,6 +61,7 @@ type Counted struct{ Current, Video bool }
 // Judge holds what one furnace's decisions need between seconds.
 type Judge struct {
 	manifest *inference.Manifest
+	params   state.Params
 	rule     inference.Rule
 	model    Model
 	timeout  time.Duration
@@ -92,7 +93,7 @@ type Settings struct {
 // NewJudge returns a judge that has seen nothing yet.
 func NewJudge(s Settings, m Model) *Judge {
 	return &Judge{
-		manifest: s.Manifest, rule: s.Rule, model: m, timeout: s.Timeout,
+		manifest: s.Manifest, params: s.Params, rule: s.Rule, model: m, timeout: s.Timeout,
 		aligner: align.New(align.GeometryOf(s.Manifest)),
 		machine: state.New(s.Params),
 		current: newMeterWatch(s.Period),

@@ -23,6 +23,8 @@ type Loop struct {
 	samples chan drivers.Sample
 	dropped atomic.Uint64
 	last    Second // as reported
+	between chan func()
+	shadow  *shadow // nil without a candidate
 }
 
 // waiting bounds the samples that arrive while a second is being decided; beyond
@@ -35,7 +37,7 @@ const glanceEvery = 100 * time.Millisecond
 // NewLoop returns a loop that hands each decided second to report, which must
 // not block.
 func NewLoop(j *Judge, v Video, report func(Second)) *Loop {
-	return &Loop{judge: j, video: v, report: report, samples: make(chan drivers.Sample, waiting)}
+	return &Loop{judge: j, video: v, report: report, samples: make(chan drivers.Sample, waiting), between: make(chan func())}
 }
 
 // Offer hands over a sample; it never blocks.
@@ -61,7 +63,9 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case s := <-l.samples:
-			l.judge.Sample(s)
+			l.sample(s)
+		case f := <-l.between:
+			f()
 		case <-timer.C:
 			end := l.second(ctx)
 			timer.Reset(next(end, time.Now()))
@@ -74,11 +78,14 @@ func (l *Loop) Run(ctx context.Context) error {
 func (l *Loop) second(ctx context.Context) time.Time {
 	l.drain()
 	frame, status := l.video.Newest()
-	s := l.judge.Second(ctx, time.Now(), frame, status)
+	now := time.Now()
+	compare := l.beginShadow(ctx, now, frame, status)
+	s := l.judge.Second(ctx, now, frame, status)
 	if ctx.Err() == nil { // a second cut short by the end of the agent is no verdict
 		l.last = s
 		l.report(s)
 	}
+	compare(s)
 	return s.End
 }
 
@@ -101,7 +108,7 @@ func (l *Loop) drain() {
 	for {
 		select {
 		case s := <-l.samples:
-			l.judge.Sample(s)
+			l.sample(s)
 		default:
 			return
 		}

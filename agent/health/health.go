@@ -45,11 +45,8 @@ func NewBoard() *Board { return &Board{parts: map[string]*Part{}} }
 
 // Add adds a part whose loop comes round within limit.
 func (b *Board) Add(name string, limit time.Duration) *Part {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	p := &Part{board: b, limit: limit, beat: now, state: Status{Status: "starting", Since: now}}
-	b.parts[name] = p
+	p := b.New(limit)
+	b.Put(name, p)
 	return p
 }
 

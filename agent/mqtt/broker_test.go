@@ -2,8 +2,6 @@ package mqtt
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -22,6 +20,9 @@ type broker struct {
 	t       *testing.T
 	address string
 	server  *mochi.Server
+	// listen makes the listener of each life.
+	listen func(address string) listeners.Listener
+	hooks  []mochi.Hook
 
 	mu       sync.Mutex
 	messages []message
@@ -36,11 +37,18 @@ type message struct {
 
 func newBroker(t *testing.T) *broker {
 	t.Helper()
+	return brokerBehind(t, func(address string) listeners.Listener {
+		return listeners.NewTCP(listeners.Config{ID: "test", Address: address})
+	}, new(auth.AllowHook))
+}
+
+func brokerBehind(t *testing.T, listen func(string) listeners.Listener, hooks ...mochi.Hook) *broker {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &broker{t: t, address: l.Addr().String()}
+	b := &broker{t: t, address: l.Addr().String(), listen: listen, hooks: hooks}
 	l.Close()
 	b.up()
 	t.Cleanup(b.down)
@@ -52,10 +60,12 @@ func (b *broker) url() string { return "tcp://" + b.address }
 func (b *broker) up() {
 	b.t.Helper()
 	b.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	if err := b.server.AddHook(new(auth.AllowHook), nil); err != nil {
-		b.t.Fatal(err)
+	for _, hook := range b.hooks {
+		if err := b.server.AddHook(hook, nil); err != nil {
+			b.t.Fatal(err)
+		}
 	}
-	if err := b.server.AddListener(listeners.NewTCP(listeners.Config{ID: "test", Address: b.address})); err != nil {
+	if err := b.server.AddListener(b.listen(b.address)); err != nil {
 		b.t.Fatal(err)
 	}
 	if err := b.server.Serve(); err != nil {
@@ -129,37 +139,4 @@ func sequence(t *testing.T, messages []message) []uint64 {
 		}
 	}
 	return seqs
-}
-
-// deafBroker accepts connections and never acknowledges a message.
-func deafBroker(t *testing.T) (url string, connections func() int) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	var mu sync.Mutex
-	n := 0
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			mu.Lock()
-			n++
-			mu.Unlock()
-			go func() {
-				defer c.Close()
-				_, _ = c.Write([]byte{0x20, 2, 0, 0}) // CONNACK, accepted
-				_, _ = io.Copy(io.Discard, c)
-			}()
-		}
-	}()
-	return fmt.Sprintf("tcp://%s", l.Addr()), func() int {
-		mu.Lock()
-		defer mu.Unlock()
-		return n
-	}
 }

@@ -16,12 +16,13 @@ func (p *Publisher) setConnected(connected bool) {
 	p.wakeKeeper()
 }
 
-// acknowledged ends records whose PUBACK came.
-func (p *Publisher) acknowledged(records []*record) {
+// acknowledged ends the records of a message whose PUBACK came.
+func (p *Publisher) acknowledged(m sent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.acked++
-	for _, r := range records {
+	p.spoken = p.spoken || m.topic == TopicHealth
+	for _, r := range m.records {
 		r.acked, r.sending = true, false
 		if r.number != 0 {
 			p.acks.add(r)
@@ -51,16 +52,18 @@ func (p *Publisher) giveBack(inFlight map[uint64]sent) {
 	p.wakeKeeper()
 }
 
-// backlog reports whether history lies ready.
-func (p *Publisher) backlog() bool {
+// Backlog reports whether history lies ready.
+func (p *Publisher) Backlog() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.history) > 0
 }
 
 // nextHistory takes the next message of history: one record, or a pack of
-// current. The lock is held.
+// current.
 func (p *Publisher) nextHistory() (topic string, payload []byte, records []*record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if len(p.history) == 0 {
 		return "", nil, nil
 	}
@@ -76,9 +79,18 @@ func (p *Publisher) nextHistory() (topic string, payload []byte, records []*reco
 		p.wakeKeeper()
 	}
 	if class == ClassCurrent {
-		return topicHistory + string(class), packed(records, true), records
+		return topicHistory + string(class), packed(p.leaving(records), true), records
 	}
-	return topicHistory + string(class), late(records[0].payload), records
+	return topicHistory + string(class), late(p.leaving(records)[0]), records
+}
+
+// leaving is the records' payloads as they are to be sent.
+func (p *Publisher) leaving(records []*record) [][]byte {
+	payloads := make([][]byte, len(records))
+	for i, r := range records {
+		payloads[i] = p.stamper.Restamp(r.class, r.payload)
+	}
+	return payloads
 }
 
 // pace spaces history messages. A round that came late may be caught up with, a
@@ -95,6 +107,9 @@ func (c *pace) sent(now time.Time, rate int) {
 	c.next = c.next.Add(time.Second / time.Duration(rate))
 }
 
+// pack is how many samples one history message holds: ten seconds at 2 Hz.
+const pack = 20
+
 // late marks a JSON object as history.
 func late(object []byte) []byte {
 	return append(bytes.TrimSuffix(slices.Clone(object), []byte("}")), `,"historical":true}`...)
@@ -107,21 +122,15 @@ type Current struct {
 	Historical bool              `json:"historical,omitempty"`
 }
 
-// packed makes one message of samples; the records hold valid JSON, so encoding
-// cannot fail.
-func packed(records []*record, historical bool) []byte {
+// packed makes one message of samples, each valid JSON.
+func packed(samples [][]byte, historical bool) []byte {
 	var b bytes.Buffer
 	b.WriteString(`{"v":1,`)
 	if historical {
 		b.WriteString(`"historical":true,`)
 	}
 	b.WriteString(`"samples":[`)
-	for i, r := range records {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(r.payload)
-	}
+	b.Write(bytes.Join(samples, []byte{','}))
 	b.WriteString(`]}`)
 	return b.Bytes()
 }

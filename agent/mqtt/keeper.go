@@ -14,32 +14,47 @@ const (
 	// before it goes to the outbox. A healthy link keeps within it, and writes
 	// nothing.
 	patience = time.Second
-	// round is how often the keeper looks.
-	round = 250 * time.Millisecond
+	// look is how often the keeper does.
+	look = 250 * time.Millisecond
 	// prefetch is how many records of history lie ready to be sent.
 	prefetch = 1024
 )
 
 // keep runs until ctx ends; then it stores whatever is not acknowledged.
 func (p *Publisher) keep(ctx context.Context) {
-	tick := time.NewTicker(round)
+	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		p.store(patience)
-		p.outbox.Sync()
-		p.settle()
-		p.fetch()
-		p.take(p.outbox.Counters())
+		p.Round()
 		select {
 		case <-ctx.Done():
-			p.store(0)
-			p.settle()
-			p.outbox.Sync()
+			p.Flush()
 			return
 		case <-tick.C:
 		case <-p.work:
 		}
 	}
+}
+
+// Round is one round of the keeper: it stores what is due, tells the outbox what
+// was acknowledged, and takes history out of it. Run calls it, several times a
+// second; it may wait for the disk.
+func (p *Publisher) Round() {
+	p.store(patience)
+	p.outbox.Sync()
+	p.settle()
+	p.fetch()
+	if time.Since(p.stocked) >= time.Second {
+		p.stocked = time.Now()
+		p.take(p.outbox.Counters())
+	}
+}
+
+// Flush is the keeper's last round: it stores whatever is not acknowledged.
+func (p *Publisher) Flush() {
+	p.store(0)
+	p.settle()
+	p.outbox.Sync()
 }
 
 // take stock of the outbox, for who asks.

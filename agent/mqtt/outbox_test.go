@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -32,6 +33,14 @@ func onDisk(t *testing.T, folder string) *outbox.Log {
 func everyOutbox(t *testing.T, test func(*testing.T, Outbox)) {
 	t.Run("memory", func(t *testing.T) { test(t, NewMemory(100_000)) })
 	t.Run("disk", func(t *testing.T) { test(t, onDisk(t, t.TempDir())) })
+	t.Run("late disk, not there yet", func(t *testing.T) {
+		test(t, NewLate(100_000, func() (Outbox, error) { return nil, errors.New("not there yet") }))
+	})
+	t.Run("late disk, there by now", func(t *testing.T) {
+		l := NewLate(100_000, func() (Outbox, error) { return onDisk(t, t.TempDir()), nil })
+		l.tried = time.Time{}
+		test(t, l)
+	})
 }
 
 func takeText(o Outbox, class string, most int) (texts []string) {
@@ -242,7 +251,7 @@ func TestHistoryKeepsItsRate(t *testing.T) {
 }
 
 func TestWhatWaitsForTheOutboxIsBounded(t *testing.T) {
-	a := New(startSettings("tcp://127.0.0.1:1", 4), root, NewMemory(10), slog.New(slog.DiscardHandler), quiet{})
+	a := New(startSettings("tcp://127.0.0.1:1", 4), root, nil, NewMemory(10), slog.New(slog.DiscardHandler), quiet{})
 	for range 3 {
 		a.Event(Event{Kind: "test"})
 		a.Sample(Sample{})

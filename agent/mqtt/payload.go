@@ -9,7 +9,17 @@ const (
 	TopicCurrent      = "current"      // Current, each sample
 	TopicEvent        = "event"        // Event
 	TopicHealth       = "health"       // retained: Health
-	topicHistory      = "history/"     // + state, current, event: what an outage kept back
+	// What is heard, and said about it; packages remote, rollout and command own
+	// the payloads.
+	TopicConfigDesired  = "config/desired"
+	TopicConfigReported = "config/reported" // retained
+	TopicModelDesired   = "model/desired"
+	TopicModelChunk     = "model/chunk/+"
+	TopicModelReported  = "model/reported" // retained
+	TopicCommand        = "command"
+	TopicCommandResult  = "command/result"
+	TopicSnapshot       = "snapshot" // JPEG
+	topicHistory        = "history/" // + state, current, event: what an outage kept back
 )
 
 // Root is the start of every topic of one furnace.
@@ -31,7 +41,8 @@ type Stamp struct {
 	// kernel's boot_id, within which it may be compared.
 	MonoMS     int64  `json:"mono_ms"`
 	KernelBoot string `json:"kernel_boot"`
-	// Clock is "synced" or "unsynced", as the kernel sees it.
+	// Clock is "synced" or "unsynced", as the kernel saw it at the record's
+	// making; "restamped" when Time was put right later.
 	Clock string `json:"clock"`
 }
 
@@ -134,6 +145,10 @@ type Event struct {
 // Health is how every part fares.
 type Health struct {
 	Stamp
-	Agent string         `json:"agent"` // the agent's version
-	Parts map[string]any `json:"parts"`
+	Agent string `json:"agent"` // the agent's version
+	// Instance names this process: two at a time are two agents of one name.
+	Instance string `json:"instance"`
+	// Goroutines is how many the agent has: a number that grows is a leak.
+	Goroutines int            `json:"goroutines"`
+	Parts      map[string]any `json:"parts"`
 }

@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ type Observer interface {
 type Publisher struct {
 	settings config.MQTT
 	root     string
+	stamper  *Stamper // puts records right whose clock was not yet
 	log      *slog.Logger
 	observer Observer
 
@@ -62,9 +64,13 @@ type Publisher struct {
 	acked     uint64
 	redials   uint64
 	overrun   uint64 // records that waited for the outbox in vain
+	spoken    bool   // a broker has our health
+	other     other
 
+	talk      talk
 	lastState time.Time // when a state was last kept for history
 	outbox    Outbox    // the keeper's alone
+	stocked   time.Time // when its counters were last taken; likewise
 	news      chan struct{}
 	work      chan struct{} // for the keeper
 }
@@ -78,9 +84,9 @@ const (
 )
 
 // New returns a publisher for the furnace whose topics start with root.
-func New(settings config.MQTT, root string, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
+func New(settings config.MQTT, root string, stamper *Stamper, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
 	return &Publisher{
-		settings: settings, root: root, log: log, observer: observer, outbox: outbox,
+		settings: settings, root: root, stamper: stamper, log: log, observer: observer, outbox: outbox,
 		acks: numbers{}, returns: numbers{},
 		retained: map[string][]byte{}, changed: map[string]bool{},
 		news: make(chan struct{}, 1), work: make(chan struct{}, 1),
@@ -115,6 +121,7 @@ func (p *Publisher) record(class Class, value any) {
 
 // Health publishes how the parts fare; only the newest one counts.
 func (p *Publisher) Health(h Health) {
+	h.Goroutines, h.Instance = runtime.NumGoroutine(), p.stamper.instance
 	payload := p.encode(h)
 	p.mu.Lock()
 	defer p.mu.Unlock()

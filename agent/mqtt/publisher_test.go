@@ -24,6 +24,7 @@ const root = "meltwatch/plant-1/f07/"
 
 type agent struct {
 	*Publisher
+	t       *testing.T
 	stamper *Stamper
 	stop    func()
 }
@@ -39,15 +40,20 @@ func startSettings(url string, queue int) config.MQTT {
 
 func startWith(t *testing.T, url string, outbox Outbox) *agent {
 	t.Helper()
+	return startBy(t, startSettings(url, 10_000), outbox, quiet{})
+}
+
+func startBy(t *testing.T, settings config.MQTT, outbox Outbox, observer Observer) *agent {
+	t.Helper()
 	stamper, err := NewStamper(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(startSettings(url, 10_000), root, outbox, slog.New(slog.DiscardHandler), quiet{})
+	p := New(settings, root, stamper, outbox, slog.New(slog.DiscardHandler), observer)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
-	a := &agent{Publisher: p, stamper: stamper}
+	a := &agent{Publisher: p, t: t, stamper: stamper}
 	stopped := false
 	a.stop = func() {
 		if stopped {

@@ -74,12 +74,26 @@ func (m *Memory) Append(class string, payload []byte) uint64 {
 	return number
 }
 
-func (m *Memory) shrink() {
-	total := 0
+// size is how many records there are.
+func (m *Memory) size() (n int) {
 	for _, records := range m.kept {
-		total += len(records)
+		n += len(records)
 	}
-	for ; total > m.bound; total-- {
+	return n
+}
+
+// holds reports whether a record is held.
+func (m *Memory) holds() bool {
+	for _, records := range m.kept {
+		if slices.ContainsFunc(records, func(k kept) bool { return k.held }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *Memory) shrink() {
+	for total := m.size(); total > m.bound; total-- {
 		for i := len(byWorth) - 1; i >= 0; i-- {
 			if class := byWorth[i]; len(m.kept[class]) > 0 {
 				m.kept[class][0] = kept{} // let go of the payload

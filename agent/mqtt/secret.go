@@ -8,39 +8,61 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"meltwatch/config"
 )
 
 // Secret reads a secret from a file. A bare name is a systemd credential, a file
 // in the folder that systemd names by $CREDENTIALS_DIRECTORY.
 func Secret(name string) (string, error) {
+	text, err := readSecret(name)
+	return strings.TrimRight(string(text), "\r\n"), err
+}
+
+func readSecret(name string) ([]byte, error) {
 	path := name
 	if !strings.Contains(name, "/") {
 		folder := os.Getenv("CREDENTIALS_DIRECTORY")
 		if folder == "" {
-			return "", fmt.Errorf("%q is no path and there is no systemd credential folder: give a path, or LoadCredential=%s:… in the unit", name, name)
+			return nil, fmt.Errorf("%q is no path and there is no systemd credential folder: give a path, or LoadCredential=%s:… in the unit", name, name)
 		}
 		path = filepath.Join(folder, name)
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return "", fmt.Errorf("read secret: %w", err)
+		return nil, fmt.Errorf("read secret: %w", err)
 	}
-	return strings.TrimRight(string(text), "\r\n"), nil
+	return text, nil
 }
 
-// tlsConfig verifies the broker by the authorities in caFile, or the system's.
-func tlsConfig(caFile string) (*tls.Config, error) {
+// tlsConfig verifies the broker by the authorities in the settings' file, or the
+// system's, and shows it our certificate where there is one.
+func tlsConfig(settings config.MQTT) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if caFile == "" {
-		return c, nil
+	if settings.CAFile != "" {
+		text, err := readSecret(settings.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(text) {
+			return nil, errors.New("mqtt.ca_file: holds no PEM certificate: export the authority's certificate as PEM")
+		}
 	}
-	text, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, fmt.Errorf("mqtt.ca_file: %w", err)
-	}
-	c.RootCAs = x509.NewCertPool()
-	if !c.RootCAs.AppendCertsFromPEM(text) {
-		return nil, errors.New("mqtt.ca_file: holds no PEM certificate: export the authority's certificate as PEM")
+	if settings.CertFile != "" {
+		certificate, err := readSecret(settings.CertFile)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.cert_file: %w", err)
+		}
+		key, err := readSecret(settings.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.key_file: %w", err)
+		}
+		pair, err := tls.X509KeyPair(certificate, key)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.cert_file and key_file: %w: give a certificate and its own key, unencrypted, as PEM", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
 	}
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,14 +11,14 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Stamper makes stamps. It is safe for concurrent use.
 type Stamper struct {
 	boot       uint64
 	kernelBoot string
+	clock      Clock
+	instance   string
 	file       string // of the counter
 
 	mu    sync.Mutex
@@ -31,15 +32,12 @@ type Stamper struct {
 // count of starts that a box lives to see, and Save puts it into the folder once
 // that can be written, so that later boots come after it.
 func NewStamper(folder string) (*Stamper, error) {
-	kernel, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	kernel, err := kernelBootID()
 	if err != nil {
-		return nil, fmt.Errorf("read the kernel's boot id: %w", err)
+		return nil, err
 	}
-	s := &Stamper{
-		kernelBoot: strings.TrimSpace(string(kernel)),
-		file:       filepath.Join(folder, "boot"),
-		seq:        map[string]uint64{},
-	}
+	s := StamperAt(0, kernel, kernelClock{}, rand.Text())
+	s.saved, s.file = false, filepath.Join(folder, "boot")
 	byClock := uint64(time.Now().Unix())
 	if s.boot, err = lastBoot(s.file); err != nil {
 		s.boot = byClock
@@ -50,6 +48,15 @@ func NewStamper(folder string) (*Stamper, error) {
 		s.boot = max(s.boot, byClock)
 	}
 	return s, nil
+}
+
+// StamperAt returns the stamper of a boot that its caller has counted, by a clock
+// of the caller's. instance tells this process from every other.
+func StamperAt(boot uint64, kernelBoot string, clock Clock, instance string) *Stamper {
+	return &Stamper{
+		boot: boot, kernelBoot: kernelBoot, clock: clock, instance: instance,
+		seq: map[string]uint64{}, saved: true,
+	}
 }
 
 // lastBoot is the number of the last start, 0 before the first.
@@ -116,30 +123,15 @@ func (s *Stamper) Stamp(class string, t time.Time) Stamp {
 	s.seq[class]++
 	seq := s.seq[class]
 	s.mu.Unlock()
+	quality := clockUnsynced
+	if s.clock.Synced() {
+		quality = clockSynced
+	}
 	return Stamp{
 		Version: version,
-		Time:    t.UTC().Round(0), Boot: s.boot, Seq: seq,
-		MonoMS:     bootTime().Milliseconds() - time.Since(t).Milliseconds(),
+		Time:    s.clock.Wall(t), Boot: s.boot, Seq: seq,
+		MonoMS:     (s.clock.Boot() - time.Since(t)).Milliseconds(),
 		KernelBoot: s.kernelBoot,
-		Clock:      clockQuality(),
+		Clock:      quality,
 	}
-}
-
-// bootTime is the time since the kernel started, suspension included.
-func bootTime() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		return 0 // no Linux of this century lacks it
-	}
-	return time.Duration(ts.Nano())
-}
-
-// clockQuality asks the kernel whether something keeps its clock right.
-func clockQuality() string {
-	const notSynchronised = 5 // TIME_ERROR of adjtimex(2)
-	var t unix.Timex
-	if state, err := unix.Adjtimex(&t); err != nil || state == notSynchronised {
-		return "unsynced"
-	}
-	return "synced"
 }

@@ -25,6 +25,12 @@ func (l *Log) commit(q *queue) {
 	if len(q.tail) == 0 || l.disk.resting() {
 		return
 	}
+	if l.gap {
+		if l.save(); l.news { // it was refused
+			return
+		}
+		l.gap = false
+	}
 	if err := q.commit(time.Now()); err != nil {
 		l.fault(err)
 	}

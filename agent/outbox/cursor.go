@@ -23,7 +23,8 @@ const (
 	cursorVersion = 1
 	// maxSpans bounds the cursor, and with it what is kept in memory of
 	// acknowledgements that overtook others. Past it the newest are forgotten,
-	// and their records are sent once more.
+	// and their records are sent once more; a publisher with a window of 32
+	// messages in flight leaves no more gaps than that, and never gets there.
 	maxSpans   = 128
 	cursorMost = 8 + 3*(12+16*maxSpans) + 4
 )

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"meltwatch/agent/outbox/disk/cutdisk"
 )
 
 // oneSegment writes payloads into a class's first segment and returns its bytes.
@@ -33,11 +35,10 @@ func oneSegment(t testing.TB, payloads []string) []byte {
 }
 
 // holding is a disk with segments of events by their first numbers.
-func holding(segments map[uint64][]byte) *cutDisk {
-	d := newCutDisk(-1)
+func holding(segments map[uint64][]byte) *cutdisk.Disk {
+	d := cutdisk.New(-1)
 	for first, data := range segments {
-		file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: time.Now()}
-		d.names[segmentPath(Event, first)], d.durable[segmentPath(Event, first)] = file, file
+		d.Put(segmentPath(Event, first), data)
 	}
 	return d
 }
@@ -109,7 +110,7 @@ func TestFlippedBitCostsOneRecord(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if d.names[segmentPath(Event, 1)+damagedSuffix] == nil {
+		if !d.Has(segmentPath(Event, 1) + damagedSuffix) {
 			t.Fatalf("bit %d: the damaged segment was not kept aside", bit)
 		}
 	}
@@ -187,10 +188,10 @@ func (f *sickFile) Sync() error {
 }
 
 func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
-	for _, sickness := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO} {
+	for _, sickness := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EFBIG} {
 		t.Run(sickness.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &sickDisk{Files: newCutDisk(-1)}
+				d := &sickDisk{Files: cutdisk.New(-1)}
 				l, w := open(t, d, roomy())
 				put(l, Event, "before")
 				put(l, State, "state before")
@@ -228,7 +229,7 @@ func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
 func TestMemoryIsBoundedWhileTheDiskRefuses(t *testing.T) {
 	settings := roomy()
 	settings.MemoryRecords = 10
-	l, _ := open(t, &sickDisk{Files: newCutDisk(-1), writes: syscall.ENOSPC}, settings)
+	l, _ := open(t, &sickDisk{Files: cutdisk.New(-1), writes: syscall.ENOSPC}, settings)
 	for i := range 20 {
 		put(l, Current, fmt.Sprint("current ", i))
 		put(l, Event, fmt.Sprint("event ", i))
@@ -243,7 +244,7 @@ func TestMemoryIsBoundedWhileTheDiskRefuses(t *testing.T) {
 }
 
 func TestUnreadableSegmentHoldsUpNothing(t *testing.T) {
-	d := &sickDisk{Files: newCutDisk(-1)}
+	d := &sickDisk{Files: cutdisk.New(-1)}
 	l, _ := open(t, d, roomy())
 	put(l, Event, "a")
 	put(l, State, "b")

@@ -111,7 +111,11 @@ type Log struct {
 	disk    condition
 	written time.Time // the cursor, last
 	news    bool      // done changed since
-	told    time.Time // drops, last
+	// gap: opening found numbers that were given out and never durable. The cursor
+	// must say so before any record comes after them, or a second cut would make
+	// them look like records that were lost.
+	gap  bool
+	told time.Time // drops, last
 }
 
 // Open opens the outbox in files. It reads the folders, the cursor and the
@@ -134,6 +138,7 @@ func Open(files Files, settings Settings, log *slog.Logger, observer Observer, t
 		if err := l.queues[i].open(marks[i]); err != nil {
 			return nil, fmt.Errorf("open outbox: %w", err)
 		}
+		l.gap = l.gap || l.queues[i].gap
 	}
 	return l, nil
 }

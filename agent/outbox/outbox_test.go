@@ -216,6 +216,40 @@ func TestOldSegmentsAreGivenUpUnlessTheClockWasUnset(t *testing.T) {
 	equal(t, "state", []string{"of 1970"}, takeAll(l, State))
 }
 
+// The clock is set by a day, forth or back: a segment's age is wrong by that day
+// and by no more.
+func TestClockJumpShiftsAgesByItself(t *testing.T) {
+	for name, test := range map[string]struct {
+		written time.Duration // before now, as its file says
+		kept    bool
+	}{
+		"written tomorrow":                {-24 * time.Hour, true},
+		"a day short of its age":          {999*time.Hour - 24*time.Hour, true},
+		"over its age though a day ahead": {1001 * time.Hour, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			l, _ := open(t, NewDisk(folder), roomy())
+			put(l, Current, "old")
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			when := time.Now().Add(-test.written)
+			if err := os.Chtimes(filepath.Join(folder, segmentPath(Current, 1)), when, when); err != nil {
+				t.Fatal(err)
+			}
+			l, _ = open(t, NewDisk(folder), roomy())
+			put(l, Current, "new")
+			l.Sync()
+			want := []string{"old", "new"}
+			if !test.kept {
+				want = []string{"new"}
+			}
+			equal(t, "current", want, takeAll(l, Current))
+		})
+	}
+}
+
 func TestWhatCannotBeKeptHasNoNumber(t *testing.T) {
 	l, _ := open(t, NewDisk(t.TempDir()), roomy())
 	for name, try := range map[string]func() uint64{

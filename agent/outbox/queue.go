@@ -3,6 +3,7 @@ package outbox
 import (
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -33,6 +34,8 @@ type queue struct {
 	lost    uint64 // to damage
 	// damage waits to be told.
 	damage []string
+	// gap: see Log.gap.
+	gap bool
 }
 
 // segment is one file.
@@ -96,7 +99,7 @@ func (q *queue) open(m mark) error {
 	}
 	if last > 0 {
 		q.next = max(q.next, last+1)
-		q.done.add(last+1, q.next) // given out once, and never durable
+		q.gap = q.done.add(last+1, q.next) > 0 // given out once, and never durable
 	}
 	first := q.next
 	if len(q.segments) > 0 {
@@ -151,6 +154,21 @@ func listSegments(files Files, class string) ([]segment, error) {
 	}
 	sort.Slice(segments, func(i, j int) bool { return segments[i].first < segments[j].first })
 	return segments, nil
+}
+
+// numbered reads a segment's first number out of its name.
+func numbered(name string) (first uint64, ok bool) {
+	digits, ok := strings.CutSuffix(name, segmentSuffix)
+	if !ok || len(digits) != 20 {
+		return 0, false
+	}
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0, false
+		}
+		first = first*10 + uint64(d-'0')
+	}
+	return first, first > 0
 }
 
 func (q *queue) append(payload []byte, now time.Time) uint64 {

@@ -1,26 +1,35 @@
-package outbox
+// Package cutdisk is a disk in memory whose power fails, for tests of what must
+// survive that.
+package cutdisk
 
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"path"
 	"slices"
+	"strings"
 	"time"
+
+	"meltwatch/agent/outbox/disk"
 )
 
-// cutDisk is a disk in memory whose power fails at a chosen operation. What was
+// Disk is a disk.Files in memory whose power fails at a chosen operation. What was
 // not synced then survives in part: each write on its own, whole, torn or as
 // zeros, and each change of a folder on its own. That is as hostile as POSIX
 // allows a file system to be, and more than a journalling one is.
-type cutDisk struct {
+type Disk struct {
 	names   map[string]*inode // as a program sees it
 	durable map[string]*inode // as it lies on the disk
 	pending []change          // of names, not yet durable
 
 	operations int
 	cutAt      int // the operation at which power fails; −1 for never
-	dead       bool
+	// Dead: power has failed. A test may also set it between two operations.
+	Dead bool
+	// Now stamps files that are written; time.Now unless a test sets another.
+	Now func() time.Time
 }
 
 type inode struct {
@@ -66,27 +75,49 @@ func (c change) apply(names map[string]*inode) {
 	}
 }
 
-var errPower = errors.New("power failed")
+// ErrPower is what every operation answers once power has failed.
+var ErrPower = errors.New("power failed")
 
-func newCutDisk(cutAt int) *cutDisk {
-	return &cutDisk{names: map[string]*inode{}, durable: map[string]*inode{}, cutAt: cutAt}
+// New returns an empty disk; cutAt −1 is never.
+func New(cutAt int) *Disk {
+	return &Disk{names: map[string]*inode{}, durable: map[string]*inode{}, cutAt: cutAt, Now: time.Now}
+}
+
+// CutIn lets power fail at the nth operation from now, the next one being 0.
+func (d *Disk) CutIn(n int) { d.cutAt = d.operations + n }
+
+// Put lays a durable file onto the disk.
+func (d *Disk) Put(name string, data []byte) {
+	file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: d.Now()}
+	d.names[name], d.durable[name] = file, file
+}
+
+// Has reports whether a file is there.
+func (d *Disk) Has(name string) bool { return d.names[name] != nil }
+
+// Size is what all files hold, in bytes.
+func (d *Disk) Size() (n int64) {
+	for _, file := range d.names {
+		n += int64(len(file.seen))
+	}
+	return n
 }
 
 // step counts an operation; it fails from the cut on.
-func (d *cutDisk) step() error {
+func (d *Disk) step() error {
 	if d.operations == d.cutAt {
-		d.dead = true
+		d.Dead = true
 	}
 	d.operations++
-	if d.dead {
-		return errPower
+	if d.Dead {
+		return ErrPower
 	}
 	return nil
 }
 
-func (d *cutDisk) rename(c change) error {
-	if d.dead {
-		return errPower
+func (d *Disk) rename(c change) error {
+	if d.Dead {
+		return ErrPower
 	}
 	c.folder = path.Dir(c.name)
 	c.apply(d.names)
@@ -94,16 +125,19 @@ func (d *cutDisk) rename(c change) error {
 	return d.step()
 }
 
-func (d *cutDisk) List(folder string) (entries []Entry, err error) {
+// List returns the files of a folder, by name.
+func (d *Disk) List(folder string) (entries []disk.Entry, err error) {
 	for name, file := range d.names {
 		if path.Dir(name) == folder {
-			entries = append(entries, Entry{path.Base(name), int64(len(file.seen)), file.at})
+			entries = append(entries, disk.Entry{Name: path.Base(name), Size: int64(len(file.seen)), Modified: file.at})
 		}
 	}
+	slices.SortFunc(entries, func(a, b disk.Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 
-func (d *cutDisk) Read(name string, most int64) ([]byte, error) {
+// Read returns the first most bytes of a file.
+func (d *Disk) Read(name string, most int64) ([]byte, error) {
 	file := d.names[name]
 	if file == nil {
 		return nil, fs.ErrNotExist
@@ -111,10 +145,11 @@ func (d *cutDisk) Read(name string, most int64) ([]byte, error) {
 	return slices.Clone(file.seen[:min(len(file.seen), int(most))]), nil
 }
 
-func (d *cutDisk) Create(name string) (File, error) {
+// Create makes or empties a file.
+func (d *Disk) Create(name string) (disk.File, error) {
 	file := d.names[name]
 	if file == nil {
-		file = &inode{at: time.Now()}
+		file = &inode{at: d.Now()}
 		if err := d.rename(change{name: name, file: file}); err != nil {
 			return nil, err
 		}
@@ -122,23 +157,28 @@ func (d *cutDisk) Create(name string) (File, error) {
 	return d.Extend(name, 0)
 }
 
-func (d *cutDisk) Extend(name string, size int64) (File, error) {
-	if d.dead {
-		return nil, errPower
+// Extend cuts a file to size and opens it for writing at its end.
+func (d *Disk) Extend(name string, size int64) (disk.File, error) {
+	if d.Dead {
+		return nil, ErrPower
 	}
 	f := &cutFile{d, d.names[name]}
 	return f, f.put(write{offset: int(size), cut: true})
 }
 
-func (d *cutDisk) Rename(from, to string) error {
+// Rename replaces to by from.
+func (d *Disk) Rename(from, to string) error {
 	return d.rename(change{from: from, name: to, file: d.names[from]})
 }
 
-func (d *cutDisk) Remove(name string) error { return d.rename(change{name: name}) }
+// Remove deletes a file.
+func (d *Disk) Remove(name string) error { return d.rename(change{name: name}) }
 
-func (d *cutDisk) MakeFolder(string) error { return nil }
+// MakeFolder does nothing: folders are part of the names.
+func (d *Disk) MakeFolder(string) error { return nil }
 
-func (d *cutDisk) SyncFolder(folder string) error {
+// SyncFolder makes the changes of a folder durable.
+func (d *Disk) SyncFolder(folder string) error {
 	if err := d.step(); err != nil {
 		return err
 	}
@@ -152,20 +192,22 @@ func (d *cutDisk) SyncFolder(folder string) error {
 	return nil
 }
 
+// cutFile is a file of a Disk, open for writing at its end.
 type cutFile struct {
-	disk *cutDisk
+	disk *Disk
 	file *inode
 }
 
 func (f *cutFile) put(w write) error {
 	f.file.seen = w.apply(f.file.seen)
+	f.file.at = f.disk.Now()
 	f.file.pending = append(f.file.pending, w)
 	return f.disk.step()
 }
 
 func (f *cutFile) Write(data []byte) (int, error) {
-	if f.disk.dead {
-		return 0, errPower
+	if f.disk.Dead {
+		return 0, ErrPower
 	}
 	// As blocks of the disk, each of which may be lost.
 	for rest := data; len(rest) > 0; {
@@ -184,26 +226,27 @@ func (f *cutFile) Sync() error {
 	if err := f.disk.step(); err != nil {
 		return err
 	}
-	f.file.durable = slices.Clone(f.file.seen)
+	for _, w := range f.file.pending {
+		f.file.durable = w.apply(f.file.durable)
+	}
 	f.file.pending = nil
 	return nil
 }
 
 func (f *cutFile) Close() error { return nil }
 
-// after is the disk that the next start finds.
-func (d *cutDisk) after(r *rand.Rand, odds float64) *cutDisk {
-	names := map[string]*inode{}
-	for name, file := range d.durable {
-		names[name] = file
-	}
+// After is the disk that the next start finds.
+func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
+	names := maps.Clone(d.durable)
 	for _, c := range d.pending {
 		if r.Float64() < odds {
 			c.apply(names)
 		}
 	}
-	next := newCutDisk(-1)
-	for name, file := range names {
+	next := New(-1)
+	next.Now = d.Now
+	for _, name := range slices.Sorted(maps.Keys(names)) { // one seed, one outcome
+		file := names[name]
 		content := slices.Clone(file.durable)
 		for _, w := range file.pending {
 			if r.Float64() < odds {

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+
+	"meltwatch/agent/remote"
+)
+
+func retained(s *mochi.Server, topic string) string {
+	for _, p := range s.Topics.Messages("meltwatch/test/f1/" + topic) {
+		return string(p.Payload)
+	}
+	return ""
+}
+
+// The connection to the new broker opens beside the old one, which says goodbye
+// once the new one has acknowledged something; no record is lost between them.
+func TestBrokerIsChangedFromAfar(t *testing.T) {
+	t.Parallel()
+	p := newPlant(t, working())
+	p.healthy()
+	old := p.server
+	began := time.Now()
+	fresh := p.broker() // hears into the same ledger
+	desired := fmt.Sprintf(`{"revision": 3, "deadline_s": 20, "config": {"mqtt": {"broker": %q}}}`, fresh)
+	if err := old.Publish("meltwatch/test/f1/config/desired", []byte(desired), true, 1); err != nil {
+		t.Fatal(err)
+	}
+	r := p.reported(began)
+	if r.Status != "applied" || r.RunningRevision != 3 {
+		t.Fatalf("report %+v", r)
+	}
+	time.Sleep(5 * time.Second)
+	if a, b := retained(old, "availability"), retained(p.server, "availability"); a != "offline" || b != "online" {
+		t.Errorf("availability: %s on the old broker, %s on the new", a, b)
+	}
+	if report := retained(p.server, "config/reported"); !strings.Contains(report, `"applied"`) {
+		t.Errorf("the new broker has no report: %s", report)
+	}
+	p.eachSampleArrives(began)
+	if pause := p.longestSilence(began); pause > 2*time.Second {
+		t.Errorf("no state for %s", pause)
+	}
+	// The agent hears the new broker now.
+	if r := p.ask(`{"revision": 4, "deadline_s": 20, "config": {"mqtt": {"broker": "` + fresh + `"}, "state": {"hold_seconds": 14}}}`); r.Status != "applied" || r.RunningRevision != 4 {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// An edit of the box's own file takes the same road, by SIGHUP.
+func TestEditedFileIsTakenUpAtSIGHUP(t *testing.T) {
+	long(t)
+	p := newPlant(t, working())
+	p.healthy()
+	ended := onHangup(t.Context(), p.manager.Reload)
+	t.Cleanup(func() { <-ended })
+	text, err := os.ReadFile(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit := func(more string) remote.Report {
+		began := time.Now()
+		writeFile(t, p.file, strings.TrimSuffix(string(text), "}")+more+"}", 0o600)
+		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		return p.reported(began)
+	}
+	p.unharmedWhile(func() {
+		if r := edit(", state: {mean_seconds: 33}"); r.Status != "applied" || r.From != "file" {
+			t.Errorf("report %+v", r)
+		}
+		if r := edit(", state: {mean_seconds: many}"); r.Status != "rejected" || !at(r, "state.mean_seconds") {
+			t.Errorf("report %+v", r)
+		}
+		if r := edit(", remote: {config: false}"); r.Status != "applied" {
+			t.Errorf("report %+v", r)
+		}
+		if r := p.ask(`{"revision": 1, "config": {}}`); r.Status != "rejected" || !at(r, "remote.config") {
+			t.Errorf("report %+v", r)
+		}
+	})
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"meltwatch/agent/health"
+	"meltwatch/agent/mqtt"
+	"meltwatch/agent/remote/command"
+	"meltwatch/config"
+)
+
+const (
+	// snapshotWidth bounds a snapshot in pixels, snapshotBytes as sent.
+	snapshotWidth = 640
+	snapshotBytes = 256 << 10
+)
+
+// hands are what commands from afar may do to the agent.
+type hands struct{ a *agent }
+
+func (a *agent) addCommands() error {
+	server := command.New(func(r command.Result) {
+		text, err := json.Marshal(r)
+		if err != nil {
+			a.log.Error("command/result not encoded", "err", err)
+			return
+		}
+		a.voice.publisher().Answer(mqtt.TopicCommandResult, text)
+		if r.Status != command.Rejected {
+			a.reporter.event("command", r.Command, "", r.Status, r.Message)
+		}
+	})
+	a.voice.hear(mqtt.TopicCommand, func(_ string, payload []byte) { server.Take(payload) })
+	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, hands{a}) }})
+	return a.add("commands", func(c config.Config) any { return c.Commands }, func(c config.Config) (*life, error) {
+		return &life{enter: func() { server.Adopt(c.Commands) }, missing: worksAtOnce}, nil
+	})
+}
+
+// Acknowledge lets go of a held alarm.
+func (h hands) Acknowledge(ctx context.Context) (held bool, err error) {
+	err = h.a.loop.Do(ctx, func() { held = h.a.loop.Judge().Machine().Acknowledge(time.Now()) })
+	return held, err
+}
+
+// LogLevel sets the log's level, or the configuration's.
+func (h hands) LogLevel(level string) {
+	c := h.a.config.Load().Log
+	if level != "" {
+		c.Level = level
+	}
+	h.a.level.Set(logLevel(c))
+}
+
+// Restart ends a part and begins it again.
+func (h hands) Restart(name string) error {
+	a := h.a
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	if name == "model" {
+		b := a.live.Load()
+		b.life.end()
+		a.startBrain(b)
+		return nil
+	}
+	var known []string
+	for _, p := range a.parts {
+		if p.now.run == nil {
+			continue
+		}
+		known = append(known, p.name)
+		if p.name == name {
+			p.now.end()
+			a.start(p.name, p.now)
+			return nil
+		}
+	}
+	return fmt.Errorf("part: %.64q is not one of model, %s", name, strings.Join(known, ", "))
+}
+
+// SelfTest is how every part fares.
+func (h hands) SelfTest() (any, error) {
+	parts := h.a.board.Snapshot()
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(parts)) {
+		if p := parts[name]; p.Status != "ok" {
+			faults = append(faults, fmt.Errorf("%s: %s since %s: %s", name, p.Status, p.Since.UTC().Format(time.RFC3339), p.Error))
+		}
+	}
+	for _, name := range h.a.board.Stuck() {
+		faults = append(faults, fmt.Errorf("%s: stuck", name))
+	}
+	return struct {
+		Parts map[string]health.Status `json:"parts"`
+	}{parts}, errors.Join(faults...)
+}
+
+// Snapshot publishes the newest picture.
+func (h hands) Snapshot(ctx context.Context) error {
+	camera, ok := h.a.eyes.eye().(interface {
+		Preview(ctx context.Context, maxWidth int) ([]byte, error)
+	})
+	if !ok {
+		return errors.New("camera.enabled is false on this box")
+	}
+	jpeg, err := camera.Preview(ctx, snapshotWidth)
+	if err != nil {
+		return err
+	}
+	if len(jpeg) == 0 || len(jpeg) > snapshotBytes {
+		return fmt.Errorf("the picture has %d bytes, want 1 to %d", len(jpeg), snapshotBytes)
+	}
+	h.a.voice.publisher().Answer(mqtt.TopicSnapshot, jpeg)
+	return nil
+}

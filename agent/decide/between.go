@@ -1,0 +1,29 @@
+package decide
+
+import "context"
+
+// Do runs f between two seconds, in the loop's own goroutine: only there may a
+// judge and its machine be touched while the loop runs. It returns once f has
+// run, or ctx's error when it could not begin before ctx ended.
+func (l *Loop) Do(ctx context.Context, f func()) error {
+	done := make(chan struct{})
+	select {
+	case l.between <- func() { defer close(done); f() }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-done
+	return nil
+}
+
+// Judge is the one that decides. Call it in Do.
+func (l *Loop) Judge() *Judge { return l.judge }
+
+// Adopt changes what a configuration may change while the furnace is watched.
+// The window, the background and the furnace's state stay; the manifest does
+// too.
+func (j *Judge) Adopt(s Settings) {
+	j.params, j.rule, j.timeout = s.Params, s.Rule, s.Timeout
+	j.machine.SetParams(s.Params)
+	j.current.period = s.Period
+}

@@ -1,0 +1,142 @@
+package life
+
+import (
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestMain(m *testing.M) {
+	// A life's garbage is short-lived and its heap small: collect it less often.
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
+
+// lead leads one life in a bubble of time.
+func lead(t *testing.T, seed uint64, planted bug, tell func(string, ...any)) (w *world) {
+	t.Helper()
+	synctest.Test(t, func(*testing.T) { w = live(seed, planted, tell) })
+	return w
+}
+
+func silence(string, ...any) {}
+
+// seeds is how many lives are led.
+func seeds(t *testing.T, usual int) int {
+	t.Helper()
+	text := os.Getenv("LIFE_SEEDS")
+	if text == "" {
+		if testing.Short() {
+			return 1 // with one goroutine the race detector has little to find
+		}
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("LIFE_SEEDS is %q: give the number of lives", text)
+	}
+	return n
+}
+
+// Days of furnace life, each with another course of faults, none of which breaks
+// a promise. A life that fails prints its seed.
+func TestLives(t *testing.T) {
+	began := time.Now()
+	n := seeds(t, 20)
+	made, received, repeated, boots := make([]int, n), make([]int, n), make([]int, n), make([]int, n)
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range uint64(n) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				w := lead(t, seed, none, silence)
+				if w.broken != nil {
+					t.Fatalf("seed %d: after %v\nlook at it: LIFE_SEED=%d go test -run TestReplay -v ./agent/life", seed, w.broken, seed)
+				}
+				made[seed], received[seed] = w.book.sums()
+				repeated[seed], boots[seed] = w.book.repeated, w.boot
+			})
+		}
+	})
+	total := func(of []int) (n int) {
+		for _, one := range of {
+			n += one
+		}
+		return n
+	}
+	t.Logf("%d lives of a day in %s: %d records made, %d received, %d twice, %d starts of the agent",
+		n, time.Since(began).Round(time.Second), total(made), total(received), total(repeated), total(boots))
+}
+
+// The same seed takes the same course: every message, state and fault at the same
+// instant.
+func TestSeedsReplay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several days of life: left out by -short")
+	}
+	for seed := range uint64(5) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			first, second := lead(t, seed, none, silence), lead(t, seed, none, silence)
+			if first.trace != second.trace {
+				t.Fatalf("seed %d: trace %016x, then %016x", seed, first.trace, second.trace)
+			}
+			if other := lead(t, seed+1000, none, silence); other.trace == first.trace {
+				t.Fatalf("seeds %d and %d leave the same trace", seed, seed+1000)
+			}
+		})
+	}
+}
+
+// A harness that finds nothing proves nothing: each planted bug breaks a promise
+// within a hundred lives, and replays.
+func TestPlantedBugsAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("several days of life: left out by -short")
+	}
+	for _, planted := range []bug{noSync, ackEarly, dropNotCounted} {
+		t.Run(string(planted), func(t *testing.T) {
+			t.Parallel()
+			for seed := range uint64(100) {
+				w := lead(t, seed, planted, silence)
+				if w.broken == nil {
+					continue
+				}
+				t.Logf("found with seed %d, after %v", seed, w.broken)
+				if again := lead(t, seed, planted, silence); again.broken == nil || again.trace != w.trace {
+					t.Errorf("seed %d does not replay", seed)
+				}
+				return
+			}
+			t.Error("not found within 100 lives")
+		})
+	}
+}
+
+// TestReplay tells the story of one life.
+func TestReplay(t *testing.T) {
+	text := os.Getenv("LIFE_SEED")
+	if text == "" {
+		t.Skip("tells one life's story: set LIFE_SEED")
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("LIFE_SEED is %q: give the number of a life", text)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Time{}
+		w := live(seed, bug(os.Getenv("LIFE_BUG")), func(format string, args ...any) {
+			if began.IsZero() {
+				began = time.Now()
+			}
+			t.Logf("%s "+format, append([]any{time.Since(began)}, args...)...)
+		})
+		t.Logf("trace %016x", w.trace)
+		if w.broken != nil {
+			t.Fatalf("after %v", w.broken)
+		}
+	})
+}

@@ -1,0 +1,108 @@
+package life
+
+import (
+	"container/heap"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"time"
+)
+
+// event is something that is to happen.
+type event struct {
+	at     time.Time
+	ticket uint64 // of events at one instant the first that was planned comes first
+	do     func()
+}
+
+type events []event
+
+func (e events) Len() int { return len(e) }
+func (e events) Less(i, j int) bool {
+	if e[i].at.Equal(e[j].at) {
+		return e[i].ticket < e[j].ticket
+	}
+	return e[i].at.Before(e[j].at)
+}
+func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
+func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *events) Pop() any {
+	last := len(*e) - 1
+	x := (*e)[last]
+	(*e)[last] = event{}
+	*e = (*e)[:last]
+	return x
+}
+
+// loop is the one thread of a life: events in the order of their time.
+type loop struct {
+	random  *rand.Rand
+	planned events
+	tickets uint64
+	began   time.Time
+	// broken is the first violation of what is promised; it ends the life.
+	broken error
+	trace  uint64
+	tell   func(format string, args ...any) // of what befalls, for who replays
+}
+
+func newLoop(seed uint64, tell func(string, ...any)) *loop {
+	return &loop{random: rand.New(rand.NewPCG(seed, 0x6c696665)), began: time.Now(), tell: tell}
+}
+
+// after plans something.
+func (l *loop) after(d time.Duration, do func()) {
+	l.tickets++
+	heap.Push(&l.planned, event{time.Now().Add(d), l.tickets, do})
+}
+
+// every repeats something until it answers false.
+func (l *loop) every(d time.Duration, do func() bool) {
+	l.after(d, func() {
+		if do() {
+			l.every(d, do)
+		}
+	})
+}
+
+// run lets time pass until an instant, or a violation.
+func (l *loop) run(until time.Time) {
+	for len(l.planned) > 0 && l.broken == nil && !l.planned[0].at.After(until) {
+		next := heap.Pop(&l.planned).(event)
+		time.Sleep(time.Until(next.at))
+		next.do()
+	}
+	if l.broken == nil {
+		time.Sleep(time.Until(until))
+	}
+}
+
+// age is how long the life has lasted.
+func (l *loop) age() time.Duration { return time.Since(l.began) }
+
+func (l *loop) violated(format string, args ...any) {
+	if l.broken == nil {
+		l.broken = fmt.Errorf("%s: %s", l.age(), fmt.Sprintf(format, args...))
+	}
+}
+
+// note adds what just happened to the trace.
+func (l *loop) note(what string, detail []byte) {
+	sum := crc32.Update(crc32.Update(0, castagnoli, []byte(what)), castagnoli, detail)
+	l.trace = (l.trace ^ uint64(sum) ^ uint64(l.age())<<20) * 0x100000001b3
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// some is a random time of the given mean: mostly shorter, now and then much
+// longer.
+func (l *loop) some(mean time.Duration) time.Duration {
+	return time.Duration(l.random.ExpFloat64() * float64(mean))
+}
+
+// between is a random time.
+func (l *loop) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(l.random.Int64N(int64(most-least)+1))
+}
+
+func (l *loop) chance(p float64) bool { return l.random.Float64() < p }

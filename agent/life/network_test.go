@@ -1,0 +1,148 @@
+package life
+
+import (
+	"bytes"
+	"time"
+)
+
+// network is the way to the broker, and the broker.
+type network struct {
+	*loop
+	book    *book
+	up      bool
+	silent  bool // a lost connection is noticed only by what does not come back
+	deaf    bool // the broker takes everything and acknowledges nothing
+	latency time.Duration
+	wire    *wire // the one connection, or nil
+	// ackEarly is a planted bug: what is handed over counts as acknowledged.
+	ackEarly bool
+}
+
+// wire is one connection. What it carries arrives in order, or not at all.
+type wire struct {
+	network *network
+	box     *box
+	dead    bool
+	ids     uint16
+	going   []packet // to the broker
+	coming  []packet // acknowledgements
+	unacked map[uint16]int
+}
+
+// packet is a message or its acknowledgement.
+type packet struct {
+	due     time.Time
+	id      uint16
+	topic   string
+	payload []byte
+	records int
+}
+
+// Publish hands a message to the wire.
+func (w *wire) Publish(topic string, _ bool, payload []byte) (id uint16) {
+	n := w.network
+	if w.dead && n.chance(0.5) {
+		return 0 // noticed by now
+	}
+	w.ids++
+	p := packet{time.Now().Add(n.latency), w.ids, topic, payload, bytes.Count(payload, []byte(`"seq":`))}
+	w.unacked[p.id] = p.records
+	n.book.leaves(payload)
+	if n.ackEarly {
+		n.after(0, func() { w.acknowledged(p) })
+	}
+	if w.dead {
+		return p.id
+	}
+	w.going = append(w.going, p)
+	if len(w.going) == 1 {
+		n.after(n.latency, w.arrive)
+	}
+	return p.id
+}
+
+// arrive hands the broker what is due.
+func (w *wire) arrive() {
+	n := w.network
+	for len(w.going) > 0 && !w.going[0].due.After(time.Now()) {
+		p := w.going[0]
+		w.going = w.going[1:]
+		n.book.receive(p.topic, p.payload)
+		if n.deaf {
+			continue
+		}
+		p.due = time.Now().Add(n.latency)
+		w.coming = append(w.coming, p)
+		if len(w.coming) == 1 {
+			n.after(n.latency, w.bringBack)
+		}
+	}
+	if len(w.going) > 0 {
+		n.after(time.Until(w.going[0].due), w.arrive)
+	}
+}
+
+// bringBack brings acknowledgements back.
+func (w *wire) bringBack() {
+	for len(w.coming) > 0 && !w.coming[0].due.After(time.Now()) {
+		p := w.coming[0]
+		w.coming = w.coming[1:]
+		w.acknowledged(p)
+	}
+	if len(w.coming) > 0 {
+		w.network.after(time.Until(w.coming[0].due), w.bringBack)
+	}
+}
+
+func (w *wire) acknowledged(p packet) {
+	if w.box == nil {
+		return
+	}
+	w.network.book.acked(w.unacked[p.id])
+	delete(w.unacked, p.id)
+	w.box.acknowledged(p.id)
+}
+
+// cut loses what is on the wire, in both directions.
+func (w *wire) cut() {
+	w.dead, w.going, w.coming = true, nil, nil
+}
+
+// dial makes a connection, if there is a way.
+func (n *network) dial(b *box) *wire {
+	if !n.up {
+		return nil
+	}
+	n.wire = &wire{network: n, box: b, unacked: map[uint16]int{}}
+	return n.wire
+}
+
+// lose ends the connection. The agent notices at once, or by and by.
+func (n *network) lose() {
+	w := n.wire
+	if w == nil || w.dead {
+		return
+	}
+	w.cut()
+	if !n.silent {
+		n.after(n.latency, func() { w.noticed() })
+		return
+	}
+	n.after(n.between(time.Second, 15*time.Second), func() { w.noticed() })
+}
+
+func (w *wire) noticed() {
+	if w.box != nil {
+		w.box.disconnected(w)
+	}
+}
+
+// leave ends the wire on the agent's side.
+func (w *wire) leave() (unacked int) {
+	w.cut()
+	w.box = nil
+	for _, records := range w.unacked {
+		unacked += records
+	}
+	return unacked
+}

@@ -1,0 +1,158 @@
+package life
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"time"
+
+	"meltwatch/agent/outbox/disk/cutdisk"
+	"meltwatch/agent/state"
+	"meltwatch/config"
+	"meltwatch/drivers"
+)
+
+// bug is a planted one: the harness must find it.
+type bug string
+
+const (
+	none           bug = ""
+	noSync         bug = "an fsync left out"
+	ackEarly       bug = "an acknowledgement counted early"
+	dropNotCounted bug = "a drop not counted"
+)
+
+// world is one life: a furnace, a box, a network, and what befalls them.
+type world struct {
+	*loop
+	bug     bug
+	furnace *furnace
+	network *network
+	clock   *hostClock
+	storage *storage
+	book    *book
+	box     *box // nil while none runs
+	boot    int
+	saved   state.Saved // what a restarted agent takes up
+	faulty  bool        // faults may begin
+	dark    bool        // the power is off
+}
+
+// day is how long a life lasts.
+const day = 24 * time.Hour
+
+// live leads one life and returns what came of it.
+func live(seed uint64, planted bug, tell func(string, ...any)) *world {
+	// A clock that nobody has set shows the year 2000; it is later than that.
+	time.Sleep(time.Until(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)))
+	l := newLoop(seed, tell)
+	w := &world{loop: l, bug: planted, faulty: true}
+	w.furnace = &furnace{loop: l}
+	w.clock = &hostClock{loop: l}
+	w.book = newBook(l, w.clock)
+	w.network = &network{loop: l, book: w.book, up: true, latency: 5 * time.Millisecond, ackEarly: planted == ackEarly}
+	w.storage = &storage{Disk: cutdisk.New(-1), forgetful: planted == noSync}
+	w.storage.Now = func() time.Time { return w.clock.Wall(time.Now()) }
+	w.clock.powerUp()
+	w.furnace.live()
+	w.befall()
+	w.start()
+	w.every(time.Minute, func() bool {
+		if w.box != nil {
+			w.box.bounded()
+		}
+		return true
+	})
+	w.run(l.began.Add(day))
+	w.heal()
+	for range 60 { // until all that waits has gone out
+		w.run(time.Now().Add(time.Minute))
+		if w.broken != nil || w.box != nil && w.box.drained() {
+			break
+		}
+	}
+	if w.broken == nil {
+		w.finish()
+	}
+	return w
+}
+
+func (w *world) finish() {
+	w.run(time.Now().Add(5 * time.Second))
+	if w.box == nil || !w.box.drained() {
+		w.violated("not drained an hour after all healed")
+		return
+	}
+	w.box.count(w.box.kept.Counters())
+	w.book.close(w.boot, w.box.publisher.Counters()["overrun"])
+}
+
+// settings are a document's, parsed as at every start. Now and then somebody has
+// damaged it: then it must be refused, and the agent starts with what it was.
+func (w *world) settings() config.Config {
+	r := rand.New(rand.NewPCG(uint64(w.boot), w.tickets))
+	pick := func(values ...int) int { return values[r.IntN(len(values))] }
+	current := pick(2, 4, 16)
+	text := fmt.Sprintf(`site: plant-1
+furnace: f07
+meters:
+  plc:
+    url: tcp://192.0.2.10:502
+    period: %dms
+    fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}
+camera: {url: "rtsp://192.0.2.11/stream"}
+mqtt: {broker: "tcp://192.0.2.12:1883", queue: %d, history_rate: %d}
+outbox: {total_mb: %d, event_mb: 2, state_mb: 2, current_mb: %d, current_age: %dh}
+`, pick(500, 500, 1000), pick(100, 1000, 10_000), pick(50, 200, 500), current+pick(6, 8), current, pick(1, 24, 192))
+	if r.IntN(3) == 0 {
+		at := r.IntN(len(text))
+		damaged := text[:at] + string(rune(' '+r.IntN(95))) + text[at+1:]
+		if c, err := config.Parse([]byte(damaged)); err == nil && c.Site == "plant-1" && c.Furnace == "f07" {
+			text = damaged // harmless, a digit perhaps
+		}
+	}
+	c, err := config.Parse([]byte(text))
+	if err != nil {
+		w.violated("settings refused: %v\n%s", err, text)
+	}
+	return c
+}
+
+// powerCut ends the power at one of the next operations of the disk, or after a
+// while without any.
+func (w *world) powerCut() {
+	if w.dark {
+		return
+	}
+	w.storage.CutIn(w.random.IntN(12))
+	w.dark = true // from here on nothing starts
+	w.after(w.between(0, 2*time.Second), func() {
+		w.tell("power cut")
+		w.storage.Dead = true
+		w.crash()
+		odds := []float64{0, 1, 0.5, 0.9}[w.random.IntN(4)]
+		w.storage.Disk = w.storage.After(w.random, odds)
+		w.after(w.between(5*time.Second, 5*time.Second+w.some(2*time.Minute)), func() {
+			w.dark = false
+			w.clock.powerUp()
+			w.start()
+		})
+	})
+}
+
+// kill ends the agent alone.
+func (w *world) kill() {
+	w.tell("kill")
+	w.crash()
+	w.after(w.between(time.Second, 20*time.Second), w.start)
+}
+
+func (w *world) crash() {
+	if w.box != nil {
+		w.box.die()
+	}
+}
+
+var videoFaults = []drivers.Status{drivers.Stale, drivers.Frozen, drivers.Black, drivers.Absent}
+
+var diskFaults = []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EFBIG}

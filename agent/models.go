@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"meltwatch/agent/mqtt"
+	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/rollout"
+	"meltwatch/config"
+)
+
+// modelsLimit is how long the roll-out may take to come round: it waits for a
+// child's end and for a disk.
+const modelsLimit = 45 * time.Second
+
+// openModels says which model decides at start.
+func openModels(c config.Config, kernel string, log *slog.Logger, report func(rollout.Report)) (*rollout.Manager, string) {
+	folder := filepath.Join(c.Paths.State, "models")
+	return rollout.Open(rollout.Settings{
+		Folder: folder, Own: c.Model.Path, Files: commit.Folder(folder), KernelBoot: kernel,
+		Report: report, HTTP: &http.Client{CheckRedirect: onlyHTTPS}, Log: log.With("part", "models"),
+	})
+}
+
+// onlyHTTPS keeps a redirection from leaving TLS.
+func onlyHTTPS(request *http.Request, via []*http.Request) error {
+	if request.URL.Scheme != "https" || len(via) > 5 {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+type limitsSection struct {
+	remote config.Remote
+	trust  config.Trust
+}
+
+func modelSection(c config.Config) any { return limitsSection{c.Remote, c.Trust} }
+
+func (a *agent) buildLimits(models *rollout.Manager) func(config.Config) (*life, error) {
+	const megabyte = 1_000_000
+	return func(c config.Config) (*life, error) {
+		limits := rollout.Limits{
+			Enabled: c.Remote.Model, Keys: c.Trust.ModelKeys, Latency: c.Remote.ModelLatency,
+			Package: int64(c.Remote.ModelMB) * megabyte, Memory: int64(c.Remote.ModelMemoryMB) * megabyte,
+		}
+		return &life{enter: func() { models.Adopt(limits) }, missing: worksAtOnce}, nil
+	}
+}
+
+// hearChunk takes the number from the topic; what is no number is no chunk.
+func hearChunk(models *rollout.Manager) func(string, []byte) {
+	return func(topic string, payload []byte) {
+		number, err := strconv.ParseInt(topic[strings.LastIndex(topic, "/")+1:], 10, 64)
+		if err == nil {
+			models.Chunk(number, payload)
+		}
+	}
+}
+
+// model publishes where a roll-out stands, and makes an event of each step.
+func (r *reporter) model(report rollout.Report) {
+	text, err := json.Marshal(report)
+	if err != nil {
+		r.log.Error("model/reported not encoded", "err", err)
+		return
+	}
+	r.agent.voice.Retain(mqtt.TopicModelReported, text)
+	if report.Status == "rejected" && report.Shadow == nil {
+		return // nothing of it ran beside the live model; see configuration
+	}
+	r.modelSteps.to(r, "model", "model", report.Status+" "+strconv.FormatInt(report.Revision, 10), report.Errors)
+}

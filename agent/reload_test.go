@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"meltwatch/agent/remote"
+	"meltwatch/config"
+)
+
+// The command finds the running agent by its state folder and has it read its
+// file again; it does not signal whatever has the process id now.
+func TestReloadCommand(t *testing.T) {
+	built := needPrograms(t)
+	p := &plant{t: t, sim: startSim(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), said: map[string][]byte{}}
+	text := strings.Replace(document(t, p.sim, p.broker()), "camera: {", "camera: {enabled: false, ", 1)
+	writeFile(t, p.file, text, 0o600)
+	c, err := config.Parse([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func() (string, error) {
+		var out bytes.Buffer
+		err := reloadCommand{configFlag{p.file}}.Run(outside{t.Context(), &out, &out})
+		return out.String(), err
+	}
+	if _, err := reload(); err == nil || !strings.Contains(err.Error(), "no agent seems to run") {
+		t.Errorf("without an agent: %v", err)
+	}
+	writeFile(t, pidFile(c.Paths.State), fmt.Sprintln(os.Getpid()), 0o600)
+	if _, err := reload(); err == nil || !strings.Contains(err.Error(), "has ended") {
+		t.Errorf("with another process: %v", err)
+	}
+	k := &killed{t: t, plant: p, program: filepath.Join(built, "meltwatch"), local: text}
+	began := time.Now()
+	k.start()
+	defer k.kill()
+	var r remote.Report
+	k.heard("config/reported", began, &r, func() time.Time { return r.Time })
+	writeFile(t, p.file, strings.TrimSuffix(text, "}")+", state: {mean_seconds: 31}}", 0o600)
+	began = time.Now()
+	if out, err := reload(); err != nil || !strings.Contains(out, "asked process") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	p.until("the edit is in force", func() bool {
+		k.heard("config/reported", began, &r, func() time.Time { return r.Time })
+		return r.Status == "applied"
+	})
+	if r.From != "file" {
+		t.Errorf("report %+v", r)
+	}
+}
+
+func (p *plant) until(what string, ok func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not within 60 s: %s", what)
+		}
+	}
+}

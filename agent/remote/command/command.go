@@ -1,0 +1,262 @@
+// Package command obeys commands that come over MQTT: a short list, each allowed
+// by name in the box's own file, none of which runs a shell or takes a path.
+//
+// A command has an id and a deadline. It is carried out at most once in the life
+// of the agent, and not at all once the deadline has passed, so a command that
+// someone retained on the broker does nothing at the next connection. So many a
+// minute are looked at; what comes beyond is dropped, and said once a minute.
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"meltwatch/config"
+)
+
+// MaxPayload bounds a payload of topic command, in bytes.
+const MaxPayload = 4 << 10
+
+// Command is the payload of topic command.
+type Command struct {
+	// ID names the command; its result has the same. 1–64 bytes.
+	ID string `json:"id"`
+	// Command is acknowledge, log_level, restart, self_test or snapshot.
+	Command string `json:"command"`
+	// Deadline is the instant after which it must not be carried out any more, at
+	// most an hour ahead.
+	Deadline time.Time `json:"deadline"`
+	// Part is what to restart: meters, camera, model or mqtt.
+	Part string `json:"part,omitempty"`
+	// Level is the log's for an hour: debug, info, warn or error.
+	Level string `json:"level,omitempty"`
+}
+
+// How a command ended.
+const (
+	Done     = "done"
+	Failed   = "failed"
+	Rejected = "rejected"
+)
+
+// Result is the payload of command/result.
+type Result struct {
+	Version int       `json:"v"`
+	Time    time.Time `json:"time"`
+	ID      string    `json:"id"`
+	Command string    `json:"command"`
+	// Status is done, failed or rejected; Message says why.
+	Status  string `json:"status"`
+	Message string `json:"message"`
+	// Data is what a self_test found.
+	Data any `json:"data,omitempty"`
+}
+
+// Box is the running agent.
+type Box interface {
+	// Acknowledge reports whether there was a held alarm to let go of.
+	Acknowledge(ctx context.Context) (bool, error)
+	// LogLevel sets the log's level; "" is the configuration's.
+	LogLevel(level string)
+	// Restart ends a part and begins it again.
+	Restart(part string) error
+	// SelfTest is how every part fares, and an error when one does not.
+	SelfTest() (any, error)
+	// Snapshot publishes the newest picture.
+	Snapshot(ctx context.Context) error
+}
+
+const (
+	// furthest bounds how far ahead a deadline may lie, and with it how long an id
+	// must be remembered.
+	furthest = time.Hour
+	loudFor  = time.Hour
+	waiting  = 16
+	// patience bounds carrying out one command.
+	patience = 20 * time.Second
+	maxID    = 64
+)
+
+// Server carries commands out, one after the other.
+type Server struct {
+	answer   func(Result)
+	payloads chan []byte
+
+	mu      sync.Mutex
+	allowed config.Commands
+
+	seen    map[string]time.Time // id → when it may be forgotten
+	recent  []time.Time          // of the last minute
+	dropped time.Time            // when it was last said that commands are dropped
+	quiet   *time.Timer          // ends a changed log level
+}
+
+// New returns a server that hands results to answer, which must not block.
+func New(answer func(Result)) *Server {
+	return &Server{answer: answer, payloads: make(chan []byte, waiting), seen: map[string]time.Time{}}
+}
+
+// Adopt changes what is allowed.
+func (s *Server) Adopt(c config.Commands) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.allowed = c
+}
+
+// Take takes a payload; it never blocks. What finds no room is dropped.
+func (s *Server) Take(payload []byte) {
+	select {
+	case s.payloads <- payload:
+	default:
+	}
+}
+
+// Run serves until ctx ends.
+func (s *Server) Run(ctx context.Context, box Box) error {
+	s.quiet = time.NewTimer(loudFor)
+	s.quiet.Stop()
+	defer s.quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case payload := <-s.payloads:
+			s.serve(ctx, box, payload)
+		case <-s.quiet.C:
+			box.LogLevel("")
+		}
+	}
+}
+
+func (s *Server) serve(ctx context.Context, box Box, payload []byte) {
+	now := time.Now()
+	s.mu.Lock()
+	allowed := s.allowed
+	s.mu.Unlock()
+	if !s.inTime(now, allowed.PerMinute) {
+		return
+	}
+	c, err := Parse(payload)
+	if err == nil {
+		err = s.admit(c, allowed, now)
+	}
+	r := Result{Version: 1, ID: c.ID, Command: c.Command, Status: Done}
+	if err != nil {
+		r.Status = Rejected
+	} else if r.Data, err = s.carryOut(ctx, box, c); err != nil {
+		r.Status = Failed
+	}
+	if err != nil {
+		r.Message = err.Error()
+	}
+	r.Time = time.Now().UTC().Round(0)
+	s.answer(r)
+}
+
+// inTime holds the rate.
+func (s *Server) inTime(now time.Time, perMinute int) bool {
+	s.recent = slices.DeleteFunc(s.recent, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
+	if len(s.recent) < perMinute {
+		s.recent = append(s.recent, now)
+		return true
+	}
+	if now.Sub(s.dropped) >= time.Minute {
+		s.dropped = now
+		s.answer(Result{Version: 1, Time: now.UTC().Round(0), Status: Rejected,
+			Message: fmt.Sprintf("more than commands.per_minute (%d) came: they are dropped unread", perMinute)})
+	}
+	return false
+}
+
+// Parse decodes a payload strictly.
+func Parse(payload []byte) (c Command, err error) {
+	if len(payload) > MaxPayload {
+		return c, fmt.Errorf("the payload has %d bytes, the most is %d", len(payload), MaxPayload)
+	}
+	in := json.NewDecoder(bytes.NewReader(payload))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&c); err != nil {
+		return Command{}, fmt.Errorf("not a command: %w; want {id, command, deadline}", err)
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return Command{}, errors.New("more follows the JSON object: send one object alone")
+	}
+	switch {
+	case c.ID == "" || len(c.ID) > maxID:
+		c.ID = c.ID[:min(len(c.ID), maxID)]
+		return c, fmt.Errorf("id: want 1 to %d bytes", maxID)
+	case c.Deadline.IsZero():
+		return c, errors.New("deadline: is missing: give an instant such as 2030-01-02T15:04:05Z")
+	}
+	return c, nil
+}
+
+// admit refuses what is not allowed, late, or was here before.
+func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error {
+	by, known := map[string]bool{
+		"acknowledge": allowed.Acknowledge, "log_level": allowed.LogLevel, "restart": allowed.Restart,
+		"self_test": allowed.SelfTest, "snapshot": allowed.Snapshot,
+	}[c.Command]
+	s.forget(now)
+	_, twice := s.seen[c.ID]
+	switch {
+	case !known:
+		return fmt.Errorf("command: %.64q is not one of acknowledge, log_level, restart, self_test, snapshot", c.Command)
+	case !by:
+		return fmt.Errorf("commands.%s is false on this box", c.Command)
+	case now.After(c.Deadline):
+		return fmt.Errorf("deadline: passed at %s by this box's clock", c.Deadline.UTC().Format(time.RFC3339))
+	case c.Deadline.After(now.Add(furthest)):
+		return fmt.Errorf("deadline: lies more than %s ahead of this box's clock", furthest)
+	case twice:
+		return errors.New("id: was here before; a command is carried out once")
+	}
+	s.seen[c.ID] = c.Deadline
+	return nil
+}
+
+// forget lets go of ids that no deadline would let through any more.
+func (s *Server) forget(now time.Time) {
+	for id, deadline := range s.seen {
+		if now.After(deadline) {
+			delete(s.seen, id)
+		}
+	}
+}
+
+func (s *Server) carryOut(ctx context.Context, box Box, c Command) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	switch c.Command {
+	case "acknowledge":
+		held, err := box.Acknowledge(ctx)
+		if err == nil && !held {
+			err = errors.New("no alarm is held: only one that nothing can deny is let go of")
+		}
+		return nil, err
+	case "log_level":
+		return nil, s.setLevel(box, c.Level)
+	case "restart":
+		return nil, box.Restart(c.Part)
+	case "self_test":
+		return box.SelfTest()
+	default:
+		return nil, box.Snapshot(ctx)
+	}
+}
+
+func (s *Server) setLevel(box Box, level string) error {
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, level) {
+		return fmt.Errorf("level: %.64q is not one of debug, info, warn, error", level)
+	}
+	box.LogLevel(level)
+	s.quiet.Reset(loudFor)
+	return nil
+}

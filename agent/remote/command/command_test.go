@@ -1,0 +1,183 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/config"
+)
+
+// box notes what it is told to do.
+type box struct {
+	did  []string
+	held bool
+}
+
+func (b *box) Acknowledge(context.Context) (bool, error) {
+	b.did = append(b.did, "acknowledge")
+	return b.held, nil
+}
+func (b *box) LogLevel(level string) { b.did = append(b.did, "level "+level) }
+func (b *box) Restart(part string) error {
+	b.did = append(b.did, "restart "+part)
+	if part != "camera" {
+		return errors.New("part: not one")
+	}
+	return nil
+}
+func (b *box) SelfTest() (any, error) {
+	b.did = append(b.did, "self_test")
+	return map[string]string{"camera": "ok"}, nil
+}
+func (b *box) Snapshot(context.Context) error { b.did = append(b.did, "snapshot"); return nil }
+
+var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: true, SelfTest: true, Snapshot: true, PerMinute: 100}
+
+// serving runs a script against a server in virtual time; ask returns the last
+// result.
+func serving(t *testing.T, allowed config.Commands, script func(b *box, ask func(string) Result)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		var results []Result
+		b := &box{held: true}
+		s := New(func(r Result) { results = append(results, r) })
+		s.Adopt(allowed)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.Run(ctx, b) }()
+		script(b, func(payload string) Result {
+			before := len(results)
+			s.Take([]byte(payload))
+			synctest.Wait()
+			if len(results) == before {
+				return Result{}
+			}
+			return results[len(results)-1]
+		})
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func payload(id, command string, in time.Duration, more string) string {
+	return fmt.Sprintf(`{"id": %q, "command": %q, "deadline": %q%s}`, id, command, time.Now().Add(in).Format(time.RFC3339Nano), more)
+}
+
+func TestCommandsAreCarriedOutOnce(t *testing.T) {
+	serving(t, everything, func(b *box, ask func(string) Result) {
+		for i, c := range [][3]string{
+			{"acknowledge", "", "acknowledge"}, {"restart", `, "part": "camera"`, "restart camera"},
+			{"self_test", "", "self_test"}, {"snapshot", "", "snapshot"}, {"log_level", `, "level": "debug"`, "level debug"},
+		} {
+			text := payload(fmt.Sprint(i), c[0], time.Minute, c[1])
+			if r := ask(text); r.Status != Done || r.ID != fmt.Sprint(i) || b.did[len(b.did)-1] != c[2] {
+				t.Errorf("%s: %+v, did %v", text, r, b.did)
+			}
+			did := len(b.did)
+			if r := ask(text); r.Status != Rejected || len(b.did) != did {
+				t.Errorf("again: %+v, did %v", r, b.did)
+			}
+		}
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		if b.did[len(b.did)-1] != "level " {
+			t.Errorf("the log's level did not go back: %v", b.did)
+		}
+	})
+}
+
+func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
+	serving(t, everything, func(b *box, ask func(string) Result) {
+		for text, why := range map[string]string{
+			`no JSON`: "not a command",
+			`{"id": "1", "command": "snapshot", "deadline": "soon"}`:       "not a command",
+			`{"id": "1", "command": "snapshot"}`:                           "deadline",
+			payload("", "snapshot", time.Minute, ""):                       "id",
+			payload(strings.Repeat("x", 65), "snapshot", time.Minute, ""):  "id",
+			payload("1", "snapshot", -time.Second, ""):                     "deadline",
+			payload("1", "snapshot", 2*time.Hour, ""):                      "deadline",
+			payload("1", "shell", time.Minute, ""):                         "command",
+			payload("1", "snapshot", time.Minute, `, "shell": "rm"`):       "not a command",
+			payload("1", "snapshot", time.Minute, "") + "{}":               "more follows",
+			payload("1", strings.Repeat("x", MaxPayload), time.Minute, ""): "bytes",
+		} {
+			if r := ask(text); r.Status != Rejected || !strings.Contains(r.Message, why) {
+				t.Errorf("%.80s: %+v, want %s", text, r, why)
+			}
+		}
+		if len(b.did) > 0 {
+			t.Errorf("did %v", b.did)
+		}
+		for text, why := range map[string]string{
+			payload("2", "log_level", time.Minute, `, "level": "loud"`): "level",
+			payload("3", "restart", time.Minute, `, "part": "/bin/sh"`): "part",
+		} {
+			if r := ask(text); r.Status != Failed || !strings.Contains(r.Message, why) {
+				t.Errorf("%s: %+v, want %s", text, r, why)
+			}
+		}
+		b.held = false
+		if r := ask(payload("4", "acknowledge", time.Minute, "")); r.Status != Failed {
+			t.Errorf("acknowledged nothing: %+v", r)
+		}
+	})
+}
+
+func TestNothingIsAllowedByDefault(t *testing.T) {
+	serving(t, config.Default().Commands, func(b *box, ask func(string) Result) {
+		for i, command := range []string{"acknowledge", "log_level", "restart", "self_test", "snapshot"} {
+			if r := ask(payload(fmt.Sprint(i), command, time.Minute, "")); r.Status != Rejected || !strings.Contains(r.Message, "commands."+command) {
+				t.Errorf("%s: %+v", command, r)
+			}
+		}
+		if len(b.did) > 0 {
+			t.Errorf("did %v", b.did)
+		}
+	})
+}
+
+func TestRateIsHeldAndSaidOnce(t *testing.T) {
+	allowed := everything
+	allowed.PerMinute = 5
+	serving(t, allowed, func(b *box, ask func(string) Result) {
+		answers := 0
+		for i := range 50 {
+			if r := ask(payload(fmt.Sprint(i), "self_test", time.Minute, "")); r.Status != "" {
+				answers++
+			}
+		}
+		if len(b.did) != 5 || answers != 6 {
+			t.Errorf("%d carried out, %d answers", len(b.did), answers)
+		}
+		time.Sleep(time.Minute)
+		if r := ask(payload("later", "self_test", time.Minute, "")); r.Status != Done {
+			t.Errorf("after a minute: %+v", r)
+		}
+	})
+}
+
+// FuzzCommand: no payload may panic, and an accepted command has an id and a
+// deadline, and a result that can be encoded.
+func FuzzCommand(f *testing.F) {
+	f.Add([]byte(`{"id": "1", "command": "snapshot", "deadline": "2030-01-02T15:04:05Z"}`))
+	f.Add([]byte(`{"id": "\ud800", "command": 5}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := Parse(text)
+		if err == nil && (c.ID == "" || len(c.ID) > maxID || c.Deadline.IsZero()) {
+			t.Errorf("accepted %+v", c)
+		}
+		s := New(func(Result) {})
+		_ = s.admit(c, everything, time.Now()) // an error or none: both are well
+		if _, err := json.Marshal(Result{ID: c.ID, Command: c.Command}); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,129 @@
+package commit
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+func open(t *testing.T, folder, boot string) *Journal[string] {
+	t.Helper()
+	j, err := Open[string](Folder(folder), "journal.json", boot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestVersionSettlesOnceShownAndLived(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "not", "yet", "there")
+	j := open(t, folder, "boot")
+	must(t, j.Stage("new", "old"), j.Show())
+	if good, _ := j.Good(); good != "old" {
+		t.Fatalf("good is %q before the minute is over", good)
+	}
+	must(t, j.Lived())
+	j = open(t, folder, "boot")
+	if good, _ := j.Good(); good != "new" {
+		t.Errorf("good is %q", good)
+	}
+	if _, ok := j.Trial(); ok {
+		t.Error("still on trial")
+	}
+}
+
+func TestThirdDeathRefuses(t *testing.T) {
+	folder := t.TempDir()
+	j := open(t, folder, "boot")
+	must(t, j.Stage("new", "old"), j.Show())
+	for death := 1; death <= Deaths; death++ {
+		j = open(t, folder, "boot")
+		died, err := j.Started()
+		must(t, err)
+		if died != (death == Deaths) {
+			t.Fatalf("refused after %d deaths: %v", death, died)
+		}
+	}
+	j = open(t, folder, "boot")
+	refused, ok := j.Refused()
+	if good, _ := j.Good(); good != "old" || !ok || refused.Version != "new" || len(refused.Faults) != 1 {
+		t.Errorf("good %q, refused %+v", good, refused)
+	}
+}
+
+func TestPowerCutsPlannedEndsAndLateDeathsDoNotCount(t *testing.T) {
+	folder := t.TempDir()
+	must(t, open(t, folder, "boot 0").Stage("new", "old"))
+	boot := "boot 0"
+	start := func() *Journal[string] {
+		j := open(t, folder, boot)
+		died, err := j.Started()
+		must(t, err)
+		if died {
+			t.Fatal("refused")
+		}
+		return j
+	}
+	for range 5 { // power fails
+		boot += "'"
+		start()
+	}
+	boot += "'"
+	for range 5 { // stopped, as by systemctl
+		must(t, start().Ended())
+	}
+	for range 5 { // dies after its minute, parts not shown yet
+		must(t, start().Lived())
+	}
+	if trial, _ := start().Trial(); trial.Deaths != 0 {
+		t.Errorf("%d deaths counted", trial.Deaths)
+	}
+}
+
+func TestDamagedJournalIsAnErrorAndNothing(t *testing.T) {
+	folder := t.TempDir()
+	must(t, open(t, folder, "boot").Stage("new", "old"), os.WriteFile(filepath.Join(folder, "journal.json"), []byte(`{"good": 1`), 0o600))
+	j, err := Open[string](Folder(folder), "journal.json", "boot")
+	if err == nil {
+		t.Error("no error")
+	}
+	if _, ok := j.Good(); ok {
+		t.Error("something is good")
+	}
+	must(t, j.Stage("next", "old")) // and it can be written over
+}
+
+// sick refuses to write.
+type sick struct{ Files }
+
+func (sick) Write(string, []byte) error { return syscall.ENOSPC }
+
+func TestDiskThatRefusesChangesNothingButARefusal(t *testing.T) {
+	folder := Folder(t.TempDir())
+	j, err := Open[string](sick{folder}, "journal.json", "boot")
+	must(t, err)
+	if err := j.Stage("new", "old"); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("got %v", err)
+	}
+	if _, ok := j.Trial(); ok {
+		t.Fatal("on trial though it could not be noted")
+	}
+	well, err := Open[string](folder, "journal.json", "boot")
+	must(t, err, well.Stage("new", "old"))
+	well.files = sick{folder}
+	if err := well.Refuse(true, Fault{"camera", "no frame"}); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("got %v", err)
+	}
+	if _, ok := well.Trial(); ok {
+		t.Error("refused, and still on trial")
+	}
+}

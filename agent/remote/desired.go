@@ -1,0 +1,170 @@
+package remote
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"meltwatch/config"
+)
+
+// MaxDesired bounds a payload of config/desired, in bytes.
+const MaxDesired = 256 << 10
+
+// Desired is the payload of config/desired.
+type Desired struct {
+	// Revision counts a furnace's documents; each must be higher than the last.
+	Revision int64 `json:"revision"`
+	// Config is a JSON merge patch over the box's own file; {} is that file alone.
+	Config json.RawMessage `json:"config"`
+	// DeadlineS is how many seconds changed parts have to show that they work;
+	// remote.deadline when 0.
+	DeadlineS int `json:"deadline_s,omitempty"`
+	// Previous is the config that was wanted before, for meltctl config rollback;
+	// the agent does not look at it.
+	Previous json.RawMessage `json:"previous,omitempty"`
+	// Key names the key of trust.config_keys that made Signature, in base64.
+	Key       string `json:"key,omitempty"`
+	Signature string `json:"signature,omitempty"`
+}
+
+// The bounds of DeadlineS.
+const (
+	leastDeadline = 1
+	mostDeadline  = 600
+)
+
+// ParseDesired decodes a payload strictly.
+func ParseDesired(payload []byte) (Desired, []Fault) {
+	var d Desired
+	if len(payload) > MaxDesired {
+		return d, blame("", fmt.Sprintf("the payload has %d bytes, the most is %d: it cannot be a configuration", len(payload), MaxDesired))
+	}
+	in := json.NewDecoder(bytes.NewReader(payload))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&d); err != nil {
+		return d, blame(jsonKey(err), "not a document of config/desired: "+err.Error()+"; want {revision, config, deadline_s}")
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return d, blame("", "more follows the JSON object: send one object alone")
+	}
+	return d, d.check()
+}
+
+func jsonKey(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return wrong.Field
+	}
+	return ""
+}
+
+func (d Desired) check() (faults []Fault) {
+	if d.Revision < 1 {
+		faults = append(faults, Fault{Key: "revision", Message: fmt.Sprintf("%d is not a revision: count from 1", d.Revision)})
+	}
+	if d.DeadlineS != 0 && (d.DeadlineS < leastDeadline || d.DeadlineS > mostDeadline) {
+		faults = append(faults, Fault{Key: "deadline_s", Message: fmt.Sprintf("%d is out of bounds: want %d to %d seconds", d.DeadlineS, leastDeadline, mostDeadline)})
+	}
+	if len(d.Config) == 0 {
+		faults = append(faults, Fault{Key: "config", Message: "is missing: give a JSON merge patch, or {} for the local file alone"})
+	}
+	return faults
+}
+
+func (d Desired) deadline(otherwise time.Duration) time.Duration {
+	if d.DeadlineS == 0 {
+		return otherwise
+	}
+	return time.Duration(d.DeadlineS) * time.Second
+}
+
+// signedText is what a signature is made over: for one furnace, one revision.
+// Spaces in the JSON do not count, since tools on the way may change them.
+func (d Desired) signedText(root string) ([]byte, error) {
+	text := fmt.Appendf(nil, "meltwatch config 1\n%s\n%d\n%d\n", root, d.Revision, d.DeadlineS)
+	body := bytes.NewBuffer(text)
+	if err := json.Compact(body, d.Config); err != nil {
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	if len(d.Previous) == 0 {
+		return body.Bytes(), nil
+	}
+	body.WriteByte('\n')
+	if err := json.Compact(body, d.Previous); err != nil {
+		return nil, fmt.Errorf("previous: %w", err)
+	}
+	return body.Bytes(), nil
+}
+
+// Sign signs the document for the furnace whose topics start with root.
+func (d *Desired) Sign(root, name string, key ed25519.PrivateKey) error {
+	text, err := d.signedText(root)
+	if err != nil {
+		return err
+	}
+	d.Key, d.Signature = name, base64.StdEncoding.EncodeToString(ed25519.Sign(key, text))
+	return nil
+}
+
+// Signed reports whether a key of keys, by name, signed the document for the
+// furnace whose topics start with root.
+func (d Desired) Signed(root string, keys map[string]string) bool {
+	return len(d.verify(root, keys, true)) == 0
+}
+
+// verify holds the signature, where there is one or must be one, against the
+// trusted keys.
+func (d Desired) verify(root string, keys map[string]string, required bool) []Fault {
+	if d.Signature == "" && !required {
+		return nil
+	}
+	if d.Signature == "" {
+		return blame("signature", "is missing, and remote.signed_config is true on this box: sign the document with meltctl config set --key")
+	}
+	public, ok := config.Key(keys[d.Key])
+	if !ok {
+		return blame("key", fmt.Sprintf("%.64q is not among this box's trust.config_keys: add it there, or sign with another", d.Key))
+	}
+	signature, err := base64.StdEncoding.DecodeString(d.Signature)
+	if err != nil {
+		return blame("signature", "is not base64")
+	}
+	text, err := d.signedText(root)
+	if err != nil {
+		return blame("config", err.Error())
+	}
+	if !ed25519.Verify(public, text, signature) {
+		return blame("signature", "does not fit: it was made with another key, or for another furnace, revision, deadline or config")
+	}
+	return nil
+}
+
+// blame is the one fault of a setting.
+func blame(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
+
+// faultsOf turns what the checker found into faults.
+func faultsOf(err error) []Fault {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return blame("", err.Error())
+	}
+	var faults []Fault
+	for _, p := range problems {
+		message := p.Message
+		if p.Line > 0 {
+			message += fmt.Sprintf(" (line %d of the box's own file)", p.Line)
+		}
+		faults = append(faults, Fault{Key: p.Key, Message: message})
+	}
+	const most = 50 // a hostile document may have thousands
+	if len(faults) > most {
+		faults = append(faults[:most], Fault{Key: "", Message: fmt.Sprintf("and %d more", len(faults)-most)})
+	}
+	return faults
+}

@@ -1,0 +1,82 @@
+package remote
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/config"
+)
+
+// A kill at every step, of the process or of the power: the next process runs
+// the old configuration or the new one, says which, and goes on from there.
+func TestKillAtEveryStep(t *testing.T) {
+	for _, end := range []string{"kept", "rolled back", "edited file"} {
+		for _, powerCut := range []bool{false, true} {
+			step := 0
+			for finished := false; !finished; {
+				step++
+				finished = killed(t, end, powerCut, step)
+			}
+			t.Logf("%s, power cut %v: killed at each of %d steps", end, powerCut, step-1)
+			if step < 15 {
+				t.Errorf("only %d steps: the test does not reach the change", step)
+			}
+		}
+	}
+}
+
+// killed plays one change and dies at a step of it; true when there was no such
+// step any more.
+func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, notThirteen)
+		b.start("boot")
+		b.send(desired(1, meanSeconds(30)))
+		b.sleep(2 * time.Minute)
+		old := b.running
+		b.steps, b.dieAt = 0, step
+		wanted, revision := int64(40), int64(2)
+		if end == "rolled back" {
+			wanted = 13
+		}
+		if end == "edited file" {
+			b.local = local[:len(local)-1] + ", log: {level: debug}}"
+			b.manager.Reload()
+			wanted, revision = 30, 1
+		} else {
+			b.manager.Desired(desired(2, meanSeconds(wanted)))
+		}
+		b.sleep(2 * time.Minute)
+		finished = b.steps < step
+		b.stop()
+		kernel := "boot"
+		if powerCut {
+			kernel = "next boot"
+			b.disk.PowerCut()
+		}
+		b.dieAt = -1
+		b.start(kernel)
+		isNew := func() bool { return config.Digest(b.running) != config.Digest(old) }
+		r := b.last()
+		if r.SHA256 != config.Digest(b.running) || (r.RunningRevision == 2) != (isNew() && revision == 2) {
+			t.Fatalf("step %d: the first word after the start is %+v, new runs: %v", step, r, isNew())
+		}
+		// The broker hands the retained document over again.
+		if end != "edited file" {
+			b.manager.Desired(desired(2, meanSeconds(wanted)))
+		}
+		b.sleep(3 * time.Minute)
+		if end == "rolled back" {
+			b.want(rolledBack, 2, 1)
+		} else {
+			b.want(applied, revision, revision)
+		}
+		if isNew() != (end != "rolled back") {
+			t.Errorf("step %d: new runs: %v", step, isNew())
+		}
+		b.stop()
+	})
+	return finished
+}

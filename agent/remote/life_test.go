@@ -1,0 +1,145 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/agent/remote/commit/committest"
+	"meltwatch/config"
+)
+
+const local = `{site: plant, furnace: f1, meters: {main: {url: "tcp://127.0.0.1:502", fields: {
+current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}},
+camera: {url: "rtsp://127.0.0.1/x"}, mqtt: {broker: "tcp://127.0.0.1:1883"}, paths: {state: /tmp}}`
+
+// box is an agent whose parts work or do not, as the test wants. It outlives
+// processes, and disks' memory does not.
+type box struct {
+	t *testing.T
+	// works says whether a configuration's parts would make progress.
+	works func(config.Config) bool
+	disk  *committest.Disk
+	// steps counts what the process under test does; it dies at dieAt.
+	steps, dieAt int
+
+	local   string
+	running config.Config
+	begins  int
+	reports []Report
+	manager *Manager
+	stop    func()
+}
+
+// step is one thing that a process does, after which it may be dead.
+func (b *box) step() {
+	b.steps++
+	if b.steps == b.dieAt {
+		runtime.Goexit()
+	}
+}
+
+func (b *box) Begin(c config.Config) (Change, []Fault) {
+	b.begins++
+	b.step()
+	before := b.running
+	b.running = c
+	return change{b, before}, nil
+}
+
+func (b *box) Begun(before config.Config) Change { return change{b, before} }
+
+type change struct {
+	box    *box
+	before config.Config
+}
+
+func (c change) Missing() []Fault {
+	if c.box.works(c.box.running) {
+		return nil
+	}
+	return blame("camera", "no frame: scripted")
+}
+func (c change) Keep() { c.box.step() }
+func (c change) Undo() { c.box.step(); c.box.running = c.before }
+
+func (b *box) Beat()       {}
+func (b *box) OK()         {}
+func (b *box) Fault(error) {}
+
+func newBox(t *testing.T, works func(config.Config) bool) *box {
+	b := &box{t: t, works: works, local: local, dieAt: -1}
+	b.disk = committest.New(b.step)
+	return b
+}
+
+// start starts a process, in a bubble of virtual time.
+func (b *box) start(kernelBoot string) {
+	b.t.Helper()
+	settings := Settings{
+		Files: b.disk, KernelBoot: kernelBoot, Root: "meltwatch/plant/f1/",
+		ReadLocal: func() ([]byte, error) { return []byte(b.local), nil },
+		Report:    func(r Report) { b.reports = append(b.reports, r); b.step() },
+		Log:       slog.New(slog.DiscardHandler),
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m, c, err := Open(settings, []byte(b.local))
+		if err != nil {
+			b.t.Error(err)
+			return
+		}
+		b.running, b.manager = c, m
+		if err := m.Run(ctx, b, b); err != nil {
+			b.t.Error(err)
+		}
+	}()
+	b.stop = func() { cancel(); <-done }
+	b.sleep(time.Millisecond)
+}
+
+func (b *box) last() Report {
+	b.t.Helper()
+	if len(b.reports) == 0 {
+		b.t.Fatal("nothing was reported")
+	}
+	return b.reports[len(b.reports)-1]
+}
+
+// want holds the last report and what runs against what they must be.
+func (b *box) want(status string, revision, running int64) {
+	b.t.Helper()
+	r := b.last()
+	if r.Status != status || r.Revision != revision || r.RunningRevision != running || r.SHA256 != config.Digest(b.running) {
+		b.t.Fatalf("report %+v, running %.8s…; want %s of %d, running %d", r, config.Digest(b.running), status, revision, running)
+	}
+}
+
+func desired(revision int64, patch string) []byte {
+	text, err := json.Marshal(Desired{Revision: revision, Config: json.RawMessage(patch), DeadlineS: 10})
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+// meanSeconds is a patch that tells revisions apart.
+func meanSeconds(n int64) string { return fmt.Sprintf(`{"state": {"mean_seconds": %d}}`, n) }
+
+func always(config.Config) bool { return true }
+
+// notThirteen: a configuration whose mean_seconds is 13 does not work.
+func notThirteen(c config.Config) bool { return c.State.MeanSeconds != 13 }
+
+// sleep lets the process under test do what it has to do by then.
+func (b *box) sleep(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}

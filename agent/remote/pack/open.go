@@ -1,0 +1,67 @@
+package pack
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"meltwatch/inference"
+)
+
+// ReadSigned reads the file that stands beside a package.
+func ReadSigned(path string) (s Signed, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return s, fmt.Errorf("read signature: %w; make it with `meltwatch model sign`", err)
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		return s, fmt.Errorf("read signature %s: %w; make it with `meltwatch model sign`", path, err)
+	}
+	return s, nil
+}
+
+// Open holds a package against what was signed, unpacks it into a folder, which
+// must be there and empty, and checks its manifest and every file's hash. What it
+// returns without an error is durable.
+func Open(name, folder string, signed Signed) (inference.Manifest, error) {
+	sha, size, err := Sum(name)
+	if err != nil {
+		return inference.Manifest{}, err
+	}
+	if sha != signed.SHA256 || size != signed.Size {
+		return inference.Manifest{}, fmt.Errorf("the package has sha256 %.12s… and %d bytes, signed are %.12s… and %d: send it again", sha, size, signed.SHA256, signed.Size)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return inference.Manifest{}, err
+	}
+	defer file.Close()
+	if err := Unpack(file, folder, signed.Size); err != nil {
+		return inference.Manifest{}, err
+	}
+	manifest, _, err := inference.ReadManifest(folder)
+	if err != nil {
+		return inference.Manifest{}, err
+	}
+	if err := manifest.VerifyFiles(folder); err != nil {
+		return manifest, err
+	}
+	return manifest, syncAll(folder)
+}
+
+// syncAll makes a folder's files durable.
+func syncAll(folder string) error {
+	return filepath.WalkDir(folder, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		file, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		return errors.Join(file.Sync(), file.Close())
+	})
+}

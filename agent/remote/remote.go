@@ -1,0 +1,288 @@
+// Package remote changes the agent's configuration from afar, and back when the
+// change does not work.
+//
+// What is wanted is a pair: the box's own file, and a JSON merge patch over it
+// that the retained topic config/desired holds. Whenever one of them changes, or
+// a connection begins, the pair is
+//
+//	parsed ▸ checked whole ▸ staged on disk ▸ applied ▸ shown to work ▸ kept
+//	   └─ rejected ─┘                            └── or rolled back ──┘
+//
+// and config/reported says where it stands. Applied means that the parts of the
+// agent whose section differs are replaced, and no other; shown to work, that
+// each of those has made progress (a sample, a frame, a verdict, a PUBACK)
+// before the deadline. Package commit holds what a kill at any step leaves.
+//
+// Which part is built from which section is package main's business (parts.go),
+// behind Box. A pair that was rolled back is not tried again until it changes;
+// one that was rejected is checked again, which costs nothing and gives the same
+// answer.
+//
+// One goroutine, Run's, owns it all; payloads and signals reach it through
+// Desired and Reload, which never block.
+package remote
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"meltwatch/agent/remote/commit"
+	"meltwatch/config"
+	"meltwatch/retry"
+)
+
+// Fault is one reason, by the setting that it is about.
+type Fault = commit.Fault
+
+// Version is a configuration: a local file's document and the patch over it.
+type Version struct {
+	// Revision is the patch's, 0 for the local file alone.
+	Revision int64           `json:"revision"`
+	Local    []byte          `json:"local"`
+	Patch    json.RawMessage `json:"patch,omitempty"`
+}
+
+func (v Version) config() (config.Config, error) { return config.Merged(v.Local, v.Patch) }
+
+// key tells versions apart.
+func (v Version) key() string {
+	hash := sha256.New()
+	for _, part := range [][]byte{binary.BigEndian.AppendUint64(nil, uint64(v.Revision)), v.Local, v.Patch} {
+		hash.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		hash.Write(part)
+	}
+	return hex.EncodeToString(hash.Sum(nil))
+}
+
+// Box is the running agent.
+type Box interface {
+	// Begin replaces the parts whose sections differ from what runs. When it
+	// returns faults, nothing has changed.
+	Begin(wanted config.Config) (Change, []Fault)
+	// Begun is the change from before to what the agent was started with.
+	Begun(before config.Config) Change
+}
+
+// Change is a set of replaced parts on trial.
+type Change interface {
+	// Missing names what has made no progress yet, and why; empty once all have.
+	Missing() []Fault
+	// Keep ends what the replaced parts left running; Undo brings it back.
+	Keep()
+	Undo()
+}
+
+// Observer is told how the manager fares.
+type Observer interface {
+	Beat()
+	OK()
+	Fault(error)
+}
+
+// Settings are what a Manager is built from.
+type Settings struct {
+	Files      commit.Files
+	KernelBoot string
+	// Root is the start of the furnace's topics: a signed document is for one
+	// furnace.
+	Root string
+	// ReadLocal reads the box's own file.
+	ReadLocal func() ([]byte, error)
+	// Report publishes config/reported; it must not block.
+	Report func(Report)
+	Log    *slog.Logger
+}
+
+// Manager is the only one that changes a configuration.
+type Manager struct {
+	settings Settings
+	journal  *commit.Journal[Version]
+	observer Observer
+
+	version Version // what runs
+	config  config.Config
+	started time.Time // when its minute began
+	last    Report
+	resumed *config.Config // what the unproven version at start is compared with
+
+	desired chan []byte // the newest payload
+	reload  chan struct{}
+}
+
+const (
+	// minute is how long a process must live under a version.
+	minute = time.Minute
+	// look is how often changed parts are asked for progress.
+	look = 100 * time.Millisecond
+	beat = time.Second
+)
+
+// Open says what to run at start. local is the box's own file, which must be
+// valid: without it not even the place of the journal is known.
+func Open(s Settings, local []byte) (*Manager, config.Config, error) {
+	m := &Manager{settings: s, desired: make(chan []byte, 1), reload: make(chan struct{}, 1), started: time.Now()}
+	var err error
+	if m.journal, err = commit.Open[Version](s.Files, journalFile, s.KernelBoot); err != nil {
+		s.Log.Error("remote configuration not taken up", "err", err)
+	}
+	m.version = Version{Local: local}
+	if m.config, err = m.version.config(); err != nil {
+		return nil, config.Config{}, err
+	}
+	m.resume(local)
+	return m, m.config, nil
+}
+
+const journalFile = "config.json"
+
+// resume takes up what the last process left.
+func (m *Manager) resume(local []byte) {
+	good, known := m.journal.Good()
+	if !known {
+		m.note(m.version.Revision, applied, "", nil)
+		return
+	}
+	died, err := m.journal.Started()
+	if err != nil {
+		m.settings.Log.Warn("start not noted", "err", err)
+	}
+	wanted, trial := good, false
+	if t, ok := m.journal.Trial(); ok {
+		wanted, trial = t.Version, true
+	}
+	refused, _ := m.journal.Refused()
+	m.run(good)
+	switch {
+	case died:
+		m.note(refused.Version.Revision, rolledBack, "", refused.Faults)
+	case string(wanted.Local) != string(local):
+		// The file was edited while the agent was off.
+		m.edited(Version{wanted.Revision, local, wanted.Patch}, refused)
+	case trial:
+		m.resumed = new(m.config)
+		m.run(wanted)
+		m.note(m.version.Revision, applying, "", nil)
+	default:
+		m.note(m.version.Revision, applied, "", nil)
+	}
+}
+
+// edited starts with a local file that changed since the last start, on trial
+// like any other change.
+func (m *Manager) edited(v Version, refused commit.Refused[Version]) {
+	if v.key() == refused.Version.key() {
+		m.note(v.Revision, givenUp(refused.Tried), fromFile, refused.Faults)
+		return
+	}
+	c, err := v.config()
+	if err != nil {
+		m.note(v.Revision, rejected, fromFile, faultsOf(err))
+		return
+	}
+	before := m.config
+	if len(config.NeedsRestart(before, c)) > 0 {
+		// Who the box is cannot be put on trial: there is no way back while it runs.
+		if err := m.journal.Accept(v); err != nil {
+			m.settings.Log.Warn("edited file not noted", "err", err)
+		}
+		m.run(v)
+		m.note(v.Revision, applied, fromFile, nil)
+		return
+	}
+	if err := m.journal.Stage(v, m.version); err != nil {
+		m.settings.Log.Warn("edited file not staged", "err", err)
+	}
+	m.resumed = &before
+	m.run(v)
+	m.note(v.Revision, applying, fromFile, nil)
+}
+
+// run notes what runs. A version that no longer fits this program's rules, after
+// an upgrade, gives way to the local file alone, which was checked.
+func (m *Manager) run(v Version) {
+	c, err := v.config()
+	if err != nil {
+		m.settings.Log.Error("kept configuration no longer valid, running the local file alone", "revision", v.Revision, "err", err)
+		return
+	}
+	m.version, m.config = v, c
+}
+
+// Desired takes a payload of config/desired; of several that wait the newest
+// counts.
+func (m *Manager) Desired(payload []byte) {
+	for {
+		select {
+		case m.desired <- payload:
+			return
+		default:
+		}
+		select {
+		case <-m.desired:
+		default:
+		}
+	}
+}
+
+// Reload has the local file read again.
+func (m *Manager) Reload() {
+	select {
+	case m.reload <- struct{}{}:
+	default:
+	}
+}
+
+// Run serves until ctx ends.
+func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
+	m.observer = observer
+	observer.OK()
+	m.settings.Report(m.last)
+	if m.resumed != nil {
+		before := *m.resumed
+		m.resumed = nil
+		m.proveStart(ctx, box, before)
+	}
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		observer.Beat()
+		select {
+		case <-ctx.Done():
+			return m.leave()
+		case payload := <-m.desired:
+			m.take(ctx, box, payload)
+		case <-m.reload:
+			m.readLocal(ctx, box)
+		case <-tick.C:
+			m.settle()
+		}
+	}
+}
+
+// leave notes that the end is no death.
+func (m *Manager) leave() error {
+	if err := m.journal.Ended(); err != nil {
+		return fmt.Errorf("note the end: %w", err)
+	}
+	return nil
+}
+
+// settle makes what has run for a minute the good version.
+func (m *Manager) settle() {
+	t, ok := m.journal.Trial()
+	if !ok || time.Since(m.started) < minute || !t.Running && !t.Shown {
+		return
+	}
+	if err := m.journal.Lived(); err != nil {
+		m.observer.Fault(err)
+		m.started = time.Now().Add(retry.Longest - minute) // ask the disk again, later
+		return
+	}
+	m.observer.OK()
+}

@@ -1,0 +1,282 @@
+package remote
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/config"
+)
+
+// bubble runs a script in virtual time.
+func bubble(t *testing.T, works func(config.Config) bool, script func(*box)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, works)
+		b.start("boot")
+		script(b)
+		b.stop()
+	})
+}
+
+// send publishes a payload and waits for what becomes of it.
+func (b *box) send(payload []byte) {
+	b.manager.Desired(payload)
+	b.sleep(20 * time.Second)
+}
+
+func TestGoodChangeIsKeptAndABadOneUndone(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.want(applied, 0, 0)
+		b.send(desired(1, meanSeconds(30)))
+		b.want(applied, 1, 1)
+		b.send(desired(2, meanSeconds(13)))
+		b.want(rolledBack, 2, 1)
+		if b.running.State.MeanSeconds != 30 {
+			t.Errorf("mean_seconds %d runs", b.running.State.MeanSeconds)
+		}
+		if e := b.last().Errors; len(e) != 1 || e[0].Key != "camera" {
+			t.Errorf("errors %+v", e)
+		}
+	})
+}
+
+func TestRefusedDocumentIsNotTriedAgainUntilItChanges(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.send(desired(1, meanSeconds(13)))
+		begins := b.begins
+		for range 10 { // reconnections
+			b.send(desired(1, meanSeconds(13)))
+			b.want(rolledBack, 1, 0)
+		}
+		b.stop()
+		b.start("boot") // nor after a restart
+		b.send(desired(1, meanSeconds(13)))
+		b.want(rolledBack, 1, 0)
+		if b.begins != begins {
+			t.Errorf("tried %d times more", b.begins-begins)
+		}
+		b.send(desired(1, meanSeconds(14)))
+		b.want(applied, 1, 1)
+	})
+}
+
+func TestAgentThatWasAwayForFiveRevisionsAppliesTheLast(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(1, meanSeconds(31)))
+		b.stop()
+		b.start("boot")
+		b.send(desired(6, meanSeconds(36))) // all that a retained topic holds
+		b.want(applied, 6, 6)
+		if b.begins != 2 || b.running.State.MeanSeconds != 36 {
+			t.Errorf("%d changes, mean_seconds %d", b.begins, b.running.State.MeanSeconds)
+		}
+	})
+}
+
+func TestSameDocumentAtReconnectionTouchesNothing(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(4, meanSeconds(30)))
+		begins, steps := b.begins, len(b.reports)
+		for range 10 {
+			b.send(desired(4, meanSeconds(30)))
+		}
+		if b.begins != begins || len(b.reports) != steps+10 {
+			t.Errorf("%d changes, %d reports more", b.begins-begins, len(b.reports)-steps)
+		}
+		b.want(applied, 4, 4)
+	})
+}
+
+func TestEmptyPayloadIsTheLocalFileAlone(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(7, meanSeconds(30)))
+		b.send(nil)
+		b.want(applied, 0, 0)
+		if b.running.State.MeanSeconds != 0 {
+			t.Errorf("mean_seconds %d runs", b.running.State.MeanSeconds)
+		}
+	})
+}
+
+func TestOlderRevisionsAreRefused(t *testing.T) {
+	bubble(t, always, func(b *box) {
+		b.send(desired(7, meanSeconds(30)))
+		for _, payload := range [][]byte{desired(6, meanSeconds(31)), desired(7, meanSeconds(31))} {
+			b.send(payload)
+			if r := b.last(); r.Status != rejected || r.RunningRevision != 7 || r.Errors[0].Key != "revision" {
+				t.Errorf("report %+v", r)
+			}
+		}
+	})
+}
+
+func TestLocalFileTakesTheSameRoad(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.send(desired(1, `{"state": {"hold_seconds": 20}}`))
+		reload := func(text string) {
+			b.local = text
+			b.manager.Reload()
+			b.sleep(2 * time.Minute)
+		}
+		reload(local[:len(local)-1] + ", state: {mean_seconds: 40}}")
+		b.want(applied, 1, 1)
+		if s := b.running.State; s.MeanSeconds != 40 || s.HoldSeconds != 20 {
+			t.Errorf("state %+v", s)
+		}
+		reload(local[:len(local)-1] + ", state: {mean_seconds: 13}}")
+		b.want(rolledBack, 1, 1)
+		reload("{")
+		b.want(rejected, 1, 1)
+		reload(strings.Replace(local, "plant", "other", 1))
+		if r := b.last(); r.Status != rejected || r.Errors[0].Key != "site" || r.From != fromFile {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
+
+// An edit that was rolled back does not come back with the next start, though
+// the file still holds it; an edit made while the agent was off is tried.
+func TestEditedFileAtStart(t *testing.T) {
+	bubble(t, notThirteen, func(b *box) {
+		b.send(desired(1, meanSeconds(30)))
+		b.sleep(time.Minute)
+		b.local = local[:len(local)-1] + ", log: {level: debug}}"
+		b.stop()
+		b.start("boot")
+		b.sleep(2 * time.Minute)
+		b.want(applied, 1, 1)
+		if b.running.Log.Level != "debug" {
+			t.Error("the edit is not in force")
+		}
+		b.works = func(c config.Config) bool { return c.Log.Level != "error" }
+		b.local = local[:len(local)-1] + ", log: {level: error}}"
+		for range 2 {
+			b.stop()
+			b.start("boot")
+			b.sleep(2 * time.Minute)
+			b.want(rolledBack, 1, 1)
+			if b.running.Log.Level != "debug" {
+				t.Error("the edit that does not work is in force")
+			}
+		}
+	})
+}
+
+func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, always)
+		b.start("boot")
+		b.send(desired(1, meanSeconds(30)))
+		b.want(applied, 1, 1)
+		for death := 1; death <= 3; death++ {
+			// A death is a stop that the journal does not hear of.
+			files := b.disk.Snapshot()
+			b.stop()
+			b.disk.PutBack(files)
+			b.start("boot")
+			b.sleep(time.Second)
+			if death < 3 {
+				b.want(applied, 1, 1)
+			}
+		}
+		b.want(rolledBack, 1, 0)
+		b.stop()
+	})
+}
+
+func TestSignatures(t *testing.T) {
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, stranger, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, always)
+		b.local = local[:len(local)-1] + fmt.Sprintf(", remote: {signed_config: true}, trust: {config_keys: {desk: %q}}}",
+			base64.StdEncoding.EncodeToString(public))
+		b.start("boot")
+		signed := func(change func(*Desired)) []byte {
+			d := Desired{Revision: 3, Config: json.RawMessage(meanSeconds(30)), DeadlineS: 10}
+			if err := d.Sign("meltwatch/plant/f1/", "desk", private); err != nil {
+				t.Fatal(err)
+			}
+			change(&d)
+			text, err := json.Marshal(d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return text
+		}
+		resign := func(root string, key ed25519.PrivateKey) func(*Desired) {
+			return func(d *Desired) {
+				if err := d.Sign(root, "desk", key); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for name, c := range map[string]struct {
+			payload []byte
+			key     string
+		}{
+			"unsigned":                {signed(func(d *Desired) { d.Signature = "" }), "signature"},
+			"empty":                   {nil, "signature"},
+			"not base64":              {signed(func(d *Desired) { d.Signature = "§" }), "signature"},
+			"by a stranger":           {signed(resign("meltwatch/plant/f1/", stranger)), "signature"},
+			"for another furnace":     {signed(resign("meltwatch/plant/f2/", private)), "signature"},
+			"another revision":        {signed(func(d *Desired) { d.Revision = 4 }), "signature"},
+			"another deadline":        {signed(func(d *Desired) { d.DeadlineS = 11 }), "signature"},
+			"another previous":        {signed(func(d *Desired) { d.Previous = json.RawMessage("{}") }), "signature"},
+			"another config":          {signed(func(d *Desired) { d.Config = json.RawMessage(meanSeconds(31)) }), "signature"},
+			"a key that nobody knows": {signed(func(d *Desired) { d.Key = "attic" }), "key"},
+		} {
+			b.send(c.payload)
+			if r := b.last(); r.Status != rejected || len(r.Errors) != 1 || r.Errors[0].Key != c.key {
+				t.Errorf("%s: %+v", name, r)
+			}
+		}
+		b.send(signed(func(d *Desired) { d.Config = json.RawMessage("{\"state\" :\n{\"mean_seconds\": 30}}") }))
+		b.want(applied, 3, 3)
+		b.stop()
+	})
+}
+
+func TestDisabledBoxObeysNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBox(t, always)
+		b.local = local[:len(local)-1] + ", remote: {config: false}}"
+		b.start("boot")
+		b.send(desired(1, meanSeconds(30)))
+		if r := b.last(); r.Status != rejected || r.Errors[0].Key != "remote.config" || b.begins != 0 {
+			t.Errorf("report %+v", r)
+		}
+		b.stop()
+	})
+}
+
+// FuzzDesired: no payload may panic, hang, or be taken without a revision and a
+// configuration.
+func FuzzDesired(f *testing.F) {
+	f.Add(desired(1, meanSeconds(30)))
+	f.Add([]byte(`{"revision": -1, "config": {}, "deadline_s": 1e99}`))
+	f.Add([]byte(`{"revision": 1, "config": [[[[`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		d, faults := ParseDesired(payload)
+		if len(faults) == 0 && (d.Revision < 1 || len(d.Config) == 0 || d.DeadlineS < 0 || d.DeadlineS > mostDeadline) {
+			t.Errorf("accepted %+v", d)
+		}
+		d.verify("root", map[string]string{}, true)
+		v := Version{d.Revision, []byte(local), d.Config}
+		if _, err := v.config(); err != nil && len(faultsOf(err)) == 0 {
+			t.Errorf("refused for no reason: %v", err)
+		}
+	})
+}

@@ -1,0 +1,67 @@
+package remote
+
+import (
+	"time"
+
+	"meltwatch/config"
+)
+
+// Where a document stands.
+const (
+	applying   = "applying"
+	applied    = "applied"
+	rejected   = "rejected"
+	rolledBack = "rolled_back"
+)
+
+// fromFile marks what the box's own file wanted; fromAfar what config/desired
+// did.
+const (
+	fromFile = "file"
+	fromAfar = "desired"
+)
+
+// Report is the payload of config/reported.
+type Report struct {
+	Version int       `json:"v"`
+	Time    time.Time `json:"time"`
+	// Revision of the last document that was looked at, and where it came from:
+	// "desired", or "file" for an edit of the box's own file.
+	Revision int64  `json:"revision"`
+	From     string `json:"from"`
+	// Status is applying, applied, rejected or rolled_back.
+	Status string  `json:"status"`
+	Errors []Fault `json:"errors"`
+	// SHA256 names the effective configuration that runs now, RunningRevision the
+	// patch in it; 0 is the local file alone.
+	SHA256          string `json:"sha256"`
+	RunningRevision int64  `json:"running_revision"`
+}
+
+// note makes the next report. An empty from is where what runs came from.
+func (m *Manager) note(revision int64, status, from string, faults []Fault) {
+	if from == "" {
+		from = fromFile
+		if m.version.Revision > 0 {
+			from = fromAfar
+		}
+	}
+	if faults == nil {
+		faults = []Fault{} // an empty list, not null
+	}
+	m.last = Report{
+		Version: 1, Time: time.Now().UTC().Round(0), Revision: revision, From: from, Status: status, Errors: faults,
+		SHA256: config.Digest(m.config), RunningRevision: m.version.Revision,
+	}
+}
+
+// say publishes where a document stands.
+func (m *Manager) say(revision int64, status, from string, faults []Fault) {
+	m.note(revision, status, from, faults)
+	write := m.settings.Log.Info
+	if len(faults) > 0 {
+		write = m.settings.Log.Warn
+	}
+	write("configuration", "status", status, "revision", revision, "from", from, "errors", faults)
+	m.settings.Report(m.last)
+}

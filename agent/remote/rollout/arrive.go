@@ -1,0 +1,231 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"meltwatch/agent/remote/pack"
+)
+
+// incoming is the package as far as it has arrived; a file beside it says which
+// one that is.
+const incoming = "incoming.part"
+
+// arrival is a package on its way.
+type arrival struct {
+	desired Desired
+	file    *os.File
+	next    int64 // the first chunk that is not in the file
+	chunks  int64
+	held    map[int64][]byte // chunks beyond next, at most pack.Ahead
+}
+
+// obtain gets hold of a package and rolls it out.
+func (m *Manager) obtain(ctx context.Context, d Desired) {
+	if m.intact(d.model()) == nil {
+		m.roll(ctx, d, d.model()) // it was here before
+		return
+	}
+	if err := os.MkdirAll(m.settings.Folder, 0o750); err != nil {
+		m.reject(d.model(), nil, "paths.state", err)
+		return
+	}
+	if d.URL != "" {
+		m.fetch(ctx, d)
+		return
+	}
+	if err := m.expect(d); err != nil {
+		m.reject(d.model(), nil, "paths.state", err)
+		return
+	}
+	m.say(d.model(), receiving, nil)
+	m.complete(ctx)
+}
+
+// expect opens the file for a package's chunks, and goes on where an earlier
+// transfer of the same package stood.
+func (m *Manager) expect(d Desired) error {
+	name := filepath.Join(m.settings.Folder, incoming)
+	if was, err := os.ReadFile(name + ".sha256"); err != nil || string(was) != d.SHA256 {
+		if err := errors.Join(os.WriteFile(name, nil, 0o640), os.WriteFile(name+".sha256", []byte(d.SHA256), 0o640)); err != nil {
+			return fmt.Errorf("receive package: %w", err)
+		}
+	}
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return fmt.Errorf("receive package: %w", err)
+	}
+	size, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return errors.Join(fmt.Errorf("receive package: %w", err), file.Close())
+	}
+	a := &arrival{desired: d, file: file, chunks: pack.Chunks(d.Size), held: map[int64][]byte{}}
+	a.next = min(size/pack.ChunkSize, a.chunks)
+	if size >= d.Size {
+		a.next = a.chunks
+	}
+	m.arrives = a
+	return nil
+}
+
+// receive takes a chunk.
+func (m *Manager) receive(ctx context.Context, c chunk) {
+	a := m.arrives
+	if a == nil || c.number < a.next || c.number >= a.next+pack.Ahead {
+		return
+	}
+	data, err := pack.ParseChunk(c.payload, a.desired.SHA256, a.desired.Size, c.number)
+	if err != nil {
+		if !errors.Is(err, pack.ErrStranger) {
+			m.settings.Log.Debug("chunk refused", "err", err)
+		}
+		return
+	}
+	a.held[c.number] = data
+	for ; a.held[a.next] != nil; a.next++ {
+		if _, err := a.file.WriteAt(a.held[a.next], a.next*pack.ChunkSize); err != nil {
+			m.closeArrival()
+			m.reject(a.desired.model(), nil, "paths.state", fmt.Errorf("receive package: %w", err))
+			return
+		}
+		delete(a.held, a.next)
+	}
+	m.say(a.desired.model(), receiving, nil)
+	m.complete(ctx)
+}
+
+// complete rolls a package out once all of it is here.
+func (m *Manager) complete(ctx context.Context) {
+	a := m.arrives
+	if a.next < a.chunks {
+		return
+	}
+	m.closeArrival()
+	m.unpack(ctx, a.desired)
+}
+
+func (m *Manager) closeArrival() {
+	if m.arrives == nil {
+		return
+	}
+	if err := m.arrives.file.Close(); err != nil {
+		m.settings.Log.Warn("package file not closed", "err", err)
+	}
+	m.arrives = nil
+}
+
+// fetchTimeout bounds a download.
+const fetchTimeout = 10 * time.Minute
+
+// fetch gets a package from its URL. No more than its size is read.
+func (m *Manager) fetch(ctx context.Context, d Desired) {
+	m.say(d.model(), receiving, nil)
+	bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	stop := m.beating(bounded)
+	err := m.download(bounded, d)
+	stop()
+	if ctx.Err() != nil {
+		return
+	}
+	if err != nil {
+		m.reject(d.model(), nil, "url", err)
+		return
+	}
+	m.unpack(ctx, d)
+}
+
+func (m *Manager) download(ctx context.Context, d Desired) error {
+	body, err := m.openURL(ctx, d.URL)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	name := filepath.Join(m.settings.Folder, incoming)
+	file, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("receive package: %w", err)
+	}
+	n, err := io.Copy(file, io.LimitReader(body, d.Size+1))
+	if err == nil && n != d.Size {
+		err = fmt.Errorf("the file there has another size than the %d bytes that were signed", d.Size)
+	}
+	return errors.Join(err, os.WriteFile(name+".sha256", []byte(d.SHA256), 0o640), file.Close())
+}
+
+func (m *Manager) openURL(ctx context.Context, address string) (io.ReadCloser, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("is not a URL")
+	}
+	if u.Scheme == "file" {
+		return os.Open(u.Path)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := m.settings.HTTP.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("the server answers %s", response.Status)
+	}
+	return response.Body, nil
+}
+
+// beating keeps the watchdog content through a wait that is bounded.
+func (m *Manager) beating(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(beat)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				m.observer.Beat()
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
+// unpack checks a whole package, puts its model beside the others, and goes on.
+func (m *Manager) unpack(ctx context.Context, d Desired) {
+	m.say(d.model(), checking, nil)
+	name := filepath.Join(m.settings.Folder, incoming)
+	beside := filepath.Join(m.settings.Folder, d.SHA256+".new")
+	err := m.unpackInto(beside, name, d)
+	err = errors.Join(err, os.RemoveAll(name), os.RemoveAll(name+".sha256"))
+	if err == nil {
+		// What was here under this name was damaged, or there would be nothing to do.
+		err = errors.Join(os.RemoveAll(m.folder(d.model())), os.Rename(beside, m.folder(d.model())), m.settings.Files.SyncFolder())
+	}
+	if err != nil {
+		err = errors.Join(err, os.RemoveAll(beside))
+		m.reject(d.model(), nil, "package", err)
+		return
+	}
+	m.roll(ctx, d, d.model())
+}
+
+func (m *Manager) unpackInto(folder, name string, d Desired) error {
+	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o750)); err != nil {
+		return err
+	}
+	_, err := pack.Open(name, folder, d.Signed)
+	return err
+}

@@ -1,0 +1,172 @@
+package rollout
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"meltwatch/agent/remote/pack"
+)
+
+// MaxDesired bounds a payload of model/desired, in bytes.
+const MaxDesired = 64 << 10
+
+// Desired is the payload of model/desired.
+type Desired struct {
+	// Revision counts a furnace's documents; each must be higher than the last.
+	Revision int64 `json:"revision"`
+	pack.Signed
+	// URL is where the package lies: https://… or file:///…; empty to receive it
+	// by chunks.
+	URL string `json:"url,omitempty"`
+	// ShadowS is how long the model shadows the live one, WatchS how long it may
+	// still be sent back after the switch, in seconds.
+	ShadowS int `json:"shadow_s,omitempty"`
+	WatchS  int `json:"watch_s,omitempty"`
+	// MinAgreement rejects a model that agrees with the live one in a smaller
+	// share of the shadow's seconds; 0 asks for none.
+	MinAgreement float64 `json:"min_agreement,omitempty"`
+}
+
+const (
+	defaultShadow = 120
+	defaultWatch  = 60
+)
+
+// ParseDesired decodes a payload strictly.
+func ParseDesired(payload []byte) (Desired, []Fault) {
+	var d Desired
+	if len(payload) > MaxDesired {
+		return d, blame("", fmt.Sprintf("the payload has %d bytes, the most is %d", len(payload), MaxDesired))
+	}
+	in := json.NewDecoder(bytes.NewReader(payload))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&d); err != nil {
+		return d, blame("", "not a document of model/desired: "+err.Error())
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return d, blame("", "more follows the JSON object: send one object alone")
+	}
+	if d.ShadowS == 0 {
+		d.ShadowS = defaultShadow
+	}
+	if d.WatchS == 0 {
+		d.WatchS = defaultWatch
+	}
+	return d, d.check()
+}
+
+func (d Desired) check() []Fault {
+	switch {
+	case d.Revision < 1:
+		return blame("revision", fmt.Sprintf("%d is not a revision: count from 1", d.Revision))
+	case d.Size < 1:
+		return blame("size", "is not the size of a package: take the file that `meltwatch model sign` wrote")
+	case d.ShadowS < 5 || d.ShadowS > 7*86_400:
+		return blame("shadow_s", fmt.Sprintf("%d is out of bounds: want 5 to 604800 seconds", d.ShadowS))
+	case d.WatchS < 5 || d.WatchS > 3600:
+		return blame("watch_s", fmt.Sprintf("%d is out of bounds: want 5 to 3600 seconds", d.WatchS))
+	case !(d.MinAgreement >= 0 && d.MinAgreement <= 1):
+		return blame("min_agreement", fmt.Sprintf("%g is not a share: want 0 to 1", d.MinAgreement))
+	}
+	return d.checkURL()
+}
+
+func (d Desired) checkURL() []Fault {
+	if d.URL == "" {
+		return nil
+	}
+	u, err := url.Parse(d.URL)
+	switch {
+	case err != nil || u.User != nil:
+		return blame("url", "is not a URL without user and password")
+	case u.Scheme == "https" && u.Host != "", u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
+		return nil
+	}
+	return blame("url", "want https://host/path or file:///path")
+}
+
+func (d Desired) model() Model { return Model{Revision: d.Revision, SHA256: d.SHA256} }
+
+func (d Desired) shadow() time.Duration { return time.Duration(d.ShadowS) * time.Second }
+func (d Desired) watch() time.Duration  { return time.Duration(d.WatchS) * time.Second }
+
+// blame is the one fault of a member.
+func blame(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
+
+// take looks at a payload of model/desired.
+func (m *Manager) take(ctx context.Context, payload []byte) {
+	limits := m.limit()
+	if !limits.Enabled {
+		m.say(m.live, rejected, nil, blame("remote.model", "is false on this box: documents on model/desired are not obeyed")...)
+		return
+	}
+	m.closeArrival()
+	if len(payload) == 0 {
+		m.takeOwn(ctx)
+		return
+	}
+	d, faults := ParseDesired(payload)
+	if len(faults) == 0 {
+		faults = m.refusal(d, limits)
+	}
+	if len(faults) > 0 {
+		m.say(d.model(), rejected, nil, faults...)
+		return
+	}
+	if refused, ok := m.journal.Refused(); ok && refused.Version.same(d.model()) {
+		status := rejected
+		if refused.Tried {
+			status = rolledBack
+		}
+		m.say(d.model(), status, nil, refused.Faults...)
+		return
+	}
+	if d.SHA256 == m.live.SHA256 {
+		m.accept(d.model())
+		return
+	}
+	m.obtain(ctx, d)
+}
+
+// refusal is what can be said against a package before any of it has arrived.
+func (m *Manager) refusal(d Desired, limits Limits) []Fault {
+	if d.Revision < m.live.Revision || d.Revision == m.live.Revision && d.SHA256 != m.live.SHA256 {
+		return blame("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher one", d.Revision, m.live.Revision))
+	}
+	if err := d.Verify(limits.Keys); err != nil {
+		return blame("signature", err.Error())
+	}
+	if d.Size > limits.Package {
+		return blame("size", fmt.Sprintf("%d bytes are more than remote.model_mb of this box allows, %d", d.Size, limits.Package))
+	}
+	return nil
+}
+
+// accept notes a document that asks for what decides already.
+func (m *Manager) accept(model Model) {
+	if !model.same(m.live) {
+		model.Before = m.live.Before
+		if err := m.journal.Accept(model); err != nil {
+			m.observer.Fault(err)
+		}
+		m.live = model
+	}
+	m.say(model, statusLive, nil)
+}
+
+// takeOwn goes back to the box's own model: an empty payload asks for it.
+func (m *Manager) takeOwn(ctx context.Context) {
+	own := Model{}
+	if m.live.SHA256 == "" {
+		m.accept(own)
+		return
+	}
+	m.roll(ctx, Desired{ShadowS: defaultShadow, WatchS: defaultWatch}, own)
+}

@@ -1,0 +1,295 @@
+// Package rollout puts another model in the place of the one that decides, and
+// back when it does not do.
+//
+//	model/desired ▸ signature, size ▸ receive by chunks or URL ▸ sha256 ▸ unpack
+//	▸ manifest fits ▸ loads in a second child ▸ golden vectors, latency, memory
+//	▸ shadows the live model ▸ switch ▸ watched ▸ kept, or back to the old one
+//
+// Up to the switch the live model does not notice; at the switch the two change
+// places between two seconds, so no second lacks a verdict; until it is kept the
+// old model runs on as the shadow, so that the way back is as short.
+//
+// On disk, below one folder: incoming.part, the package as far as it has
+// arrived; <sha256>/, unpacked and verified models, the last two; model.json, a
+// commit.Journal of which one decides. A kill at any step leaves one of them
+// deciding, and the journal tells which.
+//
+// One goroutine, Run's, owns it all; payloads reach it through Desired and
+// Chunk, which never block. What the checks ask of a running agent stands behind
+// Box.
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/pack"
+	"meltwatch/inference"
+)
+
+// Fault is one reason, by what it is about.
+type Fault = commit.Fault
+
+// Model is a model that can decide.
+type Model struct {
+	// Revision is that of the document that brought it; 0 before any.
+	Revision int64 `json:"revision"`
+	// SHA256 is the package's, empty for the box's own model, at model.path.
+	SHA256 string `json:"sha256"`
+	// Before is the package of the model that decided before it; both stay on disk.
+	Before string `json:"before,omitempty"`
+}
+
+func (m Model) same(other Model) bool {
+	return m.Revision == other.Revision && m.SHA256 == other.SHA256
+}
+
+// Brain is a model in a child of its own.
+type Brain interface {
+	// Alive returns what has befallen the child since it loaded the model.
+	Alive() error
+	// Memory is the child's resident memory in bytes.
+	Memory() (int64, error)
+	// Golden runs the golden vectors and says how long each call took.
+	Golden(ctx context.Context) ([]time.Duration, error)
+}
+
+// Comparison is one second, decided by the live model and by its shadow. A fault
+// is nil where the model answered.
+type Comparison struct {
+	LiveP, ShadowP         float64
+	LiveFault, ShadowFault error
+	LiveTook, ShadowTook   time.Duration
+}
+
+// Box is the running agent.
+type Box interface {
+	// Fits says why a model cannot take the live one's place, or nil.
+	Fits(m inference.Manifest) error
+	// Load starts a second child with the model in folder.
+	Load(ctx context.Context, folder string) (Brain, error)
+	// Live is the model that decides.
+	Live() Brain
+	// Shadow has a loaded model decide beside the live one, each second compared.
+	Shadow(ctx context.Context, b Brain, compare func(Comparison)) error
+	// Switch has the live model and its shadow change places.
+	Switch(ctx context.Context) error
+	// Drop ends the shadow, or a model that was only loaded, and its child.
+	Drop()
+}
+
+// Observer is told how the manager fares.
+type Observer interface {
+	Beat()
+	OK()
+	Fault(error)
+}
+
+// Limits are what the configuration says.
+type Limits struct {
+	// Enabled is whether model/desired is obeyed.
+	Enabled bool
+	// Keys are trust.model_keys.
+	Keys map[string]string
+	// Package bounds a package and Memory a child, in bytes; Latency the calls of a
+	// second, at the 95th percentile.
+	Package, Memory int64
+	Latency         time.Duration
+}
+
+// Settings are what a Manager is built from.
+type Settings struct {
+	// Folder is where packages and models lie; Own is the box's own model.
+	Folder, Own string
+	Files       commit.Files // of Folder
+	KernelBoot  string
+	// Report publishes model/reported; it must not block.
+	Report func(Report)
+	HTTP   *http.Client
+	Log    *slog.Logger
+}
+
+// Manager is the only one that changes which model decides.
+type Manager struct {
+	settings Settings
+	journal  *commit.Journal[Model]
+	observer Observer
+	box      Box
+
+	live    Model
+	proving bool // live has not proved itself since the start
+	last    Report
+	arrives *arrival // nil while nothing is being received
+
+	desired chan []byte
+	chunks  chan chunk
+
+	mu     sync.Mutex
+	limits Limits
+}
+
+type chunk struct {
+	number  int64
+	payload []byte
+}
+
+const journalFile = "model.json"
+
+// Open says which model decides at start, by its folder. A model whose files are
+// damaged gives way to the box's own.
+func Open(s Settings) (m *Manager, folder string) {
+	m = &Manager{settings: s, desired: make(chan []byte, 1), chunks: make(chan chunk, pack.Ahead)}
+	var err error
+	if m.journal, err = commit.Open[Model](s.Files, journalFile, s.KernelBoot); err != nil {
+		s.Log.Error("which model was rolled out is not known, the box's own decides", "err", err)
+	}
+	died, err := m.journal.Started()
+	if err != nil {
+		s.Log.Warn("start not noted", "err", err)
+	}
+	m.live, _ = m.journal.Good()
+	if t, ok := m.journal.Trial(); ok {
+		m.live, m.proving = t.Version, true
+	}
+	m.note(statusLive, nil)
+	if died {
+		refused, _ := m.journal.Refused()
+		m.noteOf(refused.Version, rolledBack, refused.Faults)
+	}
+	if err := m.intact(m.live); err != nil {
+		m.giveUp(err)
+	}
+	m.sweep()
+	return m, m.folder(m.live)
+}
+
+// giveUp falls back to what decided before, or to the box's own model.
+func (m *Manager) giveUp(why error) {
+	damaged := m.live
+	faults := []Fault{{Key: "model", Message: why.Error()}}
+	m.live, m.proving = Model{}, false
+	if good, ok := m.journal.Good(); ok && !good.same(damaged) && m.intact(good) == nil {
+		m.live = good
+	}
+	if err := m.journal.Refuse(true, faults...); err != nil {
+		m.settings.Log.Warn("refusal not noted", "err", err)
+	}
+	m.settings.Log.Error("model given up", "sha256", damaged.SHA256, "err", why)
+	m.noteOf(damaged, rolledBack, faults)
+}
+
+func (m *Manager) folder(model Model) string {
+	if model.SHA256 == "" {
+		return m.settings.Own
+	}
+	return filepath.Join(m.settings.Folder, model.SHA256)
+}
+
+// intact holds a rolled-out model's files against its manifest.
+func (m *Manager) intact(model Model) error {
+	if model.SHA256 == "" {
+		return nil // the child will say so, as ever
+	}
+	manifest, _, err := inference.ReadManifest(m.folder(model))
+	if err == nil {
+		err = manifest.VerifyFiles(m.folder(model))
+	}
+	if err != nil {
+		return fmt.Errorf("model %.12s… on disk: %w", model.SHA256, err)
+	}
+	return nil
+}
+
+// sweep removes what is neither live, nor the one before it, nor on its way.
+func (m *Manager) sweep() {
+	entries, err := os.ReadDir(m.settings.Folder)
+	if err != nil {
+		return // nothing there yet
+	}
+	good, _ := m.journal.Good()
+	keep := map[string]bool{
+		journalFile: true, incoming: true, incoming + ".sha256": true,
+		m.live.SHA256: true, m.live.Before: true, good.SHA256: true,
+	}
+	for _, entry := range entries {
+		if keep[entry.Name()] {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(m.settings.Folder, entry.Name())); err != nil {
+			m.settings.Log.Warn("old model not removed", "err", err)
+		}
+	}
+}
+
+// Adopt changes the limits.
+func (m *Manager) Adopt(l Limits) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.limits = l
+}
+
+func (m *Manager) limit() Limits {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.limits
+}
+
+// Desired takes a payload of model/desired; of several that wait the newest
+// counts.
+func (m *Manager) Desired(payload []byte) {
+	for {
+		select {
+		case m.desired <- payload:
+			return
+		default:
+		}
+		select {
+		case <-m.desired:
+		default:
+		}
+	}
+}
+
+// Chunk takes a payload of model/chunk/<n>. One that finds no room is dropped:
+// the sender learns from model/reported what is still wanted.
+func (m *Manager) Chunk(number int64, payload []byte) {
+	select {
+	case m.chunks <- chunk{number, payload}:
+	default:
+	}
+}
+
+const beat = time.Second
+
+// Run serves until ctx ends.
+func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
+	m.box, m.observer = box, observer
+	observer.OK()
+	m.settings.Report(m.last)
+	if m.proving {
+		m.proving = false
+		m.proveStart(ctx)
+	}
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		observer.Beat()
+		select {
+		case <-ctx.Done():
+			m.closeArrival()
+			return m.journal.Ended()
+		case payload := <-m.desired:
+			m.take(ctx, payload)
+		case c := <-m.chunks:
+			m.receive(ctx, c)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/remote/rollout"
+)
+
+// trusting makes a plant whose agent trusts the desk.
+func trusting(t *testing.T, d desk) *plant {
+	t.Helper()
+	p := newPlant(t, working(), fmt.Sprintf(`, trust: {model_keys: {desk: %q}}, remote: {model_latency: 800ms}`, d.public))
+	p.healthy()
+	return p
+}
+
+// rolled waits for a report on a package that is not about to change; while it
+// waits it sends the chunks that are asked for.
+func (p *plant) rolled(revision int64, file string) rollout.Report {
+	p.t.Helper()
+	for deadline := time.Now().Add(150 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		r := p.modelReport()
+		if r.Revision == revision {
+			switch r.Status {
+			case "live", "rejected", "rolled_back":
+				return r
+			case "receiving":
+				if r.Chunks > 0 { // by a URL it needs none
+					p.sendChunks(r, file)
+				}
+			}
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not settled; the last report is %+v", r)
+		}
+	}
+}
+
+func (p *plant) modelReport() (r rollout.Report) {
+	p.t.Helper()
+	if text := p.said1("model/reported"); text != nil {
+		if err := json.Unmarshal(text, &r); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	return r
+}
+
+// sendChunks sends what is wanted next, the last first: order is the box's care.
+func (p *plant) sendChunks(r rollout.Report, file string) {
+	p.t.Helper()
+	body, err := os.ReadFile(file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for n := min(r.Next+pack.Ahead, r.Chunks) - 1; n >= r.Next; n-- {
+		payload, err := pack.Chunk(r.SHA256, body[n*pack.ChunkSize:min((n+1)*pack.ChunkSize, int64(len(body)))])
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if err := p.server.Publish(fmt.Sprintf("meltwatch/test/f1/model/chunk/%d", n), payload, false, 1); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+func (p *plant) wantModel(d rollout.Desired) {
+	p.t.Helper()
+	text, err := json.Marshal(d)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := p.server.Publish("meltwatch/test/f1/model/desired", text, true, 1); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// model is the name of the model that made the last state.
+func (p *plant) model() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.states[len(p.states)-1].Model.Name
+}
+
+// onlyByModel wants every second since a moment decided by a model.
+func (p *plant) onlyByModel(since time.Time) {
+	p.t.Helper()
+	if sources := p.sourcesSince(since); sources["rule"]+sources["none"] > 0 {
+		p.t.Errorf("seconds without a model's verdict: %v", sources)
+	}
+}
+
+// A good model arrives by chunks, shadows, decides, and stays; then one that was
+// on the disk before comes back; no second lacks a verdict.
+func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
+	long(t)
+	t.Parallel()
+	d := newDesk(t)
+	p := trusting(t, d)
+	began := time.Now()
+	file, signed := d.variant("better")
+	p.wantModel(rollout.Desired{Revision: 1, Signed: signed, ShadowS: 20, WatchS: 10})
+	r := p.rolled(1, file)
+	if r.Status != "live" || r.Running != signed.SHA256 || r.Shadow == nil || r.Shadow.Seconds < 15 || r.Shadow.Agreement < 0.99 {
+		t.Fatalf("report %+v, shadow %+v", r, r.Shadow)
+	}
+	t.Logf("shadow: %+v", *r.Shadow)
+	p.within(5*time.Second, "the new model's name", func(mqttState) bool { return p.model() == "better" })
+
+	// By file, and with the old one gone from the disk after a third.
+	third, signedThird := d.variant("third")
+	p.wantModel(rollout.Desired{Revision: 2, Signed: signedThird, ShadowS: 5, WatchS: 5, URL: "file://" + third})
+	if r := p.rolled(2, ""); r.Status != "live" || r.Running != signedThird.SHA256 {
+		t.Fatalf("report %+v", r)
+	}
+	models, err := os.ReadDir(filepath.Join(p.agent.config.Load().Paths.State, "models"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	folders := 0
+	for _, m := range models {
+		if m.IsDir() {
+			folders++
+		}
+	}
+	if folders != 2 {
+		t.Errorf("%d models on disk: %v", folders, models)
+	}
+	// The last two are on disk: nothing has to travel.
+	p.wantModel(rollout.Desired{Revision: 3, Signed: signed, ShadowS: 5, WatchS: 5})
+	if r := p.rolled(3, ""); r.Status != "live" || r.Running != signed.SHA256 {
+		t.Fatalf("report %+v", r)
+	}
+	// An empty payload is the box's own model.
+	if err := p.server.Publish("meltwatch/test/f1/model/desired", nil, true, 1); err != nil {
+		t.Fatal(err)
+	}
+	p.unharmed(began)
+	p.onlyByModel(began)
+}
+
+// No ill model ever decides a second, and the old one misses none.
+func TestIllModelsNeverDecide(t *testing.T) {
+	long(t)
+	t.Parallel()
+	d := newDesk(t)
+	p := trusting(t, d)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.install("meltwatch-infer", self) // for candidates; the live child runs on
+	live := p.childPID("meltwatch-infer")
+	revision := int64(0)
+	p.unharmedWhile(func() {
+		began := time.Now()
+		for name, key := range map[string]string{
+			"crashes at load": "load", "refuses to load": "load", "is slow": "latency",
+			"crashes": "shadow", "sleeps": "shadow", "leaks": "shadow", "returns NaN": "shadow",
+		} {
+			revision++
+			file, signed := d.variant(name)
+			p.wantModel(rollout.Desired{Revision: revision, Signed: signed, ShadowS: 40, WatchS: 5, URL: "file://" + file})
+			p.refused(revision, name, key)
+		}
+		for name, edits := range map[string][]string{
+			"another window": {`"samples": 240`, `"samples": 120`},
+			"another format": {`"format": 1`, `"format": 2`},
+			"another hash":   {`"saved_model.pb": "`, `"saved_model.pb": "0000`},
+			"no golden file": {`"golden.json": "`, `"gold.json": "`},
+		} {
+			revision++
+			file, signed := d.variant(name, edits...)
+			p.wantModel(rollout.Desired{Revision: revision, Signed: signed, ShadowS: 5, WatchS: 5, URL: "file://" + file})
+			p.refused(revision, name, "package")
+		}
+		revision += p.badPackages(d, revision)
+		p.onlyByModel(began)
+	})
+	if pid := p.childPID("meltwatch-infer"); pid != live {
+		t.Errorf("the live child %d was replaced by %d", live, pid)
+	}
+	if name := p.model(); name != "product" {
+		t.Errorf("%s decides", name)
+	}
+}
+
+func (p *plant) refused(revision int64, name, key string) {
+	p.t.Helper()
+	r := p.rolled(revision, "")
+	if r.Status != "rejected" || len(r.Errors) != 1 || r.Errors[0].Key != key || r.Errors[0].Message == "" || r.Running != "" {
+		p.t.Errorf("%s: %+v, want rejected for %s", name, r, key)
+		return
+	}
+	p.t.Logf("%s: %s", name, strings.SplitN(r.Errors[0].Message, "\n", 2)[0])
+}
+
+// badPackages are refused by their signature or their bytes.
+func (p *plant) badPackages(d desk, revision int64) (tried int64) {
+	p.t.Helper()
+	stranger := newDesk(p.t)
+	file, signed := d.variant("good but for")
+	damaged := filepath.Join(p.t.TempDir(), "damaged.tar")
+	body, err := os.ReadFile(file)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	body[len(body)/2] ^= 1
+	writeFile(p.t, damaged, string(body), 0o600)
+	notTar := filepath.Join(p.t.TempDir(), "not.tar")
+	writeFile(p.t, notTar, strings.Repeat("no tar ", 1000), 0o600)
+	huge := signed
+	huge.Size = 1 << 40
+	huge.Sign("desk", d.private)
+	for name, c := range map[string]struct {
+		signed pack.Signed
+		file   string
+		key    string
+	}{
+		"unsigned":           {pack.Signed{SHA256: signed.SHA256, Size: signed.Size, Key: "desk"}, file, "signature"},
+		"by a stranger":      {stranger.sign(file), file, "signature"},
+		"by an unknown name": {pack.Signed{SHA256: signed.SHA256, Size: signed.Size, Key: "attic", Signature: signed.Signature}, file, "signature"},
+		"too large":          {huge, file, "size"},
+		"damaged":            {signed, damaged, "package"},
+		"no tar":             {d.sign(notTar), notTar, "package"},
+		"not there":          {d.sign(notTar), "/nowhere/model.tar", "url"},
+	} {
+		tried++
+		p.wantModel(rollout.Desired{Revision: revision + tried, Signed: c.signed, ShadowS: 5, WatchS: 5, URL: "file://" + c.file})
+		p.refused(revision+tried, name, c.key)
+	}
+	return tried
+}
+
+// A model that fails after the switch gives its place back at once, and the old
+// one, which ran on, decides the next second.
+func TestModelThatFailsAfterTheSwitchGoesBack(t *testing.T) {
+	long(t)
+	t.Parallel()
+	d := newDesk(t)
+	p := trusting(t, d)
+	file, signed := d.variant("better")
+	old := p.childPID("meltwatch-infer")
+	began := time.Now()
+	p.wantModel(rollout.Desired{Revision: 1, Signed: signed, ShadowS: 20, WatchS: 120, URL: "file://" + file})
+	p.within(90*time.Second, "the new model decides", func(mqttState) bool { return p.model() == "better" })
+	p.onlyByModel(began)
+	killed := time.Now()
+	if err := syscall.Kill(p.otherChild("meltwatch-infer", old), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r := p.rolled(1, "")
+	if r.Status != "rolled_back" || r.Running != "" || r.Errors[0].Key != "watch" {
+		t.Errorf("report %+v", r)
+	}
+	p.within(5*time.Second, "the old model decides", func(mqttState) bool { return p.model() == "product" })
+	t.Logf("back after %s, sources since: %v", time.Since(killed).Round(time.Millisecond), p.sourcesSince(killed))
+	if pause := p.longestSilence(killed); pause > 2*time.Second {
+		t.Errorf("no state for %s", pause)
+	}
+	if sources := p.sourcesSince(killed); sources["none"] > 0 {
+		t.Errorf("seconds without a verdict: %v", sources)
+	}
+	// And is not tried again at a reconnection.
+	p.wantModel(rollout.Desired{Revision: 1, Signed: signed, ShadowS: 20, WatchS: 120, URL: "file://" + file})
+	time.Sleep(2 * time.Second)
+	if r := p.modelReport(); r.Status != "rolled_back" || r.Running != "" {
+		t.Errorf("report %+v", r)
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// broker is a real broker in this process that can be taken away and brought back
+// on its address. Each message is handed on before it is acknowledged.
+type broker struct {
+	address string
+	receive func(topic string, payload []byte)
+	server  *mochi.Server
+}
+
+func startBroker(ctx context.Context, receive func(string, []byte)) (*broker, error) {
+	// The port must be known before the first outage, to come back to it.
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	b := &broker{address: l.Addr().String(), receive: receive}
+	l.Close()
+	return b, b.up()
+}
+
+func (b *broker) url() string { return "tcp://" + b.address }
+
+func (b *broker) up() error {
+	b.server = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
+	for _, hook := range []mochi.Hook{new(auth.AllowHook), &listener{receive: b.receive}} {
+		if err := b.server.AddHook(hook, nil); err != nil {
+			return fmt.Errorf("broker: %w", err)
+		}
+	}
+	if err := b.server.AddListener(listeners.NewTCP(listeners.Config{ID: "bench", Address: b.address})); err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	return b.server.Serve()
+}
+
+func (b *broker) down() error { return b.server.Close() }
+
+// listener hears every message when it arrives, before its PUBACK leaves.
+type listener struct {
+	mochi.HookBase
+	receive func(string, []byte)
+}
+
+// ID names the hook.
+func (*listener) ID() string { return "bench" }
+
+// Provides says what the hook wants to hear.
+func (*listener) Provides(what byte) bool { return what == mochi.OnPublish }
+
+// OnPublish hands a message on.
+func (l *listener) OnPublish(_ *mochi.Client, p packets.Packet) (packets.Packet, error) {
+	l.receive(p.TopicName, p.Payload)
+	return p, nil
+}

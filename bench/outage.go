@@ -1,0 +1,269 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"meltwatch/agent/mqtt"
+)
+
+type outageCommand struct {
+	programs
+	Telegraf string        `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
+	Outage   time.Duration `default:"60s" help:"How long the broker is away; half-way through each sender is killed with SIGKILL and started again."`
+	Logs     bool          `help:"Print what the senders logged, too."`
+	Into     string        `type:"existingfile" help:"Write the table into this page, between the lines <!-- outage --> and <!-- /outage -->."`
+}
+
+// Run leads every sender through the same outage, side by side, and prints what
+// arrived from each.
+func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
+	if _, err := os.Stat(c.Telegraf); err != nil {
+		return fmt.Errorf("%w: build it with scripts/telegraf.sh", err)
+	}
+	p := &plant{programs: c.programs, take: func(string, []byte) {}}
+	err := p.start(ctx, "bench", "f1")
+	var senders []*sender
+	if err == nil {
+		senders, err = c.senders(p)
+	}
+	if err == nil {
+		err = c.lead(ctx, p, senders)
+	}
+	for _, s := range senders {
+		err = errors.Join(err, s.kill())
+	}
+	if err = errors.Join(err, p.stop()); err != nil {
+		return err
+	}
+	end := time.Now().Add(-5 * time.Second) // what is younger may be on its way
+	var table bytes.Buffer
+	fmt.Fprintf(&table, "Broker away for %s, each sender killed with SIGKILL half-way and started again 2 s later; 2 samples a second.\n\n", c.Outage)
+	fmt.Fprint(&table, "| sender | samples due | received | lost | twice | ended by itself |\n|---|---|---|---|---|---|\n")
+	for _, s := range senders {
+		due, got, twice := s.balance(end)
+		fmt.Fprintf(&table, "| %s | %d | %d | %d | %d | %d |\n", s.name, due, got, max(due-got, 0), twice, s.restarts)
+	}
+	if c.Logs {
+		for _, s := range senders {
+			fmt.Fprintf(os.Stderr, "%s:\n%s\n", s.name, s.log.String())
+		}
+	}
+	_, err = out.Write(table.Bytes())
+	return errors.Join(err, insert(c.Into, "outage", table.String()))
+}
+
+// sender is one program that reads the meter and publishes it.
+type sender struct {
+	name    string
+	command []string
+	log     *lockedBuffer
+	// stamps reads the times of the samples of one message, none of another's.
+	stamps func(topic string, payload []byte) []time.Time
+
+	mu       sync.Mutex
+	process  *exec.Cmd // nil while it must not run
+	ended    chan struct{}
+	restarts int           // though nobody killed it
+	seen     map[int64]int // by time, ms
+	dead     time.Duration // between kill and start
+	killed   time.Time
+}
+
+const samplePeriod = 500 * time.Millisecond
+
+// senders are the agent, in the place of the one that the plant has started, and
+// two Telegrafs.
+func (c outageCommand) senders(p *plant) ([]*sender, error) {
+	agent := &sender{name: "meltwatch", command: p.agent.Args, log: p.log, seen: map[int64]int{}}
+	agent.stamps = func(topic string, payload []byte) (stamps []time.Time) {
+		var m struct{ Samples []mqtt.Stamp }
+		if strings.HasSuffix(topic, "/current") && strings.HasPrefix(topic, p.root) && json.Unmarshal(payload, &m) == nil {
+			for _, s := range m.Samples {
+				stamps = append(stamps, s.Time)
+			}
+		}
+		return stamps
+	}
+	if err := terminate(p.agent); err != nil { // it is led like the others from here on
+		return nil, err
+	}
+	p.agent = nil
+	list := []*sender{agent}
+	if err := agent.start(); err != nil {
+		return nil, err
+	}
+	for _, buffer := range []string{"memory", "disk"} {
+		s, err := c.telegraf(p, buffer)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// telegraf is configured as its manual advises for a broker that goes away: it
+// waits for one at its start, and keeps 10,000 metrics.
+func (c outageCommand) telegraf(p *plant, buffer string) (*sender, error) {
+	text := fmt.Sprintf(`[agent]
+interval = "500ms"
+flush_interval = "1s"
+precision = "1ms"
+metric_buffer_limit = 10000
+buffer_strategy = %[1]q
+buffer_directory = %[2]q
+omit_hostname = true
+[[outputs.mqtt]]
+servers = ["tcp://%[3]s"]
+topic = "telegraf/%[1]s"
+client_id = "telegraf-%[1]s"
+qos = 1
+data_format = "json"
+json_timestamp_units = "1ms"
+startup_error_behavior = "retry"
+[[inputs.modbus]]
+name = "furnace"
+controller = %[4]q
+slave_id = 1
+timeout = "300ms"
+configuration_type = "register"
+holding_registers = [
+  {name = "a", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [0, 1]},
+  {name = "b", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [2, 3]},
+  {name = "c", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [4, 5]},
+]
+`, buffer, filepath.Join(p.folder, "telegraf-"+buffer), p.link.Listen, p.meter)
+	path := filepath.Join(p.folder, "telegraf-"+buffer+".conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	s := &sender{
+		name: "Telegraf 1.34.4, " + buffer + " buffer", command: []string{c.Telegraf, "--config", path}, log: &lockedBuffer{}, seen: map[int64]int{},
+	}
+	s.stamps = func(topic string, payload []byte) []time.Time {
+		var m struct{ Timestamp int64 }
+		if topic != "telegraf/"+buffer || json.Unmarshal(payload, &m) != nil || m.Timestamp == 0 {
+			return nil
+		}
+		return []time.Time{time.UnixMilli(m.Timestamp)}
+	}
+	return s, s.start()
+}
+
+// start starts the program, and again whenever it ends by itself: that is what a
+// service manager would do.
+func (s *sender) start() error {
+	process := exec.Command(s.command[0], s.command[1:]...) //nolint:noctx // kill ends it
+	process.Stderr, process.Stdout = s.log, s.log
+	if err := process.Start(); err != nil {
+		return err
+	}
+	ended := make(chan struct{})
+	s.mu.Lock()
+	s.process, s.ended = process, ended
+	s.mu.Unlock()
+	go func() {
+		_ = process.Wait() // how it ended stands in its log
+		close(ended)
+		time.Sleep(time.Second)
+		s.mu.Lock()
+		again := s.process == process
+		if again {
+			s.restarts++
+		}
+		s.mu.Unlock()
+		if again {
+			_ = s.start() // one that does not start any more has lost what follows
+		}
+	}()
+	return nil
+}
+
+func (s *sender) take(topic string, payload []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.stamps(topic, payload) {
+		s.seen[t.UnixMilli()]++
+	}
+}
+
+func (s *sender) kill() error {
+	s.mu.Lock()
+	process, ended := s.process, s.ended
+	s.process, s.killed = nil, time.Now()
+	s.mu.Unlock()
+	if err := process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill %s: %w", s.name, err)
+	}
+	<-ended
+	return nil
+}
+
+// lead goes through the outage.
+func (c outageCommand) lead(ctx context.Context, p *plant, senders []*sender) error {
+	counting, err := subscribe(p.broker.address, "count", "#", func(topic string, payload []byte) {
+		for _, s := range senders {
+			s.take(topic, payload)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer counting.Disconnect(100)
+	steps := []func() error{
+		func() error { return pause(ctx, 30*time.Second) },
+		func() error { p.link.Stop(); return pause(ctx, c.Outage/2) },
+		func() error {
+			var faults []error
+			for _, s := range senders {
+				faults = append(faults, s.kill())
+			}
+			return errors.Join(append(faults, pause(ctx, 2*time.Second))...)
+		},
+		func() error {
+			var faults []error
+			for _, s := range senders {
+				faults = append(faults, s.start())
+				s.dead = time.Since(s.killed)
+			}
+			return errors.Join(append(faults, pause(ctx, c.Outage/2))...)
+		},
+		p.link.Start,
+		func() error { return pause(ctx, 60*time.Second) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// balance counts from the first sample that arrived to the end: how many were due
+// while the sender ran, how many came, and how many came again. A start takes a
+// second or so, in which nothing is read; that is lost, too.
+func (s *sender) balance(end time.Time) (due, got, twice int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := end.UnixMilli()
+	for at, times := range s.seen {
+		first = min(first, at)
+		if at <= end.UnixMilli() {
+			got++
+		}
+		twice += times - 1
+	}
+	span := end.Sub(time.UnixMilli(first)) - s.dead
+	return int(span/samplePeriod) + 1, got, twice
+}

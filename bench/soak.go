@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"meltwatch/agent/mqtt"
+)
+
+type soakCommand struct {
+	Minutes float64 `default:"20" help:"How long."`
+	programs
+}
+
+const soakRoot = "meltwatch/soak/f1/"
+
+// Run lets every program run for a while, takes the network away now and then,
+// and prints what arrived and what it all took.
+func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
+	s := &soak{command: c, account: newAccount(soakRoot), seen: make(chan struct{})}
+	s.plant = &plant{programs: c.programs, camera: true, take: s.take}
+	if err := s.run(ctx); err != nil {
+		return err
+	}
+	return s.report(out)
+}
+
+type soak struct {
+	command soakCommand
+	plant   *plant
+	account *account
+	curve   []point
+	outages int
+	away    time.Duration // the sum of outages
+
+	once sync.Once
+	seen chan struct{} // closed by the first verdict of the model
+
+	mu     sync.Mutex
+	health mqtt.Health
+	parts  map[string]struct{ Counters map[string]uint64 }
+}
+
+// point is one reading of everything.
+type point struct {
+	at                   time.Duration
+	agent, model, camera reading
+	goroutines           int
+	outboxBytes          int64
+	waiting              int
+}
+
+func (s *soak) run(ctx context.Context) error {
+	err := s.plant.start(ctx, "soak", "f1")
+	if err == nil {
+		err = s.watch(ctx)
+	}
+	return errors.Join(err, s.plant.stop())
+}
+
+func (s *soak) take(topic string, payload []byte) {
+	s.account.receive(topic, payload)
+	switch strings.TrimPrefix(topic, soakRoot) {
+	case mqtt.TopicHealth:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var parts struct {
+			Parts map[string]struct{ Counters map[string]uint64 }
+		}
+		if errors.Join(json.Unmarshal(payload, &s.health), json.Unmarshal(payload, &parts)) == nil {
+			s.parts = parts.Parts
+		}
+	case mqtt.TopicState:
+		if bytes.Contains(payload, []byte(`"source":"model"`)) {
+			s.once.Do(func() { close(s.seen) })
+		}
+	}
+}
+
+// watch reads everything while time passes and outages come and go: three in a
+// short run, one in five minutes of a long one, each a quarter as long as what
+// lies between.
+func (s *soak) watch(ctx context.Context) error {
+	link, pid := s.plant.link, s.plant.agent.Process.Pid
+	select {
+	case <-s.seen:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(2 * time.Minute):
+		return errors.New("no verdict of the model within 2 minutes")
+	}
+	length := time.Duration(s.command.Minutes * float64(time.Minute))
+	between := min(max(length/3, 40*time.Second), 5*time.Minute)
+	pause := max(length/240, 500*time.Millisecond)
+	began, next, back := time.Now(), between/2, time.Duration(0)
+	for ; time.Since(began) < length && ctx.Err() == nil; time.Sleep(pause) {
+		now := time.Since(began)
+		switch {
+		case back == 0 && now > next && now+between/4 < length:
+			link.Stop()
+			s.outages++
+			back = now + between/4
+		case back > 0 && now > back:
+			if err := link.Start(); err != nil {
+				return err
+			}
+			s.away += between / 4
+			next, back = now+between, 0
+		}
+		if err := s.read(pid, now); err != nil {
+			return err
+		}
+	}
+	if back > 0 {
+		if err := link.Start(); err != nil {
+			return err
+		}
+		s.away += between / 4
+	}
+	s.settle(ctx)
+	return ctx.Err()
+}
+
+func (s *soak) read(pid int, at time.Duration) error {
+	agent, err := readProcess(pid)
+	if err != nil {
+		return fmt.Errorf("the agent: %w", err)
+	}
+	p := point{at: at, agent: agent}
+	kin, err := children(pid)
+	if err != nil {
+		return fmt.Errorf("the agent's children: %w", err)
+	}
+	for name, to := range map[string]*reading{"meltwatch-infer": &p.model, "meltwatch-camera": &p.camera} {
+		if child := kin[name]; child != 0 {
+			if *to, err = readProcess(child); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
+	if p.outboxBytes, err = folderSize(s.plant.outbox()); err != nil {
+		return fmt.Errorf("the outbox: %w", err)
+	}
+	s.mu.Lock()
+	p.goroutines, p.waiting = s.health.Goroutines, s.waiting()
+	s.mu.Unlock()
+	s.curve = append(s.curve, p)
+	return nil
+}
+
+// waiting is how many records the agent said wait. The lock is held.
+func (s *soak) waiting() int {
+	c := s.parts["mqtt"].Counters
+	return int(c["waiting_event"] + c["waiting_state"] + c["waiting_current"])
+}
+
+// settle waits until what an outage kept back has arrived, a minute at most; the
+// report tells what is missing.
+func (s *soak) settle(ctx context.Context) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Second) {
+		if s.account.gaps(mqtt.ClassEvent)+s.account.gaps(mqtt.ClassCurrent) == 0 {
+			return
+		}
+	}
+}

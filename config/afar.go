@@ -1,0 +1,84 @@
+package config
+
+import (
+	"crypto/ed25519"
+	"encoding/base64"
+	"sort"
+	"time"
+)
+
+// Remote says what may be changed over MQTT. It is set on the box alone.
+type Remote struct {
+	// Config is whether documents on config/desired are obeyed, Model whether
+	// packages on model/desired are.
+	Config bool `yaml:"config"`
+	Model  bool `yaml:"model"`
+	// SignedConfig refuses documents that no key of trust.config_keys signed.
+	// Model packages must be signed in any case.
+	SignedConfig bool `yaml:"signed_config"`
+	// Deadline is how long changed parts have to show that they work, where the
+	// document does not say.
+	Deadline time.Duration `yaml:"deadline"`
+	// ModelMB bounds a model package; ModelMemoryMB the resident memory of a
+	// process that runs one. 1 MB is 10⁶ bytes.
+	ModelMB       int `yaml:"model_mb"`
+	ModelMemoryMB int `yaml:"model_memory_mb"`
+	// ModelLatency bounds what a second's two calls may take, at the 95th
+	// percentile.
+	ModelLatency time.Duration `yaml:"model_latency"`
+}
+
+// Trust is whom the agent believes: Ed25519 public keys by name, base64 as
+// `meltwatch model keygen` prints them. It is set on the box alone.
+type Trust struct {
+	ConfigKeys map[string]string `yaml:"config_keys"`
+	ModelKeys  map[string]string `yaml:"model_keys"`
+}
+
+// Commands is which commands over MQTT are obeyed. It is set on the box alone;
+// nothing here runs a shell.
+type Commands struct {
+	Acknowledge bool `yaml:"acknowledge"` // let go of an alarm that is only held
+	LogLevel    bool `yaml:"log_level"`   // for an hour
+	Restart     bool `yaml:"restart"`     // of one part
+	SelfTest    bool `yaml:"self_test"`   // how every part fares
+	Snapshot    bool `yaml:"snapshot"`    // the newest crop as JPEG
+	// PerMinute bounds how many commands are looked at.
+	PerMinute int `yaml:"per_minute"`
+}
+
+// Key decodes a public key of Trust.
+func Key(text string) (ed25519.PublicKey, bool) {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	return raw, err == nil && len(raw) == ed25519.PublicKeySize
+}
+
+func (r Remote) check(f fault, t Trust) {
+	f.lasting("deadline", r.Deadline, 5*time.Second, 10*time.Minute)
+	f.between("model_mb", float64(r.ModelMB), 1, 1024)
+	f.between("model_memory_mb", float64(r.ModelMemoryMB), 50, 16_384)
+	f.lasting("model_latency", r.ModelLatency, 10*time.Millisecond, 900*time.Millisecond)
+	if r.Config && r.SignedConfig && len(t.ConfigKeys) == 0 {
+		f("signed_config", "is true, but trust.config_keys names no key: no document could ever be accepted")
+	}
+}
+
+func (t Trust) check(f fault) {
+	checkKeys(f.under("config_keys"), t.ConfigKeys)
+	checkKeys(f.under("model_keys"), t.ModelKeys)
+}
+
+func checkKeys(f fault, keys map[string]string) {
+	names := make([]string, 0, len(keys))
+	for name := range keys {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		if _, ok := Key(keys[name]); !ok {
+			f(name, "is not an Ed25519 public key in base64: take the line that `meltwatch model keygen` prints")
+		}
+	}
+}
+
+func (c Commands) check(f fault) { f.between("per_minute", float64(c.PerMinute), 1, 600) }

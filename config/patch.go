@@ -1,0 +1,236 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A document from afar is a JSON merge patch (RFC 7396) over the box's own file:
+// an object's members replace those of the file, null removes one, so that its
+// default holds again. The result is held against the same rules as the file.
+
+// maxDepth bounds the nesting of a patch; the deepest setting stands at 5.
+const maxDepth = 16
+
+// localOnly are the settings that nothing from afar may touch: who the box is,
+// whom it believes, what it obeys, where it keeps things. restartOnly are those
+// that a running agent cannot change either.
+var (
+	localOnly = []string{
+		"site", "furnace", "trust", "remote", "commands", "paths", "model.path", "log.format",
+		"mqtt.client_id", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file",
+	}
+	restartOnly = []string{"site", "furnace", "paths", "model.path", "log.format"}
+)
+
+// Merged applies a patch to the local file's document and checks the result as
+// Parse does. An empty patch is the local document alone. On a fault the error
+// is a Problems.
+func Merged(local, patch []byte) (Config, error) {
+	if len(bytes.TrimSpace(patch)) == 0 {
+		return Parse(local)
+	}
+	if len(patch) > maxSize {
+		return Config{}, Problems{{Message: fmt.Sprintf("the document is over %d KiB: it cannot be a configuration", maxSize>>10)}}
+	}
+	change, err := parseJSON(patch)
+	if err != nil {
+		return Config{}, Problems{{Message: err.Error()}}
+	}
+	root, err := parseYAML(local)
+	if err != nil {
+		return Config{}, Problems{{Message: err.Error()}}
+	}
+	var forbidden Problems
+	refuse(change, "", &forbidden)
+	c, err := parse(merge(root, change))
+	var found Problems
+	if errors.As(err, &found) {
+		forbidden = append(forbidden, found...)
+	}
+	if err := forbidden.err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// parseJSON reads one JSON object as the YAML node that says the same. Its lines
+// are 0: a payload has none that a reader could find.
+func parseJSON(text []byte) (*yaml.Node, error) {
+	in := json.NewDecoder(bytes.NewReader(text))
+	in.UseNumber()
+	node, err := nextNode(in, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more follows the JSON object: send one object alone")
+	}
+	if node.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("want a JSON object of settings, found %s", nodeName(node))
+	}
+	return node, nil
+}
+
+func nextNode(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
+	token, err := in.Token()
+	if err != nil {
+		return nil, fmt.Errorf("not JSON: %w", err)
+	}
+	switch value := token.(type) {
+	case json.Delim:
+		if depth == maxDepth {
+			return nil, fmt.Errorf("%s: nested deeper than %d: no setting stands there", key, maxDepth)
+		}
+		if value == '[' {
+			return sequence(in, key, depth)
+		}
+		return mapping(in, key, depth)
+	case string:
+		return scalarNode("!!str", value), nil
+	case json.Number:
+		return scalarNode("!!float", value.String()), nil
+	case bool:
+		return scalarNode("!!bool", fmt.Sprint(value)), nil
+	default:
+		return scalarNode("!!null", ""), nil
+	}
+}
+
+func scalarNode(tag, value string) *yaml.Node {
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: tag, Value: value}
+}
+
+func sequence(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
+	list := &yaml.Node{Kind: yaml.SequenceNode}
+	for in.More() {
+		one, err := nextNode(in, key, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		list.Content = append(list.Content, one)
+	}
+	return list, closing(in)
+}
+
+func mapping(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
+	object, seen := &yaml.Node{Kind: yaml.MappingNode}, map[string]bool{}
+	for in.More() {
+		token, err := in.Token()
+		if err != nil {
+			return nil, fmt.Errorf("not JSON: %w", err)
+		}
+		name, _ := token.(string) // the decoder lets nothing else stand there
+		under := join(key, name)
+		if seen[name] {
+			return nil, fmt.Errorf("%s: given twice: keep one", under)
+		}
+		seen[name] = true
+		value, err := nextNode(in, under, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		object.Content = append(object.Content, scalarNode("!!str", name), value)
+	}
+	return object, closing(in)
+}
+
+func closing(in *json.Decoder) error {
+	if _, err := in.Token(); err != nil {
+		return fmt.Errorf("not JSON: %w", err)
+	}
+	return nil
+}
+
+// merge is RFC 7396's MergePatch. It leaves both arguments as they are.
+func merge(target, patch *yaml.Node) *yaml.Node {
+	if patch.Kind != yaml.MappingNode {
+		return patch
+	}
+	merged := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	if target != nil && target.Kind == yaml.MappingNode {
+		merged.Line, merged.Anchor = target.Line, target.Anchor
+		merged.Content = slices.Clone(target.Content)
+	}
+	for i := 0; i+1 < len(patch.Content); i += 2 {
+		name, value := patch.Content[i], patch.Content[i+1]
+		at := slices.IndexFunc(keysOf(merged), func(k string) bool { return k == name.Value })
+		switch {
+		case value.Tag == "!!null" && at >= 0:
+			merged.Content = slices.Delete(merged.Content, 2*at, 2*at+2)
+		case value.Tag == "!!null":
+		case at >= 0:
+			merged.Content[2*at+1] = merge(merged.Content[2*at+1], value)
+		default:
+			merged.Content = append(merged.Content, name, merge(nil, value))
+		}
+	}
+	return merged
+}
+
+func keysOf(mapping *yaml.Node) []string {
+	var keys []string
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		keys = append(keys, mapping.Content[i].Value)
+	}
+	return keys
+}
+
+// refuse finds what a patch must not hold: settings of the box alone, and paths
+// of secrets. A name of a credential is all that may come from afar: a path
+// would let a document send any file of the box to a camera of its choice.
+func refuse(patch *yaml.Node, key string, problems *Problems) {
+	if patch.Kind != yaml.MappingNode {
+		if strings.HasSuffix(key, "_file") && strings.Contains(patch.Value, "/") {
+			problems.add(key, 0, "a path may not be set from afar: give the name of a systemd credential, or set it in the box's own file")
+		}
+		return
+	}
+	for i := 0; i+1 < len(patch.Content); i += 2 {
+		path := join(key, patch.Content[i].Value)
+		if slices.Contains(localOnly, path) {
+			problems.add(path, 0, "is set in the box's own file alone: take it out of the document")
+			continue
+		}
+		refuse(patch.Content[i+1], path, problems)
+	}
+}
+
+// NeedsRestart names the settings that differ and that a running agent cannot
+// change.
+func NeedsRestart(running, wanted Config) Problems {
+	var problems Problems
+	a, b := values(running), values(wanted)
+	for _, key := range restartOnly {
+		if a[key] != b[key] {
+			problems.add(key, 0, "cannot change while the agent runs: restart it (systemctl restart meltwatch)")
+		}
+	}
+	return problems
+}
+
+func values(c Config) map[string]any {
+	return map[string]any{
+		"site": c.Site, "furnace": c.Furnace, "paths": c.Paths, "model.path": c.Model.Path, "log.format": c.Log.Format,
+	}
+}
+
+// Digest names an effective configuration: the sha256 of all its settings,
+// defaults included, in hexadecimal.
+func Digest(c Config) string {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return "" // the settings are numbers, words and maps of them: this cannot be
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// stageFlags say how a change reaches many agents.
+type stageFlags struct {
+	Stages  string `default:"1,25%,100%" help:"How many agents have it after each stage (${default}): numbers or shares. The first failure stops before the next stage."`
+	First   string `help:"Agent of the first stage, such as plant-1/f07; the first by name otherwise."`
+	Offline bool   `help:"Publish for agents that are offline too, without waiting for them: they catch up when they connect."`
+}
+
+// side bounds how many agents are served at once.
+const side = 16
+
+// split parts n agents into stages.
+func (s stageFlags) split(agents []string) ([][]string, error) {
+	var stages [][]string
+	done := 0
+	for _, word := range strings.Split(s.Stages, ",") {
+		upTo, err := upTo(strings.TrimSpace(word), len(agents))
+		if err != nil {
+			return nil, err
+		}
+		if upTo = min(upTo, len(agents)); upTo > done {
+			stages = append(stages, agents[done:upTo])
+			done = upTo
+		}
+	}
+	return stages, nil
+}
+
+// upTo is how many of n agents a word such as 3 or 25% means, at least one.
+func upTo(word string, n int) (int, error) {
+	digits, share := strings.CutSuffix(word, "%")
+	number, err := strconv.Atoi(digits)
+	if err != nil || number < 1 || share && number > 100 {
+		return 0, fmt.Errorf("--stages: %q is no number of agents and no share: give them as 1,25%%,100%%", word)
+	}
+	if share {
+		number = (n*number + 99) / 100
+	}
+	return number, nil
+}
+
+// roll has one change made on every agent, stage by stage, and stops after the
+// stage in which one fails.
+func (s stageFlags) roll(ctx context.Context, out io.Writer, f *fleet, pattern string, one func(ctx context.Context, agent string) error) error {
+	agents, err := f.choose(pattern)
+	if err != nil {
+		return err
+	}
+	if agents, err = s.order(out, f, agents); err != nil {
+		return err
+	}
+	stages, err := s.split(agents)
+	if err != nil {
+		return err
+	}
+	done := 0
+	for i, stage := range stages {
+		say(out, "stage %d of %d: %s", i+1, len(stages), strings.Join(stage, " "))
+		err := each(ctx, out, stage, one)
+		done += len(stage)
+		if err != nil {
+			return fmt.Errorf("stopped after stage %d: %w\n%d of %d agents are untouched: %s",
+				i+1, err, len(agents)-done, len(agents), strings.Join(agents[done:], " "))
+		}
+	}
+	if done < len(agents) {
+		say(out, "%d agents are untouched, as --stages asks: %s", len(agents)-done, strings.Join(agents[done:], " "))
+	}
+	return nil
+}
+
+// order leaves agents out that are offline, and puts the first one first.
+func (s stageFlags) order(out io.Writer, f *fleet, agents []string) ([]string, error) {
+	kept := slices.DeleteFunc(slices.Clone(agents), func(agent string) bool {
+		if f.online(agent) || s.Offline {
+			return false
+		}
+		say(out, "%s: offline, left out; --offline publishes for it all the same", agent)
+		return true
+	})
+	if s.First != "" {
+		i := slices.Index(kept, s.First)
+		if i < 0 {
+			return nil, fmt.Errorf("--first: %s is not among the chosen agents that are online", s.First)
+		}
+		kept = append([]string{s.First}, slices.Delete(kept, i, i+1)...)
+	}
+	if len(kept) == 0 {
+		return nil, errors.New("every chosen agent is offline")
+	}
+	return kept, nil
+}
+
+func each(ctx context.Context, out io.Writer, agents []string, one func(context.Context, string) error) error {
+	var mu sync.Mutex
+	var faults []error
+	group := errgroup.Group{}
+	group.SetLimit(side)
+	for _, agent := range agents {
+		group.Go(func() error {
+			err := one(ctx, agent)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", agent, err))
+				return nil
+			}
+			say(out, "%s: done", agent)
+			return nil
+		})
+	}
+	_ = group.Wait() // the faults are gathered, not returned
+	return errors.Join(faults...)
+}
+
+// say prints a line. A terminal that went away is no fault of the fleet.
+func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
