@@ -38,7 +38,7 @@ def test_each_row_works(row, seed, name, value):
     assert working.holds(name, value)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / RESULTS).glob("*-[0-9]*.json")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / RESULTS).glob("*-[0-9]*.json")), ids=lambda p: getattr(p, "stem", "none"))
 def test_figures_are_sound(path):
     result = json.loads(path.read_text())
     f = result["figures"]
