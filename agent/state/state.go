@@ -137,11 +137,12 @@ func (m *Machine) Save(now time.Time) Saved {
 }
 
 // Resume takes up an abnormal state that was seen less than ten minutes before
-// now: it is held until a live sense says otherwise. Any other state is learnt
-// anew.
+// now: it is held until a live sense says otherwise. One seen after now is taken up
+// too: the clock is behind, as after a power cut on a box without one of its own,
+// and an alarm too many is better than one dropped. Any other state is learnt anew.
 func (m *Machine) Resume(s Saved, now time.Time) {
 	age := now.Sub(s.Seen)
-	if s.State != Abnormal || age < 0 || age > resumeWithin {
+	if s.State != Abnormal || age > resumeWithin {
 		return
 	}
 	m.status = Status{State: Abnormal, Since: s.Since, Held: true}
