@@ -65,7 +65,7 @@ runs/fmformer-b/manifest.json: inference/train/fmformer.py | deps-train
 	.deps/venv/bin/python -m inference.train.fmformer --out runs/fmformer-b
 
 .PHONY: train
-train: build deps-train ## make the committed model anew: data, training, judging, export (50-70 minutes)
+train: build deps-train ## make a model anew: data, training, judging, export (50-70 minutes)
 	@scripts/train.sh
 
 .PHONY: compare

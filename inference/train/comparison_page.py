@@ -212,7 +212,7 @@ def claims(rows):
         first = max(fused, key=fused.get)
         yield (f"The product is the best of the table: {verdict(first == 'product')} "
                f"({acc['product']:.4f}; best: {rows[first][0]['title']}, {acc[first]:.4f}).")
-        ratio = (1 - acc["product"]) / (1 - best)
+        ratio = (1 - acc["product"]) / max(1 - best, 1e-9)
         yield f"Fusing halves the error of the better single sense: {verdict(ratio <= 0.5)} (ratio {ratio:.2f})."
 
 

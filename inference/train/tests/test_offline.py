@@ -24,8 +24,9 @@ def test_windows_are_those_of_training_and_service(tokenized, second, shift):
 
 def test_frames_stand_oldest_first_and_the_missing_are_masked(tokenized):
     inputs = offline.windows_of(tokenized, [5, 60])
-    assert list(inputs["frame_mask"][0]) == [0] * 10 + [1] * 6
-    assert list(inputs["frame_mask"][1]) == [1] * 5 + [0] * 5 + [1] * 6  # 50 … 54 s have none
+    # A frame of x.4 s is the newest at second x + 1; those of 50.4 … 54.4 s are missing.
+    assert list(inputs["frame_mask"][0]) == [0] * 11 + [1] * 5
+    assert list(inputs["frame_mask"][1]) == [1] * 6 + [0] * 5 + [1] * 5
     np.testing.assert_array_equal(inputs["tokens"][1, -1], tokenized.tokens[0, 60].astype(np.float32))
 
 
