@@ -5,7 +5,7 @@ when the mean of p_abnormal over a full `mean_seconds` reaches `enter`, and left
 when it has stayed under `exit` for `hold_seconds`; a second without a verdict
 empties the mean. Length, thresholds and hold are chosen on validation batches
 alone: the least delay among those that raise at most one false alarm in 120
-normal hours. The delay counts with both senses and with one of them lost: short
+normal hours, or in all of them where there are fewer. The delay counts with both senses and with one of them lost: short
 means want thresholds near 1, which one sense by itself may never reach.
 """
 
@@ -109,7 +109,10 @@ def only(judged, sense):
 def enter_level(normal, length):
     """The least threshold that the normal hours passed no more often than is allowed."""
     allowed = allowance(normal)
-    greatest = sorted((full_means(j.both, j.decided, length)[j.label == 0].max() for j in normal), reverse=True)
+    means = (full_means(j.both, j.decided, length)[j.label == 0] for j in normal)
+    greatest = sorted((m.max() for m in means if len(m)), reverse=True)
+    if not greatest:
+        raise ValueError("the normal hours hold no second labelled 0; name batches of normal work")
     level = greatest[min(allowed, len(greatest) - 1)]
     for above in (level, greatest[0]):
         # A step above what was seen, and never under a half.

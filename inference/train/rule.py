@@ -29,9 +29,16 @@ def variation(record, seconds):
 
 
 def level(normal, seconds, allowed):
-    """The level under which so many of the normal batches came at some time, rounded down."""
-    least = sorted(float(np.nanmin(variation(b.currents[0], seconds))) for b in normal)
+    """The level under which so many batches came at some normal second, rounded down."""
+    least = sorted(float(np.min(v)) for v in (_normal(b, seconds) for b in normal) if len(v))
+    if not least:
+        raise ValueError(f"no batch of the normal hours has {seconds} s of current at a normal second; give longer records")
     return float(np.floor(least[min(allowed, len(least) - 1)] * 1e4) / 1e4)
+
+
+def _normal(batch, seconds):
+    cv = variation(batch.currents[0], seconds)
+    return cv[(batch.label == 0) & np.isfinite(cv)]
 
 
 def _running(values, n):

@@ -176,7 +176,8 @@ def test_the_rule_reads_the_quiet(folder):
 
 def test_rule_levels_lie_under_all_but_what_is_allowed(folder):
     batch = layout.read_split(folder, "test", rerolls=False)[0]
-    least = np.nanmin(rule.variation(batch.currents[0], 120))
+    # The toy's later half is abnormal and quiet; a level must not be taken from it.
+    least = np.nanmin(rule.variation(batch.currents[0], 120)[batch.label == 0])
     assert least - 1e-4 <= rule.level([batch], 120, allowed=1) <= least
     lively = dataclasses.replace(batch, currents=[dataclasses.replace(
         batch.currents[0], amps=np.where(np.arange(len(batch.currents[0].mask))[:, None] < 380,
