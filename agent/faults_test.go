@@ -22,6 +22,7 @@ func working() furnace.Scenario {
 
 // One furnace, one fault after the other, as a shift of bad luck.
 func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
+	long(t)
 	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()
@@ -148,9 +149,6 @@ func (p *plant) meterFaults(t *testing.T) {
 		length, limit := 3*time.Second, 5*time.Second
 		if fault == serve.MeterDown {
 			length, limit = time.Minute, 10*time.Second
-			if testing.Short() {
-				length = 10 * time.Second
-			}
 		}
 		p.healthy()
 		began := time.Now()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [model] [lives] [ledger] [soak];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [model] [race] [lives] [ledger] [kills] [soak];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -60,10 +60,16 @@ kills() {
   return "${PIPESTATUS[0]}"
 }
 
+# The whole plant under the race detector, which make test leaves to the packages' own tests.
+race() {
+  go test -race -timeout 30m -run 'TestFaultsAreNamedContainedAndHealed|TestModelIsRolledOut' ./agent
+}
+
 wanted=$*
 stage fuzzing "Fuzzing, 1,000,000 executions a target" fuzzing
 stage kills "A hundred kills during roll-outs" kills
 stage model "The model on data that nothing has seen" .deps/venv/bin/python -m inference.train.fresh
+stage race "Every fault of the plant under the race detector" race
 stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"
