@@ -10,7 +10,7 @@ from inference.train import cache, compare, comparison_page, configs, train
 from .conftest import SMALL
 
 QUIET = {"log": lambda _: None}
-ROWS = (configs.AlignLocal, configs.MLF, configs.OneLLM, configs.Product)
+ROWS = (configs.MLF, configs.OneLLM, configs.Product)
 
 
 @pytest.fixture(scope="module")
