@@ -9,6 +9,7 @@ import (
 
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/remote"
+	"meltwatch/drivers/drivertest"
 )
 
 // desire publishes a document, retained, as a technician does.
@@ -138,7 +139,7 @@ func TestMetersAreChangedAndChangedBack(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()
-	slow := slowMeter(t, strings.TrimPrefix(p.sim.MeterURL(), "tcp://"), 300*time.Millisecond)
+	slow := drivertest.SlowMeter(t, p.sim.MeterURL(), 300*time.Millisecond)
 	if r := p.ask(fmt.Sprintf(`{"revision": 1, "deadline_s": 20, "config": {"meters": {"plc": {"url": %q, "period": "500ms", "timeout": "450ms"}}}}`, slow)); r.Status != "applied" {
 		t.Fatalf("report %+v", r)
 	}

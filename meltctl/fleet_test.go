@@ -22,6 +22,7 @@ import (
 
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/pack"
+	"meltwatch/drivers/drivertest"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/serve"
 )
@@ -152,7 +153,7 @@ func TestRollOutToTenStopsAtTheBadBox(t *testing.T) {
 	for i := range 10 {
 		meter := p.sim.MeterURL()
 		if fmt.Sprint("test/f", i) == bad {
-			meter = slowMeter(t, strings.TrimPrefix(meter, "tcp://"), 200*time.Millisecond)
+			meter = drivertest.SlowMeter(t, meter, 200*time.Millisecond)
 		}
 		p.agent(fmt.Sprint("f", i), meter, "/nowhere", "") // without a model: the rule will do here
 	}

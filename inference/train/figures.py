@@ -9,8 +9,8 @@ def page(manifest):
     """docs/model-figures.md."""
     return "\n\n".join([
         f"# Figures of {manifest['name']} {manifest['version']}",
-        "Written by `inference/train/release.py`; `make train` makes them anew. "
-        "How they come about: [model.md](model.md).",
+        "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
+        "How such figures come about: [model.md](model.md).",
         *seconds(manifest["metrics"]), *events(manifest), *decision(manifest),
     ]) + "\n"
 

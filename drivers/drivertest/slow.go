@@ -1,13 +1,15 @@
-package main
+package drivertest
 
 import (
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
 
-// slowMeter passes a meter on, each answer late.
-func slowMeter(t *testing.T, target string, late time.Duration) string {
+// SlowMeter passes a Modbus TCP meter on, each answer late: for tests of polls that
+// are faster than the meter. url and what it returns are tcp://host:port.
+func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -20,10 +22,10 @@ func slowMeter(t *testing.T, target string, late time.Duration) string {
 			if err != nil {
 				return
 			}
-			far, err := net.Dial("tcp", target)
+			far, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
 			if err != nil {
 				near.Close()
-				return
+				continue
 			}
 			go pass(near, far, 0)
 			go pass(far, near, late)
