@@ -7,9 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
+	"meltwatch/agent/remote/strict"
 	"meltwatch/config"
 )
 
@@ -42,16 +42,8 @@ const (
 // ParseDesired decodes a payload strictly.
 func ParseDesired(payload []byte) (Desired, []Fault) {
 	var d Desired
-	if len(payload) > MaxDesired {
-		return d, blame("", fmt.Sprintf("the payload has %d bytes, the most is %d: it cannot be a configuration", len(payload), MaxDesired))
-	}
-	in := json.NewDecoder(bytes.NewReader(payload))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&d); err != nil {
+	if err := strict.Decode(payload, MaxDesired, &d); err != nil {
 		return d, blame(jsonKey(err), "not a document of config/desired: "+err.Error()+"; want {revision, config, deadline_s}")
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return d, blame("", "more follows the JSON object: send one object alone")
 	}
 	return d, d.check()
 }

@@ -8,16 +8,14 @@
 package command
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"time"
 
+	"meltwatch/agent/remote/strict"
 	"meltwatch/config"
 )
 
@@ -177,16 +175,8 @@ func (s *Server) inTime(now time.Time, perMinute int) bool {
 
 // Parse decodes a payload strictly.
 func Parse(payload []byte) (c Command, err error) {
-	if len(payload) > MaxPayload {
-		return c, fmt.Errorf("the payload has %d bytes, the most is %d", len(payload), MaxPayload)
-	}
-	in := json.NewDecoder(bytes.NewReader(payload))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&c); err != nil {
+	if err := strict.Decode(payload, MaxPayload, &c); err != nil {
 		return Command{}, fmt.Errorf("not a command: %w; want {id, command, deadline}", err)
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return Command{}, errors.New("more follows the JSON object: send one object alone")
 	}
 	switch {
 	case c.ID == "" || len(c.ID) > maxID:

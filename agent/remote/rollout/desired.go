@@ -1,17 +1,14 @@
 package rollout
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"strings"
 	"time"
 
 	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/remote/strict"
 )
 
 // MaxDesired bounds a payload of model/desired, in bytes.
@@ -42,16 +39,8 @@ const (
 // ParseDesired decodes a payload strictly.
 func ParseDesired(payload []byte) (Desired, []Fault) {
 	var d Desired
-	if len(payload) > MaxDesired {
-		return d, blame("", fmt.Sprintf("the payload has %d bytes, the most is %d", len(payload), MaxDesired))
-	}
-	in := json.NewDecoder(bytes.NewReader(payload))
-	in.DisallowUnknownFields()
-	if err := in.Decode(&d); err != nil {
+	if err := strict.Decode(payload, MaxDesired, &d); err != nil {
 		return d, blame("", "not a document of model/desired: "+err.Error())
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return d, blame("", "more follows the JSON object: send one object alone")
 	}
 	if d.ShadowS == 0 {
 		d.ShadowS = defaultShadow
