@@ -11,7 +11,7 @@ import (
 // are faster than the meter. url and what it returns are tcp://host:port.
 func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func SlowMeter(t *testing.T, url string, late time.Duration) string {
 			if err != nil {
 				return
 			}
-			far, err := net.Dial("tcp", strings.TrimPrefix(url, "tcp://"))
+			far, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "tcp://"))
 			if err != nil {
 				near.Close()
 				continue
