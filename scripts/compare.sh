@@ -16,6 +16,7 @@ stage "the senses by themselves" senses
 stage "tokens" tokens train train
 stage "tokens" tokens train val
 stage "tokens" tokens test test
+stage "tokens of harder scenes" scenes
 stage "tokens" tokens normal val test
 # shellcheck disable=SC2086 # lists, on purpose
 stage "training and judging" "$python" -m inference.train.compare \

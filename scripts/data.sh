@@ -59,3 +59,11 @@ tokens() {
     touch "$done"
   fi
 }
+
+# The first test batches in each scene of inference/train/stress.py.
+scenes() {
+  if [ ! -f runs/tokens/done-scenes ]; then
+    "$python" -m inference.train.cache --senses runs/senses --data data/test --out runs/tokens/test --scenes 24
+    touch runs/tokens/done-scenes
+  fi
+}

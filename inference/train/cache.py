@@ -11,12 +11,12 @@ the senses' own verdict is high.
 import argparse
 import json
 import pathlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from keras import ops
 
-from . import augment, background, decision, geometry, layout, timeline
+from . import augment, background, decision, geometry, layout, stress, timeline
 from .train import load, stopwatch
 
 VIEWS = 3
@@ -38,9 +38,9 @@ class Tokenized:
     onset: np.ndarray  # (S,)
 
 
-def read(folder, data, split, rerolls=True):
-    """The Tokenized batches of a split; data is the folder they were made from."""
-    return [_read(pathlib.Path(folder), name, rerolls) for name in layout.names(data, split)]
+def read(folder, data, split, rerolls=True, most=None):
+    """The Tokenized batches of a split, or the first `most`; data is the folder they were made from."""
+    return [_read(pathlib.Path(folder), name, rerolls) for name in layout.names(data, split)[:most]]
 
 
 def _read(folder, name, rerolls):
@@ -109,12 +109,17 @@ def write_views(model, data, split, out, seed, views=VIEWS, log=print):
             log(f"encoded {n + 1} of {len(names)} batches")
 
 
-def write_walk(model, data, split, out, log=print):
-    """Tokens of validation or test batches as in service, a view each."""
+def write_walk(model, data, split, out, scene=None, most=None, log=print):
+    """Tokens of validation or test batches as in service, a view each.
+
+    scene: one of stress.SCENES, in which all frames are seen; most: the first batches only.
+    """
     out, known = pathlib.Path(out), lags(data)
-    names, runner = layout.names(data, split), timeline.Runner(model)
+    names, runner = layout.names(data, split)[:most], timeline.Runner(model)
     for first in range(0, len(names), TOGETHER):
         batches = [layout.read_batch(data, n, rerolls=False) for n in names[first : first + TOGETHER]]
+        if scene:
+            batches = [replace(b, frames=stress.changed(b.frames, scene, b.name)) for b in batches]
         walk = timeline.Walk(runner, batches, decision.PROVISIONAL, EVERY)
         for second in range(walk.seconds):
             walk.advance(second)
@@ -152,8 +157,16 @@ def main(argv=None):
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--out", required=True, help="folder for the tokens")
     parser.add_argument("--splits", nargs="+", default=layout.SPLITS, choices=layout.SPLITS)
+    parser.add_argument("--scenes", type=int, metavar="BATCHES",
+                        help="instead, so many test batches in each scene of stress.py, into OUT-<scene>")
     args = parser.parse_args(argv)
-    write_all(load(args.senses), args.data, args.out, args.splits, stopwatch())
+    model, log = load(args.senses), stopwatch()
+    if args.scenes:
+        for scene in stress.SCENES:
+            log(f"in {scene}")
+            write_walk(model, args.data, "test", f"{args.out}-{scene}", scene, args.scenes, log)
+    else:
+        write_all(model, args.data, args.out, args.splits, log)
 
 
 if __name__ == "__main__":

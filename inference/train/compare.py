@@ -18,13 +18,12 @@ import pathlib
 
 import numpy as np
 
-from . import cache, configs, decision, evaluate, offline, rule, timeline, working
+from . import cache, configs, decision, evaluate, example, offline, rule, stress, timeline, working
 from .train import fit_on_tokens, load, save, stopwatch
-from .units import SHIFTS
 
 RESULTS = pathlib.Path("docs/comparison")
 EVERY_MIXED, EVERY_NORMAL, EVERY_STRESS = 3, 4, 12  # seconds from verdict to verdict
-STRESSED = 30  # test batches judged under each condition
+STRESSED = 24  # test batches judged under each condition
 ROC_POINTS = 60
 
 
@@ -37,13 +36,16 @@ class Data:
     test: list
     normal_val: list
     normal_test: list
+    scenes: dict = dataclasses.field(default_factory=dict)  # scene → the first test batches in it
 
 
 def read(tokens, data):
     """From the folders of tokens and of data sets; each holds train, test and normal."""
     part = lambda folder, split, **more: cache.read(pathlib.Path(tokens) / folder, pathlib.Path(data) / folder, split, **more)
     return Data(part("train", "train"), *(part(f, s, rerolls=False) for f, s in (
-        ("train", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))))
+        ("train", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))), {
+            scene: cache.read(pathlib.Path(tokens) / f"test-{scene}", pathlib.Path(data) / "test", "test",
+                              rerolls=False, most=STRESSED) for scene in stress.SCENES})
 
 
 def assess(model, data, seen=40):
@@ -64,8 +66,10 @@ def assess(model, data, seen=40):
         "decision": vars(chosen),
         "roc": roc(*evaluate.scored(judged["test"], "both")),
         "delays": delays(judged, quiet, chosen),
-        "conditions": conditions(step, data.test[:STRESSED], threshold),
-        "offset": offset(model, data.test[:STRESSED]),
+        "filters": filters(judged["test"], quiet["normal_test"], chosen),
+        "conditions": conditions(step, data.test[:STRESSED], data.scenes, threshold),
+        "offset": offline.found_offsets(model, data.val, data.test[:STRESSED]) if hasattr(model, "local_losses") else None,
+        "example": example.of(model, data.test) if hasattr(model, "local_losses") else None,
         "router": router(model, data.test[:4]),
         "working": working.figures(model, data.test),
     }
@@ -93,41 +97,40 @@ def roc(scores, labels):
 
 def delays(judged, quiet, chosen):
     """Detection delay of every test onset, and the curve of delay against false alarms an hour."""
-    found = decision.episodes(judged["test"], chosen)
-    curve = []
-    for enter in (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998):
+    return {"each": decision.episodes(judged["test"], chosen), "curve": curve(judged["test"], quiet["normal_test"], chosen)}
+
+
+ENTERS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
+
+
+def curve(mixed, normal, chosen):
+    """(enter, false alarms an hour, median delay, p95, onsets seen) at thresholds about the chosen decision."""
+    out = []
+    for enter in ENTERS:
         d = decision.Decision(chosen.mean_seconds, enter, chosen.exit / chosen.enter * enter, chosen.hold_seconds)
-        seen = [x for x in decision.episodes(judged["test"], d) if x is not None]
-        alarms, hours = decision.false_alarms(quiet["normal_test"], d)
-        curve.append([enter, round(alarms / hours, 4), float(np.median(seen)) if seen else None, len(seen)])
-    return {"each": found, "curve": curve}
+        seen = [x for x in decision.episodes(mixed, d) if x is not None]
+        alarms, hours = decision.false_alarms(normal, d)
+        middle, late = (float(np.quantile(seen, q)) if seen else None for q in (0.5, 0.95))
+        out.append([enter, round(alarms / hours, 4), middle, late, len(seen)])
+    return out
 
 
-def conditions(step, batches, threshold):
+def filters(mixed, normal, chosen):
+    """The same curve for every length of the mean: what the choice of it is worth."""
+    return {str(n): curve(mixed, normal, dataclasses.replace(chosen, mean_seconds=n)) for n in decision.LENGTHS}
+
+
+def conditions(step, batches, scenes, threshold):
     """Accuracy under what a furnace house brings about, at the threshold of validation."""
     out = {}
+    judge = lambda given, **more: accuracy(*offline.stressed(step, given, EVERY_STRESS, **more), threshold)
     for name, change in offline.CONDITIONS.items():
-        out[name] = accuracy(*offline.stressed(step, batches, EVERY_STRESS, change, shift=None), threshold)
+        out[name] = judge(batches, change=change, shift=None)
+    for scene, seen in scenes.items():
+        out[scene] = judge(seen, shift=None)
     for late in offline.OFFSETS:
-        out[f"offset {late:+d} s"] = accuracy(*offline.stressed(step, batches, EVERY_STRESS, shift=late), threshold)
+        out[f"offset {late:+d} s"] = judge(batches, shift=late)
     return {k: round(v, 4) for k, v in out.items()}
-
-
-def offset(model, batches):
-    """How well the local loss finds an injected offset; None for a network without one."""
-    if not hasattr(model, "local_losses"):
-        return None
-    losses = timeline.Compiled(lambda *inputs: model.local_losses(model.judge(*inputs)))
-    ask = lambda inputs: np.concatenate([losses.predict_on_batch([v[i : i + offline.CHUNK] for v in inputs.values()])
-                                         for i in range(0, len(inputs["set_point"]), offline.CHUNK)])
-    found, curves = {}, {}
-    for injected in offline.OFFSETS:
-        each = offline.offset_curves(ask, batches, injected)
-        # Current taken later matches frames at the opposite shift.
-        errors = np.array([-offline.least(c) - injected for c in each])
-        found[str(injected)] = round(float((np.abs(errors) <= 1).mean()), 4)
-        curves[str(injected)] = [round(float(x), 4) for x in each.mean(0)]
-    return {"within_1_s": found, "windows": len(each), "shifts": list(SHIFTS), "curves": curves}
 
 
 def router(model, batches):

@@ -69,7 +69,8 @@ class Senses(Run):
     row: str = "9"
     title: str = "sum of the senses' own logits"
     system: str = "SensesApart"
-    steps: int = 1500
+    steps: int = 2500  # everything else stands on these tokens
+    stir_weight: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -244,6 +245,30 @@ class Product(Run):
 
 
 @dataclass(frozen=True)
+class ProductSmall(Product):
+    """The product without a fusion block, narrow in its feed-forward parts."""
+
+    name: str = "product-small"
+    row: str = "10a"
+    title: str = "… small"
+    variant: bool = True
+    hidden: int = 64
+    fusion_blocks: int = 0
+
+
+@dataclass(frozen=True)
+class ProductLarge(Product):
+    """The product with three wide fusion blocks."""
+
+    name: str = "product-large"
+    row: str = "10b"
+    title: str = "… large"
+    variant: bool = True
+    hidden: int = 256
+    fusion_blocks: int = 3
+
+
+@dataclass(frozen=True)
 class Toy(Product):
     """A few steps of a narrow network, for tests: seconds, scores nothing."""
 
@@ -256,5 +281,5 @@ class Toy(Product):
 
 
 ROWS = (QFormer, AlignGlobal, AlignLocal, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM, OneLLMOneExpert,
-        OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product)
+        OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductSmall, ProductLarge)
 ALL = {run.name: run for run in (Senses, *ROWS, Toy)}

@@ -66,9 +66,18 @@ class Filter:
 
 
 def states(p, decided, decision):
-    """Whether the state is abnormal, each second."""
-    machine = Filter(decision)
-    return np.array([machine.step(x, d) for x, d in zip(p.tolist(), decided.tolist(), strict=True)])
+    """Whether the state is abnormal, each second: Filter over a whole record, by its changes alone."""
+    means = full_means(p, decided, decision.mean_seconds)
+    seconds = np.arange(len(p))
+    low = np.isfinite(means) & (means < decision.exit)
+    under = seconds - np.maximum.accumulate(np.where(low, -1, seconds))
+    enters, leaves = np.flatnonzero(means >= decision.enter), np.flatnonzero(low & (under >= decision.hold_seconds))
+    abnormal, at = np.zeros(len(p), bool), 0
+    while (n := np.searchsorted(enters, at)) < len(enters):
+        last = np.searchsorted(leaves, enters[n])
+        at = leaves[last] if last < len(leaves) else len(p)
+        abnormal[enters[n] : at] = True
+    return abnormal
 
 
 def full_means(p, decided, seconds):

@@ -12,8 +12,9 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import tempfile
 
-from . import decision, evaluate, layout, rule, timeline
+from . import cache, decision, evaluate, layout, offline, rule, timeline
 from .train import load, stopwatch
 
 RESULT = "result.json"
@@ -21,6 +22,8 @@ RESULT = "result.json"
 EVERY = 2
 # Batches in memory at once: half an hour of frames is 22 MB.
 TOGETHER = 60
+# Of the test batches, so many tell how well the clock offset is found.
+OFFSET_BATCHES = 40
 
 
 def assess(model, mixed, normal, test=None, log=print):
@@ -35,8 +38,24 @@ def assess(model, mixed, normal, test=None, log=print):
     figures = evaluate.rounded(
         reported(runner, chosen, levels, validation, judged, test or mixed, normal, log)
         | {"validation_" + k: v for k, v in evaluate.events(judged, judged_quiet, chosen).items()}
-        | {"parameters": model.count_params()})
+        | {"parameters": model.count_params()} | clock(model, mixed, test or mixed, log))
     return {"decision": vars(chosen), "rule": levels, "metrics": figures}
+
+
+def clock(model, mixed, test, log=print):
+    """How well a network with a local loss finds the clock offset; the bias is of validation batches."""
+    if not hasattr(model, "local_losses"):
+        return {}
+    log("encoding frames to find clock offsets")
+    with tempfile.TemporaryDirectory() as tokens:
+        part = lambda folder, split: (cache.write_walk(model, folder, split, f"{tokens}/{split}", most=OFFSET_BATCHES, log=log),
+                                      cache.read(f"{tokens}/{split}", folder, split, rerolls=False, most=OFFSET_BATCHES))[1]
+        found = offline.found_offsets(model, part(mixed, "val"), part(test, "test"))
+    # Pools of 120 s and of what the agent pools; neither where records are too short.
+    return {"offset_bias_s": found["bias_s"]} | {
+        f"offset_within_1_s_of_{pool}_s": sum(shares.values()) / len(shares)
+        for pool, shares in found["within_1_s"].items() if shares} | {
+        f"offset_pools_of_{pool}_s": len(offline.OFFSETS) * count for pool, count in found["pools"].items()}
 
 
 def walked(runner, folder, split, decision=decision.PROVISIONAL, every=1, alone=True, log=print):

@@ -20,16 +20,6 @@ from .compare import RESULTS
 from .release import functions
 
 ROUNDS, CALLS, WARM = 5, 60, 10
-SIZES = {"product-32": {"dim": 32, "hidden": 64}, "product": {}, "product-96": {"dim": 96, "hidden": 192, "heads": 4}}
-
-
-def networks():
-    """Every system of the comparison by name, and the product in three sizes."""
-    for kind in configs.ROWS:
-        if kind is not configs.Product:
-            yield kind().name, systems.build(kind())
-    for name, size in SIZES.items():
-        yield name, systems.build(configs.Product(**size))
 
 
 def inputs_of(specs):
@@ -86,7 +76,8 @@ def main(argv=None):
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     calls, cost = {}, {}
-    for name, model in networks():
+    for kind in configs.ROWS:
+        name, model = kind().name, systems.build(kind())
         calls[name] = frozen(model)
         cost[name] = {"parameters": model.count_params(),
                       "million_multiply_adds": round(multiply_adds(calls[name][0]), 2)}

@@ -16,8 +16,9 @@ from .units import SHIFTS
 CHUNK = 768  # windows at once
 ENOUGH_CURRENT, ENOUGH_VIDEO = timeline.ENOUGH_CURRENT, timeline.ENOUGH_VIDEO
 EVENT_AMPS = 3000.0  # change from sample to sample that shows in both senses
-POOL_SECONDS = 120
-HOP = 4  # seconds from window to window within a pool
+STRETCH = 120  # seconds, of which an event's windows are pooled
+HOP = 4  # seconds from window to window within a stretch
+POOLS = {120: 1, 480: 4}  # seconds of pooled windows → stretches; the agent pools 480
 
 
 def windows_of(batch, seconds, shift=0, record=0):
@@ -107,22 +108,56 @@ def stressed(step, batches, every, change=None, shift=0):
     return np.concatenate(scores), np.concatenate(labels)
 
 
-def offset_curves(losses, batches, injected):
-    """Pooled local loss by shift of every 120 s that hold an event: (windows,21).
+def offset_curves(losses, batch, injected):
+    """Mean local loss by shift of every 120 s of a batch that hold an event: (stretches,21).
 
     losses: step's inputs → local loss at every shift (N,21). injected: seconds by
     which the current is taken later than its true place.
     """
-    curves, hop = [], HOP
-    for b in batches:
-        late = round((b.lags[0] + injected) * geometry.SAMPLE_HZ)
-        seconds = np.arange(POOL_SECONDS, len(b.label), hop)
-        curve = losses(windows_of(b, seconds, late))
-        each = POOL_SECONDS // hop
-        for first in range(0, len(seconds) - each + 1, each):
-            if has_event(b, seconds[first] - geometry.FRAMES, seconds[first + each - 1]):
-                curves.append(curve[first : first + each].mean(0))
-    return np.array(curves)
+    late = round((batch.lags[0] + injected) * geometry.SAMPLE_HZ)
+    seconds = np.arange(STRETCH, len(batch.label), HOP)
+    curve, each = losses(windows_of(batch, seconds, late)), STRETCH // HOP
+    with_event = [curve[i : i + each].mean(0) for i in range(0, len(seconds) - each + 1, each)
+                  if has_event(batch, seconds[i] - geometry.FRAMES, seconds[i + each - 1])]
+    return np.array(with_event).reshape(-1, len(SHIFTS))
+
+
+def found_offsets(model, val, test):
+    """How well the local loss finds an injected offset.
+
+    bias_s: by how much it finds too much, median over validation batches, which the
+    release takes off (release.py); within_1_s: pool in seconds → injected offset →
+    share of the test batches' pools found within ±1 s, the bias taken off; curves:
+    mean loss by shift.
+    """
+    step = timeline.Compiled(lambda *inputs: model.local_losses(model.judge(*inputs)))
+    losses = lambda inputs: np.concatenate([step.predict_on_batch([v[i : i + CHUNK] for v in inputs.values()])
+                                            for i in range(0, len(inputs["set_point"]), CHUNK)])
+    known = [offset_errors(np.concatenate([offset_curves(losses, b, late) for b in val]), late) for late in (-2, 0, 2)]
+    bias = float(np.nanmedian(np.concatenate(known)))
+    within, curves, number = {p: {} for p in POOLS}, {}, {}
+    for late in OFFSETS:
+        each = [offset_curves(losses, b, late) for b in test]
+        curves[str(late)] = [round(float(x), 4) for x in np.concatenate(each).mean(0)]
+        for seconds, count in POOLS.items():
+            pools = np.concatenate([pooled(c, count) for c in each])
+            if not len(pools):  # records too short to pool so much
+                continue
+            number[seconds] = len(pools)
+            within[seconds][str(late)] = round(float((np.abs(offset_errors(pools, late) - bias) <= 1).mean()), 4)
+    return {"bias_s": round(bias, 3), "within_1_s": within, "pools": number, "shifts": list(SHIFTS), "curves": curves}
+
+
+def pooled(curves, count):
+    """Means of `count` stretches in a row of one batch: (N,21) → (N // count,21)."""
+    whole = len(curves) // count * count
+    return curves[:whole].reshape(-1, count, curves.shape[1]).mean(1)
+
+
+def offset_errors(curves, injected):
+    """Seconds by which each curve's least loss misses the injected offset; NaN at the edge."""
+    # Current taken later matches frames at the opposite shift.
+    return np.array([-least(c) - injected for c in curves])
 
 
 def has_event(batch, first, last):

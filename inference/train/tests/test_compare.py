@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from inference.train import cache, compare, comparison_page, configs, train
+from inference.train import cache, compare, comparison_page, configs, decision, geometry, train
 
 from .conftest import SMALL
 
@@ -16,7 +16,7 @@ ROWS = (configs.MLF, configs.OneLLM, configs.Product)
 @pytest.fixture(scope="module")
 def data(folder, tokens):
     part = lambda split: cache.read(tokens, folder, split, rerolls=split == "train")
-    return compare.Data(part("train"), part("val"), part("test"), part("val"), part("test"))
+    return compare.Data(part("train"), part("val"), part("test"), part("val"), part("test"), {"mist": part("test")})
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,10 @@ def test_first_seeds_come_first_and_variants_once(folder, tmp_path):
 
 def test_results_say_all_that_the_page_needs(results):
     result = json.loads((results / "product-1.json").read_text())
-    assert set(result["conditions"]) >= {"no camera", "no current", "offset +3 s"}
-    assert set(result["offset"]["within_1_s"]) == {str(s) for s in range(-3, 4)}
+    assert set(result["conditions"]) >= {"no camera", "no current", "mist", "offset +3 s"}
+    assert set(result["offset"]["within_1_s"]["120"]) == {str(s) for s in range(-3, 4)}
+    assert set(result["filters"]) == {str(n) for n in decision.LENGTHS}
+    assert len(result["example"]["frame_weight"][0]) == len(result["example"]["attention"]) == geometry.FRAMES
     assert result["router"] is None and len(result["roc"]) == compare.ROC_POINTS
     one = json.loads((results / "onellm-1.json").read_text())
     assert sum(one["router"]["router_video"]) == pytest.approx(1, abs=1e-3)
@@ -59,7 +61,7 @@ def test_the_page_is_made_of_the_results(results, tmp_path):
     figures = json.loads((results / "mlf-1.json").read_text())["figures"]
     assert f"| 4 | MLF only | 1 | {figures['both_accuracy']:.4f} |" in text
     assert "Fusing halves the error" in text and "expert" in text
-    for plot in ("roc", "delay", "robustness", "offset", "router"):
+    for plot in ("roc", "delay", "filter", "robustness", "offset", "example", "router"):
         assert (results / f"{plot}.svg").stat().st_size > 1000
 
 

@@ -71,11 +71,23 @@ def test_an_injected_offset_moves_the_window(tokenized, injected):
         seen.append(inputs["current"][:, -1, 0])
         return np.zeros((len(inputs["set_point"]), len(units.SHIFTS)))
 
-    offline.offset_curves(losses, [tokenized], injected)
+    offline.offset_curves(losses, tokenized, injected)
     record = tokenized.currents[0]
     at = record.last[np.arange(120, 400, offline.HOP)] + 2 * injected
     inside = at < len(record.amps)
     np.testing.assert_array_equal(seen[0][inside], record.amps[at[inside], 0])
+
+
+def test_pools_are_means_of_stretches_in_a_row():
+    curves = np.arange(10.0)[:, None] * np.ones(len(units.SHIFTS))
+    assert offline.pooled(curves, 4)[:, 0].tolist() == [1.5, 5.5]
+    assert offline.pooled(curves[:3], 4).shape == (0, len(units.SHIFTS))
+
+
+def test_what_is_found_has_the_sign_of_what_was_injected():
+    """Current taken 2 s later fits best where it is taken 2 s earlier again."""
+    curve = (np.array(units.SHIFTS) + 2.25) ** 2
+    assert offline.offset_errors(curve[None], 2) == pytest.approx([0.25])
 
 
 def test_events_are_changes_of_some_phase(tokenized):
