@@ -8,13 +8,14 @@ program=compare
 source scripts/data.sh
 
 echo "compare: all systems, three seeds: 3 to 4 hours on two idle cores, some 5 minutes a run; goes on where it stopped"
-stage "melts to train and choose on" data_train
+stage "melts to train on" data_train
+stage "melts to choose thresholds on" data_val
 stage "melts to report on" data_test
 # 60 normal hours to choose thresholds on and 60 to report on.
 stage "normal hours" dataset data/normal 33 normal 1800 0 240 0 0.5
 stage "the senses by themselves" senses
 stage "tokens" tokens train train
-stage "tokens" tokens train val
+stage "tokens" tokens val val
 stage "tokens" tokens test test
 stage "tokens of harder scenes" scenes
 stage "tokens" tokens normal val test

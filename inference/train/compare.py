@@ -22,7 +22,7 @@ from . import cache, configs, decision, evaluate, example, offline, rule, stress
 from .train import fit_on_tokens, load, save, stopwatch
 
 RESULTS = pathlib.Path("docs/comparison")
-EVERY_MIXED, EVERY_NORMAL, EVERY_STRESS = 3, 4, 12  # seconds from verdict to verdict
+EVERY_MIXED, EVERY_NORMAL, EVERY_STRESS = 4, 6, 15  # seconds from verdict to verdict
 STRESSED = 24  # test batches judged under each condition
 ROC_POINTS = 60
 
@@ -40,10 +40,10 @@ class Data:
 
 
 def read(tokens, data):
-    """From the folders of tokens and of data sets; each holds train, test and normal."""
+    """From the folders of tokens and of data sets; each holds train, val, test and normal."""
     part = lambda folder, split, **more: cache.read(pathlib.Path(tokens) / folder, pathlib.Path(data) / folder, split, **more)
     return Data(part("train", "train"), *(part(f, s, rerolls=False) for f, s in (
-        ("train", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))), {
+        ("val", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))), {
             scene: cache.read(pathlib.Path(tokens) / f"test-{scene}", pathlib.Path(data) / "test", "test",
                               rerolls=False, most=STRESSED) for scene in stress.SCENES})
 
@@ -191,7 +191,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", default=[r().name for r in configs.ROWS], choices=sorted(configs.ALL))
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--data", default="data", help="folder with the data sets train, test and normal")
+    parser.add_argument("--data", default="data", help="folder with the data sets train, val, test and normal")
     parser.add_argument("--tokens", default="runs/tokens")
     parser.add_argument("--senses", default="runs/senses")
     parser.add_argument("--runs", default="runs/compare")

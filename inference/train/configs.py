@@ -2,7 +2,7 @@
 
 What each scored stands in docs/comparison.md, which the comparison writes itself.
 Every run but Senses reads the tokens that Senses' frozen tokenizers made, so a run
-of 77,000 windows takes some two to four minutes on two cores.
+of 51,000 windows takes one to four minutes on two cores.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class Run:
     balance_weight: float = 0.01
     # Training.
     phases: tuple = (1.0,)  # shares of the steps; a system may freeze parts in later ones
-    steps: int = 1200
+    steps: int = 800
     windows: int = 64  # a batch
     views: bool = False  # two views of each window in a batch
     frames: int = 5  # of the 16, given to PixelWindows
@@ -54,6 +54,7 @@ class Run:
     drop_sense: float = 0.15
     own_current: float = 0.5  # share of windows with the current recorded with the video
     late: float = 0.3  # share of windows with one sense late against the other
+    early: int = 3  # how many times as often windows soon after a change of the label are drawn
     # Decision.
     freeze_background: float = 0.5
 
@@ -71,6 +72,7 @@ class Senses(Run):
     system: str = "SensesApart"
     steps: int = 2500  # everything else stands on these tokens
     stir_weight: float = 0.15
+    early: int = 1
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,16 @@ class Product(Run):
 
 
 @dataclass(frozen=True)
+class ProductLong(Product):
+    """The product as it is released: the same, trained nearly twice as long as the other rows."""
+
+    name: str = "product-long"
+    row: str = "10r"
+    title: str = "the product as released, 1,500 steps"
+    steps: int = 1500
+
+
+@dataclass(frozen=True)
 class ProductSmall(Product):
     """The product without a fusion block, narrow in its feed-forward parts."""
 
@@ -281,5 +293,5 @@ class Toy(Product):
 
 
 ROWS = (QFormer, AlignGlobal, AlignLocal, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM, OneLLMOneExpert,
-        OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductSmall, ProductLarge)
+        OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductSmall, ProductLarge, ProductLong)
 ALL = {run.name: run for run in (Senses, *ROWS, Toy)}

@@ -14,6 +14,7 @@ from . import augment, background, geometry
 from .tokenizers import FRAME_TOKENS
 from .units import TRAIL
 
+EARLY = 30  # seconds after a change of the label, when a window holds little of the new state yet
 EARLIEST = 15  # seconds of record before the first window, as in service
 
 
@@ -46,8 +47,13 @@ class Windows(keras.utils.PyDataset):
             raise ValueError("the training batches hold only one class; name batches of both in train.json")
 
     def _seconds(self, batch, label):
+        """Seconds of a class that a window may end at, those soon after a change of the label repeated."""
         seconds = np.flatnonzero(batch.label == label)
-        return seconds[seconds >= EARLIEST]
+        seconds = seconds[seconds >= EARLIEST]
+        changed = np.flatnonzero(np.diff(batch.label) != 0) + 1
+        before = np.searchsorted(changed, seconds, side="right") - 1
+        early = (before >= 0) & (seconds - changed[np.maximum(before, 0)] < EARLY) if len(changed) else np.zeros(len(seconds), bool)
+        return np.sort(np.concatenate([seconds, np.repeat(seconds[early], self.config.early - 1)]))
 
     def __len__(self):
         return self.steps
