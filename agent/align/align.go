@@ -21,7 +21,6 @@ package align
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"meltwatch/drivers"
@@ -94,8 +93,8 @@ const maxRate = 10
 // Aligner collects both senses. It is owned by one goroutine.
 type Aligner struct {
 	geometry Geometry
-	samples  []drivers.Sample // in time order
-	frames   []EncodedFrame   // in time order
+	samples  series[drivers.Sample]
+	frames   series[EncodedFrame]
 	grid     grid
 	// correction is taken off the frames' stamps.
 	correction time.Duration
@@ -109,45 +108,32 @@ func New(g Geometry) *Aligner {
 // AddSample adds a sample; one that is older than the last is dropped, since a
 // source delivers in time order and an older stamp is a fault of its clock.
 func (a *Aligner) AddSample(s drivers.Sample) {
-	if n := len(a.samples); n > 0 && !s.Time.After(a.samples[n-1].Time) {
+	if !a.samples.add(s.Time, s) {
 		return
 	}
-	a.samples = append(a.samples, s)
 	a.grid.observe(s.Time)
 	oldest := s.Time.Add(-time.Duration(a.geometry.Samples) * a.geometry.SamplePeriod)
-	a.samples = trim(a.samples, maxRate*a.geometry.Samples, func(s drivers.Sample) bool { return s.Time.Before(oldest) })
+	a.samples.trim(oldest, maxRate*a.geometry.Samples)
 }
 
 // AddFrame adds an encoded frame; one that is not newer than the last is
 // dropped.
 func (a *Aligner) AddFrame(f EncodedFrame) {
-	if n := len(a.frames); n > 0 && !f.Time.After(a.frames[n-1].Time) {
+	if !a.frames.add(f.Time, f) {
 		return
 	}
-	a.frames = append(a.frames, f)
 	// A video that is early waits for its current, so that much more is kept.
 	oldest := f.Time.Add(-time.Duration(a.geometry.Frames)*a.geometry.FramePeriod - a.geometry.MostCorrection)
-	a.frames = trim(a.frames, maxRate*a.geometry.Frames, func(f EncodedFrame) bool { return f.Time.Before(oldest) })
-}
-
-// trim drops what is old from the front, and the oldest beyond most.
-func trim[T any](values []T, most int, old func(T) bool) []T {
-	n := 0
-	for n < len(values) && (old(values[n]) || len(values)-n > most) {
-		n++
-	}
-	return slices.Delete(values, 0, n)
+	a.frames.trim(oldest, maxRate*a.geometry.Frames)
 }
 
 // Forget drops every sample before t: after the furnace stood still, what it
 // drew before says nothing about how it melts now.
-func (a *Aligner) Forget(t time.Time) {
-	a.samples = trim(a.samples, len(a.samples), func(s drivers.Sample) bool { return s.Time.Before(t) })
-}
+func (a *Aligner) Forget(t time.Time) { a.samples.trim(t, len(a.samples.values)) }
 
 // ForgetFrames drops every frame: another model's tokens mean nothing to this
 // one.
-func (a *Aligner) ForgetFrames() { a.frames = nil }
+func (a *Aligner) ForgetFrames() { a.frames = series[EncodedFrame]{} }
 
 // Correct sets what is taken off the video's stamps from now on: the video is
 // late by so much, or early where it is negative. Beyond MostCorrection it stops.
@@ -195,36 +181,39 @@ func (w *Window) MaskCurrent() {
 
 func (a *Aligner) placeSamples(w *Window) (coverage float64) {
 	g := a.geometry
-	chosen := nearest(g.Samples, g.SamplePeriod, w.End, len(a.samples), func(i int) time.Time { return a.samples[i].Time })
-	for slot, index := range chosen {
+	share := 1 / float64(g.Samples)
+	start := w.End.Add(-time.Duration(g.Samples-1) * g.SamplePeriod)
+	for slot, index := range a.samples.nearest(start, g.SamplePeriod, g.Samples) {
 		if index < 0 {
 			continue
 		}
-		coverage += 1 / float64(g.Samples)
+		s := &a.samples.values[index]
+		coverage += share
 		w.Input.SampleMask[slot] = 1
-		for phase, amperes := range a.samples[index].Current {
-			w.Input.Current[slot*drivers.Phases+phase] = float32(amperes)
+		current := w.Input.Current[slot*drivers.Phases:][:drivers.Phases]
+		for phase, amperes := range s.Current {
+			current[phase] = float32(amperes)
 		}
-		w.Input.SetPoint = float32(a.samples[index].SetPoint)
+		w.Input.SetPoint = float32(s.SetPoint)
 	}
 	return coverage
 }
 
 func (a *Aligner) placeFrames(w *Window) (coverage float64) {
 	g := a.geometry
-	chosen := nearest(g.Frames, g.FramePeriod, w.End, len(a.frames), func(i int) time.Time { return a.frames[i].Time.Add(-a.correction) })
 	start := w.End.Add(-time.Duration(g.Frames-1) * g.FramePeriod)
 	seen := 0
 	var behind time.Duration
-	for slot, index := range chosen {
+	for slot, index := range a.frames.nearest(start.Add(a.correction), g.FramePeriod, g.Frames) {
 		if index < 0 {
 			continue
 		}
+		f := &a.frames.values[index]
 		seen++
-		behind += a.frames[index].Time.Sub(start.Add(time.Duration(slot) * g.FramePeriod))
+		behind += f.Time.Sub(start.Add(time.Duration(slot) * g.FramePeriod))
 		w.Input.FrameMask[slot] = 1
-		copy(w.Input.Tokens[slot*g.FrameTokens:(slot+1)*g.FrameTokens], a.frames[index].Tokens)
-		w.Evidence = a.frames[index].Evidence
+		copy(w.Input.Tokens[slot*g.FrameTokens:(slot+1)*g.FrameTokens], f.Tokens)
+		w.Evidence = f.Evidence
 	}
 	if seen == 0 {
 		return 0
@@ -238,28 +227,4 @@ func (a *Aligner) placeFrames(w *Window) (coverage float64) {
 func (a *Aligner) reachable() int {
 	late := math.Round(float64(a.correction) / float64(a.geometry.FramePeriod))
 	return a.geometry.Frames - min(max(int(late), 0), a.geometry.Frames-1)
-}
-
-// nearest gives each of n slots, the last of which stands at end, the index of
-// the value nearest to it within half a period, or −1. Half a period is also how
-// far apart slots' catchments are, so no value can be nearest to two slots.
-func nearest(n int, period time.Duration, end time.Time, count int, stamp func(int) time.Time) []int {
-	chosen := make([]int, n)
-	for slot := range chosen {
-		chosen[slot] = -1
-	}
-	start := end.Add(-time.Duration(n-1) * period)
-	distance := make([]time.Duration, n)
-	for i := range count {
-		since := stamp(i).Sub(start)
-		slot := int(math.Round(float64(since) / float64(period)))
-		if slot < 0 || slot >= n {
-			continue
-		}
-		away := (since - time.Duration(slot)*period).Abs()
-		if chosen[slot] < 0 || away < distance[slot] {
-			chosen[slot], distance[slot] = i, away
-		}
-	}
-	return chosen
 }

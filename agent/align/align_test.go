@@ -190,8 +190,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		a.AddSample(sample(i, float64(i)/1000))
 		a.AddFrame(EncodedFrame{Time: at(float64(i) / 1000), Tokens: []float32{1, 1}})
 	}
-	if len(a.samples) > maxRate*model.Samples || len(a.frames) > maxRate*model.Frames {
-		t.Fatalf("keeps %d samples and %d frames", len(a.samples), len(a.frames))
+	if len(a.samples.values) > maxRate*model.Samples || len(a.frames.values) > maxRate*model.Frames {
+		t.Fatalf("keeps %d samples and %d frames", len(a.samples.values), len(a.frames.values))
 	}
 }
 

@@ -2,6 +2,7 @@ package align
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"meltwatch/inference"
@@ -89,7 +90,7 @@ func (o *Offset) Observe(w Window, loss []float32) {
 		return
 	}
 	o.curves = append(o.curves, curve{w.VideoLag.Seconds(), loss})
-	o.curves = trim(o.curves, o.spec.Pool, func(curve) bool { return false })
+	o.curves = slices.Delete(o.curves, 0, max(len(o.curves)-o.spec.Pool, 0))
 	o.estimate, o.known = o.pool()
 	if o.known {
 		o.follow(elapsed)

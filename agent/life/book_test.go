@@ -79,15 +79,15 @@ func (b *book) made(class string, boot, seq uint64, kept bool) {
 	})
 }
 
-// find is a record by its payload.
-func (b *book) find(class string, payload []byte) *entry {
+// find is a record by its payload, and its name.
+func (b *book) find(class string, payload []byte) (*entry, name) {
 	n := nameOf(payload)
 	a := b.classes[class]
 	if n.boot < 1 || n.boot >= len(a.boots) || n.seq < 1 || n.seq > len(a.boots[n.boot]) {
 		b.violated("%s %v was never made: %.200s", class, n, payload)
-		return &entry{}
+		return &entry{}, n
 	}
-	return &a.boots[n.boot][n.seq-1]
+	return &a.boots[n.boot][n.seq-1], n
 }
 
 func nameOf(payload []byte) name { return name{number(payload, `"boot":`), number(payload, `"seq":`)} }
@@ -117,14 +117,20 @@ func after(payload []byte, key string) []byte {
 // leaves checks that a record on its way out does not call itself unsynced when
 // the clock has been set since.
 func (b *book) leaves(payload []byte) {
-	if !b.clock.synced || !bytes.Contains(payload, []byte(`"clock":"unsynced"`)) {
+	if !b.clock.synced || !unsynced(payload) {
 		return
 	}
 	for _, record := range samples(payload) {
-		if bytes.Contains(record, []byte(`"clock":"unsynced"`)) && bytes.Contains(record, []byte(b.clock.kernel())) {
+		if unsynced(record) && bytes.Contains(record, []byte(b.clock.kernel())) {
 			b.violated("left unsynced though the clock is right: %.300s", record)
 		}
 	}
+}
+
+// unsynced reports whether records say that their clock was not set. The word
+// alone is sought first: its first letter is rare in JSON, a quotation mark is not.
+func unsynced(records []byte) bool {
+	return bytes.Contains(records, []byte(`unsynced`)) && bytes.Contains(records, []byte(`"clock":"unsynced"`))
 }
 
 // samples are the records of one message.
@@ -145,7 +151,7 @@ func (b *book) receive(topic string, payload []byte) {
 		return
 	}
 	for _, record := range samples(payload) {
-		e := b.find(class, record)
+		e, n := b.find(class, record)
 		if e.received {
 			b.repeated++
 			continue
@@ -155,7 +161,7 @@ func (b *book) receive(topic string, payload []byte) {
 		if history {
 			last = &a.history
 		}
-		if n := nameOf(record); last.before(n) {
+		if last.before(n) {
 			*last = n
 		} else {
 			b.violated("%s: %s %v first delivered after %v", topic, class, n, *last)
@@ -166,7 +172,7 @@ func (b *book) receive(topic string, payload []byte) {
 
 // checkTime holds a record's time against the instant of its making.
 func (b *book) checkTime(e *entry, record []byte) {
-	if e.jumped || b.clock.wrong(e.unsynced) || bytes.Contains(record, []byte(`"clock":"unsynced"`)) {
+	if e.jumped || b.clock.wrong(e.unsynced) || unsynced(record) {
 		return
 	}
 	text, _, _ := bytes.Cut(after(record, `"time":"`), []byte(`"`))

@@ -10,26 +10,26 @@ import (
 
 // event is something that is to happen.
 type event struct {
-	at     time.Time
-	ticket uint64 // of events at one instant the first that was planned comes first
+	at     time.Duration // of life
+	ticket uint64        // of events at one instant the first that was planned comes first
 	do     func()
 }
 
-type events []event
+type events []*event
 
 func (e events) Len() int { return len(e) }
 func (e events) Less(i, j int) bool {
-	if e[i].at.Equal(e[j].at) {
+	if e[i].at == e[j].at {
 		return e[i].ticket < e[j].ticket
 	}
-	return e[i].at.Before(e[j].at)
+	return e[i].at < e[j].at
 }
 func (e events) Swap(i, j int) { e[i], e[j] = e[j], e[i] }
-func (e *events) Push(x any)   { *e = append(*e, x.(event)) }
+func (e *events) Push(x any)   { *e = append(*e, x.(*event)) }
 func (e *events) Pop() any {
 	last := len(*e) - 1
 	x := (*e)[last]
-	(*e)[last] = event{}
+	(*e)[last] = nil
 	*e = (*e)[:last]
 	return x
 }
@@ -53,27 +53,37 @@ func newLoop(seed uint64, tell func(string, ...any)) *loop {
 // after plans something.
 func (l *loop) after(d time.Duration, do func()) {
 	l.tickets++
-	heap.Push(&l.planned, event{time.Now().Add(d), l.tickets, do})
+	heap.Push(&l.planned, &event{l.age() + d, l.tickets, do})
 }
 
 // every repeats something until it answers false.
 func (l *loop) every(d time.Duration, do func() bool) {
-	l.after(d, func() {
+	var again func()
+	again = func() {
 		if do() {
-			l.every(d, do)
+			l.after(d, again)
 		}
-	})
+	}
+	l.after(d, again)
 }
 
 // run lets time pass until an instant, or a violation.
 func (l *loop) run(until time.Time) {
-	for len(l.planned) > 0 && l.broken == nil && !l.planned[0].at.After(until) {
-		next := heap.Pop(&l.planned).(event)
-		time.Sleep(time.Until(next.at))
+	end := until.Sub(l.began)
+	for len(l.planned) > 0 && l.broken == nil && l.planned[0].at <= end {
+		next := heap.Pop(&l.planned).(*event)
+		l.sleep(next.at)
 		next.do()
 	}
 	if l.broken == nil {
-		time.Sleep(time.Until(until))
+		l.sleep(end)
+	}
+}
+
+// sleep lets time pass until an age, unless that is reached.
+func (l *loop) sleep(until time.Duration) {
+	if rest := until - l.age(); rest > 0 {
+		time.Sleep(rest)
 	}
 }
 

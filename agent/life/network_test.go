@@ -2,6 +2,7 @@ package life
 
 import (
 	"bytes"
+	"slices"
 	"time"
 )
 
@@ -66,7 +67,7 @@ func (w *wire) arrive() {
 	n := w.network
 	for len(w.going) > 0 && !w.going[0].due.After(time.Now()) {
 		p := w.going[0]
-		w.going = w.going[1:]
+		w.going = slices.Delete(w.going, 0, 1)
 		n.book.receive(p.topic, p.payload)
 		if n.deaf {
 			continue
@@ -86,7 +87,7 @@ func (w *wire) arrive() {
 func (w *wire) bringBack() {
 	for len(w.coming) > 0 && !w.coming[0].due.After(time.Now()) {
 		p := w.coming[0]
-		w.coming = w.coming[1:]
+		w.coming = slices.Delete(w.coming, 0, 1)
 		w.acknowledged(p)
 	}
 	if len(w.coming) > 0 {

@@ -88,7 +88,7 @@ func (k *kept) Append(class string, payload []byte) uint64 {
 	if number == 0 {
 		k.book.violated("outbox refused %s: %.200s", class, payload)
 	}
-	e := k.book.find(class, payload)
+	e, _ := k.book.find(class, payload)
 	if class == outbox.Event && k.well() {
 		e.promised = true
 	} else {

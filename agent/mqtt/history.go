@@ -125,6 +125,11 @@ type Current struct {
 // packed makes one message of samples, each valid JSON.
 func packed(samples [][]byte, historical bool) []byte {
 	var b bytes.Buffer
+	size := 64 // more than what stands around the samples
+	for _, sample := range samples {
+		size += len(sample) + 1
+	}
+	b.Grow(size)
 	b.WriteString(`{"v":1,`)
 	if historical {
 		b.WriteString(`"historical":true,`)

@@ -248,15 +248,17 @@ func (l *Log) Close() error {
 func (l *Log) Counters() map[string]uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	counters := map[string]uint64{"unwritten": 0}
+	counters := make(map[string]uint64, 5*classes+1)
+	unwritten := 0
 	for _, q := range l.queues {
-		counters["waiting_"+q.class] = q.next - 1 - q.done.size()
-		counters["dropped_"+q.class] = q.dropped
-		counters["lost_"+q.class] = q.lost
-		counters["bytes_"+q.class] = uint64(q.bytes())
-		counters["segments_"+q.class] = uint64(len(q.segments))
-		counters["unwritten"] += uint64(len(q.tail))
+		counters[q.counted.waiting] = q.next - 1 - q.done.size()
+		counters[q.counted.dropped] = q.dropped
+		counters[q.counted.lost] = q.lost
+		counters[q.counted.bytes] = uint64(q.bytes())
+		counters[q.counted.segments] = uint64(len(q.segments))
+		unwritten += len(q.tail)
 	}
+	counters["unwritten"] = uint64(unwritten)
 	return counters
 }
 

@@ -14,6 +14,9 @@ type queue struct {
 	files Files
 	class string
 	code  byte // in the segments' headers
+	// counted is what the class's counters are called: made once, for they are
+	// asked for each second.
+	counted counterNames
 
 	segments []segment // ascending; only the last is ever written to
 	active   File      // the last segment, open; nil when it is not
@@ -55,8 +58,14 @@ type record struct {
 }
 
 func newQueue(files Files, class string, code byte) *queue {
-	return &queue{files: files, class: class, code: code, next: 1}
+	return &queue{
+		files: files, class: class, code: code, next: 1,
+		counted: counterNames{"waiting_" + class, "dropped_" + class, "lost_" + class, "bytes_" + class, "segments_" + class},
+	}
 }
+
+// counterNames are what Counters calls what it tells of a class.
+type counterNames struct{ waiting, dropped, lost, bytes, segments string }
 
 func (q *queue) path(s segment) string { return segmentPath(q.class, s.first) }
 
