@@ -145,10 +145,14 @@ def router(model, batches):
     return {k: [round(float(x), 4) for x in np.concatenate([np.asarray(p[k]) for p in loads]).mean(0)] for k in loads[0]}
 
 
+SETS = ("normal", "test", "train", "val")
+
+
 def fingerprint(config, data):
     """What a result depends on: its config and how the data were made."""
-    made = {p.parent.name: {k: v for k, v in json.loads(p.read_text()).items() if k != "batches"}
-            for p in sorted(pathlib.Path(data).glob("*/dataset.json"))}
+    paths = {name: pathlib.Path(data) / name / "dataset.json" for name in SETS}
+    made = {name: {k: v for k, v in json.loads(p.read_text()).items() if k != "batches"}
+            for name, p in paths.items() if p.exists()}
     text = json.dumps([dataclasses.asdict(config), made], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

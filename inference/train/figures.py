@@ -11,7 +11,7 @@ def page(manifest):
         f"# Figures of {manifest['name']} {manifest['version']}",
         "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
         "How such figures come about: [model.md](model.md).",
-        *seconds(manifest["metrics"]), *events(manifest), *decision(manifest),
+        *seconds(manifest["metrics"]), *events(manifest), *clock(manifest["metrics"]), *decision(manifest),
     ]) + "\n"
 
 
@@ -56,6 +56,17 @@ EVENTS = ("onsets", "onsets_missed", "delay_median_seconds", "delay_p95_seconds"
 def figures_of(m, prefix, names=EVENTS):
     for name in names:
         yield f"{m[prefix + name]:.0f}" if prefix + name in m else "–"
+
+
+def clock(m):
+    if "offset_bias_s" not in m:
+        return
+    yield "## The clock offset between the senses"
+    yield (f"Injected offsets of −3 … +3 s, found by the shift of least local loss in pools of windows with an event; "
+           f"{m['offset_bias_s']:+.2f} s, what it finds too much on validation batches, is taken off in the manifest.")
+    pools = sorted(int(k.split("_")[-2]) for k in m if k.startswith("offset_within_1_s_of_"))
+    yield table(("pool", "pools", "found within ±1 s"),
+                [(f"{p} s", f"{m[f'offset_pools_of_{p}_s']:.0f}", f"{m[f'offset_within_1_s_of_{p}_s']:.3f}") for p in pools])
 
 
 def decision(manifest):
