@@ -32,8 +32,8 @@ type agreeCommand struct {
 
 const agreeRoot = "meltwatch/agree/f1/"
 
-// Run leads one melt through the real chain and through the trainer's offline
-// judging, and compares what either decided of each second.
+// Run leads one melt through the trainer's offline judging and through the real
+// chain, and compares what either decided of each second.
 func (c agreeCommand) Run(ctx context.Context, out io.Writer) (err error) {
 	course, err := c.course()
 	if err != nil {
@@ -52,13 +52,14 @@ func (c agreeCommand) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := os.WriteFile(scenario, text, 0o600); err != nil {
 		return err
 	}
-	heard := &states{}
-	melt, err := c.live(ctx, heard, scenario, course.Seconds())
+	// First, because what is missing shows at once, and not beside the live melt,
+	// from which it would take the processor.
+	offline, err := c.offline(ctx, folder, scenario, int(course.Seconds()))
 	if err != nil {
 		return err
 	}
-	// Only now: beside the live melt it would take the processor from it.
-	offline, err := c.offline(ctx, folder, scenario, int(course.Seconds()))
+	heard := &states{}
+	melt, err := c.live(ctx, heard, scenario, course.Seconds())
 	if err != nil {
 		return err
 	}

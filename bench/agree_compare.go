@@ -177,11 +177,12 @@ func share(part, of int) float64 { return float64(part) / float64(max(of, 1)) }
 func (c agreeCommand) report(out io.Writer, states []mqtt.State, melt servedMelt, found comparison) error {
 	var b strings.Builder
 	model := mqtt.ModelName{}
-	var latencies []float64
+	var latencies, corrections []float64
 	for _, s := range states {
 		if s.Source == "model" {
 			model = s.Model
 			latencies = append(latencies, s.LatencyMS)
+			corrections = append(corrections, math.Abs(s.ClockCorrectionS))
 		}
 	}
 	fmt.Fprintf(&b, "One melt (%g minutes, onsets: %d, seed %d), live through Modbus, H.264 over RTSP, decoding and the agent, "+
@@ -210,6 +211,9 @@ func (c agreeCommand) report(out io.Writer, states []mqtt.State, melt servedMelt
 	fmt.Fprintf(&b, "- seconds without a live message: %d (they count as unlike); not decided by the model: %d\n", found.silent, found.otherwise)
 	fmt.Fprintf(&b, "- from the window's end to the verdict: median %.0f ms, p95 %.0f ms\n", quantile(latencies, 0.5), quantile(latencies, 0.95))
 	fmt.Fprintf(&b, "- frames, 25 a second, that a busy machine kept the simulator from drawing in time: %d\n", melt.SkippedFrames)
+	if most := quantile(corrections, 1); most > 0 {
+		fmt.Fprintf(&b, "- by how much the agent moved the video against the current, which offline judging does not: %.2f s at most\n", most)
+	}
 	_, err := io.WriteString(out, b.String())
 	return err
 }
