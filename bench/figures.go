@@ -84,7 +84,7 @@ func (c figuresCommand) watching(ctx context.Context, _ string) ([]figure, error
 			events.add(0)
 		}
 	}
-	err := p.start(ctx, "bench", "f1")
+	err := p.start(ctx, "bench")
 	var healthy, outage flash
 	during := 0 // events
 	if err == nil {

@@ -19,6 +19,7 @@ type cli struct {
 	Ledger  ledgerCommand  `cmd:"" help:"Kill the sender and take the broker away, hundreds of times, and count what arrives. Example: bench ledger --records 1000000 --kills 200 --outages 50"`
 	Figures figuresCommand `cmd:"" help:"Measure speed, memory, latency and flash of the way to the subscriber. Example: bench figures --into docs/reliability.md"`
 	Outage  outageCommand  `cmd:"" help:"Lead the agent and Telegraf through the same outage and count what arrives from each. Example: bench outage --into docs/reliability.md"`
+	Agree   agreeCommand   `cmd:"" help:"Lead one melt through camera, meter and agent in real time, and the same one through offline judging; compare second by second. Example: bench agree --minutes 6 --episodes 1"`
 	Soak    soakCommand    `cmd:"" help:"Let every program run for minutes or hours, with outages, and watch memory, goroutines, descriptors and the outbox. Example: bench soak --minutes 240"`
 }
 

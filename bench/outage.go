@@ -32,7 +32,7 @@ func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("%w: build it with scripts/telegraf.sh", err)
 	}
 	p := &plant{programs: c.programs, take: func(string, []byte) {}}
-	err := p.start(ctx, "bench", "f1")
+	err := p.start(ctx, "bench")
 	var senders []*sender
 	if err == nil {
 		senders, err = c.senders(p)

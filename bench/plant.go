@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,13 +26,17 @@ type programs struct {
 	Model string `default:"inference/models/product" help:"Folder of the model."`
 }
 
+// plantFurnace is the furnace's name in its topics.
+const plantFurnace = "f1"
+
 // plant is the simulator, mosquitto and the agent, each a process of its own, and
 // a subscriber in this one. The agent's way to the broker is a proxy: outages
 // happen to that, so that the subscriber stays connected.
 type plant struct {
 	programs programs
 	camera   bool
-	root     string // of the topics
+	melt     []string // arguments of furnace-sim serve; a mixed life without
+	root     string   // of the topics
 	take     func(topic string, payload []byte)
 
 	folder     string
@@ -41,12 +46,13 @@ type plant struct {
 	subscriber paho.Client
 	simulator  *exec.Cmd
 	meter      string // its URL
+	control    string // URL of the truth
 	agent      *exec.Cmd
 }
 
 // start starts everything; stop must follow, whatever it returned.
-func (p *plant) start(ctx context.Context, site, furnace string) (err error) {
-	p.root = "meltwatch/" + site + "/" + furnace + "/"
+func (p *plant) start(ctx context.Context, site string) (err error) {
+	p.root = "meltwatch/" + site + "/" + plantFurnace + "/"
 	p.log = &lockedBuffer{}
 	if p.folder, err = os.MkdirTemp("", "meltwatch-bench-"); err != nil {
 		return err
@@ -60,12 +66,12 @@ func (p *plant) start(ctx context.Context, site, furnace string) (err error) {
 	if err = p.subscribe(); err != nil {
 		return err
 	}
-	meter, camera, err := p.startSimulator(ctx)
+	places, err := p.startSimulator(ctx)
 	if err != nil {
 		return err
 	}
-	p.meter = meter
-	return p.startAgent(site, furnace, meter, camera)
+	p.meter, p.control = places["meter"], places["control"]
+	return p.startAgent(site, p.meter, places["camera"])
 }
 
 // stop ends what was started; with a fault of the agent comes its log.
@@ -122,31 +128,42 @@ func subscribe(address, id, filter string, take func(topic string, payload []byt
 	return client, nil
 }
 
-func (p *plant) startSimulator(ctx context.Context) (meter, camera string, err error) {
-	arguments := []string{"serve", "--life", "mixed", "--modbus", "127.0.0.1:0", "--rtsp", "127.0.0.1:0"}
-	format, want := "meter %s\ncamera %s\n", 2
+// startSimulator returns where everything is, as the simulator says it.
+func (p *plant) startSimulator(ctx context.Context) (places map[string]string, err error) {
+	arguments := []string{"serve", "--modbus", "127.0.0.1:0", "--rtsp", "127.0.0.1:0", "--control", "127.0.0.1:0"}
+	want := 3
 	if !p.camera {
-		arguments, format, want = append(arguments, "--no-camera"), "meter %s\n", 1
+		arguments, want = append(arguments, "--no-camera"), 2
+	}
+	if len(p.melt) > 0 {
+		arguments = append(arguments, p.melt...)
+	} else {
+		arguments = append(arguments, "--life", "mixed")
 	}
 	simulator := exec.Command(filepath.Join(p.programs.Bin, "furnace-sim"), arguments...) //nolint:noctx // stop ends it
 	said := &lockedBuffer{}
 	simulator.Stdout, simulator.Stderr = said, p.log
 	if err := simulator.Start(); err != nil {
-		return "", "", fmt.Errorf("start the simulator: %w; run make build", err)
+		return nil, fmt.Errorf("start the simulator: %w; run make build", err)
 	}
 	p.simulator = simulator
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		places := []any{&meter, &camera}
-		if n, _ := fmt.Sscanf(said.String(), format, places[:want]...); n == want { //nolint:errcheck // not all is said yet
-			return meter, camera, nil
+		places = map[string]string{}
+		for line := range strings.Lines(said.String()) {
+			if words := strings.Fields(line); len(words) == 2 && strings.HasSuffix(line, "\n") {
+				places[words[0]] = words[1]
+			}
+		}
+		if len(places) == want {
+			return places, nil
 		}
 		if ctx.Err() != nil || time.Now().After(deadline) {
-			return "", "", fmt.Errorf("the simulator did not start: %s", said.String())
+			return nil, fmt.Errorf("the simulator did not start: %s%s", said.String(), p.log.String())
 		}
 	}
 }
 
-func (p *plant) startAgent(site, furnace, meter, camera string) error {
+func (p *plant) startAgent(site, meter, camera string) error {
 	eye := "camera: {enabled: false}"
 	if p.camera {
 		crop := scene.CropRect
@@ -159,7 +176,7 @@ meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2
 model: {path: %q}
 mqtt: {broker: "tcp://%s"}
 paths: {state: %q, programs: %q}
-`, site, furnace, meter, eye, p.programs.Model, p.link.Listen, p.state(), p.programs.Bin)
+`, site, plantFurnace, meter, eye, p.programs.Model, p.link.Listen, p.state(), p.programs.Bin)
 	path := filepath.Join(p.folder, "meltwatch.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err

@@ -58,7 +58,7 @@ type point struct {
 }
 
 func (s *soak) run(ctx context.Context) error {
-	err := s.plant.start(ctx, "soak", "f1")
+	err := s.plant.start(ctx, "soak")
 	if err == nil {
 		err = s.watch(ctx)
 	}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [model] [race] [lives] [ledger] [kills] [soak];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [lives] [ledger] [soak];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -69,6 +69,7 @@ wanted=$*
 stage fuzzing "Fuzzing, 1,000,000 executions a target" fuzzing
 stage kills "A hundred kills during roll-outs" kills
 stage model "The model on data that nothing has seen" .deps/venv/bin/python -m inference.train.fresh
+stage agree "Live and offline" bin/bench agree --minutes "${AGREE_MINUTES:-20}"
 stage race "Every fault of the plant under the race detector" race
 stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger

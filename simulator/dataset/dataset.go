@@ -44,6 +44,10 @@ type Options struct {
 	Seed    uint64 // the same seed and sizes give the same files
 	FPS     int    // frames a second
 	Life    furnace.Life
+	// Scenario, where it has segments, takes the place of Life: the one batch is
+	// then the melt that package serve shows for this scenario and seed, and its
+	// senses are neither delayed nor do their clocks drift.
+	Scenario furnace.Scenario
 	// Reroll is how many further current records each batch gets: the same
 	// states, labels and video, with other noise, set-point and kinds of abnormal
 	// current. They stop a net from learning a batch's current by heart; the
@@ -74,8 +78,19 @@ func (o Options) Check() error {
 	default:
 		faults = append(faults, fmt.Errorf("life: %q is not mixed, normal or shift", o.Life))
 	}
+	if o.scripted() {
+		faults = append(faults, o.Scenario.Validate())
+		if o.Batches != 1 || o.Reroll != 0 {
+			faults = append(faults, errors.New("batches and reroll: a scenario is one melt; take 1 batch and no reroll"))
+		}
+		if length := o.Scenario.Seconds(); float64(o.Seconds) > length {
+			faults = append(faults, fmt.Errorf("seconds: the scenario is over after %v", length))
+		}
+	}
 	return errors.Join(faults...)
 }
+
+func (o Options) scripted() bool { return len(o.Scenario.Segments) > 0 }
 
 // Write makes the data set in a new or empty folder. It stops between batches
 // when ctx ends.
@@ -89,6 +104,9 @@ func Write(ctx context.Context, o Options, progress Progress) error {
 		}
 	}
 	batches := plan(o)
+	if o.scripted() {
+		batches[0] = served(o, batches[0])
+	}
 	if err := writeBatches(ctx, o, batches, progress); err != nil {
 		return err
 	}
@@ -130,6 +148,13 @@ func plan(o Options) []batch {
 	return batches
 }
 
+// served is the batch with the seeds of the melt that package serve shows.
+func served(o Options, b batch) batch {
+	b.video, b.timeline = o.Seed, o.Seed
+	b.Records = []record{{Name: b.Name, electric: o.Seed, clock: o.Seed}}
+	return b
+}
+
 func writeBatches(ctx context.Context, o Options, batches []batch, progress Progress) error {
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
@@ -164,12 +189,14 @@ func writeBatches(ctx context.Context, o Options, batches []batch, progress Prog
 
 // index is dataset.json.
 type index struct {
-	Format  int          `json:"format"`
-	Seed    uint64       `json:"seed"`
-	Life    furnace.Life `json:"life"`
-	Seconds int          `json:"seconds"`
-	FPS     int          `json:"fps"`
-	Reroll  int          `json:"reroll"`
+	Format int          `json:"format"`
+	Seed   uint64       `json:"seed"`
+	Life   furnace.Life `json:"life"`
+	// Scenario is the name of the course that took the place of life.
+	Scenario string `json:"scenario,omitempty"`
+	Seconds  int    `json:"seconds"`
+	FPS      int    `json:"fps"`
+	Reroll   int    `json:"reroll"`
 	// VideoAxes and MaskAxes name the arrays' axes in order.
 	VideoAxes string  `json:"video_axes"`
 	MaskAxes  string  `json:"mask_axes"`
@@ -192,7 +219,7 @@ func writeIndex(o Options, batches []batch) error {
 		}
 	}
 	return writeJSON(filepath.Join(o.Dir, "dataset.json"), index{
-		Format: 1, Seed: o.Seed, Life: o.Life, Seconds: o.Seconds, FPS: o.FPS, Reroll: o.Reroll,
+		Format: 1, Seed: o.Seed, Life: o.Life, Scenario: o.Scenario.Name, Seconds: o.Seconds, FPS: o.FPS, Reroll: o.Reroll,
 		VideoAxes: "T,C,W,H", MaskAxes: "T,W,H", Width: side, Height: side, RateHz: 1 / furnace.Period, Batches: batches,
 	})
 }

@@ -188,6 +188,10 @@ func TestOptionsThatCannotWorkAreNamed(t *testing.T) {
 		{"odd frame rate", "fps: 7", func(o *Options) { o.FPS = 7 }},
 		{"shares above one", "train and val", func(o *Options) { o.Train, o.Val = 0.9, 0.2 }},
 		{"unknown life", "life", func(o *Options) { o.Life = "wild" }},
+		{"several melts of one scenario", "batches", func(o *Options) { o.Scenario, o.Seconds = furnace.Demo(), 60 }},
+		{"longer than its scenario", "seconds: the scenario is over after 600", func(o *Options) {
+			o.Scenario, o.Batches, o.Reroll, o.Seconds = furnace.Demo(), 1, 0, 900
+		}},
 	} {
 		o := options("")
 		c.spoil(&o)

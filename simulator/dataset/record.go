@@ -57,10 +57,13 @@ func drawRecord(r *rand.Rand, name string, k int) record {
 
 // build sets up the furnace of one record of the batch.
 func build(o Options, b *batch, rec *record) *furnace.Furnace {
-	melt := furnace.NewBatch(b.video, rec.electric)
-	rec.SetPoint = melt.SetPoint
-	course := furnace.Draw(o.Life, float64(o.Seconds), b.timeline, rec.electric, b.video)
-	return furnace.New(course, melt, rec.electric, b.video)
+	course := o.Scenario
+	if !o.scripted() {
+		course = furnace.Draw(o.Life, float64(o.Seconds), b.timeline, rec.electric, b.video)
+	}
+	f := furnace.New(course, furnace.NewBatch(b.video, rec.electric), rec.electric, b.video)
+	rec.SetPoint = f.Batch().SetPoint
+	return f
 }
 
 // writeBatch writes every file of one batch and fills in its counts.

@@ -34,10 +34,20 @@ func Draw(life Life, seconds float64, timeline, current, picture uint64) Scenari
 			}
 		}
 	}
-	s.Nuisances = slices.Concat(work(r, seconds),
-		currentEvents(stream(current, streamCurrentEvents), s.Segments, seconds),
-		pictureEvents(stream(picture, streamPictureEvents), s.Segments, seconds))
+	s.Nuisances = disturb(r, s.Segments, seconds, current, picture)
 	return s
+}
+
+// Disturb strews over a course of one's own what Draw strews over a drawn one.
+func Disturb(s Scenario, timeline, current, picture uint64) Scenario {
+	s.Nuisances = disturb(stream(timeline, streamTimeline), s.Segments, s.Seconds(), current, picture)
+	return s
+}
+
+func disturb(r *rand.Rand, segments []Segment, seconds float64, current, picture uint64) []Nuisance {
+	return slices.Concat(work(r, seconds),
+		currentEvents(stream(current, streamCurrentEvents), segments, seconds),
+		pictureEvents(stream(picture, streamPictureEvents), segments, seconds))
 }
 
 // cycle draws the segments up to the end of the next recovery.

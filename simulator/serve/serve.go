@@ -92,7 +92,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := furnace.New(endless(o.Scenario), furnace.NewBatch(o.Seed, o.Seed), o.Seed, o.Seed)
+	f := o.build()
 	s := &Server{
 		options: o, melt: newMelt(f, time.Now()), done: make(chan struct{}),
 		meterFault: MeterFine, cameraFault: CameraFine,
@@ -141,6 +141,12 @@ func (o Options) complete() (Options, error) {
 		}
 	}
 	return o, errors.Join(faults...)
+}
+
+// build sets up the furnace; package dataset writes the same one of a scenario
+// and seed.
+func (o Options) build() *furnace.Furnace {
+	return furnace.New(endless(o.Scenario), furnace.NewBatch(o.Seed, o.Seed), o.Seed, o.Seed)
 }
 
 // film runs the camera, or nothing, until ctx ends.
