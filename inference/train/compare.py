@@ -22,7 +22,7 @@ from . import cache, configs, decision, evaluate, example, offline, rule, stress
 from .train import fit_on_tokens, load, save, stopwatch
 
 RESULTS = pathlib.Path("docs/comparison")
-EVERY_MIXED, EVERY_NORMAL, EVERY_STRESS = 4, 6, 15  # seconds from verdict to verdict
+EVERY_MIXED, EVERY_ALONE, EVERY_NORMAL, EVERY_STRESS = 4, 16, 8, 30  # seconds from verdict to verdict
 STRESSED = 24  # test batches judged under each condition
 ROC_POINTS = 60
 
@@ -52,13 +52,13 @@ def assess(model, data, seen=40):
     """All figures of a network over cached tokens, thresholds from validation alone."""
     runner = timeline.Runner(model)
     step = runner.step
-    judged = {k: offline.judge(step, getattr(data, k), EVERY_MIXED) for k in ("val", "test")}
-    quiet = {k: offline.judge(step, getattr(data, k), EVERY_NORMAL, alone=False) for k in ("normal_val", "normal_test")}
+    judged = {k: offline.judge(step, getattr(data, k), EVERY_MIXED, EVERY_ALONE) for k in ("val", "test")}
+    quiet = {k: offline.judge(step, getattr(data, k), EVERY_NORMAL) for k in ("normal_val", "normal_test")}
     chosen = decision.choose(judged["val"], quiet["normal_val"])
     figures = seconds(data, judged) | evaluate.events(judged["test"], quiet["normal_test"], chosen)
     figures |= {"parameters": model.count_params()}
     # How much better the batches it was trained on are known: their first currents, unaugmented frames apart.
-    known = offline.judge(step, data.train[:seen], EVERY_MIXED, alone=False)
+    known = offline.judge(step, data.train[:seen], EVERY_MIXED)
     threshold = evaluate.best_threshold(*evaluate.scored(judged["val"], "both"))
     figures["train_accuracy"] = accuracy(*evaluate.scored(known, "both"), threshold)
     return {

@@ -64,8 +64,8 @@ def strict_threshold(score, label, fdr=0.01):
 
 
 def scored(judged, sense):
-    """All scored seconds of some batches: probabilities and labels."""
-    keep = [(j.label >= 0) & j.decided for j in judged]
+    """All scored seconds of some batches that have a verdict of their own: probabilities and labels."""
+    keep = [(j.label >= 0) & j.decided & (j.fresh[sense] if j.fresh else True) for j in judged]
     values = np.concatenate([getattr(j, sense)[k] for j, k in zip(judged, keep, strict=True)])
     return values, np.concatenate([j.label[k] for j, k in zip(judged, keep, strict=True)])
 

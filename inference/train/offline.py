@@ -17,7 +17,7 @@ CHUNK = 768  # windows at once
 ENOUGH_CURRENT, ENOUGH_VIDEO = timeline.ENOUGH_CURRENT, timeline.ENOUGH_VIDEO
 EVENT_AMPS = 3000.0  # change from sample to sample that shows in both senses
 STRETCH = 120  # seconds, of which an event's windows are pooled
-HOP = 4  # seconds from window to window within a stretch
+HOP = 6  # seconds from window to window within a stretch
 POOLS = {120: 1, 480: 4}  # seconds of pooled windows → stretches; the agent pools 480
 
 
@@ -53,24 +53,29 @@ def without(inputs, sense):
     return inputs | {key: 0 * inputs[key]}
 
 
-def judge(step, batches, every, alone=True):
-    """timeline.Judged of every batch, the probability held between steps."""
+def judge(step, batches, every, alone=0):
+    """timeline.Judged of every batch, the probability held between steps.
+
+    every: seconds from step to step; alone: as many by each sense without the other, 0 for never.
+    """
     return [_judge(step, b, every, alone) for b in batches]
 
 
 def _judge(step, batch, every, alone):
-    seconds = np.arange(0, len(batch.label), every)
-    inputs = windows_of(batch, seconds)
+    inputs = windows_of(batch, np.arange(0, len(batch.label), every))
     out = run(step, inputs)
-    hold = lambda x: np.repeat(x, every)[: len(batch.label)]
+    hold = lambda x, seconds=every: np.repeat(x, seconds)[: len(batch.label)]
     decided = ((inputs["sample_mask"].sum(1) / geometry.SAMPLE_HZ >= ENOUGH_CURRENT)
                | (inputs["frame_mask"].mean(1) > ENOUGH_VIDEO))
+    fresh = {"both": np.arange(len(batch.label)) % every == 0}
     judged = timeline.Judged(batch.name, batch.label, batch.onset, hold(decided),
-                             hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]))
+                             hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]), fresh=fresh)
     if not alone:
         return judged
-    return replace(judged, current=hold(run(step, without(inputs, "video"))["p_abnormal"][:, 0]),
-                   video=hold(run(step, without(inputs, "current"))["p_abnormal"][:, 0]))
+    inputs = windows_of(batch, np.arange(0, len(batch.label), alone))
+    fresh |= {sense: np.arange(len(batch.label)) % alone == 0 for sense in ("current", "video")}
+    return replace(judged, **{kept: hold(run(step, without(inputs, other))["p_abnormal"][:, 0], alone)
+                              for kept, other in (("current", "video"), ("video", "current"))})
 
 
 # Conditions a furnace house brings about; each changes windows (N of them) and nothing else.
@@ -133,8 +138,8 @@ def found_offsets(model, val, test):
     step = timeline.Compiled(lambda *inputs: model.local_losses(model.judge(*inputs)))
     losses = lambda inputs: np.concatenate([step.predict_on_batch([v[i : i + CHUNK] for v in inputs.values()])
                                             for i in range(0, len(inputs["set_point"]), CHUNK)])
-    known = [offset_errors(np.concatenate([offset_curves(losses, b, late) for b in val]), late) for late in (-2, 0, 2)]
-    bias = float(np.nanmedian(np.concatenate(known)))
+    known = offset_errors(np.concatenate([offset_curves(losses, b, 0) for b in val]), 0)
+    bias = float(np.nanmedian(known))
     within, curves, number = {p: {} for p in POOLS}, {}, {}
     for late in OFFSETS:
         each = [offset_curves(losses, b, late) for b in test]

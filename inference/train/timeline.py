@@ -37,6 +37,8 @@ class Judged:
     alignment: np.ndarray
     current: np.ndarray | None = None
     video: np.ndarray | None = None
+    # Sense → seconds with a verdict of their own, not one held; all of them where it is None.
+    fresh: dict | None = None
 
 
 class Compiled(keras.Model):

@@ -14,7 +14,7 @@ from . import augment, offline, timeline, units
 WINDOWS = 128
 APART = 120  # seconds between two windows of a batch, so that they share nothing
 
-# name → (text, least value). A row has those that its network can tell.
+# name → (text, least value).
 BOUNDS = {
     "retrieval": ("R@1 over 128 pairs, in multiples of chance", 5.0),
     "match_easy": ("ITM, negatives of the other label", 0.9),
@@ -24,6 +24,21 @@ BOUNDS = {
     "view_cosine": ("cosine of two views of a window", 0.8),
     "least_load": ("least load of an expert", 0.05),
 }
+
+# Row's number → what it is known to work by; of other rows the same figures are printed where they can be told.
+WANTED = {
+    "1": ("retrieval", "match_easy", "match_hard"),
+    "3": ("units_loss_rise",),
+    "5": ("label_gap",),
+    "6": ("view_cosine",),
+    "7": ("label_gap", "view_cosine"),
+    "8": ("least_load",),
+}
+
+
+def wanted(row, name):
+    """Whether a row, or a variant of it such as 8a, is held to a bound."""
+    return name in WANTED.get(row.rstrip("abcdefghijklmnopqrstuvwxyz"), ())
 
 
 def drawn(batches, seed=5):

@@ -16,7 +16,7 @@ from inference.train.compare import RESULTS
 ROOT = pathlib.Path(__file__).parents[3]
 ROWS, COST = comparison_page.read(ROOT / RESULTS)
 BOUNDED = [(r["name"], r["seed"], name, value) for results in ROWS.values() for r in results
-           for name, value in r.get("working", {}).items() if name in working.BOUNDS]
+           for name, value in r.get("working", {}).items() if working.wanted(r["row"], name)]
 
 
 def test_there_is_a_comparison():

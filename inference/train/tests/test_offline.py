@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inference.train import cache, layout, offline, timeline, units, windows
+from inference.train import cache, evaluate, layout, offline, timeline, units, windows
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_frames_stand_oldest_first_and_the_missing_are_masked(tokenized):
 def test_the_walk_and_the_batch_agree(folder, tokenized, trained):
     """With a background that nothing freezes, second by second and all at once are the same."""
     runner = timeline.Runner(trained)
-    (fast,) = offline.judge(runner.step, [tokenized], every=1, alone=True)
+    (fast,) = offline.judge(runner.step, [tokenized], every=1, alone=1)
     assert fast.both.shape == tokenized.label.shape and ((fast.both >= 0) & (fast.both <= 1)).all()
     (slow,) = timeline.judge(runner, layout.read_split(folder, "test", rerolls=False))
     np.testing.assert_array_equal(fast.decided, slow.decided)
@@ -42,9 +42,19 @@ def test_the_walk_and_the_batch_agree(folder, tokenized, trained):
 
 
 def test_held_verdicts_repeat(tokenized, trained):
-    (judged,) = offline.judge(timeline.Runner(trained).step, [tokenized], every=4, alone=False)
+    (judged,) = offline.judge(timeline.Runner(trained).step, [tokenized], every=4)
     np.testing.assert_array_equal(judged.both[1:396:4], judged.both[0:396:4])
     assert judged.current is None and len(judged.both) == len(tokenized.label)
+
+
+def test_held_verdicts_are_not_scored(tokenized, trained):
+    (judged,) = offline.judge(timeline.Runner(trained).step, [tokenized], every=4, alone=8)
+    for sense, every in (("both", 4), ("current", 8)):
+        values, labels = evaluate.scored([judged], sense)
+        kept = np.arange(0, 400, every)
+        kept = kept[(tokenized.label[kept] >= 0) & judged.decided[kept]]
+        np.testing.assert_array_equal(labels, tokenized.label[kept])
+        np.testing.assert_array_equal(values, getattr(judged, sense)[kept])
 
 
 def test_conditions_take_away_what_they_say(tokenized):
