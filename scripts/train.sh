@@ -16,8 +16,7 @@ stage "melts to report on" data_test
 stage "normal hours" dataset data/hours 34 normal 1800 0 720 0 0.3333334
 stage "the senses by themselves" senses
 stage "tokens" tokens train train
-# Longer than the other systems of the comparison, where this run is row 10r.
-stage "training" "$python" -m inference.train.train --data data/train --run runs/product --steps 1500 \
+stage "training" "$python" -m inference.train.train --data data/train --run runs/product \
   --senses runs/senses --tokens runs/tokens/train
 stage "judging" "$python" -m inference.train.judge --mixed data/val --test data/test --normal data/hours --run runs/product
 stage "release" "$python" -m inference.train.release --data data/test --run runs/product \

@@ -237,7 +237,8 @@ def claims(rows):
                                 ("onellm", "onellm-1-expert", "three experts beat one"),
                                 ("onellm", "onellm-constant", "a soft router beats a constant one"),
                                 ("onellm", "onellm-mean", "frames concatenated beat their mean"),
-                                ("product", "senses", "looking at both together beats adding the senses' logits")):
+                                ("product-equal", "senses", "looking at both together beats adding the senses' logits"),
+                                ("product", "product-equal", "nearly twice the steps help")):
         if better in acc and worse in acc:
             yield f"{text[0].upper()}{text[1:]}: {verdict(acc[better] > acc[worse])} ({acc[better]:.4f} against {acc[worse]:.4f})."
     fused = {n: a for n, a in acc.items() if n not in ("senses", "rule", "toy")}
@@ -252,9 +253,12 @@ def claims(rows):
         if name in rows:
             yield f"{rows[name][0]['title']}, {working.BOUNDS[bound][0]}: **short of it on these data**; {why}."
     if "product" in acc:
-        first = max(fused, key=fused.get)
-        yield (f"The product is the best of the table: {verdict(first == 'product')} "
-               f"({acc['product']:.4f}; best: {rows[first][0]['title']}, {acc[first]:.4f}).")
+        for name, others in (("product", fused), ("product-equal", {n: a for n, a in fused.items() if n != "product"})):
+            if name in others:
+                first = max(others, key=others.get)
+                terms = "" if name == "product" else ", at equal steps"
+                yield (f"The product is the best of the table{terms}: {verdict(first == name)} "
+                       f"({acc[name]:.4f}; best: {rows[first][0]['title']}, {acc[first]:.4f}).")
         yield from degraded(rows["product"], rows["senses"])
         ratio = (1 - acc["product"]) / max(1 - best, 1e-9)
         yield f"Fusing halves the error of the better single sense: {verdict(ratio <= 0.5)} (ratio {ratio:.2f})."
