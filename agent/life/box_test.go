@@ -22,6 +22,7 @@ type box struct {
 	config    config.Config
 	stamper   *mqtt.Stamper
 	kept      *kept
+	outbox    mqtt.Outbox // the kept one, or what waits in memory until that opens
 	publisher *mqtt.Publisher
 	judge     *decide.Judge
 
@@ -30,6 +31,7 @@ type box struct {
 	tries      int
 	hung       time.Time // until when the keeper waits for the disk
 	trouble    time.Time // when the disk was last in trouble
+	started    time.Time
 	before     state.Status
 	senses     [2]string
 	stepping   bool // a step is planned
@@ -51,20 +53,15 @@ func (w *world) start() {
 	}
 	w.boot++
 	w.book.start()
-	b := &box{world: w, config: w.settings()}
+	b := &box{world: w, config: w.settings(), started: time.Now()}
 	if w.broken != nil {
 		return
 	}
 	w.box = b
 	b.stamper = mqtt.StamperAt(uint64(w.boot), fmt.Sprintf("kernel %d", w.clock.boot), w.clock, fmt.Sprint(w.boot))
 	b.kept = &kept{book: w.book, storage: w.storage, silent: w.bug == dropNotCounted}
-	log, err := outbox.Open(w.storage, bounds(b.config), slog.New(slog.DiscardHandler), b.kept, b.incident)
-	if err != nil {
-		w.violated("outbox not opened: %v", err)
-		return
-	}
-	b.kept.Log = log
-	b.publisher = mqtt.New(b.config.MQTT, root, b.stamper, b.kept, slog.New(slog.DiscardHandler), nobody{})
+	b.openOutbox()
+	b.publisher = mqtt.New(b.config.MQTT, root, b.stamper, b.outbox, slog.New(slog.DiscardHandler), nobody{})
 	m := manifest()
 	b.judge = decide.NewJudge(decide.Settings{
 		Manifest: m, Rule: m.Rule, Timeout: b.config.Model.Timeout, Period: b.period(),
@@ -79,6 +76,28 @@ func (w *world) start() {
 	b.every(time.Second, b.second)
 	b.every(500*time.Millisecond, b.round)
 	b.after(b.between(0, time.Second), b.dial)
+}
+
+// openOutbox opens what the storage keeps. While that cannot be read records wait
+// in memory, as the agent has them do.
+func (b *box) openOutbox() {
+	open := func() (mqtt.Outbox, error) {
+		log, err := outbox.Open(b.storage, bounds(b.config), slog.New(slog.DiscardHandler), b.kept, b.incident)
+		if err != nil {
+			if b.storage.reads == nil {
+				b.violated("a disk that can be read is not opened: %v", err)
+			}
+			b.kept.Fault(err)
+			return nil, err
+		}
+		b.kept.OK()
+		b.kept.Log = log
+		return b.kept, nil
+	}
+	var err error
+	if b.outbox, err = open(); err != nil {
+		b.outbox = mqtt.NewLate(b.config.MQTT.Queue, open)
+	}
 }
 
 // period of the meter, whatever a damaged document calls it.
@@ -113,7 +132,7 @@ func (b *box) die() {
 		b.network.wire = nil
 	}
 	b.book.may += b.book.undone(b.kept.refusing)
-	counters := b.kept.Counters() // as health would say
+	counters := b.outbox.Counters() // as health would say
 	b.count(counters)
 	overrun := b.publisher.Counters()["overrun"]
 	trouble := time.Duration(-1)
@@ -202,7 +221,7 @@ func (b *box) second() bool {
 // check holds a decided second against what is promised of it.
 func (b *box) check(s decide.Second) {
 	now, before := s.Status, b.before
-	if b.furnace.blind() && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
+	if b.furnace.blind(b.started) && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
 		b.violated("%s (held %v) though no sense has been worth anything for long", now.State, now.Held)
 	}
 	if before.State != state.Abnormal || now.State == state.Abnormal {

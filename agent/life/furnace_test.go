@@ -89,12 +89,13 @@ func (f *furnace) frame() (drivers.Frame, drivers.Status) {
 	return drivers.Frame{Time: time.Now().Add(-40 * time.Millisecond), Number: f.frames, Pixels: []byte{f.glow}}, f.video
 }
 
-// blind reports whether no sense has been worth anything for so long that the
-// agent must know.
-func (f *furnace) blind() bool {
+// blind reports whether no sense has been worth anything for so long that an agent
+// that was started then must know.
+func (f *furnace) blind(started time.Time) bool {
 	dead := !f.meterDead.IsZero() && time.Since(f.meterDead) > 4*time.Second
 	// A stuck meter shows only while there is current; standing still looks alike.
-	stuck := !f.meterStuck.IsZero() && time.Since(f.meterStuck) > 20*time.Second && f.last.Current[0] > 0
+	// An agent that has just begun to read it has not seen it stand still yet.
+	stuck := !f.meterStuck.IsZero() && min(time.Since(f.meterStuck), time.Since(started)) > 20*time.Second && f.last.Current[0] > 0
 	return !f.video.Live() && (dead || stuck)
 }
 

@@ -83,7 +83,7 @@ func (w *world) finish() {
 		w.violated("not drained an hour after all healed")
 		return
 	}
-	w.box.count(w.box.kept.Counters())
+	w.box.count(w.box.outbox.Counters())
 	w.book.close(w.boot, w.box.publisher.Counters()["overrun"])
 }
 
