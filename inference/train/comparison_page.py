@@ -16,7 +16,7 @@ matplotlib.rcParams["svg.hashsalt"] = "meltwatch"  # the same figures, the same 
 import numpy as np  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
 
-from . import working  # noqa: E402
+from . import configs, working  # noqa: E402
 from .compare import RESULTS  # noqa: E402
 from .figures import table  # noqa: E402
 
@@ -64,18 +64,19 @@ def page(rows, cost):
     """The whole page, as parts."""
     yield "# The systems compared"
     yield ("Written by `make compare` from the figures in `docs/comparison/`. Every system reads the same tokens of the same "
-           "frozen tokenizers, sees the same windows, has the same optimiser and number of steps, and is judged on the same "
+           "frozen tokenizers, draws its windows alike, has the same optimiser, and is judged on the same "
            "batches, on which nothing was trained or chosen. What the rows are and how each is known to work: "
            "`inference/train/configs.py` and `inference/train/tests`. ± is the standard deviation over seeds of what stands "
            "behind the tokenizers, which were trained once.")
     yield LEFT_OUT
+    yield from unfinished(rows)
     yield "## Balanced seconds of held-out batches"
     any_row = next(r for r in rows.values() if "test_seconds" in r[0]["figures"])
     f = any_row[0]["figures"]
-    yield (f"{f['test_seconds']:.0f} scored seconds of {f['test_batches']:.0f} batches; {any_row[0]['windows']} training windows "
-           "a run. FDR = FP / (FP + TN), this field's name for the false positive rate; MDR = FN / (FN + TP). Training gap: "
-           "accuracy on batches it was trained on, less that on held-out ones.")
-    yield table(("row", "system", "seeds", "accuracy", "F1", "FDR", "MDR", "AUROC", "gap"), list(seconds(rows)))
+    yield (f"{f['test_seconds']:.0f} scored seconds of {f['test_batches']:.0f} batches. Windows: how many a run was trained on; "
+           "the senses' run is also that of the tokenizers. FDR = FP / (FP + TN), this field's name for the false positive rate; "
+           "MDR = FN / (FN + TP). Gap: points of accuracy on batches it was trained on, less those on held-out ones.")
+    yield table(("row", "system", "seeds", "windows", "accuracy", "F1", "FDR", "MDR", "AUROC", "gap"), list(seconds(rows)))
     yield "![ROC](comparison/roc.svg)"
     yield "## Each sense alone, and onsets"
     yield ("The same networks with one sense masked. Delay counts from the onset; thresholds are chosen on validation for at "
@@ -84,11 +85,7 @@ def page(rows, cost):
                  "false alarms an hour"), list(onsets(rows)))
     yield "![delay](comparison/delay.svg)"
     yield from filters(rows)
-    yield "## What each costs"
-    yield ("One window on one thread, frozen graph, systems taking turns; the frame's encoder, the same for all, comes on top. "
-           "Multiply-adds by TensorFlow's profiler.")
-    yield table(("row", "system", "parameters", "million multiply-adds", "p50 ms", "p95 ms"), list(costs(rows, cost)))
-    yield "![size](comparison/size.svg)"
+    yield from prices(rows, cost)
     yield "## Under what a furnace house brings about"
     yield ("Accuracy of balanced seconds. The clock offsets take the current later than its true place; all other columns keep "
            "the records' own offset of up to 3 s.")
@@ -104,13 +101,25 @@ def page(rows, cost):
     yield "\n".join(f"- {line}" for line in claims(rows))
 
 
+SEEDS = 3
+
+
+def unfinished(rows):
+    """What make compare has still to run."""
+    left = [f"{c.title.removeprefix('… ')} ({number} more)" for c in (kind() for kind in configs.ROWS)
+            if (number := (1 if c.variant else SEEDS) - len(rows.get(c.name, ()))) > 0]
+    if left:
+        yield "**Not finished**: `make compare` goes on with these runs. " + "; ".join(left) + "."
+
+
 def seconds(rows):
     for results in rows.values():
         r, n = results[0], len(results)
-        gap = "–"
+        gap = windows = "–"
         if "train_accuracy" in r["figures"]:
+            windows = r["windows"]
             gap = f"{100 * (mean(results, 'train_accuracy') - mean(results, 'both_accuracy')):.2f}"
-        yield (r["row"], r["title"], n, *(spread(results, f"both_{k}") for k in ("accuracy", "f1", "fdr", "mdr", "auroc")), gap)
+        yield (r["row"], r["title"], n, windows, *(spread(results, f"both_{k}") for k in ("accuracy", "f1", "fdr", "mdr", "auroc")), gap)
 
 
 def onsets(rows):
@@ -122,6 +131,16 @@ def onsets(rows):
                f"{mean(results, 'onsets_missed'):.1f} of {mean(results, 'onsets'):.0f}",
                spread(results, "delay_median_seconds", 0), spread(results, "delay_p95_seconds", 0),
                spread(results, "false_alarms_per_hour", 3))
+
+
+def prices(rows, cost):
+    if not cost:
+        return
+    yield "## What each costs"
+    yield ("One window on one thread, frozen graph, systems taking turns; the frame's encoder, the same for all, comes on top. "
+           "Multiply-adds by TensorFlow's profiler.")
+    yield table(("row", "system", "parameters", "million multiply-adds", "p50 ms", "p95 ms"), list(costs(rows, cost)))
+    yield "![size](comparison/size.svg)"
 
 
 def costs(rows, cost):

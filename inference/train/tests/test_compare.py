@@ -59,7 +59,8 @@ def test_the_page_is_made_of_the_results(results, tmp_path):
     comparison_page.main(["--results", str(results), "--page", str(tmp_path / "comparison.md")])
     text = (tmp_path / "comparison.md").read_text()
     figures = json.loads((results / "mlf-1.json").read_text())["figures"]
-    assert f"| 4 | MLF only | 1 | {figures['both_accuracy']:.4f} |" in text
+    assert f"| 4 | MLF only | 1 | {SMALL['steps'] * SMALL['windows']} | {figures['both_accuracy']:.4f} |" in text
+    assert "**Not finished**" in text and "CLMLF (LBCL + DBCL) (3 more)" in text
     assert "Fusing halves the error" in text and "expert" in text
     for plot in ("roc", "delay", "filter", "robustness", "offset", "example", "router"):
         assert (results / f"{plot}.svg").stat().st_size > 1000
