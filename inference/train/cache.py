@@ -44,6 +44,8 @@ def read(folder, data, split, rerolls=True, most=None):
 
 
 def _read(folder, name, rerolls):
+    if not (folder / f"{name}.npz").exists():
+        raise ValueError(f"{folder}: holds no tokens of {name}, so they were made of other data; give the run a new folder, or remove this one")
     with np.load(folder / f"{name}.npz") as kept:
         count = kept["amps"].shape[0] if rerolls else 1
         currents = [layout.Current(*(kept[k][i] for k in ("amps", "mask", "set_point", "last"))) for i in range(count)]

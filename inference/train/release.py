@@ -127,6 +127,14 @@ def release(model, result, batch, out, commit=""):
     return save(out, functions(model), sections(model.config, result, commit), golden_inputs(model, batch))
 
 
+def judged(path):
+    """What judge.py found."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: is missing; judge the run first, judge.py writes it") from None
+
+
 def current_commit():
     git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     return git.stdout.strip() if git.returncode == 0 else ""
@@ -134,12 +142,12 @@ def current_commit():
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder of a data set in the V2 layout")
+    parser.add_argument("--data", required=True, help="folder of a data set in either published layout")
     parser.add_argument("--run", required=True, help="folder that train.py and judge.py wrote")
     parser.add_argument("--out", required=True, help="model folder to write anew")
     parser.add_argument("--figures", help="page to write the model's figures to")
     args = parser.parse_args(argv)
-    model, result = load(args.run), json.loads((pathlib.Path(args.run) / RESULT).read_text())
+    model, result = load(args.run), judged(pathlib.Path(args.run) / RESULT)
     batch = layout.read_split(args.data, "test", rerolls=False)[0]
     manifest = release(model, result, batch, args.out, current_commit())
     if args.figures:

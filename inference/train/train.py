@@ -107,7 +107,10 @@ def save(model, folder):
 def load(folder):
     """The network that save() left in a run's folder."""
     folder = pathlib.Path(folder)
-    kept = json.loads((folder / CONFIG).read_text())
+    try:
+        kept = json.loads((folder / CONFIG).read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{folder / CONFIG}: is missing; name the folder of a run that train.py has finished") from None
     model = systems.build(configs.Run(**kept | {"phases": tuple(kept["phases"])}))
     model.load_weights(folder / WEIGHTS)
     return model
@@ -148,10 +151,12 @@ def main(argv=None):
     parser.add_argument("--senses", help="folder of trained senses; default <run>/senses, made if it is not there")
     parser.add_argument("--tokens", help="folder of their tokens; default <run>/tokens, made if it is not there")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--steps", type=int, help="of the system, and at most as many of the senses")
+    parser.add_argument("--steps", type=int, help="of the system, and of the senses where they are made")
     args = parser.parse_args(argv)
     given = {k: v for k in ("seed", "steps") if (v := getattr(args, k)) is not None}
     config, log, run = configs.ALL[args.config](**given), stopwatch(), pathlib.Path(args.run)
+    if not layout.names(args.data, "train"):
+        raise ValueError(f"{args.data}: no batch is for train; name some in train.json")
     if config.system == "SensesApart":
         train_senses(config, args.data, run, log)
         return

@@ -81,6 +81,13 @@ def test_a_fault_is_told_with_its_remedy(fact, copy, capsys):
     assert any(words in line and ";" in line for line in faults), faults
 
 
+def test_a_split_that_cannot_be_read_is_not_called_one_sided(copy, capsys):
+    (copy / "test.json").write_text('["batch-9"]')
+    assert check_data.main(["--data", str(copy)]) == 1
+    out = capsys.readouterr().out
+    assert "batch-9.csv: is missing" in out and "second in test" not in out
+
+
 def test_normal_hours_hold_nothing_abnormal(copy, capsys):
     (copy / "train.json").write_text("[]")
     assert check_data.main(["--data", str(copy), "--normal"]) == 1

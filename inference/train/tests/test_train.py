@@ -70,6 +70,24 @@ def test_tokens_of_another_width_are_refused(folder, senses, tokens):
         train.fit_on_tokens(configs.Product(), cache.read(tokens, folder, "train"), senses, **QUIET)
 
 
+def test_a_missing_step_is_named(folder, tokens, tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "train.json").write_text("[]")
+    (tmp_path / "val.json").write_text("[]")
+    into = ["--run", str(tmp_path / "run")]
+    for main, args, words in (
+            (train.main, ["--data", str(tmp_path), *into], "no batch is for train; name some"),
+            (judge.main, ["--mixed", str(folder), "--normal", str(folder), *into], "config.json: is missing; name"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            main(args)
+    with pytest.raises(ValueError, match="result.json: is missing; judge the run first"):
+        release.judged(tmp_path / "result.json")
+    (tmp_path / "train.json").write_text('["melt-of-others"]')
+    with pytest.raises(ValueError, match="holds no tokens of melt-of-others, so they were made of other data; give"):
+        cache.read(tokens, tmp_path, "train")
+
+
 def test_views_show_the_same_second_in_other_ways(folder, tokens):
     (batch,) = cache.read(tokens, folder, "train")
     assert batch.tokens.shape == (2, SECONDS, 4, 16) and batch.seen.sum() == SECONDS - 6  # five lost, and none before the first
