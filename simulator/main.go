@@ -16,7 +16,7 @@ import (
 // cli is the command line.
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run a furnace on the clock: its meter on Modbus TCP, its camera on RTSP. Example: furnace-sim serve --control 127.0.0.1:8555"`
-	Dataset datasetCommand `cmd:"" help:"Write a data set to train and score on. Example: furnace-sim dataset --out data/train -batches 80 -seconds 3600 -seed 1"`
+	Dataset datasetCommand `cmd:"" help:"Write a data set to train and score on. Example: furnace-sim dataset --out data/train --batches 80 --seconds 3600 --seed 1"`
 	Sheet   sheetCommand   `cmd:"" help:"Draw a contact sheet of what the camera sees. Example: furnace-sim sheet --out scenes.png"`
 }
 

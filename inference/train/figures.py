@@ -10,7 +10,7 @@ def page(manifest):
     return "\n\n".join([
         f"# Figures of {manifest['name']} {manifest['version']}",
         "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
-        "How such figures come about: [model.md](model.md).",
+        "How such figures come about: docs/model.md.",
         *seconds(manifest["metrics"]), *events(manifest), *clock(manifest["metrics"]), *decision(manifest),
     ]) + "\n"
 

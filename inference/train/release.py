@@ -122,9 +122,9 @@ def edges(whole):
     return [(name, "step", whole | change) for name, change in changed.items()]
 
 
-def release(model, result, batch, out, commit=""):
-    """Writes the folder and returns the manifest."""
-    return save(out, functions(model), sections(model.config, result, commit), golden_inputs(model, batch))
+def release(model, result, batch, out, commit="", called=None):
+    """Writes the folder and returns the manifest; called: name and version other than the network's."""
+    return save(out, functions(model), sections(model.config, result, commit) | (called or {}), golden_inputs(model, batch))
 
 
 def judged(path):
@@ -146,10 +146,13 @@ def main(argv=None):
     parser.add_argument("--run", required=True, help="folder that train.py and judge.py wrote")
     parser.add_argument("--out", required=True, help="model folder to write anew")
     parser.add_argument("--figures", help="page to write the model's figures to")
+    parser.add_argument("--name", help="what the agent calls the model in its messages")
+    parser.add_argument("--version", help="of this model, such as 1.0.0")
     args = parser.parse_args(argv)
     model, result = load(args.run), judged(pathlib.Path(args.run) / RESULT)
     batch = layout.read_split(args.data, "test", rerolls=False)[0]
-    manifest = release(model, result, batch, args.out, current_commit())
+    called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
+    manifest = release(model, result, batch, args.out, current_commit(), called)
     if args.figures:
         pathlib.Path(args.figures).write_text(figures.page(manifest), encoding="utf-8")
     print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")

@@ -130,7 +130,7 @@ def result(folder, trained):
 def exported(folder, trained, result, tmp_path_factory):
     out = tmp_path_factory.mktemp("model") / "toy"
     batch = layout.read_split(folder, "test", rerolls=False)[0]
-    manifest = release.release(trained, result, batch, out, commit="abc")
+    manifest = release.release(trained, result, batch, out, commit="abc", called={"name": "own"})
     return out, manifest
 
 
@@ -138,6 +138,7 @@ def test_the_page_of_figures_is_made_of_the_manifest(exported):
     _, manifest = exported
     page = figures.page(manifest)
     m = manifest["metrics"]
+    assert page.startswith(f"# Figures of own {configs.Product().version}")
     assert f"{m['both_accuracy']:.4f}" in page and f"{m['rule_cv_120_mdr']:.4f}" in page
     assert f"{manifest['decision']['enter']:g}" in page
 
