@@ -44,9 +44,11 @@ func (a *agent) once(ctx context.Context, wait time.Duration) (*mqtt.State, erro
 	defer cancel()
 	var parts []*part
 	for _, p := range a.parts {
-		if p.name != "mqtt" {
-			parts = append(parts, p)
+		if p.name == "mqtt" {
+			a.board.Remove(p.name) // it is not stuck, it is not here
+			continue
 		}
+		parts = append(parts, p)
 	}
 	a.parts = parts
 	if err := a.run(ctx); err != nil {

@@ -231,4 +231,7 @@ func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 	if storage := a.board.Snapshot()["storage"]; storage.Status != "fault" || !strings.Contains(storage.Error, "paths.state") {
 		t.Errorf("health says of the state folder: %+v", storage)
 	}
+	if mqtt, there := a.board.Snapshot()["mqtt"]; there {
+		t.Errorf("once waits for a part that it does not run: %+v", mqtt)
+	}
 }
