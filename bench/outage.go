@@ -95,9 +95,12 @@ func (c outageCommand) senders(p *plant) ([]*sender, error) {
 		}
 		return stamps
 	}
-	if err := terminate(p.agent); err != nil { // it is led like the others from here on
-		return nil, err
+	// It is led like the others from here on. Killed, for it has hardly begun: a
+	// program that does not heed signals yet would seem to have failed.
+	if err := p.agent.Process.Kill(); err != nil {
+		return nil, fmt.Errorf("kill meltwatch: %w", err)
 	}
+	_ = p.agent.Wait() // says that it was killed
 	p.agent = nil
 	list := []*sender{agent}
 	if err := agent.start(); err != nil {
