@@ -149,11 +149,11 @@ SETS = ("normal", "test", "train", "val")
 
 
 def fingerprint(config, data):
-    """What a result depends on: its config and how the data were made."""
+    """What a result depends on: its config, the senses' whose tokens it reads, and how the data were made."""
     paths = {name: pathlib.Path(data) / name / "dataset.json" for name in SETS}
     made = {name: {k: v for k, v in json.loads(p.read_text()).items() if k != "batches"}
             for name, p in paths.items() if p.exists()}
-    text = json.dumps([dataclasses.asdict(config), made], sort_keys=True)
+    text = json.dumps([dataclasses.asdict(config), dataclasses.asdict(configs.Senses()), made], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
