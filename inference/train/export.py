@@ -92,13 +92,20 @@ class _Loaded(dict):
         return {k: v.numpy() for k, v in outputs.items()}
 
 
-def freeze(function):
-    """The function with its variables turned into constants, as a signature."""
-    specs = [tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in function.inputs.items()]
-    concrete = tf.function(function.call, input_signature=specs).get_concrete_function()
-    frozen = convert_variables_to_constants_v2(concrete)
+def constant(function):
+    """The function with its variables turned into constants: its graph, and the outputs' names in order."""
+    concrete = tf.function(function.call, input_signature=_specs(function)).get_concrete_function()
     # Freezing flattens the dictionary of outputs; tf.nest sorts by key.
-    outputs = sorted(concrete.structured_outputs)
+    return convert_variables_to_constants_v2(concrete), sorted(concrete.structured_outputs)
+
+
+def _specs(function):
+    return [tf.TensorSpec(s.shape, s.dtype, name=n) for n, s in function.inputs.items()]
+
+
+def freeze(function):
+    """The same as a signature."""
+    specs, (frozen, outputs) = _specs(function), constant(function)
 
     @tf.function(input_signature=specs)
     def signature(*tensors):

@@ -36,22 +36,34 @@ def inputs_of(specs):
             value = rng.integers(0, 256, spec.shape)
         else:
             value = rng.standard_normal(spec.shape)
-        out[name] = tf.constant(value.astype(spec.dtype))
+        out[name] = value.astype(spec.dtype)
     return out
 
 
-def multiply_adds(function):
+def multiply_adds(graph):
     """Of one call, in millions, as TensorFlow's profiler counts the frozen graph."""
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
-    flops = tf.compat.v1.profiler.profile(function.graph, options=options).total_float_ops
+    flops = tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
     return flops / 2 / 1e6
 
 
+ONE_THREAD = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+
+
 def frozen(model):
-    """step of a model as the release freezes it, and inputs for it."""
+    """step of a model as the release freezes it, called through a session as the agent does: graph, call, inputs.
+
+    A session, because a tf.function spends more on each call in Python than these networks do.
+    """
     function = functions(model)["step"]
-    return export.freeze(function).get_concrete_function(), inputs_of(function.inputs)
+    concrete, _ = export.constant(function)
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(concrete.graph.as_graph_def(), name="")
+    session = tf.compat.v1.Session(graph=graph, config=ONE_THREAD)
+    call = session.make_callable([t.name for t in concrete.outputs], [t.name for t in concrete.inputs])
+    return graph, call, list(inputs_of(function.inputs).values())
 
 
 def measure(calls):
@@ -59,12 +71,12 @@ def measure(calls):
     times = {name: [] for name in calls}
     for call, inputs in calls.values():
         for _ in range(WARM):
-            call(**inputs)
+            call(*inputs)
     for _ in range(ROUNDS):
         for name, (call, inputs) in calls.items():
             for _ in range(CALLS):
                 start = time.perf_counter()
-                call(**inputs)
+                call(*inputs)
                 times[name].append(time.perf_counter() - start)
     return {n: {f"p{p}": round(1000 * float(np.percentile(t, p)), 3) for p in (50, 95)} for n, t in times.items()}
 
@@ -73,14 +85,11 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default=RESULTS / "cost.json", type=pathlib.Path)
     args = parser.parse_args(argv)
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
     calls, cost = {}, {}
     for kind in configs.ROWS:
         name, model = kind().name, systems.build(kind())
-        calls[name] = frozen(model)
-        cost[name] = {"parameters": model.count_params(),
-                      "million_multiply_adds": round(multiply_adds(calls[name][0]), 2)}
+        graph, *calls[name] = frozen(model)
+        cost[name] = {"parameters": model.count_params(), "million_multiply_adds": round(multiply_adds(graph), 2)}
     for name, percentiles in measure(calls).items():
         cost[name] |= percentiles
     args.out.parent.mkdir(parents=True, exist_ok=True)
