@@ -16,13 +16,12 @@ import (
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/remote"
 	"meltwatch/config"
+	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/scene"
 	"meltwatch/simulator/serve"
@@ -164,15 +163,12 @@ func (l testLog) Write(text []byte) (int, error) {
 // broker starts a broker that hands everything to the plant.
 func (p *plant) broker() string {
 	p.t.Helper()
-	server := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	l := listeners.NewTCP(listeners.Config{ID: "test", Address: "127.0.0.1:0"})
-	for _, err := range []error{server.AddHook(new(auth.AllowHook), nil), server.AddListener(l), server.Serve()} {
-		if err != nil {
-			p.t.Fatal(err)
-		}
+	server, url, err := broker.Local()
+	if err != nil {
+		p.t.Fatal(err)
 	}
 	p.t.Cleanup(func() { server.Close() })
-	p.server, p.address = server, "tcp://"+l.Address()
+	p.server, p.address = server, url
 	if err := server.Subscribe("meltwatch/test/f1/#", 1, func(_ *mochi.Client, _ packets.Subscription, m packets.Packet) {
 		p.take(strings.TrimPrefix(m.TopicName, "meltwatch/test/f1/"), m.Payload)
 	}); err != nil {

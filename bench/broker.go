@@ -2,14 +2,14 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"net"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	brokers "meltwatch/simulator/broker"
 )
 
 // broker is a real broker in this process that can be taken away and brought back
@@ -33,17 +33,10 @@ func startBroker(ctx context.Context, receive func(string, []byte)) (*broker, er
 
 func (b *broker) url() string { return "tcp://" + b.address }
 
-func (b *broker) up() error {
-	b.server = mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
-	for _, hook := range []mochi.Hook{new(auth.AllowHook), &listener{receive: b.receive}} {
-		if err := b.server.AddHook(hook, nil); err != nil {
-			return fmt.Errorf("broker: %w", err)
-		}
-	}
-	if err := b.server.AddListener(listeners.NewTCP(listeners.Config{ID: "bench", Address: b.address})); err != nil {
-		return fmt.Errorf("broker: %w", err)
-	}
-	return b.server.Serve()
+func (b *broker) up() (err error) {
+	l := listeners.NewTCP(listeners.Config{ID: "bench", Address: b.address})
+	b.server, err = brokers.Serve(l, new(auth.AllowHook), &listener{receive: b.receive})
+	return err
 }
 
 func (b *broker) down() error { return b.server.Close() }

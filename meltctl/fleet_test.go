@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +16,11 @@ import (
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/pack"
 	"meltwatch/drivers/drivertest"
+	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/serve"
 )
@@ -45,15 +43,12 @@ func newPlant(t *testing.T) *plant {
 	if _, err := os.Stat(filepath.Join(bin, "meltwatch")); err != nil {
 		t.Skip("meltwatch is not built: run make build")
 	}
-	p := &plant{t: t, bin: bin, server: mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})}
-	l := listeners.NewTCP(listeners.Config{ID: "test", Address: "127.0.0.1:0"})
-	for _, err := range []error{p.server.AddHook(new(auth.AllowHook), nil), p.server.AddListener(l), p.server.Serve()} {
-		if err != nil {
-			t.Fatal(err)
-		}
+	server, url, err := broker.Local()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.server.Close() })
-	p.broker = brokerFlags{Broker: "tcp://" + l.Address(), Wait: 3 * time.Second}
+	t.Cleanup(func() { server.Close() })
+	p := &plant{t: t, bin: bin, server: server, broker: brokerFlags{Broker: url, Wait: 3 * time.Second}}
 	scenario := furnace.Scenario{Name: "working", Seed: 1, SetPoint: 15_000, Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 3600}}}
 	if p.sim, err = serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7}); err != nil {
 		t.Fatal(err)

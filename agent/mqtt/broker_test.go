@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -12,6 +11,8 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	brokers "meltwatch/simulator/broker"
 )
 
 // broker is a real broker in this process that a test can take down and bring
@@ -59,16 +60,8 @@ func (b *broker) url() string { return "tcp://" + b.address }
 
 func (b *broker) up() {
 	b.t.Helper()
-	b.server = mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
-	for _, hook := range b.hooks {
-		if err := b.server.AddHook(hook, nil); err != nil {
-			b.t.Fatal(err)
-		}
-	}
-	if err := b.server.AddListener(b.listen(b.address)); err != nil {
-		b.t.Fatal(err)
-	}
-	if err := b.server.Serve(); err != nil {
+	var err error
+	if b.server, err = brokers.Serve(b.listen(b.address), b.hooks...); err != nil {
 		b.t.Fatal(err)
 	}
 	if err := b.server.Subscribe("#", 1, func(_ *mochi.Client, _ packets.Subscription, p packets.Packet) {

@@ -24,10 +24,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 
+	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/scene"
 	"meltwatch/simulator/serve"
@@ -69,27 +67,27 @@ func (d demo) run(ctx context.Context, out *os.File) (err error) {
 	// What serves must outlive the agent, which says goodbye when ctx ends.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
-	broker, err := startBroker(ctx)
+	server, url, err := broker.Local()
 	if err != nil {
 		return err
 	}
-	defer broker.close()
+	defer func() { err = errors.Join(err, server.Close()) }()
 	plant, err := serve.Start(serving, serve.Options{Scenario: furnace.Demo(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, plant.Close()) }()
-	_, err = fmt.Fprintf(out, "demo: furnace at %s and %s, broker at %s; %d seconds, Ctrl-C ends it\n", plant.MeterURL(), plant.CameraURL(), broker.url, d.Seconds)
+	_, err = fmt.Fprintf(out, "demo: furnace at %s and %s, broker at %s; %d seconds, Ctrl-C ends it\n", plant.MeterURL(), plant.CameraURL(), url, d.Seconds)
 	if err != nil {
 		return err
 	}
 	watcher := &subscriber{score: &score{started: time.Now()}}
-	client, err := subscribe(broker.url, root, watcher)
+	client, err := subscribe(url, root, watcher)
 	if err != nil {
 		return err
 	}
 	defer client.Disconnect(100)
-	agent, err := d.startAgent(folder, plant.MeterURL(), plant.CameraURL(), broker.url)
+	agent, err := d.startAgent(folder, plant.MeterURL(), plant.CameraURL(), url)
 	if err != nil {
 		return err
 	}
@@ -142,25 +140,6 @@ func conclude(w *subscriber, out io.Writer) error {
 	}
 	_, err := fmt.Fprintln(out, "demo:", w.score.summary())
 	return err
-}
-
-// broker is an MQTT broker in this process.
-type broker struct {
-	url    string
-	server *mochi.Server
-}
-
-func startBroker(ctx context.Context) (*broker, error) {
-	server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
-	tcp := listeners.NewTCP(listeners.Config{ID: "demo", Address: "127.0.0.1:0"})
-	if err := errors.Join(server.AddHook(new(auth.AllowHook), nil), server.AddListener(tcp), server.Serve()); err != nil {
-		return nil, fmt.Errorf("start broker: %w", err)
-	}
-	return &broker{url: "tcp://" + tcp.Address(), server: server}, ctx.Err()
-}
-
-func (b *broker) close() {
-	_ = b.server.Close() // the process ends: nothing is left to do about it
 }
 
 // process is the agent, running.
