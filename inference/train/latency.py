@@ -48,7 +48,9 @@ def multiply_adds(graph):
     return flops / 2 / 1e6
 
 
+# As the agent's own session, inference/tensorflow/model.go.
 ONE_THREAD = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
+ONE_THREAD.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
 
 
 def frozen(model):
