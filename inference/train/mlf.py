@@ -62,7 +62,8 @@ class MLF(System):
         c, half = self.config, self.config.windows // 2
         terms = {"verdict": contrast.verdict(y["label"], out["logit"])}
         if c.label_weight:
-            terms["label"] = c.label_weight * contrast.label_contrast(out["z_fused"], y["label"])
+            terms["label"] = c.label_weight * contrast.label_contrast(
+                out["z_fused"], y["label"], c.label_temperature)
         if c.data_weight:
             terms["data"] = c.data_weight * contrast.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
         return terms

@@ -132,7 +132,7 @@ class Product(System):
             terms["senses"] = c.align_weight * contrast.soft_contrast(
                 out["z_video"], out["z_current"], contrast.pairs_of_senses(label, x["paired"], x["there"]))
         if c.label_weight:
-            terms["label"] = c.label_weight * contrast.label_contrast(out["z_fused"], label)
+            terms["label"] = c.label_weight * contrast.label_contrast(out["z_fused"], label, c.label_temperature)
         if c.data_weight:
             terms["data"] = c.data_weight * contrast.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
         if c.local_weight:

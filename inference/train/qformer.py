@@ -111,6 +111,7 @@ class QFormer(System):
             layer.build((None, d))
         self.head.build((None, 2 * d))
         self._masks = masks()
+        self.dice = keras.random.SeedGenerator()
         self.built = True
 
     def transform(self, task, c, c_mask, v, v_mask, training=False):
@@ -165,10 +166,16 @@ class QFormer(System):
         }
 
     def matching(self, s, scores, match, x, label):
-        """ITM: true pairs against each video's most alike current of the other label."""
+        """ITM: true pairs against currents of the other label, for every second video the most alike one.
+
+        For the rest any one: of the most alike alone, which are few and always the
+        same, a net learns those by heart and takes all other currents for true.
+        """
         wrong = ops.cast(ops.equal(label, ops.transpose(label)), "float32") * contrast.FAR  # (B,B)
-        hard = ops.argmax(contrast.stop(scores) + wrong + (1.0 - ops.transpose(x["there"])) * contrast.FAR, axis=1)
-        queries, _, _ = self.transform("match", ops.take(s.c, hard, axis=0), ops.take(s.c_mask, hard, axis=0),
+        hard = ops.arange(ops.shape(label)[0])[:, None] % 2 == 0           # (B,1)
+        likely = ops.where(hard, contrast.stop(scores), keras.random.uniform(ops.shape(scores), seed=self.dice))
+        other = ops.argmax(likely + wrong + (1.0 - ops.transpose(x["there"])) * contrast.FAR, axis=1)
+        queries, _, _ = self.transform("match", ops.take(s.c, other, axis=0), ops.take(s.c_mask, other, axis=0),
                                        s.v, s.v_mask, training=True)
         negative = self.match(ops.mean(queries, axis=1))                   # (B,1)
         counted = x["there"] / ops.maximum(ops.mean(x["there"]), 1e-3)
