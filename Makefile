@@ -58,7 +58,7 @@ fuzz: ## each fuzz target for FUZZ_TIME (default 10s)
 
 .PHONY: bench
 bench: deps-train runs/fmformer-b/manifest.json ## measure: model through Go and against FmFormer-B, scene, alignment, Modbus (4 minutes)
-	go test -run '^$$' -bench . -benchtime 1s ./...
+	TF_ENABLE_ONEDNN_OPTS=$${TF_ENABLE_ONEDNN_OPTS:-0} go test -run '^$$' -bench . -benchtime 1s ./...
 
 # What the product's speed is compared with: untrained, so made when it is wanted.
 runs/fmformer-b/manifest.json: inference/train/fmformer.py | deps-train

@@ -72,9 +72,10 @@ func (c *Client) live(ctx context.Context) error {
 	c.starts.Add(1)
 	p, err := child.Start(ctx, child.Spec{
 		Service: "Model", Version: inference.ChildVersion, Program: c.program, Log: c.log,
-		// TensorFlow reads this before any code of ours runs; its notes would drown
-		// the log, its errors still come through.
-		Env: []string{"TF_CPP_MIN_LOG_LEVEL=2"},
+		// TensorFlow reads these before any code of ours runs. Its notes would drown
+		// the log, its errors still come through. oneDNN's kernels order their sums
+		// by the processor they find, and cost a network of this size more than they save.
+		Env: []string{"TF_CPP_MIN_LOG_LEVEL=2", "TF_ENABLE_ONEDNN_OPTS=0"},
 	})
 	if err != nil {
 		return err
