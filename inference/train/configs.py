@@ -84,6 +84,8 @@ class QFormer(Run):
     row: str = "1"
     title: str = "Q-Former (BLIP-2)"
     system: str = "QFormer"
+    itc_weight: float = 1.0
+    itm_weight: float = 1.0
 
 
 @dataclass(frozen=True)

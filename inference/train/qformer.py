@@ -101,6 +101,8 @@ class QFormer(System):
         self.queries = self.add_weight(name="queries", shape=(QUERIES, d), initializer="random_normal")
         self.towers = [Layer(config, crosses=i % 2 == 0, name=f"layer{i}") for i in range(self.LAYERS)]
         self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video")}
+        # Whether two states agree is no sum of the two: it takes a layer between.
+        self.agree = keras.layers.Dense(d, activation="relu", name="agree")
         self.match = keras.layers.Dense(1, name="match")
         self.next = keras.layers.Dense(future.TARGETS, name="next")
         self.head = keras.layers.Dense(1, name="head")
@@ -109,7 +111,8 @@ class QFormer(System):
             layer.build(None)
         for layer in (*self.project.values(), self.match, self.next):
             layer.build((None, d))
-        self.head.build((None, 2 * d))
+        for layer in (self.agree, self.head):
+            layer.build((None, 2 * d))
         self._masks = masks()
         self.dice = keras.random.SeedGenerator()
         self.built = True
@@ -126,9 +129,10 @@ class QFormer(System):
             weights = weights if looked is None else looked
         return x[:, :QUERIES], x[:, QUERIES:], weights
 
-    def verdict(self, queries, current, training=False):
+    def verdicts(self, queries, current, training=False):
+        """Of the matching pass: logit of the furnace's state, and of whether the senses belong together."""
         read = ops.concatenate([ops.mean(queries, axis=1), current[:, 0]], axis=1)  # (B,2D)
-        return self.head(self.drop(read, training=training))               # (B,1)
+        return self.head(self.drop(read, training=training)), self.match(self.agree(read))  # (B,1) twice
 
     def align(self, s, training=False):
         video = (s.v, s.v_mask)
@@ -138,11 +142,12 @@ class QFormer(System):
         # BLIP-2: of all queries the one most like the text speaks for the picture.
         each = ops.sum(z_v * z_c[:, None], axis=2)                         # (B,8)
         queries, current, weights = self.transform("match", s.c, s.c_mask, *video, training=training)
+        logit, match = self.verdicts(queries, current, training)           # (B,1) twice
         return {
-            "logit": self.verdict(queries, current, training),             # (B,1)
+            "logit": logit,
             "alignment": ops.clip(ops.max(each, axis=1, keepdims=True), -1.0, 1.0) * s.c_there * s.v_there,
             "frame_weight": self.frame_weight(ops.mean(weights, axis=1)[:, 1:]),  # (B,16)
-            "z_video": z_v, "z_current": z_c, "match": self.match(ops.mean(queries, axis=1)),
+            "z_video": z_v, "z_current": z_c, "match": match,
             "senses": s,
         }
 
@@ -166,18 +171,19 @@ class QFormer(System):
         }
 
     def matching(self, s, scores, match, x, label):
-        """ITM: true pairs against currents of the other label, for every second video the most alike one.
+        """ITM: true pairs against currents of the other label, for half of the videos the most alike one.
 
         For the rest any one: of the most alike alone, which are few and always the
         same, a net learns those by heart and takes all other currents for true.
         """
         wrong = ops.cast(ops.equal(label, ops.transpose(label)), "float32") * contrast.FAR  # (B,B)
-        hard = ops.arange(ops.shape(label)[0])[:, None] % 2 == 0           # (B,1)
+        # By pairs of rows, since a batch's labels alternate from row to row.
+        hard = ops.arange(ops.shape(label)[0])[:, None] // 2 % 2 == 0      # (B,1)
         likely = ops.where(hard, contrast.stop(scores), keras.random.uniform(ops.shape(scores), seed=self.dice))
         other = ops.argmax(likely + wrong + (1.0 - ops.transpose(x["there"])) * contrast.FAR, axis=1)
-        queries, _, _ = self.transform("match", ops.take(s.c, other, axis=0), ops.take(s.c_mask, other, axis=0),
-                                       s.v, s.v_mask, training=True)
-        negative = self.match(ops.mean(queries, axis=1))                   # (B,1)
+        queries, current, _ = self.transform("match", ops.take(s.c, other, axis=0), ops.take(s.c_mask, other, axis=0),
+                                             s.v, s.v_mask, training=True)
+        _, negative = self.verdicts(queries, current, training=True)       # (B,1)
         counted = x["there"] / ops.maximum(ops.mean(x["there"]), 1e-3)
         return 0.5 * (ops.mean(ops.softplus(-match) * counted) + ops.mean(ops.softplus(negative) * counted))
 
