@@ -87,8 +87,9 @@ def page(rows, cost):
     yield from offsets(rows)
     yield from routers(rows)
     yield "## By what each row is known to work"
-    yield ("On 128 held-out windows, half of each class, 120 s or more apart; mean of the seeds. What must hold by construction "
-           "(masks, sums, invariances, losses by hand) is tested with fresh weights.")
+    yield (f"On {working.WINDOWS} held-out windows, half of each class, 120 s or more apart; mean of {working.DRAWS} drawings "
+           "of them and of the seeds. What must hold by construction (masks, sums, invariances, losses by hand) is tested with "
+           "fresh weights.")
     yield table(("row", "system", "what", "wanted of it", "found", ""), list(worked(rows)))
     yield "## What holds and what does not"
     yield "\n".join(f"- {line}" for line in claims(rows))
