@@ -260,7 +260,9 @@ def claims(rows):
                                 ("product-equal", "senses", "looking at both together beats adding the senses' logits"),
                                 ("product", "product-equal", "nearly twice the steps help")):
         if better in acc and worse in acc:
-            yield f"{text[0].upper()}{text[1:]}: {verdict(acc[better] > acc[worse])} ({acc[better]:.4f} against {acc[worse]:.4f})."
+            told = (verdict(acc[better] > acc[worse]) if abs(acc[better] - acc[worse]) > scatter(rows, better, worse)
+                    else "**no difference beyond the scatter of the seeds**")
+            yield f"{text[0].upper()}{text[1:]}: {told} ({acc[better]:.4f} against {acc[worse]:.4f})."
     fused = {n: a for n, a in acc.items() if n not in ("senses", "rule", "toy")}
     if "rule" in acc and fused:
         lead = 100 * (min(fused.values()) - acc["rule"])
@@ -282,6 +284,15 @@ def claims(rows):
         yield from degraded(rows["product"], rows["senses"])
         ratio = (1 - acc["product"]) / max(1 - best, 1e-9)
         yield f"Fusing halves the error of the better single sense: {verdict(ratio <= 0.5)} (ratio {ratio:.2f})."
+
+
+def scatter(rows, *names):
+    """Greatest standard deviation over seeds of the named rows' accuracies, and no less than the median of all rows'.
+
+    Three seeds may lie close together by luck, and a variant has but one.
+    """
+    each = {n: np.std([x["figures"]["both_accuracy"] for x in r], ddof=1) for n, r in rows.items() if len(r) > 1}
+    return max([float(np.median(list(each.values())))] + [each[n] for n in names if n in each]) if each else 0.0
 
 
 def degraded(product, senses):
