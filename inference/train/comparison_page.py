@@ -263,6 +263,11 @@ def claims(rows):
             told = (verdict(acc[better] > acc[worse]) if abs(acc[better] - acc[worse]) > scatter(rows, better, worse)
                     else "**no difference beyond the scatter of the seeds**")
             yield f"{text[0].upper()}{text[1:]}: {told} ({acc[better]:.4f} against {acc[worse]:.4f})."
+    for larger, smaller, text in (("product-equal", "product-small", "the product's fusion block"),
+                                  ("product-large", "product-equal", "three wide fusion blocks instead of one")):
+        if larger in acc and smaller in acc:
+            points = 100 * (acc[larger] - acc[smaller])
+            yield f"{text[0].upper()}{text[1:]} buys at least 0.3 points, at equal steps: {verdict(points >= 0.3)} ({points:+.2f} points)."
     fused = {n: a for n, a in acc.items() if n not in ("senses", "rule", "toy")}
     if "rule" in acc and fused:
         lead = 100 * (min(fused.values()) - acc["rule"])
