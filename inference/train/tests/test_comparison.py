@@ -31,6 +31,15 @@ def test_the_page_is_the_figures():
     assert (ROOT / comparison_page.PAGE).read_text() == "\n\n".join(comparison_page.page(ROWS, COST)) + "\n"
 
 
+def test_scatter_is_no_less_than_is_usual():
+    runs = lambda *accuracies: [{"figures": {"both_accuracy": a}} for a in accuracies]
+    rows = {"steady": runs(0.9, 0.9), "usual": runs(0.90, 0.92), "wild": runs(0.7, 0.9), "once": runs(0.9)}
+    usual, wild = 0.02 / 2**0.5, 0.2 / 2**0.5
+    assert comparison_page.scatter(rows, "steady", "once") == pytest.approx(usual)
+    assert comparison_page.scatter(rows, "steady", "wild") == pytest.approx(wild)
+    assert comparison_page.scatter({"once": runs(0.9)}, "once") == 0
+
+
 @pytest.mark.parametrize(("row", "seed", "name", "value"), BOUNDED, ids=lambda v: str(v))
 def test_each_row_works(row, seed, name, value):
     if (row, name) in comparison_page.SHORT:
