@@ -16,6 +16,7 @@ from keras import ops
 from . import contrast, units
 from .fusion import MASKED, AttentionPooling, FusionBlock, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
+from .tokenizers import changes, relative_current
 
 
 class Bank(keras.layers.Layer):
@@ -34,6 +35,22 @@ class Bank(keras.layers.Layer):
     def unit(self, s):
         """One-hot unit of each sample of the window: (B,240,U)."""
         return units.nearest(units.quantities(s.r, s.change, s.valid), self.centres)
+
+    def local_loss(self, x, attention, seen):
+        """The local loss, mean of a training batch's windows that have frames: a scalar.
+
+        Against the units of the frames' own current, which is not always the one that
+        the window shows: a frame's attention knows of no current, so every window of
+        a batch can teach it. x as windows.TokenWindows gives it, attention (B,16,U),
+        seen (B,16).
+        """
+        r, valid = relative_current(x["own_current"], x["own_mask"], x["own_set_point"])
+        unit = units.nearest(units.quantities(r, changes(r, valid)[0], valid), self.centres)  # (B,240,U)
+        share, counted = units.counts(unit, valid, units.windows_of_frames())  # (B,16,U), (B,16)
+        counted = counted * seen
+        each = units.local_loss(attention, share, counted)                 # (B,)
+        any_frame = ops.max(counted, axis=1)                               # (B,)
+        return ops.sum(each * any_frame) / ops.maximum(ops.sum(any_frame), 1.0)
 
 
 class GlobalAlignment(keras.layers.Layer):
@@ -83,7 +100,7 @@ class AlignVSR(System):
         self.head.build((None, d))
         senses = np.arange(CURRENT_TOKENS + MERGED_TOKENS) < CURRENT_TOKENS
         self._apart = np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")
-        self._windows, self._shifts = units.windows_of_frames(), units.shift_matrix()
+        self._shifts = units.shift_matrix()
         self.built = True
 
     def align(self, s, training=False):
@@ -119,9 +136,5 @@ class AlignVSR(System):
                 contrast.pairs_of_senses(y["label"], x["paired"], x["there"])),
         }
         if c.local_weight:
-            share, counted = units.counts(out["unit"], out["valid"], self._windows)  # (B,16,U), (B,16)
-            each = units.local_loss(out["attention"], share, counted * out["seen"])  # (B,)
-            # Only where both senses were recorded together and are not shifted.
-            paired = (x["paired"] * x["there"])[:, 0]                      # (B,)
-            terms["local"] = c.local_weight * ops.sum(each * paired) / ops.maximum(ops.sum(paired), 1.0)
+            terms["local"] = c.local_weight * self.bank.local_loss(x, out["attention"], out["seen"])
         return terms

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from . import comparison_plots, configs, working
+from . import comparison_plots, configs, link, working
 from .compare import RESULTS
 from .figures import table
 
@@ -32,14 +32,14 @@ billion parameters, no text task here, no room beside a furnace). In their place
 
 
 def read(folder):
-    """Results by row's name, each a list over seeds, in the order of rows; and the cost file."""
+    """Results by row's name, each a list over seeds, in the order of rows; what they cost; how the senses are linked."""
     found = defaultdict(list)
     for path in sorted(pathlib.Path(folder).glob("*-[0-9]*.json")):
         result = json.loads(path.read_text())
         found[result["name"]].append(result)
-    cost = pathlib.Path(folder) / "cost.json"
     rows = sorted(found.items(), key=lambda item: order(item[1][0]["row"]))
-    return dict(rows), json.loads(cost.read_text()) if cost.exists() else {}
+    beside = (pathlib.Path(folder) / name for name in ("cost.json", link.FILE))
+    return dict(rows), *(json.loads(p.read_text()) if p.exists() else {} for p in beside)
 
 
 def order(row):
@@ -60,12 +60,13 @@ def mean(results, key):
     return float(np.mean([r["figures"][key] for r in results]))
 
 
-def page(rows, cost):
+def page(rows, cost, senses_link):
     """The whole page, as parts."""
     yield "# The systems compared"
     yield ("Written by `make compare` from the figures in `docs/comparison/`. Every system reads the same tokens of the same "
            "frozen tokenizers, draws its windows alike, has the same optimiser, and is judged on the same "
-           "batches, on which nothing was trained or chosen. What the rows are and how each is known to work: "
+           "batches, on which nothing was trained or chosen. Row 10, what is released, is trained longer and at a higher rate; "
+           "10e is the same network on the terms of all others. What the rows are and how each is known to work: "
            "`inference/train/configs.py` and `inference/train/tests`. ± is the standard deviation over seeds of what stands "
            "behind the tokenizers, which were trained once.")
     yield LEFT_OUT
@@ -91,7 +92,7 @@ def page(rows, cost):
            "the records' own offset of up to 3 s.")
     yield from conditions(rows)
     yield "![robustness](comparison/robustness.svg)"
-    yield from offsets(rows)
+    yield from offsets(rows, senses_link)
     yield from routers(rows)
     yield "## By what each row is known to work"
     yield (f"On {working.WINDOWS} held-out windows, half of each class, 120 s or more apart; mean of {working.DRAWS} drawings "
@@ -195,7 +196,7 @@ def delay_at(results, length, limit):
     return f"{median:.0f} s ({late:.0f} s)" + (f", {missed:.1f} missed" if missed else "")
 
 
-def offsets(rows):
+def offsets(rows, senses_link):
     with_local = [r for r in rows.values() if r[0].get("offset")]
     if not with_local:
         return
@@ -208,13 +209,31 @@ def offsets(rows):
     found = lambda r, pool: [[x["offset"]["within_1_s"][pool][n] for n in names] for x in r]
     yield table(("row", "system", "pool", "pools", *(f"{n} s" for n in names), "all"),
                 [(r[0]["row"], r[0]["title"], f"{pool} s", count, *(f"{x:.2f}" for x in np.mean(found(r, pool), axis=0)),
-                  f"{np.mean(found(r, pool)):.3f}") for r in with_local for pool, count in pools.items()])
+                  f"{found_within(r, pool):.3f}") for r in with_local for pool, count in pools.items()])
     yield "![offset](comparison/offset.svg)"
+    yield from linked(senses_link)
     if any(r[0].get("example") for r in with_local):
         yield ("One onset as the product sees it: which of its 16 frames the verdict rests on, second by second; and for one "
                "window before it, how far each frame attends to each unit of current, with a ring around the units of the "
                "frame's own seconds.")
         yield "![example](comparison/example.svg)"
+
+
+def found_within(results, pool):
+    """Share of a row's pools in which the injected offset was found, mean of offsets and seeds."""
+    return float(np.mean([list(r["offset"]["within_1_s"][pool].values()) for r in results]))
+
+
+def linked(found):
+    """What bounds the estimate, by link.py."""
+    if not found:
+        return
+    lags, r2 = np.array(found["lags_s"]), np.array(found["r2"])
+    best = int(r2.argmax())
+    far = float(np.median(r2[np.abs(lags - lags[best]) > 2]))
+    yield (f"What bounds it is how little a frame tells of the current about it: a linear reading of its tokens explains "
+           f"{100 * r2[best]:.0f} % of how a sample changed {-lags[best]:g} s before it, and {100 * far:.0f} % of samples seconds away, "
+           f"which is the furnace's state and tells no time (`link.py`, {found['frames']} held-out frames).")
 
 
 def routers(rows):
@@ -258,13 +277,13 @@ def claims(rows):
                                 ("onellm", "onellm-constant", "a soft router beats a constant one"),
                                 ("onellm", "onellm-mean", "frames concatenated beat their mean"),
                                 ("product-equal", "senses", "looking at both together beats adding the senses' logits"),
-                                ("product", "product-equal", "nearly twice the steps help")):
+                                ("product", "product-equal", "nearly twice the steps at twice the rate help")):
         if better in acc and worse in acc:
             told = (verdict(acc[better] > acc[worse]) if abs(acc[better] - acc[worse]) > scatter(rows, better, worse)
                     else "**no difference beyond the scatter of the seeds**")
             yield f"{text[0].upper()}{text[1:]}: {told} ({acc[better]:.4f} against {acc[worse]:.4f})."
-    for larger, smaller, text in (("product-equal", "product-small", "the product's fusion block"),
-                                  ("product-large", "product-equal", "three wide fusion blocks instead of one")):
+    for larger, smaller, text in (("product-fusion", "product-equal", "a fusion block in the product"),
+                                  ("product-large", "product-equal", "three wide fusion blocks in the product")):
         if larger in acc and smaller in acc:
             points = 100 * (acc[larger] - acc[smaller])
             yield f"{text[0].upper()}{text[1:]} buys at least 0.3 points, at equal steps: {verdict(points >= 0.3)} ({points:+.2f} points)."
@@ -276,6 +295,11 @@ def claims(rows):
         masses = [float(np.mean([r["working"]["units_mass"] for r in rows[n]])) for n in ("align-local", "align-global")]
         yield (f"With the local loss at least three times the attention lies on the frame's own units: "
                f"{verdict(masses[0] >= 3 * masses[1])} ({masses[0]:.3f} against {masses[1]:.3f}).")
+    for name in ("align-local", "product"):
+        if name in rows and all(r.get("offset") for r in rows[name]):
+            at = {p: found_within(rows[name], p) for p in rows[name][0]["offset"]["pools"]}
+            told = "; ".join(f"pools of {p} s: {verdict(share >= 0.9)} ({share:.3f})" for p, share in at.items())
+            yield f"{rows[name][0]['title']}, an injected offset found within ±1 s in 90 %: {told}."
     for (name, bound), why in SHORT.items():
         if name in rows:
             yield f"{rows[name][0]['title']}, {working.BOUNDS[bound][0]}: **short of it on these data**; {why}."
@@ -316,9 +340,9 @@ def main(argv=None):
     parser.add_argument("--results", default=RESULTS, type=pathlib.Path)
     parser.add_argument("--page", default=PAGE, type=pathlib.Path)
     args = parser.parse_args(argv)
-    rows, cost = read(args.results)
+    rows, cost, senses_link = read(args.results)
     comparison_plots.draw(rows, cost, args.results)
-    args.page.write_text("\n\n".join(page(rows, cost)) + "\n", encoding="utf-8")
+    args.page.write_text("\n\n".join(page(rows, cost, senses_link)) + "\n", encoding="utf-8")
     print(f"{args.page}: {len(rows)} systems, {sum(map(len, rows.values()))} runs")
 
 

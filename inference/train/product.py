@@ -3,13 +3,14 @@
 One block, shared by both senses (OneLLM's universal encoder), lets each look at
 itself alone; frames then look into the bank of current units, tied in time to
 their own seconds (AlignVSR), which yields the clock offset between the senses;
-each sense gives a verdict of its own. Fusion blocks see everything, and attention
-pooling reads them (CLMLF's MLF), with label contrast on what is read (LBCL). The
-fused logit adds a correction to the sum of the senses' own logits: their errors
-are nearly independent within a class, and for independent witnesses the sum of
-logits is the best verdict (naive Bayes), so the network starts from it. The next
-stretch of current is predicted from the one before and from the frames that saw
-it (BLIP-2's generation); the error is the surprise.
+each sense gives a verdict of its own. Attention pooling reads the tokens of both
+(CLMLF's MLF; its fusion blocks are there to be compared, and left out of what is
+released), with label contrast on what is read (LBCL). The fused logit adds a
+correction to the sum of the senses' own logits: their errors are nearly independent
+within a class, and for independent witnesses the sum of logits is the best verdict
+(naive Bayes), so the network starts from it. The next stretch of current is predicted
+from the one before and from the frames that saw it (BLIP-2's generation); the error
+is the surprise.
 
 encode_frame(frame, background) → tokens, background′, evidence, once a frame;
 step(tokens, frame mask, current, sample mask, set-point) → p_abnormal,
@@ -55,7 +56,7 @@ class Product(System):
         self.next.build((None, None, d // 2))
         senses = np.arange(CURRENT_TOKENS + MERGED_TOKENS) < CURRENT_TOKENS
         self._apart = np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")
-        self._windows, self._shifts = units.windows_of_frames(), units.shift_matrix()
+        self._shifts = units.shift_matrix()
         # Which frames show which of the newest patches: (4,16).
         self._patch_frames = (self._frame_slots[None] == geometry.PATCHES - FORESEEN
                               + np.arange(FORESEEN)[:, None]).astype("float32")
@@ -136,8 +137,5 @@ class Product(System):
         if c.data_weight:
             terms["data"] = c.data_weight * contrast.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
         if c.local_weight:
-            share, counted = units.counts(out["unit"], out["valid"], self._windows)  # (B,16,U), (B,16)
-            each = units.local_loss(out["attention"], share, counted * out["seen"])  # (B,)
-            paired = (x["paired"] * x["there"])[:, 0]                      # (B,)
-            terms["local"] = c.local_weight * ops.sum(each * paired) / ops.maximum(ops.sum(paired), 1.0)
+            terms["local"] = c.local_weight * self.bank.local_loss(x, out["attention"], out["seen"])
         return terms

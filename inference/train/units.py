@@ -39,16 +39,18 @@ def stir(change, reach=TRAIL):
 def quantities(r, change, valid):
     """What a unit is made of, of each sample: (B,T,5), 0 where masked.
 
-    r, change (B,T,3), valid (B,T,1), see tokenizers. How much the current has just
-    been changing leads, since that drives the flame.
+    r, change (B,T,3), valid (B,T,1), see tokenizers: shares of the set-point. How much
+    the current has just been changing leads, since that drives the flame; in linear
+    measure, so that units tell strong changes apart, which frames show, and take weak
+    ones together, which they do not.
     """
     step = ops.mean(ops.abs(change), axis=2, keepdims=True)                # (B,T,1)
     level = ops.mean(r, axis=2, keepdims=True)                             # (B,T,1)
     least = ops.min(r, axis=2, keepdims=True)                              # (B,T,1)
     return ops.concatenate([
-        2.0 * ops.log(1.0 + 60.0 * stir(change)),
-        0.6 * ops.log(1.0 + 60.0 * step),
-        0.3 * ops.log(1.0 + 60.0 * stir(change, 4 * TRAIL)),
+        56.0 * stir(change),
+        7.5 * step,
+        10.0 * stir(change, 4 * TRAIL),
         0.6 * level,
         0.3 * (level - least),
     ], axis=2) * valid

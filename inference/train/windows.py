@@ -152,8 +152,10 @@ class TokenWindows(Windows):
 
     x: tokens (B,16,4,D), frame_mask (B,16), current (B,240,3), sample_mask (B,240),
     set_point (B,1), there (B,1) whether both senses are, paired (B,1) whether they
-    were recorded together and stand on one clock; y: label (B,1). With config.views
-    row i + B/2 is another view of row i: the same second, seen and measured anew.
+    were recorded together and stand on one clock; own_current (B,240,3), own_mask and
+    own_set_point of the current that was, on the frames' clock, whatever current the
+    window shows; y: label (B,1). With config.views row i + B/2 is another view of row
+    i: the same second, seen and measured anew.
     """
 
     LATEST = 6  # samples by which one sense may run late against the other
@@ -163,7 +165,9 @@ class TokenWindows(Windows):
         b, dim = self.config.windows, self.config.dim
         x = self.empty({"tokens": ((geometry.FRAMES, FRAME_TOKENS, dim), np.float32),
                         "frame_mask": ((geometry.FRAMES,), np.float32),
-                        "there": ((1,), np.float32), "paired": ((1,), np.float32)})
+                        "there": ((1,), np.float32), "paired": ((1,), np.float32),
+                        "own_current": ((geometry.SAMPLES, geometry.PHASES), np.float32),
+                        "own_mask": ((geometry.SAMPLES,), np.float32), "own_set_point": ((1,), np.float32)})
         y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None]}
         half = b // 2 if self.config.views else b
         drawn = [self.draw(rng, i % 2) for i in range(half)]
@@ -195,3 +199,6 @@ class TokenWindows(Windows):
         x["frame_mask"][:] = seen * with_video
         x["there"][:] = with_current & with_video
         x["paired"][:] = own and late == 0
+        known = current_window(batch.currents[0], second, round(batch.lags[0] * geometry.SAMPLE_HZ))
+        for name, value in zip(("own_current", "own_mask", "own_set_point"), known, strict=True):
+            x[name][:] = value

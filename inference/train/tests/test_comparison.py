@@ -14,7 +14,7 @@ from inference.train import comparison_page, configs, working
 from inference.train.compare import RESULTS
 
 ROOT = pathlib.Path(__file__).parents[3]
-ROWS, COST = comparison_page.read(ROOT / RESULTS)
+ROWS, COST, LINK = comparison_page.read(ROOT / RESULTS)
 BOUNDED = [(r["name"], r["seed"], name, value) for results in ROWS.values() for r in results
            for name, value in r.get("working", {}).items() if working.wanted(r["row"], name)]
 
@@ -28,7 +28,7 @@ def test_there_is_a_comparison():
 def test_the_page_is_the_figures():
     if not ROWS:
         pytest.skip("no comparison committed")
-    assert (ROOT / comparison_page.PAGE).read_text() == "\n\n".join(comparison_page.page(ROWS, COST)) + "\n"
+    assert (ROOT / comparison_page.PAGE).read_text() == "\n\n".join(comparison_page.page(ROWS, COST, LINK)) + "\n"
 
 
 def test_scatter_is_no_less_than_is_usual():

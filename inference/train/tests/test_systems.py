@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train import configs, fusion, geometry, mlf, onellm, qformer, systems
+from inference.train import configs, fusion, geometry, mlf, onellm, qformer, systems, units
 from inference.train.qformer import QUERIES
 
 rng = np.random.default_rng(1)
@@ -194,6 +194,24 @@ def test_another_order_of_the_bank_changes_the_order_of_the_attention_only(align
     np.testing.assert_allclose(aligned.local_losses(before), aligned.local_losses(after), atol=1e-4)
     for w, k in zip(aligned.bank.weights, kept, strict=True):
         w.assign(k)
+
+
+def test_the_local_loss_asks_for_the_units_of_the_frames_own_current(aligned):
+    """Uniform attention costs ln 32 whatever the units; all of it on the own unit costs nothing."""
+    w = window(2)
+    own = {"own_current": w["current"], "own_mask": w["sample_mask"], "own_set_point": w["set_point"]}
+    seen = np.ones((2, 16), np.float32)
+    loss = lambda attention, seen=seen: float(aligned.bank.local_loss(own, attention, seen))
+    assert loss(np.full((2, 16, 32), 1 / 32, np.float32)) == pytest.approx(np.log(32), abs=1e-4)
+    unit = aligned.judge(**w)["unit"]
+    share = ops.convert_to_numpy(units.counts(unit, np.ones((2, 240, 1), np.float32), units.windows_of_frames())[0])
+    entropy = -(share * np.log(share + 1e-8)).sum(2).mean()
+    assert loss(share) == pytest.approx(entropy, abs=1e-4)
+    # A window without frames asks for nothing, and one without any of them is not divided by.
+    wrong = np.concatenate([share[:1], np.full((1, 16, 32), 1 / 32, np.float32)])
+    first = np.float32([[1.0], [0.0]]) * seen
+    assert loss(wrong, first) == pytest.approx(-(share[0] * np.log(share[0] + 1e-8)).sum(1).mean(), abs=1e-4)
+    assert loss(wrong, 0 * seen) == 0
 
 
 # Rows 4–7.

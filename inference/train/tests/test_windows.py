@@ -147,6 +147,24 @@ def test_a_late_current_is_put_back_on_the_videos_clock(tokenized):
     np.testing.assert_array_equal(a["current"][:, 103:200], b["current"][:, 100:197])
 
 
+def test_the_frames_own_current_is_given_whatever_the_window_shows(tokenized):
+    """Of a re-rolled, delayed or missing current the frames know nothing; of their own the local loss may ask."""
+    shown = lambda **changes: windows.TokenWindows(tokenized, dataclasses.replace(
+        configs.Toy(), windows=64, drop_sense=0.3, **changes), steps=1, seed=5)[0][0]
+    other, same = shown(own_current=0.0, late=1.0), shown(own_current=1.0, late=0.0)
+    assert not other["paired"].any() and other["own_mask"].any(1).all()
+    assert (other["own_current"] != other["current"]).any((1, 2)).all()
+    # Where the window shows the frames' own current, augmentation has only turned its phases and gain.
+    both = (same["own_mask"] * same["sample_mask"])[:, :, None] > 0
+    totals = [(same[k] * both).sum((1, 2)) for k in ("current", "own_current")]
+    np.testing.assert_allclose(*totals, rtol=0.06)
+    batch = tokenized[0]
+    alone = dataclasses.replace(configs.Toy(), own_current=1.0, late=0.0, drop_sense=0.0)
+    lagged = dataclasses.replace(batch, lags=[1.5, 0.0])
+    a, b = (windows.TokenWindows([t], alone, steps=1, seed=5)[0][0]["own_current"] for t in (batch, lagged))
+    np.testing.assert_array_equal(a[:, 103:200], b[:, 100:197])
+
+
 def test_views_are_of_one_second_and_one_label(tokenized):
     config = dataclasses.replace(configs.Toy(), views=True)
     x, y = windows.TokenWindows(tokenized, config, steps=1, seed=5)[0]
