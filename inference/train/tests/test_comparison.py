@@ -8,6 +8,7 @@ holds or not.
 import json
 import pathlib
 
+import numpy as np
 import pytest
 
 from inference.train import comparison_page, configs, working
@@ -45,6 +46,14 @@ def test_each_row_works(row, seed, name, value):
     if (row, name) in comparison_page.SHORT:
         pytest.skip(f"stated in docs/comparison.md: {comparison_page.SHORT[row, name]}")
     assert working.holds(name, value)
+
+
+def test_the_local_loss_ties_frames_to_the_units_of_their_own_seconds():
+    """Row 3 against row 2: three times the attention lies on the true window's units."""
+    if not {"align-global", "align-local"} <= set(ROWS):
+        pytest.skip("no comparison committed")
+    tied, free = (np.mean([r["working"]["units_mass"] for r in ROWS[name]]) for name in ("align-local", "align-global"))
+    assert tied >= 3 * free
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / RESULTS).glob("*-[0-9]*.json")), ids=lambda p: getattr(p, "stem", "none"))
