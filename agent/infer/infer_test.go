@@ -171,8 +171,14 @@ func TestStoppedChildIsReplaced(t *testing.T) {
 	if err := syscall.Kill(m.pid(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.ask(); err == nil {
-		t.Fatal("a stopped child answered")
+	// The signal reaches a thread on another processor a moment later: one more answer may come.
+	for began := time.Now(); ; {
+		if _, err := m.ask(); err != nil {
+			break
+		}
+		if time.Since(began) > time.Second {
+			t.Fatal("a stopped child answers on")
+		}
 	}
 	m.healthyWithin(limit)
 }
