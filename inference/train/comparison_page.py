@@ -19,7 +19,7 @@ PAGE = pathlib.Path("docs/comparison.md")
 # Bounds of working.py that a row misses on these data, (row's name, bound) → why; printed on the page.
 SHORT = {
     ("qformer", "retrieval"): "windows of one state are nearly alike, and the state alone gives twice chance; one-hot targets of ITC as "
-                              "in BLIP-2 gave 2.8 with one seed, 1,500 steps at twice the rate on the videos' own currents alone 4.0",
+                              "in BLIP-2 gave 2.8 with one seed, 1,500 steps at twice the rate on the videos' own currents alone 4.0, with one seed as well",
     ("qformer", "match_easy"): "both senses must be told rightly at once, and this network's current alone is right in 93 of 100 "
                                "seconds; 0.53 before half of the wrong pairs in training were any pairs, 0.89 after 1,500 steps at "
                                "twice the rate on the videos' own currents alone",
@@ -226,13 +226,13 @@ def found_within(results, pool):
 
 
 def linked(found):
-    """What bounds the estimate, by link.py."""
+    """What there is to estimate from, by link.py."""
     if not found:
         return
     lags, r2 = np.array(found["lags_s"]), np.array(found["r2"])
     best = int(r2.argmax())
     far = float(np.median(r2[np.abs(lags - lags[best]) > 2]))
-    yield (f"What bounds it is how little a frame tells of the current about it: a linear reading of its tokens explains "
+    yield (f"There is little to find it by: a linear reading of a frame's tokens explains "
            f"{100 * r2[best]:.0f} % of how a sample changed {-lags[best]:g} s before it, and {100 * far:.0f} % of samples seconds away, "
            f"which is the furnace's state and tells no time (`link.py`, {found['frames']} held-out frames).")
 

@@ -1,4 +1,4 @@
-"""How much a frame tells of the current about it: the bound on every estimate of the clock offset.
+"""How much a frame tells of the current about it, which is what a clock offset is estimated from.
 
     python -m inference.train.link
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from . import cache, geometry
 from .compare import RESULTS
+from .windows import changes_of
 
 FILE = "link.json"
 LAGS = np.arange(-10, 9)  # samples; below 0 the current comes first
@@ -31,12 +32,11 @@ def pairs(batches):
     tokens, changes = [], []
     for batch in batches:
         record = batch.currents[0]
-        both = np.concatenate([[0], record.mask[1:] * record.mask[:-1]]) * (record.set_point > 0)
-        step = np.abs(np.diff(record.amps, axis=0, prepend=record.amps[:1])).mean(1) / np.maximum(record.set_point, 1)
+        step, known = changes_of(record)
         seconds = np.arange(0, len(batch.label), EVERY)
         at = record.last[seconds][:, None] + round(batch.lags[0] * geometry.SAMPLE_HZ) + LAGS  # (N,19)
         inside = (at >= 0).all(1) & (at < len(step)).all(1) & (batch.seen[seconds] > 0)
-        inside[inside] = both[at[inside]].all(1)
+        inside[inside] = known[at[inside]].all(1)
         tokens.append(np.asarray(batch.tokens[0][seconds[inside]], np.float32).reshape(inside.sum(), -1))
         changes.append(np.minimum(step[at[inside]], MOST))
     return np.concatenate(tokens), np.concatenate(changes)

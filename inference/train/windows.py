@@ -134,12 +134,17 @@ class PixelWindows(Windows):
         y["stir"][:] = self.stirs[n][np.maximum(seconds, 0)] * x["frame_seen"][:, None]
 
 
+def changes_of(record):
+    """Mean |ΔI| of the phases at every sample of a record as a share of its set-point, and which are known: (G,) twice."""
+    known = np.concatenate([[0], record.mask[1:] * record.mask[:-1]]) * (record.set_point > 0)
+    change = np.abs(np.diff(record.amps, axis=0, prepend=record.amps[:1])) / np.maximum(record.set_point, 1)[:, None]
+    return change.mean(1), known
+
+
 def stir_of(record, lag):
     """What a current did in the last 2 s at every second of the video: (S,2) log(1 + 60 · |ΔI| / set-point), known."""
-    set_point = np.maximum(record.set_point, 1)[:, None]
-    both = np.concatenate([[0], record.mask[1:] * record.mask[:-1]]) * (record.set_point > 0)
-    step = np.abs(np.diff(record.amps, axis=0, prepend=record.amps[:1]) / set_point).mean(1) * both
-    total, known = (np.convolve(v, np.ones(TRAIL))[: len(v)] for v in (step, both))
+    step, both = changes_of(record)
+    total, known = (np.convolve(v, np.ones(TRAIL))[: len(v)] for v in (step * both, both))
     at = record.last + round(lag * geometry.SAMPLE_HZ)
     inside = (at >= TRAIL) & (at < len(step))
     at = np.clip(at, 0, len(step) - 1)
