@@ -216,7 +216,7 @@ var File_meta_graph_proto protoreflect.FileDescriptor
 const file_meta_graph_proto_rawDesc = "" +
 	"\n" +
 	"\x10meta_graph.proto\x12\n" +
-	"tensorflow\x1a\x12tensor_shape.proto\x1a\vtypes.proto\"\xba\x01\n" +
+	"tensorflow\x1a\x12tensor_shape.proto\x1a\x0fdata_type.proto\"\xba\x01\n" +
 	"\fMetaGraphDef\x12O\n" +
 	"\rsignature_def\x18\x05 \x03(\v2*.tensorflow.MetaGraphDef.SignatureDefEntryR\fsignatureDef\x1aY\n" +
 	"\x11SignatureDefEntry\x12\x10\n" +

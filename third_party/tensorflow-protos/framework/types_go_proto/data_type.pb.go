@@ -2,7 +2,7 @@
 // versions:
 // 	protoc-gen-go v1.36.6
 // 	protoc        v3.21.12
-// source: types.proto
+// source: data_type.proto
 
 package types_go_proto
 
@@ -80,11 +80,11 @@ func (x DataType) String() string {
 }
 
 func (DataType) Descriptor() protoreflect.EnumDescriptor {
-	return file_types_proto_enumTypes[0].Descriptor()
+	return file_data_type_proto_enumTypes[0].Descriptor()
 }
 
 func (DataType) Type() protoreflect.EnumType {
-	return &file_types_proto_enumTypes[0]
+	return &file_data_type_proto_enumTypes[0]
 }
 
 func (x DataType) Number() protoreflect.EnumNumber {
@@ -93,14 +93,14 @@ func (x DataType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DataType.Descriptor instead.
 func (DataType) EnumDescriptor() ([]byte, []int) {
-	return file_types_proto_rawDescGZIP(), []int{0}
+	return file_data_type_proto_rawDescGZIP(), []int{0}
 }
 
-var File_types_proto protoreflect.FileDescriptor
+var File_data_type_proto protoreflect.FileDescriptor
 
-const file_types_proto_rawDesc = "" +
+const file_data_type_proto_rawDesc = "" +
 	"\n" +
-	"\vtypes.proto\x12\n" +
+	"\x0fdata_type.proto\x12\n" +
 	"tensorflow*\xa5\x01\n" +
 	"\bDataType\x12\x0e\n" +
 	"\n" +
@@ -118,22 +118,22 @@ const file_types_proto_rawDesc = "" +
 	"\aDT_HALF\x10\x13BNZLgithub.com/tensorflow/tensorflow/tensorflow/go/core/framework/types_go_protob\x06proto3"
 
 var (
-	file_types_proto_rawDescOnce sync.Once
-	file_types_proto_rawDescData []byte
+	file_data_type_proto_rawDescOnce sync.Once
+	file_data_type_proto_rawDescData []byte
 )
 
-func file_types_proto_rawDescGZIP() []byte {
-	file_types_proto_rawDescOnce.Do(func() {
-		file_types_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_types_proto_rawDesc), len(file_types_proto_rawDesc)))
+func file_data_type_proto_rawDescGZIP() []byte {
+	file_data_type_proto_rawDescOnce.Do(func() {
+		file_data_type_proto_rawDescData = protoimpl.X.CompressGZIP(unsafe.Slice(unsafe.StringData(file_data_type_proto_rawDesc), len(file_data_type_proto_rawDesc)))
 	})
-	return file_types_proto_rawDescData
+	return file_data_type_proto_rawDescData
 }
 
-var file_types_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_types_proto_goTypes = []any{
+var file_data_type_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_data_type_proto_goTypes = []any{
 	(DataType)(0), // 0: tensorflow.DataType
 }
-var file_types_proto_depIdxs = []int32{
+var file_data_type_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
 	0, // [0:0] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
@@ -141,26 +141,26 @@ var file_types_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for field type_name
 }
 
-func init() { file_types_proto_init() }
-func file_types_proto_init() {
-	if File_types_proto != nil {
+func init() { file_data_type_proto_init() }
+func file_data_type_proto_init() {
+	if File_data_type_proto != nil {
 		return
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
-			RawDescriptor: unsafe.Slice(unsafe.StringData(file_types_proto_rawDesc), len(file_types_proto_rawDesc)),
+			RawDescriptor: unsafe.Slice(unsafe.StringData(file_data_type_proto_rawDesc), len(file_data_type_proto_rawDesc)),
 			NumEnums:      1,
 			NumMessages:   0,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
-		GoTypes:           file_types_proto_goTypes,
-		DependencyIndexes: file_types_proto_depIdxs,
-		EnumInfos:         file_types_proto_enumTypes,
+		GoTypes:           file_data_type_proto_goTypes,
+		DependencyIndexes: file_data_type_proto_depIdxs,
+		EnumInfos:         file_data_type_proto_enumTypes,
 	}.Build()
-	File_types_proto = out.File
-	file_types_proto_goTypes = nil
-	file_types_proto_depIdxs = nil
+	File_data_type_proto = out.File
+	file_data_type_proto_goTypes = nil
+	file_data_type_proto_depIdxs = nil
 }
