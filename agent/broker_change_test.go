@@ -8,12 +8,11 @@ import (
 	"testing"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-
 	"meltwatch/agent/remote"
+	"meltwatch/simulator/broker"
 )
 
-func retained(s *mochi.Server, topic string) string {
+func retained(s *broker.Server, topic string) string {
 	for _, p := range s.Topics.Messages("meltwatch/test/f1/" + topic) {
 		return string(p.Payload)
 	}

@@ -39,7 +39,7 @@ type plant struct {
 	manager  *remote.Manager
 	// file is the agent's own configuration file; server the last broker.
 	file   string
-	server *mochi.Server
+	server *broker.Server
 	// address is the broker's.
 	address string
 

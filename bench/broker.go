@@ -17,7 +17,7 @@ import (
 type broker struct {
 	address string
 	receive func(topic string, payload []byte)
-	server  *mochi.Server
+	server  *brokers.Server
 }
 
 func startBroker(ctx context.Context, receive func(string, []byte)) (*broker, error) {

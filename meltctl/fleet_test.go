@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	mochi "github.com/mochi-mqtt/server/v2"
-
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/pack"
 	"meltwatch/drivers/drivertest"
@@ -28,7 +26,7 @@ import (
 // plant is a broker and agents at one simulated furnace, each a process.
 type plant struct {
 	t      *testing.T
-	server *mochi.Server
+	server *broker.Server
 	broker brokerFlags
 	sim    *serve.Server
 	bin    string

@@ -20,7 +20,7 @@ import (
 type broker struct {
 	t       *testing.T
 	address string
-	server  *mochi.Server
+	server  *brokers.Server
 	// listen makes the listener of each life.
 	listen func(address string) listeners.Listener
 	hooks  []mochi.Hook

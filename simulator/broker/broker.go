@@ -13,10 +13,31 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 )
 
+// Server is a running broker.
+type Server struct{ *mochi.Server }
+
+// Close sends the clients away and ends. By the library alone (v2.7.9) it may hang: that
+// counts its clients under a lock which it holds for reading already, and a client that
+// goes at this moment waits in between to write. So the listeners are closed here, which
+// happens once, and clients listed under one lock.
+func (s *Server) Close() error {
+	s.Listeners.CloseAll(s.sendAway)
+	return s.Server.Close()
+}
+
+func (s *Server) sendAway(listener string) {
+	for _, c := range s.Clients.GetAll() {
+		if c.Net.Listener == listener && !c.Closed() {
+			// Whatever it answers, it is stopped.
+			_ = s.DisconnectClient(c, packets.ErrServerShuttingDown)
+		}
+	}
+}
+
 // Serve starts a broker behind a listener. It admits everybody unless hooks decide who may come.
 // The caller closes the server.
-func Serve(l listeners.Listener, hooks ...mochi.Hook) (*mochi.Server, error) {
-	server := mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})
+func Serve(l listeners.Listener, hooks ...mochi.Hook) (*Server, error) {
+	server := &Server{mochi.New(&mochi.Options{InlineClient: true, Logger: slog.New(slog.DiscardHandler)})}
 	if len(hooks) == 0 {
 		hooks = []mochi.Hook{new(auth.AllowHook)}
 	}
@@ -33,7 +54,7 @@ func Serve(l listeners.Listener, hooks ...mochi.Hook) (*mochi.Server, error) {
 }
 
 // Local starts a broker on a free port of loopback that admits everybody, and gives its URL.
-func Local() (*mochi.Server, string, error) {
+func Local() (*Server, string, error) {
 	l := listeners.NewTCP(listeners.Config{ID: "local", Address: "127.0.0.1:0"})
 	server, err := Serve(l)
 	if err != nil {

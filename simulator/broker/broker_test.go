@@ -2,6 +2,8 @@ package broker
 
 import (
 	"fmt"
+	"net"
+	neturl "net/url"
 	"sync"
 	"testing"
 	"time"
@@ -68,13 +70,16 @@ func TestWillIsRetained(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	connect(t, url, "box", func(o *paho.ClientOptions) { o.SetWill("site/box", "offline", 1, true) })
-	box, ok := server.Clients.Get("box")
-	if !ok {
-		t.Fatal("the broker does not know the client")
-	}
-	box.Stop(fmt.Errorf("its cable is cut"))
-	seen := make(chan string, 1)
+	var cable net.Conn
+	connect(t, url, "box", func(o *paho.ClientOptions) {
+		o.SetWill("site/box", "offline", 1, true)
+		o.SetCustomOpenConnectionFn(func(u *neturl.URL, _ paho.ClientOptions) (c net.Conn, err error) {
+			cable, err = net.Dial("tcp", u.Host)
+			return cable, err
+		})
+	})
+	cable.Close()
+	seen := make(chan string, 8) // the will twice, if it is retained and published as the reader comes
 	reader := connect(t, url, "reader", nil)
 	defer reader.Disconnect(100)
 	await(t, reader.Subscribe("site/+", 1, func(_ paho.Client, m paho.Message) { seen <- string(m.Payload()) }))
@@ -87,4 +92,45 @@ func TestWillIsRetained(t *testing.T) {
 		t.Error("no will within 20 s")
 	}
 	await(t, reader.Publish("site/other", 1, true, "on"))
+}
+
+// Clients that go write to the list of clients; the library's own Close hangs between them.
+func TestCloseWhileClientsGo(t *testing.T) {
+	for range 20 {
+		server, _, err := Local()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var begun, going sync.WaitGroup
+		end := make(chan struct{})
+		for range 4 {
+			begun.Add(1)
+			going.Go(func() {
+				for first := true; ; first = false {
+					server.Clients.Delete("somebody")
+					if first {
+						begun.Done()
+					}
+					select {
+					case <-end:
+						return
+					default:
+					}
+				}
+			})
+		}
+		begun.Wait()
+		closed := make(chan error, 1)
+		go func() { closed <- server.Close() }()
+		select {
+		case err := <-closed:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("not closed within 20 s")
+		}
+		close(end)
+		going.Wait()
+	}
 }
