@@ -43,9 +43,10 @@ def test_scatter_is_no_less_than_is_usual():
 
 @pytest.mark.parametrize(("row", "seed", "name", "value"), BOUNDED, ids=lambda v: str(v))
 def test_each_row_works(row, seed, name, value):
-    if (row, name) in comparison_page.SHORT:
-        pytest.skip(f"stated in docs/comparison.md: {comparison_page.SHORT[row, name]}")
-    assert working.holds(name, value)
+    held = working.holds(name, value)
+    if not held and (row, name) in comparison_page.SHORT:
+        pytest.xfail(f"stated in docs/comparison.md: {comparison_page.SHORT[row, name]}")
+    assert held
 
 
 def test_the_local_loss_ties_frames_to_the_units_of_their_own_seconds():
