@@ -53,8 +53,8 @@ lint: ## golangci-lint, installed at its pinned version (first time 3 minutes)
 	@scripts/lint.sh
 
 .PHONY: fuzz
-fuzz: ## each fuzz target for FUZZ_TIME (default 10s)
-	@scripts/fuzz.sh $${FUZZ_TIME:-10s}
+fuzz: ## each fuzz target FUZZ_RUNS times (default 100000x, 3 minutes)
+	@scripts/fuzz.sh $${FUZZ_RUNS:-100000x}
 
 .PHONY: bench
 bench: deps-train runs/fmformer-b/manifest.json ## measure: model through Go and against FmFormer-B, scene, alignment, Modbus (4 minutes)
