@@ -116,6 +116,10 @@ type Offset struct {
 	// neighbouring samples during the window's frames. Without an event nothing
 	// says when anything happened.
 	EventAmps float64 `json:"event_amps"`
+	// DipS is how far to both sides, in seconds, a loss is compared with its own
+	// curve: the senses meet where it lies deepest under what stands there. 0, or
+	// no such key, takes the losses as they are.
+	DipS float64 `json:"dip_s,omitempty"`
 	// WindowSeconds is the length of current that the other numbers were chosen on.
 	WindowSeconds float64 `json:"window_seconds"`
 	// Pool is how many windows that count make one estimate.

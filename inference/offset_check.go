@@ -41,6 +41,9 @@ func (o Offset) check(f *faults) {
 	}
 	// Beyond the shifts nothing can be seen, so nothing could lead there.
 	reach := min(-o.ShiftsS[0], o.ShiftsS[len(o.ShiftsS)-1])
+	if !(o.DipS >= 0 && o.DipS <= reach) {
+		f.add("offset.dip_s", "is %g, must be 0 to %g, how far offset.shifts_s reach either way; %s", o.DipS, reach, exportAgain)
+	}
 	if !(o.MostS > 0 && o.MostS <= reach) {
 		f.add("offset.most_s", "is %g, must be above 0 and at most %g, how far offset.shifts_s reach either way; %s", o.MostS, reach, exportAgain)
 	}

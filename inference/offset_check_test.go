@@ -14,7 +14,7 @@ func offsetManifest() Manifest {
 	m := goodManifest()
 	m.Offset = &Offset{
 		ShiftsS: []float64{-2, -1, 0, 1, 2}, EventAmps: 3000, WindowSeconds: 2,
-		Pool: 60, StepSPerMin: 0.2, MostS: 2,
+		DipS: 1, Pool: 60, StepSPerMin: 0.2, MostS: 2,
 	}
 	m.Signatures[Step].Outputs[LocalLoss] = Tensor{DType: "float32", Shape: []int{1, 5}}
 	m.Signatures[Step].Outputs[Surprise] = Tensor{DType: "float32", Shape: []int{1, 1}}
@@ -57,6 +57,9 @@ func TestAnOffsetThatDoesNotFitIsRefusedByItsKey(t *testing.T) {
 		"shifts on one side":        {func(m *Manifest) { m.Offset.ShiftsS = []float64{0, 1, 2, 3, 4} }, "offset.shifts_s: are [0 1 2 3 4]"},
 		"any window an event":       {func(m *Manifest) { m.Offset.EventAmps = 0 }, "offset.event_amps: is 0"},
 		"another length of window":  {func(m *Manifest) { m.Offset.WindowSeconds = 120 }, "offset.window_seconds: is 120, the section current makes it 2"},
+		"a dip below nothing":       {func(m *Manifest) { m.Offset.DipS = -1 }, "offset.dip_s: is -1, must be 0 to 2"},
+		"a dip wider than all":      {func(m *Manifest) { m.Offset.DipS = 2.5 }, "offset.dip_s: is 2.5"},
+		"a dip that is no number":   {func(m *Manifest) { m.Offset.DipS = math.NaN() }, "offset.dip_s"},
 		"a pool of one":             {func(m *Manifest) { m.Offset.Pool = 1 }, "offset.pool: is 1, must be 4 to 3600"},
 		"a pool without end":        {func(m *Manifest) { m.Offset.Pool = 1 << 30 }, "offset.pool"},
 		"a correction that stands":  {func(m *Manifest) { m.Offset.StepSPerMin = 0 }, "offset.step_s_per_min: is 0"},

@@ -15,7 +15,10 @@ import (
 // is the delay of one sense's own pipeline: an encoder's, a PLC's refresh. The
 // model says how badly frames match the current taken some seconds later or
 // earlier (local_loss). One window's curve says little; the mean over Pool
-// windows that hold an event has its least value where the senses meet.
+// windows that hold an event dips where the senses meet. Most of the curve's other
+// course is slow: how well the furnace's state fits the frames at all. So the dip
+// is sought not at the least loss but where it lies deepest under the losses DipS
+// to both sides.
 //
 // A curve is kept with its window's VideoLag, which turns "shift s of this
 // window" into "lateness VideoLag − s of the camera". On that axis curves taken
@@ -50,10 +53,11 @@ type Estimate struct {
 	Windows int
 }
 
-// curve is one window's loss by shift, and the window's VideoLag in seconds.
+// curve is one window's loss by shift, as far as it lies above those beside it, and
+// the window's VideoLag in seconds.
 type curve struct {
 	lag  float64
-	loss []float32
+	loss []float64
 }
 
 // parts is into how many stretches of time a pool is cut: each must find the same
@@ -89,12 +93,34 @@ func (o *Offset) Observe(w Window, loss []float32) {
 	if w.Swing(o.frames) <= o.spec.EventAmps {
 		return
 	}
-	o.curves = append(o.curves, curve{w.VideoLag.Seconds(), loss})
+	o.curves = append(o.curves, curve{w.VideoLag.Seconds(), o.dip(loss)})
 	o.curves = slices.Delete(o.curves, 0, max(len(o.curves)-o.spec.Pool, 0))
 	o.estimate, o.known = o.pool()
 	if o.known {
 		o.follow(elapsed)
 	}
+}
+
+// dip is how far each loss lies above the mean of those DipS to both sides; the
+// losses themselves where DipS is 0. Beyond an end its own value goes on.
+func (o *Offset) dip(loss []float32) []float64 {
+	raw, shifts, aside := make([]float64, len(loss)), o.spec.ShiftsS, o.spec.DipS
+	for i, l := range loss {
+		raw[i] = float64(l)
+	}
+	// What is flat but for rounding would not look so once it is taken from itself.
+	if flat(raw) {
+		return make([]float64, len(loss))
+	}
+	if aside == 0 {
+		return raw
+	}
+	first, last := shifts[0], shifts[len(shifts)-1]
+	out := make([]float64, len(loss))
+	for i, shift := range shifts {
+		out[i] = raw[i] - (o.at(raw, max(shift-aside, first))+o.at(raw, min(shift+aside, last)))/2
+	}
+	return out
 }
 
 // elapsed is the time since the window before, at most a second: after a gap the
@@ -171,29 +197,27 @@ func (o *Offset) mean(curves []curve) (at, mean []float64) {
 	}
 	for _, shift := range o.spec.ShiftsS {
 		var sum float64
-		shared := true
 		for _, c := range curves {
-			loss, reached := o.loss(c, shift+c.lag-lag)
-			sum, shared = sum+loss, shared && reached
+			sum += o.at(c.loss, shift+c.lag-lag)
 		}
-		if shared {
+		if !math.IsNaN(sum) {
 			at, mean = append(at, lag-shift), append(mean, sum/float64(len(curves)))
 		}
 	}
 	return at, mean
 }
 
-// loss is a curve's value at a shift, between two neighbours on a line; false
-// beyond its ends.
-func (o *Offset) loss(c curve, shift float64) (loss float64, reached bool) {
+// at is a curve's value at a shift, between two neighbours on a line; NaN beyond its
+// ends.
+func (o *Offset) at(loss []float64, shift float64) float64 {
 	shifts := o.spec.ShiftsS
 	for i := 1; i < len(shifts); i++ {
 		if shifts[i-1]-rounding <= shift && shift <= shifts[i]+rounding {
 			share := (shift - shifts[i-1]) / (shifts[i] - shifts[i-1])
-			return float64(c.loss[i-1])*(1-share) + float64(c.loss[i])*share, true
+			return loss[i-1]*(1-share) + loss[i]*share
 		}
 	}
-	return 0, false
+	return math.NaN()
 }
 
 // rounding is what float32 leaves of a difference between equal values, relative

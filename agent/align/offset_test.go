@@ -19,7 +19,7 @@ func late(pool int) *inference.Manifest {
 	return &inference.Manifest{
 		Current: inference.CurrentSpec{RateHz: 2, Samples: 240, Phases: 3},
 		Video:   inference.VideoSpec{RateHz: 1, Frames: 16, Tokens: 1, Dim: 2},
-		Offset:  &inference.Offset{ShiftsS: shifts, EventAmps: 3000, WindowSeconds: 120, Pool: pool, StepSPerMin: 0.2, MostS: 5},
+		Offset:  &inference.Offset{ShiftsS: shifts, EventAmps: 3000, WindowSeconds: 120, DipS: 1.5, Pool: pool, StepSPerMin: 0.2, MostS: 5},
 	}
 }
 
@@ -80,6 +80,40 @@ func TestTheOffsetLiesBetweenTwoShifts(t *testing.T) {
 	}
 	if e, known := o.Estimate(); !known || math.Abs(e.Seconds-1.2) > 0.05 || e.Spread > 1e-6 {
 		t.Fatalf("found %+v, known %v, want 1.2 s", e, known)
+	}
+}
+
+// How well the states of both senses fit at all makes a slope along the curve, at
+// whose foot the least loss lies.
+func TestADipIsFoundOnASlope(t *testing.T) {
+	for dip, want := range map[float64]bool{1.5: true, 0: false} {
+		m := late(4)
+		m.Offset.DipS = dip
+		o := NewOffset(m)
+		for i := range 4 {
+			loss := valley(m, 1.2, 0, 1, silent)
+			for k, shift := range m.Offset.ShiftsS {
+				loss[k] += float32(0.3 * shift)
+			}
+			o.Observe(eventWindow(float64(i), 0, jump), loss)
+		}
+		e, known := o.Estimate()
+		if known != want || known && math.Abs(e.Seconds-1.2) > 0.05 {
+			t.Errorf("compared with what lies %v s beside: found %+v, known %v", dip, e, known)
+		}
+	}
+}
+
+// A model exported before there was dip_s is read as before.
+func TestWithoutADipTheLeastLossCounts(t *testing.T) {
+	m := late(4)
+	m.Offset.DipS = 0
+	o := NewOffset(m)
+	for i := range 4 {
+		o.Observe(eventWindow(float64(i), 0, jump), valley(m, -0.7, 0, 1, silent))
+	}
+	if e, known := o.Estimate(); !known || math.Abs(e.Seconds+0.7) > 0.05 {
+		t.Fatalf("found %+v, known %v, want −0.7 s", e, known)
 	}
 }
 

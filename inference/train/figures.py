@@ -62,7 +62,7 @@ def clock(m):
     if "offset_bias_s" not in m:
         return
     yield "## The clock offset between the senses"
-    yield (f"Injected offsets of −3 … +3 s, found by the shift of least local loss in pools of windows with an event; "
+    yield (f"Injected offsets of −3 … +3 s, found where the local loss dips deepest, in pools of windows with an event; "
            f"{m['offset_bias_s']:+.2f} s, what it finds too much on validation batches, is taken off in the manifest.")
     pools = sorted(int(k.split("_")[-2]) for k in m if k.startswith("offset_within_1_s_of_"))
     yield table(("pool", "pools", "found within ±1 s"),

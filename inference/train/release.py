@@ -63,16 +63,17 @@ def offset(config, bias):
     """How the agent finds the clock offset from the local loss; nothing for a network without one.
 
     A window counts when its frames' current changes by more than event_amps; the
-    curves of `pool` such windows are averaged; the correction follows slowly. The
-    shifts are moved by what the network finds too much on validation batches, whose
-    true offsets are known: flame and exposure answer the current a moment late, which
-    is no fault of a clock.
+    curves of `pool` such windows are averaged; the senses meet where the mean lies
+    deepest under its own values dip_s to both sides (offline.dip); the correction
+    follows slowly. The shifts are moved by what the network finds too much on
+    validation batches, whose true offsets are known: flame and exposure answer the
+    current a moment late, which is no fault of a clock.
     """
     if not config.local_weight:
         return {}
     return {"offset": {
         "shifts_s": [round(s + bias, 3) for s in units.SHIFTS], "event_amps": offline.EVENT_AMPS, "window_seconds": offline.STRETCH,
-        "pool": max(offline.POOLS), "step_s_per_min": 0.2, "most_s": 3.0,
+        "dip_s": offline.DIP_S, "pool": max(offline.POOLS), "step_s_per_min": 0.2, "most_s": 3.0,
     }}
 
 

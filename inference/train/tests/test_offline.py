@@ -100,6 +100,41 @@ def test_what_is_found_has_the_sign_of_what_was_injected():
     assert offline.offset_errors(curve[None], 2) == pytest.approx([0.25])
 
 
+def test_a_dip_shows_through_a_slope_that_hides_it():
+    """The least value of the sum lies at the slope's foot, far from the dip."""
+    shifts = np.array(units.SHIFTS)
+    curve = 0.3 * shifts - np.exp(-((shifts - 1.25) ** 2))
+    assert np.isnan(offline.least(curve))
+    assert offline.least(offline.dip(curve[None])[0]) == pytest.approx(1.25, abs=0.05)
+
+
+def test_a_dip_is_the_distance_from_the_losses_beside_it():
+    curve = np.arange(21.0) ** 2
+    # 1.5 s are three shifts: x² − ((x − 3)² + (x + 3)²) / 2; the ends' values go on beyond them.
+    assert offline.dip(curve[None])[0, 3:18].tolist() == [-9] * 15
+    assert offline.dip(curve[None])[0, 0] == -4.5
+    assert (offline.dip(np.ones((2, 21))) == 0).all()
+
+
+def test_the_figures_tell_the_dip_from_the_least_loss(tokenized):
+    """A model whose loss dips where the current fits, on a slope that would hide it."""
+    shifts = np.array(units.SHIFTS)
+
+    class Sloped:
+        def judge(self, *inputs):
+            return inputs
+
+        def local_losses(self, inputs):
+            from keras import ops
+
+            late = 0 * inputs[4][:, :1]  # the curve is least where nothing is injected
+            return ops.cast(0.3 * shifts - np.exp(-(shifts**2)), "float32")[None] + late
+
+    got = offline.found_offsets(Sloped(), [tokenized], [tokenized])
+    assert got["within_1_s"][120]["0"] == 1 and got["within_1_s"][120]["3"] == 0
+    assert got["by_least_loss"][120] == 0 and abs(got["bias_s"]) < 0.1
+
+
 def test_events_are_changes_of_some_phase(tokenized):
     assert offline.has_event(tokenized, 60, 180)  # 1.5 kA of noise a sample
     assert not offline.has_event(tokenized, 300, 390)  # 100 A
