@@ -73,7 +73,7 @@ compare: build deps-train ## train and score every system of the comparison, thr
 	@scripts/compare.sh
 
 .PHONY: prove
-prove: build deps-train ## what takes longer than a test may: fuzzing by the million, the model on a large fresh set, a melt live and offline (50-60 minutes); writes docs/proof.md
+prove: build deps-train ## what takes longer than a test may: fuzzing by the million, kills, outages, a soak, simulated lives, the model on a large fresh set, a melt live and offline (2 hours); writes docs/proof.md
 	@scripts/prove.sh
 
 .PHONY: soak

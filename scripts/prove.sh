@@ -6,6 +6,8 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 report=docs/proof.md
 status=0
+# Before the report itself makes the tree dirty.
+version=$(git describe --tags --always --dirty)
 
 # stage NAME TITLE COMMAND...: the command's standard output becomes the section.
 stage() {
@@ -22,7 +24,7 @@ stage() {
     status=1
   fi
   truncate -s -1 "$out"
-  echo " at $(git describe --tags --always --dirty) on $(date -u +%F), $(nproc) cores, in $((SECONDS - began)) s." >>"$out"
+  echo " at $version on $(date -u +%F), $(nproc) cores, in $((SECONDS - began)) s." >>"$out"
   replace "$title" "$out"
   rm -f "$out"
 }
