@@ -66,8 +66,8 @@ def page(rows, cost, senses_link):
     yield "# The systems compared"
     yield ("Written by `make compare` from the figures in `docs/comparison/`. Every system reads the same tokens of the same "
            "frozen tokenizers, draws its windows alike, has the same optimiser, and is judged on the same "
-           "batches, on which nothing was trained or chosen. Row 10, what is released, is trained longer and at a higher rate; "
-           "10e is the same network on the terms of all others. What the rows are and how each is known to work: "
+           "batches, on which nothing was trained or chosen. Row 10, what is released, is trained longer and at a higher rate, "
+           "and so is 3t; 10e and 3 are the same networks on the terms of all others. What the rows are and how each is known to work: "
            "`inference/train/configs.py` and `inference/train/tests`. ± is the standard deviation over seeds of what stands "
            "behind the tokenizers, which were trained once.")
     yield LEFT_OUT
@@ -298,7 +298,7 @@ def claims(rows):
         masses = [float(np.mean([r["working"]["units_mass"] for r in rows[n]])) for n in ("align-local", "align-global")]
         yield (f"With the local loss at least three times the attention lies on the frame's own units: "
                f"{verdict(masses[0] >= 3 * masses[1])} ({masses[0]:.3f} against {masses[1]:.3f}).")
-    for name in ("align-local", "product"):
+    for name in ("align-local", "align-local-long", "product"):
         if name in rows and all(r.get("offset") for r in rows[name]):
             at = {p: found_within(rows[name], p) for p in rows[name][0]["offset"]["pools"]}
             by_least = lambda p: float(np.mean([r["offset"]["by_least_loss"][p] for r in rows[name]]))
@@ -309,13 +309,19 @@ def claims(rows):
         if name in rows:
             yield f"{rows[name][0]['title']}, {working.BOUNDS[bound][0]}: **short of it on these data**; {why}."
     if "product" in acc:
-        for name, others in (("product", fused), ("product-equal", {n: a for n, a in fused.items() if n != "product"})):
+        trained = lambda name: rows[name][0]["windows"]
+        equal = {n: a for n, a in fused.items() if "product-equal" in fused and trained(n) == trained("product-equal")}
+        for name, others in (("product", fused), ("product-equal", equal)):
             if name in others:
                 first = max(others, key=others.get)
                 terms = "" if name == "product" else ", at equal steps"
-                yield (f"The product is the best of the table{terms}: {verdict(first == name)} "
+                told = (verdict(first == name) if first == name or acc[first] - acc[name] > scatter(rows, first, name)
+                        else "**no difference beyond the scatter of the seeds**")
+                yield (f"The product is the best of the table{terms}: {told} "
                        f"({acc[name]:.4f}; best: {rows[first][0]['title']}, {acc[first]:.4f}).")
-        yield from degraded(rows["product"], rows["senses"])
+        yield from degraded("The product", rows["product"], rows["senses"])
+        if "align-local-long" in rows:
+            yield from degraded(rows["align-local-long"][0]["title"], rows["align-local-long"], rows["senses"])
         ratio = (1 - acc["product"]) / max(1 - best, 1e-9)
         yield f"Fusing halves the error of the better single sense: {verdict(ratio <= 0.5)} (ratio {ratio:.2f})."
 
@@ -329,14 +335,14 @@ def scatter(rows, *names):
     return max([float(np.median(list(each.values())))] + [each[n] for n in names if n in each]) if each else 0.0
 
 
-def degraded(product, senses):
+def degraded(title, fused, senses):
     """With a sense missing or holed: against the senses' own nets, on the same batches."""
     at = lambda results, name: float(np.mean([r["conditions"][name] for r in results]))
     alone = {"no camera": at(senses, "no camera"), "no current": at(senses, "no current")}
     best = max(alone.values())
     for name in ("no camera", "no current", "30 % of samples lost", "30 % of frames lost"):
-        mine, reference = at(product, name), alone.get(name, best)
-        yield (f"The product with {name} is at most 1 point below the single sense: "
+        mine, reference = at(fused, name), alone.get(name, best)
+        yield (f"{title}, with {name}, is at most 1 point below the single sense: "
                f"{'holds' if mine >= reference - 0.01 else '**does not hold on these data**'} ({mine:.4f} against {reference:.4f}).")
 
 

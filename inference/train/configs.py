@@ -110,6 +110,17 @@ class AlignLocal(AlignGlobal):
 
 
 @dataclass(frozen=True)
+class AlignLocalLong(AlignLocal):
+    """The same with as many steps as the product, at its rate: what the attention learns of time takes long."""
+
+    name: str = "align-local-long"
+    row: str = "3t"
+    title: str = "AlignVSR, global + local, 1,500 steps at twice the rate"
+    steps: int = 1500
+    learning_rate: float = 2e-3
+
+
+@dataclass(frozen=True)
 class MLF(Run):
     """Multi-layer fusion alone: two blocks over both senses' tokens, attention pooling."""
 
@@ -314,7 +325,7 @@ class Toy(Product):
     frames: int = 4
 
 
-ROWS = (QFormer, AlignGlobal, AlignLocal, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM, OneLLMOneExpert,
+ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM, OneLLMOneExpert,
         OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual, ProductFusion,
         ProductLarge)
 ALL = {run.name: run for run in (Senses, *ROWS, Toy)}

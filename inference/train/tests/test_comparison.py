@@ -58,7 +58,7 @@ def test_the_local_loss_ties_frames_to_the_units_of_their_own_seconds():
 
 
 @pytest.mark.parametrize("pool", ["120", "480"])
-@pytest.mark.parametrize("row", ["align-local", "product"])
+@pytest.mark.parametrize("row", ["align-local", "align-local-long", "product"])
 def test_an_injected_clock_offset_is_found(row, pool):
     """−3 … +3 s within ±1 s in nine pools of ten that hold an event."""
     if row not in ROWS:
