@@ -172,9 +172,8 @@ func (o *Offset) pool() (Estimate, bool) {
 	return Estimate{Seconds: whole, Spread: spread, Windows: n}, spread <= o.agree
 }
 
-// least is the lateness in seconds at which the mean of the curves is least.
-// There is none where the mean is flat, or least at an edge: then the truth may
-// lie beyond.
+// least is the lateness in seconds at which the mean of the curves is least. There
+// is none at an edge, for the truth may lie beyond; a flat mean counts as least there.
 func (o *Offset) least(curves []curve) (lateness float64, ok bool) {
 	at, mean := o.mean(curves)
 	best := 0
@@ -183,7 +182,7 @@ func (o *Offset) least(curves []curve) (lateness float64, ok bool) {
 			best = i
 		}
 	}
-	if best == 0 || best+1 >= len(mean) || flat(mean) {
+	if best == 0 || best+1 >= len(mean) {
 		return 0, false
 	}
 	return vertex([3]float64(at[best-1:best+2]), [3]float64(mean[best-1:best+2])), true

@@ -53,6 +53,18 @@ func eventWindow(end, lag, jump float64) Window {
 
 const jump = 4000 // amperes, an event
 
+// observed is an estimator that was given so many event windows, a second apart.
+func observed(m *inference.Manifest, windows int, curve func(i int) []float32) *Offset {
+	o := NewOffset(m)
+	for i := range windows {
+		o.Observe(eventWindow(float64(i), 0, jump), curve(i))
+	}
+	return o
+}
+
+// always is a curve for observed that is the same in every window.
+func always(loss []float32) func(int) []float32 { return func(int) []float32 { return loss } }
+
 func TestPooledCurvesFindTheOffset(t *testing.T) {
 	for _, lateness := range []float64{-3, -1.7, -0.25, 0, 0.6, 2.2, 3} {
 		m, random := late(60), rand.New(rand.NewPCG(1, 1))
@@ -74,10 +86,7 @@ func TestPooledCurvesFindTheOffset(t *testing.T) {
 
 func TestTheOffsetLiesBetweenTwoShifts(t *testing.T) {
 	m := late(4)
-	o := NewOffset(m)
-	for i := range 4 {
-		o.Observe(eventWindow(float64(i), 0, jump), valley(m, 1.2, 0, 1, silent))
-	}
+	o := observed(m, 4, always(valley(m, 1.2, 0, 1, silent)))
 	if e, known := o.Estimate(); !known || math.Abs(e.Seconds-1.2) > 0.05 || e.Spread > 1e-6 {
 		t.Fatalf("found %+v, known %v, want 1.2 s", e, known)
 	}
@@ -89,15 +98,11 @@ func TestADipIsFoundOnASlope(t *testing.T) {
 	for dip, want := range map[float64]bool{1.5: true, 0: false} {
 		m := late(4)
 		m.Offset.DipS = dip
-		o := NewOffset(m)
-		for i := range 4 {
-			loss := valley(m, 1.2, 0, 1, silent)
-			for k, shift := range m.Offset.ShiftsS {
-				loss[k] += float32(0.3 * shift)
-			}
-			o.Observe(eventWindow(float64(i), 0, jump), loss)
+		loss := valley(m, 1.2, 0, 1, silent)
+		for k, shift := range m.Offset.ShiftsS {
+			loss[k] += float32(0.3 * shift)
 		}
-		e, known := o.Estimate()
+		e, known := observed(m, 4, always(loss)).Estimate()
 		if known != want || known && math.Abs(e.Seconds-1.2) > 0.05 {
 			t.Errorf("compared with what lies %v s beside: found %+v, known %v", dip, e, known)
 		}
@@ -108,10 +113,7 @@ func TestADipIsFoundOnASlope(t *testing.T) {
 func TestWithoutADipTheLeastLossCounts(t *testing.T) {
 	m := late(4)
 	m.Offset.DipS = 0
-	o := NewOffset(m)
-	for i := range 4 {
-		o.Observe(eventWindow(float64(i), 0, jump), valley(m, -0.7, 0, 1, silent))
-	}
+	o := observed(m, 4, always(valley(m, -0.7, 0, 1, silent)))
 	if e, known := o.Estimate(); !known || math.Abs(e.Seconds+0.7) > 0.05 {
 		t.Fatalf("found %+v, known %v, want −0.7 s", e, known)
 	}
@@ -145,10 +147,7 @@ func TestCurvesThatShowNothingGiveNoEstimate(t *testing.T) {
 		"noise alone":            func(int) []float32 { return valley(m, 0, 0, 0, random.NormFloat64) },
 		"two minds":              func(i int) []float32 { return valley(m, float64(i/15%2)*4-2, 0, 1, silent) },
 	} {
-		o := NewOffset(m)
-		for i := range 60 {
-			o.Observe(eventWindow(float64(i), 0, jump), curve(i))
-		}
+		o := observed(m, 60, curve)
 		if e, known := o.Estimate(); known {
 			t.Errorf("%s: found %+v", name, e)
 		}
@@ -164,10 +163,7 @@ func TestNoiseSeldomLooksLikeAnOffset(t *testing.T) {
 	m := late(60)
 	found := 0
 	for range 300 {
-		o := NewOffset(m)
-		for i := range 60 {
-			o.Observe(eventWindow(float64(i), 0, jump), valley(m, 0, 0, 0, random.NormFloat64))
-		}
+		o := observed(m, 60, func(int) []float32 { return valley(m, 0, 0, 0, random.NormFloat64) })
 		if _, known := o.Estimate(); known {
 			found++
 		}
@@ -229,10 +225,7 @@ func TestCorrectionIsSlowBoundedAndStandsStillBetweenEvents(t *testing.T) {
 func TestCorrectionEndsAtItsBound(t *testing.T) {
 	m := late(4)
 	m.Offset.MostS = 1
-	o := NewOffset(m)
-	for i := range 1200 {
-		o.Observe(eventWindow(float64(i), 0, jump), valley(m, -3, 0, 1, silent))
-	}
+	o := observed(m, 1200, always(valley(m, -3, 0, 1, silent)))
 	if e, known := o.Estimate(); !known || math.Abs(e.Seconds+3) > 0.1 || o.Correction() != -time.Second {
 		t.Fatalf("estimate %+v, correction %s; want −3 s seen and −1 s taken", e, o.Correction())
 	}
@@ -240,10 +233,7 @@ func TestCorrectionEndsAtItsBound(t *testing.T) {
 
 func TestRestartForgetsTheEstimateAndKeepsTheCorrection(t *testing.T) {
 	m := late(4)
-	o := NewOffset(m)
-	for i := range 200 {
-		o.Observe(eventWindow(float64(i), 0, jump), valley(m, 3, 0, 1, silent))
-	}
+	o := observed(m, 200, always(valley(m, 3, 0, 1, silent)))
 	before := o.Correction()
 	o.Restart()
 	if _, known := o.Estimate(); known || o.Correction() != before || before == 0 {
