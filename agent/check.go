@@ -11,12 +11,8 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/camera"
 	"meltwatch/agent/infer"
-	"meltwatch/agent/mqtt"
 	"meltwatch/config"
-	"meltwatch/drivers"
-	"meltwatch/drivers/modbus"
 	"meltwatch/inference"
 )
 
@@ -104,32 +100,6 @@ func (k checker) devices(ctx context.Context, report *lines) {
 	running.Wait()
 }
 
-func (k checker) meters(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var last error
-	source, err := modbus.New(k.settings.Meters, slog.New(slog.DiscardHandler), func(r modbus.Report) {
-		if r.Err != nil {
-			last = fmt.Errorf("%s: %w", r.Meter, r.Err)
-		}
-	})
-	if err != nil {
-		return "", err
-	}
-	var first *drivers.Sample
-	err = source.Run(ctx, func(s drivers.Sample) { first = &s; cancel() })
-	switch {
-	case err != nil:
-		return "", err
-	case first != nil:
-		return fmt.Sprintf("%.0f %.0f %.0f A, set-point %.0f A", first.Current[0], first.Current[1], first.Current[2], first.SetPoint), nil
-	case last != nil:
-		return "", last
-	default:
-		return "", fmt.Errorf("no sample within %s", k.timeout)
-	}
-}
-
 // answered remembers the last word of a part that is only tried.
 type answered struct {
 	ok    chan struct{}
@@ -169,35 +139,9 @@ func try(ctx context.Context, run func(context.Context, *answered) error) error 
 	}
 }
 
-func (k checker) broker(ctx context.Context) (string, error) {
-	c := k.settings.MQTT
-	c.ClientID += "-check" // beside the agent, not in its place
-	var addresses []string
-	for _, b := range c.Addresses() {
-		addresses = append(addresses, b.URL)
-	}
-	return strings.Join(addresses, ", "), try(ctx, func(ctx context.Context, a *answered) error {
-		return mqtt.Try(ctx, c, mqtt.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler), a)
-	})
-}
-
 func (k checker) model(ctx context.Context, programs string) (string, error) {
 	program := filepath.Join(programs, "meltwatch-infer")
 	return "loads and answers", try(ctx, func(ctx context.Context, a *answered) error {
 		return infer.New(program, k.settings.Model.Path, slog.New(slog.DiscardHandler), a).Run(ctx)
-	})
-}
-
-func (k checker) camera(ctx context.Context, programs string) (string, error) {
-	if !k.settings.Camera.Enabled {
-		return "not enabled", nil
-	}
-	settings, err := cameraSettings(k.settings.Camera, k.manifest.Video)
-	if err != nil {
-		return "", err
-	}
-	program := filepath.Join(programs, "meltwatch-camera")
-	return k.settings.Camera.URL, try(ctx, func(ctx context.Context, a *answered) error {
-		return camera.New(program, settings, slog.New(slog.DiscardHandler), a).Run(ctx)
 	})
 }

@@ -61,6 +61,12 @@ type Meter struct {
 	Gap time.Duration `yaml:"gap"`
 	// Base is the number of the first register in the device's manual: 0 or 1.
 	Base int `yaml:"base"`
+	// CurrentMin and CurrentMax bound what a phase of this furnace can draw, in
+	// amperes after scale and offset: a reading outside is missing. The set-point
+	// must lie between 0 and CurrentMax. A CurrentMax of 0 is replaced by 40 kA, or by
+	// three times State.NormalCurrent where that is more.
+	CurrentMin float64 `yaml:"current_min"`
+	CurrentMax float64 `yaml:"current_max"`
 	// Fields by the quantity they carry; FieldNames lists the known ones.
 	Fields map[string]Field `yaml:"fields"`
 }
@@ -86,6 +92,9 @@ type Field struct {
 	// Order of the bytes on the wire: ABCD, CDAB, BADC or DCBA. 16-bit types use
 	// only whether their two bytes are swapped (BADC and DCBA).
 	Order string `yaml:"order"`
+	// Missing lists raw register values, before Scale, that mean "not available",
+	// beside those that the type itself has (see drivers/modbus).
+	Missing []int64 `yaml:"missing"`
 	// The value is raw × Scale + Offset, in amperes for currents.
 	Scale  float64 `yaml:"scale"`
 	Offset float64 `yaml:"offset"`

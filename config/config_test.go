@@ -30,7 +30,7 @@ func TestLeastDocumentIsFilledWithDefaults(t *testing.T) {
 	if meter.Period != 500*time.Millisecond || meter.Unit != 1 || meter.Serial.Parity != "even" {
 		t.Errorf("meter defaults missing: %+v", meter)
 	}
-	if field := meter.Fields[FieldCurrentB]; field != (Field{Address: 2, Function: 3, Type: "float32", Order: "ABCD", Scale: 1}) {
+	if field := meter.Fields[FieldCurrentB]; !reflect.DeepEqual(field, Field{Address: 2, Function: 3, Type: "float32", Order: "ABCD", Scale: 1}) {
 		t.Errorf("field defaults missing: %+v", field)
 	}
 	if c.MQTT.ClientID != "meltwatch-plant-1-f07" {
@@ -97,6 +97,7 @@ func TestSampleShowsEveryDefault(t *testing.T) {
 	meter := Meter{}.withDefaults().(Meter)
 	meter.URL, meter.Fields = sample.Meters["main"].URL, sample.Meters["main"].Fields
 	want.Meters = map[string]Meter{"main": meter}
+	want.complete()
 	if diff := cmp.Diff(want, sample); diff != "" {
 		t.Error(diff)
 	}

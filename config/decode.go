@@ -39,11 +39,31 @@ func (d *decoder) value(node *yaml.Node, into reflect.Value, key string) {
 		d.section(node, into, key)
 	case into.Kind() == reflect.Map:
 		d.named(node, into, key)
+	case into.Kind() == reflect.Slice:
+		d.list(node, into, key)
 	case node.Kind != yaml.ScalarNode:
 		d.problems.add(key, node.Line, "want %s, found a section or a list", kindName(into.Type()))
 	default:
 		d.scalar(node, into, key)
 	}
+}
+
+// list decodes a sequence of plain values.
+func (d *decoder) list(node *yaml.Node, into reflect.Value, key string) {
+	if node.Kind != yaml.SequenceNode {
+		d.problems.add(key, node.Line, "want a list such as [1, 2], found %s", nodeName(node))
+		return
+	}
+	const most = 64
+	if len(node.Content) > most {
+		d.problems.add(key, node.Line, "has %d values: at most %d are allowed", len(node.Content), most)
+		return
+	}
+	values := reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content))
+	for i, one := range node.Content {
+		d.value(one, values.Index(i), fmt.Sprintf("%s.%d", key, i))
+	}
+	into.Set(values)
 }
 
 // section decodes a mapping into the struct's fields by their yaml names.
@@ -127,8 +147,12 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 			return wrong
 		}
 		into.SetBool(text == "true")
-	case into.Kind() == reflect.Int:
-		n, err := strconv.ParseInt(text, 0, 32)
+	case into.Kind() == reflect.Int, into.Kind() == reflect.Int64:
+		bits := 32 // whatever an int's size is on this machine
+		if into.Kind() == reflect.Int64 {
+			bits = 64
+		}
+		n, err := strconv.ParseInt(text, 0, bits)
 		if err != nil {
 			return wrong
 		}
@@ -151,7 +175,7 @@ func kindName(t reflect.Type) string {
 		return "a text"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
-	case t.Kind() == reflect.Int:
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int64:
 		return "a whole number"
 	case t.Kind() == reflect.Float64:
 		return "a number"

@@ -15,6 +15,10 @@ import (
 
 const day = 24 * time.Hour
 
+// usualCurrentMax is twice what the meters of the furnaces on record can tell, in
+// amperes.
+const usualCurrentMax = 40_000
+
 // maxSize bounds a configuration document in bytes.
 const maxSize = 256 << 10
 
@@ -60,6 +64,9 @@ func (Meter) withDefaults() any {
 		Unit:    1,
 		Period:  500 * time.Millisecond,
 		Timeout: 300 * time.Millisecond,
+		// The fused-magnesium furnaces on record draw up to 20 kA, where their meters
+		// clip, and some hundred amperes when the arc goes out.
+		CurrentMin: -500,
 	}
 }
 
@@ -167,5 +174,11 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 func (c *Config) complete() {
 	if c.MQTT.ClientID == "" && c.Site != "" && c.Furnace != "" {
 		c.MQTT.ClientID = "meltwatch-" + c.Site + "-" + c.Furnace
+	}
+	for name, m := range c.Meters {
+		if m.CurrentMax == 0 {
+			m.CurrentMax = max(usualCurrentMax, 3*c.State.NormalCurrent)
+			c.Meters[name] = m
+		}
 	}
 }

@@ -33,9 +33,13 @@ type Sample struct {
 	// Uncertainty is half the round trip: the true instant lies within
 	// Time ± Uncertainty.
 	Uncertainty time.Duration
-	// Current is the RMS current of phases A, B, C in amperes. Always finite: a
-	// reply that holds no valid number yields no Sample.
+	// Current is the RMS current of phases A, B, C in amperes. Always finite, and
+	// zero where Missing is set.
 	Current [Phases]float64
+	// Missing says why the sample holds no currents: a phase read a value that the
+	// meter marks as not available, or one that a furnace cannot have. It names the
+	// phase, the raw value and the reason. Empty for a valid sample.
+	Missing string
 	// SetPoint is the current set-point in amperes, 0 when the plant reports none.
 	SetPoint float64
 	// Bits hold what the plant reports; a bit that is not configured stays 0.
@@ -71,6 +75,9 @@ const (
 	Frozen Status = "frozen"
 	// Black: pictures arrive but show nothing (video only).
 	Black Status = "black"
+	// Invalid: values arrive, but too many of them cannot be a furnace's (current
+	// only).
+	Invalid Status = "invalid"
 	// Absent: the device cannot be reached.
 	Absent Status = "absent"
 )

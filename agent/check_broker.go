@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"meltwatch/agent/mqtt"
+)
+
+func (k checker) broker(ctx context.Context) (string, error) {
+	c := k.settings.MQTT
+	c.ClientID += "-check" // beside the agent, not in its place
+	var addresses []string
+	for _, b := range c.Addresses() {
+		addresses = append(addresses, b.URL)
+	}
+	return strings.Join(addresses, ", "), try(ctx, func(ctx context.Context, a *answered) error {
+		return mqtt.Try(ctx, c, mqtt.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler), a)
+	})
+}

@@ -1,0 +1,53 @@
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+func (m MQTT) check(f fault) {
+	m.checkBrokers(f)
+	f.lasting("keep_alive", m.KeepAlive, time.Second, time.Hour)
+	f.between("queue", float64(m.Queue), 100, 1_000_000)
+	f.between("history_rate", float64(m.HistoryRate), 1, 10_000)
+	if len(m.ClientID) > 128 {
+		f("client_id", "is over 128 bytes: shorten it")
+	}
+	if m.PasswordFile != "" && m.Username == "" {
+		f("username", "is missing though password_file is given")
+	}
+	if m.CertFile != "" && m.KeyFile == "" {
+		f("key_file", "is missing though cert_file is given: the broker wants to see both")
+	}
+	if m.KeyFile != "" && m.CertFile == "" {
+		f("cert_file", "is missing though key_file is given: the broker wants to see both")
+	}
+}
+
+var brokerSchemes = []string{"tcp", "ssl", "ws", "wss"}
+
+func (m MQTT) checkBrokers(f fault) {
+	if len(m.Brokers) == 0 {
+		f.address("broker", m.Broker, brokerSchemes...)
+	} else if m.Broker != "" {
+		f("broker", "is given beside brokers: make it one of them")
+	}
+	for _, b := range m.Addresses() {
+		key := "broker"
+		if b.Name != "" {
+			key = "brokers." + b.Name
+			f.address(key+".url", b.URL, brokerSchemes...)
+			f.between(key+".order", float64(m.Brokers[b.Name].Order), 0, 1000)
+		}
+		if strings.HasPrefix(b.URL, "ssl:") || strings.HasPrefix(b.URL, "wss:") {
+			continue
+		}
+		// Nor may a fail-over lead away from TLS.
+		if m.CAFile != "" {
+			f("ca_file", "needs a broker of scheme ssl or wss: without TLS it would verify nothing; see %s", key)
+		}
+		if m.CertFile != "" {
+			f("cert_file", "needs a broker of scheme ssl or wss: without TLS it is shown to nobody; see %s", key)
+		}
+	}
+}
