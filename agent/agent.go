@@ -19,7 +19,6 @@ import (
 	"meltwatch/agent/health"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
-	"meltwatch/agent/state"
 	"meltwatch/agent/supervisor"
 	"meltwatch/config"
 	"meltwatch/drivers"
@@ -180,37 +179,4 @@ func cameraSettings(c config.Camera, video inference.VideoSpec) (drivers.CameraS
 		Width: video.Width, Height: video.Height, Resize: video.Resize,
 		StaleAfter: c.StaleAfter, FrozenAfter: c.FrozenAfter, BlackAfter: c.BlackAfter,
 	}, nil
-}
-
-// params are the manifest's, where the configuration does not override them.
-func params(c config.State, d inference.Decision) state.Params {
-	return state.Params{
-		MeanSeconds:   either(c.MeanSeconds, d.MeanSeconds),
-		Enter:         either(c.Enter, d.Enter),
-		Exit:          either(c.Exit, d.Exit),
-		HoldSeconds:   either(c.HoldSeconds, d.HoldSeconds),
-		NormalCurrent: c.NormalCurrent,
-	}
-}
-
-func rule(c config.State, r inference.Rule) inference.Rule {
-	return inference.Rule{CV120: either(c.CV120, r.CV120), CV45: either(c.CV45, r.CV45)}
-}
-
-func either[T comparable](configured, instead T) T {
-	var unset T
-	if configured == unset {
-		return instead
-	}
-	return configured
-}
-
-// currentPeriod is the period of the meter that carries the currents.
-func currentPeriod(meters map[string]config.Meter) time.Duration {
-	for _, m := range meters {
-		if _, ok := m.Fields[config.FieldCurrentA]; ok {
-			return m.Period
-		}
-	}
-	return 0 // the configuration was checked: there is one
 }

@@ -57,6 +57,8 @@ func badDocuments() map[string]struct{ payload, status, key string } {
 		"period out of range":          patch(`{"meters": {"plc": {"period": "1ms"}}}`, "meters.plc.period"),
 		"timeout over period":          patch(`{"meters": {"plc": {"period": "100ms"}}}`, "meters.plc.timeout"),
 		"exit above enter":             patch(`{"state": {"enter": 0.4, "exit": 0.9}}`, "state.exit"),
+		"enter under the model's exit": patch(`{"state": {"enter": 0.5}}`, "state.enter"),
+		"exit over the model's enter":  patch(`{"state": {"exit": 0.99}}`, "state.exit"),
 		"a field in two meters":        patch(`{"meters": {"second": {"url": "tcp://127.0.0.1:1", "fields": {"set_point": {"address": 1}}}}}`, "meters.second.fields.set_point"),
 		"phases in two meters":         patch(`{"meters": {"plc": {"fields": {"current_c": null}}}}`, "meters"),
 		"no meter left":                patch(`{"meters": null}`, "meters"),

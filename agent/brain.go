@@ -130,7 +130,7 @@ func (a *agent) Fits(m inference.Manifest) error {
 			have.Width, have.Height, have.Channels, have.Resize, have.Frames, have.RateHz,
 			want.Width, want.Height, want.Channels, want.Resize, want.Frames, want.RateHz)
 	}
-	return nil
+	return checkThresholds(a.config.Load().State, m.Decision)
 }
 
 const loadLimit = 45 * time.Second

@@ -34,6 +34,10 @@ func (c checkCommand) Run(o outside) error {
 	report.line("config", "", nil, c.Config)
 	manifest, _, err := inference.ReadManifest(settings.Model.Path)
 	report.line("manifest", "model.path", err, manifest.Name+" "+manifest.Version)
+	if err == nil {
+		report.line("state", "", checkThresholds(settings.State, manifest.Decision), "thresholds fit the model")
+		report.warn("sampling", checkSampling(settings.Meters, &manifest), "the model was tested at the meter's rate")
+	}
 	if !c.Offline {
 		k := checker{settings, manifest, err == nil, c.Timeout}
 		k.devices(o.ctx, &report)
@@ -60,6 +64,17 @@ func (l *lines) line(what, key string, err error, detail string) {
 	}
 	// A terminal that went away is no fault of what was checked.
 	_, _ = fmt.Fprintf(l.out, "%s%-9s %s\n", word, what, detail)
+}
+
+// warn prints what does not keep the agent from its work, but should be seen.
+func (l *lines) warn(what string, err error, detail string) {
+	if err == nil {
+		l.line(what, "", nil, detail)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = fmt.Fprintf(l.out, "warn %-9s %s\n", what, err)
 }
 
 type checker struct {

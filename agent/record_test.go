@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -124,4 +125,178 @@ func watch(t *testing.T, judge *decide.Judge, record [][drivers.Phases]float64, 
 		}
 	}
 	return worst, decided
+}
+
+// recordJudge is a judge for the real record, by the rule alone where model is nil.
+func recordJudge(manifest *inference.Manifest, model decide.Model, period time.Duration) *decide.Judge {
+	if model == nil {
+		model = noModel{}
+	}
+	return decide.NewJudge(decide.Settings{
+		Manifest: manifest, Rule: manifest.Rule, Timeout: 5 * time.Second, Period: period,
+		Params: params(config.State{NormalCurrent: 15_000}, manifest.Decision),
+	}, model)
+}
+
+// noModel is a model whose process is not there.
+type noModel struct{}
+
+func (noModel) Model() (inference.LoadReply, bool) { return inference.LoadReply{}, false }
+
+func (noModel) EncodeFrame(context.Context, inference.Frame) (inference.Encoded, error) {
+	return inference.Encoded{}, infer.ErrNoModel
+}
+
+func (noModel) Step(context.Context, inference.Window) (inference.Outputs, error) {
+	return nil, infer.ErrNoModel
+}
+
+// play hands a record to a judge, two samples a second. edit changes a sample, and
+// says whether the meter delivers it; see looks at each second.
+func play(t *testing.T, judge *decide.Judge, record [][drivers.Phases]float64, edit func(i int, s *drivers.Sample) bool, see func(second int, s decide.Second)) {
+	t.Helper()
+	start := time.Now()
+	for i := 0; i+1 < len(record); i += 2 {
+		now := start.Add(time.Duration(i) * 500 * time.Millisecond)
+		for k, current := range record[i : i+2] {
+			s := drivers.Sample{Time: now.Add(time.Duration(k) * 500 * time.Millisecond), Current: current, SetPoint: 15_000}
+			if edit(i+k, &s) {
+				judge.Sample(s)
+			}
+		}
+		see(i/2, judge.Second(t.Context(), now.Add(700*time.Millisecond), drivers.Frame{}, drivers.Absent))
+	}
+}
+
+func unavailable(s *drivers.Sample) bool {
+	s.Current, s.Missing = [drivers.Phases]float64{}, "current_a: 0x8000 (int16) means not available"
+	return true
+}
+
+// Each sample of the real record in turn is one that the meter cannot give: no state
+// changes, and an alarm is held. Samples 15 s apart are taken in one run, which is
+// four in a minute.
+func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
+	record := realRecord(t)
+	manifest, _, err := inference.ReadManifest("../inference/models/product")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const apart = 30
+	for offset := range apart {
+		edit := func(i int, s *drivers.Sample) bool { return i%apart != offset || unavailable(s) }
+		changes := 0
+		play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, edit, func(second int, s decide.Second) {
+			if second > 125 && (s.Status.State != state.Normal || s.Current != drivers.OK) {
+				t.Fatalf("offset %d, %d s: state %s, current %s (%s)", offset, second, s.Status.State, s.Current, s.CurrentCause)
+			}
+			if s.Status.Changed {
+				changes++
+			}
+		})
+		if changes > 2 { // warming, normal
+			t.Fatalf("offset %d: %d changes of state", offset, changes)
+		}
+		held := recordJudge(&manifest, nil, 500*time.Millisecond)
+		held.Machine().Resume(state.Saved{State: state.Abnormal, Since: time.Now(), Seen: time.Now(), By: state.Model}, time.Now())
+		play(t, held, record, edit, func(second int, s decide.Second) {
+			if s.Status.State != state.Abnormal {
+				t.Fatalf("offset %d, %d s: an alarm of the model's ended as %s", offset, second, s.Status.State)
+			}
+		})
+	}
+}
+
+func TestRealRecordWithThreeSamplesMissingNamesTheSense(t *testing.T) {
+	record := realRecord(t)
+	manifest, _, err := inference.ReadManifest("../inference/models/product")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for first := 300; first < len(record)-100; first += 97 {
+		named := false
+		play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record[:first+20], func(i int, s *drivers.Sample) bool {
+			return i < first || i >= first+3 || unavailable(s)
+		}, func(_ int, s decide.Second) {
+			if s.Current == drivers.Invalid {
+				named = true
+			}
+			if s.Status.State == state.Off {
+				t.Fatal("off on values that cannot be")
+			}
+		})
+		// A second looks at the status every two samples, the loop ten times a second.
+		if last := (first + 2) % 2; last == 1 && !named {
+			t.Fatalf("three samples from %d on were not named", first)
+		}
+	}
+}
+
+// The record as it is, clipped at 20 kA and with arcs that go out, holds nothing
+// that is stuck; a phase that is stuck is named within 20 s.
+func TestRealRecordAndAStuckPhase(t *testing.T) {
+	record := realRecord(t)
+	manifest, _, err := inference.ReadManifest("../inference/models/product")
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, func(int, *drivers.Sample) bool { return true }, func(second int, s decide.Second) {
+		if s.Current != drivers.OK {
+			t.Fatalf("%d s: %s (%s)", second, s.Current, s.CurrentCause)
+		}
+	})
+	for phase := range drivers.Phases {
+		for first := 300; first < len(record)-50; first += 151 {
+			named := -1
+			held := record[first][phase]
+			play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record[:first+50], func(i int, s *drivers.Sample) bool {
+				if i >= first {
+					s.Current[phase] = held
+				}
+				return true
+			}, func(second int, s decide.Second) {
+				if s.Current == drivers.Frozen && named < 0 {
+					named = second - first/2
+				}
+			})
+			if named < 0 || named > 20 {
+				t.Errorf("phase %d stuck at %g A from %d s on: named after %d s", phase, held, first/2, named)
+			}
+		}
+	}
+}
+
+// However the real meter's samples are thinned, the record raises no alarm; windows
+// that the model was not tested with are the rule's.
+func TestRealRecordThinnedRaisesNoAlarm(t *testing.T) {
+	record := realRecord(t)
+	model, manifest := startModel(t)
+	random := rand.New(rand.NewPCG(5, 5))
+	for name, c := range map[string]struct {
+		period time.Duration
+		keep   func(i int) bool
+		by     state.Source
+	}{
+		"every second":                {500 * time.Millisecond, func(i int) bool { return i%2 == 0 }, state.Rule},
+		"1 Hz by the configuration":   {time.Second, func(i int) bool { return i%2 == 0 }, state.Rule},
+		"every third":                 {500 * time.Millisecond, func(i int) bool { return i%3 == 0 }, state.Rule},
+		"0.5 Hz by the configuration": {2 * time.Second, func(i int) bool { return i%4 == 0 }, state.Rule},
+		"30 % in bursts":              {500 * time.Millisecond, func(i int) bool { return i%20 < 14 }, ""},
+		"30 % at random":              {500 * time.Millisecond, func(int) bool { return random.Float64() < 0.7 }, ""},
+		"one in five":                 {500 * time.Millisecond, func(i int) bool { return i%5 != 0 }, state.Model},
+	} {
+		t.Run(name, func(t *testing.T) {
+			decided := map[state.Source]int{}
+			play(t, recordJudge(manifest, model, c.period), record, func(i int, _ *drivers.Sample) bool { return c.keep(i) }, func(second int, s decide.Second) {
+				if s.Status.State == state.Abnormal {
+					t.Fatalf("%d s: an alarm, mean p %.3f by %s", second, s.Status.P, s.Verdict.Source)
+				}
+				decided[s.Verdict.Source]++
+			})
+			t.Logf("decided: %v", decided)
+			if c.by != "" && decided[c.by] < 1000 {
+				t.Errorf("decided: %v, want %s", decided, c.by)
+			}
+		})
+	}
 }

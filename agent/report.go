@@ -120,7 +120,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 		r.log.Info("furnace state", "from", before.State, "to", now.State, "cause", s.Status.Cause)
 	}
 	if now.Senses.Current != before.Senses.Current {
-		r.event("sense", "current", before.Senses.Current, now.Senses.Current, "")
+		r.event("sense", "current", before.Senses.Current, now.Senses.Current, s.CurrentCause)
 	}
 	if now.Senses.Video != before.Senses.Video {
 		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.eyes.Cause())

@@ -50,7 +50,9 @@ func (a *agent) buildMeters(c config.Config) (*life, error) {
 		enter: func() { a.board.Put("meters", record) },
 		run: func(ctx context.Context) error {
 			return source.Run(ctx, func(s drivers.Sample) {
-				a.voice.publisher().Sample(sample(s, a.stamper))
+				if s.Missing == "" { // what the meter did not tell is counted, and not published
+					a.voice.publisher().Sample(sample(s, a.stamper))
+				}
 				a.loop.Offer(s)
 			})
 		},
@@ -181,6 +183,17 @@ func decideSection(c config.Config) any {
 // buildDecide: the settings pass to the judge between two seconds; progress is a
 // second decided since.
 func (a *agent) buildDecide(c config.Config) (*life, error) {
+	live := a.live.Load().manifest
+	if err := checkThresholds(c.State, live.Decision); err != nil {
+		if a.lifetime != nil {
+			return nil, err
+		}
+		// An agent must not stay down for it: the exit is taken at the entry.
+		a.log.Warn("thresholds", "err", err)
+	}
+	if err := checkSampling(c.Meters, live); err != nil {
+		a.log.Warn("sampling", "err", err)
+	}
 	since := time.Now().UnixNano()
 	return &life{
 		enter: func() {

@@ -73,6 +73,13 @@ type Window struct {
 	End time.Time
 	// Input is what the model takes.
 	Input inference.Window
+	// CurrentSpan is how much time the samples speak for: each for the time since
+	// the one before it, up to spokenFor.
+	CurrentSpan time.Duration
+	// CurrentDensity is the share of slots that hold a sample, 0–1, of those from the
+	// first that does to the last: 0.5 for a meter that is read at half the window's
+	// rate, however long it has been.
+	CurrentDensity float64
 	// CurrentCoverage and VideoCoverage are the shares of slots that hold a
 	// value, 0–1, of those that one can have reached: a late video has not yet
 	// come to the newest.
@@ -167,7 +174,7 @@ func (a *Aligner) Window(now time.Time) Window {
 			SampleMask: make([]float32, g.Samples),
 		},
 	}
-	w.CurrentCoverage = a.placeSamples(&w)
+	a.placeSamples(&w)
 	w.VideoCoverage = a.placeFrames(&w)
 	return w
 }
@@ -176,19 +183,17 @@ func (a *Aligner) Window(now time.Time) Window {
 func (w *Window) MaskCurrent() {
 	clear(w.Input.SampleMask)
 	clear(w.Input.Current)
-	w.CurrentCoverage = 0
+	w.measure()
 }
 
-func (a *Aligner) placeSamples(w *Window) (coverage float64) {
+func (a *Aligner) placeSamples(w *Window) {
 	g := a.geometry
-	share := 1 / float64(g.Samples)
 	start := w.End.Add(-time.Duration(g.Samples-1) * g.SamplePeriod)
 	for slot, index := range a.samples.nearest(start, g.SamplePeriod, g.Samples) {
 		if index < 0 {
 			continue
 		}
 		s := &a.samples.values[index]
-		coverage += share
 		w.Input.SampleMask[slot] = 1
 		current := w.Input.Current[slot*drivers.Phases:][:drivers.Phases]
 		for phase, amperes := range s.Current {
@@ -196,7 +201,48 @@ func (a *Aligner) placeSamples(w *Window) (coverage float64) {
 		}
 		w.Input.SetPoint = float32(s.SetPoint)
 	}
-	return coverage
+	w.measure()
+}
+
+// measure says how much of the window its samples cover.
+func (w *Window) measure() {
+	first, last, filled := 0, -1, 0
+	for slot, mask := range w.Input.SampleMask {
+		if mask == 0 {
+			continue
+		}
+		if filled == 0 {
+			first = slot
+		}
+		last = slot
+		filled++
+	}
+	w.CurrentCoverage = float64(filled) / float64(len(w.Input.SampleMask))
+	w.CurrentDensity = 0
+	if filled > 0 {
+		w.CurrentDensity = float64(filled) / float64(last-first+1)
+	}
+	w.CurrentSpan, _ = w.spoken(0)
+}
+
+// AfterGap hides the samples before the last gap of at least so long, as if the
+// meter had been read from then on only.
+func (w *Window) AfterGap(least time.Duration) {
+	mask := w.Input.SampleMask
+	slots := int(least / w.period)
+	later := len(mask) // the filled slot after the one looked at
+	for slot := len(mask) - 1; slot >= 0; slot-- {
+		if mask[slot] == 0 {
+			continue
+		}
+		if later < len(mask) && later-slot > slots {
+			clear(mask[:slot+1])
+			clear(w.Input.Current[:(slot+1)*drivers.Phases])
+			break
+		}
+		later = slot
+	}
+	w.measure()
 }
 
 func (a *Aligner) placeFrames(w *Window) (coverage float64) {

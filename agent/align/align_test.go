@@ -207,7 +207,7 @@ func TestCVOfAKnownWave(t *testing.T) {
 			t.Errorf("CV over %s is %v with coverage %v, want 0.1 with 1", span, cv, coverage)
 		}
 	}
-	if mean, _ := w.MeanCurrent(10 * time.Second); math.Abs(mean-15_000) > 1 {
+	if mean := w.LargestPhase(10 * time.Second); math.Abs(mean-15_000) > 1 {
 		t.Errorf("mean current %v, want 15000", mean)
 	}
 }
@@ -220,7 +220,39 @@ func TestCVWithoutCurrentIsNaN(t *testing.T) {
 	if cv, _ := a.Window(at(119.7)).CV(120 * time.Second); !math.IsNaN(cv) {
 		t.Fatalf("CV of 0 A is %v, want NaN", cv)
 	}
-	if mean, coverage := New(model).Window(at(1)).MeanCurrent(10 * time.Second); !math.IsNaN(mean) || coverage != 0 {
-		t.Fatalf("mean of nothing is %v with coverage %v", mean, coverage)
+	if mean := New(model).Window(at(1)).LargestPhase(10 * time.Second); !math.IsNaN(mean) {
+		t.Fatalf("mean of nothing is %v", mean)
+	}
+}
+
+// However a meter is read, its samples speak for the same time, and the density
+// tells how far apart they are.
+func TestSamplesSpeakForTheTimeBetweenThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		every, from int // slots
+		density     float64
+		seconds     [2]float64
+	}{
+		"each":                              {1, 0, 1, [2]float64{120, 120}},
+		"every second":                      {2, 0, 0.5, [2]float64{120, 120}},
+		"every third":                       {3, 0, 1.0 / 3, [2]float64{120, 120}},
+		"once in 3 s":                       {6, 0, 1.0 / 6, [2]float64{119.5, 120}},
+		"once in 10 s":                      {20, 0, 1.0 / 20, [2]float64{20, 40}},
+		"since half a minute":               {1, 180, 1, [2]float64{30, 30}},
+		"since half a minute, every second": {2, 180, 0.5, [2]float64{29.5, 30}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := New(model)
+			for i := c.from; i < 240; i += c.every {
+				a.AddSample(drivers.Sample{Time: at(float64(i) / 2), Current: [3]float64{15_000, 15_000, 15_000}})
+			}
+			w := a.Window(at(119.7))
+			if got := w.CurrentSpan.Seconds(); got < c.seconds[0] || got > c.seconds[1] {
+				t.Errorf("samples speak for %v s, want %v", got, c.seconds)
+			}
+			if math.Abs(w.CurrentDensity-c.density) > 0.02 {
+				t.Errorf("density %v, want %v", w.CurrentDensity, c.density)
+			}
+		})
 	}
 }

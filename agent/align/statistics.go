@@ -7,32 +7,63 @@ import (
 	"meltwatch/drivers"
 )
 
+// spokenFor is the longest time that one sample speaks for, back to the sample
+// before it. The current's variation, which the rule and the model judge, is the
+// same whether it is read twice a second or once in three.
+const spokenFor = 3 * time.Second
+
 // CV is the coefficient of variation, std / mean averaged over the phases, of
-// the window's last span, and the share of that span's slots that hold a sample.
+// the window's last span, and the share of that span that its samples speak for.
 // It is NaN when a phase has no mean.
-func (w Window) CV(span time.Duration) (cv, coverage float64) {
+func (w Window) CV(span time.Duration) (cv, share float64) {
 	from, slots := w.last(span)
+	spoken, n := w.spoken(from)
+	share = float64(spoken) / float64(time.Duration(slots)*w.period)
 	for phase := range drivers.Phases {
-		mean, deviation, n := w.moments(from, phase)
-		coverage = float64(n) / float64(slots)
+		mean, deviation, _ := w.moments(from, phase)
 		if n < 2 || mean <= 0 {
-			return math.NaN(), coverage
+			return math.NaN(), share
 		}
 		cv += deviation / mean / drivers.Phases
 	}
-	return cv, coverage
+	return cv, share
 }
 
-// MeanCurrent is the mean of all phases over the window's last span in amperes,
-// and the share of slots that hold a sample. It is NaN without a sample.
-func (w Window) MeanCurrent(span time.Duration) (amperes, coverage float64) {
-	from, slots := w.last(span)
-	for phase := range drivers.Phases {
-		mean, _, n := w.moments(from, phase)
-		coverage = float64(n) / float64(slots)
-		amperes += mean / drivers.Phases
+// spoken is the time that the samples from slot on speak for, and their number.
+// The window's first sample also speaks for what lies before it in the window, its
+// newest for what comes after it, where that is no more than spokenFor.
+func (w Window) spoken(from int) (spoken time.Duration, n int) {
+	before := -1 // the slot of the sample before
+	for slot, filled := range w.Input.SampleMask {
+		if filled == 0 {
+			continue
+		}
+		if slot >= from {
+			gap := time.Duration(min(slot-before, slot-from+1)) * w.period
+			if before < 0 && gap > spokenFor {
+				gap = w.period // the meter was not read before
+			}
+			spoken += min(gap, spokenFor)
+			n++
+		}
+		before = slot
 	}
-	return amperes, coverage
+	if n > 0 {
+		spoken += min(time.Duration(len(w.Input.SampleMask)-1-before)*w.period, spokenFor)
+	}
+	return spoken, n
+}
+
+// LargestPhase is the largest magnitude of a phase's mean over the window's last
+// span, in amperes: under a level only if every phase is. It is NaN without a
+// sample.
+func (w Window) LargestPhase(span time.Duration) (amperes float64) {
+	from, _ := w.last(span)
+	for phase := range drivers.Phases {
+		mean, _, _ := w.moments(from, phase)
+		amperes = max(amperes, math.Abs(mean))
+	}
+	return amperes
 }
 
 // Swing is the largest change of a phase between neighbouring samples in the

@@ -25,5 +25,5 @@ func (l *Loop) Judge() *Judge { return l.judge }
 func (j *Judge) Adopt(s Settings) {
 	j.params, j.rule, j.timeout = s.Params, s.Rule, s.Timeout
 	j.machine.SetParams(s.Params)
-	j.current.period = s.Period
+	j.current.setPeriod(s.Period)
 }

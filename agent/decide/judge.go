@@ -31,6 +31,9 @@ type Second struct {
 	// End is the window's end; Current and Video say which sense can be believed.
 	End            time.Time
 	Current, Video drivers.Status
+	// CurrentCause says what is wrong with the current where its status alone does
+	// not.
+	CurrentCause string
 	// Coverage of the window by each sense, 0–1.
 	CurrentCoverage, VideoCoverage float64
 	Verdict                        state.Verdict
@@ -68,7 +71,8 @@ type Judge struct {
 
 	aligner *align.Aligner
 	machine *state.Machine
-	current *meterWatch
+	current *currentMonitor
+	sparse  sparseness
 
 	background []float32
 	freeze     bool // the background stands still
@@ -96,7 +100,7 @@ func NewJudge(s Settings, m Model) *Judge {
 		manifest: s.Manifest, params: s.Params, rule: s.Rule, model: m, timeout: s.Timeout,
 		aligner: align.New(align.GeometryOf(s.Manifest)),
 		machine: state.New(s.Params),
-		current: newMeterWatch(s.Period),
+		current: newCurrentMonitor(s.Period),
 		offset:  align.NewOffset(s.Manifest),
 	}
 }
@@ -107,7 +111,9 @@ func (j *Judge) Machine() *state.Machine { return j.machine }
 // Sample takes one reading of the current.
 func (j *Judge) Sample(s drivers.Sample) {
 	j.current.sample(s)
-	j.aligner.AddSample(s)
+	if s.Missing == "" {
+		j.aligner.AddSample(s)
+	}
 }
 
 // Second decides the second that ends about now. frame is the newest one, its
@@ -118,18 +124,20 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 	j.renew(frame)
 	encodeErr := j.encode(ctx, frame, video)
 	w := j.aligner.Window(now)
+	current, cause := j.current.status(now)
 	s := Second{
-		End: w.End, Current: j.current.status(now), Video: video,
-		CurrentCoverage: w.CurrentCoverage, VideoCoverage: w.VideoCoverage,
-		Alignment: math.NaN(), Surprise: math.NaN(),
+		End: w.End, Current: current, CurrentCause: cause, Video: video,
+		VideoCoverage: w.VideoCoverage,
+		Alignment:     math.NaN(), Surprise: math.NaN(),
 	}
 	if s.Current == drivers.Frozen {
 		w.MaskCurrent()
-		s.CurrentCoverage = 0
 	}
+	sparse := j.sparse.check(&w, j.manifest, j.current.period, s.Current.Live())
+	s.CurrentCoverage = w.CurrentCoverage
 	s.Verdict = j.sensed(s, w)
 	if s.Fault = encodeErr; s.Fault == nil {
-		s.Fault = j.ask(ctx, w, &s)
+		s.Fault = j.ask(ctx, w, sparse, &s)
 	}
 	if s.Fault != nil {
 		j.fallBack(w, &s)
@@ -171,21 +179,24 @@ func (j *Judge) encode(ctx context.Context, frame drivers.Frame, video drivers.S
 
 // sensed is the verdict as far as the senses go: nobody has decided yet.
 func (j *Judge) sensed(s Second, w align.Window) state.Verdict {
-	amperes, _ := w.MeanCurrent(2 * time.Second)
 	return state.Verdict{
-		Time: s.End, Source: state.None, Amperes: amperes, SetPoint: float64(w.Input.SetPoint),
+		Time: s.End, Source: state.None, Amperes: w.LargestPhase(2 * time.Second), SetPoint: float64(w.Input.SetPoint),
 		CurrentLive:    s.Current.Live(),
+		CurrentInvalid: s.Current == drivers.Invalid || s.Current == drivers.Frozen,
 		VideoLive:      s.Video.Live(),
-		CurrentSeconds: w.CurrentCoverage * float64(j.manifest.Current.Samples) / j.manifest.Current.RateHz,
+		CurrentSeconds: w.CurrentSpan.Seconds(),
 		VideoFull:      w.VideoCoverage > 0.9,
 	}
 }
 
 var errNothingSeen = errors.New("neither sense has anything in the window")
 
-func (j *Judge) ask(ctx context.Context, w align.Window, s *Second) error {
+func (j *Judge) ask(ctx context.Context, w align.Window, sparse error, s *Second) error {
 	if w.CurrentCoverage == 0 && w.VideoCoverage == 0 {
 		return errNothingSeen
+	}
+	if sparse != nil {
+		return sparse
 	}
 	outputs, err := j.model.Step(ctx, w.Input)
 	if err != nil {

@@ -93,11 +93,11 @@ func (l *Loop) second(ctx context.Context) time.Time {
 // whoever looks need not wait for the next verdict to learn it.
 func (l *Loop) glance() {
 	_, video := l.video.Newest()
-	current := l.judge.current.status(time.Now())
+	current, cause := l.judge.current.status(time.Now())
 	if l.last.End.IsZero() || video == l.last.Video && current == l.last.Current {
 		return
 	}
-	l.last.Video, l.last.Current = video, current
+	l.last.Video, l.last.Current, l.last.CurrentCause = video, current, cause
 	l.last.Status.Changed, l.last.Status.Restarted = false, false
 	l.report(l.last)
 }

@@ -101,6 +101,9 @@ type plant struct {
 	noise   float64 // standard deviation of the current in amperes
 	dead    bool    // the meter does not answer
 	stuck   bool    // the meter repeats itself
+	// edit changes a sample before it is delivered, and says whether it is; nil
+	// delivers all as they are.
+	edit    func(*drivers.Sample) bool
 	amperes float64
 	// setPoint is what the meter reports as such at an instant.
 	setPoint func(time.Time) float64
@@ -176,6 +179,9 @@ func (p *plant) sample(random *rand.Rand) (s drivers.Sample, alive bool) {
 		if p.amperes > 0 && !p.stuck {
 			s.Current[phase] += p.noise * random.NormFloat64()
 		}
+	}
+	if p.edit != nil && !p.edit(&s) {
+		return s, false
 	}
 	return s, !p.dead
 }

@@ -7,7 +7,8 @@ import (
 	"meltwatch/inference"
 )
 
-// The share of a span's samples without which its CV says nothing.
+// The share of a span that its samples must speak for: with less, its CV says
+// nothing.
 const (
 	enough120 = 0.75
 	enough45  = 0.9
@@ -18,9 +19,9 @@ const (
 // returns 1 for quiet, 0 for lively; weak says that only the shorter span is
 // quiet; ok is false when there is too little current to tell.
 func rule(w align.Window, levels inference.Rule) (p float64, weak, ok bool) {
-	long, longCoverage := w.CV(120 * time.Second)
-	short, shortCoverage := w.CV(45 * time.Second)
-	haveLong, haveShort := longCoverage >= enough120, shortCoverage >= enough45
+	long, longShare := w.CV(120 * time.Second)
+	short, shortShare := w.CV(45 * time.Second)
+	haveLong, haveShort := longShare >= enough120, shortShare >= enough45
 	switch {
 	case haveLong && long < levels.CV120:
 		return 1, false, true

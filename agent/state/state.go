@@ -60,12 +60,15 @@ type Verdict struct {
 	P float64
 	// CurrentLive and VideoLive say which senses can be believed.
 	CurrentLive, VideoLive bool
-	// Amperes is the mean of the phases over the last two seconds, NaN when
-	// nothing was read.
+	// CurrentInvalid says that the current reads what a furnace cannot have: no alarm
+	// ends on such a second, and off is not claimed.
+	CurrentInvalid bool
+	// Amperes is the largest magnitude of a phase's mean over the last two seconds,
+	// NaN when nothing was read.
 	Amperes float64
 	// SetPoint in amperes, 0 when the plant reports none.
 	SetPoint float64
-	// CurrentSeconds is how much current the window holds.
+	// CurrentSeconds is how many seconds the window's samples of current speak for.
 	CurrentSeconds float64
 	// VideoFull says that every frame of the window was seen.
 	VideoFull bool
@@ -97,6 +100,8 @@ const (
 	// for a first verdict.
 	warmSeconds  = 119
 	firstSeconds = 30
+	// silentSeconds without a verdict end what was claimed before.
+	silentSeconds = 10
 	// resumeWithin is how long after an abnormal state a restarted agent still
 	// takes it up again.
 	resumeWithin = 10 * time.Minute
@@ -109,8 +114,9 @@ type Machine struct {
 	recent []float64 // p of the last MeanSeconds decided seconds, oldest first
 	// under counts seconds in a row with the mean under Exit.
 	under int
-	// still counts seconds in a row with next to no current.
-	still int
+	// still counts seconds in a row with next to no current, silent those without a
+	// verdict.
+	still, silent int
 	// setPoint is the last one seen: some controllers clear it when they trip.
 	setPoint float64
 	// by is who entered abnormal: what only the model saw, the rule cannot deny.
@@ -119,7 +125,14 @@ type Machine struct {
 
 // New returns a machine that knows nothing yet.
 func New(p Params) *Machine {
-	return &Machine{params: p, status: Status{State: Unknown}}
+	return &Machine{params: p.steady(), status: Status{State: Unknown}}
+}
+
+// steady keeps the exit at or under the entry: above it the state would change
+// every few seconds.
+func (p Params) steady() Params {
+	p.Exit = min(p.Exit, p.Enter)
+	return p
 }
 
 // Saved is what survives a restart of the agent.
@@ -150,7 +163,7 @@ func (m *Machine) Resume(s Saved, now time.Time) {
 }
 
 // SetParams changes the filter; what is known of the last seconds stays.
-func (m *Machine) SetParams(p Params) { m.params = p }
+func (m *Machine) SetParams(p Params) { m.params = p.steady() }
 
 // Acknowledge lets go of an abnormal state that is only held. It reports whether
 // there was one.
@@ -167,9 +180,11 @@ func (m *Machine) Step(v Verdict) Status {
 	m.status.Changed, m.status.Restarted, m.status.Cause = false, false, ""
 	switch {
 	case m.standsStill(v):
+		m.silent = 0
 	case !m.decided(v):
 		m.undecided(v)
 	default:
+		m.silent = 0
 		m.filter(v)
 	}
 	return m.status
@@ -192,7 +207,7 @@ func (m *Machine) standsStill(v Verdict) bool {
 	}
 	m.still++
 	if m.still >= offSeconds {
-		m.enter(Off, v.Time, "current under a tenth of its normal level for 10 s")
+		m.enter(Off, v.Time, "every phase under a tenth of its normal level for 10 s")
 	}
 	m.status.P = 0
 	return true
@@ -219,14 +234,24 @@ func (m *Machine) decided(v Verdict) bool {
 	return v.Source != None && v.P >= 0 && v.P <= 1 && v.Enough()
 }
 
-// undecided handles a second without a verdict.
+// undecided handles a second without a verdict. What was claimed before stands for
+// a few seconds; off ends at once where the current reads what a furnace cannot
+// have.
 func (m *Machine) undecided(v Verdict) {
+	m.silent++
+	// A furnace that is warming up is not yet judged by every means.
+	warming := v.CurrentLive && v.CurrentSeconds < warmSeconds || !v.Enough()
+	claimed := m.status.State == Normal || m.status.State == Off || !warming
 	switch {
 	case m.status.State == Abnormal:
 		m.status.Held = true
 	case !v.CurrentLive && !v.VideoLive:
 		m.enter(Unknown, v.Time, "no sense is live")
-	case m.status.State == Unknown:
+	case claimed && m.silent >= silentSeconds:
+		m.enter(Unknown, v.Time, "no verdict for 10 s")
+	case m.status.State == Off && v.CurrentInvalid:
+		m.enter(Unknown, v.Time, "the current reads values that a furnace cannot have")
+	case m.status.State == Unknown && warming:
 		m.enter(Warming, v.Time, "a sense is live")
 	}
 	// Seconds apart do not make a mean.
@@ -258,8 +283,9 @@ func (m *Machine) filter(v Verdict) {
 
 // leave decides whether an abnormal state ends.
 func (m *Machine) leave(v Verdict, full bool) {
-	if v.Source == Rule && m.by == Model {
-		// The rule knows current alone; the model may have seen the shell glow.
+	if v.CurrentInvalid || v.Source == Rule && m.by == Model {
+		// The rule knows current alone; the model may have seen the shell glow. And
+		// what raised the alarm may be the current that no longer can be read.
 		m.status.Held, m.under = true, 0
 		return
 	}

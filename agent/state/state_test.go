@@ -288,3 +288,65 @@ func TestPromisesHoldForRandomLives(t *testing.T) {
 		}
 	}
 }
+
+func TestSecondsWithoutAVerdictEndWhatWasClaimed(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*Verdict)
+		within int
+	}{
+		"the model is gone, the rule has no current": {func(v *Verdict) { v.CurrentLive, v.Amperes = false, math.NaN() }, 10},
+		"the current cannot be":                      {func(v *Verdict) { v.CurrentLive, v.CurrentInvalid, v.Amperes = false, true, math.NaN() }, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := warm(t)
+			v := f.sees(0)
+			v.Source = None
+			c.change(&v)
+			f.runs(c.within-1, v)
+			f.want(Normal)
+			f.runs(1, v)
+			f.want(Unknown)
+			f.runs(600, v)
+			f.want(Unknown)
+			f.runs(15, f.sees(0.1))
+			f.want(Normal)
+		})
+	}
+}
+
+func TestOffEndsAtOnceWhereTheCurrentCannotBe(t *testing.T) {
+	f := warm(t)
+	idle := f.sees(0)
+	idle.Amperes = 0
+	f.runs(15, idle)
+	f.want(Off)
+	v := f.sees(0)
+	v.Source, v.CurrentLive, v.CurrentInvalid, v.Amperes = None, false, true, math.NaN()
+	f.runs(1, v)
+	f.want(Unknown)
+}
+
+func TestInvalidCurrentHoldsAnAlarm(t *testing.T) {
+	f := warm(t)
+	f.runs(30, f.sees(0.99))
+	f.want(Abnormal)
+	v := f.sees(0.01) // by the video alone
+	v.CurrentLive, v.CurrentInvalid, v.Amperes = false, true, math.NaN()
+	f.runs(3600, v)
+	f.want(Abnormal)
+	f.wantHeld(true)
+	f.runs(60, f.sees(0.01))
+	f.want(Normal)
+}
+
+// Thresholds the wrong way round, of a file that an older release took, must not
+// make the state change every few seconds.
+func TestExitAboveEnterDoesNotFlap(t *testing.T) {
+	f := warm(t)
+	f.machine.SetParams(Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.669, HoldSeconds: 10})
+	f.runs(1800, f.sees(0.62))
+	f.want(Abnormal)
+	if len(f.changes) != 1 {
+		t.Fatalf("%d changes of state in 30 min at p 0.62: %v", len(f.changes), f.changes)
+	}
+}

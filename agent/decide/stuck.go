@@ -1,0 +1,133 @@
+package decide
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"meltwatch/drivers"
+)
+
+// stuckReadings notices phases whose reading does not change though the furnace
+// works: a register that the meter no longer refreshes.
+//
+// A register tells amperes in steps. Quiet abnormal current moves by tens of
+// amperes a second, so a phase that reads the same for 15 s in steps of up to
+// stuckStep is stuck. In coarser steps a quiet current, which is the alarm, may
+// read the same too; such a phase counts as stuck only while another phase moves
+// by many of its steps. 0 A never counts: an electrode may be raised, and a
+// furnace that stands still reads 0 A on all phases.
+type stuckReadings struct {
+	last   [drivers.Phases]float64
+	seen   bool
+	newest time.Time
+	phases [drivers.Phases]stuckPhase
+}
+
+type stuckPhase struct {
+	// since is when the phase first read what it reads now, same how often it has.
+	since time.Time
+	same  int
+	// step is the smallest change seen, in amperes; 0 before the first.
+	step float64
+	// low and high bound what the phase has read since another phase stands still:
+	// one pair for each other phase.
+	low, high [drivers.Phases]float64
+}
+
+const (
+	// stuckAfter is how long, and stuckReads how often, a phase may read exactly the
+	// same.
+	stuckAfter = 15 * time.Second
+	stuckReads = 10
+	// stuckStep is the coarsest resolution, in amperes, at which a quiet current is
+	// certain to move within stuckAfter.
+	stuckStep = 20
+	// stuckSwing is by how many of its own steps another phase must have moved for a
+	// phase in coarser steps to count as stuck.
+	stuckSwing = 20
+)
+
+func (r *stuckReadings) sample(s drivers.Sample) {
+	for i := range r.phases {
+		p := &r.phases[i]
+		change := math.Abs(s.Current[i] - r.last[i])
+		if r.seen && change == 0 {
+			p.same++
+			continue
+		}
+		if r.seen && (p.step == 0 || change < p.step) {
+			p.step = change
+		}
+		p.since, p.same = s.Time, 1
+		for other := range r.phases { // their swing while this phase stands still begins anew
+			r.phases[other].low[i], r.phases[other].high[i] = s.Current[other], s.Current[other]
+		}
+	}
+	for i := range r.phases {
+		p := &r.phases[i]
+		for other := range r.phases {
+			p.low[other] = min(p.low[other], s.Current[i])
+			p.high[other] = max(p.high[other], s.Current[i])
+		}
+	}
+	r.last, r.seen, r.newest = s.Current, true, s.Time
+}
+
+// cause names the stuck phases, empty when none is.
+func (r *stuckReadings) cause() string {
+	names := ""
+	for i, p := range r.phases {
+		if r.last[i] == 0 || r.newest.Sub(p.since) < stuckAfter || p.same < stuckReads {
+			continue
+		}
+		step := r.step(i)
+		if step <= stuckStep || r.swing(i) >= stuckSwing*step {
+			names += string(rune('a' + i))
+		}
+	}
+	if names == "" {
+		return ""
+	}
+	return fmt.Sprintf("phase %s reads the same for %.0f s", names, stuckAfter.Seconds())
+}
+
+// step is the resolution of a phase's readings in amperes. Before the phase has
+// changed it is what the others, which the same meter reads, moved by at least; and
+// where none has changed, the largest power of ten that divides all readings.
+func (r *stuckReadings) step(phase int) float64 {
+	if own := r.phases[phase].step; own > 0 {
+		return own
+	}
+	step := 0.0
+	for _, p := range r.phases {
+		if p.step > 0 && (step == 0 || p.step < step) {
+			step = p.step
+		}
+	}
+	if step > 0 {
+		return step
+	}
+	for step = 1000; step > 1; step /= 10 {
+		divides := true
+		for _, amperes := range r.last {
+			divides = divides && math.Mod(amperes, step) == 0
+		}
+		if divides {
+			break
+		}
+	}
+	return step
+}
+
+// swing is by how much another phase has moved, at most, since this one stands
+// still.
+func (r *stuckReadings) swing(phase int) float64 {
+	most := 0.0
+	for i := range r.phases {
+		if i != phase {
+			most = max(most, r.phases[i].high[phase]-r.phases[i].low[phase])
+		}
+	}
+	return most
+}

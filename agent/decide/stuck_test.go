@@ -1,0 +1,99 @@
+package decide
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"meltwatch/agent/state"
+	"meltwatch/drivers"
+)
+
+func TestOneStuckPhaseIsNamedWithinTwentySeconds(t *testing.T) {
+	for phase, name := range []string{"a", "b", "c"} {
+		for mode, edit := range map[string]func(*drivers.Sample, float64){
+			"steps of 1 A":   func(s *drivers.Sample, held float64) { round(s, 1); s.Current[phase] = math.Round(held) },
+			"steps of 100 A": func(s *drivers.Sample, held float64) { round(s, 100); s.Current[phase] = 100 * math.Round(held/100) },
+			"float32":        func(s *drivers.Sample, held float64) { s.Current[phase] = held },
+		} {
+			t.Run(name+", "+mode, func(t *testing.T) {
+				operate(t, func(p *plant) {
+					p.edit = func(s *drivers.Sample) bool { edit(s, s.Current[phase]); return true }
+					p.sleep(130 * time.Second)
+					p.want(state.Normal, state.Model)
+					if s := p.last(); s.Current != drivers.OK {
+						p.t.Fatalf("current %s (%s) while all phases move", s.Current, s.CurrentCause)
+					}
+					p.edit = func(s *drivers.Sample) bool { edit(s, 14_321); return true }
+					p.sleep(20 * time.Second)
+					s := p.last()
+					if s.Current != drivers.Frozen || !strings.Contains(s.CurrentCause, "phase "+name+" reads the same") {
+						p.t.Fatalf("current %s, cause %q", s.Current, s.CurrentCause)
+					}
+				})
+			})
+		}
+	}
+}
+
+func round(s *drivers.Sample, step float64) {
+	for phase := range s.Current {
+		s.Current[phase] = step * math.Round(s.Current[phase]/step)
+	}
+}
+
+// Quiet current is the alarm: whatever the register's resolution, it must never be
+// taken for a stuck register.
+func TestQuietCurrentIsNeverTakenForStuck(t *testing.T) {
+	for name, step := range map[string]float64{"1 A": 1, "10 A": 10, "20 A": 20, "50 A": 50, "100 A": 100, "1 kA": 1000} {
+		t.Run(name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(uint64(step), 9))
+			var r stuckReadings
+			now := time.Now()
+			var slow [drivers.Phases]float64
+			for i := range 2 * 24 * 3600 { // a day at 2 Hz
+				var s drivers.Sample
+				s.Time = now.Add(time.Duration(i) * 500 * time.Millisecond)
+				for phase := range s.Current {
+					// A deviation of 0.5 % in all, most of it over ten seconds.
+					slow[phase] += -slow[phase]/20 + 20*random.NormFloat64()
+					s.Current[phase] = 15_000 + slow[phase] + 30*random.NormFloat64()
+				}
+				round(&s, step)
+				r.sample(s)
+				if cause := r.cause(); cause != "" {
+					t.Fatalf("after %s: %s", s.Time.Sub(now), cause)
+				}
+			}
+		})
+	}
+}
+
+// An electrode that is raised draws 0 A while the others burn.
+func TestRaisedElectrodeIsNotStuck(t *testing.T) {
+	operate(t, func(p *plant) {
+		p.edit = func(s *drivers.Sample) bool { s.Current[1] = 0; return true }
+		p.sleep(60 * time.Second)
+		if s := p.last(); s.Current != drivers.OK {
+			p.t.Fatalf("current %s: %s", s.Current, s.CurrentCause)
+		}
+	})
+}
+
+func TestStuckPhaseEndsNoAlarm(t *testing.T) {
+	operate(t, func(p *plant) {
+		p.sleep(130 * time.Second)
+		p.model.p = 0.9
+		p.sleep(10 * time.Second)
+		p.want(state.Abnormal, state.Model)
+		p.edit = func(s *drivers.Sample) bool { s.Current[2] = 15_001; return true }
+		p.sleep(18 * time.Second)
+		p.model.p = 0.1
+		p.sleep(5 * time.Minute)
+		if s := p.last(); s.Status.State != state.Abnormal || !s.Status.Held {
+			p.t.Fatalf("state %s, held %v", s.Status.State, s.Status.Held)
+		}
+	})
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"meltwatch/agent/state"
+	"meltwatch/config"
+	"meltwatch/inference"
+)
+
+// params are the manifest's, where the configuration does not override them.
+func params(c config.State, d inference.Decision) state.Params {
+	return state.Params{
+		MeanSeconds:   either(c.MeanSeconds, d.MeanSeconds),
+		Enter:         either(c.Enter, d.Enter),
+		Exit:          either(c.Exit, d.Exit),
+		HoldSeconds:   either(c.HoldSeconds, d.HoldSeconds),
+		NormalCurrent: c.NormalCurrent,
+	}
+}
+
+func rule(c config.State, r inference.Rule) inference.Rule {
+	return inference.Rule{CV120: either(c.CV120, r.CV120), CV45: either(c.CV45, r.CV45)}
+}
+
+func either[T comparable](configured, instead T) T {
+	var unset T
+	if configured == unset {
+		return instead
+	}
+	return configured
+}
+
+// checkThresholds compares the thresholds in effect, of which the configuration may
+// set one and the model's manifest the other.
+func checkThresholds(c config.State, d inference.Decision) error {
+	p := params(c, d)
+	switch {
+	case p.Exit <= p.Enter:
+		return nil
+	case c.Exit == 0:
+		return fmt.Errorf("state.enter: %g is below %g, the model's exit, so the state would change every few seconds: set state.exit to %g or less too", p.Enter, p.Exit, p.Enter)
+	case c.Enter == 0:
+		return fmt.Errorf("state.exit: %g is above %g, the model's enter, so the state would change every few seconds: set state.enter to %g or more too", p.Exit, p.Enter, p.Exit)
+	default:
+		return fmt.Errorf("state.exit: %g is above state.enter (%g), so the state would change every few seconds", p.Exit, p.Enter)
+	}
+}
+
+// checkSampling says why the model will not be asked at the meter's rate.
+func checkSampling(meters map[string]config.Meter, m *inference.Manifest) error {
+	name, meter := currentMeter(meters)
+	if _, err := m.LeastDensity(meter.Period); err != nil {
+		return fmt.Errorf("meters.%s.period: %w; until then the rule on the current's variation decides", name, err)
+	}
+	return nil
+}
+
+// currentMeter is the meter that carries the currents.
+func currentMeter(meters map[string]config.Meter) (string, config.Meter) {
+	for name, m := range meters {
+		if _, ok := m.Fields[config.FieldCurrentA]; ok {
+			return name, m
+		}
+	}
+	return "", config.Meter{} // the configuration was checked: there is one
+}
+
+// currentPeriod is the period of the meter that carries the currents.
+func currentPeriod(meters map[string]config.Meter) time.Duration {
+	_, m := currentMeter(meters)
+	return m.Period
+}
