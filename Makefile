@@ -2,8 +2,12 @@
 SHELL := /bin/bash
 TF := $(CURDIR)/.deps/libtensorflow
 # The TensorFlow binding links itself while it compiles, so paths come by environment.
+# Programs look for the library where a package puts it, beside their own folder, and
+# where it lies in this tree: never at a path of the machine they were built on.
 export CGO_CFLAGS := -I$(TF)/include
-export CGO_LDFLAGS := -L$(TF)/lib -ltensorflow_framework -Wl,-rpath,$(TF)/lib
+export CGO_LDFLAGS := -L$(TF)/lib -Wl,-rpath,$$ORIGIN/../lib/meltwatch -Wl,-rpath,$$ORIGIN/../.deps/libtensorflow/lib -Wl,-rpath-link,$(TF)/lib
+# Test programs are built in a temporary folder.
+export LD_LIBRARY_PATH := $(TF)/lib
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 LDFLAGS := -ldflags "-X main.version=$(shell git describe --tags --always --dirty 2>/dev/null || echo dev)"
 
@@ -22,7 +26,7 @@ deps-train: ## the same, with the Python packages for training and its tests
 
 .PHONY: env
 env: ## print the compiler settings that an editor needs
-	@printf 'export CGO_CFLAGS=%q\nexport CGO_LDFLAGS=%q\n' "$(CGO_CFLAGS)" "$(CGO_LDFLAGS)"
+	@printf 'export CGO_CFLAGS=%q\nexport CGO_LDFLAGS=%q\nexport LD_LIBRARY_PATH=%q\n' "$$CGO_CFLAGS" "$$CGO_LDFLAGS" "$$LD_LIBRARY_PATH"
 
 .PHONY: build
 build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
@@ -87,8 +91,8 @@ reliability: build ## measure delivery, and compare with Telegraf; writes docs/r
 	bin/bench outage --into docs/reliability.md
 
 .PHONY: clean
-clean: ## remove what was built; keep the dependencies
-	rm -rf bin data runs
+clean: ## remove what was built; keep dependencies, recordings (data/) and training runs (runs/)
+	rm -rf bin
 
 .PHONY: scenes
 scenes: ## draw the contact sheet of the simulated furnace, docs/scenes.png

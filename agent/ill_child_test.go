@@ -19,7 +19,11 @@ import (
 // illness it has stands in the name of the model that it is asked to load: the
 // product's own is answered with what is no number, from the first call on.
 func TestMain(m *testing.M) {
-	if filepath.Base(os.Args[0]) != "meltwatch-infer" {
+	switch filepath.Base(os.Args[0]) {
+	case "meltwatch-infer":
+	case underFilter:
+		runUnderFilter(os.Args[1:])
+	default:
 		os.Exit(m.Run())
 	}
 	service := child.Service{Name: "Model", Version: inference.ChildVersion, Receiver: &illModel{}}

@@ -13,7 +13,6 @@
 package child
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +68,8 @@ type Process struct {
 	slots  chan struct{}
 	done   chan struct{} // closed when the process has been reaped
 	silent atomic.Bool
-	err    error // set before done closes
+	ready  atomic.Bool // it has shaken hands
+	err    error       // set before done closes
 }
 
 // Start starts the program and shakes hands. The process lives until Close, its
@@ -95,13 +95,16 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		slots:  make(chan struct{}, maxInFlight),
 		done:   make(chan struct{}),
 	}
-	forwarded := make(chan struct{})
-	go func() { defer close(forwarded); forward(stderr, spec.Log, cmd.Process.Pid) }()
+	endFirst(cmd.Process.Pid)
+	forwarded := make(chan string, 1)
+	go func() { forwarded <- forward(stderr, spec.Log, cmd.Process.Pid) }()
 	go p.reap(forwarded)
 	if err := p.shakeHands(ctx); err != nil {
+		err = p.cause(err)
 		p.Close()
 		return nil, err
 	}
+	p.ready.Store(true)
 	go p.beat()
 	return p, nil
 }
@@ -216,9 +219,28 @@ func (p *Process) beat() {
 	}
 }
 
+// cause is why a handshake failed: the process's own end, where it ended by itself,
+// because a broken pipe says nothing of a library that is missing.
+func (p *Process) cause(handshake error) error {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.done:
+		return p.err
+	case <-timer.C:
+		return handshake
+	}
+}
+
+// endFirst has the kernel end the child, and not the agent, where memory runs out.
+// A kernel that refuses leaves the order as it is.
+func endFirst(pid int) {
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
+}
+
 // reap waits for the process to end, once what it wrote has been read.
-func (p *Process) reap(forwarded <-chan struct{}) {
-	<-forwarded
+func (p *Process) reap(forwarded <-chan string) {
+	last := <-forwarded
 	err := p.cmd.Wait()
 	_ = p.client.Close()
 	switch {
@@ -226,6 +248,9 @@ func (p *Process) reap(forwarded <-chan struct{}) {
 		p.err = ErrSilent
 	case err != nil:
 		p.err = fmt.Errorf("%s ended: %w", p.spec.Program, err)
+		if last != "" && !p.ready.Load() { // later its last line may be hours old
+			p.err = fmt.Errorf("%w: %s", p.err, last)
+		}
 	default:
 		p.err = fmt.Errorf("%s ended", p.spec.Program)
 	}
@@ -265,25 +290,5 @@ func (p *Process) Close() {
 	case <-timer.C:
 		p.kill()
 		<-p.done
-	}
-}
-
-// maxLine bounds a line of the child's standard error in the log, in bytes; the
-// rest of a longer line is dropped.
-const maxLine = 4096
-
-func forward(stderr io.Reader, log *slog.Logger, pid int) {
-	lines := bufio.NewReaderSize(stderr, maxLine)
-	for {
-		line, more, err := lines.ReadLine()
-		if len(line) > 0 {
-			log.Info("child says", "pid", pid, "line", string(line))
-		}
-		for more && err == nil {
-			_, more, err = lines.ReadLine()
-		}
-		if err != nil {
-			return // end of file: the child has closed its standard error
-		}
 	}
 }

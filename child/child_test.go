@@ -27,6 +27,9 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "exit":
 		os.Exit(3)
+	case "loader":
+		fmt.Fprintln(os.Stderr, "meltwatch-infer: error while loading shared libraries: libfoo.so.2: cannot open shared object file: No such file or directory")
+		os.Exit(127)
 	default:
 		fmt.Fprintln(os.Stderr, "hello from the child")
 		if err := Serve(context.Background(), Service{Name: "Echo", Version: 7, Receiver: &echo{}}); err != nil {
@@ -280,4 +283,27 @@ func FuzzServe(f *testing.F) {
 		ours.Close()
 		<-done
 	})
+}
+
+// A child that cannot start says why in the loader's own words: a broken pipe, which
+// is what its parent sees first, helps nobody.
+func TestChildThatCannotStartTellsWhatTheLoaderSaid(t *testing.T) {
+	for range 20 {
+		var log logged
+		_, err := Start(t.Context(), spec("loader", &log))
+		if err == nil || !strings.Contains(err.Error(), "libfoo.so.2: cannot open shared object file") || strings.Contains(err.Error(), "broken pipe") {
+			t.Fatalf("got %v", err)
+		}
+	}
+}
+
+func TestChildIsEndedBeforeItsParentWhereMemoryRunsOut(t *testing.T) {
+	p, _ := startEcho(t)
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(text)) != "500" {
+		t.Errorf("oom_score_adj %s, want 500", text)
+	}
 }

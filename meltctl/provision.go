@@ -2,16 +2,14 @@ package main
 
 import (
 	"bytes"
-	"crypto/pbkdf2"
 	"crypto/rand"
-	"crypto/sha512"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"text/template"
 
 	"go.yaml.in/yaml/v3"
@@ -23,10 +21,10 @@ import (
 // provisionCommand makes, for each box of a list, a folder with its
 // configuration, its password at the broker, its own key and certificate; and,
 // for all of them, mosquitto's password and access files and the authority that
-// vouches for the certificates. It writes over nothing: a box
-// that has a folder keeps what is in it.
+// vouches for the certificates. It writes over nothing: a box that has a folder
+// keeps what is in it, and mosquitto's files keep the users they have.
 type provisionCommand struct {
-	Template string `required:"" type:"existingfile" help:"Configuration with {{.site}}, {{.furnace}} and any other member of the list, as {{.name}}."`
+	Template string `required:"" type:"existingfile" help:"Configuration with {{.site}}, {{.furnace}}, {{.user}} (the box at the broker) and any other member of the list, as {{.name}}."`
 	List     string `required:"" type:"existingfile" help:"YAML: boxes, a list of {site, furnace, …}."`
 	Out      string `required:"" help:"Folder to write to."`
 }
@@ -65,7 +63,7 @@ func (c provisionCommand) Run(o outside) error {
 			return fmt.Errorf("box %s: %w", b.name(), err)
 		}
 	}
-	return writeBroker(c.Out, boxes)
+	return writeMosquitto(c.Out, boxes)
 }
 
 // box is one line of the list: names and values for the template.
@@ -112,7 +110,9 @@ func readBoxes(path string) ([]box, error) {
 // document fills the template in and checks what comes out.
 func (b box) document(form *template.Template) ([]byte, error) {
 	var text bytes.Buffer
-	if err := form.Execute(&text, map[string]any(b)); err != nil {
+	values := maps.Clone(map[string]any(b))
+	values["user"] = b.user()
+	if err := form.Execute(&text, values); err != nil {
 		return nil, fmt.Errorf("template: %w", err)
 	}
 	c, err := config.Parse(text.Bytes())
@@ -122,8 +122,31 @@ func (b box) document(form *template.Template) ([]byte, error) {
 	if c.Site != fmt.Sprint(b["site"]) || c.Furnace != fmt.Sprint(b["furnace"]) {
 		return nil, errors.New("the template must hold site: {{.site}} and furnace: {{.furnace}}")
 	}
-	return text.Bytes(), nil
+	return text.Bytes(), b.checkBroker(c.MQTT)
 }
+
+// checkBroker wants the box to log in as the user that mosquitto's files name: by
+// its password, or by its certificate.
+func (b box) checkBroker(m config.MQTT) error {
+	switch {
+	case m.CertFile != "" && m.Username == "":
+		return nil
+	case m.Username != b.user():
+		return fmt.Errorf("mqtt.username: is %q, and the broker will know the box as %q: write username: {{.user}} into the template", m.Username, b.user())
+	case m.PasswordFile == "":
+		return errors.New("mqtt.password_file: is missing: write password_file: mqtt into the template, the credential of credentials.conf")
+	}
+	return nil
+}
+
+// credentials is a drop-in of the unit: the service runs as a user of its own, who
+// cannot read root's files.
+const credentials = `# /etc/systemd/system/meltwatch.service.d/credentials.conf
+[Service]
+LoadCredential=mqtt:/etc/meltwatch/mqtt.password
+LoadCredential=box.pem:/etc/meltwatch/box.pem
+LoadCredential=box.key:/etc/meltwatch/box.key
+`
 
 // secretBytes is the length of a password before it is written in base64.
 const secretBytes = 24
@@ -137,8 +160,8 @@ func (b box) write(o outside, vouches authority, folder string, document []byte)
 	if err != nil {
 		return err
 	}
-	secret := make([]byte, secretBytes)
-	if _, err := rand.Read(secret); err != nil {
+	password, err := newPassword()
+	if err != nil {
 		return err
 	}
 	keyFile := filepath.Join(folder, "box.key")
@@ -152,11 +175,16 @@ func (b box) write(o outside, vouches authority, folder string, document []byte)
 	if err := writeCertificate(filepath.Join(folder, "box.pem"), vouches, b.user(), key); err != nil {
 		return err
 	}
-	for name, text := range map[string]string{
-		"meltwatch.yaml": string(document),
-		"mqtt.password":  base64.RawURLEncoding.EncodeToString(secret) + "\n",
+	for _, file := range []struct {
+		name, text string
+		mode       os.FileMode
+	}{
+		// The service's user must read the configuration, which holds no secret.
+		{"meltwatch.yaml", string(document), 0o644},
+		{"credentials.conf", credentials, 0o644},
+		{"mqtt.password", password + "\n", 0o600},
 	} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+		if err := writeMode(filepath.Join(folder, file.name), file.text, file.mode); err != nil {
 			return err
 		}
 	}
@@ -164,73 +192,19 @@ func (b box) write(o outside, vouches authority, folder string, document []byte)
 	return nil
 }
 
-// writeBroker writes mosquitto's files, anew each time from the boxes' folders.
-func writeBroker(out string, boxes []box) error {
-	var passwords, access strings.Builder
-	access.WriteString(deskAccess)
-	for _, b := range boxes {
-		secret, err := os.ReadFile(filepath.Join(out, b.user(), "mqtt.password"))
-		if err != nil {
-			return err
-		}
-		line, err := mosquittoPassword(b.user(), strings.TrimSpace(string(secret)))
-		if err != nil {
-			return err
-		}
-		passwords.WriteString(line)
-		access.WriteString(b.access())
-	}
-	return errors.Join(
-		os.WriteFile(filepath.Join(out, "mosquitto.passwd"), []byte(passwords.String()), 0o600),
-		os.WriteFile(filepath.Join(out, "mosquitto.acl"), []byte(access.String()), 0o644),
-	)
-}
-
-// deskAccess is who may look after all boxes, and who may only look.
-const deskAccess = `# Written by meltctl provision. The users desk and reader get their passwords by
-# hand: mosquitto_passwd mosquitto.passwd desk
-user desk
-topic read meltwatch/#
-topic write meltwatch/+/+/config/desired
-topic write meltwatch/+/+/model/desired
-topic write meltwatch/+/+/model/chunk/+
-topic write meltwatch/+/+/command
-
-user reader
-topic read meltwatch/#
-`
-
-// The topics of a box, below its own root.
-var (
-	boxWrites = []string{"availability", "state", "current", "event", "snapshot", "health", "history/#", "config/reported", "model/reported", "command/result"}
-	boxReads  = []string{"config/desired", "model/desired", "model/chunk/+", "command", "health"}
-)
-
-// access lets a box speak and hear on its own topics and on no others.
-func (b box) access() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "\nuser %s\n", b.user())
-	for _, topic := range boxWrites {
-		fmt.Fprintf(&text, "topic write meltwatch/%s/%s\n", b.name(), topic)
-	}
-	for _, topic := range boxReads {
-		fmt.Fprintf(&text, "topic read meltwatch/%s/%s\n", b.name(), topic)
-	}
-	return text.String()
-}
-
-// mosquittoPassword is a line of mosquitto's password file: PBKDF2 with SHA-512,
-// as mosquitto_passwd of version 2 writes it.
-func mosquittoPassword(user, password string) (string, error) {
-	const iterations, length = 101, 64
-	salt := make([]byte, 12)
-	if _, err := rand.Read(salt); err != nil {
+// newPassword is a password that nobody can guess, so that its hash may be read.
+func newPassword() (string, error) {
+	secret := make([]byte, secretBytes)
+	if _, err := rand.Read(secret); err != nil {
 		return "", err
 	}
-	hash, err := pbkdf2.Key(sha512.New, password, salt, iterations, length)
-	if err != nil {
-		return "", err
+	return base64.RawURLEncoding.EncodeToString(secret), nil
+}
+
+// writeMode writes a file with just this mode, whatever the umask.
+func writeMode(path, text string, mode os.FileMode) error {
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		return err
 	}
-	encode := base64.StdEncoding.EncodeToString
-	return fmt.Sprintf("%s:$7$%d$%s$%s\n", user, iterations, encode(salt), encode(hash)), nil
+	return os.Chmod(path, mode)
 }

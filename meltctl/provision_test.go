@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -118,6 +120,9 @@ func TestBadListsAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 		"a name with a slash":       {boxTemplate, `boxes: [{site: a/b, furnace: c, meter: "tcp://h:1"}]`, "site"},
 		"a template without a name": {strings.Replace(boxTemplate, "{{.furnace}},", "other,", 1), twoBoxes, "furnace: {{.furnace}}"},
 		"no template":               {"{{", twoBoxes, "template"},
+		"no user at the broker":     {strings.Replace(boxTemplate, "username: {{.site}}-{{.furnace}}, password_file: mqtt", "", 1), twoBoxes, "mqtt.username"},
+		"another user":              {strings.Replace(boxTemplate, "username: {{.site}}-{{.furnace}}", "username: box", 1), twoBoxes, "mqtt.username"},
+		"no password":               {strings.Replace(boxTemplate, "password_file: mqtt", "", 1), twoBoxes, "mqtt.password_file"},
 	} {
 		out := filepath.Join(t.TempDir(), "boxes")
 		if _, err := provision(t, out, c[0], c[1]); err == nil || !strings.Contains(err.Error(), c[2]) {
@@ -164,7 +169,7 @@ func TestAccessListKeepsBoxesApart(t *testing.T) {
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for path, mode := range map[string]os.FileMode{folder: 0o755, out: 0o755, filepath.Join(out, "mosquitto.passwd"): 0o644} {
+	for path, mode := range map[string]os.FileMode{folder: 0o755, out: 0o755} {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
@@ -224,5 +229,84 @@ func TestAccessListKeepsBoxesApart(t *testing.T) {
 	stranger := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "plant-1-f1", "-P", "guess", "-t", "#", "-C", "1", "-W", "2")
 	if stranger.Run() == nil {
 		t.Error("a guess at the password got in")
+	}
+}
+
+// A second provisioning, of new boxes alone, keeps who is known to the broker: desk
+// and reader, users added by hand, and the boxes of before.
+func TestProvisioningAgainKeepsTheBrokersUsers(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "boxes")
+	if said, err := provision(t, out, boxTemplate, twoBoxes); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	passwords, access := filepath.Join(out, "mosquitto.passwd"), filepath.Join(out, "mosquitto.acl")
+	edit := func(path string, change func(string) string) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(change(string(text))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(passwords, func(text string) string {
+		if !strings.Contains(text, "desk:") || !strings.Contains(text, "reader:") {
+			t.Errorf("desk and reader have no password:\n%s", text)
+		}
+		return strings.Replace(text, "desk:", "desk:$7$101$by$hand\nformer:", 1) + "historian:$7$101$of$hand\n"
+	})
+	edit(access, func(text string) string {
+		return strings.Replace(text, "user reader\n", "user reader\ntopic read plant/#\n", 1) + "\nuser historian\ntopic read meltwatch/+/+/history/#\n"
+	})
+	third := `boxes: [{site: plant-1, furnace: f3, meter: "tcp://192.0.2.3:502"}]`
+	for range 2 { // the second changes nothing
+		if said, err := provision(t, out, boxTemplate, third); err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
+	}
+	for path, want := range map[string][]string{
+		passwords: {"desk:$7$101$by$hand\n", "historian:$7$101$of$hand\n", "reader:", "plant-1-f1:", "plant-1-f2:", "plant-1-f3:"},
+		access: {
+			"user desk\n", "user reader\ntopic read plant/#\n", "user historian\ntopic read meltwatch/+/+/history/#\n", "user plant-1-f1\n",
+			"topic write meltwatch/plant-1/f3/state\n",
+		},
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range want {
+			if strings.Count(string(text), one) != 1 {
+				t.Errorf("%s holds %q %d times:\n%s", filepath.Base(path), one, strings.Count(string(text), one), text)
+			}
+		}
+	}
+}
+
+// The service runs as a user of its own, and so does mosquitto: both must be able to
+// read what is theirs, and nobody the secrets.
+func TestProvisionedFilesCanBeReadByWhoNeedsThem(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "boxes")
+	if said, err := provision(t, out, boxTemplate, twoBoxes); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	for name, want := range map[string]os.FileMode{
+		"plant-1-f1/meltwatch.yaml": 0o644, "plant-1-f1/credentials.conf": 0o644, "plant-1-f1/mqtt.password": 0o600,
+		"plant-1-f1/box.key": 0o600, "mosquitto.acl": 0o644, "desk.password": 0o600, "reader.password": 0o600, "ca.key": 0o600,
+	} {
+		if info, err := os.Stat(filepath.Join(out, name)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", name, info.Mode(), err, want)
+		}
+	}
+	info, err := os.Stat(filepath.Join(out, "mosquitto.passwd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	readable := info.Mode().Perm() == 0o644
+	if group, err := user.LookupGroup("mosquitto"); err == nil && info.Mode().Perm() == 0o640 {
+		readable = fmt.Sprint(info.Sys().(*syscall.Stat_t).Gid) == group.Gid
+	}
+	if !readable {
+		t.Errorf("mosquitto.passwd has mode %v", info.Mode())
 	}
 }

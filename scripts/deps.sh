@@ -11,7 +11,7 @@ case "$(uname -m)" in
   x86_64) package=tensorflow-cpu; sha256=089e71746960ea581dca53401f84b3b99c8537313e337a9e5dbf97036a936f7e ;;
   *) package=tensorflow; sha256= ;;
 esac
-apt_packages=(libopencv-dev ffmpeg mosquitto mosquitto-clients python3-venv pkg-config g++ ca-certificates)
+apt_packages=(libopencv-dev ffmpeg mosquitto mosquitto-clients python3-venv pkg-config g++ systemd ca-certificates)
 
 say() { printf 'deps: %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -39,7 +39,7 @@ python="${PYTHON:-python3}"
 pip=.deps/venv/bin/pip
 [ -x "$pip" ] || { rm -rf .deps/venv; "$python" -m venv .deps/venv; }
 
-if [ ! -e .deps/libtensorflow/lib/libtensorflow.so ]; then
+if [ ! -e .deps/libtensorflow/lib/libtensorflow_cc.so.2 ]; then
   say "TensorFlow $tensorflow: downloading the pinned wheel (220 MB) and stripping its libraries (1-3 minutes)"
   rm -rf .deps/libtensorflow .deps/wheel && mkdir -p .deps/wheel .deps/libtensorflow.new/lib
   "$pip" download -q --disable-pip-version-check --no-deps -d .deps/wheel "$package==$tensorflow"
@@ -65,13 +65,15 @@ for name in wheel.namelist():
 PY
   chmod +x .deps/libtensorflow.new/lib/*
   strip --strip-unneeded .deps/libtensorflow.new/lib/libtensorflow_cc.so.2
-  ln -s libtensorflow_cc.so.2 .deps/libtensorflow.new/lib/libtensorflow.so
-  ln -s libtensorflow_framework.so.2 .deps/libtensorflow.new/lib/libtensorflow_framework.so
   mv .deps/libtensorflow.new .deps/libtensorflow
   rm -rf .deps/wheel
 else
   say "libtensorflow: present"
 fi
+# The binding asks for -ltensorflow and needs both libraries. A linker script gives it
+# both, and no program that does not use the binding.
+rm -f .deps/libtensorflow/lib/libtensorflow.so .deps/libtensorflow/lib/libtensorflow_framework.so
+echo 'INPUT(libtensorflow_cc.so.2 libtensorflow_framework.so.2)' > .deps/libtensorflow/lib/libtensorflow.so
 
 if [ "${1:-}" = --python ]; then
   want=$(sha256sum inference/train/requirements.txt | cut -d' ' -f1)

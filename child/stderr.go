@@ -1,0 +1,35 @@
+package child
+
+import (
+	"bufio"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+const (
+	// maxLine bounds a line of the child's standard error in the log, in bytes; the
+	// rest of a longer line is dropped.
+	maxLine = 4096
+	// maxLast bounds what of its last line is told as the cause of its end.
+	maxLast = 300
+)
+
+// forward logs what a child writes to standard error until it closes it, and
+// returns its last line: the loader's, where a library is missing.
+func forward(stderr io.Reader, log *slog.Logger, pid int) (last string) {
+	lines := bufio.NewReaderSize(stderr, maxLine)
+	for {
+		line, more, err := lines.ReadLine()
+		if len(line) > 0 {
+			log.Info("child says", "pid", pid, "line", string(line))
+			last = strings.ToValidUTF8(string(line[:min(len(line), maxLast)]), "")
+		}
+		for more && err == nil {
+			_, more, err = lines.ReadLine()
+		}
+		if err != nil {
+			return last // end of file: the child has closed its standard error
+		}
+	}
+}

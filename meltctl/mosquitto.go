@@ -1,0 +1,182 @@
+package main
+
+import (
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// people are the users beside the boxes, and what each may do: the desk looks after
+// all boxes, a reader only looks.
+var people = []struct {
+	name   string
+	access []string
+}{
+	{"desk", []string{
+		"read meltwatch/#",
+		"write meltwatch/+/+/config/desired",
+		"write meltwatch/+/+/model/desired",
+		"write meltwatch/+/+/model/chunk/+",
+		"write meltwatch/+/+/command",
+	}},
+	{"reader", []string{"read meltwatch/#"}},
+}
+
+// The topics of a box, below its own root.
+var (
+	boxWrites = []string{"availability", "state", "current", "event", "snapshot", "health", "history/#", "config/reported", "model/reported", "command/result"}
+	boxReads  = []string{"config/desired", "model/desired", "model/chunk/+", "command", "health", "availability"}
+)
+
+// access lets a box speak and hear on its own topics and on no others.
+func (b box) access() []string {
+	var topics []string
+	for _, topic := range boxWrites {
+		topics = append(topics, "write meltwatch/"+b.name()+"/"+topic)
+	}
+	for _, topic := range boxReads {
+		topics = append(topics, "read meltwatch/"+b.name()+"/"+topic)
+	}
+	return topics
+}
+
+// writeMosquitto adds the boxes to mosquitto's password and access files, with desk
+// and reader, whose passwords it makes. Users that the files have already stay as
+// they are, except that a box of the list may do what a box may do today.
+func writeMosquitto(out string, boxes []box) error {
+	passwords, err := readLines(filepath.Join(out, "mosquitto.passwd"))
+	if err != nil {
+		return err
+	}
+	access, err := readLines(filepath.Join(out, "mosquitto.acl"))
+	if err != nil {
+		return err
+	}
+	if len(access) == 0 {
+		access = []string{"# Written by meltctl provision, which keeps the users that it does not know."}
+	}
+	for _, p := range people {
+		if !hasUser(access, p.name) {
+			access = withUser(access, p.name, p.access)
+		}
+		if passwords, err = withPassword(passwords, p.name, filepath.Join(out, p.name+".password")); err != nil {
+			return err
+		}
+	}
+	for _, b := range boxes {
+		access = withUser(access, b.user(), b.access())
+		if passwords, err = withPassword(passwords, b.user(), filepath.Join(out, b.user(), "mqtt.password")); err != nil {
+			return err
+		}
+	}
+	return errors.Join(
+		writeForMosquitto(filepath.Join(out, "mosquitto.passwd"), passwords),
+		writeMode(filepath.Join(out, "mosquitto.acl"), strings.Join(access, "\n")+"\n", 0o644),
+	)
+}
+
+func readLines(path string) ([]string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || len(text) == 0 && err == nil {
+		return nil, nil
+	}
+	return strings.Split(strings.TrimRight(string(text), "\n"), "\n"), err
+}
+
+// section is the half-open range of lines that an access file has for a user.
+func section(lines []string, name string) (from, to int, ok bool) {
+	from = slices.IndexFunc(lines, func(line string) bool { return slices.Equal(strings.Fields(line), []string{"user", name}) })
+	if from < 0 {
+		return 0, 0, false
+	}
+	for to = from + 1; to < len(lines) && !strings.HasPrefix(lines[to], "user "); to++ {
+	}
+	return from, to, true
+}
+
+func hasUser(lines []string, name string) bool {
+	_, _, ok := section(lines, name)
+	return ok
+}
+
+// withUser gives a user just this access.
+func withUser(lines []string, name string, access []string) []string {
+	block := []string{"", "user " + name}
+	for _, one := range access {
+		block = append(block, "topic "+one)
+	}
+	from, to, ok := section(lines, name)
+	if !ok {
+		return append(lines, block...)
+	}
+	rest := slices.Clone(lines[to:])
+	if len(rest) > 0 {
+		block = append(block, "")
+	}
+	return append(append(slices.Clone(lines[:from]), block[1:]...), rest...)
+}
+
+// withPassword adds a user whose password is in the file, which is made if it is
+// not there. A user who has a password keeps it.
+func withPassword(lines []string, name, file string) ([]string, error) {
+	if slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, name+":") }) {
+		return lines, nil
+	}
+	secret, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		var password string
+		if password, err = newPassword(); err == nil {
+			secret = []byte(password + "\n")
+			err = writeMode(file, string(secret), 0o600)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	line, err := mosquittoPassword(name, strings.TrimSpace(string(secret)))
+	return append(lines, line), err
+}
+
+// writeForMosquitto writes a file that mosquitto's own user can read: by its group
+// where this machine has it, by anyone elsewhere. It holds salted hashes of random
+// passwords of 192 bits, which tell nobody anything.
+func writeForMosquitto(path string, lines []string) error {
+	if err := writeMode(path, strings.Join(lines, "\n")+"\n", 0o644); err != nil {
+		return err
+	}
+	group, err := user.LookupGroup("mosquitto")
+	if err != nil {
+		return nil //nolint:nilerr // no such group here
+	}
+	id, err := strconv.Atoi(group.Gid)
+	if err != nil || os.Chown(path, -1, id) != nil {
+		return nil //nolint:nilerr // not allowed here: it stays readable
+	}
+	return os.Chmod(path, 0o640)
+}
+
+// mosquittoPassword is a line of mosquitto's password file: PBKDF2 with SHA-512,
+// as mosquitto_passwd of version 2 writes it.
+func mosquittoPassword(user, password string) (string, error) {
+	const iterations, length = 101, 64
+	salt := make([]byte, 12)
+	if _, err := rand.Read(salt); err != nil {
+		return "", err
+	}
+	hash, err := pbkdf2.Key(sha512.New, password, salt, iterations, length)
+	if err != nil {
+		return "", err
+	}
+	encode := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf("%s:$7$%d$%s$%s", user, iterations, encode(salt), encode(hash)), nil
+}
