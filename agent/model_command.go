@@ -14,6 +14,7 @@ import (
 // modelCommand makes, signs and checks model packages.
 type modelCommand struct {
 	Keygen modelKeygen `cmd:"" help:"Make a private key and print the public one, for trust.model_keys or trust.config_keys."`
+	Check  modelCheck  `cmd:"" help:"Check a model folder as the agent would before it loads it."`
 	Pack   modelPack   `cmd:"" help:"Pack a model folder into one file."`
 	Sign   modelSign   `cmd:"" help:"Sign a package; the signature goes into PACKAGE.sig."`
 	Verify modelVerify `cmd:"" help:"Check a package and its signature as a box would."`
@@ -33,6 +34,29 @@ func (c modelKeygen) Run(o outside) error {
 	return err
 }
 
+type modelCheck struct {
+	Folder string `arg:"" type:"existingdir" help:"Model folder, with manifest.json."`
+}
+
+// Run checks the manifest and the files that it names.
+func (c modelCheck) Run(o outside) error {
+	manifest, err := checkFolder(c.Folder)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(o.out, "ok: %s %s\n", manifest.Name, manifest.Version)
+	return err
+}
+
+// checkFolder reads a model folder that a box would accept.
+func checkFolder(folder string) (inference.Manifest, error) {
+	manifest, _, err := inference.ReadManifest(folder)
+	if err != nil {
+		return inference.Manifest{}, err
+	}
+	return manifest, manifest.VerifyFiles(folder)
+}
+
 type modelPack struct {
 	Folder string `arg:"" type:"existingdir" help:"Model folder, with manifest.json."`
 	Out    string `arg:"" help:"Package to write."`
@@ -40,11 +64,8 @@ type modelPack struct {
 
 // Run packs a folder that a box would accept.
 func (c modelPack) Run(o outside) error {
-	manifest, _, err := inference.ReadManifest(c.Folder)
+	manifest, err := checkFolder(c.Folder)
 	if err != nil {
-		return err
-	}
-	if err := manifest.VerifyFiles(c.Folder); err != nil {
 		return err
 	}
 	file, err := os.Create(c.Out)

@@ -14,8 +14,8 @@ func install(t *testing.T) (bin string) {
 	t.Helper()
 	built, root := needPrograms(t), t.TempDir()
 	for from, to := range map[string]string{
-		filepath.Join(built, "meltwatch-camera"): "usr/bin/meltwatch-camera",
-		filepath.Join(built, "meltwatch-infer"):  "usr/bin/meltwatch-infer",
+		filepath.Join(built, "meltwatch-camera"):                                                    "usr/bin/meltwatch-camera",
+		filepath.Join(built, "meltwatch-infer"):                                                     "usr/bin/meltwatch-infer",
 		filepath.Join(built, "..", ".deps", "libtensorflow", "lib", "libtensorflow_cc.so.2"):        "usr/lib/meltwatch/libtensorflow_cc.so.2",
 		filepath.Join(built, "..", ".deps", "libtensorflow", "lib", "libtensorflow_framework.so.2"): "usr/lib/meltwatch/libtensorflow_framework.so.2",
 	} {

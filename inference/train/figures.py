@@ -27,10 +27,22 @@ def seconds(m):
            "training nor any threshold has seen.")
     yield table(("judged by", "accuracy", "F1", "FDR", "MDR", "AUROC"),
                 [(text, *(f"{m[f'{key}_{n}']:.4f}" for n in names)) for text, key in ROWS])
+    if worse := worse_than_one_sense(m):
+        yield f"**Warning:** {worse}."
     yield (f"Error of both senses against the better single one: {m['fused_error_ratio']:.2f}. "
            f"Correlation of the senses' errors within a class: {m['error_correlation']:.3f}, without the first 20 s "
            f"after a change of the label, in which neither has seen it yet, {m['error_correlation_settled']:.3f}. "
            f"Lead over the rule: {100 * (m['both_accuracy'] - m['rule_cv_120_accuracy']):.1f} points.")
+
+
+def worse_than_one_sense(m):
+    """A sentence where deciding by both senses errs more than by one of them alone, else ""."""
+    sense = max(("current", "video"), key=lambda s: m[f"{s}_accuracy"])
+    both, alone = m["both_accuracy"], m[f"{sense}_accuracy"]
+    if both >= alone:
+        return ""
+    return (f"both senses together are right in {100 * both:.1f} % of the seconds, the {sense} alone in {100 * alone:.1f} %: "
+            f"the model is worse than its better sense, and should not be released before the other has been looked at")
 
 
 def events(manifest):

@@ -88,11 +88,13 @@ def lost(share, key):
     return change
 
 
+LOST_SAMPLES = 0.3  # the share that the manifest calls tested
+
 CONDITIONS = {
     "as it is": lambda inputs, rng: inputs,
     "no camera": lambda inputs, rng: without(inputs, "video"),
     "no current": lambda inputs, rng: without(inputs, "current"),
-    "30 % of samples lost": lost(0.3, "sample_mask"),
+    "30 % of samples lost": lost(LOST_SAMPLES, "sample_mask"),
     "30 % of frames lost": lost(0.3, "frame_mask"),
 }
 OFFSETS = (-3, -2, -1, 0, 1, 2, 3)  # seconds by which the current is taken later

@@ -7,6 +7,7 @@
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 
 import keras
@@ -20,6 +21,10 @@ from .train import load
 
 SIZE = geometry.SIZE
 BACKGROUND = (1, SIZE, SIZE, 1)
+BELIEVED_BIAS_S = max(units.SHIFTS) - 2 * offline.DIP_S  # leaves room for a dip on both sides
+BIAS_S = 1.0  # an offset's bias beyond which the release says so
+MOST_S = 3.0  # how far the agent may correct the video's stamps, where the shifts reach so far
+AGENT = pathlib.Path(__file__).parents[2] / "bin" / "meltwatch"
 
 
 def functions(model):
@@ -53,6 +58,7 @@ def sections(config, result, commit):
             "channels": "RGB", "resize": "area", "tokens": FRAME_TOKENS, "dim": config.dim,
             "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
         },
+        "sampling": {"rates_hz": [geometry.SAMPLE_HZ], "coverage": round(1 - offline.LOST_SAMPLES, 3)},
         "decision": result["decision"] | {"freeze_background": config.freeze_background},
         "rule": result["rule"],
         "metrics": result["metrics"],
@@ -71,9 +77,14 @@ def offset(config, bias):
     """
     if not config.local_weight:
         return {}
+    if abs(bias) > BELIEVED_BIAS_S:
+        bias = 0.0  # a dip so far off is no delay of a flame's: there was nothing to find
+    shifts = [round(s + bias, 3) for s in units.SHIFTS]
+    # Nothing can be seen beyond the shifts, so the correction must not lead there.
+    reach = min(-shifts[0], shifts[-1])
     return {"offset": {
-        "shifts_s": [round(s + bias, 3) for s in units.SHIFTS], "event_amps": offline.EVENT_AMPS, "window_seconds": offline.STRETCH,
-        "dip_s": offline.DIP_S, "pool": max(offline.POOLS), "step_s_per_min": 0.2, "most_s": 3.0,
+        "shifts_s": shifts, "event_amps": offline.EVENT_AMPS, "window_seconds": offline.STRETCH,
+        "dip_s": offline.DIP_S, "pool": max(offline.POOLS), "step_s_per_min": 0.2, "most_s": min(MOST_S, reach),
     }}
 
 
@@ -128,6 +139,37 @@ def release(model, result, batch, out, commit="", called=None):
     return save(out, functions(model), sections(model.config, result, commit) | (called or {}), golden_inputs(model, batch))
 
 
+def release_checked(model, result, batch, out, commit="", called=None, agent=AGENT):
+    """release() to a folder that the agent accepts; one that it refuses replaces nothing.
+
+    agent: the program whose own check decides. ValueError with the agent's words.
+    """
+    out = pathlib.Path(out)
+    new = out.with_name(out.name + ".new")
+    manifest = release(model, result, batch, new, commit, called)
+    try:
+        check = subprocess.run([agent, "model", "check", new], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise ValueError(f"{agent}: is missing, and the agent's own check decides on a release: run make build") from None
+    if check.returncode:
+        raise ValueError(f"the agent refuses the model, which stays in {new}: {check.stderr.strip()}")
+    if out.exists():
+        shutil.rmtree(out)
+    new.rename(out)
+    return manifest
+
+
+def warnings(m):
+    """What whoever releases a model should hear, from its metrics."""
+    worse = figures.worse_than_one_sense(m)
+    if worse:
+        yield worse
+    bias = m.get("offset_bias_s", 0.0)
+    if abs(bias) > BIAS_S:
+        yield (f"the clock offset comes out {bias:+.1f} s wrong on validation batches, whose offset is known: "
+               "the local loss says little on such recordings, and the agent can correct less of it")
+
+
 def judged(path):
     """What judge.py found."""
     try:
@@ -153,10 +195,12 @@ def main(argv=None):
     model, result = load(args.run), judged(pathlib.Path(args.run) / RESULT)
     batch = layout.read_split(args.data, "test", rerolls=False)[0]
     called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
-    manifest = release(model, result, batch, args.out, current_commit(), called)
+    manifest = release_checked(model, result, batch, args.out, current_commit(), called)
     if args.figures:
         pathlib.Path(args.figures).write_text(figures.page(manifest), encoding="utf-8")
     print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")
+    for warning in warnings(manifest["metrics"]):
+        print(f"warning: {warning}")
 
 
 if __name__ == "__main__":

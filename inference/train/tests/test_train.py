@@ -134,6 +134,42 @@ def exported(folder, trained, result, tmp_path_factory):
     return out, manifest
 
 
+@pytest.mark.parametrize("bias", [-3.1, -4.6, 0.44, 3.1])
+def test_the_agent_takes_what_is_released(folder, trained, result, tmp_path, bias):
+    """The agent's own check runs inside the release, whatever the offset's bias on odd data."""
+    batch = layout.read_split(folder, "test", rerolls=False)[0]
+    biased = result | {"metrics": result["metrics"] | {"offset_bias_s": bias}}
+    manifest = release.release_checked(trained, biased, batch, tmp_path / "model", "abc")
+    assert (tmp_path / "model" / export.MANIFEST).exists() and not (tmp_path / "model.new").exists()
+    offset = manifest["offset"]
+    assert 0 < offset["most_s"] <= min(-offset["shifts_s"][0], offset["shifts_s"][-1])
+
+
+def test_what_the_agent_refuses_replaces_nothing(folder, trained, result, tmp_path):
+    batch = layout.read_split(folder, "test", rerolls=False)[0]
+    out = tmp_path / "model"
+    out.mkdir()
+    (out / "kept").write_text("an earlier release")
+    backwards = result | {"decision": result["decision"] | {"enter": 0.5, "exit": 0.7}}
+    with pytest.raises(ValueError, match="decision.exit"):
+        release.release_checked(trained, backwards, batch, out, "abc")
+    assert (out / "kept").exists()
+    with pytest.raises(ValueError, match="make build"):
+        release.release_checked(trained, result, batch, out, "abc", agent=tmp_path / "missing")
+    assert (out / "kept").exists()
+
+
+def test_a_model_worse_than_one_of_its_senses_is_called_so(exported):
+    _, manifest = exported
+    m = manifest["metrics"] | {"both_accuracy": 0.93, "current_accuracy": 0.91, "video_accuracy": 0.95, "offset_bias_s": 0.1}
+    (warning,) = release.warnings(m)
+    assert "93.0 %" in warning and "video alone in 95.0 %" in warning
+    assert warning in figures.page(manifest | {"metrics": m})
+    assert not list(release.warnings(m | {"both_accuracy": 0.96}))
+    assert "Warning" not in figures.page(manifest | {"metrics": m | {"both_accuracy": 0.96}})
+    assert len(list(release.warnings(m | {"both_accuracy": 0.96, "offset_bias_s": -3.1}))) == 1
+
+
 def test_the_page_of_figures_is_made_of_the_manifest(exported):
     _, manifest = exported
     page = figures.page(manifest)
