@@ -7,9 +7,8 @@ because windows of neighbouring seconds overlap by 119 of 120 s.
 
 from . import layout_v1, layout_v2
 from .records import Batch, Current
-from .tables import read_columns
 
-__all__ = ["Batch", "Current", "SPLITS", "kind", "names", "read_batch", "read_columns", "read_split"]
+__all__ = ["Batch", "Current", "SPLITS", "kind", "names", "read_batch", "read_split"]
 
 SPLITS = ("train", "val", "test")
 

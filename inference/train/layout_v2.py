@@ -3,8 +3,9 @@
     videos/B.mat          data uint8 (H,W,3,T), label (H,W,T), as published; or
     videos/B.npy          uint8 (T,3,W,H), and B_mask.npy (T,W,H) where there are masks
     timestamps/B.csv      time, one row a frame
-    currents/B.csv        time,a,b,c[,set_point,…], amperes; B_rK.csv the same course with
-                          other currents, for training (the simulator's)
+    currents/B.csv        time and the phases a,b,c (or ia,ib,ic, i1,i2,i3, …), amperes, and
+                          maybe set_point; B_rK.csv the same course with other currents,
+                          for training (the simulator's)
     labels/B.csv          label 1 abnormal, 0 normal, −1 unscored, by whole seconds, and
                           onset; derived from the masks where there is none
     train.json, val.json, test.json   lists of batches; as published {"B.mat": [frames]}
@@ -17,9 +18,8 @@ import pathlib
 
 import numpy as np
 
-from . import records, splits
+from . import records, splits, tables
 from .matfile import MatFile
-from .tables import read_columns, read_times
 
 
 def here(folder):
@@ -50,15 +50,23 @@ def _named(folder, split):
 
 
 def _dealt(folder, name, index, where):
-    path = folder / "timestamps" / f"{name}.csv"
-    return splits.stretches(name, read_times(path, read_columns(path)), index, where)
+    return splits.stretches(name, read_stamps(folder, name), index, where)
+
+
+def read_stamps(folder, name):
+    """The time of each frame of a video, in seconds."""
+    table = tables.read(folder / "timestamps" / f"{name}.csv")
+    stamps, kept = tables.read_times(table)
+    if len(kept) < len(table):  # a frame cannot be told from another by its row
+        row = np.setdiff1d(np.arange(len(table)), kept)[0]
+        raise ValueError(f"{table.path}: row {row + 2} stands twice; strike one, so that there is a row a frame")
+    return stamps
 
 
 def read_batch(folder, name, rerolls=True):
     folder = pathlib.Path(folder)
     record, first, end = splits.frames_of(name)
-    path = folder / "timestamps" / f"{record}.csv"
-    stamps = read_times(path, read_columns(path))
+    stamps = read_stamps(folder, record)
     paths = [folder / "currents" / f"{record}.csv"]
     if rerolls:
         paths += sorted((folder / "currents").glob(f"{record}_r*.csv"))
@@ -69,7 +77,7 @@ def read_batch(folder, name, rerolls=True):
     elif len(stamps):
         zero = np.floor(stamps[first or 0])
     else:
-        raise ValueError(f"{path}: holds no stamp and {labels} is missing; give one of them")
+        raise ValueError(f"{folder}/timestamps/{record}.csv: holds no stamp and {labels} is missing; give one of them")
     if first is not None:
         tables = [within(t, *stamps[[first, end - 1]]) for t in tables]
         label = label if label is None else outside_unscored(label, *(stamps[[first, end - 1]] - zero))
@@ -92,25 +100,43 @@ def outside_unscored(label, start, end):
     return np.where((second >= start) & (second <= end), label, -1).astype(np.int8)
 
 
+# What the three phases are called in the tables of plants; in lower case.
+PHASES = (("a", "b", "c"), ("ia", "ib", "ic"), ("i_a", "i_b", "i_c"), ("ia_a", "ib_a", "ic_a"), ("i1", "i2", "i3"),
+          ("i_1", "i_2", "i_3"), ("il1", "il2", "il3"), ("current_a", "current_b", "current_c"),
+          ("current_1", "current_2", "current_3"), ("phase_a", "phase_b", "phase_c"))
+SET_POINTS = ("set_point", "setpoint", "set-point")
+
+
 def read_current(path):
-    columns = read_columns(path)
-    _, *others = columns
-    columns = {"time": read_times(path, columns)} | {n.lower(): columns[n] for n in others}
-    if columns.keys().isdisjoint("abc") and len(columns) >= 4:
-        # As published: time and the three phases, whatever they are called.
-        columns = dict(zip(("time", *"abc"), columns.values(), strict=False))
-    if missing := {"a", "b", "c"} - columns.keys():
-        raise ValueError(f"{path}: has no column {', '.join(sorted(missing))}; name the phases a, b and c")
-    return columns
+    """The columns time, a, b, c and maybe set_point of a table, by their names."""
+    table = tables.read(path)
+    time, kept = tables.read_times(table)
+    named = dict(zip("abc", phases(table), strict=True))
+    named |= {"set_point": n for n in SET_POINTS if n in table}
+    return {"time": time} | {column: table.numbers(name)[kept] for column, name in named.items()}
+
+
+def phases(table):
+    """The names of the three phases' columns."""
+    known = [names for names in PHASES if all(n in table for n in names)]
+    if len(known) > 1:
+        raise ValueError(f"{table.path}: the phases may be {', '.join(known[0])} or {', '.join(known[1])}; name the phases a, b and c, and the others otherwise")
+    if known:
+        return known[0]
+    others = [n for n in table.names if n != table.time_name() and n not in SET_POINTS]
+    # As published: time and the three phases, whatever they are called.
+    if len(others) == 3 and not {"a", "b", "c"} & set(others) and not any(n.startswith(("u", "v", "p")) for n in others):
+        return others
+    missing = sorted({"a", "b", "c"} - set(others)) or ["a", "b", "c"]
+    raise ValueError(f"{table.path}: has no column {', '.join(missing)}; name the phases a, b and c (found {', '.join(others)})")
 
 
 def read_labels(path):
     """When the record begins, and label and onset of each second since: (), (S,), (S,)."""
-    columns = read_columns(path)
-    for name in ("time", "label"):
-        if name not in columns:
-            raise ValueError(f"{path}: has no column {name}; write a row a second: time, label (1 abnormal, 0 normal, −1 unscored)")
-    time, label = columns["time"], columns["label"]
+    table = tables.read(path)
+    if "label" not in table:
+        raise ValueError(f"{path}: has no column label; write a row a second: time, label (1 abnormal, 0 normal, −1 unscored)")
+    time, label = table.seconds(table.time_name()), table.numbers("label")
     jumps = np.flatnonzero(~(np.diff(time) == 1))
     if len(jumps):
         raise ValueError(f"{path}: row {jumps[0] + 3} is not a second after the one before; write a row for each second, "
@@ -119,7 +145,7 @@ def read_labels(path):
         row = np.flatnonzero(~np.isin(label, (-1, 0, 1)))[0]
         raise ValueError(f"{path}: label in row {row + 2} is {label[row]:g}; write 1 abnormal, 0 normal, −1 unscored")
     zero, label = time[0] if len(time) else 0.0, label.astype(np.int8)
-    onset = columns["onset"] - zero if "onset" in columns else records.onsets(label)
+    onset = table.seconds("onset", empty=True) - zero if "onset" in table else records.onsets(label)
     return zero, label, onset
 
 

@@ -70,6 +70,14 @@ def batch(name, video, tables, label=None, onset=None):
     return Batch(name, frames, spot, compact, [current(t, seconds) for t in tables], label, onset)
 
 
+def check_levels(frames, where):
+    """Refuses frames whose numbers are not levels of 0 to 255: rounded, 0 to 1 would be black."""
+    low, high = frames.min(), frames.max()
+    if frames.dtype != np.uint8 and not (low >= 0 and 1 < high <= 255):
+        raise ValueError(f"{where}: frames are {frames.dtype} from {low:g} to {high:g}, levels of 0 to 255 are asked for; "
+                         "write uint8, of frames from 0 to 1 (255 * frames).round().astype('uint8')")
+
+
 def scaled(video, index):
     """Frames and masks of the index at 64×64: (T,64,64,3), (T,64), whether any pixel glows (T,)."""
     n, size = len(index), geometry.SIZE
@@ -79,7 +87,9 @@ def scaled(video, index):
     glows = np.zeros(max(n, 1), bool)
     for start in range(0, n, CHUNK):
         part = slice(start, min(start + CHUNK, n))
-        frames[part] = np.rint(area(video.frames(index[part]), size, video.where))
+        pictures = video.frames(index[part])
+        check_levels(pictures, video.where)
+        frames[part] = np.rint(area(pictures, size, video.where))
         if video.masks is None:
             continue
         mask = video.masks(index[part]) > 0                                # (n,H,W)

@@ -1,67 +1,275 @@
-"""Reads the tables of a data set: numbers by column name, times as seconds."""
+"""Reads the tables of a data set: columns by name, times as seconds.
+
+What recorders and spreadsheets write is read where it has one meaning: UTF-8 with or
+without a mark, UTF-16; commas, semicolons or tabs between cells; decimal commas and
+thousands separators; seconds, epochs in s, ms, µs or ns, dates with or without an offset
+from UTC. What has two meanings is refused with its file, row and remedy.
+"""
 
 import csv
-import datetime
+import io
+import re
 
 import numpy as np
+import pandas as pd
+
+TIME_NAMES = ("time", "timestamp", "datetime", "t", "seconds")
+MISSING = ("", "nan", "null", "none", "na", "n/a", "#n/a", "-", "--")
+DELIMITERS = (",", ";", "\t")
+DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)? ?(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?")
+OFFSET = r"(?:Z|[+-]\d{2}:?\d{2}|:\d{2} ?[+-]\d{2})$"
+# Epochs of this century, by the unit that counts them, and how many make a second.
+EPOCHS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+THOUSANDS = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"
+DECIMAL = r"[+-]?(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+),\d+"
+PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 
 
-def read_columns(path):
-    """A table by column name: float64, NaN where a cell is empty or a word.
+class Table:
+    """A table's cells as text, and its columns as numbers or seconds when they are asked for."""
 
-    Dates with times of day become seconds since 1970, as if the clock showed UTC.
-    """
+    def __init__(self, path, cells, delimiter):
+        self.path, self.cells, self.delimiter = path, cells, delimiter
+        self.names = list(cells.columns)
+
+    def __len__(self):
+        return len(self.cells)
+
+    def __contains__(self, name):
+        return name in self.names
+
+    def time_name(self):
+        """The column of times: by its name, or the first one where no name tells."""
+        named = [n for n in self.names if n in TIME_NAMES]
+        if len(named) > 1:
+            raise ValueError(f"{self.path}: the columns {' and '.join(named)} may both be times; call one of them time and rename the other")
+        if named:
+            return named[0]
+        first = self.names[0]
+        if len(self.names) > 1 and not self._dated(first):
+            raise ValueError(f"{self.path}: no column is called time, and the first, {first!r}, may be a row number; call the column of times time")
+        return first
+
+    def _dated(self, name):
+        text = self.cells[name].str.strip()
+        return len(text) > 0 and text.map(lambda t: bool(DATE.fullmatch(t))).all()
+
+    def numbers(self, name):
+        """A column as float64, NaN where a cell is empty."""
+        text = self.cells[name].str.strip()
+        try:  # nearly all tables hold nothing but plain numbers
+            return pd.to_numeric(text).to_numpy(float)
+        except (ValueError, TypeError):
+            pass
+        absent = text.str.lower().isin(MISSING)
+        plain = self._plain(text.where(~absent, "0"), name)
+        wrong = np.flatnonzero(~plain.str.fullmatch(PLAIN))
+        if len(wrong):
+            raise ValueError(f"{self.path}: row {wrong[0] + 2} has {text.iloc[wrong[0]]!r} for {name}; write a number, or leave the cell empty")
+        return np.where(absent, np.nan, plain.astype(float))
+
+    def _plain(self, text, name):
+        """Decimal commas and separators of thousands taken away, where they can be nothing else."""
+        text = text.str.replace(r"(?<=\d)[ '’\u00a0\u2009\u202f](?=\d{3}(?!\d))", "", regex=True)
+        comma = text.str.contains(",", regex=False)
+        if not comma.any():
+            return text
+        with_comma = text[comma]
+        thousands, decimal = with_comma.str.fullmatch(THOUSANDS).all(), with_comma.str.fullmatch(DECIMAL).all()
+        if thousands and decimal:  # 15,000 alone is fifteen, or fifteen thousand
+            thousands, decimal = self._commas(THOUSANDS, DECIMAL), self._commas(DECIMAL, THOUSANDS)
+            if not thousands and not decimal:
+                thousands = decimal = True
+        if thousands == decimal:
+            row = int(np.flatnonzero(comma)[0])
+            why = "may be a decimal comma or a separator of thousands" if thousands else "has commas that are neither decimal nor of thousands"
+            raise ValueError(f"{self.path}: row {row + 2} has {text.iloc[row]!r} for {name}, which {why}; write 15000.1")
+        if thousands:
+            return text.str.replace(",", "", regex=False)
+        return text.str.replace(".", "", regex=False).where(comma, text).str.replace(",", ".", regex=False)
+
+    def _commas(self, kind, other):
+        """Whether some cell of the table has commas of one kind that cannot be the other."""
+        text = self.cells.to_numpy().ravel()
+        return any("," in t and re.fullmatch(kind, t.strip()) and not re.fullmatch(other, t.strip()) for t in text)
+
+    def seconds(self, name, empty=False):
+        """A column of times as float64 seconds; dates without an offset count as UTC.
+
+        empty: cells may be empty, and then are NaN.
+        """
+        text = self.cells[name].str.strip()
+        absent = text.str.lower().isin(MISSING).to_numpy()
+        if absent.any() and not empty:
+            raise ValueError(f"{self.path}: row {np.flatnonzero(absent)[0] + 2} has no time; {TIMES}")
+        if absent.all():
+            return np.full(len(text), np.nan)
+        given = text[~absent]
+        dated = given.map(lambda t: bool(DATE.fullmatch(t)))
+        if dated.any() and not dated.all():
+            row = int(given.index[~dated][0])
+            raise ValueError(f"{self.path}: row {row + 2} has no time; {TIMES} (found {text.loc[row]!r})")
+        found = np.full(len(text), np.nan)
+        found[~absent] = self._dates(given) if dated.any() else self._counts(name, given)
+        return found
+
+    def _dates(self, text):
+        aware = text.str.contains(OFFSET, regex=True)
+        if aware.any() and not aware.all():
+            row = int(text.index[~aware][0])
+            raise ValueError(f"{self.path}: row {row + 2} has a time without an offset from UTC, others have one; give all of them one, or none")
+        iso = text.str.replace(r"^(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})", r"\1-\2-\3", regex=True).str.replace(r"\s+(?=[Z+-]|$)", "", regex=True)
+        iso = iso.str.replace(r"(:\d{2}),(\d)", r"\1.\2", regex=True)
+        when = pd.to_datetime(iso, utc=True, errors="coerce", format="mixed", yearfirst=True)
+        bad = np.flatnonzero(when.isna())
+        if len(bad):
+            raise ValueError(f"{self.path}: row {text.index[bad[0]] + 2} has {text.iloc[bad[0]]!r}, a time that no clock shows; {TIMES}")
+        nanoseconds = when.astype("datetime64[ns, UTC]").astype(np.int64).to_numpy()
+        return _scaled(nanoseconds, 1e9)
+
+    def _counts(self, name, text):
+        if text.str.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*").any():
+            raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} may name the month before the day or after it; {TIMES}")
+        if text.str.fullmatch(r"\d{1,2}:\d{2}(:\d{2}.*)?").any():
+            raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} is a time without its day; {TIMES}")
+        words = ~text.str.replace(",", ".", regex=False).str.fullmatch(PLAIN)
+        if words.any():
+            row = int(text.index[words][0])
+            raise ValueError(f"{self.path}: row {row + 2} has no time; {TIMES} (found {text.loc[row]!r})")
+        if text.str.fullmatch(r"[+-]?\d+").all():  # exact, as ns since 1970 do not fit a float
+            counts = text.astype(object).map(int).to_numpy()
+            size = abs(int(counts[0]))
+            for least, per_second in EPOCHS:
+                if size >= least:
+                    return _scaled(counts, per_second)
+            return counts.astype(float)
+        numbers = Table(self.path, self.cells.loc[text.index], self.delimiter).numbers(name)
+        for least, per_second in EPOCHS:
+            if len(numbers) and abs(numbers[0]) >= least:
+                return numbers / per_second
+        return numbers
+
+
+TIMES = "write seconds, or YYYY-MM-DD HH:MM:SS with an offset such as +08:00 if the clock was ever put back"
+
+
+def _scaled(counts, per_second):
+    """Integers by so many a second, in float64 without losing what lies below a microsecond."""
+    whole = [int(c) // int(per_second) for c in counts]
+    rest = [int(c) % int(per_second) for c in counts]
+    return np.array(whole, float) + np.array(rest, float) / per_second
+
+
+def read(path):
+    """A file as a Table; names in lower case, without blanks around them."""
+    text = _text(path)
+    header, _, _ = text.partition("\n")
+    if not header.strip():
+        raise ValueError(f"{path}: is empty; give it a header and a row for each instant")
+    delimiter = _delimiter(path, header)
     try:
-        file = open(path, newline="")
+        cells = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, na_filter=False,
+                            header=None, skip_blank_lines=False, quotechar='"', engine="c")
+    except pd.errors.ParserError as err:
+        found = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(err))
+        if not found:
+            raise ValueError(f"{path}: does not parse ({str(err).strip()}); save it as a table with commas") from None
+        wanted, row, there = found.groups()
+        hint = _comma_hint(delimiter)
+        raise ValueError(f"{path}: row {row} has {there} cells, its header {wanted}; mend the row or cut the file before it{hint}") from None
+    names = [name.strip().lower() for name in cells.iloc[0].fillna("")]
+    cells = cells.iloc[1:].reset_index(drop=True)
+    widths = _widths(text, delimiter)
+    short = np.flatnonzero(widths != len(names))
+    if len(short):
+        raise ValueError(f"{path}: row {short[0] + 2} has {widths[short[0]]} cells, its header {len(names)}; "
+                         f"mend the row or cut the file before it{_comma_hint(delimiter)}")
+    twice = sorted({n for n in names if names.count(n) > 1 and n})
+    if twice:
+        raise ValueError(f"{path}: two columns are called {twice[0]!r}; rename or remove one")
+    cells.columns = [n or f"column {i + 1}" for i, n in enumerate(names)]
+    return Table(path, cells.fillna(""), delimiter)
+
+
+def _widths(text, delimiter):
+    """How many cells each row has below the header: pandas fills short ones up without a word."""
+    if '"' in text:
+        return np.array([len(row) for row in csv.reader(io.StringIO(text), delimiter=delimiter)][1:], int)
+    return np.array([line.count(delimiter) + 1 for line in text.split("\n")[1:-1]], int)
+
+
+def _comma_hint(delimiter):
+    return "; if the numbers have decimal commas, put semicolons between the cells" if delimiter == "," else ""
+
+
+def _text(path):
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
     except FileNotFoundError:
         raise ValueError(f"{path}: is missing; put it there, or strike its batch from the lists") from None
-    with file:
-        names = [name.strip() for name in next(csv.reader([file.readline()]), [])]
-        if not names:
-            raise ValueError(f"{path}: is empty; give it a header and a row for each instant")
-        try:
-            # Ten times as fast as csv, but every cell must be a number.
-            cells = np.loadtxt(file, delimiter=",", ndmin=2).reshape(-1, len(names))
-        except ValueError:
-            file.seek(0)
-            cells = _slow(path, list(csv.reader(file))[1:], len(names))
-    return dict(zip(names, cells.T, strict=True))
-
-
-def _slow(path, rows, columns):
-    cells = np.full((len(rows), columns), np.nan)
-    for i, row in enumerate(rows):
-        if len(row) != columns:
-            raise ValueError(f"{path}: row {i + 2} has {len(row)} cells, its header {columns}; mend the row or cut the file before it")
-        cells[i] = [_number(cell) for cell in row]
-    return cells
-
-
-def _number(cell):
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        return float(cell)
-    except ValueError:
-        pass
-    try:
-        when = datetime.datetime.fromisoformat(cell.strip())
-    except ValueError:
-        return np.nan
-    return when.replace(tzinfo=datetime.timezone.utc).timestamp()
+        text = data.decode(encoding)
+    except UnicodeDecodeError as err:
+        raise ValueError(f"{path}: byte {err.start} is not {encoding[:5].upper().rstrip('-S')}; save the table as UTF-8") from None
+    if "\0" in text:
+        raise ValueError(f"{path}: holds NUL bytes, as UTF-16 without its mark does; save the table as UTF-8")
+    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n ") + "\n"
 
 
-def read_times(path, columns):
-    """The first column as ascending seconds; rows that share a stamp are spread over it.
+def _delimiter(path, header):
+    there = [d for d in DELIMITERS if d in header]
+    if len(there) > 1:
+        raise ValueError(f"{path}: the header has {' and '.join(map(repr, there))} between its names; keep one of them")
+    return there[0] if there else ","
 
-    The published sets stamp to the second, two samples or some 25 frames each.
+
+def read_times(table):
+    """A table's times as ascending seconds, and which of its rows they belong to: (N,), (N,) of row indices.
+
+    Rows that stand twice are left out. Rows that share a stamp are spread over the
+    second that it names: the published sets stamp to the second, two samples or some 25
+    frames each.
     """
-    times = next(iter(columns.values()))
-    bad = np.flatnonzero(~np.isfinite(times))
-    if len(bad):
-        raise ValueError(f"{path}: row {bad[0] + 2} has no time; write seconds or YYYY-MM-DD HH:MM:SS")
+    times = table.seconds(table.time_name())
     back = np.flatnonzero(np.diff(times) < 0)
     if len(back):
-        raise ValueError(f"{path}: time goes back in row {back[0] + 3}; sort the rows, or cut the record in two there")
-    return spread(times)
+        raise ValueError(f"{table.path}: time goes back in row {back[0] + 3}; sort the rows, cut the record in two there, or, "
+                         "if the clock was put back, write the times with their offsets from UTC")
+    if len(times) and times[-1] - times[0] > LONGEST:
+        raise ValueError(f"{table.path}: lasts {(times[-1] - times[0]) / 86400:.0f} days; write times in seconds, or cut the record")
+    kept = np.flatnonzero(~doubled(table, times))
+    times = times[kept]
+    same = np.flatnonzero(np.diff(times) == 0)
+    if len(same) and (times != np.floor(times)).any():
+        first, second = kept[same[0]] + 2, kept[same[0] + 1] + 2
+        raise ValueError(f"{table.path}: rows {first} and {second} have one time, {times[same[0]]:.3f} s; strike one of them")
+    return spread(times), kept
+
+
+LONGEST = 30 * 86400  # seconds of one record
+MOSTLY = 0.45  # of a table's rows: nearly each stands twice
+
+
+def doubled(table, times):
+    """Rows that stand twice: (N,) bool; none in a table of times alone.
+
+    times: as written, ascending. A row stands twice if it equals the one before and its
+    stamp has more rows than most, or if nearly all rows do though the readings change
+    from stamp to stamp. A register that is read twice without having changed is no such row.
+    """
+    equal = np.zeros(len(table), bool)
+    if len(table.names) < 2 or len(table) < 2:
+        return equal
+    cells = table.cells.to_numpy()
+    equal[1:] = (cells[1:] == cells[:-1]).all(axis=1)
+    _, inverse, count = np.unique(times, return_inverse=True, return_counts=True)
+    usual = int(np.median(count))
+    values = table.cells.drop(columns=table.time_name()).to_numpy()
+    moves = (values[1:] != values[:-1]).any(axis=1)[np.diff(times) > 0]  # from one stamp to the next
+    everywhere = usual % 2 == 0 and equal.sum() >= MOSTLY * len(table) and len(moves) and moves.mean() > 0.9
+    return equal & ((count[inverse] > usual) | everywhere)
 
 
 def spread(times):

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 
+import matplotlib.image
 import numpy as np
 import pytest
 
@@ -68,6 +69,17 @@ FAULTS = {
         lambda d: (d / "test.json").write_text(json.dumps(["batch-2", "batch-9"])), "timestamps/batch-9.csv: is missing; put it"),
     "a video of other frames": (
         lambda d: np.save(d / "videos" / "batch-0.npy", np.zeros((5, 3, 64, 64), np.uint8)), "batch-0.npy has shape (5, 3, 64, 64)"),
+    "frames from 0 to 1": (
+        lambda d: np.save(d / "videos" / "batch-0.npy", np.load(d / "videos" / "batch-0.npy").astype(np.float32) / 255),
+        "batch-0.npy: frames are float32 from 0."),
+    "black frames": (
+        lambda d: np.save(d / "videos" / "batch-0.npy", np.load(d / "videos" / "batch-0.npy") // 255), "batch-0: its frames are black"),
+    "blue before red": (
+        lambda d: np.save(d / "videos" / "batch-0.npy", np.load(d / "videos" / "batch-0.npy")[:, ::-1]),
+        "batch-0: hot spots are bluer than red"),
+    "nanoseconds against seconds": (
+        lambda d: spoiled(d, lambda rows: (f"{int(float(r.split(',', 1)[0]) * 1000 + 1772400807000)},{r.split(',', 1)[1]}" for r in rows)),
+        "batch-0: only 0% of the samples are there"),
     "no layout": (lambda d: shutil.rmtree(d / "videos"), "holds neither videos/"),
 }
 
@@ -107,3 +119,25 @@ def test_the_page_for_own_data_names_commands_that_exist():
         source = (ROOT / (module.replace(".", "/") + ".py")).read_text()
         for flag in re.findall(r"--\w+", arguments):
             assert f'"{flag}"' in source, f"{module} takes no {flag}"
+
+
+def test_a_contact_sheet_shows_what_the_model_will_see(copy, capsys, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    check_data.main(["--data", str(copy), "--sheet", str(sheet)])
+    assert f"{sheet}: frames as the model sees them" in capsys.readouterr().out
+    picture = matplotlib.image.imread(sheet)
+    assert picture.shape[0] > 300 and picture.shape[1] > 1000
+    # Swapped colours are swapped on the sheet: the toy's spot is red.
+    for name in ("batch-0", "batch-1", "batch-2"):
+        path = copy / "videos" / f"{name}.npy"
+        np.save(path, np.load(path)[:, ::-1])
+    check_data.main(["--data", str(copy), "--sheet", str(sheet)])
+    swapped = matplotlib.image.imread(sheet)
+    assert swapped.shape == picture.shape
+    redder = lambda p: ((p[..., 0] - p[..., 2]) > 0.3).sum()
+    assert redder(picture) > 2 * redder(swapped)  # titles of abnormal frames are red too
+
+
+def test_no_sheet_is_drawn_where_none_is_wanted(copy):
+    check_data.main(["--data", str(copy), "--sheet", ""])
+    assert not list(copy.glob("*.png"))

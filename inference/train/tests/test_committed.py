@@ -17,7 +17,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from inference.train import decision, evaluate, export, figures, geometry, layout, timeline, windows
+from inference.train import decision, evaluate, export, figures, geometry, layout, tables, timeline, windows
 from inference.train.exported import Exported
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -128,8 +128,8 @@ def real_batch(set_point):
     path = next((p / "shared/data" / RECORD for p in ROOT.parents if (p / "shared/data" / RECORD).exists()), None)
     if path is None:
         pytest.skip(f"no shared/data/{RECORD} beside the project")
-    columns = layout.read_columns(path)
-    amps = np.stack([columns[f"i{p}_A"] for p in "abc"], axis=1).astype(np.float32)
+    table = tables.read(path)
+    amps = np.stack([table.numbers(f"i{p}_a") for p in "abc"], axis=1).astype(np.float32)
     samples, seconds = len(amps), len(amps) // geometry.SAMPLE_HZ
     record = layout.Current(amps=amps, mask=np.ones(samples, np.float32),
                             set_point=np.full(samples, set_point, np.float32),
