@@ -18,7 +18,7 @@ func (canned) Close() error                { return nil }
 func (canned) SetDeadline(time.Time) error { return nil }
 func cannedLine(kind string, said []byte) *line {
 	a := address{scheme: kind}
-	return &line{address: a, framing: a.framing(), stream: canned{bytes.NewReader(said)}}
+	return &line{address: a, framing: a.framing(), stream: canned{bytes.NewReader(said)}, release: func() bool { return true }}
 }
 
 // Whatever comes off the wire, a read ends, panics never, and yields registers
@@ -36,9 +36,9 @@ func FuzzReply(f *testing.F) {
 			kind = schemeTCP
 		}
 		r := Request{Function: 3, Quantity: quantity%maxRegisters + 1}
-		got, err := cannedLine(kind, said).read(t.Context(), 7, time.Second, r)
+		got, err := cannedLine(kind, said).exchange(t.Context(), 7, time.Second, r)
 		if err != nil {
-			refused(err, r)
+			refused(err)
 			return
 		}
 		if len(got.registers) != 2*int(r.Quantity) {
@@ -46,19 +46,6 @@ func FuzzReply(f *testing.F) {
 		}
 		if !bytes.Contains(said, got.registers) {
 			t.Error("registers that nobody sent")
-		}
-	})
-}
-
-// Clearing a line of late replies ends, whatever is on it.
-func FuzzResync(f *testing.F) {
-	late := withCRC([]byte{7, 3, 4, 0x46, 0x6a, 0x60, 0})
-	f.Add(append(late, withCRC([]byte{7, 3, 2, 1, 2})...))
-	f.Add(withCRC([]byte{7, 0x83, 2}))
-	f.Fuzz(func(t *testing.T, said []byte) {
-		err := cannedLine(schemeRTUTCP, said).resync(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 2})
-		if err == nil && len(said) < 5 {
-			t.Error("an answer was found where there is none")
 		}
 	})
 }
@@ -78,20 +65,22 @@ func FuzzPlan(f *testing.F) {
 				Address:  int(layout[i])<<8 | int(layout[i+1]),
 				Type:     types[int(layout[i+2])%len(types)],
 				Function: 3 + int(layout[i+3]&1),
-				Order:    Orders()[layout[i+3]>>1&3],
+				Order:    orderNames[layout[i+3]>>1&3],
 				Scale:    1,
 			}
 		}
 		m.Fields = fields
-		var found faults
-		for quantity := range fields {
-			checkRegister(&found, quantity, fields[quantity], base)
+		for _, f := range placeFields(m) {
+			if f.register < 0 || f.end() > 0x10000 {
+				return // the configuration refuses it
+			}
 		}
-		if len(found) > 0 || base != 0 && base != 1 {
-			return
+		for n := newPlan(m); ; {
+			checkRequests(t, m, n.leaves(), noise)
+			if !divideFirst(n) {
+				return
+			}
 		}
-		checkRequests(t, m, Plan(m), noise)
-		checkRequests(t, m, splitPlan(m), noise)
 	})
 }
 
@@ -112,9 +101,12 @@ func checkRequests(t *testing.T, m config.Meter, plan []Request, noise []byte) {
 		}
 		wire := make([]byte, 2*int(r.Quantity))
 		copy(wire, noise)
-		values := map[string]float64{}
-		if err := r.decode(wire, values); err == nil && len(values) != len(r.fields) {
-			t.Errorf("%d values of %d fields", len(values), len(r.fields))
+		got := newReading()
+		if err := got.take(r, reply{registers: wire}); err != nil {
+			t.Error(err)
+		}
+		if len(got.values)+len(got.lost) != len(r.fields) {
+			t.Errorf("%d values and %d reasons for %d fields", len(got.values), len(got.lost), len(r.fields))
 		}
 	}
 	if len(seen) != len(m.Fields) {
