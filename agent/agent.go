@@ -23,7 +23,6 @@ import (
 	"meltwatch/agent/supervisor"
 	"meltwatch/config"
 	"meltwatch/drivers"
-	"meltwatch/drivers/modbus"
 	"meltwatch/inference"
 )
 
@@ -122,20 +121,6 @@ func (a *agent) decided(s decide.Second) {
 	a.reporter.second(s)
 }
 
-// note turns a poll's report into a line on the health board. A failed poll is
-// a loop that came round all the same.
-func note(record *health.Part, r modbus.Report) {
-	record.Beat()
-	record.Count(map[string]uint64{
-		"polls": r.Counters.Polls, "errors": r.Counters.Errors, "missed": r.Counters.Missed, "redials": r.Counters.Redials,
-	})
-	if r.Err != nil {
-		record.Fault(fmt.Errorf("meters.%s: %w", r.Meter, r.Err))
-		return
-	}
-	record.OK()
-}
-
 // run runs everything until ctx ends, or a part fails for good.
 func (a *agent) run(ctx context.Context) error {
 	a.reporter.resume()
@@ -207,10 +192,6 @@ func either[T comparable](configured, instead T) T {
 
 // currentPeriod is the period of the meter that carries the currents.
 func currentPeriod(meters map[string]config.Meter) time.Duration {
-	for _, m := range meters {
-		if _, ok := m.Fields[config.FieldCurrentA]; ok {
-			return m.Period
-		}
-	}
-	return 0 // the configuration was checked: there is one
+	_, m := currentMeter(meters)
+	return m.Period
 }

@@ -3,6 +3,8 @@ package modbus
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 
 	wire "github.com/goburrow/modbus"
 )
@@ -21,9 +23,8 @@ type framing struct {
 	// which those before from have been looked at. An error means that the stream is
 	// out of step.
 	find func(asked question, seen []byte, from int) (found, error)
-	// tell says in words what came in the place of the reply, or before it; empty
-	// where that needs no words.
-	tell func(asked question, seen []byte) string
+	// tell says what came in the place of the reply, or before it.
+	tell func(asked question, seen []byte) account
 	// numbered frames carry a transaction number, so that a late reply betrays
 	// itself. RTU's do not: see poller.sync.
 	numbered bool
@@ -45,6 +46,28 @@ type found struct {
 	begin, end int
 	// remark is what is unusual of the reply, empty for nothing.
 	remark string
+}
+
+// account says in words what bytes are that are not the reply.
+type account struct {
+	// kinds are what was found, each once, in words that are the same each time.
+	kinds []string
+	// rest says more of the bytes that make no frame, empty where there are none.
+	rest string
+}
+
+// note adds a kind; a few say enough.
+func (a *account) note(kind string) {
+	if len(a.kinds) < 4 && !slices.Contains(a.kinds, kind) {
+		a.kinds = append(a.kinds, kind)
+	}
+}
+
+func (a account) String() string {
+	if a.rest == "" {
+		return strings.Join(a.kinds, ", ")
+	}
+	return strings.Join(append(a.kinds[:len(a.kinds):len(a.kinds)], a.rest), ", ")
 }
 
 const (
@@ -147,13 +170,17 @@ func misfit(asked question, pdu []byte) error {
 }
 
 // tellTCP names replies to earlier requests, and one cut short.
-func tellTCP(asked question, seen []byte) string {
-	if len(seen) == 0 {
-		return ""
+func tellTCP(asked question, seen []byte) (a account) {
+	for len(seen) >= tcpHeader && late(asked.frame, seen) {
+		a.note("an answer to an earlier request")
+		if a.rest == "" {
+			a.rest = fmt.Sprintf("with transaction number %d where %d was asked",
+				binary.BigEndian.Uint16(seen), binary.BigEndian.Uint16(asked.frame))
+		}
+		seen = seen[min(tcpHeader-1+int(binary.BigEndian.Uint16(seen[4:])), len(seen)):]
 	}
-	if len(seen) >= tcpHeader && late(asked.frame, seen) {
-		return fmt.Sprintf("the answer to an earlier request (transaction number %d, asked %d)",
-			binary.BigEndian.Uint16(seen), binary.BigEndian.Uint16(asked.frame))
+	if len(seen) > 0 {
+		a.rest = fmt.Sprintf("an answer cut short after %d bytes", len(seen))
 	}
-	return fmt.Sprintf("an answer cut short after %d bytes", len(seen))
+	return a
 }

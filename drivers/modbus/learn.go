@@ -59,6 +59,18 @@ func (n *read) currentsFirst() {
 	n.parts = append(phases, others...)
 }
 
+// needed are the parts that carry currents, or all where none does.
+func (n *read) needed() []*read {
+	phases := 0
+	for phases < len(n.parts) && n.parts[phases].carriesCurrent() {
+		phases++
+	}
+	if phases == 0 {
+		return n.parts
+	}
+	return n.parts[:phases]
+}
+
 // leaves are the requests that a poll makes now.
 func (n *read) leaves() []Request {
 	if !n.apart {

@@ -54,6 +54,12 @@ type connectError struct{ error }
 
 func (e connectError) Unwrap() error { return e.error }
 
+// Unreachable reports whether a poll failed because no connection could be opened.
+func Unreachable(err error) bool {
+	var connecting connectError
+	return errors.As(err, &connecting)
+}
+
 // hangup is the fault of a connection that the other end closed before a byte of
 // the reply came.
 type hangup struct{ error }
@@ -99,8 +105,7 @@ func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r Req
 	if _, ok := refused(err); err != nil && !ok {
 		l.close()
 	}
-	var connecting connectError
-	if err != nil && !errors.As(err, &connecting) {
+	if err != nil && !Unreachable(err) {
 		err = fmt.Errorf("read %d registers from %d (counted from 0) by function %d: %w", r.Quantity, r.Address, r.Function, err)
 	}
 	return got, err
@@ -200,7 +205,7 @@ func (l *line) question(unit byte, r Request) (question, error) {
 func (l *line) put(asked question, timeout time.Duration) (sent time.Time, err error) {
 	sent = time.Now()
 	if err := l.stream.SetDeadline(sent.Add(timeout)); err != nil {
-		return sent, fmt.Errorf("set deadline: %w", err)
+		return sent, ended(fmt.Errorf("set deadline: %w", err))
 	}
 	if !l.framing.numbered {
 		drain(l.stream)
@@ -248,8 +253,8 @@ func (l *line) accept(asked question, seen []byte, look found) {
 	if look.remark != "" {
 		l.manners.note(look.remark)
 	}
-	if before := l.framing.tell(asked, seen[:look.begin]); before != "" {
-		l.manners.note("read past " + before)
+	for _, what := range l.framing.tell(asked, seen[:look.begin]).kinds {
+		l.manners.note("read past " + what)
 	}
 }
 
@@ -262,7 +267,7 @@ func (l *line) without(asked question, seen []byte, timeout time.Duration, err e
 	case len(seen) > 0:
 		return fmt.Errorf("no valid answer before the connection ended, but %s", l.framing.tell(asked, seen))
 	case late:
-		return fmt.Errorf("no answer within %s: %w", timeout, err)
+		return fmt.Errorf("no answer within %s: %w", timeout, os.ErrDeadlineExceeded)
 	default:
 		return ended(fmt.Errorf("the connection ended before an answer came: %w", err))
 	}

@@ -148,7 +148,7 @@ func (u *unit) tellLost(lost map[string]string) {
 // never finds back into step by itself.
 func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
 	got := newReading()
-	if err := p.fetchParts(ctx, u, u.plan, &got); err != nil {
+	if err := p.fetchParts(ctx, u, u.plan.parts, &got); err != nil {
 		if len(p.units) > 1 && slipped(err) {
 			u.wait.fail(time.Now())
 		}
@@ -161,9 +161,8 @@ func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
 
 // slipped reports whether a request went out and its reply may still come.
 func slipped(err error) bool {
-	var connecting connectError
 	_, refusal := refused(err)
-	return !refusal && !errors.As(err, &connecting)
+	return !refusal && !Unreachable(err)
 }
 
 // fetch reads a node of the plan, by its parts where the device does not take the
@@ -171,36 +170,44 @@ func slipped(err error) bool {
 // a current.
 func (p *poller) fetch(ctx context.Context, u *unit, n *read, got *reading) error {
 	if n.apart {
-		return p.fetchParts(ctx, u, n, got)
+		return p.fetchParts(ctx, u, n.parts, got)
 	}
-	answer, err := p.request(ctx, u, n.Request)
+	if err := p.sync(ctx, u); err != nil {
+		return err // says nothing of this read
+	}
+	answer, err := p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, n.Request)
 	if err == nil {
 		n.succeeded()
+		u.probes.answered()
 		return got.take(n.Request, answer)
 	}
+	u.doubt = slipped(err)
 	n.fail(err)
-	var connecting connectError
-	if errors.As(err, &connecting) || ctx.Err() != nil || !n.suspect(err) {
+	if Unreachable(err) || ctx.Err() != nil || !n.suspect(err) {
 		return err
 	}
-	if p.fetchParts(ctx, u, n, got) != nil {
+	parts := n.parts
+	if slipped(err) {
+		// A timeout has passed: what is optional waits for the next poll.
+		parts = n.needed()
+		got.lose(n.Request, err)
+	}
+	if p.fetchParts(ctx, u, parts, got) != nil {
 		return err
 	}
 	if n.answeredInParts(err) {
-		u.learnt.note(fmt.Sprintf("%d registers from %d are read in parts: %v", n.Quantity, n.Address, err))
+		u.learnt.note(fmt.Sprintf("reads are divided, because of: %v", err))
 	}
 	return nil
 }
 
 // fetchParts fails when a part with a current fails, or when none is read.
-func (p *poller) fetchParts(ctx context.Context, u *unit, n *read, got *reading) error {
+func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*read, got *reading) error {
 	var failed []*read
 	var first error
-	waiting := 0
-	for _, part := range n.parts {
+	for _, part := range parts {
 		if part.wait.waiting(time.Now()) {
 			got.lose(part.Request, part.last)
-			waiting++
 			continue
 		}
 		err := p.fetch(ctx, u, part, got)
@@ -217,7 +224,7 @@ func (p *poller) fetchParts(ctx context.Context, u *unit, n *read, got *reading)
 			first = err
 		}
 	}
-	if len(failed) == len(n.parts) {
+	if len(failed) == len(parts) {
 		return first
 	}
 	for _, part := range failed {
@@ -225,19 +232,4 @@ func (p *poller) fetchParts(ctx context.Context, u *unit, n *read, got *reading)
 		got.lose(part.Request, part.last)
 	}
 	return nil
-}
-
-// request makes one request.
-func (p *poller) request(ctx context.Context, u *unit, r Request) (reply, error) {
-	err := p.sync(ctx, u)
-	var answer reply
-	if err == nil {
-		answer, err = p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, r)
-	}
-	if err == nil {
-		u.probes.answered()
-		return answer, nil
-	}
-	u.doubt = u.doubt || slipped(err)
-	return reply{}, err
 }

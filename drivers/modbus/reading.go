@@ -38,6 +38,7 @@ func (g *reading) take(r Request, answer reply) error {
 			continue
 		}
 		g.values[f.quantity] = value
+		delete(g.lost, f.quantity)
 		if bits, err := raw(wire, f.field); err == nil {
 			g.raw[f.quantity] = rawText(bits, f.field.Type)
 		}

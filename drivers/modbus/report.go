@@ -38,6 +38,16 @@ type Counters struct {
 	Redials uint64
 }
 
+// Plus adds two meters' counters.
+func (c Counters) Plus(other Counters) Counters {
+	c.Polls += other.Polls
+	c.Errors += other.Errors
+	c.Invalid += other.Invalid
+	c.Missed += other.Missed
+	c.Redials += other.Redials
+	return c
+}
+
 // tell logs what has been noted since the last call, and returns all.
 func (m *manners) tell(log *slog.Logger) []string {
 	for _, what := range m.known[len(m.known)-m.fresh:] {

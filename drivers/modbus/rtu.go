@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"slices"
-	"strings"
 
 	wire "github.com/goburrow/modbus"
 )
@@ -100,26 +98,18 @@ var checksums = func() (table [256]uint16) {
 }()
 
 // tellRTU names the frames among the bytes by what they are, and counts the rest.
-func tellRTU(asked question, seen []byte) string {
-	var told []string
-	say := func(what string) {
-		if len(told) < 4 && !slices.Contains(told, what) {
-			told = append(told, what)
-		}
-	}
-	if len(seen) > maxSeen {
-		seen = seen[:maxSeen]
-	}
+func tellRTU(asked question, seen []byte) (a account) {
+	seen = seen[:min(len(seen), maxSeen)]
 	dust := 0
 	var first []byte
 	for i := 0; i < len(seen); {
 		if bytes.HasPrefix(seen[i:], asked.frame) {
-			say("an echo of the request")
+			a.note("an echo of the request")
 			i += len(asked.frame)
 			continue
 		}
 		if frame := anyFrame(seen[i:]); frame != nil {
-			say(nameFrame(asked, frame))
+			a.note(nameFrame(asked, frame))
 			i += len(frame)
 			continue
 		}
@@ -130,9 +120,10 @@ func tellRTU(asked question, seen []byte) string {
 		i++
 	}
 	if dust > 0 {
-		told = append(told, nameDust(asked, first, dust))
+		a.note("bytes that make no frame")
+		a.rest = nameDust(asked, first, dust)
 	}
-	return strings.Join(told, ", ")
+	return a
 }
 
 // anyFrame is the frame of a read, or of a refusal, of whatever unit that stands at
@@ -179,5 +170,5 @@ func nameDust(asked question, first []byte, count int) string {
 			return fmt.Sprintf("an answer that states %d bytes of registers where %d were asked, in %d bytes without a valid checksum", first[2], 2*asked.Quantity, count)
 		}
 	}
-	return fmt.Sprintf("%d bytes that make no frame (% x …)", count, first)
+	return fmt.Sprintf("%d in all, first % x", count, first)
 }

@@ -1,0 +1,471 @@
+package modbus
+
+import (
+	"encoding/binary"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/config"
+	"meltwatch/drivers"
+)
+
+// behaviour is a way in which a device or a line is unusual.
+type behaviour struct {
+	name   string
+	kinds  []string // all when empty
+	fields func(config.Meter)
+	do     trick
+	lost   int // polls that may fail at the beginning
+	manner string
+	// degraded is a part of the reason that an optional quantity is missing.
+	degraded string
+}
+
+// behaviours are the ways of devices and lines that reports tell of. Each device
+// behaves so all the time, and gives a sample each period all the same: a few polls
+// at the beginning, at most, show how it is to be read.
+var behaviours = []behaviour{
+	{name: "closes after each answer", kinds: network, do: closing, manner: "closed after each answer"},
+	{name: "closes after each answer, two reads a poll", kinds: network, fields: farApart, do: closing, manner: "closed after each answer"},
+	{name: "closes every second time", kinds: network, do: func(d *device, conn io.ReadWriteCloser, request, good []byte) []byte {
+		if d.requests%2 == 0 {
+			return closing(d, conn, request, good)
+		}
+		return good
+	}},
+	{name: "closes when it is asked again", kinds: network, do: func(d *device, conn io.ReadWriteCloser, request, good []byte) []byte {
+		if d.requests%3 == 0 {
+			conn.Close()
+			return nil
+		}
+		return good
+	}},
+	{name: "refuses the gap with exception 1", fields: gap, do: inGap(exception(1)), manner: "illegal function"},
+	{name: "refuses the gap with exception 2", fields: gap, do: inGap(exception(2)), manner: "illegal data address"},
+	{name: "refuses the gap with exception 3", fields: gap, do: inGap(exception(3)), manner: "illegal data value"},
+	{name: "refuses the gap with exception 4", fields: gap, do: inGap(exception(4)), manner: "server device failure"},
+	{name: "is silent at the gap", fields: gap, do: inGap(silence), lost: 1, manner: "no answer within"},
+	{name: "gateway gives up at the gap", fields: gap, do: inGap(exception(11)), lost: 1, manner: "gateway target device"},
+	{name: "closes at the gap", kinds: network, fields: gap, do: inGap(hangingUp), lost: 1, manner: "connection ended"},
+	{name: "answers too little at the gap", fields: gap, do: inGap(short), lost: 1, manner: "bytes of registers"},
+	{name: "answers the gap with half a frame", fields: gap, do: inGap(half), lost: 1, manner: "cut short"},
+	{name: "answers the gap and is silent then", fields: gap, do: poisoned, lost: 8, manner: "no answer within"},
+	{name: "sends more than the answer", do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte { return append(good, 0x55, 0xaa) }},
+	{name: "takes four registers at most", do: over(4, exception(3)), manner: "illegal data value"},
+	{name: "takes two registers at most", do: over(2, exception(2)), manner: "illegal data address"},
+	{name: "is silent over four registers", do: over(4, silence), lost: 1, manner: "no answer within"},
+	{name: "refuses the set-point", fields: point(6), do: touching(6, exception(2)), manner: "illegal data address", degraded: "set_point: "},
+	{name: "refuses a set-point far away", fields: point(60), do: touching(60, exception(2)), degraded: "illegal data address"},
+	{name: "is silent at the set-point", fields: point(6), do: touching(6, silence), lost: 1, manner: "no answer within", degraded: "no answer within"},
+	{name: "is silent at a set-point far away", fields: point(60), do: touching(60, silence), degraded: "no answer within"},
+	{name: "has no set-point fitted", fields: point(6), do: register(6, 0x7fc0), degraded: "0x7FC0"},
+	{name: "has a set-point out of bounds", fields: point(6), do: register(6, 0x7000), degraded: "above current_max"},
+	{name: "has a set-point below zero", fields: point(6), do: register(6, 0xc66a), degraded: "below 0"},
+	{name: "refuses the switches", fields: switchAt(24), do: touching(24, exception(2)), degraded: "manual: "},
+	{name: "leaves odd reads unanswered", kinds: serials, do: when(func(q, _ int) bool { return q%2 == 1 }, silence)},
+	{name: "answers the whole block alone", kinds: serials, do: when(func(q, _ int) bool { return q != 6 }, silence), lost: maxProbes},
+	{name: "has a 0x00 before each frame", kinds: serials, do: before(func([]byte) []byte { return []byte{0} }), manner: "bytes that make no frame"},
+	{name: "echoes the request", kinds: serials, do: before(slices.Clone[[]byte]), manner: "an echo of the request"},
+	{name: "shares the line with unit 9", kinds: serials, do: before(func([]byte) []byte {
+		return withCRC([]byte{9, 3, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
+	}), manner: "a stray frame of unit id 9"},
+	{name: "shares the line with another master", kinds: serials, do: before(func(request []byte) []byte {
+		return append(withCRC([]byte{request[0], 3, 0, 9, 0, 4}), withCRC(append([]byte{request[0], 3, 8}, make([]byte, 8)...))...)
+	}), manner: "another master"},
+	{name: "begins an answer twice", kinds: serials, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		return append(slices.Clone(good[:7]), good...)
+	}, manner: "bytes that make no frame"},
+	{name: "answers with unit 0", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		good[6] = 0
+		return good
+	}, manner: "answers bear unit 0 where 7 is asked"},
+	{name: "answers each request twice", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		return append(good, good...)
+	}},
+	{name: "answers the request before first", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		earlier := slices.Clone(good)
+		binary.BigEndian.PutUint16(earlier, binary.BigEndian.Uint16(good)-1)
+		return append(earlier, good...)
+	}, manner: "an answer to an earlier request"},
+}
+
+var (
+	network = []string{schemeTCP, schemeRTUTCP}
+	serials = []string{schemeRTUTCP, schemeSerial}
+)
+
+// Under virtual time, every device over either framing.
+func TestDeviceBehaviours(t *testing.T) {
+	for _, kind := range network {
+		for _, b := range behaviours {
+			if len(b.kinds) > 0 && !slices.Contains(b.kinds, kind) {
+				continue
+			}
+			t.Run(kind+"/"+b.name, func(t *testing.T) { synctest.Test(t, b.inBubble(kind)) })
+		}
+	}
+}
+
+func (b behaviour) inBubble(kind string) func(*testing.T) {
+	return func(t *testing.T) {
+		d := newMemory(noDelay)
+		d.kind = kind
+		m := halfSecond(kind + "://127.0.0.1:502")
+		m.Unit = 7
+		if b.fields != nil {
+			b.fields(m)
+		}
+		d.play(1<<30, b.do)
+		const polls = 40
+		samples, reports := inBubble(t, d, map[string]config.Meter{"main": m}, (polls-1)*m.Period+m.Period/2)
+		lost := 0
+		for i, r := range reports {
+			if r.Err != nil {
+				if lost++; lost > b.lost || i > polls/2 {
+					t.Fatalf("poll %d: %v", i, r.Err)
+				}
+			}
+		}
+		if want := polls - lost; len(samples) != want || len(reports) != polls {
+			t.Errorf("%d samples of %d polls, want %d", len(samples), len(reports), want)
+		}
+		for _, s := range samples {
+			if s.Missing != "" {
+				t.Errorf("missing: %s", s.Missing)
+			}
+			d.checkSample(t, s)
+		}
+		b.told(t, reports[len(reports)-1])
+	}
+}
+
+// told wants the report to say what is unusual.
+func (b behaviour) told(t *testing.T, r Report) {
+	t.Helper()
+	if !strings.Contains(strings.Join(r.Manners, "\n"), b.manner) {
+		t.Errorf("manners %q do not say %q", r.Manners, b.manner)
+	}
+	if got := strings.Join(r.Degraded, "\n"); !strings.Contains(got, b.degraded) || b.degraded == "" && got != "" {
+		t.Errorf("degraded %q, want %q", got, b.degraded)
+	}
+}
+
+// Over real sockets and lines, the devices that are peculiar to them.
+func TestDeviceBehavioursForReal(t *testing.T) {
+	for _, kind := range network {
+		testBehaviours(t, kind, networkDevice)
+	}
+}
+
+func testBehaviours(t *testing.T, kind string, start func(*testing.T, string) (*device, config.Meter)) {
+	for _, b := range behaviours {
+		if !slices.Contains(b.kinds, kind) {
+			continue
+		}
+		t.Run(kind+"/"+b.name, func(t *testing.T) {
+			t.Parallel()
+			d, m := start(t, kind)
+			if b.fields != nil {
+				b.fields(m)
+			}
+			d.play(1<<30, b.do)
+			p := watch(t, map[string]config.Meter{"main": m})
+			b.told(t, p.goodAfter(t, d, b.lost, 6))
+		})
+	}
+}
+
+// networkDevice is a device of unit 7 and the meter that reads it.
+func networkDevice(t *testing.T, kind string) (*device, config.Meter) {
+	d := newDevice(t, kind)
+	m := meter(d.url(), 7)
+	m.Period, m.Timeout = 200*time.Millisecond, 90*time.Millisecond
+	return d, m
+}
+
+// goodAfter wants good polls and their samples, after so many that may fail.
+func (p *polling) goodAfter(t *testing.T, d *device, lost, good int) (last Report) {
+	t.Helper()
+	for n := 0; n < good; {
+		last = p.report(t)
+		if last.Err != nil {
+			if lost--; lost < 0 {
+				t.Fatalf("poll %d: %v", last.Counters.Polls, last.Err)
+			}
+			continue
+		}
+		n++
+		select {
+		case s := <-p.samples:
+			if s.Missing != "" {
+				t.Fatalf("poll %d: missing: %s", last.Counters.Polls, s.Missing)
+			}
+			d.checkSample(t, s)
+		case <-time.After(20 * time.Second):
+			t.Fatal("a good poll and no sample")
+		}
+	}
+	return last
+}
+
+// The ways of tricks, from a request's place in the registers.
+
+func span(d *device, request []byte) (address, quantity int) {
+	pdu := d.pdu(request)
+	return int(binary.BigEndian.Uint16(pdu[1:])), int(binary.BigEndian.Uint16(pdu[3:]))
+}
+
+// when does the trick to requests of which a test of quantity and address holds.
+func when(holds func(quantity, address int) bool, do trick) trick {
+	return func(d *device, conn io.ReadWriteCloser, request, good []byte) []byte {
+		if address, quantity := span(d, request); holds(quantity, address) {
+			return do(d, conn, request, good)
+		}
+		return good
+	}
+}
+
+func over(most int, do trick) trick { return when(func(q, _ int) bool { return q > most }, do) }
+func touching(register int, do trick) trick {
+	return when(func(q, a int) bool { return a <= register && register < a+q }, do)
+}
+
+// inGap is for a meter with the fields of gap.
+func inGap(do trick) trick { return touching(7, do) }
+
+func gap(m config.Meter) { m.Fields[config.FieldCurrentC] = float32At(10) }
+func farApart(m config.Meter) {
+	m.Fields[config.FieldCurrentC] = float32At(400)
+}
+
+func point(at int) func(config.Meter) {
+	return func(m config.Meter) { m.Fields[config.FieldSetPoint] = float32At(at) }
+}
+
+func switchAt(at int) func(config.Meter) {
+	return func(m config.Meter) {
+		m.Fields[config.FieldManual] = config.Field{Address: at, Function: 3, Type: "bit", Order: "ABCD"}
+	}
+}
+
+func silence(*device, io.ReadWriteCloser, []byte, []byte) []byte { return nil }
+
+func exception(code byte) trick {
+	return func(d *device, _ io.ReadWriteCloser, request, _ []byte) []byte {
+		return d.frame(request, []byte{0x83, code})
+	}
+}
+
+func closing(_ *device, conn io.ReadWriteCloser, _, good []byte) []byte {
+	_, _ = conn.Write(good)
+	conn.Close()
+	return nil
+}
+
+func hangingUp(_ *device, conn io.ReadWriteCloser, _, _ []byte) []byte {
+	conn.Close()
+	return nil
+}
+
+func short(d *device, _ io.ReadWriteCloser, request, _ []byte) []byte {
+	return d.frame(request, []byte{3, 2, 1, 2})
+}
+
+func half(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte { return good[:len(good)/2] }
+
+// poisoned is a device that answers a read over the gap, and says nothing to the
+// request after it.
+func poisoned(d *device, _ io.ReadWriteCloser, request, good []byte) []byte {
+	address, quantity := span(d, request)
+	if d.late != nil {
+		d.late = nil
+		return nil
+	}
+	if address <= 7 && 7 < address+quantity {
+		d.late = []byte{}
+	}
+	return good
+}
+
+// before puts something in front of each answer.
+func before(what func(request []byte) []byte) trick {
+	return func(_ *device, _ io.ReadWriteCloser, request, good []byte) []byte {
+		return append(what(request), good...)
+	}
+}
+
+// register gives one register a value.
+func register(at int, value uint16) trick {
+	return func(d *device, _ io.ReadWriteCloser, request, good []byte) []byte {
+		address, quantity := span(d, request)
+		if at < address || at >= address+quantity {
+			return good
+		}
+		body := slices.Clone(good[1 : len(good)-2])
+		if d.kind == schemeTCP {
+			body = slices.Clone(good[7:])
+		}
+		binary.BigEndian.PutUint16(body[2+2*(at-address):], value)
+		return d.frame(request, body)
+	}
+}
+
+// refusals are devices that cannot be read. The error says what came, and never
+// that nothing did.
+var refusals = []struct {
+	name  string
+	kinds []string
+	do    trick
+	want  string
+}{
+	{"transaction number one ahead", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		binary.BigEndian.PutUint16(good, binary.BigEndian.Uint16(good)+1)
+		return good
+	}, "answer bears transaction number"},
+	{"transaction number one behind", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		binary.BigEndian.PutUint16(good, binary.BigEndian.Uint16(good)-1)
+		return good
+	}, "an answer to an earlier request, with transaction number"},
+	{"another unit", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		good[6] = 3
+		return good
+	}, "answer bears unit id 3 where 7 was asked: set unit"},
+	{"speaks RTU", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		return withCRC(append([]byte{7}, good[7:]...))
+	}, "does the port speak RTU? then the url is rtuovertcp://"},
+	{"speaks HTTP", []string{schemeTCP}, func(*device, io.ReadWriteCloser, []byte, []byte) []byte {
+		return []byte("HTTP/1.1 400 Bad Request\r\n\r\n")
+	}, "protocol id"},
+	{"an echo alone", serials, func(_ *device, _ io.ReadWriteCloser, request, _ []byte) []byte { return request }, "an echo of the request"},
+	{"a frame of unit 9 alone", serials, func(*device, io.ReadWriteCloser, []byte, []byte) []byte {
+		return withCRC([]byte{9, 3, 2, 1, 2})
+	}, "a stray frame of unit id 9"},
+	{"speaks TCP", []string{schemeRTUTCP}, func(*device, io.ReadWriteCloser, []byte, []byte) []byte {
+		return []byte{0, 1, 0, 0, 0, 5, 7, 3, 2, 1, 2}
+	}, "bytes that make no frame, 11 in all"},
+	{"garbage alone", serials, func(*device, io.ReadWriteCloser, []byte, []byte) []byte {
+		return []byte{0xfe, 0xff, 0xfe}
+	}, "bytes that make no frame, 3 in all, first fe ff fe"},
+	{"babbles", serials, func(*device, io.ReadWriteCloser, []byte, []byte) []byte {
+		return slices.Repeat([]byte{7, 3, 12}, 1000)
+	}, "bytes came and no answer among them"},
+	{"half an answer", nil, half, "cut short after"},
+	{"a checksum that is wrong", serials, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
+		good[len(good)-1] ^= 1
+		return good
+	}, "checksum (crc) is wrong"},
+}
+
+func TestWhatCameIsNamed(t *testing.T) {
+	for _, kind := range network {
+		testNamed(t, kind, networkDevice)
+	}
+}
+
+func testNamed(t *testing.T, kind string, start func(*testing.T, string) (*device, config.Meter)) {
+	for _, c := range refusals {
+		if len(c.kinds) > 0 && !slices.Contains(c.kinds, kind) {
+			continue
+		}
+		t.Run(kind+"/"+c.name, func(t *testing.T) {
+			t.Parallel()
+			d, m := start(t, kind)
+			d.play(1<<30, c.do)
+			p := watch(t, map[string]config.Meter{"main": m})
+			for range 4 {
+				r := p.report(t)
+				if r.Err == nil {
+					t.Fatal("a value was made of it")
+				}
+				if text := r.Err.Error(); !strings.Contains(text, c.want) || strings.Contains(text, "timeout") {
+					t.Errorf("error %q\nwant %q, and no word of a timeout", text, c.want)
+				}
+			}
+		})
+	}
+}
+
+// A phase that is not available, or that a furnace cannot have, makes the sample
+// missing and says why; the connection stays and samples keep coming.
+func TestMissingCurrents(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		typ  string
+		wire []byte
+		want string
+	}{
+		{"int16 0x8000", "int16", []byte{0x80, 0}, "current_b: 0x8000 (int16) means not available"},
+		{"uint16 0xFFFF", "uint16", []byte{0xff, 0xff}, "current_b: 0xFFFF (uint16) means not available"},
+		{"float32 NaN", "float32", []byte{0x7f, 0xc0, 0, 0}, "current_b: 0x7FC00000 (float32) means not available"},
+		{"a reversed transformer", "int16", []byte{0xd9, 0xf5}, "current_b: 0xD9F5 (int16) gives -9739 A, below current_min (-500 A): a reversed transformer? then set a negative scale"},
+		{"above every furnace", "uint16", []byte{0xff, 0xfe}, "current_b: 0xFFFE (uint16) gives 65534 A, above current_max (40000 A)"},
+		{"in another byte order", "float32", []byte{0x60, 0, 0x46, 0x6a}, "above current_max"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, m := networkDevice(t, schemeTCP)
+			m.CurrentMax = 40_000
+			size := registers[c.typ]
+			for phase, quantity := range currents {
+				f := float32At(size * phase)
+				f.Type = c.typ
+				m.Fields[quantity] = f
+			}
+			d.play(1<<30, func(d *device, _ io.ReadWriteCloser, request, _ []byte) []byte {
+				body := append([]byte{3, byte(6 * size)}, make([]byte, 6*size)...)
+				copy(body[2+2*size:], c.wire)
+				return d.frame(request, body)
+			})
+			p := watch(t, map[string]config.Meter{"main": m})
+			var r Report
+			for range 3 {
+				r = p.report(t)
+				s := <-p.samples
+				if r.Err != nil || !strings.Contains(s.Missing, c.want) || s.Current != [drivers.Phases]float64{} || r.Invalid != s.Missing {
+					t.Fatalf("report %+v, sample %+v, want missing %q", r, s, c.want)
+				}
+			}
+			if r.Counters.Invalid != 3 || r.Counters.Errors != 0 || r.Counters.Redials != 0 {
+				t.Errorf("counters %+v", r.Counters)
+			}
+			d.play(0, nil)
+			for range 3 { // it answers plainly again: a request's number, too small to be unlike a current
+				r = p.report(t)
+			}
+			if c.typ == "float32" && r.Invalid != "" {
+				t.Errorf("still invalid: %s", r.Invalid)
+			}
+		})
+	}
+}
+
+// An outage, however long, is not taken for a device that wants its reads divided.
+func TestOutageTeachesNothing(t *testing.T) {
+	for _, kind := range []string{schemeTCP, schemeRTUTCP} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			d, m := networkDevice(t, kind)
+			m.Fields[config.FieldSetPoint] = float32At(9)
+			d.play(80, silence)
+			p := watch(t, map[string]config.Meter{"main": m})
+			for p.report(t).Err != nil {
+				continue
+			}
+			<-p.samples
+			last := p.goodAfter(t, d, 0, 6)
+			d.mu.Lock()
+			before := d.requests
+			d.mu.Unlock()
+			p.goodAfter(t, d, 0, 5)
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			if asked := d.requests - before; asked > 6 {
+				t.Errorf("%d requests for 5 polls, manners %q", asked, last.Manners)
+			}
+		})
+	}
+}
