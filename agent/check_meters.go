@@ -149,6 +149,10 @@ func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) 
 	}
 	if isOff(s, expected) {
 		found := slices.DeleteFunc(propose(), func(p modbus.Proposal) bool { return p.Rescaled })
+		if len(found) > 0 && hasDust(s) {
+			return "", complain(fmt.Sprintf("meters.%s.fields: %g %g %g A cannot be a meter's readings: check address, order and type",
+				name, s.Current[0], s.Current[1], s.Current[2]), found, remarks)
+		}
 		return join(values, append([]string{"the furnace seems to be off" + hint(found)}, remarks...)), nil
 	}
 	found := propose()
@@ -184,6 +188,14 @@ func isOff(s drivers.Sample, expected float64) bool {
 	return true
 }
 
+// dust is a magnitude that no meter resolves, in amperes: registers read otherwise
+// than they were written often give less than it.
+const dust = 1e-6
+
+func hasDust(s drivers.Sample) bool {
+	return slices.ContainsFunc(s.Current[:], func(current float64) bool { return current != 0 && math.Abs(current) < dust })
+}
+
 // currentMeter is the meter that carries the currents.
 func currentMeter(meters map[string]config.Meter) (string, config.Meter) {
 	for name, m := range meters {
@@ -199,7 +211,8 @@ func currents(s drivers.Sample) string {
 	if s.SetPoint != 0 {
 		point = fmt.Sprintf("set-point %.0f A", s.SetPoint)
 	}
-	return fmt.Sprintf("%.0f %.0f %.0f A, %s", s.Current[0], s.Current[1], s.Current[2], point)
+	whole := func(current float64) float64 { return math.Round(current) + 0 } // never -0
+	return fmt.Sprintf("%.0f %.0f %.0f A, %s", whole(s.Current[0]), whole(s.Current[1]), whole(s.Current[2]), point)
 }
 
 func hint(found []modbus.Proposal) string {

@@ -79,6 +79,9 @@ func (p *poller) sync(ctx context.Context, u *unit) error {
 		return nil
 	}
 	_, err := p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, b.requests[b.at])
+	if Unreachable(err) {
+		return err
+	}
 	if _, refusal := refused(err); err != nil && !refusal {
 		b.failed++
 		b.at = (b.at + 1) % len(b.requests)
