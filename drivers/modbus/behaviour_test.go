@@ -112,16 +112,13 @@ func TestDeviceBehaviours(t *testing.T) {
 
 func (b behaviour) inBubble(kind string) func(*testing.T) {
 	return func(t *testing.T) {
-		d := newMemory(noDelay)
-		d.kind = kind
-		m := halfSecond(kind + "://127.0.0.1:502")
-		m.Unit = 7
+		d, m := distant(kind)
 		if b.fields != nil {
 			b.fields(m)
 		}
 		d.play(1<<30, b.do)
 		const polls = 40
-		samples, reports := inBubble(t, d, map[string]config.Meter{"main": m}, (polls-1)*m.Period+m.Period/2)
+		samples, reports := inBubble(t, d, map[string]config.Meter{"main": m}, polls*m.Period-1)
 		lost := 0
 		for i, r := range reports {
 			if r.Err != nil {
@@ -314,14 +311,16 @@ func register(at int, value uint16) trick {
 	}
 }
 
-// refusals are devices that cannot be read. The error says what came, and never
-// that nothing did.
-var refusals = []struct {
+type refusal struct {
 	name  string
 	kinds []string
 	do    trick
 	want  string
-}{
+}
+
+// refusals are devices that cannot be read. The error says what came, and never
+// that nothing did.
+var refusals = []refusal{
 	{"transaction number one ahead", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		binary.BigEndian.PutUint16(good, binary.BigEndian.Uint16(good)+1)
 		return good
@@ -360,32 +359,36 @@ var refusals = []struct {
 	}, "checksum (crc) is wrong"},
 }
 
-func TestWhatCameIsNamed(t *testing.T) {
-	for _, kind := range network {
-		testNamed(t, kind, networkDevice)
+func (c refusal) named(t *testing.T, r Report) {
+	t.Helper()
+	if r.Err == nil {
+		t.Fatal("a value was made of it")
+	}
+	if text := r.Err.Error(); !strings.Contains(text, c.want) || strings.Contains(text, "timeout") {
+		t.Errorf("error %q\nwant %q, and no word of a timeout", text, c.want)
 	}
 }
 
-func testNamed(t *testing.T, kind string, start func(*testing.T, string) (*device, config.Meter)) {
-	for _, c := range refusals {
-		if len(c.kinds) > 0 && !slices.Contains(c.kinds, kind) {
-			continue
-		}
-		t.Run(kind+"/"+c.name, func(t *testing.T) {
-			t.Parallel()
-			d, m := start(t, kind)
-			d.play(1<<30, c.do)
-			p := watch(t, map[string]config.Meter{"main": m})
-			for range 4 {
-				r := p.report(t)
-				if r.Err == nil {
-					t.Fatal("a value was made of it")
-				}
-				if text := r.Err.Error(); !strings.Contains(text, c.want) || strings.Contains(text, "timeout") {
-					t.Errorf("error %q\nwant %q, and no word of a timeout", text, c.want)
-				}
+func TestWhatCameIsNamed(t *testing.T) {
+	for _, kind := range network {
+		for _, c := range refusals {
+			if len(c.kinds) > 0 && !slices.Contains(c.kinds, kind) {
+				continue
 			}
-		})
+			t.Run(kind+"/"+c.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					d, m := distant(kind)
+					d.play(1<<30, c.do)
+					_, reports := inBubble(t, d, map[string]config.Meter{"main": m}, 10*m.Period)
+					if len(reports) < 4 {
+						t.Errorf("%d reports", len(reports))
+					}
+					for _, r := range reports {
+						c.named(t, r)
+					}
+				})
+			})
+		}
 	}
 }
 
@@ -406,66 +409,84 @@ func TestMissingCurrents(t *testing.T) {
 		{"in another byte order", "float32", []byte{0x60, 0, 0x46, 0x6a}, "above current_max"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			d, m := networkDevice(t, schemeTCP)
-			m.CurrentMax = 40_000
-			size := registers[c.typ]
-			for phase, quantity := range currents {
-				f := float32At(size * phase)
-				f.Type = c.typ
-				m.Fields[quantity] = f
-			}
-			d.play(1<<30, func(d *device, _ io.ReadWriteCloser, request, _ []byte) []byte {
-				body := append([]byte{3, byte(6 * size)}, make([]byte, 6*size)...)
-				copy(body[2+2*size:], c.wire)
-				return d.frame(request, body)
-			})
-			p := watch(t, map[string]config.Meter{"main": m})
-			var r Report
-			for range 3 {
-				r = p.report(t)
-				s := <-p.samples
-				if r.Err != nil || !strings.Contains(s.Missing, c.want) || s.Current != [drivers.Phases]float64{} || r.Invalid != s.Missing {
-					t.Fatalf("report %+v, sample %+v, want missing %q", r, s, c.want)
+			synctest.Test(t, func(t *testing.T) {
+				d, m := distant(schemeTCP)
+				m.CurrentMax = 40_000
+				size := registers[c.typ]
+				for phase, quantity := range currents {
+					f := float32At(size * phase)
+					f.Type = c.typ
+					m.Fields[quantity] = f
 				}
-			}
-			if r.Counters.Invalid != 3 || r.Counters.Errors != 0 || r.Counters.Redials != 0 {
-				t.Errorf("counters %+v", r.Counters)
-			}
-			d.play(0, nil)
-			for range 3 { // it answers plainly again: a request's number, too small to be unlike a current
-				r = p.report(t)
-			}
-			if c.typ == "float32" && r.Invalid != "" {
-				t.Errorf("still invalid: %s", r.Invalid)
-			}
+				d.play(3, func(d *device, _ io.ReadWriteCloser, request, _ []byte) []byte {
+					body := append([]byte{3, byte(6 * size)}, make([]byte, 6*size)...)
+					copy(body[2+2*size:], c.wire) // the other phases read 0
+					return d.frame(request, body)
+				})
+				samples, reports := inBubble(t, d, map[string]config.Meter{"main": m}, 3*m.Period-1)
+				if len(samples) != 3 || len(reports) != 3 {
+					t.Fatalf("%d samples, want 3 of %+v", len(samples), reports)
+				}
+				for i, s := range samples {
+					if reports[i].Err != nil || !strings.Contains(s.Missing, c.want) || s.Current != [drivers.Phases]float64{} || reports[i].Invalid != s.Missing {
+						t.Fatalf("report %+v, sample %+v, want missing %q", reports[i], s, c.want)
+					}
+				}
+				if r := reports[2]; r.Counters.Invalid != 3 || r.Counters.Errors != 0 || r.Counters.Redials != 0 {
+					t.Errorf("counters %+v", r.Counters)
+				}
+			})
 		})
 	}
 }
 
+// One missing sample costs itself alone.
+func TestOneMissingSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, m := distant(schemeRTUTCP)
+		time.AfterFunc(m.Period+m.Period/2, func() { d.play(1, register(2, 0x7fc0)) })
+		samples, reports := inBubble(t, d, map[string]config.Meter{"main": m}, 5*m.Period-1)
+		for i, s := range samples {
+			if missing := s.Missing != ""; missing != (i == 2) || reports[i].Err != nil {
+				t.Errorf("sample %d: missing %q, %v", i, s.Missing, reports[i].Err)
+			}
+		}
+		if len(samples) != 5 || reports[4].Counters.Invalid != 1 {
+			t.Errorf("%d samples, counters %+v", len(samples), reports[4].Counters)
+		}
+	})
+}
+
 // An outage, however long, is not taken for a device that wants its reads divided.
 func TestOutageTeachesNothing(t *testing.T) {
-	for _, kind := range []string{schemeTCP, schemeRTUTCP} {
+	for _, kind := range network {
 		t.Run(kind, func(t *testing.T) {
-			t.Parallel()
-			d, m := networkDevice(t, kind)
-			m.Fields[config.FieldSetPoint] = float32At(9)
-			d.play(80, silence)
-			p := watch(t, map[string]config.Meter{"main": m})
-			for p.report(t).Err != nil {
-				continue
-			}
-			<-p.samples
-			last := p.goodAfter(t, d, 0, 6)
-			d.mu.Lock()
-			before := d.requests
-			d.mu.Unlock()
-			p.goodAfter(t, d, 0, 5)
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			if asked := d.requests - before; asked > 6 {
-				t.Errorf("%d requests for 5 polls, manners %q", asked, last.Manners)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				d, m := distant(kind)
+				m.Fields[config.FieldSetPoint] = float32At(9)
+				d.play(200, silence)
+				_, reports := inBubble(t, d, map[string]config.Meter{"main": m}, 5*time.Minute)
+				good := 0
+				for i := len(reports) - 1; reports[i].Err == nil; i-- {
+					good++
+				}
+				if good < 50 {
+					t.Fatalf("%d good polls at the end", good)
+				}
+				recent := d.asked[len(d.asked)-20:]
+				if took := recent[19].Sub(recent[0]); took != 19*m.Period {
+					t.Errorf("20 requests in %v, want one a poll; manners %q", took, reports[len(reports)-1].Manners)
+				}
+			})
 		})
 	}
+}
+
+// distant is a device without sockets, for virtual time, and the meter that reads it.
+func distant(kind string) (*memory, config.Meter) {
+	d := newMemory(noDelay)
+	d.kind = kind
+	m := halfSecond(kind + "://127.0.0.1:502")
+	m.Unit = 7
+	return d, m
 }

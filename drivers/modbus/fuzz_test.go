@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -48,6 +49,72 @@ func FuzzReply(f *testing.F) {
 			t.Error("registers that nobody sent")
 		}
 	})
+}
+
+// crumbs hands on a few bytes at a time, as a serial line does.
+type crumbs struct {
+	io.Reader
+	most int
+}
+
+func (c crumbs) Read(b []byte) (int, error) { return c.Reader.Read(b[:min(len(b), c.most)]) }
+
+// Whatever stands before and after a reply on an RTU line, and however it is cut,
+// the reply is found, and only what was sent with a valid checksum is believed.
+func FuzzRTUAmongGarbage(f *testing.F) {
+	f.Add([]byte{0}, []byte{}, byte(1), false)
+	f.Add([]byte{7, 3, 0, 0, 0, 6, 0xc5, 0xae}, []byte{0x55}, byte(8), false)
+	f.Add(withCRC([]byte{9, 3, 2, 1, 2}), withCRC([]byte{7, 3, 2, 1, 2}), byte(255), true)
+	f.Add([]byte{7, 3, 12, 7, 3, 12, 7}, []byte{7, 0x83}, byte(3), false)
+	f.Fuzz(func(t *testing.T, front, back []byte, most byte, refusal bool) {
+		front = front[:min(len(front), maxSeen-300)]
+		body := []byte{7, 3, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+		if refusal {
+			body = []byte{7, 0x83, 2}
+		}
+		frame := withCRC(slices.Clone(body))
+		line := slices.Concat(front, frame, back)
+		l := cannedLine(schemeRTUTCP, line)
+		l.stream = canned{crumbs{bytes.NewReader(line), int(most)%250 + 1}}
+		got, err := l.exchange(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 6})
+		code, refused := refused(err)
+		if err != nil && !refused {
+			t.Fatalf("the reply was not found: %v", err)
+		}
+		if bytes.Equal(got.registers, body[3:]) || refused && refusal && code == 2 {
+			return
+		}
+		// Then another reply came first, and it must be a whole one.
+		if refused && !bytes.Contains(line, withCRC([]byte{7, 0x83, code})) {
+			t.Errorf("exception %d was not sent", code)
+		}
+		if !refused && !bytes.Contains(line, withCRC(append([]byte{7, 3, 12}, got.registers...))) {
+			t.Errorf("registers % x were not sent", got.registers)
+		}
+	})
+}
+
+// The worst a line can bring for one reply costs little: work is linear in what
+// came, and what came is bounded.
+func TestGarbageCostsLittle(t *testing.T) {
+	for name, unit := range map[string][]byte{
+		"beginnings of replies":  {7, 3, 12},
+		"beginnings of refusals": {7, 0x83},
+		"beginnings of frames":   {7, 3, 250, 9, 3, 250},
+	} {
+		began := time.Now()
+		const exchanges = 20
+		for range exchanges {
+			l := cannedLine(schemeRTUTCP, nil)
+			l.stream = canned{crumbs{bytes.NewReader(bytes.Repeat(unit, 1<<16)), 1}}
+			if _, err := l.exchange(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 6}); err == nil {
+				t.Fatal("a reply was made of it")
+			}
+		}
+		if each := time.Since(began) / exchanges; each > 50*time.Millisecond {
+			t.Errorf("%s: %v for one reply", name, each)
+		}
+	}
 }
 
 // Any set of fields that passes the check gives a plan that reads each once,

@@ -21,7 +21,8 @@ type read struct {
 	relapses int // times that it failed right after it had worked
 	doubts   int // times that it failed where its parts were answered
 	worked   bool
-	// wait keeps an optional read that fails from costing each poll a timeout.
+	// wait keeps an optional read that fails from costing each poll a timeout; last is
+	// why it failed.
 	wait backoff
 	last error
 }
@@ -98,20 +99,19 @@ const (
 )
 
 func (n *read) succeeded() {
-	n.worked, n.failed, n.last = true, 0, nil
-	n.wait.reset()
+	n.worked, n.failed = true, 0
 	n.steady++
 	if n.steady >= calm {
 		n.relapses, n.doubts = 0, 0
 	}
 }
 
-func (n *read) fail(err error) {
+func (n *read) fails() {
 	if n.failed == 0 && n.worked {
 		n.relapses++
 	}
 	n.failed++
-	n.steady, n.last = 0, err
+	n.steady = 0
 }
 
 // suspect reports whether the parts should be tried after this failure.

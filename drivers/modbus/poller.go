@@ -182,7 +182,7 @@ func (p *poller) fetch(ctx context.Context, u *unit, n *read, got *reading) erro
 		return got.take(n.Request, answer)
 	}
 	u.doubt = slipped(err)
-	n.fail(err)
+	n.fails()
 	if Unreachable(err) || ctx.Err() != nil || !n.suspect(err) {
 		return err
 	}

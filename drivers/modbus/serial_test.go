@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -75,7 +76,23 @@ func TestOneWrongReplySerial(t *testing.T) {
 }
 
 func TestDeviceBehavioursSerial(t *testing.T) { testBehaviours(t, schemeSerial, serialDevice) }
-func TestWhatCameIsNamedSerial(t *testing.T)  { testNamed(t, schemeSerial, serialDevice) }
+
+func TestWhatCameIsNamedSerial(t *testing.T) {
+	for _, c := range refusals {
+		if len(c.kinds) > 0 && !slices.Contains(c.kinds, schemeSerial) {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, m := serialDevice(t, schemeSerial)
+			d.play(1<<30, c.do)
+			p := watch(t, map[string]config.Meter{"main": m})
+			for range 4 {
+				c.named(t, p.report(t))
+			}
+		})
+	}
+}
 
 func serialDevice(t *testing.T, _ string) (*device, config.Meter) {
 	d, url := newSerialDevice(t)

@@ -87,11 +87,6 @@ func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report))
 	if s.current == "" {
 		return nil, fmt.Errorf("meters: no meter carries %s", config.FieldCurrentA)
 	}
-	for name, m := range meters {
-		if _, err := parseAddress(m.URL, m.Serial); err != nil {
-			return nil, fmt.Errorf("meters.%s.url: %w", name, err)
-		}
-	}
 	return s, nil
 }
 
