@@ -141,7 +141,7 @@ func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) 
 	}
 	propose := func() []modbus.Proposal { return modbus.Propose(ctx, name, meter, expected) }
 	if s.Missing != "" {
-		return "", complain(fmt.Sprintf("meters.%s.fields: %s", name, s.Missing), propose(), remarks)
+		return "", complain(fmt.Sprintf("meters.%s: %s", name, s.Missing), propose(), remarks)
 	}
 	values := currents(s)
 	if modbus.Fits(s.Current, expected, meter.CurrentMax) {

@@ -94,7 +94,7 @@ func TestCheckJudgesCurrents(t *testing.T) {
 			"current_a.scale: 0.1 (current_b, current_c alike) gives 15012 14890 15100 A"},
 		{"two transformers reversed", words(15_012, -14_890, -15_100), threeWords, "", false,
 			"set meters.main.fields.current_b.scale: -1 (a reversed transformer), meters.main.fields.current_c.scale: -1 (a reversed transformer) gives 15012 14890 15100 A"},
-		{"not available", words(15_012, -0x8000, 15_100), threeWords, "", false, "meters.main.fields: current_b: 0x8000 (int16) means not available"},
+		{"not available", words(15_012, -0x8000, 15_100), threeWords, "", false, "meters.main: current_b: 0x8000 (int16) means not available"},
 		{"nothing that fits", floats(4, 90_000, 3, 4e12), threeFloats, "", false, "current_a: 0x47AFC800 (float32) gives 90000 A, above current_max (45000 A)"},
 		{"off", floats(4, 3, 0, 12), threeFloats, "", true, "3 0 12 A, set-point unknown; the furnace seems to be off"},
 		{"integers as floats", longs(4, 15_012, 14_890, 15_100), threeFloats, "", false,

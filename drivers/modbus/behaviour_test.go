@@ -84,7 +84,7 @@ var behaviours = []behaviour{
 	}, manner: "answers bear unit 0 where 7 is asked"},
 	{name: "answers each request twice", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		return append(good, good...)
-	}},
+	}, manner: "more than the answer comes"},
 	{name: "answers the request before first", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		earlier := slices.Clone(good)
 		binary.BigEndian.PutUint16(earlier, binary.BigEndian.Uint16(good)-1)
@@ -333,6 +333,40 @@ func TestOutageTeachesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A meter without currents that answers nothing has failed, also while one of its
+// quantities is left alone.
+func TestMeterOfOptionalQuantitiesDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, main := distant(schemeTCP)
+		plc := halfSecond("tcp://127.0.0.1:503")
+		plc.Unit = 2
+		plc.Fields = map[string]config.Field{config.FieldSetPoint: float32At(0)}
+		switchAt(60)(plc)
+		d.play(1<<30, touching(60, exception(2)))
+		died := time.Now().Add(20 * time.Second)
+		time.AfterFunc(20*time.Second, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.dead[2] = true
+		})
+		_, reports := inBubble(t, d, map[string]config.Meter{"main": main, "plc": plc}, time.Minute)
+		after := 0
+		for _, r := range reports {
+			if r.Meter != "plc" {
+				continue
+			}
+			if dead := r.Time.After(died); dead != (r.Err != nil) {
+				t.Fatalf("%v after its death: %v, degraded %q", r.Time.Sub(died), r.Err, r.Degraded)
+			} else if dead {
+				after++
+			}
+		}
+		if after < 20 {
+			t.Errorf("%d reports after its death", after)
+		}
+	})
 }
 
 // distant is a device without sockets, for virtual time, and the meter that reads it.

@@ -10,7 +10,8 @@ import (
 // devices do not take every read: they refuse registers that they do not define,
 // by exception 2 or 3, say nothing, or answer with what cannot be read. Which reads
 // a device takes is found out as it is polled: a read that fails while its parts
-// are answered is left out from then on.
+// are answered is left out from then on, until the meter is polled anew by a changed
+// configuration or a restarted agent.
 type read struct {
 	Request
 	parts []*read // finer reads of the same fields; none where it cannot be divided
@@ -86,8 +87,8 @@ func (n *read) leaves() []Request {
 
 const (
 	// confirmed is how often a read must fail and its parts be answered, in one
-	// poll, before silence or garbage is held against it: once may be an outage that
-	// ended in between. A refusal is plain at once.
+	// poll, before it is given up: once may be an outage that ended in between. A
+	// refusal of these registers is plain at once.
 	confirmed = 2
 	// firstTries is how many of a read's first failures are looked into by its parts,
 	// and laterTries every how many after that: a device that is not there must not
@@ -129,8 +130,8 @@ func (n *read) suspect(err error) bool {
 // reports whether that settles it.
 func (n *read) answeredInParts(err error) bool {
 	n.doubts++
-	code, ok := refused(err)
-	n.apart = n.doubts >= confirmed || ok && !passing(code)
+	code, _ := refused(err)
+	n.apart = n.doubts >= confirmed || code == wire.ExceptionCodeIllegalDataAddress || code == wire.ExceptionCodeIllegalDataValue
 	return n.apart
 }
 

@@ -204,7 +204,7 @@ func (p *poller) fetch(ctx context.Context, u *unit, n *read, got *reading) erro
 // fetchParts fails when a part with a current fails, or when none is read.
 func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*read, got *reading) error {
 	var failed []*read
-	var first error
+	taken := 0
 	for _, part := range parts {
 		if part.wait.waiting(time.Now()) {
 			got.lose(part.Request, part.last)
@@ -213,6 +213,7 @@ func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*read, got *re
 		err := p.fetch(ctx, u, part, got)
 		if err == nil {
 			part.wait.reset()
+			taken++
 			continue
 		}
 		if part.carriesCurrent() || ctx.Err() != nil {
@@ -220,12 +221,9 @@ func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*read, got *re
 		}
 		part.last = err
 		failed = append(failed, part)
-		if first == nil {
-			first = err
-		}
 	}
-	if len(failed) == len(parts) {
-		return first
+	if taken == 0 && len(failed) > 0 {
+		return failed[0].last
 	}
 	for _, part := range failed {
 		part.wait.fail(time.Now())

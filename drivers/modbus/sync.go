@@ -3,6 +3,7 @@ package modbus
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,41 +24,30 @@ type probes struct {
 	waited   bool // the line's silence stood in for an answer
 }
 
-// probesFor gives lengths that none of the plan's requests has.
+// probesFor gives lengths that none of the plan's requests has: the first fields of
+// its first request, then some that reach beyond them, even ones first.
 func probesFor(plan []Request, most int) *probes {
 	first := plan[0]
 	usual := map[int]bool{}
 	for _, r := range plan {
 		usual[int(r.Quantity)] = true
 	}
-	var even, odd []int
-	add := func(quantity int) {
-		if usual[quantity] || quantity > most {
-			return
+	var within []int
+	for _, f := range first.fields {
+		within = append(within, f.end()-int(first.Address))
+	}
+	slices.SortStableFunc(within, func(a, b int) int { return a%2 - b%2 })
+	p := &probes{}
+	for _, quantity := range append(within, 2, 4, 1, 3) {
+		if usual[quantity] || quantity > most || len(p.requests) == maxProbes {
+			continue
 		}
 		usual[quantity] = true
-		if quantity%2 == 0 {
-			even = append(even, quantity)
-		} else {
-			odd = append(odd, quantity)
-		}
-	}
-	for _, f := range first.fields {
-		if end := f.end() - int(first.Address); end < int(first.Quantity) {
-			add(end)
-		}
-	}
-	add(2)
-	add(4)
-	add(1)
-	add(3)
-	p := &probes{}
-	for _, quantity := range append(even, odd...) {
-		r := Request{Function: first.Function, Address: first.Address, Quantity: uint16(quantity)}
-		r.Address = min(r.Address, uint16(0x10000-quantity))
-		if p.requests = append(p.requests, r); len(p.requests) == maxProbes {
-			break
-		}
+		p.requests = append(p.requests, Request{
+			Function: first.Function,
+			Address:  min(first.Address, uint16(0x10000-quantity)),
+			Quantity: uint16(quantity),
+		})
 	}
 	return p
 }
