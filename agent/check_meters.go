@@ -45,6 +45,9 @@ type trial struct {
 	latest map[string]modbus.Report
 	good   map[string]int // answered polls
 	bad    map[string]int // failed polls, in a row
+	// invalid are the good polls without currents, and why the last one had none.
+	invalid int
+	why     string
 }
 
 const (
@@ -58,7 +61,7 @@ const (
 )
 
 func newTrial(meters map[string]config.Meter, end context.CancelFunc) *trial {
-	return &trial{meters, end, map[string]modbus.Report{}, map[string]int{}, map[string]int{}}
+	return &trial{meters: meters, end: end, latest: map[string]modbus.Report{}, good: map[string]int{}, bad: map[string]int{}}
 }
 
 // note takes a report; the source makes one call at a time.
@@ -67,6 +70,10 @@ func (t *trial) note(r modbus.Report) {
 	if r.Err == nil {
 		t.good[r.Meter]++
 		t.bad[r.Meter] = 0
+		if r.Invalid != "" {
+			t.invalid++
+			t.why = r.Invalid
+		}
 	} else {
 		t.bad[r.Meter]++
 	}
@@ -118,7 +125,12 @@ func oneLine(all []error) error {
 // remarks are what the meters work without, and what is unusual of them.
 func (t *trial) remarks() []string {
 	degraded, manners := remarks(t.latest)
-	return append(degraded, manners...)
+	all := append(degraded, manners...)
+	name, _ := currentMeter(t.meters)
+	if t.invalid > 0 && t.latest[name].Invalid == "" {
+		all = append(all, fmt.Sprintf("meters.%s: %d of %d answers were invalid: %s", name, t.invalid, t.good[name], t.why))
+	}
+	return all
 }
 
 const (

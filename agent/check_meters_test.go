@@ -123,6 +123,22 @@ func TestCheckJudgesCurrents(t *testing.T) {
 	}
 }
 
+// A phase that is not available now and then is said, though the last answer was
+// right.
+func TestCheckTellsOfInvalidAnswers(t *testing.T) {
+	answers := 0
+	k := metersAt(t, drivertest.Registers(t, words(15_012, 14_890, 15_100), func(_, right []byte) []byte {
+		if answers++; answers == 2 {
+			right[9], right[10] = 0x80, 0
+		}
+		return right
+	}), threeWords)
+	detail, err := k.meters(t.Context())
+	if want := "meters.main: 1 of 3 answers were invalid: current_a: 0x8000 (int16) means not available"; err != nil || !strings.Contains(detail, want) {
+		t.Errorf("%s, %v, want %s", detail, err, want)
+	}
+}
+
 // A meter that cannot be read is named as run names it, and without waiting for the
 // end of --timeout.
 func TestCheckSaysWhatRunSays(t *testing.T) {
