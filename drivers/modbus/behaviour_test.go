@@ -170,7 +170,7 @@ func testBehaviours(t *testing.T, kind string, start func(*testing.T, string) (*
 			}
 			d.play(1<<30, b.do)
 			p := watch(t, map[string]config.Meter{"main": m})
-			b.told(t, p.goodAfter(t, d, b.lost, 6))
+			b.told(t, p.goodAfter(t, d, b.lost, 5))
 		})
 	}
 }
@@ -178,9 +178,7 @@ func testBehaviours(t *testing.T, kind string, start func(*testing.T, string) (*
 // networkDevice is a device of unit 7 and the meter that reads it.
 func networkDevice(t *testing.T, kind string) (*device, config.Meter) {
 	d := newDevice(t, kind)
-	m := meter(d.url(), 7)
-	m.Period, m.Timeout = 200*time.Millisecond, 90*time.Millisecond
-	return d, m
+	return d, meter(d.url(), 7)
 }
 
 // goodAfter wants good polls and their samples, after so many that may fail.

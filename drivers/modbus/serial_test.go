@@ -96,9 +96,7 @@ func TestWhatCameIsNamedSerial(t *testing.T) {
 
 func serialDevice(t *testing.T, _ string) (*device, config.Meter) {
 	d, url := newSerialDevice(t)
-	m := serialMeter(url)
-	m.Period, m.Timeout = 200*time.Millisecond, 90*time.Millisecond
-	return d, m
+	return d, serialMeter(url)
 }
 
 // Nothing but a terminal device is opened: to open another device may start it, and
