@@ -324,6 +324,8 @@ func TestOutageTeachesNothing(t *testing.T) {
 				if good < 50 {
 					t.Fatalf("%d good polls at the end", good)
 				}
+				d.mu.Lock()
+				defer d.mu.Unlock()
 				recent := d.asked[len(d.asked)-20:]
 				if took := recent[19].Sub(recent[0]); took != 19*m.Period {
 					t.Errorf("20 requests in %v, want one a poll; manners %q", took, reports[len(reports)-1].Manners)
