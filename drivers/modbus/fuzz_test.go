@@ -144,11 +144,27 @@ func FuzzPlan(f *testing.F) {
 		}
 		for n := newPlan(m); ; {
 			checkRequests(t, m, n.leaves(), noise)
+			checkProbes(t, n.leaves())
 			if !divideFirst(n) {
 				return
 			}
 		}
 	})
+}
+
+// checkProbes wants requests whose answers cannot be mistaken for those of the plan.
+func checkProbes(t *testing.T, plan []Request) {
+	if len(plan) == 0 {
+		return
+	}
+	for _, probe := range probesFor(plan, maxRegisters) {
+		if probe.Quantity < 1 || int(probe.Address)+int(probe.Quantity) > 0x10000 {
+			t.Errorf("probe of %d registers from %d", probe.Quantity, probe.Address)
+		}
+		if slices.ContainsFunc(plan, func(r Request) bool { return r.Quantity == probe.Quantity }) {
+			t.Errorf("a probe of %d registers has the length of a read", probe.Quantity)
+		}
+	}
 }
 
 func checkRequests(t *testing.T, m config.Meter, plan []Request, noise []byte) {

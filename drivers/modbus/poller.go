@@ -38,8 +38,13 @@ func newUnit(name string, m config.Meter, faults *retry.Faults) *unit {
 		doubt:  true, // an agent that ran before may have left a question open
 		faults: faults,
 	}
-	u.probes = probesFor(u.plan.leaves(), limitsOf(m).most)
+	u.probes = u.newProbes(false)
 	return u
+}
+
+// newProbes are those for the reads that a poll makes now.
+func (u *unit) newProbes(deaf bool) *probes {
+	return &probes{requests: probesFor(u.plan.leaves(), limitsOf(u.meter).most), deaf: deaf}
 }
 
 // poller owns one line and polls the units on it in the order they are due.
@@ -197,6 +202,7 @@ func (p *poller) fetch(ctx context.Context, u *unit, n *read, got *reading) erro
 	}
 	if n.answeredInParts(err) {
 		u.learnt.note(fmt.Sprintf("reads are divided, because of: %v", err))
+		u.probes = u.newProbes(u.probes.deaf)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ type probes struct {
 
 // probesFor gives lengths that none of the plan's requests has: the first fields of
 // its first request, then some that reach beyond them, even ones first.
-func probesFor(plan []Request, most int) *probes {
+func probesFor(plan []Request, most int) (all []Request) {
 	first := plan[0]
 	usual := map[int]bool{}
 	for _, r := range plan {
@@ -37,19 +37,18 @@ func probesFor(plan []Request, most int) *probes {
 		within = append(within, f.end()-int(first.Address))
 	}
 	slices.SortStableFunc(within, func(a, b int) int { return a%2 - b%2 })
-	p := &probes{}
 	for _, quantity := range append(within, 2, 4, 1, 3) {
-		if usual[quantity] || quantity > most || len(p.requests) == maxProbes {
+		if usual[quantity] || quantity > most || len(all) == maxProbes {
 			continue
 		}
 		usual[quantity] = true
-		p.requests = append(p.requests, Request{
+		all = append(all, Request{
 			Function: first.Function,
 			Address:  min(first.Address, uint16(0x10000-quantity)),
 			Quantity: uint16(quantity),
 		})
 	}
-	return p
+	return all
 }
 
 // maxProbes bounds how many polls a device that answers no probe costs.
