@@ -335,37 +335,6 @@ func TestOutageTeachesNothing(t *testing.T) {
 	}
 }
 
-// Over RTU a reply that comes too late is never taken for another's, whichever
-// read it answers, also once reads are divided.
-func TestLateReplyToADividedRead(t *testing.T) {
-	for late := 5; late < 30; late++ {
-		synctest.Test(t, func(t *testing.T) {
-			d, m := distant(schemeRTUTCP)
-			point(6)(m)
-			var held []byte
-			answered := 0
-			d.play(1<<30, func(d *device, conn io.ReadWriteCloser, request, good []byte) []byte {
-				if _, quantity := span(d, request); quantity > 4 {
-					return exception(3)(d, conn, request, good)
-				}
-				if answered++; answered == late {
-					held = good
-					return nil
-				}
-				good, held = append(held, good...), nil
-				return good
-			})
-			samples, _ := inBubble(t, d, map[string]config.Meter{"main": m}, 30*m.Period-1)
-			if len(samples) < 28 {
-				t.Errorf("late reply %d: %d samples of 30", late, len(samples))
-			}
-			for _, s := range samples {
-				d.checkSample(t, s)
-			}
-		})
-	}
-}
-
 // A meter without currents that answers nothing has failed, also while one of its
 // quantities is left alone.
 func TestMeterOfOptionalQuantitiesDies(t *testing.T) {
