@@ -22,7 +22,6 @@ import (
 	"meltwatch/agent/supervisor"
 	"meltwatch/config"
 	"meltwatch/drivers"
-	"meltwatch/drivers/modbus"
 	"meltwatch/inference"
 )
 
@@ -119,20 +118,6 @@ func (a *agent) judgeSettings(c config.Config, m *inference.Manifest) decide.Set
 func (a *agent) decided(s decide.Second) {
 	a.seconds.Store(s.End.UnixNano())
 	a.reporter.second(s)
-}
-
-// note turns a poll's report into a line on the health board. A failed poll is
-// a loop that came round all the same.
-func note(record *health.Part, r modbus.Report) {
-	record.Beat()
-	record.Count(map[string]uint64{
-		"polls": r.Counters.Polls, "errors": r.Counters.Errors, "missed": r.Counters.Missed, "redials": r.Counters.Redials,
-	})
-	if r.Err != nil {
-		record.Fault(fmt.Errorf("meters.%s: %w", r.Meter, r.Err))
-		return
-	}
-	record.OK()
 }
 
 // run runs everything until ctx ends, or a part fails for good.

@@ -96,7 +96,7 @@ func (k checker) devices(ctx context.Context, report *lines) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		detail, err := k.meters(ctx)
-		report.line("meters", "meters", err, detail)
+		report.line("meters", "", err, detail) // its errors name the meter
 	})
 	running.Go(func() {
 		detail, err := k.broker(ctx)

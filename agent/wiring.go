@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,7 +14,6 @@ import (
 	"meltwatch/agent/mqtt"
 	"meltwatch/config"
 	"meltwatch/drivers"
-	"meltwatch/drivers/modbus"
 )
 
 // addParts builds the first life of every part; parts.go says what each is built
@@ -32,84 +30,6 @@ func (a *agent) addParts() error {
 
 func (a *agent) buildLog(c config.Config) (*life, error) {
 	return &life{enter: func() { a.level.Set(logLevel(c.Log)) }, missing: worksAtOnce}, nil
-}
-
-// buildMeters: progress is a few good polls in a row, of every meter. One alone
-// may be luck where the meter answers more slowly than it is asked.
-func (a *agent) buildMeters(c config.Config) (*life, error) {
-	record := a.board.New(meterLimit)
-	seen := newSteady(c.Meters)
-	source, err := modbus.New(c.Meters, a.log.With("part", "meters"), func(r modbus.Report) {
-		note(record, r)
-		seen.note(r)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &life{
-		enter: func() { a.board.Put("meters", record) },
-		run: func(ctx context.Context) error {
-			return source.Run(ctx, func(s drivers.Sample) {
-				if s.Missing == "" { // what the meter did not tell is counted, and not published
-					a.voice.publisher().Sample(sample(s, a.stamper))
-				}
-				a.loop.Offer(s)
-			})
-		},
-		missing: seen.missing,
-	}, nil
-}
-
-// steady counts each meter's good polls in a row.
-type steady struct {
-	want map[string]int
-
-	mu    sync.Mutex
-	good  map[string]int
-	fault map[string]error
-}
-
-// slowPoll is the period from which on one good poll must do: several would take
-// longer than the deadline.
-const slowPoll = 5 * time.Second
-
-func newSteady(meters map[string]config.Meter) *steady {
-	s := &steady{want: map[string]int{}, good: map[string]int{}, fault: map[string]error{}}
-	for name, m := range meters {
-		s.want[name] = 3
-		if m.Period >= slowPoll {
-			s.want[name] = 1
-		}
-	}
-	return s
-}
-
-func (s *steady) note(r modbus.Report) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.good[r.Meter] >= s.want[r.Meter] {
-		return
-	}
-	s.good[r.Meter]++
-	if r.Err != nil {
-		s.good[r.Meter], s.fault[r.Meter] = 0, r.Err
-	}
-}
-
-func (s *steady) missing() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, want := range s.want {
-		if s.good[name] >= want {
-			continue
-		}
-		cause := s.fault[name]
-		if cause == nil {
-			cause = errNothingYet
-		}
-		return fmt.Errorf("meters.%s: not %d good polls in a row: %w", name, want, cause)
-	}
-	return nil
 }
 
 // buildCamera: progress is a live picture.

@@ -2,12 +2,16 @@ package config
 
 import (
 	"fmt"
+	"net/url"
+	"path"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 )
 
+// checkMeters holds every rule about meters: the driver takes what passes.
 func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 	if len(meters) == 0 {
 		f("meters", "is missing: give at least one meter with current_a, current_b and current_c")
@@ -15,29 +19,36 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 	}
 	lines := map[string]Serial{}
 	carrier := map[string]string{}
-	names := make([]string, 0, len(meters))
-	for name := range meters {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	taken := map[string][]extent{}
+	for _, name := range sorted(meters) {
 		m, under := meters[name], f.under("meters."+name)
 		m.check(under)
 		if shared, ok := lines[m.URL]; ok && shared != m.Serial && strings.HasPrefix(m.URL, "rtu:") {
 			under("serial", "differs from another meter's on the same line: give them the same settings")
 		}
 		lines[m.URL] = m.Serial
-		for field := range m.Fields {
+		for _, field := range sorted(m.Fields) {
 			if other, taken := carrier[field]; taken {
 				under("fields."+field, "is carried by meter %s too: keep one", other)
 			}
 			carrier[field] = name
 		}
+		device := fmt.Sprint(m.URL, " ", m.Unit)
+		taken[device] = m.checkOverlap(under, name, taken[device])
 	}
 	checkPhases(carrier, f)
 	if carrier[FieldSetPoint] == "" && normalCurrent == 0 {
 		f("state.normal_current", "is missing: without the field set_point it alone tells an idle furnace from a quiet, dangerous one; give the usual current in amperes")
 	}
+}
+
+func sorted[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
 }
 
 // checkPhases wants the three currents in one meter: read by different requests
@@ -57,6 +68,7 @@ func checkPhases(carrier map[string]string, f fault) {
 
 func (m Meter) check(f fault) {
 	f.address("url", m.URL, "tcp", "rtuovertcp", "rtu")
+	checkPlace(f, m.URL)
 	least, most := 0.0, 255.0
 	if strings.HasPrefix(m.URL, "rtu") { // on a serial line 0 is a broadcast, beyond 247 is reserved
 		least, most = 1, 247
@@ -69,20 +81,37 @@ func (m Meter) check(f fault) {
 	}
 	f.lasting("settle", m.Settle, 0, 10*time.Second)
 	f.lasting("gap", m.Gap, 0, time.Second)
+	if m.Gap >= m.Period {
+		f("gap", "%s must be shorter than period (%s): polls could not keep pace", m.Gap, m.Period)
+	}
 	f.between("base", float64(m.Base), 0, 1)
 	f.between("current_min", m.CurrentMin, -1_000_000, 0)
 	f.between("current_max", m.CurrentMax, 100, 1_000_000)
+	f.between("read_max", float64(m.ReadMax), 1, 125)
+	f.between("read_gap", float64(m.ReadGap), 0, 123)
 	m.Serial.check(f.under("serial"))
 	if len(m.Fields) == 0 {
 		f("fields", "is missing: name at least one of %s", strings.Join(fieldNames, ", "))
 	}
-	names := make([]string, 0, len(m.Fields))
-	for name := range m.Fields {
-		names = append(names, name)
+	for _, name := range sorted(m.Fields) {
+		m.Fields[name].check(f.under("fields."+name), name, m)
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		m.Fields[name].check(f.under("fields."+name), name, m.Base)
+}
+
+// checkPlace checks what f.address leaves open: the port's number, and that a
+// serial line is a device.
+func checkPlace(f fault, value string) {
+	u, err := url.Parse(value)
+	switch {
+	case err != nil:
+	case u.Scheme == "rtu":
+		if clean := path.Clean(u.Path); !strings.HasPrefix(clean, "/dev/") || clean != u.Path {
+			f("url", "%q is not a device under /dev: give it as rtu:///dev/ttyUSB0", clip(u.Path))
+		}
+	case u.Port() != "":
+		if port, err := strconv.Atoi(u.Port()); err != nil || port < 1 || port > 65_535 {
+			f("url", "port %s is out of bounds: want 1 to 65535, mostly 502", clip(u.Port()))
+		}
 	}
 }
 
@@ -103,16 +132,30 @@ var (
 	fieldNames = append([]string{FieldCurrentA, FieldCurrentB, FieldCurrentC, FieldSetPoint}, bitFields...)
 )
 
-func (r Field) check(f fault, name string, base int) {
+// registers is how many 16-bit registers the field takes.
+func (r Field) registers() int {
+	if strings.HasSuffix(r.Type, "32") {
+		return 2
+	}
+	return 1
+}
+
+func (r Field) check(f fault, name string, m Meter) {
 	if !slices.Contains(fieldNames, name) {
 		f("", "is not a quantity the agent uses: known are %s", strings.Join(fieldNames, ", "))
 		return
 	}
-	f.between("address", float64(r.Address), float64(base), 65_535+float64(base))
+	f.between("address", float64(r.Address), float64(m.Base), 65_535+float64(m.Base))
+	if last := 65_535 + m.Base; r.Address == last && r.registers() > 1 {
+		f("address", "%d is the last register, and %s takes %d: correct address or type", last, r.Type, r.registers())
+	}
 	if r.Function != 3 && r.Function != 4 {
 		f("function", "%d is not 3 (holding registers) or 4 (input registers)", r.Function)
 	}
 	f.oneOf("type", r.Type, "int16", "uint16", "int32", "uint32", "float32", "bit")
+	if r.registers() > m.ReadMax && m.ReadMax >= 1 {
+		f("type", "%s takes %d registers, more than read_max (%d): raise read_max", r.Type, r.registers(), m.ReadMax)
+	}
 	f.oneOf("order", r.Order, "ABCD", "CDAB", "BADC", "DCBA")
 	f.between("bit", float64(r.Bit), 0, 15)
 	if r.Scale == 0 {
@@ -121,4 +164,46 @@ func (r Field) check(f fault, name string, base int) {
 	if wantBit := slices.Contains(bitFields, name); wantBit != (r.Type == "bit") {
 		f("type", "%s wants %s", name, map[bool]string{true: "type bit", false: "a number type, not bit"}[wantBit])
 	}
+	least, most := int64(-1<<15), int64(1<<16-1)
+	if r.registers() == 2 {
+		least, most = -1<<31, 1<<32-1
+	}
+	for _, raw := range r.Missing {
+		if raw < least || raw > most {
+			f("missing", "%d does not fit the registers of %s: want %d to %d", raw, r.Type, least, most)
+		}
+	}
+}
+
+// extent is where a field stands in a device's registers.
+type extent struct {
+	meter, field string
+	first, last  int // registers, counted from 0
+	of           Field
+}
+
+// checkOverlap reports fields that share registers, where that cannot be meant, and
+// returns what is taken with this meter's added. One register may carry several
+// bits.
+func (m Meter) checkOverlap(f fault, meter string, taken []extent) []extent {
+	for _, name := range sorted(m.Fields) {
+		field := m.Fields[name]
+		first := field.Address - m.Base
+		one := extent{meter, name, first, first + field.registers() - 1, field}
+		for _, other := range taken {
+			if one.clashes(other) {
+				f("fields."+name+".address", "reads registers of meters.%s.fields.%s: give each quantity its own", other.meter, other.field)
+				break
+			}
+		}
+		taken = append(taken, one)
+	}
+	return taken
+}
+
+func (e extent) clashes(other extent) bool {
+	if e.of.Function != other.of.Function || e.last < other.first || other.last < e.first || e.field == other.field {
+		return false
+	}
+	return e.of.Type != "bit" || other.of.Type != "bit" || e.of.Bit == other.of.Bit
 }

@@ -67,6 +67,11 @@ type Meter struct {
 	// three times State.NormalCurrent where that is more.
 	CurrentMin float64 `yaml:"current_min"`
 	CurrentMax float64 `yaml:"current_max"`
+	// ReadMax is the most registers that one request may ask for, 1–125. ReadGap is
+	// the most registers that no field uses which are read along between two that one
+	// does, to save a request; 0 where the device refuses them.
+	ReadMax int `yaml:"read_max"`
+	ReadGap int `yaml:"read_gap"`
 	// Fields by the quantity they carry; FieldNames lists the known ones.
 	Fields map[string]Field `yaml:"fields"`
 }

@@ -156,3 +156,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What shares registers by design, or may stand in them in more than one notation.
+func TestMetersThatAreRight(t *testing.T) {
+	good := string(read(t, "testdata/good.yaml"))
+	for name, edit := range map[string][2]string{
+		"bits of one register":            {"set_point: {address: 6}", "set_point: {address: 6}\n      feeding: {address: 8, type: bit, bit: 0}\n      manual: {address: 8, type: bit, bit: 1}"},
+		"one address of two functions":    {"set_point: {address: 6}", "set_point: {address: 0, function: 4}"},
+		"one address of two units":        {"      set_point: {address: 6}\n", "  plc: {url: tcp://127.0.0.1:502, unit: 2, fields: {set_point: {address: 0}}}\n"},
+		"the last two registers":          {"set_point: {address: 6}", "set_point: {address: 65534}"},
+		"the last register":               {"set_point: {address: 6}", "set_point: {address: 65535, type: int16}"},
+		"signed and unsigned marks":       {"set_point: {address: 6}", "set_point: {address: 6, type: int16, missing: [-9999, 0x7ffe, 65535]}"},
+		"reads of two registers":          {"tcp://127.0.0.1:502", "tcp://127.0.0.1:502\n    read_max: 2\n    read_gap: 0"},
+		"a serial line by its identity":   {"tcp://127.0.0.1:502", "rtu:///dev/serial/by-id/usb-FTDI-if00"},
+		"the highest port and a hostname": {"tcp://127.0.0.1:502", "rtuovertcp://gateway:65535"},
+	} {
+		if _, err := Parse([]byte(strings.Replace(good, edit[0], edit[1], 1))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -67,6 +67,9 @@ func (Meter) withDefaults() any {
 		// The fused-magnesium furnaces on record draw up to 20 kA, where their meters
 		// clip, and some hundred amperes when the arc goes out.
 		CurrentMin: -500,
+		// A request costs more time than sixteen bytes do, even at 9,600 baud.
+		ReadMax: 125,
+		ReadGap: 8,
 	}
 }
 

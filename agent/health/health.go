@@ -30,6 +30,11 @@ type Status struct {
 	Since time.Time `json:"since"`
 	// Error is the last fault in words; it stays after the fault is over.
 	Error string `json:"last_error,omitempty"`
+	// Degraded are the things that the part works without at present, each with the
+	// reason.
+	Degraded []string `json:"degraded,omitempty"`
+	// Manners are what is unusual of the part's device, and dealt with.
+	Manners []string `json:"manners,omitempty"`
 	// Counters are the part's own, by name.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
@@ -79,6 +84,14 @@ func (p *Part) Count(counters map[string]uint64) {
 	p.board.mu.Lock()
 	defer p.board.mu.Unlock()
 	p.state.Counters = counters
+}
+
+// Remark replaces what the part works without, and what is unusual of its device;
+// the slices must not be changed afterwards.
+func (p *Part) Remark(degraded, manners []string) {
+	p.board.mu.Lock()
+	defer p.board.mu.Unlock()
+	p.state.Degraded, p.state.Manners = degraded, manners
 }
 
 // Snapshot is every part's status by name.

@@ -211,6 +211,11 @@ func meter(url string, unit int) config.Meter {
 		Unit:    unit,
 		Period:  period,
 		Timeout: period - 50*time.Millisecond,
+		ReadMax: 125,
+		ReadGap: 8,
+		// As the configuration completes them.
+		CurrentMin: -500,
+		CurrentMax: 1_000_000,
 		Fields: map[string]config.Field{
 			config.FieldCurrentA: float32At(0),
 			config.FieldCurrentB: float32At(2),

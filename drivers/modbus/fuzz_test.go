@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func (canned) Close() error                { return nil }
 func (canned) SetDeadline(time.Time) error { return nil }
 func cannedLine(kind string, said []byte) *line {
 	a := address{scheme: kind}
-	return &line{address: a, framing: a.framing(), stream: canned{bytes.NewReader(said)}}
+	return &line{address: a, framing: a.framing(), stream: canned{bytes.NewReader(said)}, release: func() bool { return true }}
 }
 
 // Whatever comes off the wire, a read ends, panics never, and yields registers
@@ -36,9 +37,9 @@ func FuzzReply(f *testing.F) {
 			kind = schemeTCP
 		}
 		r := Request{Function: 3, Quantity: quantity%maxRegisters + 1}
-		got, err := cannedLine(kind, said).read(t.Context(), 7, time.Second, r)
+		got, err := cannedLine(kind, said).exchange(t.Context(), 7, time.Second, r)
 		if err != nil {
-			refused(err, r)
+			refused(err)
 			return
 		}
 		if len(got.registers) != 2*int(r.Quantity) {
@@ -50,17 +51,70 @@ func FuzzReply(f *testing.F) {
 	})
 }
 
-// Clearing a line of late replies ends, whatever is on it.
-func FuzzResync(f *testing.F) {
-	late := withCRC([]byte{7, 3, 4, 0x46, 0x6a, 0x60, 0})
-	f.Add(append(late, withCRC([]byte{7, 3, 2, 1, 2})...))
-	f.Add(withCRC([]byte{7, 0x83, 2}))
-	f.Fuzz(func(t *testing.T, said []byte) {
-		err := cannedLine(schemeRTUTCP, said).resync(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 2})
-		if err == nil && len(said) < 5 {
-			t.Error("an answer was found where there is none")
+// crumbs hands on a few bytes at a time, as a serial line does.
+type crumbs struct {
+	io.Reader
+	most int
+}
+
+func (c crumbs) Read(b []byte) (int, error) { return c.Reader.Read(b[:min(len(b), c.most)]) }
+
+// Whatever stands before and after a reply on an RTU line, and however it is cut,
+// the reply is found, and only what was sent with a valid checksum is believed.
+func FuzzRTUAmongGarbage(f *testing.F) {
+	f.Add([]byte{0}, []byte{}, byte(1), false)
+	f.Add([]byte{7, 3, 0, 0, 0, 6, 0xc5, 0xae}, []byte{0x55}, byte(8), false)
+	f.Add(withCRC([]byte{9, 3, 2, 1, 2}), withCRC([]byte{7, 3, 2, 1, 2}), byte(255), true)
+	f.Add([]byte{7, 3, 12, 7, 3, 12, 7}, []byte{7, 0x83}, byte(3), false)
+	f.Fuzz(func(t *testing.T, front, back []byte, most byte, refusal bool) {
+		front = front[:min(len(front), maxSeen-300)]
+		body := []byte{7, 3, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+		if refusal {
+			body = []byte{7, 0x83, 2}
+		}
+		frame := withCRC(slices.Clone(body))
+		line := slices.Concat(front, frame, back)
+		l := cannedLine(schemeRTUTCP, line)
+		l.stream = canned{crumbs{bytes.NewReader(line), int(most)%250 + 1}}
+		got, err := l.exchange(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 6})
+		code, refused := refused(err)
+		if err != nil && !refused {
+			t.Fatalf("the reply was not found: %v", err)
+		}
+		if bytes.Equal(got.registers, body[3:]) || refused && refusal && code == 2 {
+			return
+		}
+		// Then another reply came first, and it must be a whole one.
+		if refused && !bytes.Contains(line, withCRC([]byte{7, 0x83, code})) {
+			t.Errorf("exception %d was not sent", code)
+		}
+		if !refused && !bytes.Contains(line, withCRC(append([]byte{7, 3, 12}, got.registers...))) {
+			t.Errorf("registers % x were not sent", got.registers)
 		}
 	})
+}
+
+// The worst a line can bring for one reply costs little: work is linear in what
+// came, and what came is bounded.
+func TestGarbageCostsLittle(t *testing.T) {
+	for name, unit := range map[string][]byte{
+		"beginnings of replies":  {7, 3, 12},
+		"beginnings of refusals": {7, 0x83},
+		"beginnings of frames":   {7, 3, 250, 9, 3, 250},
+	} {
+		began := time.Now()
+		const exchanges = 20
+		for range exchanges {
+			l := cannedLine(schemeRTUTCP, nil)
+			l.stream = canned{crumbs{bytes.NewReader(bytes.Repeat(unit, 1<<16)), 1}}
+			if _, err := l.exchange(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 6}); err == nil {
+				t.Fatal("a reply was made of it")
+			}
+		}
+		if each := time.Since(began) / exchanges; each > 50*time.Millisecond {
+			t.Errorf("%s: %v for one reply", name, each)
+		}
+	}
 }
 
 // Any set of fields that passes the check gives a plan that reads each once,
@@ -78,21 +132,39 @@ func FuzzPlan(f *testing.F) {
 				Address:  int(layout[i])<<8 | int(layout[i+1]),
 				Type:     types[int(layout[i+2])%len(types)],
 				Function: 3 + int(layout[i+3]&1),
-				Order:    Orders()[layout[i+3]>>1&3],
+				Order:    orderNames[layout[i+3]>>1&3],
 				Scale:    1,
 			}
 		}
 		m.Fields = fields
-		var found faults
-		for quantity := range fields {
-			checkRegister(&found, quantity, fields[quantity], base)
+		for _, f := range placeFields(m) {
+			if f.register < 0 || f.end() > 0x10000 {
+				return // the configuration refuses it
+			}
 		}
-		if len(found) > 0 || base != 0 && base != 1 {
-			return
+		for n := newPlan(m); ; {
+			checkRequests(t, m, n.leaves(), noise)
+			checkProbes(t, n.leaves())
+			if !divideFirst(n) {
+				return
+			}
 		}
-		checkRequests(t, m, Plan(m), noise)
-		checkRequests(t, m, splitPlan(m), noise)
 	})
+}
+
+// checkProbes wants requests whose answers cannot be mistaken for those of the plan.
+func checkProbes(t *testing.T, plan []Request) {
+	if len(plan) == 0 {
+		return
+	}
+	for _, probe := range probesFor(plan, maxRegisters) {
+		if probe.Quantity < 1 || int(probe.Address)+int(probe.Quantity) > 0x10000 {
+			t.Errorf("probe of %d registers from %d", probe.Quantity, probe.Address)
+		}
+		if slices.ContainsFunc(plan, func(r Request) bool { return r.Quantity == probe.Quantity }) {
+			t.Errorf("a probe of %d registers has the length of a read", probe.Quantity)
+		}
+	}
 }
 
 func checkRequests(t *testing.T, m config.Meter, plan []Request, noise []byte) {
@@ -112,9 +184,12 @@ func checkRequests(t *testing.T, m config.Meter, plan []Request, noise []byte) {
 		}
 		wire := make([]byte, 2*int(r.Quantity))
 		copy(wire, noise)
-		values := map[string]float64{}
-		if err := r.decode(wire, values); err == nil && len(values) != len(r.fields) {
-			t.Errorf("%d values of %d fields", len(values), len(r.fields))
+		got := newReading()
+		if err := got.take(r, reply{registers: wire}); err != nil {
+			t.Error(err)
+		}
+		if len(got.values)+len(got.lost) != len(r.fields) {
+			t.Errorf("%d values and %d reasons for %d fields", len(got.values), len(got.lost), len(r.fields))
 		}
 	}
 	if len(seen) != len(m.Fields) {

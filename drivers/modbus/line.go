@@ -5,6 +5,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"syscall"
 	"time"
 
 	wire "github.com/goburrow/modbus"
@@ -26,21 +29,59 @@ type line struct {
 	release func() bool
 	// ready is when the next request may go out.
 	ready time.Time
-	// timeout bounds the exchange under way; sent is when its request went out.
-	timeout time.Duration
-	sent    time.Time
+	// answers came since the stream was opened; excess is set when bytes beyond the
+	// last one came.
+	answers int
+	excess  bool
+	// hangups are the times in a row that the other end closed after one answer.
+	hangups int
+	// dialed is set once the line has been open, redials counts attempts after that,
+	// and redial grows while it cannot be opened.
+	dialed  bool
+	redials uint64
+	redial  backoff
+	manners manners
 }
+
+// reply is what a request brought, and when.
+type reply struct {
+	registers      []byte
+	sent, received time.Time
+}
+
+// connectError is the fault of a line that could not be opened.
+type connectError struct{ error }
+
+func (e connectError) Unwrap() error { return e.error }
+
+// Unreachable reports whether a poll failed because no connection could be opened.
+func Unreachable(err error) bool {
+	var connecting connectError
+	return errors.As(err, &connecting)
+}
+
+// hangup is the fault of a connection that the other end closed before a byte of
+// the reply came.
+type hangup struct{ error }
+
+func (e hangup) Unwrap() error { return e.error }
 
 // open connects within the timeout. The stream is closed when ctx ends, which
 // cuts whatever read is under way.
 func (l *line) open(ctx context.Context, timeout time.Duration) error {
+	if l.dialed {
+		l.redials++
+	}
 	dialing, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	s, err := l.dial(dialing, l.address)
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		l.redial.fail(time.Now())
+		return connectError{fmt.Errorf("connect: %w", err)}
 	}
-	l.stream = s
+	l.redial.reset()
+	l.dialed = true
+	l.stream, l.answers, l.excess = s, 0, false
 	l.release = context.AfterFunc(ctx, func() { _ = s.Close() })
 	l.ready = time.Now().Add(l.settle)
 	return nil
@@ -56,128 +97,199 @@ func (l *line) close() {
 	l.stream = nil
 }
 
-// reply is what a request brought, and when.
-type reply struct {
-	registers      []byte
-	sent, received time.Time
+// read makes one request of the unit, over a connection that it opens if need be.
+// After any error that refused does not know, what comes next on the stream is
+// unknown, and the line is closed.
+func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
+	got, err := l.ask(ctx, unit, timeout, r)
+	if _, ok := refused(err); err != nil && !ok {
+		l.close()
+	}
+	if err != nil && !Unreachable(err) {
+		err = fmt.Errorf("read %d registers from %d (counted from 0) by function %d: %w", r.Quantity, r.Address, r.Function, err)
+	}
+	return got, err
 }
 
-// read makes one request of the unit. The line must be open. After any error
-// that refused does not know, what comes next on the stream is unknown and the
-// line must be closed.
-func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
+// ask makes a request, and makes it again over a new connection where the other
+// end has closed the one that served the request before: some gateways close after
+// each answer, others what was idle.
+func (l *line) ask(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
+	l.dropStale()
+	if l.stream == nil {
+		if err := l.open(ctx, timeout); err != nil {
+			return reply{}, err
+		}
+	}
+	got, err := l.exchange(ctx, unit, timeout, r)
+	var closed hangup
+	if !errors.As(err, &closed) || l.answers == 0 || ctx.Err() != nil {
+		return got, err
+	}
+	l.hungUp()
+	if err := l.open(ctx, timeout); err != nil {
+		return reply{}, err
+	}
+	return l.exchange(ctx, unit, timeout, r)
+}
+
+// closesEach is how often a connection must end after a single answer before it is
+// given up after each without waiting for that.
+const closesEach = 2
+
+// hungUp closes what the other end has closed.
+func (l *line) hungUp() {
+	if l.answers == 1 {
+		l.hangups++
+	} else {
+		l.hangups = 0
+	}
+	if l.hangups >= closesEach {
+		l.manners.note("the connection is closed after each answer, and opened anew for each request")
+	}
+	l.close()
+}
+
+// dropStale closes a connection that cannot serve the next request: its other end
+// has closed it, or it has brought bytes that nobody asked for.
+func (l *line) dropStale() {
+	if l.stream == nil || l.answers == 0 {
+		return
+	}
+	ended, unasked := pending(l.stream)
+	switch {
+	case ended, l.hangups >= closesEach:
+		l.hungUp()
+	case l.framing.numbered && (unasked || l.excess):
+		l.close()
+	}
+}
+
+// exchange makes one request over the open line.
+func (l *line) exchange(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
 	if err := sleepUntil(ctx, l.ready); err != nil {
 		return reply{}, err
 	}
-	l.framing.address(unit)
-	l.timeout = timeout
-	client := wire.NewClient2(l.framing, l)
-	ask := client.ReadHoldingRegisters
-	if r.Function == wire.FuncCodeReadInputRegisters {
-		ask = client.ReadInputRegisters
+	asked, err := l.question(unit, r)
+	if err != nil {
+		return reply{}, err
 	}
-	registers, err := ask(r.Address, r.Quantity)
+	sent, err := l.put(asked, timeout)
+	if err != nil {
+		return reply{}, err
+	}
+	pdu, err := l.receive(asked, timeout)
 	received := time.Now()
 	l.ready = received.Add(l.gap)
-	if err == nil && len(registers) != 2*int(r.Quantity) {
-		err = fmt.Errorf("reply holds %d bytes of registers", len(registers))
-	}
 	if err != nil {
-		return reply{}, fmt.Errorf("read %d registers from %d (counted from 0) by function %d: %w",
-			r.Quantity, r.Address, r.Function, err)
+		return reply{}, err
 	}
-	return reply{registers, l.sent, received}, nil
+	l.answers++
+	if pdu[0] == r.Function|exceptionBit {
+		return reply{}, &wire.ModbusError{FunctionCode: pdu[0], ExceptionCode: pdu[1]}
+	}
+	return reply{pdu[2:], sent, received}, nil
 }
 
-// Send exchanges one frame; the Modbus client calls it.
-func (l *line) Send(request []byte) ([]byte, error) {
-	if err := l.put(request); err != nil {
-		return nil, err
+func (l *line) question(unit byte, r Request) (question, error) {
+	body := binary.BigEndian.AppendUint16(nil, r.Address)
+	body = binary.BigEndian.AppendUint16(body, r.Quantity)
+	frame, err := l.framing.encode(unit, &wire.ProtocolDataUnit{FunctionCode: r.Function, Data: body})
+	if err != nil {
+		return question{}, fmt.Errorf("encode request: %w", err)
 	}
-	return l.framing.read(l.stream)
+	return question{r, unit, frame}, nil
 }
 
 // put writes a request and starts the time that its reply has.
-func (l *line) put(request []byte) error {
-	l.sent = time.Now()
-	if err := l.stream.SetDeadline(l.sent.Add(l.timeout)); err != nil {
-		return fmt.Errorf("set deadline: %w", err)
+func (l *line) put(asked question, timeout time.Duration) (sent time.Time, err error) {
+	sent = time.Now()
+	if err := l.stream.SetDeadline(sent.Add(timeout)); err != nil {
+		return sent, ended(fmt.Errorf("set deadline: %w", err))
 	}
 	if !l.framing.numbered {
 		drain(l.stream)
 	}
-	if _, err := l.stream.Write(request); err != nil {
-		return fmt.Errorf("send request: %w", err)
+	if _, err := l.stream.Write(asked.frame); err != nil {
+		return sent, ended(fmt.Errorf("send request: %w", err))
 	}
-	return nil
+	return sent, nil
 }
 
-// resync makes sure that no earlier reply of the unit is still on its way. RTU
-// frames carry no number: after a time-out the late reply has the shape of the
-// next answer and would be taken for it, and so on for ever. So the line is
-// first asked for something of another length; replies come in order, and once
-// the odd one has arrived everything before it has passed.
-func (l *line) resync(ctx context.Context, unit byte, timeout time.Duration, first Request) error {
-	if err := sleepUntil(ctx, l.ready); err != nil {
-		return err
-	}
-	odd := oddOne(first)
-	l.framing.address(unit)
-	l.timeout = timeout
-	body := binary.BigEndian.AppendUint16(nil, odd.Address)
-	body = binary.BigEndian.AppendUint16(body, odd.Quantity)
-	request, err := l.framing.Encode(&wire.ProtocolDataUnit{FunctionCode: odd.Function, Data: body})
-	if err != nil {
-		return fmt.Errorf("encode request: %w", err)
-	}
-	if err := l.put(request); err != nil {
-		return fmt.Errorf("clear the line of late replies: %w", err)
-	}
+// maxSeen bounds how many bytes are looked through for one reply: several frames
+// of the largest size.
+const maxSeen = 2048
+
+// receive reads until the reply has come, and through what comes before it. The
+// error says what came in its place.
+func (l *line) receive(asked question, timeout time.Duration) ([]byte, error) {
+	var chunk [256]byte
+	var seen []byte
+	from := 0
 	for {
-		frame, err := l.framing.read(l.stream)
+		n, err := l.stream.Read(chunk[:])
+		seen = append(seen, chunk[:n]...)
+		look, misfit := l.framing.find(asked, seen, from)
+		if misfit != nil {
+			return nil, misfit
+		}
+		if look.pdu != nil {
+			l.accept(asked, seen, look)
+			return look.pdu, nil
+		}
+		from = look.begin
+		if len(seen) > maxSeen {
+			return nil, fmt.Errorf("%d bytes came and no answer among them: %s", len(seen), l.framing.tell(asked, seen))
+		}
 		if err != nil {
-			return fmt.Errorf("clear the line of late replies: %w", err)
-		}
-		if l.answers(frame, request, odd) {
-			l.ready = time.Now().Add(l.gap)
-			return nil
+			return nil, l.without(asked, seen, timeout, err)
 		}
 	}
 }
 
-// oddOne is a request whose answer cannot be mistaken for an answer to r: of one
-// register, or of two where r itself wants one. A device that does not define
-// the second refuses, which is an answer too.
-func oddOne(r Request) Request {
-	odd := Request{Function: r.Function, Address: r.Address, Quantity: 1}
-	if r.Quantity == 1 {
-		odd.Quantity = 2
-		odd.Address = min(odd.Address, 0xfffe)
+// accept notes what was unusual about a good reply.
+func (l *line) accept(asked question, seen []byte, look found) {
+	if l.excess = len(seen) > look.end; l.excess && l.framing.numbered {
+		l.manners.note("more than the answer comes, and the connection is opened anew")
 	}
-	return odd
+	if look.remark != "" {
+		l.manners.note(look.remark)
+	}
+	for _, what := range l.framing.tell(asked, seen[:look.begin]).kinds {
+		l.manners.note("read past " + what)
+	}
 }
 
-// answers reports whether the frame is the reply to the odd request.
-func (l *line) answers(frame, request []byte, odd Request) bool {
-	if l.framing.Verify(request, frame) != nil {
-		return false
+// without is the error of a reply that did not come.
+func (l *line) without(asked question, seen []byte, timeout time.Duration, err error) error {
+	late := errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case len(seen) > 0 && late:
+		return fmt.Errorf("no valid answer within %s, but %s", timeout, l.framing.tell(asked, seen))
+	case len(seen) > 0:
+		return fmt.Errorf("no valid answer before the connection ended, but %s", l.framing.tell(asked, seen))
+	case late:
+		return fmt.Errorf("no answer within %s: %w", timeout, os.ErrDeadlineExceeded)
+	default:
+		return ended(fmt.Errorf("the connection ended before an answer came: %w", err))
 	}
-	pdu, err := l.framing.Decode(frame)
-	if err != nil {
-		return false
+}
+
+// ended marks the errors by which a closed connection shows.
+func ended(err error) error {
+	for _, sign := range []error{io.EOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED} {
+		if errors.Is(err, sign) {
+			return hangup{err}
+		}
 	}
-	if pdu.FunctionCode == odd.Function|exceptionBit {
-		return true
-	}
-	return pdu.FunctionCode == odd.Function && len(pdu.Data) == 1+2*int(odd.Quantity)
+	return err
 }
 
 // refused returns the exception by which a device declined a well-formed
-// request. The stream is then still in step. The Modbus library also calls a
-// reply of a wrong function an exception; that one is not.
-func refused(err error, r Request) (code byte, ok bool) {
+// request. The stream is then still in step.
+func refused(err error) (code byte, ok bool) {
 	var exception *wire.ModbusError
-	if errors.As(err, &exception) && exception.FunctionCode == r.Function|exceptionBit {
+	if errors.As(err, &exception) {
 		return exception.ExceptionCode, true
 	}
 	return 0, false
@@ -203,15 +315,41 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 // whoever wants to look at a device before it is configured. It returns the
 // registers as they came over the wire, two bytes each, for Decode.
 func Read(ctx context.Context, m config.Meter, r Request) ([]byte, error) {
-	a, err := parseAddress(m.URL, m.Serial)
+	l, err := newLine(m)
 	if err != nil {
-		return nil, fmt.Errorf("url: %w", err)
-	}
-	l := &line{address: a, framing: a.framing(), dial: dial, settle: m.Settle, gap: m.Gap}
-	if err := l.open(ctx, m.Timeout); err != nil {
 		return nil, err
 	}
 	defer l.close()
 	got, err := l.read(ctx, byte(m.Unit), m.Timeout, r)
 	return got.registers, err
+}
+
+func newLine(m config.Meter) (*line, error) {
+	a, err := parseAddress(m.URL, m.Serial)
+	if err != nil {
+		return nil, fmt.Errorf("url: %w", err)
+	}
+	return &line{address: a, framing: a.framing(), dial: dial, settle: m.Settle, gap: max(m.Gap, a.silence())}, nil
+}
+
+// maxManners bounds what is remembered of a line: a device that sends ever new
+// garbage must not fill memory or log.
+const maxManners = 16
+
+// manners are what is unusual of a line and its devices, each told once.
+type manners struct {
+	known []string
+	fresh int // how many of them, the last, have not been told
+}
+
+func (m *manners) note(what string) {
+	for _, known := range m.known {
+		if known == what {
+			return
+		}
+	}
+	if len(m.known) < maxManners {
+		m.known = append(m.known, what)
+		m.fresh++
+	}
 }

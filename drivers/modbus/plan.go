@@ -1,20 +1,14 @@
 package modbus
 
 import (
-	"fmt"
 	"slices"
 
 	"meltwatch/config"
 )
 
-const (
-	// maxRegisters is the most that one read may ask for (Application Protocol
-	// V1.1b3, §6.3 and §6.4).
-	maxRegisters = 125
-	// maxHole is how many registers that nobody wants are read along to save a
-	// request: a round trip costs more than 16 bytes, even at 9,600 baud.
-	maxHole = 8
-)
+// maxRegisters is the most that one read may ask for (Application Protocol
+// V1.1b3, §6.3 and §6.4).
+const maxRegisters = 125
 
 // Request is one read of neighbouring registers.
 type Request struct {
@@ -26,9 +20,6 @@ type Request struct {
 	Quantity uint16
 	// fields are decoded from the reply, in order of address.
 	fields []placed
-	// holes is set where registers that no field asked for are read along. Some
-	// devices refuse to read a register that they do not define.
-	holes bool
 }
 
 // placed is a field and its first register, counted from 0.
@@ -40,10 +31,20 @@ type placed struct {
 
 func (p placed) end() int { return p.register + registers[p.field.Type] }
 
-// planRequests merges fields into as few requests as possible: fields of one
-// function whose registers touch, overlap or leave a hole of at most hole
-// registers share one.
-func planRequests(fields []placed, hole int) []Request {
+// limits bound a read: how many registers it may ask for, and how many that no
+// field wants it reads along between two that one does.
+type limits struct{ most, gap int }
+
+func limitsOf(m config.Meter) limits {
+	if m.ReadMax == 0 {
+		return limits{maxRegisters, m.ReadGap}
+	}
+	return limits{m.ReadMax, m.ReadGap}
+}
+
+// planRequests merges fields into as few requests as the limits allow: fields of
+// one function whose registers touch, overlap or leave a small gap share one.
+func planRequests(fields []placed, l limits) []Request {
 	slices.SortFunc(fields, func(a, b placed) int {
 		if a.field.Function != b.field.Function {
 			return a.field.Function - b.field.Function
@@ -55,7 +56,7 @@ func planRequests(fields []placed, hole int) []Request {
 	})
 	var plan []Request
 	for _, f := range fields {
-		if n := len(plan); n > 0 && plan[n-1].absorb(f, hole) {
+		if n := len(plan); n > 0 && plan[n-1].absorb(f, l) {
 			continue
 		}
 		plan = append(plan, Request{
@@ -70,36 +71,49 @@ func planRequests(fields []placed, hole int) []Request {
 
 // absorb extends the request by a field that begins at or after its first
 // register, and reports whether it could.
-func (r *Request) absorb(f placed, hole int) bool {
+func (r *Request) absorb(f placed, l limits) bool {
 	start, end := int(r.Address), int(r.Address)+int(r.Quantity)
-	if byte(f.field.Function) != r.Function || f.register > end+hole || f.end()-start > maxRegisters {
+	if byte(f.field.Function) != r.Function || f.register > end+l.gap || f.end()-start > l.most {
 		return false
 	}
-	r.holes = r.holes || f.register > end
 	r.Quantity = uint16(max(end, f.end()) - start)
 	r.fields = append(r.fields, f)
 	return true
 }
 
-// decode adds the values of a reply's registers to values. It does not touch
-// values unless all are good.
-func (r Request) decode(wire []byte, values map[string]float64) error {
-	if len(wire) != 2*int(r.Quantity) {
-		return fmt.Errorf("decode reply: %d bytes where %d registers were asked", len(wire), r.Quantity)
+// carriesCurrent reports whether a phase is among the request's fields.
+func (r Request) carriesCurrent() bool { return slices.ContainsFunc(r.fields, isCurrent) }
+
+func isCurrent(p placed) bool { return slices.Contains(currents[:], p.quantity) }
+
+// divide is the next finer set of requests for the same fields, nil when there is
+// none: without the gaps first, then the currents apart from what is optional,
+// then each half.
+func (r Request) divide(most int) []Request {
+	tight := limits{most: most}
+	if finer := planRequests(slices.Clone(r.fields), tight); len(finer) > 1 {
+		return finer
 	}
-	decoded := make([]float64, len(r.fields))
-	for i, f := range r.fields {
-		at := 2 * (f.register - int(r.Address))
-		value, err := Decode(wire[at:at+2*registers[f.field.Type]], f.field)
-		if err != nil {
-			return fmt.Errorf("field %s: %w", f.quantity, err)
+	var phases, others []placed
+	for _, f := range r.fields {
+		if isCurrent(f) {
+			phases = append(phases, f)
+		} else {
+			others = append(others, f)
 		}
-		decoded[i] = value
 	}
-	for i, f := range r.fields {
-		values[f.quantity] = decoded[i]
+	if len(phases) > 0 && len(others) > 0 {
+		return append(planRequests(phases, tight), planRequests(others, tight)...)
 	}
-	return nil
+	half := len(r.fields) / 2
+	if half == 0 {
+		return nil
+	}
+	finer := append(planRequests(slices.Clone(r.fields[:half]), tight), planRequests(slices.Clone(r.fields[half:]), tight)...)
+	if slices.ContainsFunc(finer, func(part Request) bool { return part.Quantity == r.Quantity }) {
+		return nil // bits of one register
+	}
+	return finer
 }
 
 // placeFields turns a checked meter's fields into registers counted from 0.
@@ -111,13 +125,6 @@ func placeFields(m config.Meter) []placed {
 	return fields
 }
 
-// Plan is the list of requests that one poll of a meter makes. The meter must
-// have passed CheckPlan.
-func Plan(m config.Meter) []Request {
-	return planRequests(placeFields(m), maxHole)
-}
-
-// splitPlan is the plan for a device that refuses to read undefined registers.
-func splitPlan(m config.Meter) []Request {
-	return planRequests(placeFields(m), 0)
-}
+// Plan is the list of requests that one poll of a meter makes, as long as the
+// device takes them all. The meter's configuration must have been checked.
+func Plan(m config.Meter) []Request { return planRequests(placeFields(m), limitsOf(m)) }

@@ -1,8 +1,10 @@
 package modbus
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,10 +55,7 @@ func TestDecodeRefuses(t *testing.T) {
 		wire []byte
 		f    config.Field
 	}{
-		{"not a number", []byte{0x7f, 0xc0, 0, 0}, float32At(0)},
-		{"infinity", []byte{0x7f, 0x80, 0, 0}, float32At(0)},
-		{"negative infinity", []byte{0xff, 0x80, 0, 0}, float32At(0)},
-		{"scaled out of range", []byte{0x7f, 0x7f, 0xff, 0xff}, config.Field{Type: "float32", Order: "ABCD", Scale: math.MaxFloat64}},
+		{"scaled out of range", []byte{0x46, 0x6a, 0x60, 0}, config.Field{Type: "float32", Order: "ABCD", Scale: math.MaxFloat64}},
 		{"too short", []byte{1, 2}, float32At(0)},
 		{"too long", []byte{1, 2, 3, 4, 5, 6}, float32At(0)},
 		{"unknown type", []byte{1, 2}, config.Field{Type: "float64", Order: "ABCD"}},
@@ -67,6 +66,89 @@ func TestDecodeRefuses(t *testing.T) {
 				t.Errorf("decoded to %v", got)
 			}
 		})
+	}
+}
+
+// marks are the registers that mean "not available", in the order of significance.
+var marks = map[string][][]byte{
+	"int16":  {{0x80, 0}, {0x7f, 0xff}},
+	"uint16": {{0xff, 0xff}},
+	"int32":  {{0x80, 0, 0, 0}, {0x7f, 0xff, 0xff, 0xff}},
+	"uint32": {{0xff, 0xff, 0xff, 0xff}},
+	"float32": {
+		{0x7f, 0xc0, 0, 0}, {0xff, 0xc0, 0, 0}, {0x7f, 0xa0, 0, 1}, // NaN, quiet and signalling
+		{0x7f, 0x80, 0, 0}, {0xff, 0x80, 0, 0}, // infinities
+		{0x7f, 0x7f, 0xff, 0xff}, {0xff, 0x7f, 0xff, 0xff}, // ±FLT_MAX
+		{0x7f, 0x7f, 0xc9, 0x9e}, {0xff, 0x7f, 0xc9, 0x9e}, // ±3.4e38
+	},
+}
+
+// onWire brings a value's bytes into a byte order.
+func onWire(significant []byte, order string) []byte {
+	wire := make([]byte, len(significant))
+	for i, b := range significant {
+		place := orders[order][i]
+		if len(significant) == 2 {
+			place &= 1
+		}
+		wire[place] = b
+	}
+	return wire
+}
+
+// Each type's marks are known in every byte order and under any scale, and numbers
+// beside them are numbers.
+func TestMarksOfAbsence(t *testing.T) {
+	for typ, all := range marks {
+		for _, order := range orderNames {
+			f := config.Field{Type: typ, Order: order, Scale: 0.001, Offset: 12}
+			for _, mark := range all {
+				value, err := Decode(onWire(mark, order), f)
+				var absent NotAvailable
+				if !errors.As(err, &absent) || !strings.Contains(err.Error(), "("+typ+") means not available") {
+					t.Errorf("%s %s % x: %v, %v", typ, order, mark, value, err)
+				}
+			}
+		}
+	}
+	for typ, beside := range map[string][][]byte{
+		"int16":   {{0x80, 1}, {0x7f, 0xfe}, {0xff, 0xff}, {0, 0}},
+		"uint16":  {{0x80, 0}, {0xff, 0xfe}, {0x7f, 0xff}},
+		"int32":   {{0x80, 0, 0, 1}, {0xff, 0xff, 0xff, 0xff}},
+		"uint32":  {{0x80, 0, 0, 0}, {0xff, 0xff, 0xff, 0xfe}},
+		"float32": {{0x46, 0x6a, 0x60, 0}, {0, 0, 0, 0}, {0x80, 0, 0, 0}},
+	} {
+		for _, significant := range beside {
+			if value, err := Decode(significant, config.Field{Type: typ, Order: "ABCD", Scale: 1}); err != nil {
+				t.Errorf("%s % x: %v, %v", typ, significant, value, err)
+			}
+		}
+	}
+}
+
+func TestConfiguredMarksOfAbsence(t *testing.T) {
+	for _, c := range []struct {
+		typ  string
+		mark int64
+		wire []byte
+	}{
+		{"int16", -9999, []byte{0xd8, 0xf1}},
+		{"int16", 0xd8f1, []byte{0xd8, 0xf1}},
+		{"uint16", 65_000, []byte{0xfd, 0xe8}},
+		{"int32", -1, []byte{0xff, 0xff, 0xff, 0xff}},
+		{"uint32", 0x7fffffff, []byte{0x7f, 0xff, 0xff, 0xff}},
+		{"float32", -9999, []byte{0xc6, 0x1c, 0x3c, 0}},
+		{"float32", 0x461c3c00, []byte{0x46, 0x1c, 0x3c, 0}},
+		{"bit", 0xffff, []byte{0xff, 0xff}},
+	} {
+		f := config.Field{Type: c.typ, Order: "ABCD", Scale: 10, Missing: []int64{1, c.mark}}
+		if value, err := Decode(c.wire, f); !errors.As(err, new(NotAvailable)) {
+			t.Errorf("%s %d: % x is %v, %v", c.typ, c.mark, c.wire, value, err)
+		}
+		f.Missing = nil
+		if _, err := Decode(c.wire, f); err != nil {
+			t.Errorf("%s % x without the mark: %v", c.typ, c.wire, err)
+		}
 	}
 }
 
@@ -91,7 +173,7 @@ func TestPlanMergesFields(t *testing.T) {
 		{"never more than 125 registers", 0, ladder(0, 16, 8), []string{"3:0+122", "3:128+2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			m := config.Meter{Base: c.base, Fields: map[string]config.Field{}}
+			m := config.Meter{Base: c.base, ReadMax: 125, ReadGap: 8, Fields: map[string]config.Field{}}
 			for i, f := range c.fields {
 				m.Fields[fmt.Sprint(i)] = f
 			}
@@ -115,97 +197,38 @@ func ladder(from, last, step int) []config.Field {
 	return fields
 }
 
-func TestCheckPlan(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		damage func(m map[string]config.Meter)
-		want   string
-	}{
-		{"nothing wrong", func(map[string]config.Meter) {}, ""},
-		{"no meter at all", func(m map[string]config.Meter) { delete(m, "main") }, "meters: no meter has the field current_a"},
-		{"period missing", edit(func(m *config.Meter) { m.Period = 0 }), "meters.main.period: 0s is not a period"},
-		{"timeout as long as the period", edit(func(m *config.Meter) { m.Timeout = m.Period }), "meters.main.timeout: "},
-		{"settle below zero", edit(func(m *config.Meter) { m.Settle = -1 }), "meters.main.settle: "},
-		{"gap longer than the period", edit(func(m *config.Meter) { m.Gap = m.Period }), "meters.main.gap: "},
-		{"base 2", edit(func(m *config.Meter) { m.Base = 2 }), "meters.main.base: 2 is not how registers are counted; set 0 or 1"},
-		{"unit 256", edit(func(m *config.Meter) { m.Unit = 256 }), "meters.main.unit: "},
-		{"broadcast on a serial line", edit(func(m *config.Meter) { m.URL, m.Unit = "rtuovertcp://a:1", 0 }), "meters.main.unit: 0 never answers"},
-		{"URL without port", edit(func(m *config.Meter) { m.URL = "tcp://plc" }), `meters.main.url: "tcp://plc" names no host and port`},
-		{"serial URL with two slashes", edit(func(m *config.Meter) { m.URL = "rtu://dev/ttyS0" }), "three slashes"},
-		{"unknown scheme", edit(func(m *config.Meter) { m.URL = "udp://plc:502" }), "meters.main.url: \"udp\" is not a kind of line"},
-		{"serial line without settings", edit(func(m *config.Meter) { m.URL = "rtu:///dev/ttyS0" }), "meters.main.serial.baud: 0 is not a rate"},
-		{"base forgotten", editField(func(f *config.Field) { f.Address = -1 }), "meters.main.fields.current_a.address: -1 in base 0 is outside registers 0 to 65535"},
-		{"second register beyond the end", editField(func(f *config.Field) { f.Address = 0xffff }), "meters.main.fields.current_a.address: "},
-		{"function 6 writes", editField(func(f *config.Field) { f.Function = 6 }), "meters.main.fields.current_a.function: 6 does not read registers; set 3"},
-		{"type in another's words", editField(func(f *config.Field) { f.Type = "REAL" }), "meters.main.fields.current_a.type: \"REAL\" is not a type; set bit, float32"},
-		{"order in another's words", editField(func(f *config.Field) { f.Order = "big" }), "meters.main.fields.current_a.order: "},
-		{"a current that is a bit", editField(func(f *config.Field) { f.Type = "bit" }), "a bit cannot carry current_a"},
-		{"bit 16", editField(func(f *config.Field) { f.Bit = 16 }), "meters.main.fields.current_a.bit: "},
-		{"scale zero", editField(func(f *config.Field) { f.Scale = 0 }), "meters.main.fields.current_a.scale: "},
-		{"scale not a number", editField(func(f *config.Field) { f.Scale = math.NaN() }), "meters.main.fields.current_a.scale: "},
-		{"offset infinite", editField(func(f *config.Field) { f.Offset = math.Inf(1) }), "meters.main.fields.current_a.offset: "},
-		{"unknown quantity", edit(func(m *config.Meter) { m.Fields["voltage_a"] = float32At(9) }), "meters.main.fields.voltage_a: not a quantity"},
-		{"phases on two meters", func(m map[string]config.Meter) {
-			delete(m["main"].Fields, "current_c")
-			m["other"] = other("current_c")
-		}, "meters.other.fields.current_c: must be on one meter with current_a"},
-		{"one quantity twice", func(m map[string]config.Meter) { m["other"] = other("current_c") }, "meters.other.fields.current_c: also in meters.main; remove one of them"},
-		{"serial settings differ on one line", func(m map[string]config.Meter) {
-			o := other("set_point")
-			o.Serial.Baud = 9600
-			m["other"] = o
-		}, "meters.other.serial: differs from meters.main"},
+// A read is divided at its gaps first, then the optional quantities go apart, then
+// it is halved, and what cannot be divided is left.
+func TestReadsAreDivided(t *testing.T) {
+	m := meter("tcp://127.0.0.1:502", 1)
+	m.Fields[config.FieldSetPoint] = float32At(6)
+	m.Fields[config.FieldFeeding] = config.Field{Address: 12, Function: 3, Type: "bit", Order: "ABCD"}
+	m.Fields[config.FieldManual] = config.Field{Address: 12, Function: 3, Type: "bit", Bit: 1, Order: "ABCD"}
+	n := newPlan(m)
+	for _, want := range [][]string{
+		{"0+13"},
+		{"0+8", "12+1"},
+		{"0+6", "6+2", "12+1"},
+		{"0+2", "2+4", "6+2", "12+1"},
+		{"0+2", "2+2", "4+2", "6+2", "12+1"},
+		{"0+2", "2+2", "4+2", "6+2", "12+1"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			meters := map[string]config.Meter{"main": meter("tcp://127.0.0.1:502", 1)}
-			c.damage(meters)
-			err := CheckPlan(meters)
-			if c.want == "" {
-				if err != nil {
-					t.Errorf("error %v, want none", err)
-				}
-				return
-			}
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("error %v\nwant %s", err, c.want)
-			}
-			if _, newErr := New(meters, quiet(), func(Report) {}); newErr == nil {
-				t.Error("New took it all the same")
-			}
-		})
-	}
-}
-
-// All faults are reported at once.
-func TestCheckPlanReportsAll(t *testing.T) {
-	m := meter("tcp://127.0.0.1:502", 300)
-	m.Base = 5
-	err := CheckPlan(map[string]config.Meter{"main": m})
-	for _, key := range []string{"meters.main.unit", "meters.main.base"} {
-		if err == nil || !strings.Contains(err.Error(), key) {
-			t.Errorf("%v does not name %s", err, key)
+		var got []string
+		for _, r := range n.leaves() {
+			got = append(got, fmt.Sprintf("%d+%d", r.Address, r.Quantity))
 		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("reads (-want +got):\n%s", diff)
+		}
+		divideFirst(n)
 	}
 }
 
-func edit(change func(*config.Meter)) func(map[string]config.Meter) {
-	return func(m map[string]config.Meter) {
-		main := m["main"]
-		change(&main)
-		m["main"] = main
+// divideFirst takes the parts in the place of the first read that has some.
+func divideFirst(n *read) bool {
+	if !n.apart {
+		n.apart = len(n.parts) > 0
+		return n.apart
 	}
-}
-
-func editField(change func(*config.Field)) func(map[string]config.Meter) {
-	return edit(func(m *config.Meter) {
-		f := m.Fields[config.FieldCurrentA]
-		change(&f)
-		m.Fields[config.FieldCurrentA] = f
-	})
-}
-
-func other(quantity string) config.Meter {
-	m := meter("tcp://127.0.0.1:502", 2)
-	m.Fields = map[string]config.Field{quantity: float32At(0)}
-	return m
+	return slices.ContainsFunc(n.parts, divideFirst)
 }

@@ -2,10 +2,10 @@ package modbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	wire "github.com/goburrow/modbus"
 
 	"meltwatch/config"
 	"meltwatch/retry"
@@ -15,31 +15,42 @@ import (
 type unit struct {
 	name  string
 	meter config.Meter
-	plan  []Request
+	plan  *read
 	tick  schedule
 	// wait keeps a unit that does not answer from costing the others on a shared
 	// line more than one timeout each time it runs out.
 	wait backoff
 	// doubt: a reply of an earlier request may still be under way.
 	doubt    bool
+	probes   *probes
 	counters Counters
 	faults   *retry.Faults
+	lost     map[string]string // as of the latest poll
+	learnt   manners
 }
 
-// reading is what one poll of a unit brought.
-type reading struct {
-	values      map[string]float64
-	time        time.Time
-	uncertainty time.Duration
+func newUnit(name string, m config.Meter, faults *retry.Faults) *unit {
+	u := &unit{
+		name:   name,
+		meter:  m,
+		plan:   newPlan(m),
+		tick:   schedule{period: m.Period},
+		doubt:  true, // an agent that ran before may have left a question open
+		faults: faults,
+	}
+	u.probes = u.newProbes(false)
+	return u
+}
+
+// newProbes are those for the reads that a poll makes now.
+func (u *unit) newProbes(deaf bool) *probes {
+	return &probes{requests: probesFor(u.plan.leaves(), limitsOf(u.meter).most), deaf: deaf}
 }
 
 // poller owns one line and polls the units on it in the order they are due.
 type poller struct {
 	line  *line
 	units []*unit // the one with the currents first, where it is here
-	// dialed is set once the line has been open; redial grows while it cannot be.
-	dialed bool
-	redial backoff
 
 	observe func(Report)
 	deliver func(*unit, reading)
@@ -80,103 +91,149 @@ func (p *poller) next() *unit {
 // poll makes one attempt, unless a wait after repeated failures is running.
 func (p *poller) poll(ctx context.Context, u *unit) {
 	now := time.Now()
-	if p.redial.waiting(now) || u.wait.waiting(now) {
+	if p.line.redial.waiting(now) || u.wait.waiting(now) {
 		u.counters.Missed++
 		return
 	}
 	u.counters.Polls++
+	redials := p.line.redials
 	got, err := p.attempt(ctx, u)
+	u.counters.Redials += p.line.redials - redials
 	if ctx.Err() != nil {
 		return // the line was cut on purpose
 	}
-	if err != nil {
-		u.counters.Errors++
-		u.faults.Report(err)
-	} else {
-		u.faults.Over()
-	}
-	now = time.Now()
-	p.observe(Report{Meter: u.name, Time: now, Err: err, Counters: u.counters})
+	p.settle(u, got, err)
 	if err == nil {
 		p.deliver(u, got)
 	}
 }
 
-// attempt opens the line if need be and makes the unit's requests. It leaves the
-// line closed after every error but a refusal: a stream on which something went
-// wrong never finds back into step by itself.
-func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
-	if err := p.connect(ctx, u); err != nil {
-		return reading{}, err
-	}
-	got, err := p.requests(ctx, u)
+// settle counts, logs and reports a poll.
+func (p *poller) settle(u *unit, got reading, err error) {
+	r := Report{Meter: u.name, Time: time.Now(), Err: err}
+	fault := err
 	if err == nil {
-		u.wait.reset()
-		return got, nil
+		u.tellLost(got.lost)
+		r.Invalid, r.Degraded = got.missing(), got.degraded()
+		if r.Invalid != "" {
+			u.counters.Invalid++
+			fault = errors.New(r.Invalid)
+		}
 	}
-	if p.line.stream == nil && len(p.units) > 1 {
-		u.wait.fail(time.Now())
+	if err != nil {
+		u.counters.Errors++
 	}
-	return reading{}, err
+	if fault != nil {
+		u.faults.Report(fault)
+	} else {
+		u.faults.Over()
+	}
+	r.Manners = slices.Concat(p.line.manners.tell(u.faults.Log), u.learnt.tell(u.faults.Log))
+	r.Counters = u.counters
+	p.observe(r)
 }
 
-func (p *poller) connect(ctx context.Context, u *unit) error {
-	if p.line.stream != nil {
-		return nil
+// tellLost logs when an optional quantity goes missing, and when it is back.
+func (u *unit) tellLost(lost map[string]string) {
+	for quantity, why := range lost {
+		if _, known := u.lost[quantity]; !known && !isPhase(quantity) {
+			u.faults.Log.Warn("quantity missing", "quantity", quantity, "cause", why)
+		}
 	}
-	if p.dialed {
-		u.counters.Redials++
+	for quantity := range u.lost {
+		if _, still := lost[quantity]; !still && !isPhase(quantity) {
+			u.faults.Log.Info("quantity read again", "quantity", quantity)
+		}
 	}
-	if err := p.line.open(ctx, u.meter.Timeout); err != nil {
-		p.redial.fail(time.Now())
+	u.lost = lost
+}
+
+// attempt makes the unit's requests, over a line that they open if need be and that
+// every error but a refusal leaves closed: a stream on which something went wrong
+// never finds back into step by itself.
+func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
+	got := newReading()
+	if err := p.fetchParts(ctx, u, u.plan.parts, &got); err != nil {
+		if len(p.units) > 1 && slipped(err) {
+			u.wait.fail(time.Now())
+		}
+		return reading{}, err
+	}
+	u.wait.reset()
+	got.judge(u.meter)
+	return got, nil
+}
+
+// slipped reports whether a request went out and its reply may still come.
+func slipped(err error) bool {
+	_, refusal := refused(err)
+	return !refusal && !Unreachable(err)
+}
+
+// fetch reads a node of the plan, by its parts where the device does not take the
+// whole. Parts that are refused or silent cost themselves alone, unless they carry
+// a current.
+func (p *poller) fetch(ctx context.Context, u *unit, n *read, got *reading) error {
+	if n.apart {
+		return p.fetchParts(ctx, u, n.parts, got)
+	}
+	if err := p.sync(ctx, u); err != nil {
+		return err // says nothing of this read
+	}
+	answer, err := p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, n.Request)
+	if err == nil {
+		n.succeeded()
+		u.probes.answered()
+		return got.take(n.Request, answer)
+	}
+	u.doubt = slipped(err)
+	n.fails()
+	if Unreachable(err) || ctx.Err() != nil || !n.suspect(err) {
 		return err
 	}
-	p.redial.reset()
-	p.dialed = true
+	parts := n.parts
+	if slipped(err) {
+		// A timeout has passed: what is optional waits for the next poll.
+		parts = n.needed()
+		got.lose(n.Request, err)
+	}
+	if p.fetchParts(ctx, u, parts, got) != nil {
+		return err
+	}
+	if n.answeredInParts(err) {
+		u.learnt.note(fmt.Sprintf("reads are divided, because of: %v", err))
+		u.probes = u.newProbes(u.probes.deaf)
+	}
 	return nil
 }
 
-// requests makes one poll's requests over the open line.
-func (p *poller) requests(ctx context.Context, u *unit) (reading, error) {
-	id, timeout := byte(u.meter.Unit), u.meter.Timeout
-	if u.doubt && !p.line.framing.numbered {
-		if err := p.line.resync(ctx, id, timeout, u.plan[0]); err != nil {
-			p.line.close()
-			return reading{}, err
+// fetchParts fails when a part with a current fails, or when none is read.
+func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*read, got *reading) error {
+	var failed []*read
+	taken := 0
+	for _, part := range parts {
+		if part.wait.waiting(time.Now()) {
+			got.lose(part.Request, part.last)
+			continue
 		}
-	}
-	u.doubt = false
-	values := make(map[string]float64, len(u.meter.Fields))
-	var first, last time.Time
-	for i, r := range u.plan {
-		got, err := p.line.read(ctx, id, timeout, r)
-		if err != nil {
-			return reading{}, p.failed(u, r, err)
+		err := p.fetch(ctx, u, part, got)
+		if err == nil {
+			part.wait.reset()
+			taken++
+			continue
 		}
-		if err := r.decode(got.registers, values); err != nil {
-			return reading{}, err // the device's own number: the stream is in step
+		if part.carriesCurrent() || ctx.Err() != nil {
+			return err
 		}
-		if i == 0 {
-			first = got.sent
-		}
-		last = got.received
+		part.last = err
+		failed = append(failed, part)
 	}
-	half := last.Sub(first) / 2
-	return reading{values: values, time: first.Add(half), uncertainty: half}, nil
-}
-
-// failed closes the line unless the device merely refused, and gives up reading
-// holes where that may be why.
-func (p *poller) failed(u *unit, r Request, err error) error {
-	code, ok := refused(err, r)
-	if !ok {
-		u.doubt = true
-		p.line.close()
-		return err
+	if taken == 0 && len(failed) > 0 {
+		return failed[0].last
 	}
-	if code == wire.ExceptionCodeIllegalDataAddress && r.holes {
-		u.plan = splitPlan(u.meter)
-		return fmt.Errorf("%w; from now on the registers between fields are left out", err)
+	for _, part := range failed {
+		part.wait.fail(time.Now())
+		got.lose(part.Request, part.last)
 	}
-	return err
+	return nil
 }

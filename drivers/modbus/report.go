@@ -1,13 +1,26 @@
 package modbus
 
-import "time"
+import (
+	"log/slog"
+	"slices"
+	"time"
+)
 
 // Report says how one poll of one meter went.
 type Report struct {
 	Meter string
 	Time  time.Time
-	// Err is nil after a good poll.
-	Err      error
+	// Err is nil when the meter answered.
+	Err error
+	// Invalid says why an answer holds no currents: a phase is not available, or has
+	// a value that the furnace cannot have. Empty for a good poll.
+	Invalid string
+	// Degraded are the optional quantities without a value, each with the reason. They
+	// cost no currents.
+	Degraded []string
+	// Manners are what is unusual of device and line, and dealt with: an echo, frames
+	// of other units, reads that are not taken.
+	Manners  []string
 	Counters Counters
 }
 
@@ -15,9 +28,31 @@ type Report struct {
 type Counters struct {
 	// Polls were attempted; Errors of them brought no values.
 	Polls, Errors uint64
+	// Invalid polls were answered and brought no currents.
+	Invalid uint64
 	// Missed ticks were not polled, because the line was still busy with an
 	// earlier one or a wait after repeated failures was running.
 	Missed uint64
-	// Redials are attempts to open the line after the first that succeeded.
+	// Redials are attempts to open the line after the first that succeeded. A device
+	// that closes after each answer makes one a request.
 	Redials uint64
+}
+
+// Plus adds two meters' counters.
+func (c Counters) Plus(other Counters) Counters {
+	c.Polls += other.Polls
+	c.Errors += other.Errors
+	c.Invalid += other.Invalid
+	c.Missed += other.Missed
+	c.Redials += other.Redials
+	return c
+}
+
+// tell logs what has been noted since the last call, and returns all.
+func (m *manners) tell(log *slog.Logger) []string {
+	for _, what := range m.known[len(m.known)-m.fresh:] {
+		log.Info("device is read its own way", "manner", what)
+	}
+	m.fresh = 0
+	return slices.Clone(m.known)
 }

@@ -1,8 +1,10 @@
 package modbus
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,14 +23,12 @@ var baudRates = map[int]uint32{
 	115200: unix.B115200, 230400: unix.B230400, 460800: unix.B460800, 921600: unix.B921600,
 }
 
-func knownBaud(baud int) bool { _, ok := baudRates[baud]; return ok }
-
 // openSerial opens the device for this process alone, sets it to raw bytes at
 // the given rate and throws away what an earlier opening left in its buffers.
 func openSerial(path string, s config.Serial) (stream, error) {
-	port, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+	port, err := openTerminal(path)
 	if err != nil {
-		return nil, fmt.Errorf("open serial line: %w", err)
+		return nil, fmt.Errorf("open serial line %s: %w", path, err)
 	}
 	err = control(port, func(fd int) error {
 		if err := unix.IoctlSetInt(fd, unix.TIOCEXCL, 0); err != nil {
@@ -44,6 +44,42 @@ func openSerial(path string, s config.Serial) (stream, error) {
 		return nil, err
 	}
 	return port, nil
+}
+
+// openTerminal opens a terminal device and nothing else: to open some other file
+// for writing, or some other device at all (a watchdog's starts it), is to touch it.
+// The path may come from afar, so the file is looked at first, and it is that file
+// which is then opened, whatever the path leads to meanwhile.
+func openTerminal(path string) (*os.File, error) {
+	look, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(look)
+	var is unix.Stat_t
+	if err := unix.Fstat(look, &is); err != nil {
+		return nil, err
+	}
+	if is.Mode&unix.S_IFMT != unix.S_IFCHR || !isTerminal(is.Rdev) {
+		return nil, errNoTerminal
+	}
+	return os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", look), os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
+}
+
+var errNoTerminal = errors.New("not a serial port: set url to a terminal device, such as rtu:///dev/ttyUSB0")
+
+// The major numbers of pseudo-terminals, which sysfs does not list (Linux,
+// Documentation/admin-guide/devices.txt).
+const firstPseudo, lastPseudo = 136, 143
+
+// isTerminal reports whether a character device's driver is a terminal's.
+func isTerminal(device uint64) bool {
+	major, minor := unix.Major(device), unix.Minor(device)
+	if major >= firstPseudo && major <= lastPseudo {
+		return true
+	}
+	class, err := os.Readlink(fmt.Sprintf("/sys/dev/char/%d:%d/subsystem", major, minor))
+	return err == nil && filepath.Base(class) == "tty"
 }
 
 func control(port *os.File, act func(fd int) error) error {
@@ -81,17 +117,33 @@ func rawTermios(s config.Serial) *unix.Termios {
 // noise of an RS-485 line, or the tail of a reply that came too late. It does
 // not wait, and stops after one buffer so that a babbling line cannot hold it.
 func drain(s stream) {
+	var dust [512]byte
+	glance(s, func(fd int) { _, _ = unix.Read(fd, dust[:]) })
+}
+
+// pending reports, without waiting and without taking anything, whether the other
+// end of a connection has closed it, and whether bytes wait. Of a stream that is no
+// socket nothing is known.
+func pending(s stream) (ended, bytes bool) {
+	var one [1]byte
+	glance(s, func(fd int) {
+		n, _, err := unix.Recvfrom(fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		bytes = n > 0
+		ended = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
+	})
+	return ended, bytes
+}
+
+// glance lends a stream's descriptor. A stream without one, or a fault, is met
+// again by the request that follows, which reports it.
+func glance(s stream, look func(fd int)) {
 	conn, ok := s.(syscall.Conn)
 	if !ok {
 		return
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return // the request that follows meets the same fault and reports it
+		return
 	}
-	var dust [512]byte
-	_ = raw.Read(func(fd uintptr) bool {
-		_, _ = unix.Read(int(fd), dust[:])
-		return true
-	})
+	_ = raw.Read(func(fd uintptr) bool { look(int(fd)); return true })
 }

@@ -11,10 +11,10 @@ import (
 // Serial lines are built for Linux only; elsewhere the agent still polls over
 // TCP, which is enough to develop on.
 
-func knownBaud(int) bool { return false }
-
 func openSerial(string, config.Serial) (stream, error) {
 	return nil, errors.New("open serial line: only built for linux; use a tcp:// or rtuovertcp:// gateway")
 }
 
 func drain(stream) {}
+
+func pending(stream) (ended, bytes bool) { return false, false }

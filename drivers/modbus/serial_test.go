@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -70,6 +72,60 @@ func TestOneWrongReplySerial(t *testing.T) {
 			d, url := newSerialDevice(t)
 			oneWrongReply(t, d, serialMeter(url), c.do, c.want)
 		})
+	}
+}
+
+func TestDeviceBehavioursSerial(t *testing.T) { testBehaviours(t, schemeSerial, serialDevice) }
+
+func TestWhatCameIsNamedSerial(t *testing.T) {
+	for _, c := range refusals {
+		if len(c.kinds) > 0 && !slices.Contains(c.kinds, schemeSerial) {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d, m := serialDevice(t, schemeSerial)
+			m.Period, m.Timeout = time.Second, 900*time.Millisecond // silence is what must not be heard
+			d.play(1<<30, c.do)
+			p := watch(t, map[string]config.Meter{"main": m})
+			for range 2 {
+				c.named(t, p.report(t))
+			}
+		})
+	}
+}
+
+func serialDevice(t *testing.T, _ string) (*device, config.Meter) {
+	d, url := newSerialDevice(t)
+	return d, serialMeter(url)
+}
+
+// Nothing but a terminal device is opened: to open another device may start it, and
+// to open a file for writing is to touch it.
+func TestOnlyTerminalsAreOpened(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("as it was"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "ttyUSB0")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file, link, fifo, t.TempDir(), "/dev/null", "/dev/zero", "/proc/self/mem"} {
+		port, err := openSerial(path, serialMeter("").Serial)
+		if err == nil {
+			port.Close()
+		}
+		if !errors.Is(err, errNoTerminal) {
+			t.Errorf("%s: %v, want %v", path, err, errNoTerminal)
+		}
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "as it was" {
+		t.Errorf("the file holds %q, %v", text, err)
 	}
 }
 

@@ -9,13 +9,21 @@
 // is an error and never a value.
 //
 // After an error that is not the device's own refusal the connection is closed
-// and opened again at the next tick, because a stream that has slipped by one
-// reply stays so. Only connecting that fails again and again, and a silent unit
-// on a shared line, are retried at growing intervals, up to 8 s.
+// and opened again, because a stream that has slipped by one reply stays so: within
+// the poll where the other end had closed it between two answers, at the next tick
+// otherwise. Only connecting that fails again and again, and a silent unit on a
+// shared line, are retried at growing intervals, up to 8 s.
+//
+// Devices differ in which reads they take. A read that fails is divided, down to
+// single fields, and what was learnt is kept (see read). Optional quantities cost
+// the currents nothing: they have requests of their own where they fail, and those
+// are made at growing intervals.
 //
 // Values: config.Field says how registers become amperes. A Sample's Time is the
-// middle between a poll's first request and its last reply, its Uncertainty
-// half of that span; both come from the host's monotonic clock.
+// middle between the first request for the currents and their last reply, its
+// Uncertainty half of that span; both come from the host's monotonic clock. A phase
+// that the device marks as not available, or that is outside the meter's bounds,
+// makes a Sample with Missing set; the samples keep coming.
 //
 // What may be lost: a tick that comes while the line is busy or waiting is
 // skipped and counted in Counters.Missed. Nothing is queued.
@@ -35,6 +43,19 @@ import (
 	"meltwatch/retry"
 )
 
+// currents are the three quantities that make a sample; one meter holds all.
+var currents = [drivers.Phases]string{config.FieldCurrentA, config.FieldCurrentB, config.FieldCurrentC}
+
+// switches are the quantities that are on or off, and their bit in a sample.
+var switches = map[string]drivers.Bits{
+	config.FieldFeeding: drivers.Feeding,
+	config.FieldExhaust: drivers.Exhaust,
+	config.FieldManual:  drivers.Manual,
+}
+
+// quantities are all that a field can carry, in the order in which they are told.
+var quantities = append(currents[:], config.FieldSetPoint, config.FieldFeeding, config.FieldExhaust, config.FieldManual)
+
 // Source polls a set of meters. It is a drivers.Source of samples.
 type Source struct {
 	meters  map[string]config.Meter
@@ -46,14 +67,11 @@ type Source struct {
 
 var _ drivers.Source[drivers.Sample] = (*Source)(nil)
 
-// New checks the meters and prepares to poll them; it opens nothing yet. The
-// settings are taken as they stand: defaults are the configuration's business.
+// New prepares to poll the meters; it opens nothing yet. The settings are taken as
+// they stand: defaults and bounds are the configuration's business.
 // observe is told of every poll, one call at a time, from several goroutines;
 // it must not block.
 func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report)) (*Source, error) {
-	if err := CheckPlan(meters); err != nil {
-		return nil, err
-	}
 	s := &Source{meters: maps.Clone(meters), log: log, dial: dial}
 	var turn sync.Mutex
 	s.observe = func(r Report) {
@@ -66,16 +84,19 @@ func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report))
 			s.current = name
 		}
 	}
+	if s.current == "" {
+		return nil, fmt.Errorf("meters: no meter carries %s", config.FieldCurrentA)
+	}
 	return s, nil
 }
 
-// Run polls until ctx ends and emits a sample for each good poll of the meter
+// Run polls until ctx ends and emits a sample for each answered poll of the meter
 // that holds the currents.
 func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
 	beside := newAsides(s.meters)
 	deliver := func(u *unit, got reading) {
 		if u.name == s.current {
-			emit(sample(got, beside.values(got.time)))
+			emit(sample(got, beside.values(got.time())))
 			return
 		}
 		beside.put(u.name, got)
@@ -99,27 +120,17 @@ func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, erro
 		m := s.meters[name]
 		p := lines[m.URL]
 		if p == nil {
-			a, err := parseAddress(m.URL, m.Serial)
+			l, err := newLine(m)
 			if err != nil {
-				return nil, fmt.Errorf("meters.%s.url: %w", name, err)
+				return nil, fmt.Errorf("meters.%s.%w", name, err)
 			}
-			p = &poller{
-				line:    &line{address: a, framing: a.framing(), dial: s.dial, gap: a.silence()},
-				observe: s.observe,
-				deliver: deliver,
-			}
+			l.dial = s.dial
+			p = &poller{line: l, observe: s.observe, deliver: deliver}
 			lines[m.URL] = p
 		}
 		p.line.gap = max(p.line.gap, m.Gap)
 		p.line.settle = max(p.line.settle, m.Settle)
-		p.units = append(p.units, &unit{
-			name:   name,
-			meter:  m,
-			plan:   Plan(m),
-			tick:   schedule{period: m.Period},
-			doubt:  true, // an agent that ran before may have left a question open
-			faults: &retry.Faults{Log: s.log.With("meter", name)},
-		})
+		p.units = append(p.units, newUnit(name, m, &retry.Faults{Log: s.log.With("meter", name)}))
 	}
 	return lines, nil
 }
@@ -141,12 +152,15 @@ func sample(got reading, beside map[string]float64) drivers.Sample {
 		return beside[quantity]
 	}
 	out := drivers.Sample{
-		Time:        got.time,
-		Uncertainty: got.uncertainty,
+		Time:        got.time(),
+		Uncertainty: got.uncertainty(),
+		Missing:     got.missing(),
 		SetPoint:    value(config.FieldSetPoint),
 	}
-	for phase, quantity := range currents {
-		out.Current[phase] = got.values[quantity]
+	if out.Missing == "" {
+		for phase, quantity := range currents {
+			out.Current[phase] = got.values[quantity]
+		}
 	}
 	for quantity, bit := range switches {
 		if value(quantity) != 0 {
@@ -187,7 +201,7 @@ func (a *asides) values(t time.Time) map[string]float64 {
 	defer a.mu.Unlock()
 	merged := map[string]float64{}
 	for meter, got := range a.latest {
-		if t.Sub(got.time) <= a.lifetime[meter] {
+		if t.Sub(got.time()) <= a.lifetime[meter] {
 			maps.Copy(merged, got.values)
 		}
 	}

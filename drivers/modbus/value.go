@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"meltwatch/config"
 )
@@ -27,8 +28,8 @@ var orders = map[string][4]int{
 	"DCBA": {3, 2, 1, 0},
 }
 
-// Orders are the names of the byte orders, the common one first.
-func Orders() []string { return []string{"ABCD", "CDAB", "BADC", "DCBA"} }
+// orderNames are the byte orders, the common one first.
+var orderNames = []string{"ABCD", "CDAB", "BADC", "DCBA"}
 
 // registers is how many 16-bit registers each type takes.
 var registers = map[string]int{
@@ -36,14 +37,57 @@ var registers = map[string]int{
 	"int32": 2, "uint32": 2, "float32": 2,
 }
 
-// Registers is how many registers a value of the type takes, 0 for a type that
-// is not known.
-func Registers(typ string) int { return registers[typ] }
+// absent are the registers' contents by which devices say that a value is not
+// available, by type and in the order of significance. Public register maps agree
+// on 0x8000, 0x80000000 and all bits set (SunSpec, SMA), on 0x7FFF and 0x7FFFFFFF
+// for signed types (Sungrow), and 0x7FFF is what an analog input reads past its
+// range or with its wire broken (S7). 0x8000 of an unsigned type is a plain number:
+// no report names it, and Field.Missing can.
+var absent = map[string][]uint32{
+	"int16":  {0x8000, 0x7fff},
+	"uint16": {0xffff},
+	"int32":  {0x80000000, 0x7fffffff},
+	"uint32": {0xffffffff},
+}
+
+// farthest is the magnitude from which on a float32 is one of the marks around
+// ±3.4e38 that stand for "not available".
+const farthest = 1e38
+
+// NotAvailable is the error of a field whose registers hold no value, but the
+// mark that there is none.
+type NotAvailable struct {
+	// Raw is the registers' content in the order of significance, with its type.
+	Raw string
+}
+
+func (n NotAvailable) Error() string { return n.Raw + " means not available" }
 
 // Decode turns the registers of one field, as they came over the wire, into its
-// value: raw × Scale + Offset, or 0 and 1 for a bit. A number that is not finite
-// is an error, because nothing downstream could tell it from a current.
+// value: raw × Scale + Offset, or 0 and 1 for a bit. The error is a NotAvailable
+// where the registers say that there is no value, by the mark of their type or by
+// one of Field.Missing. A value that is not finite is an error too: nothing
+// downstream could tell it from a current.
 func Decode(wire []byte, f config.Field) (float64, error) {
+	bits, err := raw(wire, f)
+	if err != nil {
+		return 0, err
+	}
+	if marksAbsence(bits, f) {
+		return 0, NotAvailable{rawText(bits, f.Type)}
+	}
+	if f.Type == "bit" {
+		return float64(bits >> f.Bit & 1), nil
+	}
+	value := number(bits, f.Type)*f.Scale + f.Offset
+	if !finite(value) {
+		return 0, fmt.Errorf("%s gives a number that is not finite: set scale and offset", rawText(bits, f.Type))
+	}
+	return value, nil
+}
+
+// raw is a field's registers in the order of significance.
+func raw(wire []byte, f config.Field) (uint32, error) {
 	size := 2 * registers[f.Type]
 	if size == 0 {
 		return 0, fmt.Errorf("decode %q: not a known type", f.Type)
@@ -55,15 +99,28 @@ func Decode(wire []byte, f config.Field) (float64, error) {
 	if !ok {
 		return 0, fmt.Errorf("decode %s: %q is not a byte order", f.Type, f.Order)
 	}
-	bits := assemble(wire, order)
-	if f.Type == "bit" {
-		return float64(bits >> f.Bit & 1), nil
+	return assemble(wire, order), nil
+}
+
+// marksAbsence reports whether the registers hold no value. An entry of
+// Field.Missing is met as the number that the type makes of the registers, or as
+// their bit pattern.
+func marksAbsence(bits uint32, f config.Field) bool {
+	value := number(bits, f.Type)
+	if f.Type == "float32" && !(math.Abs(value) < farthest) { // NaN included
+		return true
 	}
-	value := number(bits, f.Type)*f.Scale + f.Offset
-	if !finite(value) {
-		return 0, fmt.Errorf("decode %s % x: not a finite number", f.Type, wire)
+	if slices.Contains(absent[f.Type], bits) {
+		return true
 	}
-	return value, nil
+	return slices.ContainsFunc(f.Missing, func(mark int64) bool {
+		return float64(mark) == value || mark == int64(bits)
+	})
+}
+
+// rawText shows registers as a manual does, with the type they were read as.
+func rawText(bits uint32, typ string) string {
+	return fmt.Sprintf("0x%0*X (%s)", 4*registers[typ], bits, typ)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
@@ -89,7 +146,7 @@ func number(bits uint32, typ string) float64 {
 		return float64(int32(bits))
 	case "float32":
 		return float64(math.Float32frombits(bits))
-	default: // uint16, uint32
+	default: // uint16, uint32, bit
 		return float64(bits)
 	}
 }

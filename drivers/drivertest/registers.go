@@ -1,0 +1,60 @@
+package drivertest
+
+import (
+	"encoding/binary"
+	"io"
+	"net"
+	"testing"
+)
+
+// Answer makes what goes over the wire of a right answer to a request, both whole
+// Modbus TCP frames; nil is silence.
+type Answer func(request, right []byte) []byte
+
+// Registers is a Modbus TCP meter with the registers given, from 0; what lies beyond
+// reads 0. twist, where it is not nil, spoils each answer. url is tcp://host:port.
+func Registers(t *testing.T, registers []uint16, twist Answer) (url string) {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go serveRegisters(conn, registers, twist)
+		}
+	}()
+	return "tcp://" + l.Addr().String()
+}
+
+func serveRegisters(conn net.Conn, registers []uint16, twist Answer) {
+	defer conn.Close()
+	request := make([]byte, 12)
+	for {
+		if _, err := io.ReadFull(conn, request); err != nil {
+			return
+		}
+		first, count := int(binary.BigEndian.Uint16(request[8:])), int(binary.BigEndian.Uint16(request[10:]))
+		right := append([]byte{}, request[:4]...)
+		right = binary.BigEndian.AppendUint16(right, uint16(3+2*count))
+		right = append(right, request[6], request[7], byte(2*count))
+		for i := range count {
+			value := uint16(0)
+			if first+i < len(registers) {
+				value = registers[first+i]
+			}
+			right = binary.BigEndian.AppendUint16(right, value)
+		}
+		if twist != nil {
+			right = twist(request, right)
+		}
+		if _, err := conn.Write(right); err != nil {
+			return
+		}
+	}
+}

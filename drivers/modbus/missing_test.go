@@ -1,0 +1,77 @@
+package modbus
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/config"
+	"meltwatch/drivers"
+)
+
+// A phase that is not available, or that a furnace cannot have, makes the sample
+// missing and says why; the connection stays and samples keep coming.
+func TestMissingCurrents(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		typ  string
+		wire []byte
+		want string
+	}{
+		{"int16 0x8000", "int16", []byte{0x80, 0}, "current_b: 0x8000 (int16) means not available"},
+		{"uint16 0xFFFF", "uint16", []byte{0xff, 0xff}, "current_b: 0xFFFF (uint16) means not available"},
+		{"float32 NaN", "float32", []byte{0x7f, 0xc0, 0, 0}, "current_b: 0x7FC00000 (float32) means not available"},
+		{"a reversed transformer", "int16", []byte{0xd9, 0xf5}, "current_b: 0xD9F5 (int16) gives -9739 A, below current_min (-500 A): a reversed transformer? then set a negative scale"},
+		{"above every furnace", "uint16", []byte{0xff, 0xfe}, "current_b: 0xFFFE (uint16) gives 65534 A, above current_max (40000 A)"},
+		{"in another byte order", "float32", []byte{0x60, 0, 0x46, 0x6a}, "above current_max"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, m := distant(schemeTCP)
+				m.CurrentMax = 40_000
+				size := registers[c.typ]
+				for phase, quantity := range currents {
+					f := float32At(size * phase)
+					f.Type = c.typ
+					m.Fields[quantity] = f
+				}
+				d.play(3, func(d *device, _ io.ReadWriteCloser, request, _ []byte) []byte {
+					body := append([]byte{3, byte(6 * size)}, make([]byte, 6*size)...)
+					copy(body[2+2*size:], c.wire) // the other phases read 0
+					return d.frame(request, body)
+				})
+				samples, reports := inBubble(t, d, map[string]config.Meter{"main": m}, 3*m.Period-1)
+				if len(samples) != 3 || len(reports) != 3 {
+					t.Fatalf("%d samples, want 3 of %+v", len(samples), reports)
+				}
+				for i, s := range samples {
+					if reports[i].Err != nil || !strings.Contains(s.Missing, c.want) || s.Current != [drivers.Phases]float64{} || reports[i].Invalid != s.Missing {
+						t.Fatalf("report %+v, sample %+v, want missing %q", reports[i], s, c.want)
+					}
+				}
+				if r := reports[2]; r.Counters.Invalid != 3 || r.Counters.Errors != 0 || r.Counters.Redials != 0 {
+					t.Errorf("counters %+v", r.Counters)
+				}
+			})
+		})
+	}
+}
+
+// One missing sample costs itself alone.
+func TestOneMissingSample(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, m := distant(schemeRTUTCP)
+		time.AfterFunc(m.Period+m.Period/2, func() { d.play(1, register(2, 0x7fc0)) })
+		samples, reports := inBubble(t, d, map[string]config.Meter{"main": m}, 5*m.Period-1)
+		for i, s := range samples {
+			if missing := s.Missing != ""; missing != (i == 2) || reports[i].Err != nil {
+				t.Errorf("sample %d: missing %q, %v", i, s.Missing, reports[i].Err)
+			}
+		}
+		if len(samples) != 5 || reports[4].Counters.Invalid != 1 {
+			t.Errorf("%d samples, counters %+v", len(samples), reports[4].Counters)
+		}
+	})
+}

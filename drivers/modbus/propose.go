@@ -1,0 +1,294 @@
+package modbus
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"meltwatch/config"
+	"meltwatch/drivers"
+)
+
+// Proposal is another reading of the same registers, and what it gives.
+type Proposal struct {
+	// Change is the settings to change, with their keys.
+	Change string
+	// Current is what the phases read then, in amperes.
+	Current [drivers.Phases]float64
+	// Rescaled is set where only a power of ten makes it fit, which many numbers
+	// could.
+	Rescaled bool
+}
+
+func (p Proposal) String() string {
+	return fmt.Sprintf("%s gives %.0f %.0f %.0f A", p.Change, p.Current[0], p.Current[1], p.Current[2])
+}
+
+// Propose looks for settings under which the meter's currents fit: the other byte
+// orders, the address one lower or higher, types of the same width, a power of ten
+// of the scale, a reversed sign. It makes a few reads over a connection of its own
+// and returns the fits with the fewest changes, the closest to expected (amperes, 0
+// for unknown) first. The meter must carry the currents.
+func Propose(ctx context.Context, name string, m config.Meter, expected float64) []Proposal {
+	return propose(name, m, expected, around(ctx, m))
+}
+
+// registersAt are registers' contents by function and address, as they came over
+// the wire.
+type registersAt map[[2]int][2]byte
+
+func (r registersAt) put(q Request, wire []byte) {
+	for i := 0; 2*i+1 < len(wire); i++ {
+		r[[2]int{int(q.Function), int(q.Address) + i}] = [2]byte(wire[2*i:])
+	}
+}
+
+// field is the wire's bytes of a field, nil where they were not read.
+func (r registersAt) field(function, register, size int) []byte {
+	var wire []byte
+	for i := range size {
+		two, ok := r[[2]int{function, register + i}]
+		if !ok {
+			return nil
+		}
+		wire = append(wire, two[:]...)
+	}
+	return wire
+}
+
+// around reads the currents' registers and one more to both sides: in one read where
+// the device takes it, else field by field.
+func around(ctx context.Context, m config.Meter) registersAt {
+	known := registersAt{}
+	l, err := newLine(m)
+	if err != nil {
+		return known
+	}
+	defer l.close()
+	ask := func(r Request) bool {
+		got, err := l.read(ctx, byte(m.Unit), m.Timeout, r)
+		known.put(r, got.registers)
+		return err == nil
+	}
+	if wide, ok := window(m, 1); ok && ask(wide) {
+		return known
+	}
+	for _, shift := range shifts {
+		for _, quantity := range currents {
+			f := m.Fields[quantity]
+			register := f.Address - m.Base + shift
+			if register < 0 || register+registers[f.Type] > 0x10000 || ctx.Err() != nil {
+				continue
+			}
+			ask(Request{Function: byte(f.Function), Address: uint16(register), Quantity: uint16(registers[f.Type])})
+		}
+	}
+	return known
+}
+
+// window is one read over all currents and so many registers to both sides.
+func window(m config.Meter, beside int) (r Request, ok bool) {
+	first, last := 0x10000, 0
+	function := m.Fields[config.FieldCurrentA].Function
+	for _, quantity := range currents {
+		f := m.Fields[quantity]
+		first, last = min(first, f.Address-m.Base), max(last, f.Address-m.Base+registers[f.Type])
+		ok = f.Function == function
+	}
+	first, last = max(first-beside, 0), min(last+beside, 0x10000)
+	return Request{Function: byte(function), Address: uint16(first), Quantity: uint16(last - first)},
+		ok && last-first <= limitsOf(m).most
+}
+
+var (
+	shifts = []int{0, -1, 1}
+	// alike are the types of one width.
+	alike = [][]string{{"int16", "uint16"}, {"float32", "int32", "uint32"}}
+)
+
+// mostPower bounds the powers of ten that are tried: micro to mega.
+const mostPower = 6
+
+// candidate is a way of reading that differs from the configured one.
+type candidate struct {
+	shift, power int
+	order, typ   string // empty: as configured
+}
+
+func (c candidate) changes() int {
+	n := 0
+	for _, changed := range []bool{c.shift != 0, c.power != 0, c.order != "", c.typ != ""} {
+		if changed {
+			n++
+		}
+	}
+	return n
+}
+
+// maxChanges bounds how far from the configured reading a proposal may be.
+const maxChanges = 3
+
+// propose tries every candidate and keeps the fits with the fewest changes; one
+// that needs a power of ten counts as farther off than one that does not.
+func propose(name string, m config.Meter, expected float64, known registersAt) []Proposal {
+	best := 2*maxChanges + 2
+	var found []Proposal
+	for _, c := range candidates(m.Fields[config.FieldCurrentA]) {
+		currents, reversed, ok := c.read(m, known)
+		if !ok || !Fits(currents, expected, m.CurrentMax) {
+			continue
+		}
+		cost := 2 * c.changes()
+		if c.power != 0 {
+			cost++
+		}
+		if len(reversed) > 0 {
+			cost += 2
+		}
+		if cost == 0 || cost > best {
+			continue
+		}
+		if cost < best {
+			best, found = cost, nil
+		}
+		found = append(found, Proposal{c.describe(name, m, reversed), currents, c.power != 0})
+	}
+	slices.SortStableFunc(found, func(a, b Proposal) int {
+		return cmp.Compare(distance(a.Current, expected), distance(b.Current, expected))
+	})
+	return found[:min(len(found), 2)]
+}
+
+func candidates(f config.Field) []candidate {
+	var all []candidate
+	types := alike[registers[f.Type]-1]
+	for _, shift := range shifts {
+		for _, order := range orderNames[:2*registers[f.Type]] {
+			for _, typ := range types {
+				for power := -mostPower; power <= mostPower; power++ {
+					c := candidate{shift: shift, power: power}
+					if registers[f.Type] == 1 && order == "CDAB" {
+						order = "BADC" // a single register's bytes are swapped by this
+					}
+					if order != f.Order {
+						c.order = order
+					}
+					if typ != f.Type {
+						c.typ = typ
+					}
+					if c.changes() <= maxChanges {
+						all = append(all, c)
+					}
+				}
+			}
+		}
+	}
+	return all
+}
+
+// apply is the field as the candidate reads it.
+func (c candidate) apply(f config.Field) config.Field {
+	if c.order != "" {
+		f.Order = c.order
+	}
+	if c.typ != "" {
+		f.Type = c.typ
+	}
+	f.Address += c.shift
+	f.Scale *= math.Pow10(c.power)
+	return f
+}
+
+// read is what the phases are under the candidate. Negative ones are turned and
+// named: their transformers may be reversed.
+func (c candidate) read(m config.Meter, known registersAt) (read [drivers.Phases]float64, reversed []string, ok bool) {
+	for phase, quantity := range currents {
+		f := c.apply(m.Fields[quantity])
+		wire := known.field(f.Function, f.Address-m.Base, registers[f.Type])
+		if wire == nil {
+			return read, nil, false
+		}
+		value, err := Decode(wire, f)
+		if err != nil {
+			return read, nil, false
+		}
+		if value < 0 {
+			value = -value
+			reversed = append(reversed, quantity)
+		}
+		read[phase] = value
+	}
+	return read, reversed, true
+}
+
+// describe names the settings to change.
+func (c candidate) describe(name string, m config.Meter, reversed []string) string {
+	key := "meters." + name
+	var all []string
+	each := func(setting string, of func(config.Field) string) {
+		values := make([]string, drivers.Phases)
+		for phase, quantity := range currents {
+			values[phase] = of(c.apply(m.Fields[quantity]))
+		}
+		if values[0] == values[1] && values[1] == values[2] {
+			all = append(all, fmt.Sprintf("%s.fields.current_a.%s: %s (current_b, current_c alike)", key, setting, values[0]))
+			return
+		}
+		for phase, quantity := range currents {
+			all = append(all, fmt.Sprintf("%s.fields.%s.%s: %s", key, quantity, setting, values[phase]))
+		}
+	}
+	switch {
+	case c.shift == 0:
+	case c.shift == -1 && m.Base == 0, c.shift == 1 && m.Base == 1:
+		all = append(all, fmt.Sprintf("%s.base: %d", key, 1-m.Base))
+	default:
+		each("address", func(f config.Field) string { return fmt.Sprint(f.Address) })
+	}
+	if c.order != "" {
+		each("order", func(f config.Field) string { return f.Order })
+	}
+	if c.typ != "" {
+		each("type", func(f config.Field) string { return f.Type })
+	}
+	if c.power != 0 {
+		each("scale", func(f config.Field) string { return fmt.Sprintf("%.6g", f.Scale) })
+	}
+	for _, quantity := range reversed {
+		all = append(all, fmt.Sprintf("%s.fields.%s.scale: %.6g (a reversed transformer)", key, quantity, -c.apply(m.Fields[quantity]).Scale))
+	}
+	return strings.Join(all, ", ")
+}
+
+const (
+	// A working furnace draws this part of what is expected of it, phase by phase.
+	leastShare, mostShare = 0.3, 2
+	// unlike is how many times the smallest phase the largest may be.
+	unlike = 3
+	// working is the least current of a working furnace of which nothing is known, in
+	// amperes: above where its arc goes out.
+	working = 1000
+)
+
+// Fits reports whether three currents are a working furnace's: near what is
+// expected (amperes, 0 for unknown), within most, and of one size.
+func Fits(current [drivers.Phases]float64, expected, most float64) bool {
+	least := float64(working)
+	if expected > 0 {
+		least, most = leastShare*expected, min(most, mostShare*expected)
+	}
+	low, high := slices.Min(current[:]), slices.Max(current[:])
+	return low >= least && high <= most && high <= unlike*low
+}
+
+// distance is how far the phases' mean is from what is expected, as a ratio's
+// logarithm.
+func distance(current [drivers.Phases]float64, expected float64) float64 {
+	if expected <= 0 {
+		return 0
+	}
+	return math.Abs(math.Log((current[0] + current[1] + current[2]) / drivers.Phases / expected))
+}

@@ -1,0 +1,129 @@
+package modbus
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"meltwatch/config"
+)
+
+// reading is what one poll of a unit brought.
+type reading struct {
+	values map[string]float64
+	raw    map[string]string // the registers of each value, as text
+	lost   map[string]string // why a quantity has no value
+	// first and last bound the requests that carried the currents, or all where the
+	// meter has none.
+	first, last time.Time
+	phases      bool
+}
+
+func newReading() reading {
+	return reading{values: map[string]float64{}, raw: map[string]string{}, lost: map[string]string{}}
+}
+
+// take decodes the registers of a reply. A field without a value costs itself.
+func (g *reading) take(r Request, answer reply) error {
+	if len(answer.registers) != 2*int(r.Quantity) {
+		return fmt.Errorf("decode reply: %d bytes where %d registers were asked", len(answer.registers), r.Quantity)
+	}
+	for _, f := range r.fields {
+		at := 2 * (f.register - int(r.Address))
+		wire := answer.registers[at : at+2*registers[f.field.Type]]
+		value, err := Decode(wire, f.field)
+		if err != nil {
+			g.lost[f.quantity] = err.Error()
+			continue
+		}
+		g.values[f.quantity] = value
+		delete(g.lost, f.quantity)
+		if bits, err := raw(wire, f.field); err == nil {
+			g.raw[f.quantity] = rawText(bits, f.field.Type)
+		}
+	}
+	g.span(answer, r.carriesCurrent())
+	return nil
+}
+
+// span widens the reading's time by a reply's.
+func (g *reading) span(answer reply, phases bool) {
+	switch {
+	case g.phases && !phases:
+		return
+	case phases && !g.phases, g.first.IsZero():
+		g.first, g.last, g.phases = answer.sent, answer.received, phases
+	}
+	if answer.sent.Before(g.first) {
+		g.first = answer.sent
+	}
+	if answer.received.After(g.last) {
+		g.last = answer.received
+	}
+}
+
+// time is the middle of the span, uncertainty half of it.
+func (g *reading) time() time.Time            { return g.first.Add(g.uncertainty()) }
+func (g *reading) uncertainty() time.Duration { return g.last.Sub(g.first) / 2 }
+
+// lose notes that a request brought none of its fields.
+func (g *reading) lose(r Request, err error) {
+	for _, f := range r.fields {
+		g.lost[f.quantity] = err.Error()
+	}
+}
+
+// judge takes values that this furnace cannot have for missing.
+func (g *reading) judge(m config.Meter) {
+	for quantity, value := range g.values {
+		if why := implausible(quantity, value, m); why != "" {
+			g.lost[quantity] = fmt.Sprintf("%s gives %s", g.raw[quantity], why)
+			delete(g.values, quantity)
+		}
+	}
+}
+
+// implausible says why a value is outside the meter's bounds, empty when it is not.
+// A meter without bounds takes every value.
+func implausible(quantity string, value float64, m config.Meter) string {
+	switch {
+	case m.CurrentMax <= 0:
+		return ""
+	case quantity == config.FieldSetPoint && value < 0:
+		return fmt.Sprintf("%s A, a set-point below 0: check address, type, order and scale", amperes(value))
+	case quantity != config.FieldSetPoint && !isPhase(quantity):
+		return ""
+	case value > m.CurrentMax:
+		return fmt.Sprintf("%s A, above current_max (%s A): check address, type, order and scale, or raise current_max",
+			amperes(value), amperes(m.CurrentMax))
+	case value < m.CurrentMin:
+		return fmt.Sprintf("%s A, below current_min (%s A): a reversed transformer? then set a negative scale; else check type and order",
+			amperes(value), amperes(m.CurrentMin))
+	default:
+		return ""
+	}
+}
+
+// amperes writes a current with as many digits as tell currents apart.
+func amperes(value float64) string { return fmt.Sprintf("%.7g", value) }
+
+func isPhase(quantity string) bool { return slices.Contains(currents[:], quantity) }
+
+// missing says why the reading holds no currents, empty when it does.
+func (g *reading) missing() string { return strings.Join(g.without(isPhase), "; ") }
+
+// degraded says which optional quantities have no value, and why.
+func (g *reading) degraded() []string {
+	return g.without(func(quantity string) bool { return !isPhase(quantity) })
+}
+
+func (g *reading) without(of func(quantity string) bool) []string {
+	var all []string
+	for _, quantity := range quantities {
+		if why, lost := g.lost[quantity]; lost && of(quantity) {
+			all = append(all, quantity+": "+why)
+		}
+	}
+	return all
+}

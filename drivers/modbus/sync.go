@@ -1,0 +1,108 @@
+package modbus
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// RTU frames carry no number: after a time-out the late reply has the shape of the
+// next answer and would be taken for it, and so on without end. So the unit is
+// first asked for something of another length; replies come in order, and once this
+// one has arrived everything before it has passed. A device may leave such a
+// request unanswered: some do not answer reads of one register, some only those of
+// a whole block. So several lengths are tried, those within the configured fields
+// first; a unit that answers none is waited for until its line has been silent.
+
+// probes are the requests that tell late replies from new ones.
+type probes struct {
+	requests []Request
+	at       int  // the one to try next: after success the same again
+	failed   int  // in a row
+	deaf     bool // the unit answers reads, but none of these
+	waited   bool // the line's silence stood in for an answer
+}
+
+// probesFor gives lengths that none of the plan's requests has: the first fields of
+// its first request, then some that reach beyond them, even ones first.
+func probesFor(plan []Request, most int) (all []Request) {
+	first := plan[0]
+	usual := map[int]bool{}
+	for _, r := range plan {
+		usual[int(r.Quantity)] = true
+	}
+	var within []int
+	for _, f := range first.fields {
+		within = append(within, f.end()-int(first.Address))
+	}
+	slices.SortStableFunc(within, func(a, b int) int { return a%2 - b%2 })
+	for _, quantity := range append(within, 2, 4, 1, 3) {
+		if usual[quantity] || quantity > most || len(all) == maxProbes {
+			continue
+		}
+		usual[quantity] = true
+		all = append(all, Request{
+			Function: first.Function,
+			Address:  min(first.Address, uint16(0x10000-quantity)),
+			Quantity: uint16(quantity),
+		})
+	}
+	return all
+}
+
+// maxProbes bounds how many polls a device that answers no probe costs.
+const maxProbes = 3
+
+// sync makes sure that no earlier reply of the unit is still on its way.
+func (p *poller) sync(ctx context.Context, u *unit) error {
+	if !u.doubt || p.line.framing.numbered {
+		return nil
+	}
+	b := u.probes
+	if b.deaf || b.failed >= len(b.requests) {
+		if err := p.line.quiet(ctx, u.meter.Timeout); err != nil {
+			return err
+		}
+		u.doubt, b.failed, b.waited = false, 0, true
+		return nil
+	}
+	_, err := p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, b.requests[b.at])
+	if Unreachable(err) {
+		return err
+	}
+	if _, refusal := refused(err); err != nil && !refusal {
+		b.failed++
+		b.at = (b.at + 1) % len(b.requests)
+		return fmt.Errorf("clear the line of late replies: %w", err)
+	}
+	u.doubt, b.failed, b.waited = false, 0, false
+	return nil
+}
+
+// answered notes that the unit answers the plan's own reads.
+func (b *probes) answered() {
+	b.deaf = b.deaf || b.waited
+	b.waited = false
+}
+
+// quiet passes over what arrives until the line has been silent for the timeout,
+// or for twice as long where it never is.
+func (l *line) quiet(ctx context.Context, timeout time.Duration) error {
+	if l.stream == nil {
+		if err := l.open(ctx, timeout); err != nil {
+			return err
+		}
+	}
+	last := time.Now().Add(2 * timeout)
+	var dust [256]byte
+	for until := time.Now().Add(timeout); until.Before(last); until = time.Now().Add(timeout) {
+		if err := l.stream.SetDeadline(until); err != nil {
+			return fmt.Errorf("set deadline: %w", err)
+		}
+		if _, err := l.stream.Read(dust[:]); err != nil {
+			break // silent, or closed: what follows meets the same fault and reports it
+		}
+	}
+	return ctx.Err()
+}
