@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/remote/strict"
+	"meltwatch/config/strict"
 	"meltwatch/config"
 )
 

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"meltwatch/agent/remote/pack"
-	"meltwatch/agent/remote/strict"
+	"meltwatch/config/strict"
 )
 
 // MaxDesired bounds a payload of model/desired, in bytes.
