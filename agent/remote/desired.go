@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/config/strict"
 	"meltwatch/config"
+	"meltwatch/config/strict"
 )
 
 // MaxDesired bounds a payload of config/desired, in bytes.

@@ -15,8 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/config/strict"
 	"meltwatch/config"
+	"meltwatch/config/strict"
 )
 
 // MaxPayload bounds a payload of topic command, in bytes.
