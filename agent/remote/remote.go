@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/inbox"
 	"meltwatch/config"
 	"meltwatch/retry"
 )
@@ -133,7 +134,7 @@ type Manager struct {
 	// rejections are logged when they begin, and once a minute.
 	rejections retry.Faults
 
-	inbox  inbox
+	inbox  *inbox.Box
 	reload chan struct{}
 }
 
@@ -148,7 +149,7 @@ const (
 // Open says what to run at start. local is the box's own file, which must be
 // valid: without it not even the place of the journal is known.
 func Open(s Settings, local []byte) (*Manager, config.Config, error) {
-	m := &Manager{settings: s, inbox: newInbox(), reload: make(chan struct{}, 1), started: time.Now()}
+	m := &Manager{settings: s, inbox: inbox.New(), reload: make(chan struct{}, 1), started: time.Now()}
 	m.rejections.Log = s.Log
 	var err error
 	if m.journal, err = commit.Open[kept](s.Files, journalFile, s.KernelBoot); err != nil {
@@ -164,6 +165,10 @@ func Open(s Settings, local []byte) (*Manager, config.Config, error) {
 }
 
 const journalFile = "config.json"
+
+// Desired takes a payload of config/desired; of several that wait the newest
+// counts. It never blocks.
+func (m *Manager) Desired(payload []byte) { m.inbox.Put(payload) }
 
 // Reload has the local file read again.
 func (m *Manager) Reload() {
@@ -190,8 +195,8 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 		select {
 		case <-ctx.Done():
 			return m.leave()
-		case <-m.inbox.news:
-			m.take(ctx, box, m.inbox.empty())
+		case <-m.inbox.News():
+			m.take(ctx, box, m.inbox.Take())
 		case <-m.reload:
 			m.readLocal(ctx, box)
 		case <-tick.C:

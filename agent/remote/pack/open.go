@@ -1,13 +1,13 @@
 package pack
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"meltwatch/config/strict"
 	"meltwatch/inference"
 )
 
@@ -17,7 +17,7 @@ func ReadSigned(path string) (s Signed, err error) {
 	if err != nil {
 		return s, fmt.Errorf("read signature: %w; make it with `meltwatch model sign`", err)
 	}
-	if err := json.Unmarshal(text, &s); err != nil {
+	if err := strict.Decode(text, 4<<10, &s); err != nil {
 		return s, fmt.Errorf("read signature %s: %w; make it with `meltwatch model sign`", path, err)
 	}
 	return s, nil
