@@ -24,8 +24,8 @@ func ReadSigned(path string) (s Signed, err error) {
 }
 
 // Open holds a package against what was signed, unpacks it into a folder, which
-// must be there and empty, and checks its manifest and every file's hash. What it
-// returns without an error is durable.
+// must be there and empty, and checks its manifest, every file's hash and the
+// operations of its graph. What it returns without an error is durable.
 func Open(name, folder string, signed Signed) (inference.Manifest, error) {
 	sha, size, err := Sum(name)
 	if err != nil {
@@ -47,6 +47,9 @@ func Open(name, folder string, signed Signed) (inference.Manifest, error) {
 		return inference.Manifest{}, err
 	}
 	if err := manifest.VerifyFiles(folder); err != nil {
+		return manifest, err
+	}
+	if err := inference.CheckGraph(folder); err != nil {
 		return manifest, err
 	}
 	return manifest, syncAll(folder)

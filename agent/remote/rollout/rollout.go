@@ -199,7 +199,8 @@ func (m *Manager) folder(model Model) string {
 	return filepath.Join(m.settings.Folder, model.SHA256)
 }
 
-// intact holds a rolled-out model's files against its manifest.
+// intact holds a rolled-out model's files against its manifest, and its graph
+// against what one may hold: a release before may have taken it.
 func (m *Manager) intact(model Model) error {
 	if model.SHA256 == "" {
 		return nil // the child will say so, as ever
@@ -207,6 +208,9 @@ func (m *Manager) intact(model Model) error {
 	manifest, _, err := inference.ReadManifest(m.folder(model))
 	if err == nil {
 		err = manifest.VerifyFiles(m.folder(model))
+	}
+	if err == nil {
+		err = inference.CheckGraph(m.folder(model))
 	}
 	if err != nil {
 		return fmt.Errorf("model %.12s… on disk: %w", model.SHA256, err)
