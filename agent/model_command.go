@@ -44,7 +44,7 @@ func (c modelPack) Run(o outside) error {
 	if err != nil {
 		return err
 	}
-	if err := manifest.VerifyFiles(c.Folder); err != nil {
+	if err := errors.Join(manifest.VerifyFiles(c.Folder), inference.CheckGraph(c.Folder)); err != nil {
 		return err
 	}
 	file, err := os.Create(c.Out)

@@ -55,6 +55,18 @@ type kept struct {
 	// Signature is what was said with the patch; nil for the local file alone, and
 	// in a journal of 0.3.0.
 	Signature *Signature `json:"signature,omitempty"`
+	// Signed is the highest revision that a signed document had: where documents
+	// must be signed, none older counts again, though an unsigned one came between.
+	Signed int64 `json:"signed,omitempty"`
+}
+
+// alone is the local file without its patch.
+func (k kept) alone(local []byte) kept {
+	only := kept{Version: Version{Local: local}}
+	if k.Signature == nil || k.Signature.Signature == "" {
+		only.Signed = k.Signed
+	} // else the key has gone, and with it whatever it signed
+	return only
 }
 
 // Signature is the rest of a document, which its signature was made over: it can

@@ -38,7 +38,7 @@ func (m *Manager) resume(local []byte) {
 		m.note(refused.Version.Revision, rolledBack, "", refused.Faults)
 	case string(wanted.Local) != string(local):
 		// The file was edited while the agent was off.
-		m.edited(kept{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature}, refused)
+		m.edited(kept{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed}, refused)
 	case trial:
 		m.resumed = new(m.config)
 		m.run(wanted)
@@ -111,6 +111,8 @@ func (m *Manager) distrust(v kept) []Fault {
 // drop starts with the local file alone, since what ran is trusted no longer. It
 // is no trial: there is nothing to go back to.
 func (m *Manager) drop(v kept, faults []Fault) {
+	m.own = v.alone(m.own.Local)
+	m.version = m.own
 	if err := m.journal.Accept(m.own); err != nil {
 		m.settings.Log.Warn("dropped document not noted", "err", err)
 	}
@@ -131,7 +133,7 @@ func (m *Manager) dropUnproven(ctx context.Context, box Box) {
 	}
 	m.unproven = time.Time{}
 	revision := m.version.Revision
-	m.try(ctx, box, kept{Version: Version{Local: m.version.Local}}, fromAfar, m.config.Remote.Deadline)
+	m.try(ctx, box, m.version.alone(m.version.Local), fromAfar, m.config.Remote.Deadline)
 	if m.version.Revision == 0 {
 		m.say(revision, rolledBack, fromAfar, blame("signature", "was not kept by the release before, and no signed document came: the box's own file alone runs"))
 	}

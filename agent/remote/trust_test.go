@@ -122,6 +122,30 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 	}
 }
 
+// An unsigned document in between does not bring older signed ones back.
+func TestOldSignedDocumentIsNotReplayedAfterAnUnsignedOne(t *testing.T) {
+	desk := newSigner(t)
+	bubble(t, always, func(b *box) {
+		b.local = strings.TrimSuffix(local, "}") + fmt.Sprintf(", trust: {config_keys: {desk: %q}}}", desk.public)
+		b.restart()
+		b.send(desk.desired(5, meanSeconds(35)))
+		b.send(desired(12, meanSeconds(42)))
+		b.want(applied, 12, 12)
+		b.local = desk.believing()
+		b.restart()
+		b.want(rolledBack, 12, 0)
+		b.restart()
+		for _, old := range []int64{4, 5} {
+			b.send(desk.desired(old, meanSeconds(30+old)))
+			if r := b.last(); r.Status != rejected || r.RunningRevision != 0 {
+				t.Errorf("revision %d is back: %+v", old, r)
+			}
+		}
+		b.send(desk.desired(6, meanSeconds(36)))
+		b.want(applied, 6, 6)
+	})
+}
+
 // A journal of 0.3.0 kept no signature: its patch runs until the broker has handed
 // it over again, and not for longer than ten minutes.
 func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {

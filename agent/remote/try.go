@@ -25,7 +25,7 @@ func (m *Manager) take(ctx context.Context, box Box, payloads [][]byte) {
 	for _, payload := range payloads {
 		w, faults := m.read(payload)
 		if len(faults) == 0 {
-			faults = order(w.version, running)
+			faults = order(w.version, running, m.config.Remote.SignedConfig)
 		}
 		if len(faults) > 0 {
 			m.say(w.version.Revision, rejected, fromAfar, faults)
@@ -40,7 +40,7 @@ func (m *Manager) take(ctx context.Context, box Box, payloads [][]byte) {
 
 // read decodes a payload and holds it against the box's keys.
 func (m *Manager) read(payload []byte) (w wanted, faults []Fault) {
-	w = wanted{kept{Version: Version{Local: m.version.Local}}, m.config.Remote.Deadline}
+	w = wanted{kept{Version: Version{Local: m.version.Local}, Signed: m.version.Signed}, m.config.Remote.Deadline}
 	if !m.config.Remote.Config {
 		w.version.Revision = m.version.Revision
 		return w, blame("remote.config", "is false on this box: documents on config/desired are not obeyed")
@@ -56,7 +56,11 @@ func (m *Manager) read(payload []byte) (w wanted, faults []Fault) {
 	if faults = d.verify(m.settings.Root, m.config.Trust.ConfigKeys, m.config.Remote.SignedConfig); len(faults) > 0 {
 		return w, faults
 	}
-	w.version = kept{Version{d.Revision, m.version.Local, compact(d.Config)}, &Signature{d.DeadlineS, compact(d.Previous), d.Key, d.Signature}}
+	w.version.Version = Version{d.Revision, m.version.Local, compact(d.Config)}
+	w.version.Signature = &Signature{d.DeadlineS, compact(d.Previous), d.Key, d.Signature}
+	if d.Signature != "" {
+		w.version.Signed = max(w.version.Signed, d.Revision)
+	}
 	w.deadline = d.deadline(w.deadline)
 	return w, nil
 }
@@ -121,20 +125,23 @@ func (m *Manager) unsignedReset() []Fault {
 
 // order refuses documents that are older than what runs, as a replayed one is, and
 // revisions that leave no room for the next.
-func order(v, running kept) []Fault {
+func order(v, running kept, signed bool) []Fault {
 	base := commit.Base(running.Revision)
+	if signed {
+		base = max(base, commit.Base(running.Signed))
+	}
 	switch {
 	case v.Revision == 0 || v.key() == running.key():
 		return nil
 	case v.Revision > base:
-		if err := commit.CheckRevision(v.Revision, running.Revision); err != nil {
+		if err := commit.CheckRevision(v.Revision, base); err != nil {
 			return blame("revision", err.Error())
 		}
 		return nil
 	case v.Revision == base:
-		return blame("revision", fmt.Sprintf("%d runs already, with another content: publish the change under a higher one", base))
+		return blame("revision", fmt.Sprintf("%d is taken already, with another content: publish the change under a higher one", base))
 	default:
-		return blame("revision", fmt.Sprintf("%d is older than %d, which runs: publish it under a higher one", v.Revision, base))
+		return blame("revision", fmt.Sprintf("%d is older than %d, the last that was taken: publish it under a higher one", v.Revision, base))
 	}
 }
 
@@ -147,7 +154,7 @@ func (m *Manager) readLocal(ctx context.Context, box Box) {
 		m.say(revision, rejected, fromFile, blame("", err.Error()))
 		return
 	}
-	v := kept{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature}
+	v := kept{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature, m.version.Signed}
 	if v.key() == m.version.key() {
 		m.say(v.Revision, applied, fromFile, nil)
 		return
@@ -156,7 +163,7 @@ func (m *Manager) readLocal(ctx context.Context, box Box) {
 	m.own = kept{Version: Version{Local: text}}
 	distrusted := m.distrust(v)
 	if len(distrusted) > 0 {
-		v = m.own
+		v = v.alone(text)
 	}
 	m.try(ctx, box, v, fromFile, m.config.Remote.Deadline)
 	switch inForce := string(m.version.Local) == string(text); {
