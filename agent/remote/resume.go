@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -24,6 +25,11 @@ func (m *Manager) resume(local []byte) {
 	if t, ok := m.journal.Trial(); ok {
 		wanted, trial = t.Version, true
 	}
+	refused, _ := m.journal.Refused()
+	stays := staysOut(local, wanted, refused)
+	if stays {
+		m.own = kept{Version: Version{Local: wanted.Local}} // whose trust is in force
+	}
 	if faults := m.distrust(wanted); len(faults) > 0 {
 		m.drop(wanted, faults)
 		return
@@ -31,14 +37,15 @@ func (m *Manager) resume(local []byte) {
 	if wanted.Signature == nil && wanted.Revision > 0 && m.config.Remote.SignedConfig {
 		m.unproven = time.Now().Add(unprovenFor)
 	}
-	refused, _ := m.journal.Refused()
 	m.run(good)
 	switch {
 	case died:
 		m.note(refused.Version.Revision, rolledBack, "", refused.Faults)
+	case stays:
+		m.note(wanted.Revision, givenUp(refused.Tried), fromFile, refused.Faults)
 	case string(wanted.Local) != string(local):
 		// The file was edited while the agent was off.
-		m.edited(kept{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed}, refused)
+		m.edited(kept{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed})
 	case trial:
 		m.resumed = new(m.config)
 		m.run(wanted)
@@ -48,13 +55,16 @@ func (m *Manager) resume(local []byte) {
 	}
 }
 
+// staysOut reports whether the local file is an edit that was given up: with the
+// patch that runs, or without it where the edit trusts that no longer.
+func staysOut(local []byte, wanted kept, refused commit.Refused[kept]) bool {
+	v := refused.Version
+	return !bytes.Equal(wanted.Local, local) && bytes.Equal(v.Local, local) && (v.Revision == wanted.Revision || v.Revision == 0)
+}
+
 // edited starts with a local file that changed since the last start, on trial
 // like any other change.
-func (m *Manager) edited(v kept, refused commit.Refused[kept]) {
-	if v.key() == refused.Version.key() {
-		m.note(v.Revision, givenUp(refused.Tried), fromFile, refused.Faults)
-		return
-	}
+func (m *Manager) edited(v kept) {
 	c, err := v.config()
 	if err != nil {
 		m.note(v.Revision, rejected, fromFile, faultsOf(err))

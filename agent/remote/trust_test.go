@@ -122,6 +122,48 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 	}
 }
 
+// An edit that asks for signatures and does not work stays out of force as any
+// other, and the patch in.
+func TestEditThatTrustsNoLongerAndDoesNotWorkStaysOut(t *testing.T) {
+	desk := newSigner(t)
+	for _, reload := range []bool{true, false} {
+		bubble(t, notThirteen, func(b *box) {
+			b.send(desired(12, meanSeconds(30)))
+			b.sleep(2 * time.Minute)
+			b.local = strings.TrimSuffix(desk.believing(), "}") + ", state: {mean_seconds: 13}}"
+			if !reload {
+				b.local = strings.TrimSuffix(local, "}") + ", state: {hold_seconds: 21}}"
+				b.works = func(c config.Config) bool { return c.State.HoldSeconds != 21 }
+				b.restart()
+			} else {
+				b.manager.Reload()
+				b.sleep(2 * time.Minute)
+			}
+			for range 3 {
+				if r := b.last(); r.Status != rolledBack || r.RunningRevision != 12 || b.running.State.MeanSeconds != 30 {
+					t.Fatalf("reload %v: %+v, mean_seconds %d", reload, r, b.running.State.MeanSeconds)
+				}
+				b.restart()
+			}
+		})
+	}
+}
+
+// A document that is published again with a signature is signed from then on.
+func TestSignatureThatComesLaterCounts(t *testing.T) {
+	desk := newSigner(t)
+	bubble(t, always, func(b *box) {
+		b.local = strings.TrimSuffix(local, "}") + fmt.Sprintf(", trust: {config_keys: {desk: %q}}}", desk.public)
+		b.restart()
+		b.send(desired(12, meanSeconds(30)))
+		b.sleep(2 * time.Minute)
+		b.send(desk.desired(12, meanSeconds(30)))
+		b.local = desk.believing()
+		b.restart()
+		b.want(applied, 12, 12)
+	})
+}
+
 // An unsigned document in between does not bring older signed ones back.
 func TestOldSignedDocumentIsNotReplayedAfterAnUnsignedOne(t *testing.T) {
 	desk := newSigner(t)

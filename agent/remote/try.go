@@ -90,10 +90,11 @@ func (m *Manager) obey(ctx context.Context, box Box, w wanted) {
 	m.try(ctx, box, v, fromAfar, w.deadline)
 }
 
-// vouch notes the signature of what runs where a journal of 0.3.0 did not.
+// vouch notes the signature of what runs where it has none, as in a journal of
+// 0.3.0, or another.
 func (m *Manager) vouch(v kept) {
 	m.unproven = time.Time{}
-	if v.Revision == 0 || m.version.Signature != nil {
+	if before := m.version.Signature; v.Revision == 0 || before != nil && (v.Signature.Signature == "" || v.Signature.Signature == before.Signature) {
 		return
 	}
 	if _, trial := m.journal.Trial(); trial {
