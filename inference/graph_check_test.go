@@ -150,9 +150,18 @@ func TestGraphsBesideTheGraphAreRefused(t *testing.T) {
 	}
 }
 
-// The worst graphs of 8 MB are read in a bounded time and memory.
+// What the names of a graph take in memory is bounded.
+func TestNamesOfAGraphAreBounded(t *testing.T) {
+	one := main1(nodeDef("", "Relu", nil))
+	text := model("y", bytes.Repeat(one, mostHeld/64))
+	if err := checkGraph(bytes.NewReader(text), int64(len(text))); err == nil || !strings.Contains(err.Error(), "holds more names") {
+		t.Errorf("%v", err)
+	}
+}
+
+// The worst graphs of 512 KiB are read in a bounded time.
 func TestWorstGraphsAreReadAtOnce(t *testing.T) {
-	const size = 8 << 20
+	const size = 512 << 10
 	repeat := func(one []byte) []byte { return bytes.Repeat(one, size/len(one)) }
 	deep := []byte{}
 	for len(deep) < 20_000 {

@@ -66,7 +66,10 @@ func Worst(size int) map[string][]byte {
 // first bound is kept loosely and the second is what finds work that is not linear.
 func Bounded(t *testing.T, handle func(document []byte)) {
 	t.Helper()
-	const size = 255 << 10
+	size := 255 << 10
+	if testing.Short() { // as under the race detector
+		size = 32 << 10
+	}
 	whole, half := Worst(size), Worst(size/2)
 	for name, document := range whole {
 		var took, before time.Duration
