@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -93,13 +94,20 @@ func (s *session) subscribe(ctx context.Context) {
 	round := s.ears.round
 	s.ears.mu.Unlock()
 	for topic, handle := range hears {
-		token := s.client.Subscribe(p.root+topic, 1, func(_ paho.Client, m paho.Message) {
-			topic := m.Topic()[len(p.root):]
-			if s.ears.news(topic, m.Payload(), m.Retained()) {
-				handle(topic, m.Payload(), m.Retained())
-			}
-		})
+		token := s.client.Subscribe(p.root+topic, 1, s.hearer(topic, handle))
 		go s.awaitSubscription(ctx, token, topic, round, handle)
+	}
+}
+
+// hearer hands what is news to a handler. Of a filter with wildcards nothing is
+// noted: whoever may publish there could fill the memory with names.
+func (s *session) hearer(filter string, handle Handler) paho.MessageHandler {
+	wild := strings.ContainsAny(filter, "+#")
+	return func(_ paho.Client, m paho.Message) {
+		topic := m.Topic()[len(s.publisher.root):]
+		if wild || s.ears.news(topic, m.Payload(), m.Retained()) {
+			handle(topic, m.Payload(), m.Retained())
+		}
 	}
 }
 

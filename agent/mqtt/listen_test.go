@@ -11,10 +11,13 @@ import (
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"meltwatch/config"
 )
 
 // hearer is a publisher that notes what it hears.
@@ -158,5 +161,28 @@ func TestRenewalsAreNoNews(t *testing.T) {
 	time.Sleep(time.Second)
 	if got := l.all(); !slices.Equal(got, []string{"not retained false", "kept false", " false"}) {
 		t.Errorf("heard %q", got)
+	}
+}
+
+// spokenMessage is a message as paho hands it over.
+type spokenMessage struct {
+	paho.Message
+	topic string
+}
+
+func (m spokenMessage) Topic() string   { return m.topic }
+func (m spokenMessage) Payload() []byte { return []byte(m.topic) }
+func (m spokenMessage) Retained() bool  { return true }
+
+// Names that whoever may publish can choose do not fill the memory.
+func TestNamesOfTopicsAreNotKept(t *testing.T) {
+	s := newSession(&Publisher{root: root}, config.Named{})
+	heard := 0
+	hear := s.hearer("model/chunk/+", func(string, []byte, bool) { heard++ })
+	for i := range 10_000 {
+		hear(nil, spokenMessage{topic: fmt.Sprint(root, "model/chunk/", i)})
+	}
+	if heard != 10_000 || len(s.ears.heard)+len(s.ears.seen) > 0 {
+		t.Errorf("%d heard, %d names kept", heard, len(s.ears.heard)+len(s.ears.seen))
 	}
 }
