@@ -213,6 +213,8 @@ func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
 			}
 			if proven {
 				b.send(desk.desired(12, meanSeconds(30)))
+			} else {
+				b.send(desired(12, meanSeconds(30))) // unsigned: it proves nothing
 			}
 			b.sleep(10 * time.Minute)
 			if proven {
