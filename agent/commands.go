@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"meltwatch/agent/health"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/remote/command"
+	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
 )
 
@@ -37,7 +39,8 @@ func (a *agent) addCommands() error {
 			a.reporter.event("command", r.Command, "", r.Status, r.Message)
 		}
 	})
-	a.voice.hear(mqtt.TopicCommand, func(_ string, payload []byte) { server.Take(payload) })
+	server.Remember(commit.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
+	a.voice.hearFlagged(mqtt.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
 	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, hands{a}) }})
 	return a.add("commands", func(c config.Config) any { return c.Commands }, func(c config.Config) (*life, error) {
 		return &life{enter: func() { server.Adopt(c.Commands) }, missing: worksAtOnce}, nil

@@ -54,7 +54,7 @@ func checkFolder(folder string) (inference.Manifest, error) {
 	if err != nil {
 		return inference.Manifest{}, err
 	}
-	return manifest, manifest.VerifyFiles(folder)
+	return manifest, errors.Join(manifest.VerifyFiles(folder), inference.CheckGraph(folder))
 }
 
 type modelPack struct {

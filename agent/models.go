@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strconv"
@@ -24,8 +25,23 @@ func openModels(c config.Config, kernel string, log *slog.Logger, report func(ro
 	folder := filepath.Join(c.Paths.State, "models")
 	return rollout.Open(rollout.Settings{
 		Folder: folder, Own: c.Model.Path, Files: commit.Folder(folder), KernelBoot: kernel,
-		Report: report, HTTP: &http.Client{CheckRedirect: onlyHTTPS}, Log: log.With("part", "models"),
+		Report: report, HTTP: packageClient(), Log: log.With("part", "models"),
 	})
+}
+
+// packageClient fetches packages. Its answer is read as it comes: nothing is
+// unpacked on the way, and no header is waited for without end.
+func packageClient() *http.Client {
+	return &http.Client{CheckRedirect: onlyHTTPS, Transport: &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout:        time.Minute,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true,
+	}}
 }
 
 // onlyHTTPS keeps a redirection from leaving TLS.

@@ -12,18 +12,21 @@ import (
 type voice struct {
 	mu       sync.Mutex
 	now      *mqtt.Publisher
-	hears    map[string]func(topic string, payload []byte)
+	hears    map[string]mqtt.Handler
 	retained map[string][]byte // beside state and health
 }
 
 func newVoice() *voice {
-	return &voice{hears: map[string]func(string, []byte){}, retained: map[string][]byte{}}
+	return &voice{hears: map[string]mqtt.Handler{}, retained: map[string][]byte{}}
 }
 
 // hear is to be called before the first publisher is dressed.
 func (v *voice) hear(topic string, handle func(topic string, payload []byte)) {
-	v.hears[topic] = handle
+	v.hearFlagged(topic, func(topic string, payload []byte, _ bool) { handle(topic, payload) })
 }
+
+// hearFlagged is hear with a handler that tells what the broker repeats.
+func (v *voice) hearFlagged(topic string, handle mqtt.Handler) { v.hears[topic] = handle }
 
 // dress prepares a publisher to take over.
 func (v *voice) dress(p *mqtt.Publisher) {
@@ -31,7 +34,7 @@ func (v *voice) dress(p *mqtt.Publisher) {
 	retained := maps.Clone(v.retained)
 	v.mu.Unlock()
 	for topic, handle := range v.hears {
-		p.Hear(topic, handle)
+		p.HearFlagged(topic, handle)
 	}
 	for topic, payload := range retained {
 		p.Retain(topic, payload)

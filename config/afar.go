@@ -1,8 +1,6 @@
 package config
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
 	"sort"
 	"time"
 )
@@ -47,12 +45,6 @@ type Commands struct {
 	PerMinute int `yaml:"per_minute"`
 }
 
-// Key decodes a public key of Trust.
-func Key(text string) (ed25519.PublicKey, bool) {
-	raw, err := base64.StdEncoding.DecodeString(text)
-	return raw, err == nil && len(raw) == ed25519.PublicKeySize
-}
-
 func (r Remote) check(f fault, t Trust) {
 	f.lasting("deadline", r.Deadline, 5*time.Second, 10*time.Minute)
 	f.between("model_mb", float64(r.ModelMB), 1, 1024)
@@ -75,8 +67,8 @@ func checkKeys(f fault, keys map[string]string) {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if _, ok := Key(keys[name]); !ok {
-			f(name, "is not an Ed25519 public key in base64: take the line that `meltwatch model keygen` prints")
+		if err := checkKey(keys[name]); err != nil {
+			f(name, "%s: take the line that `meltwatch model keygen` prints", err)
 		}
 	}
 }

@@ -68,8 +68,31 @@ func (f fault) address(key, value string, schemes ...string) {
 		f(key, "names no serial device: give it as rtu:///dev/ttyUSB0")
 	case u.Scheme != "rtu" && u.Hostname() == "":
 		f(key, "names no host: give it as %s://host:port", schemes[0])
-	case slices.Contains([]string{"tcp", "rtuovertcp"}, u.Scheme) && u.Port() == "":
-		f(key, "names no port: give it as %s://%s:port", u.Scheme, clip(u.Hostname()))
+	case u.Port() == "" && portless(u.Scheme):
+		f(key, "names no port: give it as %s://%s:%s", u.Scheme, clip(u.Hostname()), usualPort[u.Scheme])
+	case u.Port() != "" && !validPort(u.Port()):
+		f(key, "port %s is not one: want 1 to 65535", clip(u.Port()))
+	}
+}
+
+// usualPort is what a remedy names where a scheme must come with a port: neither
+// Modbus nor the MQTT library has a default for it.
+var usualPort = map[string]string{"tcp": "port", "rtuovertcp": "port", "ssl": "8883"}
+
+func portless(scheme string) bool {
+	_, must := usualPort[scheme]
+	return must
+}
+
+func validPort(text string) bool {
+	port, err := strconv.ParseUint(text, 10, 16)
+	return err == nil && port > 0
+}
+
+// atMost bounds a text.
+func (f fault) atMost(key, value string, bytes int) {
+	if len(value) > bytes {
+		f(key, "has %d bytes: at most %d are allowed", len(value), bytes)
 	}
 }
 

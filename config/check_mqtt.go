@@ -10,9 +10,10 @@ func (m MQTT) check(f fault) {
 	f.lasting("keep_alive", m.KeepAlive, time.Second, time.Hour)
 	f.between("queue", float64(m.Queue), 100, 1_000_000)
 	f.between("history_rate", float64(m.HistoryRate), 1, 10_000)
-	if len(m.ClientID) > 128 {
-		f("client_id", "is over 128 bytes: shorten it")
-	}
+	f.atMost("client_id", m.ClientID, 128)
+	// The protocol ends at 65,535 bytes; the longest that a cloud's broker asks for
+	// has some hundred.
+	f.atMost("username", m.Username, 1024)
 	if m.PasswordFile != "" && m.Username == "" {
 		f("username", "is missing though password_file is given")
 	}

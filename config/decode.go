@@ -1,6 +1,8 @@
 package config
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -8,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -21,9 +25,17 @@ var durationType = reflect.TypeFor[time.Duration]()
 // of stopping at the first. It remembers where each key stands, so that later
 // checks can name the line too.
 type decoder struct {
-	problems Problems
+	problems findings
 	lines    map[string]int
 }
+
+const (
+	// mostNamed bounds a section of names, such as meters; mostListed a list.
+	mostNamed  = 64
+	mostListed = 64
+	// longestText bounds a text in bytes; the longest path that Linux takes.
+	longestText = 4096
+)
 
 func (d *decoder) value(node *yaml.Node, into reflect.Value, key string) {
 	d.lines[key] = node.Line
@@ -54,9 +66,8 @@ func (d *decoder) list(node *yaml.Node, into reflect.Value, key string) {
 		d.problems.add(key, node.Line, "want a list such as [1, 2], found %s", nodeName(node))
 		return
 	}
-	const most = 64
-	if len(node.Content) > most {
-		d.problems.add(key, node.Line, "has %d values: at most %d are allowed", len(node.Content), most)
+	if len(node.Content) > mostListed {
+		d.problems.add(key, node.Line, "has %d values: at most %d are allowed", len(node.Content), mostListed)
 		return
 	}
 	values := reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content))
@@ -76,6 +87,10 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 		path := join(key, name)
 		field, known := fields[name]
 		if !known {
+			if d.problems.full() { // what is only counted needs no suggestion
+				d.problems.add(path, nameNode.Line, "")
+				return
+			}
 			d.problems.add(path, nameNode.Line, "unknown key: %s", suggest(name, fields))
 			return
 		}
@@ -85,6 +100,10 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 
 // named decodes a mapping of names to sections.
 func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
+	if count := len(node.Content) / 2; node.Kind == yaml.MappingNode && count > mostNamed {
+		d.problems.add(key, node.Line, "has %d entries: at most %d are allowed", count, mostNamed)
+		return
+	}
 	if into.IsNil() && len(node.Content) > 0 { // an empty section equals an absent one
 		into.Set(reflect.MakeMap(into.Type()))
 	}
@@ -132,6 +151,11 @@ func (d *decoder) scalar(node *yaml.Node, into reflect.Value, key string) {
 
 func setScalar(node *yaml.Node, into reflect.Value) error {
 	text := node.Value
+	number := into.Kind() != reflect.String && into.Kind() != reflect.Bool && into.Type() != durationType
+	if digits := strings.TrimLeft(text, "+-"); number && octalLooking(digits) {
+		return fmt.Errorf("%q is read as %s by some and as octal by others: write %s, or 0o%s for octal",
+			clip(text), clip(decimal(digits)), clip(decimal(digits)), clip(decimal(digits)))
+	}
 	wrong := fmt.Errorf("%q is not %s", clip(text), kindName(into.Type()))
 	switch {
 	case into.Type() == durationType:
@@ -141,6 +165,9 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 		}
 		into.SetInt(int64(d))
 	case into.Kind() == reflect.String:
+		if err := plainText(text); err != nil {
+			return err
+		}
 		into.SetString(text)
 	case into.Kind() == reflect.Bool:
 		if text != "true" && text != "false" {
@@ -163,6 +190,28 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 			return wrong
 		}
 		into.SetFloat(f)
+	}
+	return nil
+}
+
+// octalLooking reports whether a number begins with a 0 that YAML 1.1 and C take
+// for the mark of an octal number.
+func octalLooking(digits string) bool {
+	return len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0123456789_") == ""
+}
+
+// decimal is a number without the zeros at its beginning.
+func decimal(digits string) string { return cmp.Or(strings.TrimLeft(digits, "0_"), "0") }
+
+// plainText refuses what neither a path, a URL nor a topic can hold.
+func plainText(text string) error {
+	switch {
+	case len(text) > longestText:
+		return fmt.Errorf("has %d bytes: at most %d are allowed", len(text), longestText)
+	case !utf8.ValidString(text):
+		return errors.New("is not valid UTF-8: write it as UTF-8")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New("holds a control character, such as a line break or a NUL: take it out")
 	}
 	return nil
 }

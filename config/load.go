@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -115,6 +116,16 @@ func Parse(text []byte) (Config, error) {
 }
 
 func parse(root *yaml.Node) (Config, error) {
+	c, problems := decode(root)
+	if err := problems.err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// decode fills the defaults and checks the result. With a fault the configuration
+// is of no use.
+func decode(root *yaml.Node) (Config, findings) {
 	c := Default()
 	d := decoder{lines: map[string]int{}}
 	if root != nil {
@@ -126,22 +137,12 @@ func parse(root *yaml.Node) (Config, error) {
 			d.problems.add(key, d.line(key), format, args...)
 		}
 	})
-	if err := d.problems.err(); err != nil {
-		return Config{}, err
-	}
-	return c, nil
+	return c, d.problems
 }
 
 // reported says whether decoding already found fault with key: a second message
 // about the default that then stands there would only confuse.
-func (d *decoder) reported(key string) bool {
-	for _, p := range d.problems {
-		if p.Key == key {
-			return true
-		}
-	}
-	return false
-}
+func (d *decoder) reported(key string) bool { return d.problems.keys[key] }
 
 // line is where key stands, or else the section it is missing from.
 func (d *decoder) line(key string) int {
@@ -158,6 +159,9 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	if len(text) > maxSize {
 		return nil, fmt.Errorf("the document is over %d KiB: it cannot be a configuration", maxSize>>10)
 	}
+	if !utf8.Valid(text) && !isUTF16(text) {
+		return nil, errors.New("the document is not valid UTF-8: save the file as UTF-8")
+	}
 	in := yaml.NewDecoder(bytes.NewReader(text))
 	var document, second yaml.Node
 	err := in.Decode(&document)
@@ -171,6 +175,12 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 		return nil, errors.New("more than one YAML document: remove the `---` between them")
 	}
 	return document.Content[0], nil
+}
+
+// isUTF16 reports whether a document begins as an editor's UTF-16, which YAML
+// takes.
+func isUTF16(text []byte) bool {
+	return bytes.HasPrefix(text, []byte{0xFE, 0xFF}) || bytes.HasPrefix(text, []byte{0xFF, 0xFE})
 }
 
 // complete derives what the document leaves to other settings.

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"meltwatch/config/strict"
 )
 
 // A document from afar is a JSON merge patch (RFC 7396) over the box's own file:
@@ -50,14 +52,11 @@ func Merged(local, patch []byte) (Config, error) {
 	if err != nil {
 		return Config{}, Problems{{Message: err.Error()}}
 	}
-	var forbidden Problems
-	refuse(change, "", &forbidden)
-	c, err := parse(merge(root, change))
-	var found Problems
-	if errors.As(err, &found) {
-		forbidden = append(forbidden, found...)
-	}
-	if err := forbidden.err(); err != nil {
+	var faults findings
+	refuse(change, "", &faults)
+	c, found := decode(merge(root, change))
+	faults.join(found)
+	if err := faults.err(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
@@ -66,6 +65,9 @@ func Merged(local, patch []byte) (Config, error) {
 // parseJSON reads one JSON object as the YAML node that says the same. Its lines
 // are 0: a payload has none that a reader could find.
 func parseJSON(text []byte) (*yaml.Node, error) {
+	if err := strict.Check(text); err != nil {
+		return nil, err
+	}
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.UseNumber()
 	node, err := nextNode(in, "", 0)
@@ -123,7 +125,7 @@ func sequence(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
 }
 
 func mapping(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
-	object, seen := &yaml.Node{Kind: yaml.MappingNode}, map[string]bool{}
+	object := &yaml.Node{Kind: yaml.MappingNode}
 	for in.More() {
 		token, err := in.Token()
 		if err != nil {
@@ -131,10 +133,6 @@ func mapping(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
 		}
 		name, _ := token.(string) // the decoder lets nothing else stand there
 		under := join(key, name)
-		if seen[name] {
-			return nil, fmt.Errorf("%s: given twice: keep one", under)
-		}
-		seen[name] = true
 		value, err := nextNode(in, under, depth+1)
 		if err != nil {
 			return nil, err
@@ -157,38 +155,40 @@ func merge(target, patch *yaml.Node) *yaml.Node {
 		return patch
 	}
 	merged := &yaml.Node{Kind: yaml.MappingNode, Tag: "!!map"}
+	var before []*yaml.Node
 	if target != nil && target.Kind == yaml.MappingNode {
-		merged.Line, merged.Anchor = target.Line, target.Anchor
-		merged.Content = slices.Clone(target.Content)
+		merged.Line, merged.Anchor, before = target.Line, target.Anchor, target.Content
 	}
+	changes := map[string]*yaml.Node{} // that the target has a member for
+	for i := 0; i+1 < len(before); i += 2 {
+		changes[before[i].Value] = nil
+	}
+	var added []*yaml.Node
 	for i := 0; i+1 < len(patch.Content); i += 2 {
 		name, value := patch.Content[i], patch.Content[i+1]
-		at := slices.IndexFunc(keysOf(merged), func(k string) bool { return k == name.Value })
-		switch {
-		case value.Tag == "!!null" && at >= 0:
-			merged.Content = slices.Delete(merged.Content, 2*at, 2*at+2)
-		case value.Tag == "!!null":
-		case at >= 0:
-			merged.Content[2*at+1] = merge(merged.Content[2*at+1], value)
-		default:
-			merged.Content = append(merged.Content, name, merge(nil, value))
+		if _, known := changes[name.Value]; known {
+			changes[name.Value] = value
+		} else if value.Tag != "!!null" {
+			added = append(added, name, merge(nil, value))
 		}
 	}
-	return merged
-}
-
-func keysOf(mapping *yaml.Node) []string {
-	var keys []string
-	for i := 0; i+1 < len(mapping.Content); i += 2 {
-		keys = append(keys, mapping.Content[i].Value)
+	for i := 0; i+1 < len(before); i += 2 {
+		name, value := before[i], before[i+1]
+		switch change := changes[name.Value]; {
+		case change == nil:
+			merged.Content = append(merged.Content, name, value)
+		case change.Tag != "!!null":
+			merged.Content = append(merged.Content, name, merge(value, change))
+		}
 	}
-	return keys
+	merged.Content = append(merged.Content, added...)
+	return merged
 }
 
 // refuse finds what a patch must not hold: settings of the box alone, and paths
 // of secrets. A name of a credential is all that may come from afar: a path
 // would let a document send any file of the box to a camera of its choice.
-func refuse(patch *yaml.Node, key string, problems *Problems) {
+func refuse(patch *yaml.Node, key string, problems *findings) {
 	if patch.Kind != yaml.MappingNode {
 		if strings.HasSuffix(key, "_file") && strings.Contains(patch.Value, "/") {
 			problems.add(key, 0, "a path may not be set from afar: give the name of a systemd credential, or set it in the box's own file")
@@ -208,14 +208,14 @@ func refuse(patch *yaml.Node, key string, problems *Problems) {
 // NeedsRestart names the settings that differ and that a running agent cannot
 // change.
 func NeedsRestart(running, wanted Config) Problems {
-	var problems Problems
+	var problems findings
 	a, b := values(running), values(wanted)
 	for _, key := range restartOnly {
 		if a[key] != b[key] {
 			problems.add(key, 0, "cannot change while the agent runs: restart it (systemctl restart meltwatch)")
 		}
 	}
-	return problems
+	return problems.told
 }
 
 func values(c Config) map[string]any {

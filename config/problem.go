@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -28,7 +28,8 @@ func (p Problem) String() string {
 	return where + ": " + p.Message
 }
 
-// Problems is every fault of a configuration, in the order of the keys.
+// Problems are the faults of a configuration, in the order of the keys: the first
+// mostProblems that were found, and how many more there are.
 type Problems []Problem
 
 func (p Problems) Error() string {
@@ -39,15 +40,48 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func (p *Problems) add(key string, line int, format string, args ...any) {
-	*p = append(*p, Problem{key, line, fmt.Sprintf(format, args...)})
+// mostProblems bounds how many faults of one document are told: a hostile one may
+// have ten thousands.
+const mostProblems = 20
+
+// findings gathers faults. Beyond mostProblems they are counted.
+type findings struct {
+	told Problems
+	more int
+	keys map[string]bool // that a fault was found with
 }
 
-// err is nil when there is no problem.
-func (p Problems) err() error {
-	if len(p) == 0 {
+func (f *findings) add(key string, line int, format string, args ...any) {
+	if f.keys == nil {
+		f.keys = map[string]bool{}
+	}
+	f.keys[key] = true
+	if f.full() {
+		f.more++
+		return
+	}
+	f.told = append(f.told, Problem{key, line, fmt.Sprintf(format, args...)})
+}
+
+// full reports whether a further fault is only counted, so that nobody words it.
+func (f *findings) full() bool { return len(f.told) == mostProblems }
+
+// join adds what was found elsewhere.
+func (f *findings) join(other findings) {
+	room := min(mostProblems-len(f.told), len(other.told))
+	f.told = append(f.told, other.told[:room]...)
+	f.more += other.more + len(other.told) - room
+}
+
+// err is nil when there is no fault.
+func (f *findings) err() error {
+	if len(f.told) == 0 {
 		return nil
 	}
-	sort.SliceStable(p, func(i, j int) bool { return p[i].Key < p[j].Key })
-	return p
+	sorted := slices.Clone(f.told)
+	slices.SortStableFunc(sorted, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
+	if f.more > 0 {
+		sorted = append(sorted, Problem{Message: fmt.Sprintf("and %d more", f.more)})
+	}
+	return sorted
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
@@ -10,9 +11,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"meltwatch/agent/remote"
+	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/pack"
+	"meltwatch/config/strict"
 )
 
 type configCommand struct {
@@ -74,6 +78,15 @@ func raw(payload []byte) any {
 type keyFlags struct {
 	Key     string `type:"existingfile" help:"Private key to sign with, as meltwatch model keygen wrote it."`
 	KeyName string `help:"Name under which the boxes know the key."`
+	Record  string `help:"File that remembers which revisions the key has signed; KEY.revisions beside the key by default."`
+}
+
+// record is the key's; nil without a key.
+func (k keyFlags) record() (*record, error) {
+	if k.Key == "" {
+		return nil, nil
+	}
+	return openRecord(cmp.Or(k.Record, k.Key+".revisions"))
 }
 
 func (k keyFlags) read() (ed25519.PrivateKey, error) {
@@ -92,6 +105,7 @@ type changeFlags struct {
 	stageFlags
 	keyFlags
 	Deadline time.Duration `default:"60s" help:"How long changed parts have to show that they work."`
+	Revision int64         `help:"Revision of the document; the one after the last by default."`
 }
 
 type configSet struct {
@@ -115,7 +129,7 @@ func readPatch(path string) (json.RawMessage, error) {
 		return nil, err
 	}
 	var object map[string]any
-	if err := json.Unmarshal(text, &object); err != nil {
+	if err := strict.Decode(text, remote.MaxDesired, &object); err != nil {
 		return nil, fmt.Errorf("%s holds no JSON object: %w", path, err)
 	}
 	return json.Marshal(object)
@@ -145,6 +159,13 @@ func (c changeFlags) change(o outside, pattern string, next func(now remote.Desi
 	if err != nil {
 		return err
 	}
+	signed, err := c.record()
+	if err != nil {
+		return err
+	}
+	if c.Revision < 0 || c.Revision > commit.MostRevision {
+		return fmt.Errorf("--revision %d is out of bounds: want 1 to %d", c.Revision, int64(commit.MostRevision))
+	}
 	return c.with(o.ctx, func(f *fleet) error {
 		return c.roll(o.ctx, o.out, f, pattern, func(ctx context.Context, agent string) error {
 			now, newest := f.desiredOf(agent)
@@ -155,9 +176,9 @@ func (c changeFlags) change(o outside, pattern string, next func(now remote.Desi
 			if err != nil {
 				return err
 			}
-			d := remote.Desired{Revision: newest + 1, Config: config, DeadlineS: int(c.Deadline.Seconds()), Previous: now.Config}
+			d := remote.Desired{Revision: cmp.Or(c.Revision, newest+1), Config: config, DeadlineS: int(c.Deadline.Seconds()), Previous: now.Config}
 			if key != nil {
-				if err := d.Sign(root+agent+"/", c.KeyName, key); err != nil {
+				if err := c.sign(&d, agent, key, signed, now.Revision, newest); err != nil {
 					return err
 				}
 			}
@@ -173,19 +194,46 @@ func (c changeFlags) change(o outside, pattern string, next func(now remote.Desi
 	})
 }
 
-// desiredOf is what is wanted of an agent now, and the newest revision that it
-// has seen.
+// sign gives a document the next revision that the key has not signed, notes it,
+// and signs.
+func (c changeFlags) sign(d *remote.Desired, agent string, key ed25519.PrivateKey, r *record, last, claimed int64) (err error) {
+	if d.Revision, err = r.next(agent, last, claimed, c.Revision); err != nil {
+		return err
+	}
+	if err := r.note(agent, d.Revision); err != nil {
+		return err
+	}
+	return d.Sign(root+agent+"/", c.KeyName, key)
+}
+
+// desiredOf is what is wanted of an agent now, and the newest revision that
+// anybody at the broker speaks of.
 func (f *fleet) desiredOf(agent string) (d remote.Desired, newest int64) {
 	// What is no document of ours counts as none; the agent has said so already.
-	if json.Unmarshal(f.payload(agent, "config/desired"), &d) != nil {
+	if strict.Decode(f.payload(agent, "config/desired"), remote.MaxDesired, &d) != nil {
 		d = remote.Desired{}
 	}
 	r := f.configReport(agent)
-	return d, max(d.Revision, r.Revision, r.RunningRevision)
+	return d, newestOf(r.RunningRevision, d.Revision, r.Revision)
 }
 
+// newestOf is the newest of revisions that an agent could take after the one that
+// is said to run.
+func newestOf(running int64, others ...int64) int64 {
+	newest := commit.Base(running)
+	for _, one := range others {
+		if commit.CheckRevision(one, running) == nil {
+			newest = max(newest, one)
+		}
+	}
+	return newest
+}
+
+// mostReport bounds a report, in bytes.
+const mostReport = 64 << 10
+
 func (f *fleet) configReport(agent string) (r remote.Report) {
-	if json.Unmarshal(f.payload(agent, "config/reported"), &r) != nil {
+	if strict.Read(f.payload(agent, "config/reported"), mostReport, &r) != nil {
 		return remote.Report{}
 	}
 	return r
@@ -214,11 +262,18 @@ func (f *fleet) settled(ctx context.Context, agent string, revision int64, most 
 }
 
 func faults(list []remote.Fault) string {
+	list = commit.Bounded(list)
 	words := make([]string, len(list))
 	for i, e := range list {
 		words[i] = strings.TrimPrefix(e.Key+": "+e.Message, ": ")
 	}
-	return strings.Join(words, "; ")
+	// It comes from a broker and goes to a terminal.
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, strings.Join(words, "; "))
 }
 
 type configDiff struct {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"meltwatch/agent/remote/pack"
 	"meltwatch/agent/remote/rollout"
+	"meltwatch/config/strict"
 )
 
 type modelCommand struct {
@@ -24,6 +26,7 @@ type modelPush struct {
 	URL          string        `help:"Where the agents find the package, https://… or file:///…; by chunks through the broker otherwise."`
 	Shadow       time.Duration `default:"2m" help:"How long it shadows the live model."`
 	Observe      time.Duration `default:"1m" help:"How long it may still be sent back after the switch."`
+	Revision     int64         `help:"Revision of the document; the one after the last that the broker speaks of by default."`
 	MinAgreement float64       `help:"Least share of the shadow's seconds in which both models agree."`
 }
 
@@ -43,7 +46,7 @@ func (c modelPush) Run(o outside) error {
 	return c.with(o.ctx, func(f *fleet) error {
 		return c.roll(o.ctx, o.out, f, c.Agents, func(ctx context.Context, agent string) error {
 			d := rollout.Desired{
-				Revision: f.newestModel(agent) + 1, Signed: signed, URL: c.URL,
+				Revision: cmp.Or(c.Revision, f.newestModel(agent)+1), Signed: signed, URL: c.URL,
 				ShadowS: int(c.Shadow.Seconds()), WatchS: int(c.Observe.Seconds()), MinAgreement: c.MinAgreement,
 			}
 			text, err := json.Marshal(d)
@@ -58,17 +61,19 @@ func (c modelPush) Run(o outside) error {
 	})
 }
 
+// newestModel is the newest revision that anybody at the broker speaks of. The
+// revision of a model's document is not signed, only the package is.
 func (f *fleet) newestModel(agent string) int64 {
 	var d rollout.Desired
-	if json.Unmarshal(f.payload(agent, "model/desired"), &d) != nil {
+	if strict.Decode(f.payload(agent, "model/desired"), rollout.MaxDesired, &d) != nil {
 		d = rollout.Desired{} // what is no document of ours counts as none
 	}
 	r := f.modelReport(agent)
-	return max(d.Revision, r.Revision, r.RunningRevision)
+	return newestOf(r.RunningRevision, d.Revision, r.Revision)
 }
 
 func (f *fleet) modelReport(agent string) (r rollout.Report) {
-	if json.Unmarshal(f.payload(agent, "model/reported"), &r) != nil {
+	if strict.Read(f.payload(agent, "model/reported"), mostReport, &r) != nil {
 		return rollout.Report{}
 	}
 	return r

@@ -131,7 +131,7 @@ func (s *session) options(clientID string) (*paho.ClientOptions, error) {
 		SetCleanSession(true).
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
-		SetOrderMatters(false).
+		SetOrderMatters(true). // else each message has a goroutine, and an older document may come last
 		SetConnectTimeout(dialTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetKeepAlive(c.KeepAlive).

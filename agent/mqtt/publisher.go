@@ -67,12 +67,14 @@ type Publisher struct {
 	spoken    bool   // a broker has our health
 	other     other
 
-	talk      talk
-	lastState time.Time // when a state was last kept for history
-	outbox    Outbox    // the keeper's alone
-	stocked   time.Time // when its counters were last taken; likewise
-	news      chan struct{}
-	work      chan struct{} // for the keeper
+	talk talk
+	// renewEvery and clearedAfter are the constants; tests are in a hurry.
+	renewEvery, clearedAfter time.Duration
+	lastState                time.Time // when a state was last kept for history
+	outbox                   Outbox    // the keeper's alone
+	stocked                  time.Time // when its counters were last taken; likewise
+	news                     chan struct{}
+	work                     chan struct{} // for the keeper
 }
 
 const (
@@ -87,7 +89,7 @@ const (
 func New(settings config.MQTT, root string, stamper *Stamper, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
 	return &Publisher{
 		settings: settings, root: root, stamper: stamper, log: log, observer: observer, outbox: outbox,
-		acks: numbers{}, returns: numbers{},
+		acks: numbers{}, returns: numbers{}, renewEvery: renewEvery, clearedAfter: clearedAfter,
 		retained: map[string][]byte{}, changed: map[string]bool{},
 		news: make(chan struct{}, 1), work: make(chan struct{}, 1),
 	}

@@ -24,11 +24,12 @@ type session struct {
 	broker    config.Named
 	client    paho.Client
 	ledger    *ledger
+	ears      *ears
 	lost      chan error
 }
 
 func newSession(p *Publisher, broker config.Named) *session {
-	return &session{publisher: p, broker: broker, ledger: newLedger(), lost: make(chan error, 1)}
+	return &session{publisher: p, broker: broker, ledger: newLedger(), ears: newEars(), lost: make(chan error, 1)}
 }
 
 // String names the broker, for errors.
@@ -61,6 +62,8 @@ func (s *session) serve(ctx context.Context) error {
 	p.observer.OK()
 	again := time.NewTimer(0)
 	defer again.Stop()
+	renew := time.NewTicker(p.renewEvery)
+	defer renew.Stop()
 	reported := time.Time{}
 	for {
 		p.observer.Beat()
@@ -87,6 +90,8 @@ func (s *session) serve(ctx context.Context) error {
 		case <-p.news:
 		case <-s.ledger.news:
 		case <-again.C:
+		case <-renew.C:
+			s.subscribe(ctx)
 		}
 	}
 }

@@ -1,24 +1,19 @@
 package mqtt
 
-import (
-	"context"
-	"errors"
-	"log/slog"
-	"maps"
-	"sync"
-	"time"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
-)
+import "sync"
 
 // talk is what a publisher hears and says beside its records: subscriptions,
 // retained topics of which the newest payload counts, and answers, which are not
 // kept for longer than the connection lasts.
 type talk struct {
 	mu      sync.Mutex
-	hears   map[string]func(topic string, payload []byte)
+	hears   map[string]Handler
 	answers []answer // bounded by maxAnswers
 }
+
+// Handler takes a message on a topic below the furnace's own. retained says that
+// the broker kept it and repeats it now. It must not block, nor publish.
+type Handler func(topic string, payload []byte, retained bool)
 
 type answer struct {
 	topic   string
@@ -29,13 +24,17 @@ type answer struct {
 const maxAnswers = 64
 
 // Hear has handle called with each message on a topic below the furnace's own,
-// which may end in wildcards. It must not block, nor publish. To be called
-// before Run.
+// which may end in wildcards. To be called before Run.
 func (p *Publisher) Hear(topic string, handle func(topic string, payload []byte)) {
+	p.HearFlagged(topic, func(topic string, payload []byte, _ bool) { handle(topic, payload) })
+}
+
+// HearFlagged is Hear with a handler that tells what the broker repeats.
+func (p *Publisher) HearFlagged(topic string, handle Handler) {
 	p.talk.mu.Lock()
 	defer p.talk.mu.Unlock()
 	if p.talk.hears == nil {
-		p.talk.hears = map[string]func(string, []byte){}
+		p.talk.hears = map[string]Handler{}
 	}
 	p.talk.hears[topic] = handle
 }
@@ -83,44 +82,4 @@ func (p *Publisher) nextChanged() (topic string, payload []byte) {
 		return topic, p.retained[topic]
 	}
 	return "", nil
-}
-
-// subscribe asks for everything that is to be heard, at each connection. What
-// the broker refuses is logged and leaves the connection alone: to publish
-// matters more.
-func (s *session) subscribe(ctx context.Context) {
-	p := s.publisher
-	p.talk.mu.Lock()
-	hears := maps.Clone(p.talk.hears)
-	p.talk.mu.Unlock()
-	for topic, handle := range hears {
-		filter := p.root + topic
-		token := s.client.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) {
-			handle(m.Topic()[len(p.root):], m.Payload())
-		})
-		go awaitSubscription(ctx, token, filter, p.log)
-	}
-}
-
-// awaitSubscription logs a subscription that the broker refuses or leaves
-// unanswered.
-func awaitSubscription(ctx context.Context, token paho.Token, filter string, log *slog.Logger) {
-	const refused = 0x80
-	timer := time.NewTimer(ackTimeout)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return
-	case <-timer.C:
-		log.Warn("subscription not answered", "topic", filter, "after", ackTimeout)
-		return
-	case <-token.Done():
-	}
-	err := token.Error()
-	if t, ok := token.(*paho.SubscribeToken); ok && err == nil && t.Result()[filter] == refused {
-		err = errors.New("refused: let this user read it in the broker's access list")
-	}
-	if err != nil {
-		log.Warn("not subscribed", "topic", filter, "err", err)
-	}
 }

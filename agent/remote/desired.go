@@ -7,10 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
-	"meltwatch/agent/remote/strict"
 	"meltwatch/config"
+	"meltwatch/config/strict"
 )
 
 // MaxDesired bounds a payload of config/desired, in bytes.
@@ -50,8 +51,12 @@ func ParseDesired(payload []byte) (Desired, []Fault) {
 
 func jsonKey(err error) string {
 	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
+	var text strict.TextError
+	switch {
+	case errors.As(err, &wrong):
 		return wrong.Field
+	case errors.As(err, &text):
+		return strings.TrimPrefix(text.Key, "config.")
 	}
 	return ""
 }
@@ -153,10 +158,6 @@ func faultsOf(err error) []Fault {
 			message += fmt.Sprintf(" (line %d of the box's own file)", p.Line)
 		}
 		faults = append(faults, Fault{Key: p.Key, Message: message})
-	}
-	const most = 50 // a hostile document may have thousands
-	if len(faults) > most {
-		faults = append(faults[:most], Fault{Key: "", Message: fmt.Sprintf("and %d more", len(faults)-most)})
 	}
 	return faults
 }

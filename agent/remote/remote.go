@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/inbox"
 	"meltwatch/config"
 	"meltwatch/retry"
 )
@@ -46,6 +47,35 @@ type Version struct {
 	Revision int64           `json:"revision"`
 	Local    []byte          `json:"local"`
 	Patch    json.RawMessage `json:"patch,omitempty"`
+}
+
+// kept is a version as the journal keeps it.
+type kept struct {
+	Version
+	// Signature is what was said with the patch; nil for the local file alone, and
+	// in a journal of 0.3.0.
+	Signature *Signature `json:"signature,omitempty"`
+	// Signed is the highest revision that a signed document had: where documents
+	// must be signed, none older counts again, though an unsigned one came between.
+	Signed int64 `json:"signed,omitempty"`
+}
+
+// alone is the local file without its patch.
+func (k kept) alone(local []byte) kept {
+	only := kept{Version: Version{Local: local}}
+	if k.Signature == nil || k.Signature.Signature == "" {
+		only.Signed = k.Signed
+	} // else the key has gone, and with it whatever it signed
+	return only
+}
+
+// Signature is the rest of a document, which its signature was made over: it can
+// be held against the box's keys again.
+type Signature struct {
+	DeadlineS int             `json:"deadline_s,omitempty"`
+	Previous  json.RawMessage `json:"previous,omitempty"`
+	Key       string          `json:"key,omitempty"`
+	Signature string          `json:"signature,omitempty"`
 }
 
 func (v Version) config() (config.Config, error) { return config.Merged(v.Local, v.Patch) }
@@ -102,17 +132,22 @@ type Settings struct {
 // Manager is the only one that changes a configuration.
 type Manager struct {
 	settings Settings
-	journal  *commit.Journal[Version]
+	journal  *commit.Journal[kept]
 	observer Observer
 
-	version Version // what runs
+	own     kept // the local file alone
+	version kept // what runs
 	config  config.Config
 	started time.Time // when its minute began
 	last    Report
 	resumed *config.Config // what the unproven version at start is compared with
+	// unproven is when a patch of 0.3.0, whose signature was not kept, is dropped.
+	unproven time.Time
+	// rejections are logged when they begin, and once a minute.
+	rejections retry.Faults
 
-	desired chan []byte // the newest payload
-	reload  chan struct{}
+	inbox  *inbox.Box
+	reload chan struct{}
 }
 
 const (
@@ -126,12 +161,14 @@ const (
 // Open says what to run at start. local is the box's own file, which must be
 // valid: without it not even the place of the journal is known.
 func Open(s Settings, local []byte) (*Manager, config.Config, error) {
-	m := &Manager{settings: s, desired: make(chan []byte, 1), reload: make(chan struct{}, 1), started: time.Now()}
+	m := &Manager{settings: s, inbox: inbox.New(), reload: make(chan struct{}, 1), started: time.Now()}
+	m.rejections.Log = s.Log
 	var err error
-	if m.journal, err = commit.Open[Version](s.Files, journalFile, s.KernelBoot); err != nil {
+	if m.journal, err = commit.Open[kept](s.Files, journalFile, s.KernelBoot); err != nil {
 		s.Log.Error("remote configuration not taken up", "err", err)
 	}
-	m.version = Version{Local: local}
+	m.own = kept{Version: Version{Local: local}}
+	m.version = m.own
 	if m.config, err = m.version.config(); err != nil {
 		return nil, config.Config{}, err
 	}
@@ -141,94 +178,9 @@ func Open(s Settings, local []byte) (*Manager, config.Config, error) {
 
 const journalFile = "config.json"
 
-// resume takes up what the last process left.
-func (m *Manager) resume(local []byte) {
-	good, known := m.journal.Good()
-	if !known {
-		m.note(m.version.Revision, applied, "", nil)
-		return
-	}
-	died, err := m.journal.Started()
-	if err != nil {
-		m.settings.Log.Warn("start not noted", "err", err)
-	}
-	wanted, trial := good, false
-	if t, ok := m.journal.Trial(); ok {
-		wanted, trial = t.Version, true
-	}
-	refused, _ := m.journal.Refused()
-	m.run(good)
-	switch {
-	case died:
-		m.note(refused.Version.Revision, rolledBack, "", refused.Faults)
-	case string(wanted.Local) != string(local):
-		// The file was edited while the agent was off.
-		m.edited(Version{wanted.Revision, local, wanted.Patch}, refused)
-	case trial:
-		m.resumed = new(m.config)
-		m.run(wanted)
-		m.note(m.version.Revision, applying, "", nil)
-	default:
-		m.note(m.version.Revision, applied, "", nil)
-	}
-}
-
-// edited starts with a local file that changed since the last start, on trial
-// like any other change.
-func (m *Manager) edited(v Version, refused commit.Refused[Version]) {
-	if v.key() == refused.Version.key() {
-		m.note(v.Revision, givenUp(refused.Tried), fromFile, refused.Faults)
-		return
-	}
-	c, err := v.config()
-	if err != nil {
-		m.note(v.Revision, rejected, fromFile, faultsOf(err))
-		return
-	}
-	before := m.config
-	if len(config.NeedsRestart(before, c)) > 0 {
-		// Who the box is cannot be put on trial: there is no way back while it runs.
-		if err := m.journal.Accept(v); err != nil {
-			m.settings.Log.Warn("edited file not noted", "err", err)
-		}
-		m.run(v)
-		m.note(v.Revision, applied, fromFile, nil)
-		return
-	}
-	if err := m.journal.Stage(v, m.version); err != nil {
-		m.settings.Log.Warn("edited file not staged", "err", err)
-	}
-	m.resumed = &before
-	m.run(v)
-	m.note(v.Revision, applying, fromFile, nil)
-}
-
-// run notes what runs. A version that no longer fits this program's rules, after
-// an upgrade, gives way to the local file alone, which was checked.
-func (m *Manager) run(v Version) {
-	c, err := v.config()
-	if err != nil {
-		m.settings.Log.Error("kept configuration no longer valid, running the local file alone", "revision", v.Revision, "err", err)
-		return
-	}
-	m.version, m.config = v, c
-}
-
 // Desired takes a payload of config/desired; of several that wait the newest
-// counts.
-func (m *Manager) Desired(payload []byte) {
-	for {
-		select {
-		case m.desired <- payload:
-			return
-		default:
-		}
-		select {
-		case <-m.desired:
-		default:
-		}
-	}
-}
+// counts. It never blocks.
+func (m *Manager) Desired(payload []byte) { m.inbox.Put(payload) }
 
 // Reload has the local file read again.
 func (m *Manager) Reload() {
@@ -255,12 +207,13 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 		select {
 		case <-ctx.Done():
 			return m.leave()
-		case payload := <-m.desired:
-			m.take(ctx, box, payload)
+		case <-m.inbox.News():
+			m.take(ctx, box, m.inbox.Take())
 		case <-m.reload:
 			m.readLocal(ctx, box)
 		case <-tick.C:
 			m.settle()
+			m.dropUnproven(ctx, box)
 		}
 	}
 }

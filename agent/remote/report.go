@@ -1,8 +1,10 @@
 package remote
 
 import (
+	"fmt"
 	"time"
 
+	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
 )
 
@@ -46,22 +48,31 @@ func (m *Manager) note(revision int64, status, from string, faults []Fault) {
 			from = fromAfar
 		}
 	}
-	if faults == nil {
-		faults = []Fault{} // an empty list, not null
-	}
 	m.last = Report{
-		Version: 1, Time: time.Now().UTC().Round(0), Revision: revision, From: from, Status: status, Errors: faults,
+		Version: 1, Time: time.Now().UTC().Round(0), Revision: revision, From: from, Status: status, Errors: commit.Bounded(faults),
 		SHA256: config.Digest(m.config), RunningRevision: m.version.Revision,
 	}
 }
 
-// say publishes where a document stands.
+// say publishes where a document stands. Whoever may publish can have documents
+// rejected as fast as the broker carries them, so these are logged once a minute.
 func (m *Manager) say(revision int64, status, from string, faults []Fault) {
 	m.note(revision, status, from, faults)
-	write := m.settings.Log.Info
-	if len(faults) > 0 {
-		write = m.settings.Log.Warn
+	switch {
+	case status == rejected && from == fromAfar:
+		m.rejections.Report(fmt.Errorf("configuration revision %d rejected: %v", revision, m.last.Errors))
+	case len(faults) > 0:
+		m.settings.Log.Warn("configuration", "status", status, "revision", revision, "from", from, "errors", m.last.Errors)
+	default:
+		m.rejections.Over()
+		m.settings.Log.Info("configuration", "status", status, "revision", revision, "from", from)
 	}
-	write("configuration", "status", status, "revision", revision, "from", from, "errors", faults)
+	m.settings.Report(m.last)
+}
+
+// repeat says again what was said of a document before, which is no news to a log.
+func (m *Manager) repeat(revision int64, status, from string, faults []Fault) {
+	m.note(revision, status, from, faults)
+	m.settings.Log.Debug("configuration as before", "status", status, "revision", revision, "from", from)
 	m.settings.Report(m.last)
 }

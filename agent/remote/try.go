@@ -1,49 +1,110 @@
 package remote
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
+	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
 	"meltwatch/retry"
 )
 
-// take looks at a payload of config/desired.
-func (m *Manager) take(ctx context.Context, box Box, payload []byte) {
-	if !m.config.Remote.Config {
-		m.say(m.version.Revision, rejected, fromAfar, blame("remote.config", "is false on this box: documents on config/desired are not obeyed"))
-		return
-	}
-	var v Version
-	var faults []Fault
-	deadline := m.config.Remote.Deadline
-	if len(payload) == 0 {
-		v, faults = Version{Local: m.version.Local}, m.unsignedReset()
-	} else {
-		var d Desired
-		if d, faults = ParseDesired(payload); len(faults) == 0 {
-			faults = d.verify(m.settings.Root, m.config.Trust.ConfigKeys, m.config.Remote.SignedConfig)
+// wanted is a document that may be obeyed.
+type wanted struct {
+	version  kept
+	deadline time.Duration
+}
+
+// take looks at payloads of config/desired, in the order of their arrival. Of those
+// that may be obeyed only the newest is.
+func (m *Manager) take(ctx context.Context, box Box, payloads [][]byte) {
+	newest, running := (*wanted)(nil), m.version
+	for _, payload := range payloads {
+		w, faults := m.read(payload)
+		if len(faults) == 0 {
+			faults = order(w.version, running, m.config.Remote.SignedConfig)
 		}
-		v = Version{d.Revision, m.version.Local, d.Config}
-		deadline = d.deadline(deadline)
+		if len(faults) > 0 {
+			m.say(w.version.Revision, rejected, fromAfar, faults)
+			continue
+		}
+		newest, running = &w, w.version
 	}
-	if len(faults) == 0 {
-		faults = m.order(v)
+	if newest != nil {
+		m.obey(ctx, box, *newest)
 	}
+}
+
+// read decodes a payload and holds it against the box's keys.
+func (m *Manager) read(payload []byte) (w wanted, faults []Fault) {
+	w = wanted{kept{Version: Version{Local: m.version.Local}, Signed: m.version.Signed}, m.config.Remote.Deadline}
+	if !m.config.Remote.Config {
+		w.version.Revision = m.version.Revision
+		return w, blame("remote.config", "is false on this box: documents on config/desired are not obeyed")
+	}
+	if len(payload) == 0 {
+		return w, m.unsignedReset()
+	}
+	d, faults := ParseDesired(payload)
+	w.version.Revision = d.Revision
 	if len(faults) > 0 {
-		m.say(v.Revision, rejected, fromAfar, faults)
-		return
+		return w, faults
 	}
+	if faults = d.verify(m.settings.Root, m.config.Trust.ConfigKeys, m.config.Remote.SignedConfig); len(faults) > 0 {
+		return w, faults
+	}
+	w.version.Version = Version{d.Revision, m.version.Local, compact(d.Config)}
+	w.version.Signature = &Signature{d.DeadlineS, compact(d.Previous), d.Key, d.Signature}
+	if d.Signature != "" {
+		w.version.Signed = max(w.version.Signed, d.Revision)
+	}
+	w.deadline = d.deadline(w.deadline)
+	return w, nil
+}
+
+// compact takes the spaces out, as the journal does: what runs must have one key
+// before and after a restart.
+func compact(text json.RawMessage) json.RawMessage {
+	var out bytes.Buffer
+	if json.Compact(&out, text) != nil {
+		return text // nothing
+	}
+	return out.Bytes()
+}
+
+// obey has a document tried, unless it runs already or was given up.
+func (m *Manager) obey(ctx context.Context, box Box, w wanted) {
+	v := w.version
 	if v.key() == m.version.key() {
-		m.say(v.Revision, applied, fromAfar, nil) // as at each reconnection
+		m.vouch(v)
+		m.repeat(v.Revision, applied, fromAfar, nil) // as at each reconnection
 		return
 	}
 	if refused, ok := m.journal.Refused(); ok && refused.Version.key() == v.key() {
-		m.say(v.Revision, givenUp(refused.Tried), fromAfar, refused.Faults)
+		m.repeat(v.Revision, givenUp(refused.Tried), fromAfar, refused.Faults)
 		return
 	}
-	m.try(ctx, box, v, fromAfar, deadline)
+	m.try(ctx, box, v, fromAfar, w.deadline)
+}
+
+// vouch notes the signature of what runs where it has none, as in a journal of
+// 0.3.0, or another.
+func (m *Manager) vouch(v kept) {
+	m.unproven = time.Time{}
+	if before := m.version.Signature; v.Revision == 0 || before != nil && (v.Signature.Signature == "" || v.Signature.Signature == before.Signature) {
+		return
+	}
+	if _, trial := m.journal.Trial(); trial {
+		return // at the next connection, when it has settled
+	}
+	if err := m.journal.Accept(v); err != nil {
+		m.observer.Fault(err)
+		return
+	}
+	m.version = v
 }
 
 // givenUp is the status of what was given up before.
@@ -63,37 +124,59 @@ func (m *Manager) unsignedReset() []Fault {
 	return blame("signature", "an empty payload cannot be signed, and remote.signed_config is true on this box: send a signed document with config {}")
 }
 
-// order refuses documents that are older than what runs, as a replayed one is.
-func (m *Manager) order(v Version) []Fault {
-	running := m.version.Revision
+// order refuses documents that are older than what runs, as a replayed one is, and
+// revisions that leave no room for the next.
+func order(v, running kept, signed bool) []Fault {
+	base := commit.Base(running.Revision)
+	if signed {
+		base = max(base, commit.Base(running.Signed))
+	}
 	switch {
-	case v.Revision == 0 || v.Revision > running || v.key() == m.version.key():
+	case v.Revision == 0 || v.key() == running.key():
 		return nil
-	case v.Revision == running:
-		return blame("revision", fmt.Sprintf("%d runs already, with another content: publish the change under a higher one", running))
+	case v.Revision > base:
+		if err := commit.CheckRevision(v.Revision, base); err != nil {
+			return blame("revision", err.Error())
+		}
+		return nil
+	case v.Revision == base:
+		return blame("revision", fmt.Sprintf("%d is taken already, with another content: publish the change under a higher one", base))
 	default:
-		return blame("revision", fmt.Sprintf("%d is older than %d, which runs: publish it under a higher one", v.Revision, running))
+		return blame("revision", fmt.Sprintf("%d is older than %d, the last that was taken: publish it under a higher one", v.Revision, base))
 	}
 }
 
 // readLocal looks at the box's own file again. Whoever asks for it wants it
 // tried, though it was refused before.
 func (m *Manager) readLocal(ctx context.Context, box Box) {
+	revision := m.version.Revision
 	text, err := m.settings.ReadLocal()
 	if err != nil {
-		m.say(m.version.Revision, rejected, fromFile, blame("", err.Error()))
+		m.say(revision, rejected, fromFile, blame("", err.Error()))
 		return
 	}
-	v := Version{m.version.Revision, text, m.version.Patch}
+	v := kept{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature, m.version.Signed}
 	if v.key() == m.version.key() {
 		m.say(v.Revision, applied, fromFile, nil)
 		return
 	}
+	before := m.own
+	m.own = kept{Version: Version{Local: text}}
+	distrusted := m.distrust(v)
+	if len(distrusted) > 0 {
+		v = v.alone(text)
+	}
 	m.try(ctx, box, v, fromFile, m.config.Remote.Deadline)
+	switch inForce := string(m.version.Local) == string(text); {
+	case !inForce:
+		m.own = before
+	case len(distrusted) > 0:
+		m.say(revision, rolledBack, fromAfar, distrusted)
+	}
 }
 
 // try runs a version and keeps it or goes back.
-func (m *Manager) try(ctx context.Context, box Box, v Version, from string, deadline time.Duration) {
+func (m *Manager) try(ctx context.Context, box Box, v kept, from string, deadline time.Duration) {
 	c, err := v.config()
 	if err == nil {
 		err = asError(config.NeedsRestart(m.config, c))
@@ -118,7 +201,7 @@ func (m *Manager) try(ctx context.Context, box Box, v Version, from string, dead
 		m.say(v.Revision, rejected, from, faults)
 		return
 	}
-	m.version, m.config, m.started = v, c, time.Now()
+	m.version, m.config, m.started, m.unproven = v, c, time.Now(), time.Time{}
 	m.say(v.Revision, applying, from, nil)
 	if !m.prove(ctx, change, deadline, from) {
 		m.version, m.config = before, beforeConfig
@@ -134,11 +217,11 @@ func asError(p config.Problems) error {
 }
 
 // accept takes a version that changes nothing that runs.
-func (m *Manager) accept(v Version, from string) {
+func (m *Manager) accept(v kept, from string) {
 	if err := m.journal.Accept(v); err != nil {
 		m.observer.Fault(err)
 	}
-	m.version = v
+	m.version, m.unproven = v, time.Time{}
 	m.say(v.Revision, applied, from, nil)
 }
 

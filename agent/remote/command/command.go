@@ -1,10 +1,10 @@
 // Package command obeys commands that come over MQTT: a short list, each allowed
 // by name in the box's own file, none of which runs a shell or takes a path.
 //
-// A command has an id and a deadline. It is carried out at most once in the life
-// of the agent, and not at all once the deadline has passed, so a command that
-// someone retained on the broker does nothing at the next connection. So many a
-// minute are looked at; what comes beyond is dropped, and said once a minute.
+// A command has an id and a deadline. It is carried out at most once, and not at all
+// once the deadline has passed; its id is on disk before anything is done, so that
+// no restart of the agent forgets it. One that the broker retains is refused. So
+// many a minute are looked at; what comes beyond is dropped, and said once a minute.
 package command
 
 import (
@@ -12,11 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
-	"meltwatch/agent/remote/strict"
+	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
+	"meltwatch/config/strict"
 )
 
 // MaxPayload bounds a payload of topic command, in bytes.
@@ -85,21 +87,31 @@ const (
 // Server carries commands out, one after the other.
 type Server struct {
 	answer   func(Result)
-	payloads chan []byte
+	payloads chan arrival
+	ids      *ids
 
 	mu      sync.Mutex
 	allowed config.Commands
 
-	seen    map[string]time.Time // id → when it may be forgotten
-	recent  []time.Time          // of the last minute
-	dropped time.Time            // when it was last said that commands are dropped
-	quiet   *time.Timer          // ends a changed log level
+	recent  []time.Time // of the last minute
+	dropped time.Time   // when it was last said that commands are dropped
+	quiet   *time.Timer // ends a changed log level
 }
 
-// New returns a server that hands results to answer, which must not block.
-func New(answer func(Result)) *Server {
-	return &Server{answer: answer, payloads: make(chan []byte, waiting), seen: map[string]time.Time{}}
+// arrival is a payload as it came; a retained one the broker repeats.
+type arrival struct {
+	text     []byte
+	retained bool
 }
+
+// New returns a server that hands results to answer, which must not block. It
+// forgets ids with its process until Remember is called.
+func New(answer func(Result)) *Server {
+	return &Server{answer: answer, payloads: make(chan arrival, waiting), ids: &ids{seen: map[string]time.Time{}}}
+}
+
+// Remember keeps the ids of commands in files. To be called before Run.
+func (s *Server) Remember(files commit.Files) { s.ids = openIDs(files) }
 
 // Adopt changes what is allowed.
 func (s *Server) Adopt(c config.Commands) {
@@ -109,9 +121,12 @@ func (s *Server) Adopt(c config.Commands) {
 }
 
 // Take takes a payload; it never blocks. What finds no room is dropped.
-func (s *Server) Take(payload []byte) {
+func (s *Server) Take(payload []byte) { s.TakeFlagged(payload, false) }
+
+// TakeFlagged is Take that tells what the broker repeats.
+func (s *Server) TakeFlagged(payload []byte, retained bool) {
 	select {
-	case s.payloads <- payload:
+	case s.payloads <- arrival{payload, retained}:
 	default:
 	}
 }
@@ -125,15 +140,15 @@ func (s *Server) Run(ctx context.Context, box Box) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case payload := <-s.payloads:
-			s.serve(ctx, box, payload)
+		case p := <-s.payloads:
+			s.serve(ctx, box, p)
 		case <-s.quiet.C:
 			box.LogLevel("")
 		}
 	}
 }
 
-func (s *Server) serve(ctx context.Context, box Box, payload []byte) {
+func (s *Server) serve(ctx context.Context, box Box, p arrival) {
 	now := time.Now()
 	s.mu.Lock()
 	allowed := s.allowed
@@ -141,7 +156,10 @@ func (s *Server) serve(ctx context.Context, box Box, payload []byte) {
 	if !s.inTime(now, allowed.PerMinute) {
 		return
 	}
-	c, err := Parse(payload)
+	c, err := Parse(p.text)
+	if err == nil && p.retained {
+		err = errors.New("is retained at the broker, which would repeat it at each connection: publish it without the retain flag, and clear the topic")
+	}
 	if err == nil {
 		err = s.admit(c, allowed, now)
 	}
@@ -180,7 +198,7 @@ func Parse(payload []byte) (c Command, err error) {
 	}
 	switch {
 	case c.ID == "" || len(c.ID) > maxID:
-		c.ID = c.ID[:min(len(c.ID), maxID)]
+		c.ID = strings.ToValidUTF8(c.ID[:min(len(c.ID), maxID)], "")
 		return c, fmt.Errorf("id: want 1 to %d bytes", maxID)
 	case c.Deadline.IsZero():
 		return c, errors.New("deadline: is missing: give an instant such as 2030-01-02T15:04:05Z")
@@ -194,8 +212,6 @@ func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error 
 		"acknowledge": allowed.Acknowledge, "log_level": allowed.LogLevel, "restart": allowed.Restart,
 		"self_test": allowed.SelfTest, "snapshot": allowed.Snapshot,
 	}[c.Command]
-	s.forget(now)
-	_, twice := s.seen[c.ID]
 	switch {
 	case !known:
 		return fmt.Errorf("command: %.64q is not one of acknowledge, log_level, restart, self_test, snapshot", c.Command)
@@ -205,21 +221,19 @@ func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error 
 		return fmt.Errorf("deadline: passed at %s by this box's clock", c.Deadline.UTC().Format(time.RFC3339))
 	case c.Deadline.After(now.Add(furthest)):
 		return fmt.Errorf("deadline: lies more than %s ahead of this box's clock", furthest)
-	case twice:
+	case s.ids.known(c.ID):
 		return errors.New("id: was here before; a command is carried out once")
 	}
-	s.seen[c.ID] = c.Deadline
+	err := s.ids.note(c.ID, c.Deadline, now)
+	if err != nil && !slices.Contains(harmless, c.Command) {
+		return fmt.Errorf("paths.state: a command that cannot be noted on disk is not carried out: %w", err)
+	}
 	return nil
 }
 
-// forget lets go of ids that no deadline would let through any more.
-func (s *Server) forget(now time.Time) {
-	for id, deadline := range s.seen {
-		if now.After(deadline) {
-			delete(s.seen, id)
-		}
-	}
-}
+// harmless commands change nothing: they serve where the disk does not, and one of
+// them again after a restart does no harm.
+var harmless = []string{"self_test", "snapshot"}
 
 func (s *Server) carryOut(ctx context.Context, box Box, c Command) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)

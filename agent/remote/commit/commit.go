@@ -16,6 +16,7 @@
 package commit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,12 +26,6 @@ import (
 
 // Deaths is how many deaths refuse a version.
 const Deaths = 3
-
-// Fault is one reason, by the setting or part that it is about.
-type Fault struct {
-	Key     string `json:"key"`
-	Message string `json:"message"`
-}
 
 // Journal keeps versions of one kind. It is owned by one goroutine.
 type Journal[V any] struct {
@@ -170,11 +165,13 @@ func (j *Journal[V]) change(f func(*Trial[V])) error {
 
 // put replaces the file; what is in memory follows only when that worked.
 func (j *Journal[V]) put(next record[V]) error {
-	text, err := json.Marshal(next)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // a patch stays as it was signed
+	if err := encoder.Encode(next); err != nil {
 		return fmt.Errorf("encode %s: %w", j.name, err)
 	}
-	if err := Replace(j.files, j.name, text); err != nil {
+	if err := Replace(j.files, j.name, text.Bytes()); err != nil {
 		return fmt.Errorf("write %s: %w", j.name, err)
 	}
 	j.record = next

@@ -1,13 +1,13 @@
 package pack
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"meltwatch/config/strict"
 	"meltwatch/inference"
 )
 
@@ -17,15 +17,15 @@ func ReadSigned(path string) (s Signed, err error) {
 	if err != nil {
 		return s, fmt.Errorf("read signature: %w; make it with `meltwatch model sign`", err)
 	}
-	if err := json.Unmarshal(text, &s); err != nil {
+	if err := strict.Decode(text, 4<<10, &s); err != nil {
 		return s, fmt.Errorf("read signature %s: %w; make it with `meltwatch model sign`", path, err)
 	}
 	return s, nil
 }
 
 // Open holds a package against what was signed, unpacks it into a folder, which
-// must be there and empty, and checks its manifest and every file's hash. What it
-// returns without an error is durable.
+// must be there and empty, and checks its manifest, every file's hash and the
+// operations of its graph. What it returns without an error is durable.
 func Open(name, folder string, signed Signed) (inference.Manifest, error) {
 	sha, size, err := Sum(name)
 	if err != nil {
@@ -47,6 +47,9 @@ func Open(name, folder string, signed Signed) (inference.Manifest, error) {
 		return inference.Manifest{}, err
 	}
 	if err := manifest.VerifyFiles(folder); err != nil {
+		return manifest, err
+	}
+	if err := inference.CheckGraph(folder); err != nil {
 		return manifest, err
 	}
 	return manifest, syncAll(folder)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -121,68 +119,6 @@ func (m *Manager) closeArrival() {
 	m.arrives = nil
 }
 
-// fetchTimeout bounds a download.
-const fetchTimeout = 10 * time.Minute
-
-// fetch gets a package from its URL. No more than its size is read.
-func (m *Manager) fetch(ctx context.Context, d Desired) {
-	m.say(d.model(), receiving, nil)
-	bounded, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	stop := m.beating(bounded)
-	err := m.download(bounded, d)
-	stop()
-	if ctx.Err() != nil {
-		return
-	}
-	if err != nil {
-		m.reject(d.model(), nil, "url", err)
-		return
-	}
-	m.unpack(ctx, d)
-}
-
-func (m *Manager) download(ctx context.Context, d Desired) error {
-	body, err := m.openURL(ctx, d.URL)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	name := filepath.Join(m.settings.Folder, incoming)
-	file, err := os.Create(name)
-	if err != nil {
-		return fmt.Errorf("receive package: %w", err)
-	}
-	n, err := io.Copy(file, io.LimitReader(body, d.Size+1))
-	if err == nil && n != d.Size {
-		err = fmt.Errorf("the file there has another size than the %d bytes that were signed", d.Size)
-	}
-	return errors.Join(err, os.WriteFile(name+".sha256", []byte(d.SHA256), 0o640), file.Close())
-}
-
-func (m *Manager) openURL(ctx context.Context, address string) (io.ReadCloser, error) {
-	u, err := url.Parse(address)
-	if err != nil {
-		return nil, errors.New("is not a URL")
-	}
-	if u.Scheme == "file" {
-		return os.Open(u.Path)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	response, err := m.settings.HTTP.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		response.Body.Close()
-		return nil, fmt.Errorf("the server answers %s", response.Status)
-	}
-	return response.Body, nil
-}
-
 // beating keeps the watchdog content through a wait that is bounded.
 func (m *Manager) beating(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -208,7 +144,9 @@ func (m *Manager) unpack(ctx context.Context, d Desired) {
 	m.say(d.model(), checking, nil)
 	name := filepath.Join(m.settings.Folder, incoming)
 	beside := filepath.Join(m.settings.Folder, d.SHA256+".new")
+	stop := m.beating(ctx)
 	err := m.unpackInto(beside, name, d)
+	stop()
 	err = errors.Join(err, os.RemoveAll(name), os.RemoveAll(name+".sha256"))
 	if err == nil {
 		// What was here under this name was damaged, or there would be nothing to do.

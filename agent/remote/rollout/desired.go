@@ -7,8 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/pack"
-	"meltwatch/agent/remote/strict"
+	"meltwatch/config/strict"
 )
 
 // MaxDesired bounds a payload of model/desired, in bytes.
@@ -30,6 +31,9 @@ type Desired struct {
 	// share of the shadow's seconds; 0 asks for none.
 	MinAgreement float64 `json:"min_agreement,omitempty"`
 }
+
+// longestURL bounds a URL in bytes.
+const longestURL = 4096
 
 const (
 	defaultShadow = 120
@@ -71,6 +75,9 @@ func (d Desired) checkURL() []Fault {
 	if d.URL == "" {
 		return nil
 	}
+	if len(d.URL) > longestURL {
+		return blame("url", fmt.Sprintf("has %d bytes: at most %d are allowed", len(d.URL), longestURL))
+	}
 	u, err := url.Parse(d.URL)
 	switch {
 	case err != nil || u.User != nil:
@@ -89,26 +96,55 @@ func (d Desired) watch() time.Duration  { return time.Duration(d.WatchS) * time.
 // blame is the one fault of a member.
 func blame(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
 
-// take looks at a payload of model/desired.
-func (m *Manager) take(ctx context.Context, payload []byte) {
-	limits := m.limit()
-	if !limits.Enabled {
-		m.say(m.live, rejected, nil, blame("remote.model", "is false on this box: documents on model/desired are not obeyed")...)
-		return
+// wanted is a document that may be obeyed; own asks for the box's own model.
+type wanted struct {
+	document Desired
+	own      bool
+}
+
+// take looks at payloads of model/desired, in the order of their arrival. Of those
+// that may be obeyed only the newest is.
+func (m *Manager) take(ctx context.Context, payloads [][]byte) {
+	limits, newest := m.limit(), (*wanted)(nil)
+	for _, payload := range payloads {
+		w, faults := m.read(payload, limits)
+		if newest != nil && !newest.own && !w.own && len(faults) == 0 && w.document.Revision < newest.document.Revision {
+			faults = blame("revision", fmt.Sprintf("%d is older than %d, which came before it", w.document.Revision, newest.document.Revision))
+		}
+		if len(faults) > 0 {
+			m.say(w.document.model(), rejected, nil, faults...)
+			continue
+		}
+		newest = &w
 	}
-	m.closeArrival()
+	if newest != nil {
+		m.obey(ctx, *newest)
+	}
+}
+
+// read decodes a payload and says what speaks against it.
+func (m *Manager) read(payload []byte, limits Limits) (wanted, []Fault) {
+	if !limits.Enabled {
+		return wanted{document: Desired{Revision: m.live.Revision, Signed: pack.Signed{SHA256: m.live.SHA256}}},
+			blame("remote.model", "is false on this box: documents on model/desired are not obeyed")
+	}
 	if len(payload) == 0 {
-		m.takeOwn(ctx)
-		return
+		return wanted{own: true}, nil
 	}
 	d, faults := ParseDesired(payload)
 	if len(faults) == 0 {
 		faults = m.refusal(d, limits)
 	}
-	if len(faults) > 0 {
-		m.say(d.model(), rejected, nil, faults...)
+	return wanted{document: d}, faults
+}
+
+func (m *Manager) obey(ctx context.Context, w wanted) {
+	m.closeArrival()
+	if w.own {
+		m.takeOwn(ctx)
 		return
 	}
+	d := w.document
 	if refused, ok := m.journal.Refused(); ok && refused.Version.same(d.model()) {
 		status := rejected
 		if refused.Tried {
@@ -124,10 +160,34 @@ func (m *Manager) take(ctx context.Context, payload []byte) {
 	m.obtain(ctx, d)
 }
 
+// superseded reports whether something waits that must be obeyed in the place of
+// model: what is older, refused, or the same document again, as at each
+// reconnection, is not.
+func (m *Manager) superseded(model Model) bool {
+	waiting, puts := m.inbox.Peek()
+	if puts == m.judged {
+		return false
+	}
+	for _, payload := range waiting {
+		w, faults := m.read(payload, m.limit())
+		switch {
+		case len(faults) > 0:
+		case w.own && model != (Model{}), w.document.Revision > model.Revision:
+			return true
+		}
+	}
+	m.judged = puts
+	return false
+}
+
 // refusal is what can be said against a package before any of it has arrived.
 func (m *Manager) refusal(d Desired, limits Limits) []Fault {
-	if d.Revision < m.live.Revision || d.Revision == m.live.Revision && d.SHA256 != m.live.SHA256 {
-		return blame("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher one", d.Revision, m.live.Revision))
+	running := commit.Base(m.live.Revision)
+	if d.Revision < running || d.Revision == running && d.SHA256 != m.live.SHA256 {
+		return blame("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher one", d.Revision, running))
+	}
+	if err := commit.CheckRevision(d.Revision, m.live.Revision); err != nil {
+		return blame("revision", err.Error())
 	}
 	if err := d.Verify(limits.Keys); err != nil {
 		return blame("signature", err.Error())

@@ -1,7 +1,10 @@
 package rollout
 
 import (
+	"fmt"
 	"time"
+
+	"meltwatch/agent/remote/commit"
 )
 
 // Where a roll-out stands.
@@ -55,29 +58,33 @@ type Scores struct {
 func (m *Manager) note(status string, faults []Fault) { m.noteOf(m.live, status, faults) }
 
 func (m *Manager) noteOf(model Model, status string, faults []Fault) {
-	if faults == nil {
-		faults = []Fault{} // an empty list, not null
-	}
 	m.last = Report{
 		Version: 1, Time: time.Now().UTC().Round(0), Revision: model.Revision, SHA256: model.SHA256,
-		Status: status, Errors: faults, Running: m.live.SHA256, RunningRevision: m.live.Revision,
+		Status: status, Errors: commit.Bounded(faults), Running: m.live.SHA256, RunningRevision: m.live.Revision,
 	}
 	if a := m.arrives; a != nil && status == receiving {
 		m.last.Next, m.last.Chunks = a.next, a.chunks
 	}
 }
 
-// say publishes where a roll-out stands.
+// say publishes where a roll-out stands. Each step is logged once; rejections,
+// which whoever may publish can cause, once a minute.
 func (m *Manager) say(model Model, status string, scores *Scores, faults ...Fault) {
-	before := m.last.Status
 	m.noteOf(model, status, faults)
 	m.last.Shadow = scores
-	if status != before || len(faults) > 0 {
-		write := m.settings.Log.Info
-		if len(faults) > 0 {
-			write = m.settings.Log.Warn
-		}
-		write("model roll-out", "status", status, "revision", model.Revision, "sha256", model.SHA256, "errors", faults)
+	step := fmt.Sprint(status, model.Revision, model.SHA256)
+	switch {
+	case status == rejected:
+		m.rejections.Report(fmt.Errorf("model revision %d, sha256 %.64s, rejected: %v", model.Revision, model.SHA256, m.last.Errors))
+	case step == m.logged:
+	case len(faults) > 0:
+		m.settings.Log.Warn("model roll-out", "status", status, "revision", model.Revision, "sha256", model.SHA256, "errors", m.last.Errors)
+	default:
+		m.rejections.Over()
+		m.settings.Log.Info("model roll-out", "status", status, "revision", model.Revision, "sha256", model.SHA256)
+	}
+	if status != rejected {
+		m.logged = step
 	}
 	m.settings.Report(m.last)
 }

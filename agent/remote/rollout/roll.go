@@ -114,7 +114,7 @@ func (m *Manager) observe(ctx context.Context, model Model, status string, t *ta
 			m.say(model, status, t.scores())
 			reported = now
 		}
-		if status == shadowing && len(m.desired) > 0 {
+		if status == shadowing && m.superseded(model) {
 			return errSuperseded
 		}
 		select {

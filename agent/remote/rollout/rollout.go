@@ -30,8 +30,10 @@ import (
 	"time"
 
 	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/inbox"
 	"meltwatch/agent/remote/pack"
 	"meltwatch/inference"
+	"meltwatch/retry"
 )
 
 // Fault is one reason, by what it is about.
@@ -126,10 +128,14 @@ type Manager struct {
 	live    Model
 	proving bool // live has not proved itself since the start
 	last    Report
+	logged  string   // the last step that was logged
 	arrives *arrival // nil while nothing is being received
+	// rejections are logged when they begin, and once a minute.
+	rejections retry.Faults
 
-	desired chan []byte
-	chunks  chan chunk
+	inbox  *inbox.Box
+	judged uint64 // payloads put into it that supersede nothing
+	chunks chan chunk
 
 	mu     sync.Mutex
 	limits Limits
@@ -145,7 +151,8 @@ const journalFile = "model.json"
 // Open says which model decides at start, by its folder. A model whose files are
 // damaged gives way to the box's own.
 func Open(s Settings) (m *Manager, folder string) {
-	m = &Manager{settings: s, desired: make(chan []byte, 1), chunks: make(chan chunk, pack.Ahead)}
+	m = &Manager{settings: s, inbox: inbox.New(), chunks: make(chan chunk, pack.Ahead)}
+	m.rejections.Log = s.Log
 	var err error
 	if m.journal, err = commit.Open[Model](s.Files, journalFile, s.KernelBoot); err != nil {
 		s.Log.Error("which model was rolled out is not known, the box's own decides", "err", err)
@@ -192,7 +199,8 @@ func (m *Manager) folder(model Model) string {
 	return filepath.Join(m.settings.Folder, model.SHA256)
 }
 
-// intact holds a rolled-out model's files against its manifest.
+// intact holds a rolled-out model's files against its manifest, and its graph
+// against what one may hold: a release before may have taken it.
 func (m *Manager) intact(model Model) error {
 	if model.SHA256 == "" {
 		return nil // the child will say so, as ever
@@ -200,6 +208,9 @@ func (m *Manager) intact(model Model) error {
 	manifest, _, err := inference.ReadManifest(m.folder(model))
 	if err == nil {
 		err = manifest.VerifyFiles(m.folder(model))
+	}
+	if err == nil {
+		err = inference.CheckGraph(m.folder(model))
 	}
 	if err != nil {
 		return fmt.Errorf("model %.12s… on disk: %w", model.SHA256, err)
@@ -242,20 +253,8 @@ func (m *Manager) limit() Limits {
 }
 
 // Desired takes a payload of model/desired; of several that wait the newest
-// counts.
-func (m *Manager) Desired(payload []byte) {
-	for {
-		select {
-		case m.desired <- payload:
-			return
-		default:
-		}
-		select {
-		case <-m.desired:
-		default:
-		}
-	}
-}
+// counts. It never blocks.
+func (m *Manager) Desired(payload []byte) { m.inbox.Put(payload) }
 
 // Chunk takes a payload of model/chunk/<n>. One that finds no room is dropped:
 // the sender learns from model/reported what is still wanted.
@@ -285,8 +284,8 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 		case <-ctx.Done():
 			m.closeArrival()
 			return m.journal.Ended()
-		case payload := <-m.desired:
-			m.take(ctx, payload)
+		case <-m.inbox.News():
+			m.take(ctx, m.inbox.Take())
 		case c := <-m.chunks:
 			m.receive(ctx, c)
 		case <-tick.C:

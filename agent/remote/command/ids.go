@@ -1,0 +1,50 @@
+package command
+
+import (
+	"encoding/json"
+	"maps"
+	"time"
+
+	"meltwatch/agent/remote/commit"
+)
+
+// idsFile holds the ids of commands whose deadline has not passed.
+const idsFile = "commands.json"
+
+// ids are the ids that were here, each until its deadline: at most an hour's, so
+// commands.per_minute bounds them.
+type ids struct {
+	files commit.Files // nil: in memory alone
+	seen  map[string]time.Time
+}
+
+// openIDs takes up what the last process noted. A file that is damaged, or not
+// there, names none.
+func openIDs(files commit.Files) *ids {
+	i := &ids{files: files, seen: map[string]time.Time{}}
+	text, err := files.Read(idsFile)
+	if err == nil && json.Unmarshal(text, &i.seen) != nil || i.seen == nil {
+		i.seen = map[string]time.Time{}
+	}
+	return i
+}
+
+func (i *ids) known(id string) bool {
+	_, known := i.seen[id]
+	return known
+}
+
+// note remembers an id, and lets go of those that no deadline would let through any
+// more. It is remembered in memory even where the disk refuses.
+func (i *ids) note(id string, deadline, now time.Time) error {
+	maps.DeleteFunc(i.seen, func(_ string, until time.Time) bool { return now.After(until) })
+	i.seen[id] = deadline
+	if i.files == nil {
+		return nil
+	}
+	text, err := json.Marshal(i.seen)
+	if err != nil {
+		return err
+	}
+	return commit.Replace(i.files, idsFile, text)
+}

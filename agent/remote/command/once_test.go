@@ -1,0 +1,146 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/commit/committest"
+	"meltwatch/config/strict/stricttest"
+)
+
+// life runs one process's server in a bubble: ask hands a payload over.
+func life(t *testing.T, files commit.Files, b *box, script func(ask func(text string, retained bool) Result)) {
+	t.Helper()
+	var last Result
+	s := New(func(r Result) { last = r })
+	s.Remember(files)
+	s.Adopt(everything)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx, b) }()
+	script(func(text string, retained bool) Result {
+		last = Result{}
+		s.TakeFlagged([]byte(text), retained)
+		synctest.Wait()
+		return last
+	})
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// A command that comes again after the agent has started again is not carried out
+// again, power cut or not; one that the broker retains never is.
+func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
+	for _, powerCut := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			disk, b := committest.New(func() {}), &box{held: true}
+			restart := payload("a", "restart", 50*time.Minute, `, "part": "camera"`)
+			life(t, disk, b, func(ask func(string, bool) Result) {
+				if r := ask(payload("r", "restart", time.Minute, `, "part": "camera"`), true); r.Status != Rejected || !strings.Contains(r.Message, "retained") {
+					t.Errorf("retained: %+v", r)
+				}
+				if r := ask(restart, false); r.Status != Done {
+					t.Errorf("first: %+v", r)
+				}
+			})
+			if powerCut {
+				disk.PowerCut()
+			}
+			life(t, disk, b, func(ask func(string, bool) Result) {
+				for _, retained := range []bool{false, true} {
+					if r := ask(restart, retained); r.Status != Rejected {
+						t.Errorf("again: %+v", r)
+					}
+				}
+				time.Sleep(time.Hour)
+				if r := ask(payload("b", "acknowledge", time.Minute, ""), false); r.Status != Done {
+					t.Errorf("another: %+v", r)
+				}
+			})
+			if strings.Join(b.did, ", ") != "restart camera, acknowledge" {
+				t.Errorf("did %q", b.did)
+			}
+			if text, err := disk.Read(idsFile); err != nil || strings.Contains(string(text), `"a"`) {
+				t.Errorf("an id is kept past its deadline: %s, %v", text, err)
+			}
+		})
+	}
+}
+
+// full is a disk that takes nothing.
+type full struct{ commit.Files }
+
+func (full) Write(string, []byte) error { return errors.New("no space left on device") }
+
+func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &box{held: true}
+		life(t, full{committest.New(func() {})}, b, func(ask func(string, bool) Result) {
+			if r := ask(payload("a", "acknowledge", time.Minute, ""), false); r.Status != Rejected || !strings.Contains(r.Message, "no space") {
+				t.Errorf("%+v", r)
+			}
+			if r := ask(payload("b", "self_test", time.Minute, ""), false); r.Status != Done {
+				t.Errorf("%+v", r)
+			}
+		})
+		if len(b.did) != 1 {
+			t.Errorf("did %q", b.did)
+		}
+	})
+}
+
+func TestDamagedIDsNameNone(t *testing.T) {
+	for _, text := range []string{"", "null", "{", "[1]", `{"a": 7}`} {
+		disk := committest.New(func() {})
+		if err := disk.Write(idsFile, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		i := openIDs(disk)
+		if i.known("a") {
+			t.Errorf("%q names an id", text)
+		}
+		if err := i.note("b", time.Now(), time.Now()); err != nil || !i.known("b") {
+			t.Errorf("after %q: %v", text, err)
+		}
+	}
+}
+
+func TestWorstCommandsAreAnsweredAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New(func(r Result) {
+			if len(r.Message)+len(r.ID)+len(r.Command) > 2000 {
+				t.Errorf("a result of %d bytes", len(r.Message))
+			}
+		})
+		allowed := everything
+		allowed.PerMinute = 1 << 30
+		s.Adopt(allowed)
+		stricttest.Bounded(t, func(document []byte) {
+			for _, text := range [][]byte{document, document[:min(len(document), MaxPayload)]} {
+				s.serve(t.Context(), &box{}, arrival{text, false})
+			}
+		})
+	})
+}
+
+// Members that encoding/json would take are refused: a retained or repeated command
+// must not pass under another spelling.
+func TestCommandsWithDoubledOrFoldedMembersAreRefused(t *testing.T) {
+	for _, text := range []string{
+		`{"id": "a", "ID": "b", "command": "restart", "deadline": "2030-01-01T00:00:00Z"}`,
+		`{"id": "a", "id": "b", "command": "restart", "deadline": "2030-01-01T00:00:00Z"}`,
+		`{"id": "a\ud800", "command": "restart", "deadline": "2030-01-01T00:00:00Z"}`,
+		"{\"id\": \"a\xff\", \"command\": \"restart\", \"deadline\": \"2030-01-01T00:00:00Z\"}",
+	} {
+		if c, err := Parse([]byte(text)); err == nil {
+			t.Errorf("%s: taken as %+v", text, c)
+		}
+	}
+}

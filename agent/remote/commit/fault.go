@@ -1,0 +1,38 @@
+package commit
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is one reason, by the setting or part that it is about.
+type Fault struct {
+	Key     string `json:"key"`
+	Message string `json:"message"`
+}
+
+const (
+	mostFaults     = 21 // 20 and how many more
+	longestKey     = 256
+	longestMessage = 1024
+)
+
+// Bounded is a list of faults as it may be reported: never nil, and no longer than
+// a reader or a log should have to bear.
+func Bounded(faults []Fault) []Fault {
+	told := make([]Fault, 0, min(len(faults), mostFaults))
+	for i, f := range faults {
+		if i == mostFaults-1 && len(faults) > mostFaults {
+			return append(told, Fault{Message: fmt.Sprintf("and %d more", len(faults)-i)})
+		}
+		told = append(told, Fault{clip(f.Key, longestKey), clip(f.Message, longestMessage)})
+	}
+	return told
+}
+
+func clip(text string, most int) string {
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}

@@ -1,0 +1,150 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"meltwatch/agent/remote/commit"
+	"meltwatch/config"
+)
+
+// resume takes up what the last process left.
+func (m *Manager) resume(local []byte) {
+	good, known := m.journal.Good()
+	if !known {
+		m.note(m.version.Revision, applied, "", nil)
+		return
+	}
+	died, err := m.journal.Started()
+	if err != nil {
+		m.settings.Log.Warn("start not noted", "err", err)
+	}
+	wanted, trial := good, false
+	if t, ok := m.journal.Trial(); ok {
+		wanted, trial = t.Version, true
+	}
+	refused, _ := m.journal.Refused()
+	stays := staysOut(local, wanted, refused)
+	if stays {
+		m.own = kept{Version: Version{Local: wanted.Local}} // whose trust is in force
+	}
+	if faults := m.distrust(wanted); len(faults) > 0 {
+		m.drop(wanted, faults)
+		return
+	}
+	if wanted.Signature == nil && wanted.Revision > 0 && m.config.Remote.SignedConfig {
+		m.unproven = time.Now().Add(unprovenFor)
+	}
+	m.run(good)
+	switch {
+	case died:
+		m.note(refused.Version.Revision, rolledBack, "", refused.Faults)
+	case stays:
+		m.note(wanted.Revision, givenUp(refused.Tried), fromFile, refused.Faults)
+	case string(wanted.Local) != string(local):
+		// The file was edited while the agent was off.
+		m.edited(kept{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed})
+	case trial:
+		m.resumed = new(m.config)
+		m.run(wanted)
+		m.note(m.version.Revision, applying, "", nil)
+	default:
+		m.note(m.version.Revision, applied, "", nil)
+	}
+}
+
+// staysOut reports whether the local file is an edit that was given up: with the
+// patch that runs, or without it where the edit trusts that no longer.
+func staysOut(local []byte, wanted kept, refused commit.Refused[kept]) bool {
+	v := refused.Version
+	return !bytes.Equal(wanted.Local, local) && bytes.Equal(v.Local, local) && (v.Revision == wanted.Revision || v.Revision == 0)
+}
+
+// edited starts with a local file that changed since the last start, on trial
+// like any other change.
+func (m *Manager) edited(v kept) {
+	c, err := v.config()
+	if err != nil {
+		m.note(v.Revision, rejected, fromFile, faultsOf(err))
+		return
+	}
+	before := m.config
+	if len(config.NeedsRestart(before, c)) > 0 {
+		// Who the box is cannot be put on trial: there is no way back while it runs.
+		if err := m.journal.Accept(v); err != nil {
+			m.settings.Log.Warn("edited file not noted", "err", err)
+		}
+		m.run(v)
+		m.note(v.Revision, applied, fromFile, nil)
+		return
+	}
+	if err := m.journal.Stage(v, m.version); err != nil {
+		m.settings.Log.Warn("edited file not staged", "err", err)
+	}
+	m.resumed = &before
+	m.run(v)
+	m.note(v.Revision, applying, fromFile, nil)
+}
+
+// run notes what runs. A version that no longer fits this program's rules, after
+// an upgrade, or that the box no longer trusts, gives way to the local file alone,
+// which was checked.
+func (m *Manager) run(v kept) {
+	c, err := v.config()
+	if faults := m.distrust(v); err == nil && len(faults) > 0 {
+		err = errors.New(faults[0].Key + ": " + faults[0].Message)
+	}
+	if err == nil {
+		m.version, m.config = v, c
+		return
+	}
+	m.settings.Log.Error("kept configuration no longer valid, running the local file alone", "revision", v.Revision, "err", err)
+	if c, err = m.own.config(); err == nil { // it was checked: this cannot fail
+		m.version, m.config = m.own, c
+	}
+}
+
+// distrust says why the box's own file of today does not let a patch run that was
+// taken earlier. One of 0.3.0 is not judged: its signature was not kept.
+func (m *Manager) distrust(v kept) []Fault {
+	own, err := m.own.config()
+	if err != nil || v.Revision == 0 || v.Signature == nil || !own.Remote.SignedConfig {
+		return nil
+	}
+	s := v.Signature
+	d := Desired{Revision: v.Revision, Config: v.Patch, DeadlineS: s.DeadlineS, Previous: s.Previous, Key: s.Key, Signature: s.Signature}
+	return d.verify(m.settings.Root, own.Trust.ConfigKeys, true)
+}
+
+// drop starts with the local file alone, since what ran is trusted no longer. It
+// is no trial: there is nothing to go back to.
+func (m *Manager) drop(v kept, faults []Fault) {
+	m.own = v.alone(m.own.Local)
+	m.version = m.own
+	if err := m.journal.Accept(m.own); err != nil {
+		m.settings.Log.Warn("dropped document not noted", "err", err)
+	}
+	m.settings.Log.Error("document trusted no longer, running the local file alone", "revision", v.Revision, "errors", faults)
+	m.note(v.Revision, rolledBack, fromAfar, faults)
+}
+
+// unprovenFor is how long a patch of 0.3.0 may run on a box that wants signatures
+// before the broker has handed it over again, signed.
+const unprovenFor = 10 * time.Minute
+
+// dropUnproven goes back to the local file when that time is over. It is a change
+// like any other: where the file alone does not work, the patch stays, and the
+// report says so.
+func (m *Manager) dropUnproven(ctx context.Context, box Box) {
+	if m.unproven.IsZero() || time.Now().Before(m.unproven) {
+		return
+	}
+	m.unproven = time.Time{}
+	revision := m.version.Revision
+	m.try(ctx, box, m.version.alone(m.version.Local), fromAfar, m.config.Remote.Deadline)
+	if m.version.Revision == 0 {
+		m.say(revision, rolledBack, fromAfar, blame("signature", "was not kept by the release before, and no signed document came: the box's own file alone runs"))
+	}
+}

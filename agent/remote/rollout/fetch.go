@@ -1,0 +1,196 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+const (
+	// fetchTimeout bounds a download, stallTimeout how long no byte may come.
+	fetchTimeout = 10 * time.Minute
+	stallTimeout = 30 * time.Second
+	// lastWords is how long a download that was called off may take to end.
+	lastWords = time.Second
+)
+
+var (
+	errSlow    = fmt.Errorf("the package has not come within %s", fetchTimeout)
+	errStalled = fmt.Errorf("no byte has come for %s", stallTimeout)
+)
+
+// fetch gets a package from its URL.
+func (m *Manager) fetch(ctx context.Context, d Desired) {
+	m.say(d.model(), receiving, nil)
+	mark := filepath.Join(m.settings.Folder, incoming+".sha256")
+	err := os.RemoveAll(mark) // what lies there is no longer what it says
+	if err == nil {
+		err = m.await(ctx, d)
+	}
+	if err == nil {
+		err = os.WriteFile(mark, []byte(d.SHA256), 0o640)
+	}
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, errSuperseded):
+		m.say(d.model(), rejected, nil, Fault{Key: "revision", Message: err.Error()})
+	case err != nil:
+		m.reject(d.model(), nil, "url", err)
+	default:
+		m.unpack(ctx, d)
+	}
+}
+
+// await waits for a download, but not past the end of ctx, its time, or the
+// arrival of a newer document. A read that never returns, as from a disk that has
+// gone, is left behind: it writes nothing any more.
+func (m *Manager) await(ctx context.Context, d Desired) error {
+	bounded, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errSlow)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- m.download(bounded, d) }()
+	tick := time.NewTicker(observe)
+	defer tick.Stop()
+	for {
+		m.observer.Beat()
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			if !m.superseded(d.model()) {
+				continue
+			}
+		case <-bounded.Done():
+		}
+		break
+	}
+	err := context.Cause(bounded)
+	if err == nil {
+		err = errSuperseded
+	}
+	cancel()
+	late := time.NewTimer(lastWords)
+	defer late.Stop()
+	select {
+	case <-done: //nolint:errcheck // it was called off
+	case <-late.C:
+	}
+	return err
+}
+
+// download copies a package to the disk. No more than its size is read.
+func (m *Manager) download(ctx context.Context, d Desired) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stall := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })
+	defer stall.Stop()
+	body, err := m.openURL(ctx, d.URL)
+	if err != nil {
+		return causeOf(ctx, err)
+	}
+	defer body.Close()
+	if err := ctx.Err(); err != nil {
+		return causeOf(ctx, err)
+	}
+	file, err := os.Create(filepath.Join(m.settings.Folder, incoming))
+	if err != nil {
+		return fmt.Errorf("receive package: %w", err)
+	}
+	n, err := io.Copy(file, io.LimitReader(reader{ctx, body, stall}, d.Size+1))
+	err = errors.Join(causeOf(ctx, err), file.Close())
+	if err == nil && n != d.Size {
+		err = fmt.Errorf("the file there has another size than the %d bytes that were signed", d.Size)
+	}
+	return err
+}
+
+// causeOf is why ctx ended where that is why a read failed.
+func causeOf(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// reader ends with its context, and puts the stall's timer off with each read.
+type reader struct {
+	ctx   context.Context //nolint:containedctx // io.Reader knows none
+	body  io.Reader
+	stall *time.Timer
+}
+
+// Read reads on while the context lasts.
+func (r reader) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx) // what came late is not written
+	}
+	if n > 0 {
+		r.stall.Reset(stallTimeout)
+	}
+	return n, err
+}
+
+func (m *Manager) openURL(ctx context.Context, address string) (io.ReadCloser, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("is not a URL")
+	}
+	if u.Scheme == "file" {
+		return openFile(u.Path)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := m.settings.HTTP.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("the server answers %s", response.Status)
+	}
+	return response.Body, nil
+}
+
+// openFile opens a regular file and nothing else: opening a FIFO waits for its
+// writer, and opening a device may do anything.
+func openFile(path string) (io.ReadCloser, error) {
+	info, err := os.Lstat(path)
+	if err == nil {
+		err = regular(path, info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	// Another file may have come in its place meanwhile.
+	if info, err = file.Stat(); err == nil {
+		err = regular(path, info)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+func regular(path string, info os.FileInfo) error {
+	switch mode := info.Mode(); {
+	case mode&os.ModeSymlink != 0:
+		return fmt.Errorf("%s is a symbolic link: give the file that it leads to", path)
+	case !mode.IsRegular():
+		return fmt.Errorf("%s is not a regular file: give the package itself", path)
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+// Package strict decodes what comes from afar: bounded, one JSON object in valid
+// UTF-8, every member known and given once. encoding/json alone would take the
+// last of two members of one name, take Revision for revision, and put U+FFFD in
+// the place of bytes that are no text; a signature over such a document could
+// vouch for something else than its signer read.
+//
+// The work is linear in the payload, and no error repeats more than a few words of
+// it.
+package strict
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// longestError bounds the words of an error in bytes.
+const longestError = 300
+
+// Decode decodes a payload of at most `most` bytes. The error says what is wrong;
+// errors.As finds json's own in it.
+func Decode(payload []byte, most int, into any) error {
+	return decode(payload, most, into, true)
+}
+
+// Read is Decode for a reader that may be older than the writer: it passes over
+// unknown members.
+func Read(payload []byte, most int, into any) error {
+	return decode(payload, most, into, false)
+}
+
+func decode(payload []byte, most int, into any, onlyKnown bool) error {
+	if len(payload) > most {
+		return fmt.Errorf("the payload has %d bytes, the most is %d", len(payload), most)
+	}
+	w := walker{text: payload, onlyKnown: onlyKnown}
+	if err := w.check(reflect.TypeOf(into)); err != nil {
+		return err
+	}
+	if first := bytes.TrimLeft(payload, " \t\r\n"); first[0] != '{' {
+		return fmt.Errorf("want a JSON object, found %.20q", first)
+	}
+	if err := json.Unmarshal(payload, into); err != nil {
+		return short{err}
+	}
+	return nil
+}
+
+// Check holds a document against everything but the names of its members.
+func Check(text []byte) error {
+	w := walker{text: text}
+	return w.check(nil)
+}
+
+// short bounds an error's words: json's own may repeat the payload.
+type short struct{ err error }
+
+// Error is the beginning of json's words.
+func (s short) Error() string {
+	words := s.err.Error()
+	if len(words) > longestError {
+		words = string(bytes.ToValidUTF8([]byte(words[:longestError]), nil)) + "…"
+	}
+	return words
+}
+
+// Unwrap is json's error.
+func (s short) Unwrap() error { return s.err }
+
+func valid(text []byte) error {
+	if deep(text) {
+		return fmt.Errorf("nested deeper than %d: no document needs that", maxDepth)
+	}
+	var raw json.RawMessage
+	switch err := json.Unmarshal(text, &raw); {
+	case err == nil:
+		return nil
+	case strings.HasSuffix(err.Error(), "after top-level value"):
+		return errors.New("more follows the JSON object: send one object alone")
+	default:
+		return fmt.Errorf("not JSON: %w", short{err})
+	}
+}
+
+// deep reports whether a text, JSON or not, nests too deep.
+func deep(text []byte) bool {
+	depth, quoted := 0, false
+	for at := 0; at < len(text); at++ {
+		switch c := text[at]; {
+		case quoted && c == '\\':
+			at++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}
+
+// TextError is a fault of one text.
+type TextError struct {
+	// Key is where the text stands, its members joined by dots.
+	Key   string
+	fault string
+}
+
+// Error says what is wrong and where.
+func (e TextError) Error() string { return e.Key + ": " + e.fault }

@@ -1,0 +1,336 @@
+package inference
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A signed model is still somebody's program: its graph could hold operations that
+// read and write files. CheckGraph looks at every node before TensorFlow sees the
+// file.
+
+// graphFile is what the library loads, unless one of otherGraphs lies beside it.
+const graphFile = "saved_model.pb"
+
+var otherGraphs = []string{"saved_model.pbtxt", "saved_model.cpb"}
+
+// CheckGraph refuses a model folder whose graph holds an operation that a network
+// does not need.
+func CheckGraph(dir string) error {
+	for _, name := range otherGraphs {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("file %s: a model has its graph in %s alone: remove it", name, graphFile)
+		}
+	}
+	file, err := os.Open(filepath.Join(dir, graphFile))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err == nil {
+		err = checkGraph(file, info.Size())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", graphFile, err)
+	}
+	return nil
+}
+
+// graph is what a SavedModel says of its nodes.
+type graph struct {
+	wire
+	nodes     []node
+	functions map[string][]node
+	// targets are all texts of the signatures and collections, and the operation
+	// that restores: what may be run, among other words.
+	targets map[string]bool
+	metas   int
+}
+
+type node struct {
+	name, op string
+	inputs   []string
+	calls    []string // functions that its attributes name
+}
+
+func checkGraph(in io.Reader, size int64) error {
+	g := graph{wire: wire{in: bufio.NewReader(in)}, functions: map[string][]node{}, targets: map[string]bool{}}
+	if err := g.savedModel(size); err != nil {
+		return err
+	}
+	return g.judge()
+}
+
+// The field numbers are those of TensorFlow's saved_model.proto, meta_graph.proto,
+// graph.proto, function.proto, node_def.proto and attr_value.proto.
+
+func (g *graph) savedModel(end int64) error {
+	return g.each(end, func(field uint64, end int64) error {
+		if field != 2 {
+			return nil
+		}
+		if g.metas++; g.metas > 1 {
+			return errors.New("holds more than one graph: export one with the tag serve")
+		}
+		return g.each(end, g.meta)
+	})
+}
+
+func (g *graph) meta(field uint64, end int64) error {
+	switch field {
+	case 2:
+		return g.each(end, g.graphDef)
+	case 3: // saver: how it is saved, and restored
+		return g.each(end, func(field uint64, end int64) error {
+			if field != 3 {
+				return nil
+			}
+			return g.target(end)
+		})
+	case 4, 5: // collections, among them what is run at the start; signatures
+		return g.words(end)
+	}
+	return nil
+}
+
+func (g *graph) target(end int64) error {
+	text, err := g.text(end)
+	g.targets[nodeOf(text)] = true
+	return err
+}
+
+// words takes every text of the maps of signatures and collections for a target.
+// Their messages are at most six deep; a text that could be a message is both.
+func (g *graph) words(end int64) error {
+	if g.hold(8*(end-g.at)) != nil {
+		return errLarge
+	}
+	text := make([]byte, end-g.at)
+	if _, err := io.ReadFull(g.in, text); err != nil {
+		return errWire
+	}
+	g.at = end
+	gather(text, g.targets, 0)
+	return nil
+}
+
+func gather(text []byte, into map[string]bool, depth int) {
+	if len(text) <= longestName {
+		into[nodeOf(string(text))] = true
+	}
+	if depth == 8 {
+		return
+	}
+	w := wire{in: bufio.NewReaderSize(strings.NewReader(string(text)), 64)}
+	// Where it is no message, what was found so far is only more than need be.
+	_ = w.each(int64(len(text)), func(_ uint64, end int64) error {
+		gather(text[w.at:end], into, depth+1)
+		return nil
+	})
+}
+
+// nodeOf is the node that an input or a tensor's name leads to.
+func nodeOf(text string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(text, "^"), ":")
+	return name
+}
+
+func (g *graph) graphDef(field uint64, end int64) error {
+	switch field {
+	case 1:
+		n, err := g.node(end)
+		g.nodes = append(g.nodes, n)
+		return err
+	case 2:
+		return g.each(end, func(field uint64, end int64) error {
+			if field != 1 {
+				return nil
+			}
+			return g.function(end)
+		})
+	}
+	return nil
+}
+
+func (g *graph) function(end int64) error {
+	var names []string
+	var body []node
+	err := g.each(end, func(field uint64, end int64) error {
+		switch field {
+		case 1: // its signature, an OpDef
+			return g.each(end, func(field uint64, end int64) error {
+				if field != 1 {
+					return nil
+				}
+				name, err := g.text(end)
+				names = append(names, name)
+				return err
+			})
+		case 3:
+			n, err := g.node(end)
+			body = append(body, n)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(names) != 1 {
+		return errWire
+	}
+	if _, twice := g.functions[names[0]]; twice {
+		return fmt.Errorf("function %.64q is there twice: %s", names[0], exportAgain)
+	}
+	g.functions[names[0]] = body
+	return nil
+}
+
+func (g *graph) node(end int64) (n node, err error) {
+	ops, names := 0, 0
+	err = g.each(end, func(field uint64, end int64) (err error) {
+		switch field {
+		case 1:
+			names++
+			n.name, err = g.text(end)
+		case 2:
+			ops++
+			n.op, err = g.text(end)
+		case 3:
+			var input string
+			input, err = g.text(end)
+			n.inputs = append(n.inputs, nodeOf(input))
+		case 5: // attr, a map: key 1, value 2
+			err = g.each(end, func(field uint64, end int64) error {
+				if field != 2 {
+					return nil
+				}
+				return g.attribute(&n, end, 0)
+			})
+		}
+		return err
+	})
+	if err == nil && (ops != 1 || names > 1) {
+		err = errWire
+	}
+	return n, err
+}
+
+// attribute finds the functions that an attribute names: in func (10), and in the
+// func (9) of a list (1).
+func (g *graph) attribute(n *node, end int64, depth int) error {
+	if depth == deepestMessage {
+		return errWire
+	}
+	return g.each(end, func(field uint64, end int64) error {
+		switch field {
+		case 1:
+			return g.each(end, func(field uint64, end int64) error {
+				if field != 9 {
+					return nil
+				}
+				return g.called(n, end, depth)
+			})
+		case 10:
+			return g.called(n, end, depth)
+		}
+		return nil
+	})
+}
+
+// called reads a NameAttrList: name 1, attr 2, a map as a node's.
+func (g *graph) called(n *node, end int64, depth int) error {
+	return g.each(end, func(field uint64, end int64) error {
+		switch field {
+		case 1:
+			name, err := g.text(end)
+			n.calls = append(n.calls, name)
+			return err
+		case 2:
+			return g.each(end, func(field uint64, end int64) error {
+				if field != 2 {
+					return nil
+				}
+				return g.attribute(n, end, depth+1)
+			})
+		}
+		return nil
+	})
+}
+
+// judge refuses what is not allowed.
+func (g *graph) judge() error {
+	if g.metas == 0 {
+		return errWire
+	}
+	saves := map[string]bool{} // functions that hold saving operations
+	for name, body := range g.functions {
+		if slices.ContainsFunc(body, func(n node) bool { return saving[n.op] }) {
+			saves[name] = true
+		}
+	}
+	for name, body := range g.functions {
+		// The library looks a function up before its own operations: none may pass
+		// for one of those.
+		if !strings.HasPrefix(name, "__") {
+			return fmt.Errorf("function %.64q: a name must begin with __, as the export's do: %s", name, exportAgain)
+		}
+		for _, n := range body {
+			if err := g.allows(n, saves[name]); err != nil {
+				return err
+			}
+			if called, ok := n.leadsTo(saves); ok {
+				return fmt.Errorf("function %.64q, which writes files, is called by node %.64q: %s", called, n.name, exportAgain)
+			}
+		}
+	}
+	return g.judgeNodes(saves)
+}
+
+// judgeNodes refuses a main graph from which a function that saves is reached.
+func (g *graph) judgeNodes(saves map[string]bool) error {
+	callers := map[string]bool{}
+	for _, n := range g.nodes {
+		if err := g.allows(n, false); err != nil {
+			return err
+		}
+		if called, ok := n.leadsTo(saves); ok {
+			callers[n.name] = true
+			if g.targets[n.name] {
+				return fmt.Errorf("function %.64q, which writes files, is run by node %.64q: %s", called, n.name, exportAgain)
+			}
+		}
+	}
+	for _, n := range g.nodes {
+		for _, input := range n.inputs {
+			if callers[input] {
+				return fmt.Errorf("node %.64q needs node %.64q, which writes files: %s", n.name, input, exportAgain)
+			}
+		}
+	}
+	return nil
+}
+
+func (n node) leadsTo(functions map[string]bool) (string, bool) {
+	for _, name := range append([]string{n.op}, n.calls...) {
+		if functions[name] {
+			return name, true
+		}
+	}
+	return "", false
+}
+
+func (g *graph) allows(n node, maySave bool) error {
+	_, function := g.functions[n.op]
+	if allowed[n.op] || function || maySave && saving[n.op] {
+		return nil
+	}
+	return fmt.Errorf("node %.64q: operation %.64q is not among those that a model from afar may hold: take it out of the network and %s", n.name, n.op, exportAgain)
+}

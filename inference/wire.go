@@ -1,0 +1,128 @@
+package inference
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// wire reads protobuf's encoding as a stream: no more of a file is held than the
+// text at hand.
+type wire struct {
+	in   *bufio.Reader
+	at   int64
+	held int64 // bytes that texts take in memory
+}
+
+var (
+	errWire  = errors.New("is damaged: it is no SavedModel")
+	errLarge = fmt.Errorf("holds more names than %d MiB: no model does", mostHeld>>20)
+)
+
+const (
+	// longestName bounds a name in a graph, in bytes.
+	longestName = 4096
+	// mostHeld bounds what all names together take in memory, in bytes; the
+	// product's take 0.3 MiB.
+	mostHeld = 32 << 20
+	// deepestMessage bounds nesting.
+	deepestMessage = 16
+)
+
+// varint reads a number. One that is longer than it need be is refused: readers
+// differ in what they make of it.
+func (w *wire) varint() (uint64, error) {
+	var value uint64
+	for shift := 0; shift < 64; shift += 7 {
+		b, err := w.in.ReadByte()
+		if err != nil {
+			return 0, errWire
+		}
+		w.at++
+		if shift == 63 && b > 1 || shift > 0 && b == 0 {
+			return 0, errWire
+		}
+		value |= uint64(b&0x7F) << shift
+		if b < 0x80 {
+			return value, nil
+		}
+	}
+	return 0, errWire
+}
+
+func (w *wire) skip(n int64) error {
+	for n > 0 {
+		step, err := w.in.Discard(int(min(n, 1<<20)))
+		n, w.at = n-int64(step), w.at+int64(step)
+		if err != nil {
+			return errWire
+		}
+	}
+	return nil
+}
+
+func (w *wire) hold(bytes int64) error {
+	if w.held += bytes; w.held > mostHeld {
+		return errLarge
+	}
+	return nil
+}
+
+// text reads a text that ends at end.
+func (w *wire) text(end int64) (string, error) {
+	if end-w.at > longestName {
+		return "", fmt.Errorf("holds a name of %d bytes, the most is %d", end-w.at, longestName)
+	}
+	if err := w.hold(64 + end - w.at); err != nil {
+		return "", err
+	}
+	buffer := make([]byte, end-w.at)
+	n, err := io.ReadFull(w.in, buffer)
+	w.at += int64(n)
+	if err != nil {
+		return "", errWire
+	}
+	return string(buffer), nil
+}
+
+// each calls visit with every text or message up to end: its field's number and
+// its own end. What visit does not read is skipped.
+func (w *wire) each(end int64, visit func(field uint64, end int64) error) error {
+	for w.at < end {
+		tag, err := w.varint()
+		if err != nil {
+			return err
+		}
+		var size uint64
+		switch tag & 7 {
+		case 0:
+			if _, err := w.varint(); err != nil {
+				return err
+			}
+		case 1:
+			size = 8
+		case 5:
+			size = 4
+		case 2:
+			if size, err = w.varint(); err != nil {
+				return err
+			}
+		default: // groups, which nobody writes any more
+			return errWire
+		}
+		if w.at > end || size > uint64(end-w.at) || tag>>3 == 0 || tag>>3 >= 1<<29 {
+			return errWire
+		}
+		own := w.at + int64(size)
+		if tag&7 == 2 {
+			if err := visit(tag>>3, own); err != nil {
+				return err
+			}
+		}
+		if err := w.skip(own - w.at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

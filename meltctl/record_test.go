@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"meltwatch/agent/remote"
+	"meltwatch/agent/remote/pack"
+)
+
+// said is a fleet that has heard what a broker says of one agent.
+func said(topics map[string]string) *fleet {
+	heard := map[string][]byte{}
+	for topic, payload := range topics {
+		heard[topic] = []byte(payload)
+	}
+	return &fleet{said: map[string]map[string][]byte{"a/b": heard}}
+}
+
+// desk signs a change as configSet does, and returns its revision.
+func desk(t *testing.T, keyFile string, f *fleet, wanted int64) (int64, error) {
+	t.Helper()
+	flags := changeFlags{keyFlags: keyFlags{Key: keyFile, KeyName: "desk"}, Revision: wanted}
+	key, err := flags.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := flags.record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, newest := f.desiredOf("a/b")
+	keys := map[string]string{"desk": pack.PublicOf(key)}
+	if !now.Signed(root+"a/b/", keys) {
+		now = remote.Desired{}
+	}
+	d := remote.Desired{Config: json.RawMessage("{}")}
+	err = flags.sign(&d, "a/b", key, r, now.Revision, newest)
+	if err == nil && !d.Signed(root+"a/b/", keys) {
+		t.Error("the document is not signed")
+	}
+	return d.Revision, err
+}
+
+// Nothing that a broker says chooses the revision that is signed next.
+func TestForgedReportsChooseNoRevision(t *testing.T) {
+	keyFile := filepath.Join(t.TempDir(), "desk.key")
+	if _, err := pack.NewKey(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	report := func(revision, running int64) *fleet {
+		return said(map[string]string{"config/reported": fmt.Sprintf(`{"v": 1, "revision": %d, "running_revision": %d, "status": "applied", "errors": []}`, revision, running)})
+	}
+	for _, forged := range []int64{5, 1_000_000, 1<<53 - 2} {
+		if revision, err := desk(t, keyFile, report(forged, forged), 0); err == nil || !strings.Contains(err.Error(), "--revision") {
+			t.Errorf("a key that has signed nothing signs %d after a report of %d: %v", revision, forged, err)
+		}
+	}
+	if revision, err := desk(t, keyFile, said(nil), 0); err != nil || revision != 1 {
+		t.Fatalf("the first revision: %d, %v", revision, err)
+	}
+	want := int64(2)
+	for _, forged := range []int64{0, 7, 1 << 40, 1<<53 - 1, math.MaxInt64 - 1, math.MaxInt64} {
+		for _, f := range []*fleet{report(forged, forged), report(forged, 1), said(map[string]string{"config/desired": fmt.Sprintf(`{"revision": %d, "config": {}}`, forged)})} {
+			if revision, err := desk(t, keyFile, f, 0); err != nil || revision != want {
+				t.Errorf("%d follows %d by %v after %d was forged", revision, want-1, err, forged)
+			}
+			want++
+		}
+	}
+	if revision, err := desk(t, keyFile, said(nil), 3); err == nil {
+		t.Errorf("%d was signed twice", revision)
+	}
+	if revision, err := desk(t, keyFile, said(nil), 1000); err != nil || revision != 1000 {
+		t.Errorf("asked for 1000: %d, %v", revision, err)
+	}
+	// Another desk with the same key has no record, but the document at the broker.
+	key, err := pack.ReadKey(keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := remote.Desired{Revision: 2000, Config: json.RawMessage("{}")}
+	if err := d.Sign(root+"a/b/", "desk", key); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(keyFile + ".revisions"); err != nil {
+		t.Fatal(err)
+	}
+	if revision, err := desk(t, keyFile, said(map[string]string{"config/desired": string(text)}), 0); err != nil || revision != 2001 {
+		t.Errorf("after the document that this key signed: %d, %v", revision, err)
+	}
+}
+
+func TestDamagedRecordIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "revisions")
+	for _, text := range []string{"", "{", `{"a/b": "x"}`, `{"a/b": 1, "a/b": 2}`} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := openRecord(file); err == nil || !strings.Contains(err.Error(), file) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// An unsigned fleet goes on, too: what no agent could take is passed over.
+func TestRevisionsThatNoAgentTakesArePassedOver(t *testing.T) {
+	for _, forged := range []int64{math.MaxInt64, 1<<53 - 1, 1<<32 + 8} {
+		f := said(map[string]string{
+			"config/reported": fmt.Sprintf(`{"revision": %d, "running_revision": 7, "status": "rejected"}`, forged),
+			"model/reported":  fmt.Sprintf(`{"revision": %d, "running_revision": 7, "status": "rejected"}`, forged),
+			"config/desired":  fmt.Sprintf(`{"revision": %d, "config": {}}`, forged),
+			"model/desired":   fmt.Sprintf(`{"revision": %d}`, forged),
+		})
+		if _, newest := f.desiredOf("a/b"); newest != 7 || f.newestModel("a/b") != 7 {
+			t.Errorf("%d: %d, %d", forged, newest, f.newestModel("a/b"))
+		}
+	}
+}
+
+func TestReportsAreReadStrictly(t *testing.T) {
+	for text, want := range map[string]int64{
+		`{"revision": 3, "of_a_later_version": 1}`:  3,
+		`{"revision": 3, "revision": 9}`:            0,
+		`{"Revision": 9}`:                           0,
+		`{"revision": 3, "errors": [{"KEY": "x"}]}`: 0,
+		`{"revision": 3, "status": "\ud800"}`:       0,
+		strings.Repeat(" ", mostReport) + `{}`:      0,
+	} {
+		if got := said(map[string]string{"config/reported": text}).configReport("a/b").Revision; got != want {
+			t.Errorf("%.60s: revision %d, want %d", text, got, want)
+		}
+	}
+	if got := faults([]remote.Fault{{Key: "a", Message: "x\x1b[2J\u009b1m\n"}}); strings.ContainsAny(got, "\x1b\u009b\n") {
+		t.Errorf("%q reaches the terminal", got)
+	}
+}
