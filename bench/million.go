@@ -200,6 +200,7 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 		return nil, err
 	}
 	publisher := mqtt.New(config.MQTT{
+		Retain: true,
 		Broker: "tcp://" + broker.address, ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
 	}, victimRoot, stamper, log, slog.New(slog.DiscardHandler), silent{})
 	running, stop := context.WithCancel(ctx)

@@ -88,6 +88,7 @@ func runVictim(folder, url string, rate int) error {
 		return err
 	}
 	publisher := mqtt.New(config.MQTT{
+		Retain: true,
 		Broker: url, ClientID: "victim", KeepAlive: 5 * time.Second, Queue: 1_000_000, HistoryRate: 5000,
 	}, victimRoot, stamper, kept, log, silent{})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -44,7 +44,7 @@ func (f fault) word(key, value string) {
 	switch {
 	case value == "":
 		f(key, "is missing: it is part of every topic, such as plant-1")
-	case !validName(value):
+	case !ValidName(value):
 		f(key, "%q cannot be part of a topic: use 1–64 letters, digits, - or _", clip(value))
 	}
 }

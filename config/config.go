@@ -192,6 +192,10 @@ type MQTT struct {
 	Queue int `yaml:"queue"`
 	// HistoryRate bounds how many messages a second an outage's backlog may take.
 	HistoryRate int `yaml:"history_rate"`
+	// Retain is false for a broker that takes no retained messages: who subscribes
+	// then hears the next state within a second, and a document that is published
+	// while the agent is away is lost.
+	Retain bool `yaml:"retain"`
 }
 
 // Broker is one of several.

@@ -109,7 +109,7 @@ func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
 	}
 	d.pairs(node, key, func(name string, nameNode, valueNode *yaml.Node) {
 		path := join(key, name)
-		if !validName(name) {
+		if !ValidName(name) {
 			d.problems.add(path, nameNode.Line, "a name is 1–64 letters, digits, - or _")
 			return
 		}
@@ -262,7 +262,9 @@ func clip(text string) string {
 	return text
 }
 
-func validName(name string) bool {
+// ValidName reports whether a name may be part of a topic and of a key: 1–64 letters,
+// digits, - or _.
+func ValidName(name string) bool {
 	if name == "" || len(name) > 64 {
 		return false
 	}

@@ -42,6 +42,7 @@ func Default() Config {
 			KeepAlive:   10 * time.Second,
 			Queue:       10_000,
 			HistoryRate: 200,
+			Retain:      true,
 		},
 		// A week of current at 2 Hz takes 430 MB, of buffered states 60 MB.
 		Outbox: Outbox{

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"meltwatch/config"
 )
 
 // topicsOf are what meltctl reads of every agent, below meltwatch/<site>/<furnace>/.
@@ -108,6 +110,9 @@ func (f *fleet) take(_ paho.Client, m paho.Message) {
 		return
 	}
 	agent, topic := parts[0]+"/"+parts[1], parts[2]
+	if !config.ValidName(parts[0]) || !config.ValidName(parts[1]) {
+		return // no agent can have such a name: somebody else writes below meltwatch/
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.said[agent] == nil {

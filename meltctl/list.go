@@ -42,7 +42,7 @@ func (f *fleet) overview(agent string) (o overview) {
 // health is the agent's version and the parts that are at fault.
 func (f *fleet) health(agent string) (version, ills string) {
 	var h healthOf
-	if json.Unmarshal(f.payload(agent, "health"), &h) != nil {
+	if json.Unmarshal(f.payload(agent, "health"), &h) != nil || h.Agent == "" { // a probe of check names no agent
 		return "?", "?"
 	}
 	var ill []string
@@ -81,12 +81,27 @@ func (f *fleet) table(out io.Writer, agents []string) error {
 		o := f.overview(agent)
 		version, ills := f.health(agent)
 		config, model := f.configReport(agent), f.modelReport(agent)
-		_, lineErr := fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", agent, text(f.payload(agent, "availability")), o.State, version, ills,
-			strings.TrimSpace(o.Model.Name+" "+o.Model.Version), standing(model.Status, model.Revision, model.RunningRevision),
-			standing(config.Status, config.Revision, config.RunningRevision))
+		cells := []string{
+			agent, text(f.payload(agent, "availability")), o.State, version, ills,
+			strings.TrimSpace(o.Model.Name + " " + o.Model.Version), standing(model.Status, model.Revision, model.RunningRevision),
+			standing(config.Status, config.Revision, config.RunningRevision),
+		}
+		for i := range cells {
+			cells[i] = plain(short(cells[i]))
+		}
+		_, lineErr := fmt.Fprintln(table, strings.Join(cells, "\t"))
 		err = errors.Join(err, lineErr)
 	}
 	return errors.Join(err, table.Flush())
+}
+
+// short bounds a cell: one agent must not push the others off the screen.
+func short(cell string) string {
+	const most = 64
+	if runes := []rune(cell); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return cell
 }
 
 func text(payload []byte) string {

@@ -63,7 +63,7 @@ func main() {
 		kong.UsageOnError(),
 	)
 	if err := parsed.Run(outside{ctx, os.Stdout}); err != nil {
-		fmt.Fprintln(os.Stderr, "meltctl:", err)
+		fmt.Fprintln(os.Stderr, "meltctl:", plainLines(err.Error()))
 		stop()
 		os.Exit(1)
 	}

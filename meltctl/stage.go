@@ -128,4 +128,6 @@ func each(ctx context.Context, out io.Writer, agents []string, one func(context.
 }
 
 // say prints a line. A terminal that went away is no fault of the fleet.
-func say(out io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(out, format+"\n", args...) }
+func say(out io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintln(out, plain(fmt.Sprintf(format, args...)))
+}

@@ -31,6 +31,7 @@ type Connection struct {
 	inFlight  map[uint64]sent
 	history   pace
 	order     uint64 // messages sent so far
+	left      bool   // on purpose
 }
 
 // sent is a message that waits for its PUBACK.
@@ -38,6 +39,7 @@ type sent struct {
 	order   uint64    // of sending, on this connection
 	topic   string    // below the root
 	records []*record // what to keep should it never come
+	size    int       // bytes of topic and payload
 	at      time.Time
 }
 
@@ -47,6 +49,7 @@ func (p *Publisher) Connect(link Link) *Connection {
 	c := &Connection{publisher: p, link: link, inFlight: map[uint64]sent{}}
 	c.publish(TopicAvailability, true, []byte("online"), nil)
 	p.mu.Lock()
+	p.announced = time.Now()
 	state, health := p.retained[TopicState], p.retained[TopicHealth]
 	p.changed = map[string]bool{}
 	for topic := range p.retained {
@@ -55,10 +58,10 @@ func (p *Publisher) Connect(link Link) *Connection {
 		}
 	}
 	p.mu.Unlock()
-	if state != nil {
+	if state != nil && p.mayPass(TopicState, state) {
 		c.publish(TopicState, true, p.stamper.Restamp(ClassState, state), nil)
 	}
-	if health != nil {
+	if health != nil && p.mayPass(TopicHealth, health) {
 		c.publish(TopicHealth, true, health, nil)
 	}
 	p.setConnected(true)
@@ -104,7 +107,7 @@ func (c *Connection) publish(topic string, retained bool, payload []byte, record
 	if id != 0 {
 		key = uint64(id)
 	}
-	c.inFlight[key] = sent{c.order, topic, records, time.Now()}
+	c.inFlight[key] = sent{c.order, topic, records, c.publisher.size(topic, payload), time.Now()}
 }
 
 // notSent is beyond every message id.
@@ -126,19 +129,40 @@ func (c *Connection) Acknowledge(ids []uint16) {
 func (c *Connection) Unacknowledged() int { return len(c.inFlight) }
 
 // Leave says that the end, which is to follow, is planned.
-func (c *Connection) Leave() { c.publish(TopicAvailability, true, []byte("offline"), nil) }
+func (c *Connection) Leave() {
+	c.left = true
+	c.publish(TopicAvailability, true, []byte("offline"), nil)
+}
 
 // End puts what was not acknowledged back.
 func (c *Connection) End() {
+	if !c.left {
+		c.cutOff()
+	}
 	c.publisher.setConnected(false)
 	c.publisher.giveBack(c.inFlight)
 }
 
 // next takes what should be sent next on a live topic; payload is nil when
-// nothing waits.
+// nothing waits. What the broker is known to refuse is set aside.
 func (p *Publisher) next() (topic string, retained bool, payload []byte, records []*record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for {
+		topic, retained, payload, records = p.upcoming()
+		if payload == nil {
+			return topic, retained, nil, nil
+		}
+		size := p.size(topic, payload)
+		if p.limit.bears(size) {
+			return topic, retained, payload, records
+		}
+		p.keepBack(topic, size, records)
+	}
+}
+
+// upcoming is called with the lock held.
+func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, records []*record) {
 	if len(p.live) > 0 {
 		r := p.live[0]
 		p.live = p.live[1:]
@@ -155,4 +179,11 @@ func (p *Publisher) next() (topic string, retained bool, payload []byte, records
 		return a.topic, false, a.payload, nil
 	}
 	return "", false, nil, nil
+}
+
+// mayPass reports whether the broker is not known to refuse a message.
+func (p *Publisher) mayPass(topic string, payload []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.limit.bears(p.size(topic, payload))
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -77,20 +78,27 @@ func (p *Publisher) connect(ctx context.Context, broker config.Named, faults *re
 	faults.Over()
 	before := p.Counters()["acked"]
 	err = s.serve(ctx)
-	return p.Counters()["acked"] > before, err
+	if acked = p.Counters()["acked"] > before; !acked && p.settings.Retain && ctx.Err() == nil && !errors.Is(err, errNoAck) {
+		err = fmt.Errorf("%w; %w", err, errNoRetain)
+	}
+	return acked, err
 }
 
-// Try connects to each broker once, says OK to the observer when all answered,
-// publishes nothing, and leaves. Its client id must not be the agent's own, or the
-// broker would throw that out.
+// Try connects to each broker once, sees whether what is published there comes
+// back, says OK to the observer when all did, and leaves. Nothing stays at the broker.
+// Its client id must not be the agent's own, or the broker would throw that out.
 func Try(ctx context.Context, settings config.MQTT, root string, log *slog.Logger, observer Observer) error {
 	p := New(settings, root, nil, NewMemory(1), log, observer)
 	var faults []error
 	for _, broker := range settings.Addresses() {
 		s := newSession(p, broker)
+		s.trial = true
 		if err := s.dial(ctx, settings.ClientID); err != nil {
 			faults = append(faults, err)
 			continue
+		}
+		if err := s.probe(ctx); err != nil {
+			faults = append(faults, err)
 		}
 		s.client.Disconnect(0)
 	}
@@ -116,7 +124,11 @@ func (s *session) dial(ctx context.Context, clientID string) error {
 		return fmt.Errorf("connect to %s: %w", s, ctx.Err())
 	}
 	if err := token.Error(); err != nil {
-		return fmt.Errorf("connect to %s: %w", s, err)
+		err = fmt.Errorf("connect to %s: %w", s, err)
+		if s.publisher.settings.Retain && strings.HasSuffix(err.Error(), "EOF") {
+			err = fmt.Errorf("%w; %w", err, errNoRetain) // the will is retained too
+		}
+		return err
 	}
 	return nil
 }
@@ -139,8 +151,10 @@ func (s *session) options(clientID string) (*paho.ClientOptions, error) {
 		SetProtocolVersion(4).
 		SetStore(s.ledger).
 		SetCustomOpenConnectionFn(openBounded(s.publisher.log)).
-		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err }).
-		SetWill(s.publisher.root+TopicAvailability, "offline", 1, true)
+		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
+	if !s.trial { // whose end says nothing of the agent
+		o.SetWill(s.publisher.root+TopicAvailability, "offline", 1, c.Retain)
+	}
 	if c.Username != "" {
 		o.SetUsername(c.Username)
 	}

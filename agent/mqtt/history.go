@@ -21,7 +21,11 @@ func (p *Publisher) acknowledged(m sent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.acked++
+	p.limit.acked(m.size)
 	p.spoken = p.spoken || m.topic == TopicHealth
+	if m.topic == TopicHealth && p.echo.acked.IsZero() {
+		p.echo.acked = time.Now()
+	}
 	for _, r := range m.records {
 		r.acked, r.sending = true, false
 		if r.number != 0 {
@@ -60,17 +64,34 @@ func (p *Publisher) Backlog() bool {
 }
 
 // nextHistory takes the next message of history: one record, or a pack of
-// current.
+// current that the broker bears. What it is known to refuse is set aside.
 func (p *Publisher) nextHistory() (topic string, payload []byte, records []*record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.history) == 0 {
-		return "", nil, nil
+	for len(p.history) > 0 {
+		topic, payload, records = p.takeHistory()
+		size := p.size(topic, payload)
+		if p.limit.bears(size) {
+			return topic, payload, records
+		}
+		p.keepBack(topic, size, records)
 	}
+	return "", nil, nil
+}
+
+// takeHistory takes the oldest record, and of current as many more as make a
+// message. The lock is held.
+func (p *Publisher) takeHistory() (topic string, payload []byte, records []*record) {
 	class := p.history[0].class
+	topic = topicHistory + string(class)
 	n := 1
-	for class == ClassCurrent && n < min(pack, len(p.history)) && p.history[n].class == class {
-		n++
+	if class == ClassCurrent {
+		size := p.size(topic, nil) + packOverhead + len(p.history[0].payload)
+		for ; n < min(pack, len(p.history)) && p.history[n].class == class; n++ {
+			if size += len(p.history[n].payload) + 1; !p.limit.fits(size) {
+				break
+			}
+		}
 	}
 	records = slices.Clone(p.history[:n])
 	clear(p.history[:n])
@@ -79,9 +100,9 @@ func (p *Publisher) nextHistory() (topic string, payload []byte, records []*reco
 		p.wakeKeeper()
 	}
 	if class == ClassCurrent {
-		return topicHistory + string(class), packed(p.leaving(records), true), records
+		return topic, packed(p.leaving(records), true), records
 	}
-	return topicHistory + string(class), late(p.leaving(records)[0]), records
+	return topic, late(p.leaving(records)[0]), records
 }
 
 // leaving is the records' payloads as they are to be sent.
@@ -107,6 +128,9 @@ func (c *pace) sent(now time.Time, rate int) {
 	c.next = c.next.Add(time.Second / time.Duration(rate))
 }
 
+// packOverhead is more than what stands around a pack's samples, in bytes.
+const packOverhead = 64
+
 // pack is how many samples one history message holds: ten seconds at 2 Hz.
 const pack = 20
 
@@ -125,7 +149,7 @@ type Current struct {
 // packed makes one message of samples, each valid JSON.
 func packed(samples [][]byte, historical bool) []byte {
 	var b bytes.Buffer
-	size := 64 // more than what stands around the samples
+	size := packOverhead
 	for _, sample := range samples {
 		size += len(sample) + 1
 	}

@@ -37,7 +37,16 @@ func (p *Publisher) hearHealth(payload []byte, retained, spoken bool) {
 		Boot     uint64 `json:"boot"`
 		Instance string `json:"instance"`
 	}
-	if json.Unmarshal(payload, &h) != nil || h.Instance == "" || h.Instance == p.stamper.instance || retained && !spoken {
+	if json.Unmarshal(payload, &h) != nil || h.Instance == "" {
+		return
+	}
+	if h.Instance == p.stamper.instance {
+		p.mu.Lock()
+		p.echo.heard = true
+		p.mu.Unlock()
+		return
+	}
+	if retained && !spoken {
 		return
 	}
 	p.mu.Lock()

@@ -9,23 +9,42 @@ import (
 	"time"
 )
 
-// mosquitto starts the real broker with more lines of configuration.
+// mosquitto starts the real broker with more lines of configuration; "" where it is
+// not installed.
 func mosquitto(t *testing.T, more string) (address string) {
+	t.Helper()
+	address = freeAddress(t)
+	if !mosquittoAt(t, address, more) {
+		return ""
+	}
+	return address
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// mosquittoAt starts it at an address; false where it is not installed.
+func mosquittoAt(t *testing.T, address, more string) bool {
 	t.Helper()
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
 		if program, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
 			t.Log("mosquitto is not installed: run make deps; left out")
-			return ""
+			return false
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	address = l.Addr().String()
-	text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\n%s", l.Addr().(*net.TCPAddr).Port, more)
-	l.Close()
+	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\n%s", port, more)
 	if os.Getuid() == 0 {
 		text += "user root\n" // else it could not read what only root may
 	}
@@ -46,5 +65,5 @@ func mosquitto(t *testing.T, more string) (address string) {
 		}
 		return err == nil
 	})
-	return address
+	return true
 }

@@ -66,6 +66,16 @@ type Publisher struct {
 	overrun   uint64 // records that waited for the outbox in vain
 	spoken    bool   // a broker has our health
 	other     other
+	// What is known of the broker that is connected, or was last.
+	limit     *packetLimit
+	limits    map[string]*packetLimit // by URL
+	broker    string                  // its name and URL, for errors
+	kept      *tooLarge               // the newest message that it refused, nil for none
+	keptBack  uint64                  // such messages
+	aside     []*record               // of them, those that the outbox has
+	announced time.Time               // when availability was last said
+	echo      echo
+	faulty    bool // the observer was told what the broker does not do
 
 	talk talk
 	// renewEvery and clearedAfter are the constants; tests are in a hurry.
@@ -87,12 +97,16 @@ const (
 
 // New returns a publisher for the furnace whose topics start with root.
 func New(settings config.MQTT, root string, stamper *Stamper, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
-	return &Publisher{
+	p := &Publisher{
 		settings: settings, root: root, stamper: stamper, log: log, observer: observer, outbox: outbox,
 		acks: numbers{}, returns: numbers{}, renewEvery: renewEvery, clearedAfter: clearedAfter,
 		retained: map[string][]byte{}, changed: map[string]bool{},
 		news: make(chan struct{}, 1), work: make(chan struct{}, 1),
+		limits: map[string]*packetLimit{},
 	}
+	p.limit = p.limitOf("")
+	p.HearFlagged(TopicAvailability, p.hearAvailability)
+	return p
 }
 
 // State publishes a state. changed says that it is not a repetition.
@@ -215,7 +229,7 @@ func (p *Publisher) Counters() map[string]uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	counters := map[string]uint64{
-		"published": p.published, "acked": p.acked, "redials": p.redials, "overrun": p.overrun,
+		"published": p.published, "acked": p.acked, "redials": p.redials, "overrun": p.overrun, "kept_back": p.keptBack,
 		"fresh": uint64(len(p.fresh)),
 	}
 	maps.Copy(counters, p.stock)

@@ -35,7 +35,7 @@ func startAgent(t *testing.T, url string, bound int) *agent {
 }
 
 func startSettings(url string, queue int) config.MQTT {
-	return config.MQTT{Broker: url, ClientID: "test", KeepAlive: time.Second, Queue: queue, HistoryRate: 200}
+	return config.MQTT{Broker: url, ClientID: "test", KeepAlive: time.Second, Queue: queue, HistoryRate: 200, Retain: true}
 }
 
 func startWith(t *testing.T, url string, outbox Outbox) *agent {

@@ -5,9 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"meltwatch/config"
 )
@@ -28,11 +31,36 @@ func readSecret(name string) ([]byte, error) {
 		}
 		path = filepath.Join(folder, name)
 	}
-	text, err := os.ReadFile(path)
+	text, err := readRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
 	}
 	return text, nil
+}
+
+// maxSecret bounds a secret, a key or a bundle of certificates, in bytes.
+const maxSecret = 1 << 20
+
+// readRegular reads a regular file: a pipe would block the part that reads it, and a
+// device has no end.
+func readRegular(path string) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file: write the secret into one", path)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
+	if err == nil && len(text) > maxSecret {
+		err = fmt.Errorf("%s is over %d bytes: it cannot be a secret", path, maxSecret)
+	}
+	return text, err
 }
 
 // tlsConfig verifies the broker by the authorities in the settings' file, or the

@@ -26,6 +26,7 @@ type session struct {
 	ledger    *ledger
 	ears      *ears
 	lost      chan error
+	trial     bool // of check, beside the agent
 }
 
 func newSession(p *Publisher, broker config.Named) *session {
@@ -42,6 +43,7 @@ func (s *session) String() string {
 
 // Publish hands a message to paho, whose token is of no use: see ledger.
 func (s *session) Publish(topic string, retained bool, payload []byte) (id uint16) {
+	retained = retained && s.publisher.settings.Retain
 	if token, ok := s.client.Publish(topic, 1, retained, payload).(*paho.PublishToken); ok {
 		return token.MessageID()
 	}
@@ -50,6 +52,9 @@ func (s *session) Publish(topic string, retained bool, payload []byte) (id uint1
 
 func (s *session) serve(ctx context.Context) error {
 	p := s.publisher
+	p.mu.Lock()
+	p.echo = echo{}
+	p.mu.Unlock()
 	if err := s.hearOthers(ctx); err != nil {
 		s.client.Disconnect(0)
 		return err
@@ -57,6 +62,7 @@ func (s *session) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.subscribe(ctx)
+	p.useBroker(s.String(), s.broker.URL)
 	c := p.Connect(s)
 	defer s.close(c)
 	p.observer.OK()
@@ -80,6 +86,7 @@ func (s *session) serve(ctx context.Context) error {
 			reported = time.Now()
 			p.observer.Count(p.Counters())
 			p.checkOther()
+			p.checkBroker()
 		}
 		select {
 		case <-ctx.Done():
@@ -121,7 +128,10 @@ func (s *session) hearOthers(ctx context.Context) error {
 	}
 	const refused = 0x80
 	if t, ok := token.(*paho.SubscribeToken); ok && t.Result()[topic] == refused {
-		p.log.Warn("broker does not let us read our own topics: another agent of our name would go unseen", "topic", topic)
+		p.log.Warn("broker does not let us read our own topics: neither another agent of our name nor a denied topic would be seen", "topic", topic)
+		p.mu.Lock()
+		p.echo.deaf = true
+		p.mu.Unlock()
 	}
 	return nil
 }

@@ -1,0 +1,116 @@
+package mqtt
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+// A broker whose access list denies a topic acknowledges all the same, and throws
+// the message away. The agent therefore listens for its own health: what does not
+// come back has not arrived.
+
+const (
+	// echoTimeout is how long the broker may take to hand our own health back.
+	echoTimeout = 10 * time.Second
+	// assertEvery is how often availability is set right at most: two that contradict
+	// each other must not flood the broker.
+	assertEvery = 5 * time.Second
+)
+
+// echo is what is known of our own messages' way back, on one connection.
+type echo struct {
+	acked   time.Time // when health was first acknowledged; zero before
+	heard   bool      // our own health came back
+	deaf    bool      // the broker refused the subscription
+	offline bool      // availability was heard to be other than online
+}
+
+// missing reports whether our own health should have come back.
+func (e echo) missing() bool {
+	return !e.heard && !e.deaf && !e.acked.IsZero() && time.Since(e.acked) > echoTimeout
+}
+
+// deniedError is a broker that takes our messages and delivers none.
+func deniedError(broker, topic string) error {
+	return fmt.Errorf("%s acknowledges what is published and delivers none of it: let this user write and read %s and the other topics beside it, in the broker's access list", broker, topic)
+}
+
+// hearAvailability takes a message on our own availability: another's will, or a
+// forged one, may have said offline.
+func (p *Publisher) hearAvailability(_ string, payload []byte, _ bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.echo.offline = string(payload) != "online"
+}
+
+// checkBroker tells the observer what the broker does not do, and when it does it
+// again; it sets availability right.
+func (p *Publisher) checkBroker() {
+	p.mu.Lock()
+	if p.echo.offline && p.settings.Retain && time.Since(p.announced) > assertEvery {
+		p.echo.offline, p.announced = false, time.Now()
+		p.retained[TopicAvailability], p.changed[TopicAvailability] = []byte("online"), true
+		p.wake()
+	}
+	var fault error
+	switch {
+	case p.echo.missing():
+		fault = deniedError(p.broker, p.root+TopicHealth)
+	case p.kept != nil:
+		fault = p.kept
+	}
+	over := fault == nil && p.faulty
+	began := fault != nil && !p.faulty
+	p.faulty = fault != nil
+	p.mu.Unlock()
+	if began {
+		p.log.Warn("broker", "err", fault)
+	}
+	switch {
+	case fault != nil:
+		p.observer.Fault(fault)
+	case over:
+		p.observer.OK()
+	}
+}
+
+// probe publishes once on the topic of our own health, not retained, and waits until
+// it comes back. Agents and meltctl pass such a message over: it names no instance.
+func (s *session) probe(ctx context.Context) error {
+	topic := s.publisher.root + TopicHealth
+	payload := fmt.Sprintf(`{"v":1,"probe":%q}`, rand.Text())
+	back := make(chan struct{}, 1)
+	token := s.client.Subscribe(topic, 1, func(_ paho.Client, m paho.Message) {
+		if string(m.Payload()) == payload {
+			select {
+			case back <- struct{}{}:
+			default:
+			}
+		}
+	})
+	if err := answered(ctx, token, topic); err != nil {
+		return fmt.Errorf("subscribe to %s at %s: %w", topic, s, err)
+	}
+	s.client.Publish(topic, 1, false, payload)
+	timer := time.NewTimer(probeTimeout)
+	defer timer.Stop()
+	select {
+	case <-back:
+		return nil
+	case <-timer.C:
+		return deniedError(s.String(), topic)
+	case err := <-s.lost:
+		return fmt.Errorf("connection to %s lost: %w", s, orUnknown(err))
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+const probeTimeout = 3 * time.Second
+
+var errNoRetain = errors.New("the connection ends before anything is acknowledged: if this broker takes no retained messages, set mqtt.retain to false")
