@@ -74,7 +74,7 @@ type Window struct {
 	// Input is what the model takes.
 	Input inference.Window
 	// CurrentSpan is how much time the samples speak for: each for the time since
-	// the one before it, up to spokenFor.
+	// the one before it, up to SpokenFor.
 	CurrentSpan time.Duration
 	// CurrentDensity is the share of slots that hold a sample, 0–1, of those from the
 	// first that does to the last: 0.5 for a meter that is read at half the window's

@@ -220,6 +220,12 @@ func TestCVWithoutCurrentIsNaN(t *testing.T) {
 	if cv, _ := a.Window(at(119.7)).CV(120 * time.Second); !math.IsNaN(cv) {
 		t.Fatalf("CV of 0 A is %v, want NaN", cv)
 	}
+	for i, sign := range []float64{1, -1, 1, -1} { // of either sign, it is current
+		a.AddSample(drivers.Sample{Time: at(1000 + float64(i)/2), Current: [drivers.Phases]float64{sign * 15_000}})
+	}
+	if mean := a.Window(at(1002)).LargestPhase(2 * time.Second); math.Abs(mean-15_000) > 1 {
+		t.Errorf("a mean magnitude of %v", mean)
+	}
 	if mean := New(model).Window(at(1)).LargestPhase(10 * time.Second); !math.IsNaN(mean) {
 		t.Fatalf("mean of nothing is %v", mean)
 	}

@@ -2,15 +2,16 @@ package align
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"meltwatch/drivers"
 )
 
-// spokenFor is the longest time that one sample speaks for, back to the sample
+// SpokenFor is the longest time that one sample speaks for, back to the sample
 // before it. The current's variation, which the rule and the model judge, is the
 // same whether it is read twice a second or once in three.
-const spokenFor = 3 * time.Second
+const SpokenFor = 3 * time.Second
 
 // CV is the coefficient of variation, std / mean averaged over the phases, of
 // the window's last span, and the share of that span that its samples speak for.
@@ -31,7 +32,7 @@ func (w Window) CV(span time.Duration) (cv, share float64) {
 
 // spoken is the time that the samples from slot on speak for, and their number.
 // The window's first sample also speaks for what lies before it in the window, its
-// newest for what comes after it, where that is no more than spokenFor.
+// newest for what comes after it, where that is no more than SpokenFor.
 func (w Window) spoken(from int) (spoken time.Duration, n int) {
 	before := -1 // the slot of the sample before
 	for slot, filled := range w.Input.SampleMask {
@@ -40,30 +41,36 @@ func (w Window) spoken(from int) (spoken time.Duration, n int) {
 		}
 		if slot >= from {
 			gap := time.Duration(min(slot-before, slot-from+1)) * w.period
-			if before < 0 && gap > spokenFor {
+			if before < 0 && gap > SpokenFor {
 				gap = w.period // the meter was not read before
 			}
-			spoken += min(gap, spokenFor)
+			spoken += min(gap, SpokenFor)
 			n++
 		}
 		before = slot
 	}
 	if n > 0 {
-		spoken += min(time.Duration(len(w.Input.SampleMask)-1-before)*w.period, spokenFor)
+		spoken += min(time.Duration(len(w.Input.SampleMask)-1-before)*w.period, SpokenFor)
 	}
 	return spoken, n
 }
 
-// LargestPhase is the largest magnitude of a phase's mean over the window's last
-// span, in amperes: under a level only if every phase is. It is NaN without a
-// sample.
+// LargestPhase is the largest phase's mean magnitude over the window's last span, in
+// amperes: under a level only if every phase is. It is NaN without a sample.
 func (w Window) LargestPhase(span time.Duration) (amperes float64) {
 	from, _ := w.last(span)
-	for phase := range drivers.Phases {
-		mean, _, _ := w.moments(from, phase)
-		amperes = max(amperes, math.Abs(mean))
+	var sums [drivers.Phases]float64
+	n := 0
+	for slot := from; slot < len(w.Input.SampleMask); slot++ {
+		if w.Input.SampleMask[slot] == 0 {
+			continue
+		}
+		n++
+		for phase := range sums {
+			sums[phase] += math.Abs(float64(w.Input.Current[slot*drivers.Phases+phase]))
+		}
 	}
-	return amperes
+	return slices.Max(sums[:]) / float64(n)
 }
 
 // Swing is the largest change of a phase between neighbouring samples in the

@@ -5,12 +5,15 @@ import (
 	"math"
 	"time"
 
+	"meltwatch/agent/align"
 	"meltwatch/drivers"
 )
 
 // currentMonitor judges whether the current can be believed.
 type currentMonitor struct {
 	period time.Duration
+	// idle is the level in amperes under which the furnace stands still.
+	idle float64
 	// arrived is when the last sample was taken, valid or not; zero before the first.
 	arrived time.Time
 	invalid invalidShare
@@ -19,10 +22,14 @@ type currentMonitor struct {
 
 const (
 	// staleHalves half periods without a sample make the sense stale, so that it
-	// is said within three periods and one lost poll passes; lostAfter makes it
-	// absent.
+	// is said within three periods and one lost poll passes; lostAfter, and
+	// lostPeriods without one, make it absent.
 	staleHalves = 5
 	lostAfter   = 30 * time.Second
+	lostPeriods = 5
+	// settled is over which time the furnace's level is told, where the meter is read
+	// often enough.
+	settled = 2 * time.Second
 )
 
 func newCurrentMonitor(period time.Duration) *currentMonitor {
@@ -47,7 +54,7 @@ func (m *currentMonitor) sample(s drivers.Sample) {
 func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause string) {
 	age := now.Sub(m.arrived)
 	switch {
-	case m.arrived.IsZero() || age > lostAfter:
+	case m.arrived.IsZero() || age > max(lostAfter, lostPeriods*m.period):
 		return drivers.Absent, ""
 	case age > staleHalves*m.period/2:
 		return drivers.Stale, ""
@@ -55,11 +62,23 @@ func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause str
 	if cause := m.invalid.cause(); cause != "" {
 		return drivers.Invalid, cause
 	}
-	if cause := m.stuck.cause(); cause != "" {
+	if cause := m.stuck.cause(m.idle); cause != "" {
 		return drivers.Frozen, cause
 	}
 	return drivers.OK, ""
 }
+
+// believed reports whether a verdict may rest on the current: it can be believed, or
+// its newest sample still speaks for now. A meter that loses many samples is stale
+// every few seconds, and the mean over seconds would never be complete.
+func (m *currentMonitor) believed(now time.Time) bool {
+	status, _ := m.status(now)
+	gap := status == drivers.Stale && now.Sub(m.arrived) <= align.SpokenFor && m.invalid.cause() == "" && m.stuck.cause(m.idle) == ""
+	return status.Live() || gap
+}
+
+// span is the time in which a live sense has read the current at least once.
+func (m *currentMonitor) span() time.Duration { return max(settled, staleHalves*m.period/2) }
 
 // invalidShare counts samples that hold no currents. One is masked and forgotten;
 // several say that the meter, its wiring or its configuration is at fault.

@@ -133,9 +133,15 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 	if s.Current == drivers.Frozen {
 		w.MaskCurrent()
 	}
-	sparse := j.sparse.check(&w, j.manifest, j.current.period, s.Current.Live())
+	believed := j.current.believed(now)
+	amperes := math.NaN() // what stands still is told by a live sense alone
+	if s.Current.Live() {
+		amperes = w.LargestPhase(j.current.span())
+	}
+	aside, sparse := j.sparse.check(&w, j.manifest, j.current.period, believed, j.rule)
 	s.CurrentCoverage = w.CurrentCoverage
 	s.Verdict = j.sensed(s, w)
+	s.Verdict.CurrentLive, s.Verdict.Amperes, s.Verdict.CurrentAside = believed, amperes, aside
 	if s.Fault = encodeErr; s.Fault == nil {
 		s.Fault = j.ask(ctx, w, sparse, &s)
 	}
@@ -148,8 +154,10 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 	}
 	j.tell(&s)
 	s.Status = j.machine.Step(s.Verdict)
+	j.current.idle = j.machine.Idle()
 	if s.Status.Restarted {
 		j.aligner.Forget(s.End.Add(-2 * time.Second))
+		j.sparse = sparseness{}
 	}
 	j.freeze = s.Verdict.Source == state.Model && s.Verdict.P >= j.manifest.Decision.FreezeBackground ||
 		s.Status.State == state.Abnormal
@@ -180,9 +188,9 @@ func (j *Judge) encode(ctx context.Context, frame drivers.Frame, video drivers.S
 // sensed is the verdict as far as the senses go: nobody has decided yet.
 func (j *Judge) sensed(s Second, w align.Window) state.Verdict {
 	return state.Verdict{
-		Time: s.End, Source: state.None, Amperes: w.LargestPhase(2 * time.Second), SetPoint: float64(w.Input.SetPoint),
-		CurrentLive:    s.Current.Live(),
-		CurrentInvalid: s.Current == drivers.Invalid || s.Current == drivers.Frozen,
+		Time: s.End, Source: state.None, SetPoint: float64(w.Input.SetPoint),
+		// A current that is stale ends no alarm by itself.
+		CurrentInvalid: s.Current == drivers.Invalid || s.Current == drivers.Frozen || !s.Current.Live() && !s.Video.Live(),
 		VideoLive:      s.Video.Live(),
 		CurrentSeconds: w.CurrentSpan.Seconds(),
 		VideoFull:      w.VideoCoverage > 0.9,
@@ -220,7 +228,7 @@ func (j *Judge) ask(ctx context.Context, w align.Window, sparse error, s *Second
 
 func (j *Judge) fallBack(w align.Window, s *Second) {
 	p, weak, ok := rule(w, j.rule)
-	if ok && s.Current.Live() {
+	if ok && s.Verdict.CurrentLive {
 		s.Verdict.Source, s.Verdict.P, s.Weak = state.Rule, p, weak
 		s.Counted = Counted{Current: true}
 	}

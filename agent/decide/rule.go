@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"math"
 	"time"
 
 	"meltwatch/agent/align"
@@ -17,11 +18,12 @@ const (
 // rule is the plant's own rule on current alone: in the semi-molten state the
 // melt no longer rolls, the arc gap stands still and the current goes quiet. It
 // returns 1 for quiet, 0 for lively; weak says that only the shorter span is
-// quiet; ok is false when there is too little current to tell.
+// quiet; ok is false when there is too little current to tell, or a phase has none.
 func rule(w align.Window, levels inference.Rule) (p float64, weak, ok bool) {
 	long, longShare := w.CV(120 * time.Second)
 	short, shortShare := w.CV(45 * time.Second)
-	haveLong, haveShort := longShare >= enough120, shortShare >= enough45
+	haveLong := longShare >= enough120 && !math.IsNaN(long)
+	haveShort := shortShare >= enough45 && !math.IsNaN(short)
 	switch {
 	case haveLong && long < levels.CV120:
 		return 1, false, true

@@ -10,8 +10,14 @@ import (
 
 // sparseness keeps windows from the model that hold fewer samples than any that it
 // was tested with: it takes missing samples for quiet current.
+//
+// The rule on the current's variation decides then. Where too little is read for the
+// rule as well, the current is set aside, and the model judges the video alone.
 type sparseness struct {
 	found bool // a second ago
+	// unable counts seconds in which the rule could not decide either, able those in a
+	// row in which it could again.
+	unable, able int
 }
 
 const (
@@ -21,24 +27,42 @@ const (
 	// outage is a gap after which the current may count as read anew: windows that
 	// have only just begun are among the tested ones.
 	outage = 10 * time.Second
+	// asideAfter seconds without the rule set the current aside: a meter that is read
+	// often enough has shown the rule's shorter span by then. asideUntil seconds in
+	// a row with it end that.
+	asideAfter = 45
+	asideUntil = 10
 )
 
 // check says why the model cannot judge the window, nil when it can. A window with
 // an outage is cut there if that helps. Where the sense has failed too, the current
-// is hidden instead, and the model judges the video alone.
-func (s *sparseness) check(w *align.Window, m *inference.Manifest, period time.Duration, live bool) error {
+// is hidden instead, as it is where it is set aside.
+func (s *sparseness) check(w *align.Window, m *inference.Manifest, period time.Duration, live bool, levels inference.Rule) (aside bool, err error) {
 	if w.CurrentCoverage == 0 {
-		return nil
+		return false, nil
 	}
 	least, err := m.LeastDensity(period)
 	if err == nil {
 		err = s.enough(w, least)
 	}
-	if err != nil && !live {
+	aside = live && s.aside(err, *w, levels)
+	if err != nil && (!live || aside && w.VideoCoverage > 0) {
 		w.MaskCurrent()
-		return nil
+		err = nil
 	}
-	return err
+	return aside, err
+}
+
+// aside counts a second, and reports whether neither the model nor the rule can tell
+// anything from the current.
+func (s *sparseness) aside(sparse error, w align.Window, levels inference.Rule) bool {
+	if _, _, ok := rule(w, levels); !ok && sparse != nil {
+		s.unable++
+		s.able = 0
+	} else if s.able++; sparse == nil || s.able >= asideUntil {
+		s.unable = 0
+	}
+	return s.unable >= asideAfter
 }
 
 func (s *sparseness) enough(w *align.Window, least float64) error {

@@ -3,6 +3,7 @@ package decide
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"meltwatch/drivers"
@@ -15,8 +16,11 @@ import (
 // amperes a second, so a phase that reads the same for 15 s in steps of up to
 // stuckStep is stuck. In coarser steps a quiet current, which is the alarm, may
 // read the same too; such a phase counts as stuck only while another phase moves
-// by many of its steps. 0 A never counts: an electrode may be raised, and a
-// furnace that stands still reads 0 A on all phases.
+// by many of its steps. What a furnace that stands still reads never counts: an
+// electrode may be raised, and a meter then tells its own offset.
+//
+// Meters with a fixed number of digits have coarser steps at higher currents, so the
+// steps are those of the last changes.
 type stuckReadings struct {
 	last   [drivers.Phases]float64
 	seen   bool
@@ -28,8 +32,9 @@ type stuckPhase struct {
 	// since is when the phase first read what it reads now, same how often it has.
 	since time.Time
 	same  int
-	// step is the smallest change seen, in amperes; 0 before the first.
-	step float64
+	// changes are the last ones, in amperes, in no order; changed counts all.
+	changes [stuckChanges]float64
+	changed int
 	// low and high bound what the phase has read since another phase stands still:
 	// one pair for each other phase.
 	low, high [drivers.Phases]float64
@@ -46,6 +51,9 @@ const (
 	// stuckSwing is by how many of its own steps another phase must have moved for a
 	// phase in coarser steps to count as stuck.
 	stuckSwing = 20
+	// stuckChanges is how many changes tell a register's resolution: the smallest of
+	// so many is a step or few.
+	stuckChanges = 64
 )
 
 func (r *stuckReadings) sample(s drivers.Sample) {
@@ -56,8 +64,9 @@ func (r *stuckReadings) sample(s drivers.Sample) {
 			p.same++
 			continue
 		}
-		if r.seen && (p.step == 0 || change < p.step) {
-			p.step = change
+		if r.seen {
+			p.changes[p.changed%stuckChanges] = change
+			p.changed++
 		}
 		p.since, p.same = s.Time, 1
 		for other := range r.phases { // their swing while this phase stands still begins anew
@@ -74,11 +83,21 @@ func (r *stuckReadings) sample(s drivers.Sample) {
 	r.last, r.seen, r.newest = s.Current, true, s.Time
 }
 
-// cause names the stuck phases, empty when none is.
-func (r *stuckReadings) cause() string {
+// step is the smallest of the last changes, in amperes; 0 before the first.
+func (p *stuckPhase) step() float64 {
+	if p.changed == 0 {
+		return 0
+	}
+	return slices.Min(p.changes[:min(p.changed, stuckChanges)])
+}
+
+// cause names the stuck phases, empty when none is. idle is the level in amperes
+// under which the furnace stands still.
+func (r *stuckReadings) cause(idle float64) string {
 	names := ""
-	for i, p := range r.phases {
-		if r.last[i] == 0 || r.newest.Sub(p.since) < stuckAfter || p.same < stuckReads {
+	for i := range r.phases {
+		p := &r.phases[i]
+		if math.Abs(r.last[i]) <= idle || r.newest.Sub(p.since) < stuckAfter || p.same < stuckReads {
 			continue
 		}
 		step := r.step(i)
@@ -96,13 +115,13 @@ func (r *stuckReadings) cause() string {
 // changed it is what the others, which the same meter reads, moved by at least; and
 // where none has changed, the largest power of ten that divides all readings.
 func (r *stuckReadings) step(phase int) float64 {
-	if own := r.phases[phase].step; own > 0 {
+	if own := r.phases[phase].step(); own > 0 {
 		return own
 	}
 	step := 0.0
-	for _, p := range r.phases {
-		if p.step > 0 && (step == 0 || p.step < step) {
-			step = p.step
+	for i := range r.phases {
+		if other := r.phases[i].step(); other > 0 && (step == 0 || other < step) {
+			step = other
 		}
 	}
 	if step > 0 {

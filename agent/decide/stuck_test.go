@@ -63,7 +63,7 @@ func TestQuietCurrentIsNeverTakenForStuck(t *testing.T) {
 				}
 				round(&s, step)
 				r.sample(s)
-				if cause := r.cause(); cause != "" {
+				if cause := r.cause(0); cause != "" {
 					t.Fatalf("after %s: %s", s.Time.Sub(now), cause)
 				}
 			}
@@ -96,4 +96,54 @@ func TestStuckPhaseEndsNoAlarm(t *testing.T) {
 			p.t.Fatalf("state %s, held %v", s.Status.State, s.Status.Held)
 		}
 	})
+}
+
+// A meter's own offset keeps a furnace that stands still from reading 0 A.
+func TestIdleFurnaceThatReadsItsMetersOffsetIsOff(t *testing.T) {
+	for name, offset := range map[string][drivers.Phases]float64{"7 A": {7, 7, 7}, "negative": {-3.2, -3.2, 1}, "40 A": {40, 41, 0}} {
+		t.Run(name, func(t *testing.T) {
+			operate(t, func(p *plant) {
+				p.model.p = 0.9
+				p.sleep(130 * time.Second)
+				p.want(state.Abnormal, state.Model)
+				p.edit = func(s *drivers.Sample) bool { s.Current = offset; return true }
+				p.sleep(10 * time.Minute)
+				if s := p.last(); s.Status.State != state.Off || s.Current != drivers.OK {
+					p.t.Fatalf("state %s, held %v, current %s: %s", s.Status.State, s.Status.Held, s.Current, s.CurrentCause)
+				}
+			})
+		})
+	}
+	t.Run("raised electrode", func(t *testing.T) {
+		operate(t, func(p *plant) {
+			p.edit = func(s *drivers.Sample) bool { s.Current[1] = 3; return true }
+			p.sleep(60 * time.Second)
+			if s := p.last(); s.Current != drivers.OK {
+				p.t.Fatalf("current %s: %s", s.Current, s.CurrentCause)
+			}
+		})
+	})
+}
+
+// A meter with three digits has steps of 10 A below 10 kA, where a furnace starts, and
+// of 100 A above.
+func TestQuietCurrentOfAMeterWithFewDigitsIsNotStuck(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 9))
+	var r stuckReadings
+	now := time.Now()
+	var slow [drivers.Phases]float64
+	for i := range 2 * 24 * 3600 {
+		s := drivers.Sample{Time: now.Add(time.Duration(i) * 500 * time.Millisecond)}
+		level := min(float64(i)*20, 15_000)
+		for phase := range s.Current {
+			slow[phase] += -slow[phase]/20 + 20*random.NormFloat64()
+			value := max(level+slow[phase]+30*random.NormFloat64(), 1)
+			step := math.Pow(10, math.Floor(math.Log10(value))-2)
+			s.Current[phase] = step * math.Round(value/step)
+		}
+		r.sample(s)
+		if cause := r.cause(1500); cause != "" {
+			t.Fatalf("after %s: %s", s.Time.Sub(now), cause)
+		}
+	}
 }

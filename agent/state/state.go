@@ -13,6 +13,7 @@
 package state
 
 import (
+	"math"
 	"time"
 )
 
@@ -63,8 +64,11 @@ type Verdict struct {
 	// CurrentInvalid says that the current reads what a furnace cannot have: no alarm
 	// ends on such a second, and off is not claimed.
 	CurrentInvalid bool
-	// Amperes is the largest magnitude of a phase's mean over the last two seconds,
-	// NaN when nothing was read.
+	// CurrentAside says that the current is live but too rarely read for any verdict:
+	// only the video's counts.
+	CurrentAside bool
+	// Amperes is the largest phase's mean magnitude over the last two seconds, or over
+	// the last readings of a meter that is read more slowly; NaN when nothing was read.
 	Amperes float64
 	// SetPoint in amperes, 0 when the plant reports none.
 	SetPoint float64
@@ -96,6 +100,11 @@ const (
 	// level before the furnace counts as off.
 	offSeconds = 10
 	offShare   = 0.1
+	// nothing, in amperes, stands in for that share while the normal level is unknown.
+	nothing = 1
+	// setPointRatio is how many times the configured normal current a set-point may
+	// be, or be below it: one farther off is a controller's mark, or was cleared.
+	setPointRatio = 3
 	// warmSeconds of current make the window whole; firstSeconds of it are enough
 	// for a first verdict.
 	warmSeconds  = 119
@@ -142,18 +151,23 @@ type Saved struct {
 	// Seen is the time of the last verdict.
 	Seen time.Time `json:"seen"`
 	By   Source    `json:"by"`
+	// SetPoint is the last one seen, in amperes: a furnace may stand still with its
+	// controller's cleared when the agent comes back.
+	SetPoint float64 `json:"set_point,omitempty"`
 }
 
 // Save is what a later Resume takes.
 func (m *Machine) Save(now time.Time) Saved {
-	return Saved{State: m.status.State, Since: m.status.Since, Seen: now, By: m.by}
+	return Saved{State: m.status.State, Since: m.status.Since, Seen: now, By: m.by, SetPoint: m.setPoint}
 }
 
 // Resume takes up an abnormal state that was seen less than ten minutes before
 // now: it is held until a live sense says otherwise. One seen after now is taken up
 // too: the clock is behind, as after a power cut on a box without one of its own,
-// and an alarm too many is better than one dropped. Any other state is learnt anew.
+// and an alarm too many is better than one dropped. Any other state is learnt anew;
+// the set-point is taken up in each.
 func (m *Machine) Resume(s Saved, now time.Time) {
+	m.see(s.SetPoint)
 	age := now.Sub(s.Seen)
 	if s.State != Abnormal || age > resumeWithin {
 		return
@@ -194,14 +208,12 @@ func (m *Machine) Step(v Verdict) Status {
 // makes of a window of zeros does not count. A meter that dies ends it, since a
 // melt may start unseen.
 func (m *Machine) standsStill(v Verdict) bool {
-	if v.SetPoint > 0 {
-		m.setPoint = v.SetPoint
-	}
-	normal := m.setPoint
-	if normal <= 0 {
-		normal = m.params.NormalCurrent
-	}
-	if !v.CurrentLive || normal <= 0 || !(v.Amperes < offShare*normal) {
+	m.see(v.SetPoint)
+	switch {
+	case v.CurrentLive && math.IsNaN(v.Amperes):
+		// The last readings are missing, too few to distrust the sense.
+		return m.status.State == Off
+	case !v.CurrentLive || v.Amperes >= m.Idle():
 		m.still = 0
 		return v.CurrentLive && m.restart(v)
 	}
@@ -211,6 +223,27 @@ func (m *Machine) standsStill(v Verdict) bool {
 	}
 	m.status.P = 0
 	return true
+}
+
+// see takes a set-point, unless it is a mark or was cleared.
+func (m *Machine) see(setPoint float64) {
+	normal := m.params.NormalCurrent
+	if setPoint > 0 && (normal <= 0 || setPoint <= setPointRatio*normal && setPoint >= normal/setPointRatio) {
+		m.setPoint = setPoint
+	}
+}
+
+// Idle is the level in amperes under which a furnace that stands still draws on each
+// phase.
+func (m *Machine) Idle() float64 {
+	switch {
+	case m.setPoint > 0:
+		return offShare * m.setPoint
+	case m.params.NormalCurrent > 0:
+		return offShare * m.params.NormalCurrent
+	default:
+		return nothing
+	}
 }
 
 // restart reports whether this is the second in which current came back.
@@ -229,6 +262,15 @@ func (v Verdict) Enough() bool {
 	return v.CurrentLive && v.CurrentSeconds >= firstSeconds || v.VideoLive && v.VideoFull
 }
 
+// warming reports whether a sense has not yet shown all that it will: a furnace that
+// is warming up is not yet judged by every means.
+func (v Verdict) warming() bool {
+	if v.CurrentAside {
+		return v.VideoLive && !v.VideoFull
+	}
+	return v.CurrentLive && v.CurrentSeconds < warmSeconds
+}
+
 // decided reports whether the second has a verdict that rests on enough.
 func (m *Machine) decided(v Verdict) bool {
 	return v.Source != None && v.P >= 0 && v.P <= 1 && v.Enough()
@@ -239,8 +281,7 @@ func (m *Machine) decided(v Verdict) bool {
 // have.
 func (m *Machine) undecided(v Verdict) {
 	m.silent++
-	// A furnace that is warming up is not yet judged by every means.
-	warming := v.CurrentLive && v.CurrentSeconds < warmSeconds || !v.Enough()
+	warming := v.warming() || !v.CurrentAside && !v.Enough()
 	claimed := m.status.State == Normal || m.status.State == Off || !warming
 	switch {
 	case m.status.State == Abnormal:
@@ -274,7 +315,7 @@ func (m *Machine) filter(v Verdict) {
 	case full && m.status.P >= m.params.Enter:
 		m.by = v.Source
 		m.enter(Abnormal, v.Time, "p(abnormal) over its threshold, by "+string(v.Source))
-	case v.CurrentLive && v.CurrentSeconds < warmSeconds && m.status.State != Normal:
+	case v.warming() && m.status.State != Normal:
 		m.enter(Warming, v.Time, "less than 120 s of current")
 	default:
 		m.enter(Normal, v.Time, "p(abnormal) under its threshold, by "+string(v.Source))

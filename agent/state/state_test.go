@@ -350,3 +350,68 @@ func TestExitAboveEnterDoesNotFlap(t *testing.T) {
 		t.Fatalf("%d changes of state in 30 min at p 0.62: %v", len(f.changes), f.changes)
 	}
 }
+
+// A set-point that is a controller's mark must neither make a working furnace off nor
+// an idle one abnormal.
+func TestSetPointFarFromTheNormalCurrentIsNotBelieved(t *testing.T) {
+	for name, c := range map[string]struct {
+		setPoint, amperes float64
+		want              State
+	}{
+		"huge, working": {900_000, 15_000, Normal},
+		"huge, idle":    {900_000, 100, Off},
+		"tiny, idle":    {1, 100, Off},
+		"tiny, working": {1, 15_000, Normal},
+		"lower":         {6_000, 1_000, Normal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := params
+			p.NormalCurrent = 15_000
+			f := newFurnace(t)
+			f.machine = New(p)
+			v := f.sees(0.1)
+			v.SetPoint, v.Amperes = c.setPoint, c.amperes
+			f.runs(60, v)
+			f.want(c.want)
+		})
+	}
+}
+
+// The agent restarts beside an idle furnace whose controller has cleared its set-point.
+func TestRestartedAgentKnowsTheLastSetPoint(t *testing.T) {
+	before := warm(t)
+	before.runs(20, tripped(before.sees(1)))
+	before.want(Off)
+	saved := before.machine.Save(before.now)
+	f := newFurnace(t)
+	f.machine.Resume(saved, f.now.Add(time.Hour))
+	v := tripped(f.sees(1))
+	v.SetPoint, v.Amperes = 0, 100
+	f.runs(30, v)
+	f.want(Off)
+}
+
+// Nothing says what the furnace's level is, but 0 A is none.
+func TestZeroCurrentIsOffAtAnyLevel(t *testing.T) {
+	f := newFurnace(t)
+	v := tripped(f.sees(1))
+	v.SetPoint = 0
+	f.runs(30, v)
+	f.want(Off)
+}
+
+// A second or two without a valid sample, of a sense that is live, end nothing.
+func TestMaskedSamplesDoNotEndOff(t *testing.T) {
+	f := warm(t)
+	f.runs(20, tripped(f.sees(1)))
+	v := tripped(f.sees(1))
+	v.Amperes = math.NaN()
+	f.changes = nil
+	for range 20 {
+		f.runs(1, v)
+		f.runs(3, tripped(f.sees(1)))
+	}
+	if len(f.changes) != 0 {
+		t.Fatalf("changes %v", f.changes)
+	}
+}

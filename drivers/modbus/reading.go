@@ -14,6 +14,7 @@ type reading struct {
 	values map[string]float64
 	raw    map[string]string // the registers of each value, as text
 	lost   map[string]string // why a quantity has no value
+	blank  map[string]uint16 // what the registers hold that are not filled
 	// first and last bound the requests that carried the currents, or all where the
 	// meter has none.
 	first, last time.Time
@@ -21,7 +22,7 @@ type reading struct {
 }
 
 func newReading() reading {
-	return reading{values: map[string]float64{}, raw: map[string]string{}, lost: map[string]string{}}
+	return reading{values: map[string]float64{}, raw: map[string]string{}, lost: map[string]string{}, blank: map[string]uint16{}}
 }
 
 // take decodes the registers of a reply. A field without a value costs itself.
@@ -32,6 +33,9 @@ func (g *reading) take(r Request, answer reply) error {
 	for _, f := range r.fields {
 		at := 2 * (f.register - int(r.Address))
 		wire := answer.registers[at : at+2*registers[f.field.Type]]
+		if word, ok := blank(wire); ok {
+			g.blank[f.quantity] = word
+		}
 		value, err := Decode(wire, f.field)
 		if err != nil {
 			g.lost[f.quantity] = err.Error()
@@ -76,9 +80,30 @@ func (g *reading) lose(r Request, err error) {
 
 // judge takes values that this furnace cannot have for missing.
 func (g *reading) judge(m config.Meter) {
+	g.judgeBlank()
 	for quantity, value := range g.values {
 		if why := implausible(quantity, value, m); why != "" {
 			g.lost[quantity] = fmt.Sprintf("%s gives %s", g.raw[quantity], why)
+			delete(g.values, quantity)
+		}
+	}
+}
+
+// judgeBlank takes the currents for missing where all their registers hold one mark,
+// as those of a meter that starts do: whatever the type makes of it, such as −1 A on
+// each phase, is no measurement.
+func (g *reading) judgeBlank() {
+	word, ok := g.blank[currents[0]]
+	for _, quantity := range currents {
+		other, also := g.blank[quantity]
+		ok = ok && also && other == word
+	}
+	if !ok {
+		return
+	}
+	for _, quantity := range currents {
+		if _, read := g.values[quantity]; read {
+			g.lost[quantity] = fmt.Sprintf("all registers of the currents hold 0x%04X: the meter starts, or does not use them", word)
 			delete(g.values, quantity)
 		}
 	}

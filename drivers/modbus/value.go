@@ -51,8 +51,27 @@ var absent = map[string][]uint32{
 }
 
 // farthest is the magnitude from which on a float32 is one of the marks around
-// ±3.4e38 that stand for "not available".
-const farthest = 1e38
+// ±3.4e38 that stand for "not available". Below smallest, the least normal one, it
+// is no measurement either: 0x80008000 would be taken for 0 A.
+const (
+	farthest = 1e38
+	smallest = 0x1p-126
+)
+
+// blanks are what the registers of a device hold that has not filled them yet, or
+// does not use them: all of them the same.
+var blanks = []uint16{0xffff, 0x8000, 0x7fff}
+
+// blank is the content of registers that are not filled, false where they are.
+func blank(wire []byte) (word uint16, ok bool) {
+	word = binary.BigEndian.Uint16(wire)
+	for ; len(wire) > 0; wire = wire[2:] {
+		if binary.BigEndian.Uint16(wire) != word {
+			return 0, false
+		}
+	}
+	return word, slices.Contains(blanks, word)
+}
 
 // NotAvailable is the error of a field whose registers hold no value, but the
 // mark that there is none.
@@ -107,7 +126,7 @@ func raw(wire []byte, f config.Field) (uint32, error) {
 // their bit pattern.
 func marksAbsence(bits uint32, f config.Field) bool {
 	value := number(bits, f.Type)
-	if f.Type == "float32" && !(math.Abs(value) < farthest) { // NaN included
+	if size := math.Abs(value); f.Type == "float32" && size != 0 && !(size >= smallest && size < farthest) { // NaN included
 		return true
 	}
 	if slices.Contains(absent[f.Type], bits) {
