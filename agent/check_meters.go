@@ -156,16 +156,21 @@ func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) 
 		return "", complain(fmt.Sprintf("meters.%s: %s", name, s.Missing), propose(), remarks)
 	}
 	values := currents(s)
+	if expected > 0 && expected < offCurrent {
+		return "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, less than an arc burns at: give amperes; where the meter tells kiloamperes, set the scale of its currents and of set_point to 1000",
+			name, values, of, expected), nil, remarks)
+	}
 	if modbus.Fits(s.Current, expected, meter.CurrentMax) {
 		return join(values, remarks), nil
 	}
 	if isOff(s, expected) {
-		found := slices.DeleteFunc(propose(), func(p modbus.Proposal) bool { return p.Rescaled })
+		all := propose()
+		found := slices.DeleteFunc(slices.Clone(all), func(p modbus.Proposal) bool { return p.Rescaled })
 		if len(found) > 0 && hasDust(s) {
 			return "", complain(fmt.Sprintf("meters.%s.fields: %g %g %g A cannot be a meter's readings: check address, order and type",
 				name, s.Current[0], s.Current[1], s.Current[2]), found, remarks)
 		}
-		return join(values, append([]string{"the furnace seems to be off" + hint(found)}, remarks...)), nil
+		return join(values, append([]string{"the furnace seems to be off" + hint(all)}, remarks...)), nil
 	}
 	found := propose()
 	most := slices.Max(s.Current[:])

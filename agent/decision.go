@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"meltwatch/agent/decide"
 	"meltwatch/agent/state"
 	"meltwatch/config"
 	"meltwatch/inference"
@@ -51,10 +52,15 @@ func checkThresholds(c config.State, d inference.Decision) error {
 // checkSampling says why the model will not be asked at the meter's rate.
 func checkSampling(meters map[string]config.Meter, m *inference.Manifest) error {
 	name, meter := currentMeter(meters)
-	if _, err := m.LeastDensity(meter.Period); err != nil {
+	_, err := m.LeastDensity(meter.Period)
+	switch {
+	case err == nil:
+		return nil
+	case decide.RuleReads(meter.Period):
 		return fmt.Errorf("meters.%s.period: %w; until then the rule on the current's variation decides", name, err)
+	default:
+		return fmt.Errorf("meters.%s.period: %w; until then the video alone decides, and nobody without it: the current only tells whether the furnace is off", name, err)
 	}
-	return nil
 }
 
 // currentMeter is the meter that carries the currents.

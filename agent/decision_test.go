@@ -77,5 +77,8 @@ func TestMeterRateIsComparedWithTheModels(t *testing.T) {
 		if err != nil && !strings.Contains(err.Error(), "meters.plc.period: ") {
 			t.Errorf("period %s: %v; want the key", period, err)
 		}
+		if err != nil && strings.Contains(err.Error(), "the rule") != (period <= 4*time.Second) {
+			t.Errorf("period %s: %v; the rule decides up to 4 s", period, err)
+		}
 	}
 }

@@ -15,6 +15,11 @@ const (
 	enough45  = 0.9
 )
 
+// RuleReads reports whether the rule can judge a meter that is read once in period.
+func RuleReads(period time.Duration) bool {
+	return float64(align.SpokenFor) >= enough120*float64(period)
+}
+
 // rule is the plant's own rule on current alone: in the semi-molten state the
 // melt no longer rolls, the arc gap stands still and the current goes quiet. It
 // returns 1 for quiet, 0 for lively; weak says that only the shorter span is

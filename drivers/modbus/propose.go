@@ -59,6 +59,20 @@ func (r registersAt) field(function, register, size int) []byte {
 	return wire
 }
 
+// blank reports whether the currents' registers all hold one mark of absence.
+func (r registersAt) blank(m config.Meter) bool {
+	var all []byte
+	for _, quantity := range currents {
+		f := m.Fields[quantity]
+		all = append(all, r.field(f.Function, f.Address-m.Base, registers[f.Type])...)
+	}
+	if len(all) == 0 {
+		return false
+	}
+	_, ok := blank(all)
+	return ok
+}
+
 // around reads the currents' registers and one more to both sides: in one read where
 // the device takes it, else field by field.
 func around(ctx context.Context, m config.Meter) registersAt {
@@ -134,6 +148,9 @@ const maxChanges = 3
 // propose tries every candidate and keeps the fits with the fewest changes; one
 // that needs a power of ten counts as farther off than one that does not.
 func propose(name string, m config.Meter, expected float64, known registersAt) []Proposal {
+	if known.blank(m) {
+		return nil // the meter has not filled its registers
+	}
 	best := 2*maxChanges + 2
 	var found []Proposal
 	for _, c := range candidates(m.Fields[config.FieldCurrentA]) {

@@ -103,7 +103,7 @@ func (g *reading) judgeBlank() {
 	}
 	for _, quantity := range currents {
 		if _, read := g.values[quantity]; read {
-			g.lost[quantity] = fmt.Sprintf("all registers of the currents hold 0x%04X: the meter starts, or does not use them", word)
+			g.lost[quantity] = fmt.Sprintf("0x%04X, as all registers of the currents hold: the meter starts, or does not use them", word)
 			delete(g.values, quantity)
 		}
 	}

@@ -52,7 +52,7 @@ var absent = map[string][]uint32{
 
 // farthest is the magnitude from which on a float32 is one of the marks around
 // ±3.4e38 that stand for "not available". Below smallest, the least normal one, it
-// is no measurement either: 0x80008000 would be taken for 0 A.
+// is another type's value, or 0x80008000, and would be taken for 0 A.
 const (
 	farthest = 1e38
 	smallest = 0x1p-126
@@ -98,7 +98,11 @@ func Decode(wire []byte, f config.Field) (float64, error) {
 	if f.Type == "bit" {
 		return float64(bits >> f.Bit & 1), nil
 	}
-	value := number(bits, f.Type)*f.Scale + f.Offset
+	read := number(bits, f.Type)
+	if f.Type == "float32" && read != 0 && math.Abs(read) < smallest {
+		return 0, fmt.Errorf("%s: %.2g A cannot be a meter's readings: check address, order and type", rawText(bits, f.Type), read)
+	}
+	value := read*f.Scale + f.Offset
 	if !finite(value) {
 		return 0, fmt.Errorf("%s gives a number that is not finite: set scale and offset", rawText(bits, f.Type))
 	}
@@ -126,7 +130,7 @@ func raw(wire []byte, f config.Field) (uint32, error) {
 // their bit pattern.
 func marksAbsence(bits uint32, f config.Field) bool {
 	value := number(bits, f.Type)
-	if size := math.Abs(value); f.Type == "float32" && size != 0 && !(size >= smallest && size < farthest) { // NaN included
+	if f.Type == "float32" && !(math.Abs(value) < farthest) { // NaN included
 		return true
 	}
 	if slices.Contains(absent[f.Type], bits) {
