@@ -23,6 +23,9 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 	for _, name := range sorted(meters) {
 		m, under := meters[name], f.under("meters."+name)
 		m.check(under)
+		if _, phase := m.Fields[FieldCurrentA]; phase && m.CurrentMax < normalCurrent {
+			under("current_max", "%g is below state.normal_current (%g): the furnace's usual current would be missing", m.CurrentMax, normalCurrent)
+		}
 		if shared, ok := lines[m.URL]; ok && shared != m.Serial && strings.HasPrefix(m.URL, "rtu:") {
 			under("serial", "differs from another meter's on the same line: give them the same settings")
 		}

@@ -317,6 +317,8 @@ func (m *Machine) filter(v Verdict) {
 		m.enter(Abnormal, v.Time, "p(abnormal) over its threshold, by "+string(v.Source))
 	case v.warming() && m.status.State != Normal:
 		m.enter(Warming, v.Time, "less than 120 s of current")
+	case m.status.P >= m.params.Enter && m.status.State != Normal:
+		// Too few seconds for an alarm, and none that speaks for normal.
 	default:
 		m.enter(Normal, v.Time, "p(abnormal) under its threshold, by "+string(v.Source))
 	}

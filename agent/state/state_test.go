@@ -415,3 +415,16 @@ func TestMaskedSamplesDoNotEndOff(t *testing.T) {
 		t.Fatalf("changes %v", f.changes)
 	}
 }
+
+// After a gap the mean is not complete; a furnace that looks abnormal in each second
+// is not called normal until it is.
+func TestSecondsOverTheThresholdAreNotNormal(t *testing.T) {
+	f := warm(t)
+	f.runs(5, blind(f.sees(0)))
+	f.want(Unknown)
+	f.changes = nil
+	f.runs(20, f.sees(0.99))
+	if len(f.changes) != 1 || f.last.State != Abnormal {
+		t.Fatalf("changes %v, want abnormal alone", f.changes)
+	}
+}

@@ -13,13 +13,15 @@ import re
 import numpy as np
 import pandas as pd
 
-TIME_NAMES = ("time", "timestamp", "datetime", "t", "seconds")
+TIME_NAMES = ("time", "timestamp", "datetime", "t", "seconds", "时间", "时间戳", "日期时间")
 MISSING = ("", "nan", "null", "none", "na", "n/a", "#n/a", "-", "--")
 DELIMITERS = (",", ";", "\t")
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)? ?(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?")
 OFFSET = r"(?:Z|[+-]\d{2}:?\d{2}|:\d{2} ?[+-]\d{2})$"
-# Epochs of this century, by the unit that counts them, and how many make a second.
-EPOCHS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+# Times of this century count seconds since 1970 in s, ms, µs or ns: so many a second.
+UNITS = (1, 10**3, 10**6, 10**9)
+CENTURY = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds since 1970
+MOST_SECONDS = 1e11  # a larger number counts something else
 THOUSANDS = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"
 DECIMAL = r"[+-]?(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+),\d+"
 PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -58,24 +60,33 @@ class Table:
         """A column as float64, NaN where a cell is empty."""
         text = self.cells[name].str.strip()
         try:  # nearly all tables hold nothing but plain numbers
-            return pd.to_numeric(text).to_numpy(float)
+            found = pd.to_numeric(text).to_numpy(float)
         except (ValueError, TypeError):
-            pass
+            found = self._written(text, name)
+        endless = np.flatnonzero(np.isinf(found))
+        if len(endless):
+            row = text.index[endless[0]]
+            raise ValueError(f"{self.path}: row {row + 2} has {text.loc[row]!r} for {name}, which is not finite; leave the cell empty")
+        return found
+
+    def _written(self, text, name):
+        """Numbers with separators, decimal commas and words for a missing one."""
         absent = text.str.lower().isin(MISSING)
         plain = self._plain(text.where(~absent, "0"), name)
-        wrong = np.flatnonzero(~plain.str.fullmatch(PLAIN))
+        wrong = np.flatnonzero(~_fits(plain, PLAIN))
         if len(wrong):
-            raise ValueError(f"{self.path}: row {wrong[0] + 2} has {text.iloc[wrong[0]]!r} for {name}; write a number, or leave the cell empty")
+            raise ValueError(f"{self.path}: row {text.index[wrong[0]] + 2} has {text.iloc[wrong[0]]!r} for {name}; write a number, or leave the cell empty")
         return np.where(absent, np.nan, plain.astype(float))
 
     def _plain(self, text, name):
         """Decimal commas and separators of thousands taken away, where they can be nothing else."""
-        text = text.str.replace(r"(?<=\d)[ '’\u00a0\u2009\u202f](?=\d{3}(?!\d))", "", regex=True)
-        comma = text.str.contains(",", regex=False)
+        if not set(" '’\u00a0\u2009\u202f").isdisjoint("".join(text)):
+            text = text.str.replace(r"(?<=\d)[ '’\u00a0\u2009\u202f](?=\d{3}(?!\d))", "", regex=True)
+        comma = pd.Series(["," in t for t in text], text.index)
         if not comma.any():
             return text
         with_comma = text[comma]
-        thousands, decimal = with_comma.str.fullmatch(THOUSANDS).all(), with_comma.str.fullmatch(DECIMAL).all()
+        thousands, decimal = (all(map(re.compile(kind).fullmatch, with_comma)) for kind in (THOUSANDS, DECIMAL))
         if thousands and decimal:  # 15,000 alone is fifteen, or fifteen thousand
             thousands, decimal = self._commas(THOUSANDS, DECIMAL), self._commas(DECIMAL, THOUSANDS)
             if not thousands and not decimal:
@@ -83,15 +94,16 @@ class Table:
         if thousands == decimal:
             row = int(np.flatnonzero(comma)[0])
             why = "may be a decimal comma or a separator of thousands" if thousands else "has commas that are neither decimal nor of thousands"
-            raise ValueError(f"{self.path}: row {row + 2} has {text.iloc[row]!r} for {name}, which {why}; write 15000.1")
+            raise ValueError(f"{self.path}: row {text.index[row] + 2} has {text.iloc[row]!r} for {name}, which {why}; write 15000.1")
         if thousands:
             return text.str.replace(",", "", regex=False)
         return text.str.replace(".", "", regex=False).where(comma, text).str.replace(",", ".", regex=False)
 
     def _commas(self, kind, other):
         """Whether some cell of the table has commas of one kind that cannot be the other."""
-        text = self.cells.to_numpy().ravel()
-        return any("," in t and re.fullmatch(kind, t.strip()) and not re.fullmatch(other, t.strip()) for t in text)
+        kind, other = re.compile(kind), re.compile(other)
+        text = {t.strip() for t in self.cells.to_numpy().ravel() if "," in t}
+        return any(kind.fullmatch(t) and not other.fullmatch(t) for t in text)
 
     def seconds(self, name, empty=False):
         """A column of times as float64 seconds; dates without an offset count as UTC.
@@ -132,25 +144,34 @@ class Table:
             raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} may name the month before the day or after it; {TIMES}")
         if text.str.fullmatch(r"\d{1,2}:\d{2}(:\d{2}.*)?").any():
             raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} is a time without its day; {TIMES}")
-        words = ~text.str.replace(",", ".", regex=False).str.fullmatch(PLAIN)
+        words = ~_fits(text.str.replace(",", ".", regex=False), PLAIN)
         if words.any():
             row = int(text.index[words][0])
             raise ValueError(f"{self.path}: row {row + 2} has no time; {TIMES} (found {text.loc[row]!r})")
-        if text.str.fullmatch(r"[+-]?\d+").all():  # exact, as ns since 1970 do not fit a float
+        if _fits(text, r"[+-]?\d+").all():  # exact, as ns since 1970 do not fit a float
             counts = text.astype(object).map(int).to_numpy()
-            size = abs(int(counts[0]))
-            for least, per_second in EPOCHS:
-                if size >= least:
-                    return _scaled(counts, per_second)
-            return counts.astype(float)
+            per_second = self._unit(name, counts[0], text)
+            return counts.astype(float) if per_second == 1 else _scaled(counts, per_second)
         numbers = Table(self.path, self.cells.loc[text.index], self.delimiter).numbers(name)
-        for least, per_second in EPOCHS:
-            if len(numbers) and abs(numbers[0]) >= least:
-                return numbers / per_second
-        return numbers
+        return numbers / self._unit(name, numbers[0], text)
+
+    def _unit(self, name, first, text):
+        """How many of what the column counts make a second."""
+        if abs(first) < MOST_SECONDS:
+            return 1
+        for per_second in UNITS:
+            if CENTURY[0] * per_second <= first < CENTURY[1] * per_second:
+                return per_second
+        raise ValueError(f"{self.path}: row {text.index[0] + 2} has {text.iloc[0]!r} for {name}, which counts neither s, ms, µs nor ns since 1970; {TIMES}")
 
 
 TIMES = "write seconds, or YYYY-MM-DD HH:MM:SS with an offset such as +08:00 if the clock was ever put back"
+
+
+def _fits(text, pattern):
+    """Which cells are wholly of the pattern: (N,) bool."""
+    whole = re.compile(pattern).fullmatch
+    return np.fromiter((whole(t) is not None for t in text), bool, len(text))
 
 
 def _scaled(counts, per_second):
@@ -164,8 +185,10 @@ def read(path):
     """A file as a Table; names in lower case, without blanks around them."""
     text = _text(path)
     header, _, _ = text.partition("\n")
-    if not header.strip():
+    if not text.strip():
         raise ValueError(f"{path}: is empty; give it a header and a row for each instant")
+    if not header.strip() or header.lstrip(' "').startswith(("#", "//")) or header.lower().startswith("sep="):
+        raise ValueError(f"{path}: row 1 has no names of columns (found {header.strip()!r}); strike what stands before them, so that they are row 1")
     delimiter = _delimiter(path, header)
     try:
         cells = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, na_filter=False,
@@ -239,6 +262,10 @@ def read_times(table):
                          "if the clock was put back, write the times with their offsets from UTC")
     if len(times) and times[-1] - times[0] > LONGEST:
         raise ValueError(f"{table.path}: lasts {(times[-1] - times[0]) / 86400:.0f} days; write times in seconds, or cut the record")
+    steps = np.diff(np.unique(times))
+    if len(steps) and np.median(steps) < SHORTEST:
+        days = ", not days as a spreadsheet counts them" if 2e4 < times[0] < 1e5 else ""
+        raise ValueError(f"{table.path}: rows are {np.median(steps):.2g} s apart; write times in seconds{days}")
     kept = np.flatnonzero(~doubled(table, times))
     times = times[kept]
     same = np.flatnonzero(np.diff(times) == 0)
@@ -249,6 +276,7 @@ def read_times(table):
 
 
 LONGEST = 30 * 86400  # seconds of one record
+SHORTEST = 1e-3  # seconds between two rows: no meter or camera is read faster
 MOSTLY = 0.45  # of a table's rows: nearly each stands twice
 
 
