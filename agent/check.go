@@ -34,9 +34,13 @@ func (c checkCommand) Run(o outside) error {
 	report.line("config", "", nil, c.Config)
 	manifest, _, err := inference.ReadManifest(settings.Model.Path)
 	report.line("manifest", "model.path", err, manifest.Name+" "+manifest.Version)
-	if !c.Offline {
-		k := checker{settings, manifest, err == nil, c.Timeout}
+	k := checker{settings, manifest, err == nil, c.Timeout}
+	switch {
+	case !c.Offline:
 		k.devices(o.ctx, &report)
+	case k.hasModel: // which says what the pictures are scaled to
+		detail, err := k.cameraOffline()
+		report.line("camera", "camera", err, detail)
 	}
 	if report.failed {
 		return errCheck

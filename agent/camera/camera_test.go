@@ -65,11 +65,15 @@ func (quiet) OK()                     {}
 func (quiet) Fault(error)             {}
 func (quiet) Count(map[string]uint64) {}
 
+func same() (drivers.CameraSettings, error) {
+	return drivers.CameraSettings{Width: 4, Height: 4}, nil
+}
+
 func start(t *testing.T, how string) (c *Client, pid func() int) {
 	t.Helper()
 	t.Setenv(role, how)
 	log := slog.New(slog.DiscardHandler)
-	c = New(os.Args[0], drivers.CameraSettings{Width: 4, Height: 4}, log, quiet{})
+	c = New(os.Args[0], drivers.CameraSettings{Width: 4, Height: 4}, same, log, quiet{})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- supervisor.Run(ctx, "camera", log, c.Run) }()

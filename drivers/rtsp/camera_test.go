@@ -24,6 +24,7 @@ func settings(url string) drivers.CameraSettings {
 	return drivers.CameraSettings{
 		URL:         url,
 		Timeout:     3 * time.Second,
+		Transport:   drivers.TransportAuto,
 		Crop:        drivers.Rect{X: 40, Y: 20, Width: 240, Height: 200},
 		Width:       64,
 		Height:      48,

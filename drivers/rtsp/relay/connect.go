@@ -1,0 +1,221 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+
+	"meltwatch/drivers"
+	"meltwatch/drivers/rtsp/login"
+)
+
+// link is a session that has been set up and does not play yet.
+type link struct {
+	client *gortsplib.Client
+	media  *description.Media
+}
+
+// readTimeout is how long the library waits for an answer or a packet; opening
+// and silence have limits of their own.
+const readTimeout = 2 * time.Minute
+
+// connect logs in and sets the video up, over TCP where the camera offers it and
+// over UDP where it does not, unless the settings name one.
+func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger) (*link, error) {
+	first := gortsplib.TransportTCP
+	if s.Transport == drivers.TransportUDP {
+		first = gortsplib.TransportUDP
+	}
+	l, err := setUp(ctx, s, logins, first)
+	var status liberrors.ErrClientBadStatusCode
+	if s.Transport == drivers.TransportAuto && !drivers.Secure(s.URL) && errors.As(err, &status) && status.Code == base.StatusUnsupportedTransport {
+		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP)
+	}
+	if err != nil {
+		return nil, explain(err, s)
+	}
+	return l, nil
+}
+
+// setUp keeps the ledger of log-ins true to what comes of one.
+func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport) (*link, error) {
+	address, err := withCredentials(s)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := authorities(s)
+	if err != nil {
+		return nil, err
+	}
+	account := accountOf(s)
+	var sent sync.Once
+	tried := false
+	client := &gortsplib.Client{
+		Scheme: address.Scheme, Host: address.Host,
+		Transport: &transport, AnyPortEnable: true,
+		TLSConfig: trust, ReadTimeout: readTimeout, WriteTimeout: s.Timeout,
+		UserAgent: "meltwatch",
+		OnRequest: func(r *base.Request) {
+			if _, with := r.Header["Authorization"]; with {
+				sent.Do(func() {
+					tried = true
+					_ = logins.Attempt(account) // a full disk must not blind the furnace; the count in memory stands
+				})
+			}
+		},
+		OnResponse:        sift,
+		OnTransportSwitch: func(error) {},
+		OnPacketsLost:     func(uint64) {},
+		OnDecodeError:     func(error) {},
+	}
+	if err := client.Start2(); err != nil {
+		return nil, err
+	}
+	l := &link{client: client}
+	err = within(ctx, client, func() error { return l.describe(address) })
+	if tried {
+		err = errors.Join(err, settle(err, account, logins))
+	}
+	if err != nil {
+		client.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// settle takes down what came of an attempt to log in.
+func settle(outcome error, account login.Account, logins *login.Ledger) error {
+	var status liberrors.ErrClientBadStatusCode
+	switch {
+	case errors.As(outcome, &status) && status.Code == base.StatusUnauthorized:
+		if at, times := logins.Next(account); times > 0 {
+			return refusedLogin(times, at)
+		}
+	case outcome == nil || errors.As(outcome, &status):
+		_ = logins.Accepted(account) // as above
+	default:
+		_ = logins.Unanswered(account)
+	}
+	return nil
+}
+
+// permitted is the refusal to log in while the account must rest.
+func permitted(s drivers.CameraSettings, logins *login.Ledger) error {
+	if s.Username == "" {
+		return nil
+	}
+	if at, times := logins.Next(accountOf(s)); times > 0 && time.Until(at) > 0 {
+		return refusedLogin(times, at)
+	}
+	return nil
+}
+
+func accountOf(s drivers.CameraSettings) login.Account {
+	return login.Account{URL: s.URL, Username: s.Username, Password: s.Password}
+}
+
+// within ends the client when ctx ends before the work does.
+func within(ctx context.Context, client *gortsplib.Client, work func() error) error {
+	stop := context.AfterFunc(ctx, client.Close)
+	defer stop()
+	return work()
+}
+
+func (l *link) describe(address *base.URL) error {
+	session, _, err := l.client.Describe(address)
+	if err != nil {
+		return err
+	}
+	for _, media := range session.Medias {
+		if media.Type != description.MediaTypeVideo || media.IsBackChannel || len(media.Formats) == 0 {
+			continue
+		}
+		l.media = media
+		_, err = l.client.Setup(session.BaseURL, media, 0, 0)
+		return err
+	}
+	return refusef("camera.url: the camera describes no video at this path; take the path from the camera's manual")
+}
+
+func (l *link) play(ctx context.Context) error {
+	return within(ctx, l.client, func() error {
+		_, err := l.client.Play(nil)
+		return err
+	})
+}
+
+// sift keeps from the library what it would follow to the account's harm: Basic
+// where a Digest is offered, which gives the password away, and redirections,
+// which hand it to another host.
+func sift(r *base.Response) {
+	delete(r.Header, "Location")
+	var digests base.HeaderValue
+	for _, offer := range r.Header["WWW-Authenticate"] {
+		if strings.HasPrefix(strings.ToLower(offer), "digest") {
+			digests = append(digests, offer)
+		}
+	}
+	if len(digests) > 0 {
+		r.Header["WWW-Authenticate"] = digests
+	}
+}
+
+func authorities(s drivers.CameraSettings) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.Authorities == "" {
+		return c, nil // the system's
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM([]byte(s.Authorities)) {
+		return nil, refusef("camera.ca_file: holds no certificate in PEM")
+	}
+	return c, nil
+}
+
+// withCredentials is the URL as the library needs it. It must not be shown.
+func withCredentials(s drivers.CameraSettings) (*base.URL, error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, errors.New("camera.url: not a URL")
+	}
+	if s.Username != "" {
+		u.User = url.UserPassword(s.Username, s.Password)
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), drivers.PortOf(u))
+	}
+	return (*base.URL)(u), nil
+}
+
+// reach connects to the camera and hangs up: that tells a camera that is gone
+// from one that refuses.
+func reach(ctx context.Context, s drivers.CameraSettings) error {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return errors.New("camera.url: not a URL")
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), drivers.PortOf(u)))
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Unreachable{refusef("camera.url: camera at %s port %s refuses connections; correct the address or the port", u.Hostname(), drivers.PortOf(u))}
+	case errors.Is(err, context.DeadlineExceeded):
+		return Unreachable{fmt.Errorf("camera at %s does not answer within %v (camera.timeout)", u.Hostname(), s.Timeout)}
+	case err != nil:
+		return Unreachable{fmt.Errorf("reach camera: %w", err)}
+	}
+	return conn.Close()
+}
