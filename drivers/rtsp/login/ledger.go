@@ -61,6 +61,17 @@ type record struct {
 // Open reads nothing yet. With an empty path the count is kept in memory alone.
 func Open(path string) *Ledger { return &Ledger{path: path, now: now} }
 
+// OpenAt is Open with a clock that is ahead, to look at what comes later.
+func OpenAt(path string, ahead time.Duration) *Ledger {
+	return &Ledger{path: path, now: func() instant {
+		i := now()
+		return instant{i.At.Add(ahead), i.Boot, i.Uptime + ahead}
+	}}
+}
+
+// Now is the ledger's clock.
+func (l *Ledger) Now() time.Time { return l.now().At }
+
 // Next is when the account may next log in: now or before for at once. The count
 // is of refusals within Window.
 func (l *Ledger) Next(a Account) (at time.Time, refused int) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -117,7 +116,7 @@ func permitted(s drivers.CameraSettings, logins *login.Ledger) error {
 	if s.Username == "" {
 		return nil
 	}
-	if at, times := logins.Next(accountOf(s)); times > 0 && time.Until(at) > 0 {
+	if at, times := logins.Next(accountOf(s)); times > 0 && at.After(logins.Now()) {
 		return refusedLogin(times, at)
 	}
 	return nil
@@ -155,22 +154,6 @@ func (l *link) play(ctx context.Context) error {
 		_, err := l.client.Play(nil)
 		return err
 	})
-}
-
-// sift keeps from the library what it would follow to the account's harm: Basic
-// where a Digest is offered, which gives the password away, and redirections,
-// which hand it to another host.
-func sift(r *base.Response) {
-	delete(r.Header, "Location")
-	var digests base.HeaderValue
-	for _, offer := range r.Header["WWW-Authenticate"] {
-		if strings.HasPrefix(strings.ToLower(offer), "digest") {
-			digests = append(digests, offer)
-		}
-	}
-	if len(digests) > 0 {
-		r.Header["WWW-Authenticate"] = digests
-	}
 }
 
 func authorities(s drivers.CameraSettings) (*tls.Config, error) {

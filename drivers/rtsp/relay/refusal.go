@@ -62,6 +62,8 @@ func explain(err error, s drivers.CameraSettings) error {
 		return fmt.Errorf("the camera takes connections but does not answer within %v (camera.timeout)", s.Timeout)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return errors.New("the camera closed the connection without an answer; check that camera.url names its RTSP port")
+	case strings.Contains(err.Error(), "Content-Length exceeds"):
+		return errors.New("the camera's description of its stream is longer than 128 KiB, which no camera's is; check camera.url")
 	default:
 		return fmt.Errorf(trouble, clip(err.Error()))
 	}

@@ -1,0 +1,379 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/pion/rtp"
+	"go.uber.org/goleak"
+
+	"meltwatch/drivers"
+	"meltwatch/drivers/rtsp/login"
+	"meltwatch/drivers/rtsp/rtsptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const plainSDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=cam\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=control:video\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
+
+const password = "p@ss:w0rd#1"
+
+func settings(url string) drivers.CameraSettings {
+	return drivers.CameraSettings{URL: url, Transport: drivers.TransportAuto, Timeout: 2 * time.Second}
+}
+
+func patience() time.Duration { return 2 * time.Second }
+
+// attempt opens the camera once and returns why not.
+func attempt(t *testing.T, s drivers.CameraSettings, logins *login.Ledger) error {
+	t.Helper()
+	began := time.Now()
+	stream, err := Open(t.Context(), s, logins, patience)
+	if took := time.Since(began); took > s.Timeout+2*time.Second {
+		t.Errorf("took %v at a timeout of %v", took, s.Timeout)
+	}
+	if err != nil {
+		return err
+	}
+	stream.Close()
+	return nil
+}
+
+func says(code base.StatusCode, method base.Method) func(*base.Request) *base.Response {
+	return func(r *base.Request) *base.Response {
+		if r.Method != method {
+			return nil
+		}
+		return &base.Response{StatusCode: code, Header: base.Header{"Location": {"rtsp://192.0.2.1/other"}}}
+	}
+}
+
+func writes(text string, repeated bool) func(net.Conn) bool {
+	return func(conn net.Conn) bool {
+		request := make([]byte, 4096)
+		if _, err := conn.Read(request); err != nil {
+			return true
+		}
+		for _, err := io.WriteString(conn, text); err == nil && repeated; _, err = io.WriteString(conn, text) {
+		}
+		_, _ = io.Copy(io.Discard, conn)
+		return true
+	}
+}
+
+// Whatever a camera answers, the error names what is wrong and where to mend it,
+// in time, and never the password; refusals are told from what may pass.
+func TestAnswersOfTheCamera(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		camera  *rtsptest.Peculiar
+		change  func(*drivers.CameraSettings)
+		want    string
+		refusal bool
+	}{
+		{"all well", &rtsptest.Peculiar{SDP: plainSDP}, nil, "", false},
+		{"digest MD5", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}}, nil, "", false},
+		{"digest SHA-256", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"SHA-256"}}, nil, "", false},
+		{"both digests and Basic", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"Basic", "MD5", "SHA-256", "Basic"}}, nil, "", false},
+		{"Basic alone", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"Basic"}}, nil, "", false},
+		{"a digest that is not known", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"SHA-512-256"}}, nil, "camera.username: the camera offers no way to log in", true},
+		{"UDP alone", &rtsptest.Peculiar{SDP: plainSDP, UDP: true}, nil, "", false},
+		{"UDP alone and a log-in", &rtsptest.Peculiar{SDP: plainSDP, UDP: true, Schemes: []string{"SHA-256"}}, nil, "", false},
+		{"UDP alone, TCP asked", &rtsptest.Peculiar{SDP: plainSDP, UDP: true}, func(s *drivers.CameraSettings) { s.Transport = drivers.TransportTCP }, "camera.transport: the camera refuses RTP over TCP (461); set udp or auto", true},
+		{"TCP alone, UDP asked", &rtsptest.Peculiar{SDP: plainSDP, TCP: true}, func(s *drivers.CameraSettings) { s.Transport = drivers.TransportUDP }, "camera.transport: the camera refuses RTP over UDP (461); set tcp or auto", true},
+		{"neither", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusUnsupportedTransport, base.Setup)}, nil, "camera.transport: the camera refuses RTP over TCP and over UDP (461)", true},
+		{"wrong password", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}}, func(s *drivers.CameraSettings) { s.Password = "wr0ng" }, "camera.username, camera.password_file: the camera refused the log-in (401), 1 of at most 3 times", true},
+		{"log-in missing", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}}, func(s *drivers.CameraSettings) { s.Username = "" }, "camera.username: the camera asks for a log-in (401)", true},
+		{"403", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusForbidden, base.Describe)}, nil, "camera.username: the camera forbids", true},
+		{"404", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotFound, base.Describe)}, nil, "camera.url: the camera has no stream at this path (404)", true},
+		{"404 at SETUP", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotFound, base.Setup)}, nil, "camera.url: the camera has no stream at this path (404)", true},
+		{"453", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotEnoughBandwidth, base.Setup)}, nil, "the camera has no bandwidth left for this stream (453)", true},
+		{"453 at PLAY", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotEnoughBandwidth, base.Play)}, nil, "the camera has no bandwidth left for this stream (453)", true},
+		{"503", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusServiceUnavailable, base.Describe)}, nil, "the camera answers 503", false},
+		{"redirection", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusFound, base.Describe)}, nil, "camera.url: the camera sends viewers to another address (302)", true},
+		{"sound and data that cannot be read", &rtsptest.Peculiar{SDP: strings.Replace(plainSDP, "m=video", "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/16000\r\nm=application 0 ?\r\nm=video", 1)}, nil, "", false},
+		{"parameter sets that cannot be read", &rtsptest.Peculiar{SDP: strings.Replace(strings.Replace(plainSDP, "mode=1", "mode=1; sprop-sps=AAAA; sprop-vps=???", 1), "H264", "H265", 1)}, nil, "", false},
+		{"audio alone", &rtsptest.Peculiar{SDP: strings.ReplaceAll(strings.ReplaceAll(plainSDP, "m=video", "m=audio"), "H264/90000", "opus/48000/2")}, nil, "camera.url: the camera describes no video", true},
+		{"description that is none", &rtsptest.Peculiar{SDP: "<html>"}, nil, "the camera's words cannot be read as RTSP", false},
+		{"description too long", &rtsptest.Peculiar{SDP: plainSDP + strings.Repeat("a=x\r\n", 40_000)}, nil, "the camera's description of its stream is longer than 128 KiB", false},
+		{"silent", &rtsptest.Peculiar{Greet: writes("", false)}, nil, "the camera takes connections but does not answer within 2s", false},
+		{"hangs up", &rtsptest.Peculiar{Greet: func(net.Conn) bool { return true }}, nil, "the camera closed the connection without an answer", false},
+		{"endless headers", &rtsptest.Peculiar{Greet: writes("RTSP/1.0 200 OK\r\nA: "+strings.Repeat("b", 60)+"\r\n"+strings.Repeat("C: d\r\n", 500), true)}, nil, "the camera", false},
+		{"endless line", &rtsptest.Peculiar{Greet: writes("RTSP/1.0 200 "+strings.Repeat("x", 4096), true)}, nil, "the camera", false},
+		{"endless noise", &rtsptest.Peculiar{Greet: writes(strings.Repeat("\x00\xff", 2048), true)}, nil, "the camera", false},
+		{"endless packets before an answer", &rtsptest.Peculiar{Greet: writes("$\x00\x10\x00"+strings.Repeat("x", 4096), true)}, nil, "the camera", false},
+		{"a web server", &rtsptest.Peculiar{Greet: writes("HTTP/1.1 400 Bad Request\r\n\r\n", false)}, nil, "the camera", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			camera := c.camera
+			camera.User, camera.Password = "viewer", password
+			camera.Serve(t)
+			s := settings(camera.URL())
+			s.Username, s.Password = "viewer", password
+			if c.change != nil {
+				c.change(&s)
+			}
+			err := attempt(t, s, login.Open(""))
+			if c.want == "" && !c.refusal {
+				if err != nil {
+					t.Errorf("error %v, want none", err)
+				}
+			} else if err == nil || !strings.HasPrefix(err.Error(), c.want) {
+				t.Errorf("error %v, want %s", err, c.want)
+			}
+			if got := errors.As(err, &Refusal{}); got != c.refusal {
+				t.Errorf("error %v counts as a refusal: %v", err, got)
+			}
+			if err != nil && (strings.Contains(err.Error(), "w0rd") || strings.Contains(err.Error(), "wr0ng")) {
+				t.Errorf("the error gives the password away: %v", err)
+			}
+			_, _, readable := camera.Logins()
+			if onlyBasic := len(c.camera.Schemes) == 1 && c.camera.Schemes[0] == "Basic"; !onlyBasic && readable > 0 {
+				t.Error("the password was sent readable although a digest was offered")
+			}
+		})
+	}
+}
+
+func TestCameraThatIsNotThere(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := "rtsp://" + listener.Addr().String() + "/stream"
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	err = attempt(t, settings(url), login.Open(""))
+	if !errors.As(err, &Unreachable{}) || !errors.As(err, &Refusal{}) || !strings.Contains(err.Error(), "refuses connections") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// However often it is tried, by however many processes, a wrong password reaches
+// the camera three times; another one reaches it at once.
+func TestWrongPasswordIsSentThreeTimes(t *testing.T) {
+	camera := &rtsptest.Peculiar{SDP: plainSDP, User: "viewer", Password: "right", Schemes: []string{"MD5"}}
+	camera.Serve(t)
+	s := settings(camera.URL())
+	s.Username, s.Password = "viewer", "wrong"
+	path := filepath.Join(t.TempDir(), "logins.json")
+	for process := range 12 {
+		logins := login.OpenAt(path, time.Duration(process)*2*time.Minute)
+		for range 3 {
+			if err := attempt(t, s, logins); err == nil || !strings.Contains(err.Error(), "(401)") {
+				t.Fatalf("process %d: %v", process, err)
+			}
+		}
+	}
+	if refused, _, _ := camera.Logins(); refused != login.Most {
+		t.Errorf("%d log-ins refused in 24 minutes, want %d", refused, login.Most)
+	}
+	s.Password = "right"
+	if err := attempt(t, s, login.OpenAt(path, 24*time.Minute)); err != nil {
+		t.Errorf("the right password: %v", err)
+	}
+}
+
+// A camera that hangs up in the middle of a log-in refused nothing.
+func TestUnansweredLoginIsNotCounted(t *testing.T) {
+	camera := &rtsptest.Peculiar{SDP: plainSDP, User: "viewer", Password: "right", Schemes: []string{"MD5"}}
+	camera.Answer = func(r *base.Request) *base.Response {
+		if _, with := r.Header["Authorization"]; with {
+			return &base.Response{}
+		}
+		return nil
+	}
+	camera.Serve(t)
+	s := settings(camera.URL())
+	s.Username, s.Password = "viewer", "right"
+	logins := login.Open("")
+	for range 2 * login.Most {
+		if err := attempt(t, s, logins); err == nil || strings.Contains(err.Error(), "401") {
+			t.Fatalf("error %v", err)
+		}
+	}
+}
+
+// units wraps H.264 units into packets, one each.
+type units struct {
+	camera *rtsptest.Peculiar
+	number uint16
+}
+
+func (u *units) send(t *testing.T, stamp uint32, last bool, unit ...byte) {
+	t.Helper()
+	u.number++
+	packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: u.number, Timestamp: stamp, Marker: last, SSRC: 7}, Payload: unit}
+	text, err := packet.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.camera.Send(text)
+}
+
+// spsOf writes the parameter set of a picture of so many macroblocks.
+func spsOf(width, height int) []byte {
+	var bits strings.Builder
+	ue := func(v int) {
+		text := fmt.Sprintf("%b", v+1)
+		bits.WriteString(strings.Repeat("0", len(text)-1) + text)
+	}
+	for _, v := range []int{0, 0, 2, 1} { // id, frame numbers, order, references
+		ue(v)
+	}
+	bits.WriteString("0") // no gaps
+	ue(width/16 - 1)
+	ue(height/16 - 1)
+	bits.WriteString("11001") // frames alone, direct inference, no crop, no VUI, the end
+	text := bits.String() + strings.Repeat("0", (8-bits.Len()%8)%8)
+	nal := []byte{0x67, 66, 0, 40}
+	for i := 0; i < len(text); i += 8 {
+		var b byte
+		for _, bit := range text[i : i+8] {
+			b = b<<1 | byte(bit-'0')
+		}
+		nal = append(nal, b)
+	}
+	return nal
+}
+
+func opened(t *testing.T, camera *rtsptest.Peculiar) *Stream {
+	t.Helper()
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stream.Close)
+	return stream
+}
+
+func ends(t *testing.T, s *Stream, want string) {
+	t.Helper()
+	for start := time.Now(); time.Since(start) < 5*time.Second; time.Sleep(10 * time.Millisecond) {
+		if err := s.Err(); err != nil {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("ended by %v, want %s", err, want)
+			}
+			return
+		}
+	}
+	t.Errorf("goes on, want %s", want)
+}
+
+func TestSizesOfThePicture(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sizes []Size
+		want  string
+	}{
+		{"larger within the session", []Size{{1280, 720}, {1920, 1088}}, "changed its picture from 1280×720 to 1920×1088"},
+		{"smaller within the session", []Size{{1920, 1088}, {640, 368}}, "changed its picture from 1920×1088 to 640×368"},
+		{"too large at once", []Size{{8192, 4320}}, "8192×4320 pixels is larger than 4096×2304"},
+		{"too large later", []Size{{640, 368}, {16384, 8704}}, "16384×8704 pixels is larger than 4096×2304"},
+		{"4K and nothing else", []Size{{3840, 2160}, {3840, 2160}}, "sent nothing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			camera := &rtsptest.Peculiar{SDP: plainSDP}
+			camera.Serve(t)
+			stream := opened(t, camera)
+			to := units{camera: camera}
+			for i, size := range c.sizes {
+				to.send(t, uint32(9000*i), false, spsOf(size.Width, size.Height)...)
+				to.send(t, uint32(9000*i), true, 0x65, 1, 2, 3)
+			}
+			ends(t, stream, c.want)
+		})
+	}
+}
+
+// A viewer that joins between key frames waits, and gives the decoder nothing
+// that it could not begin with.
+func TestReadyWithTheKeyFrame(t *testing.T) {
+	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera.Serve(t)
+	stream := opened(t, camera)
+	to := units{camera: camera}
+	for i := range 20 {
+		to.send(t, uint32(9000*i), true, 0x41, 1, 2, 3)
+	}
+	if ready, err := stream.Ready(t.Context(), 200*time.Millisecond); ready || err != nil {
+		t.Fatalf("ready %v, %v without a key frame", ready, err)
+	}
+	to.send(t, 900_000, false, spsOf(640, 368)...)
+	to.send(t, 900_000, true, 0x65, 1, 2, 3)
+	if ready, err := stream.Ready(t.Context(), 2*time.Second); !ready || err != nil {
+		t.Fatalf("ready %v, %v with a key frame", ready, err)
+	}
+	if stream.Size() != (Size{640, 368}) {
+		t.Errorf("size %v", stream.Size())
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(stream.URL()[:strings.LastIndex(stream.URL(), "/")], "rtsp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// Another program that does not know the path is sent away.
+	if _, err := io.WriteString(conn, "DESCRIBE rtsp://127.0.0.1/guess RTSP/1.0\r\nCSeq: 1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); err != nil || len(got) > 0 {
+		t.Errorf("a stranger was told %q (%v)", got, err)
+	}
+}
+
+func TestSilentCameraEndsTheStream(t *testing.T) {
+	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera.Serve(t)
+	ends(t, opened(t, camera), "sent nothing for 2")
+}
+
+func TestOpenEndsWithItsContext(t *testing.T) {
+	camera := &rtsptest.Peculiar{Greet: writes("", false)}
+	camera.Serve(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(100*time.Millisecond, cancel)
+	began := time.Now()
+	s := settings(camera.URL())
+	s.Timeout = time.Minute
+	if _, err := Open(ctx, s, login.Open(""), patience); err == nil || time.Since(began) > 5*time.Second {
+		t.Errorf("%v after %v", err, time.Since(began))
+	}
+}
+
+// FuzzVideoAlone: whatever the description, what is left of it is read as it was or
+// better, and is not longer.
+func FuzzVideoAlone(f *testing.F) {
+	f.Add([]byte(plainSDP))
+	f.Add([]byte("v=0\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\na=sendonly\r\nm=video"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := videoAlone(body)
+		if len(got) > len(body) || readable(body) && !readable(got) {
+			t.Errorf("%q became %q", body, got)
+		}
+	})
+}
+
+func FuzzPeek(f *testing.F) {
+	f.Add(append([]byte{24, 0, 9}, spsOf(640, 368)...))
+	f.Add([]byte{28, 0x85, 1})
+	f.Add([]byte{48 << 1, 1, 0, 4, 66, 1, 1, 1})
+	f.Add([]byte{0, 0, 0, 0, 1, 50, 80, 45})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		for name, peek := range map[string]peeker{"h264": peekH264, "h265": peekH265, "jpeg": peekJPEG} {
+			g := peek(payload)
+			if g.size != (Size{}) && !g.begins {
+				t.Errorf("%s: a size of %v without a beginning", name, g.size)
+			}
+			_ = g.size.TooLarge()
+		}
+	})
+}
