@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"gocv.io/x/gocv"
@@ -52,19 +53,21 @@ type opencv struct{ stream *gocv.VideoCapture }
 // it earlier by closing the socket; this is for one that was lost.
 const decoderTimeout = time.Minute
 
-// open is OpenCV's, through FFmpeg. OpenCV takes these options from the
-// environment only, so a process opens one stream at a time.
+// options tells the decoder how to open a stream, which OpenCV takes from the
+// environment only. The stream begins at a key frame, so a second of it tells what
+// it holds; the decoder's own five would keep a slow camera waiting.
+var options = sync.OnceValue(func() error {
+	return errors.Join(
+		os.Setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS",
+			fmt.Sprintf("rtsp_transport;tcp|analyzeduration;1000000|fpsprobesize;0|timeout;%d", decoderTimeout.Microseconds())),
+		os.Setenv("OPENCV_FFMPEG_LOGLEVEL", "-8"), // silent
+	)
+})
+
+// open is OpenCV's, through FFmpeg.
 func open(url string) (capture, error) {
-	// The stream begins at a key frame, so a second of it tells what it holds; the
-	// decoder's own five would keep a slow camera waiting.
-	options := fmt.Sprintf("rtsp_transport;tcp|analyzeduration;1000000|fpsprobesize;0|timeout;%d", decoderTimeout.Microseconds())
-	for key, value := range map[string]string{
-		"OPENCV_FFMPEG_CAPTURE_OPTIONS": options,
-		"OPENCV_FFMPEG_LOGLEVEL":        "-8", // silent
-	} {
-		if err := os.Setenv(key, value); err != nil {
-			return nil, fmt.Errorf("set %s: %w", key, err)
-		}
+	if err := options(); err != nil {
+		return nil, fmt.Errorf("tell the decoder its options: %w", err)
 	}
 	// The API is named, because otherwise OpenCV tries others too.
 	stream, err := gocv.OpenVideoCaptureWithAPI(url, gocv.VideoCaptureFFmpeg)

@@ -32,16 +32,17 @@ type link struct {
 const readTimeout = 2 * time.Minute
 
 // connect logs in and sets the video up, over TCP where the camera offers it and
-// over UDP where it does not, unless the settings name one.
-func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger) (*link, error) {
+// over UDP where it does not, unless the settings name one. Strange is told of
+// packets that are no part of the stream.
+func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, strange func(error)) (*link, error) {
 	first := gortsplib.TransportTCP
 	if s.Transport == drivers.TransportUDP {
 		first = gortsplib.TransportUDP
 	}
-	l, err := setUp(ctx, s, logins, first)
+	l, err := setUp(ctx, s, logins, first, strange)
 	var status liberrors.ErrClientBadStatusCode
 	if s.Transport == drivers.TransportAuto && !drivers.Secure(s.URL) && errors.As(err, &status) && status.Code == base.StatusUnsupportedTransport {
-		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP)
+		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP, strange)
 	}
 	if err != nil {
 		return nil, explain(err, s)
@@ -50,7 +51,7 @@ func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger
 }
 
 // setUp keeps the ledger of log-ins true to what comes of one.
-func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport) (*link, error) {
+func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, strange func(error)) (*link, error) {
 	address, err := withCredentials(s)
 	if err != nil {
 		return nil, err
@@ -78,7 +79,7 @@ func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, 
 		OnResponse:        sift,
 		OnTransportSwitch: func(error) {},
 		OnPacketsLost:     func(uint64) {},
-		OnDecodeError:     func(error) {},
+		OnDecodeError:     strange,
 	}
 	if err := client.Start2(); err != nil {
 		return nil, err

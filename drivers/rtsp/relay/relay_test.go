@@ -207,12 +207,13 @@ func TestUnansweredLoginIsNotCounted(t *testing.T) {
 type units struct {
 	camera *rtsptest.Peculiar
 	number uint16
+	source uint32
 }
 
 func (u *units) send(t *testing.T, stamp uint32, last bool, unit ...byte) {
 	t.Helper()
 	u.number++
-	packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: u.number, Timestamp: stamp, Marker: last, SSRC: 7}, Payload: unit}
+	packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: u.number, Timestamp: stamp, Marker: last, SSRC: u.source}, Payload: unit}
 	text, err := packet.Marshal()
 	if err != nil {
 		t.Fatal(err)
@@ -293,6 +294,34 @@ func TestSizesOfThePicture(t *testing.T) {
 			ends(t, stream, c.want)
 		})
 	}
+}
+
+// An encoder that was started again within the session sends under another source:
+// that is noticed long before silence would be.
+func TestAnotherSourceEndsTheStream(t *testing.T) {
+	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera.Serve(t)
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), func() time.Duration { return time.Minute })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	to := units{camera: camera, source: 7}
+	to.send(t, 0, true, 0x65, 1, 2, 3)
+	time.Sleep(anotherAfter / 2)
+	to.source = 8 // a stray packet alone ends nothing
+	to.send(t, 9000, true, 0x65, 1, 2, 3)
+	to.source = 7
+	to.send(t, 9000, true, 0x65, 1, 2, 3)
+	if err := stream.Err(); err != nil {
+		t.Fatalf("ended by a stray packet: %v", err)
+	}
+	to.source = 8
+	for range 20 {
+		time.Sleep(anotherAfter / 10)
+		to.send(t, 18000, true, 0x65, 1, 2, 3)
+	}
+	ends(t, stream, "began another stream")
 }
 
 // A viewer that joins between key frames waits, and gives the decoder nothing

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -26,6 +27,9 @@ import (
 const (
 	// watchEvery is how often a stream is looked at for silence.
 	watchEvery = 100 * time.Millisecond
+	// anotherAfter is how long the stream's own packets must have been missing for
+	// others to mean that it was replaced.
+	anotherAfter = 500 * time.Millisecond
 	// mostWaiting bounds what is kept until the decoder has connected, in bytes.
 	mostWaiting = 32 << 20
 )
@@ -73,7 +77,7 @@ func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, p
 }
 
 func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, logins *login.Ledger) error {
-	link, err := connect(ctx, settings, logins)
+	link, err := connect(ctx, settings, logins, s.strange)
 	if err != nil {
 		return err
 	}
@@ -143,6 +147,21 @@ func (s *Stream) packet(p *rtp.Packet) {
 	}
 	if whole {
 		s.once.Do(func() { close(s.ready) })
+	}
+}
+
+// strange is called for a packet that the library left out. A camera that starts
+// its encoder again within the session sends under another source, all of which is
+// left out: then the stream is over.
+func (s *Stream) strange(err error) {
+	if !strings.Contains(err.Error(), "wrong SSRC") { // the library has no type for it
+		return
+	}
+	s.mu.Lock()
+	silence := time.Since(s.arrived)
+	s.mu.Unlock()
+	if silence > anotherAfter {
+		s.end(errors.New("the camera began another stream within the session; it is opened again"))
 	}
 }
 
