@@ -104,6 +104,6 @@ func (c Camera) checkText(f fault, key, value string, longest int) {
 // control characters, and without the sign that stands for what was neither.
 func printable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
-		return r == utf8.RuneError || unicode.IsControl(r)
+		return r == utf8.RuneError || !unicode.IsPrint(r)
 	})
 }
