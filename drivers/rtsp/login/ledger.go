@@ -29,7 +29,7 @@ const (
 	Most   = 3
 	Window = 30 * time.Minute
 
-	iterations = 50_000 // of the fingerprint, which stands on disk
+	iterations = 10_000 // of the fingerprint, which stands on disk
 	largest    = 1 << 16
 )
 
