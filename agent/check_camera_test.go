@@ -170,8 +170,8 @@ func TestWrongPasswordOverRestarts(t *testing.T) {
 // words, and touches nothing.
 func TestOfflineRefusesWhatRunRefuses(t *testing.T) {
 	for section, want := range map[string]string{
-		`url: "rtsp://127.0.0.1:1/stream"`:                                                  "",
-		`enabled: false`:                                                                    "",
+		`url: "rtsp://127.0.0.1:1/stream"`: "",
+		`enabled: false`:                   "",
 		`url: "rtsp://127.0.0.1:1/stream", username: a, password_file: /nonexistent/secret`: "camera.password_file: read secret",
 		`url: "rtsps://127.0.0.1:1/stream", ca_file: /nonexistent/ca.pem`:                   "camera.ca_file: read secret",
 		`url: "rtsp://127.0.0.1:0/stream"`:                                                  "camera.url",

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"sync"
 	"syscall"
 	"time"
 
@@ -23,8 +22,9 @@ import (
 
 // link is a session that has been set up and does not play yet.
 type link struct {
-	client *gortsplib.Client
-	media  *description.Media
+	client  *gortsplib.Client
+	media   *description.Media
+	account *account
 }
 
 // readTimeout is how long the library waits for an answer or a packet; opening
@@ -50,7 +50,7 @@ func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger
 	return l, nil
 }
 
-// setUp keeps the ledger of log-ins true to what comes of one.
+// setUp logs in and sets the video up over one transport.
 func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, strange func(error)) (*link, error) {
 	address, err := withCredentials(s)
 	if err != nil {
@@ -60,23 +60,13 @@ func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, 
 	if err != nil {
 		return nil, err
 	}
-	account := accountOf(s)
-	var sent sync.Once
-	tried := false
+	account := &account{who: accountOf(s), logins: logins}
 	client := &gortsplib.Client{
 		Scheme: address.Scheme, Host: address.Host,
 		Transport: &transport, AnyPortEnable: true,
 		TLSConfig: trust, ReadTimeout: readTimeout, WriteTimeout: s.Timeout,
 		UserAgent: "meltwatch",
-		OnRequest: func(r *base.Request) {
-			if _, with := r.Header["Authorization"]; with {
-				sent.Do(func() {
-					tried = true
-					_ = logins.Attempt(account) // a full disk must not blind the furnace; the count in memory stands
-				})
-			}
-		},
-		OnResponse:        sift,
+		OnRequest: account.request, OnResponse: account.response,
 		OnTransportSwitch: func(error) {},
 		OnPacketsLost:     func(uint64) {},
 		OnDecodeError:     strange,
@@ -84,47 +74,12 @@ func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, 
 	if err := client.Start2(); err != nil {
 		return nil, err
 	}
-	l := &link{client: client}
-	err = within(ctx, client, func() error { return l.describe(address) })
-	if tried {
-		err = errors.Join(err, settle(err, account, logins))
-	}
-	if err != nil {
+	l := &link{client: client, account: account}
+	if err := within(ctx, client, func() error { return l.describe(address) }); err != nil {
 		client.Close()
-		return nil, err
+		return nil, account.settle(err, false)
 	}
 	return l, nil
-}
-
-// settle takes down what came of an attempt to log in.
-func settle(outcome error, account login.Account, logins *login.Ledger) error {
-	var status liberrors.ErrClientBadStatusCode
-	switch {
-	case errors.As(outcome, &status) && status.Code == base.StatusUnauthorized:
-		if at, times := logins.Next(account); times > 0 {
-			return refusedLogin(times, at)
-		}
-	case outcome == nil || errors.As(outcome, &status):
-		_ = logins.Accepted(account) // as above
-	default:
-		_ = logins.Unanswered(account)
-	}
-	return nil
-}
-
-// permitted is the refusal to log in while the account must rest.
-func permitted(s drivers.CameraSettings, logins *login.Ledger) error {
-	if s.Username == "" {
-		return nil
-	}
-	if at, times := logins.Next(accountOf(s)); times > 0 && at.After(logins.Now()) {
-		return refusedLogin(times, at)
-	}
-	return nil
-}
-
-func accountOf(s drivers.CameraSettings) login.Account {
-	return login.Account{URL: s.URL, Username: s.Username, Password: s.Password}
 }
 
 // within ends the client when ctx ends before the work does.
@@ -144,16 +99,20 @@ func (l *link) describe(address *base.URL) error {
 			continue
 		}
 		l.media = media
-		_, err = l.client.Setup(session.BaseURL, media, 0, 0)
-		return err
+		return l.account.renewed(func() error {
+			_, err := l.client.Setup(session.BaseURL, media, 0, 0)
+			return err
+		})
 	}
 	return refusef("camera.url: the camera describes no video at this path; take the path from the camera's manual")
 }
 
 func (l *link) play(ctx context.Context) error {
 	return within(ctx, l.client, func() error {
-		_, err := l.client.Play(nil)
-		return err
+		return l.account.renewed(func() error {
+			_, err := l.client.Play(nil)
+			return err
+		})
 	})
 }
 

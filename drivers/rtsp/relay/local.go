@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -38,14 +39,14 @@ type local struct {
 	sent bool
 }
 
-func listen(media *description.Media) (*local, error) {
+func listen(ctx context.Context, media *description.Media) (*local, error) {
 	sdp, err := description.Session{Medias: []*description.Media{{
 		Type: description.MediaTypeVideo, Control: "video", Formats: media.Formats[:1],
 	}}}.Marshal(false)
 	if err != nil {
 		return nil, fmt.Errorf("describe the stream to the decoder: %w", err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for the decoder: %w", err)
 	}
@@ -92,6 +93,13 @@ func (l *local) send(packet []byte) error {
 	}
 	l.waiting = append(l.waiting, frame)
 	return nil
+}
+
+// forget drops what waits for the decoder.
+func (l *local) forget() {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.waiting, l.size = nil, 0
 }
 
 // write is called with writing held, and after the decoder has connected.

@@ -53,7 +53,7 @@ type Stream struct {
 	size    Size
 	arrived time.Time // when the last packet came
 	keyed   bool      // a key frame has begun
-	stamp   uint32    // of the picture that it is
+	stamp   uint32    // of the picture that it is, or its parameter sets before
 }
 
 // Open logs in and has the camera send. Patience is how long no packet may come
@@ -82,6 +82,14 @@ func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, log
 		return err
 	}
 	s.client, s.media = link.client, link.media
+	if err := link.account.settle(s.play(ctx, link), true); err != nil {
+		return explain(err, settings)
+	}
+	s.running.Go(func() { s.end(explain(orClosed(s.client.Wait()), settings)) })
+	return nil
+}
+
+func (s *Stream) play(ctx context.Context, l *link) error {
 	forma := s.media.Formats[0]
 	s.peek = peekerOf(forma)
 	s.mu.Lock()
@@ -91,15 +99,12 @@ func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, log
 	if err := size.TooLarge(); err != nil {
 		return err
 	}
-	if s.local, err = listen(s.media); err != nil {
+	var err error
+	if s.local, err = listen(ctx, s.media); err != nil {
 		return err
 	}
 	s.client.OnPacketRTP(s.media, forma, s.packet)
-	if err := link.play(ctx); err != nil {
-		return explain(err, settings)
-	}
-	s.running.Go(func() { s.end(explain(orClosed(s.client.Wait()), settings)) })
-	return nil
+	return l.play(ctx)
 }
 
 func orClosed(err error) error {
@@ -122,6 +127,11 @@ func (s *Stream) packet(p *rtp.Packet) {
 	// The picture that decoding begins at has come whole when the next one begins,
 	// or says so itself.
 	whole := s.keyed && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
+	// Of parameter sets that no key frame followed, the newest do.
+	anew := seen.begins && !s.keyed && p.Timestamp != s.stamp
+	if anew {
+		s.stamp = p.Timestamp
+	}
 	if seen.key && !s.keyed {
 		s.keyed, s.stamp = true, p.Timestamp
 	}
@@ -137,6 +147,9 @@ func (s *Stream) packet(p *rtp.Packet) {
 	}
 	if !seen.begins && !s.local.begun() {
 		return
+	}
+	if anew {
+		s.local.forget()
 	}
 	text, err := p.Marshal()
 	if err == nil {

@@ -25,7 +25,7 @@ func Film(ctx context.Context, t testing.TB, send func(packet []byte), arguments
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skipf("SKIPPED, no camera to test with: %v", err)
 	}
-	in, err := net.ListenPacket("udp", "127.0.0.1:0")
+	in, err := new(net.ListenConfig).ListenPacket(ctx, "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,9 @@ type Peculiar struct {
 	// offers in their order.
 	User, Password string
 	Schemes        []string
+	// Once has each challenge answered once; the next request needs a new one, and is
+	// told so by stale.
+	Once bool
 	// TCP and UDP are whether RTP goes over them; neither set means both.
 	TCP, UDP bool
 	// Answer may answer a request in the camera's place: nil leaves it to it, and an
@@ -48,19 +51,18 @@ type Peculiar struct {
 	Refused  int                   // log-ins
 	Accepted int
 	Clear    int // passwords that came readable
+	round    int // of the challenges
 	conns    []net.Conn
 }
-
-const nonce = "a1b2c3d4"
 
 // Serve starts the camera; it ends with the test.
 func (p *Peculiar) Serve(t testing.TB) {
 	t.Helper()
 	var err error
-	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	if p.listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
-	if p.udp, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+	if p.udp, err = new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	p.viewers = map[net.Conn]net.Addr{}
@@ -181,7 +183,7 @@ func (p *Peculiar) answer(r *base.Request, address *net.Addr) (answer *base.Resp
 		}
 	}
 	if len(p.Schemes) > 0 && r.Method != base.Options && !p.knows(r) {
-		return &base.Response{StatusCode: base.StatusUnauthorized, Header: base.Header{"WWW-Authenticate": p.offers()}}, false
+		return &base.Response{StatusCode: base.StatusUnauthorized, Header: base.Header{"WWW-Authenticate": p.offers(r)}}, false
 	}
 	answer = &base.Response{StatusCode: base.StatusOK, Header: base.Header{"Session": {"12345678"}}}
 	switch r.Method {
@@ -210,16 +212,26 @@ func (p *Peculiar) answer(r *base.Request, address *net.Addr) (answer *base.Resp
 	return answer, plays
 }
 
-func (p *Peculiar) offers() (offers base.HeaderValue) {
+func (p *Peculiar) offers(r *base.Request) (offers base.HeaderValue) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stale := ""
+	if p.Once && len(r.Header["Authorization"]) > 0 {
+		p.round++
+		stale = ", stale=TRUE"
+	}
 	for _, scheme := range p.Schemes {
 		if scheme == "Basic" {
 			offers = append(offers, `Basic realm="cam"`)
 			continue
 		}
-		offers = append(offers, fmt.Sprintf(`Digest realm="cam", nonce="%s", algorithm=%s`, nonce, scheme))
+		offers = append(offers, fmt.Sprintf(`Digest realm="cam", nonce="%s", algorithm=%s%s`, p.nonce(), scheme, stale))
 	}
 	return offers
 }
+
+// nonce is the challenge of the moment. The caller holds mu.
+func (p *Peculiar) nonce() string { return fmt.Sprintf("a1b2c3d4%d", p.round) }
 
 var pair = regexp.MustCompile(`(\w+)="?([^",]*)"?`)
 
@@ -229,7 +241,7 @@ func (p *Peculiar) knows(r *base.Request) bool {
 	if given == "" {
 		return false
 	}
-	right := false
+	var right bool
 	if strings.HasPrefix(given, "Basic") {
 		p.count(&p.Clear)
 		right = strings.TrimPrefix(given, "Basic ") == base64Of(p.User+":"+p.Password)
@@ -242,6 +254,12 @@ func (p *Peculiar) knows(r *base.Request) bool {
 		if strings.EqualFold(fields["algorithm"], "SHA-256") {
 			sum = sumOf(sha256.New)
 		}
+		p.mu.Lock()
+		nonce := p.nonce()
+		p.mu.Unlock()
+		if fields["nonce"] != nonce && p.Once {
+			return false // an old challenge, which is no wrong password
+		}
 		right = fields["response"] == sum(sum(p.User+":cam:"+p.Password)+":"+nonce+":"+sum(string(r.Method)+":"+fields["uri"]))
 	}
 	switch {
@@ -249,6 +267,9 @@ func (p *Peculiar) knows(r *base.Request) bool {
 		p.count(&p.Refused)
 	case r.Method == base.Describe:
 		p.count(&p.Accepted)
+	}
+	if right && p.Once {
+		p.count(&p.round)
 	}
 	return right
 }
