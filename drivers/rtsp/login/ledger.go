@@ -138,8 +138,7 @@ func (l *Ledger) change(a Account, how func()) error {
 // load takes what the file says of the account. A file that is missing, damaged
 // or of another account says nothing, and this process's own count stands.
 func (l *Ledger) load(a Account) {
-	var found record
-	if text, err := l.read(); err == nil && json.Unmarshal(text, &found) == nil && len(found.Salt) > 0 {
+	if found, err := l.read(); err == nil {
 		if a == l.derived && bytes.Equal(found.Salt, l.last.Salt) && bytes.Equal(found.Account, l.last.Account) || found.of(a) {
 			l.last, l.derived = found, a
 			l.carry()
@@ -171,18 +170,34 @@ func (l *Ledger) carry() {
 	}
 }
 
-func (l *Ledger) read() ([]byte, error) {
+var errNoLogins = errors.New("not a file of log-ins")
+
+func (l *Ledger) read() (record, error) {
 	if l.path == "" {
-		return nil, fs.ErrNotExist
+		return record{}, fs.ErrNotExist
 	}
 	info, err := os.Lstat(l.path)
 	if err != nil {
-		return nil, err
+		return record{}, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > largest {
-		return nil, errors.New("not a file of log-ins")
+		return record{}, errNoLogins
 	}
-	return os.ReadFile(l.path)
+	text, err := os.ReadFile(l.path)
+	if err != nil {
+		return record{}, err
+	}
+	return decode(text)
+}
+
+func decode(text []byte) (found record, err error) {
+	if err := json.Unmarshal(text, &found); err != nil {
+		return record{}, err
+	}
+	if len(found.Salt) == 0 {
+		return record{}, errNoLogins
+	}
+	return found, nil
 }
 
 // save writes the file so that a power cut leaves the old one or the new.

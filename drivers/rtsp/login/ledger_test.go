@@ -167,14 +167,20 @@ func TestFileThatCannotBeUsed(t *testing.T) {
 
 func FuzzLedger(f *testing.F) {
 	f.Add([]byte(`{"salt":"AAAA","account":"AAAA","refused":[{"at":"2026-01-01T00:00:00Z","boot":"x","uptime_ns":-9223372036854775808}]}`))
-	path := filepath.Join(f.TempDir(), "logins.json")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
+		found, err := decode(text)
+		if err != nil {
+			return
 		}
 		b := newBox()
-		if at, _ := b.open(path).Next(wrong); at.Sub(b.At) > Window {
+		l := b.open("")
+		l.last, l.derived = found, wrong // as if the file were the account's
+		l.carry()
+		if at, _ := l.Next(wrong); at.Sub(b.At) > Window {
 			t.Errorf("held until %v", at)
+		}
+		if err := l.Attempt(wrong); err != nil || len(l.last.Refused) > Most {
+			t.Errorf("%d refusals kept, %v", len(l.last.Refused), err)
 		}
 	})
 }
