@@ -38,9 +38,13 @@ func (c checkCommand) Run(o outside) error {
 		report.line("state", "", checkThresholds(settings.State, manifest.Decision), "thresholds fit the model")
 		report.warn("sampling", checkSampling(settings.Meters, &manifest), "the model was tested at the meter's rate")
 	}
-	if !c.Offline {
-		k := checker{settings, manifest, err == nil, c.Timeout}
+	k := checker{settings, manifest, err == nil, c.Timeout}
+	switch {
+	case !c.Offline:
 		k.devices(o.ctx, &report)
+	case k.hasModel: // which says what the pictures are scaled to
+		detail, err := k.cameraOffline()
+		report.line("camera", "camera", err, detail)
 	}
 	if report.failed {
 		return errCheck

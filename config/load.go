@@ -29,6 +29,7 @@ func Default() Config {
 	return Config{
 		Camera: Camera{
 			Enabled:     true,
+			Transport:   "auto",
 			Timeout:     5 * time.Second,
 			StaleAfter:  2 * time.Second,
 			FrozenAfter: 2 * time.Second,

@@ -29,7 +29,7 @@ const maxDepth = 16
 var (
 	localOnly = []string{
 		"site", "furnace", "trust", "remote", "commands", "paths", "model.path", "log.format",
-		"mqtt.client_id", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file",
+		"camera.ca_file", "mqtt.client_id", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file",
 	}
 	restartOnly = []string{"site", "furnace", "paths", "model.path", "log.format"}
 )
