@@ -3,7 +3,6 @@ package config
 import (
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -47,10 +46,10 @@ const longestURL = 2048
 func (c Camera) checkURL(f fault) {
 	switch {
 	case len(c.URL) > longestURL:
-		f("url", "is over %d bytes: give it as rtsp://host:port/path", longestURL)
+		f.newer("url", "is over %d bytes: give it as rtsp://host:port/path", longestURL)
 		return
 	case !printable(c.URL):
-		f("url", "holds characters that cannot be printed, or invalid UTF-8: write it anew")
+		f.newer("url", "holds characters that cannot be printed, or invalid UTF-8: write it anew")
 		return
 	}
 	f.address("url", c.URL, "rtsp", "rtsps")
@@ -58,11 +57,8 @@ func (c Camera) checkURL(f fault) {
 	if err != nil {
 		return // said by address
 	}
-	if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65_535) || strings.HasSuffix(u.Host, ":") {
-		f("url", "names port %q: want 1 to 65535", clip(u.Port()))
-	}
 	if holdsSecret(u) {
-		f("url", "holds a password in its path or query: use username and password_file instead")
+		f.newer("url", "holds a password in its path or query: use username and password_file instead")
 	}
 }
 
@@ -94,9 +90,9 @@ func holdsSecret(u *url.URL) bool {
 func (c Camera) checkText(f fault, key, value string, longest int) {
 	switch {
 	case len(value) > longest:
-		f(key, "is over %d bytes: shorten it", longest)
+		f.newer(key, "is over %d bytes: shorten it", longest)
 	case !printable(value):
-		f(key, "holds characters that cannot be printed, or invalid UTF-8: write it anew")
+		f.newer(key, "holds characters that cannot be printed, or invalid UTF-8: write it anew")
 	}
 }
 
