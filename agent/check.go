@@ -88,8 +88,14 @@ type checker struct {
 	timeout  time.Duration
 }
 
+// keyFrameWait is how much longer than other devices a camera may take: no picture
+// can be decoded before a key frame, and some send one in twenty seconds.
+const keyFrameWait = 10 * time.Second
+
 // devices checks everything beyond this process, side by side.
 func (k checker) devices(ctx context.Context, report *lines) {
+	patient, end := context.WithTimeout(ctx, k.timeout+keyFrameWait)
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	programs, err := programFolder(k.settings.Paths.Programs)
@@ -112,7 +118,7 @@ func (k checker) devices(ctx context.Context, report *lines) {
 			report.line("model", "model", err, detail)
 		})
 		running.Go(func() {
-			detail, err := k.camera(ctx, programs)
+			detail, err := k.camera(patient, programs)
 			report.line("camera", "camera", err, detail)
 		})
 	}
