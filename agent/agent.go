@@ -150,18 +150,26 @@ func programFolder(configured string) (string, error) {
 	return filepath.Dir(self), nil
 }
 
-func cameraSettings(c config.Camera, video inference.VideoSpec) (drivers.CameraSettings, error) {
-	password := ""
-	if c.PasswordFile != "" {
+// cameraSettings are what the camera's child is told; an error is the agent's
+// refusal to run with them.
+func cameraSettings(all config.Config, video inference.VideoSpec) (drivers.CameraSettings, error) {
+	c := all.Camera
+	secrets := map[string]string{"password_file": c.PasswordFile, "ca_file": c.CAFile}
+	for key, file := range secrets {
+		if file == "" {
+			continue
+		}
 		var err error
-		if password, err = mqtt.Secret(c.PasswordFile); err != nil {
-			return drivers.CameraSettings{}, fmt.Errorf("camera.password_file: %w", err)
+		if secrets[key], err = mqtt.Secret(file); err != nil {
+			return drivers.CameraSettings{}, fmt.Errorf("camera.%s: %w", key, err)
 		}
 	}
-	return drivers.CameraSettings{
-		URL: c.URL, Username: c.Username, Password: password, Timeout: c.Timeout,
+	settings := drivers.CameraSettings{
+		URL: c.URL, Username: c.Username, Password: secrets["password_file"], Timeout: c.Timeout,
+		Logins: filepath.Join(all.Paths.State, "camera-logins.json"), Authorities: secrets["ca_file"], Transport: c.Transport,
 		Crop:  drivers.Rect(c.Crop),
 		Width: video.Width, Height: video.Height, Resize: video.Resize,
 		StaleAfter: c.StaleAfter, FrozenAfter: c.FrozenAfter, BlackAfter: c.BlackAfter,
-	}, nil
+	}
+	return settings, settings.Check()
 }

@@ -38,9 +38,13 @@ func (c checkCommand) Run(o outside) error {
 		report.line("state", "", checkThresholds(settings.State, manifest.Decision), "thresholds fit the model")
 		report.warn("sampling", checkSampling(settings.Meters, &manifest), "the model was tested at the meter's rate")
 	}
-	if !c.Offline {
-		k := checker{settings, manifest, err == nil, c.Timeout}
+	k := checker{settings, manifest, err == nil, c.Timeout}
+	switch {
+	case !c.Offline:
 		k.devices(o.ctx, &report)
+	case k.hasModel: // which says what the pictures are scaled to
+		detail, err := k.cameraOffline()
+		report.line("camera", "camera", err, detail)
 	}
 	if report.failed {
 		return errCheck
@@ -84,8 +88,14 @@ type checker struct {
 	timeout  time.Duration
 }
 
+// keyFrameWait is how much longer than other devices a camera may take: no picture
+// can be decoded before a key frame, and some send one in twenty seconds.
+const keyFrameWait = 10 * time.Second
+
 // devices checks everything beyond this process, side by side.
 func (k checker) devices(ctx context.Context, report *lines) {
+	patient, end := context.WithTimeout(ctx, k.timeout+keyFrameWait)
+	defer end()
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
 	programs, err := programFolder(k.settings.Paths.Programs)
@@ -108,7 +118,7 @@ func (k checker) devices(ctx context.Context, report *lines) {
 			report.line("model", "model", err, detail)
 		})
 		running.Go(func() {
-			detail, err := k.camera(ctx, programs)
+			detail, err := k.camera(patient, programs)
 			report.line("camera", "camera", err, detail)
 		})
 	}

@@ -2,22 +2,63 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 
 	"meltwatch/agent/camera"
+	"meltwatch/drivers"
 )
 
+// camera opens the stream as the agent would, and waits for a live picture. What
+// the camera refuses is said at once.
 func (k checker) camera(ctx context.Context, programs string) (string, error) {
 	if !k.settings.Camera.Enabled {
 		return "not enabled", nil
 	}
-	settings, err := cameraSettings(k.settings.Camera, k.manifest.Video)
+	read := func() (drivers.CameraSettings, error) { return cameraSettings(k.settings, k.manifest.Video) }
+	settings, err := read()
 	if err != nil {
 		return "", err
 	}
 	program := filepath.Join(programs, "meltwatch-camera")
-	return k.settings.Camera.URL, try(ctx, func(ctx context.Context, a *answered) error {
-		return camera.New(program, settings, slog.New(slog.DiscardHandler), a).Run(ctx)
+	var size string
+	err = try(ctx, func(ctx context.Context, a *answered) error {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		client := camera.New(program, settings, read, slog.New(slog.DiscardHandler), &impatient{a, cancel})
+		err := client.Run(ctx)
+		if width, height := client.PictureSize(); width > 0 {
+			size = fmt.Sprintf(", %d×%d pixels", width, height)
+		}
+		return err
 	})
+	return k.settings.Camera.URL + size, err
+}
+
+// cameraOffline is what can be said of the camera's settings without the camera:
+// what makes the agent refuse to run.
+func (k checker) cameraOffline() (string, error) {
+	if !k.settings.Camera.Enabled {
+		return "not enabled", nil
+	}
+	_, err := cameraSettings(k.settings, k.manifest.Video)
+	return "not tried", err
+}
+
+// impatient ends the check when the camera has refused: asking again changes
+// nothing, and may lock an account.
+type impatient struct {
+	*answered
+	end context.CancelFunc
+}
+
+func (i *impatient) Fault(err error) {
+	if errors.As(err, &camera.Refusal{}) {
+		i.answered.Fault(err)
+		i.end()
+		return
+	}
+	i.answered.Fault(err)
 }

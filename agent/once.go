@@ -18,7 +18,7 @@ type onceCommand struct {
 // Run gathers both senses for a while, decides once, and prints the verdict. It
 // publishes nothing.
 func (c onceCommand) Run(o outside) error {
-	settings, err := config.Read(c.Config)
+	settings, err := config.ReadTolerated(c.Config)
 	if err != nil {
 		return err
 	}

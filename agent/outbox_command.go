@@ -30,7 +30,7 @@ func (f outboxFlags) disk() (outbox.Disk, error) {
 	if f.Folder != "" {
 		return outbox.NewDisk(f.Folder), nil
 	}
-	c, err := config.Read(f.Config)
+	c, err := config.ReadTolerated(f.Config)
 	if err != nil {
 		return outbox.Disk{}, err
 	}

@@ -33,11 +33,14 @@ func (r runCommand) Run(o outside) error {
 	if err != nil {
 		return err
 	}
-	own, err := config.Parse(text)
+	own, warnings, err := config.Tolerate(text)
 	if err != nil {
 		return fmt.Errorf("config %s:\n%w", r.Config, err)
 	}
 	log, level := newLog(o.errOut, own.Log)
+	for _, w := range warnings {
+		log.Warn("the file holds what this release refuses: it runs as before, and has to be mended before the next change", "setting", w.String())
+	}
 	a, manager, err := newManaged(r.Config, text, log, level)
 	if err != nil {
 		return err
@@ -56,7 +59,7 @@ func (r runCommand) Run(o outside) error {
 // newManaged builds an agent whose configuration can change while it runs. path
 // is the box's own file, text its document.
 func newManaged(path string, text []byte, log *slog.Logger, level *slog.LevelVar) (*agent, *remote.Manager, error) {
-	own, err := config.Parse(text)
+	own, _, err := config.Tolerate(text)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"meltwatch/simulator/broker"
 )
 
 // What run refuses in a file, check --offline refuses in the same words.
@@ -18,15 +21,12 @@ meters: {main: {url: "tcp://127.0.0.1:502", fields: {current_a: {address: 0}, cu
 camera: {url: "rtsp://127.0.0.1/x"}
 `
 	for line, key := range map[string]string{
-		`mqtt: {broker: "tcp://h:0"}`:                                              "mqtt.broker",
-		`mqtt: {broker: "tcp://h:99999"}`:                                          "mqtt.broker",
-		`mqtt: {broker: "ssl://h"}`:                                                "mqtt.broker",
-		`mqtt: {broker: "tcp://h:1", queue: 01000}`:                                "mqtt.queue",
-		`mqtt: {broker: "tcp://h:1", username: ` + strings.Repeat("u", 2000) + `}`: "mqtt.username",
-		"mqtt: {broker: \"tcp://h:1\", username: \"\xff\"}":                        "UTF-8",
-		`mqtt: {broker: "tcp://h:1", username: "\uD800"}`:                          "Unicode",
-		`mqtt: {broker: "tcp://h:1", username: "a\0b"}`:                            "mqtt.username",
-		"mqtt: {broker: \"tcp://h:1\"}\ntrust: {config_keys: {desk: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}}": "trust.config_keys.desk",
+		`mqtt: {broker: "udp://h:1"}`:                       "mqtt.broker",
+		`mqtt: {broker: "tcp://h:1", queue: many}`:          "mqtt.queue",
+		`mqtt: {broker: "tcp://h:1", quew: 1000}`:           "mqtt.quew",
+		"mqtt: {broker: \"tcp://h:1\", username: \"\xff\"}": "UTF-8",
+		`mqtt: {broker: "tcp://h:1", username: "\uD800"}`:   "Unicode",
+		`mqtt: {broker: "tcp://user:secret@h:1"}`:           "mqtt.broker",
 	} {
 		file := filepath.Join(t.TempDir(), "meltwatch.yaml")
 		if err := os.WriteFile(file, []byte(good+line+"\n"), 0o600); err != nil {
@@ -39,5 +39,44 @@ camera: {url: "rtsp://127.0.0.1/x"}
 		if run == nil || fmt.Sprint(run) != fmt.Sprint(check) || !strings.Contains(run.Error(), key) {
 			t.Errorf("%.60s: run says %v, check says %v; want %q", line, run, check, key)
 		}
+	}
+}
+
+// What only check refuses, since release 0.3.0 let it pass, run warns of in check's
+// words, and starts.
+func TestFileOf030StartsWithAWarning(t *testing.T) {
+	long(t)
+	server, url, err := broker.Local()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	text := document(t, startSim(t), url)
+	for old, new := range map[string]string{
+		"set_point: {address: 6}": "set_point: {address: 06}",
+		"mqtt: {broker":           "mqtt: {username: " + strings.Repeat("u", 2000) + ", broker",
+	} {
+		text = strings.Replace(text, old, new, 1)
+	}
+	text = strings.TrimSuffix(text, "}") + ", trust: {model_keys: {desk: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}}}"
+	file := filepath.Join(t.TempDir(), "meltwatch.yaml")
+	writeFile(t, file, text, 0o600)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	var said, checked bytes.Buffer
+	if err := (runCommand{configFlag{file}}).Run(outside{ctx: ctx, out: &said, errOut: &said}); err != nil {
+		t.Fatalf("the agent did not start: %v\n%s", err, said.String())
+	}
+	refused := checkCommand{configFlag: configFlag{file}, Offline: true}.Run(outside{ctx: t.Context(), out: &checked, errOut: &checked})
+	if refused == nil {
+		t.Fatal("check accepts the file")
+	}
+	for _, key := range []string{"meters.plc.fields.set_point.address", "mqtt.username", "trust.model_keys.desk"} {
+		if !strings.Contains(refused.Error(), key) || !strings.Contains(said.String(), key) {
+			t.Errorf("%s: run says\n%s\ncheck says %v", key, said.String(), refused)
+		}
+	}
+	if server.Info.MessagesReceived == 0 {
+		t.Error("nothing was published")
 	}
 }

@@ -37,12 +37,14 @@ func (a *agent) buildCamera(c config.Config) (*life, error) {
 	if !c.Camera.Enabled {
 		return &life{enter: func() { a.eyes.open(noCamera{}); a.board.Remove("camera") }, missing: worksAtOnce}, nil
 	}
-	settings, err := cameraSettings(c.Camera, a.live.Load().manifest.Video)
+	video := a.live.Load().manifest.Video
+	read := func() (drivers.CameraSettings, error) { return cameraSettings(c, video) }
+	settings, err := read()
 	if err != nil {
 		return nil, err
 	}
 	record := a.board.New(cameraLimit)
-	client := camera.New(filepath.Join(a.programs, "meltwatch-camera"), settings, a.log.With("part", "camera"), record)
+	client := camera.New(filepath.Join(a.programs, "meltwatch-camera"), settings, read, a.log.With("part", "camera"), record)
 	return &life{
 		enter: func() { a.eyes.open(client); a.board.Put("camera", record) },
 		run:   client.Run,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"sort"
 	"time"
 )
@@ -68,7 +69,11 @@ func checkKeys(f fault, keys map[string]string) {
 	sort.Strings(names)
 	for _, name := range names {
 		if err := checkKey(keys[name]); err != nil {
-			f(name, "%s: take the line that `meltwatch model keygen` prints", err)
+			report := f
+			if errors.Is(err, errWeakKey) {
+				report = f.newer
+			}
+			report(name, "%s: take the line that `meltwatch model keygen` prints", err)
 		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 // fault reports one problem of a key.
 type fault func(key, format string, args ...any)
 
+// newer reports what release 0.3.0 let pass.
+func (f fault) newer(key, format string, args ...any) { f(key, newer+format, args...) }
+
 // under prefixes every key.
 func (f fault) under(prefix string) fault {
 	return func(key, format string, args ...any) {
@@ -68,32 +71,20 @@ func (f fault) address(key, value string, schemes ...string) {
 		f(key, "names no serial device: give it as rtu:///dev/ttyUSB0")
 	case u.Scheme != "rtu" && u.Hostname() == "":
 		f(key, "names no host: give it as %s://host:port", schemes[0])
-	case u.Port() == "" && portless(u.Scheme):
-		f(key, "names no port: give it as %s://%s:%s", u.Scheme, clip(u.Hostname()), usualPort[u.Scheme])
+	case u.Port() == "" && u.Scheme == "ssl":
+		f.newer(key, "names no port: give it as ssl://%s:8883", clip(u.Hostname()))
+	case u.Port() == "" && slices.Contains([]string{"tcp", "rtuovertcp"}, u.Scheme):
+		f(key, "names no port: give it as %s://%s:port", u.Scheme, clip(u.Hostname()))
+	case strings.HasSuffix(u.Host, ":"):
+		f.newer(key, "port is missing after the colon: want 1 to 65535")
 	case u.Port() != "" && !validPort(u.Port()):
-		f(key, "port %s is not one: want 1 to 65535", clip(u.Port()))
+		f.newer(key, "port %s is out of bounds: want 1 to 65535", clip(u.Port()))
 	}
-}
-
-// usualPort is what a remedy names where a scheme must come with a port: neither
-// Modbus nor the MQTT library has a default for it.
-var usualPort = map[string]string{"tcp": "port", "rtuovertcp": "port", "ssl": "8883"}
-
-func portless(scheme string) bool {
-	_, must := usualPort[scheme]
-	return must
 }
 
 func validPort(text string) bool {
 	port, err := strconv.ParseUint(text, 10, 16)
 	return err == nil && port > 0
-}
-
-// atMost bounds a text.
-func (f fault) atMost(key, value string, bytes int) {
-	if len(value) > bytes {
-		f(key, "has %d bytes: at most %d are allowed", len(value), bytes)
-	}
 }
 
 func check(c Config, f fault) {

@@ -1,11 +1,24 @@
 package config
 
 import (
+	"net/url"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 func (c Camera) check(f fault) {
-	f.address("url", c.URL, "rtsp", "rtsps")
+	c.checkURL(f)
+	f.oneOf("transport", c.Transport, "auto", "tcp", "udp")
+	secure := strings.HasPrefix(c.URL, "rtsps:")
+	if secure && c.Transport == "udp" {
+		f("transport", "udp is not encrypted, so it does not go with rtsps: set tcp or auto")
+	}
+	if c.CAFile != "" && !secure {
+		f("ca_file", "needs a camera of scheme rtsps: without TLS it would verify nothing")
+	}
 	f.lasting("timeout", c.Timeout, 500*time.Millisecond, time.Minute)
 	f.lasting("stale_after", c.StaleAfter, 500*time.Millisecond, time.Minute)
 	f.lasting("frozen_after", c.FrozenAfter, 500*time.Millisecond, time.Minute)
@@ -20,4 +33,73 @@ func (c Camera) check(f fault) {
 	if c.PasswordFile != "" && c.Username == "" {
 		f("username", "is missing though password_file is given")
 	}
+	c.checkText(f, "username", c.Username, 256)
+	c.checkText(f, "password_file", c.PasswordFile, 4096)
+	c.checkText(f, "ca_file", c.CAFile, 4096)
+}
+
+// longestURL bounds camera.url in bytes.
+const longestURL = 2048
+
+// checkURL looks at all of the camera's URL. No message repeats it, because what
+// is wrong with it may be a password in it.
+func (c Camera) checkURL(f fault) {
+	switch {
+	case len(c.URL) > longestURL:
+		f.newer("url", "is over %d bytes: give it as rtsp://host:port/path", longestURL)
+		return
+	case !printable(c.URL):
+		f.newer("url", "holds characters that cannot be printed, or invalid UTF-8: write it anew")
+		return
+	}
+	f.address("url", c.URL, "rtsp", "rtsps")
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return // said by address
+	}
+	if holdsSecret(u) {
+		f.newer("url", "holds a password in its path or query: use username and password_file instead")
+	}
+}
+
+// secretNames are what cameras call a secret that stands in a URL.
+var secretNames = []string{
+	"auth", "authorization", "credentials", "key", "pass", "passphrase", "passwd", "password", "psw", "pw", "pwd", "secret", "token",
+}
+
+// holdsSecret looks for name=value pairs, and user:password, wherever cameras take
+// them: in the path, the query and behind it.
+func holdsSecret(u *url.URL) bool {
+	parts := strings.FieldsFunc(strings.Join([]string{u.EscapedPath(), u.RawQuery, u.EscapedFragment()}, "&"), func(r rune) bool {
+		return strings.ContainsRune("/?&;_,#", r)
+	})
+	return slices.ContainsFunc(parts, func(part string) bool {
+		text, err := url.QueryUnescape(part)
+		if err != nil {
+			text = part
+		}
+		name, value, pair := strings.Cut(text, "=")
+		if !pair {
+			user, password, colon := strings.Cut(text, ":")
+			return colon && user != "" && password != ""
+		}
+		return value != "" && slices.Contains(secretNames, strings.ToLower(name))
+	})
+}
+
+func (c Camera) checkText(f fault, key, value string, longest int) {
+	switch {
+	case len(value) > longest:
+		f.newer(key, "is over %d bytes: shorten it", longest)
+	case !printable(value):
+		f.newer(key, "holds characters that cannot be printed, or invalid UTF-8: write it anew")
+	}
+}
+
+// printable reports whether a text is what somebody typed: valid UTF-8 without
+// control characters, and without the sign that stands for what was neither.
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
+		return r == utf8.RuneError || !unicode.IsPrint(r)
+	})
 }

@@ -6,7 +6,6 @@ import (
 	"path"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -71,7 +70,7 @@ func checkPhases(carrier map[string]string, f fault) {
 
 func (m Meter) check(f fault) {
 	f.address("url", m.URL, "tcp", "rtuovertcp", "rtu")
-	checkPlace(f, m.URL)
+	checkDevice(f, m.URL)
 	least, most := 0.0, 255.0
 	if strings.HasPrefix(m.URL, "rtu") { // on a serial line 0 is a broadcast, beyond 247 is reserved
 		least, most = 1, 247
@@ -101,20 +100,14 @@ func (m Meter) check(f fault) {
 	}
 }
 
-// checkPlace checks what f.address leaves open: the port's number, and that a
-// serial line is a device.
-func checkPlace(f fault, value string) {
+// checkDevice wants a serial line to be a device.
+func checkDevice(f fault, value string) {
 	u, err := url.Parse(value)
-	switch {
-	case err != nil:
-	case u.Scheme == "rtu":
-		if clean := path.Clean(u.Path); !strings.HasPrefix(clean, "/dev/") || clean != u.Path {
-			f("url", "%q is not a device under /dev: give it as rtu:///dev/ttyUSB0", clip(u.Path))
-		}
-	case u.Port() != "":
-		if port, err := strconv.Atoi(u.Port()); err != nil || port < 1 || port > 65_535 {
-			f("url", "port %s is out of bounds: want 1 to 65535, mostly 502", clip(u.Port()))
-		}
+	if err != nil || u.Scheme != "rtu" || u.Path == "" {
+		return // said by address
+	}
+	if clean := path.Clean(u.Path); !strings.HasPrefix(clean, "/dev/") || clean != u.Path {
+		f.newer("url", "%q is not a device under /dev: give it as rtu:///dev/ttyUSB0", clip(u.Path))
 	}
 }
 
@@ -195,7 +188,7 @@ func (m Meter) checkOverlap(f fault, meter string, taken []extent) []extent {
 		one := extent{meter, name, first, first + field.registers() - 1, field}
 		for _, other := range taken {
 			if one.clashes(other) {
-				f("fields."+name+".address", "reads registers of meters.%s.fields.%s: give each quantity its own", other.meter, other.field)
+				f.newer("fields."+name+".address", "reads registers of meters.%s.fields.%s: give each quantity its own", other.meter, other.field)
 				break
 			}
 		}

@@ -10,10 +10,14 @@ func (m MQTT) check(f fault) {
 	f.lasting("keep_alive", m.KeepAlive, time.Second, time.Hour)
 	f.between("queue", float64(m.Queue), 100, 1_000_000)
 	f.between("history_rate", float64(m.HistoryRate), 1, 10_000)
-	f.atMost("client_id", m.ClientID, 128)
+	if len(m.ClientID) > 128 {
+		f("client_id", "is over 128 bytes: shorten it")
+	}
 	// The protocol ends at 65,535 bytes; the longest that a cloud's broker asks for
 	// has some hundred.
-	f.atMost("username", m.Username, 1024)
+	if len(m.Username) > 1024 {
+		f.newer("username", "is over 1024 bytes: shorten it")
+	}
 	if m.PasswordFile != "" && m.Username == "" {
 		f("username", "is missing though password_file is given")
 	}

@@ -120,18 +120,25 @@ const (
 type Camera struct {
 	// Enabled is false on a furnace without a camera.
 	Enabled bool `yaml:"enabled"`
-	// URL is rtsp://host:port/path without user or password.
+	// URL is rtsp://host:port/path, or rtsps:// for TLS, without user or password.
 	URL      string `yaml:"url"`
 	Username string `yaml:"username"`
 	// PasswordFile holds the password; a bare name is a systemd credential.
 	PasswordFile string `yaml:"password_file"`
-	// Timeout bounds opening the stream and each read.
+	// CAFile verifies an rtsps camera, PEM; the system's roots when empty. A bare name
+	// is a systemd credential.
+	CAFile string `yaml:"ca_file"`
+	// Transport says how RTP comes: tcp, udp, or auto, which is tcp where the camera
+	// offers it and udp where it does not.
+	Transport string `yaml:"transport"`
+	// Timeout bounds opening the stream, and how long it may send nothing.
 	Timeout time.Duration `yaml:"timeout"`
 	// Crop is the part of the picture that shows the shell, in pixels; all zero
 	// means the whole picture.
 	Crop Crop `yaml:"crop"`
-	// A fault must last this long before senses.video says so. FrozenAfter should
-	// be at least twice the camera's distance of key frames.
+	// A fault must last this long before senses.video says so; longer for a camera
+	// of less than a frame in StaleAfter. FrozenAfter should be at least twice the
+	// camera's distance of key frames.
 	StaleAfter  time.Duration `yaml:"stale_after"`
 	FrozenAfter time.Duration `yaml:"frozen_after"`
 	BlackAfter  time.Duration `yaml:"black_after"`

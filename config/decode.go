@@ -101,8 +101,7 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 // named decodes a mapping of names to sections.
 func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
 	if count := len(node.Content) / 2; node.Kind == yaml.MappingNode && count > mostNamed {
-		d.problems.add(key, node.Line, "has %d entries: at most %d are allowed", count, mostNamed)
-		return
+		d.problems.add(key, node.Line, newer+"has %d entries: at most %d are allowed", count, mostNamed)
 	}
 	if into.IsNil() && len(node.Content) > 0 { // an empty section equals an absent one
 		into.Set(reflect.MakeMap(into.Type()))
@@ -146,16 +145,30 @@ func (d *decoder) pairs(node *yaml.Node, key string, each func(string, *yaml.Nod
 func (d *decoder) scalar(node *yaml.Node, into reflect.Value, key string) {
 	if err := setScalar(node, into); err != nil {
 		d.problems.add(key, node.Line, "%s", err)
+		return
 	}
+	if err := plainValue(node, into); err != nil {
+		d.problems.add(key, node.Line, newer+"%s", err)
+	}
+}
+
+// plainValue refuses what release 0.3.0 took and what is not what it seems.
+func plainValue(node *yaml.Node, into reflect.Value) error {
+	switch {
+	case into.Kind() == reflect.String:
+		return plainText(node.Value)
+	case into.Kind() == reflect.Bool || into.Type() == durationType:
+		return nil
+	}
+	if digits := strings.TrimLeft(node.Value, "+-"); octalLooking(digits) {
+		return fmt.Errorf("%q is read as %s by some and as octal by others: write %s, or 0o%s for octal",
+			clip(node.Value), clip(decimal(digits)), clip(decimal(digits)), clip(decimal(digits)))
+	}
+	return nil
 }
 
 func setScalar(node *yaml.Node, into reflect.Value) error {
 	text := node.Value
-	number := into.Kind() != reflect.String && into.Kind() != reflect.Bool && into.Type() != durationType
-	if digits := strings.TrimLeft(text, "+-"); number && octalLooking(digits) {
-		return fmt.Errorf("%q is read as %s by some and as octal by others: write %s, or 0o%s for octal",
-			clip(text), clip(decimal(digits)), clip(decimal(digits)), clip(decimal(digits)))
-	}
 	wrong := fmt.Errorf("%q is not %s", clip(text), kindName(into.Type()))
 	switch {
 	case into.Type() == durationType:
@@ -165,9 +178,6 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 		}
 		into.SetInt(int64(d))
 	case into.Kind() == reflect.String:
-		if err := plainText(text); err != nil {
-			return err
-		}
 		into.SetString(text)
 	case into.Kind() == reflect.Bool:
 		if text != "true" && text != "false" {

@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math/big"
 	"slices"
 )
@@ -17,15 +18,18 @@ func Key(text string) (ed25519.PublicKey, bool) {
 	return raw, err == nil
 }
 
+// errWeakKey is a key that release 0.3.0 took. It is believed nowhere: see Key.
+var errWeakKey = errors.New("is not a key of anyone's")
+
 func checkKey(text string) error {
 	raw, err := base64.StdEncoding.DecodeString(text)
 	switch {
 	case err != nil || len(raw) != ed25519.PublicKeySize:
 		return errors.New("is not an Ed25519 public key in base64")
 	case smallOrder(raw):
-		return errors.New("is a point of small order, for which anyone can sign")
+		return fmt.Errorf("%w: it is a point of small order, for which anyone can sign", errWeakKey)
 	case !onCurve(raw):
-		return errors.New("is not a point of the curve Ed25519: no signature could ever fit it")
+		return fmt.Errorf("%w: it is not a point of the curve Ed25519, so that no signature could fit", errWeakKey)
 	}
 	return nil
 }

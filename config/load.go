@@ -29,6 +29,7 @@ func Default() Config {
 	return Config{
 		Camera: Camera{
 			Enabled:     true,
+			Transport:   "auto",
 			Timeout:     5 * time.Second,
 			StaleAfter:  2 * time.Second,
 			FrozenAfter: 2 * time.Second,
@@ -108,24 +109,38 @@ func Read(path string) (Config, error) {
 
 // Parse turns a YAML document into a checked configuration. On a fault the error
 // is a Problems with every fault found.
-func Parse(text []byte) (Config, error) {
-	root, err := parseYAML(text)
-	if err != nil {
-		return Config{}, Problems{{Message: err.Error()}}
+func Parse(text []byte) (Config, error) { return Merged(text, nil) }
+
+// Tolerate is Parse for the box's own file at the agent's start, after an upgrade: what
+// release 0.3.0 let pass and this one refuses comes back as warnings, and the
+// configuration is what it was. A file that is edited, and any document from afar,
+// has to pass Parse or Merged.
+func Tolerate(text []byte) (c Config, warnings Problems, err error) { return MergeTolerated(text, nil) }
+
+// MergeTolerated is Merged as Tolerate is Parse.
+func MergeTolerated(local, patch []byte) (c Config, warnings Problems, err error) {
+	c, faults := merged(local, patch)
+	if err := faults.err(); faults.older {
+		return Config{}, nil, err
 	}
-	return parse(root)
+	return c, faults.sorted(), nil
 }
 
-func parse(root *yaml.Node) (Config, error) {
-	c, problems := decode(root)
-	if err := problems.err(); err != nil {
+// ReadTolerated is Read as Tolerate is Parse, without the warnings.
+func ReadTolerated(path string) (Config, error) {
+	text, err := Text(path)
+	if err != nil {
 		return Config{}, err
+	}
+	c, _, err := Tolerate(text)
+	if err != nil {
+		return Config{}, fmt.Errorf("config %s:\n%w", path, err)
 	}
 	return c, nil
 }
 
-// decode fills the defaults and checks the result. With a fault the configuration
-// is of no use.
+// decode fills the defaults and checks the result. With a fault that is no newer
+// rule's the configuration is of no use.
 func decode(root *yaml.Node) (Config, findings) {
 	c := Default()
 	d := decoder{lines: map[string]int{}}

@@ -29,7 +29,7 @@ const maxDepth = 16
 var (
 	localOnly = []string{
 		"site", "furnace", "trust", "remote", "commands", "paths", "model.path", "log.format",
-		"mqtt.client_id", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file",
+		"camera.ca_file", "mqtt.client_id", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file",
 	}
 	restartOnly = []string{"site", "furnace", "paths", "model.path", "log.format"}
 )
@@ -38,28 +38,33 @@ var (
 // Parse does. An empty patch is the local document alone. On a fault the error
 // is a Problems.
 func Merged(local, patch []byte) (Config, error) {
+	c, faults := merged(local, patch)
+	if err := faults.err(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+func merged(local, patch []byte) (Config, findings) {
+	root, err := parseYAML(local)
+	if err != nil {
+		return Config{}, failed(err)
+	}
 	if len(bytes.TrimSpace(patch)) == 0 {
-		return Parse(local)
+		return decode(root)
 	}
 	if len(patch) > maxSize {
-		return Config{}, Problems{{Message: fmt.Sprintf("the document is over %d KiB: it cannot be a configuration", maxSize>>10)}}
+		return Config{}, failed(fmt.Errorf("the document is over %d KiB: it cannot be a configuration", maxSize>>10))
 	}
 	change, err := parseJSON(patch)
 	if err != nil {
-		return Config{}, Problems{{Message: err.Error()}}
-	}
-	root, err := parseYAML(local)
-	if err != nil {
-		return Config{}, Problems{{Message: err.Error()}}
+		return Config{}, failed(err)
 	}
 	var faults findings
 	refuse(change, "", &faults)
 	c, found := decode(merge(root, change))
 	faults.join(found)
-	if err := faults.err(); err != nil {
-		return Config{}, err
-	}
-	return c, nil
+	return c, faults
 }
 
 // parseJSON reads one JSON object as the YAML node that says the same. Its lines

@@ -88,6 +88,7 @@ func TestSettingsOfTheBoxAloneAreRefusedFromAfar(t *testing.T) {
 		`{"model": {"path": "/tmp"}}`:              "model.path",
 		`{"mqtt": {"client_id": "another"}}`:       "mqtt.client_id",
 		`{"mqtt": {"ca_file": "/tmp/ca"}}`:         "mqtt.ca_file",
+		`{"camera": {"ca_file": "/tmp/ca"}}`:       "camera.ca_file",
 		`{"log": {"format": "json"}}`:              "log.format",
 		`{"camera": {"password_file": "/etc/x"}}`:  "camera.password_file",
 		`{"mqtt": {"password_file": "../secret"}}`: "mqtt.password_file",

@@ -15,6 +15,9 @@ type Problem struct {
 	Line int
 	// Message says what is wrong and what to do about it.
 	Message string
+	// Newer says that release 0.3.0 let this pass: a box that ran with it must start
+	// all the same (see Tolerate).
+	Newer bool
 }
 
 func (p Problem) String() string {
@@ -49,18 +52,25 @@ type findings struct {
 	told Problems
 	more int
 	keys map[string]bool // that a fault was found with
+	// older says that one of them is no newer rule's, told or not.
+	older bool
 }
+
+// newer marks the words of a rule that release 0.3.0 did not have.
+const newer = "\x00"
 
 func (f *findings) add(key string, line int, format string, args ...any) {
 	if f.keys == nil {
 		f.keys = map[string]bool{}
 	}
 	f.keys[key] = true
+	format, isNewer := strings.CutPrefix(format, newer)
+	f.older = f.older || !isNewer
 	if f.full() {
 		f.more++
 		return
 	}
-	f.told = append(f.told, Problem{key, line, fmt.Sprintf(format, args...)})
+	f.told = append(f.told, Problem{Key: key, Line: line, Message: fmt.Sprintf(format, args...), Newer: isNewer})
 }
 
 // full reports whether a further fault is only counted, so that nobody words it.
@@ -71,6 +81,7 @@ func (f *findings) join(other findings) {
 	room := min(mostProblems-len(f.told), len(other.told))
 	f.told = append(f.told, other.told[:room]...)
 	f.more += other.more + len(other.told) - room
+	f.older = f.older || other.older
 }
 
 // err is nil when there is no fault.
@@ -78,10 +89,20 @@ func (f *findings) err() error {
 	if len(f.told) == 0 {
 		return nil
 	}
+	return f.sorted()
+}
+
+func (f *findings) sorted() Problems {
 	sorted := slices.Clone(f.told)
 	slices.SortStableFunc(sorted, func(a, b Problem) int { return strings.Compare(a.Key, b.Key) })
 	if f.more > 0 {
 		sorted = append(sorted, Problem{Message: fmt.Sprintf("and %d more", f.more)})
 	}
 	return sorted
+}
+
+// failed is one fault of the document as a whole.
+func failed(err error) (f findings) {
+	f.add("", 0, "%s", err)
+	return f
 }

@@ -16,9 +16,17 @@ type Rect struct{ X, Y, Width, Height int }
 type CameraSettings struct {
 	// URL is rtsp://host:port/path, without credentials.
 	URL string
-	// Username and Password are added to the URL inside the child; neither
-	// reaches a log or an error.
+	// Username and Password log in to the camera; neither reaches a log, an error or
+	// the decoder.
 	Username, Password string
+	// Logins is the file that counts refused log-ins over restarts; empty for a count
+	// in memory.
+	Logins string
+	// Authorities are PEM certificates that an rtsps camera's is verified by; empty
+	// for the system's.
+	Authorities string
+	// Transport says how RTP comes: TransportAuto, TransportTCP or TransportUDP.
+	Transport string
 	// Timeout bounds opening and each read.
 	Timeout time.Duration
 	// Crop is cut out of the picture before scaling.
@@ -32,9 +40,17 @@ type CameraSettings struct {
 	StaleAfter, FrozenAfter, BlackAfter time.Duration
 }
 
+// How RTP can come from the camera: interleaved with RTSP over TCP, over UDP, or
+// over TCP where the camera offers it and UDP where it does not.
+const (
+	TransportAuto = "auto"
+	TransportTCP  = "tcp"
+	TransportUDP  = "udp"
+)
+
 // CameraVersion is the version of these calls. The agent refuses a child of
 // another one.
-const CameraVersion = 1
+const CameraVersion = 2
 
 // LatestRequest asks Camera.Latest for the newest frame.
 type LatestRequest struct {
@@ -48,6 +64,13 @@ type LatestReply struct {
 	Status Status
 	// Cause is the last fault in words, empty when Status is OK.
 	Cause string
+	// Refused says that the camera was reached and refused, so that waiting cures
+	// nothing: a setting must be changed, here or in the camera.
+	Refused bool
+	// PictureWidth and PictureHeight are the camera's own picture's, in pixels; 0
+	// before the first. Resized counts its changes.
+	PictureWidth, PictureHeight int
+	Resized                     uint64
 	// Number counts frames since the stream was opened; it never decreases
 	// during the life of the child.
 	Number uint64

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [lives] [ledger] [soak];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [lives] [ledger] [soak];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -67,12 +67,22 @@ race() {
   go test -race -timeout 30m -run 'TestFaultsAreNamedContainedAndHealed|TestModelIsRolledOut' ./agent
 }
 
+# Pictures that stand still behind encoders starved of bits, and quiet hours in which
+# nothing may be called frozen: FREEZES a setting, QUIET_HOURS in all.
+freezes() {
+  MELTWATCH_FREEZES=${FREEZES:-100} MELTWATCH_QUIET_HOURS=${QUIET_HOURS:-24} CGO_ENABLED=0 go test -v -timeout 12h \
+    -run 'Freezes|Quiet' ./drivers/liveness 2>&1 |
+    awk '/_test\.go:[0-9]+: |^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
+  return "${PIPESTATUS[0]}"
+}
+
 wanted=$*
 stage fuzzing "Fuzzing, 1,000,000 executions a target" fuzzing
 stage kills "A hundred kills during roll-outs" kills
 stage model "The model on data that nothing has seen" .deps/venv/bin/python -m inference.train.fresh
 stage agree "Live and offline" bin/bench agree --minutes "${AGREE_MINUTES:-20}"
 stage race "Every fault of the plant under the race detector" race
+stage freezes "Frozen pictures and quiet hours" freezes
 stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"

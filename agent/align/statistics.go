@@ -21,7 +21,7 @@ func (w Window) CV(span time.Duration) (cv, share float64) {
 	spoken, n := w.spoken(from)
 	share = float64(spoken) / float64(time.Duration(slots)*w.period)
 	for phase := range drivers.Phases {
-		mean, deviation, _ := w.moments(from, phase)
+		mean, deviation := w.moments(from, phase)
 		if n < 2 || mean <= 0 {
 			return math.NaN(), share
 		}
@@ -98,8 +98,9 @@ func (w Window) last(span time.Duration) (from, slots int) {
 }
 
 // moments are mean and standard deviation of one phase's samples from slot on.
-func (w Window) moments(from, phase int) (mean, deviation float64, n int) {
+func (w Window) moments(from, phase int) (mean, deviation float64) {
 	var sum, squares float64
+	n := 0
 	for slot := from; slot < len(w.Input.SampleMask); slot++ {
 		if w.Input.SampleMask[slot] == 0 {
 			continue
@@ -110,8 +111,8 @@ func (w Window) moments(from, phase int) (mean, deviation float64, n int) {
 		n++
 	}
 	if n == 0 {
-		return math.NaN(), math.NaN(), 0
+		return math.NaN(), math.NaN()
 	}
 	mean = sum / float64(n)
-	return mean, math.Sqrt(max(squares/float64(n)-mean*mean, 0)), n
+	return mean, math.Sqrt(max(squares/float64(n)-mean*mean, 0))
 }

@@ -28,6 +28,7 @@ type Observer interface {
 type Client struct {
 	program  string
 	settings drivers.CameraSettings
+	read     func() (drivers.CameraSettings, error)
 	log      *slog.Logger
 	observer Observer
 
@@ -42,7 +43,16 @@ type Client struct {
 	starts uint64
 	opened opening
 	stream uint64 // openings that gave a frame
+	size   size   // of the camera's own picture
 }
+
+type size struct{ width, height int }
+
+// Refusal is a fault that waiting does not cure: the camera was reached and
+// refused.
+type Refusal struct{ Cause string }
+
+func (r Refusal) Error() string { return r.Cause }
 
 // opening is one opening of the stream by one child.
 type opening struct{ start, open uint64 }
@@ -57,11 +67,16 @@ const (
 	// tolerated is how many questions in a row may fail before the child is
 	// replaced.
 	tolerated = 3
+	// reread is how often the settings' files are looked at while the camera gives
+	// no live picture: a corrected password is tried at once. A stream that lives is
+	// left alone.
+	reread = 2 * time.Second
 )
 
-// New returns a client that will run program and have it open the stream.
-func New(program string, settings drivers.CameraSettings, log *slog.Logger, observer Observer) *Client {
-	return &Client{program: program, settings: settings, log: log, observer: observer, status: drivers.Absent, cause: "not opened yet"}
+// New returns a client that will run program and have it open the stream. Read
+// makes the settings anew, from files that may have changed since.
+func New(program string, settings drivers.CameraSettings, read func() (drivers.CameraSettings, error), log *slog.Logger, observer Observer) *Client {
+	return &Client{program: program, settings: settings, read: read, log: log, observer: observer, status: drivers.Absent, cause: "not opened yet"}
 }
 
 // Newest returns the newest frame and whether the sense can be believed. The
@@ -131,6 +146,7 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 	defer ticker.Stop()
 	var after uint64
 	failed := 0
+	looked := time.Now()
 	for {
 		c.observer.Beat()
 		latest, err := c.ask(ctx, p, after)
@@ -143,6 +159,12 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 		default:
 			failed++
 			c.lose(err)
+		}
+		if err == nil && !latest.Status.Live() && time.Since(looked) >= reread {
+			looked = time.Now()
+			if err := c.renew(ctx, p); err != nil {
+				return err
+			}
 		}
 		if failed >= tolerated {
 			return fmt.Errorf("camera child gave no answer %d times in a row, replaced: %w", failed, err)
@@ -157,6 +179,44 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 	}
 }
 
+// renew tells the child of settings whose files have changed.
+func (c *Client) renew(ctx context.Context, p *child.Process) error {
+	settings, err := c.read()
+	if err != nil {
+		c.log.Warn("camera settings not read anew; the last ones stand", "err", err)
+		return nil
+	}
+	if settings == c.settings {
+		return nil
+	}
+	c.log.Info("camera settings read anew")
+	c.settings = settings
+	return c.configure(ctx, p)
+}
+
+// PictureSize is the camera's own picture's, in pixels; 0 before the first.
+func (c *Client) PictureSize() (width, height int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size.width, c.size.height
+}
+
+// measure says so when the camera's picture changed its size: a crop in pixels
+// then shows something else.
+func (c *Client) measure(latest drivers.LatestReply) {
+	now := size{latest.PictureWidth, latest.PictureHeight}
+	c.mu.Lock()
+	before := c.size
+	if now != (size{}) {
+		c.size = now
+	}
+	c.mu.Unlock()
+	if now != (size{}) && before != (size{}) && now != before {
+		c.log.Warn("camera's picture changed its size; check camera.crop",
+			"width_before", before.width, "height_before", before.height, "width", now.width, "height", now.height)
+	}
+}
+
 func (c *Client) ask(ctx context.Context, p *child.Process, after uint64) (drivers.LatestReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -164,6 +224,7 @@ func (c *Client) ask(ctx context.Context, p *child.Process, after uint64) (drive
 }
 
 func (c *Client) take(latest drivers.LatestReply) {
+	c.measure(latest)
 	c.mu.Lock()
 	c.status, c.cause = latest.Status, latest.Cause
 	want := 3 * c.settings.Width * c.settings.Height
@@ -179,14 +240,20 @@ func (c *Client) take(latest drivers.LatestReply) {
 			Width: c.settings.Width, Height: c.settings.Height, Pixels: latest.Pixels,
 		}
 	}
-	counters := map[string]uint64{"starts": c.starts, "opens": latest.Opens, "decoded": latest.Decoded, "dropped": latest.Dropped}
+	counters := map[string]uint64{"starts": c.starts, "opens": latest.Opens, "decoded": latest.Decoded, "dropped": latest.Dropped,
+		"width": uint64(c.size.width), "height": uint64(c.size.height), "resized": latest.Resized}
 	c.mu.Unlock()
 	c.observer.Count(counters)
 	if latest.Status.Live() {
 		c.observer.OK()
 		return
 	}
-	c.observer.Fault(errors.New(orElse(latest.Cause, "picture is "+string(latest.Status))))
+	cause := orElse(latest.Cause, "picture is "+string(latest.Status))
+	if latest.Refused {
+		c.observer.Fault(Refusal{cause})
+		return
+	}
+	c.observer.Fault(errors.New(cause))
 }
 
 func orElse(text, instead string) string {

@@ -1,10 +1,14 @@
 package camera
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -49,13 +53,44 @@ func (f *fake) Latest(_ drivers.LatestRequest, reply *drivers.LatestReply) error
 	if os.Getenv(role) != "breaks" {
 		reply.Opens = 1
 	}
+	reply.PictureWidth, reply.PictureHeight = 1280, 720
 	switch os.Getenv(role) {
+	case "password":
+		if f.settings.Password != "right" {
+			reply.Status, reply.Cause, reply.Refused = drivers.Absent, "the camera refused the log-in", true
+		}
+	case "resizes":
+		if reply.Number > 3 {
+			reply.PictureWidth, reply.PictureHeight = 640, 360
+		}
 	case "black":
 		reply.Status, reply.Cause = drivers.Black, "the picture is black"
 	case "short":
 		reply.Pixels = reply.Pixels[1:]
 	}
 	return nil
+}
+
+// heard keeps the faults that it is told of.
+type heard struct {
+	quiet
+	mu     sync.Mutex
+	faults []error
+}
+
+func (h *heard) Fault(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults = append(h.faults, err)
+}
+
+func (h *heard) last() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.faults) == 0 {
+		return nil
+	}
+	return h.faults[len(h.faults)-1]
 }
 
 type quiet struct{}
@@ -65,11 +100,22 @@ func (quiet) OK()                     {}
 func (quiet) Fault(error)             {}
 func (quiet) Count(map[string]uint64) {}
 
+func same() (drivers.CameraSettings, error) {
+	return drivers.CameraSettings{Width: 4, Height: 4}, nil
+}
+
 func start(t *testing.T, how string) (c *Client, pid func() int) {
+	return startWith(t, how, same, slog.New(slog.DiscardHandler), quiet{})
+}
+
+func startWith(t *testing.T, how string, read func() (drivers.CameraSettings, error), log *slog.Logger, observer Observer) (c *Client, pid func() int) {
 	t.Helper()
 	t.Setenv(role, how)
-	log := slog.New(slog.DiscardHandler)
-	c = New(os.Args[0], drivers.CameraSettings{Width: 4, Height: 4}, log, quiet{})
+	settings, err := read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = New(os.Args[0], settings, read, log, observer)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- supervisor.Run(ctx, "camera", log, c.Run) }()
@@ -155,4 +201,65 @@ func TestDeadAndStoppedChildrenAreAbsentAndReplaced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A corrected password file is tried while the camera refuses, by the same child;
+// a file that cannot be read meanwhile changes nothing.
+func TestCorrectedPasswordIsTriedAtOnce(t *testing.T) {
+	var password atomic.Value
+	password.Store("wrong")
+	read := func() (drivers.CameraSettings, error) {
+		if password.Load() == "" {
+			return drivers.CameraSettings{}, errors.New("camera.password_file: read secret: no such file")
+		}
+		return drivers.CameraSettings{Width: 4, Height: 4, Password: password.Load().(string)}, nil
+	}
+	var observer heard
+	c, pid := startWith(t, "password", read, slog.New(slog.DiscardHandler), &observer)
+	for start := time.Now(); !errors.As(observer.last(), &Refusal{}); time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("no refusal is told: %v", observer.last())
+		}
+	}
+	before := pid()
+	password.Store("")
+	time.Sleep(reread + reread/2)
+	if _, status := c.Newest(); status != drivers.Absent || pid() != before {
+		t.Errorf("%s, child %d of %d, while the file is missing", status, pid(), before)
+	}
+	password.Store("right")
+	waitFor(t, c, drivers.OK, reread+2*time.Second)
+	if pid() != before {
+		t.Error("another child was started")
+	}
+}
+
+func TestChangedPictureSizeIsTold(t *testing.T) {
+	var text lockedBuffer
+	c, _ := startWith(t, "resizes", same, slog.New(slog.NewTextHandler(&text, nil)), quiet{})
+	for start := time.Now(); !strings.Contains(text.String(), "check camera.crop"); time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("the log says: %s", text.String())
+		}
+	}
+	if width, height := c.PictureSize(); width != 640 || height != 360 {
+		t.Errorf("size %d×%d", width, height)
+	}
+}
+
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }

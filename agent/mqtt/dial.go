@@ -147,7 +147,7 @@ func (s *session) options(clientID string) (*paho.ClientOptions, error) {
 		SetConnectTimeout(dialTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetKeepAlive(c.KeepAlive).
-		SetPingTimeout(c.KeepAlive/2).
+		SetPingTimeout(c.KeepAlive / 2).
 		SetProtocolVersion(4).
 		SetStore(s.ledger).
 		SetCustomOpenConnectionFn(openBounded(s.publisher.log)).

@@ -80,6 +80,13 @@ type Signature struct {
 
 func (v Version) config() (config.Config, error) { return config.Merged(v.Local, v.Patch) }
 
+// tolerated is config for what ran before this start, and for the box's own file at
+// the start: what the release before let pass must run again.
+func (v Version) tolerated() (config.Config, error) {
+	c, _, err := config.MergeTolerated(v.Local, v.Patch)
+	return c, err
+}
+
 // key tells versions apart.
 func (v Version) key() string {
 	hash := sha256.New()
@@ -169,7 +176,7 @@ func Open(s Settings, local []byte) (*Manager, config.Config, error) {
 	}
 	m.own = kept{Version: Version{Local: local}}
 	m.version = m.own
-	if m.config, err = m.version.config(); err != nil {
+	if m.config, err = m.version.tolerated(); err != nil {
 		return nil, config.Config{}, err
 	}
 	m.resume(local)

@@ -92,7 +92,7 @@ func (m *Manager) edited(v kept) {
 // an upgrade, or that the box no longer trusts, gives way to the local file alone,
 // which was checked.
 func (m *Manager) run(v kept) {
-	c, err := v.config()
+	c, err := v.tolerated()
 	if faults := m.distrust(v); err == nil && len(faults) > 0 {
 		err = errors.New(faults[0].Key + ": " + faults[0].Message)
 	}
@@ -101,7 +101,7 @@ func (m *Manager) run(v kept) {
 		return
 	}
 	m.settings.Log.Error("kept configuration no longer valid, running the local file alone", "revision", v.Revision, "err", err)
-	if c, err = m.own.config(); err == nil { // it was checked: this cannot fail
+	if c, err = m.own.tolerated(); err == nil { // it was checked: this cannot fail
 		m.version, m.config = m.own, c
 	}
 }
@@ -109,7 +109,7 @@ func (m *Manager) run(v kept) {
 // distrust says why the box's own file of today does not let a patch run that was
 // taken earlier. One of 0.3.0 is not judged: its signature was not kept.
 func (m *Manager) distrust(v kept) []Fault {
-	own, err := m.own.config()
+	own, err := m.own.tolerated()
 	if err != nil || v.Revision == 0 || v.Signature == nil || !own.Remote.SignedConfig {
 		return nil
 	}

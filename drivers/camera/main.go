@@ -4,7 +4,9 @@
 //
 // It is a process of its own because OpenCV can block for ever and can abort. It
 // ends with its parent, and ends itself, not successfully, when the decoder is
-// blocked; the agent starts it again. It keeps nothing that a restart would lose.
+// blocked; the agent starts it again. It bounds its own memory, so that a camera that
+// sends too much costs this process alone. Across a restart it keeps one thing, in a
+// file: how often the camera refused its log-in.
 package main
 
 import (
@@ -33,6 +35,9 @@ func main() {
 // cannot be kept any longer. It does not wait for the other half: a blocked
 // decoder would hold it, and the process ends now in any case.
 func serve(ctx context.Context) error {
+	if err := boundMemory(); err != nil {
+		return err
+	}
 	camera := rtsp.New()
 	ended := make(chan error, 2)
 	go func() { ended <- camera.Run(ctx) }()

@@ -1,8 +1,31 @@
 package liveness
 
-import "time"
+import (
+	"math"
+	"time"
+)
+
+// NoTime stands for the presentation time of a frame that came without one.
+const NoTime = time.Duration(math.MinInt64)
+
+// Presentation turns a decoder's time in milliseconds into a duration: NoTime
+// where it is no number, or further from zero than any stream lasts. Decoders
+// mark an unknown time by the least number that their type holds.
+func Presentation(milliseconds float64) time.Duration {
+	if !(math.Abs(milliseconds) <= float64(longest/time.Millisecond)) {
+		return NoTime
+	}
+	return time.Duration(milliseconds * float64(time.Millisecond))
+}
 
 const (
+	// longest is how far from zero a presentation time can lie: RTP's 32 bits at
+	// 90 kHz wrap after 13 hours, and an unwrapped count runs as long as a session.
+	longest = 50 * 365 * 24 * time.Hour
+	// leap is how far a presentation time can run ahead of the frame's arrival, or
+	// fall back, from one frame to the next. What leaps further began anew.
+	leap = 10 * time.Second
+
 	// envelopeSlots × slotLength is how far back the envelope looks: long enough
 	// to meet one undelayed frame, short enough that a camera clock 50 ppm off
 	// moves the answer by 3 ms only.
@@ -21,9 +44,10 @@ const (
 //
 // The zero Clock is ready for use. It is not safe for concurrent use.
 type Clock struct {
-	origin time.Time // arrival of the first frame; offsets are counted from it
-	last   time.Duration
-	taken  time.Time
+	origin  time.Time // arrival of the first frame; offsets are counted from it
+	arrived time.Time // and of the last
+	last    time.Duration
+	taken   time.Time
 	// least offsets, by slot of arrival; a ring.
 	slots [envelopeSlots]slot
 }
@@ -35,18 +59,35 @@ type slot struct {
 
 // Taken returns when the frame with the presentation time was taken. It is never
 // after its arrival, and later than the frame before as long as presentation
-// times grow. A presentation time that does not grow means that the stream began
-// anew, and the clock learns it afresh.
+// times grow. A presentation time that does not grow, or leaps ahead, means that
+// the stream began anew, and the clock learns it afresh. A frame without a time
+// was taken when it arrived, and teaches nothing.
 func (c *Clock) Taken(presentation time.Duration, arrival time.Time) time.Time {
-	if c.origin.IsZero() || presentation <= c.last {
+	if !known(presentation) {
+		return c.after(arrival, arrival)
+	}
+	if c.origin.IsZero() || presentation <= c.last || c.leaps(presentation, arrival) {
 		c.Restart()
 		c.origin = arrival
 	}
-	c.last = presentation
+	c.last, c.arrived = presentation, arrival
 	now := arrival.Sub(c.origin)
 	c.note(int64(now/slotLength)+1, now-presentation)
-	taken := c.origin.Add(presentation + c.envelope(int64(now/slotLength)+1))
-	// While the envelope still falls, a frame can seem older than the one before.
+	return c.after(c.origin.Add(presentation+c.envelope(int64(now/slotLength)+1)), arrival)
+}
+
+func known(presentation time.Duration) bool {
+	return presentation >= -longest && presentation <= longest
+}
+
+// leaps reports whether the presentation time ran ahead of the frame's arrival.
+func (c *Clock) leaps(presentation time.Duration, arrival time.Time) bool {
+	return presentation-c.last > arrival.Sub(c.arrived)+leap
+}
+
+// after keeps the instants in order: while the envelope still falls, a frame can
+// seem older than the one before.
+func (c *Clock) after(taken, arrival time.Time) time.Time {
 	if !taken.After(c.taken) {
 		taken = earlier(c.taken.Add(time.Microsecond), arrival)
 	}

@@ -9,23 +9,31 @@
 // Frozen is the hard one, because neither equal pictures nor different ones
 // settle it. An encoder fed the same picture for ever does not produce equal
 // ones: each key frame quantises it anew. And a live camera before a still scene
-// shows only noise, which a strong encoder leaves out but at key frames. Three
+// shows only noise, which a strong encoder leaves out but at key frames. These
 // cases follow, by what the pixels tell:
 //
+//   - the camera has shown its sensor's noise in every frame, and for FrozenAfter
+//     many frames show none against the one before: frozen, whatever its key
+//     frames do. An encoder short of bits is known so;
 //   - something moved (the means of many cells): live, at once;
 //   - nothing has moved for FrozenAfter, and for the last half of it pixels hardly
 //     differ, key frames included: no sensor does that; frozen;
-//   - pixels differ and nothing moves: noise of a sensor before a still scene, or
-//     of an encoder that is short of bits before a repeated picture. Pixels cannot
-//     tell which. A furnace at work always moves something, so this is borne for
-//     ten times FrozenAfter, and then it is frozen too.
+//   - pixels differ at key frames alone and nothing moves: noise of a sensor before
+//     a still scene whose encoder leaves noise out, or a repeated picture coded
+//     anew. Pixels cannot tell which. A furnace at work always moves something, so
+//     this is borne for ten times FrozenAfter, and then it is frozen too.
 //
-// The half is what an encoder may take to settle on a picture that no longer
-// changes, one or two distances of key frames. FrozenAfter should therefore be at
-// least two and a half such distances.
+// Pixels tell nothing either of a picture that was repeated from the first frame
+// on through a starved encoder (the last case), nor of a recording played in a
+// loop: that moves.
+//
+// Every limit follows the camera's own rate: at one frame in two seconds, two
+// seconds without a frame are no stall, and four frames are needed to speak of
+// repetition.
 package liveness
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -50,15 +58,17 @@ type Judge struct {
 	limits Limits
 	clock  Clock
 
+	rate     rate
 	open     bool
 	advanced time.Time // when the newest frame was taken; zero before the first
 	last     time.Duration
-	lit      time.Time // when a picture last showed anything
+	dark     time.Time // since when the picture has been black; zero while it is not
 
 	same    anchor // since when all pictures have equalled one,
 	picture Picture
 	still   anchor // and since when nothing has moved from one
 	sketch  []byte
+	repeats repeats
 
 	absent  string // why the camera cannot be reached, empty while it can
 	trouble string // why its stream gives no frames, empty while it does
@@ -81,6 +91,7 @@ func NewJudge(limits Limits) *Judge { return &Judge{limits: limits} }
 func (j *Judge) Opened() {
 	j.open, j.absent = false, ""
 	j.clock.Restart()
+	j.rate.last = time.Time{}
 }
 
 // Closed notes that the stream ended or failed, in words for the operator.
@@ -91,20 +102,26 @@ func (j *Judge) Absent(cause string) { j.open, j.absent = false, cause }
 
 // Frame notes a frame and returns when it was taken, or that it is no new one: a
 // decoder hands the last frame out again when nothing has come, and its time
-// tells. The judge keeps the picture.
+// tells, or its pixels where it has no time. The judge keeps the picture.
 //
 // Everything is reckoned from when a frame was taken, not from when it came. So
 // the frames that a decoder still held when the stream stopped revive nothing,
 // and a stream that falls behind more and more becomes stale.
 func (j *Judge) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
-	if j.open && presentation <= j.last {
+	if j.open && j.again(presentation, p) {
 		return time.Time{}, false
 	}
 	taken = j.clock.Taken(presentation, arrival)
 	j.open, j.advanced, j.last, j.trouble = true, taken, presentation, ""
-	if !p.black() || j.lit.IsZero() {
-		j.lit = taken
+	j.rate.frame(taken)
+	switch {
+	case !p.black():
+		j.dark = time.Time{}
+	case j.dark.IsZero():
+		j.dark = taken
 	}
+	// A quarter more, because half of the first half may be of the time before.
+	j.repeats.frame(taken, p, j.limits.FrozenAfter*5/4)
 	j.same.frames++
 	if changed(j.picture, p) {
 		j.same, j.picture = anchor{since: taken}, p
@@ -116,6 +133,19 @@ func (j *Judge) Frame(presentation time.Duration, arrival time.Time, p Picture) 
 	return taken, true
 }
 
+// again reports whether a frame is the last one once more. A time that fell back
+// by a leap is another frame's: the camera began to count anew.
+func (j *Judge) again(presentation time.Duration, p Picture) bool {
+	if !known(presentation) || !known(j.last) {
+		return presentation == j.last && bytes.Equal(p.Pixels, j.repeats.before.Pixels)
+	}
+	return presentation <= j.last && j.last-presentation < leap
+}
+
+// Patience is how long the camera may take for its next frame, at its own rate,
+// before the limit counts as passed.
+func (j *Judge) Patience(limit time.Duration) time.Duration { return j.rate.patience(limit) }
+
 // Status is what to think of the camera at the instant now, and why.
 func (j *Judge) Status(now time.Time) (drivers.Status, string) {
 	switch {
@@ -125,10 +155,12 @@ func (j *Judge) Status(now time.Time) (drivers.Status, string) {
 		return drivers.Absent, j.trouble
 	case j.advanced.IsZero():
 		return drivers.Absent, "no frame yet"
-	case now.Sub(j.advanced) >= j.limits.StaleAfter:
+	case now.Sub(j.advanced) >= j.rate.patience(j.limits.StaleAfter):
 		return drivers.Stale, j.stale(now)
-	case now.Sub(j.lit) >= j.limits.BlackAfter:
-		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(j.lit)))
+	case !j.dark.IsZero() && now.Sub(j.dark) >= j.limits.BlackAfter:
+		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(j.dark)))
+	case j.repeats.found:
+		return drivers.Frozen, fmt.Sprintf("the same picture, without the camera's noise, for %v or longer", round(j.limits.FrozenAfter))
 	case j.still.holds(now, j.limits.FrozenAfter) && j.same.holds(now, j.limits.FrozenAfter/2):
 		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(j.still.since)))
 	case j.still.holds(now, motionlessFactor*j.limits.FrozenAfter):

@@ -37,16 +37,19 @@ const (
 
 // changed reports whether b is another picture than a, be it by noise alone.
 func changed(a, b Picture) bool {
-	if len(a.Pixels) != len(b.Pixels) {
-		return true
-	}
+	return len(a.Pixels) != len(b.Pixels) || changedBy(a, b) > changedShare
+}
+
+// changedBy is the share of the pixels that differ noticeably between pictures of
+// one size.
+func changedBy(a, b Picture) float64 {
 	count := 0
 	for i, pixel := range b.Pixels {
 		if distance(a.Pixels[i], pixel) >= noticeable {
 			count++
 		}
 	}
-	return float64(count) > changedShare*float64(len(b.Pixels))
+	return float64(count) / float64(max(len(b.Pixels), 1))
 }
 
 // sketch is a picture reduced to the means of its cells: it keeps the scene and

@@ -55,7 +55,7 @@ func openTerminal(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(look)
+	defer unix.Close(look) //nolint:errcheck // nothing was written
 	var is unix.Stat_t
 	if err := unix.Fstat(look, &is); err != nil {
 		return nil, err

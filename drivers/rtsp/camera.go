@@ -9,9 +9,14 @@
 // Pixels that leave the package are row-major 8-bit RGB and belong to the
 // receiver. Times are mapped and liveness is judged by package liveness.
 //
-// A stream that ends, fails or stands still is closed and opened again, after
-// waits that grow to 8 s. A call into the decoder that outlasts twice the
-// timeout ends Run with ErrBlocked, and the process should end with it.
+// Package relay keeps the session with the camera; the decoder reads from it and
+// never meets the camera itself.
+//
+// A stream that ends, fails, changes its picture's size or stands still is closed
+// and opened again, after waits that grow to 8 s, or as long as a refused account
+// must rest. What standing still means follows the camera's own rate. A call into
+// the decoder that does not end although its stream was closed ends Run with
+// ErrBlocked, and the process should end with it.
 package rtsp
 
 import (
@@ -25,6 +30,8 @@ import (
 
 	"meltwatch/drivers"
 	"meltwatch/drivers/liveness"
+	"meltwatch/drivers/rtsp/login"
+	"meltwatch/drivers/rtsp/relay"
 )
 
 // ErrBlocked is why Run gives up: the decoder does not come back, and only the
@@ -34,14 +41,16 @@ var ErrBlocked = errors.New("the video decoder is blocked")
 // Camera keeps one stream open and the newest picture at hand. Its methods may
 // be called concurrently.
 type Camera struct {
-	open func(drivers.CameraSettings) (capture, error)
-	// reach tells whether the camera can be connected to at all.
-	reach func(context.Context, drivers.CameraSettings) error
+	// dial begins the session with the camera, open decodes what it brings.
+	dial func(context.Context, drivers.CameraSettings, *login.Ledger, func() time.Duration) (session, error)
+	open func(url string) (capture, error)
 
 	// called is when the decoder was called, in nanoseconds since born; 0 while
 	// it is not.
 	born   time.Time
 	called atomic.Int64
+	// extra is what that call may take beyond the camera's patience.
+	extra atomic.Int64
 	// changed holds a token when settings were replaced.
 	changed chan struct{}
 
@@ -54,13 +63,17 @@ type Camera struct {
 	asked    uint64 // number of the last frame that somebody was given
 	opens    uint64
 	dropped  uint64
+	size     relay.Size // of the camera's picture
+	resized  uint64
+	refused  bool    // the camera refuses what it is asked
+	session  session // of the moment, nil without one
 }
 
 // New makes a camera that waits for Configure. Close it after Run has ended.
 func New() *Camera {
 	return &Camera{
+		dial:    dial,
 		open:    open,
-		reach:   reach,
 		born:    time.Now(),
 		changed: make(chan struct{}, 1),
 		picture: gocv.NewMat(),
@@ -77,7 +90,7 @@ func (c *Camera) Close() error {
 // Configure says what to open. It returns at once; other settings than the last
 // close the stream and forget its picture.
 func (c *Camera) Configure(s drivers.CameraSettings) error {
-	if err := check(s); err != nil {
+	if err := s.Check(); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -102,7 +115,7 @@ func (c *Camera) forget() {
 		BlackAfter:  c.settings.BlackAfter,
 	}
 	c.judge = liveness.NewJudge(limits)
-	c.taken = time.Time{}
+	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
 }
 
 // Latest is the newest frame, if it is newer than after, and the camera's
@@ -119,6 +132,10 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 		Opens:   c.opens,
 		Decoded: c.number,
 		Dropped: c.dropped,
+		Refused: c.refused,
+		Resized: c.resized,
+
+		PictureWidth: c.size.Width, PictureHeight: c.size.Height,
 	}
 	reply.Status, reply.Cause = c.judge.Status(now)
 	if c.taken.IsZero() {

@@ -24,6 +24,7 @@ func settings(url string) drivers.CameraSettings {
 	return drivers.CameraSettings{
 		URL:         url,
 		Timeout:     3 * time.Second,
+		Transport:   drivers.TransportAuto,
 		Crop:        drivers.Rect{X: 40, Y: 20, Width: 240, Height: 200},
 		Width:       64,
 		Height:      48,
@@ -182,7 +183,7 @@ func TestPassword(t *testing.T) {
 	s := settings(camera.URL())
 	s.Username, s.Password = "melt", "wrong"
 	c := watch(t, s)
-	awaitCause(t, c, "the camera answers but gives no stream")
+	awaitCause(t, c, "camera.username, camera.password_file: the camera refused the log-in (401)")
 	s.Password = "p@ss:w/rd"
 	if err := c.Configure(s); err != nil {
 		t.Fatal(err)
@@ -220,7 +221,7 @@ func TestCameraThatAcceptsAndSaysNothing(t *testing.T) {
 	s.Timeout = time.Second
 	c := watch(t, s)
 	start := time.Now()
-	awaitCause(t, c, "the camera answers but gives no stream")
+	awaitCause(t, c, "the camera takes connections but does not answer within 1s (camera.timeout)")
 	t.Logf("given up after %v at a timeout of %v", time.Since(start), s.Timeout)
 }
 

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"syscall"
 	"time"
 
 	"gocv.io/x/gocv"
 
 	"meltwatch/drivers"
+	"meltwatch/drivers/rtsp/login"
+	"meltwatch/drivers/rtsp/relay"
 	"meltwatch/retry"
 )
 
@@ -20,6 +20,15 @@ const (
 	repeatWait = 10 * time.Millisecond
 	// watchEvery is how often a call into the decoder is looked at.
 	watchEvery = 100 * time.Millisecond
+	// silenceFirst lets the session name a camera that sends nothing before the
+	// decoder's call counts as too long.
+	silenceFirst = time.Second
+	// keyWait is how long a key frame may take before the status says that it is
+	// waited for.
+	keyWait = 2 * time.Second
+	// openExtra is what the decoder may take to find out what a stream holds; of a
+	// slow camera it wants several pictures.
+	openExtra = 10 * time.Second
 )
 
 // Run keeps the stream open until ctx ends, and then returns nil. It returns
@@ -38,8 +47,10 @@ func (c *Camera) Run(ctx context.Context) error {
 		case <-done:
 			return nil
 		case <-watch.C:
-			if busy, limit := c.inCall(), c.limit(); busy > limit {
+			if busy, limit := c.inCall(), c.patience()+silenceFirst+time.Duration(c.extra.Load()); busy > limit+hopeless {
 				return fmt.Errorf("%w: no answer for %v", ErrBlocked, busy.Round(watchEvery))
+			} else if busy > limit {
+				c.interrupt(limit)
 			}
 		}
 	}
@@ -53,14 +64,30 @@ func (c *Camera) inCall() time.Duration {
 	return time.Since(c.born) - time.Duration(called)
 }
 
-func (c *Camera) limit() time.Duration {
+// patience is how long the camera may take for its next picture.
+func (c *Camera) patience() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return blocked(c.settings)
+	if c.judge == nil {
+		return c.settings.Timeout
+	}
+	return c.judge.Patience(c.settings.Timeout)
 }
 
-// calling marks a call into the decoder for the time it takes.
-func (c *Camera) calling(call func()) {
+// interrupt closes the stream under a decoder that makes no picture of it.
+func (c *Camera) interrupt(limit time.Duration) {
+	c.mu.Lock()
+	session := c.session
+	c.mu.Unlock()
+	if session != nil {
+		session.End(fmt.Errorf("no picture could be decoded for %v", limit))
+	}
+}
+
+// calling marks a call into the decoder for the time it takes, which may be longer
+// than the camera's patience by the extra.
+func (c *Camera) calling(extra time.Duration, call func()) {
+	c.extra.Store(int64(extra))
 	c.called.Store(int64(max(time.Since(c.born), 1)))
 	call()
 	c.called.Store(0)
@@ -70,6 +97,8 @@ func (c *Camera) calling(call func()) {
 func (c *Camera) keep(ctx context.Context) {
 	spare := gocv.NewMat()
 	defer func() { free(spare) }() // whichever is the spare by then
+	logins := login.Open("")
+	kept := ""
 	for try := 0; ctx.Err() == nil; try++ {
 		c.mu.Lock()
 		settings := c.settings
@@ -78,8 +107,11 @@ func (c *Camera) keep(ctx context.Context) {
 			c.pause(ctx, retry.Longest)
 			continue
 		}
+		if settings.Logins != kept {
+			kept, logins = settings.Logins, login.Open(settings.Logins)
+		}
 		before := c.count()
-		c.watchStream(ctx, settings, &spare)
+		c.watchStream(ctx, settings, logins, &spare)
 		if c.count() > before {
 			try = 0
 		}
@@ -100,26 +132,98 @@ func (c *Camera) pause(ctx context.Context, wait time.Duration) {
 
 // watchStream opens the stream and takes its frames until it fails, or until
 // other settings are wanted.
-func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, spare *gocv.Mat) {
-	if err := c.reach(ctx, s); err != nil {
-		c.judged(s, func() { c.judge.Absent(err.Error()) })
+func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, spare *gocv.Mat) {
+	session, err := c.dial(ctx, s, logins, c.patience)
+	if err != nil {
+		c.failed(s, err)
 		return
+	}
+	defer session.Close()
+	c.hold(session)
+	defer c.hold(nil)
+	err = c.decode(ctx, s, session, spare)
+	if cause := session.Err(); cause != nil {
+		err = cause // the decoder saw its end alone
+	}
+	if err != nil {
+		c.failed(s, err)
+	}
+}
+
+func (c *Camera) hold(one session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = one
+}
+
+// failed notes why there is no stream.
+func (c *Camera) failed(s drivers.CameraSettings, err error) {
+	c.judged(s, func() {
+		var unreachable relay.Unreachable
+		c.refused = errors.As(err, &relay.Refusal{})
+		if errors.As(err, &unreachable) {
+			c.judge.Absent(err.Error())
+			return
+		}
+		c.judge.Closed(err.Error())
+	})
+}
+
+// decode takes the session's frames until ctx ends or settings change (nil), or
+// the stream fails.
+func (c *Camera) decode(ctx context.Context, s drivers.CameraSettings, session session, spare *gocv.Mat) error {
+	if err := c.awaitKey(ctx, s, session); err != nil || ctx.Err() != nil || !c.current(s) {
+		return err
+	}
+	if err := c.measured(s, session.Size()); err != nil {
+		return err
 	}
 	var stream capture
 	var err error
-	c.calling(func() { stream, err = c.open(s) })
+	c.calling(openExtra, func() { stream, err = c.open(session.URL()) })
 	if err != nil {
-		c.judged(s, func() { c.judge.Closed(err.Error()) })
-		return
+		return err
 	}
-	defer func() { c.calling(stream.close) }()
+	defer func() { c.calling(0, stream.close) }()
 	c.judged(s, func() {
 		c.opens++
 		c.judge.Opened()
 	})
-	if err := c.frames(ctx, s, stream, spare); err != nil {
-		c.judged(s, func() { c.judge.Closed(err.Error()) })
+	return c.frames(ctx, s, stream, spare)
+}
+
+// awaitKey waits for a picture that decoding can begin at, for as long as packets
+// come, and says so.
+func (c *Camera) awaitKey(ctx context.Context, s drivers.CameraSettings, session session) error {
+	for start := time.Now(); ctx.Err() == nil && c.current(s); {
+		ready, err := session.Ready(ctx, keyWait)
+		if ready || err != nil && ctx.Err() == nil {
+			return err
+		}
+		c.judged(s, func() {
+			c.judge.Closed(fmt.Sprintf("the camera sends, and no key frame has come for %v; set a shorter key-frame (I-frame) interval in the camera",
+				time.Since(start).Round(time.Second)))
+		})
 	}
+	return nil
+}
+
+// measured takes down the picture's size, and refuses one that the crop does not
+// fit.
+func (c *Camera) measured(s drivers.CameraSettings, size relay.Size) error {
+	if size == (relay.Size{}) {
+		return nil
+	}
+	c.judged(s, func() {
+		if c.size != (relay.Size{}) && c.size != size {
+			c.resized++
+		}
+		c.size = size
+	})
+	if _, err := cropWithin(s.Crop, size.Width, size.Height); err != nil {
+		return relay.Unfit(err)
+	}
+	return nil
 }
 
 // frames takes frames until ctx ends or settings change (nil), or the stream
@@ -129,19 +233,19 @@ func (c *Camera) frames(ctx context.Context, s drivers.CameraSettings, stream ca
 	for ctx.Err() == nil && c.current(s) {
 		var presentation time.Duration
 		var ok bool
-		c.calling(func() { presentation, ok = stream.read(spare) })
+		c.calling(0, func() { presentation, ok = stream.read(spare) })
 		if !ok {
 			return errors.New("the stream ended")
 		}
 		arrival := time.Now()
 		isNew, err := c.accept(s, presentation, arrival, spare)
-		switch {
+		switch limit := c.patience(); {
 		case err != nil:
 			return err
 		case isNew:
 			advanced = arrival
-		case arrival.Sub(advanced) > s.Timeout:
-			return fmt.Errorf("no new frame for %v", s.Timeout)
+		case arrival.Sub(advanced) > limit:
+			return fmt.Errorf("no new frame for %v", limit)
 		default:
 			c.pause(ctx, repeatWait)
 		}
@@ -152,7 +256,10 @@ func (c *Camera) frames(ctx context.Context, s drivers.CameraSettings, stream ca
 // accept makes the spare picture the newest one, and the newest the spare, if
 // the frame is a new one.
 func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, arrival time.Time, spare *gocv.Mat) (bool, error) {
-	if err := decoded(*spare, s); err != nil {
+	if err := decoded(*spare); err != nil {
+		return false, err
+	}
+	if err := c.measured(s, relay.Size{Width: spare.Cols(), Height: spare.Rows()}); err != nil {
 		return false, err
 	}
 	small, err := glance(*spare)
@@ -174,6 +281,7 @@ func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, ar
 	c.picture, *spare = *spare, c.picture
 	c.taken = taken
 	c.number++
+	c.refused = false
 	return true, nil
 }
 
@@ -197,23 +305,4 @@ func (c *Camera) count() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.number
-}
-
-// reach connects to the camera and hangs up. The decoder's own attempt would
-// take longer, and its failure would not tell a camera that is gone from one
-// that refuses.
-func reach(ctx context.Context, s drivers.CameraSettings) error {
-	host, port, err := hostPort(s)
-	if err != nil {
-		return err
-	}
-	dialer := net.Dialer{Timeout: s.Timeout}
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("camera at %s port %s refuses connections", host, port)
-	case err != nil:
-		return fmt.Errorf("reach camera: %w", err)
-	}
-	return conn.Close()
 }

@@ -10,6 +10,7 @@ import (
 
 	"meltwatch/drivers"
 	"meltwatch/drivers/liveness"
+	"meltwatch/drivers/rtsp/relay"
 )
 
 // Everything OpenCV is asked for here has been checked before, because its
@@ -34,12 +35,11 @@ func glance(picture gocv.Mat) (liveness.Picture, error) {
 }
 
 // decoded reports what keeps a decoded picture from being used.
-func decoded(picture gocv.Mat, s drivers.CameraSettings) error {
+func decoded(picture gocv.Mat) error {
 	if picture.Type() != gocv.MatTypeCV8UC3 {
 		return fmt.Errorf("picture has type %v, not 8-bit colour", picture.Type())
 	}
-	_, err := cropWithin(s.Crop, picture.Cols(), picture.Rows())
-	return err
+	return relay.Size{Width: picture.Cols(), Height: picture.Rows()}.TooLarge()
 }
 
 // forModel cuts the crop out and scales it: row-major RGB of Width × Height.

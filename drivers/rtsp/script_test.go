@@ -14,6 +14,8 @@ import (
 	"gocv.io/x/gocv"
 
 	"meltwatch/drivers"
+	"meltwatch/drivers/rtsp/login"
+	"meltwatch/drivers/rtsp/relay"
 )
 
 // scripted is a decoder that does as told; a real one cannot be made to block on
@@ -25,14 +27,29 @@ type scripted struct {
 func (s scripted) read(into *gocv.Mat) (time.Duration, bool) { return s.next(into) }
 func (scripted) close()                                      {}
 
+// scriptedSession is one that nothing happens to.
+type scriptedSession struct {
+	size relay.Size
+	err  error
+}
+
+func (s *scriptedSession) Ready(context.Context, time.Duration) (bool, error) { return true, nil }
+func (s *scriptedSession) URL() string                                        { return "" }
+func (s *scriptedSession) Size() relay.Size                                   { return s.size }
+func (s *scriptedSession) Err() error                                         { return s.err }
+func (s *scriptedSession) End(err error)                                      {}
+func (s *scriptedSession) Close()                                             {}
+
 // withDecoder makes a camera whose streams are the scripted ones, in turn; the
 // last one is opened again and again.
 func withDecoder(t *testing.T, streams ...func(into *gocv.Mat) (time.Duration, bool)) *Camera {
 	t.Helper()
 	c := New()
-	c.reach = func(context.Context, drivers.CameraSettings) error { return nil }
+	c.dial = func(context.Context, drivers.CameraSettings, *login.Ledger, func() time.Duration) (session, error) {
+		return &scriptedSession{}, nil
+	}
 	var mu sync.Mutex
-	c.open = func(drivers.CameraSettings) (capture, error) {
+	c.open = func(string) (capture, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		s := streams[0]

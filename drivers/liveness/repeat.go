@@ -1,0 +1,112 @@
+package liveness
+
+import "time"
+
+const (
+	// leastFloor is the least share of the pixels that a camera's noise must change
+	// from each frame to the next for its absence to mean anything.
+	leastFloor = 0.03
+	// A frame is settled against the one before if fewer pixels changed than a
+	// floorPart of the floor, or than settledShare, which a written clock stays
+	// below.
+	floorPart    = 1. / 3
+	settledShare = 0.01
+	// repeatedShare of the frames in each half of a spell are settled in a repeated
+	// picture. The rest is the encoder's: key frames, and the bits that it saved and
+	// spends on them. Measured over starved encoders: above 0.67; a live picture's
+	// are none.
+	repeatedShare = 0.5
+	// The floor is the floorQuantile of what live frames changed. It begins at half
+	// the mean of the first floorFrames, and then moves by floorStep of itself a frame.
+	floorQuantile = 0.05
+	floorFrames   = 25
+	floorStep     = 0.02
+	// quarantine is how many spells a frame waits before the floor learns from it:
+	// by then the picture would have been found to repeat.
+	quarantine = 2
+)
+
+// repeats knows a repeated picture by what it lacks: the noise that this camera
+// shows in every frame while it lives. An encoder that is short of bits changes a
+// repeated picture more than a live one at key frames, and hardly at all between
+// them. Cameras whose encoder leaves noise out are not judged by it.
+type repeats struct {
+	before Picture
+	recent []change // of the last quarantine, oldest first
+	floor  float64
+	learnt int  // frames that the floor was learnt from
+	found  bool // the picture has repeated for a spell
+}
+
+// change is the share of the pixels that a frame changed.
+type change struct {
+	taken time.Time
+	share float64
+}
+
+// frame notes a frame; spell is how long a picture must repeat.
+func (r *repeats) frame(taken time.Time, p Picture, spell time.Duration) {
+	before := r.before
+	r.before = p
+	if len(before.Pixels) != len(p.Pixels) || len(p.Pixels) == 0 {
+		r.recent, r.found = nil, false
+		return
+	}
+	r.recent = append(r.recent, change{taken, changedBy(before, p)})
+	for len(r.recent) > 2*fewestFrames && taken.Sub(r.recent[0].taken) > quarantine*spell {
+		if !r.found {
+			r.learn(r.recent[0].share)
+		}
+		r.recent = r.recent[1:]
+	}
+	switch found := r.learnt >= floorFrames && r.floor >= leastFloor && r.repeated(spell); {
+	case found:
+		r.found = true
+	case r.found: // what came meanwhile teaches nothing about a live picture
+		r.recent, r.found = nil, false
+	}
+}
+
+func (r *repeats) learn(share float64) {
+	r.learnt++
+	switch {
+	case r.learnt <= floorFrames:
+		r.floor += (share/2 - r.floor) / float64(r.learnt)
+	case share < r.floor:
+		r.floor *= 1 - (1-floorQuantile)*floorStep
+	default:
+		// Never to nothing, or it could not rise again.
+		r.floor = max(r.floor*(1+floorQuantile*floorStep), leastFloor/100)
+	}
+}
+
+// repeated reports whether enough frames are settled in both halves of the last
+// spell.
+func (r *repeats) repeated(spell time.Duration) bool {
+	newest := len(r.recent) - 1
+	now, oldest := r.recent[newest].taken, newest
+	for oldest > 0 && (now.Sub(r.recent[oldest].taken) < spell || newest-oldest < 2*fewestFrames) {
+		oldest--
+	}
+	length := now.Sub(r.recent[oldest].taken)
+	if length < spell {
+		return false
+	}
+	var frames, settled [2]int
+	for _, c := range r.recent[oldest+1:] {
+		half := 0
+		if now.Sub(c.taken) < length/2 {
+			half = 1
+		}
+		frames[half]++
+		if c.share <= max(settledShare, floorPart*r.floor) {
+			settled[half]++
+		}
+	}
+	for half := range frames {
+		if frames[half] == 0 || float64(settled[half]) < repeatedShare*float64(frames[half]) {
+			return false
+		}
+	}
+	return true
+}

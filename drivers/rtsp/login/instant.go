@@ -1,0 +1,44 @@
+package login
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// instant is when something was, by the wall clock and, within one boot of the
+// box, by a clock that nobody sets.
+type instant struct {
+	At     time.Time     `json:"at"`
+	Boot   string        `json:"boot"`
+	Uptime time.Duration `json:"uptime_ns"`
+}
+
+// since is how long ago before was, as seen from i; never negative.
+func (i instant) since(before instant) time.Duration {
+	if i.Boot != "" && i.Boot == before.Boot {
+		return max(i.Uptime-before.Uptime, 0)
+	}
+	return max(i.At.Sub(before.At), 0)
+}
+
+// boot names the box's boot, empty where the system does not tell.
+var boot = sync.OnceValue(func() string {
+	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(text))
+})
+
+func now() instant {
+	i := instant{At: time.Now()}
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err == nil {
+		i.Boot, i.Uptime = boot(), time.Duration(up.Nano())
+	}
+	return i
+}

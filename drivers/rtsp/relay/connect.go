@@ -1,0 +1,164 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"syscall"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+
+	"meltwatch/drivers"
+	"meltwatch/drivers/rtsp/login"
+)
+
+// link is a session that has been set up and does not play yet.
+type link struct {
+	client  *gortsplib.Client
+	media   *description.Media
+	account *account
+}
+
+// readTimeout is how long the library waits for an answer or a packet; opening
+// and silence have limits of their own.
+const readTimeout = 2 * time.Minute
+
+// connect logs in and sets the video up, over TCP where the camera offers it and
+// over UDP where it does not, unless the settings name one. Strange is told of
+// packets that are no part of the stream.
+func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, strange func(error)) (*link, error) {
+	first := gortsplib.TransportTCP
+	if s.Transport == drivers.TransportUDP {
+		first = gortsplib.TransportUDP
+	}
+	l, err := setUp(ctx, s, logins, first, strange)
+	var status liberrors.ErrClientBadStatusCode
+	if s.Transport == drivers.TransportAuto && !drivers.Secure(s.URL) && errors.As(err, &status) && status.Code == base.StatusUnsupportedTransport {
+		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP, strange)
+	}
+	if err != nil {
+		return nil, explain(err, s)
+	}
+	return l, nil
+}
+
+// setUp logs in and sets the video up over one transport.
+func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, strange func(error)) (*link, error) {
+	address, err := withCredentials(s)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := authorities(s)
+	if err != nil {
+		return nil, err
+	}
+	account := &account{who: accountOf(s), logins: logins}
+	client := &gortsplib.Client{
+		Scheme: address.Scheme, Host: address.Host,
+		Transport: &transport, AnyPortEnable: true,
+		TLSConfig: trust, ReadTimeout: readTimeout, WriteTimeout: s.Timeout,
+		UserAgent: "meltwatch",
+		OnRequest: account.request, OnResponse: account.response,
+		OnTransportSwitch: func(error) {},
+		OnPacketsLost:     func(uint64) {},
+		OnDecodeError:     strange,
+	}
+	if err := client.Start2(); err != nil {
+		return nil, err
+	}
+	l := &link{client: client, account: account}
+	if err := within(ctx, client, func() error { return l.describe(address) }); err != nil {
+		client.Close()
+		return nil, account.settle(err, false)
+	}
+	return l, nil
+}
+
+// within ends the client when ctx ends before the work does.
+func within(ctx context.Context, client *gortsplib.Client, work func() error) error {
+	stop := context.AfterFunc(ctx, client.Close)
+	defer stop()
+	return work()
+}
+
+func (l *link) describe(address *base.URL) error {
+	session, _, err := l.client.Describe(address)
+	if err != nil {
+		return err
+	}
+	for _, media := range session.Medias {
+		if media.Type != description.MediaTypeVideo || media.IsBackChannel || len(media.Formats) == 0 {
+			continue
+		}
+		l.media = media
+		return l.account.renewed(func() error {
+			_, err := l.client.Setup(session.BaseURL, media, 0, 0)
+			return err
+		})
+	}
+	return refusef("camera.url: the camera describes no video at this path; take the path from the camera's manual")
+}
+
+func (l *link) play(ctx context.Context) error {
+	return within(ctx, l.client, func() error {
+		return l.account.renewed(func() error {
+			_, err := l.client.Play(nil)
+			return err
+		})
+	})
+}
+
+func authorities(s drivers.CameraSettings) (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.Authorities == "" {
+		return c, nil // the system's
+	}
+	c.RootCAs = x509.NewCertPool()
+	if !c.RootCAs.AppendCertsFromPEM([]byte(s.Authorities)) {
+		return nil, refusef("camera.ca_file: holds no certificate in PEM")
+	}
+	return c, nil
+}
+
+// withCredentials is the URL as the library needs it. It must not be shown.
+func withCredentials(s drivers.CameraSettings) (*base.URL, error) {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return nil, errors.New("camera.url: not a URL")
+	}
+	if s.Username != "" {
+		u.User = url.UserPassword(s.Username, s.Password)
+	}
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), drivers.PortOf(u))
+	}
+	return (*base.URL)(u), nil
+}
+
+// reach connects to the camera and hangs up: that tells a camera that is gone
+// from one that refuses.
+func reach(ctx context.Context, s drivers.CameraSettings) error {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return errors.New("camera.url: not a URL")
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), drivers.PortOf(u)))
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Unreachable{refusef("camera.url: camera at %s port %s refuses connections; correct the address or the port", u.Hostname(), drivers.PortOf(u))}
+	case errors.Is(err, context.DeadlineExceeded):
+		return Unreachable{fmt.Errorf("camera at %s does not answer within %v (camera.timeout)", u.Hostname(), s.Timeout)}
+	case err != nil:
+		return Unreachable{fmt.Errorf("reach camera: %w", err)}
+	}
+	return conn.Close()
+}

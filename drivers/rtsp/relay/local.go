@@ -1,0 +1,218 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/conn"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+)
+
+// writeTimeout is how long the decoder may leave a packet lie. It reads all the
+// time, so this means that it hangs.
+const writeTimeout = 10 * time.Second
+
+// local serves the stream to one decoder on the loopback interface, by as much of
+// RTSP as the decoder speaks: RTP interleaved over TCP.
+type local struct {
+	listener net.Listener
+	path     string // hard to guess, as other programs of the box can connect too
+	sdp      []byte
+	done     chan struct{}
+
+	// writing is held while a packet or a reply is written, and guards what waits;
+	// mu is never held so long.
+	writing sync.Mutex
+	playing bool
+	waiting [][]byte // until the decoder plays
+	size    int
+
+	mu   sync.Mutex
+	conn net.Conn // the decoder's
+	over bool
+	sent bool
+}
+
+func listen(ctx context.Context, media *description.Media) (*local, error) {
+	sdp, err := description.Session{Medias: []*description.Media{{
+		Type: description.MediaTypeVideo, Control: "video", Formats: media.Formats[:1],
+	}}}.Marshal(false)
+	if err != nil {
+		return nil, fmt.Errorf("describe the stream to the decoder: %w", err)
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for the decoder: %w", err)
+	}
+	l := &local{listener: listener, path: "/" + rand.Text(), sdp: sdp, done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		l.serve()
+	}()
+	return l, nil
+}
+
+func (l *local) url() string { return "rtsp://" + l.listener.Addr().String() + l.path }
+
+// begun reports whether the first packet has been passed on.
+func (l *local) begun() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent
+}
+
+// send passes a packet on, or keeps it until the decoder plays.
+func (l *local) send(packet []byte) error {
+	l.mu.Lock()
+	l.sent = true
+	over := l.over
+	l.mu.Unlock()
+	if over {
+		return net.ErrClosed
+	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if len(packet) > 0xffff {
+		return fmt.Errorf("a packet of %d bytes", len(packet))
+	}
+	frame := make([]byte, 4, 4+len(packet))
+	frame[0] = base.InterleavedFrameMagicByte
+	binary.BigEndian.PutUint16(frame[2:], uint16(len(packet)))
+	frame = append(frame, packet...)
+	if l.playing {
+		return l.write(frame)
+	}
+	if l.size += len(frame); l.size > mostWaiting {
+		return fmt.Errorf("the camera sent %d MiB before the decoder began", mostWaiting>>20)
+	}
+	l.waiting = append(l.waiting, frame)
+	return nil
+}
+
+// forget drops what waits for the decoder.
+func (l *local) forget() {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.waiting, l.size = nil, 0
+}
+
+// write is called with writing held, and after the decoder has connected.
+func (l *local) write(text []byte) error {
+	l.mu.Lock()
+	c := l.conn
+	l.mu.Unlock()
+	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := c.Write(text)
+	return err
+}
+
+// play sends what has waited. The reply goes first.
+func (l *local) play(reply []byte) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	err := l.write(reply)
+	for _, frame := range l.waiting {
+		if err == nil {
+			err = l.write(frame)
+		}
+	}
+	l.waiting, l.playing = nil, true
+	return err
+}
+
+// serve takes connections until one asked for the stream by its path, and serves
+// that one until it ends.
+func (l *local) serve() {
+	for {
+		c, err := l.listener.Accept()
+		if err != nil {
+			return
+		}
+		l.mu.Lock()
+		l.conn = c
+		over := l.over
+		l.mu.Unlock()
+		served := !over && l.answer(c)
+		_ = c.Close()
+		if served || over {
+			return
+		}
+	}
+}
+
+// answer reports whether the connection knew the path.
+func (l *local) answer(c net.Conn) (knew bool) {
+	in := conn.NewConn(c)
+	for {
+		if !knew {
+			if err := c.SetReadDeadline(time.Now().Add(writeTimeout)); err != nil {
+				return knew
+			}
+		}
+		message, err := in.Read()
+		if err != nil {
+			return knew
+		}
+		request, ok := message.(*base.Request)
+		if !ok {
+			continue // the decoder's reports
+		}
+		if request.URL == nil || len(request.URL.Path) < len(l.path) || request.URL.Path[:len(l.path)] != l.path {
+			return knew
+		}
+		if !knew {
+			knew = true
+			if err := c.SetReadDeadline(time.Time{}); err != nil {
+				return knew
+			}
+		}
+		if err := l.reply(request); err != nil {
+			return knew
+		}
+	}
+}
+
+func (l *local) reply(r *base.Request) error {
+	response := base.Response{StatusCode: base.StatusOK, Header: base.Header{"CSeq": r.Header["CSeq"], "Session": {"1"}}}
+	switch r.Method {
+	case base.Options:
+		response.Header["Public"] = base.HeaderValue{"OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"}
+	case base.Describe:
+		response.Header["Content-Type"] = base.HeaderValue{"application/sdp"}
+		response.Header["Content-Base"] = base.HeaderValue{l.url() + "/"}
+		response.Body = l.sdp
+	case base.Setup:
+		response.Header["Transport"] = base.HeaderValue{"RTP/AVP/TCP;unicast;interleaved=0-1"}
+	}
+	text, err := response.Marshal()
+	if err != nil {
+		return err
+	}
+	if r.Method == base.Play {
+		return l.play(text)
+	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return l.write(text)
+}
+
+// close ends the decoder's stream.
+func (l *local) close() {
+	_ = l.listener.Close()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}
+
+func (l *local) wait() { <-l.done }

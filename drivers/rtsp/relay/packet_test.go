@@ -1,0 +1,200 @@
+package relay
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"meltwatch/drivers/rtsp/login"
+	"meltwatch/drivers/rtsp/rtsptest"
+)
+
+// units wraps H.264 units into packets, one each.
+type units struct {
+	camera *rtsptest.Peculiar
+	number uint16
+	source uint32
+}
+
+func (u *units) send(t *testing.T, stamp uint32, last bool, unit ...byte) {
+	t.Helper()
+	u.number++
+	packet := rtp.Packet{Header: rtp.Header{Version: 2, PayloadType: 96, SequenceNumber: u.number, Timestamp: stamp, Marker: last, SSRC: u.source}, Payload: unit}
+	text, err := packet.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.camera.Send(text)
+}
+
+// spsOf writes the parameter set of a picture of so many macroblocks.
+func spsOf(width, height int) []byte {
+	var bits strings.Builder
+	ue := func(v int) {
+		text := fmt.Sprintf("%b", v+1)
+		bits.WriteString(strings.Repeat("0", len(text)-1) + text)
+	}
+	for _, v := range []int{0, 0, 2, 1} { // id, frame numbers, order, references
+		ue(v)
+	}
+	bits.WriteString("0") // no gaps
+	ue(width/16 - 1)
+	ue(height/16 - 1)
+	bits.WriteString("11001") // frames alone, direct inference, no crop, no VUI, the end
+	text := bits.String() + strings.Repeat("0", (8-bits.Len()%8)%8)
+	nal := []byte{0x67, 66, 0, 40}
+	for i := 0; i < len(text); i += 8 {
+		var b byte
+		for _, bit := range text[i : i+8] {
+			b = b<<1 | byte(bit-'0')
+		}
+		nal = append(nal, b)
+	}
+	return nal
+}
+
+func opened(t *testing.T, camera *rtsptest.Peculiar) *Stream {
+	t.Helper()
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(stream.Close)
+	return stream
+}
+
+func ends(t *testing.T, s *Stream, want string) {
+	t.Helper()
+	for start := time.Now(); time.Since(start) < 20*time.Second; time.Sleep(10 * time.Millisecond) {
+		if err := s.Err(); err != nil {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("ended by %v, want %s", err, want)
+			}
+			return
+		}
+	}
+	t.Errorf("goes on, want %s", want)
+}
+
+func TestSizesOfThePicture(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		sizes []Size
+		want  string
+	}{
+		{"larger within the session", []Size{{1280, 720}, {1920, 1088}}, "changed its picture from 1280×720 to 1920×1088"},
+		{"smaller within the session", []Size{{1920, 1088}, {640, 368}}, "changed its picture from 1920×1088 to 640×368"},
+		{"too large at once", []Size{{8192, 4320}}, "8192×4320 pixels is larger than 4096×2304"},
+		{"too large later", []Size{{640, 368}, {16384, 8704}}, "16384×8704 pixels is larger than 4096×2304"},
+		{"4K and nothing else", []Size{{3840, 2160}, {3840, 2160}}, "sent nothing"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			camera := &rtsptest.Peculiar{SDP: plainSDP}
+			camera.Serve(t)
+			stream := opened(t, camera)
+			to := units{camera: camera}
+			for i, size := range c.sizes {
+				to.send(t, uint32(9000*i), false, spsOf(size.Width, size.Height)...)
+				to.send(t, uint32(9000*i), true, 0x65, 1, 2, 3)
+			}
+			ends(t, stream, c.want)
+		})
+	}
+}
+
+// An encoder that was started again within the session sends under another source:
+// that is noticed long before silence would be.
+func TestAnotherSourceEndsTheStream(t *testing.T) {
+	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera.Serve(t)
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), func() time.Duration { return time.Minute })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	to := units{camera: camera, source: 7}
+	to.send(t, 0, true, 0x65, 1, 2, 3)
+	time.Sleep(anotherAfter / 10)
+	to.source = 8 // a stray packet alone ends nothing
+	to.send(t, 9000, true, 0x65, 1, 2, 3)
+	to.source = 7
+	to.send(t, 9000, true, 0x65, 1, 2, 3)
+	if err := stream.Err(); err != nil {
+		t.Fatalf("ended by a stray packet: %v", err)
+	}
+	to.source = 8
+	for range 20 {
+		time.Sleep(anotherAfter / 10)
+		to.send(t, 18000, true, 0x65, 1, 2, 3)
+	}
+	ends(t, stream, "began another stream")
+}
+
+// A viewer that joins between key frames waits, and gives the decoder nothing
+// that it could not begin with.
+func TestReadyWithTheKeyFrame(t *testing.T) {
+	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera.Serve(t)
+	stream := opened(t, camera)
+	to := units{camera: camera}
+	for i := range 20 {
+		to.send(t, uint32(9000*i), true, 0x41, 1, 2, 3)
+	}
+	if ready, err := stream.Ready(t.Context(), 200*time.Millisecond); ready || err != nil {
+		t.Fatalf("ready %v, %v without a key frame", ready, err)
+	}
+	to.send(t, 900_000, false, spsOf(640, 368)...)
+	to.send(t, 900_000, true, 0x65, 1, 2, 3)
+	if ready, err := stream.Ready(t.Context(), 2*time.Second); !ready || err != nil {
+		t.Fatalf("ready %v, %v with a key frame", ready, err)
+	}
+	if stream.Size() != (Size{640, 368}) {
+		t.Errorf("size %v", stream.Size())
+	}
+	conn, err := net.Dial("tcp", strings.TrimPrefix(stream.URL()[:strings.LastIndex(stream.URL(), "/")], "rtsp://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// Another program that does not know the path is sent away.
+	if _, err := io.WriteString(conn, "DESCRIBE rtsp://127.0.0.1/guess RTSP/1.0\r\nCSeq: 1\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(conn); err != nil || len(got) > 0 {
+		t.Errorf("a stranger was told %q (%v)", got, err)
+	}
+}
+
+// FuzzVideoAlone: whatever the description, what is left of it is read as it was or
+// better, and is not longer.
+func FuzzVideoAlone(f *testing.F) {
+	f.Add([]byte(plainSDP))
+	f.Add([]byte("v=0\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\na=sendonly\r\nm=video"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		got := videoAlone(body)
+		if len(got) > len(body) || readable(body) && !readable(got) {
+			t.Errorf("%q became %q", body, got)
+		}
+	})
+}
+
+func FuzzPeek(f *testing.F) {
+	f.Add(append([]byte{24, 0, 9}, spsOf(640, 368)...))
+	f.Add([]byte{28, 0x85, 1})
+	f.Add([]byte{48 << 1, 1, 0, 4, 66, 1, 1, 1})
+	f.Add([]byte{0, 0, 0, 0, 1, 50, 80, 45})
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		for name, peek := range map[string]peeker{"h264": peekH264, "h265": peekH265, "jpeg": peekJPEG} {
+			g := peek(payload)
+			if g.size != (Size{}) && !g.begins {
+				t.Errorf("%s: a size of %v without a beginning", name, g.size)
+			}
+			_ = g.size.TooLarge()
+		}
+	})
+}

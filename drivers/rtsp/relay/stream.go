@@ -1,0 +1,262 @@
+// Package relay keeps the RTSP session with a camera and passes its video on to
+// a decoder in the same process, over a connection that does not leave the box.
+//
+// So the decoder sees no password, no certificate and no stream that was not
+// looked at before: what the camera asks and refuses is known exactly, its
+// description is bounded, a picture too large is refused before memory is taken
+// for it, and a picture that changes its size ends the stream instead of being
+// decoded over the remains of the last.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/pion/rtp"
+
+	"meltwatch/drivers"
+	"meltwatch/drivers/rtsp/login"
+)
+
+const (
+	// watchEvery is how often a stream is looked at for silence.
+	watchEvery = 100 * time.Millisecond
+	// anotherAfter is how long the stream's own packets must have been missing for
+	// others to mean that it was replaced.
+	anotherAfter = 500 * time.Millisecond
+	// mostWaiting bounds what is kept until the decoder has connected, in bytes.
+	mostWaiting = 32 << 20
+)
+
+// Stream is one session with the camera. Its methods may be called concurrently.
+type Stream struct {
+	client *gortsplib.Client
+	media  *description.Media
+	local  *local
+	peek   peeker
+
+	ended  chan struct{} // closed when the stream is over
+	ready  chan struct{} // closed when decoding can begin
+	closed sync.Once
+	// running are the goroutines that Close waits for.
+	running sync.WaitGroup
+	once    sync.Once // closes ready
+
+	mu      sync.Mutex
+	cause   error
+	size    Size
+	arrived time.Time // when the last packet came
+	keyed   bool      // a key frame has begun
+	stamp   uint32    // of the picture that it is, or its parameter sets before
+}
+
+// Open logs in and has the camera send. Patience is how long no packet may come
+// before the stream counts as ended.
+func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, patience func() time.Duration) (*Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	if err := reach(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := permitted(s, logins); err != nil {
+		return nil, err
+	}
+	stream := &Stream{ended: make(chan struct{}), ready: make(chan struct{}), arrived: time.Now()}
+	if err := stream.start(ctx, s, logins); err != nil {
+		stream.Close()
+		return nil, err
+	}
+	stream.running.Go(func() { stream.watch(patience) })
+	return stream, nil
+}
+
+func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, logins *login.Ledger) error {
+	link, err := connect(ctx, settings, logins, s.strange)
+	if err != nil {
+		return err
+	}
+	s.client, s.media = link.client, link.media
+	if err := link.account.settle(s.play(ctx, link), true); err != nil {
+		return explain(err, settings)
+	}
+	s.running.Go(func() { s.end(explain(orClosed(s.client.Wait()), settings)) })
+	return nil
+}
+
+func (s *Stream) play(ctx context.Context, l *link) error {
+	forma := s.media.Formats[0]
+	s.peek = peekerOf(forma)
+	s.mu.Lock()
+	s.size = described(forma)
+	size := s.size
+	s.mu.Unlock()
+	if err := size.TooLarge(); err != nil {
+		return err
+	}
+	var err error
+	if s.local, err = listen(ctx, s.media); err != nil {
+		return err
+	}
+	s.client.OnPacketRTP(s.media, forma, s.packet)
+	return l.play(ctx)
+}
+
+func orClosed(err error) error {
+	if err == nil {
+		return errors.New("closed")
+	}
+	return err
+}
+
+// packet passes one packet on, once a picture that decoding can begin at has
+// begun. It is called by one goroutine at a time.
+func (s *Stream) packet(p *rtp.Packet) {
+	seen := s.peek(p.Payload)
+	s.mu.Lock()
+	s.arrived = time.Now()
+	before := s.size
+	if seen.size != (Size{}) {
+		s.size = seen.size
+	}
+	// The picture that decoding begins at has come whole when the next one begins,
+	// or says so itself.
+	whole := s.keyed && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
+	// Of parameter sets that no key frame followed, the newest do.
+	anew := seen.begins && !s.keyed && p.Timestamp != s.stamp
+	if anew {
+		s.stamp = p.Timestamp
+	}
+	if seen.key && !s.keyed {
+		s.keyed, s.stamp = true, p.Timestamp
+	}
+	size := s.size
+	s.mu.Unlock()
+	if err := size.TooLarge(); err != nil {
+		s.end(err)
+		return
+	}
+	if before != (Size{}) && size != before && s.local.begun() {
+		s.end(fmt.Errorf("the camera changed its picture from %v to %v pixels; the stream is opened again", before, size))
+		return
+	}
+	if !seen.begins && !s.local.begun() {
+		return
+	}
+	if anew {
+		s.local.forget()
+	}
+	text, err := p.Marshal()
+	if err == nil {
+		err = s.local.send(text)
+	}
+	if err != nil {
+		s.end(fmt.Errorf("pass a packet to the decoder: %w", err))
+	}
+	if whole {
+		s.once.Do(func() { close(s.ready) })
+	}
+}
+
+// strange is called for a packet that the library left out. A camera that starts
+// its encoder again within the session sends under another source, all of which is
+// left out: then the stream is over.
+func (s *Stream) strange(err error) {
+	if !strings.Contains(err.Error(), "wrong SSRC") { // the library has no type for it
+		return
+	}
+	s.mu.Lock()
+	silence := time.Since(s.arrived)
+	s.mu.Unlock()
+	if silence > anotherAfter {
+		s.end(errors.New("the camera began another stream within the session; it is opened again"))
+	}
+}
+
+// watch ends a stream that has fallen silent.
+func (s *Stream) watch(patience func() time.Duration) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ended:
+			return
+		case <-tick.C:
+			s.mu.Lock()
+			silence := time.Since(s.arrived)
+			s.mu.Unlock()
+			if limit := patience(); silence > limit {
+				s.end(fmt.Errorf("the camera has sent nothing for %v", silence.Round(watchEvery)))
+			}
+		}
+	}
+}
+
+// Ready waits until a key frame has come, because nothing can be decoded before.
+// It returns false when tick has passed without one, so that the caller can say
+// what it waits for.
+func (s *Stream) Ready(ctx context.Context, tick time.Duration) (bool, error) {
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
+	select {
+	case <-s.ready:
+		return true, nil
+	case <-s.ended:
+		return false, s.Err()
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case <-timer.C:
+		return false, nil
+	}
+}
+
+// URL is where the decoder finds the stream; one decoder can open it, once.
+func (s *Stream) URL() string { return s.local.url() }
+
+// Size is the picture's, as far as the stream has told it.
+func (s *Stream) Size() Size {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// Err is why the stream has ended; nil while it goes on.
+func (s *Stream) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+// End ends the stream for a reason of the caller's.
+func (s *Stream) End(cause error) { s.end(cause) }
+
+func (s *Stream) end(cause error) {
+	s.mu.Lock()
+	if s.cause == nil {
+		s.cause = cause
+	}
+	s.mu.Unlock()
+	s.closed.Do(func() {
+		close(s.ended)
+		if s.local != nil {
+			s.local.close() // the decoder's read returns
+		}
+	})
+}
+
+// Close ends the session and waits until nothing of it runs.
+func (s *Stream) Close() {
+	s.end(errors.New("closed"))
+	if s.client != nil {
+		s.client.Close()
+	}
+	if s.local != nil {
+		s.local.wait()
+	}
+	s.running.Wait()
+}

@@ -1,0 +1,289 @@
+package rtsptest
+
+import (
+	"bufio"
+	"crypto/md5" //nolint:gosec // it is what cameras use
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+)
+
+// Peculiar is a camera that answers as told, one request at a time and in plain
+// sockets, so that it can do what a correct server does not. Its zero value
+// serves its SDP over TCP and UDP to everybody. Set the fields before Serve.
+type Peculiar struct {
+	// SDP describes one video track with the control "video".
+	SDP string
+	// User and Password are demanded by Schemes: "Basic", "MD5", "SHA-256", as the
+	// offers in their order.
+	User, Password string
+	Schemes        []string
+	// Once has each challenge answered once; the next request needs a new one, and is
+	// told so by stale.
+	Once bool
+	// TCP and UDP are whether RTP goes over them; neither set means both.
+	TCP, UDP bool
+	// Answer may answer a request in the camera's place: nil leaves it to it, and an
+	// answer without a status ends the connection.
+	Answer func(r *base.Request) *base.Response
+	// Greet may take a connection over as soon as it is there.
+	Greet func(net.Conn) bool
+	// TLS is spoken where it is given.
+	TLS *tls.Config
+
+	listener net.Listener
+	udp      net.PacketConn
+	running  sync.WaitGroup
+
+	mu       sync.Mutex
+	viewers  map[net.Conn]net.Addr // an address for one of UDP
+	Refused  int                   // log-ins
+	Accepted int
+	Clear    int // passwords that came readable
+	round    int // of the challenges
+	conns    []net.Conn
+}
+
+// Serve starts the camera; it ends with the test.
+func (p *Peculiar) Serve(t testing.TB) {
+	t.Helper()
+	var err error
+	if p.listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	if p.udp, err = new(net.ListenConfig).ListenPacket(t.Context(), "udp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	p.viewers = map[net.Conn]net.Addr{}
+	if p.TLS != nil {
+		p.listener = tls.NewListener(p.listener, p.TLS)
+	}
+	p.running.Go(func() {
+		for {
+			conn, err := p.listener.Accept()
+			if err != nil {
+				return
+			}
+			p.mu.Lock()
+			p.conns = append(p.conns, conn)
+			p.mu.Unlock()
+			p.running.Go(func() { p.serve(conn) })
+		}
+	})
+	t.Cleanup(func() {
+		_, _ = p.listener.Close(), p.udp.Close()
+		p.mu.Lock()
+		for _, conn := range p.conns {
+			_ = conn.Close()
+		}
+		p.mu.Unlock()
+		p.running.Wait()
+	})
+}
+
+// URL is where the camera is read.
+func (p *Peculiar) URL() string {
+	scheme := "rtsp"
+	if p.TLS != nil {
+		scheme = "rtsps"
+	}
+	return scheme + "://" + p.listener.Addr().String() + "/stream"
+}
+
+// Logins are how many log-ins were refused and accepted, and how many passwords
+// came readable.
+func (p *Peculiar) Logins() (refused, accepted, readable int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.Refused, p.Accepted, p.Clear
+}
+
+// Send sends an RTP packet to everybody who plays.
+func (p *Peculiar) Send(packet []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn, address := range p.viewers {
+		var err error
+		if address != nil {
+			_, err = p.udp.WriteTo(packet, address)
+		} else {
+			head := []byte{'$', 0, byte(len(packet) >> 8), byte(len(packet))}
+			_, err = conn.Write(append(head, packet...))
+		}
+		if err != nil {
+			delete(p.viewers, conn)
+		}
+	}
+}
+
+func (p *Peculiar) serve(conn net.Conn) {
+	defer func() {
+		p.mu.Lock()
+		delete(p.viewers, conn)
+		p.mu.Unlock()
+		_ = conn.Close()
+	}()
+	if p.Greet != nil && p.Greet(conn) {
+		return
+	}
+	in := bufio.NewReader(conn)
+	var address net.Addr
+	for {
+		if first, err := in.Peek(1); err == nil && first[0] == '$' { // the viewer's reports
+			if (&base.InterleavedFrame{}).Unmarshal(in) != nil {
+				return
+			}
+			continue
+		}
+		var request base.Request
+		if request.Unmarshal(in) != nil {
+			return
+		}
+		answer, plays := p.answer(&request, &address)
+		if answer.StatusCode == 0 {
+			return
+		}
+		if answer.Header == nil {
+			answer.Header = base.Header{}
+		}
+		answer.Header["CSeq"] = request.Header["CSeq"]
+		text, err := answer.Marshal()
+		if err != nil {
+			return
+		}
+		p.mu.Lock()
+		_, err = conn.Write(text)
+		if err == nil && plays {
+			p.viewers[conn] = address
+		}
+		p.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+var clientPort = regexp.MustCompile(`client_port=(\d+)`)
+
+func (p *Peculiar) answer(r *base.Request, address *net.Addr) (answer *base.Response, plays bool) {
+	if p.Answer != nil {
+		if answer = p.Answer(r); answer != nil {
+			return answer, false
+		}
+	}
+	if len(p.Schemes) > 0 && r.Method != base.Options && !p.knows(r) {
+		return &base.Response{StatusCode: base.StatusUnauthorized, Header: base.Header{"WWW-Authenticate": p.offers(r)}}, false
+	}
+	answer = &base.Response{StatusCode: base.StatusOK, Header: base.Header{"Session": {"12345678"}}}
+	switch r.Method {
+	case base.Describe:
+		answer.Header["Content-Type"] = base.HeaderValue{"application/sdp"}
+		answer.Header["Content-Base"] = base.HeaderValue{p.URL() + "/"}
+		answer.Body = []byte(p.SDP)
+	case base.Setup:
+		asked := strings.Join(r.Header["Transport"], ",")
+		port := clientPort.FindStringSubmatch(asked)
+		both := !p.TCP && !p.UDP
+		switch {
+		case port == nil && (p.TCP || both):
+			*address, answer.Header["Transport"] = nil, base.HeaderValue{"RTP/AVP/TCP;unicast;interleaved=0-1"}
+		case port != nil && (p.UDP || both):
+			number, _ := strconv.Atoi(port[1])
+			*address = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: number}
+			mine := p.udp.LocalAddr().(*net.UDPAddr).Port
+			answer.Header["Transport"] = base.HeaderValue{fmt.Sprintf("RTP/AVP/UDP;unicast;client_port=%d-%d;server_port=%d-%d", number, number+1, mine, mine+1)}
+		default:
+			return &base.Response{StatusCode: base.StatusUnsupportedTransport}, false
+		}
+	case base.Play:
+		plays = true
+	}
+	return answer, plays
+}
+
+func (p *Peculiar) offers(r *base.Request) (offers base.HeaderValue) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stale := ""
+	if p.Once && len(r.Header["Authorization"]) > 0 {
+		p.round++
+		stale = ", stale=TRUE"
+	}
+	for _, scheme := range p.Schemes {
+		if scheme == "Basic" {
+			offers = append(offers, `Basic realm="cam"`)
+			continue
+		}
+		offers = append(offers, fmt.Sprintf(`Digest realm="cam", nonce="%s", algorithm=%s%s`, p.nonce(), scheme, stale))
+	}
+	return offers
+}
+
+// nonce is the challenge of the moment. The caller holds mu.
+func (p *Peculiar) nonce() string { return fmt.Sprintf("a1b2c3d4%d", p.round) }
+
+var pair = regexp.MustCompile(`(\w+)="?([^",]*)"?`)
+
+// knows checks a log-in and counts it once a session, by DESCRIBE.
+func (p *Peculiar) knows(r *base.Request) bool {
+	given := strings.Join(r.Header["Authorization"], "")
+	if given == "" {
+		return false
+	}
+	var right bool
+	if strings.HasPrefix(given, "Basic") {
+		p.count(&p.Clear)
+		right = strings.TrimPrefix(given, "Basic ") == base64Of(p.User+":"+p.Password)
+	} else {
+		fields := map[string]string{}
+		for _, found := range pair.FindAllStringSubmatch(given, -1) {
+			fields[found[1]] = found[2]
+		}
+		sum := sumOf(md5.New)
+		if strings.EqualFold(fields["algorithm"], "SHA-256") {
+			sum = sumOf(sha256.New)
+		}
+		p.mu.Lock()
+		nonce := p.nonce()
+		p.mu.Unlock()
+		if fields["nonce"] != nonce && p.Once {
+			return false // an old challenge, which is no wrong password
+		}
+		right = fields["response"] == sum(sum(p.User+":cam:"+p.Password)+":"+nonce+":"+sum(string(r.Method)+":"+fields["uri"]))
+	}
+	switch {
+	case !right:
+		p.count(&p.Refused)
+	case r.Method == base.Describe:
+		p.count(&p.Accepted)
+	}
+	if right && p.Once {
+		p.count(&p.round)
+	}
+	return right
+}
+
+func (p *Peculiar) count(what *int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	*what++
+}
+
+func sumOf(make func() hash.Hash) func(string) string {
+	return func(text string) string {
+		h := make()
+		_, _ = io.WriteString(h, text)
+		return hex.EncodeToString(h.Sum(nil))
+	}
+}
