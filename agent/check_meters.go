@@ -160,7 +160,7 @@ func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) 
 		return "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, less than an arc burns at: give amperes; where the meter tells kiloamperes, set the scale of its currents and of set_point to 1000",
 			name, values, of, expected), nil, remarks)
 	}
-	if modbus.Fits(s.Current, expected, meter.CurrentMax) {
+	if modbus.Fits(s.Current, expected, meter.MostCurrent(expected)) {
 		return join(values, remarks), nil
 	}
 	if isOff(s, expected) {

@@ -22,7 +22,7 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 	for _, name := range sorted(meters) {
 		m, under := meters[name], f.under("meters."+name)
 		m.check(under)
-		if _, phase := m.Fields[FieldCurrentA]; phase && m.CurrentMax < normalCurrent {
+		if _, phase := m.Fields[FieldCurrentA]; phase && m.CurrentMax > 0 && m.CurrentMax < normalCurrent {
 			under("current_max", "%g is below state.normal_current (%g): the furnace's usual current would be missing", m.CurrentMax, normalCurrent)
 		}
 		if shared, ok := lines[m.URL]; ok && shared != m.Serial && strings.HasPrefix(m.URL, "rtu:") {
@@ -88,7 +88,9 @@ func (m Meter) check(f fault) {
 	}
 	f.between("base", float64(m.Base), 0, 1)
 	f.between("current_min", m.CurrentMin, -1_000_000, 0)
-	f.between("current_max", m.CurrentMax, 100, 1_000_000)
+	if m.CurrentMax != 0 {
+		f.between("current_max", m.CurrentMax, 100, 1_000_000)
+	}
 	f.between("read_max", float64(m.ReadMax), 1, 125)
 	f.between("read_gap", float64(m.ReadGap), 0, 123)
 	m.Serial.check(f.under("serial"))

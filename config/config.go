@@ -63,8 +63,8 @@ type Meter struct {
 	Base int `yaml:"base"`
 	// CurrentMin and CurrentMax bound what a phase of this furnace can draw, in
 	// amperes after scale and offset: a reading outside is missing. The set-point
-	// must lie between 0 and CurrentMax. A CurrentMax of 0 is replaced by 40 kA, or by
-	// three times State.NormalCurrent where that is more.
+	// must lie between 0 and CurrentMax. A CurrentMax of 0 leaves the bound to the usual
+	// current, see MostCurrent: to State.NormalCurrent, or else to the set-point.
 	CurrentMin float64 `yaml:"current_min"`
 	CurrentMax float64 `yaml:"current_max"`
 	// ReadMax is the most registers that one request may ask for, 1–125. ReadGap is
@@ -74,6 +74,30 @@ type Meter struct {
 	ReadGap int `yaml:"read_gap"`
 	// Fields by the quantity they carry; FieldNames lists the known ones.
 	Fields map[string]Field `yaml:"fields"`
+}
+
+const (
+	// usualMost is twice what the meters of the furnaces on record can tell, in amperes.
+	usualMost = 40_000
+	// anyMost is more than any electric furnace draws on a phase, in amperes.
+	anyMost = 200_000
+)
+
+// MostCurrent bounds what a phase can draw, in amperes: CurrentMax, or 40 kA, or three
+// times the usual current where that is more. usual is 0 where it is unknown.
+func (m Meter) MostCurrent(usual float64) float64 {
+	if m.CurrentMax > 0 {
+		return m.CurrentMax
+	}
+	return max(usualMost, 3*usual)
+}
+
+// MostSetPoint bounds the set-point, in amperes.
+func (m Meter) MostSetPoint() float64 {
+	if m.CurrentMax > 0 {
+		return m.CurrentMax
+	}
+	return anyMost
 }
 
 // Serial is a serial line's settings.

@@ -16,10 +16,6 @@ import (
 
 const day = 24 * time.Hour
 
-// usualCurrentMax is twice what the meters of the furnaces on record can tell, in
-// amperes.
-const usualCurrentMax = 40_000
-
 // maxSize bounds a configuration document in bytes.
 const maxSize = 256 << 10
 
@@ -205,9 +201,9 @@ func (c *Config) complete() {
 		c.MQTT.ClientID = "meltwatch-" + c.Site + "-" + c.Furnace
 	}
 	for name, m := range c.Meters {
-		if m.CurrentMax == 0 {
-			m.CurrentMax = max(usualCurrentMax, 3*c.State.NormalCurrent)
+		if m.CurrentMax == 0 && c.State.NormalCurrent > 0 {
+			m.CurrentMax = m.MostCurrent(c.State.NormalCurrent)
 			c.Meters[name] = m
-		}
+		} // else the set-point decides, which is read later
 	}
 }

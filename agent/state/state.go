@@ -105,6 +105,8 @@ const (
 	// setPointRatio is how many times the configured normal current a set-point may
 	// be, or be below it: one farther off is a controller's mark, or was cleared.
 	setPointRatio = 3
+	// recordCurrent is twice what the furnaces on record draw, in amperes.
+	recordCurrent = 40_000
 	// warmSeconds of current make the window whole; firstSeconds of it are enough
 	// for a first verdict.
 	warmSeconds  = 119
@@ -167,7 +169,7 @@ func (m *Machine) Save(now time.Time) Saved {
 // and an alarm too many is better than one dropped. Any other state is learnt anew;
 // the set-point is taken up in each.
 func (m *Machine) Resume(s Saved, now time.Time) {
-	m.see(s.SetPoint)
+	m.see(s.SetPoint, s.SetPoint) // it was believed
 	age := now.Sub(s.Seen)
 	if s.State != Abnormal || age > resumeWithin {
 		return
@@ -208,7 +210,7 @@ func (m *Machine) Step(v Verdict) Status {
 // makes of a window of zeros does not count. A meter that dies ends it, since a
 // melt may start unseen.
 func (m *Machine) standsStill(v Verdict) bool {
-	m.see(v.SetPoint)
+	m.see(v.SetPoint, v.Amperes)
 	switch {
 	case v.CurrentLive && math.IsNaN(v.Amperes):
 		// The last readings are missing, too few to distrust the sense.
@@ -225,10 +227,15 @@ func (m *Machine) standsStill(v Verdict) bool {
 	return true
 }
 
-// see takes a set-point, unless it is a mark or was cleared.
-func (m *Machine) see(setPoint float64) {
+// see takes a set-point, unless it is a mark or was cleared. Without a configured
+// normal current one beyond what furnaces on record draw is believed only once a
+// current, in amperes, has come near it: against a garbled one every current were off.
+func (m *Machine) see(setPoint, amperes float64) {
 	normal := m.params.NormalCurrent
-	if setPoint > 0 && (normal <= 0 || setPoint <= setPointRatio*normal && setPoint >= normal/setPointRatio) {
+	if normal <= 0 && setPoint > recordCurrent {
+		normal = max(amperes, m.setPoint) // NaN where nothing was read
+	}
+	if setPoint > 0 && (normal <= 0 && setPoint <= recordCurrent || setPoint <= setPointRatio*normal && setPoint >= normal/setPointRatio) {
 		m.setPoint = setPoint
 	}
 }

@@ -428,3 +428,21 @@ func TestSecondsOverTheThresholdAreNotNormal(t *testing.T) {
 		t.Fatalf("changes %v, want abnormal alone", f.changes)
 	}
 }
+
+// A set-point far beyond every furnace on record is believed once the current has come
+// near it: a garbled one would make a working furnace off.
+func TestLargeSetPointIsBelievedOnceTheCurrentAgrees(t *testing.T) {
+	f := newFurnace(t)
+	v := f.sees(0.1)
+	v.SetPoint = 180_000
+	f.runs(60, v)
+	f.want(Normal)
+	large := newFurnace(t)
+	v = large.sees(0.1)
+	v.SetPoint, v.Amperes = 80_000, 75_000
+	large.runs(60, v)
+	large.want(Normal)
+	v.Amperes = 5_000
+	large.runs(15, v)
+	large.want(Off)
+}

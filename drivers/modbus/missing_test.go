@@ -78,7 +78,7 @@ func TestRegistersThatAreNotFilled(t *testing.T) {
 				if err := got.take(r, reply{registers: wire}); err != nil {
 					t.Fatal(err)
 				}
-				got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000})
+				got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
 				if got.missing() == "" {
 					t.Errorf("%s of 0x%04X, scale %g, gives %v", typ, word, scale, got.values)
 				}
@@ -98,7 +98,7 @@ func TestOnePhaseWithAMarkOfAnotherTypeIsAValue(t *testing.T) {
 	if err := got.take(r, reply{registers: []byte{0xff, 0xff, 0x3a, 0x98, 0x3a, 0x98}}); err != nil {
 		t.Fatal(err)
 	}
-	got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000})
+	got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
 	if got.missing() != "" || got.values[config.FieldCurrentA] != -1 {
 		t.Errorf("%v, missing %q", got.values, got.missing())
 	}
@@ -119,4 +119,32 @@ func TestOneMissingSample(t *testing.T) {
 			t.Errorf("%d samples, counters %+v", len(samples), reports[4].Counters)
 		}
 	})
+}
+
+// Without current_max the usual current bounds what a phase can draw: the set-point,
+// where nothing is configured, also while it cannot be read.
+func TestBoundFollowsTheSetPoint(t *testing.T) {
+	for name, c := range map[string]struct {
+		setPoint, before, current float64
+		missing                   bool
+	}{
+		"a furnace on record":                {15_000, 0, 19_900, false},
+		"beyond one on record":               {15_000, 0, 45_100, true},
+		"a large furnace":                    {80_000, 0, 95_000, false},
+		"a large one, its set-point cleared": {0, 80_000, 95_000, false},
+		"beyond a large one":                 {80_000, 80_000, 250_000, true},
+		"set-point beyond any furnace":       {3e9, 0, 95_000, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := newReading()
+			g.values[config.FieldSetPoint] = c.setPoint
+			for _, phase := range currents {
+				g.values[phase] = c.current
+			}
+			g.judge(config.Meter{CurrentMin: -500}, c.before)
+			if (g.missing() != "") != c.missing {
+				t.Errorf("missing: %q", g.missing())
+			}
+		})
+	}
 }

@@ -25,6 +25,7 @@ type unit struct {
 	probes   *probes
 	counters Counters
 	faults   *retry.Faults
+	setPoint float64           // the last one above 0, in amperes
 	lost     map[string]string // as of the latest poll
 	learnt   manners
 }
@@ -160,7 +161,10 @@ func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
 		return reading{}, err
 	}
 	u.wait.reset()
-	got.judge(u.meter)
+	got.judge(u.meter, u.setPoint)
+	if known := got.values[config.FieldSetPoint]; known > 0 {
+		u.setPoint = known
+	}
 	return got, nil
 }
 

@@ -155,7 +155,7 @@ func propose(name string, m config.Meter, expected float64, known registersAt) [
 	var found []Proposal
 	for _, c := range candidates(m.Fields[config.FieldCurrentA]) {
 		currents, reversed, ok := c.read(m, known)
-		if !ok || !Fits(currents, expected, m.CurrentMax) {
+		if !ok || !Fits(currents, expected, m.MostCurrent(expected)) {
 			continue
 		}
 		cost := 2 * c.changes()

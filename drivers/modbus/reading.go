@@ -78,14 +78,27 @@ func (g *reading) lose(r Request, err error) {
 	}
 }
 
-// judge takes values that this furnace cannot have for missing.
-func (g *reading) judge(m config.Meter) {
+// judge takes values that this furnace cannot have for missing. setPoint is the last
+// one known: one that is not read now costs itself alone.
+func (g *reading) judge(m config.Meter, setPoint float64) {
 	g.judgeBlank()
-	for quantity, value := range g.values {
-		if why := implausible(quantity, value, m); why != "" {
-			g.lost[quantity] = fmt.Sprintf("%s gives %s", g.raw[quantity], why)
-			delete(g.values, quantity)
-		}
+	// The set-point first: where nothing else says what is usual, it bounds the phases.
+	g.drop(config.FieldSetPoint, func(value float64) string { return oddSetPoint(value, m.MostSetPoint()) })
+	most := m.MostCurrent(max(g.values[config.FieldSetPoint], setPoint))
+	for _, phase := range currents {
+		g.drop(phase, func(value float64) string { return implausible(value, m.CurrentMin, most) })
+	}
+}
+
+// drop takes a value for missing that there is something to say against.
+func (g *reading) drop(quantity string, against func(float64) string) {
+	value, read := g.values[quantity]
+	if !read {
+		return
+	}
+	if why := against(value); why != "" {
+		g.lost[quantity] = fmt.Sprintf("%s gives %s", g.raw[quantity], why)
+		delete(g.values, quantity)
 	}
 }
 
@@ -109,22 +122,28 @@ func (g *reading) judgeBlank() {
 	}
 }
 
-// implausible says why a value is outside the meter's bounds, empty when it is not.
-// A meter without bounds takes every value.
-func implausible(quantity string, value float64, m config.Meter) string {
+// implausible says why a phase's amperes are not a furnace's, empty when they may be.
+func implausible(value, least, most float64) string {
 	switch {
-	case m.CurrentMax <= 0:
-		return ""
-	case quantity == config.FieldSetPoint && value < 0:
-		return fmt.Sprintf("%s A, a set-point below 0: check address, type, order and scale", amperes(value))
-	case quantity != config.FieldSetPoint && !isPhase(quantity):
-		return ""
-	case value > m.CurrentMax:
+	case value > most:
 		return fmt.Sprintf("%s A, above current_max (%s A): check address, type, order and scale, or raise current_max",
-			amperes(value), amperes(m.CurrentMax))
-	case value < m.CurrentMin:
+			amperes(value), amperes(most))
+	case value < least:
 		return fmt.Sprintf("%s A, below current_min (%s A): a reversed transformer? then set a negative scale; else check type and order",
-			amperes(value), amperes(m.CurrentMin))
+			amperes(value), amperes(least))
+	default:
+		return ""
+	}
+}
+
+// oddSetPoint is the same for a set-point.
+func oddSetPoint(value, most float64) string {
+	switch {
+	case value < 0:
+		return fmt.Sprintf("%s A, a set-point below 0: check address, type, order and scale", amperes(value))
+	case value > most:
+		return fmt.Sprintf("%s A, a set-point above current_max (%s A): check address, type, order and scale, or raise current_max",
+			amperes(value), amperes(most))
 	default:
 		return ""
 	}
