@@ -140,16 +140,23 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 		t.Fatal(err)
 	}
 	p.agent, p.manager, p.programs = a, manager, a.config.Load().Paths.Programs
+	p.stop = runAgent(t, a)
+	return p
+}
+
+// runAgent runs an agent until stop is called, at the latest when the test ends.
+func runAgent(t *testing.T, a *agent) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.run(ctx) }()
-	p.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() {
-		if err := p.stop(); err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	return p
+	return stop
 }
 
 // testLog shows the agent's log when a test fails.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"meltwatch/agent/remote/commit"
@@ -73,6 +74,13 @@ type Box interface {
 	Snapshot(ctx context.Context) error
 }
 
+// Observer is told how the server fares.
+type Observer interface {
+	Beat()
+	OK()
+	Count(map[string]uint64)
+}
+
 const (
 	// furthest bounds how far ahead a deadline may lie, and with it how long an id
 	// must be remembered.
@@ -82,6 +90,7 @@ const (
 	// patience bounds carrying out one command.
 	patience = 20 * time.Second
 	maxID    = 64
+	beat     = time.Second
 )
 
 // Server carries commands out, one after the other.
@@ -93,9 +102,11 @@ type Server struct {
 	mu      sync.Mutex
 	allowed config.Commands
 
-	recent  []time.Time // of the last minute
-	dropped time.Time   // when it was last said that commands are dropped
-	quiet   *time.Timer // ends a changed log level
+	recent []time.Time // of the last minute
+	told   time.Time   // when it was last said that commands are dropped
+	quiet  *time.Timer // ends a changed log level
+	// dropped counts payloads that nobody read: no room, or more than a minute's.
+	dropped atomic.Uint64
 }
 
 // arrival is a payload as it came; a retained one the broker repeats.
@@ -128,15 +139,21 @@ func (s *Server) TakeFlagged(payload []byte, retained bool) {
 	select {
 	case s.payloads <- arrival{payload, retained}:
 	default:
+		s.dropped.Add(1)
 	}
 }
 
 // Run serves until ctx ends.
-func (s *Server) Run(ctx context.Context, box Box) error {
+func (s *Server) Run(ctx context.Context, box Box, observer Observer) error {
+	observer.OK()
 	s.quiet = time.NewTimer(loudFor)
 	s.quiet.Stop()
 	defer s.quiet.Stop()
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
 	for {
+		observer.Beat()
+		observer.Count(map[string]uint64{"dropped_commands": s.dropped.Load()})
 		select {
 		case <-ctx.Done():
 			return nil
@@ -144,6 +161,7 @@ func (s *Server) Run(ctx context.Context, box Box) error {
 			s.serve(ctx, box, p)
 		case <-s.quiet.C:
 			box.LogLevel("")
+		case <-tick.C:
 		}
 	}
 }
@@ -183,8 +201,9 @@ func (s *Server) inTime(now time.Time, perMinute int) bool {
 		s.recent = append(s.recent, now)
 		return true
 	}
-	if now.Sub(s.dropped) >= time.Minute {
-		s.dropped = now
+	s.dropped.Add(1)
+	if now.Sub(s.told) >= time.Minute {
+		s.told = now
 		s.answer(Result{Version: 1, Time: now.UTC().Round(0), Status: Rejected,
 			Message: fmt.Sprintf("more than commands.per_minute (%d) came: they are dropped unread", perMinute)})
 	}

@@ -17,7 +17,13 @@ import (
 type box struct {
 	did  []string
 	held bool
+	// dropped is what the server told as an Observer.
+	dropped uint64
 }
+
+func (b *box) Beat()                            {}
+func (b *box) OK()                              {}
+func (b *box) Count(counters map[string]uint64) { b.dropped = counters["dropped_commands"] }
 
 func (b *box) Acknowledge(context.Context) (bool, error) {
 	b.did = append(b.did, "acknowledge")
@@ -50,7 +56,7 @@ func serving(t *testing.T, allowed config.Commands, script func(b *box, ask func
 		s.Adopt(allowed)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- s.Run(ctx, b) }()
+		go func() { ended <- s.Run(ctx, b, b) }()
 		script(b, func(payload string) Result {
 			before := len(results)
 			s.Take([]byte(payload))
@@ -154,8 +160,8 @@ func TestRateIsHeldAndSaidOnce(t *testing.T) {
 				answers++
 			}
 		}
-		if len(b.did) != 5 || answers != 6 {
-			t.Errorf("%d carried out, %d answers", len(b.did), answers)
+		if len(b.did) != 5 || answers != 6 || b.dropped != 45 {
+			t.Errorf("%d carried out, %d answers, %d counted as dropped", len(b.did), answers, b.dropped)
 		}
 		time.Sleep(time.Minute)
 		if r := ask(payload("later", "self_test", time.Minute, "")); r.Status != Done {

@@ -22,7 +22,7 @@ func life(t *testing.T, files commit.Files, b *box, script func(ask func(text st
 	s.Adopt(everything)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, b) }()
+	go func() { ended <- s.Run(ctx, b, b) }()
 	script(func(text string, retained bool) Result {
 		last = Result{}
 		s.TakeFlagged([]byte(text), retained)
