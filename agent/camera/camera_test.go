@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -71,14 +72,9 @@ func start(t *testing.T, how string) (c *Client, pid func() int) {
 	log := slog.New(slog.DiscardHandler)
 	c = New(os.Args[0], drivers.CameraSettings{Width: 4, Height: 4}, log, quiet{})
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- supervisor.Run(ctx, "camera", log, c.Run) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	var running sync.WaitGroup
+	running.Go(func() { supervisor.Run(ctx, "camera", log, c.Run) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	return c, func() int { return int(c.pid.Load()) }
 }
 
