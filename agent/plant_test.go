@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/prometheus/procfs"
 
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/remote"
@@ -314,24 +314,17 @@ func (p *plant) childPID(program string) int {
 // otherChild finds one that is not the given one, or 0.
 func (p *plant) otherChild(program string, not int) int {
 	p.t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	all, err := procfs.AllProcs()
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, path := range lines {
-		text, err := os.ReadFile(path)
-		if err != nil { // it ended in the meantime
+	for _, process := range all {
+		line, err := process.CmdLine()
+		if err != nil || len(line) == 0 { // it ended in the meantime
 			continue
 		}
-		if name, _, _ := strings.Cut(string(text), "\x00"); name != filepath.Join(p.programs, program) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if pid != not {
-			return pid
+		if line[0] == filepath.Join(p.programs, program) && process.PID != not {
+			return process.PID
 		}
 	}
 	return 0
