@@ -230,7 +230,7 @@ func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) boo
 			if len(states) > 0 {
 				last = states[len(states)-1].State
 			}
-			p.t.Fatalf("not within %s: %s; last state: %s by %s, senses %+v", limit, what, last.State, last.Source, last.Senses)
+			p.t.Fatalf("not within %s: %s; last state: %s by %s, senses %+v, coverage %+v", limit, what, last.State, last.Source, last.Senses, last.Coverage)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
