@@ -22,7 +22,8 @@ const (
 	// snapshotWidth bounds a snapshot in pixels, snapshotBytes as sent.
 	snapshotWidth = 640
 	snapshotBytes = 256 << 10
-	// commandsLimit: a command is noted on the disk that the outbox is on, which may hang.
+	// commandsLimit: the server waits for commands, and for the disk that the outbox is
+	// on, which may hang.
 	commandsLimit = outboxLimit
 )
 
