@@ -120,13 +120,14 @@ func (a *agent) decided(s decide.Second) {
 	a.reporter.second(s)
 }
 
-// run runs everything until ctx ends, or a part fails for good.
+// run runs everything until ctx ends. Its error is systemd's refusal to be notified,
+// or the outbox's at the end.
 func (a *agent) run(ctx context.Context) error {
 	a.reporter.resume()
 	group, ctx := errgroup.WithContext(ctx)
 	a.running, a.lifetime = group, ctx
 	for _, s := range a.services {
-		group.Go(func() error { return supervisor.Run(ctx, s.name, a.log, s.run) })
+		group.Go(func() error { supervisor.Run(ctx, s.name, a.log, s.run); return nil })
 	}
 	a.startBrain(a.live.Load()) //nolint:contextcheck // within a.lifetime, which is ctx
 	for _, p := range a.parts {

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"meltwatch/agent/decide"
 	"meltwatch/agent/infer"
@@ -55,19 +54,15 @@ func (b *brain) Memory() (int64, error) {
 	if pid == 0 {
 		return 0, infer.ErrNoModel
 	}
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	process, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, infer.ErrNoModel // it ended in the meantime
 	}
-	fields := strings.Fields(string(text))
-	if len(fields) < 2 {
-		return 0, errors.New("statm of the model's process is not understood")
-	}
-	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	stat, err := process.Stat()
 	if err != nil {
-		return 0, fmt.Errorf("statm of the model's process: %w", err)
+		return 0, fmt.Errorf("memory of the model's process: %w", err)
 	}
-	return pages * int64(os.Getpagesize()), nil
+	return int64(stat.ResidentMemory()), nil
 }
 
 // goldenTimeout bounds a call of a golden vector; the first calls of a graph are

@@ -22,6 +22,9 @@ const (
 	// snapshotWidth bounds a snapshot in pixels, snapshotBytes as sent.
 	snapshotWidth = 640
 	snapshotBytes = 256 << 10
+	// commandsLimit: the server waits for commands, and for the disk that the outbox is
+	// on, which may hang.
+	commandsLimit = outboxLimit
 )
 
 // hands are what commands from afar may do to the agent.
@@ -41,7 +44,8 @@ func (a *agent) addCommands() error {
 	})
 	server.Remember(commit.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
 	a.voice.hearFlagged(mqtt.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
-	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, hands{a}) }})
+	record := a.board.Add("commands", commandsLimit)
+	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, hands{a}, record) }})
 	return a.add("commands", func(c config.Config) any { return c.Commands }, func(c config.Config) (*life, error) {
 		return &life{enter: func() { server.Adopt(c.Commands) }, missing: worksAtOnce}, nil
 	})

@@ -59,7 +59,7 @@ type life struct {
 
 func worksAtOnce() error { return nil }
 
-// start begins a life's loop. A permanent error ends the agent.
+// start begins a life's loop.
 func (a *agent) start(name string, l *life) {
 	if l.run == nil {
 		l.end = func() {}
@@ -69,7 +69,8 @@ func (a *agent) start(name string, l *life) {
 	done := make(chan struct{})
 	a.running.Go(func() error {
 		defer close(done)
-		return supervisor.Run(ctx, name, a.log, l.run)
+		supervisor.Run(ctx, name, a.log, l.run)
+		return nil
 	})
 	l.end = func() { cancel(); <-done }
 }

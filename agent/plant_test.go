@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"github.com/prometheus/procfs"
 
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/remote"
@@ -140,16 +140,23 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 		t.Fatal(err)
 	}
 	p.agent, p.manager, p.programs = a, manager, a.config.Load().Paths.Programs
+	p.stop = runAgent(t, a)
+	return p
+}
+
+// runAgent runs an agent until stop is called, at the latest when the test ends.
+func runAgent(t *testing.T, a *agent) (stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.run(ctx) }()
-	p.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() {
-		if err := p.stop(); err != nil {
+		if err := stop(); err != nil {
 			t.Error(err)
 		}
 	})
-	return p
+	return stop
 }
 
 // testLog shows the agent's log when a test fails.
@@ -223,7 +230,7 @@ func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) boo
 			if len(states) > 0 {
 				last = states[len(states)-1].State
 			}
-			p.t.Fatalf("not within %s: %s; last state: %s by %s, senses %+v", limit, what, last.State, last.Source, last.Senses)
+			p.t.Fatalf("not within %s: %s; last state: %s by %s, senses %+v, coverage %+v", limit, what, last.State, last.Source, last.Senses, last.Coverage)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
@@ -307,24 +314,17 @@ func (p *plant) childPID(program string) int {
 // otherChild finds one that is not the given one, or 0.
 func (p *plant) otherChild(program string, not int) int {
 	p.t.Helper()
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	all, err := procfs.AllProcs()
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for _, path := range lines {
-		text, err := os.ReadFile(path)
-		if err != nil { // it ended in the meantime
+	for _, process := range all {
+		line, err := process.CmdLine()
+		if err != nil || len(line) == 0 { // it ended in the meantime
 			continue
 		}
-		if name, _, _ := strings.Cut(string(text), "\x00"); name != filepath.Join(p.programs, program) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-		if err != nil {
-			p.t.Fatal(err)
-		}
-		if pid != not {
-			return pid
+		if line[0] == filepath.Join(p.programs, program) && process.PID != not {
+			return process.PID
 		}
 	}
 	return 0

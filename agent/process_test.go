@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"go.yaml.in/yaml/v3"
 
 	"meltwatch/agent/mqtt"
@@ -157,15 +158,15 @@ func TestAgentStaysSmall(t *testing.T) {
 	sim := startSim(t)
 	cmd := startProgram(t, settings(t, sim, "tcp://127.0.0.1:1")) // no broker: records pile up meanwhile
 	time.Sleep(30 * time.Second)
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	process, err := procfs.NewProc(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(status), "VmRSS:")
-	kib, err := strconv.Atoi(strings.Fields(after)[0])
+	status, err := process.NewStatus()
 	if err != nil {
 		t.Fatal(err)
 	}
+	kib := status.VmRSS >> 10
 	t.Logf("resident: %d KiB", kib)
 	if kib > limit {
 		t.Errorf("the agent takes %d KiB, want %d at most", kib, limit)

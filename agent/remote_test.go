@@ -50,9 +50,11 @@ func (p *plant) ask(payload string) remote.Report {
 	return p.reported(began)
 }
 
+// slack is what a machine that is busy with other tests may be late by.
+const slack = 2 * time.Second
+
 // unharmed holds the stream since a moment against what untouched parts owe: a
-// sample each 500 ms and a state each second, none of them lost. A machine that
-// is busy with other tests may be late.
+// sample each 500 ms and a state each second, none of them lost.
 func (p *plant) unharmed(since time.Time) {
 	p.t.Helper()
 	if gap := p.longestGap(since); gap > time.Second+slack {

@@ -64,6 +64,7 @@ func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper 
 // second publishes one decided second.
 func (r *reporter) second(s decide.Second) {
 	r.record.Beat()
+	r.record.Count(map[string]uint64{"dropped_samples": r.agent.loop.Dropped()})
 	if s.Fault == nil {
 		r.record.OK()
 	} else {

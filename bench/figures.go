@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/prometheus/procfs"
 )
 
 type figuresCommand struct {
@@ -154,14 +155,11 @@ func (c figuresCommand) flash(ctx context.Context, p *plant) (f flash, err error
 }
 
 // writtenBytes is what a process has caused to be written to a disk.
-func writtenBytes(pid int) (n int64, err error) {
-	text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "io"))
+func writtenBytes(pid int) (int64, error) {
+	process, err := procfs.NewProc(pid)
 	if err != nil {
 		return 0, err
 	}
-	_, after, _ := strings.Cut(string(text), "\nwrite_bytes:")
-	if _, err := fmt.Sscan(after, &n); err != nil {
-		return 0, fmt.Errorf("/proc/%d/io: %w", pid, err)
-	}
-	return n, nil
+	counted, err := process.IO()
+	return int64(counted.WriteBytes), err
 }

@@ -2,12 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+
+	"github.com/prometheus/procfs"
 )
 
 // reading is what one process takes at one moment.
@@ -16,48 +14,34 @@ type reading struct {
 	descriptors int
 }
 
-// read reads a process from /proc.
+// readProcess reads what a process takes now.
 func readProcess(pid int) (r reading, err error) {
-	folder := filepath.Join("/proc", strconv.Itoa(pid))
-	text, err := os.ReadFile(filepath.Join(folder, "status"))
+	process, err := procfs.NewProc(pid)
 	if err != nil {
 		return r, err
 	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "RssAnon:"); ok {
-			kilobytes := 0
-			if _, err := fmt.Sscan(rest, &kilobytes); err != nil {
-				return r, fmt.Errorf("%s: %w", line, err)
-			}
-			r.anonymous = kilobytes << 10
-		}
+	status, err := process.NewStatus()
+	if err != nil {
+		return r, err
 	}
-	descriptors, err := os.ReadDir(filepath.Join(folder, "fd"))
-	r.descriptors = len(descriptors)
-	return r, err
+	descriptors, err := process.FileDescriptorsLen()
+	return reading{int(status.RssAnon), descriptors}, err
 }
 
 // children are a process's own, by the name of their program.
 func children(pid int) (map[string]int, error) {
-	// Each thread lists those that it has started.
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	all, err := procfs.AllProcs()
 	if err != nil {
 		return nil, err
 	}
 	found := map[string]int{}
-	for _, thread := range threads {
-		text, err := os.ReadFile(thread)
-		if err != nil {
-			continue // the thread has ended
+	for _, process := range all {
+		stat, err := process.Stat()
+		if err != nil || stat.PPID != pid {
+			continue // it has ended, or is another's
 		}
-		for word := range strings.FieldsSeq(string(text)) {
-			program, err := os.Readlink(filepath.Join("/proc", word, "exe"))
-			if err != nil {
-				continue // the child has ended
-			}
-			if found[filepath.Base(program)], err = strconv.Atoi(word); err != nil {
-				return nil, err
-			}
+		if program, err := process.Executable(); err == nil && program != "" {
+			found[filepath.Base(program)] = process.PID
 		}
 	}
 	return found, nil

@@ -90,8 +90,8 @@ type Source[T any] interface {
 	// Run delivers values to emit, one at a time and in time order, until ctx
 	// ends; it then returns nil after everything it started has stopped. Faults
 	// of the device are healed inside (close, wait, open again) and reported by
-	// the source's own observer; Run returns an error only for what no retry can
-	// cure, such as a configuration that cannot work. emit must not block for
-	// longer than the source's period.
+	// the source's own observer; an error is what kept it from beginning, such as
+	// an address that cannot be read. emit must not block for longer than the
+	// source's period.
 	Run(ctx context.Context, emit func(T)) error
 }

@@ -117,14 +117,9 @@ func startWith(t *testing.T, how string, read func() (drivers.CameraSettings, er
 	}
 	c = New(os.Args[0], settings, read, log, observer)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- supervisor.Run(ctx, "camera", log, c.Run) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	var running sync.WaitGroup
+	running.Go(func() { supervisor.Run(ctx, "camera", log, c.Run) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	return c, func() int { return int(c.pid.Load()) }
 }
 

@@ -98,14 +98,9 @@ func start(t *testing.T, behaviour string) *model {
 	log := slog.New(slog.DiscardHandler)
 	m.Client = New(os.Args[0], "unused", log, m.notes)
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- supervisor.Run(ctx, "model", log, m.Client.Run) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	var running sync.WaitGroup
+	running.Go(func() { supervisor.Run(ctx, "model", log, m.Client.Run) })
+	t.Cleanup(func() { cancel(); running.Wait() })
 	return m
 }
 

@@ -230,7 +230,7 @@ func (p *Publisher) Counters() map[string]uint64 {
 	defer p.mu.Unlock()
 	counters := map[string]uint64{
 		"published": p.published, "acked": p.acked, "redials": p.redials, "overrun": p.overrun, "kept_back": p.keptBack,
-		"fresh": uint64(len(p.fresh)),
+		"fresh": uint64(len(p.fresh)), "dropped_answers": p.droppedAnswers(),
 	}
 	maps.Copy(counters, p.stock)
 	return counters

@@ -9,6 +9,7 @@ type talk struct {
 	mu      sync.Mutex
 	hears   map[string]Handler
 	answers []answer // bounded by maxAnswers
+	dropped uint64   // answers
 }
 
 // Handler takes a message on a topic below the furnace's own. retained says that
@@ -56,11 +57,19 @@ func (p *Publisher) Answer(topic string, payload []byte) {
 	p.talk.answers = append(p.talk.answers, answer{topic, payload})
 	if len(p.talk.answers) > maxAnswers {
 		p.talk.answers = p.talk.answers[1:]
+		p.talk.dropped++
 	}
 	p.talk.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wake()
+}
+
+// droppedAnswers counts those that gave way to newer ones before they were said.
+func (p *Publisher) droppedAnswers() uint64 {
+	p.talk.mu.Lock()
+	defer p.talk.mu.Unlock()
+	return p.talk.dropped
 }
 
 // nextAnswer takes the oldest answer.

@@ -63,4 +63,7 @@ func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	if a, ok := p.nextAnswer(); !ok || string(a.payload) != fmt.Sprint(9*maxAnswers) || len(p.talk.answers) != maxAnswers-1 {
 		t.Errorf("oldest answer %s of %d", a.payload, len(p.talk.answers)+1)
 	}
+	if n := p.Counters()["dropped_answers"]; n != 9*maxAnswers {
+		t.Errorf("%d answers counted as dropped, want %d", n, 9*maxAnswers)
+	}
 }

@@ -68,9 +68,10 @@ func (c change) Missing() []Fault {
 func (c change) Keep() { c.box.step() }
 func (c change) Undo() { c.box.step(); c.box.running = c.before }
 
-func (b *box) Beat()       {}
-func (b *box) OK()         {}
-func (b *box) Fault(error) {}
+func (b *box) Beat()                   {}
+func (b *box) OK()                     {}
+func (b *box) Fault(error)             {}
+func (b *box) Count(map[string]uint64) {}
 
 func newBox(t *testing.T, works func(config.Config) bool) *box {
 	b := &box{t: t, works: works, local: local, dieAt: -1}

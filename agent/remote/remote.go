@@ -120,6 +120,7 @@ type Observer interface {
 	Beat()
 	OK()
 	Fault(error)
+	Count(map[string]uint64)
 }
 
 // Settings are what a Manager is built from.
@@ -210,7 +211,7 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
-		observer.Beat()
+		m.beat()
 		select {
 		case <-ctx.Done():
 			return m.leave()
@@ -223,6 +224,12 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 			m.dropUnproven(ctx, box)
 		}
 	}
+}
+
+// beat tells the observer that the manager goes on, and what found no room.
+func (m *Manager) beat() {
+	m.observer.Beat()
+	m.observer.Count(map[string]uint64{"dropped_documents": m.inbox.Dropped()})
 }
 
 // leave notes that the end is no death.

@@ -248,7 +248,7 @@ func (m *Manager) prove(ctx context.Context, change Change, deadline time.Durati
 
 func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) []Fault {
 	for {
-		m.observer.Beat()
+		m.beat()
 		missing := change.Missing()
 		if len(missing) == 0 || time.Now().After(deadline) {
 			return missing

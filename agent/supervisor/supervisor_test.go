@@ -21,13 +21,10 @@ func TestFailingPartIsStartedAgainAndSaysSoSeldom(t *testing.T) {
 		defer cancel()
 		var log bytes.Buffer
 		starts := 0
-		err := Run(ctx, "meter", slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
+		Run(ctx, "meter", slog.New(slog.NewTextHandler(&log, nil)), func(context.Context) error {
 			starts++
 			return errBroken
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
 		if least, most := 600/8, 600/4+10; starts < least || starts > most {
 			t.Errorf("%d starts in ten minutes, want %d to %d", starts, least, most)
 		}
@@ -43,26 +40,15 @@ func TestPartThatRanWellStartsAgainAtOnce(t *testing.T) {
 		defer cancel()
 		var ended time.Time
 		starts := 0
-		if err := Run(ctx, "meter", slog.New(slog.DiscardHandler), func(ctx context.Context) error {
+		Run(ctx, "meter", slog.New(slog.DiscardHandler), func(ctx context.Context) error {
 			if starts++; starts > 1 && time.Since(ended) > retry.Shortest {
 				t.Errorf("start %d came after %s", starts, time.Since(ended))
 			}
 			retry.Sleep(ctx, time.Minute)
 			ended = time.Now()
 			return errBroken
-		}); err != nil {
-			t.Fatal(err)
-		}
+		})
 	})
-}
-
-func TestPermanentErrorEndsIt(t *testing.T) {
-	err := Run(t.Context(), "model", slog.New(slog.DiscardHandler), func(context.Context) error {
-		return Permanent(errBroken)
-	})
-	if !errors.Is(err, errBroken) || !strings.Contains(err.Error(), "model") {
-		t.Fatalf("got %v", err)
-	}
 }
 
 func TestRecoveryIsLoggedWhenItHappens(t *testing.T) {
@@ -71,16 +57,14 @@ func TestRecoveryIsLoggedWhenItHappens(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		failed := false
-		if err := Run(ctx, "meter", slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context) error {
+		Run(ctx, "meter", slog.New(slog.NewTextHandler(&log, nil)), func(ctx context.Context) error {
 			if !failed {
 				failed = true
 				return errBroken
 			}
 			<-ctx.Done()
 			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
+		})
 		synctest.Wait()
 		if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 2 || !strings.Contains(lines[1], "recovered") {
 			t.Fatalf("log is %q", lines)

@@ -113,24 +113,6 @@ func TestAgainstAnotherImplementation(t *testing.T) {
 	}
 }
 
-func TestReadOnce(t *testing.T) {
-	p := &plant{}
-	p.set(0, 15000)
-	m := meter(servePlant(t, p), 1)
-	wire, err := Read(t.Context(), m, Request{Function: 3, Address: 0, Quantity: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := float32At(0)
-	f.Order = "CDAB"
-	if got, err := Decode(wire, f); err != nil || got != 15000 {
-		t.Errorf("read %v, %v; want 15000", got, err)
-	}
-	if _, err := Read(t.Context(), m, Request{Function: 3, Address: 31, Quantity: 2}); err == nil {
-		t.Error("a read past the end gave registers")
-	}
-}
-
 func servePlant(t *testing.T, p *plant) (url string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // the server cannot say which port it took

@@ -31,7 +31,7 @@ type read struct {
 // newPlan is the tree of a meter's reads. Its root is no request of its own.
 func newPlan(m config.Meter) *read {
 	root := &read{apart: true}
-	for _, r := range Plan(m) {
+	for _, r := range planOf(m) {
 		root.parts = append(root.parts, newRead(r, limitsOf(m).most))
 	}
 	root.currentsFirst()

@@ -311,19 +311,6 @@ func sleepUntil(ctx context.Context, t time.Time) error {
 	}
 }
 
-// Read makes a single request of a meter over a connection of its own, for
-// whoever wants to look at a device before it is configured. It returns the
-// registers as they came over the wire, two bytes each, for Decode.
-func Read(ctx context.Context, m config.Meter, r Request) ([]byte, error) {
-	l, err := newLine(m)
-	if err != nil {
-		return nil, err
-	}
-	defer l.close()
-	got, err := l.read(ctx, byte(m.Unit), m.Timeout, r)
-	return got.registers, err
-}
-
 func newLine(m config.Meter) (*line, error) {
 	a, err := parseAddress(m.URL, m.Serial)
 	if err != nil {

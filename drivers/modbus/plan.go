@@ -125,6 +125,6 @@ func placeFields(m config.Meter) []placed {
 	return fields
 }
 
-// Plan is the list of requests that one poll of a meter makes, as long as the
+// planOf is the list of requests that one poll of a meter makes, as long as the
 // device takes them all. The meter's configuration must have been checked.
-func Plan(m config.Meter) []Request { return planRequests(placeFields(m), limitsOf(m)) }
+func planOf(m config.Meter) []Request { return planRequests(placeFields(m), limitsOf(m)) }

@@ -178,7 +178,7 @@ func TestPlanMergesFields(t *testing.T) {
 				m.Fields[fmt.Sprint(i)] = f
 			}
 			var got []string
-			for _, r := range Plan(m) {
+			for _, r := range planOf(m) {
 				got = append(got, fmt.Sprintf("%d:%d+%d", r.Function, r.Address, r.Quantity))
 			}
 			if diff := cmp.Diff(c.want, got); diff != "" {

@@ -4,9 +4,10 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"meltwatch/inference"
 )
@@ -129,19 +130,13 @@ func TestMemoryStaysBounded(t *testing.T) {
 // residentKB is the process's anonymous memory.
 func residentKB(t *testing.T) int {
 	t.Helper()
-	status, err := os.ReadFile("/proc/self/status")
+	self, err := procfs.Self()
 	if err != nil {
 		t.Skipf("no memory figures here: %v", err)
 	}
-	for line := range strings.Lines(string(status)) {
-		if digits, ok := strings.CutPrefix(line, "RssAnon:"); ok {
-			kb, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(digits), " kB"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kb
-		}
+	status, err := self.NewStatus()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Skip("no RssAnon in /proc/self/status")
-	return 0
+	return int(status.RssAnon >> 10)
 }

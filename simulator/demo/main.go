@@ -91,7 +91,7 @@ func (d demo) run(ctx context.Context, out *os.File) (err error) {
 	if err != nil {
 		return err
 	}
-	follow(ctx, watcher, plant, &view{out: out, live: isTerminal(out)}, total, agent.ended)
+	follow(ctx, watcher, plant, newView(out), total, agent.ended)
 	return errors.Join(agent.stop(), conclude(watcher, out))
 }
 
@@ -224,9 +224,4 @@ paths:
   state: %s
   programs: %s
 `, meter, camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), d.Model, broker, filepath.Join(folder, "state"), d.Bin)
-}
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // picture is what a subscriber knows by now; everything in it came over MQTT.
@@ -35,6 +38,8 @@ type view struct {
 	printed time.Time
 	state   string
 }
+
+func newView(out *os.File) *view { return &view{out: out, live: term.IsTerminal(int(out.Fd()))} }
 
 // plainEvery is how often a view that cannot redraw adds a line.
 const plainEvery = 10 * time.Second

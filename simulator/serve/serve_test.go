@@ -2,14 +2,13 @@ package serve
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"go.uber.org/goleak"
 
 	"meltwatch/simulator/furnace"
@@ -89,22 +88,17 @@ func TestAnEncoderThatDiesIsReplaced(t *testing.T) {
 // encoders are the process numbers of our own ffmpeg children.
 func encoders(t *testing.T) (list []int) {
 	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil || len(stats) == 0 {
-		t.Skip("SKIPPED: needs /proc to see its children")
+	all, err := procfs.AllProcs()
+	if err != nil {
+		t.Skipf("SKIPPED: needs /proc to see its children: %v", err)
 	}
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
+	for _, process := range all {
+		stat, err := process.Stat()
 		if err != nil {
 			continue // it has just ended
 		}
-		var number, parent int
-		var name, state string
-		if _, err := fmt.Sscan(string(text), &number, &name, &state, &parent); err != nil {
-			continue // a name with a space is not ours
-		}
-		if name == "(ffmpeg)" && parent == os.Getpid() && state != "Z" {
-			list = append(list, number)
+		if stat.Comm == "ffmpeg" && stat.PPID == os.Getpid() && stat.State != "Z" {
+			list = append(list, process.PID)
 		}
 	}
 	return list

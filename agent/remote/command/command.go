@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"meltwatch/agent/remote/commit"
@@ -73,6 +74,12 @@ type Box interface {
 	Snapshot(ctx context.Context) error
 }
 
+// Observer is told how the server fares.
+type Observer interface {
+	OK()
+	Count(map[string]uint64)
+}
+
 const (
 	// furthest bounds how far ahead a deadline may lie, and with it how long an id
 	// must be remembered.
@@ -93,9 +100,11 @@ type Server struct {
 	mu      sync.Mutex
 	allowed config.Commands
 
-	recent  []time.Time // of the last minute
-	dropped time.Time   // when it was last said that commands are dropped
-	quiet   *time.Timer // ends a changed log level
+	recent []time.Time // of the last minute
+	told   time.Time   // when it was last said that commands are dropped
+	quiet  *time.Timer // ends a changed log level
+	// dropped counts payloads that nobody read: no room, or more than a minute's.
+	dropped atomic.Uint64
 }
 
 // arrival is a payload as it came; a retained one the broker repeats.
@@ -128,15 +137,19 @@ func (s *Server) TakeFlagged(payload []byte, retained bool) {
 	select {
 	case s.payloads <- arrival{payload, retained}:
 	default:
+		s.dropped.Add(1)
 	}
 }
 
 // Run serves until ctx ends.
-func (s *Server) Run(ctx context.Context, box Box) error {
+func (s *Server) Run(ctx context.Context, box Box, observer Observer) error {
+	observer.OK()
 	s.quiet = time.NewTimer(loudFor)
 	s.quiet.Stop()
 	defer s.quiet.Stop()
 	for {
+		// What is dropped leaves a full queue behind it: the loop comes round again.
+		observer.Count(map[string]uint64{"dropped_commands": s.dropped.Load()})
 		select {
 		case <-ctx.Done():
 			return nil
@@ -183,8 +196,9 @@ func (s *Server) inTime(now time.Time, perMinute int) bool {
 		s.recent = append(s.recent, now)
 		return true
 	}
-	if now.Sub(s.dropped) >= time.Minute {
-		s.dropped = now
+	s.dropped.Add(1)
+	if now.Sub(s.told) >= time.Minute {
+		s.told = now
 		s.answer(Result{Version: 1, Time: now.UTC().Round(0), Status: Rejected,
 			Message: fmt.Sprintf("more than commands.per_minute (%d) came: they are dropped unread", perMinute)})
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,27 +17,46 @@ import (
 
 // box notes what it is told to do.
 type box struct {
-	did  []string
 	held bool
+	mu   sync.Mutex
+	did  []string
+	// dropped is what the server told as an Observer.
+	dropped uint64
 }
 
+func (b *box) note(what string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.did = append(b.did, what)
+}
+
+// all is what it was told so far.
+func (b *box) all() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.did)
+}
+
+func (b *box) OK()                              {}
+func (b *box) Count(counters map[string]uint64) { b.dropped = counters["dropped_commands"] }
+
 func (b *box) Acknowledge(context.Context) (bool, error) {
-	b.did = append(b.did, "acknowledge")
+	b.note("acknowledge")
 	return b.held, nil
 }
-func (b *box) LogLevel(level string) { b.did = append(b.did, "level "+level) }
+func (b *box) LogLevel(level string) { b.note("level " + level) }
 func (b *box) Restart(part string) error {
-	b.did = append(b.did, "restart "+part)
+	b.note("restart " + part)
 	if part != "camera" {
 		return errors.New("part: not one")
 	}
 	return nil
 }
 func (b *box) SelfTest() (any, error) {
-	b.did = append(b.did, "self_test")
+	b.note("self_test")
 	return map[string]string{"camera": "ok"}, nil
 }
-func (b *box) Snapshot(context.Context) error { b.did = append(b.did, "snapshot"); return nil }
+func (b *box) Snapshot(context.Context) error { b.note("snapshot"); return nil }
 
 var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: true, SelfTest: true, Snapshot: true, PerMinute: 100}
 
@@ -50,7 +71,7 @@ func serving(t *testing.T, allowed config.Commands, script func(b *box, ask func
 		s.Adopt(allowed)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- s.Run(ctx, b) }()
+		go func() { ended <- s.Run(ctx, b, b) }()
 		script(b, func(payload string) Result {
 			before := len(results)
 			s.Take([]byte(payload))
@@ -78,18 +99,18 @@ func TestCommandsAreCarriedOutOnce(t *testing.T) {
 			{"self_test", "", "self_test"}, {"snapshot", "", "snapshot"}, {"log_level", `, "level": "debug"`, "level debug"},
 		} {
 			text := payload(fmt.Sprint(i), c[0], time.Minute, c[1])
-			if r := ask(text); r.Status != Done || r.ID != fmt.Sprint(i) || b.did[len(b.did)-1] != c[2] {
-				t.Errorf("%s: %+v, did %v", text, r, b.did)
+			if r := ask(text); r.Status != Done || r.ID != fmt.Sprint(i) || b.all()[len(b.all())-1] != c[2] {
+				t.Errorf("%s: %+v, did %v", text, r, b.all())
 			}
-			did := len(b.did)
-			if r := ask(text); r.Status != Rejected || len(b.did) != did {
-				t.Errorf("again: %+v, did %v", r, b.did)
+			did := len(b.all())
+			if r := ask(text); r.Status != Rejected || len(b.all()) != did {
+				t.Errorf("again: %+v, did %v", r, b.all())
 			}
 		}
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
-		if b.did[len(b.did)-1] != "level " {
-			t.Errorf("the log's level did not go back: %v", b.did)
+		if b.all()[len(b.all())-1] != "level " {
+			t.Errorf("the log's level did not go back: %v", b.all())
 		}
 	})
 }
@@ -113,8 +134,8 @@ func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
 				t.Errorf("%.80s: %+v, want %s", text, r, why)
 			}
 		}
-		if len(b.did) > 0 {
-			t.Errorf("did %v", b.did)
+		if len(b.all()) > 0 {
+			t.Errorf("did %v", b.all())
 		}
 		for text, why := range map[string]string{
 			payload("2", "log_level", time.Minute, `, "level": "loud"`): "level",
@@ -138,8 +159,8 @@ func TestNothingIsAllowedByDefault(t *testing.T) {
 				t.Errorf("%s: %+v", command, r)
 			}
 		}
-		if len(b.did) > 0 {
-			t.Errorf("did %v", b.did)
+		if len(b.all()) > 0 {
+			t.Errorf("did %v", b.all())
 		}
 	})
 }
@@ -154,8 +175,8 @@ func TestRateIsHeldAndSaidOnce(t *testing.T) {
 				answers++
 			}
 		}
-		if len(b.did) != 5 || answers != 6 {
-			t.Errorf("%d carried out, %d answers", len(b.did), answers)
+		if len(b.all()) != 5 || answers != 6 || b.dropped != 45 {
+			t.Errorf("%d carried out, %d answers, %d counted as dropped", len(b.all()), answers, b.dropped)
 		}
 		time.Sleep(time.Minute)
 		if r := ask(payload("later", "self_test", time.Minute, "")); r.Status != Done {

@@ -22,7 +22,7 @@ func life(t *testing.T, files commit.Files, b *box, script func(ask func(text st
 	s.Adopt(everything)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, b) }()
+	go func() { ended <- s.Run(ctx, b, b) }()
 	script(func(text string, retained bool) Result {
 		last = Result{}
 		s.TakeFlagged([]byte(text), retained)
@@ -64,8 +64,8 @@ func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 					t.Errorf("another: %+v", r)
 				}
 			})
-			if strings.Join(b.did, ", ") != "restart camera, acknowledge" {
-				t.Errorf("did %q", b.did)
+			if strings.Join(b.all(), ", ") != "restart camera, acknowledge" {
+				t.Errorf("did %q", b.all())
 			}
 			if text, err := disk.Read(idsFile); err != nil || strings.Contains(string(text), `"a"`) {
 				t.Errorf("an id is kept past its deadline: %s, %v", text, err)
@@ -90,8 +90,8 @@ func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
-		if len(b.did) != 1 {
-			t.Errorf("did %q", b.did)
+		if len(b.all()) != 1 {
+			t.Errorf("did %q", b.all())
 		}
 	})
 }

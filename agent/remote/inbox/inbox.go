@@ -17,6 +17,7 @@ type Box struct {
 	mu      sync.Mutex
 	waiting [][]byte
 	puts    uint64
+	dropped uint64
 	news    chan struct{}
 }
 
@@ -31,6 +32,7 @@ func (b *Box) Put(payload []byte) {
 	b.waiting = append(b.waiting, payload)
 	if len(b.waiting) > most {
 		b.waiting = b.waiting[1:]
+		b.dropped++
 	}
 	select {
 	case b.news <- struct{}{}:
@@ -48,6 +50,13 @@ func (b *Box) Take() [][]byte {
 	all := b.waiting
 	b.waiting = nil
 	return all
+}
+
+// Dropped counts payloads that gave way to newer ones before they were taken.
+func (b *Box) Dropped() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.dropped
 }
 
 // Peek returns what waits, and how many payloads were ever put in.

@@ -132,7 +132,7 @@ func (m *Manager) beating(ctx context.Context) (stop func()) {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
-				m.observer.Beat()
+				m.beat()
 			}
 		}
 	}()

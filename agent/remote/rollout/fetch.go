@@ -59,7 +59,7 @@ func (m *Manager) await(ctx context.Context, d Desired) error {
 	tick := time.NewTicker(observe)
 	defer tick.Stop()
 	for {
-		m.observer.Beat()
+		m.beat()
 		select {
 		case err := <-done:
 			return err

@@ -68,8 +68,9 @@ func (w *watch) Beat() {
 	}
 	w.last = time.Now()
 }
-func (w *watch) OK()         {}
-func (w *watch) Fault(error) {}
+func (w *watch) OK()                     {}
+func (w *watch) Fault(error)             {}
+func (w *watch) Count(map[string]uint64) {}
 
 // real runs a manager on real time.
 type real struct {

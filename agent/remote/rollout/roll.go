@@ -96,7 +96,7 @@ func (m *Manager) observe(ctx context.Context, model Model, status string, t *ta
 	defer tick.Stop()
 	began, reported := time.Now(), time.Time{}
 	for {
-		m.observer.Beat()
+		m.beat()
 		limits := m.limit()
 		memory, _ := b.Memory() // its fault is Alive's too
 		t.hold(memory)

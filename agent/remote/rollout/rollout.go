@@ -27,6 +27,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"meltwatch/agent/remote/commit"
@@ -92,6 +93,7 @@ type Observer interface {
 	Beat()
 	OK()
 	Fault(error)
+	Count(map[string]uint64)
 }
 
 // Limits are what the configuration says.
@@ -136,6 +138,8 @@ type Manager struct {
 	inbox  *inbox.Box
 	judged uint64 // payloads put into it that supersede nothing
 	chunks chan chunk
+	// dropped counts chunks that found no room.
+	dropped atomic.Uint64
 
 	mu     sync.Mutex
 	limits Limits
@@ -262,6 +266,7 @@ func (m *Manager) Chunk(number int64, payload []byte) {
 	select {
 	case m.chunks <- chunk{number, payload}:
 	default:
+		m.dropped.Add(1)
 	}
 }
 
@@ -279,7 +284,7 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	for {
-		observer.Beat()
+		m.beat()
 		select {
 		case <-ctx.Done():
 			m.closeArrival()
@@ -291,4 +296,10 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// beat tells the observer that the manager goes on, and what found no room.
+func (m *Manager) beat() {
+	m.observer.Beat()
+	m.observer.Count(map[string]uint64{"dropped_documents": m.inbox.Dropped(), "dropped_chunks": m.dropped.Load()})
 }

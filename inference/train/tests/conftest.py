@@ -10,6 +10,14 @@ import pytest
 
 from inference.train import bank, cache, configs, layout, systems, train
 
+
+def missing(why):
+    """Skips a test whose artefact a developer has not made; in CI, where all of them are, fails it."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
 SECONDS = 400
 ONSET = 200  # of the one abnormal episode; its label is 1 from 230 s on
 

@@ -20,6 +20,8 @@ import pytest
 from inference.train import decision, evaluate, export, figures, geometry, layout, tables, timeline, windows
 from inference.train.exported import Exported
 
+from .conftest import missing
+
 ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = ROOT / "inference/models/product"
 SIMULATOR = ROOT / "bin/furnace-sim"
@@ -30,7 +32,7 @@ RECORD = "fmf_currents_2018-12-16.csv"
 @pytest.fixture(scope="module")
 def committed():
     if not (FOLDER / export.MANIFEST).exists():
-        pytest.skip("no model committed; make one with make train")
+        missing("no model committed; make one with make train")
     return Exported(FOLDER)
 
 
@@ -43,7 +45,7 @@ def test_the_page_of_figures_is_the_manifests(committed):
 def fresh(tmp_path_factory):
     """Twelve batches of a seed that neither training nor choosing has seen."""
     if not SIMULATOR.exists():
-        pytest.skip("bin/furnace-sim is not built; run make build")
+        missing("bin/furnace-sim is not built; run make build")
     folder = tmp_path_factory.mktemp("fresh")
     subprocess.run([SIMULATOR, "dataset", "--out", folder, "--batches", "12", "--seconds", "1200",
                     "--seed", "901", "--reroll", str(REROLLS), "--train", "0", "--val", "0"],
