@@ -31,6 +31,7 @@ type Connection struct {
 	inFlight  map[uint64]sent
 	history   pace
 	order     uint64 // messages sent so far
+	acked     bool   // a message was acknowledged
 	left      bool   // on purpose
 }
 
@@ -41,6 +42,7 @@ type sent struct {
 	records []*record // what to keep should it never come
 	size    int       // bytes of topic and payload
 	at      time.Time
+	probe   bool // of what the broker bears
 }
 
 // Connect begins a connection over link: the retained topics are made true again
@@ -97,17 +99,18 @@ func (c *Connection) Step() error {
 }
 
 // publish sends one message; records are kept until it is acknowledged.
-func (c *Connection) publish(topic string, retained bool, payload []byte, records []*record) {
+func (c *Connection) publish(topic string, retained bool, payload []byte, records []*record) (key uint64) {
 	id := c.link.Publish(c.publisher.root+topic, retained, payload)
 	c.publisher.mu.Lock()
 	c.publisher.published++
 	c.publisher.mu.Unlock()
 	c.order++
-	key := notSent + c.order // a message that was not taken waits for the connection's end
+	key = notSent + c.order // a message that was not taken waits for the connection's end
 	if id != 0 {
 		key = uint64(id)
 	}
-	c.inFlight[key] = sent{c.order, topic, records, c.publisher.size(topic, payload), time.Now()}
+	c.inFlight[key] = sent{order: c.order, topic: topic, records: records, size: c.publisher.size(topic, payload), at: time.Now()}
+	return key
 }
 
 // notSent is beyond every message id.
@@ -120,6 +123,7 @@ func (c *Connection) Acknowledge(ids []uint16) {
 		if !ours {
 			continue
 		}
+		c.acked = true
 		c.publisher.acknowledged(m)
 		delete(c.inFlight, uint64(id))
 	}

@@ -57,8 +57,17 @@ func (p *Publisher) checkBroker() {
 		p.retained[TopicAvailability], p.changed[TopicAvailability] = []byte("online"), true
 		p.wake()
 	}
+	if p.limit.retry(); p.kept != nil && p.limit.refused == 0 {
+		p.takeUp()
+		p.wake()
+	}
 	var fault error
+	if p.echo.missing() {
+		p.limit.wanting = true // it may be the size, not the access list
+	}
 	switch {
+	case p.limit.silent > 0:
+		fault = &silentLimit{p.broker, p.limit.silent}
 	case p.echo.missing():
 		fault = deniedError(p.broker, p.root+TopicHealth)
 	case p.kept != nil:

@@ -22,6 +22,10 @@ func (p *Publisher) acknowledged(m sent) {
 	defer p.mu.Unlock()
 	p.acked++
 	p.limit.acked(m.size)
+	if m.probe {
+		p.sounding.acked = time.Now()
+		return
+	}
 	p.spoken = p.spoken || m.topic == TopicHealth
 	if m.topic == TopicHealth && p.echo.acked.IsZero() {
 		p.echo.acked = time.Now()
@@ -68,7 +72,7 @@ func (p *Publisher) Backlog() bool {
 func (p *Publisher) nextHistory() (topic string, payload []byte, records []*record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for len(p.history) > 0 {
+	for len(p.history) > 0 && !p.limit.sounds() {
 		topic, payload, records = p.takeHistory()
 		size := p.size(topic, payload)
 		if p.limit.bears(size) {

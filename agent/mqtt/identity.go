@@ -33,6 +33,9 @@ func (o other) Error() string {
 // hearHealth takes a message on our own health topic. One that was retained may
 // be a predecessor's, unless we have published since: spoken says so.
 func (p *Publisher) hearHealth(payload []byte, retained, spoken bool) {
+	if p.hearProbe(payload) {
+		return
+	}
 	var h struct {
 		Boot     uint64 `json:"boot"`
 		Instance string `json:"instance"`

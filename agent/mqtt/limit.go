@@ -15,18 +15,36 @@ type packetLimit struct {
 	passed int
 	// pack bounds a pack of history; 0 while nothing says that it must.
 	pack int
-	// refused is the smallest message that was refused for certain; 0 for none.
-	refused int
+	// refused is the smallest message that was refused for certain; 0 for none. It is
+	// tried again at a time, which is later with each verdict.
+	refused  int
+	again    time.Time
+	verdicts int
 	// suspect is the size of the message at which the last connection ended, and
 	// strikes how many in a row ended at one of that size or less.
 	suspect, strikes int
 	// shrunk is the pack's bound that was logged last.
 	shrunk int
+	// heard bounds a pack to what came back as a probe; 0 where nothing is heard.
+	// sounded says that nothing more is to be found out on this connection, wanting
+	// that a larger pack waits, silent is the least size that did not come back.
+	heard    int
+	cameBack bool // a probe did
+	sounded  bool
+	wanting  bool
+	silent   int
+	silentAt time.Time
 }
 
 // certain is how many connections in a row must end at a message before it counts as
 // refused: a network may cut as many by chance.
 const certain = 3
+
+// A verdict may be chance's work after all, so what it keeps back is tried again.
+const (
+	soonestAgain = time.Minute
+	latestAgain  = time.Hour
+)
 
 // leastPack is the least bound of a pack: one sample with its topic.
 const leastPack = 600
@@ -43,14 +61,18 @@ func (l *packetLimit) acked(size int) {
 }
 
 // ended notes at which message a connection ended that was not ended on purpose:
-// the first that was not acknowledged and is larger than any that was. It reports
-// whether that message is now refused for certain.
-func (l *packetLimit) ended(size int) bool {
+// the first that was not acknowledged and is larger than any that was. Clear says
+// that the broker acknowledged all before it, and at least one. It reports whether
+// that message is now refused for certain.
+func (l *packetLimit) ended(size int, clear bool) bool {
 	if size <= l.passed {
 		return false
 	}
 	// Packs shrink at once: that costs next to nothing if the size was not the cause.
 	l.pack = max(min(size/2, either(l.pack, size)), l.passed, leastPack)
+	if !clear {
+		return false
+	}
 	if l.strikes > 0 && size <= l.suspect {
 		l.strikes++
 	} else {
@@ -61,7 +83,17 @@ func (l *packetLimit) ended(size int) bool {
 		return false
 	}
 	l.refused, l.strikes = size, 0
+	l.again = time.Now().Add(min(soonestAgain<<min(l.verdicts, 10), latestAgain))
+	l.verdicts++
 	return true
+}
+
+// retry lets what was refused pass once more, where it is time for it. Another
+// connection that ends there is the whole proof.
+func (l *packetLimit) retry() {
+	if l.refused > 0 && time.Now().After(l.again) {
+		l.suspect, l.strikes, l.refused = l.refused, certain-1, 0
+	}
 }
 
 func either(bound, instead int) int {
@@ -75,7 +107,13 @@ func either(bound, instead int) int {
 func (l *packetLimit) bears(size int) bool { return l.refused == 0 || size < l.refused }
 
 // fits reports whether a pack of history may be so large.
-func (l *packetLimit) fits(size int) bool { return l.pack == 0 || size <= l.pack }
+func (l *packetLimit) fits(size int) bool {
+	if l.heard > 0 && l.heard < mostPack && size > l.heard {
+		l.wanting = true
+		return false
+	}
+	return l.pack == 0 || size <= l.pack
+}
 
 // limitOf is what is known of a broker. The lock is held.
 func (p *Publisher) limitOf(url string) *packetLimit {
@@ -94,7 +132,7 @@ type tooLarge struct {
 
 // Error says what to do.
 func (e *tooLarge) Error() string {
-	return fmt.Sprintf("%s closes the connection at %s of %d bytes: such messages are kept back; raise the broker's largest packet (mosquitto: max_packet_size, message_size_limit)",
+	return fmt.Sprintf("%s closes the connection at %s of %d bytes: such messages are kept back; raise the broker's largest packet (mosquitto: max_packet_size)",
 		e.broker, e.topic, e.size)
 }
 
@@ -107,16 +145,17 @@ func (p *Publisher) size(topic string, payload []byte) int {
 func (c *Connection) cutOff() {
 	p := c.publisher
 	p.mu.Lock()
-	at := sent{}
+	at, first := sent{}, c.order+1
 	for _, m := range c.inFlight {
-		if m.size > p.limit.passed && (at.order == 0 || m.order < at.order) {
+		first = min(first, m.order)
+		if m.size > p.limit.passed && m.topic != TopicAvailability && (at.order == 0 || m.order < at.order) {
 			at = m
 		}
 	}
 	var refused *tooLarge
 	shrunk := 0
 	if at.order != 0 {
-		if p.limit.ended(at.size) {
+		if p.limit.ended(at.size, at.order == first && c.acked && !at.probe) {
 			refused = &tooLarge{p.broker, at.topic, at.size}
 			p.kept = refused
 		}
@@ -134,16 +173,16 @@ func (c *Connection) cutOff() {
 	}
 }
 
-// keepBack sets a message aside that the broker never takes: it is counted, and a
-// record of it stays where it is until the agent starts again or another broker is
-// connected. The lock is held.
+// keepBack sets a message aside that the broker does not take: it is counted, and a
+// record of it stays in the outbox, or goes there, until it is tried again or another
+// broker is connected. The lock is held.
 func (p *Publisher) keepBack(topic string, size int, records []*record) {
 	p.keptBack++
 	p.kept = &tooLarge{p.broker, topic, size}
 	for _, r := range records {
-		r.sending, r.acked = false, r.number == 0 // in the outbox it stays held, and is tried again by the next publisher
-		if r.number != 0 {
-			p.aside = append(p.aside, r)
+		r.sending = false
+		if r.number != 0 { // in the outbox it stays held
+			p.aside = append(p.aside, &record{class: r.class, number: r.number})
 		}
 	}
 }
@@ -156,9 +195,21 @@ func (p *Publisher) useBroker(name, url string) {
 	if p.limit == p.limitOf(url) {
 		return
 	}
-	p.limit, p.broker, p.kept = p.limitOf(url), name, nil
+	p.limit, p.broker = p.limitOf(url), name
+	p.takeUp()
+}
+
+// takeUp has what was set aside sent again. The lock is held.
+func (p *Publisher) takeUp() {
+	p.kept = nil
 	for _, r := range p.aside {
 		p.returns.add(r)
 	}
 	p.aside = nil
+	for topic := range p.retained {
+		if topic != TopicState { // the next second's comes by itself
+			p.changed[topic] = true
+		}
+	}
+	p.wakeKeeper()
 }

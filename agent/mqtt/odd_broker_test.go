@@ -152,18 +152,18 @@ func TestCutConnectionsSetNothingSmallAside(t *testing.T) {
 	l := &packetLimit{}
 	for range 100 {
 		l.acked(900)
-		if l.ended(700) || l.ended(900) {
+		if l.ended(700, true) || l.ended(900, true) {
 			t.Fatal("a size that has passed counts as refused")
 		}
 	}
-	l.ended(7000)
-	l.ended(7000)
+	l.ended(7000, true)
+	l.ended(7000, true)
 	l.acked(7000)
-	if l.ended(7200); !l.bears(7100) {
+	if l.ended(7200, true); !l.bears(7100) {
 		t.Error("refused after one connection that ended there")
 	}
 	for range certain {
-		l.ended(9000)
+		l.ended(9000, true)
 	}
 	if l.bears(9000) || !l.bears(8999) {
 		t.Errorf("after %d connections that ended at 9000 bytes: %+v", certain, l)

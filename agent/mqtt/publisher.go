@@ -69,11 +69,12 @@ type Publisher struct {
 	// What is known of the broker that is connected, or was last.
 	limit     *packetLimit
 	limits    map[string]*packetLimit // by URL
-	broker    string                  // its name and URL, for errors
-	kept      *tooLarge               // the newest message that it refused, nil for none
-	keptBack  uint64                  // such messages
-	aside     []*record               // of them, those that the outbox has
-	announced time.Time               // when availability was last said
+	sounding  sounding
+	broker    string    // its name and URL, for errors
+	kept      *tooLarge // the newest message that it refused, nil for none
+	keptBack  uint64    // such messages
+	aside     []*record // of them, those that the outbox has
+	announced time.Time // when availability was last said
 	echo      echo
 	faulty    bool // the observer was told what the broker does not do
 

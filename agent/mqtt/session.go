@@ -62,7 +62,9 @@ func (s *session) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.subscribe(ctx)
+	p.endSounding()
 	p.useBroker(s.String(), s.broker.URL)
+	p.beginSounding()
 	c := p.Connect(s)
 	defer s.close(c)
 	p.observer.OK()
@@ -77,6 +79,7 @@ func (s *session) serve(ctx context.Context) error {
 		if err := c.Step(); err != nil {
 			return err
 		}
+		c.sound()
 		if p.Backlog() {
 			again.Reset(time.Second / time.Duration(p.settings.HistoryRate))
 		} else {

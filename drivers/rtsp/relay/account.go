@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/bluenviron/gortsplib/v4/pkg/auth"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
@@ -19,10 +18,13 @@ type account struct {
 	who    login.Account
 	logins *login.Ledger
 
-	mu     sync.Mutex
-	offers base.HeaderValue // the camera's last challenge
-	stale  bool             // which only replaced an old one
-	tried  bool             // the password was sent
+	mu       sync.Mutex
+	offer    digest      // the camera's last challenge
+	digests  bool        // it can be answered
+	answered int         // requests with an answer to it
+	stale    bool        // it only replaced an old one
+	tried    bool        // the password was sent
+	method   base.Method // of the last request
 }
 
 func accountOf(s drivers.CameraSettings) login.Account {
@@ -42,6 +44,9 @@ func permitted(s drivers.CameraSettings, logins *login.Ledger) error {
 
 // request is called for each request that is about to be sent.
 func (a *account) request(r *base.Request) {
+	a.mu.Lock()
+	a.method = r.Method
+	a.mu.Unlock()
 	if _, with := r.Header["Authorization"]; !with {
 		return
 	}
@@ -53,24 +58,30 @@ func (a *account) request(r *base.Request) {
 		_ = a.logins.Attempt(a.who)
 	}
 	// The library answers the first challenge for ever; some cameras want each answered.
-	answer := auth.Sender{WWWAuth: a.offers, User: a.who.Username, Pass: a.who.Password}
-	if answer.Initialize() == nil {
-		answer.AddAuthorization(r)
+	if a.digests {
+		a.answered++
+		uri := r.URL.CloneWithoutCredentials().String()
+		r.Header["Authorization"] = base.HeaderValue{a.offer.answer(a.who.Username, a.who.Password, string(r.Method), uri, a.answered)}
 	}
 }
 
 // response is called for each response, before anything is made of it.
 func (a *account) response(r *base.Response) {
+	offers := challenges(r.Header["WWW-Authenticate"])
 	sift(r)
+	tidy(r)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if dispensable(a.method, r.StatusCode) {
+		r.StatusCode = base.StatusOK
+	}
 	if r.StatusCode != base.StatusUnauthorized {
 		return
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.offers, a.stale = r.Header["WWW-Authenticate"], false
-	for _, offer := range a.offers {
-		compact := strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(offer, `"`, ""), " ", ""))
-		a.stale = a.stale || strings.Contains(compact, "stale=true")
+	a.offer, a.digests = bestDigest(offers)
+	a.answered, a.stale = 0, false
+	for _, offer := range offers {
+		a.stale = a.stale || strings.EqualFold(offer.params["stale"], "true")
 	}
 }
 

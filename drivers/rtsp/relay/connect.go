@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -8,12 +9,14 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
 
 	"meltwatch/drivers"
@@ -98,13 +101,29 @@ func (l *link) describe(address *base.URL) error {
 		if media.Type != description.MediaTypeVideo || media.IsBackChannel || len(media.Formats) == 0 {
 			continue
 		}
-		l.media = media
+		l.media = decodableFirst(media)
 		return l.account.renewed(func() error {
 			_, err := l.client.Setup(session.BaseURL, media, 0, 0)
 			return err
 		})
 	}
 	return refusef("camera.url: the camera describes no video at this path; take the path from the camera's manual")
+}
+
+// decodableFirst puts the format that is decoded before others of the same track,
+// as data about the picture.
+func decodableFirst(media *description.Media) *description.Media {
+	slices.SortStableFunc(media.Formats, func(a, b format.Format) int { return cmp.Compare(rank(a), rank(b)) })
+	return media
+}
+
+func rank(f format.Format) int {
+	switch f.(type) {
+	case *format.H264, *format.H265, *format.MJPEG:
+		return 0
+	default:
+		return 1
+	}
 }
 
 func (l *link) play(ctx context.Context) error {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
@@ -11,18 +12,18 @@ import (
 
 // sift keeps from the library what it would follow to harm: Basic where a Digest
 // is offered, which gives the password away; redirections, which hand it to
-// another host; and parts of a description that are not wanted, since one that is
-// wrong in it spoils the whole.
+// another host; an address that cannot be read; and parts of a description that are
+// not wanted, since one that is wrong in it spoils the whole.
 func sift(r *base.Response) {
 	delete(r.Header, "Location")
-	var digests base.HeaderValue
-	for _, offer := range r.Header["WWW-Authenticate"] {
-		if strings.HasPrefix(strings.ToLower(offer), "digest") {
-			digests = append(digests, offer)
-		}
+	if at := r.Header["Content-Base"]; len(at) > 0 && !address(at[0]) {
+		delete(r.Header, "Content-Base") // what was asked for stands in its place
 	}
-	if len(digests) > 0 {
-		r.Header["WWW-Authenticate"] = digests
+	offers := challenges(r.Header["WWW-Authenticate"])
+	if d, ok := bestDigest(offers); ok {
+		r.Header["WWW-Authenticate"] = base.HeaderValue{d.plain()}
+	} else if slices.ContainsFunc(offers, func(c challenge) bool { return c.scheme == "digest" }) {
+		r.Header["WWW-Authenticate"] = base.HeaderValue{"Digest"} // which nobody can answer
 	}
 	r.Body = videoAlone(r.Body)
 }
@@ -31,10 +32,14 @@ func sift(r *base.Response) {
 // other text it hands back as it is.
 func videoAlone(body []byte) []byte {
 	head, sections := cutSections(body)
+	head = only(head, "v=", "o=", "s=", "c=", "t=", "a=control:")
 	for _, section := range sections {
-		if !bytes.HasPrefix(section, []byte("m=video")) || bytes.Contains(section, []byte("a=sendonly")) {
+		if !bytes.HasPrefix(section, []byte("m=video")) {
 			continue
 		}
+		// What a camera says of its video's direction is left out: some write sendonly
+		// from their own side, and no video goes to a camera.
+		section = without(only(section, "m=", "c=", "a=control:", "a=rtpmap:", "a=fmtp:"), "a=control:*")
 		// Parameter sets that cannot be read come again within the stream.
 		for _, one := range [][]byte{section, without(section, "a=fmtp")} {
 			if text := append(bytes.Clone(head), one...); readable(text) {
@@ -43,6 +48,16 @@ func videoAlone(body []byte) []byte {
 		}
 	}
 	return body
+}
+
+// address reports whether a text is one that the library can ask at; a relative one
+// it completes itself.
+func address(text string) bool {
+	if strings.HasPrefix(text, "/") {
+		return true
+	}
+	_, err := base.ParseURL(text)
+	return err == nil
 }
 
 // cutSections splits a description where its media begin.
@@ -71,9 +86,18 @@ func cutSections(body []byte) (head []byte, sections [][]byte) {
 }
 
 func without(section []byte, prefix string) []byte {
-	var kept []byte
+	return lines(section, func(line []byte) bool { return !bytes.HasPrefix(line, []byte(prefix)) })
+}
+
+func only(section []byte, prefixes ...string) []byte {
+	return lines(section, func(line []byte) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return bytes.HasPrefix(line, []byte(prefix)) })
+	})
+}
+
+func lines(section []byte, keep func(line []byte) bool) (kept []byte) {
 	for line := range bytes.Lines(section) {
-		if !bytes.HasPrefix(line, []byte(prefix)) {
+		if keep(line) {
 			kept = append(kept, line...)
 		}
 	}
