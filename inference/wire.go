@@ -17,7 +17,7 @@ type wire struct {
 
 var (
 	errWire  = errors.New("is damaged: not a valid SavedModel")
-	errLarge = fmt.Errorf("has more than %d MiB of names: the model is invalid", mostHeld>>20)
+	errLarge = fmt.Errorf("holds more names than %d MiB: the model is invalid", mostHeld>>20)
 )
 
 const (

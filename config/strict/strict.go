@@ -71,7 +71,7 @@ func (s short) Unwrap() error { return s.err }
 
 func valid(text []byte) error {
 	if deep(text) {
-		return fmt.Errorf("nested more than %d levels deep: nest it less", maxDepth)
+		return fmt.Errorf("nested deeper than %d levels: reduce the nesting", maxDepth)
 	}
 	var raw json.RawMessage
 	switch err := json.Unmarshal(text, &raw); {

@@ -249,7 +249,7 @@ func (l *line) receive(asked question, timeout time.Duration) ([]byte, error) {
 // accept notes what was unusual about a good reply.
 func (l *line) accept(asked question, seen []byte, look found) {
 	if l.excess = len(seen) > look.end; l.excess && l.framing.numbered {
-		l.manners.note("extra bytes follow the answer, and the connection is reopened")
+		l.manners.note("more than the answer comes, and the connection is reopened")
 	}
 	if look.remark != "" {
 		l.manners.note(look.remark)

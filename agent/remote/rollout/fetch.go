@@ -106,7 +106,7 @@ func (m *Manager) download(ctx context.Context, d Desired) error {
 	n, err := io.Copy(file, io.LimitReader(reader{ctx, body, stall}, d.Size+1))
 	err = errors.Join(causeOf(ctx, err), file.Close())
 	if err == nil && n != d.Size {
-		err = fmt.Errorf("the file's size differs from the %d bytes that were signed", d.Size)
+		err = fmt.Errorf("the file has another size than the %d bytes that were signed", d.Size)
 	}
 	return err
 }
