@@ -120,8 +120,8 @@ func (a *agent) decided(s decide.Second) {
 	a.reporter.second(s)
 }
 
-// run runs everything until ctx ends. Its error is systemd's refusal to be notified,
-// or the outbox's at the end.
+// run runs everything until ctx ends. It returns an error if systemd cannot be
+// notified or the outbox fails at the end.
 func (a *agent) run(ctx context.Context) error {
 	a.reporter.resume()
 	group, ctx := errgroup.WithContext(ctx)
@@ -151,8 +151,8 @@ func programFolder(configured string) (string, error) {
 	return filepath.Dir(self), nil
 }
 
-// cameraSettings are what the camera's child is told; an error is the agent's
-// refusal to run with them.
+// cameraSettings are the settings for the camera's child. With an error the agent
+// refuses to run.
 func cameraSettings(all config.Config, video inference.VideoSpec) (drivers.CameraSettings, error) {
 	c := all.Camera
 	secrets := map[string]string{"password_file": c.PasswordFile, "ca_file": c.CAFile}

@@ -70,7 +70,7 @@ func (l *lines) line(what, key string, err error, detail string) {
 	_, _ = fmt.Fprintf(l.out, "%s%-9s %s\n", word, what, detail)
 }
 
-// warn prints what does not keep the agent from its work, but should be seen.
+// warn prints a problem that does not stop the agent.
 func (l *lines) warn(what string, err error, detail string) {
 	if err == nil {
 		l.line(what, "", nil, detail)

@@ -11,8 +11,8 @@ import (
 	"meltwatch/drivers"
 )
 
-// camera opens the stream as the agent would, and waits for a live picture. What
-// the camera refuses is said at once.
+// camera opens the stream as the agent would and waits for a live picture. It reports
+// a refusal at once.
 func (k checker) camera(ctx context.Context, programs string) (string, error) {
 	if !k.settings.Camera.Enabled {
 		return "not enabled", nil
@@ -37,8 +37,8 @@ func (k checker) camera(ctx context.Context, programs string) (string, error) {
 	return k.settings.Camera.URL + size, err
 }
 
-// cameraOffline is what can be said of the camera's settings without the camera:
-// what makes the agent refuse to run.
+// cameraOffline checks the camera's settings without the camera, for faults that make
+// the agent refuse to run.
 func (k checker) cameraOffline() (string, error) {
 	if !k.settings.Camera.Enabled {
 		return "not enabled", nil

@@ -15,8 +15,7 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
-// meters polls every meter a few times, as run does, and judges what the currents
-// are.
+// meters polls every meter a few times, as run does, and judges the currents.
 func (k checker) meters(ctx context.Context) (string, error) {
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -102,7 +101,7 @@ func (t *trial) fault() error {
 	for _, name := range slices.Sorted(maps.Keys(t.meters)) {
 		switch r, ok := t.latest[name]; {
 		case !ok:
-			all = append(all, fmt.Errorf("meters.%s: no poll was made in the time of --timeout: the period is %s", name, t.meters[name].Period))
+			all = append(all, fmt.Errorf("meters.%s: no poll within --timeout: the period is %s", name, t.meters[name].Period))
 		case r.Err != nil:
 			all = append(all, fmt.Errorf("meters.%s: %w", name, r.Err))
 		}
@@ -122,7 +121,7 @@ func oneLine(all []error) error {
 	return errors.New(strings.Join(words, "; "))
 }
 
-// remarks are what the meters work without, and what is unusual of them.
+// remarks are the missing optional quantities and the devices' unusual behaviour.
 func (t *trial) remarks() []string {
 	degraded, manners := remarks(t.latest)
 	all := append(degraded, manners...)
@@ -157,7 +156,7 @@ func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) 
 	}
 	values := currents(s)
 	if expected > 0 && expected < offCurrent {
-		return "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, less than an arc burns at: give amperes; where the meter tells kiloamperes, set the scale of its currents and of set_point to 1000",
+		return "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, too little for an arc: give amperes; if the meter reads kiloamperes, set the scale of its currents and of set_point to 1000",
 			name, values, of, expected), nil, remarks)
 	}
 	if modbus.Fits(s.Current, expected, meter.MostCurrent(expected)) {
@@ -205,8 +204,8 @@ func isOff(s drivers.Sample, expected float64) bool {
 	return true
 }
 
-// dust is a magnitude that no meter resolves, in amperes: registers read otherwise
-// than they were written often give less than it.
+// dust is a current below any meter's resolution, in amperes: registers read with the
+// wrong type or order often give less.
 const dust = 1e-6
 
 func hasDust(s drivers.Sample) bool {
@@ -226,10 +225,10 @@ func hint(found []modbus.Proposal) string {
 	if len(found) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(", unless it works: then %s", found[0])
+	return fmt.Sprintf("; if it is working, %s", found[0])
 }
 
-// complain makes an error of what is wrong, and of what would fit.
+// complain builds an error from the fault and from the settings that would fit.
 func complain(wrong string, found []modbus.Proposal, remarks []string) error {
 	for i, p := range found {
 		word := "; set "

@@ -10,7 +10,7 @@ import (
 	"meltwatch/inference"
 )
 
-// params are the manifest's, where the configuration does not override them.
+// params are the manifest's, unless the configuration overrides them.
 func params(c config.State, d inference.Decision) state.Params {
 	return state.Params{
 		MeanSeconds:   either(c.MeanSeconds, d.MeanSeconds),
@@ -49,7 +49,7 @@ func checkThresholds(c config.State, d inference.Decision) error {
 	}
 }
 
-// checkSampling says why the model will not be asked at the meter's rate.
+// checkSampling says why the model will not be used at the meter's rate.
 func checkSampling(meters map[string]config.Meter, m *inference.Manifest) error {
 	name, meter := currentMeter(meters)
 	_, err := m.LeastDensity(meter.Period)
@@ -59,7 +59,7 @@ func checkSampling(meters map[string]config.Meter, m *inference.Manifest) error 
 	case decide.RuleReads(meter.Period):
 		return fmt.Errorf("meters.%s.period: %w; until then the rule on the current's variation decides", name, err)
 	default:
-		return fmt.Errorf("meters.%s.period: %w; until then the video alone decides, and nobody without it: the current only tells whether the furnace is off", name, err)
+		return fmt.Errorf("meters.%s.period: %w; until then the video alone decides, and without a camera nothing does: the current only shows whether the furnace is off", name, err)
 	}
 }
 

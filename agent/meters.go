@@ -15,8 +15,8 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
-// buildMeters: progress is a few good polls in a row, of every meter. One alone
-// may be luck where the meter answers more slowly than it is asked.
+// buildMeters: progress is a few good polls in a row of every meter. A single one may
+// be luck if the meter answers more slowly than it is polled.
 func (a *agent) buildMeters(c config.Config) (*life, error) {
 	record := a.board.New(meterLimit)
 	polled, seen := newPolled(record), newSteady(c.Meters)
@@ -104,7 +104,7 @@ func newPolled(record *health.Part) *polled {
 	return &polled{record, map[string]modbus.Report{}}
 }
 
-// note takes a report. A failed poll is a loop that came round all the same.
+// note takes a report. After a failed poll the loop still counts as running.
 func (p *polled) note(r modbus.Report) {
 	p.latest[r.Meter] = r
 	var sum modbus.Counters
@@ -128,8 +128,8 @@ func (p *polled) note(r modbus.Report) {
 	p.record.OK()
 }
 
-// pollFault is what kept a poll from bringing what the meter is for: no answer, or
-// currents that are not there.
+// pollFault is why a poll brought no currents: there was no answer, or the currents
+// are missing.
 func pollFault(r modbus.Report) error {
 	if r.Err == nil && r.Invalid != "" {
 		return errors.New(r.Invalid)
@@ -137,7 +137,8 @@ func pollFault(r modbus.Report) error {
 	return r.Err
 }
 
-// remarks are what the meters work without, and what is unusual of them, by key.
+// remarks are the missing optional quantities and the devices' unusual behaviour, by
+// key.
 func remarks(latest map[string]modbus.Report) (degraded, manners []string) {
 	for _, name := range slices.Sorted(maps.Keys(latest)) {
 		for _, missing := range latest[name].Degraded {

@@ -29,8 +29,8 @@ func openModels(c config.Config, kernel string, log *slog.Logger, report func(ro
 	})
 }
 
-// packageClient fetches packages. Its answer is read as it comes: nothing is
-// unpacked on the way, and no header is waited for without end.
+// packageClient fetches packages. It does not decompress the answer, and it limits
+// the wait for the header.
 func packageClient() *http.Client {
 	return &http.Client{CheckRedirect: onlyHTTPS, Transport: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,

@@ -39,7 +39,7 @@ func (r runCommand) Run(o outside) error {
 	}
 	log, level := newLog(o.errOut, own.Log)
 	for _, w := range warnings {
-		log.Warn("the file holds what this release refuses: it runs as before, and has to be mended before the next change", "setting", w.String())
+		log.Warn("this release refuses a setting in the file: it runs as before, but must be corrected before the next change", "setting", w.String())
 	}
 	a, manager, err := newManaged(r.Config, text, log, level)
 	if err != nil {

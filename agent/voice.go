@@ -25,7 +25,8 @@ func (v *voice) hear(topic string, handle func(topic string, payload []byte)) {
 	v.hearFlagged(topic, func(topic string, payload []byte, _ bool) { handle(topic, payload) })
 }
 
-// hearFlagged is hear with a handler that tells what the broker repeats.
+// hearFlagged is hear with a handler that also learns whether the broker retained the
+// message.
 func (v *voice) hearFlagged(topic string, handle mqtt.Handler) { v.hears[topic] = handle }
 
 // dress prepares a publisher to take over.

@@ -219,8 +219,8 @@ func (p *Process) beat() {
 	}
 }
 
-// cause is why a handshake failed: the process's own end, where it ended by itself,
-// because a broken pipe says nothing of a library that is missing.
+// cause is why a handshake failed: the process's exit, if it ended by itself, because
+// a broken pipe does not explain a missing library.
 func (p *Process) cause(handshake error) error {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -232,8 +232,8 @@ func (p *Process) cause(handshake error) error {
 	}
 }
 
-// endFirst has the kernel end the child, and not the agent, where memory runs out.
-// A kernel that refuses leaves the order as it is.
+// endFirst makes the kernel kill the child before the agent when memory runs out. If
+// the kernel refuses, nothing changes.
 func endFirst(pid int) {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
 }

@@ -11,7 +11,7 @@ const (
 	// maxLine bounds a line of the child's standard error in the log, in bytes; the
 	// rest of a longer line is dropped.
 	maxLine = 4096
-	// maxLast bounds what of its last line is told as the cause of its end.
+	// maxLast limits how much of its last line is reported as the cause of its end.
 	maxLast = 300
 )
 

@@ -41,15 +41,15 @@ func (c Camera) check(f fault) {
 // longestURL bounds camera.url in bytes.
 const longestURL = 2048
 
-// checkURL looks at all of the camera's URL. No message repeats it, because what
-// is wrong with it may be a password in it.
+// checkURL checks the camera's whole URL. No message repeats it, because the fault
+// may be a password in it.
 func (c Camera) checkURL(f fault) {
 	switch {
 	case len(c.URL) > longestURL:
 		f.newer("url", "is over %d bytes: give it as rtsp://host:port/path", longestURL)
 		return
 	case !printable(c.URL):
-		f.newer("url", "holds characters that cannot be printed, or invalid UTF-8: write it anew")
+		f.newer("url", "holds characters that cannot be printed, or invalid UTF-8: type it again")
 		return
 	}
 	f.address("url", c.URL, "rtsp", "rtsps")
@@ -62,13 +62,13 @@ func (c Camera) checkURL(f fault) {
 	}
 }
 
-// secretNames are what cameras call a secret that stands in a URL.
+// secretNames are the names that cameras give to secrets in a URL.
 var secretNames = []string{
 	"auth", "authorization", "credentials", "key", "pass", "passphrase", "passwd", "password", "psw", "pw", "pwd", "secret", "token",
 }
 
-// holdsSecret looks for name=value pairs, and user:password, wherever cameras take
-// them: in the path, the query and behind it.
+// holdsSecret looks for name=value pairs and user:password wherever cameras accept
+// them: in the path, the query and the fragment.
 func holdsSecret(u *url.URL) bool {
 	parts := strings.FieldsFunc(strings.Join([]string{u.EscapedPath(), u.RawQuery, u.EscapedFragment()}, "&"), func(r rune) bool {
 		return strings.ContainsRune("/?&;_,#", r)
@@ -92,12 +92,12 @@ func (c Camera) checkText(f fault, key, value string, longest int) {
 	case len(value) > longest:
 		f.newer(key, "is over %d bytes: shorten it", longest)
 	case !printable(value):
-		f.newer(key, "holds characters that cannot be printed, or invalid UTF-8: write it anew")
+		f.newer(key, "holds characters that cannot be printed, or invalid UTF-8: type it again")
 	}
 }
 
-// printable reports whether a text is what somebody typed: valid UTF-8 without
-// control characters, and without the sign that stands for what was neither.
+// printable reports whether a text is valid UTF-8 without control characters and
+// without the replacement character.
 func printable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
 		return r == utf8.RuneError || !unicode.IsPrint(r)

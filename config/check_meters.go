@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// checkMeters holds every rule about meters: the driver takes what passes.
+// checkMeters checks every rule about meters; the driver accepts what passes.
 func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
 	if len(meters) == 0 {
 		f("meters", "is missing: give at least one meter with current_a, current_b and current_c")
@@ -53,8 +53,8 @@ func sorted[V any](m map[string]V) []string {
 	return names
 }
 
-// checkPhases wants the three currents in one meter: read by different requests
-// they would not be of one instant.
+// checkPhases requires the three currents in one meter: readings of different meters
+// would not be simultaneous.
 func checkPhases(carrier map[string]string, f fault) {
 	phases := []string{FieldCurrentA, FieldCurrentB, FieldCurrentC}
 	for _, phase := range phases {
@@ -79,7 +79,7 @@ func (m Meter) check(f fault) {
 	f.lasting("period", m.Period, 50*time.Millisecond, time.Minute)
 	f.lasting("timeout", m.Timeout, 10*time.Millisecond, 30*time.Second)
 	if m.Timeout >= m.Period {
-		f("timeout", "%s must be shorter than period (%s): a late reply would eat the next poll", m.Timeout, m.Period)
+		f("timeout", "%s must be shorter than period (%s): a late reply would disturb the next poll", m.Timeout, m.Period)
 	}
 	f.lasting("settle", m.Settle, 0, 10*time.Second)
 	f.lasting("gap", m.Gap, 0, time.Second)
@@ -102,7 +102,7 @@ func (m Meter) check(f fault) {
 	}
 }
 
-// checkDevice wants a serial line to be a device.
+// checkDevice requires a serial line to be a device.
 func checkDevice(f fault, value string) {
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "rtu" || u.Path == "" {
@@ -173,16 +173,15 @@ func (r Field) check(f fault, name string, m Meter) {
 	}
 }
 
-// extent is where a field stands in a device's registers.
+// extent is a field's range in a device's registers.
 type extent struct {
 	meter, field string
 	first, last  int // registers, counted from 0
 	of           Field
 }
 
-// checkOverlap reports fields that share registers, where that cannot be meant, and
-// returns what is taken with this meter's added. One register may carry several
-// bits.
+// checkOverlap reports fields that share registers by mistake, and returns the
+// occupied registers including this meter's. One register may carry several bits.
 func (m Meter) checkOverlap(f fault, meter string, taken []extent) []extent {
 	for _, name := range sorted(m.Fields) {
 		field := m.Fields[name]

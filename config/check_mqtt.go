@@ -22,10 +22,10 @@ func (m MQTT) check(f fault) {
 		f("username", "is missing though password_file is given")
 	}
 	if m.CertFile != "" && m.KeyFile == "" {
-		f("key_file", "is missing though cert_file is given: the broker wants to see both")
+		f("key_file", "is missing though cert_file is given: the broker needs both")
 	}
 	if m.KeyFile != "" && m.CertFile == "" {
-		f("cert_file", "is missing though key_file is given: the broker wants to see both")
+		f("cert_file", "is missing though key_file is given: the broker needs both")
 	}
 }
 
@@ -52,7 +52,7 @@ func (m MQTT) checkBrokers(f fault) {
 			f("ca_file", "needs a broker of scheme ssl or wss: without TLS it would verify nothing; see %s", key)
 		}
 		if m.CertFile != "" {
-			f("cert_file", "needs a broker of scheme ssl or wss: without TLS it is shown to nobody; see %s", key)
+			f("cert_file", "needs a broker of scheme ssl or wss: without TLS it is not used; see %s", key)
 		}
 	}
 }

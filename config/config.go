@@ -67,9 +67,9 @@ type Meter struct {
 	// current, see MostCurrent: to State.NormalCurrent, or else to the set-point.
 	CurrentMin float64 `yaml:"current_min"`
 	CurrentMax float64 `yaml:"current_max"`
-	// ReadMax is the most registers that one request may ask for, 1–125. ReadGap is
-	// the most registers that no field uses which are read along between two that one
-	// does, to save a request; 0 where the device refuses them.
+	// ReadMax is the most registers per request, 1–125. ReadGap is the most unused
+	// registers that a request may include between two fields, to save a request; 0
+	// if the device refuses them.
 	ReadMax int `yaml:"read_max"`
 	ReadGap int `yaml:"read_gap"`
 	// Fields by the quantity they carry; FieldNames lists the known ones.
@@ -77,14 +77,14 @@ type Meter struct {
 }
 
 const (
-	// usualMost is twice what the meters of the furnaces on record can tell, in amperes.
+	// usualMost is twice the range of the meters of known furnaces, in amperes.
 	usualMost = 40_000
 	// anyMost is more than any electric furnace draws on a phase, in amperes.
 	anyMost = 200_000
 )
 
-// MostCurrent bounds what a phase can draw, in amperes: CurrentMax, or 40 kA, or three
-// times the usual current where that is more. usual is 0 where it is unknown.
+// MostCurrent is the most that a phase can draw, in amperes: CurrentMax if set,
+// otherwise 40 kA or, if more, three times the usual current. usual is 0 if unknown.
 func (m Meter) MostCurrent(usual float64) float64 {
 	if m.CurrentMax > 0 {
 		return m.CurrentMax
@@ -152,10 +152,10 @@ type Camera struct {
 	// CAFile verifies an rtsps camera, PEM; the system's roots when empty. A bare name
 	// is a systemd credential.
 	CAFile string `yaml:"ca_file"`
-	// Transport says how RTP comes: tcp, udp, or auto, which is tcp where the camera
-	// offers it and udp where it does not.
+	// Transport is how RTP is carried: tcp, udp, or auto, which is tcp if the camera
+	// offers it and udp otherwise.
 	Transport string `yaml:"transport"`
-	// Timeout bounds opening the stream, and how long it may send nothing.
+	// Timeout limits opening the stream and each pause without data.
 	Timeout time.Duration `yaml:"timeout"`
 	// Crop is the part of the picture that shows the shell, in pixels; all zero
 	// means the whole picture.
@@ -223,9 +223,9 @@ type MQTT struct {
 	Queue int `yaml:"queue"`
 	// HistoryRate bounds how many messages a second an outage's backlog may take.
 	HistoryRate int `yaml:"history_rate"`
-	// Retain is false for a broker that takes no retained messages: who subscribes
-	// then hears the next state within a second, and a document that is published
-	// while the agent is away is lost.
+	// Retain is false for a broker without retained messages. A subscriber then gets
+	// the next state within a second, and a document published while the agent is
+	// away is lost.
 	Retain bool `yaml:"retain"`
 }
 

@@ -152,7 +152,7 @@ func (d *decoder) scalar(node *yaml.Node, into reflect.Value, key string) {
 	}
 }
 
-// plainValue refuses what release 0.3.0 took and what is not what it seems.
+// plainValue refuses misleading values that release 0.3.0 accepted.
 func plainValue(node *yaml.Node, into reflect.Value) error {
 	switch {
 	case into.Kind() == reflect.String:
@@ -204,8 +204,8 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 	return nil
 }
 
-// octalLooking reports whether a number begins with a 0 that YAML 1.1 and C take
-// for the mark of an octal number.
+// octalLooking reports whether a number begins with a 0 that YAML 1.1 and C read as
+// octal.
 func octalLooking(digits string) bool {
 	return len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0123456789_") == ""
 }
@@ -213,7 +213,7 @@ func octalLooking(digits string) bool {
 // decimal is a number without the zeros at its beginning.
 func decimal(digits string) string { return cmp.Or(strings.TrimLeft(digits, "0_"), "0") }
 
-// plainText refuses what neither a path, a URL nor a topic can hold.
+// plainText refuses text that no path, URL or topic can hold.
 func plainText(text string) error {
 	switch {
 	case len(text) > longestText:
@@ -221,7 +221,7 @@ func plainText(text string) error {
 	case !utf8.ValidString(text):
 		return errors.New("is not valid UTF-8: write it as UTF-8")
 	case strings.ContainsFunc(text, unicode.IsControl):
-		return errors.New("holds a control character, such as a line break or a NUL: take it out")
+		return errors.New("holds a control character, such as a line break or a NUL: remove it")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// Key decodes a public key of Trust; false for what no honest key is.
+// Key decodes a public key of Trust; false for an invalid or weak one.
 func Key(text string) (ed25519.PublicKey, bool) {
 	if checkKey(text) != nil {
 		return nil, false
@@ -18,8 +18,8 @@ func Key(text string) (ed25519.PublicKey, bool) {
 	return raw, err == nil
 }
 
-// errWeakKey is a key that release 0.3.0 took. It is believed nowhere: see Key.
-var errWeakKey = errors.New("is not a key of anyone's")
+// errWeakKey is a key that release 0.3.0 accepted. It is never trusted: see Key.
+var errWeakKey = errors.New("is an invalid key")
 
 func checkKey(text string) error {
 	raw, err := base64.StdEncoding.DecodeString(text)

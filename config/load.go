@@ -107,10 +107,9 @@ func Read(path string) (Config, error) {
 // is a Problems with every fault found.
 func Parse(text []byte) (Config, error) { return Merged(text, nil) }
 
-// Tolerate is Parse for the box's own file at the agent's start, after an upgrade: what
-// release 0.3.0 let pass and this one refuses comes back as warnings, and the
-// configuration is what it was. A file that is edited, and any document from afar,
-// has to pass Parse or Merged.
+// Tolerate is Parse for the box's own file at the agent's start, after an upgrade.
+// Faults that release 0.3.0 accepted become warnings, and the values mean what they
+// meant then. An edited file and any document from afar must pass Parse or Merged.
 func Tolerate(text []byte) (c Config, warnings Problems, err error) { return MergeTolerated(text, nil) }
 
 // MergeTolerated is Merged as Tolerate is Parse.
@@ -135,8 +134,8 @@ func ReadTolerated(path string) (Config, error) {
 	return c, nil
 }
 
-// decode fills the defaults and checks the result. With a fault that is no newer
-// rule's the configuration is of no use.
+// decode fills the defaults and checks the result. After a fault of an older rule the
+// configuration must not be used.
 func decode(root *yaml.Node) (Config, findings) {
 	c := Default()
 	d := decoder{lines: map[string]int{}}

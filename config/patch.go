@@ -80,7 +80,7 @@ func parseJSON(text []byte) (*yaml.Node, error) {
 		return nil, err
 	}
 	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more follows the JSON object: send one object alone")
+		return nil, errors.New("more follows the JSON object: send a single object")
 	}
 	if node.Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("want a JSON object of settings, found %s", nodeName(node))

@@ -15,8 +15,8 @@ type Problem struct {
 	Line int
 	// Message says what is wrong and what to do about it.
 	Message string
-	// Newer says that release 0.3.0 let this pass: a box that ran with it must start
-	// all the same (see Tolerate).
+	// Newer says that release 0.3.0 accepted this: a box that ran with it must still
+	// start (see Tolerate).
 	Newer bool
 }
 
@@ -43,8 +43,8 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// mostProblems bounds how many faults of one document are told: a hostile one may
-// have ten thousands.
+// mostProblems limits the reported faults of one document: a hostile one may have
+// tens of thousands.
 const mostProblems = 20
 
 // findings gathers faults. Beyond mostProblems they are counted.
@@ -52,11 +52,11 @@ type findings struct {
 	told Problems
 	more int
 	keys map[string]bool // that a fault was found with
-	// older says that one of them is no newer rule's, told or not.
+	// older says that one of them breaks an older rule, reported or not.
 	older bool
 }
 
-// newer marks the words of a rule that release 0.3.0 did not have.
+// newer marks the message of a rule that release 0.3.0 did not have.
 const newer = "\x00"
 
 func (f *findings) add(key string, line int, format string, args ...any) {
@@ -73,7 +73,8 @@ func (f *findings) add(key string, line int, format string, args ...any) {
 	f.told = append(f.told, Problem{Key: key, Line: line, Message: fmt.Sprintf(format, args...), Newer: isNewer})
 }
 
-// full reports whether a further fault is only counted, so that nobody words it.
+// full reports whether further faults are only counted, so that no message needs to
+// be built.
 func (f *findings) full() bool { return len(f.told) == mostProblems }
 
 // join adds what was found elsewhere.

@@ -22,10 +22,10 @@ type CameraSettings struct {
 	// Logins is the file that counts refused log-ins over restarts; empty for a count
 	// in memory.
 	Logins string
-	// Authorities are PEM certificates that an rtsps camera's is verified by; empty
-	// for the system's.
+	// Authorities are PEM certificates that verify an rtsps camera; empty for the
+	// system's.
 	Authorities string
-	// Transport says how RTP comes: TransportAuto, TransportTCP or TransportUDP.
+	// Transport is how RTP is carried: TransportAuto, TransportTCP or TransportUDP.
 	Transport string
 	// Timeout bounds opening and each read.
 	Timeout time.Duration
@@ -64,11 +64,11 @@ type LatestReply struct {
 	Status Status
 	// Cause is the last fault in words, empty when Status is OK.
 	Cause string
-	// Refused says that the camera was reached and refused, so that waiting cures
-	// nothing: a setting must be changed, here or in the camera.
+	// Refused says that the camera was reached but refused, so waiting does not help:
+	// a setting must be changed, here or in the camera.
 	Refused bool
-	// PictureWidth and PictureHeight are the camera's own picture's, in pixels; 0
-	// before the first. Resized counts its changes.
+	// PictureWidth and PictureHeight are the size of the camera's own picture in
+	// pixels; 0 before the first. Resized counts changes of size.
 	PictureWidth, PictureHeight int
 	Resized                     uint64
 	// Number counts frames since the stream was opened; it never decreases

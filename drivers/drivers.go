@@ -36,9 +36,9 @@ type Sample struct {
 	// Current is the RMS current of phases A, B, C in amperes. Always finite, and
 	// zero where Missing is set.
 	Current [Phases]float64
-	// Missing says why the sample holds no currents: a phase read a value that the
-	// meter marks as not available, or one that a furnace cannot have. It names the
-	// phase, the raw value and the reason. Empty for a valid sample.
+	// Missing says why the sample holds no currents: a phase is marked as not
+	// available, or has a value that is impossible for a furnace. It names the phase,
+	// the raw value and the reason. Empty for a valid sample.
 	Missing string
 	// SetPoint is the current set-point in amperes, 0 when the plant reports none.
 	SetPoint float64
@@ -87,11 +87,10 @@ func (s Status) Live() bool { return s == OK }
 
 // Source is a device that yields values of type T until its context ends.
 type Source[T any] interface {
-	// Run delivers values to emit, one at a time and in time order, until ctx
-	// ends; it then returns nil after everything it started has stopped. Faults
-	// of the device are healed inside (close, wait, open again) and reported by
-	// the source's own observer; an error is what kept it from beginning, such as
-	// an address that cannot be read. emit must not block for longer than the
-	// source's period.
+	// Run delivers values to emit, one at a time and in time order, until ctx ends;
+	// it then returns nil after everything it started has stopped. Faults of the
+	// device are healed inside (close, wait, open again) and reported by the source's
+	// own observer; an error means that it could not begin, for example because of an
+	// invalid address. emit must not block for longer than the source's period.
 	Run(ctx context.Context, emit func(T)) error
 }

@@ -11,21 +11,21 @@ import (
 	"strings"
 )
 
-// A signed model is still somebody's program: its graph could hold operations that
-// read and write files. CheckGraph looks at every node before TensorFlow sees the
-// file.
+// A signed model is still a program from elsewhere: its graph could contain
+// operations that read and write files. CheckGraph checks every node before
+// TensorFlow loads the file.
 
 // graphFile is what the library loads, unless one of otherGraphs lies beside it.
 const graphFile = "saved_model.pb"
 
 var otherGraphs = []string{"saved_model.pbtxt", "saved_model.cpb"}
 
-// CheckGraph refuses a model folder whose graph holds an operation that a network
+// CheckGraph refuses a model folder whose graph contains an operation that a network
 // does not need.
 func CheckGraph(dir string) error {
 	for _, name := range otherGraphs {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return fmt.Errorf("file %s: a model has its graph in %s alone: remove it", name, graphFile)
+			return fmt.Errorf("file %s: the graph must be in %s alone: remove it", name, graphFile)
 		}
 	}
 	file, err := os.Open(filepath.Join(dir, graphFile))
@@ -48,8 +48,8 @@ type graph struct {
 	wire
 	nodes     []node
 	functions map[string][]node
-	// targets are all texts of the signatures and collections, and the operation
-	// that restores: what may be run, among other words.
+	// targets are all strings of the signatures and collections, and the restore
+	// operation: they include every name that may be run.
 	targets map[string]bool
 	metas   int
 }
@@ -106,7 +106,7 @@ func (g *graph) target(end int64) error {
 	return err
 }
 
-// words takes every text of the maps of signatures and collections for a target.
+// words treats every string in the maps of signatures and collections as a target.
 // Their messages are at most six deep; a text that could be a message is both.
 func (g *graph) words(end int64) error {
 	if g.hold(8*(end-g.at)) != nil {
@@ -187,7 +187,7 @@ func (g *graph) function(end int64) error {
 		return errWire
 	}
 	if _, twice := g.functions[names[0]]; twice {
-		return fmt.Errorf("function %.64q is there twice: %s", names[0], exportAgain)
+		return fmt.Errorf("function %.64q is defined twice: %s", names[0], exportAgain)
 	}
 	g.functions[names[0]] = body
 	return nil

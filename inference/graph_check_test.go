@@ -79,7 +79,7 @@ func TestGraphsThatMustNotBeLoaded(t *testing.T) {
 		"a function as an op":  {model("y", main1(nodeDef("y", "WriteFile", nil)), functionDef("WriteFile")), "must begin with __"},
 		"two operations":       {model("y", main1(append(nodeDef("y", "Relu", nil), word(2, "WriteFile")...))), "damaged"},
 		"two names":            {model("y", main1(append(nodeDef("y", "Relu", nil), word(1, "z")...))), "damaged"},
-		"a function twice":     {model("y", functionDef("__f"), functionDef("__f", nodeDef("w", "Relu", nil))), "is there twice"},
+		"a function twice":     {model("y", functionDef("__f"), functionDef("__f", nodeDef("w", "Relu", nil))), "is defined twice"},
 		"a function two names": {model("y", field(2, field(1, field(1, word(1, "__f")), field(1, word(1, "__g"))))), "damaged"},
 		"nothing":              {nil, "damaged"},
 		"text":                 {[]byte("node { op: \"Relu\" }"), "damaged"},

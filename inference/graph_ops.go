@@ -55,9 +55,9 @@ VarHandleOp VarIsInitializedOp ReadVariableOp AssignVariableOp AssignAddVariable
 ResourceGather ResourceGatherNd VariableShape DestroyResourceOp RestoreV2
 `)
 
-// saving are the operations of the function that TensorFlow's export always adds,
-// and nobody runs on a box: it writes a checkpoint. They are borne in a function
-// that nothing which is run can reach.
+// saving are the operations of the function that TensorFlow's export always adds and
+// that a box never runs: it writes a checkpoint. They are allowed in a function that
+// nothing that runs can reach.
 var saving = set(`SaveV2 MergeV2Checkpoints ShardedFilename StringJoin StaticRegexFullMatch RegexFullMatch`)
 
 func set(words string) map[string]bool {

@@ -22,7 +22,7 @@ type Manifest struct {
 	Rule       Rule                 `json:"rule"`
 	// Offset says how to read the output local_loss; nil where the model has none.
 	Offset *Offset `json:"offset,omitempty"`
-	// Sampling is how the meter may be read; nil in releases that do not tell (see
+	// Sampling is how the meter may be read; nil in releases without the section (see
 	// SamplingOf).
 	Sampling *Sampling `json:"sampling,omitempty"`
 	// Metrics are the export's own figures on held-out batches, for people.

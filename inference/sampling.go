@@ -10,7 +10,7 @@ type Sampling struct {
 	// RatesHz are the rates at which the tests read the meter. A meter that is read
 	// faster than the window's rate is thinned to it.
 	RatesHz []float64 `json:"rates_hz"`
-	// Coverage is the least share of a rate's samples that the tests left, 0–1.
+	// Coverage is the smallest share of a rate's samples that was tested, 0–1.
 	Coverage float64 `json:"coverage"`
 }
 

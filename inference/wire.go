@@ -7,8 +7,8 @@ import (
 	"io"
 )
 
-// wire reads protobuf's encoding as a stream: no more of a file is held than the
-// text at hand.
+// wire reads protobuf's encoding as a stream: it holds only the current string in
+// memory.
 type wire struct {
 	in   *bufio.Reader
 	at   int64
@@ -16,8 +16,8 @@ type wire struct {
 }
 
 var (
-	errWire  = errors.New("is damaged: it is no SavedModel")
-	errLarge = fmt.Errorf("holds more names than %d MiB: no model does", mostHeld>>20)
+	errWire  = errors.New("is damaged: not a valid SavedModel")
+	errLarge = fmt.Errorf("holds more names than %d MiB: the model is invalid", mostHeld>>20)
 )
 
 const (
@@ -30,8 +30,8 @@ const (
 	deepestMessage = 16
 )
 
-// varint reads a number. One that is longer than it need be is refused: readers
-// differ in what they make of it.
+// varint reads a number. An overlong encoding is refused, because readers interpret
+// it differently.
 func (w *wire) varint() (uint64, error) {
 	var value uint64
 	for shift := 0; shift < 64; shift += 7 {

@@ -206,8 +206,8 @@ func (c changeFlags) sign(d *remote.Desired, agent string, key ed25519.PrivateKe
 	return d.Sign(root+agent+"/", c.KeyName, key)
 }
 
-// desiredOf is what is wanted of an agent now, and the newest revision that
-// anybody at the broker speaks of.
+// desiredOf is an agent's current desired document, and the newest revision that any
+// document at the broker mentions.
 func (f *fleet) desiredOf(agent string) (d remote.Desired, newest int64) {
 	// What is no document of ours counts as none; the agent has said so already.
 	if strict.Decode(f.payload(agent, "config/desired"), remote.MaxDesired, &d) != nil {
@@ -217,8 +217,8 @@ func (f *fleet) desiredOf(agent string) (d remote.Desired, newest int64) {
 	return d, newestOf(r.RunningRevision, d.Revision, r.Revision)
 }
 
-// newestOf is the newest of revisions that an agent could take after the one that
-// is said to run.
+// newestOf is the newest revision that an agent could accept after the one that it
+// reports as running.
 func newestOf(running int64, others ...int64) int64 {
 	newest := commit.Base(running)
 	for _, one := range others {
@@ -267,7 +267,7 @@ func faults(list []remote.Fault) string {
 	for i, e := range list {
 		words[i] = strings.TrimPrefix(e.Key+": "+e.Message, ": ")
 	}
-	// It comes from a broker and goes to a terminal.
+	// The text comes from a broker and goes to a terminal.
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r

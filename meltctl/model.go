@@ -26,7 +26,7 @@ type modelPush struct {
 	URL          string        `help:"Where the agents find the package, https://… or file:///…; by chunks through the broker otherwise."`
 	Shadow       time.Duration `default:"2m" help:"How long it shadows the live model."`
 	Observe      time.Duration `default:"1m" help:"How long it may still be sent back after the switch."`
-	Revision     int64         `help:"Revision of the document; the one after the last that the broker speaks of by default."`
+	Revision     int64         `help:"Revision of the document; by default the one after the last that the broker reports."`
 	MinAgreement float64       `help:"Least share of the shadow's seconds in which both models agree."`
 }
 
@@ -61,8 +61,8 @@ func (c modelPush) Run(o outside) error {
 	})
 }
 
-// newestModel is the newest revision that anybody at the broker speaks of. The
-// revision of a model's document is not signed, only the package is.
+// newestModel is the newest revision that any document at the broker mentions. A
+// model document's revision is not signed; only the package is.
 func (f *fleet) newestModel(agent string) int64 {
 	var d rollout.Desired
 	if strict.Decode(f.payload(agent, "model/desired"), rollout.MaxDesired, &d) != nil {

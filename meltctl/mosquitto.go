@@ -38,7 +38,7 @@ var (
 	boxReads  = []string{"config/desired", "model/desired", "model/chunk/+", "command", "health", "availability"}
 )
 
-// access lets a box speak and hear on its own topics and on no others.
+// access lets a box publish and subscribe only below its own topics.
 func (b box) access() []string {
 	var topics []string
 	for _, topic := range boxWrites {
@@ -149,7 +149,7 @@ func withPassword(lines []string, name, file string) ([]string, error) {
 
 // writeForMosquitto writes a file that mosquitto's own user can read: by its group
 // where this machine has it, by anyone elsewhere. It holds salted hashes of random
-// passwords of 192 bits, which tell nobody anything.
+// passwords of 192 bits, which reveal nothing.
 func writeForMosquitto(path string, lines []string) error {
 	if err := writeMode(path, strings.Join(lines, "\n")+"\n", 0o644); err != nil {
 		return err

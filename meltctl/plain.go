@@ -5,8 +5,8 @@ import (
 	"unicode"
 )
 
-// plain makes one line of text that may come from the broker: what would move the
-// cursor, colour the screen or break a table is shown as �.
+// plain makes a safe line of text from the broker: characters that would move the
+// cursor, colour the screen or break a table are shown as �.
 func plain(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

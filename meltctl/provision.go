@@ -125,8 +125,8 @@ func (b box) document(form *template.Template) ([]byte, error) {
 	return text.Bytes(), b.checkBroker(c.MQTT)
 }
 
-// checkBroker wants the box to log in as the user that mosquitto's files name: by
-// its password, or by its certificate.
+// checkBroker requires the box to log in as its user in mosquitto's files, by
+// password or by certificate.
 func (b box) checkBroker(m config.MQTT) error {
 	switch {
 	case m.CertFile != "" && m.Username == "":

@@ -13,8 +13,8 @@ import (
 	"meltwatch/config/strict"
 )
 
-// record is the last revision that a key has signed for each agent. What a broker
-// says of revisions is not signed: a forged report must not choose the next one.
+// record is the last revision that a key has signed for each agent. Reports at the
+// broker are not signed, and a forged one must not choose the next revision.
 type record struct {
 	file string
 
@@ -25,7 +25,7 @@ type record struct {
 // mostRecord bounds the file, in bytes: some ten thousand agents.
 const mostRecord = 1 << 20
 
-// openRecord reads a record; one that is not there yet names no agent.
+// openRecord reads a record; a missing one is empty.
 func openRecord(file string) (*record, error) {
 	r := &record{file: file, last: map[string]int64{}}
 	text, err := os.ReadFile(file)
@@ -47,8 +47,8 @@ func (r *record) of(agent string) int64 {
 	return r.last[agent]
 }
 
-// note keeps a revision. It must be on disk before the document is published: no
-// revision is signed twice.
+// note stores a revision. It must be on disk before the document is published, so
+// that no revision is signed twice.
 func (r *record) note(agent string, revision int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,8 +64,8 @@ func (r *record) note(agent string, revision int64) error {
 }
 
 // next is the revision to sign for an agent. signed is that of the document at the
-// broker where this key signed it, else 0; claimed is the highest that anybody
-// there speaks of, wanted what the command line asks for, 0 for none.
+// broker where this key signed it, else 0; claimed is the highest that any report
+// there mentions, wanted the one given on the command line, 0 for none.
 func (r *record) next(agent string, signed, claimed, wanted int64) (int64, error) {
 	known := max(signed, r.of(agent))
 	switch {
@@ -74,7 +74,7 @@ func (r *record) next(agent string, signed, claimed, wanted int64) (int64, error
 	case wanted != 0:
 		return wanted, nil
 	case known == 0 && claimed > 0:
-		return 0, fmt.Errorf("the broker speaks of revision %d, which this key has not signed, and %s knows of none: look at the box what runs, and give --revision with the next one", claimed, r.file)
+		return 0, fmt.Errorf("the broker reports revision %d, which this key has not signed and %s does not record: check on the box which revision runs, and give the next one with --revision", claimed, r.file)
 	}
 	return known + 1, nil
 }

@@ -67,8 +67,8 @@ race() {
   go test -race -timeout 30m -run 'TestFaultsAreNamedContainedAndHealed|TestModelIsRolledOut' ./agent
 }
 
-# Pictures that stand still behind encoders starved of bits, and quiet hours in which
-# nothing may be called frozen: FREEZES a setting, QUIET_HOURS in all.
+# Frozen pictures through low-bitrate encoders (FREEZES per setting), and quiet hours in
+# which nothing may be called frozen (QUIET_HOURS in all).
 freezes() {
   MELTWATCH_FREEZES=${FREEZES:-100} MELTWATCH_QUIET_HOURS=${QUIET_HOURS:-24} CGO_ENABLED=0 go test -v -timeout 12h \
     -run 'Freezes|Quiet' ./drivers/liveness 2>&1 |

@@ -73,12 +73,12 @@ type Window struct {
 	End time.Time
 	// Input is what the model takes.
 	Input inference.Window
-	// CurrentSpan is how much time the samples speak for: each for the time since
-	// the one before it, up to SpokenFor.
+	// CurrentSpan is the time that the samples cover: each covers the time since the
+	// previous one, up to SpokenFor.
 	CurrentSpan time.Duration
-	// CurrentDensity is the share of slots that hold a sample, 0–1, of those from the
-	// first that does to the last: 0.5 for a meter that is read at half the window's
-	// rate, however long it has been.
+	// CurrentDensity is the share of filled slots, 0–1, from the first filled slot to
+	// the last: 0.5 for a meter that is read at half the window's rate, however long
+	// it has run.
 	CurrentDensity float64
 	// CurrentCoverage and VideoCoverage are the shares of slots that hold a
 	// value, 0–1, of those that one can have reached: a late video has not yet

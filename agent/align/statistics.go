@@ -8,14 +8,14 @@ import (
 	"meltwatch/drivers"
 )
 
-// SpokenFor is the longest time that one sample speaks for, back to the sample
-// before it. The current's variation, which the rule and the model judge, is the
-// same whether it is read twice a second or once in three.
+// SpokenFor is the longest time that one sample covers, back to the previous sample.
+// The current's variation, which the rule and the model judge, is the same whether it
+// is read twice a second or once in three.
 const SpokenFor = 3 * time.Second
 
-// CV is the coefficient of variation, std / mean averaged over the phases, of
-// the window's last span, and the share of that span that its samples speak for.
-// It is NaN when a phase has no mean.
+// CV is the coefficient of variation, std / mean averaged over the phases, of the
+// window's last span, and the share of that span that its samples cover. It is NaN
+// when a phase has no mean.
 func (w Window) CV(span time.Duration) (cv, share float64) {
 	from, slots := w.last(span)
 	spoken, n := w.spoken(from)
@@ -30,9 +30,9 @@ func (w Window) CV(span time.Duration) (cv, share float64) {
 	return cv, share
 }
 
-// spoken is the time that the samples from slot on speak for, and their number.
-// The window's first sample also speaks for what lies before it in the window, its
-// newest for what comes after it, where that is no more than SpokenFor.
+// spoken is the time that the samples from slot on cover, and their number. The
+// window's first sample also covers the time before it, and the newest the time after
+// it, up to SpokenFor.
 func (w Window) spoken(from int) (spoken time.Duration, n int) {
 	before := -1 // the slot of the sample before
 	for slot, filled := range w.Input.SampleMask {

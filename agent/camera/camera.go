@@ -48,8 +48,7 @@ type Client struct {
 
 type size struct{ width, height int }
 
-// Refusal is a fault that waiting does not cure: the camera was reached and
-// refused.
+// Refusal is a fault that waiting does not cure: the camera was reached but refused.
 type Refusal struct{ Cause string }
 
 func (r Refusal) Error() string { return r.Cause }
@@ -67,14 +66,14 @@ const (
 	// tolerated is how many questions in a row may fail before the child is
 	// replaced.
 	tolerated = 3
-	// reread is how often the settings' files are looked at while the camera gives
-	// no live picture: a corrected password is tried at once. A stream that lives is
-	// left alone.
+	// reread is how often the settings' files are looked at while the camera gives no
+	// live picture: a corrected password is tried at once. A live stream is left
+	// alone.
 	reread = 2 * time.Second
 )
 
-// New returns a client that will run program and have it open the stream. Read
-// makes the settings anew, from files that may have changed since.
+// New returns a client that will run program and have it open the stream. read loads
+// the settings again from files that may have changed.
 func New(program string, settings drivers.CameraSettings, read func() (drivers.CameraSettings, error), log *slog.Logger, observer Observer) *Client {
 	return &Client{program: program, settings: settings, read: read, log: log, observer: observer, status: drivers.Absent, cause: "not opened yet"}
 }
@@ -179,30 +178,30 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 	}
 }
 
-// renew tells the child of settings whose files have changed.
+// renew sends the child its settings if their files have changed.
 func (c *Client) renew(ctx context.Context, p *child.Process) error {
 	settings, err := c.read()
 	if err != nil {
-		c.log.Warn("camera settings not read anew; the last ones stand", "err", err)
+		c.log.Warn("camera settings could not be reread, keeping the last ones", "err", err)
 		return nil
 	}
 	if settings == c.settings {
 		return nil
 	}
-	c.log.Info("camera settings read anew")
+	c.log.Info("camera settings reread")
 	c.settings = settings
 	return c.configure(ctx, p)
 }
 
-// PictureSize is the camera's own picture's, in pixels; 0 before the first.
+// PictureSize is the size of the camera's own picture in pixels; 0 before the first.
 func (c *Client) PictureSize() (width, height int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.size.width, c.size.height
 }
 
-// measure says so when the camera's picture changed its size: a crop in pixels
-// then shows something else.
+// measure logs a change of the picture's size: a crop in pixels then shows something
+// else.
 func (c *Client) measure(latest drivers.LatestReply) {
 	now := size{latest.PictureWidth, latest.PictureHeight}
 	c.mu.Lock()
@@ -212,7 +211,7 @@ func (c *Client) measure(latest drivers.LatestReply) {
 	}
 	c.mu.Unlock()
 	if now != (size{}) && before != (size{}) && now != before {
-		c.log.Warn("camera's picture changed its size; check camera.crop",
+		c.log.Warn("camera picture size changed; check camera.crop",
 			"width_before", before.width, "height_before", before.height, "width", now.width, "height", now.height)
 	}
 }

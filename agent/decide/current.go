@@ -27,8 +27,8 @@ const (
 	staleHalves = 5
 	lostAfter   = 30 * time.Second
 	lostPeriods = 5
-	// settled is over which time the furnace's level is told, where the meter is read
-	// often enough.
+	// settled is the time over which the furnace's level is measured if the meter is
+	// read often enough.
 	settled = 2 * time.Second
 )
 
@@ -49,8 +49,8 @@ func (m *currentMonitor) sample(s drivers.Sample) {
 	}
 }
 
-// status is the sense's status at now, and its cause where the status alone does
-// not say it.
+// status is the sense's status at now, and its cause if the status alone does not
+// explain it.
 func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause string) {
 	age := now.Sub(m.arrived)
 	switch {
@@ -68,9 +68,9 @@ func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause str
 	return drivers.OK, ""
 }
 
-// believed reports whether a verdict may rest on the current: it can be believed, or
-// its newest sample still speaks for now. A meter that loses many samples is stale
-// every few seconds, and the mean over seconds would never be complete.
+// believed reports whether a verdict may use the current: the sense is live, or its
+// newest sample is recent enough. A meter that loses many samples is stale every few
+// seconds, and the mean over seconds would never be complete.
 func (m *currentMonitor) believed(now time.Time) bool {
 	status, _ := m.status(now)
 	gap := status == drivers.Stale && now.Sub(m.arrived) <= align.SpokenFor && m.invalid.cause() == "" && m.stuck.cause(m.idle) == ""
@@ -80,8 +80,8 @@ func (m *currentMonitor) believed(now time.Time) bool {
 // span is the time in which a live sense has read the current at least once.
 func (m *currentMonitor) span() time.Duration { return max(settled, staleHalves*m.period/2) }
 
-// invalidShare counts samples that hold no currents. One is masked and forgotten;
-// several say that the meter, its wiring or its configuration is at fault.
+// invalidShare counts samples without currents. A single one is masked; several mean
+// that the meter, its wiring or its configuration is faulty.
 type invalidShare struct {
 	period time.Duration
 	run    int         // invalid samples in a row up to the newest

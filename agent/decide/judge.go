@@ -31,8 +31,7 @@ type Second struct {
 	// End is the window's end; Current and Video say which sense can be believed.
 	End            time.Time
 	Current, Video drivers.Status
-	// CurrentCause says what is wrong with the current where its status alone does
-	// not.
+	// CurrentCause explains a fault of the current if its status alone does not.
 	CurrentCause string
 	// Coverage of the window by each sense, 0–1.
 	CurrentCoverage, VideoCoverage float64

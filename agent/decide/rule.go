@@ -8,8 +8,7 @@ import (
 	"meltwatch/inference"
 )
 
-// The share of a span that its samples must speak for: with less, its CV says
-// nothing.
+// The share of a span that its samples must cover for its CV to mean anything.
 const (
 	enough120 = 0.75
 	enough45  = 0.9

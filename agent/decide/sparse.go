@@ -8,10 +8,10 @@ import (
 	"meltwatch/inference"
 )
 
-// sparseness keeps windows from the model that hold fewer samples than any that it
-// was tested with: it takes missing samples for quiet current.
+// sparseness keeps windows from the model that hold fewer samples than it was tested
+// with: the model mistakes missing samples for quiet current.
 //
-// The rule on the current's variation decides then. Where too little is read for the
+// The rule on the current's variation decides instead. If there is too little for the
 // rule as well, the current is set aside, and the model judges the video alone.
 type sparseness struct {
 	found bool // a second ago
@@ -21,8 +21,8 @@ type sparseness struct {
 }
 
 const (
-	// denser is by how much the density must pass its least before the model decides
-	// again: it must not change from second to second who decides.
+	// denser is the margin above the least density before the model decides again, so
+	// that the decider does not change from second to second.
 	denser = 0.05
 	// outage is a gap after which the current may count as read anew: windows that
 	// have only just begun are among the tested ones.

@@ -9,15 +9,15 @@ import (
 	"meltwatch/drivers"
 )
 
-// stuckReadings notices phases whose reading does not change though the furnace
-// works: a register that the meter no longer refreshes.
+// stuckReadings detects phases whose reading does not change although the furnace
+// works: the meter no longer refreshes the register.
 //
-// A register tells amperes in steps. Quiet abnormal current moves by tens of
+// A register resolves amperes in steps. Quiet abnormal current moves by tens of
 // amperes a second, so a phase that reads the same for 15 s in steps of up to
-// stuckStep is stuck. In coarser steps a quiet current, which is the alarm, may
-// read the same too; such a phase counts as stuck only while another phase moves
-// by many of its steps. What a furnace that stands still reads never counts: an
-// electrode may be raised, and a meter then tells its own offset.
+// stuckStep is stuck. In coarser steps a quiet current, which is the alarm, may read
+// the same too; such a phase counts as stuck only while another phase moves by many
+// of its steps. The readings of an idle furnace never count: an electrode may be
+// raised, and the meter then reads its own offset.
 //
 // Meters with a fixed number of digits have coarser steps at higher currents, so the
 // steps are those of the last changes.
@@ -29,13 +29,13 @@ type stuckReadings struct {
 }
 
 type stuckPhase struct {
-	// since is when the phase first read what it reads now, same how often it has.
+	// since is when the phase first read its present value, same how often it has.
 	since time.Time
 	same  int
 	// changes are the last ones, in amperes, in no order; changed counts all.
 	changes [stuckChanges]float64
 	changed int
-	// low and high bound what the phase has read since another phase stands still:
+	// low and high bound the phase's readings since another phase stopped changing:
 	// one pair for each other phase.
 	low, high [drivers.Phases]float64
 }
@@ -51,8 +51,8 @@ const (
 	// stuckSwing is by how many of its own steps another phase must have moved for a
 	// phase in coarser steps to count as stuck.
 	stuckSwing = 20
-	// stuckChanges is how many changes tell a register's resolution: the smallest of
-	// so many is a step or few.
+	// stuckChanges is how many changes give a register's resolution: the smallest of
+	// them is one step or a few.
 	stuckChanges = 64
 )
 
@@ -139,8 +139,7 @@ func (r *stuckReadings) step(phase int) float64 {
 	return step
 }
 
-// swing is by how much another phase has moved, at most, since this one stands
-// still.
+// swing is the largest movement of another phase since this one stopped changing.
 func (r *stuckReadings) swing(phase int) float64 {
 	most := 0.0
 	for i := range r.phases {

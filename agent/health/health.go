@@ -30,10 +30,10 @@ type Status struct {
 	Since time.Time `json:"since"`
 	// Error is the last fault in words; it stays after the fault is over.
 	Error string `json:"last_error,omitempty"`
-	// Degraded are the things that the part works without at present, each with the
-	// reason.
+	// Degraded lists what the part is currently missing, each with the reason.
 	Degraded []string `json:"degraded,omitempty"`
-	// Manners are what is unusual of the part's device, and dealt with.
+	// Manners lists unusual behaviour of the part's device that the agent has adapted
+	// to.
 	Manners []string `json:"manners,omitempty"`
 	// Counters are the part's own, by name.
 	Counters map[string]uint64 `json:"counters,omitempty"`
@@ -86,8 +86,7 @@ func (p *Part) Count(counters map[string]uint64) {
 	p.state.Counters = counters
 }
 
-// Remark replaces what the part works without, and what is unusual of its device;
-// the slices must not be changed afterwards.
+// Remark replaces Degraded and Manners; the slices must not be changed afterwards.
 func (p *Part) Remark(degraded, manners []string) {
 	p.board.mu.Lock()
 	defer p.board.mu.Unlock()

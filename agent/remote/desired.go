@@ -63,7 +63,7 @@ func jsonKey(err error) string {
 
 func (d Desired) check() (faults []Fault) {
 	if d.Revision < 1 {
-		faults = append(faults, Fault{Key: "revision", Message: fmt.Sprintf("%d is not a revision: count from 1", d.Revision)})
+		faults = append(faults, Fault{Key: "revision", Message: fmt.Sprintf("%d is invalid: revisions start at 1", d.Revision)})
 	}
 	if d.DeadlineS != 0 && (d.DeadlineS < leastDeadline || d.DeadlineS > mostDeadline) {
 		faults = append(faults, Fault{Key: "deadline_s", Message: fmt.Sprintf("%d is out of bounds: want %d to %d seconds", d.DeadlineS, leastDeadline, mostDeadline)})

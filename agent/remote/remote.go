@@ -52,11 +52,11 @@ type Version struct {
 // kept is a version as the journal keeps it.
 type kept struct {
 	Version
-	// Signature is what was said with the patch; nil for the local file alone, and
-	// in a journal of 0.3.0.
+	// Signature came with the patch; nil for the local file alone, and in a journal
+	// of 0.3.0.
 	Signature *Signature `json:"signature,omitempty"`
-	// Signed is the highest revision that a signed document had: where documents
-	// must be signed, none older counts again, though an unsigned one came between.
+	// Signed is the highest revision of a signed document. If documents must be
+	// signed, no older one is accepted again, even after an unsigned one.
 	Signed int64 `json:"signed,omitempty"`
 }
 
@@ -69,8 +69,8 @@ func (k kept) alone(local []byte) kept {
 	return only
 }
 
-// Signature is the rest of a document, which its signature was made over: it can
-// be held against the box's keys again.
+// Signature is the rest of a signed document, kept so that it can be verified again
+// with the box's keys.
 type Signature struct {
 	DeadlineS int             `json:"deadline_s,omitempty"`
 	Previous  json.RawMessage `json:"previous,omitempty"`
@@ -80,8 +80,8 @@ type Signature struct {
 
 func (v Version) config() (config.Config, error) { return config.Merged(v.Local, v.Patch) }
 
-// tolerated is config for what ran before this start, and for the box's own file at
-// the start: what the release before let pass must run again.
+// tolerated is config for the version that ran before this start, and for the box's
+// own file at the start: what the previous release accepted must run again.
 func (v Version) tolerated() (config.Config, error) {
 	c, _, err := config.MergeTolerated(v.Local, v.Patch)
 	return c, err
@@ -226,7 +226,8 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 	}
 }
 
-// beat tells the observer that the manager goes on, and what found no room.
+// beat tells the observer that the manager is alive, and how many payloads were
+// dropped.
 func (m *Manager) beat() {
 	m.observer.Beat()
 	m.observer.Count(map[string]uint64{"dropped_documents": m.inbox.Dropped()})

@@ -54,8 +54,8 @@ func (m *Manager) note(revision int64, status, from string, faults []Fault) {
 	}
 }
 
-// say publishes where a document stands. Whoever may publish can have documents
-// rejected as fast as the broker carries them, so these are logged once a minute.
+// say publishes a document's status. Any publisher can cause rejections as fast as
+// the broker delivers, so these are logged once a minute.
 func (m *Manager) say(revision int64, status, from string, faults []Fault) {
 	m.note(revision, status, from, faults)
 	switch {
@@ -70,9 +70,9 @@ func (m *Manager) say(revision int64, status, from string, faults []Fault) {
 	m.settings.Report(m.last)
 }
 
-// repeat says again what was said of a document before, which is no news to a log.
+// repeat publishes a document's status again, without logging it as new.
 func (m *Manager) repeat(revision int64, status, from string, faults []Fault) {
 	m.note(revision, status, from, faults)
-	m.settings.Log.Debug("configuration as before", "status", status, "revision", revision, "from", from)
+	m.settings.Log.Debug("configuration unchanged", "status", status, "revision", revision, "from", from)
 	m.settings.Report(m.last)
 }

@@ -10,7 +10,7 @@ import (
 	"meltwatch/config"
 )
 
-// resume takes up what the last process left.
+// resume continues from the state that the last process left.
 func (m *Manager) resume(local []byte) {
 	good, known := m.journal.Good()
 	if !known {
@@ -55,8 +55,8 @@ func (m *Manager) resume(local []byte) {
 	}
 }
 
-// staysOut reports whether the local file is an edit that was given up: with the
-// patch that runs, or without it where the edit trusts that no longer.
+// staysOut reports whether the local file is an edit that was rolled back, with the
+// patch that runs or, if the edit no longer trusts that patch, without it.
 func staysOut(local []byte, wanted kept, refused commit.Refused[kept]) bool {
 	v := refused.Version
 	return !bytes.Equal(wanted.Local, local) && bytes.Equal(v.Local, local) && (v.Revision == wanted.Revision || v.Revision == 0)
@@ -88,8 +88,8 @@ func (m *Manager) edited(v kept) {
 	m.note(v.Revision, applying, fromFile, nil)
 }
 
-// run notes what runs. A version that no longer fits this program's rules, after
-// an upgrade, or that the box no longer trusts, gives way to the local file alone,
+// run notes what runs. A version that this program's rules no longer accept after an
+// upgrade, or that the box no longer trusts, is replaced by the local file alone,
 // which was checked.
 func (m *Manager) run(v kept) {
 	c, err := v.tolerated()
@@ -106,8 +106,8 @@ func (m *Manager) run(v kept) {
 	}
 }
 
-// distrust says why the box's own file of today does not let a patch run that was
-// taken earlier. One of 0.3.0 is not judged: its signature was not kept.
+// distrust says why the box's current file does not trust a patch that was accepted
+// earlier. A patch from 0.3.0 is not judged: its signature was not stored.
 func (m *Manager) distrust(v kept) []Fault {
 	own, err := m.own.tolerated()
 	if err != nil || v.Revision == 0 || v.Signature == nil || !own.Remote.SignedConfig {
@@ -118,15 +118,15 @@ func (m *Manager) distrust(v kept) []Fault {
 	return d.verify(m.settings.Root, own.Trust.ConfigKeys, true)
 }
 
-// drop starts with the local file alone, since what ran is trusted no longer. It
-// is no trial: there is nothing to go back to.
+// drop starts with the local file alone, because what ran is no longer trusted. This
+// is not a trial: there is nothing to roll back to.
 func (m *Manager) drop(v kept, faults []Fault) {
 	m.own = v.alone(m.own.Local)
 	m.version = m.own
 	if err := m.journal.Accept(m.own); err != nil {
 		m.settings.Log.Warn("dropped document not noted", "err", err)
 	}
-	m.settings.Log.Error("document trusted no longer, running the local file alone", "revision", v.Revision, "errors", faults)
+	m.settings.Log.Error("document no longer trusted, running the local file alone", "revision", v.Revision, "errors", faults)
 	m.note(v.Revision, rolledBack, fromAfar, faults)
 }
 
@@ -145,6 +145,6 @@ func (m *Manager) dropUnproven(ctx context.Context, box Box) {
 	revision := m.version.Revision
 	m.try(ctx, box, m.version.alone(m.version.Local), fromAfar, m.config.Remote.Deadline)
 	if m.version.Revision == 0 {
-		m.say(revision, rolledBack, fromAfar, blame("signature", "was not kept by the release before, and no signed document came: the box's own file alone runs"))
+		m.say(revision, rolledBack, fromAfar, blame("signature", "was not stored by the previous release, and no signed document arrived: the box's own file runs alone"))
 	}
 }

@@ -18,8 +18,8 @@ type wanted struct {
 	deadline time.Duration
 }
 
-// take looks at payloads of config/desired, in the order of their arrival. Of those
-// that may be obeyed only the newest is.
+// take reads payloads of config/desired in the order of arrival and obeys only the
+// newest acceptable one.
 func (m *Manager) take(ctx context.Context, box Box, payloads [][]byte) {
 	newest, running := (*wanted)(nil), m.version
 	for _, payload := range payloads {
@@ -38,7 +38,7 @@ func (m *Manager) take(ctx context.Context, box Box, payloads [][]byte) {
 	}
 }
 
-// read decodes a payload and holds it against the box's keys.
+// read decodes a payload and verifies it with the box's keys.
 func (m *Manager) read(payload []byte) (w wanted, faults []Fault) {
 	w = wanted{kept{Version: Version{Local: m.version.Local}, Signed: m.version.Signed}, m.config.Remote.Deadline}
 	if !m.config.Remote.Config {
@@ -65,7 +65,7 @@ func (m *Manager) read(payload []byte) (w wanted, faults []Fault) {
 	return w, nil
 }
 
-// compact takes the spaces out, as the journal does: what runs must have one key
+// compact removes the spaces, as the journal does, so that what runs has the same key
 // before and after a restart.
 func compact(text json.RawMessage) json.RawMessage {
 	var out bytes.Buffer
@@ -75,7 +75,7 @@ func compact(text json.RawMessage) json.RawMessage {
 	return out.Bytes()
 }
 
-// obey has a document tried, unless it runs already or was given up.
+// obey puts a document on trial, unless it already runs or was rolled back.
 func (m *Manager) obey(ctx context.Context, box Box, w wanted) {
 	v := w.version
 	if v.key() == m.version.key() {
@@ -90,8 +90,8 @@ func (m *Manager) obey(ctx context.Context, box Box, w wanted) {
 	m.try(ctx, box, v, fromAfar, w.deadline)
 }
 
-// vouch notes the signature of what runs where it has none, as in a journal of
-// 0.3.0, or another.
+// vouch stores the signature of what runs if the journal has none, as from 0.3.0, or
+// another one.
 func (m *Manager) vouch(v kept) {
 	m.unproven = time.Time{}
 	if before := m.version.Signature; v.Revision == 0 || before != nil && (v.Signature.Signature == "" || v.Signature.Signature == before.Signature) {
@@ -124,8 +124,8 @@ func (m *Manager) unsignedReset() []Fault {
 	return blame("signature", "an empty payload cannot be signed, and remote.signed_config is true on this box: send a signed document with config {}")
 }
 
-// order refuses documents that are older than what runs, as a replayed one is, and
-// revisions that leave no room for the next.
+// order refuses documents older than what runs, such as replayed ones, and revisions
+// that leave no room for the next.
 func order(v, running kept, signed bool) []Fault {
 	base := commit.Base(running.Revision)
 	if signed {
@@ -140,9 +140,9 @@ func order(v, running kept, signed bool) []Fault {
 		}
 		return nil
 	case v.Revision == base:
-		return blame("revision", fmt.Sprintf("%d is taken already, with another content: publish the change under a higher one", base))
+		return blame("revision", fmt.Sprintf("%d is already used by another document: publish the change under a higher revision", base))
 	default:
-		return blame("revision", fmt.Sprintf("%d is older than %d, the last that was taken: publish it under a higher one", v.Revision, base))
+		return blame("revision", fmt.Sprintf("%d is older than %d, the last one accepted: publish it under a higher revision", v.Revision, base))
 	}
 }
 

@@ -61,8 +61,8 @@ type Verdict struct {
 	P float64
 	// CurrentLive and VideoLive say which senses can be believed.
 	CurrentLive, VideoLive bool
-	// CurrentInvalid says that the current reads what a furnace cannot have: no alarm
-	// ends on such a second, and off is not claimed.
+	// CurrentInvalid says that the current's values are impossible for a furnace: in
+	// such a second no alarm ends and the furnace is not called off.
 	CurrentInvalid bool
 	// CurrentAside says that the current is live but too rarely read for any verdict:
 	// only the video's counts.
@@ -72,7 +72,7 @@ type Verdict struct {
 	Amperes float64
 	// SetPoint in amperes, 0 when the plant reports none.
 	SetPoint float64
-	// CurrentSeconds is how many seconds the window's samples of current speak for.
+	// CurrentSeconds is how many seconds the window's samples of current cover.
 	CurrentSeconds float64
 	// VideoFull says that every frame of the window was seen.
 	VideoFull bool
@@ -102,8 +102,9 @@ const (
 	offShare   = 0.1
 	// nothing, in amperes, stands in for that share while the normal level is unknown.
 	nothing = 1
-	// setPointRatio is how many times the configured normal current a set-point may
-	// be, or be below it: one farther off is a controller's mark, or was cleared.
+	// setPointRatio is the largest factor between a set-point and the configured
+	// normal current: beyond it the controller has cleared the set-point or marked it
+	// as invalid.
 	setPointRatio = 3
 	// recordCurrent is twice what the furnaces on record draw, in amperes.
 	recordCurrent = 40_000
@@ -111,7 +112,7 @@ const (
 	// for a first verdict.
 	warmSeconds  = 119
 	firstSeconds = 30
-	// silentSeconds without a verdict end what was claimed before.
+	// After silentSeconds without a verdict the state becomes unknown.
 	silentSeconds = 10
 	// resumeWithin is how long after an abnormal state a restarted agent still
 	// takes it up again.
@@ -228,8 +229,9 @@ func (m *Machine) standsStill(v Verdict) bool {
 }
 
 // see takes a set-point, unless it is a mark or was cleared. Without a configured
-// normal current one beyond what furnaces on record draw is believed only once a
-// current, in amperes, has come near it: against a garbled one every current were off.
+// normal current, a set-point above what known furnaces draw is accepted only once a
+// current, in amperes, has come near it: with a corrupt one every current would count
+// as off.
 func (m *Machine) see(setPoint, amperes float64) {
 	normal := m.params.NormalCurrent
 	if normal <= 0 && setPoint > recordCurrent {
@@ -240,8 +242,7 @@ func (m *Machine) see(setPoint, amperes float64) {
 	}
 }
 
-// Idle is the level in amperes under which a furnace that stands still draws on each
-// phase.
+// Idle is the current, in amperes, that each phase of an idle furnace stays below.
 func (m *Machine) Idle() float64 {
 	switch {
 	case m.setPoint > 0:
@@ -283,9 +284,8 @@ func (m *Machine) decided(v Verdict) bool {
 	return v.Source != None && v.P >= 0 && v.P <= 1 && v.Enough()
 }
 
-// undecided handles a second without a verdict. What was claimed before stands for
-// a few seconds; off ends at once where the current reads what a furnace cannot
-// have.
+// undecided handles a second without a verdict. The previous state stands for a few
+// seconds; off ends at once if the current is invalid.
 func (m *Machine) undecided(v Verdict) {
 	m.silent++
 	warming := v.warming() || !v.CurrentAside && !v.Enough()

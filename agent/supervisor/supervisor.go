@@ -1,10 +1,10 @@
 // Package supervisor keeps one part of the agent alive.
 //
-// A part is a Run(ctx) error that owns what it starts. When it returns an error
-// it is started again after a wait that grows with each failure in a row, jitter
-// included, up to a ceiling; a part that ran well for a while starts from the
-// shortest wait again. No error ends the supervision: a furnace is not left unwatched
-// because one part cannot work, and what cannot work today may tomorrow.
+// A part is a Run(ctx) error that owns what it starts. When it returns an error it is
+// started again after a wait that grows with each failure in a row, jitter included,
+// up to a ceiling; a part that ran well for a while starts from the shortest wait
+// again. No error ends the supervision: one failed part must not leave a furnace
+// unwatched, and the part may work again later.
 //
 // Waits and the log of a lasting fault are package retry's.
 package supervisor

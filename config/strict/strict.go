@@ -1,11 +1,10 @@
-// Package strict decodes what comes from afar: bounded, one JSON object in valid
-// UTF-8, every member known and given once. encoding/json alone would take the
-// last of two members of one name, take Revision for revision, and put U+FFFD in
-// the place of bytes that are no text; a signature over such a document could
-// vouch for something else than its signer read.
+// Package strict decodes documents from afar: one JSON object of limited size, in
+// valid UTF-8, without unknown or duplicate members. encoding/json alone would use
+// the last of two duplicate members, accept Revision for revision, and replace
+// invalid bytes with U+FFFD. A signature over such a document could then cover
+// something other than what its signer read.
 //
-// The work is linear in the payload, and no error repeats more than a few words of
-// it.
+// The work is linear in the payload, and an error repeats at most a few words of it.
 package strict
 
 import (
@@ -17,7 +16,7 @@ import (
 	"strings"
 )
 
-// longestError bounds the words of an error in bytes.
+// longestError limits an error message, in bytes.
 const longestError = 300
 
 // Decode decodes a payload of at most `most` bytes. The error says what is wrong;
@@ -26,8 +25,8 @@ func Decode(payload []byte, most int, into any) error {
 	return decode(payload, most, into, true)
 }
 
-// Read is Decode for a reader that may be older than the writer: it passes over
-// unknown members.
+// Read is Decode for a reader that may be older than the writer: it ignores unknown
+// members.
 func Read(payload []byte, most int, into any) error {
 	return decode(payload, most, into, false)
 }
@@ -49,16 +48,16 @@ func decode(payload []byte, most int, into any, onlyKnown bool) error {
 	return nil
 }
 
-// Check holds a document against everything but the names of its members.
+// Check verifies everything about a document except its members' names.
 func Check(text []byte) error {
 	w := walker{text: text}
 	return w.check(nil)
 }
 
-// short bounds an error's words: json's own may repeat the payload.
+// short shortens an error message: json's own may repeat the payload.
 type short struct{ err error }
 
-// Error is the beginning of json's words.
+// Error is the beginning of json's message.
 func (s short) Error() string {
 	words := s.err.Error()
 	if len(words) > longestError {
@@ -72,14 +71,14 @@ func (s short) Unwrap() error { return s.err }
 
 func valid(text []byte) error {
 	if deep(text) {
-		return fmt.Errorf("nested deeper than %d: no document needs that", maxDepth)
+		return fmt.Errorf("nested deeper than %d levels: reduce the nesting", maxDepth)
 	}
 	var raw json.RawMessage
 	switch err := json.Unmarshal(text, &raw); {
 	case err == nil:
 		return nil
 	case strings.HasSuffix(err.Error(), "after top-level value"):
-		return errors.New("more follows the JSON object: send one object alone")
+		return errors.New("more follows the JSON object: send a single object")
 	default:
 		return fmt.Errorf("not JSON: %w", short{err})
 	}

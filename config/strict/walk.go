@@ -158,7 +158,7 @@ func (w *walker) number() error {
 		w.at++
 	}
 	if n := w.at - begin; n > maxNumber {
-		return fmt.Errorf("a number of %d digits: no value of ours has more than %d", n, maxNumber)
+		return fmt.Errorf("a number of %d digits: at most %d are allowed", n, maxNumber)
 	}
 	return nil
 }
@@ -187,7 +187,7 @@ func (w *walker) name(top *level, name string) error {
 	case like != "":
 		return fmt.Errorf("unknown member %s: write %s", w.path(), like)
 	case w.onlyKnown:
-		return fmt.Errorf("unknown member %s: take it out", w.path())
+		return fmt.Errorf("unknown member %s: remove it", w.path())
 	}
 	return nil
 }
@@ -204,7 +204,7 @@ func (w *walker) path() string {
 }
 
 // find looks a member up in a struct and those embedded in it. like is the member
-// that encoding/json would take the name for.
+// that encoding/json would match to the name.
 func find(kind reflect.Type, name string, like *string) (reflect.Type, bool) {
 	for i := range kind.NumField() {
 		field := kind.Field(i)

@@ -5,13 +5,13 @@ import (
 	"syscall"
 )
 
-// mostMemory bounds what this process may take for itself, in bytes. Measured:
-// 224 MB at 1280×720 and 345 MB at 3840×2160 on two cores; each further core's decoder
-// thread takes a picture more. Under the unit's MemoryMax the whole service would be
-// killed for this process; under this bound it alone fails.
+// mostMemory limits this process's own memory, in bytes. Measured: 224 MB at 1280×720
+// and 345 MB at 3840×2160 on two cores; each further core's decoder thread takes a
+// picture more. Under the unit's MemoryMax the whole service would be killed for this
+// process; under this bound it alone fails.
 const mostMemory = 640 << 20
 
-// boundMemory lets the process's own allocations fail at the bound. Pages of files
+// boundMemory makes the process's own allocations fail at the limit. Pages of files
 // and address space that is only reserved, of which Go reserves much, do not count.
 func boundMemory() error {
 	limit := syscall.Rlimit{Cur: mostMemory, Max: mostMemory}

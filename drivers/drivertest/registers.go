@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// Answer makes what goes over the wire of a right answer to a request, both whole
-// Modbus TCP frames; nil is silence.
+// Answer turns a correct answer to a request into what is sent, both complete Modbus
+// TCP frames; nil is silence.
 type Answer func(request, right []byte) []byte
 
-// Registers is a Modbus TCP meter with the registers given, from 0; what lies beyond
-// reads 0. twist, where it is not nil, spoils each answer. url is tcp://host:port.
+// Registers is a Modbus TCP meter with the given registers, from 0; others read 0.
+// twist, if not nil, changes each answer. url is tcp://host:port.
 func Registers(t *testing.T, registers []uint16, twist Answer) (url string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// NoTime stands for the presentation time of a frame that came without one.
+// NoTime marks a frame without a presentation time.
 const NoTime = time.Duration(math.MinInt64)
 
-// Presentation turns a decoder's time in milliseconds into a duration: NoTime
-// where it is no number, or further from zero than any stream lasts. Decoders
-// mark an unknown time by the least number that their type holds.
+// Presentation turns a decoder's time in milliseconds into a duration: NoTime if it
+// is not a number, or further from zero than any stream lasts. Decoders mark an
+// unknown time by the least number that their type holds.
 func Presentation(milliseconds float64) time.Duration {
 	if !(math.Abs(milliseconds) <= float64(longest/time.Millisecond)) {
 		return NoTime
@@ -23,7 +23,7 @@ const (
 	// 90 kHz wrap after 13 hours, and an unwrapped count runs as long as a session.
 	longest = 50 * 365 * 24 * time.Hour
 	// leap is how far a presentation time can run ahead of the frame's arrival, or
-	// fall back, from one frame to the next. What leaps further began anew.
+	// fall back, from one frame to the next. A larger leap means a new stream.
 	leap = 10 * time.Second
 
 	// envelopeSlots × slotLength is how far back the envelope looks: long enough
@@ -58,10 +58,10 @@ type slot struct {
 }
 
 // Taken returns when the frame with the presentation time was taken. It is never
-// after its arrival, and later than the frame before as long as presentation
-// times grow. A presentation time that does not grow, or leaps ahead, means that
-// the stream began anew, and the clock learns it afresh. A frame without a time
-// was taken when it arrived, and teaches nothing.
+// after its arrival, and later than the frame before as long as presentation times
+// grow. A presentation time that does not grow, or leaps ahead, means that the stream
+// restarted, and the clock learns it again. A frame without a time counts as taken
+// when it arrived, and the clock learns nothing from it.
 func (c *Clock) Taken(presentation time.Duration, arrival time.Time) time.Time {
 	if !known(presentation) {
 		return c.after(arrival, arrival)

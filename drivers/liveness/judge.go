@@ -133,8 +133,8 @@ func (j *Judge) Frame(presentation time.Duration, arrival time.Time, p Picture) 
 	return taken, true
 }
 
-// again reports whether a frame is the last one once more. A time that fell back
-// by a leap is another frame's: the camera began to count anew.
+// again reports whether a frame repeats the last one. A time that fell back by a leap
+// belongs to another frame: the camera restarted its count.
 func (j *Judge) again(presentation time.Duration, p Picture) bool {
 	if !known(presentation) || !known(j.last) {
 		return presentation == j.last && bytes.Equal(p.Pixels, j.repeats.before.Pixels)

@@ -6,19 +6,18 @@ import (
 )
 
 const (
-	// rateSteps is how many distances of frames the usual one is the median of.
+	// rateSteps is how many frame intervals the median is taken over.
 	rateSteps = 7
 	// knownFrom is from how many on it is believed, and untilKnown how long the
 	// next frame may take before.
 	knownFrom  = 2
 	untilKnown = 5 * time.Second
-	// missedFrames usual distances without a frame are a stall, where StaleAfter
-	// is shorter: one frame may be lost.
+	// missedFrames usual intervals without a frame are a stall, if StaleAfter is
+	// shorter: one frame may be lost.
 	missedFrames = 2.5
 )
 
-// rate is the camera's own: how far apart its frames usually are. The zero rate
-// is unknown.
+// rate is the camera's usual frame interval. The zero rate is unknown.
 type rate struct {
 	steps []time.Duration // the last rateSteps, oldest first
 	last  time.Time
@@ -35,7 +34,7 @@ func (r *rate) frame(taken time.Time) {
 	r.last = taken
 }
 
-// usual is the median distance of frames, 0 while it is unknown.
+// usual is the median frame interval, 0 while it is unknown.
 func (r *rate) usual() time.Duration {
 	if len(r.steps) < knownFrom {
 		return 0

@@ -26,10 +26,10 @@ const (
 	quarantine = 2
 )
 
-// repeats knows a repeated picture by what it lacks: the noise that this camera
-// shows in every frame while it lives. An encoder that is short of bits changes a
-// repeated picture more than a live one at key frames, and hardly at all between
-// them. Cameras whose encoder leaves noise out are not judged by it.
+// repeats detects a repeated picture: it lacks the noise that this camera shows in
+// every live frame. An encoder that is short of bits changes a repeated picture more
+// than a live one at key frames, and hardly at all between them. Cameras whose
+// encoder leaves noise out are not judged by it.
 type repeats struct {
 	before Picture
 	recent []change // of the last quarantine, oldest first

@@ -39,7 +39,7 @@ func parseAddress(raw string, serial config.Serial) (address, error) {
 	case schemeSerial:
 		return address{scheme: u.Scheme, target: u.Path, serial: serial}, nil
 	default:
-		return address{}, fmt.Errorf("%q is not a kind of line", u.Scheme)
+		return address{}, fmt.Errorf("unknown scheme %q", u.Scheme)
 	}
 }
 

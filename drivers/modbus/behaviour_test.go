@@ -81,7 +81,7 @@ var behaviours = []behaviour{
 	{name: "answers with unit 0", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		good[6] = 0
 		return good
-	}, manner: "answers bear unit 0 where 7 is asked"},
+	}, manner: "answers have unit 0 where 7 is asked"},
 	{name: "answers each request twice", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		return append(good, good...)
 	}, manner: "more than the answer comes"},

@@ -19,11 +19,10 @@ import (
 type framing struct {
 	// encode wraps a request to the unit.
 	encode func(unit byte, pdu *wire.ProtocolDataUnit) ([]byte, error)
-	// find looks for the reply among the bytes seen since the request went out, of
-	// which those before from have been looked at. An error means that the stream is
-	// out of step.
+	// find looks for the reply in the bytes received since the request, starting at
+	// from. An error means that the stream is out of step.
 	find func(asked question, seen []byte, from int) (found, error)
-	// tell says what came in the place of the reply, or before it.
+	// tell describes what arrived instead of the reply, or before it.
 	tell func(asked question, seen []byte) account
 	// numbered frames carry a transaction number, so that a late reply betrays
 	// itself. RTU's do not: see poller.sync.
@@ -37,18 +36,18 @@ type question struct {
 	frame []byte
 }
 
-// found is what a look at the bytes has brought.
+// found is the result of searching the bytes.
 type found struct {
 	// pdu is the reply's function and data, nil while it has not come.
 	pdu []byte
 	// begin and end are where the reply stands; until it has come, begin is where
 	// the next look starts.
 	begin, end int
-	// remark is what is unusual of the reply, empty for nothing.
+	// remark is what is unusual about the reply; empty for nothing.
 	remark string
 }
 
-// account says in words what bytes are that are not the reply.
+// account describes bytes that are not the reply.
 type account struct {
 	// kinds are what was found, each once, in words that are the same each time.
 	kinds []string
@@ -103,8 +102,8 @@ func tcpFraming() framing {
 	}
 }
 
-// findTCP passes over replies to earlier requests, which came too late. Whatever
-// else does not fit ends the exchange at once.
+// findTCP skips late replies to earlier requests. Any other mismatch ends the
+// exchange at once.
 func findTCP(asked question, seen []byte, from int) (found, error) {
 	for {
 		frame := seen[from:]
@@ -138,22 +137,22 @@ func late(request, frame []byte) bool {
 	return behind != 0 && behind < 1<<15
 }
 
-// fits checks a whole TCP frame against what was asked. A unit of 0 is let pass:
-// devices that are their connection's only unit send it, and the transaction number
-// already ties the reply to the request.
+// fits checks a whole TCP frame against the request. A unit of 0 is accepted: devices
+// that are their connection's only unit send it, and the transaction number already
+// ties the reply to the request.
 func fits(asked question, frame []byte) (remark string, err error) {
 	if number, want := binary.BigEndian.Uint16(frame), binary.BigEndian.Uint16(asked.frame); number != want {
-		return "", fmt.Errorf("answer bears transaction number %d where %d was asked", number, want)
+		return "", fmt.Errorf("answer has transaction number %d where %d was asked", number, want)
 	}
 	unit, pdu := frame[tcpHeader-1], frame[tcpHeader:]
 	if unit != asked.unit && unit != 0 {
-		return "", fmt.Errorf("answer bears unit id %d where %d was asked: set unit to the device's own", unit, asked.unit)
+		return "", fmt.Errorf("answer has unit id %d where %d was asked: set unit to the device's own", unit, asked.unit)
 	}
 	if answerPDU(asked, pdu) != len(pdu) {
 		return "", misfit(asked, pdu)
 	}
 	if unit != asked.unit {
-		remark = fmt.Sprintf("answers bear unit 0 where %d is asked", asked.unit)
+		remark = fmt.Sprintf("answers have unit 0 where %d is asked", asked.unit)
 	}
 	return remark, nil
 }

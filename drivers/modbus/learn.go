@@ -28,7 +28,7 @@ type read struct {
 	last error
 }
 
-// newPlan is the tree of a meter's reads. Its root is no request of its own.
+// newPlan is the tree of a meter's reads. Its root is not a request itself.
 func newPlan(m config.Meter) *read {
 	root := &read{apart: true}
 	for _, r := range planOf(m) {
@@ -47,8 +47,7 @@ func newRead(r Request, most int) *read {
 	return n
 }
 
-// currentsFirst orders the parts so that what is optional cannot delay what is
-// not.
+// currentsFirst orders the parts so that optional reads cannot delay required ones.
 func (n *read) currentsFirst() {
 	var phases, others []*read
 	for _, part := range n.parts {
@@ -94,8 +93,8 @@ const (
 	// and laterTries every how many after that: a device that is not there must not
 	// cost several timeouts each poll.
 	firstTries, laterTries = 2, 20
-	// flapping is how many relapses within calm good polls make a read suspect that
-	// now and then works: its answer may poison the next one.
+	// flapping is how many relapses within calm good polls make an intermittent read
+	// suspect: its answer may corrupt the next one.
 	flapping, calm = 4, 20
 )
 
@@ -115,7 +114,7 @@ func (n *read) fails() {
 	n.steady = 0
 }
 
-// suspect reports whether the parts should be tried after this failure.
+// suspect reports whether to try the parts after this failure.
 func (n *read) suspect(err error) bool {
 	if len(n.parts) == 0 {
 		return false
@@ -135,8 +134,8 @@ func (n *read) answeredInParts(err error) bool {
 	return n.apart
 }
 
-// passing reports whether a refusal says nothing of the registers: the device is
-// busy, or a gateway did not reach it.
+// passing reports whether a refusal is temporary and not about the registers: the
+// device is busy, or a gateway did not reach it.
 func passing(code byte) bool {
 	switch code {
 	case wire.ExceptionCodeAcknowledge, wire.ExceptionCodeServerDeviceBusy,

@@ -97,9 +97,9 @@ func (l *line) close() {
 	l.stream = nil
 }
 
-// read makes one request of the unit, over a connection that it opens if need be.
-// After any error that refused does not know, what comes next on the stream is
-// unknown, and the line is closed.
+// read makes one request to the unit, and connects first if necessary. After any
+// error other than a refusal the state of the stream is unknown, and the line is
+// closed.
 func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
 	got, err := l.ask(ctx, unit, timeout, r)
 	if _, ok := refused(err); err != nil && !ok {
@@ -111,9 +111,8 @@ func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r Req
 	return got, err
 }
 
-// ask makes a request, and makes it again over a new connection where the other
-// end has closed the one that served the request before: some gateways close after
-// each answer, others what was idle.
+// ask makes a request. It repeats the request over a new connection if the other end
+// closed the old one: some gateways close after each answer, others when idle.
 func (l *line) ask(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
 	l.dropStale()
 	if l.stream == nil {
@@ -133,8 +132,8 @@ func (l *line) ask(ctx context.Context, unit byte, timeout time.Duration, r Requ
 	return l.exchange(ctx, unit, timeout, r)
 }
 
-// closesEach is how often a connection must end after a single answer before it is
-// given up after each without waiting for that.
+// closesEach is how often a connection must end after a single answer before the line
+// closes it after each answer itself.
 const closesEach = 2
 
 // hungUp closes what the other end has closed.
@@ -145,13 +144,13 @@ func (l *line) hungUp() {
 		l.hangups = 0
 	}
 	if l.hangups >= closesEach {
-		l.manners.note("the connection is closed after each answer, and opened anew for each request")
+		l.manners.note("the connection is closed after each answer, and reopened for each request")
 	}
 	l.close()
 }
 
-// dropStale closes a connection that cannot serve the next request: its other end
-// has closed it, or it has brought bytes that nobody asked for.
+// dropStale closes a connection that cannot serve the next request: the other end has
+// closed it, or has sent unexpected bytes.
 func (l *line) dropStale() {
 	if l.stream == nil || l.answers == 0 {
 		return
@@ -220,8 +219,8 @@ func (l *line) put(asked question, timeout time.Duration) (sent time.Time, err e
 // of the largest size.
 const maxSeen = 2048
 
-// receive reads until the reply has come, and through what comes before it. The
-// error says what came in its place.
+// receive reads until the reply arrives, and skips what precedes it. The error says
+// what arrived instead.
 func (l *line) receive(asked question, timeout time.Duration) ([]byte, error) {
 	var chunk [256]byte
 	var seen []byte
@@ -250,7 +249,7 @@ func (l *line) receive(asked question, timeout time.Duration) ([]byte, error) {
 // accept notes what was unusual about a good reply.
 func (l *line) accept(asked question, seen []byte, look found) {
 	if l.excess = len(seen) > look.end; l.excess && l.framing.numbered {
-		l.manners.note("more than the answer comes, and the connection is opened anew")
+		l.manners.note("more than the answer comes, and the connection is reopened")
 	}
 	if look.remark != "" {
 		l.manners.note(look.remark)
@@ -260,7 +259,7 @@ func (l *line) accept(asked question, seen []byte, look found) {
 	}
 }
 
-// without is the error of a reply that did not come.
+// without is the error for a missing reply.
 func (l *line) without(asked question, seen []byte, timeout time.Duration, err error) error {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
@@ -275,7 +274,7 @@ func (l *line) without(asked question, seen []byte, timeout time.Duration, err e
 	}
 }
 
-// ended marks the errors by which a closed connection shows.
+// ended marks the errors that indicate a closed connection.
 func ended(err error) error {
 	for _, sign := range []error{io.EOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED} {
 		if errors.Is(err, sign) {
@@ -319,11 +318,11 @@ func newLine(m config.Meter) (*line, error) {
 	return &line{address: a, framing: a.framing(), dial: dial, settle: m.Settle, gap: max(m.Gap, a.silence())}, nil
 }
 
-// maxManners bounds what is remembered of a line: a device that sends ever new
+// maxManners limits what is remembered of a line: a device that keeps sending new
 // garbage must not fill memory or log.
 const maxManners = 16
 
-// manners are what is unusual of a line and its devices, each told once.
+// manners lists the unusual behaviour of a line and its devices; each is logged once.
 type manners struct {
 	known []string
 	fresh int // how many of them, the last, have not been told

@@ -24,7 +24,7 @@ var refusals = []refusal{
 	{"transaction number one ahead", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		binary.BigEndian.PutUint16(good, binary.BigEndian.Uint16(good)+1)
 		return good
-	}, "answer bears transaction number"},
+	}, "answer has transaction number"},
 	{"transaction number one behind", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		binary.BigEndian.PutUint16(good, binary.BigEndian.Uint16(good)-1)
 		return good
@@ -32,7 +32,7 @@ var refusals = []refusal{
 	{"another unit", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		good[6] = 3
 		return good
-	}, "answer bears unit id 3 where 7 was asked: set unit"},
+	}, "answer has unit id 3 where 7 was asked: set unit"},
 	{"speaks RTU", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		return withCRC(append([]byte{7}, good[7:]...))
 	}, "does the port speak RTU? then the url is rtuovertcp://"},

@@ -31,8 +31,8 @@ type placed struct {
 
 func (p placed) end() int { return p.register + registers[p.field.Type] }
 
-// limits bound a read: how many registers it may ask for, and how many that no
-// field wants it reads along between two that one does.
+// limits bound a read: the most registers per request, and the most unused registers
+// between two fields.
 type limits struct{ most, gap int }
 
 func limitsOf(m config.Meter) limits {
@@ -87,8 +87,8 @@ func (r Request) carriesCurrent() bool { return slices.ContainsFunc(r.fields, is
 func isCurrent(p placed) bool { return slices.Contains(currents[:], p.quantity) }
 
 // divide is the next finer set of requests for the same fields, nil when there is
-// none: without the gaps first, then the currents apart from what is optional,
-// then each half.
+// none: first without the gaps, then with the currents apart from the optional
+// fields, then in halves.
 func (r Request) divide(most int) []Request {
 	tight := limits{most: most}
 	if finer := planRequests(slices.Clone(r.fields), tight); len(finer) > 1 {

@@ -149,9 +149,9 @@ func (u *unit) tellLost(lost map[string]string) {
 	u.lost = lost
 }
 
-// attempt makes the unit's requests, over a line that they open if need be and that
-// every error but a refusal leaves closed: a stream on which something went wrong
-// never finds back into step by itself.
+// attempt makes the unit's requests, and connects first if necessary. Every error
+// except a refusal closes the line: a stream that is out of step does not recover by
+// itself.
 func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
 	got := newReading()
 	if err := p.fetchParts(ctx, u, u.plan.parts, &got); err != nil {
@@ -174,8 +174,8 @@ func slipped(err error) bool {
 	return !refusal && !Unreachable(err)
 }
 
-// fetch reads a node of the plan, by its parts where the device does not take the
-// whole. Parts that are refused or silent cost themselves alone, unless they carry
+// fetch reads a node of the plan, in parts if the device does not accept the whole. A
+// part that is refused or not answered does not affect the others, unless it carries
 // a current.
 func (p *poller) fetch(ctx context.Context, u *unit, n *read, got *reading) error {
 	if n.apart {

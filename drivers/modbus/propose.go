@@ -12,14 +12,14 @@ import (
 	"meltwatch/drivers"
 )
 
-// Proposal is another reading of the same registers, and what it gives.
+// Proposal is another interpretation of the same registers, and its result.
 type Proposal struct {
 	// Change is the settings to change, with their keys.
 	Change string
 	// Current is what the phases read then, in amperes.
 	Current [drivers.Phases]float64
-	// Rescaled is set where only a power of ten makes it fit, which many numbers
-	// could.
+	// Rescaled is set if it fits only with a power of ten, which may be a
+	// coincidence.
 	Rescaled bool
 }
 
@@ -59,7 +59,8 @@ func (r registersAt) field(function, register, size int) []byte {
 	return wire
 }
 
-// blank reports whether the currents' registers all hold one mark of absence.
+// blank reports whether the currents' registers all hold the same "not available"
+// mark.
 func (r registersAt) blank(m config.Meter) bool {
 	var all []byte
 	for _, quantity := range currents {
@@ -73,8 +74,8 @@ func (r registersAt) blank(m config.Meter) bool {
 	return ok
 }
 
-// around reads the currents' registers and one more to both sides: in one read where
-// the device takes it, else field by field.
+// around reads the currents' registers and one more on each side: in one read if the
+// device accepts it, otherwise field by field.
 func around(ctx context.Context, m config.Meter) registersAt {
 	known := registersAt{}
 	l, err := newLine(m)
@@ -103,7 +104,7 @@ func around(ctx context.Context, m config.Meter) registersAt {
 	return known
 }
 
-// window is one read over all currents and so many registers to both sides.
+// window is one read of all currents and the given number of registers on each side.
 func window(m config.Meter, beside int) (r Request, ok bool) {
 	first, last := 0x10000, 0
 	function := m.Fields[config.FieldCurrentA].Function
@@ -126,7 +127,7 @@ var (
 // mostPower bounds the powers of ten that are tried: micro to mega.
 const mostPower = 6
 
-// candidate is a way of reading that differs from the configured one.
+// candidate is an interpretation that differs from the configured one.
 type candidate struct {
 	shift, power int
 	order, typ   string // empty: as configured
@@ -219,8 +220,8 @@ func (c candidate) apply(f config.Field) config.Field {
 	return f
 }
 
-// read is what the phases are under the candidate. Negative ones are turned and
-// named: their transformers may be reversed.
+// read gives the phases under the candidate. Negative ones are negated and named:
+// their transformers may be reversed.
 func (c candidate) read(m config.Meter, known registersAt) (read [drivers.Phases]float64, reversed []string, ok bool) {
 	for phase, quantity := range currents {
 		f := c.apply(m.Fields[quantity])
@@ -281,7 +282,7 @@ func (c candidate) describe(name string, m config.Meter, reversed []string) stri
 }
 
 const (
-	// A working furnace draws this part of what is expected of it, phase by phase.
+	// A working furnace's phases draw this share of the expected current.
 	leastShare, mostShare = 0.3, 2
 	// unlike is how many times the smallest phase the largest may be.
 	unlike = 3

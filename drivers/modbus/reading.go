@@ -25,7 +25,8 @@ func newReading() reading {
 	return reading{values: map[string]float64{}, raw: map[string]string{}, lost: map[string]string{}, blank: map[string]uint16{}}
 }
 
-// take decodes the registers of a reply. A field without a value costs itself.
+// take decodes the registers of a reply. A field without a value does not affect the
+// others.
 func (g *reading) take(r Request, answer reply) error {
 	if len(answer.registers) != 2*int(r.Quantity) {
 		return fmt.Errorf("decode reply: %d bytes where %d registers were asked", len(answer.registers), r.Quantity)
@@ -78,8 +79,8 @@ func (g *reading) lose(r Request, err error) {
 	}
 }
 
-// judge takes values that this furnace cannot have for missing. setPoint is the last
-// one known: one that is not read now costs itself alone.
+// judge marks values that are impossible for this furnace as missing. setPoint is the
+// last one known, in case none is read now.
 func (g *reading) judge(m config.Meter, setPoint float64) {
 	g.judgeBlank()
 	// The set-point first: where nothing else says what is usual, it bounds the phases.
@@ -90,7 +91,7 @@ func (g *reading) judge(m config.Meter, setPoint float64) {
 	}
 }
 
-// drop takes a value for missing that there is something to say against.
+// drop marks a value as missing if there is a reason.
 func (g *reading) drop(quantity string, against func(float64) string) {
 	value, read := g.values[quantity]
 	if !read {
@@ -102,9 +103,9 @@ func (g *reading) drop(quantity string, against func(float64) string) {
 	}
 }
 
-// judgeBlank takes the currents for missing where all their registers hold one mark,
-// as those of a meter that starts do: whatever the type makes of it, such as −1 A on
-// each phase, is no measurement.
+// judgeBlank marks the currents as missing if all their registers hold the same mark,
+// as in a meter that is starting. Whatever the type makes of the mark, such as −1 A
+// on each phase, is not a measurement.
 func (g *reading) judgeBlank() {
 	word, ok := g.blank[currents[0]]
 	for _, quantity := range currents {
@@ -116,13 +117,14 @@ func (g *reading) judgeBlank() {
 	}
 	for _, quantity := range currents {
 		if _, read := g.values[quantity]; read {
-			g.lost[quantity] = fmt.Sprintf("0x%04X, as all registers of the currents hold: the meter starts, or does not use them", word)
+			g.lost[quantity] = fmt.Sprintf("0x%04X, as all registers of the currents hold: the meter is starting, or does not use them", word)
 			delete(g.values, quantity)
 		}
 	}
 }
 
-// implausible says why a phase's amperes are not a furnace's, empty when they may be.
+// implausible says why a phase's current is impossible for a furnace; empty if it is
+// possible.
 func implausible(value, least, most float64) string {
 	switch {
 	case value > most:

@@ -13,13 +13,13 @@ type Report struct {
 	// Err is nil when the meter answered.
 	Err error
 	// Invalid says why an answer holds no currents: a phase is not available, or has
-	// a value that the furnace cannot have. Empty for a good poll.
+	// a value that is impossible for the furnace. Empty for a good poll.
 	Invalid string
-	// Degraded are the optional quantities without a value, each with the reason. They
-	// cost no currents.
+	// Degraded lists the optional quantities without a value, each with the reason.
+	// They do not affect the currents.
 	Degraded []string
-	// Manners are what is unusual of device and line, and dealt with: an echo, frames
-	// of other units, reads that are not taken.
+	// Manners lists unusual behaviour of device and line that the driver has adapted
+	// to: an echo, frames of other units, reads that are not accepted.
 	Manners  []string
 	Counters Counters
 }
@@ -28,13 +28,13 @@ type Report struct {
 type Counters struct {
 	// Polls were attempted; Errors of them brought no values.
 	Polls, Errors uint64
-	// Invalid polls were answered and brought no currents.
+	// Invalid polls were answered but brought no currents.
 	Invalid uint64
 	// Missed ticks were not polled, because the line was still busy with an
 	// earlier one or a wait after repeated failures was running.
 	Missed uint64
 	// Redials are attempts to open the line after the first that succeeded. A device
-	// that closes after each answer makes one a request.
+	// that closes after each answer causes one per request.
 	Redials uint64
 }
 
@@ -51,7 +51,7 @@ func (c Counters) Plus(other Counters) Counters {
 // tell logs what has been noted since the last call, and returns all.
 func (m *manners) tell(log *slog.Logger) []string {
 	for _, what := range m.known[len(m.known)-m.fresh:] {
-		log.Info("device is read its own way", "manner", what)
+		log.Info("device behaves unusually", "manner", what)
 	}
 	m.fresh = 0
 	return slices.Clone(m.known)

@@ -156,7 +156,8 @@ func nameFrame(asked question, frame []byte) string {
 	}
 }
 
-// nameDust says of bytes that make no frame whether they look like a reply.
+// nameDust describes bytes that make no frame: whether they look like a damaged
+// reply.
 func nameDust(asked question, first []byte, count int) string {
 	if len(first) > rtuUnit+1 && first[0] == asked.unit {
 		if length := answerPDU(asked, first[rtuUnit:]); length > 0 {

@@ -46,10 +46,10 @@ func openSerial(path string, s config.Serial) (stream, error) {
 	return port, nil
 }
 
-// openTerminal opens a terminal device and nothing else: to open some other file
-// for writing, or some other device at all (a watchdog's starts it), is to touch it.
-// The path may come from afar, so the file is looked at first, and it is that file
-// which is then opened, whatever the path leads to meanwhile.
+// openTerminal opens only a terminal device: opening another file for writing, or
+// another device at all, can have side effects (opening a watchdog starts it). The
+// path may come from afar, so the file is checked first, and that same file is then
+// opened even if the path has changed meanwhile.
 func openTerminal(path string) (*os.File, error) {
 	look, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -121,8 +121,8 @@ func drain(s stream) {
 	glance(s, func(fd int) { _, _ = unix.Read(fd, dust[:]) })
 }
 
-// pending reports, without waiting and without taking anything, whether the other
-// end of a connection has closed it, and whether bytes wait. Of a stream that is no
+// pending reports, without waiting and without taking anything, whether the other end
+// of a connection has closed it, and whether bytes wait. For a stream that is not a
 // socket nothing is known.
 func pending(s stream) (ended, bytes bool) {
 	var one [1]byte

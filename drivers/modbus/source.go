@@ -15,9 +15,8 @@
 // shared line, are retried at growing intervals, up to 8 s.
 //
 // Devices differ in which reads they take. A read that fails is divided, down to
-// single fields, and what was learnt is kept (see read). Optional quantities cost
-// the currents nothing: they have requests of their own where they fail, and those
-// are made at growing intervals.
+// single fields, and the division is kept (see read). Optional quantities do not
+// affect the currents: if they fail, they get separate requests at growing intervals.
 //
 // Values: config.Field says how registers become amperes. A Sample's Time is the
 // middle between the first request for the currents and their last reply, its

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// RTU frames carry no number: after a time-out the late reply has the shape of the
-// next answer and would be taken for it, and so on without end. So the unit is
+// RTU frames carry no number: after a time-out the late reply looks like the next
+// answer and would be taken for it, and so would each reply after it. So the unit is
 // first asked for something of another length; replies come in order, and once this
-// one has arrived everything before it has passed. A device may leave such a
-// request unanswered: some do not answer reads of one register, some only those of
-// a whole block. So several lengths are tried, those within the configured fields
-// first; a unit that answers none is waited for until its line has been silent.
+// one has arrived everything before it has passed. A device may leave such a request
+// unanswered: some do not answer reads of one register, some only those of a whole
+// block. So several lengths are tried, those within the configured fields first; a
+// unit that answers none is waited for until its line has been silent.
 
 // probes are the requests that tell late replies from new ones.
 type probes struct {

@@ -37,12 +37,12 @@ var registers = map[string]int{
 	"int32": 2, "uint32": 2, "float32": 2,
 }
 
-// absent are the registers' contents by which devices say that a value is not
-// available, by type and in the order of significance. Public register maps agree
-// on 0x8000, 0x80000000 and all bits set (SunSpec, SMA), on 0x7FFF and 0x7FFFFFFF
-// for signed types (Sungrow), and 0x7FFF is what an analog input reads past its
-// range or with its wire broken (S7). 0x8000 of an unsigned type is a plain number:
-// no report names it, and Field.Missing can.
+// absent are the register contents that mean "not available", by type and in the
+// order of significance. Public register maps agree on 0x8000, 0x80000000 and all
+// bits set (SunSpec, SMA), on 0x7FFF and 0x7FFFFFFF for signed types (Sungrow), and
+// 0x7FFF is what an analog input reads past its range or with its wire broken (S7).
+// 0x8000 of an unsigned type is a plain number: no report names it, and Field.Missing
+// can.
 var absent = map[string][]uint32{
 	"int16":  {0x8000, 0x7fff},
 	"uint16": {0xffff},
@@ -50,16 +50,16 @@ var absent = map[string][]uint32{
 	"uint32": {0xffffffff},
 }
 
-// farthest is the magnitude from which on a float32 is one of the marks around
-// ±3.4e38 that stand for "not available". Below smallest, the least normal one, it
-// is another type's value, or 0x80008000, and would be taken for 0 A.
+// farthest is the magnitude from which a float32 is one of the marks around ±3.4e38
+// that mean "not available". Below smallest, the least normal one, it is another
+// type's value, or 0x80008000, and would be taken for 0 A.
 const (
 	farthest = 1e38
 	smallest = 0x1p-126
 )
 
-// blanks are what the registers of a device hold that has not filled them yet, or
-// does not use them: all of them the same.
+// blanks are the contents of registers that a device has not filled yet or does not
+// use: all the same.
 var blanks = []uint16{0xffff, 0x8000, 0x7fff}
 
 // blank is the content of registers that are not filled, false where they are.
@@ -73,8 +73,8 @@ func blank(wire []byte) (word uint16, ok bool) {
 	return word, slices.Contains(blanks, word)
 }
 
-// NotAvailable is the error of a field whose registers hold no value, but the
-// mark that there is none.
+// NotAvailable is the error of a field whose registers hold a "not available" mark
+// instead of a value.
 type NotAvailable struct {
 	// Raw is the registers' content in the order of significance, with its type.
 	Raw string
@@ -104,7 +104,7 @@ func Decode(wire []byte, f config.Field) (float64, error) {
 	}
 	value := read*f.Scale + f.Offset
 	if !finite(value) {
-		return 0, fmt.Errorf("%s gives a number that is not finite: set scale and offset", rawText(bits, f.Type))
+		return 0, fmt.Errorf("%s gives a number that is not finite: correct scale and offset", rawText(bits, f.Type))
 	}
 	return value, nil
 }

@@ -160,14 +160,14 @@ def release_checked(model, result, batch, out, commit="", called=None, agent=AGE
 
 
 def warnings(m):
-    """What whoever releases a model should hear, from its metrics."""
+    """Warnings about a model for its release, from its metrics."""
     worse = figures.worse_than_one_sense(m)
     if worse:
         yield worse
     bias = m.get("offset_bias_s", 0.0)
     if abs(bias) > BIAS_S:
         yield (f"the clock offset comes out {bias:+.1f} s wrong on validation batches, whose offset is known: "
-               "the local loss says little on such recordings, and the agent can correct less of it")
+               "the local loss is weak on such recordings, and the agent can correct less of the offset")
 
 
 def judged(path):

@@ -135,13 +135,13 @@ class Table:
         when = pd.to_datetime(iso, utc=True, errors="coerce", format="mixed", yearfirst=True)
         bad = np.flatnonzero(when.isna())
         if len(bad):
-            raise ValueError(f"{self.path}: row {text.index[bad[0]] + 2} has {text.iloc[bad[0]]!r}, a time that no clock shows; {TIMES}")
+            raise ValueError(f"{self.path}: row {text.index[bad[0]] + 2} has {text.iloc[bad[0]]!r}, an invalid time; {TIMES}")
         nanoseconds = when.astype("datetime64[ns, UTC]").astype(np.int64).to_numpy()
         return _scaled(nanoseconds, 1e9)
 
     def _counts(self, name, text):
         if text.str.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*").any():
-            raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} may name the month before the day or after it; {TIMES}")
+            raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} may have the month before or after the day; {TIMES}")
         if text.str.fullmatch(r"\d{1,2}:\d{2}(:\d{2}.*)?").any():
             raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} is a time without its day; {TIMES}")
         words = ~_fits(text.str.replace(",", ".", regex=False), PLAIN)
@@ -199,14 +199,14 @@ def read(path):
             raise ValueError(f"{path}: does not parse ({str(err).strip()}); save it as a table with commas") from None
         wanted, row, there = found.groups()
         hint = _comma_hint(delimiter)
-        raise ValueError(f"{path}: row {row} has {there} cells, its header {wanted}; mend the row or cut the file before it{hint}") from None
+        raise ValueError(f"{path}: row {row} has {there} cells, its header {wanted}; correct the row or cut the file before it{hint}") from None
     names = [name.strip().lower() for name in cells.iloc[0].fillna("")]
     cells = cells.iloc[1:].reset_index(drop=True)
     widths = _widths(text, delimiter)
     short = np.flatnonzero(widths != len(names))
     if len(short):
         raise ValueError(f"{path}: row {short[0] + 2} has {widths[short[0]]} cells, its header {len(names)}; "
-                         f"mend the row or cut the file before it{_comma_hint(delimiter)}")
+                         f"correct the row or cut the file before it{_comma_hint(delimiter)}")
     twice = sorted({n for n in names if names.count(n) > 1 and n})
     if twice:
         raise ValueError(f"{path}: two columns are called {twice[0]!r}; rename or remove one")

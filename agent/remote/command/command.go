@@ -2,9 +2,9 @@
 // by name in the box's own file, none of which runs a shell or takes a path.
 //
 // A command has an id and a deadline. It is carried out at most once, and not at all
-// once the deadline has passed; its id is on disk before anything is done, so that
-// no restart of the agent forgets it. One that the broker retains is refused. So
-// many a minute are looked at; what comes beyond is dropped, and said once a minute.
+// once the deadline has passed; its id is on disk before anything is done, so that no
+// restart of the agent forgets it. A retained command is refused. The number of
+// commands per minute is limited; the rest are dropped, and reported once a minute.
 package command
 
 import (
@@ -74,7 +74,7 @@ type Box interface {
 	Snapshot(ctx context.Context) error
 }
 
-// Observer is told how the server fares.
+// Observer receives the server's status.
 type Observer interface {
 	OK()
 	Count(map[string]uint64)
@@ -103,11 +103,12 @@ type Server struct {
 	recent []time.Time // of the last minute
 	told   time.Time   // when it was last said that commands are dropped
 	quiet  *time.Timer // ends a changed log level
-	// dropped counts payloads that nobody read: no room, or more than a minute's.
+	// dropped counts payloads that were dropped: no room, or over the limit per
+	// minute.
 	dropped atomic.Uint64
 }
 
-// arrival is a payload as it came; a retained one the broker repeats.
+// arrival is a payload, and whether the broker retains it.
 type arrival struct {
 	text     []byte
 	retained bool
@@ -132,7 +133,7 @@ func (s *Server) Adopt(c config.Commands) {
 // Take takes a payload; it never blocks. What finds no room is dropped.
 func (s *Server) Take(payload []byte) { s.TakeFlagged(payload, false) }
 
-// TakeFlagged is Take that tells what the broker repeats.
+// TakeFlagged is Take for a payload that the broker may have retained.
 func (s *Server) TakeFlagged(payload []byte, retained bool) {
 	select {
 	case s.payloads <- arrival{payload, retained}:
@@ -245,8 +246,8 @@ func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error 
 	return nil
 }
 
-// harmless commands change nothing: they serve where the disk does not, and one of
-// them again after a restart does no harm.
+// harmless commands change nothing: they are carried out even if the disk fails,
+// because repeating one after a restart does no harm.
 var harmless = []string{"self_test", "snapshot"}
 
 func (s *Server) carryOut(ctx context.Context, box Box, c Command) (any, error) {

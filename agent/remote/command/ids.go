@@ -11,15 +11,15 @@ import (
 // idsFile holds the ids of commands whose deadline has not passed.
 const idsFile = "commands.json"
 
-// ids are the ids that were here, each until its deadline: at most an hour's, so
+// ids are the ids seen, each until its deadline: an hour at most, so
 // commands.per_minute bounds them.
 type ids struct {
 	files commit.Files // nil: in memory alone
 	seen  map[string]time.Time
 }
 
-// openIDs takes up what the last process noted. A file that is damaged, or not
-// there, names none.
+// openIDs loads the ids that the last process noted. A damaged or missing file holds
+// none.
 func openIDs(files commit.Files) *ids {
 	i := &ids{files: files, seen: map[string]time.Time{}}
 	text, err := files.Read(idsFile)
@@ -34,8 +34,8 @@ func (i *ids) known(id string) bool {
 	return known
 }
 
-// note remembers an id, and lets go of those that no deadline would let through any
-// more. It is remembered in memory even where the disk refuses.
+// note remembers an id and drops those whose deadline has passed. It stays in memory
+// even if the disk refuses it.
 func (i *ids) note(id string, deadline, now time.Time) error {
 	maps.DeleteFunc(i.seen, func(_ string, until time.Time) bool { return now.After(until) })
 	i.seen[id] = deadline

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Fault is one reason, by the setting or part that it is about.
+// Fault is one reason, with the setting or part that it concerns.
 type Fault struct {
 	Key     string `json:"key"`
 	Message string `json:"message"`
@@ -17,8 +17,8 @@ const (
 	longestMessage = 1024
 )
 
-// Bounded is a list of faults as it may be reported: never nil, and no longer than
-// a reader or a log should have to bear.
+// Bounded is a list of faults for a report: never nil, and limited in length for
+// readers and logs.
 func Bounded(faults []Fault) []Fault {
 	told := make([]Fault, 0, min(len(faults), mostFaults))
 	for i, f := range faults {

@@ -40,7 +40,7 @@ func (b *Box) Put(payload []byte) {
 	}
 }
 
-// News is ready when something may wait.
+// News is ready when a payload may be waiting.
 func (b *Box) News() <-chan struct{} { return b.news }
 
 // Take takes all that waits.
@@ -52,7 +52,7 @@ func (b *Box) Take() [][]byte {
 	return all
 }
 
-// Dropped counts payloads that gave way to newer ones before they were taken.
+// Dropped counts payloads that newer ones displaced before they were taken.
 func (b *Box) Dropped() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()

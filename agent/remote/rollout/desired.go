@@ -58,7 +58,7 @@ func ParseDesired(payload []byte) (Desired, []Fault) {
 func (d Desired) check() []Fault {
 	switch {
 	case d.Revision < 1:
-		return blame("revision", fmt.Sprintf("%d is not a revision: count from 1", d.Revision))
+		return blame("revision", fmt.Sprintf("%d is invalid: revisions start at 1", d.Revision))
 	case d.Size < 1:
 		return blame("size", "is not the size of a package: take the file that `meltwatch model sign` wrote")
 	case d.ShadowS < 5 || d.ShadowS > 7*86_400:
@@ -102,8 +102,8 @@ type wanted struct {
 	own      bool
 }
 
-// take looks at payloads of model/desired, in the order of their arrival. Of those
-// that may be obeyed only the newest is.
+// take reads payloads of model/desired in the order of arrival and obeys only the
+// newest acceptable one.
 func (m *Manager) take(ctx context.Context, payloads [][]byte) {
 	limits, newest := m.limit(), (*wanted)(nil)
 	for _, payload := range payloads {
@@ -122,7 +122,7 @@ func (m *Manager) take(ctx context.Context, payloads [][]byte) {
 	}
 }
 
-// read decodes a payload and says what speaks against it.
+// read decodes a payload and returns the reasons to reject it.
 func (m *Manager) read(payload []byte, limits Limits) (wanted, []Fault) {
 	if !limits.Enabled {
 		return wanted{document: Desired{Revision: m.live.Revision, Signed: pack.Signed{SHA256: m.live.SHA256}}},
@@ -160,9 +160,9 @@ func (m *Manager) obey(ctx context.Context, w wanted) {
 	m.obtain(ctx, d)
 }
 
-// superseded reports whether something waits that must be obeyed in the place of
-// model: what is older, refused, or the same document again, as at each
-// reconnection, is not.
+// superseded reports whether a document is waiting that must replace model. An older
+// or refused document, or the same one again, as at each reconnection, does not
+// count.
 func (m *Manager) superseded(model Model) bool {
 	waiting, puts := m.inbox.Peek()
 	if puts == m.judged {
@@ -184,7 +184,7 @@ func (m *Manager) superseded(model Model) bool {
 func (m *Manager) refusal(d Desired, limits Limits) []Fault {
 	running := commit.Base(m.live.Revision)
 	if d.Revision < running || d.Revision == running && d.SHA256 != m.live.SHA256 {
-		return blame("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher one", d.Revision, running))
+		return blame("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher revision", d.Revision, running))
 	}
 	if err := commit.CheckRevision(d.Revision, m.live.Revision); err != nil {
 		return blame("revision", err.Error())

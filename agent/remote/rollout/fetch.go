@@ -17,13 +17,13 @@ const (
 	// fetchTimeout bounds a download, stallTimeout how long no byte may come.
 	fetchTimeout = 10 * time.Minute
 	stallTimeout = 30 * time.Second
-	// lastWords is how long a download that was called off may take to end.
+	// lastWords is how long a cancelled download may take to end.
 	lastWords = time.Second
 )
 
 var (
-	errSlow    = fmt.Errorf("the package has not come within %s", fetchTimeout)
-	errStalled = fmt.Errorf("no byte has come for %s", stallTimeout)
+	errSlow    = fmt.Errorf("the package has not arrived within %s", fetchTimeout)
+	errStalled = fmt.Errorf("no byte has arrived for %s", stallTimeout)
 )
 
 // fetch gets a package from its URL.
@@ -48,9 +48,9 @@ func (m *Manager) fetch(ctx context.Context, d Desired) {
 	}
 }
 
-// await waits for a download, but not past the end of ctx, its time, or the
-// arrival of a newer document. A read that never returns, as from a disk that has
-// gone, is left behind: it writes nothing any more.
+// await waits for a download until ctx ends, its time is up, or a newer document
+// arrives. A read that never returns, for example from a removed disk, is abandoned;
+// it writes nothing more.
 func (m *Manager) await(ctx context.Context, d Desired) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errSlow)
 	defer cancel()
@@ -106,12 +106,12 @@ func (m *Manager) download(ctx context.Context, d Desired) error {
 	n, err := io.Copy(file, io.LimitReader(reader{ctx, body, stall}, d.Size+1))
 	err = errors.Join(causeOf(ctx, err), file.Close())
 	if err == nil && n != d.Size {
-		err = fmt.Errorf("the file there has another size than the %d bytes that were signed", d.Size)
+		err = fmt.Errorf("the file has another size than the %d bytes that were signed", d.Size)
 	}
 	return err
 }
 
-// causeOf is why ctx ended where that is why a read failed.
+// causeOf is why ctx ended, if that is why a read failed.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
@@ -119,7 +119,7 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
-// reader ends with its context, and puts the stall's timer off with each read.
+// reader ends with its context and resets the stall timer at each read.
 type reader struct {
 	ctx   context.Context //nolint:containedctx // io.Reader knows none
 	body  io.Reader

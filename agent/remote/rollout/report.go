@@ -67,8 +67,8 @@ func (m *Manager) noteOf(model Model, status string, faults []Fault) {
 	}
 }
 
-// say publishes where a roll-out stands. Each step is logged once; rejections,
-// which whoever may publish can cause, once a minute.
+// say publishes the status of a roll-out. Each step is logged once; rejections, which
+// any publisher can cause, once a minute.
 func (m *Manager) say(model Model, status string, scores *Scores, faults ...Fault) {
 	m.noteOf(model, status, faults)
 	m.last.Shadow = scores

@@ -203,8 +203,8 @@ func (m *Manager) folder(model Model) string {
 	return filepath.Join(m.settings.Folder, model.SHA256)
 }
 
-// intact holds a rolled-out model's files against its manifest, and its graph
-// against what one may hold: a release before may have taken it.
+// intact checks a rolled-out model's files against its manifest, and its graph
+// against the allowed operations: an earlier release may have accepted it.
 func (m *Manager) intact(model Model) error {
 	if model.SHA256 == "" {
 		return nil // the child will say so, as ever
@@ -298,7 +298,8 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 	}
 }
 
-// beat tells the observer that the manager goes on, and what found no room.
+// beat tells the observer that the manager is alive, and how many payloads were
+// dropped.
 func (m *Manager) beat() {
 	m.observer.Beat()
 	m.observer.Count(map[string]uint64{"dropped_documents": m.inbox.Dropped(), "dropped_chunks": m.dropped.Load()})

@@ -1,5 +1,5 @@
-// Package stricttest makes the documents that cost a reader most, and holds what
-// they cost to its bound.
+// Package stricttest makes the documents that are most expensive to read, and tests
+// that their cost stays within its limit.
 package stricttest
 
 import (
@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Worst are JSON objects of nearly `size` bytes, by what is bad about them. Some
-// are no valid JSON.
+// Worst are JSON objects of nearly `size` bytes, by what is bad about them. Some are
+// invalid JSON.
 func Worst(size int) map[string][]byte {
 	fill := func(before, each, after string) []byte {
 		var b strings.Builder
@@ -60,10 +60,10 @@ func Worst(size int) map[string][]byte {
 	}
 }
 
-// Bounded holds handle to its bound: 0.2 s of CPU for a document of 255 KiB, and
-// no more than three times the work for twice the bytes. A machine that is busy,
-// or the race detector, may take several times as long for the same work, so the
-// first bound is kept loosely and the second is what finds work that is not linear.
+// Bounded tests handle's limit: 0.2 s of CPU for a document of 255 KiB, and at most
+// three times the work for twice the bytes. A busy machine or the race detector may
+// take several times as long, so the first limit is applied loosely; the second finds
+// work that is not linear.
 func Bounded(t *testing.T, handle func(document []byte)) {
 	t.Helper()
 	size := 255 << 10
