@@ -33,7 +33,7 @@ const (
 	modelLimit  = 45 * time.Second
 	decideLimit = 10 * time.Second
 	mqttLimit   = 45 * time.Second
-	// A disk may hang for ever, and no restart would heal it: the watch goes on
+	// A disk may hang indefinitely, and no restart would cure it: the watch goes on
 	// from memory meanwhile, and the outbox never counts as stuck.
 	outboxLimit = time.Duration(math.MaxInt64)
 )

@@ -88,8 +88,8 @@ type checker struct {
 	timeout  time.Duration
 }
 
-// keyFrameWait is how much longer than other devices a camera may take: no picture
-// can be decoded before a key frame, and some send one in twenty seconds.
+// keyFrameWait is the extra time that a camera may take: no picture can be decoded
+// before a key frame, and some cameras send one every twenty seconds.
 const keyFrameWait = 10 * time.Second
 
 // devices checks everything beyond this process, side by side.

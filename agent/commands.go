@@ -22,8 +22,8 @@ const (
 	// snapshotWidth bounds a snapshot in pixels, snapshotBytes as sent.
 	snapshotWidth = 640
 	snapshotBytes = 256 << 10
-	// commandsLimit: the server waits for commands, and for the disk that the outbox is
-	// on, which may hang.
+	// commandsLimit covers the wait for commands and for the outbox's disk, which may
+	// hang.
 	commandsLimit = outboxLimit
 )
 

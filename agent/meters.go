@@ -31,7 +31,7 @@ func (a *agent) buildMeters(c config.Config) (*life, error) {
 		enter: func() { a.board.Put("meters", record) },
 		run: func(ctx context.Context) error {
 			return source.Run(ctx, func(s drivers.Sample) {
-				if s.Missing == "" { // what the meter did not tell is counted, and not published
+				if s.Missing == "" { // missing samples are counted but not published
 					a.voice.publisher().Sample(sample(s, a.stamper))
 				}
 				a.loop.Offer(s)

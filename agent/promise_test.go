@@ -71,7 +71,7 @@ func holds(t *testing.T, name string, try func() []measure) {
 	}
 }
 
-// awaitQuiet waits for a machine that is no busier than it has processors.
+// awaitQuiet waits until the machine is no busier than its processors allow.
 func awaitQuiet(t *testing.T) {
 	t.Helper()
 	for range 30 {
@@ -83,8 +83,8 @@ func awaitQuiet(t *testing.T) {
 	}
 }
 
-// watchLoad returns what ends it and tells the mean of how many processes wanted to
-// run meanwhile. The kernel's own mean of a minute would still tell of the minute before.
+// watchLoad returns a function that ends it and gives the mean number of runnable
+// processes. The kernel's one-minute average would still include the minute before.
 func watchLoad(t *testing.T) (mean func() float64) {
 	t.Helper()
 	proc, err := procfs.NewDefaultFS()

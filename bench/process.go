@@ -14,7 +14,7 @@ type reading struct {
 	descriptors int
 }
 
-// readProcess reads what a process takes now.
+// readProcess reads a process's present use of resources.
 func readProcess(pid int) (r reading, err error) {
 	process, err := procfs.NewProc(pid)
 	if err != nil {

@@ -101,7 +101,7 @@ func runVictim(folder, url string, rate int) error {
 			m.make(made)
 		}
 		if err := m.say(); err != nil {
-			return nil //nolint:nilerr // whoever listened has gone, and so does the victim
+			return nil //nolint:nilerr // the listener has gone, so the victim ends too
 		}
 	}
 }

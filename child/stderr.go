@@ -15,8 +15,8 @@ const (
 	maxLast = 300
 )
 
-// forward logs what a child writes to standard error until it closes it, and
-// returns its last line: the loader's, where a library is missing.
+// forward logs a child's standard error until it is closed, and returns the last
+// line, which is the loader's message if a library is missing.
 func forward(stderr io.Reader, log *slog.Logger, pid int) (last string) {
 	lines := bufio.NewReaderSize(stderr, maxLine)
 	for {

@@ -13,8 +13,8 @@ func (m MQTT) check(f fault) {
 	if len(m.ClientID) > 128 {
 		f("client_id", "is over 128 bytes: shorten it")
 	}
-	// The protocol ends at 65,535 bytes; the longest that a cloud's broker asks for
-	// has some hundred.
+	// The protocol's limit is 65,535 bytes; cloud brokers ask for a few hundred at
+	// most.
 	if len(m.Username) > 1024 {
 		f.newer("username", "is over 1024 bytes: shorten it")
 	}

@@ -63,10 +63,10 @@ func (Meter) withDefaults() any {
 		Unit:    1,
 		Period:  500 * time.Millisecond,
 		Timeout: 300 * time.Millisecond,
-		// The fused-magnesium furnaces on record draw up to 20 kA, where their meters
-		// clip, and some hundred amperes when the arc goes out.
+		// Known fused-magnesium furnaces draw up to 20 kA, where their meters clip,
+		// and some hundred amperes when the arc goes out.
 		CurrentMin: -500,
-		// A request costs more time than sixteen bytes do, even at 9,600 baud.
+		// A request takes longer than sixteen bytes, even at 9,600 baud.
 		ReadMax: 125,
 		ReadGap: 8,
 	}

@@ -4,7 +4,7 @@
 // Units: currents are RMS amperes, pixels are 8-bit RGB. All times are the
 // host's and carry Go's monotonic reading, so intervals survive a clock jump.
 //
-// Ownership: a Sample is a value. A Frame's Pixels belong to whoever receives
+// Ownership: a Sample is a value. A Frame's Pixels belong to the receiver of
 // the Frame; a driver never writes to them again.
 package drivers
 

@@ -43,7 +43,7 @@ func CheckGraph(dir string) error {
 	return nil
 }
 
-// graph is what a SavedModel says of its nodes.
+// graph is what a SavedModel says about its nodes.
 type graph struct {
 	wire
 	nodes     []node
@@ -129,7 +129,7 @@ func gather(text []byte, into map[string]bool, depth int) {
 		return
 	}
 	w := wire{in: bufio.NewReaderSize(strings.NewReader(string(text)), 64)}
-	// Where it is no message, what was found so far is only more than need be.
+	// If it is not a message, the strings found so far do no harm.
 	_ = w.each(int64(len(text)), func(_ uint64, end int64) error {
 		gather(text[w.at:end], into, depth+1)
 		return nil
@@ -277,8 +277,8 @@ func (g *graph) judge() error {
 		}
 	}
 	for name, body := range g.functions {
-		// The library looks a function up before its own operations: none may pass
-		// for one of those.
+		// The library looks up functions before its own operations, so no function
+		// may have an operation's name.
 		if !strings.HasPrefix(name, "__") {
 			return fmt.Errorf("function %.64q: a name must begin with __, as the export's do: %s", name, exportAgain)
 		}

@@ -18,11 +18,11 @@ import (
 	"meltwatch/config"
 )
 
-// provisionCommand makes, for each box of a list, a folder with its
-// configuration, its password at the broker, its own key and certificate; and,
-// for all of them, mosquitto's password and access files and the authority that
-// vouches for the certificates. It writes over nothing: a box that has a folder
-// keeps what is in it, and mosquitto's files keep the users they have.
+// provisionCommand makes, for each box of a list, a folder with its configuration,
+// its password at the broker, its own key and certificate; and, for all of them,
+// mosquitto's password and access files and the authority that signs the
+// certificates. It overwrites nothing: an existing folder is left unchanged, and
+// mosquitto's files keep their users.
 type provisionCommand struct {
 	Template string `required:"" type:"existingfile" help:"Configuration with {{.site}}, {{.furnace}}, {{.user}} (the box at the broker) and any other member of the list, as {{.name}}."`
 	List     string `required:"" type:"existingfile" help:"YAML: boxes, a list of {site, furnace, …}."`

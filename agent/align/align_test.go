@@ -231,8 +231,8 @@ func TestCVWithoutCurrentIsNaN(t *testing.T) {
 	}
 }
 
-// However a meter is read, its samples speak for the same time, and the density
-// tells how far apart they are.
+// At any meter rate the samples cover the same time, and the density shows how far
+// apart they are.
 func TestSamplesSpeakForTheTimeBetweenThem(t *testing.T) {
 	for name, c := range map[string]struct {
 		every, from int // slots

@@ -56,7 +56,7 @@ func (w Window) spoken(from int) (spoken time.Duration, n int) {
 }
 
 // LargestPhase is the largest phase's mean magnitude over the window's last span, in
-// amperes: under a level only if every phase is. It is NaN without a sample.
+// amperes. It is under a level only if every phase is, and NaN without a sample.
 func (w Window) LargestPhase(span time.Duration) (amperes float64) {
 	from, _ := w.last(span)
 	var sums [drivers.Phases]float64

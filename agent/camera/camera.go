@@ -1,6 +1,6 @@
-// Package camera is the agent's end of the camera child: it starts the child,
-// tells it which stream to open, and fetches the newest frame several times a
-// second. A child that dies or hangs takes nothing with it but the picture.
+// Package camera is the agent's end of the camera child: it starts the child, tells
+// it which stream to open, and fetches the newest frame several times a second. A
+// child that dies or hangs costs only the picture.
 package camera
 
 import (
@@ -16,7 +16,7 @@ import (
 	"meltwatch/drivers"
 )
 
-// Observer is told how the child fares.
+// Observer receives the child's status.
 type Observer interface {
 	Beat()
 	OK()

@@ -71,7 +71,7 @@ func (f *fake) Latest(_ drivers.LatestRequest, reply *drivers.LatestReply) error
 	return nil
 }
 
-// heard keeps the faults that it is told of.
+// heard keeps the reported faults.
 type heard struct {
 	quiet
 	mu     sync.Mutex

@@ -133,7 +133,7 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 		w.MaskCurrent()
 	}
 	believed := j.current.believed(now)
-	amperes := math.NaN() // what stands still is told by a live sense alone
+	amperes := math.NaN() // only a live sense can show an idle furnace
 	if s.Current.Live() {
 		amperes = w.LargestPhase(j.current.span())
 	}

@@ -89,8 +89,8 @@ func (l *Loop) second(ctx context.Context) time.Time {
 	return s.End
 }
 
-// glance reports the last second again when a sense has failed or healed since:
-// whoever looks need not wait for the next verdict to learn it.
+// glance reports the last second again when a sense has failed or healed since,
+// so that a change is visible before the next verdict.
 func (l *Loop) glance() {
 	_, video := l.video.Newest()
 	current, cause := l.judge.current.status(time.Now())

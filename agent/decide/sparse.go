@@ -15,8 +15,8 @@ import (
 // rule as well, the current is set aside, and the model judges the video alone.
 type sparseness struct {
 	found bool // a second ago
-	// unable counts seconds in which the rule could not decide either, able those in a
-	// row in which it could again.
+	// unable counts seconds in which the rule could not decide either; able counts
+	// the seconds in a row in which it could again.
 	unable, able int
 }
 
@@ -24,8 +24,8 @@ const (
 	// denser is the margin above the least density before the model decides again, so
 	// that the decider does not change from second to second.
 	denser = 0.05
-	// outage is a gap after which the current may count as read anew: windows that
-	// have only just begun are among the tested ones.
+	// outage is a gap after which the window may start again: the tests include
+	// windows that have only just begun.
 	outage = 10 * time.Second
 	// asideAfter seconds without the rule set the current aside: a meter that is read
 	// often enough has shown the rule's shorter span by then. asideUntil seconds in
@@ -34,9 +34,9 @@ const (
 	asideUntil = 10
 )
 
-// check says why the model cannot judge the window, nil when it can. A window with
-// an outage is cut there if that helps. Where the sense has failed too, the current
-// is hidden instead, as it is where it is set aside.
+// check says why the model cannot judge the window, nil when it can. A window with an
+// outage is cut there if that helps. If the sense has failed, or the current is set
+// aside, the current is hidden instead.
 func (s *sparseness) check(w *align.Window, m *inference.Manifest, period time.Duration, live bool, levels inference.Rule) (aside bool, err error) {
 	if w.CurrentCoverage == 0 {
 		return false, nil
@@ -53,8 +53,8 @@ func (s *sparseness) check(w *align.Window, m *inference.Manifest, period time.D
 	return aside, err
 }
 
-// aside counts a second, and reports whether neither the model nor the rule can tell
-// anything from the current.
+// aside counts a second, and reports whether neither the model nor the rule can use
+// the current.
 func (s *sparseness) aside(sparse error, w align.Window, levels inference.Rule) bool {
 	if _, _, ok := rule(w, levels); !ok && sparse != nil {
 		s.unable++

@@ -69,7 +69,7 @@ func (r *stuckReadings) sample(s drivers.Sample) {
 			p.changed++
 		}
 		p.since, p.same = s.Time, 1
-		for other := range r.phases { // their swing while this phase stands still begins anew
+		for other := range r.phases { // restart their swing: this phase has changed
 			r.phases[other].low[i], r.phases[other].high[i] = s.Current[other], s.Current[other]
 		}
 	}

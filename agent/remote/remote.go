@@ -149,7 +149,7 @@ type Manager struct {
 	started time.Time // when its minute began
 	last    Report
 	resumed *config.Config // what the unproven version at start is compared with
-	// unproven is when a patch of 0.3.0, whose signature was not kept, is dropped.
+	// unproven is when a patch of 0.3.0, whose signature was not stored, is dropped.
 	unproven time.Time
 	// rejections are logged when they begin, and once a minute.
 	rejections retry.Faults

@@ -72,7 +72,8 @@ func (m *Manager) edited(v kept) {
 	}
 	before := m.config
 	if len(config.NeedsRestart(before, c)) > 0 {
-		// Who the box is cannot be put on trial: there is no way back while it runs.
+		// The box's identity cannot be put on trial: it cannot be rolled back while
+		// the agent runs.
 		if err := m.journal.Accept(v); err != nil {
 			m.settings.Log.Warn("edited file not noted", "err", err)
 		}
@@ -134,9 +135,8 @@ func (m *Manager) drop(v kept, faults []Fault) {
 // before the broker has handed it over again, signed.
 const unprovenFor = 10 * time.Minute
 
-// dropUnproven goes back to the local file when that time is over. It is a change
-// like any other: where the file alone does not work, the patch stays, and the
-// report says so.
+// dropUnproven returns to the local file after that time. It is a change like any
+// other: if the file alone does not work, the patch stays, and the report says so.
 func (m *Manager) dropUnproven(ctx context.Context, box Box) {
 	if m.unproven.IsZero() || time.Now().Before(m.unproven) {
 		return

@@ -146,8 +146,8 @@ func order(v, running kept, signed bool) []Fault {
 	}
 }
 
-// readLocal looks at the box's own file again. Whoever asks for it wants it
-// tried, though it was refused before.
+// readLocal looks at the box's own file again. A request for it puts the
+// file on trial even if it was refused before.
 func (m *Manager) readLocal(ctx context.Context, box Box) {
 	revision := m.version.Revision
 	text, err := m.settings.ReadLocal()

@@ -67,8 +67,8 @@ type Verdict struct {
 	// CurrentAside says that the current is live but too rarely read for any verdict:
 	// only the video's counts.
 	CurrentAside bool
-	// Amperes is the largest phase's mean magnitude over the last two seconds, or over
-	// the last readings of a meter that is read more slowly; NaN when nothing was read.
+	// Amperes is the largest phase's mean magnitude over the last two seconds, or
+	// over the last readings of a slower meter; NaN without a reading.
 	Amperes float64
 	// SetPoint in amperes, 0 when the plant reports none.
 	SetPoint float64
@@ -106,7 +106,7 @@ const (
 	// normal current: beyond it the controller has cleared the set-point or marked it
 	// as invalid.
 	setPointRatio = 3
-	// recordCurrent is twice what the furnaces on record draw, in amperes.
+	// recordCurrent is twice what known furnaces draw, in amperes.
 	recordCurrent = 40_000
 	// warmSeconds of current make the window whole; firstSeconds of it are enough
 	// for a first verdict.
@@ -164,11 +164,11 @@ func (m *Machine) Save(now time.Time) Saved {
 	return Saved{State: m.status.State, Since: m.status.Since, Seen: now, By: m.by, SetPoint: m.setPoint}
 }
 
-// Resume takes up an abnormal state that was seen less than ten minutes before
-// now: it is held until a live sense says otherwise. One seen after now is taken up
-// too: the clock is behind, as after a power cut on a box without one of its own,
-// and an alarm too many is better than one dropped. Any other state is learnt anew;
-// the set-point is taken up in each.
+// Resume takes up an abnormal state that was seen less than ten minutes before now:
+// it is held until a live sense says otherwise. One seen after now is taken up too:
+// the clock is behind, as after a power cut on a box without one of its own, and an
+// alarm too many is better than one dropped. Any other state is determined again; the
+// set-point is always restored.
 func (m *Machine) Resume(s Saved, now time.Time) {
 	m.see(s.SetPoint, s.SetPoint) // it was believed
 	age := now.Sub(s.Seen)
@@ -325,7 +325,7 @@ func (m *Machine) filter(v Verdict) {
 	case v.warming() && m.status.State != Normal:
 		m.enter(Warming, v.Time, "less than 120 s of current")
 	case m.status.P >= m.params.Enter && m.status.State != Normal:
-		// Too few seconds for an alarm, and none that speaks for normal.
+		// Too few seconds for an alarm, but they are not normal either.
 	default:
 		m.enter(Normal, v.Time, "p(abnormal) under its threshold, by "+string(v.Source))
 	}
@@ -335,7 +335,7 @@ func (m *Machine) filter(v Verdict) {
 func (m *Machine) leave(v Verdict, full bool) {
 	if v.CurrentInvalid || v.Source == Rule && m.by == Model {
 		// The rule knows current alone; the model may have seen the shell glow. And
-		// what raised the alarm may be the current that no longer can be read.
+		// the alarm may come from the current that can no longer be read.
 		m.status.Held, m.under = true, 0
 		return
 	}

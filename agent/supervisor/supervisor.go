@@ -1,10 +1,10 @@
 // Package supervisor keeps one part of the agent alive.
 //
 // A part is a Run(ctx) error that owns what it starts. When it returns an error it is
-// started again after a wait that grows with each failure in a row, jitter included,
-// up to a ceiling; a part that ran well for a while starts from the shortest wait
-// again. No error ends the supervision: one failed part must not leave a furnace
-// unwatched, and the part may work again later.
+// restarted after a wait that grows with each failure in a row, with jitter, up to a
+// maximum. After a part has run well for a while the wait is short again. No error
+// ends the supervision: one failed part must not leave a furnace unwatched, and the
+// part may work again later.
 //
 // Waits and the log of a lasting fault are package retry's.
 package supervisor
@@ -31,7 +31,7 @@ func Run(ctx context.Context, name string, log *slog.Logger, part func(context.C
 		err := part(ctx)
 		ranWell := !well.Stop()
 		if ctx.Err() != nil {
-			return // what a part says when it is told to end is no fault
+			return // an error after ctx ended is not a fault
 		}
 		if err == nil {
 			err = errors.New("ended for no reason")

@@ -30,7 +30,7 @@ type level struct {
 	object bool
 	named  bool            // the next string is a member's name
 	seen   map[string]bool // of an object
-	name   string          // of the member at hand
+	name   string          // of the current member
 	// kind is what the level is decoded into, nil where its members may have any
 	// name; member is the kind of the value that follows.
 	kind, member reflect.Type
@@ -192,7 +192,7 @@ func (w *walker) name(top *level, name string) error {
 	return nil
 }
 
-// path is where the member at hand stands.
+// path is the current member's path.
 func (w *walker) path() string {
 	var names []string
 	for _, l := range w.stack[max(0, len(w.stack)-8):] {

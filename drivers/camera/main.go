@@ -2,11 +2,11 @@
 // open and serves its newest frame to the agent that started it, under the name
 // "Camera" (see package drivers for the calls, child for the connection).
 //
-// It is a process of its own because OpenCV can block for ever and can abort. It
-// ends with its parent, and ends itself, not successfully, when the decoder is
-// blocked; the agent starts it again. It bounds its own memory, so that a camera that
-// sends too much costs this process alone. Across a restart it keeps one thing, in a
-// file: how often the camera refused its log-in.
+// It is a separate process because OpenCV can block indefinitely and can abort. It
+// ends with its parent, and exits with an error when the decoder is blocked; the
+// agent then restarts it. It limits its own memory, so a camera that sends too much
+// affects only this process. Only the count of refused log-ins survives a restart, in
+// a file.
 package main
 
 import (

@@ -80,8 +80,8 @@ func pours(head, body string) func(net.Conn) bool {
 	}
 }
 
-// A camera that sends without end, or a picture that nobody can bear, costs little
-// memory, is named, and the child lives on.
+// A camera that never stops sending, or sends a huge picture, costs little memory, is
+// named, and the child lives on.
 func TestCamerasThatSendTooMuch(t *testing.T) {
 	const describes = "Content-Type: application/sdp\r\nContent-Length: "
 	for _, c := range []struct {

@@ -34,7 +34,7 @@ func (e encoding) String() string {
 
 func (e encoding) keyDistance() int { return int(e.keyEvery.Seconds() * float64(e.rate)) }
 
-// starved are encoders that have too few bits for the noise of what they see.
+// starved are encoders with too few bits for the noise in the picture.
 func starved() []encoding {
 	var all []encoding
 	for _, key := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second} {

@@ -1,35 +1,33 @@
-// Package liveness decides whether a camera can be believed, and when its
-// pictures were taken. It is pure: it sees presentation times, arrival times and
-// small grey pictures, and no camera.
+// Package liveness decides whether a camera's pictures are live, and when they were
+// taken. It has no input or output of its own: it takes presentation times, arrival
+// times and small grey pictures.
 //
-// A camera that has failed rarely says so. It goes on delivering a picture: the
-// same one (frozen), none that is new (stale), an empty one (black). So the sense
-// is live only while its time advances and its content changes.
+// A faulty camera rarely reports the fault. It keeps delivering a picture: always the
+// same (frozen), no new one (stale), or an empty one (black). So the sense is live
+// only while its time advances and its content changes.
 //
-// Frozen is the hard one, because neither equal pictures nor different ones
-// settle it. An encoder fed the same picture for ever does not produce equal
-// ones: each key frame quantises it anew. And a live camera before a still scene
-// shows only noise, which a strong encoder leaves out but at key frames. These
-// cases follow, by what the pixels tell:
+// Frozen is the difficult case, because neither equal nor different pictures settle
+// it. An encoder that is fed the same picture does not produce equal pictures: each
+// key frame quantises it again. And a live camera in front of a still scene shows
+// only noise, which a strong encoder drops except at key frames. The cases:
 //
 //   - the camera has shown its sensor's noise in every frame, and for FrozenAfter
-//     many frames show none against the one before: frozen, whatever its key
-//     frames do. An encoder short of bits is known so;
+//     many frames show none against the previous one: frozen, whatever its key
+//     frames do. This also detects a frozen picture from a low-bitrate encoder;
 //   - something moved (the means of many cells): live, at once;
 //   - nothing has moved for FrozenAfter, and for the last half of it pixels hardly
 //     differ, key frames included: no sensor does that; frozen;
-//   - pixels differ at key frames alone and nothing moves: noise of a sensor before
-//     a still scene whose encoder leaves noise out, or a repeated picture coded
-//     anew. Pixels cannot tell which. A furnace at work always moves something, so
-//     this is borne for ten times FrozenAfter, and then it is frozen too.
+//   - pixels differ at key frames alone and nothing moves: either a still scene whose
+//     noise the encoder drops, or a repeated picture that is encoded again. Pixels
+//     cannot tell which. A working furnace always moves, so this counts as frozen
+//     after ten times FrozenAfter.
 //
-// Pixels tell nothing either of a picture that was repeated from the first frame
-// on through a starved encoder (the last case), nor of a recording played in a
-// loop: that moves.
+// Pixels cannot reveal a picture that was repeated from the first frame on through a
+// low-bitrate encoder (the last case), nor a recording played in a loop, because it
+// moves.
 //
-// Every limit follows the camera's own rate: at one frame in two seconds, two
-// seconds without a frame are no stall, and four frames are needed to speak of
-// repetition.
+// Every limit follows the camera's own rate: at one frame in two seconds, two seconds
+// without a frame are not a stall, and a repetition needs at least four frames.
 package liveness
 
 import (

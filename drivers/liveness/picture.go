@@ -40,8 +40,8 @@ func changed(a, b Picture) bool {
 	return len(a.Pixels) != len(b.Pixels) || changedBy(a, b) > changedShare
 }
 
-// changedBy is the share of the pixels that differ noticeably between pictures of
-// one size.
+// changedBy is the share of pixels that differ noticeably between two pictures of the
+// same size.
 func changedBy(a, b Picture) float64 {
 	count := 0
 	for i, pixel := range b.Pixels {

@@ -6,15 +6,15 @@ const (
 	// leastFloor is the least share of the pixels that a camera's noise must change
 	// from each frame to the next for its absence to mean anything.
 	leastFloor = 0.03
-	// A frame is settled against the one before if fewer pixels changed than a
-	// floorPart of the floor, or than settledShare, which a written clock stays
-	// below.
+	// A frame is settled against the previous one if fewer pixels changed than a
+	// floorPart of the floor, or than settledShare. A clock shown in the picture
+	// stays below settledShare.
 	floorPart    = 1. / 3
 	settledShare = 0.01
 	// repeatedShare of the frames in each half of a spell are settled in a repeated
-	// picture. The rest is the encoder's: key frames, and the bits that it saved and
-	// spends on them. Measured over starved encoders: above 0.67; a live picture's
-	// are none.
+	// picture. The rest are the encoder's key frames, on which it spends the bits
+	// that it saved. Measured with low-bitrate encoders: above 0.67; in a live
+	// picture, 0.
 	repeatedShare = 0.5
 	// The floor is the floorQuantile of what live frames changed. It begins at half
 	// the mean of the first floorFrames, and then moves by floorStep of itself a frame.

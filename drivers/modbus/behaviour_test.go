@@ -24,9 +24,9 @@ type behaviour struct {
 	degraded string
 }
 
-// behaviours are the ways of devices and lines that reports tell of. Each device
-// behaves so all the time, and gives a sample each period all the same: a few polls
-// at the beginning, at most, show how it is to be read.
+// behaviours are the peculiarities of devices and lines known from field reports.
+// Each device behaves so all the time, and gives a sample each period all the same: a
+// few polls at the beginning, at most, show how it is to be read.
 var behaviours = []behaviour{
 	{name: "closes after each answer", kinds: network, do: closing, manner: "closed after each answer"},
 	{name: "closes after each answer, two reads a poll", kinds: network, fields: farApart, do: closing, manner: "closed after each answer"},
@@ -139,7 +139,7 @@ func (b behaviour) inBubble(kind string) func(*testing.T) {
 	}
 }
 
-// told wants the report to say what is unusual.
+// told checks that the report names what is unusual.
 func (b behaviour) told(t *testing.T, r Report) {
 	t.Helper()
 	if !strings.Contains(strings.Join(r.Manners, "\n"), b.manner) {

@@ -6,16 +6,15 @@ import (
 	"meltwatch/config"
 )
 
-// read is a request together with the finer ones that can take its place. Many
-// devices do not take every read: they refuse registers that they do not define,
-// by exception 2 or 3, say nothing, or answer with what cannot be read. Which reads
-// a device takes is found out as it is polled: a read that fails while its parts
-// are answered is left out from then on, until the meter is polled anew by a changed
-// configuration or a restarted agent.
+// read is a request together with the finer ones that can replace it. Many devices do
+// not accept every read: they refuse undefined registers by exception 2 or 3, do not
+// answer, or send an invalid answer. The driver learns which reads a device accepts
+// while it polls: a read that fails while its parts are answered is no longer made
+// until the configuration changes or the agent restarts.
 type read struct {
 	Request
 	parts []*read // finer reads of the same fields; none where it cannot be divided
-	apart bool    // the parts are read in its place
+	apart bool    // the parts are read instead
 
 	failed   int // polls in a row
 	steady   int // good polls in a row

@@ -325,7 +325,7 @@ const maxManners = 16
 // manners lists the unusual behaviour of a line and its devices; each is logged once.
 type manners struct {
 	known []string
-	fresh int // how many of them, the last, have not been told
+	fresh int // how many of them, at the end, have not been reported
 }
 
 func (m *manners) note(what string) {

@@ -151,7 +151,7 @@ func oddSetPoint(value, most float64) string {
 	}
 }
 
-// amperes writes a current with as many digits as tell currents apart.
+// amperes formats a current with enough digits to distinguish values.
 func amperes(value float64) string { return fmt.Sprintf("%.7g", value) }
 
 func isPhase(quantity string) bool { return slices.Contains(currents[:], quantity) }

@@ -1,18 +1,17 @@
 // Package modbus reads the furnace's current from meters and PLCs over Modbus
 // TCP, RTU on a serial line, and RTU over TCP.
 //
-// Each connection (a meter's URL) has a goroutine of its own, so meters on
-// different connections never wait for one another; meters on one connection
-// take turns. A poll is a short list of requests (see Plan), made on a grid that
-// does not drift. Every reply is checked against its request, from the
-// transaction number or CRC to the number of bytes; a reply that does not match
-// is an error and never a value.
+// Each connection (a meter's URL) has a goroutine of its own, so meters on different
+// connections never wait for one another; meters on one connection take turns. A poll
+// is a short list of requests (see newPlan), made on a grid that does not drift.
+// Every reply is checked against its request, from the transaction number or CRC to
+// the number of bytes; a reply that does not match is an error and never a value.
 //
-// After an error that is not the device's own refusal the connection is closed
-// and opened again, because a stream that has slipped by one reply stays so: within
-// the poll where the other end had closed it between two answers, at the next tick
-// otherwise. Only connecting that fails again and again, and a silent unit on a
-// shared line, are retried at growing intervals, up to 8 s.
+// After an error other than a refusal by the device the connection is closed and
+// reopened, because a stream that is off by one reply stays off. If the other end
+// closed it between two answers, it is reopened in the same poll, otherwise at the
+// next tick. Only repeated connection failures, and a silent unit on a shared line,
+// are retried at growing intervals, up to 8 s.
 //
 // Devices differ in which reads they take. A read that fails is divided, down to
 // single fields, and the division is kept (see read). Optional quantities do not
@@ -52,7 +51,7 @@ var switches = map[string]drivers.Bits{
 	config.FieldManual:  drivers.Manual,
 }
 
-// quantities are all that a field can carry, in the order in which they are told.
+// quantities are all that a field can carry, in the order in which they are reported.
 var quantities = append(currents[:], config.FieldSetPoint, config.FieldFeeding, config.FieldExhaust, config.FieldManual)
 
 // Source polls a set of meters. It is a drivers.Source of samples.
@@ -66,10 +65,9 @@ type Source struct {
 
 var _ drivers.Source[drivers.Sample] = (*Source)(nil)
 
-// New prepares to poll the meters; it opens nothing yet. The settings are taken as
-// they stand: defaults and bounds are the configuration's business.
-// observe is told of every poll, one call at a time, from several goroutines;
-// it must not block.
+// New prepares to poll the meters; it opens nothing yet. The settings must have been
+// checked: defaults and bounds belong to the configuration. observe is called for
+// every poll, one call at a time, from several goroutines; it must not block.
 func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report)) (*Source, error) {
 	s := &Source{meters: maps.Clone(meters), log: log, dial: dial}
 	var turn sync.Mutex

@@ -8,20 +8,20 @@ import (
 )
 
 // RTU frames carry no number: after a time-out the late reply looks like the next
-// answer and would be taken for it, and so would each reply after it. So the unit is
-// first asked for something of another length; replies come in order, and once this
-// one has arrived everything before it has passed. A device may leave such a request
-// unanswered: some do not answer reads of one register, some only those of a whole
-// block. So several lengths are tried, those within the configured fields first; a
-// unit that answers none is waited for until its line has been silent.
+// answer and would be taken for it, and so would each reply after it. So the driver
+// first requests another length. Replies come in order, so once this one has arrived
+// all earlier ones have passed. A device may not answer such a request: some do not
+// answer reads of one register, some answer only reads of a whole block. So the
+// driver tries several lengths, those within the configured fields first. If the unit
+// answers none, the driver waits until the line is silent.
 
-// probes are the requests that tell late replies from new ones.
+// probes are the requests that distinguish late replies from new ones.
 type probes struct {
 	requests []Request
 	at       int  // the one to try next: after success the same again
 	failed   int  // in a row
-	deaf     bool // the unit answers reads, but none of these
-	waited   bool // the line's silence stood in for an answer
+	deaf     bool // the unit answers reads, but no probe
+	waited   bool // the line was silent instead of an answer
 }
 
 // probesFor gives lengths that none of the plan's requests has: the first fields of

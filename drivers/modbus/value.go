@@ -83,10 +83,9 @@ type NotAvailable struct {
 func (n NotAvailable) Error() string { return n.Raw + " means not available" }
 
 // Decode turns the registers of one field, as they came over the wire, into its
-// value: raw × Scale + Offset, or 0 and 1 for a bit. The error is a NotAvailable
-// where the registers say that there is no value, by the mark of their type or by
-// one of Field.Missing. A value that is not finite is an error too: nothing
-// downstream could tell it from a current.
+// value: raw × Scale + Offset, or 0 and 1 for a bit. The error is a NotAvailable if
+// the registers hold a mark of their type or of Field.Missing. A value that is not
+// finite is an error too: nothing downstream could distinguish it from a current.
 func Decode(wire []byte, f config.Field) (float64, error) {
 	bits, err := raw(wire, f)
 	if err != nil {

@@ -141,7 +141,7 @@ class Table:
 
     def _counts(self, name, text):
         if text.str.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*").any():
-            raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} may have the month before or after the day; {TIMES}")
+            raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} may name the month before the day or after it; {TIMES}")
         if text.str.fullmatch(r"\d{1,2}:\d{2}(:\d{2}.*)?").any():
             raise ValueError(f"{self.path}: {text.iloc[0]!r} in {name} is a time without its day; {TIMES}")
         words = ~_fits(text.str.replace(",", ".", regex=False), PLAIN)

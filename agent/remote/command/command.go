@@ -101,7 +101,7 @@ type Server struct {
 	allowed config.Commands
 
 	recent []time.Time // of the last minute
-	told   time.Time   // when it was last said that commands are dropped
+	told   time.Time   // when dropped commands were last reported
 	quiet  *time.Timer // ends a changed log level
 	// dropped counts payloads that were dropped: no room, or over the limit per
 	// minute.

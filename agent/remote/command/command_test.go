@@ -20,7 +20,7 @@ type box struct {
 	held bool
 	mu   sync.Mutex
 	did  []string
-	// dropped is what the server told as an Observer.
+	// dropped is what the server reported to its Observer.
 	dropped uint64
 }
 
@@ -30,7 +30,7 @@ func (b *box) note(what string) {
 	b.did = append(b.did, what)
 }
 
-// all is what it was told so far.
+// all is what has been reported so far.
 func (b *box) all() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

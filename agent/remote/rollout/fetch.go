@@ -30,7 +30,7 @@ var (
 func (m *Manager) fetch(ctx context.Context, d Desired) {
 	m.say(d.model(), receiving, nil)
 	mark := filepath.Join(m.settings.Folder, incoming+".sha256")
-	err := os.RemoveAll(mark) // what lies there is no longer what it says
+	err := os.RemoveAll(mark) // the package there is about to change
 	if err == nil {
 		err = m.await(ctx, d)
 	}
