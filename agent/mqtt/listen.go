@@ -100,7 +100,7 @@ func (s *session) subscribe(ctx context.Context) {
 }
 
 // hearer hands what is news to a handler. Of a filter with wildcards nothing is
-// noted: whoever may publish there could fill the memory with names.
+// noted: anyone who may publish there could fill the memory with names.
 func (s *session) hearer(filter string, handle Handler) paho.MessageHandler {
 	wild := strings.ContainsAny(filter, "+#")
 	return func(_ paho.Client, m paho.Message) {

@@ -139,7 +139,7 @@ func TestLostSubscriptionCostsNoDocument(t *testing.T) {
 		eventually(t, 10*time.Second, "what came after", func() bool { return second.last() == after+" true" })
 		time.Sleep(time.Second) // three renewals
 		if got := second.all(); len(got) != 2 {
-			t.Errorf("heard %q: repetitions are no news", got)
+			t.Errorf("heard %q: a repetition was handed on", got)
 		}
 	}
 }
