@@ -82,7 +82,9 @@ func (c *Connection) Step() error {
 		}
 		c.publish(topic, retained, payload, records)
 	}
-	for len(c.inFlight) < historyWindow && c.history.ready(time.Now()) {
+	// What the broker may refuse waits for its first PUBACK: a connection that ends at
+	// once would not show why.
+	for c.acked && len(c.inFlight) < historyWindow && c.history.ready(time.Now()) {
 		topic, payload, records := c.publisher.nextHistory()
 		if payload == nil {
 			break

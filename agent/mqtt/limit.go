@@ -62,8 +62,9 @@ func (l *packetLimit) acked(size int) {
 
 // ended notes at which message a connection ended that was not ended on purpose:
 // the first that was not acknowledged and is larger than any that was. Clear says
-// that the broker acknowledged all before it, and at least one. It reports whether
-// that message is now refused for certain.
+// that the broker acknowledged a message on that connection; the PUBACKs of others
+// may be lost with the connection's end. It reports whether that message is now
+// refused for certain.
 func (l *packetLimit) ended(size int, clear bool) bool {
 	if size <= l.passed {
 		return false
@@ -145,9 +146,8 @@ func (p *Publisher) size(topic string, payload []byte) int {
 func (c *Connection) cutOff() {
 	p := c.publisher
 	p.mu.Lock()
-	at, first := sent{}, c.order+1
+	at := sent{}
 	for _, m := range c.inFlight {
-		first = min(first, m.order)
 		if m.size > p.limit.passed && m.topic != TopicAvailability && (at.order == 0 || m.order < at.order) {
 			at = m
 		}
@@ -155,7 +155,7 @@ func (c *Connection) cutOff() {
 	var refused *tooLarge
 	shrunk := 0
 	if at.order != 0 {
-		if p.limit.ended(at.size, at.order == first && c.acked && !at.probe) {
+		if p.limit.ended(at.size, c.acked && !at.probe) {
 			refused = &tooLarge{p.broker, at.topic, at.size}
 			p.kept = refused
 		}
