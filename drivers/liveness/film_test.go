@@ -82,8 +82,8 @@ func film(ctx context.Context, e encoding, n int, draw source, look func(n int, 
 		"-b:v", strconv.Itoa(e.kilobits)+"k", "-f", "h264", "-")
 	decode := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-threads", "1", "-flags", "low_delay", "-f", "h264", "-i", "-",
 		"-vf", fmt.Sprintf("scale=%d:%d:flags=neighbor", PictureWidth, PictureHeight), "-pix_fmt", "gray", "-fps_mode", "passthrough", "-f", "rawvideo", "-")
-	var complaints bytes.Buffer
-	encode.Stderr, decode.Stderr = &complaints, &complaints
+	var encoding, decoding bytes.Buffer // what each complains of
+	encode.Stderr, decode.Stderr = &encoding, &decoding
 	raw, rawIn := io.Pipe()
 	stream, streamIn := io.Pipe()
 	decoded, decodedIn := io.Pipe()
@@ -94,7 +94,7 @@ func film(ctx context.Context, e encoding, n int, draw source, look func(n int, 
 	group.Go(func() error { return errors.Join(decode.Run(), decodedIn.Close()) })
 	group.Go(func() error { return develop(decoded, n, look) })
 	if err := group.Wait(); err != nil {
-		return fmt.Errorf("%w: %s", err, complaints.String())
+		return fmt.Errorf("%w: %s%s", err, encoding.String(), decoding.String())
 	}
 	return nil
 }

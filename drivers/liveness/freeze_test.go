@@ -59,6 +59,9 @@ func work(state furnace.Name) furnace.Scenario {
 // distance of key frames, in 95 of 100.
 func TestFreezesThroughStarvedEncoders(t *testing.T) {
 	needEncoder(t)
+	if testing.Short() {
+		t.Skip("minutes of work under the race detector: left out by -short")
+	}
 	freezes := int(amount(t, "MELTWATCH_FREEZES", 3))
 	for k, e := range starved() {
 		t.Run(e.String(), func(t *testing.T) {
@@ -102,6 +105,9 @@ func TestFreezesThroughStarvedEncoders(t *testing.T) {
 // 24 hours.
 func TestQuietHoursThroughStarvedEncoders(t *testing.T) {
 	needEncoder(t)
+	if testing.Short() {
+		t.Skip("minutes of work under the race detector: left out by -short")
+	}
 	hours := amount(t, "MELTWATCH_QUIET_HOURS", 0.02)
 	total, alarms := 0.0, 0
 	settings := starved()
