@@ -174,7 +174,7 @@ func (m spokenMessage) Topic() string   { return m.topic }
 func (m spokenMessage) Payload() []byte { return []byte(m.topic) }
 func (m spokenMessage) Retained() bool  { return true }
 
-// Names that whoever may publish can choose do not fill the memory.
+// Names chosen by anyone who may publish do not fill the memory.
 func TestNamesOfTopicsAreNotKept(t *testing.T) {
 	s := newSession(&Publisher{root: root}, config.Named{})
 	heard := 0

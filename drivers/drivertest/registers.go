@@ -15,21 +15,7 @@ type Answer func(request, right []byte) []byte
 // twist, if not nil, changes each answer. url is tcp://host:port.
 func Registers(t *testing.T, registers []uint16, twist Answer) (url string) {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serveRegisters(conn, registers, twist)
-		}
-	}()
-	return "tcp://" + l.Addr().String()
+	return serve(t, func(conn net.Conn) { serveRegisters(conn, registers, twist) })
 }
 
 func serveRegisters(conn net.Conn, registers []uint16, twist Answer) {

@@ -11,6 +11,21 @@ import (
 // are faster than the meter. url and what it returns are tcp://host:port.
 func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	t.Helper()
+	return serve(t, func(near net.Conn) {
+		far, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "tcp://"))
+		if err != nil {
+			near.Close()
+			return
+		}
+		go pass(near, far, 0)
+		pass(far, near, late)
+	})
+}
+
+// serve hands each connection to handle, in a goroutine of its own, until the test
+// ends. url is tcp://host:port.
+func serve(t *testing.T, handle func(net.Conn)) (url string) {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -18,17 +33,11 @@ func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
-			near, err := l.Accept()
+			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			far, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "tcp://"))
-			if err != nil {
-				near.Close()
-				continue
-			}
-			go pass(near, far, 0)
-			go pass(far, near, late)
+			go handle(conn)
 		}
 	}()
 	return "tcp://" + l.Addr().String()
