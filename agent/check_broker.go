@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 )
 
@@ -16,6 +17,6 @@ func (k checker) broker(ctx context.Context) (string, error) {
 		addresses = append(addresses, b.URL)
 	}
 	return strings.Join(addresses, ", "), try(ctx, func(ctx context.Context, a *answered) error {
-		return mqtt.Try(ctx, c, mqtt.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler), a)
+		return mqtt.Try(ctx, c, message.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler), a)
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"meltwatch/agent/health"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/command"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
@@ -37,13 +37,13 @@ func (a *agent) addCommands() error {
 			a.log.Error("command/result not encoded", "err", err)
 			return
 		}
-		a.voice.publisher().Answer(mqtt.TopicCommandResult, text)
+		a.voice.publisher().Answer(message.TopicCommandResult, text)
 		if r.Status != command.Rejected {
 			a.reporter.event("command", r.Command, "", r.Status, r.Message)
 		}
 	})
 	server.Remember(commit.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
-	a.voice.hearFlagged(mqtt.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
+	a.voice.hearFlagged(message.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
 	record := a.board.Add("commands", commandsLimit)
 	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, hands{a}, record) }})
 	return a.add("commands", func(c config.Config) any { return c.Commands }, func(c config.Config) (*life, error) {
@@ -124,6 +124,6 @@ func (h hands) Snapshot(ctx context.Context) error {
 	if len(jpeg) == 0 || len(jpeg) > snapshotBytes {
 		return fmt.Errorf("the picture has %d bytes, want 1 to %d", len(jpeg), snapshotBytes)
 	}
-	h.a.voice.publisher().Answer(mqtt.TopicSnapshot, jpeg)
+	h.a.voice.publisher().Answer(message.TopicSnapshot, jpeg)
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/command"
 )
 
@@ -69,7 +69,7 @@ func TestCommandsFromAfar(t *testing.T) {
 	if r := p.order("7", "restart", `, "part": "mqtt"`); r.Status != command.Done {
 		t.Errorf("restart of the connection: %+v", r)
 	}
-	p.within(20*time.Second, "video back", func(s mqtt.State) bool { return s.Senses.Video == "ok" })
+	p.within(20*time.Second, "video back", func(s message.State) bool { return s.Senses.Video == "ok" })
 	p.eachSampleArrives(began)
 }
 

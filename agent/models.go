@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/config"
@@ -87,7 +87,7 @@ func (r *reporter) model(report rollout.Report) {
 		r.log.Error("model/reported not encoded", "err", err)
 		return
 	}
-	r.agent.voice.Retain(mqtt.TopicModelReported, text)
+	r.agent.voice.Retain(message.TopicModelReported, text)
 	if report.Status == "rejected" && report.Shadow == nil {
 		return // nothing of it ran beside the live model; see configuration
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -39,7 +39,7 @@ func (c onceCommand) Run(o outside) error {
 }
 
 // once runs every part but the broker's for a while and returns the last state.
-func (a *agent) once(ctx context.Context, wait time.Duration) (*mqtt.State, error) {
+func (a *agent) once(ctx context.Context, wait time.Duration) (*message.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	var parts []*part

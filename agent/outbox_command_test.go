@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
 )
@@ -96,17 +96,17 @@ func TestAWeeksOutageFitsIntoTheDefaults(t *testing.T) {
 	c := config.Default().Outbox
 	const week = 7 * 24 * 3600
 	const third = 1. / 3 // as many digits as a number may take
-	stamp := mqtt.Stamp{Version: 1, Time: time.Now().Round(0), Boot: 1000, Seq: 2 * week, MonoMS: 1000 * week, KernelBoot: strings.Repeat("0", 36), Clock: "unsynced"}
+	stamp := message.Stamp{Version: 1, Time: time.Now().Round(0), Boot: 1000, Seq: 2 * week, MonoMS: 1000 * week, KernelBoot: strings.Repeat("0", 36), Clock: "unsynced"}
 	amperes := float64(float32(15_000 + third))
 	bytes := map[string]int{
-		"current": 2 * week * stored(t, mqtt.Sample{Stamp: stamp, A: amperes, B: amperes, C: amperes, SetPoint: 15_000, UncertaintyMS: 0.123}),
+		"current": 2 * week * stored(t, message.Sample{Stamp: stamp, A: amperes, B: amperes, C: amperes, SetPoint: 15_000, UncertaintyMS: 0.123}),
 		// Each ten seconds, and a change a minute.
-		"state": (week/10 + week/60) * stored(t, mqtt.State{
+		"state": (week/10 + week/60) * stored(t, message.State{
 			Stamp: stamp, State: "abnormal", Since: stamp.Time, PAbnormal: third, PMean: third, Source: "model",
-			Alignment: new(float64), Evidence: &mqtt.Evidence{X: third, Y: third, Spread: third}, Senses: mqtt.Senses{Current: "ok", Video: "ok"},
-			Model: mqtt.ModelName{Name: "product", Version: "1.0.0", SHA256: strings.Repeat("0", 64)}, LatencyMS: 123.456,
+			Alignment: new(float64), Evidence: &message.Evidence{X: third, Y: third, Spread: third}, Senses: message.Senses{Current: "ok", Video: "ok"},
+			Model: message.ModelName{Name: "product", Version: "1.0.0", SHA256: strings.Repeat("0", 64)}, LatencyMS: 123.456,
 		}),
-		"event": week / 60 * stored(t, mqtt.Event{Stamp: stamp, Kind: "sense", From: "ok", To: "stale", Subject: "current", Cause: strings.Repeat("x", 100)}),
+		"event": week / 60 * stored(t, message.Event{Stamp: stamp, Kind: "sense", From: "ok", To: "stale", Subject: "current", Cause: strings.Repeat("x", 100)}),
 	}
 	total := 0
 	for class, most := range map[string]int{"current": c.CurrentMB, "state": c.StateMB, "event": c.EventMB} {

@@ -18,7 +18,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/prometheus/procfs"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 	"meltwatch/config"
 	"meltwatch/simulator/broker"
@@ -46,20 +46,20 @@ type plant struct {
 	mu      sync.Mutex
 	states  []heardState
 	samples []heardSample
-	events  []mqtt.Event
+	events  []message.Event
 	// said is the last payload of every topic.
 	said map[string][]byte
 }
 
-type mqttState = mqtt.State
+type mqttState = message.State
 
 type heardState struct {
-	mqtt.State
+	message.State
 	at time.Time
 }
 
 type heardSample struct {
-	mqtt.Sample
+	message.Sample
 	at time.Time
 }
 
@@ -191,18 +191,18 @@ func (p *plant) take(topic string, payload []byte) {
 	p.said[topic] = payload
 	var err error
 	switch topic {
-	case mqtt.TopicState:
+	case message.TopicState:
 		s := heardState{at: now}
 		err = json.Unmarshal(payload, &s.State)
 		p.states = append(p.states, s)
-	case mqtt.TopicCurrent, "history/current":
-		var m struct{ Samples []mqtt.Sample }
+	case message.TopicCurrent, "history/current":
+		var m struct{ Samples []message.Sample }
 		err = json.Unmarshal(payload, &m)
 		for _, s := range m.Samples {
 			p.samples = append(p.samples, heardSample{s, now})
 		}
-	case mqtt.TopicEvent:
-		var e mqtt.Event
+	case message.TopicEvent:
+		var e message.Event
 		err = json.Unmarshal(payload, &e)
 		p.events = append(p.events, e)
 	}
@@ -213,7 +213,7 @@ func (p *plant) take(topic string, payload []byte) {
 
 // within waits until a state that was published after the call is as wanted and
 // returns how long that took.
-func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) bool) time.Duration {
+func (p *plant) within(limit time.Duration, what string, ok func(message.State) bool) time.Duration {
 	p.t.Helper()
 	began := time.Now()
 	for {
@@ -226,7 +226,7 @@ func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) boo
 			}
 		}
 		if time.Since(began) > limit {
-			last := mqtt.State{}
+			last := message.State{}
 			if len(states) > 0 {
 				last = states[len(states)-1].State
 			}
@@ -238,8 +238,8 @@ func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) boo
 
 func (p *plant) healthy() {
 	p.t.Helper()
-	p.within(90*time.Second, "both senses live, each enough for a verdict alone", func(s mqtt.State) bool {
-		return s.Senses == (mqtt.Senses{Current: "ok", Video: "ok"}) && s.Source == "model" &&
+	p.within(90*time.Second, "both senses live, each enough for a verdict alone", func(s message.State) bool {
+		return s.Senses == (message.Senses{Current: "ok", Video: "ok"}) && s.Source == "model" &&
 			s.Coverage.Video > 0.95 && s.Coverage.Current > 0.27
 	})
 }
@@ -248,7 +248,7 @@ func (p *plant) healthy() {
 func (p *plant) ruleReady() {
 	p.t.Helper()
 	p.healthy()
-	p.within(90*time.Second, "enough current for the rule", func(s mqtt.State) bool { return s.Coverage.Current > 0.4 })
+	p.within(90*time.Second, "enough current for the rule", func(s message.State) bool { return s.Coverage.Current > 0.4 })
 }
 
 // longestGap is the longest time between two samples' instants since a moment.

@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/procfs"
 	"go.yaml.in/yaml/v3"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/config"
 	"meltwatch/simulator/serve"
 )
@@ -111,7 +111,7 @@ func TestMosquittoWithPassword(t *testing.T) {
 	c := settings(t, startSim(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
 	c.MQTT.Username, c.MQTT.PasswordFile = "furnace-1", password
 	startProgram(t, c)
-	var state mqtt.State
+	var state message.State
 	for deadline := time.Now().Add(60 * time.Second); state.State == ""; {
 		out, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "furnace-1", "-P", "melt",
 			"-t", "meltwatch/test/f1/state", "-C", "1", "-W", "5").Output()
@@ -190,8 +190,8 @@ func TestOnceAndCheck(t *testing.T) {
 	if err != nil {
 		t.Fatalf("once: %v: %s", err, out)
 	}
-	var state mqtt.State
-	if err := json.Unmarshal(out, &state); err != nil || state.Senses != (mqtt.Senses{Current: "ok", Video: "ok"}) {
+	var state message.State
+	if err := json.Unmarshal(out, &state); err != nil || state.Senses != (message.Senses{Current: "ok", Video: "ok"}) {
 		t.Errorf("once printed %s (%v)", out, err)
 	}
 

@@ -15,6 +15,7 @@ import (
 
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
+	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
@@ -35,11 +36,11 @@ type reporter struct {
 	log     *slog.Logger
 	file    string
 	// newest is the last state, for once and for the health loop.
-	newest                  atomic.Pointer[mqtt.State]
+	newest                  atomic.Pointer[message.State]
 	configSteps, modelSteps steps
 
 	// owned by the decide loop
-	before  mqtt.State
+	before  message.State
 	savedAt time.Time
 }
 
@@ -79,14 +80,14 @@ func (r *reporter) second(s decide.Second) {
 	r.newest.Store(&now)
 }
 
-func (r *reporter) payload(s decide.Second) mqtt.State {
-	p := mqtt.State{
+func (r *reporter) payload(s decide.Second) message.State {
+	p := message.State{
 		Stamp: r.stamper.Stamp("state", s.End),
 		State: string(s.Status.State), Since: s.Status.Since.UTC().Round(0), Held: s.Status.Held,
 		PMean: s.Status.P, Source: string(s.Verdict.Source), Weak: s.Weak,
-		Senses:   mqtt.Senses{Current: string(s.Current), Video: string(s.Video)},
-		Coverage: mqtt.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
-		Counted:  mqtt.Counted(s.Counted),
+		Senses:   message.Senses{Current: string(s.Current), Video: string(s.Video)},
+		Coverage: message.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
+		Counted:  message.Counted(s.Counted),
 		Evidence: evidence(s.Evidence, r.video),
 	}
 	if s.Verdict.Source != state.None {
@@ -103,18 +104,18 @@ func (r *reporter) payload(s decide.Second) mqtt.State {
 	}
 	p.ClockCorrectionS = s.Correction.Seconds()
 	if model, ok := r.agent.live.Load().client.Model(); ok {
-		p.Model = mqtt.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
+		p.Model = message.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
 	}
 	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
 	return p
 }
 
 // events publishes what changed since the second before.
-func (r *reporter) events(now mqtt.State, s decide.Second) {
+func (r *reporter) events(now message.State, s decide.Second) {
 	before := r.before
 	if before.Seq == 0 {
 		r.event("start", "agent", "", version, fmt.Sprintf("boot %d", r.stamper.Boot()))
-		before.Senses = mqtt.Senses{}
+		before.Senses = message.Senses{}
 	}
 	if now.State != before.State {
 		r.event("state", "furnace", before.State, now.State, s.Status.Cause)
@@ -136,7 +137,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 }
 
 func (r *reporter) event(kind, subject, from, to, cause string) {
-	r.agent.voice.publisher().Event(mqtt.Event{
+	r.agent.voice.publisher().Event(message.Event{
 		Stamp: r.stamper.Stamp("event", time.Now()),
 		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
 	})
@@ -199,7 +200,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 			continue
 		}
 		before, published = now, time.Now()
-		r.agent.voice.publisher().Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
+		r.agent.voice.publisher().Health(message.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
 	}
 }
 
@@ -225,8 +226,8 @@ func sameWords(a, b map[string]string) bool {
 	return true
 }
 
-func sample(s drivers.Sample, stamper *mqtt.Stamper) mqtt.Sample {
-	return mqtt.Sample{
+func sample(s drivers.Sample, stamper *mqtt.Stamper) message.Sample {
+	return message.Sample{
 		Stamp: stamper.Stamp("current", s.Time),
 		A:     s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint,
 		Feeding: s.Bits&drivers.Feeding != 0, Exhaust: s.Bits&drivers.Exhaust != 0, Manual: s.Bits&drivers.Manual != 0,
@@ -236,7 +237,7 @@ func sample(s drivers.Sample, stamper *mqtt.Stamper) mqtt.Sample {
 
 // evidence sums up where the attention lies: its centre and standard deviation
 // as shares of the crop. Nil without attention.
-func evidence(weights []float32, video inference.VideoSpec) *mqtt.Evidence {
+func evidence(weights []float32, video inference.VideoSpec) *message.Evidence {
 	rows, columns := video.EvidenceRows, video.EvidenceColumns
 	if rows*columns == 0 || len(weights) != rows*columns {
 		return nil
@@ -254,5 +255,5 @@ func evidence(weights []float32, video inference.VideoSpec) *mqtt.Evidence {
 	}
 	x, y = x/sum, y/sum
 	variance := max(xx/sum-x*x, 0) + max(yy/sum-y*y, 0)
-	return &mqtt.Evidence{X: x, Y: y, Spread: math.Sqrt(variance)}
+	return &message.Evidence{X: x, Y: y, Spread: math.Sqrt(variance)}
 }

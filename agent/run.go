@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/rollout"
@@ -71,7 +71,7 @@ func newManaged(path string, text []byte, log *slog.Logger, level *slog.LevelVar
 	manager, c, err := remote.Open(remote.Settings{
 		Files:      commit.Folder(filepath.Join(own.Paths.State, "remote")),
 		KernelBoot: kernel,
-		Root:       mqtt.Root(own.Site, own.Furnace),
+		Root:       message.Root(own.Site, own.Furnace),
 		ReadLocal:  func() ([]byte, error) { return config.Text(path) },
 		Report:     func(r remote.Report) { a.reporter.configuration(r) },
 		Log:        log.With("part", "remote"),
@@ -86,9 +86,9 @@ func newManaged(path string, text []byte, log *slog.Logger, level *slog.LevelVar
 	if err := errors.Join(a.add("models", modelSection, a.buildLimits(models)), a.addCommands()); err != nil {
 		return nil, nil, err
 	}
-	a.voice.hear(mqtt.TopicConfigDesired, func(_ string, payload []byte) { manager.Desired(payload) })
-	a.voice.hear(mqtt.TopicModelDesired, func(_ string, payload []byte) { models.Desired(payload) })
-	a.voice.hear(mqtt.TopicModelChunk, hearChunk(models))
+	a.voice.hear(message.TopicConfigDesired, func(_ string, payload []byte) { manager.Desired(payload) })
+	a.voice.hear(message.TopicModelDesired, func(_ string, payload []byte) { models.Desired(payload) })
+	a.voice.hear(message.TopicModelChunk, hearChunk(models))
 	a.voice.dress(a.voice.publisher())
 	record, modelRecord := a.board.Add("remote", remoteLimit), a.board.Add("models", modelsLimit)
 	a.services = append(a.services,
@@ -115,7 +115,7 @@ func (r *reporter) configuration(report remote.Report) {
 		r.log.Error("config/reported not encoded", "err", err)
 		return
 	}
-	r.agent.voice.Retain(mqtt.TopicConfigReported, text)
+	r.agent.voice.Retain(message.TopicConfigReported, text)
 	if report.Status == "rejected" {
 		return // nothing was touched, and a flood of them must not fill the outbox
 	}

@@ -11,6 +11,7 @@ import (
 
 	"meltwatch/agent/camera"
 	"meltwatch/agent/health"
+	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/config"
 	"meltwatch/drivers"
@@ -152,7 +153,7 @@ type brokerSection struct {
 func (a *agent) buildBroker(c config.Config) (*life, error) {
 	record := &remembers{Part: a.board.New(mqttLimit)}
 	door := newGate()
-	publisher := mqtt.New(c.MQTT, mqtt.Root(c.Site, c.Furnace), a.stamper, door, a.log, record)
+	publisher := mqtt.New(c.MQTT, message.Root(c.Site, c.Furnace), a.stamper, door, a.log, record)
 	a.voice.dress(publisher)
 	return &life{
 		beside: a.lifetime != nil && !sameBroker(c.MQTT, a.config.Load().MQTT),
@@ -162,7 +163,7 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 			door.open(a.outboxFor(c))
 			// Two URLs may lead to one broker, where the connection that has just
 			// ended said that the agent is offline.
-			publisher.Retain(mqtt.TopicAvailability, []byte("online"))
+			publisher.Retain(message.TopicAvailability, []byte("online"))
 		},
 		abandon: func() { door.open(mqtt.NewMemory(1)) }, // it was given no record
 		missing: func() error {

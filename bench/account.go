@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 // account is what was made and what a broker received, by class, boot and seq.
@@ -17,7 +17,7 @@ import (
 type account struct {
 	mu      sync.Mutex
 	root    string
-	classes map[mqtt.Class]*classAccount
+	classes map[message.Class]*classAccount
 	// received are the last seconds' records that came out of the outbox: history,
 	// and events. Those are the ones that a crash may repeat.
 	received []received
@@ -51,10 +51,10 @@ type received struct {
 	records int
 }
 
-var classes = []mqtt.Class{mqtt.ClassEvent, mqtt.ClassState, mqtt.ClassCurrent}
+var classes = []message.Class{message.ClassEvent, message.ClassState, message.ClassCurrent}
 
 func newAccount(root string) *account {
-	a := &account{root: root, classes: map[mqtt.Class]*classAccount{}}
+	a := &account{root: root, classes: map[message.Class]*classAccount{}}
 	for _, class := range classes {
 		a.classes[class] = &classAccount{boots: map[uint64][]entry{}}
 	}
@@ -72,7 +72,7 @@ func (c *classAccount) page(boot, seq uint64) []entry {
 }
 
 // made notes that a boot's records up to seq exist since an instant.
-func (a *account) made(class mqtt.Class, boot, seq uint64, at time.Time) {
+func (a *account) made(class message.Class, boot, seq uint64, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	c := a.classes[class]
@@ -94,13 +94,13 @@ func (a *account) receive(topic string, payload []byte) {
 	class, history := strings.CutPrefix(strings.TrimPrefix(topic, a.root), "history/")
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	c := a.classes[mqtt.Class(class)]
+	c := a.classes[message.Class(class)]
 	if c == nil {
 		return
 	}
 	records := []json.RawMessage{payload}
-	if mqtt.Class(class) == mqtt.ClassCurrent {
-		var pack mqtt.Current
+	if message.Class(class) == message.ClassCurrent {
+		var pack message.Current
 		if err := json.Unmarshal(payload, &pack); err != nil {
 			a.fault("%s: %v", topic, err)
 			return
@@ -111,7 +111,7 @@ func (a *account) receive(topic string, payload []byte) {
 	if history {
 		stream = 1
 	}
-	if history || mqtt.Class(class) == mqtt.ClassEvent {
+	if history || message.Class(class) == message.ClassEvent {
 		a.received = append(a.received, received{time.Now(), len(records)})
 	}
 	for _, record := range records {
@@ -120,7 +120,7 @@ func (a *account) receive(topic string, payload []byte) {
 }
 
 func (a *account) record(topic string, c *classAccount, stream int, record []byte) {
-	var stamp mqtt.Stamp
+	var stamp message.Stamp
 	if err := json.Unmarshal(record, &stamp); err != nil || stamp.Seq == 0 {
 		a.fault("%s: no stamp in %.200s", topic, record)
 		return
@@ -168,7 +168,7 @@ func (a *account) receivedSince(since time.Time) (n int) {
 
 // lost counts a boot's records that were made before an instant and never
 // reached the broker, and names the first.
-func (a *account) lost(class mqtt.Class, boot uint64, before time.Time) (n int, first uint64) {
+func (a *account) lost(class message.Class, boot uint64, before time.Time) (n int, first uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, e := range a.classes[class].boots[boot] {
@@ -195,7 +195,7 @@ func (a *account) sums() (made, got, twice int) {
 
 // gaps counts a class's records that are missing below the newest received of
 // their boot.
-func (a *account) gaps(class mqtt.Class) (n int) {
+func (a *account) gaps(class message.Class) (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, page := range a.classes[class].boots {

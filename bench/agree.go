@@ -18,7 +18,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/simulator/furnace"
 )
 
@@ -155,15 +155,15 @@ func truth(ctx context.Context, url string) (melt servedMelt, err error) {
 // states keeps every state message.
 type states struct {
 	mu   sync.Mutex
-	list []mqtt.State // to be read when the plant has stopped
+	list []message.State // to be read when the plant has stopped
 }
 
 func (s *states) take(topic string, payload []byte) {
 	// What a busy broker acknowledged late comes as history too.
-	if strings.TrimPrefix(strings.TrimPrefix(topic, agreeRoot), "history/") != mqtt.TopicState {
+	if strings.TrimPrefix(strings.TrimPrefix(topic, agreeRoot), "history/") != message.TopicState {
 		return
 	}
-	var state mqtt.State
+	var state message.State
 	if json.Unmarshal(payload, &state) != nil {
 		return // the second stays silent, which counts
 	}

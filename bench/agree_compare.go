@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 const (
@@ -47,7 +47,7 @@ type liveSecond struct {
 // onSeconds puts the agent's messages on the seconds since start: each on the
 // nearest to the end of its window. Of two on one second the nearer stays, of two
 // of one window the later, which corrects the other.
-func onSeconds(states []mqtt.State, start time.Time, seconds int) []liveSecond {
+func onSeconds(states []message.State, start time.Time, seconds int) []liveSecond {
 	live, away := make([]liveSecond, seconds), make([]float64, seconds)
 	for _, s := range states {
 		at := s.Time.Sub(start).Seconds()
@@ -174,9 +174,9 @@ func (c comparison) fault() error {
 func share(part, of int) float64 { return float64(part) / float64(max(of, 1)) }
 
 // report prints what was found.
-func (c agreeCommand) report(out io.Writer, states []mqtt.State, melt servedMelt, found comparison) error {
+func (c agreeCommand) report(out io.Writer, states []message.State, melt servedMelt, found comparison) error {
 	var b strings.Builder
-	model := mqtt.ModelName{}
+	model := message.ModelName{}
 	var latencies, corrections []float64
 	for _, s := range states {
 		if s.Source == "model" {

@@ -13,14 +13,14 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 // window is how long before a crash a record may have been made and yet be lost,
 // by the contract: an event is on disk before it is published; the rest a second
 // after it was not acknowledged, and in groups of a second.
-func (c ledgerCommand) window(class mqtt.Class) time.Duration {
-	if class == mqtt.ClassEvent {
+func (c ledgerCommand) window(class message.Class) time.Duration {
+	if class == message.ClassEvent {
 		return c.Slack
 	}
 	return 2*time.Second + c.Slack
@@ -244,7 +244,7 @@ func (p *proof) report(out io.Writer) error {
 | allowed to be | %d |
 | out of order, unlike, or without a name | %d |
 | took | %s |
-`, made, p.kills, p.outages, got, p.command.window(mqtt.ClassCurrent), p.command.window(mqtt.ClassEvent), p.exposed, p.beyond, twice, p.repeatable, len(p.account.faults),
+`, made, p.kills, p.outages, got, p.command.window(message.ClassCurrent), p.command.window(message.ClassEvent), p.exposed, p.beyond, twice, p.repeatable, len(p.account.faults),
 		time.Since(p.began).Round(time.Second))
 	faults := []error{err}
 	complain := func(wrong bool, format string, args ...any) {

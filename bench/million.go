@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
@@ -88,8 +89,8 @@ func openOutbox(folder string) (*outbox.Log, error) {
 
 // samplePayload is a record of current as an agent makes it.
 func samplePayload(seq uint64) ([]byte, error) {
-	return json.Marshal(mqtt.Sample{
-		Stamp: mqtt.Stamp{Version: 1, Time: time.Now().UTC(), Boot: 12, Seq: seq, MonoMS: 123456789, KernelBoot: "0f8fad5b-d9cb-469f-a165-70867728950e", Clock: "synced"},
+	return json.Marshal(message.Sample{
+		Stamp: message.Stamp{Version: 1, Time: time.Now().UTC(), Boot: 12, Seq: seq, MonoMS: 123456789, KernelBoot: "0f8fad5b-d9cb-469f-a165-70867728950e", Clock: "synced"},
 		A:     14_987.1234, B: 15_023.5678, C: 15_101.9012, SetPoint: 15_000, UncertaintyMS: 0.734,
 	})
 }
@@ -181,7 +182,7 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 		case victimRoot + "current":
 			live.add(ageOf(payload))
 		case victimRoot + "history/current":
-			var m mqtt.Current
+			var m message.Current
 			if json.Unmarshal(payload, &m) == nil {
 				history.Add(int64(len(m.Samples)))
 			}
@@ -208,7 +209,7 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 	go func() { ended <- publisher.Run(running) }()
 	const length = 20 * time.Second
 	for began := time.Now(); time.Since(began) < length && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		publisher.Sample(mqtt.Sample{Stamp: stamper.Stamp("current", time.Now()), A: 15_000, B: 15_000, C: 15_000})
+		publisher.Sample(message.Sample{Stamp: stamper.Stamp("current", time.Now()), A: 15_000, B: 15_000, C: 15_000})
 	}
 	speed := float64(history.Load()) / length.Seconds()
 	stop()

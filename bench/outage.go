@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 type outageCommand struct {
@@ -87,7 +87,7 @@ const samplePeriod = 500 * time.Millisecond
 func (c outageCommand) senders(p *plant) ([]*sender, error) {
 	agent := &sender{name: "meltwatch", command: p.agent.Args, log: p.log, seen: map[int64]int{}}
 	agent.stamps = func(topic string, payload []byte) (stamps []time.Time) {
-		var m struct{ Samples []mqtt.Stamp }
+		var m struct{ Samples []message.Stamp }
 		if strings.HasSuffix(topic, "/current") && strings.HasPrefix(topic, p.root) && json.Unmarshal(payload, &m) == nil {
 			for _, s := range m.Samples {
 				stamps = append(stamps, s.Time)

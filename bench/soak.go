@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 type soakCommand struct {
@@ -44,7 +44,7 @@ type soak struct {
 	seen chan struct{} // closed by the first verdict of the model
 
 	mu     sync.Mutex
-	health mqtt.Health
+	health message.Health
 	parts  map[string]struct{ Counters map[string]uint64 }
 }
 
@@ -68,7 +68,7 @@ func (s *soak) run(ctx context.Context) error {
 func (s *soak) take(topic string, payload []byte) {
 	s.account.receive(topic, payload)
 	switch strings.TrimPrefix(topic, soakRoot) {
-	case mqtt.TopicHealth:
+	case message.TopicHealth:
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		var parts struct {
@@ -77,7 +77,7 @@ func (s *soak) take(topic string, payload []byte) {
 		if errors.Join(json.Unmarshal(payload, &s.health), json.Unmarshal(payload, &parts)) == nil {
 			s.parts = parts.Parts
 		}
-	case mqtt.TopicState:
+	case message.TopicState:
 		if bytes.Contains(payload, []byte(`"source":"model"`)) {
 			s.once.Do(func() { close(s.seen) })
 		}
@@ -165,7 +165,7 @@ func (s *soak) waiting() int {
 // report tells what is missing.
 func (s *soak) settle(ctx context.Context) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Second) {
-		if s.account.gaps(mqtt.ClassEvent)+s.account.gaps(mqtt.ClassCurrent) == 0 {
+		if s.account.gaps(message.ClassEvent)+s.account.gaps(message.ClassCurrent) == 0 {
 			return
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 // rows is how many points of the curves are printed.
@@ -25,7 +25,7 @@ func (s *soak) report(out io.Writer) error {
 		a := s.account.classes[class]
 		missing := s.account.gaps(class)
 		note := ""
-		if class == mqtt.ClassState {
+		if class == message.ClassState {
 			// Of the states of an outage, changes are kept and one in ten seconds.
 			note = " (of an outage's states one in 10 s is kept)"
 			if most := int(s.away.Seconds()) + 12*s.outages; missing > most {

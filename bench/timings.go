@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 // timings gathers durations.
@@ -47,7 +47,7 @@ func (t *timings) percentile(p int) time.Duration {
 // ageOf is how long ago the newest sample of a message was taken, by its stamp
 // and this machine's clock.
 func ageOf(payload []byte) time.Duration {
-	var m struct{ Samples []mqtt.Stamp }
+	var m struct{ Samples []message.Stamp }
 	if json.Unmarshal(payload, &m) != nil || len(m.Samples) == 0 {
 		return 0
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
@@ -35,7 +36,7 @@ const (
 
 // saying is one line of a victim.
 type saying struct {
-	class                   mqtt.Class // empty in a line about what waits
+	class                   message.Class // empty in a line about what waits
 	boot, seq               uint64
 	waiting, acked, overrun int
 }
@@ -111,29 +112,29 @@ type maker struct {
 	publisher *mqtt.Publisher
 	stamper   *mqtt.Stamper
 	out       *bufio.Writer
-	newest    map[mqtt.Class]uint64
+	newest    map[message.Class]uint64
 }
 
 func (m *maker) make(i int) {
 	now := time.Now()
-	class := mqtt.ClassCurrent
+	class := message.ClassCurrent
 	switch i % 100 {
 	case 0:
-		class = mqtt.ClassEvent
+		class = message.ClassEvent
 	case 25, 50, 75:
-		class = mqtt.ClassState
+		class = message.ClassState
 	}
 	stamp := m.stamper.Stamp(string(class), now)
 	switch class {
-	case mqtt.ClassEvent:
-		m.publisher.Event(mqtt.Event{Stamp: stamp, Kind: "bench", Cause: "to be counted"})
-	case mqtt.ClassState:
-		m.publisher.State(mqtt.State{Stamp: stamp, State: "normal", Source: "model"}, true)
+	case message.ClassEvent:
+		m.publisher.Event(message.Event{Stamp: stamp, Kind: "bench", Cause: "to be counted"})
+	case message.ClassState:
+		m.publisher.State(message.State{Stamp: stamp, State: "normal", Source: "model"}, true)
 	default:
-		m.publisher.Sample(mqtt.Sample{Stamp: stamp, A: 14_900 + float64(i%200), B: 15_000, C: 15_100, SetPoint: 15_000})
+		m.publisher.Sample(message.Sample{Stamp: stamp, A: 14_900 + float64(i%200), B: 15_000, C: 15_100, SetPoint: 15_000})
 	}
 	if m.newest == nil {
-		m.newest = map[mqtt.Class]uint64{}
+		m.newest = map[message.Class]uint64{}
 	}
 	m.newest[class] = stamp.Seq
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"meltwatch/agent/decide"
+	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
@@ -152,7 +153,7 @@ func (b *box) count(counters map[string]uint64) {
 func (b *box) event(kind, cause string) {
 	stamp := b.stamper.Stamp(outbox.Event, time.Now())
 	b.book.made(outbox.Event, stamp.Boot, stamp.Seq, true)
-	b.publisher.Event(mqtt.Event{Stamp: stamp, Kind: kind, Cause: cause})
+	b.publisher.Event(message.Event{Stamp: stamp, Kind: kind, Cause: cause})
 	b.after(0, func() { b.round() }) // the keeper is woken
 }
 
@@ -178,7 +179,7 @@ func (b *box) poll() bool {
 	}
 	stamp := b.stamper.Stamp(outbox.Current, s.Time)
 	b.book.made(outbox.Current, stamp.Boot, stamp.Seq, true)
-	b.publisher.Sample(mqtt.Sample{Stamp: stamp, A: s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint})
+	b.publisher.Sample(message.Sample{Stamp: stamp, A: s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint})
 	b.judge.Sample(s)
 	b.step()
 	return true
@@ -207,11 +208,11 @@ func (b *box) second() bool {
 	}
 	stamp := b.stamper.Stamp(outbox.State, s.End)
 	b.book.made(outbox.State, stamp.Boot, stamp.Seq, changed)
-	b.publisher.State(mqtt.State{
+	b.publisher.State(message.State{
 		Stamp: stamp, State: string(s.Status.State), Since: b.clock.Wall(s.Status.Since), Held: s.Status.Held,
 		PAbnormal: s.Verdict.P, PMean: s.Status.P, Source: string(s.Verdict.Source),
-		Senses:   mqtt.Senses{Current: string(s.Current), Video: string(s.Video)},
-		Coverage: mqtt.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
+		Senses:   message.Senses{Current: string(s.Current), Video: string(s.Video)},
+		Coverage: message.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
 	}, changed)
 	b.before = s.Status
 	b.step()

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // A retained message of 8 MiB where configurations stand is neither held in
@@ -31,7 +33,7 @@ func TestOversizePacketIsPassedOver(t *testing.T) {
 	})
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(t.Context()) }()
-	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	if err := b.server.Publish(root+"config/desired", []byte("small"), true, 1); err != nil {
 		t.Fatal(err)
 	}

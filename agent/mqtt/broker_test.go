@@ -12,6 +12,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"meltwatch/agent/message"
 	brokers "meltwatch/simulator/broker"
 )
 
@@ -26,10 +27,10 @@ type broker struct {
 	hooks  []mochi.Hook
 
 	mu       sync.Mutex
-	messages []message
+	messages []received
 }
 
-type message struct {
+type received struct {
 	topic    string
 	payload  string
 	retained bool
@@ -67,7 +68,7 @@ func (b *broker) up() {
 	if err := b.server.Subscribe("#", 1, func(_ *mochi.Client, _ packets.Subscription, p packets.Packet) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.messages = append(b.messages, message{p.TopicName, string(p.Payload), p.FixedHeader.Retain, time.Now()})
+		b.messages = append(b.messages, received{p.TopicName, string(p.Payload), p.FixedHeader.Retain, time.Now()})
 	}); err != nil {
 		b.t.Fatal(err)
 	}
@@ -81,10 +82,10 @@ func (b *broker) down() {
 }
 
 // on returns what was published on a topic so far.
-func (b *broker) on(topic string) []message {
+func (b *broker) on(topic string) []received {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var found []message
+	var found []received
 	for _, m := range b.messages {
 		if m.topic == topic {
 			found = append(found, m)
@@ -113,13 +114,13 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() bool)
 }
 
 // sequence reads the seq of every record on a topic, samples unpacked.
-func sequence(t *testing.T, messages []message) []uint64 {
+func sequence(t *testing.T, messages []received) []uint64 {
 	t.Helper()
 	var seqs []uint64
 	for _, m := range messages {
 		var one struct {
-			Stamp
-			Samples []Stamp `json:"samples"`
+			message.Stamp
+			Samples []message.Stamp `json:"samples"`
 		}
 		if err := json.Unmarshal([]byte(m.payload), &one); err != nil {
 			t.Fatalf("topic %s: %v in %s", m.topic, err, m.payload)

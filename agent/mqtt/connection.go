@@ -3,6 +3,8 @@ package mqtt
 import (
 	"fmt"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 const (
@@ -49,22 +51,22 @@ type sent struct {
 // before anything else is said.
 func (p *Publisher) Connect(link Link) *Connection {
 	c := &Connection{publisher: p, link: link, inFlight: map[uint64]sent{}}
-	c.publish(TopicAvailability, true, []byte("online"), nil)
+	c.publish(message.TopicAvailability, true, []byte(message.Online), nil)
 	p.mu.Lock()
 	p.announced = time.Now()
-	state, health := p.retained[TopicState], p.retained[TopicHealth]
+	state, health := p.retained[message.TopicState], p.retained[message.TopicHealth]
 	p.changed = map[string]bool{}
 	for topic := range p.retained {
-		if topic != TopicState && topic != TopicHealth {
+		if topic != message.TopicState && topic != message.TopicHealth {
 			p.changed[topic] = true // said after the greeting
 		}
 	}
 	p.mu.Unlock()
-	if state != nil && p.mayPass(TopicState, state) {
-		c.publish(TopicState, true, p.stamper.Restamp(ClassState, state), nil)
+	if state != nil && p.mayPass(message.TopicState, state) {
+		c.publish(message.TopicState, true, p.stamper.Restamp(message.ClassState, state), nil)
 	}
-	if health != nil && p.mayPass(TopicHealth, health) {
-		c.publish(TopicHealth, true, health, nil)
+	if health != nil && p.mayPass(message.TopicHealth, health) {
+		c.publish(message.TopicHealth, true, health, nil)
 	}
 	p.setConnected(true)
 	return c
@@ -137,7 +139,7 @@ func (c *Connection) Unacknowledged() int { return len(c.inFlight) }
 // Leave says that the end, which is to follow, is planned.
 func (c *Connection) Leave() {
 	c.left = true
-	c.publish(TopicAvailability, true, []byte("offline"), nil)
+	c.publish(message.TopicAvailability, true, []byte(message.Offline), nil)
 }
 
 // End puts what was not acknowledged back.
@@ -173,10 +175,10 @@ func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, rec
 		r := p.live[0]
 		p.live = p.live[1:]
 		records = []*record{r}
-		if r.class == ClassCurrent {
-			return TopicCurrent, false, packed(p.leaving(records), false), records
+		if r.class == message.ClassCurrent {
+			return message.TopicCurrent, false, message.Pack(p.leaving(records), false), records
 		}
-		return string(r.class), r.class == ClassState, p.leaving(records)[0], records
+		return string(r.class), r.class == message.ClassState, p.leaving(records)[0], records
 	}
 	if topic, payload := p.nextChanged(); payload != nil {
 		return topic, true, payload, nil

@@ -10,6 +10,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 	"meltwatch/retry"
 )
@@ -153,7 +154,7 @@ func (s *session) options(clientID string) (*paho.ClientOptions, error) {
 		SetCustomOpenConnectionFn(openBounded(s.publisher.log)).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
 	if !s.trial { // whose end says nothing of the agent
-		o.SetWill(s.publisher.root+TopicAvailability, "offline", 1, c.Retain)
+		o.SetWill(s.publisher.root+message.TopicAvailability, message.Offline, 1, c.Retain)
 	}
 	if c.Username != "" {
 		o.SetUsername(c.Username)

@@ -15,6 +15,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -55,7 +56,7 @@ func TestBrokerOverWebSocket(t *testing.T) {
 	}, new(auth.AllowHook))
 	a := startAgent(t, "ws://"+b.address+"/mqtt", 1000)
 	a.second("normal")
-	eventually(t, 20*time.Second, "state", func() bool { return strings.Contains(b.retained(root+TopicState), "normal") })
+	eventually(t, 20*time.Second, "state", func() bool { return strings.Contains(b.retained(root+message.TopicState), "normal") })
 }
 
 // doorman lets in who knows the password of the moment.
@@ -101,7 +102,7 @@ func TestPasswordIsReadAtEachConnection(t *testing.T) {
 		t.Errorf("the error repeats the password: %v", err)
 	}
 	put(t, folder, "password", []byte("old\n"))
-	eventually(t, 20*time.Second, "online", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 20*time.Second, "online", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 }
 
 func severalSettings(urls ...string) config.MQTT {
@@ -118,12 +119,12 @@ func TestNextBrokerIsTriedAndTheFirstPreferred(t *testing.T) {
 	first.down()
 	a := startBy(t, severalSettings(first.url(), second.url()), NewMemory(1000), quiet{})
 	a.second("normal")
-	eventually(t, 10*time.Second, "online at the second", func() bool { return second.retained(root+TopicAvailability) == "online" })
+	eventually(t, 10*time.Second, "online at the second", func() bool { return second.retained(root+message.TopicAvailability) == "online" })
 	first.up()
 	second.down()
 	a.second("abnormal")
 	eventually(t, 20*time.Second, "online at the first", func() bool {
-		return first.retained(root+TopicAvailability) == "online" && strings.Contains(first.retained(root+TopicState), "abnormal")
+		return first.retained(root+message.TopicAvailability) == "online" && strings.Contains(first.retained(root+message.TopicState), "abnormal")
 	})
 }
 

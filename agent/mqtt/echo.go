@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"meltwatch/agent/message"
+
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
@@ -45,7 +47,7 @@ func deniedError(broker, topic string) error {
 func (p *Publisher) hearAvailability(_ string, payload []byte, _ bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.echo.offline = string(payload) != "online"
+	p.echo.offline = string(payload) != message.Online
 }
 
 // checkBroker tells the observer what the broker does not do, and when it does it
@@ -54,7 +56,7 @@ func (p *Publisher) checkBroker() {
 	p.mu.Lock()
 	if p.echo.offline && p.settings.Retain && time.Since(p.announced) > assertEvery {
 		p.echo.offline, p.announced = false, time.Now()
-		p.retained[TopicAvailability], p.changed[TopicAvailability] = []byte("online"), true
+		p.retained[message.TopicAvailability], p.changed[message.TopicAvailability] = []byte(message.Online), true
 		p.wake()
 	}
 	if p.limit.retry(); p.kept != nil && p.limit.refused == 0 {
@@ -69,7 +71,7 @@ func (p *Publisher) checkBroker() {
 	case p.limit.silent > 0:
 		fault = &silentLimit{p.broker, p.limit.silent}
 	case p.echo.missing():
-		fault = deniedError(p.broker, p.root+TopicHealth)
+		fault = deniedError(p.broker, p.root+message.TopicHealth)
 	case p.kept != nil:
 		fault = p.kept
 	}
@@ -91,7 +93,7 @@ func (p *Publisher) checkBroker() {
 // probe publishes once on the topic of our own health, not retained, and waits until
 // it comes back. Agents and meltctl pass such a message over: it names no instance.
 func (s *session) probe(ctx context.Context) error {
-	topic := s.publisher.root + TopicHealth
+	topic := s.publisher.root + message.TopicHealth
 	payload := fmt.Sprintf(`{"v":1,"probe":%q}`, rand.Text())
 	back := make(chan struct{}, 1)
 	token := s.client.Subscribe(topic, 1, func(_ paho.Client, m paho.Message) {

@@ -1,12 +1,12 @@
 package mqtt
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 func (p *Publisher) setConnected(connected bool) {
@@ -26,8 +26,8 @@ func (p *Publisher) acknowledged(m sent) {
 		p.sounding.acked = time.Now()
 		return
 	}
-	p.spoken = p.spoken || m.topic == TopicHealth
-	if m.topic == TopicHealth && p.echo.acked.IsZero() {
+	p.spoken = p.spoken || m.topic == message.TopicHealth
+	if m.topic == message.TopicHealth && p.echo.acked.IsZero() {
 		p.echo.acked = time.Now()
 	}
 	for _, r := range m.records {
@@ -87,10 +87,10 @@ func (p *Publisher) nextHistory() (topic string, payload []byte, records []*reco
 // message. The lock is held.
 func (p *Publisher) takeHistory() (topic string, payload []byte, records []*record) {
 	class := p.history[0].class
-	topic = topicHistory + string(class)
+	topic = message.TopicHistory + string(class)
 	n := 1
-	if class == ClassCurrent {
-		size := p.size(topic, nil) + packOverhead + len(p.history[0].payload)
+	if class == message.ClassCurrent {
+		size := p.size(topic, nil) + message.PackOverhead + len(p.history[0].payload)
 		for ; n < min(pack, len(p.history)) && p.history[n].class == class; n++ {
 			if size += len(p.history[n].payload) + 1; !p.limit.fits(size) {
 				break
@@ -103,10 +103,10 @@ func (p *Publisher) takeHistory() (topic string, payload []byte, records []*reco
 	if len(p.history) < prefetch/2 {
 		p.wakeKeeper()
 	}
-	if class == ClassCurrent {
-		return topic, packed(p.leaving(records), true), records
+	if class == message.ClassCurrent {
+		return topic, message.Pack(p.leaving(records), true), records
 	}
-	return topic, late(p.leaving(records)[0]), records
+	return topic, message.Historical(p.leaving(records)[0]), records
 }
 
 // leaving is the records' payloads as they are to be sent.
@@ -132,38 +132,5 @@ func (c *pace) sent(now time.Time, rate int) {
 	c.next = c.next.Add(time.Second / time.Duration(rate))
 }
 
-// packOverhead is more than what stands around a pack's samples, in bytes.
-const packOverhead = 64
-
 // pack is how many samples one history message holds: ten seconds at 2 Hz.
 const pack = 20
-
-// late marks a JSON object as history.
-func late(object []byte) []byte {
-	return append(bytes.TrimSuffix(slices.Clone(object), []byte("}")), `,"historical":true}`...)
-}
-
-// Current is the message of topic current and history/current.
-type Current struct {
-	Version    int               `json:"v"`
-	Samples    []json.RawMessage `json:"samples"` // Sample, oldest first
-	Historical bool              `json:"historical,omitempty"`
-}
-
-// packed makes one message of samples, each valid JSON.
-func packed(samples [][]byte, historical bool) []byte {
-	var b bytes.Buffer
-	size := packOverhead
-	for _, sample := range samples {
-		size += len(sample) + 1
-	}
-	b.Grow(size)
-	b.WriteString(`{"v":1,`)
-	if historical {
-		b.WriteString(`"historical":true,`)
-	}
-	b.WriteString(`"samples":[`)
-	b.Write(bytes.Join(samples, []byte{','}))
-	b.WriteString(`]}`)
-	return b.Bytes()
-}

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // Two agents with one identity, a cloned box perhaps, would throw each other out
@@ -82,7 +84,7 @@ func (p *Publisher) checkOther() {
 
 func (p *Publisher) identityEvent(to, cause string) {
 	p.log.Warn("identity", "to", to, "cause", cause)
-	p.Event(Event{Stamp: p.stamper.Stamp(string(ClassEvent), time.Now()), Kind: "identity", Subject: "agent", To: to, Cause: cause})
+	p.Event(message.Event{Stamp: p.stamper.Stamp(string(message.ClassEvent), time.Now()), Kind: "identity", Subject: "agent", To: to, Cause: cause})
 }
 
 // clientID is the configured one, or one of this process alone while another

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 func TestAgentOfOurNameIsToldOnceAndForgottenWhenSilent(t *testing.T) {
@@ -59,13 +61,13 @@ func TestTwoAgentsOfOneNameSaySo(t *testing.T) {
 			t.Fatalf("not seen: %v, %v; clients %v", watch[0].last(), watch[1].last(), d.visitors())
 		}
 		for _, a := range agents {
-			a.Health(Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
+			a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
 		}
 		time.Sleep(300 * time.Millisecond)
 	}
 	eventually(t, 20*time.Second, "an event of each", func() bool {
 		n := 0
-		for _, topic := range []string{TopicEvent, topicHistory + TopicEvent} {
+		for _, topic := range []string{message.TopicEvent, message.TopicHistory + message.TopicEvent} {
 			for _, m := range b.on(root + topic) {
 				if strings.Contains(m.payload, `"identity"`) {
 					n++
@@ -89,19 +91,19 @@ func TestTwoAgentsOfOneNameSaySo(t *testing.T) {
 func TestPredecessorIsNoOtherAgent(t *testing.T) {
 	b := newBroker(t)
 	first := startAgent(t, b.url(), 1000)
-	first.Health(Health{Agent: "test"})
-	eventually(t, 10*time.Second, "health", func() bool { return b.retained(root+TopicHealth) != "" })
+	first.Health(message.Health{Agent: "test"})
+	eventually(t, 10*time.Second, "health", func() bool { return b.retained(root+message.TopicHealth) != "" })
 	first.stop()
 	watch := &heeded{}
 	second := startBy(t, startSettings(b.url(), 1000), NewMemory(1000), watch)
-	second.Health(Health{Agent: "test"})
+	second.Health(message.Health{Agent: "test"})
 	eventually(t, 10*time.Second, "health of the second", func() bool {
-		return strings.Contains(b.retained(root+TopicHealth), second.stamper.instance)
+		return strings.Contains(b.retained(root+message.TopicHealth), second.stamper.instance)
 	})
 	b.down()
 	b.up() // its own health comes back to it, retained
 	time.Sleep(2 * time.Second)
-	if n := len(b.on(root + TopicEvent)); n != 0 || watch.last() != nil && strings.Contains(watch.last().Error(), "another agent") {
+	if n := len(b.on(root + message.TopicEvent)); n != 0 || watch.last() != nil && strings.Contains(watch.last().Error(), "another agent") {
 		t.Errorf("%d events, fault %v", n, watch.last())
 	}
 }

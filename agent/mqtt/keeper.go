@@ -3,6 +3,8 @@ package mqtt
 import (
 	"context"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // The keeper is the one goroutine of the publisher that may wait for the disk.
@@ -81,14 +83,14 @@ func (p *Publisher) due(long time.Duration) (due []*record) {
 	now := time.Now()
 	late := false
 	for _, r := range p.fresh {
-		late = late || r.class != ClassEvent && !r.acked && now.Sub(r.made) >= long
+		late = late || r.class != message.ClassEvent && !r.acked && now.Sub(r.made) >= long
 	}
 	rest := p.fresh[:0]
-	left := map[Class]bool{} // whose later records must wait, for the order's sake
+	left := map[message.Class]bool{} // whose later records must wait, for the order's sake
 	for _, r := range p.fresh {
 		switch {
 		case r.acked:
-		case r.class == ClassEvent, late && !left[r.class] && (!r.sending || now.Sub(r.made) >= long):
+		case r.class == message.ClassEvent, late && !left[r.class] && (!r.sending || now.Sub(r.made) >= long):
 			due = append(due, r)
 		default:
 			left[r.class] = true
@@ -106,7 +108,7 @@ func (p *Publisher) stored(r *record, number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r.number = number
-	if r.class == ClassEvent && !r.acked {
+	if r.class == message.ClassEvent && !r.acked {
 		r.sending = p.sendLive(r)
 	}
 	switch {
@@ -140,7 +142,7 @@ func (p *Publisher) fetch() {
 		room = prefetch - len(p.history)
 	}
 	p.mu.Unlock()
-	for _, class := range byWorth {
+	for _, class := range message.Classes() {
 		if room <= 0 {
 			return
 		}
@@ -150,7 +152,7 @@ func (p *Publisher) fetch() {
 	}
 }
 
-func (p *Publisher) fetched(class Class, list []uint64, payloads [][]byte) {
+func (p *Publisher) fetched(class message.Class, list []uint64, payloads [][]byte) {
 	if len(list) == 0 {
 		return
 	}

@@ -1,6 +1,10 @@
 package mqtt
 
-import "time"
+import (
+	"time"
+
+	"meltwatch/agent/message"
+)
 
 // Late is an outbox on a disk that could not be read at the start. Records wait
 // in memory until it can; then they go there, behind what it held already.
@@ -100,7 +104,7 @@ func (l *Late) Sync() {
 }
 
 func (l *Late) move() {
-	for _, class := range byWorth {
+	for _, class := range message.Classes() {
 		_, payloads := l.memory.Take(string(class), l.bound)
 		for _, payload := range payloads {
 			if number := l.disk.Append(string(class), payload); number != 0 {

@@ -3,6 +3,8 @@ package mqtt
 import (
 	"fmt"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // MQTT 3.1.1 does not tell how large a packet a broker takes: one that gets a
@@ -148,7 +150,7 @@ func (c *Connection) cutOff() {
 	p.mu.Lock()
 	at := sent{}
 	for _, m := range c.inFlight {
-		if m.size > p.limit.passed && m.topic != TopicAvailability && (at.order == 0 || m.order < at.order) {
+		if m.size > p.limit.passed && m.topic != message.TopicAvailability && (at.order == 0 || m.order < at.order) {
 			at = m
 		}
 	}
@@ -159,7 +161,7 @@ func (c *Connection) cutOff() {
 			refused = &tooLarge{p.broker, at.topic, at.size}
 			p.kept = refused
 		}
-		if p.limit.pack != p.limit.shrunk && at.topic == topicHistory+string(ClassCurrent) {
+		if p.limit.pack != p.limit.shrunk && at.topic == message.TopicHistory+string(message.ClassCurrent) {
 			p.limit.shrunk, shrunk = p.limit.pack, p.limit.pack
 		}
 	}
@@ -169,7 +171,7 @@ func (c *Connection) cutOff() {
 	}
 	if refused != nil {
 		p.log.Warn("message kept back", "cause", refused)
-		p.Event(Event{Stamp: p.stamper.Stamp(string(ClassEvent), time.Now()), Kind: "broker", Subject: at.topic, To: "refused", Cause: refused.Error()})
+		p.Event(message.Event{Stamp: p.stamper.Stamp(string(message.ClassEvent), time.Now()), Kind: "broker", Subject: at.topic, To: "refused", Cause: refused.Error()})
 	}
 }
 
@@ -207,7 +209,7 @@ func (p *Publisher) takeUp() {
 	}
 	p.aside = nil
 	for topic := range p.retained {
-		if topic != TopicState { // the next second's comes by itself
+		if topic != message.TopicState { // the next second's comes by itself
 			p.changed[topic] = true
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -149,7 +150,7 @@ func TestLostSubscriptionCostsNoDocument(t *testing.T) {
 func TestRenewalsAreNoNews(t *testing.T) {
 	b := newBroker(t)
 	l := hearAt(t, b)
-	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	time.Sleep(500 * time.Millisecond)
 	if err := b.server.Publish(root+"config/desired", []byte("not retained"), false, 1); err != nil {
 		t.Fatal(err)

@@ -8,13 +8,15 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
+
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
 // reader collects what a real broker delivers.
 type reader struct {
 	mu       sync.Mutex
-	messages []message
+	messages []received
 	client   paho.Client
 }
 
@@ -29,7 +31,7 @@ func readFrom(t *testing.T, address string) *reader {
 	token := r.client.Subscribe(root+"#", 1, func(_ paho.Client, m paho.Message) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.messages = append(r.messages, message{m.Topic(), string(m.Payload()), m.Retained(), time.Now()})
+		r.messages = append(r.messages, received{m.Topic(), string(m.Payload()), m.Retained(), time.Now()})
 	})
 	if !token.WaitTimeout(10*time.Second) || token.Error() != nil {
 		t.Fatal("the reader is not subscribed", token.Error())
@@ -37,7 +39,7 @@ func readFrom(t *testing.T, address string) *reader {
 	return r
 }
 
-func (r *reader) on(topics ...string) (found []message) {
+func (r *reader) on(topics ...string) (found []received) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range r.messages {
@@ -59,7 +61,7 @@ func (r *reader) seqs(t *testing.T, topics ...string) map[uint64]bool {
 
 func (a *agent) samples(n int) {
 	for range n {
-		a.Sample(Sample{Stamp: a.stamper.Stamp("current", time.Now()), A: 15_000.25, B: 14_900.5, C: 15_100.75, SetPoint: 15_000})
+		a.Sample(message.Sample{Stamp: a.stamper.Stamp("current", time.Now()), A: 15_000.25, B: 14_900.5, C: 15_100.75, SetPoint: 15_000})
 	}
 }
 
@@ -88,10 +90,10 @@ func TestHistoryFitsIntoWhatTheBrokerTakes(t *testing.T) {
 					made++
 				default:
 				}
-				return len(r.seqs(t, TopicCurrent, "history/current")) >= kept+20
+				return len(r.seqs(t, message.TopicCurrent, "history/current")) >= kept+20
 			})
 			inOrder(t, sequence(t, r.on("history/current")))
-			inOrder(t, sequence(t, r.on(TopicCurrent)))
+			inOrder(t, sequence(t, r.on(message.TopicCurrent)))
 			if n := a.Counters()["redials"]; n > 12 {
 				t.Errorf("%d connections were lost until the packs fitted", n)
 			}
@@ -105,7 +107,7 @@ func TestHistoryFitsIntoWhatTheBrokerTakes(t *testing.T) {
 			if n := a.Counters()["redials"] - before; n > 0 {
 				t.Errorf("%d connections lost later", n)
 			}
-			eventually(t, 20*time.Second, "all of it", func() bool { return len(r.seqs(t, TopicCurrent, "history/current")) == made })
+			eventually(t, 20*time.Second, "all of it", func() bool { return len(r.seqs(t, message.TopicCurrent, "history/current")) == made })
 		})
 	}
 }
@@ -116,21 +118,21 @@ func TestMessageThatCannotPassIsSetAside(t *testing.T) {
 	address := freeAddress(t)
 	observer := &heeded{}
 	a := startBy(t, startSettings("tcp://"+address, 10_000), NewMemory(1000), observer)
-	a.Event(Event{Stamp: a.stamper.Stamp("event", time.Now()), Kind: "test", Cause: strings.Repeat("long ", 1000)})
-	a.Event(Event{Stamp: a.stamper.Stamp("event", time.Now()), Kind: "short"})
+	a.Event(message.Event{Stamp: a.stamper.Stamp("event", time.Now()), Kind: "test", Cause: strings.Repeat("long ", 1000)})
+	a.Event(message.Event{Stamp: a.stamper.Stamp("event", time.Now()), Kind: "short"})
 	if !mosquittoAt(t, address, "max_packet_size 4096\n") {
 		t.Skip("mosquitto is not installed")
 	}
 	r := readFrom(t, address)
 	short := func() bool {
-		return slices.ContainsFunc(r.on("event", "history/event"), func(m message) bool { return strings.Contains(m.payload, `"short"`) })
+		return slices.ContainsFunc(r.on("event", "history/event"), func(m received) bool { return strings.Contains(m.payload, `"short"`) })
 	}
 	eventually(t, 60*time.Second, "the event after the one that cannot pass", short)
 	eventually(t, 20*time.Second, "the observer is told", func() bool {
 		return observer.last() != nil && strings.Contains(observer.last().Error(), "max_packet_size")
 	})
 	eventually(t, 20*time.Second, "an event about it", func() bool {
-		return slices.ContainsFunc(r.on("event", "history/event"), func(m message) bool { return strings.Contains(m.payload, `"refused"`) })
+		return slices.ContainsFunc(r.on("event", "history/event"), func(m received) bool { return strings.Contains(m.payload, `"refused"`) })
 	})
 	if n := a.Counters()["kept_back"]; n == 0 {
 		t.Error("nothing is counted as kept back")
@@ -140,7 +142,7 @@ func TestMessageThatCannotPassIsSetAside(t *testing.T) {
 		a.second("normal")
 		time.Sleep(100 * time.Millisecond)
 	}
-	eventually(t, 10*time.Second, "live states", func() bool { return len(r.on(TopicState)) >= 5 })
+	eventually(t, 10*time.Second, "live states", func() bool { return len(r.on(message.TopicState)) >= 5 })
 	if n := a.Counters()["redials"] - before; n > 0 {
 		t.Errorf("%d connections lost later", n)
 	}
@@ -192,7 +194,7 @@ func TestDeniedTopicsAreNoticed(t *testing.T) {
 			}
 			observer := &heeded{}
 			a := startBy(t, startSettings("tcp://"+address, 100), NewMemory(100), observer)
-			a.Health(Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
+			a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
 			eventually(t, 30*time.Second, "the observer is told", func() bool {
 				return observer.last() != nil && strings.Contains(observer.last().Error(), "access list")
 			})
@@ -209,7 +211,7 @@ func TestDeniedTopicsAreNoticed(t *testing.T) {
 		}
 		observer := &heeded{}
 		a := startBy(t, startSettings("tcp://"+address, 100), NewMemory(100), observer)
-		a.Health(Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
+		a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
 		time.Sleep(echoTimeout + 3*time.Second)
 		if err := observer.last(); err != nil {
 			t.Error(err)
@@ -236,7 +238,7 @@ func TestBrokerWithoutRetainedMessages(t *testing.T) {
 	r := readFrom(t, address)
 	eventually(t, 20*time.Second, "states and events", func() bool {
 		a.second("normal")
-		return len(r.on(TopicState)) > 2 && len(r.on(TopicEvent, "history/event")) > 2
+		return len(r.on(message.TopicState)) > 2 && len(r.on(message.TopicEvent, "history/event")) > 2
 	})
 	if n := a.Counters()["redials"]; n > 0 {
 		t.Errorf("%d connections lost", n)
@@ -248,25 +250,25 @@ func TestBrokerWithoutRetainedMessages(t *testing.T) {
 func TestForgedOfflineDoesNotStay(t *testing.T) {
 	b := newBroker(t)
 	a := startAgent(t, b.url(), 1000)
-	eventually(t, 10*time.Second, "online", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 10*time.Second, "online", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	for range 2 {
-		if err := b.server.Publish(root+TopicAvailability, []byte("offline"), true, 1); err != nil {
+		if err := b.server.Publish(root+message.TopicAvailability, []byte("offline"), true, 1); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, assertEvery+5*time.Second, "online again", func() bool { return b.retained(root+TopicAvailability) == "online" })
+		eventually(t, assertEvery+5*time.Second, "online again", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	}
-	before := len(b.on(root + TopicAvailability))
+	before := len(b.on(root + message.TopicAvailability))
 	for range 50 { // a forger in a loop
-		if err := b.server.Publish(root+TopicAvailability, []byte("offline"), true, 1); err != nil {
+		if err := b.server.Publish(root+message.TopicAvailability, []byte("offline"), true, 1); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	time.Sleep(time.Second)
-	if ours := len(b.on(root+TopicAvailability)) - before - 50; ours > 2 {
+	if ours := len(b.on(root+message.TopicAvailability)) - before - 50; ours > 2 {
 		t.Errorf("%d answers to 50 forgeries within 2 s", ours)
 	}
-	eventually(t, assertEvery+5*time.Second, "online in the end", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, assertEvery+5*time.Second, "online in the end", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	a.stop()
-	eventually(t, 5*time.Second, "offline on purpose", func() bool { return b.retained(root+TopicAvailability) == "offline" })
+	eventually(t, 5*time.Second, "offline on purpose", func() bool { return b.retained(root+message.TopicAvailability) == "offline" })
 }

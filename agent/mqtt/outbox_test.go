@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 )
 
@@ -140,12 +141,12 @@ func TestHealthyLinkWritesEventsAlone(t *testing.T) {
 	b := newBroker(t)
 	folder := t.TempDir()
 	a := startWith(t, b.url(), onDisk(t, folder))
-	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	for range 20 {
 		a.second("normal")
 		time.Sleep(100 * time.Millisecond)
 	}
-	eventually(t, 10*time.Second, "events", func() bool { return len(b.on(root+TopicEvent)) == 20 })
+	eventually(t, 10*time.Second, "events", func() bool { return len(b.on(root+message.TopicEvent)) == 20 })
 	if n := len(b.on(root + "history/event")); n != 0 {
 		t.Errorf("%d events came as history over a healthy link", n)
 	}
@@ -212,18 +213,18 @@ func TestDiskThatHangsDoesNotHoldUpTheLiveStream(t *testing.T) {
 	b := newBroker(t)
 	h := hung{NewMemory(1000), make(chan struct{})}
 	a := startWith(t, b.url(), h)
-	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	a.second("normal") // its event waits for the disk
 	time.Sleep(100 * time.Millisecond)
 	a.second("abnormal")
 	eventually(t, 10*time.Second, "state and samples", func() bool {
-		return strings.Contains(b.retained(root+TopicState), "abnormal") && len(b.on(root+TopicCurrent)) == 2
+		return strings.Contains(b.retained(root+message.TopicState), "abnormal") && len(b.on(root+message.TopicCurrent)) == 2
 	})
-	if n := len(b.on(root + TopicEvent)); n != 0 {
+	if n := len(b.on(root + message.TopicEvent)); n != 0 {
 		t.Errorf("%d events went out before they were kept", n)
 	}
 	close(h.answer)
-	eventually(t, 10*time.Second, "events", func() bool { return len(b.on(root+TopicEvent)) == 2 })
+	eventually(t, 10*time.Second, "events", func() bool { return len(b.on(root+message.TopicEvent)) == 2 })
 }
 
 func TestHistoryKeepsItsRate(t *testing.T) {
@@ -253,15 +254,15 @@ func TestHistoryKeepsItsRate(t *testing.T) {
 func TestWhatWaitsForTheOutboxIsBounded(t *testing.T) {
 	a := New(startSettings("tcp://127.0.0.1:1", 4), root, nil, NewMemory(10), slog.New(slog.DiscardHandler), quiet{})
 	for range 3 {
-		a.Event(Event{Kind: "test"})
-		a.Sample(Sample{})
-		a.State(State{}, true)
+		a.Event(message.Event{Kind: "test"})
+		a.Sample(message.Sample{})
+		a.State(message.State{}, true)
 	}
-	var classes []Class
+	var classes []message.Class
 	for _, r := range a.fresh {
 		classes = append(classes, r.class)
 	}
-	want := []Class{ClassEvent, ClassEvent, ClassEvent, ClassState}
+	want := []message.Class{message.ClassEvent, message.ClassEvent, message.ClassEvent, message.ClassState}
 	if diff := cmp.Diff(want, classes); diff != "" || a.Counters()["overrun"] != 5 {
 		t.Errorf("kept (-want +got):\n%s counters %v", diff, a.Counters())
 	}

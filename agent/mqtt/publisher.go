@@ -31,6 +31,7 @@ import (
 	"sync"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -106,12 +107,12 @@ func New(settings config.MQTT, root string, stamper *Stamper, outbox Outbox, log
 		limits: map[string]*packetLimit{},
 	}
 	p.limit = p.limitOf("")
-	p.HearFlagged(TopicAvailability, p.hearAvailability)
+	p.HearFlagged(message.TopicAvailability, p.hearAvailability)
 	return p
 }
 
 // State publishes a state. changed says that it is not a repetition.
-func (p *Publisher) State(s State, changed bool) {
+func (p *Publisher) State(s message.State, changed bool) {
 	payload := p.encode(s)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,17 +120,17 @@ func (p *Publisher) State(s State, changed bool) {
 	if keep {
 		p.lastState = time.Now()
 	}
-	p.retained[TopicState] = payload
-	p.add(&record{class: ClassState, payload: payload, made: time.Now(), keep: keep})
+	p.retained[message.TopicState] = payload
+	p.add(&record{class: message.ClassState, payload: payload, made: time.Now(), keep: keep})
 }
 
 // Sample publishes one reading of the current.
-func (p *Publisher) Sample(s Sample) { p.record(ClassCurrent, s) }
+func (p *Publisher) Sample(s message.Sample) { p.record(message.ClassCurrent, s) }
 
 // Event publishes an event.
-func (p *Publisher) Event(e Event) { p.record(ClassEvent, e) }
+func (p *Publisher) Event(e message.Event) { p.record(message.ClassEvent, e) }
 
-func (p *Publisher) record(class Class, value any) {
+func (p *Publisher) record(class message.Class, value any) {
 	payload := p.encode(value)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,13 +138,13 @@ func (p *Publisher) record(class Class, value any) {
 }
 
 // Health publishes how the parts fare; only the newest one counts.
-func (p *Publisher) Health(h Health) {
+func (p *Publisher) Health(h message.Health) {
 	h.Goroutines, h.Instance = runtime.NumGoroutine(), p.stamper.instance
 	payload := p.encode(h)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.retained[TopicHealth] = payload
-	p.changed[TopicHealth] = true
+	p.retained[message.TopicHealth] = payload
+	p.changed[message.TopicHealth] = true
 	p.wake()
 }
 
@@ -161,7 +162,7 @@ func (p *Publisher) encode(value any) []byte {
 
 // add is called with the lock held.
 func (p *Publisher) add(r *record) {
-	if r.class != ClassEvent { // which waits for the outbox
+	if r.class != message.ClassEvent { // which waits for the outbox
 		r.sending = p.sendLive(r)
 	}
 	if !r.keep {
@@ -171,7 +172,7 @@ func (p *Publisher) add(r *record) {
 	if len(p.fresh) > p.settings.Queue {
 		p.overflow()
 	}
-	if r.class == ClassEvent {
+	if r.class == message.ClassEvent {
 		p.wakeKeeper()
 	}
 }
@@ -189,7 +190,7 @@ func (p *Publisher) sendLive(r *record) bool {
 // overflow drops the oldest of the least worthy class of what waits for the
 // outbox: a disk that hangs must not cost the memory of the box.
 func (p *Publisher) overflow() {
-	for _, class := range slices.Backward(byWorth) {
+	for _, class := range slices.Backward(message.Classes()) {
 		i := slices.IndexFunc(p.fresh, func(r *record) bool { return r.class == class })
 		if i >= 0 {
 			p.fresh = slices.Delete(p.fresh, i, i+1)

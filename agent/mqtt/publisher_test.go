@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -71,25 +72,25 @@ func startBy(t *testing.T, settings config.MQTT, outbox Outbox, observer Observe
 
 func (a *agent) second(state string) {
 	now := time.Now()
-	a.State(State{Stamp: a.stamper.Stamp("state", now), State: state, Since: now}, true)
-	a.Sample(Sample{Stamp: a.stamper.Stamp("current", now), A: 15_000, B: 15_000, C: 15_000})
-	a.Event(Event{Stamp: a.stamper.Stamp("event", now), Kind: "test"})
+	a.State(message.State{Stamp: a.stamper.Stamp("state", now), State: state, Since: now}, true)
+	a.Sample(message.Sample{Stamp: a.stamper.Stamp("current", now), A: 15_000, B: 15_000, C: 15_000})
+	a.Event(message.Event{Stamp: a.stamper.Stamp("event", now), Kind: "test"})
 }
 
 func TestEverythingArrivesOnItsTopic(t *testing.T) {
 	b := newBroker(t)
 	a := startAgent(t, b.url(), 1000)
-	eventually(t, 10*time.Second, "availability online", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 10*time.Second, "availability online", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	a.second("normal")
-	a.Health(Health{Agent: "test"})
-	for _, topic := range []string{TopicState, TopicCurrent, TopicEvent, TopicHealth} {
+	a.Health(message.Health{Agent: "test"})
+	for _, topic := range []string{message.TopicState, message.TopicCurrent, message.TopicEvent, message.TopicHealth} {
 		eventually(t, 10*time.Second, topic, func() bool { return len(b.on(root+topic)) > 0 })
 	}
-	if !strings.Contains(b.retained(root+TopicState), `"state":"normal"`) || b.retained(root+TopicCurrent) != "" {
+	if !strings.Contains(b.retained(root+message.TopicState), `"state":"normal"`) || b.retained(root+message.TopicCurrent) != "" {
 		t.Error("state must be retained, current must not")
 	}
 	a.stop()
-	eventually(t, 5*time.Second, "availability offline", func() bool { return b.retained(root+TopicAvailability) == "offline" })
+	eventually(t, 5*time.Second, "availability offline", func() bool { return b.retained(root+message.TopicAvailability) == "offline" })
 }
 
 func outage(t *testing.T, length time.Duration) {
@@ -100,7 +101,7 @@ func outageWith(t *testing.T, o Outbox, length time.Duration) {
 	t.Parallel()
 	b := newBroker(t)
 	a := startWith(t, b.url(), o)
-	eventually(t, 10*time.Second, "first state", func() bool { a.second("normal"); return len(b.on(root+TopicState)) > 0 })
+	eventually(t, 10*time.Second, "first state", func() bool { a.second("normal"); return len(b.on(root+message.TopicState)) > 0 })
 	b.down()
 	end := time.Now().Add(length)
 	for time.Now().Before(end) {
@@ -111,7 +112,7 @@ func outageWith(t *testing.T, o Outbox, length time.Duration) {
 	b.up()
 	back := time.Now()
 	eventually(t, 30*time.Second, "availability and state after the outage", func() bool {
-		return b.retained(root+TopicAvailability) == "online" && strings.Contains(b.retained(root+TopicState), `"abnormal"`)
+		return b.retained(root+message.TopicAvailability) == "online" && strings.Contains(b.retained(root+message.TopicState), `"abnormal"`)
 	})
 	healed := time.Since(back)
 	t.Logf("availability and state right again after %s", healed.Round(10*time.Millisecond))
@@ -134,7 +135,7 @@ func outageWith(t *testing.T, o Outbox, length time.Duration) {
 // seen is the set of seqs of one class, live and history together.
 func seen(t *testing.T, b *broker, class string) map[uint64]bool {
 	set := map[uint64]bool{}
-	for _, topic := range []string{class, topicHistory + class} {
+	for _, topic := range []string{class, message.TopicHistory + class} {
 		for _, seq := range sequence(t, b.on(root+topic)) {
 			set[seq] = true
 		}
@@ -166,7 +167,7 @@ func TestBrokerAwayAtTheStart(t *testing.T) {
 	a.second("abnormal")
 	time.Sleep(time.Second)
 	b.up()
-	eventually(t, 15*time.Second, "state", func() bool { return strings.Contains(b.retained(root+TopicState), "abnormal") })
+	eventually(t, 15*time.Second, "state", func() bool { return strings.Contains(b.retained(root+message.TopicState), "abnormal") })
 	eventually(t, 15*time.Second, "event", func() bool { return len(b.on(root+"history/event")) == 1 })
 }
 

@@ -3,20 +3,9 @@ package mqtt
 import (
 	"slices"
 	"sort"
+
+	"meltwatch/agent/message"
 )
-
-// Class is a kind of record; it is also the last part of its topic.
-type Class string
-
-// The classes, in the order in which they are given up when the outbox is full:
-// the last one goes first.
-const (
-	ClassEvent   Class = "event"
-	ClassState   Class = "state"
-	ClassCurrent Class = "current"
-)
-
-var byWorth = []Class{ClassEvent, ClassState, ClassCurrent}
 
 // Outbox holds what is not acknowledged. Its methods may wait for a disk, and
 // for no network; they are called by one goroutine, the publisher's keeper.
@@ -46,8 +35,8 @@ type Outbox interface {
 type Memory struct {
 	bound   int
 	next    uint64
-	kept    map[Class][]kept // ascending
-	dropped map[Class]uint64
+	kept    map[message.Class][]kept // ascending
+	dropped map[message.Class]uint64
 }
 
 type kept struct {
@@ -58,13 +47,13 @@ type kept struct {
 
 // NewMemory returns an outbox of at most bound records.
 func NewMemory(bound int) *Memory {
-	return &Memory{bound: bound, next: 1, kept: map[Class][]kept{}, dropped: map[Class]uint64{}}
+	return &Memory{bound: bound, next: 1, kept: map[message.Class][]kept{}, dropped: map[message.Class]uint64{}}
 }
 
 // Append adds a record.
 func (m *Memory) Append(class string, payload []byte) uint64 {
-	c := Class(class)
-	if !slices.Contains(byWorth, c) || len(payload) == 0 {
+	c := message.Class(class)
+	if !slices.Contains(message.Classes(), c) || len(payload) == 0 {
 		return 0
 	}
 	number := m.next
@@ -94,8 +83,8 @@ func (m *Memory) holds() bool {
 
 func (m *Memory) shrink() {
 	for total := m.size(); total > m.bound; total-- {
-		for i := len(byWorth) - 1; i >= 0; i-- {
-			if class := byWorth[i]; len(m.kept[class]) > 0 {
+		for i := len(message.Classes()) - 1; i >= 0; i-- {
+			if class := message.Classes()[i]; len(m.kept[class]) > 0 {
 				m.kept[class][0] = kept{} // let go of the payload
 				m.kept[class] = m.kept[class][1:]
 				m.dropped[class]++
@@ -107,7 +96,7 @@ func (m *Memory) shrink() {
 
 // Take hands out the oldest waiting records.
 func (m *Memory) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
-	records := m.kept[Class(class)]
+	records := m.kept[message.Class(class)]
 	for i := range records {
 		if len(numbers) == most {
 			break
@@ -122,7 +111,7 @@ func (m *Memory) Take(class string, most int) (numbers []uint64, payloads [][]by
 }
 
 // find is the place of a record, or −1.
-func (m *Memory) find(class Class, number uint64) int {
+func (m *Memory) find(class message.Class, number uint64) int {
 	records := m.kept[class]
 	i := sort.Search(len(records), func(i int) bool { return records[i].number >= number })
 	if i < len(records) && records[i].number == number {
@@ -134,8 +123,8 @@ func (m *Memory) find(class Class, number uint64) int {
 // Return lets go of records.
 func (m *Memory) Return(class string, numbers []uint64) {
 	for _, n := range numbers {
-		if i := m.find(Class(class), n); i >= 0 {
-			m.kept[Class(class)][i].held = false
+		if i := m.find(message.Class(class), n); i >= 0 {
+			m.kept[message.Class(class)][i].held = false
 		}
 	}
 }
@@ -143,8 +132,8 @@ func (m *Memory) Return(class string, numbers []uint64) {
 // Ack removes records.
 func (m *Memory) Ack(class string, numbers []uint64) {
 	for _, n := range numbers {
-		if i := m.find(Class(class), n); i >= 0 {
-			m.kept[Class(class)] = slices.Delete(m.kept[Class(class)], i, i+1)
+		if i := m.find(message.Class(class), n); i >= 0 {
+			m.kept[message.Class(class)] = slices.Delete(m.kept[message.Class(class)], i, i+1)
 		}
 	}
 }
@@ -156,7 +145,7 @@ func (m *Memory) Sync() {}
 // waiting.
 func (m *Memory) Counters() map[string]uint64 {
 	counters := map[string]uint64{}
-	for _, class := range byWorth {
+	for _, class := range message.Classes() {
 		counters["waiting_"+string(class)] = uint64(len(m.kept[class]))
 		counters["dropped_"+string(class)] = m.dropped[class]
 	}

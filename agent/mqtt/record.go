@@ -1,11 +1,15 @@
 package mqtt
 
-import "time"
+import (
+	"time"
+
+	"meltwatch/agent/message"
+)
 
 // record is one JSON object on its way. The publisher's lock guards it, the
 // payload apart, which never changes.
 type record struct {
-	class   Class
+	class   message.Class
 	payload []byte
 	made    time.Time
 	// keep is false for a state that says nothing new: it is published while
@@ -20,6 +24,6 @@ type record struct {
 }
 
 // numbers by class, for the outbox.
-type numbers map[Class][]uint64
+type numbers map[message.Class][]uint64
 
 func (n numbers) add(r *record) { n[r.class] = append(n[r.class], r.number) }

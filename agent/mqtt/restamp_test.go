@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"meltwatch/agent/message"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -39,10 +41,10 @@ func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		made := time.Now()
 		shown := clock.Wall(made)
-		state := State{Stamp: s.Stamp("state", made), State: "abnormal", Since: shown.Add(-time.Minute), PMean: 0.123456789, Senses: Senses{"ok", "black"}}
-		sample := Sample{Stamp: s.Stamp("current", made), A: 1.0 / 3, SetPoint: 15_000, Manual: true}
-		event := Event{Stamp: s.Stamp("event", made), Kind: "state", Cause: `a "cause"`}
-		payloads := map[Class][]byte{ClassState: encoded(t, state), ClassCurrent: encoded(t, sample), ClassEvent: encoded(t, event)}
+		state := message.State{Stamp: s.Stamp("state", made), State: "abnormal", Since: shown.Add(-time.Minute), PMean: 0.123456789, Senses: message.Senses{Current: "ok", Video: "black"}}
+		sample := message.Sample{Stamp: s.Stamp("current", made), A: 1.0 / 3, SetPoint: 15_000, Manual: true}
+		event := message.Event{Stamp: s.Stamp("event", made), Kind: "state", Cause: `a "cause"`}
+		payloads := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event)}
 
 		for class, payload := range payloads {
 			if got := string(s.Restamp(class, payload)); got != string(payload) {
@@ -54,7 +56,7 @@ func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
 		state.Time, state.Clock, state.Since = made.UTC().Round(0), "restamped", made.Add(-time.Minute).UTC().Round(0)
 		sample.Time, sample.Clock = state.Time, "restamped"
 		event.Time, event.Clock = state.Time, "restamped"
-		want := map[Class][]byte{ClassState: encoded(t, state), ClassCurrent: encoded(t, sample), ClassEvent: encoded(t, event)}
+		want := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event)}
 		for class, payload := range payloads {
 			if diff := cmp.Diff(string(want[class]), string(s.Restamp(class, payload))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", class, diff)
@@ -66,16 +68,16 @@ func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
 func TestRecordThatCannotBePutRightStaysAsItIs(t *testing.T) {
 	clock := &wrongClock{began: time.Now()}
 	before := StamperAt(3, "kernel 1", clock, "")
-	unsynced := encoded(t, Event{Stamp: before.Stamp("event", time.Now()), Kind: "test"})
+	unsynced := encoded(t, message.Event{Stamp: before.Stamp("event", time.Now()), Kind: "test"})
 	clock.synced = true
 	now := StamperAt(4, "kernel 2", clock, "")
 	for name, payload := range map[string]string{
 		"of another run of the kernel":    string(unsynced),
-		"stamped by a clock that was set": string(encoded(t, Event{Stamp: now.Stamp("event", time.Now())})),
+		"stamped by a clock that was set": string(encoded(t, message.Event{Stamp: now.Stamp("event", time.Now())})),
 		"of a later version":              strings.Replace(strings.Replace(string(unsynced), "kernel 1", "kernel 2", 1), `"kind"`, `"sort":1,"kind"`, 1),
 		"no JSON at all":                  `"clock":"unsynced" {`,
 	} {
-		if got := string(now.Restamp(ClassEvent, []byte(payload))); got != payload {
+		if got := string(now.Restamp(message.ClassEvent, []byte(payload))); got != payload {
 			t.Errorf("a record %s became %s", name, got)
 		}
 	}
@@ -105,7 +107,7 @@ func TestClockJumpMovesNoMonotonicStamp(t *testing.T) {
 func FuzzRestamp(f *testing.F) {
 	clock := &wrongClock{began: time.Now()}
 	s := StamperAt(1, "k", clock, "")
-	for _, seed := range []any{State{Stamp: s.Stamp("state", time.Now())}, Sample{Stamp: s.Stamp("current", time.Now())}, Event{Stamp: s.Stamp("event", time.Now())}} {
+	for _, seed := range []any{message.State{Stamp: s.Stamp("state", time.Now())}, message.Sample{Stamp: s.Stamp("current", time.Now())}, message.Event{Stamp: s.Stamp("event", time.Now())}} {
 		text, err := json.Marshal(seed)
 		if err != nil {
 			f.Fatal(err)
@@ -114,7 +116,7 @@ func FuzzRestamp(f *testing.F) {
 	}
 	clock.synced = true
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		for _, class := range byWorth {
+		for _, class := range message.Classes() {
 			if got := s.Restamp(class, payload); string(got) != string(payload) && !json.Valid(got) {
 				t.Fatalf("%s became %s", payload, got)
 			}

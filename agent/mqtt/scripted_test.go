@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
+
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
@@ -26,7 +28,7 @@ type scripted struct {
 
 	mu          sync.Mutex
 	connections int
-	messages    []message
+	messages    []received
 	acked       int
 }
 
@@ -99,7 +101,7 @@ func (s *scripted) serve(number int, c net.Conn) {
 				return
 			}
 			s.mu.Lock()
-			s.messages = append(s.messages, message{topic: p.TopicName, payload: string(p.Payload), at: time.Now()})
+			s.messages = append(s.messages, received{topic: p.TopicName, payload: string(p.Payload), at: time.Now()})
 			s.mu.Unlock()
 			if ack {
 				time.AfterFunc(after, func() {
@@ -126,7 +128,7 @@ func (s *scripted) count() int {
 }
 
 // on is like broker's, which real brokers' tests use.
-func (s *scripted) on(topic string) (found []message) {
+func (s *scripted) on(topic string) (found []received) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.messages {
@@ -145,21 +147,21 @@ func deafBroker(t *testing.T) (url string, connections func() int) {
 }
 
 // all waits until each event made so far has arrived, live or late, in order.
-func (a *agent) all(from interface{ on(string) []message }, within time.Duration) {
+func (a *agent) all(from interface{ on(string) []received }, within time.Duration) {
 	t := a.t
 	t.Helper()
 	want := int(a.stamper.Stamp("event", time.Now()).Seq) - 1
 	got := map[uint64]bool{}
 	eventually(t, within, "every event", func() bool {
 		clear(got)
-		for _, topic := range []string{TopicEvent, topicHistory + TopicEvent} {
+		for _, topic := range []string{message.TopicEvent, message.TopicHistory + message.TopicEvent} {
 			for _, seq := range sequence(t, from.on(root+topic)) {
 				got[seq] = true
 			}
 		}
 		return len(got) >= want
 	})
-	for _, topic := range []string{TopicEvent, topicHistory + TopicEvent} {
+	for _, topic := range []string{message.TopicEvent, message.TopicHistory + message.TopicEvent} {
 		inOrder(t, firsts(sequence(t, from.on(root+topic))))
 	}
 	eventually(t, 20*time.Second, "an empty outbox", func() bool {
@@ -192,7 +194,7 @@ func TestBrokerThatAcknowledgesLate(t *testing.T) {
 	}
 	a.all(s, 20*time.Second)
 	// What is slow is not lost, and so is not sent again.
-	if live, late := len(s.on(root+TopicEvent)), len(s.on(root+"history/event")); live+late > 10 {
+	if live, late := len(s.on(root+message.TopicEvent)), len(s.on(root+"history/event")); live+late > 10 {
 		t.Errorf("10 events became %d live and %d late ones", live, late)
 	}
 	if n := s.count(); n != 1 {

@@ -8,6 +8,7 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -114,7 +115,7 @@ func (s *session) hearOthers(ctx context.Context) error {
 	p.mu.Lock()
 	spoken := p.spoken
 	p.mu.Unlock()
-	topic := p.root + TopicHealth
+	topic := p.root + message.TopicHealth
 	token := s.client.Subscribe(topic, 1, func(_ paho.Client, m paho.Message) { p.hearHealth(m.Payload(), m.Retained(), spoken) })
 	deadline := time.NewTimer(ackTimeout)
 	defer deadline.Stop()

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // A broker may acknowledge a message that is too large for it and throw it away
@@ -67,7 +69,7 @@ func (l *packetLimit) nextProbe() int {
 func probeText(root string, size int) string {
 	text := fmt.Sprintf(`{"v":1,"probe":%q,"fill":"`, rand.Text())
 	const end = `"}`
-	return text + strings.Repeat("x", max(0, size-len(root)-len(TopicHealth)-len(text)-len(end))) + end
+	return text + strings.Repeat("x", max(0, size-len(root)-len(message.TopicHealth)-len(text)-len(end))) + end
 }
 
 // endSounding judges a probe with which the last connection ended: a broker may
@@ -120,7 +122,7 @@ func (c *Connection) sound() {
 	}
 	p.mu.Unlock()
 	if text != "" {
-		key := c.publish(TopicHealth, false, []byte(text), nil)
+		key := c.publish(message.TopicHealth, false, []byte(text), nil)
 		m := c.inFlight[key]
 		m.probe = true
 		c.inFlight[key] = m
@@ -130,7 +132,7 @@ func (c *Connection) sound() {
 // drains reports whether history is on its way.
 func (c *Connection) drains() bool {
 	for _, m := range c.inFlight {
-		if strings.HasPrefix(m.topic, topicHistory) {
+		if strings.HasPrefix(m.topic, message.TopicHistory) {
 			return true
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // A broker that throws large messages away and acknowledges them all the same
@@ -19,7 +21,7 @@ func TestHistoryIsNotLostToASilentSizeLimit(t *testing.T) {
 			address := freeAddress(t)
 			observer := &heeded{}
 			a := startBy(t, startSettings("tcp://"+address, 10_000), NewMemory(10_000), observer)
-			a.Health(Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
+			a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
 			const kept = 200
 			a.samples(kept)
 			time.Sleep(1500 * time.Millisecond) // until they are the outbox's
@@ -27,7 +29,7 @@ func TestHistoryIsNotLostToASilentSizeLimit(t *testing.T) {
 				t.Skip("mosquitto is not installed")
 			}
 			r := readFrom(t, address)
-			eventually(t, 60*time.Second, "all of it", func() bool { return len(r.seqs(t, TopicCurrent, "history/current")) == kept })
+			eventually(t, 60*time.Second, "all of it", func() bool { return len(r.seqs(t, message.TopicCurrent, "history/current")) == kept })
 			inOrder(t, sequence(t, r.on("history/current")))
 			eventually(t, 20*time.Second, "the observer is told", func() bool {
 				return observer.last() != nil && strings.Contains(observer.last().Error(), "message_size_limit")
@@ -71,7 +73,7 @@ func TestChanceKeepsNothingBackForLong(t *testing.T) {
 			_ = c.Step() // what was sent is looked at
 			return c, link
 		}
-		p.State(State{State: "normal"}, true)
+		p.State(message.State{State: "normal"}, true)
 		for range 2 * certain {
 			c, _ := connect()
 			c.End()
@@ -81,13 +83,13 @@ func TestChanceKeepsNothingBackForLong(t *testing.T) {
 		}
 		for range certain {
 			c, link := connect()
-			c.Acknowledge(link.but(TopicState))
+			c.Acknowledge(link.but(message.TopicState))
 			c.End()
 		}
 		c, link := connect()
-		p.State(State{State: "abnormal"}, true)
+		p.State(message.State{State: "abnormal"}, true)
 		_ = c.Step() // as above
-		if slices.Contains(link.topics, TopicState) {
+		if slices.Contains(link.topics, message.TopicState) {
 			t.Fatal("three connections ended at the state, and it is sent")
 		}
 		// The broker turns out to take it.

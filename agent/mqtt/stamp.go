@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // Stamper makes stamps. It is safe for concurrent use.
@@ -118,17 +120,17 @@ func syncFolder(path string) error {
 func (s *Stamper) Boot() uint64 { return s.boot }
 
 // Stamp stamps the next record of a class, made at t.
-func (s *Stamper) Stamp(class string, t time.Time) Stamp {
+func (s *Stamper) Stamp(class string, t time.Time) message.Stamp {
 	s.mu.Lock()
 	s.seq[class]++
 	seq := s.seq[class]
 	s.mu.Unlock()
-	quality := clockUnsynced
+	quality := message.ClockUnsynced
 	if s.clock.Synced() {
-		quality = clockSynced
+		quality = message.ClockSynced
 	}
-	return Stamp{
-		Version: version,
+	return message.Stamp{
+		Version: message.Version,
 		Time:    s.clock.Wall(t), Boot: s.boot, Seq: seq,
 		MonoMS:     (s.clock.Boot() - time.Since(t)).Milliseconds(),
 		KernelBoot: s.kernelBoot,

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 // What is retained for the agent is heard at each connection, what the agent
@@ -35,7 +37,7 @@ func TestTalkOverReconnections(t *testing.T) {
 	go func() { ended <- p.Run(ctx) }()
 	for life := range 2 {
 		desired := fmt.Sprint("revision ", life)
-		eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+TopicAvailability) == "online" })
+		eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 		if err := b.server.Publish(root+"config/desired", []byte(desired), true, 1); err != nil {
 			t.Fatal(err)
 		}

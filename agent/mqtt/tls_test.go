@@ -10,6 +10,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -113,14 +114,14 @@ func TestRenewedCertificatesNeedNoRestart(t *testing.T) {
 	c := startSettings("ssl://"+b.address, 1000)
 	c.CAFile, c.CertFile, c.KeyFile = folder+"/ca.pem", folder+"/agent.pem", folder+"/agent.key"
 	agent := startBy(t, c, NewMemory(1000), quiet{})
-	eventually(t, 20*time.Second, "online", func() bool { return b.retained(root+TopicAvailability) == "online" })
+	eventually(t, 20*time.Second, "online", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	b.down()
 	signer = newAuthority(t)
 	renew(signer)
 	b.up()
 	agent.second("normal")
 	eventually(t, 30*time.Second, "online again, by the new authority", func() bool {
-		return b.retained(root+TopicAvailability) == "online" && strings.Contains(b.retained(root+TopicState), "normal")
+		return b.retained(root+message.TopicAvailability) == "online" && strings.Contains(b.retained(root+message.TopicState), "normal")
 	})
 }
 

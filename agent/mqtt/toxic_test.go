@@ -14,10 +14,10 @@ import (
 // listener is a subscriber of a broker that runs as a process of its own.
 type listener struct {
 	mu       sync.Mutex
-	messages []message
+	messages []received
 }
 
-func (l *listener) on(topic string) (found []message) {
+func (l *listener) on(topic string) (found []received) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, m := range l.messages {
@@ -39,7 +39,7 @@ func listen(t *testing.T, address string) *listener {
 	token := client.Subscribe("#", 1, func(_ paho.Client, m paho.Message) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.messages = append(l.messages, message{m.Topic(), string(m.Payload()), m.Retained(), time.Now()})
+		l.messages = append(l.messages, received{m.Topic(), string(m.Payload()), m.Retained(), time.Now()})
 	})
 	if !token.WaitTimeout(10*time.Second) || token.Error() != nil {
 		t.Fatalf("subscribe: %v", token.Error())

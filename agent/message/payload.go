@@ -1,32 +1,9 @@
-package mqtt
+package message
 
 import "time"
 
-// Topics below meltwatch/<site>/<furnace>/. All are published with QoS 1.
-const (
-	TopicAvailability = "availability" // retained: online, offline (last will)
-	TopicState        = "state"        // retained: State, each second
-	TopicCurrent      = "current"      // Current, each sample
-	TopicEvent        = "event"        // Event
-	TopicHealth       = "health"       // retained: Health
-	// What is heard, and said about it; packages remote, rollout and command own
-	// the payloads.
-	TopicConfigDesired  = "config/desired"
-	TopicConfigReported = "config/reported" // retained
-	TopicModelDesired   = "model/desired"
-	TopicModelChunk     = "model/chunk/+"
-	TopicModelReported  = "model/reported" // retained
-	TopicCommand        = "command"
-	TopicCommandResult  = "command/result"
-	TopicSnapshot       = "snapshot" // JPEG
-	topicHistory        = "history/" // + state, current, event: what an outage kept back
-)
-
-// Root is the start of every topic of one furnace.
-func Root(site, furnace string) string { return "meltwatch/" + site + "/" + furnace + "/" }
-
-// version of the payloads' layout.
-const version = 1
+// Version of the payloads' layout.
+const Version = 1
 
 // Stamp tells when and by which run of which agent a record was made.
 type Stamp struct {
@@ -45,6 +22,14 @@ type Stamp struct {
 	// making; "restamped" when Time was put right later.
 	Clock string `json:"clock"`
 }
+
+// What Stamp.Clock says.
+const (
+	ClockSynced   = "synced"
+	ClockUnsynced = "unsynced"
+	// ClockRestamped: Time was put right afterwards, by MonoMS.
+	ClockRestamped = "restamped"
+)
 
 // State is the furnace's state, each second.
 type State struct {
