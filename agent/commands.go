@@ -14,8 +14,8 @@ import (
 	"meltwatch/agent/health"
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote/command"
-	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 const (
@@ -42,7 +42,7 @@ func (a *agent) addCommands() error {
 			a.reporter.event("command", r.Command, "", r.Status, r.Message)
 		}
 	})
-	server.Remember(commit.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
+	server.Remember(durable.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
 	a.voice.hearFlagged(message.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
 	record := a.board.Add("commands", commandsLimit)
 	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, hands{a}, record) }})

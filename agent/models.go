@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // modelsLimit is how long the roll-out may take to come round: it waits for a
@@ -24,7 +24,7 @@ const modelsLimit = 45 * time.Second
 func openModels(c config.Config, kernel string, log *slog.Logger, report func(rollout.Report)) (*rollout.Manager, string) {
 	folder := filepath.Join(c.Paths.State, "models")
 	return rollout.Open(rollout.Settings{
-		Folder: folder, Own: c.Model.Path, Files: commit.Folder(folder), KernelBoot: kernel,
+		Folder: folder, Own: c.Model.Path, Files: durable.Folder(folder), KernelBoot: kernel,
 		Report: report, HTTP: packageClient(), Log: log.With("part", "models"),
 	})
 }

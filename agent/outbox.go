@@ -9,6 +9,7 @@ import (
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
+	"meltwatch/durable"
 	"meltwatch/retry"
 )
 
@@ -53,7 +54,7 @@ func (a *agent) openOutbox(c config.Config) mqtt.Outbox {
 // tryOutbox opens and locks the outbox on disk. It is called before the publisher
 // runs, and where that fails by its keeper; closeOutbox comes after both.
 func (a *agent) tryOutbox(c config.Config, health *health.Part) error {
-	disk := outbox.NewDisk(outboxFolder(c))
+	disk := durable.Folder(outboxFolder(c))
 	lock, err := disk.Lock()
 	if err != nil {
 		return err

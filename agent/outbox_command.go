@@ -10,6 +10,7 @@ import (
 
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // outboxCommand looks into the outbox on disk and changes nothing; the agent may
@@ -26,15 +27,15 @@ type outboxFlags struct {
 	Folder string `placeholder:"DIR" help:"The outbox's folder, instead of the one that the configuration names."`
 }
 
-func (f outboxFlags) disk() (outbox.Disk, error) {
+func (f outboxFlags) disk() (durable.Folder, error) {
 	if f.Folder != "" {
-		return outbox.NewDisk(f.Folder), nil
+		return durable.Folder(f.Folder), nil
 	}
 	c, err := config.ReadTolerated(f.Config)
 	if err != nil {
-		return outbox.Disk{}, err
+		return "", err
 	}
-	return outbox.NewDisk(outboxFolder(c)), nil
+	return durable.Folder(outboxFolder(c)), nil
 }
 
 func (f outboxFlags) walk(each func(outbox.Stored) error) ([]outbox.Summary, error) {

@@ -14,6 +14,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // looked runs an outbox command on a folder and returns what it printed.
@@ -35,7 +36,7 @@ func filledOutbox(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	settings := outboxSettings(config.Default().Outbox, 1000)
-	l, err := outbox.Open(outbox.NewDisk(folder), settings, slog.New(slog.DiscardHandler), noObserver{}, nil)
+	l, err := outbox.Open(durable.Folder(folder), settings, slog.New(slog.DiscardHandler), noObserver{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +137,7 @@ func stored(t *testing.T, record any) int {
 }
 
 func TestSecondAgentDoesNotShareTheOutbox(t *testing.T) {
-	disk := outbox.NewDisk(filepath.Join(t.TempDir(), "outbox"))
+	disk := durable.Folder(filepath.Join(t.TempDir(), "outbox"))
 	lock, err := disk.Lock()
 	if err != nil {
 		t.Fatal(err)

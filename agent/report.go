@@ -20,6 +20,7 @@ import (
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/state"
 	"meltwatch/drivers"
+	"meltwatch/durable"
 	"meltwatch/inference"
 	"meltwatch/retry"
 )
@@ -159,7 +160,7 @@ func (r *reporter) save(s decide.Second, changed bool) {
 	r.savedAt = time.Now()
 	text, err := json.Marshal(r.machine.Save(time.Now()))
 	if err == nil {
-		err = mqtt.WriteFile(r.file, text)
+		err = durable.WriteFile(r.file, text)
 	}
 	if err != nil {
 		r.record.Fault(fmt.Errorf("save state: %w", err))

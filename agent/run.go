@@ -19,6 +19,7 @@ import (
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // remoteLimit is how long the configuration's manager may take to come round: it
@@ -63,13 +64,13 @@ func newManaged(path string, text []byte, log *slog.Logger, level *slog.LevelVar
 	if err != nil {
 		return nil, nil, err
 	}
-	kernel, err := kernelBoot()
+	kernel, err := durable.KernelBoot()
 	if err != nil {
 		return nil, nil, err
 	}
 	var a *agent
 	manager, c, err := remote.Open(remote.Settings{
-		Files:      commit.Folder(filepath.Join(own.Paths.State, "remote")),
+		Files:      durable.Folder(filepath.Join(own.Paths.State, "remote")),
 		KernelBoot: kernel,
 		Root:       message.Root(own.Site, own.Furnace),
 		ReadLocal:  func() ([]byte, error) { return config.Text(path) },
@@ -95,16 +96,6 @@ func newManaged(path string, text []byte, log *slog.Logger, level *slog.LevelVar
 		service{"remote", func(ctx context.Context) error { return manager.Run(ctx, a, record) }},
 		service{"models", func(ctx context.Context) error { return models.Run(ctx, a, modelRecord) }})
 	return a, manager, nil
-}
-
-// kernelBoot is the kernel's boot id: another one means that the box itself went
-// down.
-func kernelBoot() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read the kernel's boot id: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }
 
 // configuration publishes where a configuration stands, and makes an event of

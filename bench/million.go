@@ -16,6 +16,7 @@ import (
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // appending measures how fast the outbox takes records.
@@ -84,7 +85,7 @@ func rate(length time.Duration, do func() int) float64 {
 func openOutbox(folder string) (*outbox.Log, error) {
 	settings := ample()
 	settings.MemoryRecords = 10_000
-	return outbox.Open(outbox.NewDisk(folder), settings, slog.New(slog.DiscardHandler), silent{}, nil)
+	return outbox.Open(durable.Folder(folder), settings, slog.New(slog.DiscardHandler), silent{}, nil)
 }
 
 // samplePayload is a record of current as an agent makes it.

@@ -14,6 +14,7 @@ import (
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // The environment that makes this program a victim: the agent's stamper, outbox
@@ -84,7 +85,7 @@ func runVictim(folder, url string, rate int) error {
 		return err
 	}
 	log := slog.New(slog.DiscardHandler)
-	kept, err := outbox.Open(outbox.NewDisk(filepath.Join(folder, "outbox")), ample(), log, silent{}, nil)
+	kept, err := outbox.Open(durable.Folder(filepath.Join(folder, "outbox")), ample(), log, silent{}, nil)
 	if err != nil {
 		return err
 	}

@@ -1,9 +1,6 @@
 package mqtt
 
 import (
-	"fmt"
-	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,13 +35,4 @@ func (kernelClock) Synced() bool {
 	var t unix.Timex
 	state, err := unix.Adjtimex(&t)
 	return err == nil && state != notSynchronised
-}
-
-// kernelBootID names this run of the kernel, within which Boot may be compared.
-func kernelBootID() (string, error) {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read the kernel's boot id: %w", err)
-	}
-	return strings.TrimSpace(string(text)), nil
 }

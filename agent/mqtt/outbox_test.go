@@ -16,6 +16,7 @@ import (
 
 	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
+	"meltwatch/durable"
 )
 
 // onDisk is an outbox as the agent opens it.
@@ -23,7 +24,7 @@ func onDisk(t *testing.T, folder string) *outbox.Log {
 	t.Helper()
 	plenty := outbox.Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
 	settings := outbox.Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1000}
-	l, err := outbox.Open(outbox.NewDisk(folder), settings, slog.New(slog.DiscardHandler), quiet{}, nil)
+	l, err := outbox.Open(durable.Folder(folder), settings, slog.New(slog.DiscardHandler), quiet{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

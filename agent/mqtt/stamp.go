@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
+	"meltwatch/durable"
 )
 
 // Stamper makes stamps. It is safe for concurrent use.
@@ -34,7 +35,7 @@ type Stamper struct {
 // count of starts that a box lives to see, and Save puts it into the folder once
 // that can be written, so that later boots come after it.
 func NewStamper(folder string) (*Stamper, error) {
-	kernel, err := kernelBootID()
+	kernel, err := durable.KernelBoot()
 	if err != nil {
 		return nil, err
 	}
@@ -81,39 +82,11 @@ func (s *Stamper) Save() error {
 	if s.saved {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(s.file), 0o750); err != nil {
-		return fmt.Errorf("count this start of the agent: %w", err)
-	}
-	if err := WriteFile(s.file, []byte(strconv.FormatUint(s.boot, 10)+"\n")); err != nil {
+	if err := durable.WriteFile(s.file, []byte(strconv.FormatUint(s.boot, 10)+"\n")); err != nil {
 		return fmt.Errorf("count this start of the agent: %w", err)
 	}
 	s.saved = true
 	return nil
-}
-
-// WriteFile replaces a file so that a power cut leaves the old or the new one.
-func WriteFile(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new*")
-	if err != nil {
-		return err
-	}
-	_, writeErr := file.Write(data)
-	err = errors.Join(writeErr, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(file.Name()))
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Boot is the number of this start of the agent.

@@ -21,6 +21,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"meltwatch/durable"
 )
 
 // The classes by worth: when the outbox is full the last one's oldest records go
@@ -101,7 +103,7 @@ const (
 //
 // A Log is safe for concurrent use; each method may wait for the disk.
 type Log struct {
-	files    Files
+	files    durable.Files
 	settings Settings
 	observer Observer
 	tell     func(Incident) // called with the lock held: must not call back
@@ -122,7 +124,7 @@ type Log struct {
 // newest segment of each class; what is wrong with any other shows when it is
 // handed out. tell may be called from any method and must not call back; it may
 // be nil.
-func Open(files Files, settings Settings, log *slog.Logger, observer Observer, tell func(Incident)) (*Log, error) {
+func Open(files durable.Files, settings Settings, log *slog.Logger, observer Observer, tell func(Incident)) (*Log, error) {
 	if tell == nil {
 		tell = func(Incident) {}
 	}

@@ -1,4 +1,4 @@
-package disk
+package durable
 
 import (
 	"errors"
@@ -10,24 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Lock keeps every other process from opening the same outbox until it is closed
+// Lock keeps every other process from locking the same folder until it is closed
 // or this process ends. On a disk where no lock file can be made there is none,
 // and no error: two agents on a full disk are less likely than one.
-func (d Disk) Lock() (io.Closer, error) {
-	err := os.MkdirAll(d.root, 0o700)
+func (f Folder) Lock() (io.Closer, error) {
+	err := os.MkdirAll(string(f), 0o750)
 	if err != nil {
 		return io.NopCloser(nil), nil //nolint:nilerr // writing will tell what is wrong with the disk
 	}
-	file, err := os.OpenFile(filepath.Join(d.root, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(string(f), "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return io.NopCloser(nil), nil //nolint:nilerr // likewise
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(fmt.Errorf("outbox %s is in use by another agent: give each agent a paths.state of its own", d.root), file.Close())
+		return nil, errors.Join(fmt.Errorf("%s is in use by another agent: give each agent a paths.state of its own", string(f)), file.Close())
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock outbox: %w", err), file.Close())
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", string(f), err), file.Close())
 	}
 	return file, nil
 }

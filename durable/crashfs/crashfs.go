@@ -1,6 +1,6 @@
-// Package cutdisk is a disk in memory whose power fails, for tests of what must
-// survive that.
-package cutdisk
+// Package crashfs is a file system in memory under which power fails or a process dies,
+// for tests of what must survive that.
+package crashfs
 
 import (
 	"errors"
@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/agent/outbox/disk"
+	"meltwatch/durable"
 )
 
-// Disk is a disk.Files in memory whose power fails at a chosen operation. What was
+// Disk is a durable.Files in memory whose power fails at a chosen operation. What was
 // not synced then survives in part: each write on its own, whole, torn or as
 // zeros, and each change of a folder on its own. That is as hostile as POSIX
 // allows a file system to be, and more than a journalling one is.
@@ -28,6 +28,9 @@ type Disk struct {
 	cutAt      int // the operation at which power fails; −1 for never
 	// Dead: power has failed. A test may also set it between two operations.
 	Dead bool
+	// Step, unless nil, is called after every change and in the middle of a write: what a
+	// process does, after which it may be dead.
+	Step func()
 	// Now stamps files that are written; time.Now unless a test sets another.
 	Now func() time.Time
 }
@@ -112,6 +115,9 @@ func (d *Disk) step() error {
 	if d.Dead {
 		return ErrPower
 	}
+	if d.Step != nil {
+		d.Step()
+	}
 	return nil
 }
 
@@ -126,13 +132,13 @@ func (d *Disk) rename(c change) error {
 }
 
 // List returns the files of a folder, by name.
-func (d *Disk) List(folder string) (entries []disk.Entry, err error) {
+func (d *Disk) List(folder string) (entries []durable.Entry, err error) {
 	for name, file := range d.names {
 		if path.Dir(name) == folder {
-			entries = append(entries, disk.Entry{Name: path.Base(name), Size: int64(len(file.seen)), Modified: file.at})
+			entries = append(entries, durable.Entry{Name: path.Base(name), Size: int64(len(file.seen)), Modified: file.at})
 		}
 	}
-	slices.SortFunc(entries, func(a, b disk.Entry) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(entries, func(a, b durable.Entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil
 }
 
@@ -146,7 +152,7 @@ func (d *Disk) Read(name string, most int64) ([]byte, error) {
 }
 
 // Create makes or empties a file.
-func (d *Disk) Create(name string) (disk.File, error) {
+func (d *Disk) Create(name string) (durable.File, error) {
 	file := d.names[name]
 	if file == nil {
 		file = &inode{at: d.Now()}
@@ -158,7 +164,7 @@ func (d *Disk) Create(name string) (disk.File, error) {
 }
 
 // Extend cuts a file to size and opens it for writing at its end.
-func (d *Disk) Extend(name string, size int64) (disk.File, error) {
+func (d *Disk) Extend(name string, size int64) (durable.File, error) {
 	if d.Dead {
 		return nil, ErrPower
 	}
@@ -212,6 +218,9 @@ func (f *cutFile) Write(data []byte) (int, error) {
 	// As blocks of the disk, each of which may be lost.
 	for rest := data; len(rest) > 0; {
 		n := min(4096, len(rest))
+		if f.disk.Step != nil && len(rest) == len(data) {
+			n = min(n, (len(rest)+1)/2)
+		}
 		if err := f.put(write{offset: len(f.file.seen), data: slices.Clone(rest[:n])}); err != nil {
 			return 0, err
 		}
@@ -257,6 +266,29 @@ func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 		next.durable[name] = next.names[name]
 	}
 	return next
+}
+
+// PowerCut loses everything that is not durable, and power is back.
+func (d *Disk) PowerCut() {
+	next := d.After(rand.New(rand.NewPCG(0, 0)), 0)
+	d.names, d.durable, d.pending, d.Dead = next.names, next.durable, nil, false
+}
+
+// Snapshot returns every file as a program sees it now.
+func (d *Disk) Snapshot() map[string][]byte {
+	files := map[string][]byte{}
+	for name, file := range d.names {
+		files[name] = slices.Clone(file.seen)
+	}
+	return files
+}
+
+// PutBack makes the disk hold these files and no others, all durable.
+func (d *Disk) PutBack(files map[string][]byte) {
+	d.names, d.durable, d.pending = map[string]*inode{}, map[string]*inode{}, nil
+	for name, data := range files {
+		d.Put(name, data)
+	}
 }
 
 // torn is what a failing disk makes of a write now and then.
