@@ -19,6 +19,7 @@ import (
 	"meltwatch/agent/health"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/agent/supervisor"
 	"meltwatch/config"
 	"meltwatch/drivers"
@@ -44,7 +45,7 @@ type agent struct {
 	log      *slog.Logger
 	level    *slog.LevelVar
 	board    *health.Board
-	stamper  *mqtt.Stamper
+	stamper  *stamp.Stamper
 	programs string
 
 	eyes     *eyes
@@ -83,7 +84,7 @@ func newAgent(c config.Config, model string, log *slog.Logger, level *slog.Level
 	if err != nil {
 		return nil, err
 	}
-	stamper, err := mqtt.NewStamper(c.Paths.State)
+	stamper, err := stamp.New(c.Paths.State)
 	if err != nil {
 		return nil, err
 	}

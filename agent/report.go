@@ -16,8 +16,8 @@ import (
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
 	"meltwatch/agent/message"
-	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
 	"meltwatch/drivers"
 	"meltwatch/durable"
@@ -31,7 +31,7 @@ type reporter struct {
 	agent   *agent
 	machine *state.Machine
 	video   inference.VideoSpec
-	stamper *mqtt.Stamper
+	stamper *stamp.Stamper
 	record  *health.Part
 	storage *health.Part // of the state folder
 	log     *slog.Logger
@@ -53,7 +53,7 @@ const (
 	healthEvery = 10 * time.Second
 )
 
-func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper *mqtt.Stamper) *reporter {
+func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper *stamp.Stamper) *reporter {
 	return &reporter{
 		agent: a, machine: m, video: video, stamper: stamper,
 		record:  a.board.Add("decide", decideLimit),
@@ -227,7 +227,7 @@ func sameWords(a, b map[string]string) bool {
 	return true
 }
 
-func sample(s drivers.Sample, stamper *mqtt.Stamper) message.Sample {
+func sample(s drivers.Sample, stamper *stamp.Stamper) message.Sample {
 	return message.Sample{
 		Stamp: stamper.Stamp("current", s.Time),
 		A:     s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint,

@@ -10,13 +10,13 @@ import (
 	"meltwatch/agent/align"
 	"meltwatch/agent/decide"
 	"meltwatch/agent/infer"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/stamp"
 )
 
 // published is a second's state as a subscriber reads it.
 func published(t *testing.T, s decide.Second) map[string]any {
 	t.Helper()
-	stamper, err := mqtt.NewStamper(t.TempDir())
+	stamper, err := stamp.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

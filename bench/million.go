@@ -15,6 +15,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/config"
 	"meltwatch/durable"
 )
@@ -197,7 +198,7 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 	if err != nil {
 		return nil, err
 	}
-	stamper, err := mqtt.NewStamper(filepath.Join(folder, "drain"))
+	stamper, err := stamp.New(filepath.Join(folder, "drain"))
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/config"
 	"meltwatch/durable"
 )
@@ -80,7 +81,7 @@ func ample() outbox.Settings {
 }
 
 func runVictim(folder, url string, rate int) error {
-	stamper, err := mqtt.NewStamper(folder)
+	stamper, err := stamp.New(folder)
 	if err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func runVictim(folder, url string, rate int) error {
 // maker makes records: of a hundred, one event, three states, the rest current.
 type maker struct {
 	publisher *mqtt.Publisher
-	stamper   *mqtt.Stamper
+	stamper   *stamp.Stamper
 	out       *bufio.Writer
 	newest    map[message.Class]uint64
 }

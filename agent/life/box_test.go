@@ -11,6 +11,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
 	"meltwatch/config"
 )
@@ -21,7 +22,7 @@ const root = "meltwatch/plant-1/f07/"
 type box struct {
 	*world
 	config    config.Config
-	stamper   *mqtt.Stamper
+	stamper   *stamp.Stamper
 	kept      *kept
 	outbox    mqtt.Outbox // the kept one, or what waits in memory until that opens
 	publisher *mqtt.Publisher
@@ -59,7 +60,7 @@ func (w *world) start() {
 		return
 	}
 	w.box = b
-	b.stamper = mqtt.StamperAt(uint64(w.boot), fmt.Sprintf("kernel %d", w.clock.boot), w.clock, fmt.Sprint(w.boot))
+	b.stamper = stamp.At(uint64(w.boot), fmt.Sprintf("kernel %d", w.clock.boot), w.clock, fmt.Sprint(w.boot))
 	b.kept = &kept{book: w.book, storage: w.storage, silent: w.bug == dropNotCounted}
 	b.openOutbox()
 	b.publisher = mqtt.New(b.config.MQTT, root, b.stamper, b.outbox, slog.New(slog.DiscardHandler), nobody{})

@@ -45,7 +45,7 @@ func (p *Publisher) hearHealth(payload []byte, retained, spoken bool) {
 	if json.Unmarshal(payload, &h) != nil || h.Instance == "" {
 		return
 	}
-	if h.Instance == p.stamper.instance {
+	if h.Instance == p.stamper.Instance() {
 		p.mu.Lock()
 		p.echo.heard = true
 		p.mu.Unlock()
@@ -95,5 +95,5 @@ func (p *Publisher) clientID() string {
 	if !p.other.present() {
 		return p.settings.ClientID
 	}
-	return p.settings.ClientID + "-" + p.stamper.instance[:min(8, len(p.stamper.instance))]
+	return p.settings.ClientID + "-" + p.stamper.Instance()[:min(8, len(p.stamper.Instance()))]
 }

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
+	"meltwatch/agent/stamp"
 )
 
 func TestAgentOfOurNameIsToldOnceAndForgottenWhenSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		watch := &heeded{}
-		p := New(startSettings("tcp://127.0.0.1:1", 100), root, StamperAt(1, "k", &wrongClock{began: time.Now()}, "mine-instance"), NewMemory(10), slog.New(slog.DiscardHandler), watch)
+		p := New(startSettings("tcp://127.0.0.1:1", 100), root, stamp.At(1, "k", stamp.KernelClock{}, "mine-instance"), NewMemory(10), slog.New(slog.DiscardHandler), watch)
 		theirs := []byte(`{"boot":7,"instance":"theirs-instance"}`)
 		p.hearHealth([]byte(`{"boot":1,"instance":"mine-instance"}`), false, true)
 		p.hearHealth(theirs, true, false) // a predecessor's
@@ -78,7 +79,7 @@ func TestTwoAgentsOfOneNameSaySo(t *testing.T) {
 	})
 	eventually(t, 20*time.Second, "one of them under an id of its own", func() bool {
 		came := d.visitors()
-		return slices.ContainsFunc(agents[:], func(a *agent) bool { return slices.Contains(came, "test-"+a.stamper.instance[:8]) })
+		return slices.ContainsFunc(agents[:], func(a *agent) bool { return slices.Contains(came, "test-"+a.stamper.Instance()[:8]) })
 	})
 	time.Sleep(9 * time.Second) // longer than any wait
 	before := len(d.visitors())
@@ -98,7 +99,7 @@ func TestPredecessorIsNoOtherAgent(t *testing.T) {
 	second := startBy(t, startSettings(b.url(), 1000), NewMemory(1000), watch)
 	second.Health(message.Health{Agent: "test"})
 	eventually(t, 10*time.Second, "health of the second", func() bool {
-		return strings.Contains(b.retained(root+message.TopicHealth), second.stamper.instance)
+		return strings.Contains(b.retained(root+message.TopicHealth), second.stamper.Instance())
 	})
 	b.down()
 	b.up() // its own health comes back to it, retained

@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
+	"meltwatch/agent/stamp"
 	"meltwatch/config"
 )
 
@@ -47,7 +48,7 @@ type Observer interface {
 type Publisher struct {
 	settings config.MQTT
 	root     string
-	stamper  *Stamper // puts records right whose clock was not yet
+	stamper  *stamp.Stamper // puts records right whose clock was not yet
 	log      *slog.Logger
 	observer Observer
 
@@ -98,7 +99,7 @@ const (
 )
 
 // New returns a publisher for the furnace whose topics start with root.
-func New(settings config.MQTT, root string, stamper *Stamper, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
+func New(settings config.MQTT, root string, stamper *stamp.Stamper, outbox Outbox, log *slog.Logger, observer Observer) *Publisher {
 	p := &Publisher{
 		settings: settings, root: root, stamper: stamper, log: log, observer: observer, outbox: outbox,
 		acks: numbers{}, returns: numbers{}, renewEvery: renewEvery, clearedAfter: clearedAfter,
@@ -139,7 +140,7 @@ func (p *Publisher) record(class message.Class, value any) {
 
 // Health publishes how the parts fare; only the newest one counts.
 func (p *Publisher) Health(h message.Health) {
-	h.Goroutines, h.Instance = runtime.NumGoroutine(), p.stamper.instance
+	h.Goroutines, h.Instance = runtime.NumGoroutine(), p.stamper.Instance()
 	payload := p.encode(h)
 	p.mu.Lock()
 	defer p.mu.Unlock()

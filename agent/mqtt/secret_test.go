@@ -41,3 +41,17 @@ func TestSecretsAreRegularFiles(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestSecretIsReadFromACredential(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "broker"), []byte("melt\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", folder)
+	if got, err := Secret("broker"); err != nil || got != "melt" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	if _, err := Secret(filepath.Join(folder, "none")); err == nil {
+		t.Fatal("a missing file gave a secret")
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
+	"meltwatch/agent/stamp"
 )
 
 // A broker that throws large messages away and acknowledges them all the same
@@ -62,7 +63,7 @@ func (s *script) but(topics ...string) (ids []uint16) {
 // made the agent keep back goes out later, the records too that no outbox had yet.
 func TestChanceKeepsNothingBackForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stamper, err := NewStamper(t.TempDir())
+		stamper, err := stamp.New(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,4 +1,6 @@
-package mqtt
+// Package stamp tells when and by which run of which agent a record was made, and
+// corrects that afterwards where the clock was not set at the time.
+package stamp
 
 import (
 	"crypto/rand"
@@ -29,17 +31,17 @@ type Stamper struct {
 	saved bool              // the counter's file holds boot
 }
 
-// NewStamper counts this start of the agent in folder and returns the stamper
+// New counts this start of the agent in folder and returns the stamper
 // of this boot. A folder that does not take the count does not keep the furnace
 // unwatched: the boot's number then comes from the clock, which is beyond any
 // count of starts that a box lives to see, and Save puts it into the folder once
 // that can be written, so that later boots come after it.
-func NewStamper(folder string) (*Stamper, error) {
+func New(folder string) (*Stamper, error) {
 	kernel, err := durable.KernelBoot()
 	if err != nil {
 		return nil, err
 	}
-	s := StamperAt(0, kernel, kernelClock{}, rand.Text())
+	s := At(0, kernel, KernelClock{}, rand.Text())
 	s.saved, s.file = false, filepath.Join(folder, "boot")
 	byClock := uint64(time.Now().Unix())
 	if s.boot, err = lastBoot(s.file); err != nil {
@@ -53,9 +55,9 @@ func NewStamper(folder string) (*Stamper, error) {
 	return s, nil
 }
 
-// StamperAt returns the stamper of a boot that its caller has counted, by a clock
+// At returns the stamper of a boot that its caller has counted, by a clock
 // of the caller's. instance tells this process from every other.
-func StamperAt(boot uint64, kernelBoot string, clock Clock, instance string) *Stamper {
+func At(boot uint64, kernelBoot string, clock Clock, instance string) *Stamper {
 	return &Stamper{
 		boot: boot, kernelBoot: kernelBoot, clock: clock, instance: instance,
 		seq: map[string]uint64{}, saved: true,
@@ -88,6 +90,9 @@ func (s *Stamper) Save() error {
 	s.saved = true
 	return nil
 }
+
+// Instance tells this process from every other.
+func (s *Stamper) Instance() string { return s.instance }
 
 // Boot is the number of this start of the agent.
 func (s *Stamper) Boot() uint64 { return s.boot }

@@ -1,4 +1,4 @@
-package mqtt
+package stamp
 
 import (
 	"time"
@@ -17,12 +17,12 @@ type Clock interface {
 	Synced() bool
 }
 
-// kernelClock is the clock of this machine.
-type kernelClock struct{}
+// KernelClock is the clock of this machine.
+type KernelClock struct{}
 
-func (kernelClock) Wall(t time.Time) time.Time { return t.UTC().Round(0) }
+func (KernelClock) Wall(t time.Time) time.Time { return t.UTC().Round(0) }
 
-func (kernelClock) Boot() time.Duration {
+func (KernelClock) Boot() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		return 0 // no Linux of this century lacks it
@@ -30,7 +30,7 @@ func (kernelClock) Boot() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-func (kernelClock) Synced() bool {
+func (KernelClock) Synced() bool {
 	const notSynchronised = 5 // TIME_ERROR of adjtimex(2)
 	var t unix.Timex
 	state, err := unix.Adjtimex(&t)

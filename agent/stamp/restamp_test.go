@@ -1,4 +1,4 @@
-package mqtt
+package stamp
 
 import (
 	"encoding/json"
@@ -37,7 +37,7 @@ func encoded(t *testing.T, value any) []byte {
 func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &wrongClock{began: time.Now(), off: -20 * 365 * 24 * time.Hour}
-		s := StamperAt(3, "kernel", clock, "")
+		s := At(3, "kernel", clock, "")
 		time.Sleep(90 * time.Second)
 		made := time.Now()
 		shown := clock.Wall(made)
@@ -67,10 +67,10 @@ func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
 
 func TestRecordThatCannotBePutRightStaysAsItIs(t *testing.T) {
 	clock := &wrongClock{began: time.Now()}
-	before := StamperAt(3, "kernel 1", clock, "")
+	before := At(3, "kernel 1", clock, "")
 	unsynced := encoded(t, message.Event{Stamp: before.Stamp("event", time.Now()), Kind: "test"})
 	clock.synced = true
-	now := StamperAt(4, "kernel 2", clock, "")
+	now := At(4, "kernel 2", clock, "")
 	for name, payload := range map[string]string{
 		"of another run of the kernel":    string(unsynced),
 		"stamped by a clock that was set": string(encoded(t, message.Event{Stamp: now.Stamp("event", time.Now())})),
@@ -88,7 +88,7 @@ func TestRecordThatCannotBePutRightStaysAsItIs(t *testing.T) {
 func TestClockJumpMovesNoMonotonicStamp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &wrongClock{began: time.Now(), synced: true}
-		s := StamperAt(1, "kernel", clock, "")
+		s := At(1, "kernel", clock, "")
 		last := s.Stamp("state", time.Now())
 		for _, jump := range []time.Duration{24 * time.Hour, -24 * time.Hour} {
 			clock.off += jump
@@ -106,7 +106,7 @@ func TestClockJumpMovesNoMonotonicStamp(t *testing.T) {
 // record still.
 func FuzzRestamp(f *testing.F) {
 	clock := &wrongClock{began: time.Now()}
-	s := StamperAt(1, "k", clock, "")
+	s := At(1, "k", clock, "")
 	for _, seed := range []any{message.State{Stamp: s.Stamp("state", time.Now())}, message.Sample{Stamp: s.Stamp("current", time.Now())}, message.Event{Stamp: s.Stamp("event", time.Now())}} {
 		text, err := json.Marshal(seed)
 		if err != nil {
