@@ -22,6 +22,7 @@ import (
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/supervisor"
 	"meltwatch/config"
+	"meltwatch/config/credential"
 	"meltwatch/drivers"
 	"meltwatch/inference"
 )
@@ -162,7 +163,7 @@ func cameraSettings(all config.Config, video inference.VideoSpec) (drivers.Camer
 			continue
 		}
 		var err error
-		if secrets[key], err = mqtt.Secret(file); err != nil {
+		if secrets[key], err = credential.Read(file); err != nil {
 			return drivers.CameraSettings{}, fmt.Errorf("camera.%s: %w", key, err)
 		}
 	}

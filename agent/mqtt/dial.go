@@ -12,6 +12,7 @@ import (
 
 	"meltwatch/agent/message"
 	"meltwatch/config"
+	"meltwatch/config/credential"
 	"meltwatch/retry"
 )
 
@@ -160,15 +161,15 @@ func (s *session) options(clientID string) (*paho.ClientOptions, error) {
 		o.SetUsername(c.Username)
 	}
 	if c.PasswordFile != "" {
-		password, err := Secret(c.PasswordFile)
+		password, err := credential.Read(c.PasswordFile)
 		if err != nil {
 			return nil, fmt.Errorf("mqtt.password_file: %w", err)
 		}
 		o.SetPassword(password)
 	}
-	tls, err := tlsConfig(c)
+	tls, err := credential.TLS(c.CAFile, c.CertFile, c.KeyFile)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("mqtt.%w", err)
 	}
 	return o.SetTLSConfig(tls), nil
 }

@@ -1,7 +1,6 @@
 package mqtt
 
 import (
-	"crypto/tls"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/listeners"
 
 	"meltwatch/agent/message"
-	"meltwatch/config"
 )
 
 // encrypted are the brokers with TLS: each listens where it says.
@@ -123,23 +121,4 @@ func TestRenewedCertificatesNeedNoRestart(t *testing.T) {
 	eventually(t, 30*time.Second, "online again, by the new authority", func() bool {
 		return b.retained(root+message.TopicAvailability) == "online" && strings.Contains(b.retained(root+message.TopicState), "normal")
 	})
-}
-
-func TestTLSFilesThatAreWrongAreNamed(t *testing.T) {
-	folder := t.TempDir()
-	empty := put(t, folder, "empty", nil)
-	for want, c := range map[string]config.MQTT{
-		"mqtt.ca_file: holds no PEM":          {CAFile: empty},
-		"mqtt.ca_file: read secret":           {CAFile: folder + "/none"},
-		"mqtt.cert_file: read secret":         {CertFile: folder + "/none", KeyFile: empty},
-		"mqtt.key_file: read secret":          {CertFile: empty, KeyFile: folder + "/none"},
-		"mqtt.cert_file and key_file: tls: f": {CertFile: empty, KeyFile: empty},
-	} {
-		if _, err := tlsConfig(c); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %s", err, want)
-		}
-	}
-	if c, err := tlsConfig(config.MQTT{}); err != nil || c.MinVersion != tls.VersionTLS12 {
-		t.Errorf("got %v, %v", c, err)
-	}
 }

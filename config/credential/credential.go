@@ -1,4 +1,6 @@
-package mqtt
+// Package credential reads passwords, keys and certificates, for the agent and for
+// meltctl. A secret is never part of an error.
+package credential
 
 import (
 	"crypto/tls"
@@ -11,18 +13,16 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"meltwatch/config"
 )
 
-// Secret reads a secret from a file. A bare name is a systemd credential, a file
+// Read reads a secret from a file. A bare name is a systemd credential, a file
 // in the folder that systemd names by $CREDENTIALS_DIRECTORY.
-func Secret(name string) (string, error) {
-	text, err := readSecret(name)
+func Read(name string) (string, error) {
+	text, err := read(name)
 	return strings.TrimRight(string(text), "\r\n"), err
 }
 
-func readSecret(name string) ([]byte, error) {
+func read(name string) ([]byte, error) {
 	path := name
 	if !strings.Contains(name, "/") {
 		folder := os.Getenv("CREDENTIALS_DIRECTORY")
@@ -63,32 +63,34 @@ func readRegular(path string) ([]byte, error) {
 	return text, err
 }
 
-// tlsConfig verifies the broker by the authorities in the settings' file, or the
-// system's, and shows it our certificate where there is one.
-func tlsConfig(settings config.MQTT) (*tls.Config, error) {
+// TLS returns the settings of a client that verifies the server by the authorities in
+// the file ca, or by the system's if ca is empty, and that shows the certificate in the
+// file cert, whose key is in the file key, unless cert is empty. Errors name ca_file,
+// cert_file or key_file.
+func TLS(ca, cert, key string) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if settings.CAFile != "" {
-		text, err := readSecret(settings.CAFile)
+	if ca != "" {
+		text, err := read(ca)
 		if err != nil {
-			return nil, fmt.Errorf("mqtt.ca_file: %w", err)
+			return nil, fmt.Errorf("ca_file: %w", err)
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(text) {
-			return nil, errors.New("mqtt.ca_file: holds no PEM certificate: export the authority's certificate as PEM")
+			return nil, errors.New("ca_file: holds no PEM certificate: export the authority's certificate as PEM")
 		}
 	}
-	if settings.CertFile != "" {
-		certificate, err := readSecret(settings.CertFile)
+	if cert != "" {
+		certificate, err := read(cert)
 		if err != nil {
-			return nil, fmt.Errorf("mqtt.cert_file: %w", err)
+			return nil, fmt.Errorf("cert_file: %w", err)
 		}
-		key, err := readSecret(settings.KeyFile)
+		private, err := read(key)
 		if err != nil {
-			return nil, fmt.Errorf("mqtt.key_file: %w", err)
+			return nil, fmt.Errorf("key_file: %w", err)
 		}
-		pair, err := tls.X509KeyPair(certificate, key)
+		pair, err := tls.X509KeyPair(certificate, private)
 		if err != nil {
-			return nil, fmt.Errorf("mqtt.cert_file and key_file: %w: give a certificate and its own key, unencrypted, as PEM", err)
+			return nil, fmt.Errorf("cert_file and key_file: %w: give a certificate and its own key, unencrypted, as PEM", err)
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
