@@ -16,8 +16,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"meltwatch/agent/decide"
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
-	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/supervisor"
@@ -60,7 +60,7 @@ type agent struct {
 	outbox *outbox.Log // nil where records wait in memory
 	// outboxLock is held for as long as the outbox is open.
 	outboxLock io.Closer
-	keeps      mqtt.Outbox // the outbox that keepsBy asked for
+	keeps      delivery.Outbox // the outbox that keepsBy asked for
 	keepsBy    any
 
 	// changing is held while lives end and begin.

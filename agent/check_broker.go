@@ -16,7 +16,6 @@ func (k checker) broker(ctx context.Context) (string, error) {
 	for _, b := range c.Addresses() {
 		addresses = append(addresses, b.URL)
 	}
-	return strings.Join(addresses, ", "), try(ctx, func(ctx context.Context, a *answered) error {
-		return mqtt.Try(ctx, c, message.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler), a)
-	})
+	err := mqtt.Probe(ctx, c, message.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler))
+	return strings.Join(addresses, ", "), err
 }

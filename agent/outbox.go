@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
-	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
 	"meltwatch/config"
 	"meltwatch/durable"
@@ -28,13 +28,13 @@ func outboxSettings(c config.Outbox, queue int) outbox.Settings {
 
 // openOutbox opens the outbox on disk. Where that cannot be read, records wait in
 // memory until it can: a disk is no reason to leave a furnace unwatched.
-func (a *agent) openOutbox(c config.Config) mqtt.Outbox {
+func (a *agent) openOutbox(c config.Config) delivery.Outbox {
 	if !c.Outbox.Enabled {
-		return mqtt.NewMemory(c.MQTT.Queue)
+		return delivery.NewMemory(c.MQTT.Queue)
 	}
 	health := a.board.Add("outbox", outboxLimit)
 	faults := &retry.Faults{Log: a.log.With("part", "outbox")}
-	open := func() (mqtt.Outbox, error) {
+	open := func() (delivery.Outbox, error) {
 		err := a.tryOutbox(c, health)
 		if err != nil {
 			health.Fault(err)
@@ -46,7 +46,7 @@ func (a *agent) openOutbox(c config.Config) mqtt.Outbox {
 	}
 	opened, err := open()
 	if err != nil {
-		return mqtt.NewLate(c.MQTT.Queue, open)
+		return delivery.NewLate(c.MQTT.Queue, open)
 	}
 	return opened
 }
@@ -70,7 +70,7 @@ func (a *agent) tryOutbox(c config.Config, health *health.Part) error {
 
 // outboxFor is the outbox as a configuration wants it: the one that is open, or
 // that one closed and opened with other bounds. No publisher may be using it.
-func (a *agent) outboxFor(c config.Config) mqtt.Outbox {
+func (a *agent) outboxFor(c config.Config) delivery.Outbox {
 	wanted := struct {
 		outbox config.Outbox
 		queue  int

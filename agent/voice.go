@@ -4,6 +4,7 @@ import (
 	"maps"
 	"sync"
 
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/mqtt"
 )
 
@@ -11,7 +12,7 @@ import (
 // trial beside it; records go to this one alone.
 type voice struct {
 	mu       sync.Mutex
-	now      *mqtt.Publisher
+	now      *delivery.Publisher
 	hears    map[string]mqtt.Handler
 	retained map[string][]byte // beside state and health
 }
@@ -30,7 +31,7 @@ func (v *voice) hear(topic string, handle func(topic string, payload []byte)) {
 func (v *voice) hearFlagged(topic string, handle mqtt.Handler) { v.hears[topic] = handle }
 
 // dress prepares a publisher to take over.
-func (v *voice) dress(p *mqtt.Publisher) {
+func (v *voice) dress(p *delivery.Publisher) {
 	v.mu.Lock()
 	retained := maps.Clone(v.retained)
 	v.mu.Unlock()
@@ -43,14 +44,14 @@ func (v *voice) dress(p *mqtt.Publisher) {
 }
 
 // turn makes p the publisher that counts.
-func (v *voice) turn(p *mqtt.Publisher) {
+func (v *voice) turn(p *delivery.Publisher) {
 	v.dress(p)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.now = p
 }
 
-func (v *voice) publisher() *mqtt.Publisher {
+func (v *voice) publisher() *delivery.Publisher {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.now
@@ -69,14 +70,14 @@ func (v *voice) Retain(topic string, payload []byte) {
 // waits, as on a disk that hangs: another publisher still owns the outbox.
 type gate struct {
 	mu     sync.Mutex
-	behind mqtt.Outbox
+	behind delivery.Outbox
 	opened chan struct{}
 }
 
 func newGate() *gate { return &gate{opened: make(chan struct{})} }
 
 // open lets calls through; a second time it changes what they reach.
-func (g *gate) open(behind mqtt.Outbox) {
+func (g *gate) open(behind delivery.Outbox) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.behind == nil {
@@ -85,14 +86,14 @@ func (g *gate) open(behind mqtt.Outbox) {
 	g.behind = behind
 }
 
-func (g *gate) through() mqtt.Outbox {
+func (g *gate) through() delivery.Outbox {
 	<-g.opened
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.behind
 }
 
-// Append and the others are mqtt.Outbox's.
+// Append and the others are delivery.Outbox's.
 func (g *gate) Append(class string, payload []byte) uint64 { return g.through().Append(class, payload) }
 
 // Take takes waiting records.

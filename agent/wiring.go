@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"meltwatch/agent/camera"
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
 	"meltwatch/agent/message"
-	"meltwatch/agent/mqtt"
 	"meltwatch/config"
 	"meltwatch/drivers"
 )
@@ -153,7 +153,7 @@ type brokerSection struct {
 func (a *agent) buildBroker(c config.Config) (*life, error) {
 	record := &remembers{Part: a.board.New(mqttLimit)}
 	door := newGate()
-	publisher := mqtt.New(c.MQTT, message.Root(c.Site, c.Furnace), a.stamper, door, a.log, record)
+	publisher := delivery.New(c.MQTT, message.Root(c.Site, c.Furnace), a.stamper, door, a.log, record)
 	a.voice.dress(publisher)
 	return &life{
 		beside: a.lifetime != nil && !sameBroker(c.MQTT, a.config.Load().MQTT),
@@ -165,7 +165,7 @@ func (a *agent) buildBroker(c config.Config) (*life, error) {
 			// ended said that the agent is offline.
 			publisher.Retain(message.TopicAvailability, []byte("online"))
 		},
-		abandon: func() { door.open(mqtt.NewMemory(1)) }, // it was given no record
+		abandon: func() { door.open(delivery.NewMemory(1)) }, // it was given no record
 		missing: func() error {
 			if publisher.Counters()["acked"] > 0 {
 				return nil

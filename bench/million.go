@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/config"
@@ -202,7 +202,7 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 	if err != nil {
 		return nil, err
 	}
-	publisher := mqtt.New(config.MQTT{
+	publisher := delivery.New(config.MQTT{
 		Retain: true,
 		Broker: "tcp://" + broker.address, ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
 	}, victimRoot, stamper, log, slog.New(slog.DiscardHandler), silent{})

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/config"
@@ -90,7 +90,7 @@ func runVictim(folder, url string, rate int) error {
 	if err != nil {
 		return err
 	}
-	publisher := mqtt.New(config.MQTT{
+	publisher := delivery.New(config.MQTT{
 		Retain: true,
 		Broker: url, ClientID: "victim", KeepAlive: 5 * time.Second, Queue: 1_000_000, HistoryRate: 5000,
 	}, victimRoot, stamper, kept, log, silent{})
@@ -111,7 +111,7 @@ func runVictim(folder, url string, rate int) error {
 
 // maker makes records: of a hundred, one event, three states, the rest current.
 type maker struct {
-	publisher *mqtt.Publisher
+	publisher *delivery.Publisher
 	stamper   *stamp.Stamper
 	out       *bufio.Writer
 	newest    map[message.Class]uint64

@@ -9,7 +9,7 @@ import (
 
 	"meltwatch/agent/decide"
 	"meltwatch/agent/message"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
@@ -24,12 +24,12 @@ type box struct {
 	config    config.Config
 	stamper   *stamp.Stamper
 	kept      *kept
-	outbox    mqtt.Outbox // the kept one, or what waits in memory until that opens
-	publisher *mqtt.Publisher
+	outbox    delivery.Outbox // the kept one, or what waits in memory until that opens
+	publisher *delivery.Publisher
 	judge     *decide.Judge
 
 	wire       *wire
-	connection *mqtt.Connection
+	connection *delivery.Connection
 	tries      int
 	hung       time.Time // until when the keeper waits for the disk
 	trouble    time.Time // when the disk was last in trouble
@@ -63,7 +63,7 @@ func (w *world) start() {
 	b.stamper = stamp.At(uint64(w.boot), fmt.Sprintf("kernel %d", w.clock.boot), w.clock, fmt.Sprint(w.boot))
 	b.kept = &kept{book: w.book, storage: w.storage, silent: w.bug == dropNotCounted}
 	b.openOutbox()
-	b.publisher = mqtt.New(b.config.MQTT, root, b.stamper, b.outbox, slog.New(slog.DiscardHandler), nobody{})
+	b.publisher = delivery.New(b.config.MQTT, root, b.stamper, b.outbox, slog.New(slog.DiscardHandler), nobody{})
 	m := manifest()
 	b.judge = decide.NewJudge(decide.Settings{
 		Manifest: m, Rule: m.Rule, Timeout: b.config.Model.Timeout, Period: b.period(),
@@ -83,7 +83,7 @@ func (w *world) start() {
 // openOutbox opens what the storage keeps. While that cannot be read records wait
 // in memory, as the agent has them do.
 func (b *box) openOutbox() {
-	open := func() (mqtt.Outbox, error) {
+	open := func() (delivery.Outbox, error) {
 		log, err := outbox.Open(b.storage, bounds(b.config), slog.New(slog.DiscardHandler), b.kept, b.incident)
 		if err != nil {
 			if b.storage.reads == nil {
@@ -98,7 +98,7 @@ func (b *box) openOutbox() {
 	}
 	var err error
 	if b.outbox, err = open(); err != nil {
-		b.outbox = mqtt.NewLate(b.config.MQTT.Queue, open)
+		b.outbox = delivery.NewLate(b.config.MQTT.Queue, open)
 	}
 }
 
