@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/procfs"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/remote"
 	"meltwatch/config"
 	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
@@ -35,8 +34,7 @@ type plant struct {
 	stop func() error
 	// programs is a folder of this plant's own, by which its children are known.
 	programs string
-	agent    *agent
-	manager  *remote.Manager
+	agent    *Agent
 	// file is the agent's own configuration file; server the last broker.
 	file   string
 	server *broker.Server
@@ -88,7 +86,7 @@ func long(t *testing.T) {
 }
 
 // settings are those of an agent at a simulated furnace.
-func settings(t *testing.T, sim *serve.Server, broker string) config.Config {
+func settingsOf(t *testing.T, sim *serve.Server, broker string) config.Config {
 	t.Helper()
 	c, err := config.Parse([]byte(document(t, sim, broker)))
 	if err != nil {
@@ -135,21 +133,25 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 	text := strings.TrimSuffix(document(t, sim, p.broker()), "}") + strings.Join(more, "") + "}"
 	writeFile(t, p.file, text, 0o600)
 	level := &slog.LevelVar{}
-	a, manager, err := newManaged(p.file, []byte(text), slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level})), level)
+	env, err := Host(slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level})), level, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.agent, p.manager, p.programs = a, manager, a.config.Load().Paths.Programs
+	a, err := New(Source{Path: p.file, Document: []byte(text)}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.agent, p.programs = a, a.config.Load().Paths.Programs
 	p.stop = runAgent(t, a)
 	return p
 }
 
 // runAgent runs an agent until stop is called, at the latest when the test ends.
-func runAgent(t *testing.T, a *agent) (stop func() error) {
+func runAgent(t *testing.T, a *Agent) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- a.run(ctx) }()
+	go func() { done <- a.Run(ctx) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() {
 		if err := stop(); err != nil {

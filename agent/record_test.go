@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -57,7 +57,7 @@ func startModel(t *testing.T) (*infer.Client, *inference.Manifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	board := health.NewBoard()
+	registry := health.NewRegistry()
 	client := infer.New(filepath.Join(needPrograms(t), "meltwatch-infer"), folder, slog.New(slog.NewTextHandler(testLog{t}, nil)), board.Add("model", time.Minute))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

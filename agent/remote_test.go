@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"encoding/json"
@@ -125,10 +125,10 @@ func TestBadDocumentsHarmNothing(t *testing.T) {
 // count from 0, and open its lines again.
 func (p *plant) unharmedWhile(f func()) {
 	p.t.Helper()
-	began, before := time.Now(), p.agent.board.Snapshot()["meters"].Counters
+	began, before := time.Now(), p.agent.registry.Snapshot()["meters"].Counters
 	f()
 	p.unharmed(began)
-	after := p.agent.board.Snapshot()["meters"].Counters
+	after := p.agent.registry.Snapshot()["meters"].Counters
 	if after["polls"] < before["polls"] || after["redials"] != before["redials"] || after["errors"] != before["errors"] {
 		p.t.Errorf("the meters were touched: %v, then %v", before, after)
 	}

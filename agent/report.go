@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -28,7 +28,7 @@ import (
 // reporter turns decided seconds into payloads, events, and the file from which
 // a restarted agent takes up an alarm.
 type reporter struct {
-	agent   *agent
+	agent   *Agent
 	machine *state.Machine
 	video   inference.VideoSpec
 	stamper *stamp.Stamper
@@ -53,12 +53,12 @@ const (
 	healthEvery = 10 * time.Second
 )
 
-func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper *stamp.Stamper) *reporter {
+func newReporter(a *Agent, m *state.Machine, video inference.VideoSpec) *reporter {
 	return &reporter{
-		agent: a, machine: m, video: video, stamper: stamper,
-		record:  a.board.Add("decide", decideLimit),
-		storage: a.board.Add("storage", decideLimit),
-		log:     a.log.With("part", "decide"),
+		agent: a, machine: m, video: video, stamper: a.stamper,
+		record:  a.registry.Add("decide", decideLimit),
+		storage: a.registry.Add("storage", decideLimit),
+		log:     a.log("decide"),
 		file:    filepath.Join(a.config.Load().Paths.State, "state.json"),
 	}
 }
@@ -75,7 +75,7 @@ func (r *reporter) second(s decide.Second) {
 	now := r.payload(s)
 	r.events(now, s)
 	changed := now.State != r.before.State || now.Held != r.before.Held
-	r.agent.voice.publisher().State(now, changed)
+	r.agent.out.State(now, changed)
 	r.save(s, changed)
 	r.before = now
 	r.newest.Store(&now)
@@ -115,7 +115,7 @@ func (r *reporter) payload(s decide.Second) message.State {
 func (r *reporter) events(now message.State, s decide.Second) {
 	before := r.before
 	if before.Seq == 0 {
-		r.event("start", "agent", "", version, fmt.Sprintf("boot %d", r.stamper.Boot()))
+		r.event("start", "agent", "", r.agent.env.Version, fmt.Sprintf("boot %d", r.stamper.Boot()))
 		before.Senses = message.Senses{}
 	}
 	if now.State != before.State {
@@ -126,7 +126,7 @@ func (r *reporter) events(now message.State, s decide.Second) {
 		r.event("sense", "current", before.Senses.Current, now.Senses.Current, s.CurrentCause)
 	}
 	if now.Senses.Video != before.Senses.Video {
-		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.eyes.Cause())
+		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.video.Cause())
 	}
 	if now.Source != before.Source {
 		cause := ""
@@ -138,7 +138,7 @@ func (r *reporter) events(now message.State, s decide.Second) {
 }
 
 func (r *reporter) event(kind, subject, from, to, cause string) {
-	r.agent.voice.publisher().Event(message.Event{
+	r.agent.out.Event(message.Event{
 		Stamp: r.stamper.Stamp("event", time.Now()),
 		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
 	})
@@ -192,7 +192,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 	var before map[string]string
 	for retry.Sleep(ctx, time.Second) {
 		r.checkStorage()
-		snapshot := r.agent.board.Snapshot()
+		snapshot := r.agent.registry.Snapshot()
 		now, parts := map[string]string{}, map[string]any{}
 		for name, s := range snapshot {
 			now[name], parts[name] = s.Status, s
@@ -201,7 +201,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 			continue
 		}
 		before, published = now, time.Now()
-		r.agent.voice.publisher().Health(message.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
+		r.agent.out.Health(message.Health{Stamp: r.stamper.Stamp("health", published), Agent: r.agent.env.Version, Parts: parts})
 	}
 }
 

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"encoding/json"
@@ -20,8 +20,8 @@ func published(t *testing.T, s decide.Second) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{}
-	a.live.Store(&brain{client: infer.New("", "", slog.New(slog.DiscardHandler), nil)})
+	a := &Agent{}
+	a.live.Store(&modelInstance{client: infer.New("", "", slog.New(slog.DiscardHandler), nil)})
 	r := &reporter{agent: a, stamper: stamper}
 	text, err := json.Marshal(r.payload(s))
 	if err != nil {

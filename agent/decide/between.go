@@ -1,20 +1,28 @@
 package decide
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Do runs f between two seconds, in the loop's own goroutine: only there may a
 // judge and its machine be touched while the loop runs. It returns once f has
-// run, or ctx's error when it could not begin before ctx ended.
+// run, or an error when it could not begin before ctx or the loop ended.
 func (l *Loop) Do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
 	case l.between <- func() { defer close(done); f() }:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-l.ended:
+		return errEnded
 	}
 	<-done
 	return nil
 }
+
+// errEnded is a loop that runs no more.
+var errEnded = errors.New("the decision loop has ended")
 
 // Judge is the one that decides. Call it in Do.
 func (l *Loop) Judge() *Judge { return l.judge }

@@ -25,6 +25,7 @@ type Loop struct {
 	last    Second // as reported
 	between chan func()
 	shadow  *shadow // nil without a candidate
+	ended   chan struct{}
 }
 
 // waiting bounds the samples that arrive while a second is being decided; beyond
@@ -37,7 +38,7 @@ const glanceEvery = 100 * time.Millisecond
 // NewLoop returns a loop that hands each decided second to report, which must
 // not block.
 func NewLoop(j *Judge, v Video, report func(Second)) *Loop {
-	return &Loop{judge: j, video: v, report: report, samples: make(chan drivers.Sample, waiting), between: make(chan func())}
+	return &Loop{judge: j, video: v, report: report, samples: make(chan drivers.Sample, waiting), between: make(chan func()), ended: make(chan struct{})}
 }
 
 // Offer hands over a sample; it never blocks.
@@ -52,8 +53,9 @@ func (l *Loop) Offer(s drivers.Sample) {
 // Dropped counts samples that came while too many waited.
 func (l *Loop) Dropped() uint64 { return l.dropped.Load() }
 
-// Run decides once a second until ctx ends.
+// Run decides once a second until ctx ends. It runs once.
 func (l *Loop) Run(ctx context.Context) error {
+	defer close(l.ended)
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
 	glance := time.NewTicker(glanceEvery)

@@ -1,8 +1,9 @@
-package main
+package check
 
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 
+	"meltwatch/agent"
 	"meltwatch/agent/camera"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/drivers"
 	"meltwatch/drivers/rtsp/rtsptest"
@@ -24,7 +27,7 @@ import (
 // skips, aloud.
 func programsForCamera(t *testing.T) string {
 	t.Helper()
-	folder, err := filepath.Abs("../bin")
+	folder, err := filepath.Abs("../../bin")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,20 +42,20 @@ func cameraDocument(t *testing.T, section string) string {
 	t.Helper()
 	return `{site: test, furnace: f1, mqtt: {broker: "tcp://127.0.0.1:1"},
 meters: {main: {url: "tcp://127.0.0.1:1", fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}},
-model: {path: ../inference/models/product}, paths: {state: ` + t.TempDir() + `}, camera: {` + section + `}}`
+model: {path: ../../inference/models/product}, paths: {state: ` + t.TempDir() + `}, camera: {` + section + `}}`
 }
 
 func cameraChecker(t *testing.T, section string) checker {
 	t.Helper()
-	settings, err := config.Parse([]byte(cameraDocument(t, section)))
+	c, err := config.Parse([]byte(cameraDocument(t, section)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, _, err := inference.ReadManifest(settings.Model.Path)
+	manifest, _, err := inference.ReadManifest(c.Model.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return checker{settings, manifest, true, 15 * time.Second}
+	return checker{c, manifest, true, 15 * time.Second}
 }
 
 const describedVideo = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=cam\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=control:video\r\na=rtpmap:96 H264/90000\r\n"
@@ -117,12 +120,12 @@ func unusedAddress(t *testing.T) string {
 // causeOfRun is what the agent's camera says of the same settings.
 func causeOfRun(t *testing.T, k checker, programs string) string {
 	t.Helper()
-	read := func() (drivers.CameraSettings, error) { return cameraSettings(k.settings, k.manifest.Video) }
-	settings, err := read()
+	read := func() (drivers.CameraSettings, error) { return settings.Camera(k.config, k.manifest.Video) }
+	now, err := read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := camera.New(filepath.Join(programs, "meltwatch-camera"), settings, read, slog.New(slog.DiscardHandler), &answered{ok: make(chan struct{})})
+	client := camera.New(filepath.Join(programs, "meltwatch-camera"), now, read, slog.New(slog.DiscardHandler), &answered{ok: make(chan struct{})})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- client.Run(ctx) }()
@@ -144,7 +147,7 @@ func TestWrongPasswordOverRestarts(t *testing.T) {
 	source.Serve(t)
 	source.SDP = rtsptest.Film(t.Context(), t, source.Send, rtsptest.H264("640x360", "10", 5)...)
 	file := filepath.Join(t.TempDir(), "password")
-	writeFile(t, file, "wrong\n", 0o600)
+	write(t, file, "wrong\n")
 	k := cameraChecker(t, `url: "`+source.URL()+`", username: viewer, password_file: `+file)
 	for range 6 {
 		ctx, cancel := context.WithTimeout(t.Context(), k.timeout)
@@ -158,7 +161,7 @@ func TestWrongPasswordOverRestarts(t *testing.T) {
 	if refused, _, _ := source.Logins(); refused == 0 || refused > 3 {
 		t.Errorf("%d log-ins refused", refused)
 	}
-	writeFile(t, file, "right\n", 0o600)
+	write(t, file, "right\n")
 	ctx, cancel := context.WithTimeout(t.Context(), k.timeout)
 	defer cancel()
 	if detail, err := k.camera(ctx, programs); err != nil || !strings.Contains(detail, "640×360 pixels") {
@@ -178,22 +181,27 @@ func TestOfflineRefusesWhatRunRefuses(t *testing.T) {
 		`url: "rtsp://127.0.0.1:1/stream?password=x"`:                                       "camera.url",
 	} {
 		path := filepath.Join(t.TempDir(), "c.yaml")
-		writeFile(t, path, cameraDocument(t, section), 0o600)
+		write(t, path, cameraDocument(t, section))
 		var out bytes.Buffer
-		offline := checkCommand{configFlag: configFlag{path}, Offline: true}.Run(outside{ctx: t.Context(), out: &out, errOut: &out})
-		said := out.String()
-		if offline != nil {
-			said += offline.Error()
+		c, err := config.Read(path)
+		said, ok := fmt.Sprint(err), err == nil // the command prints the refusal
+		if ok {
+			ok = Run(t.Context(), Options{Config: c, Path: path, Offline: true}, &out)
+			said = out.String()
+			_, err = agent.NewFixed(c, agent.Env{Log: slog.New(slog.DiscardHandler), Level: &slog.LevelVar{}})
 		}
-		if want == "" && offline != nil || want != "" && (offline == nil || !strings.Contains(said, want)) {
+		if ok != (want == "") || !strings.Contains(said, want) {
 			t.Errorf("%s: offline says %s", section, said)
 		}
-		settings, err := config.Read(path)
-		if err == nil {
-			_, err = newAgent(settings, settings.Model.Path, slog.New(slog.DiscardHandler), &slog.LevelVar{})
-		}
-		if (err == nil) != (offline == nil) || err != nil && !strings.Contains(said, err.Error()) {
+		if (err == nil) != ok || err != nil && !strings.Contains(said, err.Error()) {
 			t.Errorf("%s: run says %v, offline says %s", section, err, said)
 		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

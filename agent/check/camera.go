@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -8,16 +8,17 @@ import (
 	"path/filepath"
 
 	"meltwatch/agent/camera"
+	"meltwatch/agent/settings"
 	"meltwatch/drivers"
 )
 
 // camera opens the stream as the agent would and waits for a live picture. It reports
 // a refusal at once.
 func (k checker) camera(ctx context.Context, programs string) (string, error) {
-	if !k.settings.Camera.Enabled {
+	if !k.config.Camera.Enabled {
 		return "not enabled", nil
 	}
-	read := func() (drivers.CameraSettings, error) { return cameraSettings(k.settings, k.manifest.Video) }
+	read := func() (drivers.CameraSettings, error) { return settings.Camera(k.config, k.manifest.Video) }
 	settings, err := read()
 	if err != nil {
 		return "", err
@@ -34,16 +35,16 @@ func (k checker) camera(ctx context.Context, programs string) (string, error) {
 		}
 		return err
 	})
-	return k.settings.Camera.URL + size, err
+	return k.config.Camera.URL + size, err
 }
 
 // cameraOffline checks the camera's settings without the camera, for faults that make
 // the agent refuse to run.
 func (k checker) cameraOffline() (string, error) {
-	if !k.settings.Camera.Enabled {
+	if !k.config.Camera.Enabled {
 		return "not enabled", nil
 	}
-	_, err := cameraSettings(k.settings, k.manifest.Video)
+	_, err := settings.Camera(k.config, k.manifest.Video)
 	return "not tried", err
 }
 

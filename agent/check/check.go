@@ -1,8 +1,9 @@
-package main
+// Package check tries everything that an agent needs, with the code that the agent runs:
+// the meters, the camera, the model, the broker. It prints a line for each.
+package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,44 +13,42 @@ import (
 	"time"
 
 	"meltwatch/agent/infer"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/inference"
 )
 
-type checkCommand struct {
-	configFlag
-	Offline bool          `help:"Check the configuration file alone; touch no device and no broker."`
-	Timeout time.Duration `default:"15s" help:"How long each device may take to answer."`
+// Options say what is tried.
+type Options struct {
+	// Config is the configuration, Path its file, for the first line.
+	Config config.Config
+	Path   string
+	// Offline touches no device and no broker.
+	Offline bool
+	// Timeout is how long each device may take to answer.
+	Timeout time.Duration
 }
 
-var errCheck = errors.New("not all is well; see above")
-
-// Run prints one line for each thing that must work and fails when one does not.
-func (c checkCommand) Run(o outside) error {
-	settings, err := config.Read(c.Config)
-	if err != nil {
-		return err
-	}
-	report := lines{out: o.out}
-	report.line("config", "", nil, c.Config)
-	manifest, _, err := inference.ReadManifest(settings.Model.Path)
+// Run tries everything and writes a line for each to out. It reports whether all of it
+// works.
+func Run(ctx context.Context, o Options, out io.Writer) (ok bool) {
+	report := lines{out: out}
+	report.line("config", "", nil, o.Path)
+	manifest, _, err := inference.ReadManifest(o.Config.Model.Path)
 	report.line("manifest", "model.path", err, manifest.Name+" "+manifest.Version)
 	if err == nil {
-		report.line("state", "", checkThresholds(settings.State, manifest.Decision), "thresholds fit the model")
-		report.warn("sampling", checkSampling(settings.Meters, &manifest), "the model was tested at the meter's rate")
+		report.line("state", "", settings.CheckThresholds(o.Config.State, manifest.Decision), "thresholds fit the model")
+		report.warn("sampling", settings.CheckSampling(o.Config.Meters, &manifest), "the model was tested at the meter's rate")
 	}
-	k := checker{settings, manifest, err == nil, c.Timeout}
+	k := checker{o.Config, manifest, err == nil, o.Timeout}
 	switch {
-	case !c.Offline:
-		k.devices(o.ctx, &report)
+	case !o.Offline:
+		k.devices(ctx, &report)
 	case k.hasModel: // which says what the pictures are scaled to
 		detail, err := k.cameraOffline()
 		report.line("camera", "camera", err, detail)
 	}
-	if report.failed {
-		return errCheck
-	}
-	return nil
+	return !report.failed
 }
 
 // lines prints results; it is safe for concurrent use.
@@ -82,7 +81,7 @@ func (l *lines) warn(what string, err error, detail string) {
 }
 
 type checker struct {
-	settings config.Config
+	config   config.Config
 	manifest inference.Manifest
 	hasModel bool
 	timeout  time.Duration
@@ -98,7 +97,7 @@ func (k checker) devices(ctx context.Context, report *lines) {
 	defer end()
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
-	programs, err := programFolder(k.settings.Paths.Programs)
+	programs, err := settings.Programs(k.config.Paths.Programs)
 	if err != nil {
 		report.line("programs", "paths.programs", err, "")
 		return
@@ -167,6 +166,6 @@ func try(ctx context.Context, run func(context.Context, *answered) error) error 
 func (k checker) model(ctx context.Context, programs string) (string, error) {
 	program := filepath.Join(programs, "meltwatch-infer")
 	return "loads and answers", try(ctx, func(ctx context.Context, a *answered) error {
-		return infer.New(program, k.settings.Model.Path, slog.New(slog.DiscardHandler), a).Run(ctx)
+		return infer.New(program, k.config.Model.Path, slog.New(slog.DiscardHandler), a).Run(ctx)
 	})
 }

@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"meltwatch/agent/health"
+	"meltwatch/agent/meters"
 	"meltwatch/config"
 	"meltwatch/drivers"
 	"meltwatch/drivers/drivertest"
@@ -26,7 +27,7 @@ meters: {main: {url: %q, period: 100ms, timeout: 80ms, fields: {%s}%s}}, state: 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return checker{settings: c, timeout: 15 * time.Second}
+	return checker{config: c, timeout: 15 * time.Second}
 }
 
 const (
@@ -176,7 +177,7 @@ func TestCheckSaysWhatRunSays(t *testing.T) {
 			if took := time.Since(began); err == nil || !strings.Contains(err.Error(), c.want) || took > 8*time.Second {
 				t.Fatalf("after %v: %v, want %s", took, err, c.want)
 			}
-			if said := runSays(t, k.settings.Meters); alike(said) != alike(err.Error()) {
+			if said := runSays(t, k.config.Meters); alike(said) != alike(err.Error()) {
 				t.Errorf("check says %s\nrun says   %s", err, said)
 			}
 		})
@@ -194,14 +195,14 @@ func alike(text string) string {
 }
 
 // runSays is the fault that run shows in health.
-func runSays(t *testing.T, meters map[string]config.Meter) string {
+func runSays(t *testing.T, polled map[string]config.Meter) string {
 	t.Helper()
-	board := health.NewBoard()
-	polled := newPolled(board.Add("meters", time.Minute))
+	registry := health.NewRegistry()
+	monitor := meters.NewMonitor(registry.Add("meters", time.Minute))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	source, err := modbus.New(meters, slog.New(slog.DiscardHandler), func(r modbus.Report) {
-		polled.note(r)
+	source, err := modbus.New(polled, slog.New(slog.DiscardHandler), func(r modbus.Report) {
+		monitor.Note(r)
 		cancel()
 	})
 	if err != nil {
@@ -210,45 +211,5 @@ func runSays(t *testing.T, meters map[string]config.Meter) string {
 	if err := source.Run(ctx, func(drivers.Sample) {}); err != nil {
 		t.Fatal(err)
 	}
-	return board.Snapshot()["meters"].Error
-}
-
-// Health sums the meters up: a meter that is well does not hide one that is not.
-func TestHealthOfSeveralMeters(t *testing.T) {
-	board := health.NewBoard()
-	p := newPolled(board.Add("meters", time.Minute))
-	p.note(modbus.Report{Meter: "main", Invalid: "current_a: 0x8000 (int16) means not available", Counters: modbus.Counters{Polls: 5, Invalid: 2}})
-	p.note(modbus.Report{Meter: "plc", Degraded: []string{"set_point: no answer"}, Manners: []string{"echo"}, Counters: modbus.Counters{Polls: 7, Errors: 1}})
-	s := board.Snapshot()["meters"]
-	if s.Status != "fault" || s.Error != "meters.main: current_a: 0x8000 (int16) means not available" {
-		t.Errorf("%s: %s", s.Status, s.Error)
-	}
-	if s.Counters["polls"] != 12 || s.Counters["invalid"] != 2 || s.Counters["errors"] != 1 {
-		t.Errorf("counters %v", s.Counters)
-	}
-	if fmt.Sprint(s.Degraded, s.Manners) != "[meters.plc.fields.set_point: no answer] [meters.plc: echo]" {
-		t.Errorf("degraded %q, manners %q", s.Degraded, s.Manners)
-	}
-	p.note(modbus.Report{Meter: "main"})
-	p.note(modbus.Report{Meter: "plc"})
-	if s = board.Snapshot()["meters"]; s.Status != "ok" || s.Degraded != nil {
-		t.Errorf("%s, degraded %q after all was well", s.Status, s.Degraded)
-	}
-}
-
-// A change of the meters whose currents are not a furnace's makes no progress.
-func TestInvalidPollsAreNoProgress(t *testing.T) {
-	s := newSteady(map[string]config.Meter{"main": {Period: time.Second}})
-	for range 10 {
-		s.note(modbus.Report{Meter: "main", Invalid: "current_a: gives 65535 A"})
-	}
-	if err := s.missing(); err == nil || !strings.Contains(err.Error(), "meters.main: not 3 good polls in a row: current_a: gives 65535 A") {
-		t.Errorf("missing %v", err)
-	}
-	for range 3 {
-		s.note(modbus.Report{Meter: "main"})
-	}
-	if err := s.missing(); err != nil {
-		t.Error(err)
-	}
+	return registry.Snapshot()["meters"].Error
 }

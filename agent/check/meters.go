@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"meltwatch/agent/meters"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/drivers"
 	"meltwatch/drivers/modbus"
@@ -19,8 +21,8 @@ import (
 func (k checker) meters(ctx context.Context) (string, error) {
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := newTrial(k.settings.Meters, cancel)
-	source, err := modbus.New(k.settings.Meters, slog.New(slog.DiscardHandler), t.note)
+	t := newTrial(k.config.Meters, cancel)
+	source, err := modbus.New(k.config.Meters, slog.New(slog.DiscardHandler), t.note)
 	if err != nil {
 		return "", err
 	}
@@ -89,7 +91,7 @@ func (t *trial) settled(name string, m config.Meter) bool {
 	if modbus.Unreachable(t.latest[name].Err) {
 		failures = failedDials
 	}
-	if m.Period >= slowPoll {
+	if m.Period >= meters.SlowPoll {
 		polls, failures = 1, 1
 	}
 	return t.good[name] >= polls || t.bad[name] >= failures
@@ -123,9 +125,9 @@ func oneLine(all []error) error {
 
 // remarks are the missing optional quantities and the devices' unusual behaviour.
 func (t *trial) remarks() []string {
-	degraded, manners := remarks(t.latest)
+	degraded, manners := meters.Remarks(t.latest)
 	all := append(degraded, manners...)
-	name, _ := currentMeter(t.meters)
+	name, _ := settings.CurrentMeter(t.meters)
 	if t.invalid > 0 && t.latest[name].Invalid == "" {
 		all = append(all, fmt.Sprintf("meters.%s: %d of %d answers were invalid: %s", name, t.invalid, t.good[name], t.why))
 	}
@@ -145,10 +147,10 @@ const (
 // judge compares the currents with what the furnace is set to, and looks for the
 // settings under which they fit when they do not.
 func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
-	name, meter := currentMeter(k.settings.Meters)
+	name, meter := settings.CurrentMeter(k.config.Meters)
 	expected, of := s.SetPoint, "the set-point"
 	if expected == 0 {
-		expected, of = k.settings.State.NormalCurrent, "state.normal_current"
+		expected, of = k.config.State.NormalCurrent, "state.normal_current"
 	}
 	propose := func() []modbus.Proposal { return modbus.Propose(ctx, name, meter, expected) }
 	if s.Missing != "" {

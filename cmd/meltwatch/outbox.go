@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/durable"
 )
@@ -35,7 +36,7 @@ func (f outboxFlags) disk() (durable.Folder, error) {
 	if err != nil {
 		return "", err
 	}
-	return durable.Folder(outboxFolder(c)), nil
+	return durable.Folder(settings.OutboxFolder(c)), nil
 }
 
 func (f outboxFlags) walk(each func(outbox.Stored) error) ([]outbox.Summary, error) {

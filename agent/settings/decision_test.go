@@ -1,4 +1,4 @@
-package main
+package settings
 
 import (
 	"strings"
@@ -25,7 +25,7 @@ func TestThresholdsInEffectAreCompared(t *testing.T) {
 		"both, the wrong way round": {config.State{Enter: 0.5, Exit: 0.6}, "state.exit"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := checkThresholds(c.state, model)
+			err := CheckThresholds(c.state, model)
 			if (err == nil) != (c.key == "") {
 				t.Fatal(err)
 			}
@@ -36,28 +36,8 @@ func TestThresholdsInEffectAreCompared(t *testing.T) {
 	}
 }
 
-// A model that is rolled out brings thresholds of its own.
-func TestModelWhoseThresholdsDoNotFitIsRefused(t *testing.T) {
-	manifest, _, err := inference.ReadManifest("../inference/models/product")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &agent{}
-	a.live.Store(&brain{manifest: &manifest})
-	a.config.Store(&config.Config{State: config.State{Enter: 0.7}})
-	next := manifest
-	next.Decision.Exit = 0.65
-	if err := a.Fits(next); err != nil {
-		t.Fatal(err)
-	}
-	next.Decision.Exit = 0.75
-	if err := a.Fits(next); err == nil || !strings.HasPrefix(err.Error(), "state.enter: ") {
-		t.Fatalf("got %v, want a refusal that names state.enter", err)
-	}
-}
-
 func TestMeterRateIsComparedWithTheModels(t *testing.T) {
-	manifest, _, err := inference.ReadManifest("../inference/models/product")
+	manifest, _, err := inference.ReadManifest("../../inference/models/product")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +50,7 @@ func TestMeterRateIsComparedWithTheModels(t *testing.T) {
 		time.Minute:            false,
 	} {
 		meters := map[string]config.Meter{"plc": {Period: period, Fields: map[string]config.Field{config.FieldCurrentA: {}}}}
-		err := checkSampling(meters, &manifest)
+		err := CheckSampling(meters, &manifest)
 		if (err == nil) != fits {
 			t.Errorf("period %s: %v", period, err)
 		}

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -11,46 +11,48 @@ import (
 	"github.com/prometheus/procfs"
 
 	"meltwatch/agent/decide"
+	"meltwatch/agent/health"
 	"meltwatch/agent/infer"
 	"meltwatch/agent/remote/rollout"
+	"meltwatch/agent/settings"
 	"meltwatch/inference"
 )
 
-// brain is a model, its child, and the judge that asks it. One decides; another
+// modelInstance is a model, its child, and the judge that asks it. One decides; another
 // may run beside it.
-type brain struct {
+type modelInstance struct {
 	folder   string
 	client   *infer.Client
 	manifest *inference.Manifest
 	judge    *decide.Judge
-	record   *remembers
-	life     *life
+	health   *health.Part
+	child    *instance
 }
 
-// newBrain prepares a model to decide; its child does not run yet.
-func (a *agent) newBrain(folder string) (*brain, error) {
+// newModel prepares a model to decide; its child does not run yet.
+func (a *Agent) newModel(folder string) (*modelInstance, error) {
 	manifest, _, err := inference.ReadManifest(folder)
 	if err != nil {
 		return nil, err
 	}
-	record := &remembers{Part: a.board.New(modelLimit)}
-	client := infer.New(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log.With("part", "model"), record)
-	b := &brain{folder: folder, client: client, manifest: &manifest, record: record}
-	b.judge = decide.NewJudge(a.judgeSettings(*a.config.Load(), b.manifest), client)
+	record := a.registry.New(modelLimit)
+	client := infer.New(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log("model"), record)
+	b := &modelInstance{folder: folder, client: client, manifest: &manifest, health: record}
+	b.judge = decide.NewJudge(settings.Decision(*a.config.Load(), b.manifest), client)
 	return b, nil
 }
 
-func (a *agent) startBrain(b *brain) {
-	b.life = &life{run: b.client.Run}
-	a.start("model", b.life)
+func (a *Agent) startModel(m *modelInstance) {
+	m.child = &instance{run: m.client.Run}
+	a.start("model", m.child)
 }
 
 // Alive returns what has befallen the child since it loaded the model.
-func (b *brain) Alive() error { return b.record.last() }
+func (m *modelInstance) Alive() error { return m.health.LastFault() }
 
 // Memory is the child's resident memory in bytes.
-func (b *brain) Memory() (int64, error) {
-	pid := b.client.PID()
+func (m *modelInstance) Memory() (int64, error) {
+	pid := m.client.PID()
 	if pid == 0 {
 		return 0, infer.ErrNoModel
 	}
@@ -71,8 +73,8 @@ const goldenTimeout = 5 * time.Second
 
 // Golden runs the golden vectors twice, so that what was slow because it came
 // first does not count alone.
-func (b *brain) Golden(ctx context.Context) (took []time.Duration, err error) {
-	vectors, err := b.manifest.ReadGolden(b.folder)
+func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err error) {
+	vectors, err := m.manifest.ReadGolden(m.folder)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +88,7 @@ func (b *brain) Golden(ctx context.Context) (took []time.Duration, err error) {
 	for round := range 2 {
 		for _, v := range vectors {
 			began := time.Now()
-			if err := b.golden(ctx, v); err != nil {
+			if err := m.golden(ctx, v); err != nil {
 				return nil, fmt.Errorf("golden vector %q: %w", v.Name, err)
 			}
 			if round > 0 {
@@ -97,22 +99,22 @@ func (b *brain) Golden(ctx context.Context) (took []time.Duration, err error) {
 	return took, nil
 }
 
-func (b *brain) golden(ctx context.Context, v inference.GoldenVector) error {
+func (m *modelInstance) golden(ctx context.Context, v inference.GoldenVector) error {
 	ctx, cancel := context.WithTimeout(ctx, goldenTimeout)
 	defer cancel()
-	have, err := v.Ask(ctx, b.client)
+	have, err := v.Ask(ctx, m.client)
 	if err != nil {
 		return err
 	}
-	return v.Compare(have, b.manifest.Golden.Tolerance)
+	return v.Compare(have, m.manifest.Golden.Tolerance)
 }
 
 // Live is the model that decides.
-func (a *agent) Live() rollout.Brain { return a.live.Load() }
+func (a *Agent) Live() rollout.Brain { return a.live.Load() }
 
 // Fits wants the window and the picture of the live model, which current and
 // camera are set up for.
-func (a *agent) Fits(m inference.Manifest) error {
+func (a *Agent) Fits(m inference.Manifest) error {
 	live := a.live.Load().manifest
 	want, have := live.Video, m.Video
 	want.Tokens, want.Dim, want.Background = have.Tokens, have.Dim, have.Background
@@ -125,18 +127,18 @@ func (a *agent) Fits(m inference.Manifest) error {
 			have.Width, have.Height, have.Channels, have.Resize, have.Frames, have.RateHz,
 			want.Width, want.Height, want.Channels, want.Resize, want.Frames, want.RateHz)
 	}
-	return checkThresholds(a.config.Load().State, m.Decision)
+	return settings.CheckThresholds(a.config.Load().State, m.Decision)
 }
 
 const loadLimit = 45 * time.Second
 
 // Load starts a second child and waits until it has loaded the model.
-func (a *agent) Load(ctx context.Context, folder string) (rollout.Brain, error) {
-	b, err := a.newBrain(folder)
+func (a *Agent) Load(ctx context.Context, folder string) (rollout.Brain, error) {
+	b, err := a.newModel(folder)
 	if err != nil {
 		return nil, err
 	}
-	a.startBrain(b) //nolint:contextcheck // it lives on when the roll-out's call ends
+	a.startModel(b)
 	a.second.Store(b)
 	timeout := time.NewTimer(loadLimit)
 	defer timeout.Stop()
@@ -146,7 +148,7 @@ func (a *agent) Load(ctx context.Context, folder string) (rollout.Brain, error) 
 		if _, ok := b.client.Model(); ok {
 			return b, nil
 		}
-		if err := b.record.last(); err != nil {
+		if err := b.health.LastFault(); err != nil {
 			return nil, err
 		}
 		select {
@@ -160,13 +162,13 @@ func (a *agent) Load(ctx context.Context, folder string) (rollout.Brain, error) 
 }
 
 // Shadow has a loaded model decide beside the live one.
-func (a *agent) Shadow(ctx context.Context, one rollout.Brain, compare func(rollout.Comparison)) error {
-	b, ok := one.(*brain)
+func (a *Agent) Shadow(ctx context.Context, one rollout.Brain, compare func(rollout.Comparison)) error {
+	b, ok := one.(*modelInstance)
 	if !ok {
 		return errors.New("not a model of this agent")
 	}
 	return a.loop.Do(ctx, func() {
-		b.judge.Adopt(a.judgeSettings(*a.config.Load(), b.manifest)) // it may have changed since
+		b.judge.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // it may have changed since
 		a.loop.Shadow(b.judge, func(c decide.Comparison) {
 			compare(rollout.Comparison{
 				LiveP: c.Live.Verdict.P, LiveFault: c.Live.Fault, LiveTook: c.LiveTook,
@@ -177,7 +179,7 @@ func (a *agent) Shadow(ctx context.Context, one rollout.Brain, compare func(roll
 }
 
 // Switch has the live model and its shadow change places between two seconds.
-func (a *agent) Switch(ctx context.Context) error {
+func (a *Agent) Switch(ctx context.Context) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	return a.loop.Do(ctx, func() {
@@ -185,19 +187,19 @@ func (a *agent) Switch(ctx context.Context) error {
 			return
 		}
 		a.second.Store(a.live.Swap(a.second.Load()))
-		a.board.Put("model", a.live.Load().record.Part)
+		a.registry.Put("model", a.live.Load().health)
 	})
 }
 
 // Drop ends the model that does not decide, if there is one.
-func (a *agent) Drop() {
+func (a *Agent) Drop() {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	// An error means that the agent ends, and the child with it.
-	if err := a.loop.Do(a.lifetime, a.loop.Unshadow); err != nil {
+	if err := a.loop.Do(context.Background(), a.loop.Unshadow); err != nil {
 		return
 	}
 	if b := a.second.Swap(nil); b != nil {
-		b.life.end()
+		b.child.stop()
 	}
 }

@@ -1,8 +1,7 @@
-package main
+package agent
 
 import (
 	"encoding/json"
-	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -21,11 +20,11 @@ import (
 const modelsLimit = 45 * time.Second
 
 // openModels says which model decides at start.
-func openModels(c config.Config, kernel string, log *slog.Logger, report func(rollout.Report)) (*rollout.Manager, string) {
+func openModels(c config.Config, env Env, report func(rollout.Report)) (*rollout.Manager, string) {
 	folder := filepath.Join(c.Paths.State, "models")
 	return rollout.Open(rollout.Settings{
-		Folder: folder, Own: c.Model.Path, Files: durable.Folder(folder), KernelBoot: kernel,
-		Report: report, HTTP: packageClient(), Log: log.With("part", "models"),
+		Folder: folder, Own: c.Model.Path, Files: durable.Folder(folder), KernelBoot: env.KernelBoot,
+		Report: report, HTTP: packageClient(), Log: env.Log.With("part", "models"),
 	})
 }
 
@@ -59,14 +58,14 @@ type limitsSection struct {
 
 func modelSection(c config.Config) any { return limitsSection{c.Remote, c.Trust} }
 
-func (a *agent) buildLimits(models *rollout.Manager) func(config.Config) (*life, error) {
+func (a *Agent) buildLimits(models *rollout.Manager) func(config.Config) (*instance, error) {
 	const megabyte = 1_000_000
-	return func(c config.Config) (*life, error) {
+	return func(c config.Config) (*instance, error) {
 		limits := rollout.Limits{
 			Enabled: c.Remote.Model, Keys: c.Trust.ModelKeys, Latency: c.Remote.ModelLatency,
 			Package: int64(c.Remote.ModelMB) * megabyte, Memory: int64(c.Remote.ModelMemoryMB) * megabyte,
 		}
-		return &life{enter: func() { models.Adopt(limits) }, missing: worksAtOnce}, nil
+		return &instance{activate: func() { models.Adopt(limits) }, missing: worksAtOnce}, nil
 	}
 }
 
@@ -87,7 +86,7 @@ func (r *reporter) model(report rollout.Report) {
 		r.log.Error("model/reported not encoded", "err", err)
 		return
 	}
-	r.agent.voice.Retain(message.TopicModelReported, text)
+	r.agent.out.Retain(message.TopicModelReported, text)
 	if report.Status == "rejected" && report.Shadow == nil {
 		return // nothing of it ran beside the live model; see configuration
 	}

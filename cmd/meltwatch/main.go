@@ -2,7 +2,7 @@
 // Modbus and frames from an RTSP camera, decides each second with a TensorFlow
 // model whether the furnace is abnormal, and publishes the state over MQTT.
 //
-// This package only wires the parts together; see docs/architecture.md.
+// This package is the command line alone; package agent is the watch.
 package main
 
 import (
@@ -16,6 +16,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"meltwatch/agent"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
 )
 
@@ -68,13 +70,14 @@ func main() {
 	}
 }
 
-// newLog writes to w as the configuration wants it; the level can be changed.
-func newLog(w io.Writer, c config.Log) (*slog.Logger, *slog.LevelVar) {
+// newEnv is this machine, with a log to w as the configuration wants it.
+func newEnv(w io.Writer, c config.Log) (agent.Env, error) {
 	level := &slog.LevelVar{}
-	level.Set(logLevel(c))
+	level.Set(settings.LogLevel(c))
 	options := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(w, options)
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options)), level
+		handler = slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options)), level
+	return agent.Host(slog.New(handler), level, version)
 }

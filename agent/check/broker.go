@@ -1,4 +1,4 @@
-package main
+package check
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 )
 
 func (k checker) broker(ctx context.Context) (string, error) {
-	c := k.settings.MQTT
+	c := k.config.MQTT
 	c.ClientID += "-check" // beside the agent, not in its place
 	var addresses []string
 	for _, b := range c.Addresses() {
 		addresses = append(addresses, b.URL)
 	}
-	err := mqtt.Probe(ctx, c, message.Root(k.settings.Site, k.settings.Furnace), slog.New(slog.DiscardHandler))
+	err := mqtt.Probe(ctx, c, message.Root(k.config.Site, k.config.Furnace), slog.New(slog.DiscardHandler))
 	return strings.Join(addresses, ", "), err
 }

@@ -40,21 +40,12 @@ type modelCheck struct {
 
 // Run checks the manifest and the files that it names.
 func (c modelCheck) Run(o outside) error {
-	manifest, err := checkFolder(c.Folder)
+	manifest, err := inference.CheckFolder(c.Folder)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(o.out, "ok: %s %s\n", manifest.Name, manifest.Version)
 	return err
-}
-
-// checkFolder reads a model folder that a box would accept.
-func checkFolder(folder string) (inference.Manifest, error) {
-	manifest, _, err := inference.ReadManifest(folder)
-	if err != nil {
-		return inference.Manifest{}, err
-	}
-	return manifest, errors.Join(manifest.VerifyFiles(folder), inference.CheckGraph(folder))
 }
 
 type modelPack struct {
@@ -64,7 +55,7 @@ type modelPack struct {
 
 // Run packs a folder that a box would accept.
 func (c modelPack) Run(o outside) error {
-	manifest, err := checkFolder(c.Folder)
+	manifest, err := inference.CheckFolder(c.Folder)
 	if err != nil {
 		return err
 	}
