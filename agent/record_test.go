@@ -58,7 +58,7 @@ func startModel(t *testing.T) (*infer.Client, *inference.Manifest) {
 		t.Fatal(err)
 	}
 	registry := health.NewRegistry()
-	client := infer.New(filepath.Join(needPrograms(t), "meltwatch-infer"), folder, slog.New(slog.NewTextHandler(testLog{t}, nil)), board.Add("model", time.Minute))
+	client := infer.New(filepath.Join(needPrograms(t), "meltwatch-infer"), folder, slog.New(slog.NewTextHandler(testLog{t}, nil)), registry.Add("model", time.Minute))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- client.Run(ctx) }()
