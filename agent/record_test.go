@@ -14,6 +14,7 @@ import (
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
 	"meltwatch/agent/infer"
+	"meltwatch/agent/settings"
 	"meltwatch/agent/state"
 	"meltwatch/config"
 	"meltwatch/drivers"
@@ -88,7 +89,7 @@ func TestRealRecordRaisesNoAlarm(t *testing.T) {
 			model, manifest := startModel(t)
 			judge := decide.NewJudge(decide.Settings{
 				Manifest: manifest, Rule: manifest.Rule, Timeout: 5 * time.Second, Period: 500 * time.Millisecond,
-				Params: params(config.State{NormalCurrent: 15_000}, manifest.Decision),
+				Params: settings.Params(config.State{NormalCurrent: 15_000}, manifest.Decision),
 			}, model)
 			worst, decided := watch(t, judge, record, withVideo)
 			t.Logf("%d seconds decided, highest mean p %.3f, threshold %.3f", decided, worst, manifest.Decision.Enter)
@@ -134,7 +135,7 @@ func recordJudge(manifest *inference.Manifest, model decide.Model, period time.D
 	}
 	return decide.NewJudge(decide.Settings{
 		Manifest: manifest, Rule: manifest.Rule, Timeout: 5 * time.Second, Period: period,
-		Params: params(config.State{NormalCurrent: 15_000}, manifest.Decision),
+		Params: settings.Params(config.State{NormalCurrent: 15_000}, manifest.Decision),
 	}, model)
 }
 

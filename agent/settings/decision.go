@@ -15,7 +15,7 @@ import (
 func Decision(c config.Config, m *inference.Manifest) decide.Settings {
 	return decide.Settings{
 		Manifest: m,
-		Params:   params(c.State, m.Decision),
+		Params:   Params(c.State, m.Decision),
 		Rule:     rule(c.State, m.Rule),
 		Timeout:  c.Model.Timeout,
 		Period:   currentPeriod(c.Meters),
@@ -31,8 +31,8 @@ func DecisionSection(c config.Config) any {
 	}{c.State, c.Model.Timeout, currentPeriod(c.Meters)}
 }
 
-// params are the manifest's, unless the configuration overrides them.
-func params(c config.State, d inference.Decision) state.Params {
+// Params are the manifest's, unless the configuration overrides them.
+func Params(c config.State, d inference.Decision) state.Params {
 	return state.Params{
 		MeanSeconds:   either(c.MeanSeconds, d.MeanSeconds),
 		Enter:         either(c.Enter, d.Enter),
@@ -57,7 +57,7 @@ func either[T comparable](configured, instead T) T {
 // CheckThresholds compares the thresholds in effect, of which the configuration may
 // set one and the model's manifest the other.
 func CheckThresholds(c config.State, d inference.Decision) error {
-	p := params(c, d)
+	p := Params(c, d)
 	switch {
 	case p.Exit <= p.Enter:
 		return nil
