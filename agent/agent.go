@@ -102,10 +102,10 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	}
 	a.live.Store(live)
 	a.registry.Put("model", live.health)
-	a.reporter = newReporter(a, live.judge.Machine(), live.manifest.Video)
-	a.loop = decide.NewLoop(live.judge, a.video, func(s decide.Second) {
+	a.reporter = newReporter(a, live.decider.Machine(), live.manifest.Video)
+	a.loop = decide.NewLoop(live.decider, a.video, func(s decide.Decision) {
 		a.decided.Store(s.End.UnixNano())
-		a.reporter.second(s)
+		a.reporter.decision(s)
 	})
 	a.services = []service{{"decide", a.loop.Run}}
 	return a, a.addParts()

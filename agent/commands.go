@@ -54,7 +54,7 @@ func (a *Agent) addCommands() error {
 
 // Acknowledge lets go of a held alarm.
 func (h commandHandler) Acknowledge(ctx context.Context) (held bool, err error) {
-	err = h.a.loop.Do(ctx, func() { held = h.a.loop.Judge().Machine().Acknowledge(time.Now()) })
+	err = h.a.loop.Do(ctx, func() { held = h.a.loop.Decider().Machine().Acknowledge(time.Now()) })
 	return held, err
 }
 

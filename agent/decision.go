@@ -35,7 +35,7 @@ func (a *Agent) buildDecision(c config.Config) (*instance, error) {
 		_ = a.loop.Do(context.Background(), func() {
 			for _, m := range []*modelInstance{a.live.Load(), a.second.Load()} {
 				if m != nil {
-					m.judge.Adopt(settings.Decision(c, m.manifest))
+					m.decider.Adopt(settings.Decision(c, m.manifest))
 				}
 			}
 		})

@@ -24,7 +24,7 @@ type modelInstance struct {
 	folder   string
 	client   *infer.Client
 	manifest *inference.Manifest
-	judge    *decide.Judge
+	decider  *decide.Decider
 	health   *health.Part
 	child    *instance
 }
@@ -38,7 +38,7 @@ func (a *Agent) newModel(folder string) (*modelInstance, error) {
 	record := a.registry.New(modelLimit)
 	client := infer.New(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log("model"), record)
 	b := &modelInstance{folder: folder, client: client, manifest: &manifest, health: record}
-	b.judge = decide.NewJudge(settings.Decision(*a.config.Load(), b.manifest), client)
+	b.decider = decide.NewDecider(settings.Decision(*a.config.Load(), b.manifest), client)
 	return b, nil
 }
 
@@ -168,8 +168,8 @@ func (a *Agent) Shadow(ctx context.Context, one rollout.Brain, compare func(roll
 		return errors.New("not a model of this agent")
 	}
 	return a.loop.Do(ctx, func() {
-		b.judge.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // it may have changed since
-		a.loop.Shadow(b.judge, func(c decide.Comparison) {
+		b.decider.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // it may have changed since
+		a.loop.Shadow(b.decider, func(c decide.Comparison) {
 			compare(rollout.Comparison{
 				LiveP: c.Live.Verdict.P, LiveFault: c.Live.Fault, LiveTook: c.LiveTook,
 				ShadowP: c.Shadow.Verdict.P, ShadowFault: c.Shadow.Fault, ShadowTook: c.ShadowTook,

@@ -33,7 +33,7 @@ func (a *Agent) openOutbox(c config.Config) delivery.Outbox {
 	}
 	opened, err := open()
 	if err != nil {
-		return delivery.NewLate(c.MQTT.Queue, open)
+		return delivery.NewRecovering(c.MQTT.Queue, open)
 	}
 	return opened
 }

@@ -68,7 +68,7 @@ func (a *Agent) addRemote(models *rollout.Manager) error {
 	}
 	a.out.Subscribe(message.TopicConfigDesired, func(_ string, payload []byte) { a.manager.Desired(payload) })
 	a.out.Subscribe(message.TopicModelDesired, func(_ string, payload []byte) { models.Desired(payload) })
-	a.out.Subscribe(message.TopicModelChunk, hearChunk(models))
+	a.out.Subscribe(message.TopicModelChunk, receiveChunk(models))
 	a.out.Configure(a.out.Active())
 	record, modelRecord := a.registry.Add("remote", remoteLimit), a.registry.Add("models", modelsLimit)
 	a.services = append(a.services,

@@ -63,8 +63,8 @@ func newReporter(a *Agent, m *state.Machine, video inference.VideoSpec) *reporte
 	}
 }
 
-// second publishes one decided second.
-func (r *reporter) second(s decide.Second) {
+// decision publishes one decided second.
+func (r *reporter) decision(s decide.Decision) {
 	r.record.Beat()
 	r.record.Count(map[string]uint64{"dropped_samples": r.agent.loop.Dropped()})
 	if s.Fault == nil {
@@ -81,7 +81,7 @@ func (r *reporter) second(s decide.Second) {
 	r.newest.Store(&now)
 }
 
-func (r *reporter) payload(s decide.Second) message.State {
+func (r *reporter) payload(s decide.Decision) message.State {
 	p := message.State{
 		Stamp: r.stamper.Stamp("state", s.End),
 		State: string(s.Status.State), Since: s.Status.Since.UTC().Round(0), Held: s.Status.Held,
@@ -112,7 +112,7 @@ func (r *reporter) payload(s decide.Second) message.State {
 }
 
 // events publishes what changed since the second before.
-func (r *reporter) events(now message.State, s decide.Second) {
+func (r *reporter) events(now message.State, s decide.Decision) {
 	before := r.before
 	if before.Seq == 0 {
 		r.event("start", "agent", "", r.agent.env.Version, fmt.Sprintf("boot %d", r.stamper.Boot()))
@@ -152,7 +152,7 @@ func (r *reporter) outboxIncident(i outbox.Incident) {
 
 // save keeps an alarm for the next start of the agent: when it begins and ends,
 // and now and then while it lasts. A furnace that works well writes nothing.
-func (r *reporter) save(s decide.Second, changed bool) {
+func (r *reporter) save(s decide.Decision, changed bool) {
 	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
 	if !changed && !lasting {
 		return

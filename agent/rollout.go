@@ -24,13 +24,13 @@ func openModels(c config.Config, env Env, report func(rollout.Report)) (*rollout
 	folder := filepath.Join(c.Paths.State, "models")
 	return rollout.Open(rollout.Settings{
 		Folder: folder, Own: c.Model.Path, Files: durable.Folder(folder), KernelBoot: env.KernelBoot,
-		Report: report, HTTP: packageClient(), Log: env.Log.With("part", "models"),
+		Report: report, HTTP: downloadClient(), Log: env.Log.With("part", "models"),
 	})
 }
 
-// packageClient fetches packages. It does not decompress the answer, and it limits
+// downloadClient fetches packages. It does not decompress the answer, and it limits
 // the wait for the header.
-func packageClient() *http.Client {
+func downloadClient() *http.Client {
 	return &http.Client{CheckRedirect: onlyHTTPS, Transport: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
@@ -69,8 +69,8 @@ func (a *Agent) buildLimits(models *rollout.Manager) func(config.Config) (*insta
 	}
 }
 
-// hearChunk takes the number from the topic; what is no number is no chunk.
-func hearChunk(models *rollout.Manager) func(string, []byte) {
+// receiveChunk takes the number from the topic; what is no number is no chunk.
+func receiveChunk(models *rollout.Manager) func(string, []byte) {
 	return func(topic string, payload []byte) {
 		number, err := strconv.ParseInt(topic[strings.LastIndex(topic, "/")+1:], 10, 64)
 		if err == nil {

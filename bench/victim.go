@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"meltwatch/agent/message"
 	"meltwatch/agent/delivery"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/config"
@@ -76,7 +76,7 @@ func (silent) Count(map[string]uint64) {}
 
 // ample is an outbox that drops nothing.
 func ample() outbox.Settings {
-	plenty := outbox.Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
+	plenty := outbox.Retention{Bytes: 1 << 40, Age: 1000 * time.Hour}
 	return outbox.Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1_000_000}
 }
 

@@ -162,7 +162,7 @@ func (p *Publisher) next() (topic string, retained bool, payload []byte, records
 			return topic, retained, nil, nil
 		}
 		size := p.size(topic, payload)
-		if p.limit.bears(size) {
+		if p.limit.admits(size) {
 			return topic, retained, payload, records
 		}
 		p.keepBack(topic, size, records)
@@ -193,5 +193,5 @@ func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, rec
 func (p *Publisher) mayPass(topic string, payload []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.limit.bears(p.size(topic, payload))
+	return p.limit.admits(p.size(topic, payload))
 }

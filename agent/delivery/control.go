@@ -7,10 +7,10 @@ import (
 	"meltwatch/agent/mqtt"
 )
 
-// talk is what a publisher hears and says beside its records: subscriptions,
+// control is what a publisher hears and says beside its records: subscriptions,
 // retained topics of which the newest payload counts, and answers, which are not
 // kept for longer than the connection lasts.
-type talk struct {
+type control struct {
 	mu      sync.Mutex
 	hears   map[string]mqtt.Handler
 	answers []answer // bounded by maxAnswers
@@ -25,26 +25,26 @@ type answer struct {
 // maxAnswers bounds what waits to be said; beyond it the oldest is dropped.
 const maxAnswers = 64
 
-// Hear has handle called with each message on a topic below the furnace's own,
+// Subscribe has handle called with each message on a topic below the furnace's own,
 // which may end in wildcards. To be called before Run.
-func (p *Publisher) Hear(topic string, handle func(topic string, payload []byte)) {
-	p.HearFlagged(topic, func(topic string, payload []byte, _ bool) { handle(topic, payload) })
+func (p *Publisher) Subscribe(topic string, handle func(topic string, payload []byte)) {
+	p.SubscribeRetained(topic, func(topic string, payload []byte, _ bool) { handle(topic, payload) })
 }
 
-// HearFlagged is Hear with a handler that tells what the broker repeats.
-func (p *Publisher) HearFlagged(topic string, handle mqtt.Handler) {
-	p.talk.mu.Lock()
-	defer p.talk.mu.Unlock()
-	if p.talk.hears == nil {
-		p.talk.hears = map[string]mqtt.Handler{}
+// SubscribeRetained is Hear with a handler that tells what the broker repeats.
+func (p *Publisher) SubscribeRetained(topic string, handle mqtt.Handler) {
+	p.control.mu.Lock()
+	defer p.control.mu.Unlock()
+	if p.control.hears == nil {
+		p.control.hears = map[string]mqtt.Handler{}
 	}
-	p.talk.hears[topic] = handle
+	p.control.hears[topic] = handle
 }
 
 func (p *Publisher) handlers() map[string]mqtt.Handler {
-	p.talk.mu.Lock()
-	defer p.talk.mu.Unlock()
-	return maps.Clone(p.talk.hears)
+	p.control.mu.Lock()
+	defer p.control.mu.Unlock()
+	return maps.Clone(p.control.hears)
 }
 
 // Retain publishes a retained topic; only the newest payload counts, and it is
@@ -60,13 +60,13 @@ func (p *Publisher) Retain(topic string, payload []byte) {
 // Answer publishes a payload once; it waits for a connection, at most so long
 // as fewer than 64 others come after it.
 func (p *Publisher) Answer(topic string, payload []byte) {
-	p.talk.mu.Lock()
-	p.talk.answers = append(p.talk.answers, answer{topic, payload})
-	if len(p.talk.answers) > maxAnswers {
-		p.talk.answers = p.talk.answers[1:]
-		p.talk.dropped++
+	p.control.mu.Lock()
+	p.control.answers = append(p.control.answers, answer{topic, payload})
+	if len(p.control.answers) > maxAnswers {
+		p.control.answers = p.control.answers[1:]
+		p.control.dropped++
 	}
-	p.talk.mu.Unlock()
+	p.control.mu.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wake()
@@ -74,20 +74,20 @@ func (p *Publisher) Answer(topic string, payload []byte) {
 
 // droppedAnswers counts those that gave way to newer ones before they were said.
 func (p *Publisher) droppedAnswers() uint64 {
-	p.talk.mu.Lock()
-	defer p.talk.mu.Unlock()
-	return p.talk.dropped
+	p.control.mu.Lock()
+	defer p.control.mu.Unlock()
+	return p.control.dropped
 }
 
 // nextAnswer takes the oldest answer.
 func (p *Publisher) nextAnswer() (answer, bool) {
-	p.talk.mu.Lock()
-	defer p.talk.mu.Unlock()
-	if len(p.talk.answers) == 0 {
+	p.control.mu.Lock()
+	defer p.control.mu.Unlock()
+	if len(p.control.answers) == 0 {
 		return answer{}, false
 	}
-	first := p.talk.answers[0]
-	p.talk.answers = p.talk.answers[1:]
+	first := p.control.answers[0]
+	p.control.answers = p.control.answers[1:]
 	return first, true
 }
 

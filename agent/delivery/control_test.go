@@ -19,7 +19,7 @@ func TestTalkOverReconnections(t *testing.T) {
 	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
 	var mu sync.Mutex
 	var heard []string
-	p.Hear("config/desired", func(topic string, payload []byte) {
+	p.Subscribe("config/desired", func(topic string, payload []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		heard = append(heard, topic+" "+string(payload))
@@ -62,8 +62,8 @@ func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
 	for i := range 10 * maxAnswers {
 		p.Answer("command/result", fmt.Append(nil, i))
 	}
-	if a, ok := p.nextAnswer(); !ok || string(a.payload) != fmt.Sprint(9*maxAnswers) || len(p.talk.answers) != maxAnswers-1 {
-		t.Errorf("oldest answer %s of %d", a.payload, len(p.talk.answers)+1)
+	if a, ok := p.nextAnswer(); !ok || string(a.payload) != fmt.Sprint(9*maxAnswers) || len(p.control.answers) != maxAnswers-1 {
+		t.Errorf("oldest answer %s of %d", a.payload, len(p.control.answers)+1)
 	}
 	if n := p.Counters()["dropped_answers"]; n != 9*maxAnswers {
 		t.Errorf("%d answers counted as dropped, want %d", n, 9*maxAnswers)

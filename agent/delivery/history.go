@@ -13,7 +13,7 @@ func (p *Publisher) setConnected(connected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.connected = connected
-	p.wakeKeeper()
+	p.wakeSpooler()
 }
 
 // acknowledged ends the records of a message whose PUBACK came.
@@ -57,7 +57,7 @@ func (p *Publisher) giveBack(inFlight map[uint64]sent) {
 			p.returns.add(r)
 		}
 	}
-	p.wakeKeeper()
+	p.wakeSpooler()
 }
 
 // Backlog reports whether history lies ready.
@@ -75,7 +75,7 @@ func (p *Publisher) nextHistory() (topic string, payload []byte, records []*reco
 	for len(p.history) > 0 && !p.limit.wantsProbe() {
 		topic, payload, records = p.takeHistory()
 		size := p.size(topic, payload)
-		if p.limit.bears(size) {
+		if p.limit.admits(size) {
 			return topic, payload, records
 		}
 		p.keepBack(topic, size, records)
@@ -91,7 +91,7 @@ func (p *Publisher) takeHistory() (topic string, payload []byte, records []*reco
 	n := 1
 	if class == message.ClassCurrent {
 		size := p.size(topic, nil) + message.PackOverhead + len(p.history[0].payload)
-		for ; n < min(pack, len(p.history)) && p.history[n].class == class; n++ {
+		for ; n < min(packSamples, len(p.history)) && p.history[n].class == class; n++ {
 			if size += len(p.history[n].payload) + 1; !p.limit.fits(size) {
 				break
 			}
@@ -101,7 +101,7 @@ func (p *Publisher) takeHistory() (topic string, payload []byte, records []*reco
 	clear(p.history[:n])
 	p.history = p.history[n:]
 	if len(p.history) < prefetch/2 {
-		p.wakeKeeper()
+		p.wakeSpooler()
 	}
 	if class == message.ClassCurrent {
 		return topic, message.Pack(p.leaving(records), true), records
@@ -132,5 +132,5 @@ func (c *pace) sent(now time.Time, rate int) {
 	c.next = c.next.Add(time.Second / time.Duration(rate))
 }
 
-// pack is how many samples one history message holds: ten seconds at 2 Hz.
-const pack = 20
+// packSamples is how many samples one history message holds: ten seconds at 2 Hz.
+const packSamples = 20

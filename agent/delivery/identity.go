@@ -32,10 +32,10 @@ func (o other) Error() string {
 	return fmt.Sprintf("another agent (boot %d, instance %s) publishes as this one: give each furnace a name of its own, or stop the other", o.boot, o.instance)
 }
 
-// hearHealth takes a message on our own health topic. One that was retained may
+// onHealth takes a message on our own health topic. One that was retained may
 // be a predecessor's, unless we have published since: spoken says so.
-func (p *Publisher) hearHealth(payload []byte, retained, spoken bool) {
-	if p.hearProbe(payload) {
+func (p *Publisher) onHealth(payload []byte, retained, spoken bool) {
+	if p.isProbe(payload) {
 		return
 	}
 	var h struct {

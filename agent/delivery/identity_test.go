@@ -17,14 +17,14 @@ func TestAgentOfOurNameIsToldOnceAndForgottenWhenSilent(t *testing.T) {
 		watch := &heeded{}
 		p := New(startSettings("tcp://127.0.0.1:1", 100), root, stamp.At(1, "k", stamp.KernelClock{}, "mine-instance"), NewMemory(10), slog.New(slog.DiscardHandler), watch)
 		theirs := []byte(`{"boot":7,"instance":"theirs-instance"}`)
-		p.hearHealth([]byte(`{"boot":1,"instance":"mine-instance"}`), false, true)
-		p.hearHealth(theirs, true, false) // a predecessor's
-		p.hearHealth([]byte("nonsense"), false, true)
+		p.onHealth([]byte(`{"boot":1,"instance":"mine-instance"}`), false, true)
+		p.onHealth(theirs, true, false) // a predecessor's
+		p.onHealth([]byte("nonsense"), false, true)
 		if len(p.fresh) != 0 || p.clientID() != "test" {
 			t.Fatalf("%d events, client id %s, want none", len(p.fresh), p.clientID())
 		}
 		for range 3 {
-			p.hearHealth(theirs, false, true)
+			p.onHealth(theirs, false, true)
 			time.Sleep(10 * time.Second)
 			p.checkOther()
 		}

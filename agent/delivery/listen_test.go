@@ -31,7 +31,7 @@ func hearAt(t *testing.T, b *broker) *hearer {
 	t.Helper()
 	l := &hearer{Publisher: New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})}
 	l.renewEvery, l.clearedAfter = 300*time.Millisecond, 100*time.Millisecond
-	l.HearFlagged("config/desired", func(_ string, payload []byte, retained bool) {
+	l.SubscribeRetained("config/desired", func(_ string, payload []byte, retained bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.heard = append(l.heard, fmt.Sprint(string(payload), " ", retained))
@@ -173,7 +173,7 @@ func TestOversizePacketIsPassedOver(t *testing.T) {
 	}
 	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
 	var largest, heard atomic.Int64
-	p.Hear("config/desired", func(_ string, payload []byte) {
+	p.Subscribe("config/desired", func(_ string, payload []byte) {
 		heard.Add(1)
 		largest.Store(max(largest.Load(), int64(len(payload))))
 	})

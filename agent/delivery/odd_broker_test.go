@@ -151,7 +151,7 @@ func TestMessageThatCannotPassIsSetAside(t *testing.T) {
 // Connections that are cut at any moment by the network teach no limit that hurts:
 // what is small always passes.
 func TestCutConnectionsSetNothingSmallAside(t *testing.T) {
-	l := &packetLimit{}
+	l := &brokerLimit{}
 	for range 100 {
 		l.acked(900)
 		if l.ended(700, true) || l.ended(900, true) {
@@ -161,16 +161,16 @@ func TestCutConnectionsSetNothingSmallAside(t *testing.T) {
 	l.ended(7000, true)
 	l.ended(7000, true)
 	l.acked(7000)
-	if l.ended(7200, true); !l.bears(7100) {
+	if l.ended(7200, true); !l.admits(7100) {
 		t.Error("refused after one connection that ended there")
 	}
 	for range certain {
 		l.ended(9000, true)
 	}
-	if l.bears(9000) || !l.bears(8999) {
+	if l.admits(9000) || !l.admits(8999) {
 		t.Errorf("after %d connections that ended at 9000 bytes: %+v", certain, l)
 	}
-	if l.acked(9500); !l.bears(9000) {
+	if l.acked(9500); !l.admits(9000) {
 		t.Error("still refused though a larger one has passed")
 	}
 }

@@ -22,7 +22,7 @@ import (
 // onDisk is an outbox as the agent opens it.
 func onDisk(t *testing.T, folder string) *outbox.Log {
 	t.Helper()
-	plenty := outbox.Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
+	plenty := outbox.Retention{Bytes: 1 << 40, Age: 1000 * time.Hour}
 	settings := outbox.Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1000}
 	l, err := outbox.Open(durable.Folder(folder), settings, slog.New(slog.DiscardHandler), quiet{}, nil)
 	if err != nil {
@@ -36,10 +36,10 @@ func everyOutbox(t *testing.T, test func(*testing.T, Outbox)) {
 	t.Run("memory", func(t *testing.T) { test(t, NewMemory(100_000)) })
 	t.Run("disk", func(t *testing.T) { test(t, onDisk(t, t.TempDir())) })
 	t.Run("late disk, not there yet", func(t *testing.T) {
-		test(t, NewLate(100_000, func() (Outbox, error) { return nil, errors.New("not there yet") }))
+		test(t, NewRecovering(100_000, func() (Outbox, error) { return nil, errors.New("not there yet") }))
 	})
 	t.Run("late disk, there by now", func(t *testing.T) {
-		l := NewLate(100_000, func() (Outbox, error) { return onDisk(t, t.TempDir()), nil })
+		l := NewRecovering(100_000, func() (Outbox, error) { return onDisk(t, t.TempDir()), nil })
 		l.tried = time.Time{}
 		test(t, l)
 	})

@@ -36,15 +36,15 @@ func (e *silentLimit) Error() string {
 		e.broker, e.size, 2*mostPack)
 }
 
-// hearsItself begins a connection on which our own messages come back.
-func (l *packetLimit) hearsItself() {
+// beginProbing begins a connection on which our own messages come back.
+func (l *brokerLimit) beginProbing() {
 	l.probed = l.heard >= mostPack || l.silent > 0 && time.Since(l.silentAt) < latestAgain
 	l.heard = max(l.heard, leastPack)
 }
 
-// unheard ends the probing at a size that did not come back. Where none did, the
+// probeLost ends the probing at a size that did not come back. Where none did, the
 // size is not the cause, and what others are told of an access list holds.
-func (l *packetLimit) unheard(size int) {
+func (l *brokerLimit) probeLost(size int) {
 	l.probed = true
 	if l.cameBack {
 		l.silent, l.silentAt = size, time.Now()
@@ -54,10 +54,10 @@ func (l *packetLimit) unheard(size int) {
 }
 
 // wantsProbe reports whether history waits for what the probing finds out.
-func (l *packetLimit) wantsProbe() bool { return l.wanting && !l.probed }
+func (l *brokerLimit) wantsProbe() bool { return l.wanting && !l.probed }
 
 // nextProbe is the size of the next probe.
-func (l *packetLimit) nextProbe() int {
+func (l *brokerLimit) nextProbe() int {
 	if !l.cameBack {
 		return leastPack
 	}
@@ -78,7 +78,7 @@ func (p *Publisher) endProbing() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s := p.probing; s.size > 0 && !s.acked.IsZero() && !s.back && p.limit.cameBack {
-		p.limit.unheard(s.size)
+		p.limit.probeLost(s.size)
 	}
 	p.probing = probing{}
 }
@@ -89,7 +89,7 @@ func (p *Publisher) beginProbing() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.echo.deaf {
-		p.limit.hearsItself()
+		p.limit.beginProbing()
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *Connection) probe() {
 		*s = probing{}
 		p.wake()
 	case s.size > 0 && !s.acked.IsZero() && time.Since(s.acked) > echoTimeout:
-		l.unheard(s.size)
+		l.probeLost(s.size)
 		*s = probing{}
 	}
 	p.mu.Unlock()
@@ -139,8 +139,8 @@ func (c *Connection) drains() bool {
 	return false
 }
 
-// hearProbe reports whether a message is the probe under way.
-func (p *Publisher) hearProbe(payload []byte) bool {
+// isProbe reports whether a message is the probe under way.
+func (p *Publisher) isProbe(payload []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.probing.size == 0 || string(payload) != p.probing.text {

@@ -70,8 +70,8 @@ type Publisher struct {
 	spoken    bool   // a broker has our health
 	other     other
 	// What is known of the broker that is connected, or was last.
-	limit     *packetLimit
-	limits    map[string]*packetLimit // by URL
+	limit     *brokerLimit
+	limits    map[string]*brokerLimit // by URL
 	probing   probing
 	broker    string    // its name and URL, for errors
 	kept      *tooLarge // the newest message that it refused, nil for none
@@ -81,7 +81,7 @@ type Publisher struct {
 	echo      echo
 	faulty    bool // the observer was told what the broker does not do
 
-	talk talk
+	control control
 	// renewEvery and clearedAfter are the constants; tests are in a hurry.
 	renewEvery, clearedAfter time.Duration
 	lastState                time.Time // when a state was last kept for history
@@ -106,10 +106,10 @@ func New(settings config.MQTT, root string, stamper *stamp.Stamper, outbox Outbo
 		acks: numbers{}, returns: numbers{}, renewEvery: mqtt.RenewEvery,
 		retained: map[string][]byte{}, changed: map[string]bool{},
 		news: make(chan struct{}, 1), work: make(chan struct{}, 1),
-		limits: map[string]*packetLimit{},
+		limits: map[string]*brokerLimit{},
 	}
 	p.limit = p.limitOf("")
-	p.HearFlagged(message.TopicAvailability, p.hearAvailability)
+	p.SubscribeRetained(message.TopicAvailability, p.onAvailability)
 	return p
 }
 
@@ -175,7 +175,7 @@ func (p *Publisher) add(r *record) {
 		p.overflow()
 	}
 	if r.class == message.ClassEvent {
-		p.wakeKeeper()
+		p.wakeSpooler()
 	}
 }
 
@@ -209,7 +209,7 @@ func (p *Publisher) wake() {
 	}
 }
 
-func (p *Publisher) wakeKeeper() {
+func (p *Publisher) wakeSpooler() {
 	select {
 	case p.work <- struct{}{}:
 	default:
@@ -221,7 +221,7 @@ func (p *Publisher) wakeKeeper() {
 func (p *Publisher) Run(ctx context.Context) error {
 	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var keeper sync.WaitGroup
-	keeper.Go(func() { p.keep(keeping) })
+	keeper.Go(func() { p.spool(keeping) })
 	err := p.redial(ctx)
 	stop()
 	keeper.Wait()

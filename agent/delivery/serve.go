@@ -24,7 +24,7 @@ func (p *Publisher) serve(ctx context.Context, s *mqtt.Session, url string) erro
 	p.mu.Lock()
 	p.echo = echo{}
 	p.mu.Unlock()
-	if err := p.hearOthers(ctx, s); err != nil {
+	if err := p.subscribeHealth(ctx, s); err != nil {
 		s.Close(0)
 		return err
 	}
@@ -75,13 +75,13 @@ func (p *Publisher) serve(ctx context.Context, s *mqtt.Session, url string) erro
 	}
 }
 
-// hearOthers subscribes to our own health, before the birth, so that nothing said
+// subscribeHealth subscribes to our own health, before the birth, so that nothing said
 // in answer to that is missed. If the broker denies it, delivery goes on without.
-func (p *Publisher) hearOthers(ctx context.Context, s *mqtt.Session) error {
+func (p *Publisher) subscribeHealth(ctx context.Context, s *mqtt.Session) error {
 	p.mu.Lock()
 	spoken := p.spoken
 	p.mu.Unlock()
-	err := s.Subscribe(ctx, message.TopicHealth, func(_ string, payload []byte, retained bool) { p.hearHealth(payload, retained, spoken) })
+	err := s.Subscribe(ctx, message.TopicHealth, func(_ string, payload []byte, retained bool) { p.onHealth(payload, retained, spoken) })
 	s.Acks() // the subscription's own
 	if errors.Is(err, mqtt.ErrDenied) {
 		p.log.Warn("broker denies reading our own topics: neither another agent of this name nor a denied topic would be noticed", "topic", p.root+message.TopicHealth)

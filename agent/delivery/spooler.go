@@ -12,19 +12,19 @@ import (
 // which are published only once the outbox has them.
 
 const (
-	// patience is how long a state or current record may stay unacknowledged
+	// ackGrace is how long a state or current record may stay unacknowledged
 	// before it goes to the outbox. A healthy link keeps within it, and writes
 	// nothing.
-	patience = time.Second
-	// look is how often the keeper does.
-	look = 250 * time.Millisecond
+	ackGrace = time.Second
+	// spoolEvery is how often the keeper does.
+	spoolEvery = 250 * time.Millisecond
 	// prefetch is how many records of history lie ready to be sent.
 	prefetch = 1024
 )
 
-// keep runs until ctx ends; then it stores whatever is not acknowledged.
-func (p *Publisher) keep(ctx context.Context) {
-	tick := time.NewTicker(look)
+// spool runs until ctx ends; then it stores whatever is not acknowledged.
+func (p *Publisher) spool(ctx context.Context) {
+	tick := time.NewTicker(spoolEvery)
 	defer tick.Stop()
 	for {
 		p.Round()
@@ -42,13 +42,13 @@ func (p *Publisher) keep(ctx context.Context) {
 // was acknowledged, and takes history out of it. Run calls it, several times a
 // second; it may wait for the disk.
 func (p *Publisher) Round() {
-	p.store(patience)
+	p.store(ackGrace)
 	p.outbox.Sync()
 	p.settle()
 	p.fetch()
 	if time.Since(p.stocked) >= time.Second {
 		p.stocked = time.Now()
-		p.take(p.outbox.Counters())
+		p.noteCounters(p.outbox.Counters())
 	}
 }
 
@@ -59,8 +59,8 @@ func (p *Publisher) Flush() {
 	p.outbox.Sync()
 }
 
-// take stock of the outbox, for who asks.
-func (p *Publisher) take(stock map[string]uint64) {
+// noteCounters stock of the outbox, for who asks.
+func (p *Publisher) noteCounters(stock map[string]uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stock = stock

@@ -42,7 +42,7 @@ func (s *Switch) Configure(p *Publisher) {
 	retained, handlers := maps.Clone(s.retained), maps.Clone(s.handlers)
 	s.mu.Unlock()
 	for topic, handle := range handlers {
-		p.HearFlagged(topic, handle)
+		p.SubscribeRetained(topic, handle)
 	}
 	for topic, payload := range retained {
 		p.Retain(topic, payload)

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"meltwatch/agent/decide"
-	"meltwatch/agent/message"
 	"meltwatch/agent/delivery"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
@@ -26,7 +26,7 @@ type box struct {
 	kept      *kept
 	outbox    delivery.Outbox // the kept one, or what waits in memory until that opens
 	publisher *delivery.Publisher
-	judge     *decide.Judge
+	judge     *decide.Decider
 
 	wire       *wire
 	connection *delivery.Connection
@@ -65,7 +65,7 @@ func (w *world) start() {
 	b.openOutbox()
 	b.publisher = delivery.New(b.config.MQTT, root, b.stamper, b.outbox, slog.New(slog.DiscardHandler), nobody{})
 	m := manifest()
-	b.judge = decide.NewJudge(decide.Settings{
+	b.judge = decide.NewDecider(decide.Settings{
 		Manifest: m, Rule: m.Rule, Timeout: b.config.Model.Timeout, Period: b.period(),
 		Params: state.Params{MeanSeconds: m.Decision.MeanSeconds, Enter: m.Decision.Enter, Exit: m.Decision.Exit, HoldSeconds: m.Decision.HoldSeconds},
 	}, w.furnace)
@@ -98,7 +98,7 @@ func (b *box) openOutbox() {
 	}
 	var err error
 	if b.outbox, err = open(); err != nil {
-		b.outbox = delivery.NewLate(b.config.MQTT.Queue, open)
+		b.outbox = delivery.NewRecovering(b.config.MQTT.Queue, open)
 	}
 }
 
@@ -112,8 +112,8 @@ func (b *box) period() (period time.Duration) {
 
 func bounds(c config.Config) outbox.Settings {
 	const megabyte = 1_000_000
-	of := func(mb int, age time.Duration) outbox.Bounds {
-		return outbox.Bounds{Bytes: int64(mb) * megabyte, Age: age}
+	of := func(mb int, age time.Duration) outbox.Retention {
+		return outbox.Retention{Bytes: int64(mb) * megabyte, Age: age}
 	}
 	o := c.Outbox
 	return outbox.Settings{
@@ -192,7 +192,7 @@ func (b *box) second() bool {
 		return false
 	}
 	frame, video := b.furnace.frame()
-	s := b.judge.Second(context.Background(), time.Now(), frame, video)
+	s := b.judge.Decide(context.Background(), time.Now(), frame, video)
 	b.check(s)
 	changed := s.Status.State != b.before.State || s.Status.Held != b.before.Held
 	if senses := [2]string{string(s.Current), string(s.Video)}; senses != b.senses {
@@ -221,7 +221,7 @@ func (b *box) second() bool {
 }
 
 // check holds a decided second against what is promised of it.
-func (b *box) check(s decide.Second) {
+func (b *box) check(s decide.Decision) {
 	now, before := s.Status, b.before
 	if b.furnace.blind(b.started) && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
 		b.violated("%s (held %v) though no sense has been worth anything for long", now.State, now.Held)

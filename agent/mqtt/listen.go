@@ -25,8 +25,8 @@ const (
 	clearedAfter = 10 * time.Second
 )
 
-// heard is what one session has heard.
-type heard struct {
+// received is what one session has heard.
+type received struct {
 	mu    sync.Mutex
 	round uint64 // of subscriptions
 	// sums is the hash of each topic's newest payload, seen the round in which the
@@ -36,13 +36,13 @@ type heard struct {
 	told map[string]bool // subscriptions whose failure was logged
 }
 
-func newHeard() *heard {
-	return &heard{sums: map[string][sha256.Size]byte{}, seen: map[string]uint64{}, told: map[string]bool{}}
+func newReceived() *received {
+	return &received{sums: map[string][sha256.Size]byte{}, seen: map[string]uint64{}, told: map[string]bool{}}
 }
 
-// news notes a message and reports whether it is one: the broker's repetition of
+// isNew notes a message and reports whether it is one: the broker's repetition of
 // what this session has heard is not.
-func (e *heard) news(topic string, payload []byte, retained bool) bool {
+func (e *received) isNew(topic string, payload []byte, retained bool) bool {
 	sum := sha256.Sum256(payload)
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,7 +59,7 @@ func (e *heard) news(topic string, payload []byte, retained bool) bool {
 
 // cleared reports whether the broker, which retained something for a topic, did not
 // hand it over in this round.
-func (e *heard) cleared(topic string, round uint64) bool {
+func (e *received) cleared(topic string, round uint64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	seen, known := e.seen[topic]
@@ -72,7 +72,7 @@ func (e *heard) cleared(topic string, round uint64) bool {
 }
 
 // failed reports whether a subscription's failure is news.
-func (e *heard) failed(filter string, err error) bool {
+func (e *received) failed(filter string, err error) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before := e.told[filter]
@@ -84,23 +84,23 @@ func (e *heard) failed(filter string, err error) bool {
 // called at each connection and again every RenewEvery. It does not wait. What the
 // broker refuses is logged and leaves the connection alone: to publish matters more.
 func (s *Session) Listen(ctx context.Context, handlers map[string]Handler) {
-	s.heard.mu.Lock()
-	s.heard.round++
-	round := s.heard.round
-	s.heard.mu.Unlock()
+	s.received.mu.Lock()
+	s.received.round++
+	round := s.received.round
+	s.received.mu.Unlock()
 	for topic, handle := range handlers {
-		token := s.client.Subscribe(s.options.Root+topic, 1, s.hearer(topic, handle))
+		token := s.client.Subscribe(s.options.Root+topic, 1, s.receiver(topic, handle))
 		go s.awaitSubscription(ctx, token, topic, round, handle)
 	}
 }
 
-// hearer hands what is new to a handler. Of a filter with wildcards nothing is
+// receiver hands what is new to a handler. Of a filter with wildcards nothing is
 // noted: anyone who may publish there could fill the memory with names.
-func (s *Session) hearer(filter string, handle Handler) paho.MessageHandler {
+func (s *Session) receiver(filter string, handle Handler) paho.MessageHandler {
 	wild := strings.ContainsAny(filter, "+#")
 	return func(_ paho.Client, m paho.Message) {
 		topic := m.Topic()[len(s.options.Root):]
-		if wild || s.heard.news(topic, m.Payload(), m.Retained()) {
+		if wild || s.received.isNew(topic, m.Payload(), m.Retained()) {
 			handle(topic, m.Payload(), m.Retained())
 		}
 	}
@@ -113,7 +113,7 @@ func (s *Session) awaitSubscription(ctx context.Context, token paho.Token, topic
 	if ctx.Err() != nil {
 		return
 	}
-	if s.heard.failed(topic, err) {
+	if s.received.failed(topic, err) {
 		s.options.Log.Warn("not subscribed", "topic", s.options.Root+topic, "err", err)
 	}
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *Session) awaitSubscription(ctx context.Context, token paho.Token, topic
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-		if s.heard.cleared(topic, round) {
+		if s.received.cleared(topic, round) {
 			handle(topic, nil, true)
 		}
 	}

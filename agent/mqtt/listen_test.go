@@ -23,11 +23,11 @@ func (m spokenMessage) Retained() bool  { return true }
 func TestNamesOfTopicsAreNotKept(t *testing.T) {
 	s := newSession(Options{Root: root})
 	heard := 0
-	hear := s.hearer("model/chunk/+", func(string, []byte, bool) { heard++ })
+	hear := s.receiver("model/chunk/+", func(string, []byte, bool) { heard++ })
 	for i := range 10_000 {
 		hear(nil, spokenMessage{topic: fmt.Sprint(root, "model/chunk/", i)})
 	}
-	if heard != 10_000 || len(s.heard.sums)+len(s.heard.seen) > 0 {
-		t.Errorf("%d heard, %d names kept", heard, len(s.heard.sums)+len(s.heard.seen))
+	if heard != 10_000 || len(s.received.sums)+len(s.received.seen) > 0 {
+		t.Errorf("%d heard, %d names kept", heard, len(s.received.sums)+len(s.received.seen))
 	}
 }

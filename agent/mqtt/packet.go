@@ -19,15 +19,15 @@ import (
 // agent off the broker for good.
 const maxPacket = 512 << 10
 
-// openBounded connects as paho itself does, but for its proxies.
-func openBounded(log *slog.Logger) paho.OpenConnectionFunc {
+// openLimited connects as paho itself does, but for its proxies.
+func openLimited(log *slog.Logger) paho.OpenConnectionFunc {
 	return func(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
 		conn, err := open(uri, o)
 		if err != nil {
 			return nil, err
 		}
 		passedOver := func(size int) { log.Warn("packet passed over", "bytes", size, "most", maxPacket) }
-		return &bounded{Conn: conn, packets: sieve{in: bufio.NewReader(conn), passedOver: passedOver}}, nil
+		return &limitedConn{Conn: conn, packets: packetFilter{in: bufio.NewReader(conn), passedOver: passedOver}}, nil
 	}
 }
 
@@ -45,19 +45,19 @@ func open(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
 	}
 }
 
-// bounded is a connection on which no oversize packet arrives.
-type bounded struct {
+// limitedConn is a connection on which no oversize packet arrives.
+type limitedConn struct {
 	net.Conn
-	packets sieve
+	packets packetFilter
 }
 
 // Read reads what the broker sent.
-func (b *bounded) Read(into []byte) (int, error) { return b.packets.Read(into) }
+func (b *limitedConn) Read(into []byte) (int, error) { return b.packets.Read(into) }
 
-// sieve lets a stream of MQTT packets through, but for those beyond maxPacket. A
+// packetFilter lets a stream of MQTT packets through, but for those beyond maxPacket. A
 // packet is a byte of type and flags, the length of the rest in 1–4 bytes of 7
 // bits, the least first, and the rest (MQTT 3.1.1, section 2.2).
-type sieve struct {
+type packetFilter struct {
 	in         *bufio.Reader
 	passedOver func(size int)
 
@@ -70,7 +70,7 @@ const maxDigits = 4
 var errLength = errors.New("broker sent a packet whose length has no end")
 
 // Read reads from one packet at a time.
-func (s *sieve) Read(into []byte) (int, error) {
+func (s *packetFilter) Read(into []byte) (int, error) {
 	for len(s.head) == 0 && s.rest == 0 {
 		if err := s.next(); err != nil {
 			return 0, err
@@ -87,7 +87,7 @@ func (s *sieve) Read(into []byte) (int, error) {
 }
 
 // next begins the next packet, or passes over one.
-func (s *sieve) next() error {
+func (s *packetFilter) next() error {
 	kind, err := s.in.ReadByte()
 	if err != nil {
 		return err

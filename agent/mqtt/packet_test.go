@@ -16,7 +16,7 @@ func TestAnnouncedSizeCostsNoMemory(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	sized := 0
-	s := sieve{in: bufio.NewReader(bytes.NewReader(stream)), passedOver: func(size int) { sized = size }}
+	s := packetFilter{in: bufio.NewReader(bytes.NewReader(stream)), passedOver: func(size int) { sized = size }}
 	if n, err := io.Copy(io.Discard, &s); n != 0 || err != nil && !errors.Is(err, io.EOF) {
 		t.Errorf("%d bytes, %v", n, err)
 	}
@@ -33,7 +33,7 @@ func FuzzPackets(f *testing.F) {
 	f.Add([]byte{0x20, 2, 0, 0, 0xd0, 0, 0x30, 3, 0, 1, 'a'})
 	f.Add([]byte{0x30, 0xff, 0xff, 0xff, 0xff, 0x7f})
 	f.Fuzz(func(t *testing.T, stream []byte) {
-		s := sieve{in: bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16), passedOver: func(int) {}}
+		s := packetFilter{in: bufio.NewReaderSize(iotest.OneByteReader(bytes.NewReader(stream)), 16), passedOver: func(int) {}}
 		through, err := io.ReadAll(iotest.HalfReader(&s))
 		if want := within(stream); !bytes.Equal(through, want) {
 			t.Errorf("% x came through (%v), want % x of % x", through, err, want, stream)

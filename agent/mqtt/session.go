@@ -49,11 +49,11 @@ type Options struct {
 
 // Session is one connection. Publish and Acks belong to one goroutine.
 type Session struct {
-	options Options
-	client  paho.Client
-	acks    *acks
-	heard   *heard
-	lost    chan error
+	options  Options
+	client   paho.Client
+	acks     *acks
+	received *received
+	lost     chan error
 }
 
 // ErrNoRetain is the likely cause where a connection ends before anything was
@@ -64,7 +64,7 @@ func newSession(o Options) *Session {
 	if o.ClearedAfter == 0 {
 		o.ClearedAfter = clearedAfter
 	}
-	return &Session{options: o, acks: newAcks(), heard: newHeard(), lost: make(chan error, 1)}
+	return &Session{options: o, acks: newAcks(), received: newReceived(), lost: make(chan error, 1)}
 }
 
 // Dial connects. It reads every secret and certificate anew: what was renewed since
@@ -108,7 +108,7 @@ func (s *Session) clientOptions() (*paho.ClientOptions, error) {
 		SetPingTimeout(c.KeepAlive / 2).
 		SetProtocolVersion(4).
 		SetStore(s.acks).
-		SetCustomOpenConnectionFn(openBounded(s.options.Log)).
+		SetCustomOpenConnectionFn(openLimited(s.options.Log)).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
 	if s.options.Will {
 		o.SetWill(s.options.Root+message.TopicAvailability, message.Offline, 1, c.Retain)

@@ -37,8 +37,8 @@ const (
 
 var classNames = [classes]string{Event, State, Current}
 
-// Bounds of one class.
-type Bounds struct {
+// Retention of one class.
+type Retention struct {
 	Bytes int64         // on disk
 	Age   time.Duration // of a segment's newest record
 }
@@ -49,7 +49,7 @@ type Settings struct {
 	// that is being written, and for a second.
 	Bytes int64
 	// Bounds by class.
-	Event, State, Current Bounds
+	Event, State, Current Retention
 	// MemoryRecords bounds what waits in memory for a disk that does not take it.
 	MemoryRecords int
 }
@@ -80,8 +80,8 @@ const (
 	retryEvery = 2 * time.Second
 	// memoryBytes bounds the payloads that wait in memory for the disk.
 	memoryBytes = 16 << 20
-	// tellEvery spaces incidents of drops, which come by the thousand.
-	tellEvery = time.Minute
+	// reportEvery spaces incidents of drops, which come by the thousand.
+	reportEvery = time.Minute
 )
 
 // Log is the outbox.
@@ -173,7 +173,7 @@ func (l *Log) Append(class string, payload []byte) (number uint64) {
 	if class == Event || time.Since(q.oldest) >= groupAge || q.tailBytes >= segmentSize {
 		l.commit(q)
 	}
-	l.boundMemory()
+	l.limitMemory()
 	return number
 }
 
@@ -267,8 +267,8 @@ func (l *Log) Counters() map[string]uint64 {
 // sync is one round; at the end it is due to the cursor in any case.
 func (l *Log) sync(atEnd bool) {
 	l.observer.Beat()
-	l.bound()
-	l.tellDrops()
+	l.enforceRetention()
+	l.reportDrops()
 	if l.disk.resting() && !atEnd {
 		return
 	}

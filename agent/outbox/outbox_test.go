@@ -34,7 +34,7 @@ func (w *witness) saw(class, what string) bool {
 }
 
 func roomy() Settings {
-	plenty := Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
+	plenty := Retention{Bytes: 1 << 40, Age: 1000 * time.Hour}
 	return Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1000}
 }
 

@@ -59,9 +59,9 @@ func Outbox(c config.Config) outbox.Settings {
 	o := c.Outbox
 	return outbox.Settings{
 		Bytes:         int64(o.TotalMB) * megabyte,
-		Event:         outbox.Bounds{Bytes: int64(o.EventMB) * megabyte, Age: o.EventAge},
-		State:         outbox.Bounds{Bytes: int64(o.StateMB) * megabyte, Age: o.StateAge},
-		Current:       outbox.Bounds{Bytes: int64(o.CurrentMB) * megabyte, Age: o.CurrentAge},
+		Event:         outbox.Retention{Bytes: int64(o.EventMB) * megabyte, Age: o.EventAge},
+		State:         outbox.Retention{Bytes: int64(o.StateMB) * megabyte, Age: o.StateAge},
+		Current:       outbox.Retention{Bytes: int64(o.CurrentMB) * megabyte, Age: o.CurrentAge},
 		MemoryRecords: c.MQTT.Queue,
 	}
 }

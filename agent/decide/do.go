@@ -24,13 +24,13 @@ func (l *Loop) Do(ctx context.Context, f func()) error {
 // errEnded is a loop that runs no more.
 var errEnded = errors.New("the decision loop has ended")
 
-// Judge is the one that decides. Call it in Do.
-func (l *Loop) Judge() *Judge { return l.judge }
+// Decider is the one that decides. Call it in Do.
+func (l *Loop) Decider() *Decider { return l.decider }
 
 // Adopt changes what a configuration may change while the furnace is watched.
 // The window, the background and the furnace's state stay; the manifest does
 // too.
-func (j *Judge) Adopt(s Settings) {
+func (j *Decider) Adopt(s Settings) {
 	j.params, j.rule, j.timeout = s.Params, s.Rule, s.Timeout
 	j.machine.SetParams(s.Params)
 	j.current.setPeriod(s.Period)

@@ -35,11 +35,11 @@ type Outbox interface {
 type Memory struct {
 	bound   int
 	next    uint64
-	kept    map[message.Class][]kept // ascending
+	kept    map[message.Class][]memoryRecord // ascending
 	dropped map[message.Class]uint64
 }
 
-type kept struct {
+type memoryRecord struct {
 	number  uint64
 	payload []byte
 	held    bool
@@ -47,7 +47,7 @@ type kept struct {
 
 // NewMemory returns an outbox of at most bound records.
 func NewMemory(bound int) *Memory {
-	return &Memory{bound: bound, next: 1, kept: map[message.Class][]kept{}, dropped: map[message.Class]uint64{}}
+	return &Memory{bound: bound, next: 1, kept: map[message.Class][]memoryRecord{}, dropped: map[message.Class]uint64{}}
 }
 
 // Append adds a record.
@@ -58,7 +58,7 @@ func (m *Memory) Append(class string, payload []byte) uint64 {
 	}
 	number := m.next
 	m.next++
-	m.kept[c] = append(m.kept[c], kept{number, payload, true})
+	m.kept[c] = append(m.kept[c], memoryRecord{number, payload, true})
 	m.shrink()
 	return number
 }
@@ -74,7 +74,7 @@ func (m *Memory) size() (n int) {
 // holds reports whether a record is held.
 func (m *Memory) holds() bool {
 	for _, records := range m.kept {
-		if slices.ContainsFunc(records, func(k kept) bool { return k.held }) {
+		if slices.ContainsFunc(records, func(k memoryRecord) bool { return k.held }) {
 			return true
 		}
 	}
@@ -85,7 +85,7 @@ func (m *Memory) shrink() {
 	for total := m.size(); total > m.bound; total-- {
 		for i := len(message.Classes()) - 1; i >= 0; i-- {
 			if class := message.Classes()[i]; len(m.kept[class]) > 0 {
-				m.kept[class][0] = kept{} // let go of the payload
+				m.kept[class][0] = memoryRecord{} // let go of the payload
 				m.kept[class] = m.kept[class][1:]
 				m.dropped[class]++
 				break

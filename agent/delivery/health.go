@@ -32,9 +32,9 @@ func (e echo) missing() bool {
 	return !e.heard && !e.deaf && !e.acked.IsZero() && time.Since(e.acked) > echoTimeout
 }
 
-// hearAvailability takes a message on our own availability: another's will, or a
+// onAvailability takes a message on our own availability: another's will, or a
 // forged one, may have said offline.
-func (p *Publisher) hearAvailability(_ string, payload []byte, _ bool) {
+func (p *Publisher) onAvailability(_ string, payload []byte, _ bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.echo.offline = string(payload) != message.Online
@@ -50,7 +50,7 @@ func (p *Publisher) checkBroker() {
 		p.wake()
 	}
 	if p.limit.retry(); p.kept != nil && p.limit.refused == 0 {
-		p.takeUp()
+		p.release()
 		p.wake()
 	}
 	var fault error

@@ -11,8 +11,8 @@ import (
 // larger one closes the connection, and would do so again at each connection. What a
 // broker bears is therefore learnt from what it acknowledged and where it left off.
 
-// packetLimit is what one broker bears, in bytes of topic and payload.
-type packetLimit struct {
+// brokerLimit is what one broker bears, in bytes of topic and payload.
+type brokerLimit struct {
 	// passed is the largest message that was acknowledged.
 	passed int
 	// pack bounds a pack of history; 0 while nothing says that it must.
@@ -52,7 +52,7 @@ const (
 const leastPack = 600
 
 // acked notes a message that the broker took.
-func (l *packetLimit) acked(size int) {
+func (l *brokerLimit) acked(size int) {
 	l.passed = max(l.passed, size)
 	if size >= l.suspect {
 		l.suspect, l.strikes = 0, 0
@@ -67,7 +67,7 @@ func (l *packetLimit) acked(size int) {
 // that the broker acknowledged a message on that connection; the PUBACKs of others
 // may be lost with the connection's end. It reports whether that message is now
 // refused for certain.
-func (l *packetLimit) ended(size int, clear bool) bool {
+func (l *brokerLimit) ended(size int, clear bool) bool {
 	if size <= l.passed {
 		return false
 	}
@@ -93,7 +93,7 @@ func (l *packetLimit) ended(size int, clear bool) bool {
 
 // retry lets what was refused pass once more, where it is time for it. Another
 // connection that ends there is the whole proof.
-func (l *packetLimit) retry() {
+func (l *brokerLimit) retry() {
 	if l.refused > 0 && time.Now().After(l.again) {
 		l.suspect, l.strikes, l.refused = l.refused, certain-1, 0
 	}
@@ -106,11 +106,11 @@ func either(bound, instead int) int {
 	return bound
 }
 
-// bears reports whether a message may be sent.
-func (l *packetLimit) bears(size int) bool { return l.refused == 0 || size < l.refused }
+// admits reports whether a message may be sent.
+func (l *brokerLimit) admits(size int) bool { return l.refused == 0 || size < l.refused }
 
 // fits reports whether a pack of history may be so large.
-func (l *packetLimit) fits(size int) bool {
+func (l *brokerLimit) fits(size int) bool {
 	if l.heard > 0 && l.heard < mostPack && size > l.heard {
 		l.wanting = true
 		return false
@@ -119,9 +119,9 @@ func (l *packetLimit) fits(size int) bool {
 }
 
 // limitOf is what is known of a broker. The lock is held.
-func (p *Publisher) limitOf(url string) *packetLimit {
+func (p *Publisher) limitOf(url string) *brokerLimit {
 	if p.limits[url] == nil {
-		p.limits[url] = &packetLimit{}
+		p.limits[url] = &brokerLimit{}
 	}
 	return p.limits[url]
 }
@@ -198,11 +198,11 @@ func (p *Publisher) useBroker(name, url string) {
 		return
 	}
 	p.limit, p.broker = p.limitOf(url), name
-	p.takeUp()
+	p.release()
 }
 
-// takeUp has what was set aside sent again. The lock is held.
-func (p *Publisher) takeUp() {
+// release has what was set aside sent again. The lock is held.
+func (p *Publisher) release() {
 	p.kept = nil
 	for _, r := range p.aside {
 		p.returns.add(r)
@@ -213,5 +213,5 @@ func (p *Publisher) takeUp() {
 			p.changed[topic] = true
 		}
 	}
-	p.wakeKeeper()
+	p.wakeSpooler()
 }

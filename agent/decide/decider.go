@@ -26,8 +26,8 @@ type Model interface {
 	Model() (inference.LoadReply, bool)
 }
 
-// Second is everything known about one second.
-type Second struct {
+// Decision is everything known about one second.
+type Decision struct {
 	// End is the window's end; Current and Video say which sense can be believed.
 	End            time.Time
 	Current, Video drivers.Status
@@ -60,8 +60,8 @@ type Second struct {
 // anything. A sense that died a moment ago still counts through what it left there.
 type Counted struct{ Current, Video bool }
 
-// Judge holds what one furnace's decisions need between seconds.
-type Judge struct {
+// Decider holds what one furnace's decisions need between seconds.
+type Decider struct {
 	manifest *inference.Manifest
 	params   state.Params
 	rule     inference.Rule
@@ -93,9 +93,9 @@ type Settings struct {
 	Period time.Duration
 }
 
-// NewJudge returns a judge that has seen nothing yet.
-func NewJudge(s Settings, m Model) *Judge {
-	return &Judge{
+// NewDecider returns a judge that has seen nothing yet.
+func NewDecider(s Settings, m Model) *Decider {
+	return &Decider{
 		manifest: s.Manifest, params: s.Params, rule: s.Rule, model: m, timeout: s.Timeout,
 		aligner: align.New(align.GeometryOf(s.Manifest)),
 		machine: state.New(s.Params),
@@ -105,26 +105,26 @@ func NewJudge(s Settings, m Model) *Judge {
 }
 
 // Machine is the furnace's state machine, to save and resume it.
-func (j *Judge) Machine() *state.Machine { return j.machine }
+func (j *Decider) Machine() *state.Machine { return j.machine }
 
 // Sample takes one reading of the current.
-func (j *Judge) Sample(s drivers.Sample) {
+func (j *Decider) Sample(s drivers.Sample) {
 	j.current.sample(s)
 	if s.Missing == "" {
 		j.aligner.AddSample(s)
 	}
 }
 
-// Second decides the second that ends about now. frame is the newest one, its
+// Decide decides the second that ends about now. frame is the newest one, its
 // Number 0 when there is none.
-func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Second {
+func (j *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Decision {
 	ctx, cancel := context.WithTimeout(ctx, j.timeout)
 	defer cancel()
-	j.renew(frame)
+	j.follow(frame)
 	encodeErr := j.encode(ctx, frame, video)
 	w := j.aligner.Window(now)
 	current, cause := j.current.status(now)
-	s := Second{
+	s := Decision{
 		End: w.End, Current: current, CurrentCause: cause, Video: video,
 		VideoCoverage: w.VideoCoverage,
 		Alignment:     math.NaN(), Surprise: math.NaN(),
@@ -151,7 +151,7 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 		s.Verdict.Source, s.Verdict.P = state.None, 0 // an answer, but no verdict yet
 		s.Counted = Counted{}
 	}
-	j.tell(&s)
+	j.attend(&s)
 	s.Status = j.machine.Step(s.Verdict)
 	j.current.idle = j.machine.Idle()
 	if s.Status.Restarted {
@@ -165,7 +165,7 @@ func (j *Judge) Second(ctx context.Context, now time.Time, frame drivers.Frame, 
 
 // encode encodes a frame that has not been encoded yet. The background moves on
 // only while the furnace looks normal: a growing spot must not be absorbed.
-func (j *Judge) encode(ctx context.Context, frame drivers.Frame, video drivers.Status) error {
+func (j *Decider) encode(ctx context.Context, frame drivers.Frame, video drivers.Status) error {
 	if frame.Number == 0 || !video.Live() || !frame.Time.After(j.lastFrame) {
 		return nil
 	}
@@ -185,7 +185,7 @@ func (j *Judge) encode(ctx context.Context, frame drivers.Frame, video drivers.S
 }
 
 // sensed is the verdict as far as the senses go: nobody has decided yet.
-func (j *Judge) sensed(s Second, w align.Window) state.Verdict {
+func (j *Decider) sensed(s Decision, w align.Window) state.Verdict {
 	return state.Verdict{
 		Time: s.End, Source: state.None, SetPoint: float64(w.Input.SetPoint),
 		// A current that is stale ends no alarm by itself.
@@ -198,7 +198,7 @@ func (j *Judge) sensed(s Second, w align.Window) state.Verdict {
 
 var errNothingSeen = errors.New("neither sense has anything in the window")
 
-func (j *Judge) ask(ctx context.Context, w align.Window, sparse error, s *Second) error {
+func (j *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Decision) error {
 	if w.CurrentCoverage == 0 && w.VideoCoverage == 0 {
 		return errNothingSeen
 	}
@@ -225,7 +225,7 @@ func (j *Judge) ask(ctx context.Context, w align.Window, sparse error, s *Second
 	return nil
 }
 
-func (j *Judge) fallBack(w align.Window, s *Second) {
+func (j *Decider) fallBack(w align.Window, s *Decision) {
 	p, weak, ok := rule(w, j.rule)
 	if ok && s.Verdict.CurrentLive {
 		s.Verdict.Source, s.Verdict.P, s.Weak = state.Rule, p, weak

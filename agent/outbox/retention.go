@@ -54,9 +54,9 @@ func (l *Log) recovered() {
 	}
 }
 
-// boundMemory commits early what waits for the disk beyond the bound, and drops
+// limitMemory commits early what waits for the disk beyond the bound, and drops
 // what the disk does not take: the oldest of the least worthy class.
-func (l *Log) boundMemory() {
+func (l *Log) limitMemory() {
 	if !l.crowded() {
 		return
 	}
@@ -88,10 +88,10 @@ func (l *Log) crowded() bool {
 	return records > l.settings.MemoryRecords || bytes > memoryBytes
 }
 
-// bound drops segments that are too old, or too many: of a class, then of all,
+// enforceRetention drops segments that are too old, or too many: of a class, then of all,
 // the least worthy class first.
-func (l *Log) bound() {
-	bounds := [classes]Bounds{l.settings.Event, l.settings.State, l.settings.Current}
+func (l *Log) enforceRetention() {
+	bounds := [classes]Retention{l.settings.Event, l.settings.State, l.settings.Current}
 	now := time.Now()
 	total := int64(0)
 	for i, q := range l.queues {
@@ -194,9 +194,9 @@ func (l *Log) note(q *queue) {
 	q.damage = nil
 }
 
-// tellDrops tells, now and then, what the bounds cost.
-func (l *Log) tellDrops() {
-	if time.Since(l.told) < tellEvery {
+// reportDrops tells, now and then, what the bounds cost.
+func (l *Log) reportDrops() {
+	if time.Since(l.told) < reportEvery {
 		return
 	}
 	for _, q := range l.queues {

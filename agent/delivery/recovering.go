@@ -6,9 +6,9 @@ import (
 	"meltwatch/agent/message"
 )
 
-// Late is an outbox on a disk that could not be read at the start. Records wait
+// Recovering is an outbox on a disk that could not be read at the start. Records wait
 // in memory until it can; then they go there, behind what it held already.
-type Late struct {
+type Recovering struct {
 	open   func() (Outbox, error)
 	bound  int
 	memory *Memory
@@ -23,15 +23,15 @@ const (
 	inMemory = 1 << 63
 )
 
-// NewLate returns an outbox of at most bound records until open, which has just
+// NewRecovering returns an outbox of at most bound records until open, which has just
 // failed, succeeds.
-func NewLate(bound int, open func() (Outbox, error)) *Late {
-	return &Late{open: open, bound: bound, memory: NewMemory(bound), tried: time.Now()}
+func NewRecovering(bound int, open func() (Outbox, error)) *Recovering {
+	return &Recovering{open: open, bound: bound, memory: NewMemory(bound), tried: time.Now()}
 }
 
 // Append adds a record. What is in memory must reach the disk first, for the
 // order's sake.
-func (l *Late) Append(class string, payload []byte) (number uint64) {
+func (l *Recovering) Append(class string, payload []byte) (number uint64) {
 	if l.disk != nil && l.memory.size() == 0 {
 		return l.disk.Append(class, payload)
 	}
@@ -42,7 +42,7 @@ func (l *Late) Append(class string, payload []byte) (number uint64) {
 }
 
 // Take hands out the oldest waiting records: those on the disk are older.
-func (l *Late) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
+func (l *Recovering) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
 	if l.disk != nil {
 		numbers, payloads = l.disk.Take(class, most)
 	}
@@ -54,7 +54,7 @@ func (l *Late) Take(class string, most int) (numbers []uint64, payloads [][]byte
 }
 
 // Return lets go of records.
-func (l *Late) Return(class string, numbers []uint64) {
+func (l *Recovering) Return(class string, numbers []uint64) {
 	memory, disk := sorted(numbers)
 	l.memory.Return(class, memory)
 	if l.disk != nil {
@@ -63,7 +63,7 @@ func (l *Late) Return(class string, numbers []uint64) {
 }
 
 // Ack removes records.
-func (l *Late) Ack(class string, numbers []uint64) {
+func (l *Recovering) Ack(class string, numbers []uint64) {
 	memory, disk := sorted(numbers)
 	l.memory.Ack(class, memory)
 	if l.disk != nil {
@@ -85,7 +85,7 @@ func sorted(numbers []uint64) (memory, disk []uint64) {
 
 // Sync tries to open the disk, and moves there what waits in memory as soon as
 // nothing of it is held.
-func (l *Late) Sync() {
+func (l *Recovering) Sync() {
 	if l.disk == nil {
 		if time.Since(l.tried) < openEvery {
 			return
@@ -103,7 +103,7 @@ func (l *Late) Sync() {
 	l.disk.Sync()
 }
 
-func (l *Late) move() {
+func (l *Recovering) move() {
 	for _, class := range message.Classes() {
 		_, payloads := l.memory.Take(string(class), l.bound)
 		for _, payload := range payloads {
@@ -118,7 +118,7 @@ func (l *Late) move() {
 }
 
 // Counters are memory's and the disk's together.
-func (l *Late) Counters() map[string]uint64 {
+func (l *Recovering) Counters() map[string]uint64 {
 	counters := l.memory.Counters()
 	if l.disk != nil {
 		for key, n := range l.disk.Counters() {

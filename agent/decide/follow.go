@@ -9,9 +9,9 @@ import (
 	"meltwatch/inference"
 )
 
-// renew notices a model or an opening of the camera that is not the one before,
+// follow notices a model or an opening of the camera that is not the one before,
 // and forgets what only the one before could teach.
-func (j *Judge) renew(frame drivers.Frame) {
+func (j *Decider) follow(frame drivers.Frame) {
 	if loaded, ok := j.model.Model(); ok && loaded.SHA256 != j.sha256 {
 		if j.sha256 != "" {
 			j.aligner.ForgetFrames() // another model's tokens
@@ -28,7 +28,7 @@ func (j *Judge) renew(frame drivers.Frame) {
 	}
 }
 
-func (j *Judge) restartOffset() {
+func (j *Decider) restartOffset() {
 	if j.offset != nil {
 		j.offset.Restart()
 	}
@@ -36,7 +36,7 @@ func (j *Judge) restartOffset() {
 
 // learn lets the model's local loss teach the clock offset, and says what is
 // known of it. Only a second in which both senses can be believed teaches.
-func (j *Judge) learn(w align.Window, s *Second, outputs inference.Outputs) error {
+func (j *Decider) learn(w align.Window, s *Decision, outputs inference.Outputs) error {
 	if j.offset == nil {
 		return nil
 	}
@@ -51,8 +51,8 @@ func (j *Judge) learn(w align.Window, s *Second, outputs inference.Outputs) erro
 	return nil
 }
 
-// tell fills in what is known of the offset, whoever decided the second.
-func (j *Judge) tell(s *Second) {
+// attend fills in what is known of the offset, whoever decided the second.
+func (j *Decider) attend(s *Decision) {
 	if j.offset == nil {
 		return
 	}

@@ -19,7 +19,7 @@ func TestLateDiskTakesWhatWaitedInMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	var disk *outbox.Log
-	l := NewLate(100, func() (Outbox, error) { disk = onDisk(t, folder); return disk, nil })
+	l := NewRecovering(100, func() (Outbox, error) { disk = onDisk(t, folder); return disk, nil })
 	a := l.Append("event", []byte("a"))
 	l.Return("event", []uint64{l.Append("event", []byte("b"))})
 	l.Sync() // too soon to try again
