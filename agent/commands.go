@@ -43,8 +43,8 @@ func (a *Agent) addCommands() error {
 			a.reporter.event("command", r.Command, "", r.Status, r.Message)
 		}
 	})
-	server.Remember(durable.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
-	a.out.SubscribeRetained(message.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
+	server.Persist(durable.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
+	a.out.SubscribeRetained(message.TopicCommand, func(_ string, payload []byte, retained bool) { server.Handle(payload, retained) })
 	record := a.registry.Add("commands", commandsLimit)
 	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, commandHandler{a}, record) }})
 	return a.add("commands", func(c config.Config) any { return c.Commands }, func(c config.Config) (*instance, error) {

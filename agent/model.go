@@ -110,7 +110,7 @@ func (m *modelInstance) golden(ctx context.Context, v inference.GoldenVector) er
 }
 
 // Live is the model that decides.
-func (a *Agent) Live() rollout.Brain { return a.live.Load() }
+func (a *Agent) Live() rollout.Instance { return a.live.Load() }
 
 // Fits wants the window and the picture of the live model, which current and
 // camera are set up for.
@@ -133,7 +133,7 @@ func (a *Agent) Fits(m inference.Manifest) error {
 const loadLimit = 45 * time.Second
 
 // Load starts a second child and waits until it has loaded the model.
-func (a *Agent) Load(ctx context.Context, folder string) (rollout.Brain, error) {
+func (a *Agent) Load(ctx context.Context, folder string) (rollout.Instance, error) {
 	b, err := a.newModel(folder)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (a *Agent) Load(ctx context.Context, folder string) (rollout.Brain, error) 
 }
 
 // Shadow has a loaded model decide beside the live one.
-func (a *Agent) Shadow(ctx context.Context, one rollout.Brain, compare func(rollout.Comparison)) error {
+func (a *Agent) Shadow(ctx context.Context, one rollout.Instance, compare func(rollout.Comparison)) error {
 	b, ok := one.(*modelInstance)
 	if !ok {
 		return errors.New("not a model of this agent")

@@ -31,7 +31,7 @@ func TestKillAtEveryStep(t *testing.T) {
 func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t, notThirteen)
+		b := newFakeAgent(t, notThirteen)
 		b.start("boot")
 		b.send(desired(1, meanSeconds(30)))
 		b.sleep(2 * time.Minute)

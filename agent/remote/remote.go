@@ -33,7 +33,7 @@ import (
 	"time"
 
 	"meltwatch/agent/remote/commit"
-	"meltwatch/agent/remote/inbox"
+	"meltwatch/agent/remote/mailbox"
 	"meltwatch/config"
 	"meltwatch/durable"
 	"meltwatch/retry"
@@ -50,8 +50,8 @@ type Version struct {
 	Patch    json.RawMessage `json:"patch,omitempty"`
 }
 
-// kept is a version as the journal keeps it.
-type kept struct {
+// storedVersion is a version as the journal keeps it.
+type storedVersion struct {
 	Version
 	// Signature came with the patch; nil for the local file alone, and in a journal
 	// of 0.3.0.
@@ -62,8 +62,8 @@ type kept struct {
 }
 
 // alone is the local file without its patch.
-func (k kept) alone(local []byte) kept {
-	only := kept{Version: Version{Local: local}}
+func (k storedVersion) alone(local []byte) storedVersion {
+	only := storedVersion{Version: Version{Local: local}}
 	if k.Signature == nil || k.Signature.Signature == "" {
 		only.Signed = k.Signed
 	} // else the key has gone, and with it whatever it signed
@@ -98,8 +98,8 @@ func (v Version) key() string {
 	return hex.EncodeToString(hash.Sum(nil))
 }
 
-// Box is the running agent.
-type Box interface {
+// Agent is the running agent.
+type Agent interface {
 	// Begin replaces the parts whose sections differ from what runs. When it
 	// returns faults, nothing has changed.
 	Begin(wanted config.Config) (Change, []Fault)
@@ -141,11 +141,11 @@ type Settings struct {
 // Manager is the only one that changes a configuration.
 type Manager struct {
 	settings Settings
-	journal  *commit.Journal[kept]
+	journal  *commit.Journal[storedVersion]
 	observer Observer
 
-	own     kept // the local file alone
-	version kept // what runs
+	own     storedVersion // the local file alone
+	version storedVersion // what runs
 	config  config.Config
 	started time.Time // when its minute began
 	last    Report
@@ -155,28 +155,28 @@ type Manager struct {
 	// rejections are logged when they begin, and once a minute.
 	rejections retry.Faults
 
-	inbox  *inbox.Box
-	reload chan struct{}
+	mailbox *mailbox.Mailbox
+	reload  chan struct{}
 }
 
 const (
 	// minute is how long a process must live under a version.
 	minute = time.Minute
-	// look is how often changed parts are asked for progress.
-	look = 100 * time.Millisecond
-	beat = time.Second
+	// lookEvery is how often changed parts are asked for progress.
+	lookEvery = 100 * time.Millisecond
+	beat      = time.Second
 )
 
 // Open says what to run at start. local is the box's own file, which must be
 // valid: without it not even the place of the journal is known.
 func Open(s Settings, local []byte) (*Manager, config.Config, error) {
-	m := &Manager{settings: s, inbox: inbox.New(), reload: make(chan struct{}, 1), started: time.Now()}
+	m := &Manager{settings: s, mailbox: mailbox.New(), reload: make(chan struct{}, 1), started: time.Now()}
 	m.rejections.Log = s.Log
 	var err error
-	if m.journal, err = commit.Open[kept](s.Files, journalFile, s.KernelBoot); err != nil {
+	if m.journal, err = commit.Open[storedVersion](s.Files, journalFile, s.KernelBoot); err != nil {
 		s.Log.Error("remote configuration not taken up", "err", err)
 	}
-	m.own = kept{Version: Version{Local: local}}
+	m.own = storedVersion{Version: Version{Local: local}}
 	m.version = m.own
 	if m.config, err = m.version.tolerated(); err != nil {
 		return nil, config.Config{}, err
@@ -189,7 +189,7 @@ const journalFile = "config.json"
 
 // Desired takes a payload of config/desired; of several that wait the newest
 // counts. It never blocks.
-func (m *Manager) Desired(payload []byte) { m.inbox.Put(payload) }
+func (m *Manager) Desired(payload []byte) { m.mailbox.Put(payload) }
 
 // Reload has the local file read again.
 func (m *Manager) Reload() {
@@ -200,7 +200,7 @@ func (m *Manager) Reload() {
 }
 
 // Run serves until ctx ends.
-func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
+func (m *Manager) Run(ctx context.Context, box Agent, observer Observer) error {
 	m.observer = observer
 	observer.OK()
 	m.settings.Report(m.last)
@@ -215,14 +215,14 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 		m.beat()
 		select {
 		case <-ctx.Done():
-			return m.leave()
-		case <-m.inbox.News():
-			m.take(ctx, box, m.inbox.Take())
+			return m.end()
+		case <-m.mailbox.News():
+			m.process(ctx, box, m.mailbox.Take())
 		case <-m.reload:
 			m.readLocal(ctx, box)
 		case <-tick.C:
 			m.settle()
-			m.dropUnproven(ctx, box)
+			m.discardUnproven(ctx, box)
 		}
 	}
 }
@@ -231,11 +231,11 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 // dropped.
 func (m *Manager) beat() {
 	m.observer.Beat()
-	m.observer.Count(map[string]uint64{"dropped_documents": m.inbox.Dropped()})
+	m.observer.Count(map[string]uint64{"dropped_documents": m.mailbox.Dropped()})
 }
 
-// leave notes that the end is no death.
-func (m *Manager) leave() error {
+// end notes that the end is no death.
+func (m *Manager) end() error {
 	if err := m.journal.Ended(); err != nil {
 		return fmt.Errorf("note the end: %w", err)
 	}

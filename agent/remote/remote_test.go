@@ -14,10 +14,10 @@ import (
 )
 
 // bubble runs a script in virtual time.
-func bubble(t *testing.T, works func(config.Config) bool, script func(*box)) {
+func bubble(t *testing.T, works func(config.Config) bool, script func(*fakeAgent)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t, works)
+		b := newFakeAgent(t, works)
 		b.start("boot")
 		script(b)
 		b.stop()
@@ -25,13 +25,13 @@ func bubble(t *testing.T, works func(config.Config) bool, script func(*box)) {
 }
 
 // send publishes a payload and waits for what becomes of it.
-func (b *box) send(payload []byte) {
+func (b *fakeAgent) send(payload []byte) {
 	b.manager.Desired(payload)
 	b.sleep(20 * time.Second)
 }
 
 func TestGoodChangeIsKeptAndABadOneUndone(t *testing.T) {
-	bubble(t, notThirteen, func(b *box) {
+	bubble(t, notThirteen, func(b *fakeAgent) {
 		b.want(applied, 0, 0)
 		b.send(desired(1, meanSeconds(30)))
 		b.want(applied, 1, 1)
@@ -47,7 +47,7 @@ func TestGoodChangeIsKeptAndABadOneUndone(t *testing.T) {
 }
 
 func TestRefusedDocumentIsNotTriedAgainUntilItChanges(t *testing.T) {
-	bubble(t, notThirteen, func(b *box) {
+	bubble(t, notThirteen, func(b *fakeAgent) {
 		b.send(desired(1, meanSeconds(13)))
 		begins := b.begins
 		for range 10 { // reconnections
@@ -67,7 +67,7 @@ func TestRefusedDocumentIsNotTriedAgainUntilItChanges(t *testing.T) {
 }
 
 func TestAgentThatWasAwayForFiveRevisionsAppliesTheLast(t *testing.T) {
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.send(desired(1, meanSeconds(31)))
 		b.stop()
 		b.start("boot")
@@ -80,7 +80,7 @@ func TestAgentThatWasAwayForFiveRevisionsAppliesTheLast(t *testing.T) {
 }
 
 func TestSameDocumentAtReconnectionTouchesNothing(t *testing.T) {
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.send(desired(4, meanSeconds(30)))
 		begins, steps := b.begins, len(b.reports)
 		for range 10 {
@@ -94,7 +94,7 @@ func TestSameDocumentAtReconnectionTouchesNothing(t *testing.T) {
 }
 
 func TestEmptyPayloadIsTheLocalFileAlone(t *testing.T) {
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.send(desired(7, meanSeconds(30)))
 		b.send(nil)
 		b.want(applied, 0, 0)
@@ -105,7 +105,7 @@ func TestEmptyPayloadIsTheLocalFileAlone(t *testing.T) {
 }
 
 func TestOlderRevisionsAreRefused(t *testing.T) {
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.send(desired(7, meanSeconds(30)))
 		for _, payload := range [][]byte{desired(6, meanSeconds(31)), desired(7, meanSeconds(31))} {
 			b.send(payload)
@@ -117,7 +117,7 @@ func TestOlderRevisionsAreRefused(t *testing.T) {
 }
 
 func TestLocalFileTakesTheSameRoad(t *testing.T) {
-	bubble(t, notThirteen, func(b *box) {
+	bubble(t, notThirteen, func(b *fakeAgent) {
 		b.send(desired(1, `{"state": {"hold_seconds": 20}}`))
 		reload := func(text string) {
 			b.local = text
@@ -143,7 +143,7 @@ func TestLocalFileTakesTheSameRoad(t *testing.T) {
 // An edit that was rolled back does not come back with the next start, though
 // the file still holds it; an edit made while the agent was off is tried.
 func TestEditedFileAtStart(t *testing.T) {
-	bubble(t, notThirteen, func(b *box) {
+	bubble(t, notThirteen, func(b *fakeAgent) {
 		b.send(desired(1, meanSeconds(30)))
 		b.sleep(time.Minute)
 		b.local = local[:len(local)-1] + ", log: {level: debug}}"
@@ -170,7 +170,7 @@ func TestEditedFileAtStart(t *testing.T) {
 
 func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t, always)
+		b := newFakeAgent(t, always)
 		b.start("boot")
 		b.send(desired(1, meanSeconds(30)))
 		b.want(applied, 1, 1)
@@ -200,7 +200,7 @@ func TestSignatures(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t, always)
+		b := newFakeAgent(t, always)
 		b.local = local[:len(local)-1] + fmt.Sprintf(", remote: {signed_config: true}, trust: {config_keys: {desk: %q}}}",
 			base64.StdEncoding.EncodeToString(public))
 		b.start("boot")
@@ -251,7 +251,7 @@ func TestSignatures(t *testing.T) {
 
 func TestDisabledBoxObeysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t, always)
+		b := newFakeAgent(t, always)
 		b.local = local[:len(local)-1] + ", remote: {config: false}}"
 		b.start("boot")
 		b.send(desired(1, meanSeconds(30)))

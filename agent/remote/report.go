@@ -19,8 +19,8 @@ const (
 // fromFile marks what the box's own file wanted; fromAfar what config/desired
 // did.
 const (
-	fromFile = "file"
-	fromAfar = "desired"
+	fromFile    = "file"
+	fromDesired = "desired"
 )
 
 // Report is the payload of config/reported.
@@ -40,12 +40,12 @@ type Report struct {
 	RunningRevision int64  `json:"running_revision"`
 }
 
-// note makes the next report. An empty from is where what runs came from.
-func (m *Manager) note(revision int64, status, from string, faults []Fault) {
+// setReport makes the next report. An empty from is where what runs came from.
+func (m *Manager) setReport(revision int64, status, from string, faults []Fault) {
 	if from == "" {
 		from = fromFile
 		if m.version.Revision > 0 {
-			from = fromAfar
+			from = fromDesired
 		}
 	}
 	m.last = Report{
@@ -54,12 +54,12 @@ func (m *Manager) note(revision int64, status, from string, faults []Fault) {
 	}
 }
 
-// say publishes a document's status. Any publisher can cause rejections as fast as
+// publish publishes a document's status. Any publisher can cause rejections as fast as
 // the broker delivers, so these are logged once a minute.
-func (m *Manager) say(revision int64, status, from string, faults []Fault) {
-	m.note(revision, status, from, faults)
+func (m *Manager) publish(revision int64, status, from string, faults []Fault) {
+	m.setReport(revision, status, from, faults)
 	switch {
-	case status == rejected && from == fromAfar:
+	case status == rejected && from == fromDesired:
 		m.rejections.Report(fmt.Errorf("configuration revision %d rejected: %v", revision, m.last.Errors))
 	case len(faults) > 0:
 		m.settings.Log.Warn("configuration", "status", status, "revision", revision, "from", from, "errors", m.last.Errors)
@@ -70,9 +70,9 @@ func (m *Manager) say(revision int64, status, from string, faults []Fault) {
 	m.settings.Report(m.last)
 }
 
-// repeat publishes a document's status again, without logging it as new.
-func (m *Manager) repeat(revision int64, status, from string, faults []Fault) {
-	m.note(revision, status, from, faults)
+// publishAgain publishes a document's status again, without logging it as new.
+func (m *Manager) publishAgain(revision int64, status, from string, faults []Fault) {
+	m.setReport(revision, status, from, faults)
 	m.settings.Log.Debug("configuration unchanged", "status", status, "revision", revision, "from", from)
 	m.settings.Report(m.last)
 }

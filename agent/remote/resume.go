@@ -14,7 +14,7 @@ import (
 func (m *Manager) resume(local []byte) {
 	good, known := m.journal.Good()
 	if !known {
-		m.note(m.version.Revision, applied, "", nil)
+		m.setReport(m.version.Revision, applied, "", nil)
 		return
 	}
 	died, err := m.journal.Started()
@@ -28,10 +28,10 @@ func (m *Manager) resume(local []byte) {
 	refused, _ := m.journal.Refused()
 	stays := staysOut(local, wanted, refused)
 	if stays {
-		m.own = kept{Version: Version{Local: wanted.Local}} // whose trust is in force
+		m.own = storedVersion{Version: Version{Local: wanted.Local}} // whose trust is in force
 	}
 	if faults := m.distrust(wanted); len(faults) > 0 {
-		m.drop(wanted, faults)
+		m.discard(wanted, faults)
 		return
 	}
 	if wanted.Signature == nil && wanted.Revision > 0 && m.config.Remote.SignedConfig {
@@ -40,34 +40,34 @@ func (m *Manager) resume(local []byte) {
 	m.run(good)
 	switch {
 	case died:
-		m.note(refused.Version.Revision, rolledBack, "", refused.Faults)
+		m.setReport(refused.Version.Revision, rolledBack, "", refused.Faults)
 	case stays:
-		m.note(wanted.Revision, givenUp(refused.Tried), fromFile, refused.Faults)
+		m.setReport(wanted.Revision, refusedStatus(refused.Tried), fromFile, refused.Faults)
 	case string(wanted.Local) != string(local):
 		// The file was edited while the agent was off.
-		m.edited(kept{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed})
+		m.edited(storedVersion{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed})
 	case trial:
 		m.resumed = new(m.config)
 		m.run(wanted)
-		m.note(m.version.Revision, applying, "", nil)
+		m.setReport(m.version.Revision, applying, "", nil)
 	default:
-		m.note(m.version.Revision, applied, "", nil)
+		m.setReport(m.version.Revision, applied, "", nil)
 	}
 }
 
 // staysOut reports whether the local file is an edit that was rolled back, with the
 // patch that runs or, if the edit no longer trusts that patch, without it.
-func staysOut(local []byte, wanted kept, refused commit.Refused[kept]) bool {
+func staysOut(local []byte, wanted storedVersion, refused commit.Refused[storedVersion]) bool {
 	v := refused.Version
 	return !bytes.Equal(wanted.Local, local) && bytes.Equal(v.Local, local) && (v.Revision == wanted.Revision || v.Revision == 0)
 }
 
 // edited starts with a local file that changed since the last start, on trial
 // like any other change.
-func (m *Manager) edited(v kept) {
+func (m *Manager) edited(v storedVersion) {
 	c, err := v.config()
 	if err != nil {
-		m.note(v.Revision, rejected, fromFile, faultsOf(err))
+		m.setReport(v.Revision, rejected, fromFile, faultsOf(err))
 		return
 	}
 	before := m.config
@@ -78,7 +78,7 @@ func (m *Manager) edited(v kept) {
 			m.settings.Log.Warn("edited file not noted", "err", err)
 		}
 		m.run(v)
-		m.note(v.Revision, applied, fromFile, nil)
+		m.setReport(v.Revision, applied, fromFile, nil)
 		return
 	}
 	if err := m.journal.Stage(v, m.version); err != nil {
@@ -86,13 +86,13 @@ func (m *Manager) edited(v kept) {
 	}
 	m.resumed = &before
 	m.run(v)
-	m.note(v.Revision, applying, fromFile, nil)
+	m.setReport(v.Revision, applying, fromFile, nil)
 }
 
 // run notes what runs. A version that this program's rules no longer accept after an
 // upgrade, or that the box no longer trusts, is replaced by the local file alone,
 // which was checked.
-func (m *Manager) run(v kept) {
+func (m *Manager) run(v storedVersion) {
 	c, err := v.tolerated()
 	if faults := m.distrust(v); err == nil && len(faults) > 0 {
 		err = errors.New(faults[0].Key + ": " + faults[0].Message)
@@ -109,7 +109,7 @@ func (m *Manager) run(v kept) {
 
 // distrust says why the box's current file does not trust a patch that was accepted
 // earlier. A patch from 0.3.0 is not judged: its signature was not stored.
-func (m *Manager) distrust(v kept) []Fault {
+func (m *Manager) distrust(v storedVersion) []Fault {
 	own, err := m.own.tolerated()
 	if err != nil || v.Revision == 0 || v.Signature == nil || !own.Remote.SignedConfig {
 		return nil
@@ -119,32 +119,32 @@ func (m *Manager) distrust(v kept) []Fault {
 	return d.verify(m.settings.Root, own.Trust.ConfigKeys, true)
 }
 
-// drop starts with the local file alone, because what ran is no longer trusted. This
+// discard starts with the local file alone, because what ran is no longer trusted. This
 // is not a trial: there is nothing to roll back to.
-func (m *Manager) drop(v kept, faults []Fault) {
+func (m *Manager) discard(v storedVersion, faults []Fault) {
 	m.own = v.alone(m.own.Local)
 	m.version = m.own
 	if err := m.journal.Accept(m.own); err != nil {
 		m.settings.Log.Warn("dropped document not noted", "err", err)
 	}
 	m.settings.Log.Error("document no longer trusted, running the local file alone", "revision", v.Revision, "errors", faults)
-	m.note(v.Revision, rolledBack, fromAfar, faults)
+	m.setReport(v.Revision, rolledBack, fromDesired, faults)
 }
 
 // unprovenFor is how long a patch of 0.3.0 may run on a box that wants signatures
 // before the broker has handed it over again, signed.
 const unprovenFor = 10 * time.Minute
 
-// dropUnproven returns to the local file after that time. It is a change like any
+// discardUnproven returns to the local file after that time. It is a change like any
 // other: if the file alone does not work, the patch stays, and the report says so.
-func (m *Manager) dropUnproven(ctx context.Context, box Box) {
+func (m *Manager) discardUnproven(ctx context.Context, box Agent) {
 	if m.unproven.IsZero() || time.Now().Before(m.unproven) {
 		return
 	}
 	m.unproven = time.Time{}
 	revision := m.version.Revision
-	m.try(ctx, box, m.version.alone(m.version.Local), fromAfar, m.config.Remote.Deadline)
+	m.applyVersion(ctx, box, m.version.alone(m.version.Local), fromDesired, m.config.Remote.Deadline)
 	if m.version.Revision == 0 {
-		m.say(revision, rolledBack, fromAfar, blame("signature", "was not stored by the previous release, and no signed document arrived: the box's own file runs alone"))
+		m.publish(revision, rolledBack, fromDesired, blame("signature", "was not stored by the previous release, and no signed document arrived: the box's own file runs alone"))
 	}
 }

@@ -57,7 +57,7 @@ func (s signer) believing() string {
 }
 
 // restart ends the process and starts the next one.
-func (b *box) restart() {
+func (b *fakeAgent) restart() {
 	b.t.Helper()
 	b.stop()
 	b.start("boot")
@@ -81,7 +81,7 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 		"edited, not about trust": {desk.desired(12, meanSeconds(30)), strings.TrimSuffix(desk.believing(), "}") + ", log: {level: debug}}", true},
 	} {
 		for _, how := range []string{"restart", "reload", "reload within the minute"} {
-			bubble(t, always, func(b *box) {
+			bubble(t, always, func(b *fakeAgent) {
 				if name == "signed by another" {
 					b.local = strings.TrimSuffix(local, "}") + fmt.Sprintf(", trust: {config_keys: {desk: %q}}}", other.public)
 					b.restart()
@@ -127,7 +127,7 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 func TestEditThatTrustsNoLongerAndDoesNotWorkStaysOut(t *testing.T) {
 	desk := newSigner(t)
 	for _, reload := range []bool{true, false} {
-		bubble(t, notThirteen, func(b *box) {
+		bubble(t, notThirteen, func(b *fakeAgent) {
 			b.send(desired(12, meanSeconds(30)))
 			b.sleep(2 * time.Minute)
 			b.local = strings.TrimSuffix(desk.believing(), "}") + ", state: {mean_seconds: 13}}"
@@ -152,7 +152,7 @@ func TestEditThatTrustsNoLongerAndDoesNotWorkStaysOut(t *testing.T) {
 // A document that is published again with a signature is signed from then on.
 func TestSignatureThatComesLaterCounts(t *testing.T) {
 	desk := newSigner(t)
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.local = strings.TrimSuffix(local, "}") + fmt.Sprintf(", trust: {config_keys: {desk: %q}}}", desk.public)
 		b.restart()
 		b.send(desired(12, meanSeconds(30)))
@@ -167,7 +167,7 @@ func TestSignatureThatComesLaterCounts(t *testing.T) {
 // An unsigned document in between does not bring older signed ones back.
 func TestOldSignedDocumentIsNotReplayedAfterAnUnsignedOne(t *testing.T) {
 	desk := newSigner(t)
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.local = strings.TrimSuffix(local, "}") + fmt.Sprintf(", trust: {config_keys: {desk: %q}}}", desk.public)
 		b.restart()
 		b.send(desk.desired(5, meanSeconds(35)))
@@ -194,7 +194,7 @@ func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
 	desk := newSigner(t)
 	for _, proven := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			b := newBox(t, always)
+			b := newFakeAgent(t, always)
 			b.local = desk.believing()
 			old, err := json.Marshal(map[string]any{"good": map[string]any{
 				"revision": 12, "local": []byte(b.local), "patch": json.RawMessage(meanSeconds(30)),
@@ -230,7 +230,7 @@ func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
 
 // One document under the highest number there is must not be the last.
 func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.send(desired(1, meanSeconds(30)))
 		for _, huge := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1 << 53, 1<<53 - 1, 1<<32 + 2} {
 			b.send(desired(huge, meanSeconds(31)))
@@ -242,7 +242,7 @@ func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
 		b.want(applied, 1_800_000_000, 1_800_000_000)
 	})
 	// A box that 0.3.0 left with such a one takes the next.
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		old, err := json.Marshal(map[string]any{"good": Version{math.MaxInt64, []byte(b.local), json.RawMessage(meanSeconds(30))}})
 		if err != nil {
 			t.Fatal(err)
@@ -262,7 +262,7 @@ func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
 // what runs in the end.
 func TestNewestOfManyWins(t *testing.T) {
 	for _, order := range [][]int64{{2, 3, 4}, {4, 3, 2}, {3, 4, 2}, {4, 2, 4}, {2, 4, 3, 3}, {2, 2, 4, 1}} {
-		bubble(t, always, func(b *box) {
+		bubble(t, always, func(b *fakeAgent) {
 			tries := 0
 			b.works = func(c config.Config) bool { tries++; return tries > 20 } // on trial for two seconds
 			b.manager.Desired(desired(1, meanSeconds(41)))
@@ -278,7 +278,7 @@ func TestNewestOfManyWins(t *testing.T) {
 			}
 		})
 	}
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		b.works = func(config.Config) bool { return true }
 		for revision := range int64(200) {
 			b.manager.Desired(desired(revision+1, meanSeconds(1+revision%100)))
@@ -291,7 +291,7 @@ func TestNewestOfManyWins(t *testing.T) {
 // The same document has one name before and after a restart, however it was
 // written.
 func TestDocumentWithSpacesIsKnownAfterARestart(t *testing.T) {
-	bubble(t, always, func(b *box) {
+	bubble(t, always, func(b *fakeAgent) {
 		payload := []byte("{\"revision\": 7, \"config\": {\"state\" :\n{\"mean_seconds\": 30}, \"mqtt\": {\"username\": \"<&>\"}}}")
 		b.send(payload)
 		b.want(applied, 7, 7)
@@ -307,7 +307,7 @@ func TestDocumentWithSpacesIsKnownAfterARestart(t *testing.T) {
 
 func TestRejectionsAreLoggedOnceAMinuteAndStayShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t, always)
+		b := newFakeAgent(t, always)
 		b.start("boot")
 		var written atomic.Int64
 		log := slog.New(slog.NewTextHandler(counter{&written}, nil))

@@ -60,8 +60,8 @@ type Result struct {
 	Data any `json:"data,omitempty"`
 }
 
-// Box is the running agent.
-type Box interface {
+// Agent is the running agent.
+type Agent interface {
 	// Acknowledge reports whether there was a held alarm to let go of.
 	Acknowledge(ctx context.Context) (bool, error)
 	// LogLevel sets the log's level; "" is the configuration's.
@@ -81,20 +81,20 @@ type Observer interface {
 }
 
 const (
-	// furthest bounds how far ahead a deadline may lie, and with it how long an id
+	// maxAhead bounds how far ahead a deadline may lie, and with it how long an id
 	// must be remembered.
-	furthest = time.Hour
-	loudFor  = time.Hour
-	waiting  = 16
-	// patience bounds carrying out one command.
-	patience = 20 * time.Second
-	maxID    = 64
+	maxAhead   = time.Hour
+	levelFor   = time.Hour
+	maxWaiting = 16
+	// carryOutLimit bounds carrying out one command.
+	carryOutLimit = 20 * time.Second
+	maxID         = 64
 )
 
 // Server carries commands out, one after the other.
 type Server struct {
 	answer   func(Result)
-	payloads chan arrival
+	payloads chan request
 	ids      *ids
 
 	mu      sync.Mutex
@@ -108,8 +108,8 @@ type Server struct {
 	dropped atomic.Uint64
 }
 
-// arrival is a payload, and whether the broker retains it.
-type arrival struct {
+// request is a payload, and whether the broker retains it.
+type request struct {
 	text     []byte
 	retained bool
 }
@@ -117,11 +117,11 @@ type arrival struct {
 // New returns a server that hands results to answer, which must not block. It
 // forgets ids with its process until Remember is called.
 func New(answer func(Result)) *Server {
-	return &Server{answer: answer, payloads: make(chan arrival, waiting), ids: &ids{seen: map[string]time.Time{}}}
+	return &Server{answer: answer, payloads: make(chan request, maxWaiting), ids: &ids{seen: map[string]time.Time{}}}
 }
 
-// Remember keeps the ids of commands in files. To be called before Run.
-func (s *Server) Remember(files durable.Files) { s.ids = openIDs(files) }
+// Persist keeps the ids of commands in files. To be called before Run.
+func (s *Server) Persist(files durable.Files) { s.ids = openIDs(files) }
 
 // Adopt changes what is allowed.
 func (s *Server) Adopt(c config.Commands) {
@@ -131,21 +131,21 @@ func (s *Server) Adopt(c config.Commands) {
 }
 
 // Take takes a payload; it never blocks. What finds no room is dropped.
-func (s *Server) Take(payload []byte) { s.TakeFlagged(payload, false) }
+func (s *Server) Take(payload []byte) { s.Handle(payload, false) }
 
-// TakeFlagged is Take for a payload that the broker may have retained.
-func (s *Server) TakeFlagged(payload []byte, retained bool) {
+// Handle is Take for a payload that the broker may have retained.
+func (s *Server) Handle(payload []byte, retained bool) {
 	select {
-	case s.payloads <- arrival{payload, retained}:
+	case s.payloads <- request{payload, retained}:
 	default:
 		s.dropped.Add(1)
 	}
 }
 
 // Run serves until ctx ends.
-func (s *Server) Run(ctx context.Context, box Box, observer Observer) error {
+func (s *Server) Run(ctx context.Context, box Agent, observer Observer) error {
 	observer.OK()
-	s.quiet = time.NewTimer(loudFor)
+	s.quiet = time.NewTimer(levelFor)
 	s.quiet.Stop()
 	defer s.quiet.Stop()
 	for {
@@ -162,7 +162,7 @@ func (s *Server) Run(ctx context.Context, box Box, observer Observer) error {
 	}
 }
 
-func (s *Server) serve(ctx context.Context, box Box, p arrival) {
+func (s *Server) serve(ctx context.Context, box Agent, p request) {
 	now := time.Now()
 	s.mu.Lock()
 	allowed := s.allowed
@@ -234,8 +234,8 @@ func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error 
 		return fmt.Errorf("commands.%s is false on this box", c.Command)
 	case now.After(c.Deadline):
 		return fmt.Errorf("deadline: passed at %s by this box's clock", c.Deadline.UTC().Format(time.RFC3339))
-	case c.Deadline.After(now.Add(furthest)):
-		return fmt.Errorf("deadline: lies more than %s ahead of this box's clock", furthest)
+	case c.Deadline.After(now.Add(maxAhead)):
+		return fmt.Errorf("deadline: lies more than %s ahead of this box's clock", maxAhead)
 	case s.ids.known(c.ID):
 		return errors.New("id: was here before; a command is carried out once")
 	}
@@ -250,8 +250,8 @@ func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error 
 // because repeating one after a restart does no harm.
 var harmless = []string{"self_test", "snapshot"}
 
-func (s *Server) carryOut(ctx context.Context, box Box, c Command) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (s *Server) carryOut(ctx context.Context, box Agent, c Command) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, carryOutLimit)
 	defer cancel()
 	switch c.Command {
 	case "acknowledge":
@@ -271,11 +271,11 @@ func (s *Server) carryOut(ctx context.Context, box Box, c Command) (any, error) 
 	}
 }
 
-func (s *Server) setLevel(box Box, level string) error {
+func (s *Server) setLevel(box Agent, level string) error {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, level) {
 		return fmt.Errorf("level: %.64q is not one of debug, info, warn, error", level)
 	}
 	box.LogLevel(level)
-	s.quiet.Reset(loudFor)
+	s.quiet.Reset(levelFor)
 	return nil
 }

@@ -15,8 +15,8 @@ import (
 	"meltwatch/config"
 )
 
-// box notes what it is told to do.
-type box struct {
+// fakeAgent notes what it is told to do.
+type fakeAgent struct {
 	held bool
 	mu   sync.Mutex
 	did  []string
@@ -24,49 +24,49 @@ type box struct {
 	dropped uint64
 }
 
-func (b *box) note(what string) {
+func (b *fakeAgent) note(what string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.did = append(b.did, what)
 }
 
 // all is what has been reported so far.
-func (b *box) all() []string {
+func (b *fakeAgent) all() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.did)
 }
 
-func (b *box) OK()                              {}
-func (b *box) Count(counters map[string]uint64) { b.dropped = counters["dropped_commands"] }
+func (b *fakeAgent) OK()                              {}
+func (b *fakeAgent) Count(counters map[string]uint64) { b.dropped = counters["dropped_commands"] }
 
-func (b *box) Acknowledge(context.Context) (bool, error) {
+func (b *fakeAgent) Acknowledge(context.Context) (bool, error) {
 	b.note("acknowledge")
 	return b.held, nil
 }
-func (b *box) LogLevel(level string) { b.note("level " + level) }
-func (b *box) Restart(part string) error {
+func (b *fakeAgent) LogLevel(level string) { b.note("level " + level) }
+func (b *fakeAgent) Restart(part string) error {
 	b.note("restart " + part)
 	if part != "camera" {
 		return errors.New("part: not one")
 	}
 	return nil
 }
-func (b *box) SelfTest() (any, error) {
+func (b *fakeAgent) SelfTest() (any, error) {
 	b.note("self_test")
 	return map[string]string{"camera": "ok"}, nil
 }
-func (b *box) Snapshot(context.Context) error { b.note("snapshot"); return nil }
+func (b *fakeAgent) Snapshot(context.Context) error { b.note("snapshot"); return nil }
 
 var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: true, SelfTest: true, Snapshot: true, PerMinute: 100}
 
 // serving runs a script against a server in virtual time; ask returns the last
 // result.
-func serving(t *testing.T, allowed config.Commands, script func(b *box, ask func(string) Result)) {
+func serving(t *testing.T, allowed config.Commands, script func(b *fakeAgent, ask func(string) Result)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var results []Result
-		b := &box{held: true}
+		b := &fakeAgent{held: true}
 		s := New(func(r Result) { results = append(results, r) })
 		s.Adopt(allowed)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -93,7 +93,7 @@ func payload(id, command string, in time.Duration, more string) string {
 }
 
 func TestCommandsAreCarriedOutOnce(t *testing.T) {
-	serving(t, everything, func(b *box, ask func(string) Result) {
+	serving(t, everything, func(b *fakeAgent, ask func(string) Result) {
 		for i, c := range [][3]string{
 			{"acknowledge", "", "acknowledge"}, {"restart", `, "part": "camera"`, "restart camera"},
 			{"self_test", "", "self_test"}, {"snapshot", "", "snapshot"}, {"log_level", `, "level": "debug"`, "level debug"},
@@ -116,7 +116,7 @@ func TestCommandsAreCarriedOutOnce(t *testing.T) {
 }
 
 func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
-	serving(t, everything, func(b *box, ask func(string) Result) {
+	serving(t, everything, func(b *fakeAgent, ask func(string) Result) {
 		for text, why := range map[string]string{
 			`no JSON`: "not a command",
 			`{"id": "1", "command": "snapshot", "deadline": "soon"}`:       "not a command",
@@ -153,7 +153,7 @@ func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
 }
 
 func TestNothingIsAllowedByDefault(t *testing.T) {
-	serving(t, config.Default().Commands, func(b *box, ask func(string) Result) {
+	serving(t, config.Default().Commands, func(b *fakeAgent, ask func(string) Result) {
 		for i, command := range []string{"acknowledge", "log_level", "restart", "self_test", "snapshot"} {
 			if r := ask(payload(fmt.Sprint(i), command, time.Minute, "")); r.Status != Rejected || !strings.Contains(r.Message, "commands."+command) {
 				t.Errorf("%s: %+v", command, r)
@@ -168,7 +168,7 @@ func TestNothingIsAllowedByDefault(t *testing.T) {
 func TestRateIsHeldAndSaidOnce(t *testing.T) {
 	allowed := everything
 	allowed.PerMinute = 5
-	serving(t, allowed, func(b *box, ask func(string) Result) {
+	serving(t, allowed, func(b *fakeAgent, ask func(string) Result) {
 		answers := 0
 		for i := range 50 {
 			if r := ask(payload(fmt.Sprint(i), "self_test", time.Minute, "")); r.Status != "" {

@@ -14,18 +14,18 @@ import (
 )
 
 // life runs one process's server in a bubble: ask hands a payload over.
-func life(t *testing.T, files durable.Files, b *box, script func(ask func(text string, retained bool) Result)) {
+func life(t *testing.T, files durable.Files, b *fakeAgent, script func(ask func(text string, retained bool) Result)) {
 	t.Helper()
 	var last Result
 	s := New(func(r Result) { last = r })
-	s.Remember(files)
+	s.Persist(files)
 	s.Adopt(everything)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, b, b) }()
 	script(func(text string, retained bool) Result {
 		last = Result{}
-		s.TakeFlagged([]byte(text), retained)
+		s.Handle([]byte(text), retained)
 		synctest.Wait()
 		return last
 	})
@@ -40,7 +40,7 @@ func life(t *testing.T, files durable.Files, b *box, script func(ask func(text s
 func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 	for _, powerCut := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			disk, b := crashfs.New(-1), &box{held: true}
+			disk, b := crashfs.New(-1), &fakeAgent{held: true}
 			restart := payload("a", "restart", 50*time.Minute, `, "part": "camera"`)
 			life(t, disk, b, func(ask func(string, bool) Result) {
 				if r := ask(payload("r", "restart", time.Minute, `, "part": "camera"`), true); r.Status != Rejected || !strings.Contains(r.Message, "retained") {
@@ -81,7 +81,7 @@ func (full) Create(string) (durable.File, error) { return nil, errors.New("no sp
 
 func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &box{held: true}
+		b := &fakeAgent{held: true}
 		life(t, full{crashfs.New(-1)}, b, func(ask func(string, bool) Result) {
 			if r := ask(payload("a", "acknowledge", time.Minute, ""), false); r.Status != Rejected || !strings.Contains(r.Message, "no space") {
 				t.Errorf("%+v", r)
@@ -122,7 +122,7 @@ func TestWorstCommandsAreAnsweredAtOnce(t *testing.T) {
 		s.Adopt(allowed)
 		stricttest.Bounded(t, func(document []byte) {
 			for _, text := range [][]byte{document, document[:min(len(document), MaxPayload)]} {
-				s.serve(t.Context(), &box{}, arrival{text, false})
+				s.serve(t.Context(), &fakeAgent{}, request{text, false})
 			}
 		})
 	})

@@ -88,7 +88,7 @@ func (d Desired) checkURL() []Fault {
 	return blame("url", "want https://host/path or file:///path")
 }
 
-func (d Desired) model() Model { return Model{Revision: d.Revision, SHA256: d.SHA256} }
+func (d Desired) model() ModelID { return ModelID{Revision: d.Revision, SHA256: d.SHA256} }
 
 func (d Desired) shadow() time.Duration { return time.Duration(d.ShadowS) * time.Second }
 func (d Desired) watch() time.Duration  { return time.Duration(d.WatchS) * time.Second }
@@ -96,50 +96,50 @@ func (d Desired) watch() time.Duration  { return time.Duration(d.WatchS) * time.
 // blame is the one fault of a member.
 func blame(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
 
-// wanted is a document that may be obeyed; own asks for the box's own model.
-type wanted struct {
+// request is a document that may be obeyed; own asks for the box's own model.
+type request struct {
 	document Desired
 	own      bool
 }
 
-// take reads payloads of model/desired in the order of arrival and obeys only the
+// process reads payloads of model/desired in the order of arrival and obeys only the
 // newest acceptable one.
-func (m *Manager) take(ctx context.Context, payloads [][]byte) {
-	limits, newest := m.limit(), (*wanted)(nil)
+func (m *Manager) process(ctx context.Context, payloads [][]byte) {
+	limits, newest := m.limit(), (*request)(nil)
 	for _, payload := range payloads {
 		w, faults := m.read(payload, limits)
 		if newest != nil && !newest.own && !w.own && len(faults) == 0 && w.document.Revision < newest.document.Revision {
 			faults = blame("revision", fmt.Sprintf("%d is older than %d, which came before it", w.document.Revision, newest.document.Revision))
 		}
 		if len(faults) > 0 {
-			m.say(w.document.model(), rejected, nil, faults...)
+			m.publish(w.document.model(), rejected, nil, faults...)
 			continue
 		}
 		newest = &w
 	}
 	if newest != nil {
-		m.obey(ctx, *newest)
+		m.apply(ctx, *newest)
 	}
 }
 
 // read decodes a payload and returns the reasons to reject it.
-func (m *Manager) read(payload []byte, limits Limits) (wanted, []Fault) {
+func (m *Manager) read(payload []byte, limits Limits) (request, []Fault) {
 	if !limits.Enabled {
-		return wanted{document: Desired{Revision: m.live.Revision, Signed: pack.Signed{SHA256: m.live.SHA256}}},
+		return request{document: Desired{Revision: m.live.Revision, Signed: pack.Signed{SHA256: m.live.SHA256}}},
 			blame("remote.model", "is false on this box: documents on model/desired are not obeyed")
 	}
 	if len(payload) == 0 {
-		return wanted{own: true}, nil
+		return request{own: true}, nil
 	}
 	d, faults := ParseDesired(payload)
 	if len(faults) == 0 {
 		faults = m.refusal(d, limits)
 	}
-	return wanted{document: d}, faults
+	return request{document: d}, faults
 }
 
-func (m *Manager) obey(ctx context.Context, w wanted) {
-	m.closeArrival()
+func (m *Manager) apply(ctx context.Context, w request) {
+	m.closeDownload()
 	if w.own {
 		m.takeOwn(ctx)
 		return
@@ -150,7 +150,7 @@ func (m *Manager) obey(ctx context.Context, w wanted) {
 		if refused.Tried {
 			status = rolledBack
 		}
-		m.say(d.model(), status, nil, refused.Faults...)
+		m.publish(d.model(), status, nil, refused.Faults...)
 		return
 	}
 	if d.SHA256 == m.live.SHA256 {
@@ -163,8 +163,8 @@ func (m *Manager) obey(ctx context.Context, w wanted) {
 // superseded reports whether a document is waiting that must replace model. An older
 // or refused document, or the same one again, as at each reconnection, does not
 // count.
-func (m *Manager) superseded(model Model) bool {
-	waiting, puts := m.inbox.Peek()
+func (m *Manager) superseded(model ModelID) bool {
+	waiting, puts := m.mailbox.Peek()
 	if puts == m.judged {
 		return false
 	}
@@ -172,7 +172,7 @@ func (m *Manager) superseded(model Model) bool {
 		w, faults := m.read(payload, m.limit())
 		switch {
 		case len(faults) > 0:
-		case w.own && model != (Model{}), w.document.Revision > model.Revision:
+		case w.own && model != (ModelID{}), w.document.Revision > model.Revision:
 			return true
 		}
 	}
@@ -199,7 +199,7 @@ func (m *Manager) refusal(d Desired, limits Limits) []Fault {
 }
 
 // accept notes a document that asks for what decides already.
-func (m *Manager) accept(model Model) {
+func (m *Manager) accept(model ModelID) {
 	if !model.same(m.live) {
 		model.Before = m.live.Before
 		if err := m.journal.Accept(model); err != nil {
@@ -207,15 +207,15 @@ func (m *Manager) accept(model Model) {
 		}
 		m.live = model
 	}
-	m.say(model, statusLive, nil)
+	m.publish(model, statusLive, nil)
 }
 
 // takeOwn goes back to the box's own model: an empty payload asks for it.
 func (m *Manager) takeOwn(ctx context.Context) {
-	own := Model{}
+	own := ModelID{}
 	if m.live.SHA256 == "" {
 		m.accept(own)
 		return
 	}
-	m.roll(ctx, Desired{ShadowS: defaultShadow, WatchS: defaultWatch}, own)
+	m.run(ctx, Desired{ShadowS: defaultShadow, WatchS: defaultWatch}, own)
 }

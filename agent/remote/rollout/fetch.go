@@ -26,9 +26,9 @@ var (
 	errStalled = fmt.Errorf("no byte has arrived for %s", stallTimeout)
 )
 
-// fetch gets a package from its URL.
-func (m *Manager) fetch(ctx context.Context, d Desired) {
-	m.say(d.model(), receiving, nil)
+// fetchURL gets a package from its URL.
+func (m *Manager) fetchURL(ctx context.Context, d Desired) {
+	m.publish(d.model(), receiving, nil)
 	mark := filepath.Join(m.settings.Folder, incoming+".sha256")
 	err := os.RemoveAll(mark) // the package there is about to change
 	if err == nil {
@@ -40,9 +40,9 @@ func (m *Manager) fetch(ctx context.Context, d Desired) {
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(err, errSuperseded):
-		m.say(d.model(), rejected, nil, Fault{Key: "revision", Message: err.Error()})
+		m.publish(d.model(), rejected, nil, Fault{Key: "revision", Message: err.Error()})
 	case err != nil:
-		m.reject(d.model(), nil, "url", err)
+		m.reject(ctx, d.model(), "url", err)
 	default:
 		m.unpack(ctx, d)
 	}
@@ -55,7 +55,7 @@ func (m *Manager) await(ctx context.Context, d Desired) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errSlow)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- m.download(bounded, d) }()
+	go func() { done <- m.copyURL(bounded, d) }()
 	tick := time.NewTicker(observe)
 	defer tick.Stop()
 	for {
@@ -85,8 +85,8 @@ func (m *Manager) await(ctx context.Context, d Desired) error {
 	return err
 }
 
-// download copies a package to the disk. No more than its size is read.
-func (m *Manager) download(ctx context.Context, d Desired) error {
+// copyURL copies a package to the disk. No more than its size is read.
+func (m *Manager) copyURL(ctx context.Context, d Desired) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stall := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })

@@ -22,7 +22,7 @@ import (
 )
 
 func TestURLsOfFilesLeadToRegularFilesOnly(t *testing.T) {
-	b := newBox(t)
+	b := newScripted(t)
 	file, signed := b.variant("better")
 	folder := t.TempDir()
 	fifo, link := filepath.Join(folder, "fifo"), filepath.Join(folder, "link")
@@ -38,7 +38,7 @@ func TestURLsOfFilesLeadToRegularFilesOnly(t *testing.T) {
 		"/dev/tty": "not a regular file", "/proc/self/fd/0": "symbolic link", filepath.Join(folder, "gone"): "no such file",
 	} {
 		began := time.Now()
-		err := m.download(t.Context(), Desired{Signed: signed, URL: "file://" + path})
+		err := m.copyURL(t.Context(), Desired{Signed: signed, URL: "file://" + path})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
@@ -48,7 +48,7 @@ func TestURLsOfFilesLeadToRegularFilesOnly(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := m.download(ended, Desired{Signed: signed, URL: "file://" + file}); err == nil {
+	if err := m.copyURL(ended, Desired{Signed: signed, URL: "file://" + file}); err == nil {
 		t.Error("a copy went on after its context")
 	}
 }
@@ -80,7 +80,7 @@ type real struct {
 	end   func() error
 }
 
-func runReal(t *testing.T, b *box, client *http.Client) *real {
+func runReal(t *testing.T, b *scripted, client *http.Client) *real {
 	t.Helper()
 	r := &real{}
 	r.Manager, _ = Open(Settings{
@@ -129,7 +129,7 @@ func slowly(t *testing.T) *httptest.Server {
 }
 
 func TestNewerDocumentEndsASlowDownload(t *testing.T) {
-	server, b := slowly(t), newBox(t)
+	server, b := slowly(t), newScripted(t)
 	_, first := b.variant("first")
 	file, second := b.variant("second")
 	r := runReal(t, b, server.Client())
@@ -156,7 +156,7 @@ func TestNewerDocumentEndsASlowDownload(t *testing.T) {
 }
 
 func TestEndOfTheAgentEndsADownload(t *testing.T) {
-	server, b := slowly(t), newBox(t)
+	server, b := slowly(t), newScripted(t)
 	_, signed := b.variant("first")
 	r := runReal(t, b, server.Client())
 	r.Desired(payload(t, Desired{Revision: 1, Signed: signed, URL: server.URL + "/slow"}))
@@ -173,7 +173,7 @@ func TestEndOfTheAgentEndsADownload(t *testing.T) {
 // The newest of several documents is rolled out, whatever their order; the others
 // are not.
 func TestNewestModelDocumentWins(t *testing.T) {
-	b := newBox(t)
+	b := newScripted(t)
 	file, signed := b.variant("first")
 	for _, order := range [][]int64{{2, 3, 4}, {4, 3, 2}, {3, 4, 2}} {
 		r := runReal(t, b, http.DefaultClient)
@@ -192,9 +192,9 @@ func TestNewestModelDocumentWins(t *testing.T) {
 }
 
 func TestHugeModelRevisionsAreRefused(t *testing.T) {
-	b := newBox(t)
+	b := newScripted(t)
 	_, signed := b.variant("first")
-	m := &Manager{live: Model{Revision: 7}}
+	m := &Manager{live: ModelID{Revision: 7}}
 	for revision, want := range map[int64]int{6: 1, 8: 0, 1<<32 + 8: 1, 1<<63 - 1: 1} {
 		if got := m.refusal(Desired{Revision: revision, Signed: signed}, Limits{Keys: b.keys, Package: 64e6}); len(got) != want {
 			t.Errorf("revision %d: %+v", revision, got)
@@ -207,7 +207,7 @@ func TestHugeModelRevisionsAreRefused(t *testing.T) {
 }
 
 func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
-	b := newBox(t)
+	b := newScripted(t)
 	file, signed := b.variant("first")
 	body, err := os.ReadFile(file)
 	if err != nil {
@@ -223,7 +223,7 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 	})
 	m.Adopt(Limits{Enabled: true, Keys: b.keys, Package: 64e6})
 	stricttest.Bounded(t, func(document []byte) {
-		m.take(t.Context(), [][]byte{document, document[:min(len(document), MaxDesired)]})
+		m.process(t.Context(), [][]byte{document, document[:min(len(document), MaxDesired)]})
 	})
 	if log.Len() > 16<<10 {
 		t.Errorf("%d bytes of log in some seconds", log.Len())
@@ -235,5 +235,5 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 		m.receive(t.Context(), chunk{1, document})
 		m.receive(t.Context(), chunk{1, append(bytes.Clone(body[:64]), document...)})
 	})
-	m.closeArrival()
+	m.closeDownload()
 }

@@ -54,23 +54,23 @@ type Scores struct {
 	MemoryMB  float64 `json:"memory_mb"`
 }
 
-// note makes the next report, about the model that decides.
-func (m *Manager) note(status string, faults []Fault) { m.noteOf(m.live, status, faults) }
+// setReport makes the next report, about the model that decides.
+func (m *Manager) setReport(status string, faults []Fault) { m.setReportOf(m.live, status, faults) }
 
-func (m *Manager) noteOf(model Model, status string, faults []Fault) {
+func (m *Manager) setReportOf(model ModelID, status string, faults []Fault) {
 	m.last = Report{
 		Version: 1, Time: time.Now().UTC().Round(0), Revision: model.Revision, SHA256: model.SHA256,
 		Status: status, Errors: commit.Bounded(faults), Running: m.live.SHA256, RunningRevision: m.live.Revision,
 	}
-	if a := m.arrives; a != nil && status == receiving {
+	if a := m.download; a != nil && status == receiving {
 		m.last.Next, m.last.Chunks = a.next, a.chunks
 	}
 }
 
-// say publishes the status of a roll-out. Each step is logged once; rejections, which
+// publish publishes the status of a roll-out. Each step is logged once; rejections, which
 // any publisher can cause, once a minute.
-func (m *Manager) say(model Model, status string, scores *Scores, faults ...Fault) {
-	m.noteOf(model, status, faults)
+func (m *Manager) publish(model ModelID, status string, scores *Scores, faults ...Fault) {
+	m.setReportOf(model, status, faults)
 	m.last.Shadow = scores
 	step := fmt.Sprint(status, model.Revision, model.SHA256)
 	switch {

@@ -31,7 +31,7 @@ import (
 	"time"
 
 	"meltwatch/agent/remote/commit"
-	"meltwatch/agent/remote/inbox"
+	"meltwatch/agent/remote/mailbox"
 	"meltwatch/agent/remote/pack"
 	"meltwatch/durable"
 	"meltwatch/inference"
@@ -41,8 +41,8 @@ import (
 // Fault is one reason, by what it is about.
 type Fault = commit.Fault
 
-// Model is a model that can decide.
-type Model struct {
+// ModelID is a model that can decide.
+type ModelID struct {
 	// Revision is that of the document that brought it; 0 before any.
 	Revision int64 `json:"revision"`
 	// SHA256 is the package's, empty for the box's own model, at model.path.
@@ -51,12 +51,12 @@ type Model struct {
 	Before string `json:"before,omitempty"`
 }
 
-func (m Model) same(other Model) bool {
+func (m ModelID) same(other ModelID) bool {
 	return m.Revision == other.Revision && m.SHA256 == other.SHA256
 }
 
-// Brain is a model in a child of its own.
-type Brain interface {
+// Instance is a model in a child of its own.
+type Instance interface {
 	// Alive returns what has befallen the child since it loaded the model.
 	Alive() error
 	// Memory is the child's resident memory in bytes.
@@ -73,16 +73,16 @@ type Comparison struct {
 	LiveTook, ShadowTook   time.Duration
 }
 
-// Box is the running agent.
-type Box interface {
+// Agent is the running agent.
+type Agent interface {
 	// Fits says why a model cannot take the live one's place, or nil.
 	Fits(m inference.Manifest) error
 	// Load starts a second child with the model in folder.
-	Load(ctx context.Context, folder string) (Brain, error)
+	Load(ctx context.Context, folder string) (Instance, error)
 	// Live is the model that decides.
-	Live() Brain
+	Live() Instance
 	// Shadow has a loaded model decide beside the live one, each second compared.
-	Shadow(ctx context.Context, b Brain, compare func(Comparison)) error
+	Shadow(ctx context.Context, b Instance, compare func(Comparison)) error
 	// Switch has the live model and its shadow change places.
 	Switch(ctx context.Context) error
 	// Drop ends the shadow, or a model that was only loaded, and its child.
@@ -124,21 +124,21 @@ type Settings struct {
 // Manager is the only one that changes which model decides.
 type Manager struct {
 	settings Settings
-	journal  *commit.Journal[Model]
+	journal  *commit.Journal[ModelID]
 	observer Observer
-	box      Box
+	agent    Agent
 
-	live    Model
-	proving bool // live has not proved itself since the start
-	last    Report
-	logged  string   // the last step that was logged
-	arrives *arrival // nil while nothing is being received
+	live     ModelID
+	proving  bool // live has not proved itself since the start
+	last     Report
+	logged   string    // the last step that was logged
+	download *download // nil while nothing is being received
 	// rejections are logged when they begin, and once a minute.
 	rejections retry.Faults
 
-	inbox  *inbox.Box
-	judged uint64 // payloads put into it that supersede nothing
-	chunks chan chunk
+	mailbox *mailbox.Mailbox
+	judged  uint64 // payloads put into it that supersede nothing
+	chunks  chan chunk
 	// dropped counts chunks that found no room.
 	dropped atomic.Uint64
 
@@ -156,10 +156,10 @@ const journalFile = "model.json"
 // Open says which model decides at start, by its folder. A model whose files are
 // damaged gives way to the box's own.
 func Open(s Settings) (m *Manager, folder string) {
-	m = &Manager{settings: s, inbox: inbox.New(), chunks: make(chan chunk, pack.Ahead)}
+	m = &Manager{settings: s, mailbox: mailbox.New(), chunks: make(chan chunk, pack.Ahead)}
 	m.rejections.Log = s.Log
 	var err error
-	if m.journal, err = commit.Open[Model](s.Files, journalFile, s.KernelBoot); err != nil {
+	if m.journal, err = commit.Open[ModelID](s.Files, journalFile, s.KernelBoot); err != nil {
 		s.Log.Error("which model was rolled out is not known, the box's own decides", "err", err)
 	}
 	died, err := m.journal.Started()
@@ -170,10 +170,10 @@ func Open(s Settings) (m *Manager, folder string) {
 	if t, ok := m.journal.Trial(); ok {
 		m.live, m.proving = t.Version, true
 	}
-	m.note(statusLive, nil)
+	m.setReport(statusLive, nil)
 	if died {
 		refused, _ := m.journal.Refused()
-		m.noteOf(refused.Version, rolledBack, refused.Faults)
+		m.setReportOf(refused.Version, rolledBack, refused.Faults)
 	}
 	if err := m.intact(m.live); err != nil {
 		m.giveUp(err)
@@ -186,7 +186,7 @@ func Open(s Settings) (m *Manager, folder string) {
 func (m *Manager) giveUp(why error) {
 	damaged := m.live
 	faults := []Fault{{Key: "model", Message: why.Error()}}
-	m.live, m.proving = Model{}, false
+	m.live, m.proving = ModelID{}, false
 	if good, ok := m.journal.Good(); ok && !good.same(damaged) && m.intact(good) == nil {
 		m.live = good
 	}
@@ -194,10 +194,10 @@ func (m *Manager) giveUp(why error) {
 		m.settings.Log.Warn("refusal not noted", "err", err)
 	}
 	m.settings.Log.Error("model given up", "sha256", damaged.SHA256, "err", why)
-	m.noteOf(damaged, rolledBack, faults)
+	m.setReportOf(damaged, rolledBack, faults)
 }
 
-func (m *Manager) folder(model Model) string {
+func (m *Manager) folder(model ModelID) string {
 	if model.SHA256 == "" {
 		return m.settings.Own
 	}
@@ -206,7 +206,7 @@ func (m *Manager) folder(model Model) string {
 
 // intact checks a rolled-out model's files against its manifest, and its graph
 // against the allowed operations: an earlier release may have accepted it.
-func (m *Manager) intact(model Model) error {
+func (m *Manager) intact(model ModelID) error {
 	if model.SHA256 == "" {
 		return nil // the child will say so, as ever
 	}
@@ -259,7 +259,7 @@ func (m *Manager) limit() Limits {
 
 // Desired takes a payload of model/desired; of several that wait the newest
 // counts. It never blocks.
-func (m *Manager) Desired(payload []byte) { m.inbox.Put(payload) }
+func (m *Manager) Desired(payload []byte) { m.mailbox.Put(payload) }
 
 // Chunk takes a payload of model/chunk/<n>. One that finds no room is dropped:
 // the sender learns from model/reported what is still wanted.
@@ -274,8 +274,8 @@ func (m *Manager) Chunk(number int64, payload []byte) {
 const beat = time.Second
 
 // Run serves until ctx ends.
-func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
-	m.box, m.observer = box, observer
+func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error {
+	m.agent, m.observer = agent, observer
 	observer.OK()
 	m.settings.Report(m.last)
 	if m.proving {
@@ -288,10 +288,10 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 		m.beat()
 		select {
 		case <-ctx.Done():
-			m.closeArrival()
+			m.closeDownload()
 			return m.journal.Ended()
-		case <-m.inbox.News():
-			m.take(ctx, m.inbox.Take())
+		case <-m.mailbox.News():
+			m.process(ctx, m.mailbox.Take())
 		case c := <-m.chunks:
 			m.receive(ctx, c)
 		case <-tick.C:
@@ -303,5 +303,5 @@ func (m *Manager) Run(ctx context.Context, box Box, observer Observer) error {
 // dropped.
 func (m *Manager) beat() {
 	m.observer.Beat()
-	m.observer.Count(map[string]uint64{"dropped_documents": m.inbox.Dropped(), "dropped_chunks": m.dropped.Load()})
+	m.observer.Count(map[string]uint64{"dropped_documents": m.mailbox.Dropped(), "dropped_chunks": m.dropped.Load()})
 }

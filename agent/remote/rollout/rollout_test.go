@@ -17,7 +17,7 @@ import (
 
 func TestChunksArriveOutOfOrderTwiceAndOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t)
+		b := newScripted(t)
 		file, signed := b.variant("better")
 		body, err := os.ReadFile(file)
 		if err != nil {
@@ -59,7 +59,7 @@ func TestChunksArriveOutOfOrderTwiceAndOverARestart(t *testing.T) {
 
 func TestModelThatFailsAfterTheSwitchIsSentBackAndNotTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t)
+		b := newScripted(t)
 		file, signed := b.variant("ill")
 		b.fails[signed.SHA256] = errors.New("scripted")
 		desired := payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 30, URL: "file://" + file})
@@ -81,7 +81,7 @@ func TestModelThatFailsAfterTheSwitchIsSentBackAndNotTriedAgain(t *testing.T) {
 
 func TestNewerDocumentEndsAShadow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t)
+		b := newScripted(t)
 		file, first := b.variant("first")
 		other, second := b.variant("second")
 		b.start("boot")
@@ -118,7 +118,7 @@ func TestKillAtEveryStep(t *testing.T) {
 func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t)
+		b := newScripted(t)
 		file, signed := b.variant("new")
 		if ill {
 			b.fails[signed.SHA256] = errors.New("scripted")
@@ -156,7 +156,7 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 
 func TestThirdDeathSendsTheModelBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t)
+		b := newScripted(t)
 		file, signed := b.variant("deadly")
 		b.start("boot")
 		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 600, URL: "file://" + file}))
@@ -175,7 +175,7 @@ func TestThirdDeathSendsTheModelBack(t *testing.T) {
 
 func TestDamagedModelOnDiskGivesWayAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBox(t)
+		b := newScripted(t)
 		file, signed := b.variant("fine")
 		b.start("boot")
 		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 10, URL: "file://" + file}))
@@ -192,7 +192,7 @@ func TestDamagedModelOnDiskGivesWayAtStart(t *testing.T) {
 }
 
 func TestPackageOverHTTPSIsBoundedAndVerified(t *testing.T) {
-	b := newBox(t)
+	b := newScripted(t)
 	file, signed := b.variant("better")
 	body, err := os.ReadFile(file)
 	if err != nil {
@@ -212,7 +212,7 @@ func TestPackageOverHTTPSIsBoundedAndVerified(t *testing.T) {
 	defer server.Close()
 	m := &Manager{settings: Settings{Folder: b.folder, HTTP: server.Client()}}
 	for path, want := range map[string]string{"/fine": "", "/cut": "another size", "/endless": "another size", "/gone": "404"} {
-		err := m.download(t.Context(), Desired{Signed: signed, URL: server.URL + path})
+		err := m.copyURL(t.Context(), Desired{Signed: signed, URL: server.URL + path})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
@@ -221,7 +221,7 @@ func TestPackageOverHTTPSIsBoundedAndVerified(t *testing.T) {
 		}
 	}
 	stranger := &Manager{settings: Settings{Folder: b.folder, HTTP: &http.Client{}}}
-	if err := stranger.download(t.Context(), Desired{Signed: signed, URL: server.URL + "/fine"}); err == nil {
+	if err := stranger.copyURL(t.Context(), Desired{Signed: signed, URL: server.URL + "/fine"}); err == nil {
 		t.Error("a server that nobody vouches for was trusted")
 	}
 	if _, err := m.openURL(t.Context(), "ftp://x/y"); err == nil {

@@ -21,8 +21,8 @@ import (
 	"meltwatch/inference"
 )
 
-// box is an agent whose models do what the test wants. It outlives processes.
-type box struct {
+// scripted is an agent whose models do what the test wants. It outlives processes.
+type scripted struct {
 	t      *testing.T
 	folder string
 	disk   *crashfs.Disk
@@ -41,81 +41,81 @@ type box struct {
 	stop     func()
 }
 
-func (b *box) step() {
+func (b *scripted) step() {
 	b.steps++
 	if b.steps == b.dieAt {
 		runtime.Goexit()
 	}
 }
 
-type brain struct {
-	box    *box
-	folder string
+type fakeInstance struct {
+	process *scripted
+	folder  string
 }
 
-func (m brain) sha() string { return filepath.Base(m.folder) }
+func (m fakeInstance) sha() string { return filepath.Base(m.folder) }
 
-func (m brain) Alive() error {
-	m.box.tick()
-	if m.box.deciding != m.folder {
+func (m fakeInstance) Alive() error {
+	m.process.tick()
+	if m.process.deciding != m.folder {
 		return nil // the illness shows after the switch
 	}
-	return m.box.fails[m.sha()]
+	return m.process.fails[m.sha()]
 }
-func (m brain) Memory() (int64, error) { return 1e6, nil }
-func (m brain) Golden(context.Context) ([]time.Duration, error) {
-	m.box.step()
+func (m fakeInstance) Memory() (int64, error) { return 1e6, nil }
+func (m fakeInstance) Golden(context.Context) ([]time.Duration, error) {
+	m.process.step()
 	return []time.Duration{time.Millisecond}, nil
 }
 
 // tick stands in for the decide loop's seconds.
-func (b *box) tick() {
+func (b *scripted) tick() {
 	if b.compare != nil {
 		b.compare(Comparison{LiveP: 0.1, ShadowP: 0.1, LiveTook: time.Millisecond, ShadowTook: time.Millisecond})
 	}
 }
 
-func (b *box) Fits(inference.Manifest) error { return nil }
-func (b *box) Load(_ context.Context, folder string) (Brain, error) {
+func (b *scripted) Fits(inference.Manifest) error { return nil }
+func (b *scripted) Load(_ context.Context, folder string) (Instance, error) {
 	b.step()
 	if _, err := os.Stat(folder); err != nil {
 		return nil, err
 	}
 	b.other = folder
-	return brain{b, folder}, nil
+	return fakeInstance{b, folder}, nil
 }
-func (b *box) Live() Brain { return brain{b, b.deciding} }
-func (b *box) Shadow(_ context.Context, _ Brain, compare func(Comparison)) error {
+func (b *scripted) Live() Instance { return fakeInstance{b, b.deciding} }
+func (b *scripted) Shadow(_ context.Context, _ Instance, compare func(Comparison)) error {
 	b.step()
 	b.compare = compare
 	return nil
 }
-func (b *box) Switch(context.Context) error {
+func (b *scripted) Switch(context.Context) error {
 	b.mu.Lock()
 	b.deciding, b.other = b.other, b.deciding
 	b.mu.Unlock()
 	b.step()
 	return nil
 }
-func (b *box) Drop() {
+func (b *scripted) Drop() {
 	b.compare, b.other = nil, ""
 	b.step()
 }
-func (b *box) Beat()                   {}
-func (b *box) OK()                     {}
-func (b *box) Fault(error)             {}
-func (b *box) Count(map[string]uint64) {}
+func (b *scripted) Beat()                   {}
+func (b *scripted) OK()                     {}
+func (b *scripted) Fault(error)             {}
+func (b *scripted) Count(map[string]uint64) {}
 
 const own = "../../../inference/models/product"
 
-func newBox(t *testing.T) *box {
-	b := &box{t: t, folder: t.TempDir(), dieAt: -1, fails: map[string]error{}, keys: map[string]string{}}
+func newScripted(t *testing.T) *scripted {
+	b := &scripted{t: t, folder: t.TempDir(), dieAt: -1, fails: map[string]error{}, keys: map[string]string{}}
 	b.disk = crashfs.New(-1)
 	b.disk.Step = b.step
 	return b
 }
 
-func (b *box) start(kernelBoot string) {
+func (b *scripted) start(kernelBoot string) {
 	b.t.Helper()
 	settings := Settings{
 		Folder: b.folder, Own: own, Files: b.disk, KernelBoot: kernelBoot,
@@ -142,7 +142,7 @@ func (b *box) start(kernelBoot string) {
 	b.sleep(time.Millisecond)
 }
 
-func (b *box) last() Report {
+func (b *scripted) last() Report {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -153,7 +153,7 @@ func (b *box) last() Report {
 }
 
 // want holds the last report and what decides against what they must be.
-func (b *box) want(status string, revision int64, running string) {
+func (b *scripted) want(status string, revision int64, running string) {
 	b.t.Helper()
 	r := b.last()
 	if r.Status != status || r.Revision != revision || r.Running != running || !b.true(r) {
@@ -162,7 +162,7 @@ func (b *box) want(status string, revision int64, running string) {
 }
 
 // true reports whether a report names what decides.
-func (b *box) true(r Report) bool {
+func (b *scripted) true(r Report) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.Running == "" {
@@ -172,7 +172,7 @@ func (b *box) true(r Report) bool {
 }
 
 // variant packs and signs the product's model under another name.
-func (b *box) variant(name string) (file string, signed pack.Signed) {
+func (b *scripted) variant(name string) (file string, signed pack.Signed) {
 	b.t.Helper()
 	folder := b.t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS(own)); err != nil {
@@ -213,7 +213,7 @@ func payload(t testing.TB, d Desired) []byte {
 }
 
 // sleep lets the process under test do what it has to do by then.
-func (b *box) sleep(d time.Duration) {
+func (b *scripted) sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// tally gathers comparisons, one a second, from the decide loop.
-type tally struct {
+// shadowStats gathers comparisons, one a second, from the decide loop.
+type shadowStats struct {
 	mu       sync.Mutex
 	latency  time.Duration
 	isLive   bool // the new model decides
@@ -36,11 +36,11 @@ const (
 	enoughSeconds = 10
 )
 
-func newTally(l Limits) *tally { return &tally{latency: l.Latency} }
+func newShadowStats(l Limits) *shadowStats { return &shadowStats{latency: l.Latency} }
 
 // add takes one second. A second that neither model decided, because no sense
 // shows anything, counts against none.
-func (t *tally) add(c Comparison) {
+func (t *shadowStats) add(c Comparison) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	oldP, newP, oldFault, newFault, took := c.LiveP, c.ShadowP, c.LiveFault, c.ShadowFault, c.ShadowTook
@@ -68,20 +68,20 @@ func (t *tally) add(c Comparison) {
 }
 
 // switched says that the new model decides from now on.
-func (t *tally) switched() {
+func (t *shadowStats) switched() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.isLive = true
 }
 
-func (t *tally) hold(memory int64) {
+func (t *shadowStats) hold(memory int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.memory = memory
 }
 
 // fault is what the seconds so far say against the new model.
-func (t *tally) fault(l Limits) error {
+func (t *shadowStats) fault(l Limits) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.inARow >= faultsInARow {
@@ -97,7 +97,7 @@ func (t *tally) fault(l Limits) error {
 }
 
 // scores sum up.
-func (t *tally) scores() *Scores {
+func (t *shadowStats) scores() *Scores {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := &Scores{Seconds: t.seconds, Faults: t.faults, MemoryMB: float64(t.memory) / 1e6}

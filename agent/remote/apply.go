@@ -12,35 +12,35 @@ import (
 	"meltwatch/retry"
 )
 
-// wanted is a document that may be obeyed.
-type wanted struct {
-	version  kept
+// request is a document that may be obeyed.
+type request struct {
+	version  storedVersion
 	deadline time.Duration
 }
 
-// take reads payloads of config/desired in the order of arrival and obeys only the
+// process reads payloads of config/desired in the order of arrival and obeys only the
 // newest acceptable one.
-func (m *Manager) take(ctx context.Context, box Box, payloads [][]byte) {
-	newest, running := (*wanted)(nil), m.version
+func (m *Manager) process(ctx context.Context, box Agent, payloads [][]byte) {
+	newest, running := (*request)(nil), m.version
 	for _, payload := range payloads {
 		w, faults := m.read(payload)
 		if len(faults) == 0 {
-			faults = order(w.version, running, m.config.Remote.SignedConfig)
+			faults = checkOrder(w.version, running, m.config.Remote.SignedConfig)
 		}
 		if len(faults) > 0 {
-			m.say(w.version.Revision, rejected, fromAfar, faults)
+			m.publish(w.version.Revision, rejected, fromDesired, faults)
 			continue
 		}
 		newest, running = &w, w.version
 	}
 	if newest != nil {
-		m.obey(ctx, box, *newest)
+		m.apply(ctx, box, *newest)
 	}
 }
 
 // read decodes a payload and verifies it with the box's keys.
-func (m *Manager) read(payload []byte) (w wanted, faults []Fault) {
-	w = wanted{kept{Version: Version{Local: m.version.Local}, Signed: m.version.Signed}, m.config.Remote.Deadline}
+func (m *Manager) read(payload []byte) (w request, faults []Fault) {
+	w = request{storedVersion{Version: Version{Local: m.version.Local}, Signed: m.version.Signed}, m.config.Remote.Deadline}
 	if !m.config.Remote.Config {
 		w.version.Revision = m.version.Revision
 		return w, blame("remote.config", "is false on this box: documents on config/desired are not obeyed")
@@ -75,24 +75,24 @@ func compact(text json.RawMessage) json.RawMessage {
 	return out.Bytes()
 }
 
-// obey puts a document on trial, unless it already runs or was rolled back.
-func (m *Manager) obey(ctx context.Context, box Box, w wanted) {
+// apply puts a document on trial, unless it already runs or was rolled back.
+func (m *Manager) apply(ctx context.Context, box Agent, w request) {
 	v := w.version
 	if v.key() == m.version.key() {
-		m.vouch(v)
-		m.repeat(v.Revision, applied, fromAfar, nil) // as at each reconnection
+		m.storeSignature(v)
+		m.publishAgain(v.Revision, applied, fromDesired, nil) // as at each reconnection
 		return
 	}
 	if refused, ok := m.journal.Refused(); ok && refused.Version.key() == v.key() {
-		m.repeat(v.Revision, givenUp(refused.Tried), fromAfar, refused.Faults)
+		m.publishAgain(v.Revision, refusedStatus(refused.Tried), fromDesired, refused.Faults)
 		return
 	}
-	m.try(ctx, box, v, fromAfar, w.deadline)
+	m.applyVersion(ctx, box, v, fromDesired, w.deadline)
 }
 
-// vouch stores the signature of what runs if the journal has none, as from 0.3.0, or
+// storeSignature stores the signature of what runs if the journal has none, as from 0.3.0, or
 // another one.
-func (m *Manager) vouch(v kept) {
+func (m *Manager) storeSignature(v storedVersion) {
 	m.unproven = time.Time{}
 	if before := m.version.Signature; v.Revision == 0 || before != nil && (v.Signature.Signature == "" || v.Signature.Signature == before.Signature) {
 		return
@@ -107,8 +107,8 @@ func (m *Manager) vouch(v kept) {
 	m.version = v
 }
 
-// givenUp is the status of what was given up before.
-func givenUp(tried bool) string {
+// refusedStatus is the status of what was given up before.
+func refusedStatus(tried bool) string {
 	if tried {
 		return rolledBack
 	}
@@ -124,9 +124,9 @@ func (m *Manager) unsignedReset() []Fault {
 	return blame("signature", "an empty payload cannot be signed, and remote.signed_config is true on this box: send a signed document with config {}")
 }
 
-// order refuses documents older than what runs, such as replayed ones, and revisions
+// checkOrder refuses documents older than what runs, such as replayed ones, and revisions
 // that leave no room for the next.
-func order(v, running kept, signed bool) []Fault {
+func checkOrder(v, running storedVersion, signed bool) []Fault {
 	base := commit.Base(running.Revision)
 	if signed {
 		base = max(base, commit.Base(running.Signed))
@@ -148,41 +148,41 @@ func order(v, running kept, signed bool) []Fault {
 
 // readLocal looks at the box's own file again. A request for it puts the
 // file on trial even if it was refused before.
-func (m *Manager) readLocal(ctx context.Context, box Box) {
+func (m *Manager) readLocal(ctx context.Context, box Agent) {
 	revision := m.version.Revision
 	text, err := m.settings.ReadLocal()
 	if err != nil {
-		m.say(revision, rejected, fromFile, blame("", err.Error()))
+		m.publish(revision, rejected, fromFile, blame("", err.Error()))
 		return
 	}
-	v := kept{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature, m.version.Signed}
+	v := storedVersion{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature, m.version.Signed}
 	if v.key() == m.version.key() {
-		m.say(v.Revision, applied, fromFile, nil)
+		m.publish(v.Revision, applied, fromFile, nil)
 		return
 	}
 	before := m.own
-	m.own = kept{Version: Version{Local: text}}
+	m.own = storedVersion{Version: Version{Local: text}}
 	distrusted := m.distrust(v)
 	if len(distrusted) > 0 {
 		v = v.alone(text)
 	}
-	m.try(ctx, box, v, fromFile, m.config.Remote.Deadline)
+	m.applyVersion(ctx, box, v, fromFile, m.config.Remote.Deadline)
 	switch inForce := string(m.version.Local) == string(text); {
 	case !inForce:
 		m.own = before
 	case len(distrusted) > 0:
-		m.say(revision, rolledBack, fromAfar, distrusted)
+		m.publish(revision, rolledBack, fromDesired, distrusted)
 	}
 }
 
-// try runs a version and keeps it or goes back.
-func (m *Manager) try(ctx context.Context, box Box, v kept, from string, deadline time.Duration) {
+// applyVersion runs a version and keeps it or goes back.
+func (m *Manager) applyVersion(ctx context.Context, box Agent, v storedVersion, from string, deadline time.Duration) {
 	c, err := v.config()
 	if err == nil {
 		err = asError(config.NeedsRestart(m.config, c))
 	}
 	if err != nil {
-		m.say(v.Revision, rejected, from, faultsOf(err))
+		m.publish(v.Revision, rejected, from, faultsOf(err))
 		return
 	}
 	if config.Digest(c) == config.Digest(m.config) {
@@ -191,21 +191,21 @@ func (m *Manager) try(ctx context.Context, box Box, v kept, from string, deadlin
 	}
 	if err := m.journal.Stage(v, m.version); err != nil {
 		m.observer.Fault(err)
-		m.say(v.Revision, rejected, from, blame("paths.state", "a change that cannot be noted on disk is not made: "+err.Error()))
+		m.publish(v.Revision, rejected, from, blame("paths.state", "a change that cannot be noted on disk is not made: "+err.Error()))
 		return
 	}
 	before, beforeConfig := m.version, m.config
 	change, faults := box.Begin(c)
 	if len(faults) > 0 {
 		m.refuse(false, faults)
-		m.say(v.Revision, rejected, from, faults)
+		m.publish(v.Revision, rejected, from, faults)
 		return
 	}
 	m.version, m.config, m.started, m.unproven = v, c, time.Now(), time.Time{}
-	m.say(v.Revision, applying, from, nil)
+	m.publish(v.Revision, applying, from, nil)
 	if !m.prove(ctx, change, deadline, from) {
 		m.version, m.config = before, beforeConfig
-		m.back(v.Revision, change, from)
+		m.rollBack(v.Revision, change, from)
 	}
 }
 
@@ -217,12 +217,12 @@ func asError(p config.Problems) error {
 }
 
 // accept takes a version that changes nothing that runs.
-func (m *Manager) accept(v kept, from string) {
+func (m *Manager) accept(v storedVersion, from string) {
 	if err := m.journal.Accept(v); err != nil {
 		m.observer.Fault(err)
 	}
 	m.version, m.unproven = v, time.Time{}
-	m.say(v.Revision, applied, from, nil)
+	m.publish(v.Revision, applied, from, nil)
 }
 
 // prove waits for the progress of the changed parts. False means that the
@@ -242,7 +242,7 @@ func (m *Manager) prove(ctx context.Context, change Change, deadline time.Durati
 		return false
 	}
 	change.Keep()
-	m.say(m.version.Revision, applied, from, nil)
+	m.publish(m.version.Revision, applied, from, nil)
 	return true
 }
 
@@ -253,7 +253,7 @@ func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) [
 		if len(missing) == 0 || time.Now().After(deadline) {
 			return missing
 		}
-		if !retry.Sleep(ctx, look) {
+		if !retry.Sleep(ctx, lookEvery) {
 			return nil
 		}
 		m.settle()
@@ -266,21 +266,21 @@ func (m *Manager) refuse(tried bool, faults []Fault) {
 	}
 }
 
-// back returns to what ran before and says so.
-func (m *Manager) back(revision int64, change Change, from string) {
+// rollBack returns to what ran before and says so.
+func (m *Manager) rollBack(revision int64, change Change, from string) {
 	change.Undo()
 	refused, _ := m.journal.Refused()
-	m.say(revision, rolledBack, from, refused.Faults)
+	m.publish(revision, rolledBack, from, refused.Faults)
 }
 
 // proveStart goes on with a trial that the last process left, or that an edited
 // file began.
-func (m *Manager) proveStart(ctx context.Context, box Box, before config.Config) {
+func (m *Manager) proveStart(ctx context.Context, box Agent, before config.Config) {
 	revision, from := m.version.Revision, m.last.From
 	change := box.Begun(before)
 	if t, ok := m.journal.Trial(); ok && t.Shown {
 		change.Keep()
-		m.say(revision, applied, from, nil)
+		m.publish(revision, applied, from, nil)
 		return
 	}
 	if m.prove(ctx, change, m.config.Remote.Deadline, from) {
@@ -289,5 +289,5 @@ func (m *Manager) proveStart(ctx context.Context, box Box, before config.Config)
 	if good, ok := m.journal.Good(); ok {
 		m.run(good)
 	}
-	m.back(revision, change, from)
+	m.rollBack(revision, change, from)
 }

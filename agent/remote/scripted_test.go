@@ -18,9 +18,9 @@ const local = `{site: plant, furnace: f1, meters: {main: {url: "tcp://127.0.0.1:
 current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}},
 camera: {url: "rtsp://127.0.0.1/x"}, mqtt: {broker: "tcp://127.0.0.1:1883"}, paths: {state: /tmp}}`
 
-// box is an agent whose parts work or do not, as the test wants. It outlives
+// fakeAgent is an agent whose parts work or do not, as the test wants. It outlives
 // processes, and disks' memory does not.
-type box struct {
+type fakeAgent struct {
 	t *testing.T
 	// works says whether a configuration's parts would make progress.
 	works func(config.Config) bool
@@ -37,14 +37,14 @@ type box struct {
 }
 
 // step is one thing that a process does, after which it may be dead.
-func (b *box) step() {
+func (b *fakeAgent) step() {
 	b.steps++
 	if b.steps == b.dieAt {
 		runtime.Goexit()
 	}
 }
 
-func (b *box) Begin(c config.Config) (Change, []Fault) {
+func (b *fakeAgent) Begin(c config.Config) (Change, []Fault) {
 	b.begins++
 	b.step()
 	before := b.running
@@ -52,10 +52,10 @@ func (b *box) Begin(c config.Config) (Change, []Fault) {
 	return change{b, before}, nil
 }
 
-func (b *box) Begun(before config.Config) Change { return change{b, before} }
+func (b *fakeAgent) Begun(before config.Config) Change { return change{b, before} }
 
 type change struct {
-	box    *box
+	box    *fakeAgent
 	before config.Config
 }
 
@@ -68,20 +68,20 @@ func (c change) Missing() []Fault {
 func (c change) Keep() { c.box.step() }
 func (c change) Undo() { c.box.step(); c.box.running = c.before }
 
-func (b *box) Beat()                   {}
-func (b *box) OK()                     {}
-func (b *box) Fault(error)             {}
-func (b *box) Count(map[string]uint64) {}
+func (b *fakeAgent) Beat()                   {}
+func (b *fakeAgent) OK()                     {}
+func (b *fakeAgent) Fault(error)             {}
+func (b *fakeAgent) Count(map[string]uint64) {}
 
-func newBox(t *testing.T, works func(config.Config) bool) *box {
-	b := &box{t: t, works: works, local: local, dieAt: -1}
+func newFakeAgent(t *testing.T, works func(config.Config) bool) *fakeAgent {
+	b := &fakeAgent{t: t, works: works, local: local, dieAt: -1}
 	b.disk = crashfs.New(-1)
 	b.disk.Step = b.step
 	return b
 }
 
 // start starts a process, in a bubble of virtual time.
-func (b *box) start(kernelBoot string) {
+func (b *fakeAgent) start(kernelBoot string) {
 	b.t.Helper()
 	settings := Settings{
 		Files: b.disk, KernelBoot: kernelBoot, Root: "meltwatch/plant/f1/",
@@ -107,7 +107,7 @@ func (b *box) start(kernelBoot string) {
 	b.sleep(time.Millisecond)
 }
 
-func (b *box) last() Report {
+func (b *fakeAgent) last() Report {
 	b.t.Helper()
 	if len(b.reports) == 0 {
 		b.t.Fatal("nothing was reported")
@@ -116,7 +116,7 @@ func (b *box) last() Report {
 }
 
 // want holds the last report and what runs against what they must be.
-func (b *box) want(status string, revision, running int64) {
+func (b *fakeAgent) want(status string, revision, running int64) {
 	b.t.Helper()
 	r := b.last()
 	if r.Status != status || r.Revision != revision || r.RunningRevision != running || r.SHA256 != config.Digest(b.running) {
@@ -141,7 +141,7 @@ func always(config.Config) bool { return true }
 func notThirteen(c config.Config) bool { return c.State.MeanSeconds != 13 }
 
 // sleep lets the process under test do what it has to do by then.
-func (b *box) sleep(d time.Duration) {
+func (b *fakeAgent) sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }

@@ -16,8 +16,8 @@ import (
 // one that is.
 const incoming = "incoming.part"
 
-// arrival is a package on its way.
-type arrival struct {
+// download is a package on its way.
+type download struct {
 	desired Desired
 	file    *os.File
 	next    int64 // the first chunk that is not in the file
@@ -28,22 +28,22 @@ type arrival struct {
 // obtain gets hold of a package and rolls it out.
 func (m *Manager) obtain(ctx context.Context, d Desired) {
 	if m.intact(d.model()) == nil {
-		m.roll(ctx, d, d.model()) // it was here before
+		m.run(ctx, d, d.model()) // it was here before
 		return
 	}
 	if err := os.MkdirAll(m.settings.Folder, 0o750); err != nil {
-		m.reject(d.model(), nil, "paths.state", err)
+		m.reject(ctx, d.model(), "paths.state", err)
 		return
 	}
 	if d.URL != "" {
-		m.fetch(ctx, d)
+		m.fetchURL(ctx, d)
 		return
 	}
 	if err := m.expect(d); err != nil {
-		m.reject(d.model(), nil, "paths.state", err)
+		m.reject(ctx, d.model(), "paths.state", err)
 		return
 	}
-	m.say(d.model(), receiving, nil)
+	m.publish(d.model(), receiving, nil)
 	m.complete(ctx)
 }
 
@@ -64,18 +64,18 @@ func (m *Manager) expect(d Desired) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("receive package: %w", err), file.Close())
 	}
-	a := &arrival{desired: d, file: file, chunks: pack.Chunks(d.Size), held: map[int64][]byte{}}
+	a := &download{desired: d, file: file, chunks: pack.Chunks(d.Size), held: map[int64][]byte{}}
 	a.next = min(size/pack.ChunkSize, a.chunks)
 	if size >= d.Size {
 		a.next = a.chunks
 	}
-	m.arrives = a
+	m.download = a
 	return nil
 }
 
 // receive takes a chunk.
 func (m *Manager) receive(ctx context.Context, c chunk) {
-	a := m.arrives
+	a := m.download
 	if a == nil || c.number < a.next || c.number >= a.next+pack.Ahead {
 		return
 	}
@@ -89,34 +89,34 @@ func (m *Manager) receive(ctx context.Context, c chunk) {
 	a.held[c.number] = data
 	for ; a.held[a.next] != nil; a.next++ {
 		if _, err := a.file.WriteAt(a.held[a.next], a.next*pack.ChunkSize); err != nil {
-			m.closeArrival()
-			m.reject(a.desired.model(), nil, "paths.state", fmt.Errorf("receive package: %w", err))
+			m.closeDownload()
+			m.reject(ctx, a.desired.model(), "paths.state", fmt.Errorf("receive package: %w", err))
 			return
 		}
 		delete(a.held, a.next)
 	}
-	m.say(a.desired.model(), receiving, nil)
+	m.publish(a.desired.model(), receiving, nil)
 	m.complete(ctx)
 }
 
 // complete rolls a package out once all of it is here.
 func (m *Manager) complete(ctx context.Context) {
-	a := m.arrives
+	a := m.download
 	if a.next < a.chunks {
 		return
 	}
-	m.closeArrival()
+	m.closeDownload()
 	m.unpack(ctx, a.desired)
 }
 
-func (m *Manager) closeArrival() {
-	if m.arrives == nil {
+func (m *Manager) closeDownload() {
+	if m.download == nil {
 		return
 	}
-	if err := m.arrives.file.Close(); err != nil {
+	if err := m.download.file.Close(); err != nil {
 		m.settings.Log.Warn("package file not closed", "err", err)
 	}
-	m.arrives = nil
+	m.download = nil
 }
 
 // beating keeps the watchdog content through a wait that is bounded.
@@ -141,7 +141,7 @@ func (m *Manager) beating(ctx context.Context) (stop func()) {
 
 // unpack checks a whole package, puts its model beside the others, and goes on.
 func (m *Manager) unpack(ctx context.Context, d Desired) {
-	m.say(d.model(), checking, nil)
+	m.publish(d.model(), checking, nil)
 	name := filepath.Join(m.settings.Folder, incoming)
 	beside := filepath.Join(m.settings.Folder, d.SHA256+".new")
 	stop := m.beating(ctx)
@@ -154,10 +154,10 @@ func (m *Manager) unpack(ctx context.Context, d Desired) {
 	}
 	if err != nil {
 		err = errors.Join(err, os.RemoveAll(beside))
-		m.reject(d.model(), nil, "package", err)
+		m.reject(ctx, d.model(), "package", err)
 		return
 	}
-	m.roll(ctx, d, d.model())
+	m.run(ctx, d, d.model())
 }
 
 func (m *Manager) unpackInto(folder, name string, d Desired) error {

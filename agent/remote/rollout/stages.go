@@ -1,0 +1,290 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"meltwatch/inference"
+)
+
+// A roll-out goes through stages: check, shadow, switch over, watch. Each returns its
+// outcome; settle notes the last one in the journal, and nothing else does but the
+// switch, which is noted before it is made.
+
+// rollOut is one model on its way from the disk to the decision.
+type rollOut struct {
+	desired  Desired
+	model    ModelID
+	before   ModelID // what decides until the switch
+	instance Instance
+	stats    *shadowStats
+}
+
+// outcome is how a stage ended. The zero outcome passes on to the next stage.
+type outcome struct {
+	status string // rejected, rolledBack or statusLive
+	fault  Fault
+	// again: nothing speaks against the model, so the journal does not refuse it.
+	again bool
+	// ended: the agent ends, or another document took over; the next start decides.
+	ended bool
+}
+
+func (o outcome) passed() bool { return o.status == "" && !o.ended }
+
+func rejectedFor(key string, err error) outcome {
+	return outcome{status: rejected, fault: Fault{Key: key, Message: err.Error()}}
+}
+
+// run takes a model that lies on the disk through the stages.
+func (m *Manager) run(ctx context.Context, d Desired, model ModelID) {
+	r := &rollOut{desired: d, model: model, before: m.live, stats: newShadowStats(m.limit())}
+	for _, stage := range []func(context.Context, *rollOut) outcome{m.check, m.shadow, m.switchOver, m.watch} {
+		if o := stage(ctx, r); !o.passed() {
+			m.settle(ctx, r, o)
+			return
+		}
+	}
+	m.settle(ctx, r, outcome{status: statusLive})
+}
+
+// settle carries an outcome out and notes it.
+func (m *Manager) settle(ctx context.Context, r *rollOut, o outcome) {
+	if o.ended {
+		return
+	}
+	if o.status == rolledBack {
+		// The old model, which shadows, decides first; then the journal is told.
+		if err := m.agent.Switch(ctx); err != nil {
+			return // the agent ends, and the next start begins with the trial's watch
+		}
+		m.live = r.before
+	}
+	if r.instance != nil {
+		m.agent.Drop()
+	}
+	var err error
+	switch {
+	case o.status == statusLive:
+		err = errors.Join(m.journal.Show(), m.journal.Lived())
+	case o.status == rolledBack:
+		err = m.journal.Refuse(true, o.fault)
+	case !o.again:
+		err = m.journal.Reject(r.model, o.fault)
+	}
+	if err != nil {
+		m.observer.Fault(err)
+	}
+	if !o.again {
+		m.sweep()
+	}
+	var faults []Fault
+	if o.fault != (Fault{}) {
+		faults = []Fault{o.fault}
+	}
+	var scores *Scores // none of a model that never shadowed
+	if r.instance != nil {
+		scores = r.stats.scores()
+	}
+	m.publish(r.model, o.status, scores, faults...)
+}
+
+// reject notes a model that could not be obtained.
+func (m *Manager) reject(ctx context.Context, model ModelID, key string, err error) {
+	m.settle(ctx, &rollOut{model: model}, rejectedFor(key, err))
+}
+
+// check loads a model in a second child and tries it on its golden vectors.
+func (m *Manager) check(ctx context.Context, r *rollOut) outcome {
+	m.publish(r.model, checking, nil)
+	stop := m.beating(ctx)
+	defer stop()
+	instance, key, err := m.load(ctx, m.folder(r.model))
+	if err != nil {
+		m.agent.Drop()
+		return rejectedFor(key, err)
+	}
+	r.instance = instance
+	return outcome{}
+}
+
+// shadow has the model decide beside the live one, and compares them.
+func (m *Manager) shadow(ctx context.Context, r *rollOut) outcome {
+	if err := m.agent.Shadow(ctx, r.instance, r.stats.add); err != nil {
+		m.agent.Drop()
+		return outcome{ended: true}
+	}
+	err := m.observe(ctx, r, shadowing, r.desired.shadow())
+	scores := r.stats.scores()
+	switch {
+	case ctx.Err() != nil:
+		return outcome{ended: true}
+	case errors.Is(err, errSuperseded):
+		return outcome{status: rejected, fault: Fault{Key: "revision", Message: err.Error()}, again: true}
+	case err == nil && scores.Seconds == 0:
+		err = errNoComparison
+	case err == nil && scores.Agreement < r.desired.MinAgreement:
+		err = fmt.Errorf("agrees with the live model in a share of %.3f of the seconds, asked were %g", scores.Agreement, r.desired.MinAgreement)
+	}
+	if err != nil {
+		return rejectedFor("shadow", err)
+	}
+	return outcome{}
+}
+
+// switchOver makes the shadow decide. The journal knows before the switch happens: a
+// kill in between starts with the new model, which has passed every check.
+func (m *Manager) switchOver(ctx context.Context, r *rollOut) outcome {
+	r.model.Before = r.before.SHA256
+	if err := m.journal.Stage(r.model, r.before); err != nil {
+		m.observer.Fault(err)
+		return outcome{status: rejected, again: true,
+			fault: Fault{Key: "paths.state", Message: "a switch that cannot be noted on disk is not made: " + err.Error()}}
+	}
+	if err := m.agent.Switch(ctx); err != nil {
+		return outcome{ended: true}
+	}
+	m.live = r.model
+	r.stats.switched()
+	m.publish(r.model, watching, r.stats.scores())
+	return outcome{}
+}
+
+// watch observes the model that decides now, and has the old one decide again if
+// something speaks against it.
+func (m *Manager) watch(ctx context.Context, r *rollOut) outcome {
+	err := m.observe(ctx, r, watching, r.desired.watch())
+	switch {
+	case ctx.Err() != nil:
+		return outcome{ended: true}
+	case err != nil:
+		return outcome{status: rolledBack, fault: Fault{Key: "watch", Message: err.Error()}}
+	}
+	return outcome{}
+}
+
+// proveStart goes on watching a model that the last process had switched to.
+func (m *Manager) proveStart(ctx context.Context) {
+	before, _ := m.journal.Good()
+	r := &rollOut{
+		desired: Desired{WatchS: defaultWatch}, model: m.live, before: before,
+		instance: m.agent.Live(), stats: newShadowStats(m.limit()),
+	}
+	o := m.watch(ctx, r)
+	switch {
+	case o.ended:
+		return
+	case o.passed():
+		o = outcome{status: statusLive}
+	default:
+		old, err := m.agent.Load(ctx, m.folder(before))
+		if err == nil {
+			err = m.agent.Shadow(ctx, old, func(Comparison) {})
+		}
+		if err != nil {
+			// Nothing better is at hand: the rule speaks while the new one does not.
+			m.agent.Drop()
+			m.observer.Fault(fmt.Errorf("%s; the model before it cannot decide either: %w", o.fault.Message, err))
+			return
+		}
+	}
+	m.settle(ctx, r, o)
+}
+
+// load loads a model in a second child and tries it on its golden vectors.
+func (m *Manager) load(ctx context.Context, folder string) (instance Instance, key string, err error) {
+	manifest, _, err := inference.ReadManifest(folder)
+	if err != nil {
+		return nil, "manifest", err
+	}
+	if err := m.agent.Fits(manifest); err != nil {
+		return nil, "manifest", err
+	}
+	if instance, err = m.agent.Load(ctx, folder); err != nil {
+		return nil, "load", err
+	}
+	took, err := instance.Golden(ctx)
+	if err != nil {
+		return nil, "golden", err
+	}
+	limits := m.limit()
+	if p := percentile95(took); p > limits.Latency {
+		return nil, "latency", fmt.Errorf("a call takes %s at the 95th percentile, remote.model_latency allows %s", p.Round(time.Millisecond), limits.Latency)
+	}
+	return instance, "memory", m.memory(instance, limits)
+}
+
+func (m *Manager) memory(i Instance, limits Limits) error {
+	bytes, err := i.Memory()
+	if err != nil {
+		return fmt.Errorf("its process: %w", err)
+	}
+	if bytes > limits.Memory {
+		return fmt.Errorf("its process holds %d MB, remote.model_memory_mb allows %d", bytes/1_000_000, limits.Memory/1_000_000)
+	}
+	return nil
+}
+
+var errSuperseded = errors.New("another document came before the model was switched to")
+
+const (
+	reportEvery = 10 * time.Second
+	observe     = 200 * time.Millisecond
+)
+
+// observe watches a model at work for a while: the tally and its process. It
+// returns early with what speaks against it, or when ctx ends.
+func (m *Manager) observe(ctx context.Context, r *rollOut, status string, long time.Duration) error {
+	tick := time.NewTicker(observe)
+	defer tick.Stop()
+	began, reported := time.Now(), time.Time{}
+	for {
+		m.beat()
+		limits := m.limit()
+		memory, _ := r.instance.Memory() // its fault is Alive's too
+		r.stats.hold(memory)
+		if err := errors.Join(r.instance.Alive(), r.stats.fault(limits), m.memory(r.instance, limits)); err != nil {
+			return err
+		}
+		now := time.Now()
+		if now.Sub(began) >= long {
+			return nil
+		}
+		if status == watching && now.Sub(began) >= time.Minute {
+			m.lived()
+		}
+		if now.Sub(reported) >= reportEvery {
+			m.publish(r.model, status, r.stats.scores())
+			reported = now
+		}
+		if status == shadowing && m.superseded(r.model) {
+			return errSuperseded
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// lived notes that a death of the agent is no longer the new model's doing.
+func (m *Manager) lived() {
+	if t, ok := m.journal.Trial(); !ok || !t.Running {
+		return
+	}
+	if err := m.journal.Lived(); err != nil {
+		m.observer.Fault(err)
+	}
+}
+
+func percentile95(durations []time.Duration) time.Duration {
+	if len(durations) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(durations))
+	return sorted[(len(sorted)*95-1)/100]
+}
