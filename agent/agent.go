@@ -87,13 +87,10 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	stamper, err := stamp.New(c.Paths.State)
-	if err != nil {
-		return nil, err
-	}
 	a := &Agent{
-		env: env, registry: health.NewRegistry(), stamper: stamper, programs: programs,
-		video: &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log),
+		env: env, registry: health.NewRegistry(), programs: programs,
+		stamper: stamp.New(env.Files(c.Paths.State), env.Clock, env.KernelBoot, env.Instance),
+		video:   &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log),
 	}
 	a.config.Store(&c)
 	live, err := a.newModel(model)

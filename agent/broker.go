@@ -22,6 +22,7 @@ func (a *Agent) buildBroker(c config.Config) (*instance, error) {
 	record := a.registry.New(mqttLimit)
 	deferred := delivery.NewDeferred()
 	publisher := delivery.New(c.MQTT, message.Root(c.Site, c.Furnace), a.stamper, deferred, a.env.Log, record)
+	publisher.Trace = a.env.Trace
 	a.out.Configure(publisher)
 	return &instance{
 		overlap:  !sameBroker(c.MQTT, a.config.Load().MQTT),

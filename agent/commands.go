@@ -16,7 +16,6 @@ import (
 	"meltwatch/agent/remote/command"
 	"meltwatch/agent/settings"
 	"meltwatch/config"
-	"meltwatch/durable"
 )
 
 const (
@@ -43,7 +42,7 @@ func (a *Agent) addCommands() error {
 			a.reporter.event("command", r.Command, "", r.Status, r.Message)
 		}
 	})
-	server.Persist(durable.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
+	server.Persist(a.env.Files(filepath.Join(a.config.Load().Paths.State, "remote")))
 	a.out.SubscribeRetained(message.TopicCommand, func(_ string, payload []byte, retained bool) { server.Handle(payload, retained) })
 	record := a.registry.Add("commands", commandsLimit)
 	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, commandHandler{a}, record) }})

@@ -5,7 +5,6 @@ import (
 
 	"meltwatch/agent/meters"
 	"meltwatch/config"
-	"meltwatch/drivers"
 	"meltwatch/drivers/modbus"
 )
 
@@ -24,12 +23,7 @@ func (a *Agent) buildMeters(c config.Config) (*instance, error) {
 	return &instance{
 		activate: func() { a.registry.Put("meters", record) },
 		run: func(ctx context.Context) error {
-			return source.Run(ctx, func(s drivers.Sample) {
-				if s.Missing == "" { // missing samples are counted but not published
-					a.out.Sample(sample(s, a.stamper))
-				}
-				a.loop.Offer(s)
-			})
+			return source.Run(ctx, a.sample)
 		},
 		missing: ready.Missing,
 	}, nil

@@ -22,7 +22,7 @@ import (
 // may run beside it.
 type modelInstance struct {
 	folder   string
-	client   *infer.Client
+	client   ModelChild
 	manifest *inference.Manifest
 	decider  *decide.Decider
 	health   *health.Part
@@ -31,13 +31,12 @@ type modelInstance struct {
 
 // newModel prepares a model to decide; its child does not run yet.
 func (a *Agent) newModel(folder string) (*modelInstance, error) {
-	manifest, _, err := inference.ReadManifest(folder)
+	record := a.registry.New(modelLimit)
+	client, manifest, err := a.env.Model(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log("model"), record)
 	if err != nil {
 		return nil, err
 	}
-	record := a.registry.New(modelLimit)
-	client := infer.New(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log("model"), record)
-	b := &modelInstance{folder: folder, client: client, manifest: &manifest, health: record}
+	b := &modelInstance{folder: folder, client: client, manifest: manifest, health: record}
 	b.decider = decide.NewDecider(settings.Decision(*a.config.Load(), b.manifest), client)
 	return b, nil
 }

@@ -3,13 +3,13 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/settings"
 	"meltwatch/config"
-	"meltwatch/durable"
 	"meltwatch/retry"
 )
 
@@ -29,6 +29,9 @@ func (a *Agent) openOutbox(c config.Config) delivery.Outbox {
 			return nil, err
 		}
 		faults.Over()
+		if a.env.Outbox != nil {
+			return a.env.Outbox(a.outbox), nil
+		}
 		return a.outbox, nil
 	}
 	opened, err := open()
@@ -41,10 +44,13 @@ func (a *Agent) openOutbox(c config.Config) delivery.Outbox {
 // tryOutbox opens and locks the outbox on disk. It is called before the publisher
 // runs, and where that fails by its keeper; closeOutbox comes after both.
 func (a *Agent) tryOutbox(c config.Config, health *health.Part) error {
-	disk := durable.Folder(settings.OutboxFolder(c))
-	lock, err := disk.Lock()
-	if err != nil {
-		return err
+	disk := a.env.Files(settings.OutboxFolder(c))
+	var lock io.Closer = io.NopCloser(nil)
+	if lockable, ok := disk.(interface{ Lock() (io.Closer, error) }); ok {
+		var err error
+		if lock, err = lockable.Lock(); err != nil {
+			return err
+		}
 	}
 	opened, err := outbox.Open(disk, settings.Outbox(c),
 		a.log("outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })

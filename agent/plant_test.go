@@ -133,10 +133,8 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 	text := strings.TrimSuffix(document(t, sim, p.broker()), "}") + strings.Join(more, "") + "}"
 	writeFile(t, p.file, text, 0o600)
 	level := &slog.LevelVar{}
-	env, err := Host(slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level})), level, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	env := hostEnv(t, slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level}))
+	env.Level = level
 	a, err := New(Source{Path: p.file, Document: []byte(text)}, env)
 	if err != nil {
 		t.Fatal(err)
@@ -348,4 +346,14 @@ func writeFile(t *testing.T, path, text string, mode fs.FileMode) {
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// hostEnv is this machine, with a log of the test's own.
+func hostEnv(t *testing.T, handler slog.Handler) Env {
+	t.Helper()
+	env, err := Host(slog.New(handler), &slog.LevelVar{}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
 }

@@ -212,7 +212,7 @@ func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 	inTheWay := filepath.Join(t.TempDir(), "file")
 	writeFile(t, inTheWay, "", 0o600)
 	c.Paths.State = filepath.Join(inTheWay, "state")
-	a, err := NewFixed(c, Env{Log: slog.New(slog.DiscardHandler), Level: &slog.LevelVar{}})
+	a, err := NewFixed(c, hostEnv(t, slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

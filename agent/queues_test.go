@@ -47,7 +47,7 @@ func TestHealthCountsWhatFindsNoRoom(t *testing.T) {
 	}
 	file, text := filepath.Join(t.TempDir(), "meltwatch.yaml"), queueDocument(t, url)
 	writeFile(t, file, text, 0o600)
-	a, err := New(Source{Path: file, Document: []byte(text)}, Env{Log: slog.New(slog.NewTextHandler(testLog{t}, nil)), Level: &slog.LevelVar{}})
+	a, err := New(Source{Path: file, Document: []byte(text)}, hostEnv(t, slog.NewTextHandler(testLog{t}, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,6 @@ import (
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/config"
-	"meltwatch/durable"
 )
 
 // remoteLimit is how long the configuration's manager may take to come round: it
@@ -37,7 +36,7 @@ func New(own Source, env Env) (*Agent, error) {
 	}
 	var a *Agent
 	manager, now, err := remote.Open(remote.Settings{
-		Files:      durable.Folder(filepath.Join(c.Paths.State, "remote")),
+		Files:      env.Files(filepath.Join(c.Paths.State, "remote")),
 		KernelBoot: env.KernelBoot,
 		Root:       message.Root(c.Site, c.Furnace),
 		ReadLocal:  func() ([]byte, error) { return config.Text(own.Path) },

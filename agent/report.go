@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
-	"meltwatch/drivers"
 	"meltwatch/durable"
 	"meltwatch/inference"
 	"meltwatch/retry"
@@ -35,7 +33,7 @@ type reporter struct {
 	record  *health.Part
 	storage *health.Part // of the state folder
 	log     *slog.Logger
-	file    string
+	files   durable.Files // the state folder
 	// newest is the last state, for once and for the health loop.
 	newest                  atomic.Pointer[message.State]
 	configSteps, modelSteps steps
@@ -44,6 +42,9 @@ type reporter struct {
 	before  message.State
 	savedAt time.Time
 }
+
+// stateFile holds the furnace's state for the next start.
+const stateFile = "state.json"
 
 const (
 	// saveEvery is how often a lasting alarm's file is renewed: it must be much
@@ -59,7 +60,7 @@ func newReporter(a *Agent, m *state.Machine, video inference.VideoSpec) *reporte
 		record:  a.registry.Add("decide", decideLimit),
 		storage: a.registry.Add("storage", decideLimit),
 		log:     a.log("decide"),
-		file:    filepath.Join(a.config.Load().Paths.State, "state.json"),
+		files:   a.env.Files(a.config.Load().Paths.State),
 	}
 }
 
@@ -84,7 +85,7 @@ func (r *reporter) decision(s decide.Decision) {
 func (r *reporter) payload(s decide.Decision) message.State {
 	p := message.State{
 		Stamp: r.stamper.Stamp("state", s.End),
-		State: string(s.Status.State), Since: s.Status.Since.UTC().Round(0), Held: s.Status.Held,
+		State: string(s.Status.State), Since: r.stamper.Wall(s.Status.Since), Held: s.Status.Held,
 		PMean: s.Status.P, Source: string(s.Verdict.Source), Weak: s.Weak,
 		Senses:   message.Senses{Current: string(s.Current), Video: string(s.Video)},
 		Coverage: message.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
@@ -160,7 +161,7 @@ func (r *reporter) save(s decide.Decision, changed bool) {
 	r.savedAt = time.Now()
 	text, err := json.Marshal(r.machine.Save(time.Now()))
 	if err == nil {
-		err = durable.WriteFile(r.file, text)
+		err = durable.Replace(r.files, stateFile, text)
 	}
 	if err != nil {
 		r.record.Fault(fmt.Errorf("save state: %w", err))
@@ -169,7 +170,7 @@ func (r *reporter) save(s decide.Decision, changed bool) {
 
 // resume takes up an alarm of the agent's last run.
 func (r *reporter) resume() {
-	text, err := os.ReadFile(r.file)
+	text, err := durable.ReadFile(r.files, stateFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
@@ -188,21 +189,30 @@ func (r *reporter) resume() {
 // healthLoop publishes health when a part's status changes, and every ten
 // seconds.
 func (r *reporter) healthLoop(ctx context.Context) {
-	var published time.Time
-	var before map[string]string
+	var h healthReport
 	for retry.Sleep(ctx, time.Second) {
-		r.checkStorage()
-		snapshot := r.agent.registry.Snapshot()
-		now, parts := map[string]string{}, map[string]any{}
-		for name, s := range snapshot {
-			now[name], parts[name] = s.Status, s
-		}
-		if sameWords(before, now) && time.Since(published) < healthEvery {
-			continue
-		}
-		before, published = now, time.Now()
-		r.agent.out.Health(message.Health{Stamp: r.stamper.Stamp("health", published), Agent: r.agent.env.Version, Parts: parts})
+		r.publishHealth(&h)
 	}
+}
+
+// healthReport is what was published of health last.
+type healthReport struct {
+	at       time.Time
+	statuses map[string]string // by part
+}
+
+// publishHealth publishes health if that is due.
+func (r *reporter) publishHealth(last *healthReport) {
+	r.checkStorage()
+	now, parts := map[string]string{}, map[string]any{}
+	for name, s := range r.agent.registry.Snapshot() {
+		now[name], parts[name] = s.Status, s
+	}
+	if maps.Equal(last.statuses, now) && time.Since(last.at) < healthEvery {
+		return
+	}
+	*last = healthReport{time.Now(), now}
+	r.agent.out.Health(message.Health{Stamp: r.stamper.Stamp("health", last.at), Agent: r.agent.env.Version, Parts: parts})
 }
 
 // checkStorage tries to count this start of the agent until that has worked.
@@ -213,27 +223,6 @@ func (r *reporter) checkStorage() {
 		return
 	}
 	r.storage.OK()
-}
-
-func sameWords(a, b map[string]string) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for key, word := range a {
-		if b[key] != word {
-			return false
-		}
-	}
-	return true
-}
-
-func sample(s drivers.Sample, stamper *stamp.Stamper) message.Sample {
-	return message.Sample{
-		Stamp: stamper.Stamp("current", s.Time),
-		A:     s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint,
-		Feeding: s.Bits&drivers.Feeding != 0, Exhaust: s.Bits&drivers.Exhaust != 0, Manual: s.Bits&drivers.Manual != 0,
-		UncertaintyMS: float64(s.Uncertainty.Microseconds()) / 1000,
-	}
 }
 
 // evidence sums up where the attention lies: its centre and standard deviation

@@ -16,7 +16,7 @@ import (
 // published is a second's state as a subscriber reads it.
 func published(t *testing.T, s decide.Decision) map[string]any {
 	t.Helper()
-	stamper, err := stamp.New(t.TempDir())
+	stamper, err := stamp.OnHost(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,7 +12,6 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/config"
-	"meltwatch/durable"
 )
 
 // modelsLimit is how long the roll-out may take to come round: it waits for a
@@ -23,7 +22,7 @@ const modelsLimit = 45 * time.Second
 func openModels(c config.Config, env Env, report func(rollout.Report)) (*rollout.Manager, string) {
 	folder := filepath.Join(c.Paths.State, "models")
 	return rollout.Open(rollout.Settings{
-		Folder: folder, Own: c.Model.Path, Files: durable.Folder(folder), KernelBoot: env.KernelBoot,
+		Folder: folder, Own: c.Model.Path, Files: env.Files(folder), KernelBoot: env.KernelBoot,
 		Report: report, HTTP: downloadClient(), Log: env.Log.With("part", "models"),
 	})
 }

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"meltwatch/agent/camera"
 	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/drivers"
@@ -22,7 +21,7 @@ func (a *Agent) buildCamera(c config.Config) (*instance, error) {
 		return nil, err
 	}
 	record := a.registry.New(cameraLimit)
-	client := camera.New(filepath.Join(a.programs, "meltwatch-camera"), now, read, a.log("camera"), record)
+	client := a.env.Camera(filepath.Join(a.programs, "meltwatch-camera"), now, read, a.log("camera"), record)
 	return &instance{
 		activate: func() { a.video.use(client); a.registry.Put("camera", record) },
 		run:      client.Run,

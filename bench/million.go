@@ -198,7 +198,7 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 	if err != nil {
 		return nil, err
 	}
-	stamper, err := stamp.New(filepath.Join(folder, "drain"))
+	stamper, err := stamp.OnHost(filepath.Join(folder, "drain"))
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func ample() outbox.Settings {
 }
 
 func runVictim(folder, url string, rate int) error {
-	stamper, err := stamp.New(folder)
+	stamper, err := stamp.OnHost(folder)
 	if err != nil {
 		return err
 	}

@@ -188,7 +188,11 @@ func TestOfflineRefusesWhatRunRefuses(t *testing.T) {
 		if ok {
 			ok = Run(t.Context(), Options{Config: c, Path: path, Offline: true}, &out)
 			said = out.String()
-			_, err = agent.NewFixed(c, agent.Env{Log: slog.New(slog.DiscardHandler), Level: &slog.LevelVar{}})
+			var env agent.Env
+			if env, err = agent.Host(slog.New(slog.DiscardHandler), &slog.LevelVar{}, "test"); err != nil {
+				t.Fatal(err)
+			}
+			_, err = agent.NewFixed(c, env)
 		}
 		if ok != (want == "") || !strings.Contains(said, want) {
 			t.Errorf("%s: offline says %s", section, said)

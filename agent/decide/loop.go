@@ -69,15 +69,16 @@ func (l *Loop) Run(ctx context.Context) error {
 		case f := <-l.between:
 			f()
 		case <-timer.C:
-			end := l.decide(ctx)
-			timer.Reset(next(end, time.Now()))
+			timer.Reset(next(l.Decide(ctx).End, time.Now()))
 		case <-glance.C:
 			l.reportChange()
 		}
 	}
 }
 
-func (l *Loop) decide(ctx context.Context) time.Time {
+// Decide decides one second from everything that has arrived, and reports it. Run calls
+// it once a second.
+func (l *Loop) Decide(ctx context.Context) Decision {
 	l.drain()
 	frame, status := l.video.Newest()
 	now := time.Now()
@@ -88,7 +89,7 @@ func (l *Loop) decide(ctx context.Context) time.Time {
 		l.report(s)
 	}
 	compare(s)
-	return s.End
+	return s
 }
 
 // reportChange reports the last second again when a sense has failed or healed since,

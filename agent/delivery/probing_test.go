@@ -63,7 +63,7 @@ func (s *script) but(topics ...string) (ids []uint16) {
 // made the agent keep back goes out later, the records too that no outbox had yet.
 func TestChanceKeepsNothingBackForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stamper, err := stamp.New(t.TempDir())
+		stamper, err := stamp.OnHost(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,6 +52,9 @@ type Publisher struct {
 	stamper  *stamp.Stamper // puts records right whose clock was not yet
 	log      *slog.Logger
 	observer Observer
+	// Trace, unless nil, is called with each record as it is made, and whether it is to be
+	// delivered even after an outage. It must not call the publisher. To be set before Run.
+	Trace func(class message.Class, payload []byte, kept bool)
 
 	mu        sync.Mutex
 	connected bool
@@ -164,6 +167,9 @@ func (p *Publisher) encode(value any) []byte {
 
 // add is called with the lock held.
 func (p *Publisher) add(r *record) {
+	if p.Trace != nil {
+		p.Trace(r.class, r.payload, r.keep)
+	}
 	if r.class != message.ClassEvent { // which waits for the outbox
 		r.sending = p.sendLive(r)
 	}

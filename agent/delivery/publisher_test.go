@@ -45,7 +45,7 @@ func startWith(t *testing.T, url string, outbox Outbox) *agent {
 
 func startBy(t *testing.T, settings config.MQTT, outbox Outbox, observer Observer) *agent {
 	t.Helper()
-	stamper, err := stamp.New(t.TempDir())
+	stamper, err := stamp.OnHost(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,18 +11,29 @@ import (
 	"meltwatch/retry"
 )
 
-// round goes through the brokers, from the first: the next one at once, and from
+// Redial goes through the brokers, from the first: the next one at once, and from
 // the beginning after a wait that grows with each round.
-type round struct {
+type Redial struct {
+	// Wait is the pause before round n, retry.Wait unless it is set.
+	Wait func(n int) time.Duration
+
 	brokers []config.Named
 	at      int
 	rounds  int
 }
 
-func (r *round) broker() config.Named { return r.brokers[r.at] }
+// NewRedial begins at the first of the brokers.
+func NewRedial(brokers []config.Named) *Redial { return &Redial{Wait: retry.Wait, brokers: brokers} }
 
-// next is after a connection that ended; good says that it served its purpose.
-func (r *round) next(good bool) (wait time.Duration) {
+// Broker is the one to dial now.
+func (r *Redial) Broker() config.Named { return r.brokers[r.at] }
+
+// Next is to be called after a connection that was acked, if any message was
+// acknowledged on it, and lasted for a time, 0 for none. It returns the wait before the
+// next dialling. A broker that acknowledges and then ends the connection at once is no
+// better than none.
+func (r *Redial) Next(acked bool, lasted time.Duration) (wait time.Duration) {
+	good := acked && lasted > retry.Longest
 	switch {
 	case good:
 		r.at, r.rounds = 0, 0
@@ -33,17 +44,17 @@ func (r *round) next(good bool) (wait time.Duration) {
 		r.at = 0
 		r.rounds++
 	}
-	return retry.Wait(max(r.rounds-1, 0))
+	return r.Wait(max(r.rounds-1, 0))
 }
 
 // redial connects, serves the connection until it is lost, and again.
 func (p *Publisher) redial(ctx context.Context) error {
 	faults := &retry.Faults{Log: p.log.With("part", "mqtt")}
-	brokers := round{brokers: p.settings.Addresses()}
+	brokers := NewRedial(p.settings.Addresses())
 	for {
 		p.observer.Beat()
 		began := time.Now()
-		acked, err := p.connect(ctx, brokers.broker(), faults)
+		acked, err := p.connect(ctx, brokers.Broker(), faults)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end was asked for
 		}
@@ -52,9 +63,7 @@ func (p *Publisher) redial(ctx context.Context) error {
 		p.mu.Lock()
 		p.redials++
 		p.mu.Unlock()
-		// One that acknowledges and then throws us out is no better than none.
-		wait := brokers.next(acked && time.Since(began) > retry.Longest)
-		if !retry.Sleep(ctx, wait) {
+		if !retry.Sleep(ctx, brokers.Next(acked, time.Since(began))) {
 			return nil
 		}
 	}

@@ -139,12 +139,12 @@ func TestBrokerThatAcknowledgesNothingIsLeftForTheNext(t *testing.T) {
 }
 
 func TestRoundOfBrokers(t *testing.T) {
-	r := round{brokers: []config.Named{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
+	r := NewRedial([]config.Named{{Name: "a"}, {Name: "b"}, {Name: "c"}})
 	var order []string
 	var waits []bool
 	for _, good := range []bool{false, false, false, false, true, false} {
-		order = append(order, r.broker().Name)
-		waits = append(waits, r.next(good) > 0)
+		order = append(order, r.Broker().Name)
+		waits = append(waits, r.Next(good, time.Hour) > 0)
 	}
 	if got := fmt.Sprint(order, waits); got != "[a b c a b a] [false false true false true false]" {
 		t.Errorf("got %s", got)

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,27 +22,28 @@ type Stamper struct {
 	kernelBoot string
 	clock      Clock
 	instance   string
-	file       string // of the counter
+	files      durable.Files
 
 	mu    sync.Mutex
 	seq   map[string]uint64 // by class
 	saved bool              // the counter's file holds boot
 }
 
-// New counts this start of the agent in folder and returns the stamper
-// of this boot. A folder that does not take the count does not keep the furnace
-// unwatched: the boot's number then comes from the clock, which is beyond any
-// count of starts that a box lives to see, and Save puts it into the folder once
-// that can be written, so that later boots come after it.
-func New(folder string) (*Stamper, error) {
-	kernel, err := durable.KernelBoot()
-	if err != nil {
-		return nil, err
-	}
-	s := At(0, kernel, KernelClock{}, rand.Text())
-	s.saved, s.file = false, filepath.Join(folder, "boot")
+// bootFile counts the starts of the agent.
+const bootFile = "boot"
+
+// New counts this start of the agent in files, the state folder, and returns the stamper
+// of this boot. instance tells this process from every other, and kernelBoot is the
+// kernel's boot id. A folder that does not take the count does not keep the furnace
+// unwatched: the boot's number then comes from the clock, which is beyond any count of
+// starts that a box lives to see, and Save puts it into the folder once that can be
+// written, so that later boots come after it.
+func New(files durable.Files, clock Clock, kernelBoot, instance string) *Stamper {
+	s := At(0, kernelBoot, clock, instance)
+	s.saved, s.files = false, files
 	byClock := uint64(time.Now().Unix())
-	if s.boot, err = lastBoot(s.file); err != nil {
+	var err error
+	if s.boot, err = lastBoot(files); err != nil {
 		s.boot = byClock
 	}
 	s.boot++
@@ -52,11 +51,19 @@ func New(folder string) (*Stamper, error) {
 	if s.Save() != nil {
 		s.boot = max(s.boot, byClock)
 	}
-	return s, nil
+	return s
 }
 
-// At returns the stamper of a boot that its caller has counted, by a clock
-// of the caller's. instance tells this process from every other.
+// OnHost is New on this machine, with an instance name of its own.
+func OnHost(folder string) (*Stamper, error) {
+	kernel, err := durable.KernelBoot()
+	if err != nil {
+		return nil, err
+	}
+	return New(durable.Folder(folder), KernelClock{}, kernel, rand.Text()), nil
+}
+
+// At returns the stamper of a boot that its caller has counted.
 func At(boot uint64, kernelBoot string, clock Clock, instance string) *Stamper {
 	return &Stamper{
 		boot: boot, kernelBoot: kernelBoot, clock: clock, instance: instance,
@@ -65,8 +72,8 @@ func At(boot uint64, kernelBoot string, clock Clock, instance string) *Stamper {
 }
 
 // lastBoot is the number of the last start, 0 before the first.
-func lastBoot(file string) (uint64, error) {
-	text, err := os.ReadFile(file)
+func lastBoot(files durable.Files) (uint64, error) {
+	text, err := durable.ReadFile(files, bootFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
@@ -76,15 +83,15 @@ func lastBoot(file string) (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
 }
 
-// Save writes the boot's number, if that has not been done, and says why it
-// could not be.
+// Save writes the boot's number, if that has not been done, and returns why it could
+// not be.
 func (s *Stamper) Save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.saved {
 		return nil
 	}
-	if err := durable.WriteFile(s.file, []byte(strconv.FormatUint(s.boot, 10)+"\n")); err != nil {
+	if err := durable.Replace(s.files, bootFile, []byte(strconv.FormatUint(s.boot, 10)+"\n")); err != nil {
 		return fmt.Errorf("count this start of the agent: %w", err)
 	}
 	s.saved = true
@@ -96,6 +103,14 @@ func (s *Stamper) Instance() string { return s.instance }
 
 // Boot is the number of this start of the agent.
 func (s *Stamper) Boot() uint64 { return s.boot }
+
+// Wall is t by the clock that stamps records; the zero time stays zero.
+func (s *Stamper) Wall(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return s.clock.Wall(t)
+}
 
 // Stamp stamps the next record of a class, made at t.
 func (s *Stamper) Stamp(class string, t time.Time) message.Stamp {

@@ -11,7 +11,7 @@ import (
 func TestBootIsCountedAndADamagedCounterStartsBeyond(t *testing.T) {
 	folder := t.TempDir()
 	for want := uint64(1); want <= 3; want++ {
-		s, err := New(folder)
+		s, err := OnHost(folder)
 		if err != nil || s.Boot() != want {
 			t.Fatalf("boot %d, %v; want %d", s.Boot(), err, want)
 		}
@@ -19,7 +19,7 @@ func TestBootIsCountedAndADamagedCounterStartsBeyond(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "boot"), []byte("\x00\x00"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if s, err := New(folder); err != nil || s.Boot() <= 3 {
+	if s, err := OnHost(folder); err != nil || s.Boot() <= 3 {
 		t.Fatalf("boot %d after damage, %v; want one beyond all before", s.Boot(), err)
 	}
 }
@@ -31,7 +31,7 @@ func TestFolderThatRefusesTheCountGetsItLater(t *testing.T) {
 	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	first, err := New(inTheWay)
+	first, err := OnHost(inTheWay)
 	if err != nil || first.Boot() < uint64(time.Now().Unix())-60 {
 		t.Fatalf("boot %d, %v; want one by the clock", first.Boot(), err)
 	}
@@ -44,13 +44,13 @@ func TestFolderThatRefusesTheCountGetsItLater(t *testing.T) {
 	if err := first.Save(); err != nil {
 		t.Fatal(err)
 	}
-	if second, err := New(inTheWay); err != nil || second.Boot() != first.Boot()+1 {
+	if second, err := OnHost(inTheWay); err != nil || second.Boot() != first.Boot()+1 {
 		t.Fatalf("next boot %d, %v; want %d", second.Boot(), err, first.Boot()+1)
 	}
 }
 
 func TestStampsOfOneClassAreNumbered(t *testing.T) {
-	s, err := New(t.TempDir())
+	s, err := OnHost(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
