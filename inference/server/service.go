@@ -1,14 +1,40 @@
-package main
+// Package server is the model child's service: it answers the agent's calls
+// Model.Load, Model.EncodeFrame and Model.Step (package inference says what they
+// take) with TensorFlow. It holds no state besides the loaded model, so the agent may
+// kill and restart the child at any time and lose nothing but the call in flight. The
+// child ends when the agent does.
+package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"meltwatch/child"
 	"meltwatch/inference"
+	"meltwatch/inference/tensorflow"
 )
+
+// Serve answers the agent that started this process. It returns when the agent is
+// gone or ctx ends.
+func Serve(ctx context.Context, log *slog.Logger) error {
+	return child.Serve(ctx, child.Service{
+		Name:     "Model",
+		Version:  inference.ChildVersion,
+		Receiver: &service{open: openTensorFlow, log: log},
+	})
+}
+
+func openTensorFlow(dir string) (loadedModel, error) {
+	model, err := tensorflow.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return model, nil
+}
 
 // loadedModel is a model and what LoadReply says of it.
 type loadedModel interface {

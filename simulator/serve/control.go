@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -30,6 +31,18 @@ func (s *Server) Control() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return mux
+}
+
+// ServeControl serves Control on a listener until the returned function is called,
+// which waits for its end.
+func (s *Server) ServeControl(listener net.Listener) (end func()) {
+	side := &http.Server{Handler: s.Control(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	ended := make(chan error, 1)
+	go func() { ended <- side.Serve(listener) }()
+	return func() {
+		_ = side.Close()
+		<-ended //nolint:errcheck // it was told to end
+	}
 }
 
 // switchFaults applies a query; one that is wrong in part changes nothing.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"syscall"
@@ -115,23 +114,11 @@ func (c serveCommand) attend(ctx context.Context, s *serve.Server, out io.Writer
 			return fmt.Errorf("--control: %w", err)
 		}
 		places += fmt.Sprintf("control http://%s/truth\n", listener.Addr())
-		defer answer(s, listener)()
+		defer s.ServeControl(listener)()
 	}
 	if _, err := io.WriteString(out, places); err != nil {
 		return fmt.Errorf("say where everything is: %w", err)
 	}
 	<-s.Done()
 	return nil
-}
-
-// answer serves the side channel until the returned function is called, which
-// waits for its end.
-func answer(s *serve.Server, listener net.Listener) (end func()) {
-	side := &http.Server{Handler: s.Control(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
-	ended := make(chan error, 1)
-	go func() { ended <- side.Serve(listener) }()
-	return func() {
-		_ = side.Close()
-		<-ended //nolint:errcheck // it was told to end
-	}
 }

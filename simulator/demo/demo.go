@@ -1,12 +1,12 @@
-// Demo runs the main job on one machine, every part of it real: the simulated
+// Package demo runs the main job on one machine, every part of it real: the simulated
 // furnace behind a Modbus and an RTSP server, an MQTT broker, the agent with its
 // two children, and a subscriber that shows what the agent publishes.
 //
 // The melt is scripted. The view is fed only by MQTT; the simulator's truth is
-// read for the summary alone. The exit status is 0 only if the first verdict came
+// read for the summary alone. The demo succeeds only if the first verdict came
 // within 60 s, the onset was found within 100 s, and there was no false alarm,
 // as far as each was due before the demo ended.
-package main
+package demo
 
 import (
 	"bytes"
@@ -17,13 +17,10 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/alecthomas/kong"
 
 	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
@@ -33,27 +30,16 @@ import (
 
 const root = "meltwatch/demo/furnace-1/"
 
-type demo struct {
-	Seconds int    `env:"DEMO_SECONDS" default:"480" help:"How long to run."`
-	Bin     string `default:"bin" help:"Folder of the agent's programs."`
-	Model   string `default:"inference/models/product" help:"Folder of the model."`
-	Keep    bool   `help:"Keep the working folder with the agent's log."`
+// Options say how long the demo runs and with what.
+type Options struct {
+	Seconds int
+	Bin     string // folder of the agent's programs
+	Model   string // folder of the model
+	Keep    bool   // keep the working folder with the agent's log
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var d demo
-	kong.Parse(&d, kong.Name("demo"), kong.Description("Show the main job running, every part real."))
-	if err := d.run(ctx, os.Stdout); err != nil {
-		// The last line begins with demo: on standard output, whatever happened.
-		_, _ = fmt.Fprintln(os.Stdout, "demo: FAILED:", err)
-		stop()
-		os.Exit(1)
-	}
-}
-
-func (d demo) run(ctx context.Context, out *os.File) (err error) {
+// Run shows the demo on out and returns an error if a promise was broken.
+func (d Options) Run(ctx context.Context, out *os.File) (err error) {
 	total := time.Duration(d.Seconds) * time.Second
 	ctx, cancel := context.WithTimeout(ctx, total)
 	defer cancel()
@@ -150,7 +136,7 @@ type process struct {
 	err   error // set before ended closes
 }
 
-func (d demo) startAgent(folder, meter, camera, broker string) (*process, error) {
+func (d Options) startAgent(folder, meter, camera, broker string) (*process, error) {
 	path := filepath.Join(folder, "meltwatch.yaml")
 	if err := os.WriteFile(path, []byte(d.config(folder, meter, camera, broker)), 0o600); err != nil {
 		return nil, err
@@ -198,7 +184,7 @@ func (p *process) stop() error {
 	return nil
 }
 
-func (d demo) config(folder, meter, camera, broker string) string {
+func (d Options) config(folder, meter, camera, broker string) string {
 	crop := scene.CropRect
 	return fmt.Sprintf(`site: demo
 furnace: furnace-1

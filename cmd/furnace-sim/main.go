@@ -1,4 +1,4 @@
-// Furnace-sim stands in for a fused-magnesium furnace: its current, its camera,
+// Command furnace-sim stands in for a fused-magnesium furnace: its current, its camera,
 // and the truth about both.
 package main
 
