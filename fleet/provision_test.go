@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"crypto/x509"
@@ -23,18 +23,18 @@ current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_p
 camera: {enabled: false}, mqtt: {broker: "tcp://127.0.0.1:1883", username: {{.site}}-{{.furnace}}, password_file: mqtt}}
 `
 
-// provision runs the command on a template and a list, into a folder.
+// provision fills a template in from a list, into a folder.
 func provision(t *testing.T, out, form, list string) (string, error) {
 	t.Helper()
 	folder := t.TempDir()
-	c := provisionCommand{Template: filepath.Join(folder, "box.yaml"), List: filepath.Join(folder, "boxes.yaml"), Out: out}
-	for path, text := range map[string]string{c.Template: form, c.List: list} {
+	formFile, listFile := filepath.Join(folder, "box.yaml"), filepath.Join(folder, "boxes.yaml")
+	for path, text := range map[string]string{formFile: form, listFile: list} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var said output
-	err := c.Run(outside{t.Context(), &said})
+	err := Provision(&said, formFile, listFile, out)
 	return said.String(), err
 }
 

@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"bytes"
@@ -27,7 +27,7 @@ import (
 type plant struct {
 	t      *testing.T
 	server *broker.Server
-	broker brokerFlags
+	broker Broker
 	sim    *serve.Server
 	bin    string
 }
@@ -46,7 +46,7 @@ func newPlant(t *testing.T) *plant {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	p := &plant{t: t, bin: bin, server: server, broker: brokerFlags{Broker: url, Wait: 3 * time.Second}}
+	p := &plant{t: t, bin: bin, server: server, broker: Broker{URL: url, Wait: 3 * time.Second}}
 	scenario := furnace.Scenario{Name: "working", Seed: 1, SetPoint: 15_000, Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 3600}}}
 	if p.sim, err = serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7}); err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func (p *plant) agent(furnace, meter, programs, more string) {
 	text := fmt.Sprintf(`{site: test, furnace: %s, meters: {plc: {url: %q, fields: {
 current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}},
 camera: {enabled: false}, model: {path: %q}, mqtt: {broker: %q}, paths: {state: %q, programs: %q}%s}`,
-		furnace, meter, filepath.Join(p.bin, "../inference/models/product"), p.broker.Broker, p.t.TempDir(), programs, more)
+		furnace, meter, filepath.Join(p.bin, "../inference/models/product"), p.broker.URL, p.t.TempDir(), programs, more)
 	file := filepath.Join(p.t.TempDir(), "meltwatch.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		p.t.Fatal(err)
@@ -119,20 +119,22 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-func (p *plant) do(command interface{ Run(outside) error }) (string, error) {
+// do runs an operation and returns what it prints.
+func (p *plant) do(operation func(Fleet) error) (string, error) {
 	p.t.Helper()
 	var out output
-	err := command.Run(outside{p.t.Context(), &out})
+	err := operation(Fleet{Broker: p.broker, Out: &out})
 	return out.String(), err
 }
 
-func (p *plant) patch(text string) string {
+func (p *plant) set(agents, patch string, how Change) (string, error) {
 	p.t.Helper()
-	path := filepath.Join(p.t.TempDir(), "patch.json")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
-	return path
+	return p.do(func(f Fleet) error { return f.SetConfig(p.t.Context(), agents, json.RawMessage(patch), how) })
+}
+
+func (p *plant) rollBack(agents string, how Change) (string, error) {
+	p.t.Helper()
+	return p.do(func(f Fleet) error { return f.RollBackConfig(p.t.Context(), agents, how) })
 }
 
 // Ten agents, one of which has a meter that is slower than what the change asks
@@ -158,9 +160,9 @@ func TestRollOutToTenStopsAtTheBadBox(t *testing.T) {
 		}
 		return true
 	})
-	flags := changeFlags{brokerFlags: p.broker, stageFlags: stageFlags{Stages: "1,30%,100%", First: bad}, Deadline: 5 * time.Second}
-	hurry := p.patch(`{"meters": {"plc": {"period": "160ms", "timeout": "120ms"}}}`)
-	out, err := p.do(configSet{changeFlags: flags, Agents: "all", Patch: hurry})
+	how := Change{Stages: Stages{Sizes: "1,30%,100%", First: bad}, Deadline: 5 * time.Second}
+	const hurry = `{"meters": {"plc": {"period": "160ms", "timeout": "120ms"}}}`
+	out, err := p.set("all", hurry, how)
 	if err == nil || !strings.Contains(err.Error(), "rolled_back") || !strings.Contains(err.Error(), "meters.plc") ||
 		!strings.Contains(err.Error(), "stopped after stage 1") || !strings.Contains(err.Error(), "9 of 10 agents are untouched") {
 		t.Fatalf("%v\n%s", err, out)
@@ -178,21 +180,20 @@ func TestRollOutToTenStopsAtTheBadBox(t *testing.T) {
 	}
 
 	// The others can have it, in three stages; and go back, all at once.
-	flags.First = ""
-	gentle := p.patch(`{"state": {"hold_seconds": 21}}`)
-	out, err = p.do(configSet{changeFlags: flags, Agents: "all", Patch: gentle})
+	how.First = ""
+	out, err = p.set("all", `{"state": {"hold_seconds": 21}}`, how)
 	if err != nil || strings.Count(out, ": done") != 10 || !strings.Contains(out, "stage 3 of 3") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	lines, err := p.do(configDiff{brokerFlags: p.broker, Agents: "test/f1", Patch: hurry})
+	lines, err := p.do(func(f Fleet) error { return f.DiffConfig(t.Context(), "test/f1", json.RawMessage(hurry)) })
 	if err != nil || !strings.Contains(lines, "state.hold_seconds: 21 → (the box's own)") || !strings.Contains(lines, `meters.plc.period: (the box's own) → "160ms"`) {
 		t.Errorf("diff: %v\n%s", err, lines)
 	}
-	flags.Stages = "100%"
-	if out, err = p.do(configRollback{changeFlags: flags, Agents: "test/f[0-3]"}); err != nil || strings.Count(out, ": done") != 4 {
+	how.Sizes = "100%"
+	if out, err = p.rollBack("test/f[0-3]", how); err != nil || strings.Count(out, ": done") != 4 {
 		t.Fatalf("rollback: %v\n%s", err, out)
 	}
-	table, err := p.do(listCommand{brokerFlags: p.broker, Agents: "all"})
+	table, err := p.do(func(f Fleet) error { return f.List(t.Context(), "all") })
 	if err != nil || strings.Count(table, "online") != 10 || strings.Count(table, "applied") != 10 {
 		t.Errorf("list: %v\n%s", err, table)
 	}
@@ -240,9 +241,10 @@ func TestPushModel(t *testing.T) {
 	}
 	p.agent("f1", p.sim.MeterURL(), p.bin, fmt.Sprintf(", trust: {model_keys: {desk: %q}}, remote: {model_latency: 800ms}", public))
 	p.until("a verdict by the model", func() bool { return strings.Contains(p.retained("test/f1", "state"), `"source":"model"`) })
-	out, err := p.do(modelPush{
-		brokerFlags: p.broker, stageFlags: stageFlags{Stages: "1"}, Agents: "test/f1", Package: tar,
-		Shadow: 5 * time.Second, Observe: 5 * time.Second,
+	out, err := p.do(func(f Fleet) error {
+		return f.PushModel(t.Context(), "test/f1", RollOut{
+			Stages: Stages{Sizes: "1"}, Package: tar, Shadow: 5 * time.Second, Observe: 5 * time.Second,
+		})
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -259,7 +261,7 @@ func TestStages(t *testing.T) {
 		"1, 1, 50%, 99": "a|b c d e|f g h i j",
 		"1%":            "a",
 	} {
-		stages, err := stageFlags{Stages: words}.split(agents)
+		stages, err := Stages{Sizes: words}.split(agents)
 		var parts []string
 		for _, s := range stages {
 			parts = append(parts, strings.Join(s, " "))
@@ -269,23 +271,23 @@ func TestStages(t *testing.T) {
 		}
 	}
 	for _, words := range []string{"", "0", "-1", "101%", "some", "1;2"} {
-		if _, err := (stageFlags{Stages: words}).split(agents); err == nil {
+		if _, err := (Stages{Sizes: words}).split(agents); err == nil {
 			t.Errorf("%q: accepted", words)
 		}
 	}
 }
 
 func TestAgentsAreChosenByPattern(t *testing.T) {
-	f := &fleet{said: map[string]map[string][]byte{"p1/f1": {}, "p1/f2": {}, "p2/f1": {}}}
+	c := &connection{said: map[string]map[string][]byte{"p1/f1": {}, "p1/f2": {}, "p2/f1": {}}}
 	for pattern, want := range map[string][]string{
 		"all": {"p1/f1", "p1/f2", "p2/f1"}, "p1/*": {"p1/f1", "p1/f2"}, "*/f1": {"p1/f1", "p2/f1"}, "p2/f1": {"p2/f1"},
 	} {
-		if got, err := f.choose(pattern); err != nil || !slices.Equal(got, want) {
+		if got, err := c.choose(pattern); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, %v", pattern, got, err)
 		}
 	}
 	for _, pattern := range []string{"p3/*", "[", ""} {
-		if got, err := f.choose(pattern); err == nil {
+		if got, err := c.choose(pattern); err == nil {
 			t.Errorf("%s: %v", pattern, got)
 		}
 	}

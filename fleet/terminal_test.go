@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"bytes"
@@ -35,20 +35,20 @@ func TestNothingFromTheBrokerMovesTheCursor(t *testing.T) {
 	}
 	retain("meltwatch/te\x1b[2Jst/f2/state", `{"state": "normal"}`)
 	retain("meltwatch/test/"+strings.Repeat("x", 300)+"/state", `{"state": "normal"}`)
-	f, err := brokerFlags{Broker: url, Wait: 3 * time.Second}.join(t.Context())
+	c, err := Broker{URL: url, Wait: 3 * time.Second}.connect(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.leave()
-	if err := f.gather(t.Context(), 5*time.Second); err != nil {
+	defer c.close()
+	if err := c.gather(t.Context(), 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
-	agents, err := f.choose("all")
+	agents, err := c.choose("all")
 	if err != nil || len(agents) != 1 || agents[0] != "test/f1" {
 		t.Fatalf("%v, %v: names that no agent can have", agents, err)
 	}
 	var out bytes.Buffer
-	if err := f.table(&out, agents); err != nil {
+	if err := c.table(&out, agents); err != nil {
 		t.Fatal(err)
 	}
 	say(&out, "%s  %s", "test/f1", evil)

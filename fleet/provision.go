@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -18,28 +19,25 @@ import (
 	"meltwatch/config"
 )
 
-// provisionCommand makes, for each box of a list, a folder with its configuration,
-// its password at the broker, its own key and certificate; and, for all of them,
+// Provision makes, for each box of a list, a folder with its configuration, its
+// password at the broker, its own key and certificate; and, for all of them,
 // mosquitto's password and access files and the authority that signs the
 // certificates. It overwrites nothing: an existing folder is left unchanged, and
 // mosquitto's files keep their users.
-type provisionCommand struct {
-	Template string `required:"" type:"existingfile" help:"Configuration with {{.site}}, {{.furnace}}, {{.user}} (the box at the broker) and any other member of the list, as {{.name}}."`
-	List     string `required:"" type:"existingfile" help:"YAML: boxes, a list of {site, furnace, …}."`
-	Out      string `required:"" help:"Folder to write to."`
-}
-
-// Run makes the files.
-func (c provisionCommand) Run(o outside) error {
-	boxes, err := readBoxes(c.List)
+//
+// formFile is a file with a configuration in which {{.site}}, {{.furnace}}, {{.user}}
+// (the box at the broker) and any other member of the list are filled in, listFile a YAML
+// file with boxes, a list of {site, furnace, …}.
+func Provision(out io.Writer, formFile, listFile, folder string) error {
+	boxes, err := readBoxes(listFile)
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(c.Template)
+	text, err := os.ReadFile(formFile)
 	if err != nil {
 		return err
 	}
-	form, err := template.New(filepath.Base(c.Template)).Option("missingkey=error").Parse(string(text))
+	form, err := template.New(filepath.Base(formFile)).Option("missingkey=error").Parse(string(text))
 	if err != nil {
 		return fmt.Errorf("template: %w", err)
 	}
@@ -54,16 +52,16 @@ func (c provisionCommand) Run(o outside) error {
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	vouches, err := openAuthority(c.Out)
+	vouches, err := openAuthority(folder)
 	if err != nil {
 		return err
 	}
 	for i, b := range boxes {
-		if err := b.write(o, vouches, filepath.Join(c.Out, b.user()), documents[i]); err != nil {
+		if err := b.write(out, vouches, filepath.Join(folder, b.user()), documents[i]); err != nil {
 			return fmt.Errorf("box %s: %w", b.name(), err)
 		}
 	}
-	return writeMosquitto(c.Out, boxes)
+	return writeMosquitto(folder, boxes)
 }
 
 // box is one line of the list: names and values for the template.
@@ -151,10 +149,10 @@ LoadCredential=box.key:/etc/meltwatch/box.key
 // secretBytes is the length of a password before it is written in base64.
 const secretBytes = 24
 
-func (b box) write(o outside, vouches authority, folder string, document []byte) error {
+func (b box) write(out io.Writer, vouches authority, folder string, document []byte) error {
 	err := os.Mkdir(folder, 0o750)
 	if errors.Is(err, fs.ErrExist) {
-		say(o.out, "%s: %s is there, kept as it is", b.name(), folder)
+		say(out, "%s: %s is there, kept as it is", b.name(), folder)
 		return nil
 	}
 	if err != nil {
@@ -188,7 +186,7 @@ func (b box) write(o outside, vouches authority, folder string, document []byte)
 			return err
 		}
 	}
-	say(o.out, "%s: %s", b.name(), folder)
+	say(out, "%s: %s", b.name(), folder)
 	return nil
 }
 

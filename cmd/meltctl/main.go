@@ -1,9 +1,6 @@
-// Meltctl looks after many furnaces' agents over the broker that they all talk
-// to: it lists them, changes their configuration, rolls models out in stages, and
-// makes the files of new boxes.
-//
-// It holds no state of its own. What is wanted of an agent and what became of it
-// stand in the broker's retained topics; two people with meltctl see the same.
+// Command meltctl looks after many furnaces' agents over the broker that they all
+// talk to: it lists them, changes their configuration, rolls models out in stages, and
+// makes the files of new boxes. Package fleet does the work.
 package main
 
 import (
@@ -16,6 +13,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"meltwatch/fleet"
 )
 
 // version is set by the build.
@@ -30,26 +29,32 @@ type commands struct {
 	Version   versionCommand   `cmd:"" help:"Print the version."`
 }
 
-// brokerFlags say where the broker is.
+// brokerFlags are fleet.Broker on the command line.
 type brokerFlags struct {
-	Broker       string        `default:"tcp://127.0.0.1:1883" env:"MELTCTL_BROKER" help:"Broker (${default}): tcp://, ssl://, ws:// or wss://host:port."`
+	URL          string        `name:"broker" default:"tcp://127.0.0.1:1883" env:"MELTCTL_BROKER" help:"Broker (${default}): tcp://, ssl://, ws:// or wss://host:port."`
 	Username     string        `env:"MELTCTL_USERNAME" help:"User at the broker."`
 	PasswordFile string        `type:"existingfile" env:"MELTCTL_PASSWORD_FILE" help:"File with the user's password."`
 	CAFile       string        `name:"ca-file" type:"existingfile" help:"Authority that vouches for the broker; the system's when empty."`
 	Wait         time.Duration `default:"2s" help:"How long to gather retained topics at most; ends early when they stop coming."`
 }
 
-// outside is what a command needs of the world around it.
-type outside struct {
-	ctx context.Context //nolint:containedctx // it lives as long as the command that it is handed to
-	out io.Writer
+// fleet is all agents at the broker; what is done is printed to out.
+func (b brokerFlags) fleet(out io.Writer) fleet.Fleet {
+	return fleet.Fleet{Broker: fleet.Broker(b), Out: out}
+}
+
+// stageFlags are fleet.Stages on the command line.
+type stageFlags struct {
+	Sizes   string `name:"stages" default:"1,25%,100%" help:"How many agents have it after each stage (${default}): numbers or shares. The first failure stops before the next stage."`
+	First   string `help:"Agent of the first stage, such as plant-1/f07; the first by name otherwise."`
+	Offline bool   `help:"Publish for agents that are offline too, without waiting for them: they catch up when they connect."`
 }
 
 type versionCommand struct{}
 
 // Run prints the version.
-func (versionCommand) Run(o outside) error {
-	_, err := fmt.Fprintln(o.out, "meltctl", version)
+func (versionCommand) Run(out io.Writer) error {
+	_, err := fmt.Fprintln(out, "meltctl", version)
 	return err
 }
 
@@ -61,9 +66,11 @@ func main() {
 		kong.Name("meltctl"),
 		kong.Description("Looks after many Meltwatch agents over their broker.\n\nExamples:\n  meltctl list --broker tcp://192.0.2.12:1883\n  meltctl config set 'plant-1/*' patch.json --stages 1,25%,100%\n  meltctl model push all furnace.model --stages 1,100% --shadow 1h\n  meltctl provision --template box.yaml --list boxes.yaml --out boxes"),
 		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(os.Stdout, (*io.Writer)(nil)),
 	)
-	if err := parsed.Run(outside{ctx, os.Stdout}); err != nil {
-		fmt.Fprintln(os.Stderr, "meltctl:", plainLines(err.Error()))
+	if err := parsed.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "meltctl:", fleet.Printable(err.Error()))
 		stop()
 		os.Exit(1)
 	}

@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"encoding/json"
@@ -22,15 +22,13 @@ func TestRollbackSignsNobodysWords(t *testing.T) {
 	}
 	p.agent("f1", p.sim.MeterURL(), "/nowhere", fmt.Sprintf(", trust: {config_keys: {desk: %q}}, remote: {signed_config: true}", public))
 	p.until("a report", func() bool { return p.retained("test/f1", "config/reported") != "" })
-	flags := changeFlags{
-		brokerFlags: p.broker, stageFlags: stageFlags{Stages: "100%"}, keyFlags: keyFlags{Key: key, KeyName: "desk"}, Deadline: 20 * time.Second,
-	}
+	how := Change{Stages: Stages{Sizes: "100%"}, Signer: Signer{KeyFile: key, KeyName: "desk"}, Deadline: 20 * time.Second}
 	for _, patch := range []string{`{"state": {"hold_seconds": 21}}`, `{"state": {"hold_seconds": 22}}`} {
-		if out, err := p.do(configSet{changeFlags: flags, Agents: "test/f1", Patch: p.patch(patch)}); err != nil {
+		if out, err := p.set("test/f1", patch, how); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
 	}
-	if out, err := p.do(configRollback{changeFlags: flags, Agents: "test/f1"}); err != nil {
+	if out, err := p.rollBack("test/f1", how); err != nil {
 		t.Fatalf("rollback: %v\n%s", err, out)
 	}
 	if diff := strings.Join(diff(json.RawMessage(`{"state": {"hold_seconds": 21}}`), p.desired().Config), "\n"); diff != "" {
@@ -45,7 +43,7 @@ func TestRollbackSignsNobodysWords(t *testing.T) {
 	if err := p.server.Publish(root+"test/f1/config/desired", text, true, 1); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := p.do(configRollback{changeFlags: flags, Agents: "test/f1"}); err == nil || !strings.Contains(err.Error(), "not signed by this key") {
+	if out, err := p.rollBack("test/f1", how); err == nil || !strings.Contains(err.Error(), "not signed by this key") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"encoding/json"
@@ -14,23 +14,23 @@ import (
 )
 
 // said is a fleet that has heard what a broker says of one agent.
-func said(topics map[string]string) *fleet {
+func said(topics map[string]string) *connection {
 	heard := map[string][]byte{}
 	for topic, payload := range topics {
 		heard[topic] = []byte(payload)
 	}
-	return &fleet{said: map[string]map[string][]byte{"a/b": heard}}
+	return &connection{said: map[string]map[string][]byte{"a/b": heard}}
 }
 
-// desk signs a change as configSet does, and returns its revision.
-func desk(t *testing.T, keyFile string, f *fleet, wanted int64) (int64, error) {
+// desk signs a change as SetConfig does, and returns its revision.
+func desk(t *testing.T, keyFile string, f *connection, wanted int64) (int64, error) {
 	t.Helper()
-	flags := changeFlags{keyFlags: keyFlags{Key: keyFile, KeyName: "desk"}, Revision: wanted}
-	key, err := flags.read()
+	how := Change{Signer: Signer{KeyFile: keyFile, KeyName: "desk"}, Revision: wanted}
+	key, err := how.read()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := flags.record()
+	r, err := how.record()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func desk(t *testing.T, keyFile string, f *fleet, wanted int64) (int64, error) {
 		now = remote.Desired{}
 	}
 	d := remote.Desired{Config: json.RawMessage("{}")}
-	err = flags.sign(&d, "a/b", key, r, now.Revision, newest)
+	err = how.sign(&d, "a/b", key, r, now.Revision, newest)
 	if err == nil && !d.Signed(root+"a/b/", keys) {
 		t.Error("the document is not signed")
 	}
@@ -53,7 +53,7 @@ func TestForgedReportsChooseNoRevision(t *testing.T) {
 	if _, err := pack.NewKey(keyFile); err != nil {
 		t.Fatal(err)
 	}
-	report := func(revision, running int64) *fleet {
+	report := func(revision, running int64) *connection {
 		return said(map[string]string{"config/reported": fmt.Sprintf(`{"v": 1, "revision": %d, "running_revision": %d, "status": "applied", "errors": []}`, revision, running)})
 	}
 	for _, forged := range []int64{5, 1_000_000, 1<<53 - 2} {
@@ -66,7 +66,7 @@ func TestForgedReportsChooseNoRevision(t *testing.T) {
 	}
 	want := int64(2)
 	for _, forged := range []int64{0, 7, 1 << 40, 1<<53 - 1, math.MaxInt64 - 1, math.MaxInt64} {
-		for _, f := range []*fleet{report(forged, forged), report(forged, 1), said(map[string]string{"config/desired": fmt.Sprintf(`{"revision": %d, "config": {}}`, forged)})} {
+		for _, f := range []*connection{report(forged, forged), report(forged, 1), said(map[string]string{"config/desired": fmt.Sprintf(`{"revision": %d, "config": {}}`, forged)})} {
 			if revision, err := desk(t, keyFile, f, 0); err != nil || revision != want {
 				t.Errorf("%d follows %d by %v after %d was forged", revision, want-1, err, forged)
 			}

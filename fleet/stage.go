@@ -1,4 +1,4 @@
-package main
+package fleet
 
 import (
 	"context"
@@ -13,21 +13,22 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// stageFlags say how a change reaches many agents.
-type stageFlags struct {
-	Stages  string `default:"1,25%,100%" help:"How many agents have it after each stage (${default}): numbers or shares. The first failure stops before the next stage."`
-	First   string `help:"Agent of the first stage, such as plant-1/f07; the first by name otherwise."`
-	Offline bool   `help:"Publish for agents that are offline too, without waiting for them: they catch up when they connect."`
+// Stages say how a change reaches many agents. The first failure stops it before the
+// next stage.
+type Stages struct {
+	Sizes   string // how many agents have it after each stage: numbers or shares, such as 1,25%,100%
+	First   string // agent of the first stage; the first by name when empty
+	Offline bool   // publish for agents that are offline too, without waiting for them
 }
 
 // side bounds how many agents are served at once.
 const side = 16
 
 // split parts n agents into stages.
-func (s stageFlags) split(agents []string) ([][]string, error) {
+func (s Stages) split(agents []string) ([][]string, error) {
 	var stages [][]string
 	done := 0
-	for _, word := range strings.Split(s.Stages, ",") {
+	for _, word := range strings.Split(s.Sizes, ",") {
 		upTo, err := upTo(strings.TrimSpace(word), len(agents))
 		if err != nil {
 			return nil, err
@@ -55,12 +56,12 @@ func upTo(word string, n int) (int, error) {
 
 // roll has one change made on every agent, stage by stage, and stops after the
 // stage in which one fails.
-func (s stageFlags) roll(ctx context.Context, out io.Writer, f *fleet, pattern string, one func(ctx context.Context, agent string) error) error {
-	agents, err := f.choose(pattern)
+func (s Stages) roll(ctx context.Context, out io.Writer, c *connection, pattern string, one func(ctx context.Context, agent string) error) error {
+	agents, err := c.choose(pattern)
 	if err != nil {
 		return err
 	}
-	if agents, err = s.order(out, f, agents); err != nil {
+	if agents, err = s.order(out, c, agents); err != nil {
 		return err
 	}
 	stages, err := s.split(agents)
@@ -84,9 +85,9 @@ func (s stageFlags) roll(ctx context.Context, out io.Writer, f *fleet, pattern s
 }
 
 // order leaves agents out that are offline, and puts the first one first.
-func (s stageFlags) order(out io.Writer, f *fleet, agents []string) ([]string, error) {
+func (s Stages) order(out io.Writer, c *connection, agents []string) ([]string, error) {
 	kept := slices.DeleteFunc(slices.Clone(agents), func(agent string) bool {
-		if f.online(agent) || s.Offline {
+		if c.online(agent) || s.Offline {
 			return false
 		}
 		say(out, "%s: offline, left out; --offline publishes for it all the same", agent)
@@ -125,9 +126,4 @@ func each(ctx context.Context, out io.Writer, agents []string, one func(context.
 	}
 	_ = group.Wait() // the faults are gathered, not returned
 	return errors.Join(faults...)
-}
-
-// say prints a line. A terminal that went away is no fault of the fleet.
-func say(out io.Writer, format string, args ...any) {
-	_, _ = fmt.Fprintln(out, plain(fmt.Sprintf(format, args...)))
 }

@@ -1,0 +1,236 @@
+// Package fleet looks after many agents over the broker that they all talk to: it
+// lists them, changes their configuration, rolls models out in stages, and makes the
+// files of new boxes. Command meltctl is its command line.
+//
+// It holds no state of its own. What is wanted of an agent and what became of it
+// stand in the broker's retained topics; two people with meltctl see the same.
+package fleet
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"meltwatch/config"
+)
+
+// topicsOf are what meltctl reads of every agent, below meltwatch/<site>/<furnace>/.
+var topicsOf = []string{"availability", "state", "health", "config/desired", "config/reported", "model/desired", "model/reported"}
+
+const (
+	root = "meltwatch/"
+	// answerTimeout bounds a connection, a subscription and a publication.
+	answerTimeout = 10 * time.Second
+	// silence is how long no retained topic must come for all to have come.
+	silence = 400 * time.Millisecond
+)
+
+// Broker says where the broker is and how to log in to it.
+type Broker struct {
+	URL          string // tcp://, ssl://, ws:// or wss://host:port
+	Username     string // empty for none
+	PasswordFile string // with the user's password
+	CAFile       string // PEM, verifies the broker; the system's authorities when empty
+	// Wait is how long retained topics are gathered at most.
+	Wait time.Duration
+}
+
+// Fleet is all agents at one broker. Its operations print to Out what they do; an
+// agent is chosen by "all", its name such as plant-1/f07, or a pattern such as
+// plant-1/*.
+type Fleet struct {
+	Broker
+	Out io.Writer
+}
+
+// connection is one connection to the broker and the newest payload of every topic.
+type connection struct {
+	client paho.Client
+	lost   chan error
+
+	mu   sync.Mutex
+	said map[string]map[string][]byte // agent → topic → payload
+	last time.Time
+}
+
+// with connects, waits for the retained topics, and calls operation.
+func (b Broker) with(ctx context.Context, operation func(*connection) error) error {
+	c, err := b.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.gather(ctx, b.Wait); err != nil {
+		return err
+	}
+	return operation(c)
+}
+
+// connect connects and subscribes.
+func (b Broker) connect(ctx context.Context) (*connection, error) {
+	c := &connection{lost: make(chan error, 1), said: map[string]map[string][]byte{}, last: time.Now()}
+	options, err := b.options()
+	if err != nil {
+		return nil, err
+	}
+	options.SetConnectionLostHandler(func(_ paho.Client, err error) { c.lost <- err })
+	c.client = paho.NewClient(options)
+	if err := await(ctx, c.client.Connect()); err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", b.URL, err)
+	}
+	filters := map[string]byte{}
+	for _, topic := range topicsOf {
+		filters[root+"+/+/"+topic] = 1
+	}
+	if err := await(ctx, c.client.SubscribeMultiple(filters, c.take)); err != nil {
+		return nil, fmt.Errorf("subscribe at %s: %w", b.URL, err)
+	}
+	return c, nil
+}
+
+func (b Broker) options() (*paho.ClientOptions, error) {
+	o := paho.NewClientOptions().AddBroker(b.URL).SetClientID(fmt.Sprintf("meltctl-%08x", rand.Uint32())).
+		SetCleanSession(true).SetAutoReconnect(false).SetConnectTimeout(answerTimeout).SetProtocolVersion(4)
+	if b.Username != "" {
+		o.SetUsername(b.Username)
+	}
+	if b.PasswordFile != "" {
+		text, err := os.ReadFile(b.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("read password: %w", err)
+		}
+		o.SetPassword(strings.TrimRight(string(text), "\r\n"))
+	}
+	secure := &tls.Config{MinVersion: tls.VersionTLS12}
+	if b.CAFile != "" {
+		text, err := os.ReadFile(b.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("read authority: %w", err)
+		}
+		secure.RootCAs = x509.NewCertPool()
+		if !secure.RootCAs.AppendCertsFromPEM(text) {
+			return nil, fmt.Errorf("%s holds no PEM certificate", b.CAFile)
+		}
+	}
+	return o.SetTLSConfig(secure), nil
+}
+
+func await(ctx context.Context, token paho.Token) error {
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
+	select {
+	case <-token.Done():
+		return token.Error()
+	case <-timer.C:
+		return fmt.Errorf("no answer within %s", answerTimeout)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *connection) close() { c.client.Disconnect(100) }
+
+func (c *connection) take(_ paho.Client, m paho.Message) {
+	parts := strings.SplitN(strings.TrimPrefix(m.Topic(), root), "/", 3)
+	if len(parts) != 3 {
+		return
+	}
+	agent, topic := parts[0]+"/"+parts[1], parts[2]
+	if !config.ValidName(parts[0]) || !config.ValidName(parts[1]) {
+		return // no agent can have such a name: somebody else writes below meltwatch/
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.said[agent] == nil {
+		c.said[agent] = map[string][]byte{}
+	}
+	c.said[agent][topic] = m.Payload()
+	c.last = time.Now()
+}
+
+// gather waits until the retained topics have come.
+func (c *connection) gather(ctx context.Context, most time.Duration) error {
+	end := time.Now().Add(most)
+	for {
+		c.mu.Lock()
+		quiet := time.Since(c.last) > silence
+		c.mu.Unlock()
+		if quiet || time.Now().After(end) {
+			return nil
+		}
+		if err := c.pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits; it returns early when ctx ends or the connection is lost.
+func (c *connection) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-c.lost:
+		c.lost <- err
+		return fmt.Errorf("connection to the broker lost: %w", err)
+	}
+}
+
+// payload is the newest of a topic, nil when nothing was heard.
+func (c *connection) payload(agent, topic string) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.said[agent][topic]
+}
+
+// publish publishes a payload and waits until the broker has it.
+func (c *connection) publish(ctx context.Context, agent, topic string, retained bool, payload []byte) error {
+	if err := await(ctx, c.client.Publish(root+agent+"/"+topic, 1, retained, payload)); err != nil {
+		return fmt.Errorf("publish %s of %s: %w", topic, agent, err)
+	}
+	return nil
+}
+
+// choose names the agents that a pattern means: all, a name such as plant-1/f07,
+// or a pattern such as plant-1/*.
+func (c *connection) choose(pattern string) ([]string, error) {
+	c.mu.Lock()
+	agents := slices.Sorted(maps.Keys(c.said))
+	c.mu.Unlock()
+	if pattern == "all" {
+		pattern = "*/*"
+	}
+	var chosen []string
+	for _, agent := range agents {
+		fits, err := path.Match(pattern, agent)
+		if err != nil {
+			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+		}
+		if fits {
+			chosen = append(chosen, agent)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no agent of the %d that the broker knows is meant by %q", len(agents), pattern)
+	}
+	return chosen, nil
+}
+
+func (c *connection) online(agent string) bool {
+	return string(c.payload(agent, "availability")) == "online"
+}
