@@ -1,4 +1,4 @@
-package main
+package parity
 
 import (
 	"fmt"
@@ -174,7 +174,7 @@ func (c comparison) fault() error {
 func share(part, of int) float64 { return float64(part) / float64(max(of, 1)) }
 
 // report prints what was found.
-func (c agreeCommand) report(out io.Writer, states []mqtt.State, melt servedMelt, found comparison) error {
+func (c Options) report(out io.Writer, states []mqtt.State, melt servedMelt, found comparison) error {
 	var b strings.Builder
 	model := mqtt.ModelName{}
 	var latencies, corrections []float64

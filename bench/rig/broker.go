@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -12,34 +12,38 @@ import (
 	brokers "meltwatch/simulator/broker"
 )
 
-// broker is a real broker in this process that can be taken away and brought back
+// Broker is a real broker in this process that can be taken away and brought back
 // on its address. Each message is handed on before it is acknowledged.
-type broker struct {
+type Broker struct {
 	address string
 	receive func(topic string, payload []byte)
 	server  *brokers.Server
 }
 
-func startBroker(ctx context.Context, receive func(string, []byte)) (*broker, error) {
+// StartBroker starts a broker that hands each message to receive.
+func StartBroker(ctx context.Context, receive func(string, []byte)) (*Broker, error) {
 	// The port must be known before the first outage, to come back to it.
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	b := &broker{address: l.Addr().String(), receive: receive}
+	b := &Broker{address: l.Addr().String(), receive: receive}
 	l.Close()
-	return b, b.up()
+	return b, b.Up()
 }
 
-func (b *broker) url() string { return "tcp://" + b.address }
+// URL is where clients connect.
+func (b *Broker) URL() string { return "tcp://" + b.address }
 
-func (b *broker) up() (err error) {
+// Up brings the broker back.
+func (b *Broker) Up() (err error) {
 	l := listeners.NewTCP(listeners.Config{ID: "bench", Address: b.address})
 	b.server, err = brokers.Serve(l, new(auth.AllowHook), &listener{receive: b.receive})
 	return err
 }
 
-func (b *broker) down() error { return b.server.Close() }
+// Down takes the broker away.
+func (b *Broker) Down() error { return b.server.Close() }
 
 // listener hears every message when it arrives, before its PUBACK leaves.
 type listener struct {

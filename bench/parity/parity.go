@@ -1,4 +1,6 @@
-package main
+// Package parity leads one melt through camera, meter and agent in real time, and the
+// same one through the trainer's offline judging, and compares second by second.
+package parity
 
 import (
 	"context"
@@ -19,22 +21,24 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/bench/rig"
 	"meltwatch/simulator/furnace"
 )
 
-type agreeCommand struct {
-	Minutes  float64 `default:"20" help:"Length of the melt, which runs in real time."`
-	Episodes int     `default:"2" help:"How often the shell gives way in it."`
-	Seed     uint64  `default:"1" help:"Draws furnace, noise and disturbances."`
-	Python   string  `default:".deps/venv/bin/python" help:"Interpreter with the packages of training."`
-	programs
+// Options say which melt is compared and with what.
+type Options struct {
+	Programs rig.Programs
+	Minutes  float64 // of the melt, which runs in real time
+	Episodes int     // how often the shell gives way in it
+	Seed     uint64  // draws furnace, noise and disturbances
+	Python   string  // interpreter with the packages of training
 }
 
-const agreeRoot = "meltwatch/agree/f1/"
+const root = "meltwatch/agree/f1/"
 
 // Run leads one melt through the trainer's offline judging and through the real
 // chain, and compares what either decided of each second.
-func (c agreeCommand) Run(ctx context.Context, out io.Writer) (err error) {
+func (c Options) Run(ctx context.Context, out io.Writer) (err error) {
 	course, err := c.course()
 	if err != nil {
 		return err
@@ -77,7 +81,7 @@ const (
 // course is a melt that begins in normal work and ends abnormal. The stretches
 // between the ramps are as long as it takes for each to hold as many seconds that
 // are far from a change of the label.
-func (c agreeCommand) course() (furnace.Scenario, error) {
+func (c Options) course() (furnace.Scenario, error) {
 	const scored = rampSeconds - rampUnscored // of a ramp
 	s := furnace.Scenario{Name: "agree", Seed: c.Seed}
 	for i := range c.Episodes {
@@ -108,26 +112,26 @@ func (c agreeCommand) course() (furnace.Scenario, error) {
 }
 
 // live runs the melt on the clock, and returns what the simulator says at its end.
-func (c agreeCommand) live(ctx context.Context, heard *states, scenario string, seconds float64) (melt servedMelt, err error) {
-	p := &plant{
-		programs: c.programs, camera: true, take: heard.take,
-		melt: []string{"--scenario", scenario, "--seed", strconv.FormatUint(c.Seed, 10)},
+func (c Options) live(ctx context.Context, heard *states, scenario string, seconds float64) (melt servedMelt, err error) {
+	p := &rig.Plant{
+		Programs: c.Programs, Camera: true, Take: heard.take,
+		Melt: []string{"--scenario", scenario, "--seed", strconv.FormatUint(c.Seed, 10)},
 	}
-	err = p.start(ctx, "agree")
+	err = p.Start(ctx, "agree")
 	if err == nil {
-		melt, err = truth(ctx, p.control)
+		melt, err = truth(ctx, p.Control)
 	}
 	if err == nil {
 		// The last second's verdict takes a moment to arrive.
 		end := melt.Start.Add(time.Duration(seconds*float64(time.Second)) + 3*time.Second)
 		select {
 		case <-time.After(time.Until(end)):
-			melt, err = truth(ctx, p.control)
+			melt, err = truth(ctx, p.Control)
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
 	}
-	return melt, errors.Join(err, p.stop())
+	return melt, errors.Join(err, p.Stop())
 }
 
 // servedMelt is of the simulator's truth what matters here.
@@ -160,12 +164,12 @@ type states struct {
 
 func (s *states) take(topic string, payload []byte) {
 	// What a busy broker acknowledged late comes as history too.
-	if strings.TrimPrefix(strings.TrimPrefix(topic, agreeRoot), "history/") != mqtt.TopicState {
+	if strings.TrimPrefix(strings.TrimPrefix(topic, root), "history/") != mqtt.TopicState {
 		return
 	}
 	var state mqtt.State
 	if json.Unmarshal(payload, &state) != nil {
-		return // the second stays silent, which counts
+		return // the second stays rig.Silent, which counts
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,13 +177,13 @@ func (s *states) take(topic string, payload []byte) {
 }
 
 // offline writes the same melt as a data set and has the trainer's side judge it.
-func (c agreeCommand) offline(ctx context.Context, folder, scenario string, seconds int) (melt offlineMelt, err error) {
+func (c Options) offline(ctx context.Context, folder, scenario string, seconds int) (melt offlineMelt, err error) {
 	data := filepath.Join(folder, "data")
-	if _, err := output(ctx, filepath.Join(c.Bin, "furnace-sim"), "dataset", "--out", data, "--scenario", scenario,
+	if _, err := output(ctx, filepath.Join(c.Programs.Bin, "furnace-sim"), "dataset", "--out", data, "--scenario", scenario,
 		"--seed", strconv.FormatUint(c.Seed, 10), "--seconds", strconv.Itoa(seconds), "--batches", "1", "--train", "0", "--val", "0"); err != nil {
 		return melt, err
 	}
-	text, err := output(ctx, c.Python, "-m", "inference.train.agree", "--data", data, "--model", c.Model)
+	text, err := output(ctx, c.Python, "-m", "inference.train.agree", "--data", data, "--model", c.Programs.Model)
 	if err != nil {
 		return melt, err
 	}
@@ -195,7 +199,7 @@ func (c agreeCommand) offline(ctx context.Context, folder, scenario string, seco
 // output runs a program to its end and returns what it prints.
 func output(ctx context.Context, program string, arguments ...string) ([]byte, error) {
 	command := exec.CommandContext(ctx, program, arguments...)
-	said := &lockedBuffer{}
+	said := &rig.Buffer{}
 	command.Stderr = said
 	text, err := command.Output()
 	if err != nil {

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"encoding/json"
@@ -9,32 +9,35 @@ import (
 	"meltwatch/agent/mqtt"
 )
 
-// timings gathers durations.
-type timings struct {
+// Timings gathers durations.
+type Timings struct {
 	mu   sync.Mutex
 	list []time.Duration
 }
 
-func (t *timings) add(d time.Duration) {
+// Add adds one.
+func (t *Timings) Add(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = append(t.list, d)
 }
 
-func (t *timings) reset() {
+// Reset forgets all.
+func (t *Timings) Reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = nil
 }
 
-func (t *timings) count() int {
+// Count is how many there are.
+func (t *Timings) Count() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.list)
 }
 
-// percentile is the duration under which so many of a hundred stay; 0 of none.
-func (t *timings) percentile(p int) time.Duration {
+// Percentile is the duration under which so many of a hundred stay; 0 of none.
+func (t *Timings) Percentile(p int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.list) == 0 {
@@ -44,9 +47,9 @@ func (t *timings) percentile(p int) time.Duration {
 	return t.list[min(len(t.list)*p/100, len(t.list)-1)].Round(10 * time.Microsecond)
 }
 
-// ageOf is how long ago the newest sample of a message was taken, by its stamp
+// Age is how long ago the newest sample of a message was taken, by its stamp
 // and this machine's clock.
-func ageOf(payload []byte) time.Duration {
+func Age(payload []byte) time.Duration {
 	var m struct{ Samples []mqtt.Stamp }
 	if json.Unmarshal(payload, &m) != nil || len(m.Samples) == 0 {
 		return 0

@@ -1,4 +1,4 @@
-package main
+package throughput
 
 import (
 	"context"
@@ -7,18 +7,18 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
+	"meltwatch/bench/rig"
 	"meltwatch/config"
 )
 
 // appending measures how fast the outbox takes records.
-func (c figuresCommand) appending(ctx context.Context, folder string) ([]figure, error) {
+func (c Options) appending(ctx context.Context, folder string) ([]figure, error) {
 	log, err := openOutbox(filepath.Join(folder, "append"))
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (c figuresCommand) appending(ctx context.Context, folder string) ([]figure,
 	// The best of several goes: what else the machine does comes and goes.
 	var raw, grouped, events float64
 	for range 5 {
-		if err := pause(ctx, 2*time.Second); err != nil {
+		if err := rig.Pause(ctx, 2*time.Second); err != nil {
 			return nil, err
 		}
 		sync, err := rawSync(folder)
@@ -81,9 +81,9 @@ func rate(length time.Duration, do func() int) float64 {
 }
 
 func openOutbox(folder string) (*outbox.Log, error) {
-	settings := ample()
+	settings := rig.Ample()
 	settings.MemoryRecords = 10_000
-	return outbox.Open(outbox.NewDisk(folder), settings, slog.New(slog.DiscardHandler), silent{}, nil)
+	return outbox.Open(outbox.NewDisk(folder), settings, slog.New(slog.DiscardHandler), rig.Silent{}, nil)
 }
 
 // samplePayload is a record of current as an agent makes it.
@@ -95,19 +95,19 @@ func samplePayload(seq uint64) ([]byte, error) {
 }
 
 // million measures an outbox in which very many records wait.
-func (c figuresCommand) million(ctx context.Context, folder string) ([]figure, error) {
+func (c Options) million(ctx context.Context, folder string) ([]figure, error) {
 	full := filepath.Join(folder, "full", "outbox")
 	if err := fill(full, c.Records); err != nil {
 		return nil, err
 	}
-	opening := &timings{}
+	opening := &rig.Timings{}
 	for range 5 {
 		began := time.Now()
 		log, err := openOutbox(full)
 		if err != nil {
 			return nil, err
 		}
-		opening.add(time.Since(began))
+		opening.Add(time.Since(began))
 		if err := log.Close(); err != nil {
 			return nil, err
 		}
@@ -123,7 +123,7 @@ func (c figuresCommand) million(ctx context.Context, folder string) ([]figure, e
 	grown := float64(queued-empty) / 1e6
 	drain, err := c.drain(ctx, folder, full)
 	return append([]figure{
-		{fmt.Sprintf("opening with %d records waiting", c.Records), opening.percentile(50).String(), "≤ 1 s", opening.percentile(50) <= time.Second},
+		{fmt.Sprintf("opening with %d records waiting", c.Records), opening.Percentile(50).String(), "≤ 1 s", opening.Percentile(50) <= time.Second},
 		{"anonymous memory that they take", fmt.Sprintf("%.1f MB", grown), "≤ 10 MB", grown <= 10},
 	}, drain...), err
 }
@@ -145,42 +145,39 @@ func fill(folder string, records int) error {
 
 // memory is what a process takes that makes 20 records a second while no broker
 // is there, over the outbox in a folder.
-func (c figuresCommand) memory(ctx context.Context, folder string) (bytes int, err error) {
+func (c Options) memory(ctx context.Context, folder string) (bytes int, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return 0, err
 	}
-	self, err := os.Executable()
+	worker, err := rig.Worker(ctx, folder, "tcp://127.0.0.1:1", 20)
 	if err != nil {
 		return 0, err
 	}
-	victim := exec.CommandContext(ctx, self)
-	victim.Env = append(os.Environ(), victimFolder+"="+folder, victimBroker+"=tcp://127.0.0.1:1", victimRate+"=20")
-	victim.Stderr = os.Stderr
-	if err := victim.Start(); err != nil {
+	if err := worker.Start(); err != nil {
 		return 0, err
 	}
-	waited := pause(ctx, 8*time.Second)
-	r, err := readProcess(victim.Process.Pid)
-	err = errors.Join(waited, err, victim.Process.Kill())
-	_ = victim.Wait() // killed: that is its error
-	return r.anonymous, err
+	waited := rig.Pause(ctx, 8*time.Second)
+	r, err := rig.ReadUsage(worker.Process.Pid)
+	err = errors.Join(waited, err, worker.Process.Kill())
+	_ = worker.Wait() // killed: that is its error
+	return r.Anonymous, err
 }
 
 // drain measures how fast history leaves for a local mosquitto, and how long
 // live records take meanwhile.
-func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures []figure, err error) {
-	broker, err := startMosquitto(ctx, folder)
+func (c Options) drain(ctx context.Context, folder, full string) (figures []figure, err error) {
+	broker, err := rig.StartMosquitto(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, broker.stop()) }()
+	defer func() { err = errors.Join(err, broker.Stop()) }()
 	var history atomic.Int64
-	live := &timings{}
-	subscriber, err := subscribe(broker.address, "drained", victimRoot+"#", func(topic string, payload []byte) {
+	live := &rig.Timings{}
+	subscriber, err := rig.Subscribe(broker.Address, "drained", rig.WorkerRoot+"#", func(topic string, payload []byte) {
 		switch topic {
-		case victimRoot + "current":
-			live.add(ageOf(payload))
-		case victimRoot + "history/current":
+		case rig.WorkerRoot + "current":
+			live.Add(rig.Age(payload))
+		case rig.WorkerRoot + "history/current":
 			var m mqtt.Current
 			if json.Unmarshal(payload, &m) == nil {
 				history.Add(int64(len(m.Samples)))
@@ -201,8 +198,8 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 	}
 	publisher := mqtt.New(config.MQTT{
 		Retain: true,
-		Broker: "tcp://" + broker.address, ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
-	}, victimRoot, stamper, log, slog.New(slog.DiscardHandler), silent{})
+		Broker: "tcp://" + broker.Address, ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
+	}, rig.WorkerRoot, stamper, log, slog.New(slog.DiscardHandler), rig.Silent{})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- publisher.Run(running) }()
@@ -215,9 +212,9 @@ func (c figuresCommand) drain(ctx context.Context, folder, full string) (figures
 	if err := errors.Join(<-ended, log.Close(), ctx.Err()); err != nil {
 		return nil, err
 	}
-	p95 := live.percentile(95)
+	p95 := live.Percentile(95)
 	return []figure{
 		{"history drained to a local mosquitto, QoS 1, `history_rate: 1000`", fmt.Sprintf("%.0f records/s", speed), "≥ 5 000", speed >= 5000},
-		{"… live records meanwhile: p50, p95", fmt.Sprintf("%s, %s (%d)", live.percentile(50), p95, live.count()), "p95 ≤ 50 ms", live.count() > 0 && p95 <= 50*time.Millisecond},
+		{"… live records meanwhile: p50, p95", fmt.Sprintf("%s, %s (%d)", live.Percentile(50), p95, live.Count()), "p95 ≤ 50 ms", live.Count() > 0 && p95 <= 50*time.Millisecond},
 	}, nil
 }

@@ -1,15 +1,17 @@
-package main
+package crash
 
 import (
 	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"meltwatch/bench/rig"
 )
 
 func TestMain(m *testing.M) {
-	if folder := os.Getenv(victimFolder); folder != "" {
-		os.Exit(victim(folder))
+	if status, isWorker := rig.RunWorker(); isWorker {
+		os.Exit(status)
 	}
 	os.Exit(m.Run())
 }
@@ -20,7 +22,7 @@ func TestLedgerBalances(t *testing.T) {
 		t.Skip("half a minute of real time: left out by -short")
 	}
 	var report strings.Builder
-	err := ledgerCommand{Records: 40_000, Kills: 12, Outages: 4, Rate: 2500, Seed: 1, Slack: 2 * time.Second}.Run(t.Context(), &report)
+	err := Options{Records: 40_000, Kills: 12, Outages: 4, Rate: 2500, Seed: 1, Slack: 2 * time.Second}.Run(t.Context(), &report)
 	t.Log("\n" + report.String())
 	if err != nil {
 		t.Fatal(err)

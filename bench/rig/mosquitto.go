@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -13,13 +13,14 @@ import (
 
 var errNoMosquitto = errors.New("mosquitto is not installed: run make deps")
 
-// mosquitto is the broker that most plants run, as a process of its own.
-type mosquitto struct {
-	address string
+// Mosquitto is the broker that most plants run, as a process of its own.
+type Mosquitto struct {
+	Address string
 	process *exec.Cmd
 }
 
-func startMosquitto(ctx context.Context, folder string) (*mosquitto, error) {
+// StartMosquitto starts a broker that keeps its files in a folder.
+func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
 		if program, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
@@ -40,7 +41,7 @@ func startMosquitto(ctx context.Context, folder string) (*mosquitto, error) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	m := &mosquitto{address: address, process: exec.Command(program, "-c", path)} //nolint:noctx // stop ends it
+	m := &Mosquitto{Address: address, process: exec.Command(program, "-c", path)} //nolint:noctx // stop ends it
 	if err := m.process.Start(); err != nil {
 		return nil, fmt.Errorf("start mosquitto: %w", err)
 	}
@@ -60,7 +61,8 @@ func reachable(ctx context.Context, address string) error {
 	}
 }
 
-func (m *mosquitto) stop() error {
+// Stop kills the broker.
+func (m *Mosquitto) Stop() error {
 	if err := m.process.Process.Kill(); err != nil {
 		return fmt.Errorf("end mosquitto: %w", err)
 	}

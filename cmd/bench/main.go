@@ -1,4 +1,4 @@
-// Bench puts the agent's promises about delivery to the proof, with real
+// Command bench puts the agent's promises about delivery to the proof, with real
 // processes, brokers and disks, and measures them. Each command prints a section
 // of a report as Markdown and fails when a promise was broken.
 package main
@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"meltwatch/bench/rig"
 )
 
 // cli is the command line.
@@ -24,8 +26,8 @@ type cli struct {
 }
 
 func main() {
-	if folder := os.Getenv(victimFolder); folder != "" {
-		os.Exit(victim(folder))
+	if status, isWorker := rig.RunWorker(); isWorker {
+		os.Exit(status)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

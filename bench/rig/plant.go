@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"bytes"
@@ -20,47 +20,49 @@ import (
 	"meltwatch/simulator/scene"
 )
 
-// programs are where everything is that a plant consists of.
-type programs struct {
-	Bin   string `default:"bin" help:"Folder of the programs."`
-	Model string `default:"inference/models/product" help:"Folder of the model."`
+// Programs are where everything is that a plant consists of.
+type Programs struct {
+	Bin   string // folder of the programs
+	Model string // folder of the model
 }
 
 // plantFurnace is the furnace's name in its topics.
 const plantFurnace = "f1"
 
-// plant is the simulator, mosquitto and the agent, each a process of its own, and
+// Plant is the simulator, mosquitto and the agent, each a process of its own, and
 // a subscriber in this one. The agent's way to the broker is a proxy: outages
 // happen to that, so that the subscriber stays connected.
-type plant struct {
-	programs programs
-	camera   bool
-	melt     []string // arguments of furnace-sim serve; a mixed life without
-	root     string   // of the topics
-	take     func(topic string, payload []byte)
+type Plant struct {
+	Programs Programs
+	Camera   bool
+	Melt     []string // arguments of furnace-sim serve; a mixed life without
+	Take     func(topic string, payload []byte)
 
-	folder     string
-	log        *lockedBuffer
-	broker     *mosquitto
-	link       *toxiproxy.Proxy
+	// Set by Start.
+	Root    string // of the topics
+	Folder  string
+	Log     *Buffer // of the programs
+	Broker  *Mosquitto
+	Link    *toxiproxy.Proxy // between the agent and the broker
+	Meter   string           // its URL
+	Control string           // URL of the truth
+	Agent   *exec.Cmd
+
 	subscriber paho.Client
 	simulator  *exec.Cmd
-	meter      string // its URL
-	control    string // URL of the truth
-	agent      *exec.Cmd
 }
 
-// start starts everything; stop must follow, whatever it returned.
-func (p *plant) start(ctx context.Context, site string) (err error) {
-	p.root = "meltwatch/" + site + "/" + plantFurnace + "/"
-	p.log = &lockedBuffer{}
-	if p.folder, err = os.MkdirTemp("", "meltwatch-bench-"); err != nil {
+// Start starts everything; Stop must follow, whatever it returned.
+func (p *Plant) Start(ctx context.Context, site string) (err error) {
+	p.Root = "meltwatch/" + site + "/" + plantFurnace + "/"
+	p.Log = &Buffer{}
+	if p.Folder, err = os.MkdirTemp("", "meltwatch-bench-"); err != nil {
 		return err
 	}
-	if p.broker, err = startMosquitto(ctx, p.folder); err != nil {
+	if p.Broker, err = StartMosquitto(ctx, p.Folder); err != nil {
 		return err
 	}
-	if p.link, err = startLink(p.broker.address); err != nil {
+	if p.Link, err = startLink(p.Broker.Address); err != nil {
 		return err
 	}
 	if err = p.subscribe(); err != nil {
@@ -70,16 +72,16 @@ func (p *plant) start(ctx context.Context, site string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.meter, p.control = places["meter"], places["control"]
-	return p.startAgent(site, p.meter, places["camera"])
+	p.Meter, p.Control = places["meter"], places["control"]
+	return p.startAgent(site, p.Meter, places["camera"])
 }
 
-// stop ends what was started; with a fault of the agent comes its log.
-func (p *plant) stop() error {
+// Stop ends what was started; with a fault of the agent comes its log.
+func (p *Plant) Stop() error {
 	var faults []error
-	if p.agent != nil {
-		if err := terminate(p.agent); err != nil {
-			faults = append(faults, fmt.Errorf("%w\n%s", err, p.log.String()))
+	if p.Agent != nil {
+		if err := terminate(p.Agent); err != nil {
+			faults = append(faults, fmt.Errorf("%w\n%s", err, p.Log.String()))
 		}
 	}
 	if p.simulator != nil {
@@ -88,13 +90,13 @@ func (p *plant) stop() error {
 	if p.subscriber != nil {
 		p.subscriber.Disconnect(100)
 	}
-	if p.link != nil {
-		p.link.Stop()
+	if p.Link != nil {
+		p.Link.Stop()
 	}
-	if p.broker != nil {
-		faults = append(faults, p.broker.stop())
+	if p.Broker != nil {
+		faults = append(faults, p.Broker.Stop())
 	}
-	return errors.Join(append(faults, os.RemoveAll(p.folder))...)
+	return errors.Join(append(faults, os.RemoveAll(p.Folder))...)
 }
 
 func startLink(upstream string) (*toxiproxy.Proxy, error) {
@@ -103,13 +105,13 @@ func startLink(upstream string) (*toxiproxy.Proxy, error) {
 	return proxy, proxy.Start()
 }
 
-func (p *plant) subscribe() (err error) {
-	p.subscriber, err = subscribe(p.broker.address, "bench", p.root+"#", p.take)
+func (p *Plant) subscribe() (err error) {
+	p.subscriber, err = Subscribe(p.Broker.Address, "bench", p.Root+"#", p.Take)
 	return err
 }
 
-// subscribe has take called with every message, one at a time.
-func subscribe(address, id, filter string, take func(topic string, payload []byte)) (paho.Client, error) {
+// Subscribe has take called with every message, one at a time.
+func Subscribe(address, id, filter string, take func(topic string, payload []byte)) (paho.Client, error) {
 	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetAutoReconnect(false))
 	for _, ask := range []func() paho.Token{
 		client.Connect,
@@ -129,20 +131,20 @@ func subscribe(address, id, filter string, take func(topic string, payload []byt
 }
 
 // startSimulator returns where everything is, as the simulator says it.
-func (p *plant) startSimulator(ctx context.Context) (places map[string]string, err error) {
+func (p *Plant) startSimulator(ctx context.Context) (places map[string]string, err error) {
 	arguments := []string{"serve", "--modbus", "127.0.0.1:0", "--rtsp", "127.0.0.1:0", "--control", "127.0.0.1:0"}
 	want := 3
-	if !p.camera {
+	if !p.Camera {
 		arguments, want = append(arguments, "--no-camera"), 2
 	}
-	if len(p.melt) > 0 {
-		arguments = append(arguments, p.melt...)
+	if len(p.Melt) > 0 {
+		arguments = append(arguments, p.Melt...)
 	} else {
 		arguments = append(arguments, "--life", "mixed")
 	}
-	simulator := exec.Command(filepath.Join(p.programs.Bin, "furnace-sim"), arguments...) //nolint:noctx // stop ends it
-	said := &lockedBuffer{}
-	simulator.Stdout, simulator.Stderr = said, p.log
+	simulator := exec.Command(filepath.Join(p.Programs.Bin, "furnace-sim"), arguments...) //nolint:noctx // stop ends it
+	said := &Buffer{}
+	simulator.Stdout, simulator.Stderr = said, p.Log
 	if err := simulator.Start(); err != nil {
 		return nil, fmt.Errorf("start the simulator: %w; run make build", err)
 	}
@@ -158,14 +160,14 @@ func (p *plant) startSimulator(ctx context.Context) (places map[string]string, e
 			return places, nil
 		}
 		if ctx.Err() != nil || time.Now().After(deadline) {
-			return nil, fmt.Errorf("the simulator did not start: %s%s", said.String(), p.log.String())
+			return nil, fmt.Errorf("the simulator did not start: %s%s", said.String(), p.Log.String())
 		}
 	}
 }
 
-func (p *plant) startAgent(site, meter, camera string) error {
+func (p *Plant) startAgent(site, meter, camera string) error {
 	eye := "camera: {enabled: false}"
-	if p.camera {
+	if p.Camera {
 		crop := scene.CropRect
 		eye = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
 	}
@@ -176,24 +178,25 @@ meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2
 model: {path: %q}
 mqtt: {broker: "tcp://%s"}
 paths: {state: %q, programs: %q}
-`, site, plantFurnace, meter, eye, p.programs.Model, p.link.Listen, p.state(), p.programs.Bin)
-	path := filepath.Join(p.folder, "meltwatch.yaml")
+`, site, plantFurnace, meter, eye, p.Programs.Model, p.Link.Listen, p.state(), p.Programs.Bin)
+	path := filepath.Join(p.Folder, "meltwatch.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err
 	}
-	agent := exec.Command(filepath.Join(p.programs.Bin, "meltwatch"), "run", "--config", path) //nolint:noctx // stop ends it
-	agent.Stderr = p.log
+	agent := exec.Command(filepath.Join(p.Programs.Bin, "meltwatch"), "run", "--config", path) //nolint:noctx // stop ends it
+	agent.Stderr = p.Log
 	if err := agent.Start(); err != nil {
 		return fmt.Errorf("start the agent: %w; run make build", err)
 	}
-	p.agent = agent
+	p.Agent = agent
 	return nil
 }
 
 // state is the agent's folder.
-func (p *plant) state() string { return filepath.Join(p.folder, "state") }
+func (p *Plant) state() string { return filepath.Join(p.Folder, "state") }
 
-func (p *plant) outbox() string { return filepath.Join(p.state(), "outbox") }
+// Outbox is the folder of the agent's outbox.
+func (p *Plant) Outbox() string { return filepath.Join(p.state(), "outbox") }
 
 // terminate asks a process to end, and waits.
 func terminate(process *exec.Cmd) error {
@@ -208,20 +211,21 @@ func terminate(process *exec.Cmd) error {
 	return nil
 }
 
-// lockedBuffer is written by one goroutine and read by another.
-type lockedBuffer struct {
+// Buffer is written by one goroutine and read by another.
+type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
 // Write appends.
-func (b *lockedBuffer) Write(p []byte) (int, error) {
+func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
 }
 
-func (b *lockedBuffer) String() string {
+// String is all that was written.
+func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()

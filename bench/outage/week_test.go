@@ -1,4 +1,4 @@
-package main
+package outage
 
 import (
 	"encoding/json"

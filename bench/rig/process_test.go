@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"os"
@@ -13,12 +13,12 @@ func TestProcessesAreRead(t *testing.T) {
 	}
 	defer func() { _ = sleep.Wait() }() // killed: that is its error
 	defer func() { _ = sleep.Process.Kill() }()
-	kin, err := children(os.Getpid())
+	kin, err := Children(os.Getpid())
 	if err != nil || kin["sleep"] != sleep.Process.Pid {
 		t.Errorf("children are %v, %v; want sleep at %d", kin, err, sleep.Process.Pid)
 	}
-	before, err := readProcess(os.Getpid())
-	if err != nil || before.anonymous < 1<<20 {
+	before, err := ReadUsage(os.Getpid())
+	if err != nil || before.Anonymous < 1<<20 {
 		t.Fatalf("this process takes %+v, %v", before, err)
 	}
 	ballast := make([]byte, 32<<20)
@@ -30,15 +30,15 @@ func TestProcessesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	after, err := readProcess(os.Getpid())
-	if grown := after.anonymous - before.anonymous; err != nil || grown < len(ballast)/2 || after.descriptors <= before.descriptors {
+	after, err := ReadUsage(os.Getpid())
+	if grown := after.Anonymous - before.Anonymous; err != nil || grown < len(ballast)/2 || after.Descriptors <= before.Descriptors {
 		t.Errorf("with 32 MiB and a file more it takes %+v, before %+v, %v", after, before, err)
 	}
 	ballast[0] = 2
-	if n, err := writtenBytes(os.Getpid()); err != nil || n < 0 {
+	if n, err := WrittenBytes(os.Getpid()); err != nil || n < 0 {
 		t.Errorf("written: %d, %v", n, err)
 	}
-	if _, err := readProcess(1 << 30); err == nil {
+	if _, err := ReadUsage(1 << 30); err == nil {
 		t.Error("a process that does not exist was read")
 	}
 }

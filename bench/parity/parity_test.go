@@ -1,4 +1,4 @@
-package main
+package parity
 
 import (
 	"math"
@@ -12,7 +12,7 @@ import (
 )
 
 func TestCourseHoldsAsManyFarSecondsAsItCan(t *testing.T) {
-	for _, c := range []agreeCommand{{Minutes: 20, Episodes: 2, Seed: 3}, {Minutes: 6, Episodes: 1, Seed: 4}} {
+	for _, c := range []Options{{Minutes: 20, Episodes: 2, Seed: 3}, {Minutes: 6, Episodes: 1, Seed: 4}} {
 		s, err := c.course()
 		if err != nil {
 			t.Fatal(err)
@@ -35,7 +35,7 @@ func TestCourseHoldsAsManyFarSecondsAsItCan(t *testing.T) {
 			t.Errorf("%g minutes: far seconds by label %v", c.Minutes, far)
 		}
 	}
-	for _, c := range []agreeCommand{{Minutes: 4, Episodes: 1}, {Minutes: 20, Episodes: 0}, {Minutes: 8, Episodes: 2}} {
+	for _, c := range []Options{{Minutes: 4, Episodes: 1}, {Minutes: 20, Episodes: 0}, {Minutes: 8, Episodes: 2}} {
 		if _, err := c.course(); err == nil {
 			t.Errorf("%g minutes with %d episodes are taken", c.Minutes, c.Episodes)
 		}

@@ -1,4 +1,6 @@
-package main
+// Package outage leads the agent and Telegraf through the same outage of the broker
+// and counts what arrives from each.
+package outage
 
 import (
 	"bytes"
@@ -15,24 +17,26 @@ import (
 	"time"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/bench/rig"
 )
 
-type outageCommand struct {
-	programs
-	Telegraf string        `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
-	Outage   time.Duration `default:"60s" help:"How long the broker is away; half-way through each sender is killed with SIGKILL and started again."`
-	Logs     bool          `help:"Print what the senders logged, too."`
-	Into     string        `type:"existingfile" help:"Write the table into this page, between the lines <!-- outage --> and <!-- /outage -->."`
+// Options say how the outage goes and with what.
+type Options struct {
+	Programs rig.Programs
+	Telegraf string        // the program, as scripts/telegraf.sh builds it
+	Outage   time.Duration // half-way through, each sender is killed and started again
+	Logs     bool          // print what the senders logged, too
+	Into     string        // page with the marks "outage"; none when empty
 }
 
 // Run leads every sender through the same outage, side by side, and prints what
 // arrived from each.
-func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
+func (c Options) Run(ctx context.Context, out io.Writer) error {
 	if _, err := os.Stat(c.Telegraf); err != nil {
 		return fmt.Errorf("%w: build it with scripts/telegraf.sh", err)
 	}
-	p := &plant{programs: c.programs, take: func(string, []byte) {}}
-	err := p.start(ctx, "bench")
+	p := &rig.Plant{Programs: c.Programs, Take: func(string, []byte) {}}
+	err := p.Start(ctx, "bench")
 	var senders []*sender
 	if err == nil {
 		senders, err = c.senders(p)
@@ -43,7 +47,7 @@ func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
 	for _, s := range senders {
 		err = errors.Join(err, s.kill())
 	}
-	if err = errors.Join(err, p.stop()); err != nil {
+	if err = errors.Join(err, p.Stop()); err != nil {
 		return err
 	}
 	end := time.Now().Add(-5 * time.Second) // what is younger may be on its way
@@ -60,14 +64,14 @@ func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	_, err = out.Write(table.Bytes())
-	return errors.Join(err, insert(c.Into, "outage", table.String()))
+	return errors.Join(err, rig.Insert(c.Into, "outage", table.String()))
 }
 
 // sender is one program that reads the meter and publishes it.
 type sender struct {
 	name    string
 	command []string
-	log     *lockedBuffer
+	log     *rig.Buffer
 	// stamps reads the times of the samples of one message, none of another's.
 	stamps func(topic string, payload []byte) []time.Time
 
@@ -84,11 +88,11 @@ const samplePeriod = 500 * time.Millisecond
 
 // senders are the agent, in the place of the one that the plant has started, and
 // two Telegrafs.
-func (c outageCommand) senders(p *plant) ([]*sender, error) {
-	agent := &sender{name: "meltwatch", command: p.agent.Args, log: p.log, seen: map[int64]int{}}
+func (c Options) senders(p *rig.Plant) ([]*sender, error) {
+	agent := &sender{name: "meltwatch", command: p.Agent.Args, log: p.Log, seen: map[int64]int{}}
 	agent.stamps = func(topic string, payload []byte) (stamps []time.Time) {
 		var m struct{ Samples []mqtt.Stamp }
-		if strings.HasSuffix(topic, "/current") && strings.HasPrefix(topic, p.root) && json.Unmarshal(payload, &m) == nil {
+		if strings.HasSuffix(topic, "/current") && strings.HasPrefix(topic, p.Root) && json.Unmarshal(payload, &m) == nil {
 			for _, s := range m.Samples {
 				stamps = append(stamps, s.Time)
 			}
@@ -97,11 +101,11 @@ func (c outageCommand) senders(p *plant) ([]*sender, error) {
 	}
 	// It is led like the others from here on. Killed, for it has hardly begun: a
 	// program that does not heed signals yet would seem to have failed.
-	if err := p.agent.Process.Kill(); err != nil {
+	if err := p.Agent.Process.Kill(); err != nil {
 		return nil, fmt.Errorf("kill meltwatch: %w", err)
 	}
-	_ = p.agent.Wait() // says that it was killed
-	p.agent = nil
+	_ = p.Agent.Wait() // says that it was killed
+	p.Agent = nil
 	list := []*sender{agent}
 	if err := agent.start(); err != nil {
 		return nil, err
@@ -118,7 +122,7 @@ func (c outageCommand) senders(p *plant) ([]*sender, error) {
 
 // telegraf is configured as its manual advises for a broker that goes away: it
 // waits for one at its start, and keeps 10,000 metrics.
-func (c outageCommand) telegraf(p *plant, buffer string) (*sender, error) {
+func (c Options) telegraf(p *rig.Plant, buffer string) (*sender, error) {
 	text := fmt.Sprintf(`[agent]
 interval = "500ms"
 flush_interval = "1s"
@@ -146,13 +150,13 @@ holding_registers = [
   {name = "b", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [2, 3]},
   {name = "c", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [4, 5]},
 ]
-`, buffer, filepath.Join(p.folder, "telegraf-"+buffer), p.link.Listen, p.meter)
-	path := filepath.Join(p.folder, "telegraf-"+buffer+".conf")
+`, buffer, filepath.Join(p.Folder, "telegraf-"+buffer), p.Link.Listen, p.Meter)
+	path := filepath.Join(p.Folder, "telegraf-"+buffer+".conf")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	s := &sender{
-		name: "Telegraf 1.34.4, " + buffer + " buffer", command: []string{c.Telegraf, "--config", path}, log: &lockedBuffer{}, seen: map[int64]int{},
+		name: "Telegraf 1.34.4, " + buffer + " buffer", command: []string{c.Telegraf, "--config", path}, log: &rig.Buffer{}, seen: map[int64]int{},
 	}
 	s.stamps = func(topic string, payload []byte) []time.Time {
 		var m struct{ Timestamp int64 }
@@ -214,8 +218,8 @@ func (s *sender) kill() error {
 }
 
 // lead goes through the outage.
-func (c outageCommand) lead(ctx context.Context, p *plant, senders []*sender) error {
-	counting, err := subscribe(p.broker.address, "count", "#", func(topic string, payload []byte) {
+func (c Options) lead(ctx context.Context, p *rig.Plant, senders []*sender) error {
+	counting, err := rig.Subscribe(p.Broker.Address, "count", "#", func(topic string, payload []byte) {
 		for _, s := range senders {
 			s.take(topic, payload)
 		}
@@ -225,14 +229,14 @@ func (c outageCommand) lead(ctx context.Context, p *plant, senders []*sender) er
 	}
 	defer counting.Disconnect(100)
 	steps := []func() error{
-		func() error { return pause(ctx, 30*time.Second) },
-		func() error { p.link.Stop(); return pause(ctx, c.Outage/2) },
+		func() error { return rig.Pause(ctx, 30*time.Second) },
+		func() error { p.Link.Stop(); return rig.Pause(ctx, c.Outage/2) },
 		func() error {
 			var faults []error
 			for _, s := range senders {
 				faults = append(faults, s.kill())
 			}
-			return errors.Join(append(faults, pause(ctx, 2*time.Second))...)
+			return errors.Join(append(faults, rig.Pause(ctx, 2*time.Second))...)
 		},
 		func() error {
 			var faults []error
@@ -240,10 +244,10 @@ func (c outageCommand) lead(ctx context.Context, p *plant, senders []*sender) er
 				faults = append(faults, s.start())
 				s.dead = time.Since(s.killed)
 			}
-			return errors.Join(append(faults, pause(ctx, c.Outage/2))...)
+			return errors.Join(append(faults, rig.Pause(ctx, c.Outage/2))...)
 		},
-		p.link.Start,
-		func() error { return pause(ctx, 60*time.Second) },
+		p.Link.Start,
+		func() error { return rig.Pause(ctx, 60*time.Second) },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

@@ -1,4 +1,4 @@
-package main
+package soak
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/bench/rig"
 )
 
 // rows is how many points of the curves are printed.
@@ -17,13 +18,13 @@ const rows = 12
 // report prints the ledger and the curves, and returns what is wrong with them.
 func (s *soak) report(out io.Writer) error {
 	var b strings.Builder
-	length := time.Duration(s.command.Minutes * float64(time.Minute))
-	fmt.Fprintf(&b, "Simulator, agent with both children, and mosquitto for %s; %d outages, %s in all.\n\n", length, s.outages, s.away.Round(time.Second))
+	length := time.Duration(s.options.Minutes * float64(time.Minute))
+	fmt.Fprintf(&b, "Simulator, agent with both rig.Children, and mosquitto for %s; %d outages, %s in all.\n\n", length, s.outages, s.away.Round(time.Second))
 	fmt.Fprintln(&b, "| class | made | received | twice | missing |\n|---|---|---|---|---|")
 	var faults []error
-	for _, class := range classes {
-		a := s.account.classes[class]
-		missing := s.account.gaps(class)
+	for _, class := range rig.Classes {
+		got, twice := s.ledger.Class(class)
+		missing := s.ledger.Gaps(class)
 		note := ""
 		if class == mqtt.ClassState {
 			// Of the states of an outage, changes are kept and one in ten seconds.
@@ -34,15 +35,15 @@ func (s *soak) report(out io.Writer) error {
 		} else if missing > 0 {
 			faults = append(faults, fmt.Errorf("%d of %s are missing", missing, class))
 		}
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d%s |\n", class, a.got+missing, a.got, a.twice, missing, note)
-		if most := s.outages * inFlight; a.twice > most {
-			faults = append(faults, fmt.Errorf("%d of %s came twice, want %d at most", a.twice, class, most))
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d%s |\n", class, got+missing, got, twice, missing, note)
+		if most := s.outages * rig.InFlight; twice > most {
+			faults = append(faults, fmt.Errorf("%d of %s came twice, want %d at most", twice, class, most))
 		}
 	}
-	for _, f := range s.account.faults {
+	for _, f := range s.ledger.Faults() {
 		faults = append(faults, errors.New(f))
 	}
-	fmt.Fprintf(&b, "\nOut of order, unlike or without a name: %d.\n\n", len(s.account.faults))
+	fmt.Fprintf(&b, "\nOut of order, unlike or without a name: %d.\n\n", len(s.ledger.Faults()))
 	s.curves(&b)
 	faults = append(faults, s.flat(&b)...)
 	_, err := io.WriteString(out, b.String())
@@ -54,8 +55,8 @@ func (s *soak) curves(b *strings.Builder) {
 	const mega = 1e6
 	for i := range min(rows, len(s.curve)) {
 		p := s.curve[i*(len(s.curve)-1)/(rows-1)]
-		fmt.Fprintf(b, "| %s | %.1f | %.1f | %.1f | %d | %d | %d | %d |\n", p.at.Round(time.Second), float64(p.agent.anonymous)/mega,
-			float64(p.model.anonymous)/mega, float64(p.camera.anonymous)/mega, p.goroutines, p.agent.descriptors, p.outboxBytes/1000, p.waiting)
+		fmt.Fprintf(b, "| %s | %.1f | %.1f | %.1f | %d | %d | %d | %d |\n", p.at.Round(time.Second), float64(p.agent.Anonymous)/mega,
+			float64(p.model.Anonymous)/mega, float64(p.camera.Anonymous)/mega, p.goroutines, p.agent.Descriptors, p.outboxBytes/1000, p.waiting)
 	}
 }
 
@@ -76,15 +77,15 @@ func (s *soak) flat(b *strings.Builder) (faults []error) {
 	}
 	// Of a short run the garbage collector's rhythm is most of the difference.
 	grow := 0.05
-	if s.command.Minutes < 20 {
+	if s.options.Minutes < 20 {
 		grow = 0.5
 	}
 	fmt.Fprint(b, "\nMedians:\n\n")
-	compare("anonymous memory of the agent, bytes", func(p point) int { return p.agent.anonymous }, grow)
-	compare("anonymous memory of the model, bytes", func(p point) int { return p.model.anonymous }, grow)
-	compare("anonymous memory of the camera, bytes", func(p point) int { return p.camera.anonymous }, grow)
+	compare("anonymous memory of the agent, bytes", func(p point) int { return p.agent.Anonymous }, grow)
+	compare("anonymous memory of the model, bytes", func(p point) int { return p.model.Anonymous }, grow)
+	compare("anonymous memory of the camera, bytes", func(p point) int { return p.camera.Anonymous }, grow)
 	compare("goroutines", func(p point) int { return p.goroutines }, 0.1)
-	compare("descriptors", func(p point) int { return p.agent.descriptors }, 0.1)
+	compare("descriptors", func(p point) int { return p.agent.Descriptors }, 0.1)
 	return faults
 }
 

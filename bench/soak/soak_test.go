@@ -1,20 +1,22 @@
-package main
+package soak
 
 import (
 	"os"
 	"strings"
 	"testing"
+
+	"meltwatch/bench/rig"
 )
 
 // built are the programs, or the test is skipped, aloud.
-func built(t *testing.T) programs {
+func built(t *testing.T) rig.Programs {
 	t.Helper()
 	for _, program := range []string{"meltwatch", "meltwatch-infer", "meltwatch-camera", "furnace-sim"} {
-		if _, err := os.Stat("../bin/" + program); err != nil {
+		if _, err := os.Stat("../../bin/" + program); err != nil {
 			t.Skipf("%s is not built: run make build", program)
 		}
 	}
-	return programs{Bin: "../bin", Model: "../inference/models/product"}
+	return rig.Programs{Bin: "../../bin", Model: "../../inference/models/product"}
 }
 
 // Two minutes of what make prove does for twenty.
@@ -23,7 +25,7 @@ func TestSoak(t *testing.T) {
 		t.Skip("two minutes of real time: left out by -short")
 	}
 	var report strings.Builder
-	err := soakCommand{Minutes: 2, programs: built(t)}.Run(t.Context(), &report)
+	err := Options{Minutes: 2, Programs: built(t)}.Run(t.Context(), &report)
 	t.Log("\n" + report.String())
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,6 @@
-package main
+// Package soak lets every program run for minutes or hours, with outages, and watches
+// memory, goroutines, descriptors and the outbox.
+package soak
 
 import (
 	"bytes"
@@ -12,20 +14,22 @@ import (
 	"time"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/bench/rig"
 )
 
-type soakCommand struct {
-	Minutes float64 `default:"20" help:"How long."`
-	programs
+// Options say how long it runs and with what.
+type Options struct {
+	Minutes  float64
+	Programs rig.Programs
 }
 
 const soakRoot = "meltwatch/soak/f1/"
 
 // Run lets every program run for a while, takes the network away now and then,
 // and prints what arrived and what it all took.
-func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
-	s := &soak{command: c, account: newAccount(soakRoot), seen: make(chan struct{})}
-	s.plant = &plant{programs: c.programs, camera: true, take: s.take}
+func (c Options) Run(ctx context.Context, out io.Writer) error {
+	s := &soak{options: c, ledger: rig.NewLedger(soakRoot), seen: make(chan struct{})}
+	s.plant = &rig.Plant{Programs: c.Programs, Camera: true, Take: s.take}
 	if err := s.run(ctx); err != nil {
 		return err
 	}
@@ -33,9 +37,9 @@ func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 type soak struct {
-	command soakCommand
-	plant   *plant
-	account *account
+	options Options
+	plant   *rig.Plant
+	ledger  *rig.Ledger
 	curve   []point
 	outages int
 	away    time.Duration // the sum of outages
@@ -51,22 +55,22 @@ type soak struct {
 // point is one reading of everything.
 type point struct {
 	at                   time.Duration
-	agent, model, camera reading
+	agent, model, camera rig.Usage
 	goroutines           int
 	outboxBytes          int64
 	waiting              int
 }
 
 func (s *soak) run(ctx context.Context) error {
-	err := s.plant.start(ctx, "soak")
+	err := s.plant.Start(ctx, "soak")
 	if err == nil {
 		err = s.watch(ctx)
 	}
-	return errors.Join(err, s.plant.stop())
+	return errors.Join(err, s.plant.Stop())
 }
 
 func (s *soak) take(topic string, payload []byte) {
-	s.account.receive(topic, payload)
+	s.ledger.Receive(topic, payload)
 	switch strings.TrimPrefix(topic, soakRoot) {
 	case mqtt.TopicHealth:
 		s.mu.Lock()
@@ -88,7 +92,7 @@ func (s *soak) take(topic string, payload []byte) {
 // short run, one in five minutes of a long one, each a quarter as long as what
 // lies between.
 func (s *soak) watch(ctx context.Context) error {
-	link, pid := s.plant.link, s.plant.agent.Process.Pid
+	link, pid := s.plant.Link, s.plant.Agent.Process.Pid
 	select {
 	case <-s.seen:
 	case <-ctx.Done():
@@ -96,7 +100,7 @@ func (s *soak) watch(ctx context.Context) error {
 	case <-time.After(2 * time.Minute):
 		return errors.New("no verdict of the model within 2 minutes")
 	}
-	length := time.Duration(s.command.Minutes * float64(time.Minute))
+	length := time.Duration(s.options.Minutes * float64(time.Minute))
 	between := min(max(length/3, 40*time.Second), 5*time.Minute)
 	pause := max(length/240, 500*time.Millisecond)
 	began, next, back := time.Now(), between/2, time.Duration(0)
@@ -129,23 +133,23 @@ func (s *soak) watch(ctx context.Context) error {
 }
 
 func (s *soak) read(pid int, at time.Duration) error {
-	agent, err := readProcess(pid)
+	agent, err := rig.ReadUsage(pid)
 	if err != nil {
 		return fmt.Errorf("the agent: %w", err)
 	}
 	p := point{at: at, agent: agent}
-	kin, err := children(pid)
+	kin, err := rig.Children(pid)
 	if err != nil {
-		return fmt.Errorf("the agent's children: %w", err)
+		return fmt.Errorf("the agent's rig.Children: %w", err)
 	}
-	for name, to := range map[string]*reading{"meltwatch-infer": &p.model, "meltwatch-camera": &p.camera} {
+	for name, to := range map[string]*rig.Usage{"meltwatch-infer": &p.model, "meltwatch-camera": &p.camera} {
 		if child := kin[name]; child != 0 {
-			if *to, err = readProcess(child); err != nil {
+			if *to, err = rig.ReadUsage(child); err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
 		}
 	}
-	if p.outboxBytes, err = folderSize(s.plant.outbox()); err != nil {
+	if p.outboxBytes, err = rig.FolderSize(s.plant.Outbox()); err != nil {
 		return fmt.Errorf("the outbox: %w", err)
 	}
 	s.mu.Lock()
@@ -165,7 +169,7 @@ func (s *soak) waiting() int {
 // report tells what is missing.
 func (s *soak) settle(ctx context.Context) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Second) {
-		if s.account.gaps(mqtt.ClassEvent)+s.account.gaps(mqtt.ClassCurrent) == 0 {
+		if s.ledger.Gaps(mqtt.ClassEvent)+s.ledger.Gaps(mqtt.ClassCurrent) == 0 {
 			return
 		}
 	}

@@ -1,0 +1,184 @@
+package rig
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"meltwatch/agent/mqtt"
+	"meltwatch/agent/outbox"
+	"meltwatch/config"
+)
+
+// The environment that makes this program a crash worker: the agent's stamper,
+// outbox and publisher over the folder that it names, fed as fast as asked, until it
+// is killed.
+const (
+	workerFolder = "MELTWATCH_BENCH_WORKER"
+	workerBroker = "MELTWATCH_BENCH_BROKER"
+	workerRate   = "MELTWATCH_BENCH_RATE"
+)
+
+// WorkerRoot is the root of a crash worker's topics.
+const WorkerRoot = "meltwatch/bench/f1/"
+
+// InFlight is how many records may be on their way, unacknowledged: the
+// publisher's window of 32 messages, of 20 samples at most.
+const InFlight = 32 * 20
+
+// What the crash worker prints: a line for each class when it has made records, and
+// how many wait. The full stop tells a whole line from one that the kill cut off.
+const (
+	printsMade    = "made"
+	printsWaiting = "waiting"
+)
+
+// Progress is one line of a crash worker.
+type Progress struct {
+	Class                   mqtt.Class // empty in a line about what waits
+	Boot, Seq               uint64
+	Waiting, Acked, Overrun int
+}
+
+// ParseProgress reads one line.
+func ParseProgress(line string) (p Progress, ok bool) {
+	if n, err := fmt.Sscanf(line, printsMade+" %s %d %d.", &p.Class, &p.Boot, &p.Seq); err == nil {
+		return p, n == 3
+	}
+	n, err := fmt.Sscanf(line, printsWaiting+" %d %d %d.", &p.Waiting, &p.Acked, &p.Overrun)
+	return p, err == nil && n == 3
+}
+
+// Worker is this program as a crash worker that makes so many records of current a
+// second, 0 to drain only.
+func Worker(ctx context.Context, folder, broker string, rate int) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	worker := exec.CommandContext(ctx, self)
+	worker.Env = append(os.Environ(), workerFolder+"="+folder, workerBroker+"="+broker, fmt.Sprintf("%s=%d", workerRate, rate))
+	worker.Stderr = os.Stderr
+	return worker, nil
+}
+
+// Tick is how often the crash worker makes records.
+const Tick = 10 * time.Millisecond
+
+// RunWorker runs this process as a crash worker if it was started as one, and returns
+// its exit status. Every main that uses Worker calls it first.
+func RunWorker() (status int, isWorker bool) {
+	folder := os.Getenv(workerFolder)
+	if folder == "" {
+		return 0, false
+	}
+	rate, err := strconv.Atoi(os.Getenv(workerRate))
+	if err == nil {
+		err = runWorker(folder, os.Getenv(workerBroker), rate)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "crash worker:", err)
+		return 1, true
+	}
+	return 0, true
+}
+
+// Silent is an observer that tells nobody.
+type Silent struct{}
+
+// Beat does nothing.
+func (Silent) Beat() {}
+
+// OK does nothing.
+func (Silent) OK() {}
+
+// Fault does nothing.
+func (Silent) Fault(error) {}
+
+// Count does nothing.
+func (Silent) Count(map[string]uint64) {}
+
+// Ample is an outbox that drops nothing.
+func Ample() outbox.Settings {
+	plenty := outbox.Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
+	return outbox.Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1_000_000}
+}
+
+func runWorker(folder, url string, rate int) error {
+	stamper, err := mqtt.NewStamper(folder)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.DiscardHandler)
+	kept, err := outbox.Open(outbox.NewDisk(filepath.Join(folder, "outbox")), Ample(), log, Silent{}, nil)
+	if err != nil {
+		return err
+	}
+	publisher := mqtt.New(config.MQTT{
+		Retain: true,
+		Broker: url, ClientID: "worker", KeepAlive: 5 * time.Second, Queue: 1_000_000, HistoryRate: 5000,
+	}, WorkerRoot, stamper, kept, log, Silent{})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { _ = publisher.Run(ctx) }() // until it is killed
+	m := maker{publisher: publisher, stamper: stamper, out: bufio.NewWriter(os.Stdout)}
+	for began, made := time.Now(), 0; ; time.Sleep(Tick) {
+		due := int(time.Since(began).Seconds() * float64(rate))
+		for ; made < due; made++ {
+			m.make(made)
+		}
+		if err := m.say(); err != nil {
+			return nil //nolint:nilerr // the listener has gone, so the victim ends too
+		}
+	}
+}
+
+// maker makes records: of a hundred, one event, three states, the rest current.
+type maker struct {
+	publisher *mqtt.Publisher
+	stamper   *mqtt.Stamper
+	out       *bufio.Writer
+	newest    map[mqtt.Class]uint64
+}
+
+func (m *maker) make(i int) {
+	now := time.Now()
+	class := mqtt.ClassCurrent
+	switch i % 100 {
+	case 0:
+		class = mqtt.ClassEvent
+	case 25, 50, 75:
+		class = mqtt.ClassState
+	}
+	stamp := m.stamper.Stamp(string(class), now)
+	switch class {
+	case mqtt.ClassEvent:
+		m.publisher.Event(mqtt.Event{Stamp: stamp, Kind: "bench", Cause: "to be counted"})
+	case mqtt.ClassState:
+		m.publisher.State(mqtt.State{Stamp: stamp, State: "normal", Source: "model"}, true)
+	default:
+		m.publisher.Sample(mqtt.Sample{Stamp: stamp, A: 14_900 + float64(i%200), B: 15_000, C: 15_100, SetPoint: 15_000})
+	}
+	if m.newest == nil {
+		m.newest = map[mqtt.Class]uint64{}
+	}
+	m.newest[class] = stamp.Seq
+}
+
+// say tells what was made by now, and what waits.
+func (m *maker) say() error {
+	for class, seq := range m.newest {
+		_, _ = fmt.Fprintf(m.out, "%s %s %d %d.\n", printsMade, class, m.stamper.Boot(), seq) // Flush says whether it failed
+	}
+	clear(m.newest)
+	c := m.publisher.Counters()
+	waiting := c["fresh"] + c["waiting_event"] + c["waiting_state"] + c["waiting_current"]
+	_, _ = fmt.Fprintf(m.out, "%s %d %d %d.\n", printsWaiting, waiting, c["acked"], c["overrun"])
+	return m.out.Flush()
+}
