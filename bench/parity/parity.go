@@ -39,7 +39,7 @@ const root = "meltwatch/agree/f1/"
 // Run leads one melt through the trainer's offline judging and through the real
 // chain, and compares what either decided of each second.
 func (c Options) Run(ctx context.Context, out io.Writer) (err error) {
-	course, err := c.course()
+	melt, err := c.scenario()
 	if err != nil {
 		return err
 	}
@@ -48,27 +48,27 @@ func (c Options) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	text, err := yaml.Marshal(course)
+	text, err := yaml.Marshal(melt)
 	if err != nil {
 		return err
 	}
-	scenario := filepath.Join(folder, "course.yaml")
+	scenario := filepath.Join(folder, "scenario.yaml")
 	if err := os.WriteFile(scenario, text, 0o600); err != nil {
 		return err
 	}
 	// First, because what is missing shows at once, and not beside the live melt,
 	// from which it would take the processor.
-	offline, err := c.offline(ctx, folder, scenario, int(course.Seconds()))
+	offline, err := c.offline(ctx, folder, scenario, int(melt.Seconds()))
 	if err != nil {
 		return err
 	}
 	heard := &states{}
-	melt, err := c.live(ctx, heard, scenario, course.Seconds())
+	served, err := c.live(ctx, heard, scenario, melt.Seconds())
 	if err != nil {
 		return err
 	}
-	found := compare(onSeconds(heard.list, melt.Start, len(offline.P)), offline)
-	return errors.Join(c.report(out, heard.list, melt, found), found.fault())
+	found := compare(onSeconds(heard.list, served.Start, len(offline.P)), offline)
+	return errors.Join(c.report(out, heard.list, served, found), found.fault())
 }
 
 const (
@@ -78,10 +78,10 @@ const (
 	rampUnscored = 36.0
 )
 
-// course is a melt that begins in normal work and ends abnormal. The stretches
+// scenario is a melt that begins in normal work and ends abnormal. The stretches
 // between the ramps are as long as it takes for each to hold as many seconds that
 // are far from a change of the label.
-func (c Options) course() (furnace.Scenario, error) {
+func (c Options) scenario() (furnace.Scenario, error) {
 	const scored = rampSeconds - rampUnscored // of a ramp
 	s := furnace.Scenario{Name: "agree", Seed: c.Seed}
 	for i := range c.Episodes {

@@ -11,9 +11,9 @@ import (
 	"meltwatch/simulator/furnace"
 )
 
-func TestCourseHoldsAsManyFarSecondsAsItCan(t *testing.T) {
+func TestScenarioHoldsAsManyFarSecondsAsItCan(t *testing.T) {
 	for _, c := range []Options{{Minutes: 20, Episodes: 2, Seed: 3}, {Minutes: 6, Episodes: 1, Seed: 4}} {
-		s, err := c.course()
+		s, err := c.scenario()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,7 +36,7 @@ func TestCourseHoldsAsManyFarSecondsAsItCan(t *testing.T) {
 		}
 	}
 	for _, c := range []Options{{Minutes: 4, Episodes: 1}, {Minutes: 20, Episodes: 0}, {Minutes: 8, Episodes: 2}} {
-		if _, err := c.course(); err == nil {
+		if _, err := c.scenario(); err == nil {
 			t.Errorf("%g minutes with %d episodes are taken", c.Minutes, c.Episodes)
 		}
 	}

@@ -19,7 +19,7 @@ type datasetCommand struct {
 	Seed     uint64  `default:"1" help:"The same seed gives the same data."`
 	FPS      int     `name:"fps" default:"1" help:"Frames a second; a divisor of 50."`
 	Life     string  `default:"mixed" enum:"mixed,normal,shift" help:"mixed: many abnormal episodes; normal: none; shift: one or two in hours."`
-	Scenario string  `type:"existingfile" help:"YAML file with the course of events, instead of --life: the melt that serve shows with the same --scenario and --seed. Needs --batches 1."`
+	Scenario string  `type:"existingfile" help:"YAML file with the scenario, instead of --life: the melt that serve shows with the same --scenario and --seed. Needs --batches 1."`
 	Reroll   int     `default:"0" help:"Further current records under the same video."`
 	Train    float64 `default:"0.7" help:"Share of batches to train on."`
 	Val      float64 `default:"0.15" help:"Share of batches to choose thresholds on; the rest is test."`
@@ -29,16 +29,16 @@ type datasetCommand struct {
 // Run writes the data set and says how it goes.
 func (c datasetCommand) Run(ctx context.Context, out io.Writer) error {
 	start := time.Now()
-	var course furnace.Scenario
+	var scenario furnace.Scenario
 	if c.Scenario != "" {
 		var err error
-		if course, err = furnace.ReadScenario(c.Scenario); err != nil {
+		if scenario, err = furnace.ReadScenario(c.Scenario); err != nil {
 			return err
 		}
 	}
 	err := dataset.Write(ctx, dataset.Options{
 		Dir: c.Out, Batches: c.Batches, Seconds: c.Seconds, Seed: c.Seed, FPS: c.FPS,
-		Life: furnace.Life(c.Life), Scenario: course, Reroll: c.Reroll, Train: c.Train, Val: c.Val, Workers: c.Workers,
+		Life: furnace.Life(c.Life), Scenario: scenario, Reroll: c.Reroll, Train: c.Train, Val: c.Val, Workers: c.Workers,
 	}, func(done, total int, spent time.Duration) {
 		left := time.Duration(float64(spent) / float64(done) * float64(total-done))
 		fmt.Fprintf(os.Stderr, "\r%d of %d batches, %s left   ", done, total, left.Round(time.Second))

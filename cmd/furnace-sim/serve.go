@@ -18,9 +18,9 @@ import (
 
 // serveCommand is furnace-sim serve.
 type serveCommand struct {
-	Scenario     string        `type:"existingfile" help:"YAML file with the course of events. Without it --life decides."`
+	Scenario     string        `type:"existingfile" help:"YAML file with the scenario. Without it --life decides."`
 	Life         string        `default:"demo" enum:"demo,mixed,normal,shift" help:"demo: ten minutes with one episode; mixed: many; normal: none; shift: one or two in hours."`
-	Seed         uint64        `default:"1" help:"Draws set-point, shell and noise, and the course of --life."`
+	Seed         uint64        `default:"1" help:"Draws set-point, shell and noise, and the scenario of --life."`
 	Modbus       string        `default:"127.0.0.1:5020" help:"Where the meter listens. Port 0 takes a free one."`
 	RTSP         string        `name:"rtsp" default:"127.0.0.1:8554" help:"Where the camera listens. Port 0 takes a free one."`
 	Unit         uint8         `default:"1" help:"The meter's Modbus unit."`
@@ -34,12 +34,12 @@ type serveCommand struct {
 	ControlOpen  bool          `help:"Let --control listen beyond this machine: whoever reaches it can read the truth and break the senses."`
 }
 
-// life is how long a course drawn for --life lasts.
+// life is how long a scenario drawn for --life lasts.
 const life = 12 * 60 * 60 // seconds
 
 // Run serves until it is interrupted.
 func (c serveCommand) Run(ctx context.Context, out io.Writer) error {
-	course, err := c.course()
+	scenario, err := c.scenario()
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (c serveCommand) Run(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	s, err := serve.Start(ctx, serve.Options{
-		Scenario: course, Seed: c.Seed, ModbusAddr: c.Modbus, RTSPAddr: c.RTSP, WordOrder: c.WordOrder, Unit: c.Unit,
+		Scenario: scenario, Seed: c.Seed, ModbusAddr: c.Modbus, RTSPAddr: c.RTSP, WordOrder: c.WordOrder, Unit: c.Unit,
 		VideoDelay: c.VideoDelay, CurrentDelay: c.CurrentDelay, NoCamera: c.NoCamera,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
@@ -71,7 +71,7 @@ func remedy(err error) error {
 	return err
 }
 
-func (c serveCommand) course() (furnace.Scenario, error) {
+func (c serveCommand) scenario() (furnace.Scenario, error) {
 	switch {
 	case c.Scenario != "":
 		return furnace.ReadScenario(c.Scenario)

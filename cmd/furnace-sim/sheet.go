@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"meltwatch/simulator/sheet"
+	"meltwatch/simulator/contactsheet"
 )
 
 // sheetCommand is furnace-sim sheet.
@@ -20,5 +20,5 @@ func (c sheetCommand) Run() (err error) {
 		return fmt.Errorf("create --out: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	return sheet.Write(file)
+	return contactsheet.Write(file)
 }

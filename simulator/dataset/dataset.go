@@ -5,7 +5,7 @@
 //	videos/B_mask.npy  uint8 (T, W, H): 1 where the hot spot can be seen
 //	timestamps/B.csv   time                                one row a frame
 //	currents/B.csv     time,a,b,c,set_point,feeding,exhaust,manual    at 2 Hz
-//	currents/B_rN.csv  the same course with other currents, see Options.Reroll
+//	currents/B_rN.csv  the same scenario with other currents, see Options.Reroll
 //	labels/B.csv       time,severity,label,state,onset     at 1 Hz
 //	truth/R.csv        time,kind,near_normal,hidden        at 1 Hz, R = B or B_rN
 //	train.json, val.json, test.json   lists of batch names
@@ -192,7 +192,7 @@ type index struct {
 	Format int          `json:"format"`
 	Seed   uint64       `json:"seed"`
 	Life   furnace.Life `json:"life"`
-	// Scenario is the name of the course that took the place of life.
+	// Scenario is the name of the scenario that took the place of life.
 	Scenario string `json:"scenario,omitempty"`
 	Seconds  int    `json:"seconds"`
 	FPS      int    `json:"fps"`

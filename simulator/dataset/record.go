@@ -57,11 +57,11 @@ func drawRecord(r *rand.Rand, name string, k int) record {
 
 // build sets up the furnace of one record of the batch.
 func build(o Options, b *batch, rec *record) *furnace.Furnace {
-	course := o.Scenario
+	scenario := o.Scenario
 	if !o.scripted() {
-		course = furnace.Draw(o.Life, float64(o.Seconds), b.timeline, rec.electric, b.video)
+		scenario = furnace.Draw(o.Life, float64(o.Seconds), b.timeline, rec.electric, b.video)
 	}
-	f := furnace.New(course, furnace.NewBatch(b.video, rec.electric), rec.electric, b.video)
+	f := furnace.New(scenario, furnace.NewBatch(b.video, rec.electric), rec.electric, b.video)
 	rec.SetPoint = f.Batch().SetPoint
 	return f
 }

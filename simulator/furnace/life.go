@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Life is the kind of course that a seed draws.
+// Life is the kind of scenario that a seed draws.
 type Life string
 
 // The kinds of life.
@@ -20,7 +20,7 @@ const (
 	Shift Life = "shift"
 )
 
-// Draw plans a course of the given length. timeline decides states and what the
+// Draw plans a scenario of the given length. timeline decides states and what the
 // PLC reports; current and picture decide the disturbances of either sense, so
 // that these are independent of each other.
 func Draw(life Life, seconds float64, timeline, current, picture uint64) Scenario {
@@ -38,7 +38,7 @@ func Draw(life Life, seconds float64, timeline, current, picture uint64) Scenari
 	return s
 }
 
-// Disturb strews over a course of one's own what Draw strews over a drawn one.
+// Disturb adds to a given scenario the disturbances that Draw adds to a drawn one.
 func Disturb(s Scenario, timeline, current, picture uint64) Scenario {
 	s.Nuisances = disturb(stream(timeline, streamTimeline), s.Segments, s.Seconds(), current, picture)
 	return s

@@ -96,7 +96,7 @@ type Nuisance struct {
 	Strength float64 `yaml:"strength,omitempty"`
 }
 
-// Scenario is a furnace's whole course, known before it runs: what happens,
+// Scenario is a furnace's whole plan, known before it runs: what happens,
 // when, and what disturbs the senses meanwhile.
 type Scenario struct {
 	Name string `yaml:"name"`
@@ -173,7 +173,7 @@ func (s Scenario) Seconds() float64 {
 	return sum
 }
 
-// Demo is the course shown to newcomers: normal work with everything that must
+// Demo is the scenario shown to newcomers: normal work with everything that must
 // not alarm, a ramp, an abnormal stretch and the recovery.
 func Demo() Scenario {
 	return Scenario{

@@ -31,10 +31,10 @@ const (
 // Frames that a busy machine cannot draw in time are left out and counted; the
 // time stamps of the others stay true.
 type camera struct {
-	melt    *melt
+	furnace *clockedFurnace
 	delay   time.Duration
 	scene   *scene.Scene
-	station *station
+	server  *rtspServer
 	log     *slog.Logger
 	skipped atomic.Uint64
 
@@ -47,8 +47,8 @@ type camera struct {
 	next    int64 // number of the next frame since the start
 }
 
-func newCamera(m *melt, delay time.Duration, s *scene.Scene, st *station, log *slog.Logger) *camera {
-	c := &camera{melt: m, delay: delay, scene: s, station: st, log: log, fault: CameraFine}
+func newCamera(m *clockedFurnace, delay time.Duration, s *scene.Scene, st *rtspServer, log *slog.Logger) *camera {
+	c := &camera{furnace: m, delay: delay, scene: s, server: st, log: log, fault: CameraFine}
 	whole := image.Rect(0, 0, scene.Width, scene.Height)
 	c.picture = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
 	c.black = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
@@ -66,7 +66,7 @@ func (c *camera) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end was asked for
 		}
-		if !c.station.opened() {
+		if !c.server.opened() {
 			return err
 		}
 		if !pause(ctx.Done(), restartWait) {
@@ -113,14 +113,14 @@ func (c *camera) shoot(ctx context.Context, e *encoder, stamps chan<- uint32) er
 
 // await waits for the next frame's time and passes over frames that are late.
 func (c *camera) await(ctx context.Context) error {
-	now := int64(time.Since(c.melt.start) / frameTime)
+	now := int64(time.Since(c.furnace.start) / frameTime)
 	if late := now - c.next; late > 0 {
 		if c.drawn {
 			c.skipped.Add(uint64(late))
 		}
 		c.next = now
 	}
-	due := c.melt.start.Add(time.Duration(c.next) * frameTime)
+	due := c.furnace.start.Add(time.Duration(c.next) * frameTime)
 	c.next++
 	if !pause(ctx.Done(), time.Until(due)) {
 		return ctx.Err()
@@ -130,7 +130,7 @@ func (c *camera) await(ctx context.Context) error {
 
 // frame is the picture to send now, nil for none. It stays the camera's.
 func (c *camera) frame() *image.YCbCr {
-	state := c.melt.at(c.delay)
+	state := c.furnace.at(c.delay)
 	fault := c.current()
 	if !c.drawn { // the encoder needs one picture to say what its stream is like
 		return c.draw(state)
@@ -160,14 +160,14 @@ func (c *camera) send(ctx context.Context, e *encoder, stamps <-chan uint32) err
 			return fmt.Errorf("read coded picture: %w", err)
 		}
 		if picture.units == nil {
-			if err := c.station.open(picture.sps, picture.pps); err != nil {
+			if err := c.server.open(picture.sps, picture.pps); err != nil {
 				return err
 			}
 			continue
 		}
 		select {
 		case stamp := <-stamps:
-			if err := c.station.send(picture, stamp); err != nil {
+			if err := c.server.send(picture, stamp); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -186,5 +186,5 @@ func (c *camera) setFault(f CameraFault) error {
 	c.mu.Lock()
 	c.fault = f
 	c.mu.Unlock()
-	return c.station.present(f != CameraAbsent)
+	return c.server.present(f != CameraAbsent)
 }

@@ -17,10 +17,10 @@ const mostClients = 32
 
 // plc answers reads of the registers.
 type plc struct {
-	melt  *melt
-	delay time.Duration
-	order string
-	unit  uint8
+	furnace *clockedFurnace
+	delay   time.Duration
+	order   string
+	unit    uint8
 
 	mu    sync.Mutex
 	fault MeterFault
@@ -71,7 +71,7 @@ func (p *plc) setFault(f MeterFault) {
 func (p *plc) packet() furnace.PLC {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	state := p.melt.at(p.delay)
+	state := p.furnace.at(p.delay)
 	if p.fault != MeterStuck && !state.Faults.MeterStuck {
 		p.held = state.PLC
 	}

@@ -33,7 +33,7 @@ import (
 // Options say what to serve. The zero Options serve the demo on free ports of
 // the loopback interface.
 type Options struct {
-	// Scenario is the course of events; without segments it is furnace.Demo().
+	// Scenario is the sequence of events; without segments it is furnace.Demo().
 	Scenario furnace.Scenario
 	// Seed draws the batch: set-point, texture and pose of the shell, and all noise.
 	Seed uint64
@@ -55,7 +55,7 @@ type Options struct {
 // Truth is what no sense reports, for scoring.
 type Truth struct {
 	furnace.Truth
-	// Start is when the course began. Onset counts from there.
+	// Start is when the scenario began. Onset counts from there.
 	Start time.Time
 	// Elapsed is the time since Start.
 	Elapsed time.Duration
@@ -72,7 +72,7 @@ type Truth struct {
 // use.
 type Server struct {
 	options Options
-	melt    *melt
+	furnace *clockedFurnace
 	plc     *plc
 	proxy   *proxy
 	camera  *camera // nil when left out
@@ -94,20 +94,20 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	f := o.build()
 	s := &Server{
-		options: o, melt: newMelt(f, time.Now()), done: make(chan struct{}),
+		options: o, furnace: newClockedFurnace(f, time.Now()), done: make(chan struct{}),
 		meterFault: MeterFine, cameraFault: CameraFine,
 	}
-	s.plc = &plc{melt: s.melt, delay: o.CurrentDelay, order: o.WordOrder, unit: o.Unit}
+	s.plc = &plc{furnace: s.furnace, delay: o.CurrentDelay, order: o.WordOrder, unit: o.Unit}
 	registers, at, err := startPLC(s.plc, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	s.proxy, err = startProxy(o.ModbusAddr, at, func() bool { return s.melt.at(o.CurrentDelay).Faults.MeterGap })
+	s.proxy, err = startProxy(o.ModbusAddr, at, func() bool { return s.furnace.at(o.CurrentDelay).Faults.MeterGap })
 	if err != nil {
 		return nil, errors.Join(err, registers.Stop())
 	}
 	if !o.NoCamera {
-		s.camera = newCamera(s.melt, o.VideoDelay, scene.New(f.Batch()), newStation(o.RTSPAddr), o.Log)
+		s.camera = newCamera(s.furnace, o.VideoDelay, scene.New(f.Batch()), newRTSPServer(o.RTSPAddr), o.Log)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	go func() {
@@ -155,7 +155,7 @@ func (s *Server) film(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	defer s.camera.station.end()
+	defer s.camera.server.end()
 	return s.camera.run(ctx)
 }
 
@@ -165,7 +165,7 @@ func (s *Server) ready(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-s.camera.station.ready:
+	case <-s.camera.server.ready:
 		return nil
 	case <-s.done:
 		return cmp.Or(s.failed, ctx.Err())
@@ -191,7 +191,7 @@ func (s *Server) CameraURL() string {
 	if s.camera == nil {
 		return ""
 	}
-	return s.camera.station.url()
+	return s.camera.server.url()
 }
 
 // Truth is the furnace's true state now.
@@ -199,7 +199,7 @@ func (s *Server) Truth() Truth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := Truth{
-		Truth: s.melt.at(0).Truth, Start: s.melt.start, Elapsed: time.Since(s.melt.start),
+		Truth: s.furnace.at(0).Truth, Start: s.furnace.start, Elapsed: time.Since(s.furnace.start),
 		VideoDelay: s.options.VideoDelay, CurrentDelay: s.options.CurrentDelay,
 		MeterFault: s.meterFault, CameraFault: s.cameraFault,
 	}

@@ -9,12 +9,12 @@ import (
 	"meltwatch/simulator/furnace"
 )
 
-func demoMelt() *melt {
-	return newMelt(furnace.New(furnace.Demo(), furnace.NewBatch(1, 1), 1, 1), time.Time{})
+func demoFurnace() *clockedFurnace {
+	return newClockedFurnace(furnace.New(furnace.Demo(), furnace.NewBatch(1, 1), 1, 1), time.Time{})
 }
 
 func TestADelayedSenseSeesTheFurnaceAsItWas(t *testing.T) {
-	m := demoMelt()
+	m := demoFurnace()
 	early := m.atElapsed(7*time.Second, 0)
 	if early.Time != 7 {
 		t.Errorf("after 7 s the furnace stands at %v", early.Time)
@@ -25,13 +25,13 @@ func TestADelayedSenseSeesTheFurnaceAsItWas(t *testing.T) {
 }
 
 func TestBeforeItsDelayHasPassedASenseSeesTheStart(t *testing.T) {
-	if s := demoMelt().atElapsed(time.Second, 3*time.Second); s.Time != 0 {
+	if s := demoFurnace().atElapsed(time.Second, 3*time.Second); s.Time != 0 {
 		t.Errorf("furnace stands at %v, want the start", s.Time)
 	}
 }
 
 func TestALookAfterALongSilenceKeepsTheLongestDelay(t *testing.T) {
-	m := demoMelt()
+	m := demoFurnace()
 	if s := m.atElapsed(2*time.Minute, longestDelay); s.Time != 110 {
 		t.Errorf("furnace stands at %v, want 110", s.Time)
 	}
@@ -46,13 +46,13 @@ func TestTheLastStateGoesOn(t *testing.T) {
 		furnace.Recovery: furnace.Normal,
 		furnace.Trip:     furnace.Off,
 	} {
-		course := furnace.Scenario{Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 5}, {State: last, Seconds: 5}}}
-		f := furnace.New(endless(course), furnace.NewBatch(1, 1), 1, 1)
+		scenario := furnace.Scenario{Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 5}, {State: last, Seconds: 5}}}
+		f := furnace.New(endless(scenario), furnace.NewBatch(1, 1), 1, 1)
 		if got := f.AdvanceTo(600).Truth.State; got != want {
 			t.Errorf("long after %s the furnace is %s, want %s", last, got, want)
 		}
-		if len(course.Segments) != 2 {
-			t.Errorf("%s: the caller's course was changed", last)
+		if len(scenario.Segments) != 2 {
+			t.Errorf("%s: the caller's scenario was changed", last)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Package sheet draws a contact sheet: each state of the furnace as the camera
+// Package contactsheet draws a contact sheet: each state of the furnace as the camera
 // sees it, and beside it the crop that the model looks at.
-package sheet
+package contactsheet
 
 import (
 	"fmt"

@@ -17,9 +17,9 @@ import (
 // streamPath is the path of the camera's URL.
 const streamPath = "/furnace"
 
-// station is the camera's RTSP server, over TCP only. Viewers that read too
+// rtspServer is the camera's RTSP server, over TCP only. Viewers that read too
 // slowly lose packets (RTSP has no other way); the others are not held up.
-type station struct {
+type rtspServer struct {
 	ready chan struct{} // closed when viewers can connect for the first time
 	first uint32        // RTP time stamp of second 0
 
@@ -34,13 +34,13 @@ type station struct {
 	stream  *gortsplib.ServerStream
 }
 
-func newStation(address string) *station {
-	return &station{ready: make(chan struct{}), address: address, first: rand.Uint32()}
+func newRTSPServer(address string) *rtspServer {
+	return &rtspServer{ready: make(chan struct{}), address: address, first: rand.Uint32()}
 }
 
 // open starts serving once the stream's parameters are known; later calls find
 // it open.
-func (s *station) open(sps, pps []byte) error {
+func (s *rtspServer) open(sps, pps []byte) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	if s.opened() || s.ended {
@@ -62,7 +62,7 @@ func (s *station) open(sps, pps []byte) error {
 	return nil
 }
 
-func (s *station) opened() bool {
+func (s *rtspServer) opened() bool {
 	select {
 	case <-s.ready:
 		return true
@@ -71,8 +71,8 @@ func (s *station) opened() bool {
 	}
 }
 
-// present makes the station appear or vanish.
-func (s *station) present(there bool) error {
+// present makes the server appear or vanish.
+func (s *rtspServer) present(there bool) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	switch {
@@ -87,8 +87,8 @@ func (s *station) present(there bool) error {
 	return nil
 }
 
-// end shuts the station for good and waits until nothing of it runs.
-func (s *station) end() {
+// end shuts the server for good and waits until nothing of it runs.
+func (s *rtspServer) end() {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.ended = true
@@ -96,7 +96,7 @@ func (s *station) end() {
 }
 
 // listen starts the server; the caller holds turn.
-func (s *station) listen() error {
+func (s *rtspServer) listen() error {
 	server := &gortsplib.Server{Handler: s, RTSPAddress: s.address}
 	var bound net.Listener
 	server.Listen = func(network, address string) (l net.Listener, err error) {
@@ -118,7 +118,7 @@ func (s *station) listen() error {
 }
 
 // shut stops the server if there is one; the caller holds turn.
-func (s *station) shut() {
+func (s *rtspServer) shut() {
 	s.mu.Lock()
 	server, stream := s.server, s.stream
 	s.server, s.stream = nil, nil
@@ -131,7 +131,7 @@ func (s *station) shut() {
 
 // send packs a picture and sends it to whoever watches. stamp counts from the
 // start in clockRate.
-func (s *station) send(picture coded, stamp uint32) error {
+func (s *rtspServer) send(picture coded, stamp uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.stream == nil {
@@ -156,7 +156,7 @@ func (s *station) send(picture coded, stamp uint32) error {
 }
 
 // url is where viewers connect.
-func (s *station) url() string {
+func (s *rtspServer) url() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return "rtsp://" + s.address + streamPath
@@ -165,7 +165,7 @@ func (s *station) url() string {
 var errNoStream = errors.New("no such stream: the camera serves " + streamPath)
 
 // find is the answer to whoever asks for the stream at path.
-func (s *station) find(path string) (*base.Response, *gortsplib.ServerStream, error) {
+func (s *rtspServer) find(path string) (*base.Response, *gortsplib.ServerStream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if path != streamPath || s.stream == nil {
@@ -175,16 +175,16 @@ func (s *station) find(path string) (*base.Response, *gortsplib.ServerStream, er
 }
 
 // OnDescribe answers DESCRIBE.
-func (s *station) OnDescribe(c *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
+func (s *rtspServer) OnDescribe(c *gortsplib.ServerHandlerOnDescribeCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	return s.find(c.Path)
 }
 
 // OnSetup answers SETUP.
-func (s *station) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
+func (s *rtspServer) OnSetup(c *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *gortsplib.ServerStream, error) {
 	return s.find(c.Path)
 }
 
 // OnPlay answers PLAY.
-func (s *station) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+func (s *rtspServer) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }

@@ -9,12 +9,12 @@ import (
 )
 
 // longestDelay bounds how far back a sense may look, and so how many states a
-// melt keeps.
+// clockedFurnace keeps.
 const longestDelay = 10 * time.Second
 
-// melt is a furnace that runs exactly on the clock. It is stepped when somebody
+// clockedFurnace is a furnace that runs exactly on the clock. It is stepped when somebody
 // looks, and remembers enough to show each sense the furnace as it was.
-type melt struct {
+type clockedFurnace struct {
 	start time.Time
 
 	mu      sync.Mutex
@@ -23,17 +23,17 @@ type melt struct {
 	ticks   int             // entries written so far
 }
 
-func newMelt(f *furnace.Furnace, start time.Time) *melt {
+func newClockedFurnace(f *furnace.Furnace, start time.Time) *clockedFurnace {
 	kept := int(longestDelay.Seconds()/furnace.Tick) + 2
-	return &melt{furnace: f, start: start, past: make([]furnace.State, kept)}
+	return &clockedFurnace{furnace: f, start: start, past: make([]furnace.State, kept)}
 }
 
 // at is the furnace as it was ago before now; before the start it stood still.
-func (m *melt) at(ago time.Duration) furnace.State {
+func (m *clockedFurnace) at(ago time.Duration) furnace.State {
 	return m.atElapsed(time.Since(m.start), ago)
 }
 
-func (m *melt) atElapsed(elapsed, ago time.Duration) furnace.State {
+func (m *clockedFurnace) atElapsed(elapsed, ago time.Duration) furnace.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := tickAt(elapsed)

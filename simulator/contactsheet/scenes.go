@@ -1,8 +1,8 @@
-package sheet
+package contactsheet
 
 import "meltwatch/simulator/furnace"
 
-// tile is one picture of the sheet: a course of events and when to look.
+// tile is one picture of the sheet: a scenario and when to look.
 type tile struct {
 	label string
 	seed  uint64

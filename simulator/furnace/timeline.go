@@ -7,9 +7,9 @@ import (
 	"slices"
 )
 
-// course is a scenario made ready to be walked through: the state and severity
+// timeline is a scenario made ready to be walked through: the state and severity
 // at each instant, in order.
-type course struct {
+type timeline struct {
 	segments []span
 	index    int
 	tracks   [len(causes)]track
@@ -26,7 +26,7 @@ type span struct {
 type episodeDraw struct {
 	number       int
 	onset        float64
-	recovery     float64 // when recovery starts, +Inf when the course ends before
+	recovery     float64 // when recovery starts, +Inf when the scenario ends before
 	end          float64
 	kind         Kind
 	bend         float64 // exponent of severity against the ramp's share
@@ -40,10 +40,10 @@ type episodeDraw struct {
 	spotArea     float64
 }
 
-// newCourse lays the scenario out. electric draws what the episodes do to the
+// newTimeline lays the scenario out. electric draws what the episodes do to the
 // current, picture what they look like.
-func newCourse(s Scenario, electric, picture *rand.Rand) *course {
-	c := &course{}
+func newTimeline(s Scenario, electric, picture *rand.Rand) *timeline {
+	c := &timeline{}
 	at := 0.0
 	var running *episodeDraw
 	count := 0
@@ -123,7 +123,7 @@ func mixture(p float64) Kind {
 }
 
 // at returns the span at time t; t must not decrease from call to call.
-func (c *course) at(t float64) span {
+func (c *timeline) at(t float64) span {
 	for c.index+1 < len(c.segments) && t >= c.segments[c.index].to {
 		c.index++
 	}
