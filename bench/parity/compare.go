@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/percentile"
 )
 
 const (
@@ -209,19 +209,11 @@ func (c Options) report(out io.Writer, states []mqtt.State, melt servedMelt, fou
 	}
 	fmt.Fprintf(&b, "\n- of the far seconds, %d are normal and %d abnormal\n", found.settledNormal, found.settledAbnormal)
 	fmt.Fprintf(&b, "- seconds without a live message: %d (they count as unlike); not decided by the model: %d\n", found.silent, found.otherwise)
-	fmt.Fprintf(&b, "- from the window's end to the verdict: median %.0f ms, p95 %.0f ms\n", quantile(latencies, 0.5), quantile(latencies, 0.95))
+	fmt.Fprintf(&b, "- from the window's end to the verdict: median %.0f ms, p95 %.0f ms\n", percentile.Of(latencies, 50), percentile.Of(latencies, 95))
 	fmt.Fprintf(&b, "- frames, 25 a second, that a busy machine kept the simulator from drawing in time: %d\n", melt.SkippedFrames)
-	if most := quantile(corrections, 1); most > 0 {
+	if most := percentile.Of(corrections, 100); most > 0 {
 		fmt.Fprintf(&b, "- by how much the agent moved the video against the current, which offline judging does not: %.2f s at most\n", most)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
-}
-
-func quantile(values []float64, q float64) float64 {
-	if len(values) == 0 {
-		return math.NaN()
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[int(q*float64(len(sorted)-1))]
 }

@@ -1,3 +1,6 @@
+// Package rig is what the measurements share: a plant of real processes, brokers that
+// can be taken away, a crash worker that is killed, the ledger of what was made and
+// received, and readings of a process's resources.
 package rig
 
 import (

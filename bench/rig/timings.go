@@ -2,11 +2,11 @@ package rig
 
 import (
 	"encoding/json"
-	"slices"
 	"sync"
 	"time"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/percentile"
 )
 
 // Timings gathers durations.
@@ -40,11 +40,7 @@ func (t *Timings) Count() int {
 func (t *Timings) Percentile(p int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.list) == 0 {
-		return 0
-	}
-	slices.Sort(t.list)
-	return t.list[min(len(t.list)*p/100, len(t.list)-1)].Round(10 * time.Microsecond)
+	return percentile.Of(t.list, p).Round(10 * time.Microsecond)
 }
 
 // Age is how long ago the newest sample of a message was taken, by its stamp

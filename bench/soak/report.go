@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"meltwatch/agent/mqtt"
 	"meltwatch/bench/rig"
+	"meltwatch/percentile"
 )
 
 // rows is how many points of the curves are printed.
@@ -94,6 +94,5 @@ func median(points []point, of func(point) int) int {
 	for i, p := range points {
 		values[i] = of(p)
 	}
-	slices.Sort(values)
-	return values[len(values)/2]
+	return percentile.Of(values, 50)
 }

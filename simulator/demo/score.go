@@ -2,9 +2,10 @@ package demo
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"meltwatch/percentile"
 )
 
 // What the demo promises, and fails without.
@@ -96,8 +97,8 @@ func (s *score) summary() string {
 		"found " + after(s.onset, s.found) + " after it",
 		fmt.Sprintf("%d false alarms", s.falseAlarms),
 		fmt.Sprintf("%d messages", s.messages),
-		fmt.Sprintf("verdict latency p50 %s p95 %s", quantile(s.latencies, 0.5), quantile(s.latencies, 0.95)),
-		fmt.Sprintf("meter to subscriber p50 %s p95 %s", quantile(s.delays, 0.5), quantile(s.delays, 0.95)),
+		fmt.Sprintf("verdict latency p50 %s p95 %s", rounded(s.latencies, 50), rounded(s.latencies, 95)),
+		fmt.Sprintf("meter to subscriber p50 %s p95 %s", rounded(s.delays, 50), rounded(s.delays, 95)),
 	}
 	return strings.Join(parts, ", ")
 }
@@ -109,10 +110,6 @@ func after(from, to time.Time) string {
 	return fmt.Sprintf("%.0f s", to.Sub(from).Seconds())
 }
 
-func quantile(values []time.Duration, q float64) time.Duration {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[int(q*float64(len(sorted)-1))].Round(100 * time.Microsecond)
+func rounded(values []time.Duration, p int) time.Duration {
+	return percentile.Of(values, p).Round(100 * time.Microsecond)
 }
