@@ -57,6 +57,7 @@ var forbidden = []struct {
 	{"config", "", nil, "config is what everything else is built from"},
 	{"retry", "", nil, "retry serves drivers and agent alike"},
 	{"percentile", "", nil, "a percentile serves everybody alike"},
+	{"bench/ledger", "", nil, "the ledger of a delivery knows no sender, so that benchmarks and simulated lives share it"},
 	{"child", "", nil, "the child protocol knows no part of the agent"},
 	{"drivers", "agent", nil, "drivers do not know who listens"},
 	{"drivers", "inference", nil, "what senses and what decides meet in the agent alone"},

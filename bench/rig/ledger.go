@@ -11,66 +11,39 @@ import (
 	"time"
 
 	"meltwatch/agent/mqtt"
+	"meltwatch/bench/ledger"
 )
 
 // Ledger is what was made and what a broker received, by class, boot and seq.
 // It is safe for concurrent use.
 type Ledger struct {
+	root string
+
 	mu      sync.Mutex
-	root    string
-	classes map[mqtt.Class]*class
-	// received are the last seconds' records that came out of the outbox: history,
-	// and events. Those are the ones that a crash may repeat.
-	received []received
+	classes map[mqtt.Class]*ledger.Class[note]
+	made    int
+	// received are the records that came out of the outbox: history, and events.
+	// Those are the ones that a crash may repeat.
+	received ledger.Recent
 	faults   []string // what should never happen, the first few
 }
 
-type class struct {
-	boots map[uint64][]entry // by seq − 1
-	// newest is the record whose first delivery came last: live, and as history.
-	newest [2]stampName
-	made   int
-	got    int
-	twice  int
-}
-
-type stampName struct{ boot, seq uint64 }
-
-func (n stampName) before(other stampName) bool {
-	return n.boot < other.boot || n.boot == other.boot && n.seq < other.seq
-}
-
-// entry is one record.
-type entry struct {
+// note is what the ledger knows of a record besides its name.
+type note struct {
 	made time.Time // as far as its maker said; zero where it did not
-	got  bool
-	sum  uint32 // of its content
-}
-
-type received struct {
-	at      time.Time
-	records int
+	sum  uint32    // of its content
 }
 
 // Classes are the classes of records that are counted.
 var Classes = []mqtt.Class{mqtt.ClassEvent, mqtt.ClassState, mqtt.ClassCurrent}
 
+// NewLedger returns an empty ledger of the topics below root.
 func NewLedger(root string) *Ledger {
-	l := &Ledger{root: root, classes: map[mqtt.Class]*class{}}
-	for _, name := range Classes {
-		l.classes[name] = &class{boots: map[uint64][]entry{}}
+	l := &Ledger{root: root, classes: map[mqtt.Class]*ledger.Class[note]{}}
+	for _, class := range Classes {
+		l.classes[class] = &ledger.Class[note]{}
 	}
 	return l
-}
-
-// page is a boot's entries, as many as there are seqs so far.
-func (c *class) page(boot, seq uint64) []entry {
-	page := c.boots[boot]
-	for uint64(len(page)) < seq {
-		page = append(page, entry{})
-	}
-	c.boots[boot] = page
-	return page
 }
 
 // Made notes that a boot's records up to seq exist since an instant.
@@ -78,10 +51,11 @@ func (l *Ledger) Made(class mqtt.Class, boot, seq uint64, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.classes[class]
-	page := c.page(boot, seq)
-	for i := int(seq) - 1; i >= 0 && page[i].made.IsZero(); i-- {
-		page[i].made = at
-		c.made++
+	c.Entry(ledger.Name{Boot: boot, Seq: seq})
+	entries := c.Boot(boot)
+	for i := int(seq) - 1; i >= 0 && entries[i].Note.made.IsZero(); i-- {
+		entries[i].Note.made = at
+		l.made++
 	}
 }
 
@@ -93,15 +67,16 @@ func (l *Ledger) fault(format string, args ...any) {
 
 // Receive takes one message as it reached the broker.
 func (l *Ledger) Receive(topic string, payload []byte) {
-	class, history := strings.CutPrefix(strings.TrimPrefix(topic, l.root), "history/")
+	name, history := strings.CutPrefix(strings.TrimPrefix(topic, l.root), "history/")
+	class := mqtt.Class(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := l.classes[mqtt.Class(class)]
+	c := l.classes[class]
 	if c == nil {
 		return
 	}
 	records := []json.RawMessage{payload}
-	if mqtt.Class(class) == mqtt.ClassCurrent {
+	if class == mqtt.ClassCurrent {
 		var pack mqtt.Current
 		if err := json.Unmarshal(payload, &pack); err != nil {
 			l.fault("%s: %v", topic, err)
@@ -109,41 +84,36 @@ func (l *Ledger) Receive(topic string, payload []byte) {
 		}
 		records = pack.Samples
 	}
-	stream := 0
+	stream := ledger.Live
 	if history {
-		stream = 1
+		stream = ledger.History
 	}
-	if history || mqtt.Class(class) == mqtt.ClassEvent {
-		l.received = append(l.received, received{time.Now(), len(records)})
+	if history || class == mqtt.ClassEvent {
+		l.received.Add(time.Now(), len(records))
 	}
 	for _, record := range records {
 		l.record(topic, c, stream, record)
 	}
 }
 
-func (l *Ledger) record(topic string, c *class, stream int, record []byte) {
+func (l *Ledger) record(topic string, c *ledger.Class[note], stream ledger.Stream, record []byte) {
 	var stamp mqtt.Stamp
 	if err := json.Unmarshal(record, &stamp); err != nil || stamp.Seq == 0 {
 		l.fault("%s: no stamp in %.200s", topic, record)
 		return
 	}
-	e := &c.page(stamp.Boot, stamp.Seq)[stamp.Seq-1]
+	name := ledger.Name{Boot: stamp.Boot, Seq: stamp.Seq}
+	e, first, err := c.Receive(name, stream)
 	sum := content(record)
-	if e.got {
-		c.twice++
-		if e.sum != sum {
-			l.fault("%s: boot %d seq %d came twice, unlike: %.300s", topic, stamp.Boot, stamp.Seq, record)
-		}
-		return
+	if !first && e.Note.sum != sum {
+		l.fault("%s: %s came twice, unlike: %.300s", topic, name, record)
 	}
-	e.got, e.sum = true, sum
-	c.got++
-	name := stampName{stamp.Boot, stamp.Seq}
-	if !c.newest[stream].before(name) {
-		l.fault("%s: boot %d seq %d first delivered after boot %d seq %d", topic, stamp.Boot, stamp.Seq, c.newest[stream].boot, c.newest[stream].seq)
-		return
+	if err != nil {
+		l.fault("%s: %v", topic, err)
 	}
-	c.newest[stream] = name
+	if first {
+		e.Note.sum = sum
+	}
 }
 
 // content is a checksum of a record without what only its way adds to it.
@@ -153,19 +123,11 @@ func content(record []byte) uint32 {
 
 // ReceivedSince is how many records out of the outbox reached the broker since an
 // instant; what is older is forgotten.
-func (l *Ledger) ReceivedSince(since time.Time) (n int) {
+func (l *Ledger) ReceivedSince(since time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	old := 0
-	for _, r := range l.received {
-		if r.at.Before(since) {
-			old++
-			continue
-		}
-		n += r.records
-	}
-	l.received = l.received[old:]
-	return n
+	l.received.Forget(since)
+	return l.received.Since(since)
 }
 
 // Lost counts a boot's records that were made before an instant and never
@@ -173,8 +135,8 @@ func (l *Ledger) ReceivedSince(since time.Time) (n int) {
 func (l *Ledger) Lost(class mqtt.Class, boot uint64, before time.Time) (n int, first uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, e := range l.classes[class].boots[boot] {
-		if e.got || e.made.IsZero() || !e.made.Before(before) {
+	for i, e := range l.classes[class].Boot(boot) {
+		if e.Received || e.Note.made.IsZero() || !e.Note.made.Before(before) {
 			continue
 		}
 		if n == 0 {
@@ -185,14 +147,14 @@ func (l *Ledger) Lost(class mqtt.Class, boot uint64, before time.Time) (n int, f
 	return n, first
 }
 
-// Sums are over all classes.
-func (l *Ledger) Sums() (made, got, twice int) {
+// Sums are over all classes: records made, received, and deliveries beyond the first.
+func (l *Ledger) Sums() (made, received, repeated int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, c := range l.classes {
-		made, got, twice = made+c.made, got+c.got, twice+c.twice
+		received, repeated = received+c.Received, repeated+c.Repeated
 	}
-	return made, got, twice
+	return l.made, received, repeated
 }
 
 // Gaps counts a class's records that are missing below the newest received of
@@ -200,21 +162,20 @@ func (l *Ledger) Sums() (made, got, twice int) {
 func (l *Ledger) Gaps(class mqtt.Class) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, page := range l.classes[class].boots {
-		for _, e := range page {
-			if !e.got {
-				n++
-			}
+	for _, e := range l.classes[class].All() {
+		if !e.Received {
+			n++
 		}
 	}
 	return n
 }
 
-// Class is how many records of a class were received, and how many more than once.
-func (l *Ledger) Class(class mqtt.Class) (got, twice int) {
+// Class returns how many records of a class were received, and how many deliveries
+// there were beyond the first.
+func (l *Ledger) Class(class mqtt.Class) (received, repeated int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.classes[class].got, l.classes[class].twice
+	return l.classes[class].Received, l.classes[class].Repeated
 }
 
 // Faults are what should never happen, the first few.
