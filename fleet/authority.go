@@ -17,9 +17,9 @@ import (
 	"meltwatch/agent/remote/pack"
 )
 
-// authority vouches for the boxes' certificates, for brokers that ask for one
-// (mosquitto: require_certificate, use_identity_as_username). Its key stays in
-// the folder that provision writes to and goes to no box.
+// authority signs the boxes' certificates, for brokers that ask for one (mosquitto:
+// require_certificate, use_identity_as_username). Its key stays in the folder that
+// Provision writes to; no box receives it.
 type authority struct {
 	key  ed25519.PrivateKey
 	cert *x509.Certificate
@@ -30,7 +30,7 @@ const (
 	boxYears       = 10
 )
 
-// openAuthority reads the authority of a folder, or makes it.
+// openAuthority reads the authority of a folder, or creates it.
 func openAuthority(folder string) (authority, error) {
 	keyFile, certFile := filepath.Join(folder, "ca.key"), filepath.Join(folder, "ca.pem")
 	if err := os.MkdirAll(folder, 0o750); err != nil {
@@ -57,14 +57,14 @@ func openAuthority(folder string) (authority, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return authority{}, fmt.Errorf("%s holds no certificate: remove it and ca.key to begin anew", certFile)
+		return authority{}, fmt.Errorf("%s: missing PEM certificate: remove it and ca.key to create a new authority", certFile)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
 	return authority{key, cert}, err
 }
 
-// writeCertificate writes a certificate for a key. An authority without one of
-// its own vouches for itself.
+// writeCertificate writes a certificate for a key. An authority without a certificate
+// signs its own.
 func writeCertificate(path string, a authority, name string, key ed25519.PrivateKey) error {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
@@ -73,7 +73,7 @@ func writeCertificate(path string, a authority, name string, key ed25519.Private
 	now := time.Now()
 	form := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: now.AddDate(0, 0, -1), NotAfter: now.AddDate(boxYears, 0, 0), // boxes' clocks may be late
+		NotBefore: now.AddDate(0, 0, -1), NotAfter: now.AddDate(boxYears, 0, 0), // a box's clock may be slow
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	parent := a.cert

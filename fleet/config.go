@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/commit"
@@ -19,7 +18,7 @@ import (
 	"meltwatch/config/strict"
 )
 
-// PrintConfig prints, as JSON, what is wanted of each agent and what became of it.
+// PrintConfig prints the desired configuration of each agent and its report as JSON.
 func (f Fleet) PrintConfig(ctx context.Context, agents string) error {
 	return f.with(ctx, func(c *connection) error {
 		chosen, err := c.choose(agents)
@@ -37,7 +36,7 @@ func (f Fleet) PrintConfig(ctx context.Context, agents string) error {
 	})
 }
 
-// raw is JSON as it is, nil when there is none, a text when it is no JSON.
+// raw returns valid JSON unchanged, other payloads as text, and nil for an empty one.
 func raw(payload []byte) any {
 	switch {
 	case len(payload) == 0:
@@ -56,7 +55,7 @@ type Signer struct {
 	Record  string // file of the revisions that the key has signed; KEY.revisions when empty
 }
 
-// record is the key's; nil without a key.
+// record opens the key's record of signed revisions; nil without a key.
 func (s Signer) record() (*record, error) {
 	if s.KeyFile == "" {
 		return nil, nil
@@ -82,7 +81,8 @@ type Change struct {
 	Revision int64         // of the document; 0 for the one after the last
 }
 
-// SetConfig has a JSON merge patch wanted of the agents, stage by stage.
+// SetConfig publishes a JSON merge patch as the agents' desired configuration, stage by
+// stage.
 func (f Fleet) SetConfig(ctx context.Context, agents string, patch json.RawMessage, how Change) error {
 	return f.change(ctx, agents, how, func(remote.Desired) (json.RawMessage, error) { return patch, nil })
 }
@@ -95,18 +95,18 @@ func ReadPatch(path string) (json.RawMessage, error) {
 	}
 	var object map[string]any
 	if err := strict.Decode(text, remote.MaxDesired, &object); err != nil {
-		return nil, fmt.Errorf("%s holds no JSON object: %w", path, err)
+		return nil, fmt.Errorf("%s: invalid JSON object: %w", path, err)
 	}
 	return json.Marshal(object)
 }
 
-// RollBackConfig has the patch before the last wanted again, or the box's own file
-// where there was none.
+// RollBackConfig publishes the patch before the last one again, or an empty patch if
+// there was none.
 func (f Fleet) RollBackConfig(ctx context.Context, agents string, how Change) error {
 	return f.change(ctx, agents, how, func(now remote.Desired) (json.RawMessage, error) {
 		switch {
 		case how.KeyFile != "" && len(now.Config) == 0:
-			return nil, errors.New("what stands at the broker was not signed by this key, so it may be anyone's: give the patch with config set")
+			return nil, errors.New("the document at the broker is not signed by this key, so its patch cannot be trusted: give the patch with config set")
 		case len(now.Previous) == 0:
 			return json.RawMessage("{}"), nil
 		}
@@ -114,7 +114,7 @@ func (f Fleet) RollBackConfig(ctx context.Context, agents string, how Change) er
 	})
 }
 
-// change publishes a new revision for each agent and waits for what becomes of it.
+// change publishes a new revision for each agent and waits until the agent applies it.
 func (f Fleet) change(ctx context.Context, agents string, how Change, next func(now remote.Desired) (json.RawMessage, error)) error {
 	key, err := how.read()
 	if err != nil {
@@ -131,7 +131,7 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 		return how.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
 			now, newest := c.desiredOf(agent)
 			if key != nil && !now.Signed(root+agent+"/", map[string]string{how.KeyName: pack.PublicOf(key)}) {
-				now = remote.Desired{} // nobody's words are signed but our own
+				now = remote.Desired{} // never sign what another key or no key has signed
 			}
 			config, err := next(now)
 			if err != nil {
@@ -150,13 +150,13 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 			if err := c.publish(ctx, agent, "config/desired", true, text); err != nil || !c.online(agent) {
 				return err
 			}
-			return c.settled(ctx, agent, d.Revision, how.Deadline+time.Minute)
+			return c.waitApplied(ctx, agent, d.Revision, how.Deadline+time.Minute)
 		})
 	})
 }
 
-// sign gives a document the next revision that the key has not signed, notes it,
-// and signs.
+// sign gives the document the next revision that the key has not signed, records that
+// revision, and signs.
 func (how Change) sign(d *remote.Desired, agent string, key ed25519.PrivateKey, r *record, last, claimed int64) (err error) {
 	if d.Revision, err = r.next(agent, last, claimed, how.Revision); err != nil {
 		return err
@@ -167,10 +167,10 @@ func (how Change) sign(d *remote.Desired, agent string, key ed25519.PrivateKey, 
 	return d.Sign(root+agent+"/", how.KeyName, key)
 }
 
-// desiredOf is an agent's current desired document, and the newest revision that any
-// document at the broker mentions.
+// desiredOf returns an agent's desired document and the newest revision in any document
+// at the broker.
 func (c *connection) desiredOf(agent string) (d remote.Desired, newest int64) {
-	// What is no document of ours counts as none; the agent has said so already.
+	// An invalid document counts as none; the agent has reported it already.
 	if strict.Decode(c.payload(agent, "config/desired"), remote.MaxDesired, &d) != nil {
 		d = remote.Desired{}
 	}
@@ -178,8 +178,8 @@ func (c *connection) desiredOf(agent string) (d remote.Desired, newest int64) {
 	return d, newestOf(r.RunningRevision, d.Revision, r.Revision)
 }
 
-// newestOf is the newest revision that an agent could accept after the one that it
-// reports as running.
+// newestOf returns the newest revision that an agent could accept after the running
+// one.
 func newestOf(running int64, others ...int64) int64 {
 	newest := commit.Base(running)
 	for _, one := range others {
@@ -200,9 +200,9 @@ func (c *connection) configReport(agent string) (r remote.Report) {
 	return r
 }
 
-// settled waits until an agent has applied a revision; anything else that it
-// settles on is an error.
-func (c *connection) settled(ctx context.Context, agent string, revision int64, most time.Duration) error {
+// waitApplied waits until an agent has applied a revision. A rejection, a roll-back and
+// silence are errors.
+func (c *connection) waitApplied(ctx context.Context, agent string, revision int64, most time.Duration) error {
 	for end := time.Now().Add(most); ; {
 		r := c.configReport(agent)
 		if r.Revision == revision {
@@ -214,7 +214,7 @@ func (c *connection) settled(ctx context.Context, agent string, revision int64, 
 			}
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("said nothing of revision %d for %s; it is still wanted", revision, most)
+			return fmt.Errorf("no report of revision %d within %s; the document stays at the broker", revision, most)
 		}
 		if err := c.pause(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -228,17 +228,11 @@ func faults(list []remote.Fault) string {
 	for i, e := range list {
 		words[i] = strings.TrimPrefix(e.Key+": "+e.Message, ": ")
 	}
-	// The text comes from a broker and goes to a terminal.
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, strings.Join(words, "; "))
+	return printableLine(strings.Join(words, "; "))
 }
 
-// DiffConfig prints a line for each setting in which what is wanted now and a patch
-// differ.
+// DiffConfig prints a line for each setting in which a patch differs from the desired
+// configuration.
 func (f Fleet) DiffConfig(ctx context.Context, agents string, patch json.RawMessage) error {
 	return f.with(ctx, func(c *connection) error {
 		chosen, err := c.choose(agents)
@@ -248,7 +242,7 @@ func (f Fleet) DiffConfig(ctx context.Context, agents string, patch json.RawMess
 		for _, agent := range chosen {
 			now, _ := c.desiredOf(agent)
 			for _, line := range diff(now.Config, patch) {
-				say(f.Out, "%s  %s", agent, line)
+				printLine(f.Out, "%s  %s", agent, line)
 			}
 		}
 		return nil
@@ -279,11 +273,11 @@ func orElse(text string) string {
 	return text
 }
 
-// flat is a document as dotted keys and their values in JSON.
+// flat returns a document's settings as dotted keys and values in JSON.
 func flat(document json.RawMessage) map[string]string {
 	out := map[string]string{}
 	var value any
-	if json.Unmarshal(document, &value) == nil { // nothing, or no JSON, has no settings
+	if json.Unmarshal(document, &value) == nil { // an empty or invalid document has no settings
 		flatten("", value, out)
 	}
 	return out
@@ -294,7 +288,7 @@ func flatten(key string, value any, into map[string]string) {
 	if !ok {
 		text, err := json.Marshal(value)
 		if err != nil {
-			text = []byte("?") // it came from JSON: this cannot be
+			text = []byte("?") // unreachable: the value was decoded from JSON
 		}
 		into[key] = string(text)
 		return

@@ -2,8 +2,9 @@
 // lists them, changes their configuration, rolls models out in stages, and makes the
 // files of new boxes. Command meltctl is its command line.
 //
-// It holds no state of its own. What is wanted of an agent and what became of it
-// stand in the broker's retained topics; two people with meltctl see the same.
+// The package keeps no state of its own. The broker's retained topics hold the desired
+// documents of each agent and the agent's reports, so two people with meltctl see the
+// same.
 package fleet
 
 import (
@@ -26,15 +27,16 @@ import (
 	"meltwatch/config"
 )
 
-// topicsOf are what meltctl reads of every agent, below meltwatch/<site>/<furnace>/.
+// topicsOf are the topics of every agent that are subscribed to, below
+// meltwatch/<site>/<furnace>/.
 var topicsOf = []string{"availability", "state", "health", "config/desired", "config/reported", "model/desired", "model/reported"}
 
 const (
 	root = "meltwatch/"
 	// answerTimeout bounds a connection, a subscription and a publication.
 	answerTimeout = 10 * time.Second
-	// silence is how long no retained topic must come for all to have come.
-	silence = 400 * time.Millisecond
+	// quietPeriod without a retained topic means that all have arrived.
+	quietPeriod = 400 * time.Millisecond
 )
 
 // Broker says where the broker is and how to log in to it.
@@ -42,30 +44,30 @@ type Broker struct {
 	URL          string // tcp://, ssl://, ws:// or wss://host:port
 	Username     string // empty for none
 	PasswordFile string // with the user's password
-	CAFile       string // PEM, verifies the broker; the system's authorities when empty
-	// Wait is how long retained topics are gathered at most.
+	CAFile       string // PEM, verifies the broker; the system's roots when empty
+	// Wait bounds the wait for retained topics.
 	Wait time.Duration
 }
 
-// Fleet is all agents at one broker. Its operations print to Out what they do; an
-// agent is chosen by "all", its name such as plant-1/f07, or a pattern such as
+// Fleet is all agents at one broker. Its operations print what they do to Out. Agents
+// are chosen by "all", its name such as plant-1/f07, or a pattern such as
 // plant-1/*.
 type Fleet struct {
 	Broker
 	Out io.Writer
 }
 
-// connection is one connection to the broker and the newest payload of every topic.
+// connection is one connection to the broker, with the newest payload of every topic.
 type connection struct {
 	client paho.Client
 	lost   chan error
 
-	mu   sync.Mutex
-	said map[string]map[string][]byte // agent → topic → payload
-	last time.Time
+	mu       sync.Mutex
+	payloads map[string]map[string][]byte // agent → topic → payload
+	last     time.Time
 }
 
-// with connects, waits for the retained topics, and calls operation.
+// with calls operation once it has connected and the retained topics have arrived.
 func (b Broker) with(ctx context.Context, operation func(*connection) error) error {
 	c, err := b.connect(ctx)
 	if err != nil {
@@ -80,7 +82,7 @@ func (b Broker) with(ctx context.Context, operation func(*connection) error) err
 
 // connect connects and subscribes.
 func (b Broker) connect(ctx context.Context) (*connection, error) {
-	c := &connection{lost: make(chan error, 1), said: map[string]map[string][]byte{}, last: time.Now()}
+	c := &connection{lost: make(chan error, 1), payloads: map[string]map[string][]byte{}, last: time.Now()}
 	options, err := b.options()
 	if err != nil {
 		return nil, err
@@ -117,11 +119,11 @@ func (b Broker) options() (*paho.ClientOptions, error) {
 	if b.CAFile != "" {
 		text, err := os.ReadFile(b.CAFile)
 		if err != nil {
-			return nil, fmt.Errorf("read authority: %w", err)
+			return nil, fmt.Errorf("read CA file: %w", err)
 		}
 		secure.RootCAs = x509.NewCertPool()
 		if !secure.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s holds no PEM certificate", b.CAFile)
+			return nil, fmt.Errorf("%s: missing PEM certificate", b.CAFile)
 		}
 	}
 	return o.SetTLSConfig(secure), nil
@@ -149,23 +151,23 @@ func (c *connection) take(_ paho.Client, m paho.Message) {
 	}
 	agent, topic := parts[0]+"/"+parts[1], parts[2]
 	if !config.ValidName(parts[0]) || !config.ValidName(parts[1]) {
-		return // no agent can have such a name: somebody else writes below meltwatch/
+		return // invalid names for an agent: another program writes below meltwatch/
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.said[agent] == nil {
-		c.said[agent] = map[string][]byte{}
+	if c.payloads[agent] == nil {
+		c.payloads[agent] = map[string][]byte{}
 	}
-	c.said[agent][topic] = m.Payload()
+	c.payloads[agent][topic] = m.Payload()
 	c.last = time.Now()
 }
 
-// gather waits until the retained topics have come.
+// gather waits until the retained topics have arrived.
 func (c *connection) gather(ctx context.Context, most time.Duration) error {
 	end := time.Now().Add(most)
 	for {
 		c.mu.Lock()
-		quiet := time.Since(c.last) > silence
+		quiet := time.Since(c.last) > quietPeriod
 		c.mu.Unlock()
 		if quiet || time.Now().After(end) {
 			return nil
@@ -176,7 +178,7 @@ func (c *connection) gather(ctx context.Context, most time.Duration) error {
 	}
 }
 
-// pause waits; it returns early when ctx ends or the connection is lost.
+// pause waits for d. It returns early if ctx ends or the connection is lost.
 func (c *connection) pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -191,14 +193,14 @@ func (c *connection) pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// payload is the newest of a topic, nil when nothing was heard.
+// payload returns the newest payload of a topic, nil if none has arrived.
 func (c *connection) payload(agent, topic string) []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.said[agent][topic]
+	return c.payloads[agent][topic]
 }
 
-// publish publishes a payload and waits until the broker has it.
+// publish returns once the broker has acknowledged the payload.
 func (c *connection) publish(ctx context.Context, agent, topic string, retained bool, payload []byte) error {
 	if err := await(ctx, c.client.Publish(root+agent+"/"+topic, 1, retained, payload)); err != nil {
 		return fmt.Errorf("publish %s of %s: %w", topic, agent, err)
@@ -206,11 +208,11 @@ func (c *connection) publish(ctx context.Context, agent, topic string, retained 
 	return nil
 }
 
-// choose names the agents that a pattern means: all, a name such as plant-1/f07,
-// or a pattern such as plant-1/*.
+// choose returns the known agents that match a pattern: all, a name such as
+// plant-1/f07, or a pattern such as plant-1/*.
 func (c *connection) choose(pattern string) ([]string, error) {
 	c.mu.Lock()
-	agents := slices.Sorted(maps.Keys(c.said))
+	agents := slices.Sorted(maps.Keys(c.payloads))
 	c.mu.Unlock()
 	if pattern == "all" {
 		pattern = "*/*"
@@ -226,7 +228,7 @@ func (c *connection) choose(pattern string) ([]string, error) {
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("no agent of the %d that the broker knows is meant by %q", len(agents), pattern)
+		return nil, fmt.Errorf("no agent matches %q; the broker knows %d", pattern, len(agents))
 	}
 	return chosen, nil
 }

@@ -278,7 +278,7 @@ func TestStages(t *testing.T) {
 }
 
 func TestAgentsAreChosenByPattern(t *testing.T) {
-	c := &connection{said: map[string]map[string][]byte{"p1/f1": {}, "p1/f2": {}, "p2/f1": {}}}
+	c := &connection{payloads: map[string]map[string][]byte{"p1/f1": {}, "p1/f2": {}, "p2/f1": {}}}
 	for pattern, want := range map[string][]string{
 		"all": {"p1/f1", "p1/f2", "p2/f1"}, "p1/*": {"p1/f1", "p1/f2"}, "*/f1": {"p1/f1", "p2/f1"}, "p2/f1": {"p2/f1"},
 	} {

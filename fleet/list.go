@@ -14,7 +14,7 @@ import (
 	"meltwatch/agent/remote"
 )
 
-// overview is what list and watch show of an agent, out of several payloads.
+// overview is what is shown of an agent's state.
 type overview struct {
 	State string `json:"state"`
 	Held  bool   `json:"held"`
@@ -42,8 +42,8 @@ func (c *connection) overview(agent string) (o overview) {
 	return o
 }
 
-// health is the agent's version and the parts that are at fault.
-func (c *connection) health(agent string) (version, ills string) {
+// health returns the agent's version and the names of its faulty parts.
+func (c *connection) health(agent string) (version, faulty string) {
 	var h healthOf
 	if json.Unmarshal(c.payload(agent, "health"), &h) != nil || h.Agent == "" { // a probe of check names no agent
 		return "?", "?"
@@ -61,7 +61,7 @@ func (c *connection) health(agent string) (version, ills string) {
 	return h.Agent, strings.Join(ill, " ")
 }
 
-// List prints a line an agent.
+// List prints one line for each agent.
 func (f Fleet) List(ctx context.Context, agents string) error {
 	return f.with(ctx, func(c *connection) error {
 		chosen, err := c.choose(agents)
@@ -77,15 +77,15 @@ func (c *connection) table(out io.Writer, agents []string) error {
 	_, err := fmt.Fprintln(table, "AGENT\tIS\tFURNACE\tVERSION\tHEALTH\tMODEL\tROLL-OUT\tCONFIG")
 	for _, agent := range agents {
 		o := c.overview(agent)
-		version, ills := c.health(agent)
+		version, faulty := c.health(agent)
 		config, model := c.configReport(agent), c.modelReport(agent)
 		cells := []string{
-			agent, text(c.payload(agent, "availability")), o.State, version, ills,
-			strings.TrimSpace(o.Model.Name + " " + o.Model.Version), standing(model.Status, model.Revision, model.RunningRevision),
-			standing(config.Status, config.Revision, config.RunningRevision),
+			agent, text(c.payload(agent, "availability")), o.State, version, faulty,
+			strings.TrimSpace(o.Model.Name + " " + o.Model.Version), revisionStatus(model.Status, model.Revision, model.RunningRevision),
+			revisionStatus(config.Status, config.Revision, config.RunningRevision),
 		}
 		for i := range cells {
-			cells[i] = plain(short(cells[i]))
+			cells[i] = printableLine(short(cells[i]))
 		}
 		_, lineErr := fmt.Fprintln(table, strings.Join(cells, "\t"))
 		err = errors.Join(err, lineErr)
@@ -101,7 +101,7 @@ func text(payload []byte) string {
 }
 
 // standing is where a document stands, and what runs instead.
-func standing(status string, revision, running int64) string {
+func revisionStatus(status string, revision, running int64) string {
 	switch {
 	case status == "":
 		return "-"
@@ -123,12 +123,12 @@ func (f Fleet) Watch(ctx context.Context, agents string) error {
 	for {
 		chosen, err := c.choose(agents)
 		if err != nil {
-			chosen = nil // none yet
+			chosen = nil // none has arrived yet
 		}
 		for _, agent := range chosen {
 			if now := c.line(agent); seen[agent] != now {
 				seen[agent] = now
-				say(f.Out, "%s  %s  %s", time.Now().Format(time.TimeOnly), agent, now)
+				printLine(f.Out, "%s  %s  %s", time.Now().Format(time.TimeOnly), agent, now)
 			}
 		}
 		if err := c.pause(ctx, 200*time.Millisecond); err != nil {
@@ -140,12 +140,12 @@ func (f Fleet) Watch(ctx context.Context, agents string) error {
 	}
 }
 
-// line is an agent's standing in one line.
+// line describes an agent in one line.
 func (c *connection) line(agent string) string {
-	_, ills := c.health(agent)
+	_, faulty := c.health(agent)
 	config, model := c.configReport(agent), c.modelReport(agent)
-	line := fmt.Sprintf("%s, %s, health %s, config %s, model %s", text(c.payload(agent, "availability")), c.overview(agent).State, ills,
-		standing(config.Status, config.Revision, config.RunningRevision), standing(model.Status, model.Revision, model.RunningRevision))
+	line := fmt.Sprintf("%s, %s, health %s, config %s, model %s", text(c.payload(agent, "availability")), c.overview(agent).State, faulty,
+		revisionStatus(config.Status, config.Revision, config.RunningRevision), revisionStatus(model.Status, model.Revision, model.RunningRevision))
 	for _, errors := range [][]remote.Fault{config.Errors, model.Errors} {
 		if len(errors) > 0 {
 			line += ", " + faults(errors)

@@ -36,7 +36,7 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 		return err
 	}
 	if sha != signed.SHA256 || size != signed.Size {
-		return fmt.Errorf("%s.sig is for another package: sign this one with meltwatch model sign", r.Package)
+		return fmt.Errorf("%s.sig signs another package: sign this one with meltwatch model sign", r.Package)
 	}
 	return f.with(ctx, func(c *connection) error {
 		return r.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
@@ -56,7 +56,7 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 	})
 }
 
-// ResetModel has the agents go back to the models of their own boxes.
+// ResetModel returns the agents to the models of their own boxes.
 func (f Fleet) ResetModel(ctx context.Context, agents string, stages Stages) error {
 	return f.with(ctx, func(c *connection) error {
 		return stages.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
@@ -65,12 +65,12 @@ func (f Fleet) ResetModel(ctx context.Context, agents string, stages Stages) err
 	})
 }
 
-// newestModel is the newest revision that any document at the broker mentions. A
-// model document's revision is not signed; only the package is.
+// newestModel returns the newest revision in any document at the broker. The revision
+// of a model document is not signed; only the package is.
 func (c *connection) newestModel(agent string) int64 {
 	var d rollout.Desired
 	if strict.Decode(c.payload(agent, "model/desired"), rollout.MaxDesired, &d) != nil {
-		d = rollout.Desired{} // what is no document of ours counts as none
+		d = rollout.Desired{} // an invalid document counts as none
 	}
 	r := c.modelReport(agent)
 	return newestOf(r.RunningRevision, d.Revision, r.Revision)
@@ -83,11 +83,11 @@ func (c *connection) modelReport(agent string) (r rollout.Report) {
 	return r
 }
 
-// resend is how long the same chunk may be wanted before it is sent again.
+// resend is how long an agent may ask for the same chunk before it is sent again.
 const resend = 5 * time.Second
 
-// serve sends the chunks that an agent asks for and waits until the package
-// decides; anything else that the agent settles on is an error.
+// serve sends the chunks that an agent asks for and waits until the package's model is
+// live. A rejection, a roll-back and silence are errors.
 func (r RollOut) serve(ctx context.Context, c *connection, agent string, d rollout.Desired) error {
 	file, err := os.Open(r.Package)
 	if err != nil {
@@ -95,7 +95,7 @@ func (r RollOut) serve(ctx context.Context, c *connection, agent string, d rollo
 	}
 	defer file.Close()
 	sender := chunks{broker: c, file: file, agent: agent, signed: d.Signed}
-	quiet := time.Now() // since when the agent has said nothing new
+	quiet := time.Now() // when the last new report arrived
 	patience := r.Shadow + r.Observe + 2*time.Minute
 	for last := (rollout.Report{}); ; {
 		report := c.modelReport(agent)
@@ -115,7 +115,7 @@ func (r RollOut) serve(ctx context.Context, c *connection, agent string, d rollo
 			}
 		}
 		if time.Since(quiet) > patience {
-			return fmt.Errorf("said nothing for %s; the package is still wanted", patience)
+			return fmt.Errorf("no new report for %s; the document stays at the broker", patience)
 		}
 		if err := c.pause(ctx, 20*time.Millisecond); err != nil {
 			return err
@@ -130,12 +130,12 @@ type chunks struct {
 	agent  string
 	signed pack.Signed
 
-	sent int64 // the first chunk that was not sent yet
-	want int64
-	at   time.Time
+	sent int64     // first chunk that was not sent yet
+	want int64     // chunk that the agent asks for
+	at   time.Time // since when
 }
 
-// send sends what lies ahead of the chunk that is wanted next.
+// send sends the chunks from the wanted one on, up to the agreed number ahead.
 func (c *chunks) send(ctx context.Context, r rollout.Report) error {
 	if r.Next != c.want {
 		c.want, c.at = r.Next, time.Now()

@@ -16,9 +16,9 @@ import (
 	"strings"
 )
 
-// people are the users beside the boxes, and what each may do: the desk looks after
-// all boxes, a reader only looks.
-var people = []struct {
+// users are the users besides the boxes, with their rights: desk manages all boxes,
+// reader only reads.
+var users = []struct {
 	name   string
 	access []string
 }{
@@ -50,9 +50,9 @@ func (b box) access() []string {
 	return topics
 }
 
-// writeMosquitto adds the boxes to mosquitto's password and access files, with desk
-// and reader, whose passwords it makes. Users that the files have already stay as
-// they are, except that a box of the list may do what a box may do today.
+// writeMosquitto adds the boxes, desk and reader to mosquitto's password and access
+// files, and creates the passwords of desk and reader. Existing users stay unchanged,
+// but a box of the list receives the rights that a box has in this version.
 func writeMosquitto(out string, boxes []box) error {
 	passwords, err := readLines(filepath.Join(out, "mosquitto.passwd"))
 	if err != nil {
@@ -65,7 +65,7 @@ func writeMosquitto(out string, boxes []box) error {
 	if len(access) == 0 {
 		access = []string{"# Written by meltctl provision, which keeps the users that it does not know."}
 	}
-	for _, p := range people {
+	for _, p := range users {
 		if !hasUser(access, p.name) {
 			access = withUser(access, p.name, p.access)
 		}
@@ -93,7 +93,7 @@ func readLines(path string) ([]string, error) {
 	return strings.Split(strings.TrimRight(string(text), "\n"), "\n"), err
 }
 
-// section is the half-open range of lines that an access file has for a user.
+// section returns the half-open range of a user's lines in an access file.
 func section(lines []string, name string) (from, to int, ok bool) {
 	from = slices.IndexFunc(lines, func(line string) bool { return slices.Equal(strings.Fields(line), []string{"user", name}) })
 	if from < 0 {
@@ -109,7 +109,7 @@ func hasUser(lines []string, name string) bool {
 	return ok
 }
 
-// withUser gives a user just this access.
+// withUser replaces a user's access, or adds the user.
 func withUser(lines []string, name string, access []string) []string {
 	block := []string{"", "user " + name}
 	for _, one := range access {
@@ -126,8 +126,8 @@ func withUser(lines []string, name string, access []string) []string {
 	return append(append(slices.Clone(lines[:from]), block[1:]...), rest...)
 }
 
-// withPassword adds a user whose password is in the file, which is made if it is
-// not there. A user who has a password keeps it.
+// withPassword adds a user with the password in the file, and creates a missing file. A
+// user who has a password keeps it.
 func withPassword(lines []string, name, file string) ([]string, error) {
 	if slices.ContainsFunc(lines, func(line string) bool { return strings.HasPrefix(line, name+":") }) {
 		return lines, nil
@@ -147,25 +147,25 @@ func withPassword(lines []string, name, file string) ([]string, error) {
 	return append(lines, line), err
 }
 
-// writeForMosquitto writes a file that mosquitto's own user can read: by its group
-// where this machine has it, by anyone elsewhere. It holds salted hashes of random
-// passwords of 192 bits, which reveal nothing.
+// writeForMosquitto writes a file that mosquitto's own user can read: the group
+// mosquitto if this machine has it, everybody otherwise. The file holds salted hashes of
+// random passwords of 192 bits, which reveal nothing.
 func writeForMosquitto(path string, lines []string) error {
 	if err := writeMode(path, strings.Join(lines, "\n")+"\n", 0o644); err != nil {
 		return err
 	}
 	group, err := user.LookupGroup("mosquitto")
 	if err != nil {
-		return nil //nolint:nilerr // no such group here
+		return nil //nolint:nilerr // the group does not exist on this machine
 	}
 	id, err := strconv.Atoi(group.Gid)
 	if err != nil || os.Chown(path, -1, id) != nil {
-		return nil //nolint:nilerr // not allowed here: it stays readable
+		return nil //nolint:nilerr // not permitted: the file stays readable by everybody
 	}
 	return os.Chmod(path, 0o640)
 }
 
-// mosquittoPassword is a line of mosquitto's password file: PBKDF2 with SHA-512,
+// mosquittoPassword returns a line of mosquitto's password file: PBKDF2 with SHA-512,
 // as mosquitto_passwd of version 2 writes it.
 func mosquittoPassword(user, password string) (string, error) {
 	const iterations, length = 101, 64

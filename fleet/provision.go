@@ -19,10 +19,10 @@ import (
 	"meltwatch/config"
 )
 
-// Provision makes, for each box of a list, a folder with its configuration, its
+// Provision writes, for each box of a list, a folder with its configuration, its
 // password at the broker, its own key and certificate; and, for all of them,
 // mosquitto's password and access files and the authority that signs the
-// certificates. It overwrites nothing: an existing folder is left unchanged, and
+// certificates. It overwrites nothing: an existing folder stays unchanged, and
 // mosquitto's files keep their users.
 //
 // formFile is a file with a configuration in which {{.site}}, {{.furnace}}, {{.user}}
@@ -52,12 +52,12 @@ func Provision(out io.Writer, formFile, listFile, folder string) error {
 	if err := errors.Join(problems...); err != nil {
 		return err
 	}
-	vouches, err := openAuthority(folder)
+	ca, err := openAuthority(folder)
 	if err != nil {
 		return err
 	}
 	for i, b := range boxes {
-		if err := b.write(out, vouches, filepath.Join(folder, b.user()), documents[i]); err != nil {
+		if err := b.write(out, ca, filepath.Join(folder, b.user()), documents[i]); err != nil {
 			return fmt.Errorf("box %s: %w", b.name(), err)
 		}
 	}
@@ -86,7 +86,7 @@ func readBoxes(path string) ([]box, error) {
 		return nil, fmt.Errorf("list %s: %w", path, err)
 	}
 	if len(list.Boxes) == 0 {
-		return nil, fmt.Errorf("list %s: names no box: give boxes, a list of {site, furnace, …}", path)
+		return nil, fmt.Errorf("list %s: boxes is missing or empty: give a list of {site, furnace, …}", path)
 	}
 	users := map[string]int{}
 	var problems []error
@@ -95,17 +95,17 @@ func readBoxes(path string) ([]box, error) {
 			problems = append(problems, fmt.Errorf("boxes[%d]: site or furnace is missing", i))
 			continue
 		}
-		// Two boxes with one identity would throw each other off the broker; a and
-		// b-c make the same user as a-b and c.
+		// The broker would disconnect one of two boxes with the same identity. Site a with
+		// furnace b-c makes the same user as site a-b with furnace c.
 		if other, taken := users[b.user()]; taken {
-			problems = append(problems, fmt.Errorf("boxes[%d]: %s would have the identity of boxes[%d]: give it another furnace name", i, b.name(), other))
+			problems = append(problems, fmt.Errorf("boxes[%d]: %s has the same identity as boxes[%d]: give it another furnace name", i, b.name(), other))
 		}
 		users[b.user()] = i
 	}
 	return list.Boxes, errors.Join(problems...)
 }
 
-// document fills the template in and checks what comes out.
+// document fills in the template and checks the result.
 func (b box) document(form *template.Template) ([]byte, error) {
 	var text bytes.Buffer
 	values := maps.Clone(map[string]any(b))
@@ -115,7 +115,7 @@ func (b box) document(form *template.Template) ([]byte, error) {
 	}
 	c, err := config.Parse(text.Bytes())
 	if err != nil {
-		return nil, fmt.Errorf("the template gives no valid configuration:\n%w", err)
+		return nil, fmt.Errorf("invalid configuration from the template:\n%w", err)
 	}
 	if c.Site != fmt.Sprint(b["site"]) || c.Furnace != fmt.Sprint(b["furnace"]) {
 		return nil, errors.New("the template must hold site: {{.site}} and furnace: {{.furnace}}")
@@ -130,14 +130,14 @@ func (b box) checkBroker(m config.MQTT) error {
 	case m.CertFile != "" && m.Username == "":
 		return nil
 	case m.Username != b.user():
-		return fmt.Errorf("mqtt.username: is %q, and the broker will know the box as %q: write username: {{.user}} into the template", m.Username, b.user())
+		return fmt.Errorf("mqtt.username is %q, but the broker will know the box as %q: write username: {{.user}} into the template", m.Username, b.user())
 	case m.PasswordFile == "":
-		return errors.New("mqtt.password_file: is missing: write password_file: mqtt into the template, the credential of credentials.conf")
+		return errors.New("mqtt.password_file is missing: write password_file: mqtt into the template, the credential of credentials.conf")
 	}
 	return nil
 }
 
-// credentials is a drop-in of the unit: the service runs as a user of its own, who
+// credentials is a drop-in for the unit: the service runs as a user of its own, who
 // cannot read root's files.
 const credentials = `# /etc/systemd/system/meltwatch.service.d/credentials.conf
 [Service]
@@ -146,13 +146,13 @@ LoadCredential=box.pem:/etc/meltwatch/box.pem
 LoadCredential=box.key:/etc/meltwatch/box.key
 `
 
-// secretBytes is the length of a password before it is written in base64.
+// secretBytes is the length of a password before base64.
 const secretBytes = 24
 
-func (b box) write(out io.Writer, vouches authority, folder string, document []byte) error {
+func (b box) write(out io.Writer, ca authority, folder string, document []byte) error {
 	err := os.Mkdir(folder, 0o750)
 	if errors.Is(err, fs.ErrExist) {
-		say(out, "%s: %s is there, kept as it is", b.name(), folder)
+		printLine(out, "%s: %s exists, kept unchanged", b.name(), folder)
 		return nil
 	}
 	if err != nil {
@@ -170,7 +170,7 @@ func (b box) write(out io.Writer, vouches authority, folder string, document []b
 	if err != nil {
 		return err
 	}
-	if err := writeCertificate(filepath.Join(folder, "box.pem"), vouches, b.user(), key); err != nil {
+	if err := writeCertificate(filepath.Join(folder, "box.pem"), ca, b.user(), key); err != nil {
 		return err
 	}
 	for _, file := range []struct {
@@ -186,11 +186,11 @@ func (b box) write(out io.Writer, vouches authority, folder string, document []b
 			return err
 		}
 	}
-	say(out, "%s: %s", b.name(), folder)
+	printLine(out, "%s: %s", b.name(), folder)
 	return nil
 }
 
-// newPassword is a password that nobody can guess, so that its hash may be read.
+// newPassword returns a password that cannot be guessed, so its hash may be public.
 func newPassword() (string, error) {
 	secret := make([]byte, secretBytes)
 	if _, err := rand.Read(secret); err != nil {
@@ -199,7 +199,7 @@ func newPassword() (string, error) {
 	return base64.RawURLEncoding.EncodeToString(secret), nil
 }
 
-// writeMode writes a file with just this mode, whatever the umask.
+// writeMode writes a file with exactly this mode; os.WriteFile applies the umask.
 func writeMode(path, text string, mode os.FileMode) error {
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		return err

@@ -71,7 +71,7 @@ func TestProvisionMakesWhatABoxNeeds(t *testing.T) {
 	}
 	// A second run keeps what is there.
 	said, err := provision(t, out, boxTemplate, twoBoxes+`  - {site: plant-1, furnace: f3, meter: "tcp://192.0.2.3:502"}`)
-	if err != nil || strings.Count(said, "kept as it is") != 2 {
+	if err != nil || strings.Count(said, "kept unchanged") != 2 {
 		t.Errorf("%v\n%s", err, said)
 	}
 	for was := range passwords {
@@ -110,10 +110,10 @@ func verifyCertificate(t *testing.T, out, name string) {
 
 func TestBadListsAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 	for name, c := range map[string][3]string{
-		"one identity twice":        {boxTemplate, twoBoxes + `  - {site: plant-1, furnace: f1, meter: "tcp://192.0.2.3:502"}`, "identity of boxes[0]"},
-		"two that make one user":    {boxTemplate, `boxes: [{site: a-b, furnace: c, meter: "tcp://h:1"}, {site: a, furnace: b-c, meter: "tcp://h:1"}]`, "identity of boxes[0]"},
+		"one identity twice":        {boxTemplate, twoBoxes + `  - {site: plant-1, furnace: f1, meter: "tcp://192.0.2.3:502"}`, "identity as boxes[0]"},
+		"two that make one user":    {boxTemplate, `boxes: [{site: a-b, furnace: c, meter: "tcp://h:1"}, {site: a, furnace: b-c, meter: "tcp://h:1"}]`, "identity as boxes[0]"},
 		"no furnace":                {boxTemplate, `boxes: [{site: a, meter: "tcp://h:1"}]`, "site or furnace is missing"},
-		"no box":                    {boxTemplate, `boxes: []`, "names no box"},
+		"no box":                    {boxTemplate, `boxes: []`, "boxes is missing or empty"},
 		"another key":               {boxTemplate, `furnaces: []`, "furnaces"},
 		"a value that is missing":   {boxTemplate, `boxes: [{site: a, furnace: b}]`, "meter"},
 		"a value that is wrong":     {boxTemplate, `boxes: [{site: a, furnace: b, meter: "udp://h:1"}]`, "meters.plc.url"},

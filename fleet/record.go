@@ -13,7 +13,7 @@ import (
 	"meltwatch/config/strict"
 )
 
-// record is the last revision that a key has signed for each agent. Reports at the
+// record holds the last revision that a key has signed for each agent. Reports at the
 // broker are not signed, and a forged one must not choose the next revision.
 type record struct {
 	file string
@@ -25,7 +25,7 @@ type record struct {
 // mostRecord bounds the file, in bytes: some ten thousand agents.
 const mostRecord = 1 << 20
 
-// openRecord reads a record; a missing one is empty.
+// openRecord reads a record; a missing file is an empty record.
 func openRecord(file string) (*record, error) {
 	r := &record{file: file, last: map[string]int64{}}
 	text, err := os.ReadFile(file)
@@ -63,14 +63,14 @@ func (r *record) note(agent string, revision int64) error {
 	return nil
 }
 
-// next is the revision to sign for an agent. signed is that of the document at the
-// broker where this key signed it, else 0; claimed is the highest that any report
-// there mentions, wanted the one given on the command line, 0 for none.
+// next returns the revision to sign for an agent. signed is the revision of the document
+// at the broker if this key signed it, else 0; claimed is the highest in any report
+// there; wanted is the one on the command line, 0 for none.
 func (r *record) next(agent string, signed, claimed, wanted int64) (int64, error) {
 	known := max(signed, r.of(agent))
 	switch {
 	case wanted != 0 && wanted <= known:
-		return 0, fmt.Errorf("--revision %d: this key has signed %d already", wanted, known)
+		return 0, fmt.Errorf("--revision %d: this key has already signed %d", wanted, known)
 	case wanted != 0:
 		return wanted, nil
 	case known == 0 && claimed > 0:

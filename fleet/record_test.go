@@ -13,13 +13,13 @@ import (
 	"meltwatch/agent/remote/pack"
 )
 
-// said is a fleet that has heard what a broker says of one agent.
-func said(topics map[string]string) *connection {
-	heard := map[string][]byte{}
+// knownTo returns a connection on which these payloads of one agent have arrived.
+func knownTo(topics map[string]string) *connection {
+	payloads := map[string][]byte{}
 	for topic, payload := range topics {
-		heard[topic] = []byte(payload)
+		payloads[topic] = []byte(payload)
 	}
-	return &connection{said: map[string]map[string][]byte{"a/b": heard}}
+	return &connection{payloads: map[string]map[string][]byte{"a/b": payloads}}
 }
 
 // desk signs a change as SetConfig does, and returns its revision.
@@ -54,29 +54,29 @@ func TestForgedReportsChooseNoRevision(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := func(revision, running int64) *connection {
-		return said(map[string]string{"config/reported": fmt.Sprintf(`{"v": 1, "revision": %d, "running_revision": %d, "status": "applied", "errors": []}`, revision, running)})
+		return knownTo(map[string]string{"config/reported": fmt.Sprintf(`{"v": 1, "revision": %d, "running_revision": %d, "status": "applied", "errors": []}`, revision, running)})
 	}
 	for _, forged := range []int64{5, 1_000_000, 1<<53 - 2} {
 		if revision, err := desk(t, keyFile, report(forged, forged), 0); err == nil || !strings.Contains(err.Error(), "--revision") {
 			t.Errorf("a key that has signed nothing signs %d after a report of %d: %v", revision, forged, err)
 		}
 	}
-	if revision, err := desk(t, keyFile, said(nil), 0); err != nil || revision != 1 {
+	if revision, err := desk(t, keyFile, knownTo(nil), 0); err != nil || revision != 1 {
 		t.Fatalf("the first revision: %d, %v", revision, err)
 	}
 	want := int64(2)
 	for _, forged := range []int64{0, 7, 1 << 40, 1<<53 - 1, math.MaxInt64 - 1, math.MaxInt64} {
-		for _, f := range []*connection{report(forged, forged), report(forged, 1), said(map[string]string{"config/desired": fmt.Sprintf(`{"revision": %d, "config": {}}`, forged)})} {
+		for _, f := range []*connection{report(forged, forged), report(forged, 1), knownTo(map[string]string{"config/desired": fmt.Sprintf(`{"revision": %d, "config": {}}`, forged)})} {
 			if revision, err := desk(t, keyFile, f, 0); err != nil || revision != want {
 				t.Errorf("%d follows %d by %v after %d was forged", revision, want-1, err, forged)
 			}
 			want++
 		}
 	}
-	if revision, err := desk(t, keyFile, said(nil), 3); err == nil {
+	if revision, err := desk(t, keyFile, knownTo(nil), 3); err == nil {
 		t.Errorf("%d was signed twice", revision)
 	}
-	if revision, err := desk(t, keyFile, said(nil), 1000); err != nil || revision != 1000 {
+	if revision, err := desk(t, keyFile, knownTo(nil), 1000); err != nil || revision != 1000 {
 		t.Errorf("asked for 1000: %d, %v", revision, err)
 	}
 	// Another desk with the same key has no record, but the document at the broker.
@@ -95,7 +95,7 @@ func TestForgedReportsChooseNoRevision(t *testing.T) {
 	if err := os.Remove(keyFile + ".revisions"); err != nil {
 		t.Fatal(err)
 	}
-	if revision, err := desk(t, keyFile, said(map[string]string{"config/desired": string(text)}), 0); err != nil || revision != 2001 {
+	if revision, err := desk(t, keyFile, knownTo(map[string]string{"config/desired": string(text)}), 0); err != nil || revision != 2001 {
 		t.Errorf("after the document that this key signed: %d, %v", revision, err)
 	}
 }
@@ -115,7 +115,7 @@ func TestDamagedRecordIsNamed(t *testing.T) {
 // An unsigned fleet goes on, too: what no agent could take is passed over.
 func TestRevisionsThatNoAgentTakesArePassedOver(t *testing.T) {
 	for _, forged := range []int64{math.MaxInt64, 1<<53 - 1, 1<<32 + 8} {
-		f := said(map[string]string{
+		f := knownTo(map[string]string{
 			"config/reported": fmt.Sprintf(`{"revision": %d, "running_revision": 7, "status": "rejected"}`, forged),
 			"model/reported":  fmt.Sprintf(`{"revision": %d, "running_revision": 7, "status": "rejected"}`, forged),
 			"config/desired":  fmt.Sprintf(`{"revision": %d, "config": {}}`, forged),
@@ -136,7 +136,7 @@ func TestReportsAreReadStrictly(t *testing.T) {
 		`{"revision": 3, "status": "\ud800"}`:       0,
 		strings.Repeat(" ", mostReport) + `{}`:      0,
 	} {
-		if got := said(map[string]string{"config/reported": text}).configReport("a/b").Revision; got != want {
+		if got := knownTo(map[string]string{"config/reported": text}).configReport("a/b").Revision; got != want {
 			t.Errorf("%.60s: revision %d, want %d", text, got, want)
 		}
 	}

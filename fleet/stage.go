@@ -21,10 +21,10 @@ type Stages struct {
 	Offline bool   // publish for agents that are offline too, without waiting for them
 }
 
-// side bounds how many agents are served at once.
-const side = 16
+// parallel bounds how many agents of a stage are changed at once.
+const parallel = 16
 
-// split parts n agents into stages.
+// split divides the agents into stages.
 func (s Stages) split(agents []string) ([][]string, error) {
 	var stages [][]string
 	done := 0
@@ -41,12 +41,12 @@ func (s Stages) split(agents []string) ([][]string, error) {
 	return stages, nil
 }
 
-// upTo is how many of n agents a word such as 3 or 25% means, at least one.
+// upTo returns how many of n agents a word such as 3 or 25% means, at least one.
 func upTo(word string, n int) (int, error) {
 	digits, share := strings.CutSuffix(word, "%")
 	number, err := strconv.Atoi(digits)
 	if err != nil || number < 1 || share && number > 100 {
-		return 0, fmt.Errorf("--stages: %q is no number of agents and no share: give them as 1,25%%,100%%", word)
+		return 0, fmt.Errorf("--stages: invalid size %q: give numbers of agents or shares, such as 1,25%%,100%%", word)
 	}
 	if share {
 		number = (n*number + 99) / 100
@@ -54,8 +54,8 @@ func upTo(word string, n int) (int, error) {
 	return number, nil
 }
 
-// roll has one change made on every agent, stage by stage, and stops after the
-// stage in which one fails.
+// roll calls one for every chosen agent, stage by stage, and stops after a stage in
+// which an agent failed.
 func (s Stages) roll(ctx context.Context, out io.Writer, c *connection, pattern string, one func(ctx context.Context, agent string) error) error {
 	agents, err := c.choose(pattern)
 	if err != nil {
@@ -70,7 +70,7 @@ func (s Stages) roll(ctx context.Context, out io.Writer, c *connection, pattern 
 	}
 	done := 0
 	for i, stage := range stages {
-		say(out, "stage %d of %d: %s", i+1, len(stages), strings.Join(stage, " "))
+		printLine(out, "stage %d of %d: %s", i+1, len(stages), strings.Join(stage, " "))
 		err := each(ctx, out, stage, one)
 		done += len(stage)
 		if err != nil {
@@ -79,18 +79,18 @@ func (s Stages) roll(ctx context.Context, out io.Writer, c *connection, pattern 
 		}
 	}
 	if done < len(agents) {
-		say(out, "%d agents are untouched, as --stages asks: %s", len(agents)-done, strings.Join(agents[done:], " "))
+		printLine(out, "%d agents are untouched, as --stages asks: %s", len(agents)-done, strings.Join(agents[done:], " "))
 	}
 	return nil
 }
 
-// order leaves agents out that are offline, and puts the first one first.
+// order leaves out offline agents and puts the agent of the first stage first.
 func (s Stages) order(out io.Writer, c *connection, agents []string) ([]string, error) {
 	kept := slices.DeleteFunc(slices.Clone(agents), func(agent string) bool {
 		if c.online(agent) || s.Offline {
 			return false
 		}
-		say(out, "%s: offline, left out; --offline publishes for it all the same", agent)
+		printLine(out, "%s: offline, left out; --offline publishes for it too", agent)
 		return true
 	})
 	if s.First != "" {
@@ -110,7 +110,7 @@ func each(ctx context.Context, out io.Writer, agents []string, one func(context.
 	var mu sync.Mutex
 	var faults []error
 	group := errgroup.Group{}
-	group.SetLimit(side)
+	group.SetLimit(parallel)
 	for _, agent := range agents {
 		group.Go(func() error {
 			err := one(ctx, agent)
@@ -120,10 +120,10 @@ func each(ctx context.Context, out io.Writer, agents []string, one func(context.
 				faults = append(faults, fmt.Errorf("%s: %w", agent, err))
 				return nil
 			}
-			say(out, "%s: done", agent)
+			printLine(out, "%s: done", agent)
 			return nil
 		})
 	}
-	_ = group.Wait() // the faults are gathered, not returned
+	_ = group.Wait() // every function returns nil; errors are in faults
 	return errors.Join(faults...)
 }

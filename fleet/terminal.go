@@ -7,9 +7,9 @@ import (
 	"unicode"
 )
 
-// plain makes a safe line of text from the broker: characters that would move the
-// cursor, colour the screen or break a table are shown as �.
-func plain(text string) string {
+// printableLine makes a line of text from the broker safe to print: characters that would
+// move the cursor, colour the screen or break a table are shown as �.
+func printableLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -18,12 +18,12 @@ func plain(text string) string {
 	}, text)
 }
 
-// Printable makes a text of several lines safe to print: what came from a broker
-// cannot move the cursor of a terminal.
+// Printable makes a text of several lines safe to print: a payload from the broker
+// cannot move the terminal's cursor.
 func Printable(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		lines[i] = plain(line)
+		lines[i] = printableLine(line)
 	}
 	return strings.Join(lines, "\n")
 }
@@ -37,7 +37,7 @@ func short(cell string) string {
 	return cell
 }
 
-// say prints a line. A terminal that went away is no fault of the fleet.
-func say(out io.Writer, format string, args ...any) {
-	_, _ = fmt.Fprintln(out, plain(fmt.Sprintf(format, args...)))
+// printLine ignores write errors: a closed terminal must not stop a roll-out.
+func printLine(out io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintln(out, printableLine(fmt.Sprintf(format, args...)))
 }

@@ -51,7 +51,7 @@ func TestNothingFromTheBrokerMovesTheCursor(t *testing.T) {
 	if err := c.table(&out, agents); err != nil {
 		t.Fatal(err)
 	}
-	say(&out, "%s  %s", "test/f1", evil)
+	printLine(&out, "%s  %s", "test/f1", evil)
 	for i, line := range strings.Split(out.String(), "\n") {
 		if at := strings.IndexFunc(line, func(r rune) bool { return !unicode.IsPrint(r) }); at >= 0 {
 			t.Errorf("line %d holds a byte that is not text: %q", i+1, line)

@@ -9,10 +9,10 @@ import (
 )
 
 type configCommand struct {
-	Get      configGet      `cmd:"" help:"Print what is wanted of an agent and what became of it."`
-	Set      configSet      `cmd:"" help:"Want a JSON merge patch over the own file of each chosen agent."`
-	Diff     configDiff     `cmd:"" help:"Print which settings a patch would change in what is wanted now."`
-	Rollback configRollback `cmd:"" help:"Want again what was wanted before the last change."`
+	Get      configGet      `cmd:"" help:"Print the desired configuration of each agent and its report."`
+	Set      configSet      `cmd:"" help:"Apply a JSON merge patch over the own file of each chosen agent."`
+	Diff     configDiff     `cmd:"" help:"Print the settings in which a patch differs from the desired configuration."`
+	Rollback configRollback `cmd:"" help:"Restore the desired configuration from before the last change."`
 }
 
 type configGet struct {
@@ -37,7 +37,7 @@ type changeFlags struct {
 	brokerFlags
 	stageFlags
 	keyFlags
-	Deadline time.Duration `default:"60s" help:"How long changed parts have to show that they work."`
+	Deadline time.Duration `default:"60s" help:"How long changed parts may take to work."`
 	Revision int64         `help:"Revision of the document; the one after the last by default."`
 }
 
@@ -50,7 +50,7 @@ func (c changeFlags) change() fleet.Change {
 type configSet struct {
 	changeFlags
 	Agents string `arg:"" help:"Agents: all, plant-1/f07, or a pattern such as plant-1/*."`
-	Patch  string `arg:"" type:"existingfile" help:"File with the JSON merge patch; {} is the box's own file alone."`
+	Patch  string `arg:"" type:"existingfile" help:"File with the JSON merge patch; {} leaves the box's own file alone."`
 }
 
 // Run changes the agents stage by stage.
@@ -67,7 +67,7 @@ type configRollback struct {
 	Agents string `arg:"" help:"Agents: all, plant-1/f07, or a pattern such as plant-1/*."`
 }
 
-// Run wants the patch before the last, or the box's own file where there was none.
+// Run restores the patch before the last one, or the box's own file if there was none.
 func (c configRollback) Run(ctx context.Context, out io.Writer) error {
 	return c.fleet(out).RollBackConfig(ctx, c.Agents, c.change())
 }

@@ -10,7 +10,7 @@ type listCommand struct {
 	Agents string `arg:"" default:"all" help:"Agents: all, plant-1/f07, or a pattern such as plant-1/*."`
 }
 
-// Run prints a line an agent.
+// Run prints one line for each agent.
 func (c listCommand) Run(ctx context.Context, out io.Writer) error {
 	return c.fleet(out).List(ctx, c.Agents)
 }
@@ -20,7 +20,7 @@ type watchCommand struct {
 	Agents string `arg:"" default:"all" help:"Agents: all, plant-1/f07, or a pattern such as plant-1/*."`
 }
 
-// Run prints a line for each change until told to stop or the connection is lost.
+// Run prints a line for each change until it is interrupted or the connection is lost.
 func (c watchCommand) Run(ctx context.Context, out io.Writer) error {
 	return c.fleet(out).Watch(ctx, c.Agents)
 }

@@ -12,7 +12,7 @@ type provisionCommand struct {
 	Out      string `required:"" help:"Folder to write to."`
 }
 
-// Run makes the files.
+// Run writes the files.
 func (c provisionCommand) Run(out io.Writer) error {
 	return fleet.Provision(out, c.Template, c.List, c.Out)
 }
