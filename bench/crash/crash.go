@@ -1,5 +1,5 @@
-// Package crash kills the agent's publisher and takes the broker away, hundreds of
-// times, and counts what arrives.
+// Package crash kills the agent's publisher and stops the broker, hundreds of times, and
+// compares what was made with what arrived.
 package crash
 
 import (
@@ -19,41 +19,40 @@ import (
 	"meltwatch/bench/rig"
 )
 
-// Options say how much is made and how often it is interrupted.
+// Options set the number of records and of interruptions.
 type Options struct {
-	Records int    // at least
+	Records int    // made, at least
 	Kills   int    // of the crash worker with SIGKILL, at least
 	Outages int    // of the broker, at least
 	Rate    int    // records a second
-	Seed    uint64 // of the moments
-	// Slack is what a record may take beyond the contract's window, for a machine that
-	// is busy with all this.
+	Seed    uint64 // draws the times of kills and outages
+	// Slack extends the contract's window for a busy machine.
 	Slack time.Duration
 }
 
-// window is how long before a crash a record may have been made and yet be lost,
-// by the contract: an event is on disk before it is published; the rest a second
-// after it was not acknowledged, and in groups of a second.
-func (c Options) window(class mqtt.Class) time.Duration {
+// window is the contract: a record may be lost if it was made no longer than this before
+// a crash. An event is on disk before it is published; the other classes reach the disk
+// a second after they were not acknowledged, in groups of a second.
+func (o Options) window(class mqtt.Class) time.Duration {
 	if class == mqtt.ClassEvent {
-		return c.Slack
+		return o.Slack
 	}
-	return 2*time.Second + c.Slack
+	return 2*time.Second + o.Slack
 }
 
-// Run prints the ledger and fails unless it balances.
-func (c Options) Run(ctx context.Context, out io.Writer) error {
+// Run prints the ledger and returns an error if the contract was broken.
+func (o Options) Run(ctx context.Context, out io.Writer) error {
 	folder, err := os.MkdirTemp("", "meltwatch-ledger-")
 	if err != nil {
 		return err
 	}
-	p := &proof{options: c, folder: folder, ledger: rig.NewLedger(rig.WorkerRoot), random: rand.New(rand.NewPCG(c.Seed, 2))}
+	p := &trial{options: o, folder: folder, ledger: rig.NewLedger(rig.WorkerRoot), random: rand.New(rand.NewPCG(o.Seed, 2))}
 	err = p.run(ctx)
 	return errors.Join(err, os.RemoveAll(folder), p.report(out))
 }
 
-// proof is one run of the ledger.
-type proof struct {
+// trial is one run.
+type trial struct {
 	options Options
 	folder  string
 	ledger  *rig.Ledger
@@ -63,25 +62,25 @@ type proof struct {
 
 	kills int
 
-	mu         sync.Mutex // of what kills and outages both change
+	mu         sync.Mutex // guards what kills and outages both change
 	outages    int
 	repeatable int // records that the contract allows to come twice
 
 	ends    []end
-	exposed int // lost within the contract's window
-	beyond  int // lost beyond it, and what
-	lost    []string
-	waiting int // of the last worker, at its end
+	exposed int      // records lost within the contract's window
+	beyond  int      // records lost beyond it
+	lost    []string // what was lost beyond it
+	waiting int      // of the last worker, at its end
 	overrun int
 }
 
-// end is one worker's.
+// end is the death of one worker.
 type end struct {
 	boot uint64
 	at   time.Time
 }
 
-func (p *proof) run(ctx context.Context) (err error) {
+func (p *trial) run(ctx context.Context) (err error) {
 	p.began = time.Now()
 	if p.broker, err = rig.StartBroker(ctx, p.ledger.Receive); err != nil {
 		return err
@@ -92,7 +91,7 @@ func (p *proof) run(ctx context.Context) (err error) {
 	var outageErr error
 	interrupting.Go(func() { outageErr = p.interrupt(outages) })
 	for err == nil && ctx.Err() == nil && !p.enough() {
-		err = p.life(ctx, p.options.Rate, p.between(100*time.Millisecond, 3200*time.Millisecond))
+		err = p.runWorker(ctx, p.options.Rate, p.between(100*time.Millisecond, 3200*time.Millisecond))
 		p.kills++
 	}
 	stop()
@@ -100,28 +99,28 @@ func (p *proof) run(ctx context.Context) (err error) {
 	if err = errors.Join(err, outageErr, ctx.Err()); err != nil {
 		return err
 	}
-	// One more that makes nothing and is let live until nothing waits.
-	return p.life(ctx, 0, 5*time.Minute)
+	// The last worker makes no records and runs until none waits.
+	return p.runWorker(ctx, 0, 5*time.Minute)
 }
 
-func (p *proof) enough() bool {
+func (p *trial) enough() bool {
 	made, _, _ := p.ledger.Sums()
 	return made >= p.options.Records && p.kills >= p.options.Kills && p.outageCount() >= p.options.Outages
 }
 
-func (p *proof) between(least, most time.Duration) time.Duration {
+func (p *trial) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(p.random.Int64N(int64(most-least)))
 }
 
-// outageCount is read by the loop of lives while the other one counts.
-func (p *proof) outageCount() int {
+// outageCount is read while interrupt counts.
+func (p *trial) outageCount() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.outages
 }
 
-// interrupt takes the broker away and brings it back until ctx ends.
-func (p *proof) interrupt(ctx context.Context) error {
+// interrupt stops and restarts the broker until ctx ends.
+func (p *trial) interrupt(ctx context.Context) error {
 	r := rand.New(rand.NewPCG(p.options.Seed, 3))
 	pause := func(most time.Duration) bool {
 		select {
@@ -147,23 +146,23 @@ func (p *proof) interrupt(ctx context.Context) error {
 	return nil
 }
 
-// life lets one crash worker live and kills it; one that makes nothing may live until
-// nothing waits.
-func (p *proof) life(ctx context.Context, rate int, length time.Duration) error {
+// runWorker runs one crash worker and kills it after length. A worker that makes no
+// records is killed as soon as none waits.
+func (p *trial) runWorker(ctx context.Context, rate int, length time.Duration) error {
 	worker, err := rig.Worker(ctx, p.folder, p.broker.URL(), rate)
 	if err != nil {
 		return err
 	}
-	said, err := worker.StdoutPipe()
+	output, err := worker.StdoutPipe()
 	if err != nil {
 		return err
 	}
 	if err := worker.Start(); err != nil {
 		return err
 	}
-	death := time.AfterFunc(length, func() { _ = worker.Process.Kill() }) // one that is dead already is as well
+	death := time.AfterFunc(length, func() { _ = worker.Process.Kill() }) // the worker may have ended already
 	defer death.Stop()
-	boot := p.listen(said, func() {
+	boot := p.listen(output, func() {
 		if rate == 0 {
 			_ = worker.Process.Kill() // drained
 		}
@@ -176,23 +175,23 @@ func (p *proof) life(ctx context.Context, rate int, length time.Duration) error 
 	return nil
 }
 
-// listen reads what a worker prints until it dies. drained is called when nothing
-// waits any more.
-func (p *proof) listen(said io.Reader, drained func()) (boot uint64) {
+// listen reads what a worker prints until it dies, and calls drained once no record
+// waits.
+func (p *trial) listen(output io.Reader, drained func()) (boot uint64) {
 	idle := 0
-	for lines := bufio.NewScanner(said); lines.Scan(); {
-		says, ok := rig.ParseProgress(lines.Text())
+	for lines := bufio.NewScanner(output); lines.Scan(); {
+		progress, ok := rig.ParseProgress(lines.Text())
 		if !ok {
-			continue // cut off by the kill
+			continue // a line cut short by the kill
 		}
-		if says.Class != "" {
-			boot = says.Boot
-			p.ledger.Made(says.Class, says.Boot, says.Seq, time.Now())
+		if progress.Class != "" {
+			boot = progress.Boot
+			p.ledger.Made(progress.Class, progress.Boot, progress.Seq, time.Now())
 			continue
 		}
-		p.waiting, p.overrun = says.Waiting, says.Overrun
+		p.waiting, p.overrun = progress.Waiting, progress.Overrun
 		idle++
-		if p.waiting > 0 || says.Acked == 0 {
+		if p.waiting > 0 || progress.Acked == 0 {
 			idle = 0
 		}
 		if idle > int(2*time.Second/rig.Tick) { // counters are up to a second old
@@ -202,10 +201,10 @@ func (p *proof) listen(said io.Reader, drained func()) (boot uint64) {
 	return boot
 }
 
-// died notes what the contract allows a crash to repeat: what was in flight, and
-// what was acknowledged since the cursor was last written, a second and a round
-// of the keeper ago.
-func (p *proof) died(boot uint64, at time.Time) {
+// died counts the records that the contract allows a crash to repeat: those in flight,
+// and those acknowledged since the cursor was last written, at most a second and a round
+// of the spooler ago.
+func (p *trial) died(boot uint64, at time.Time) {
 	repeatable := rig.InFlight + p.ledger.ReceivedSince(at.Add(-2*time.Second))
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -215,8 +214,8 @@ func (p *proof) died(boot uint64, at time.Time) {
 	}
 }
 
-// balance counts what is missing: within the contract's window, and beyond.
-func (p *proof) balance() {
+// balance counts the missing records, within the contract's window and beyond.
+func (p *trial) balance() {
 	for _, e := range p.ends {
 		for _, class := range rig.Classes {
 			all, _ := p.ledger.Lost(class, e.boot, e.at)
@@ -230,8 +229,8 @@ func (p *proof) balance() {
 	}
 }
 
-// report writes the ledger and returns what is wrong with it.
-func (p *proof) report(out io.Writer) error {
+// report writes the ledger and returns what broke the contract.
+func (p *trial) report(out io.Writer) error {
 	p.balance()
 	made, got, twice := p.ledger.Sums()
 	_, err := fmt.Fprintf(out, `| | |

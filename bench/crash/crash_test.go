@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The small form of what make prove does a million times.
+// make prove does the same with a million records.
 func TestLedgerBalances(t *testing.T) {
 	if testing.Short() {
 		t.Skip("half a minute of real time: left out by -short")

@@ -1,5 +1,5 @@
-// Package outage leads the agent and Telegraf through the same outage of the broker
-// and counts what arrives from each.
+// Package outage puts the agent and Telegraf through the same outage of the broker and
+// counts what arrives from each.
 package outage
 
 import (
@@ -20,29 +20,29 @@ import (
 	"meltwatch/bench/rig"
 )
 
-// Options say how the outage goes and with what.
+// Options set the outage and the senders.
 type Options struct {
 	Programs rig.Programs
 	Telegraf string        // the program, as scripts/telegraf.sh builds it
 	Outage   time.Duration // half-way through, each sender is killed and started again
-	Logs     bool          // print what the senders logged, too
-	Into     string        // page with the marks "outage"; none when empty
+	Logs     bool          // print the senders' logs too
+	Into     string        // page with the marks "outage"; none if empty
 }
 
-// Run leads every sender through the same outage, side by side, and prints what
-// arrived from each.
-func (c Options) Run(ctx context.Context, out io.Writer) error {
-	if _, err := os.Stat(c.Telegraf); err != nil {
+// Run puts every sender through the same outage at the same time and prints what arrived
+// from each.
+func (o Options) Run(ctx context.Context, out io.Writer) error {
+	if _, err := os.Stat(o.Telegraf); err != nil {
 		return fmt.Errorf("%w: build it with scripts/telegraf.sh", err)
 	}
-	p := &rig.Plant{Programs: c.Programs, Take: func(string, []byte) {}}
+	p := &rig.Plant{Programs: o.Programs, Take: func(string, []byte) {}}
 	err := p.Start(ctx, "bench")
 	var senders []*sender
 	if err == nil {
-		senders, err = c.senders(p)
+		senders, err = o.senders(p)
 	}
 	if err == nil {
-		err = c.lead(ctx, p, senders)
+		err = o.run(ctx, p, senders)
 	}
 	for _, s := range senders {
 		err = errors.Join(err, s.kill())
@@ -50,21 +50,21 @@ func (c Options) Run(ctx context.Context, out io.Writer) error {
 	if err = errors.Join(err, p.Stop()); err != nil {
 		return err
 	}
-	end := time.Now().Add(-5 * time.Second) // what is younger may be on its way
+	end := time.Now().Add(-5 * time.Second) // younger samples may still be on their way
 	var table bytes.Buffer
-	fmt.Fprintf(&table, "Broker away for %s, each sender killed with SIGKILL half-way and started again 2 s later; 2 samples a second.\n\n", c.Outage)
+	fmt.Fprintf(&table, "Broker away for %s, each sender killed with SIGKILL half-way and started again 2 s later; 2 samples a second.\n\n", o.Outage)
 	fmt.Fprint(&table, "| sender | samples due | received | lost | twice | ended by itself |\n|---|---|---|---|---|---|\n")
 	for _, s := range senders {
 		due, got, twice := s.balance(end)
 		fmt.Fprintf(&table, "| %s | %d | %d | %d | %d | %d |\n", s.name, due, got, max(due-got, 0), twice, s.restarts)
 	}
-	if c.Logs {
+	if o.Logs {
 		for _, s := range senders {
 			fmt.Fprintf(os.Stderr, "%s:\n%s\n", s.name, s.log.String())
 		}
 	}
 	_, err = out.Write(table.Bytes())
-	return errors.Join(err, rig.Insert(c.Into, "outage", table.String()))
+	return errors.Join(err, rig.Insert(o.Into, "outage", table.String()))
 }
 
 // sender is one program that reads the meter and publishes it.
@@ -72,13 +72,14 @@ type sender struct {
 	name    string
 	command []string
 	log     *rig.Buffer
-	// stamps reads the times of the samples of one message, none of another's.
+	// stamps returns the times of the samples in one of the sender's messages, and none
+	// for another's message.
 	stamps func(topic string, payload []byte) []time.Time
 
 	mu       sync.Mutex
-	process  *exec.Cmd // nil while it must not run
+	process  *exec.Cmd // nil between kill and start
 	ended    chan struct{}
-	restarts int           // though nobody killed it
+	restarts int           // after it ended by itself
 	seen     map[int64]int // by time, ms
 	dead     time.Duration // between kill and start
 	killed   time.Time
@@ -86,9 +87,9 @@ type sender struct {
 
 const samplePeriod = 500 * time.Millisecond
 
-// senders are the agent, in the place of the one that the plant has started, and
-// two Telegrafs.
-func (c Options) senders(p *rig.Plant) ([]*sender, error) {
+// senders starts the agent, in place of the one that the plant has started, and two
+// Telegrafs.
+func (o Options) senders(p *rig.Plant) ([]*sender, error) {
 	agent := &sender{name: "meltwatch", command: p.Agent.Args, log: p.Log, seen: map[int64]int{}}
 	agent.stamps = func(topic string, payload []byte) (stamps []time.Time) {
 		var m struct{ Samples []mqtt.Stamp }
@@ -99,19 +100,19 @@ func (c Options) senders(p *rig.Plant) ([]*sender, error) {
 		}
 		return stamps
 	}
-	// It is led like the others from here on. Killed, for it has hardly begun: a
-	// program that does not heed signals yet would seem to have failed.
+	// The agent is restarted as a sender. SIGKILL, because it has hardly started: a
+	// SIGTERM before it handles signals would look like a failure.
 	if err := p.Agent.Process.Kill(); err != nil {
 		return nil, fmt.Errorf("kill meltwatch: %w", err)
 	}
-	_ = p.Agent.Wait() // says that it was killed
+	_ = p.Agent.Wait() // its error is the kill
 	p.Agent = nil
 	list := []*sender{agent}
 	if err := agent.start(); err != nil {
 		return nil, err
 	}
 	for _, buffer := range []string{"memory", "disk"} {
-		s, err := c.telegraf(p, buffer)
+		s, err := o.telegraf(p, buffer)
 		if err != nil {
 			return nil, err
 		}
@@ -120,9 +121,9 @@ func (c Options) senders(p *rig.Plant) ([]*sender, error) {
 	return list, nil
 }
 
-// telegraf is configured as its manual advises for a broker that goes away: it
-// waits for one at its start, and keeps 10,000 metrics.
-func (c Options) telegraf(p *rig.Plant, buffer string) (*sender, error) {
+// telegraf starts Telegraf as its manual advises for a broker that may be away: it waits
+// for the broker at its start and keeps 10,000 metrics.
+func (o Options) telegraf(p *rig.Plant, buffer string) (*sender, error) {
 	text := fmt.Sprintf(`[agent]
 interval = "500ms"
 flush_interval = "1s"
@@ -156,7 +157,7 @@ holding_registers = [
 		return nil, err
 	}
 	s := &sender{
-		name: "Telegraf 1.34.4, " + buffer + " buffer", command: []string{c.Telegraf, "--config", path}, log: &rig.Buffer{}, seen: map[int64]int{},
+		name: "Telegraf 1.34.4, " + buffer + " buffer", command: []string{o.Telegraf, "--config", path}, log: &rig.Buffer{}, seen: map[int64]int{},
 	}
 	s.stamps = func(topic string, payload []byte) []time.Time {
 		var m struct{ Timestamp int64 }
@@ -168,8 +169,8 @@ holding_registers = [
 	return s, s.start()
 }
 
-// start starts the program, and again whenever it ends by itself: that is what a
-// service manager would do.
+// start starts the program and restarts it whenever it ends by itself, as a service
+// manager does.
 func (s *sender) start() error {
 	process := exec.Command(s.command[0], s.command[1:]...) //nolint:noctx // kill ends it
 	process.Stderr, process.Stdout = s.log, s.log
@@ -217,8 +218,8 @@ func (s *sender) kill() error {
 	return nil
 }
 
-// lead goes through the outage.
-func (c Options) lead(ctx context.Context, p *rig.Plant, senders []*sender) error {
+// run is the outage, step by step.
+func (o Options) run(ctx context.Context, p *rig.Plant, senders []*sender) error {
 	counting, err := rig.Subscribe(p.Broker.Address, "count", "#", func(topic string, payload []byte) {
 		for _, s := range senders {
 			s.take(topic, payload)
@@ -230,7 +231,7 @@ func (c Options) lead(ctx context.Context, p *rig.Plant, senders []*sender) erro
 	defer counting.Disconnect(100)
 	steps := []func() error{
 		func() error { return rig.Pause(ctx, 30*time.Second) },
-		func() error { p.Link.Stop(); return rig.Pause(ctx, c.Outage/2) },
+		func() error { p.Link.Stop(); return rig.Pause(ctx, o.Outage/2) },
 		func() error {
 			var faults []error
 			for _, s := range senders {
@@ -244,7 +245,7 @@ func (c Options) lead(ctx context.Context, p *rig.Plant, senders []*sender) erro
 				faults = append(faults, s.start())
 				s.dead = time.Since(s.killed)
 			}
-			return errors.Join(append(faults, rig.Pause(ctx, c.Outage/2))...)
+			return errors.Join(append(faults, rig.Pause(ctx, o.Outage/2))...)
 		},
 		p.Link.Start,
 		func() error { return rig.Pause(ctx, 60*time.Second) },
@@ -257,9 +258,9 @@ func (c Options) lead(ctx context.Context, p *rig.Plant, senders []*sender) erro
 	return nil
 }
 
-// balance counts from the first sample that arrived to the end: how many were due
-// while the sender ran, how many came, and how many came again. A start takes a
-// second or so, in which nothing is read; that is lost, too.
+// balance counts from the first sample that arrived to the end: how many samples were due
+// while the sender ran, how many arrived, and how many deliveries were repetitions. A
+// sender reads nothing in the second or so of its start; these samples count as lost.
 func (s *sender) balance(end time.Time) (due, got, twice int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

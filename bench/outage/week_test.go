@@ -9,8 +9,8 @@ import (
 	"meltwatch/config"
 )
 
-// A week's outage at 2 Hz, with a state every ten seconds and a hundred events a
-// day, fits into the default bounds, computed with records as long as they get.
+// An outage of a week at 2 Hz, with a state every ten seconds and a hundred events a
+// day, fits into the default bounds. The records are as long as they get.
 func TestAWeekFitsIntoTheDefaultBounds(t *testing.T) {
 	stamp := mqtt.Stamp{
 		Version: 1, Time: time.Date(2026, 11, 23, 14, 15, 16, 123456789, time.UTC), Boot: 1_785_000_000, Seq: 1_209_600,

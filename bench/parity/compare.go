@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// settledAfter is how many seconds from a change of the label either side may
-	// still be making up its mind: the window of current is as long.
+	// settledAfter is how many seconds from a change of the label either side may still be
+	// undecided: the window of current is as long.
 	settledAfter = 120
-	// leastAgreement is the share of the other seconds in which both must agree.
+	// leastAgreement is the share of the other seconds in which both sides must agree.
 	leastAgreement = 0.99
 )
 
-// offlineMelt is what offline judging said, a value for each second since the
+// offlineMelt is the result of offline evaluation, a value for each second since the
 // melt's start.
 type offlineMelt struct {
 	P        []float64 `json:"p"`
@@ -31,22 +31,22 @@ type offlineMelt struct {
 func (m offlineMelt) check(seconds int) error {
 	for _, n := range []int{len(m.P), len(m.Decided), len(m.Abnormal), len(m.Label)} {
 		if n != seconds {
-			return fmt.Errorf("offline judging: %d values of a melt of %d s", n, seconds)
+			return fmt.Errorf("offline evaluation: %d values of a melt of %d s", n, seconds)
 		}
 	}
 	return nil
 }
 
-// liveSecond is what the agent said of one second; nothing with an empty source.
+// liveSecond is the agent's decision of one second; without a message source is empty.
 type liveSecond struct {
 	p        float64
 	source   string
 	abnormal bool
 }
 
-// onSeconds puts the agent's messages on the seconds since start: each on the
-// nearest to the end of its window. Of two on one second the nearer stays, of two
-// of one window the later, which corrects the other.
+// onSeconds assigns the agent's messages to the seconds since start, each to the one
+// nearest to the end of its window. Of two messages for one second the nearer stays, of
+// two for one window the later, which corrects the first.
 func onSeconds(states []mqtt.State, start time.Time, seconds int) []liveSecond {
 	live, away := make([]liveSecond, seconds), make([]float64, seconds)
 	for _, s := range states {
@@ -62,8 +62,8 @@ func onSeconds(states []mqtt.State, start time.Time, seconds int) []liveSecond {
 	return live
 }
 
-// comparison is a melt's seconds, counted. It begins with the first for which both
-// sides have a verdict.
+// comparison counts a melt's seconds, from the first on for which both sides have a
+// verdict.
 type comparison struct {
 	from                        int
 	all, settled                tally
@@ -71,7 +71,7 @@ type comparison struct {
 	settledNormal               int // of settled
 	settledAbnormal             int
 	silent                      int // seconds without a live message
-	otherwise                   int // seconds that the agent's model did not decide
+	otherwise                   int // seconds that the agent decided without the model
 }
 
 // tally sums over some seconds.
@@ -87,7 +87,7 @@ type tally struct {
 
 func (t *tally) add(live liveSecond, p float64, abnormal bool, label int, decided bool) {
 	t.seconds++
-	// A silent second has not given the offline decision, whatever that is.
+	// A silent second agrees with no offline decision.
 	if live.source != "" && live.abnormal == abnormal {
 		t.same++
 	}
@@ -111,7 +111,7 @@ func (t *tally) add(live liveSecond, p float64, abnormal bool, label int, decide
 	}
 }
 
-// compare counts. It expects a live second for each offline one.
+// compare needs a live second for each offline one.
 func compare(live []liveSecond, offline offlineMelt) (c comparison) {
 	for c.from < len(live) && (!offline.Decided[c.from] || live[c.from].source == "" || live[c.from].source == "none") {
 		c.from++
@@ -143,8 +143,8 @@ func compare(live []liveSecond, offline offlineMelt) (c comparison) {
 	return c
 }
 
-// nearChange marks the seconds at most reach seconds from one whose label differs
-// from the one before.
+// nearChange marks the seconds that are at most reach seconds from a change of the
+// label.
 func nearChange(label []int, reach int) []bool {
 	near := make([]bool, len(label))
 	for i := 1; i < len(label); i++ {
@@ -158,7 +158,7 @@ func nearChange(label []int, reach int) []bool {
 	return near
 }
 
-// fault is why the comparison does not show what it should, nil when it does.
+// fault returns an error if the sides disagree or the melt was too short to tell.
 func (c comparison) fault() error {
 	if c.settledNormal == 0 || c.settledAbnormal == 0 {
 		return fmt.Errorf("%d normal and %d abnormal seconds further than %d s from a change of the label: too few to tell",
@@ -173,8 +173,8 @@ func (c comparison) fault() error {
 
 func share(part, of int) float64 { return float64(part) / float64(max(of, 1)) }
 
-// report prints what was found.
-func (c Options) report(out io.Writer, states []mqtt.State, melt servedMelt, found comparison) error {
+// report prints the comparison.
+func (o Options) report(out io.Writer, states []mqtt.State, melt servedMelt, found comparison) error {
 	var b strings.Builder
 	model := mqtt.ModelName{}
 	var latencies, corrections []float64
@@ -187,7 +187,7 @@ func (c Options) report(out io.Writer, states []mqtt.State, melt servedMelt, fou
 	}
 	fmt.Fprintf(&b, "One melt (%g minutes, onsets: %d, seed %d), live through Modbus, H.264 over RTSP, decoding and the agent, "+
 		"and offline from its data set. Model %s %s; compared from second %d on, when both had a verdict.\n\n",
-		c.Minutes, c.Episodes, c.Seed, model.Name, model.Version, found.from)
+		o.Minutes, o.Episodes, o.Seed, model.Name, model.Version, found.from)
 	fmt.Fprint(&b, "| seconds | | same state | mean p, live | offline | mean distance of p | longest | p on the label's side of ½, live | offline |\n"+
 		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range []struct {

@@ -1,5 +1,5 @@
-// Package parity leads one melt through camera, meter and agent in real time, and the
-// same one through the trainer's offline judging, and compares second by second.
+// Package parity runs one melt through camera, meter and agent in real time, and through
+// the trainer's offline evaluation, and compares them second by second.
 package parity
 
 import (
@@ -25,21 +25,21 @@ import (
 	"meltwatch/simulator/furnace"
 )
 
-// Options say which melt is compared and with what.
+// Options set the melt and the programs.
 type Options struct {
 	Programs rig.Programs
 	Minutes  float64 // of the melt, which runs in real time
-	Episodes int     // how often the shell gives way in it
+	Episodes int     // number of abnormal episodes
 	Seed     uint64  // draws furnace, noise and disturbances
 	Python   string  // interpreter with the packages of training
 }
 
 const root = "meltwatch/agree/f1/"
 
-// Run leads one melt through the trainer's offline judging and through the real
-// chain, and compares what either decided of each second.
-func (c Options) Run(ctx context.Context, out io.Writer) (err error) {
-	melt, err := c.scenario()
+// Run evaluates one melt offline, runs it through the real chain, and compares the
+// decisions of each second.
+func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
+	melt, err := o.scenario()
 	if err != nil {
 		return err
 	}
@@ -56,73 +56,73 @@ func (c Options) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := os.WriteFile(scenario, text, 0o600); err != nil {
 		return err
 	}
-	// First, because what is missing shows at once, and not beside the live melt,
-	// from which it would take the processor.
-	offline, err := c.offline(ctx, folder, scenario, int(melt.Seconds()))
+	// Offline goes first: a missing package shows at once, and the live melt keeps the
+	// processor to itself.
+	offline, err := o.offline(ctx, folder, scenario, int(melt.Seconds()))
 	if err != nil {
 		return err
 	}
-	heard := &states{}
-	served, err := c.live(ctx, heard, scenario, melt.Seconds())
+	collected := &states{}
+	served, err := o.live(ctx, collected, scenario, melt.Seconds())
 	if err != nil {
 		return err
 	}
-	found := compare(onSeconds(heard.list, served.Start, len(offline.P)), offline)
-	return errors.Join(c.report(out, heard.list, served, found), found.fault())
+	found := compare(onSeconds(collected.list, served.Start, len(offline.P)), offline)
+	return errors.Join(o.report(out, collected.list, served, found), found.fault())
 }
 
 const (
 	rampSeconds     = 120.0
 	recoverySeconds = 60.0
-	// rampUnscored is about how much of a ramp passes before its label changes.
+	// rampUnscored is about the part of a ramp before its label changes.
 	rampUnscored = 36.0
 )
 
-// scenario is a melt that begins in normal work and ends abnormal. The stretches
-// between the ramps are as long as it takes for each to hold as many seconds that
-// are far from a change of the label.
-func (c Options) scenario() (furnace.Scenario, error) {
+// scenario returns a melt that begins in normal work and ends abnormal. The stretches
+// between the ramps are long enough for each to hold the same number of seconds far from
+// a change of the label.
+func (o Options) scenario() (furnace.Scenario, error) {
 	const scored = rampSeconds - rampUnscored // of a ramp
-	s := furnace.Scenario{Name: "agree", Seed: c.Seed}
-	for i := range c.Episodes {
+	s := furnace.Scenario{Name: "agree", Seed: o.Seed}
+	for i := range o.Episodes {
 		normal, abnormal := 2.0*settledAfter, 2.0*settledAfter-scored
 		if i == 0 {
-			normal -= settledAfter // nothing changes at the start,
+			normal -= settledAfter // the label does not change at the start
 		}
-		if i == c.Episodes-1 {
-			abnormal -= settledAfter // nor at the end
+		if i == o.Episodes-1 {
+			abnormal -= settledAfter // or at the end
 		}
 		s.Segments = append(s.Segments, furnace.Segment{State: furnace.Normal, Seconds: normal},
 			furnace.Segment{State: furnace.Ramp, Seconds: rampSeconds}, furnace.Segment{State: furnace.Abnormal, Seconds: abnormal})
-		if i < c.Episodes-1 {
+		if i < o.Episodes-1 {
 			s.Segments = append(s.Segments, furnace.Segment{State: furnace.Recovery, Seconds: recoverySeconds})
 		}
 	}
-	far := math.Floor((60*c.Minutes - s.Seconds()) / float64(max(2*c.Episodes, 1))) // seconds a stretch
-	if c.Episodes < 1 || far < 30 {
+	far := math.Floor((60*o.Minutes - s.Seconds()) / float64(max(2*o.Episodes, 1))) // seconds a stretch
+	if o.Episodes < 1 || far < 30 {
 		return s, fmt.Errorf("%g minutes with %d episodes leave no seconds further than %d s from a change of the label: take more minutes, and one episode at least",
-			c.Minutes, c.Episodes, settledAfter)
+			o.Minutes, o.Episodes, settledAfter)
 	}
 	for i := range s.Segments {
 		if state := s.Segments[i].State; state == furnace.Normal || state == furnace.Abnormal {
 			s.Segments[i].Seconds += far
 		}
 	}
-	return furnace.Disturb(s, c.Seed, c.Seed, c.Seed), nil
+	return furnace.Disturb(s, o.Seed, o.Seed, o.Seed), nil
 }
 
-// live runs the melt on the clock, and returns what the simulator says at its end.
-func (c Options) live(ctx context.Context, heard *states, scenario string, seconds float64) (melt servedMelt, err error) {
+// live runs the melt in real time and returns the simulator's truth at its end.
+func (o Options) live(ctx context.Context, collected *states, scenario string, seconds float64) (melt servedMelt, err error) {
 	p := &rig.Plant{
-		Programs: c.Programs, Camera: true, Take: heard.take,
-		Melt: []string{"--scenario", scenario, "--seed", strconv.FormatUint(c.Seed, 10)},
+		Programs: o.Programs, Camera: true, Take: collected.take,
+		Melt: []string{"--scenario", scenario, "--seed", strconv.FormatUint(o.Seed, 10)},
 	}
 	err = p.Start(ctx, "agree")
 	if err == nil {
 		melt, err = truth(ctx, p.Control)
 	}
 	if err == nil {
-		// The last second's verdict takes a moment to arrive.
+		// The verdict of the last second takes a moment to arrive.
 		end := melt.Start.Add(time.Duration(seconds*float64(time.Second)) + 3*time.Second)
 		select {
 		case <-time.After(time.Until(end)):
@@ -134,7 +134,7 @@ func (c Options) live(ctx context.Context, heard *states, scenario string, secon
 	return melt, errors.Join(err, p.Stop())
 }
 
-// servedMelt is of the simulator's truth what matters here.
+// servedMelt is the part of the simulator's truth that matters here.
 type servedMelt struct {
 	Start         time.Time `json:"start"`
 	SkippedFrames uint64    `json:"skipped_frames"`
@@ -151,7 +151,7 @@ func truth(ctx context.Context, url string) (melt servedMelt, err error) {
 	}
 	defer answer.Body.Close()
 	if err := json.NewDecoder(answer.Body).Decode(&melt); err != nil || melt.Start.IsZero() {
-		return melt, errors.Join(errors.New("ask the simulator: no start in its truth"), err)
+		return melt, errors.Join(errors.New("ask the simulator: missing start in its truth"), err)
 	}
 	return melt, nil
 }
@@ -159,44 +159,44 @@ func truth(ctx context.Context, url string) (melt servedMelt, err error) {
 // states keeps every state message.
 type states struct {
 	mu   sync.Mutex
-	list []mqtt.State // to be read when the plant has stopped
+	list []mqtt.State // read after the plant has stopped
 }
 
 func (s *states) take(topic string, payload []byte) {
-	// What a busy broker acknowledged late comes as history too.
+	// A state that a busy broker acknowledged late arrives as history too.
 	if strings.TrimPrefix(strings.TrimPrefix(topic, root), "history/") != mqtt.TopicState {
 		return
 	}
 	var state mqtt.State
 	if json.Unmarshal(payload, &state) != nil {
-		return // the second stays rig.Silent, which counts
+		return // the second counts as silent
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.list = append(s.list, state)
 }
 
-// offline writes the same melt as a data set and has the trainer's side judge it.
-func (c Options) offline(ctx context.Context, folder, scenario string, seconds int) (melt offlineMelt, err error) {
+// offline writes the same melt as a data set and has the trainer evaluate it.
+func (o Options) offline(ctx context.Context, folder, scenario string, seconds int) (melt offlineMelt, err error) {
 	data := filepath.Join(folder, "data")
-	if _, err := output(ctx, filepath.Join(c.Programs.Bin, "furnace-sim"), "dataset", "--out", data, "--scenario", scenario,
-		"--seed", strconv.FormatUint(c.Seed, 10), "--seconds", strconv.Itoa(seconds), "--batches", "1", "--train", "0", "--val", "0"); err != nil {
+	if _, err := output(ctx, filepath.Join(o.Programs.Bin, "furnace-sim"), "dataset", "--out", data, "--scenario", scenario,
+		"--seed", strconv.FormatUint(o.Seed, 10), "--seconds", strconv.Itoa(seconds), "--batches", "1", "--train", "0", "--val", "0"); err != nil {
 		return melt, err
 	}
-	text, err := output(ctx, c.Python, "-m", "inference.train.agree", "--data", data, "--model", c.Programs.Model)
+	text, err := output(ctx, o.Python, "-m", "inference.train.agree", "--data", data, "--model", o.Programs.Model)
 	if err != nil {
 		return melt, err
 	}
 	var batches map[string]offlineMelt
 	if err := json.Unmarshal(text, &batches); err != nil || len(batches) != 1 {
-		return melt, errors.Join(fmt.Errorf("offline judging: %d melts in its answer", len(batches)), err)
+		return melt, errors.Join(fmt.Errorf("offline evaluation: %d melts in its answer", len(batches)), err)
 	}
 	for _, melt = range batches {
 	}
 	return melt, melt.check(seconds)
 }
 
-// output runs a program to its end and returns what it prints.
+// output runs a program and returns what it prints.
 func output(ctx context.Context, program string, arguments ...string) ([]byte, error) {
 	command := exec.CommandContext(ctx, program, arguments...)
 	said := &rig.Buffer{}

@@ -12,17 +12,17 @@ import (
 	brokers "meltwatch/simulator/broker"
 )
 
-// Broker is a real broker in this process that can be taken away and brought back
-// on its address. Each message is handed on before it is acknowledged.
+// Broker is a real broker in this process that can be stopped and restarted on the same
+// address. It passes each message on before it acknowledges it.
 type Broker struct {
 	address string
 	receive func(topic string, payload []byte)
 	server  *brokers.Server
 }
 
-// StartBroker starts a broker that hands each message to receive.
+// StartBroker starts a broker that passes each message to receive.
 func StartBroker(ctx context.Context, receive func(string, []byte)) (*Broker, error) {
-	// The port must be known before the first outage, to come back to it.
+	// The broker must return to this port after an outage.
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -32,32 +32,32 @@ func StartBroker(ctx context.Context, receive func(string, []byte)) (*Broker, er
 	return b, b.Up()
 }
 
-// URL is where clients connect.
+// URL is the broker's address for clients.
 func (b *Broker) URL() string { return "tcp://" + b.address }
 
-// Up brings the broker back.
+// Up starts the broker again.
 func (b *Broker) Up() (err error) {
 	l := listeners.NewTCP(listeners.Config{ID: "bench", Address: b.address})
 	b.server, err = brokers.Serve(l, new(auth.AllowHook), &listener{receive: b.receive})
 	return err
 }
 
-// Down takes the broker away.
+// Down stops the broker.
 func (b *Broker) Down() error { return b.server.Close() }
 
-// listener hears every message when it arrives, before its PUBACK leaves.
+// listener passes on every message before its PUBACK is sent.
 type listener struct {
 	mochi.HookBase
 	receive func(string, []byte)
 }
 
-// ID names the hook.
+// ID is part of mochi.Hook.
 func (*listener) ID() string { return "bench" }
 
-// Provides says what the hook wants to hear.
+// Provides is part of mochi.Hook.
 func (*listener) Provides(what byte) bool { return what == mochi.OnPublish }
 
-// OnPublish hands a message on.
+// OnPublish passes a message on.
 func (l *listener) OnPublish(_ *mochi.Client, p packets.Packet) (packets.Packet, error) {
 	l.receive(p.TopicName, p.Payload)
 	return p, nil

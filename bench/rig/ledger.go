@@ -14,30 +14,30 @@ import (
 	"meltwatch/bench/ledger"
 )
 
-// Ledger is what was made and what a broker received, by class, boot and seq.
-// It is safe for concurrent use.
+// Ledger records what was made and what a broker received, by class, boot and seq. It
+// is safe for concurrent use.
 type Ledger struct {
 	root string
 
 	mu      sync.Mutex
 	classes map[mqtt.Class]*ledger.Class[note]
 	made    int
-	// received are the records that came out of the outbox: history, and events.
-	// Those are the ones that a crash may repeat.
+	// received counts the records from the outbox, which are history and events: a crash
+	// may repeat these.
 	received ledger.Recent
-	faults   []string // what should never happen, the first few
+	faults   []string // breaches of the contract, the first few
 }
 
-// note is what the ledger knows of a record besides its name.
+// note is what the ledger keeps of a record besides its name.
 type note struct {
-	made time.Time // as far as its maker said; zero where it did not
-	sum  uint32    // of its content
+	made time.Time // as its maker reported; zero if it did not
+	sum  uint32    // checksum of its content
 }
 
-// Classes are the classes of records that are counted.
+// Classes are the classes in the ledger.
 var Classes = []mqtt.Class{mqtt.ClassEvent, mqtt.ClassState, mqtt.ClassCurrent}
 
-// NewLedger returns an empty ledger of the topics below root.
+// NewLedger returns an empty ledger for the topics below root.
 func NewLedger(root string) *Ledger {
 	l := &Ledger{root: root, classes: map[mqtt.Class]*ledger.Class[note]{}}
 	for _, class := range Classes {
@@ -46,7 +46,7 @@ func NewLedger(root string) *Ledger {
 	return l
 }
 
-// Made notes that a boot's records up to seq exist since an instant.
+// Made notes that the records of a boot up to seq were made by an instant.
 func (l *Ledger) Made(class mqtt.Class, boot, seq uint64, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -116,13 +116,13 @@ func (l *Ledger) record(topic string, c *ledger.Class[note], stream ledger.Strea
 	}
 }
 
-// content is a checksum of a record without what only its way adds to it.
+// content is a checksum of a record without its mark as history.
 func content(record []byte) uint32 {
 	return crc32.ChecksumIEEE(bytes.Replace(record, []byte(`,"historical":true`), nil, 1))
 }
 
-// ReceivedSince is how many records out of the outbox reached the broker since an
-// instant; what is older is forgotten.
+// ReceivedSince counts the records from the outbox that reached the broker since an
+// instant, and forgets older ones.
 func (l *Ledger) ReceivedSince(since time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -130,8 +130,8 @@ func (l *Ledger) ReceivedSince(since time.Time) int {
 	return l.received.Since(since)
 }
 
-// Lost counts a boot's records that were made before an instant and never
-// reached the broker, and names the first.
+// Lost counts the records of a boot that were made before an instant and never reached
+// the broker, and returns the seq of the first.
 func (l *Ledger) Lost(class mqtt.Class, boot uint64, before time.Time) (n int, first uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -147,7 +147,8 @@ func (l *Ledger) Lost(class mqtt.Class, boot uint64, before time.Time) (n int, f
 	return n, first
 }
 
-// Sums are over all classes: records made, received, and deliveries beyond the first.
+// Sums counts over all classes: records made, records received, and deliveries beyond
+// the first.
 func (l *Ledger) Sums() (made, received, repeated int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -157,8 +158,8 @@ func (l *Ledger) Sums() (made, received, repeated int) {
 	return l.made, received, repeated
 }
 
-// Gaps counts a class's records that are missing below the newest received of
-// their boot.
+// Gaps counts the missing records of a class below the newest received one of their
+// boot.
 func (l *Ledger) Gaps(class mqtt.Class) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -178,7 +179,7 @@ func (l *Ledger) Class(class mqtt.Class) (received, repeated int) {
 	return l.classes[class].Received, l.classes[class].Repeated
 }
 
-// Faults are what should never happen, the first few.
+// Faults returns the first few breaches of the contract.
 func (l *Ledger) Faults() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 
 var errNoMosquitto = errors.New("mosquitto is not installed: run make deps")
 
-// Mosquitto is the broker that most plants run, as a process of its own.
+// Mosquitto is the broker of most plants, as a process of its own.
 type Mosquitto struct {
 	Address string
 	process *exec.Cmd
 }
 
-// StartMosquitto starts a broker that keeps its files in a folder.
+// StartMosquitto starts a broker with its files in folder.
 func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -35,7 +35,7 @@ func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
 	l.Close()
 	text := fmt.Sprintf("listener %d 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n", port)
 	if os.Getuid() == 0 {
-		text += "user root\n" // else it could not read what only root may
+		text += "user root\n" // otherwise it drops root's rights and cannot read its file
 	}
 	path := filepath.Join(folder, "mosquitto.conf")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -48,7 +48,7 @@ func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
 	return m, errors.Join(reachable(ctx, address))
 }
 
-// reachable waits until something listens.
+// reachable waits until a server listens on address.
 func reachable(ctx context.Context, address string) error {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		c, err := new(net.Dialer).DialContext(ctx, "tcp", address)
@@ -66,6 +66,6 @@ func (m *Mosquitto) Stop() error {
 	if err := m.process.Process.Kill(); err != nil {
 		return fmt.Errorf("end mosquitto: %w", err)
 	}
-	_ = m.process.Wait() // killed: that is its error
+	_ = m.process.Wait() // its error is the kill
 	return nil
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Insert puts a text between two marks of a page; no page, nothing to do.
+// Insert replaces the text between two marks of a page. Without a page it does nothing.
 func Insert(page, mark, text string) error {
 	if page == "" {
 		return nil
@@ -19,7 +19,7 @@ func Insert(page, mark, text string) error {
 	head, rest, found := strings.Cut(string(before), begin)
 	_, tail, closed := strings.Cut(rest, end)
 	if !found || !closed {
-		return fmt.Errorf("%s has no lines %q and %q", page, strings.TrimSpace(begin), end)
+		return fmt.Errorf("%s: missing line %q or %q", page, strings.TrimSpace(begin), end)
 	}
-	return os.WriteFile(page, []byte(head+begin+text+end+tail), 0o644) //nolint:gosec // a page for everybody
+	return os.WriteFile(page, []byte(head+begin+text+end+tail), 0o644) //nolint:gosec // a page of the documentation
 }

@@ -1,6 +1,6 @@
 // Package rig is what the measurements share: a plant of real processes, brokers that
-// can be taken away, a crash worker that is killed, the ledger of what was made and
-// received, and readings of a process's resources.
+// can be stopped, a crash worker, the ledger of what was made and received, and readings
+// of a process's resources.
 package rig
 
 import (
@@ -23,7 +23,7 @@ import (
 	"meltwatch/simulator/scene"
 )
 
-// Programs are where everything is that a plant consists of.
+// Programs are the folders of what a plant runs.
 type Programs struct {
 	Bin   string // folder of the programs
 	Model string // folder of the model
@@ -32,13 +32,13 @@ type Programs struct {
 // plantFurnace is the furnace's name in its topics.
 const plantFurnace = "f1"
 
-// Plant is the simulator, mosquitto and the agent, each a process of its own, and
-// a subscriber in this one. The agent's way to the broker is a proxy: outages
-// happen to that, so that the subscriber stays connected.
+// Plant is the simulator, mosquitto and the agent, each a process of its own, and a
+// subscriber in this one. The agent reaches the broker through a proxy: an outage stops
+// the proxy, so the subscriber stays connected.
 type Plant struct {
 	Programs Programs
 	Camera   bool
-	Melt     []string // arguments of furnace-sim serve; a mixed life without
+	Melt     []string // arguments of furnace-sim serve; --life mixed if empty
 	Take     func(topic string, payload []byte)
 
 	// Set by Start.
@@ -48,14 +48,14 @@ type Plant struct {
 	Broker  *Mosquitto
 	Link    *toxiproxy.Proxy // between the agent and the broker
 	Meter   string           // its URL
-	Control string           // URL of the truth
+	Control string           // URL of the simulator's truth
 	Agent   *exec.Cmd
 
 	subscriber paho.Client
 	simulator  *exec.Cmd
 }
 
-// Start starts everything; Stop must follow, whatever it returned.
+// Start starts everything. The caller calls Stop, after an error too.
 func (p *Plant) Start(ctx context.Context, site string) (err error) {
 	p.Root = "meltwatch/" + site + "/" + plantFurnace + "/"
 	p.Log = &Buffer{}
@@ -79,7 +79,7 @@ func (p *Plant) Start(ctx context.Context, site string) (err error) {
 	return p.startAgent(site, p.Meter, places["camera"])
 }
 
-// Stop ends what was started; with a fault of the agent comes its log.
+// Stop ends what was started. An error of the agent includes its log.
 func (p *Plant) Stop() error {
 	var faults []error
 	if p.Agent != nil {
@@ -113,7 +113,7 @@ func (p *Plant) subscribe() (err error) {
 	return err
 }
 
-// Subscribe has take called with every message, one at a time.
+// Subscribe calls take with every message, one at a time.
 func Subscribe(address, id, filter string, take func(topic string, payload []byte)) (paho.Client, error) {
 	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetAutoReconnect(false))
 	for _, ask := range []func() paho.Token{
@@ -133,7 +133,7 @@ func Subscribe(address, id, filter string, take func(topic string, payload []byt
 	return client, nil
 }
 
-// startSimulator returns where everything is, as the simulator says it.
+// startSimulator returns the addresses that the simulator prints, by name.
 func (p *Plant) startSimulator(ctx context.Context) (places map[string]string, err error) {
 	arguments := []string{"serve", "--modbus", "127.0.0.1:0", "--rtsp", "127.0.0.1:0", "--control", "127.0.0.1:0"}
 	want := 3
@@ -146,15 +146,15 @@ func (p *Plant) startSimulator(ctx context.Context) (places map[string]string, e
 		arguments = append(arguments, "--life", "mixed")
 	}
 	simulator := exec.Command(filepath.Join(p.Programs.Bin, "furnace-sim"), arguments...) //nolint:noctx // stop ends it
-	said := &Buffer{}
-	simulator.Stdout, simulator.Stderr = said, p.Log
+	output := &Buffer{}
+	simulator.Stdout, simulator.Stderr = output, p.Log
 	if err := simulator.Start(); err != nil {
 		return nil, fmt.Errorf("start the simulator: %w; run make build", err)
 	}
 	p.simulator = simulator
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		places = map[string]string{}
-		for line := range strings.Lines(said.String()) {
+		for line := range strings.Lines(output.String()) {
 			if words := strings.Fields(line); len(words) == 2 && strings.HasSuffix(line, "\n") {
 				places[words[0]] = words[1]
 			}
@@ -163,16 +163,16 @@ func (p *Plant) startSimulator(ctx context.Context) (places map[string]string, e
 			return places, nil
 		}
 		if ctx.Err() != nil || time.Now().After(deadline) {
-			return nil, fmt.Errorf("the simulator did not start: %s%s", said.String(), p.Log.String())
+			return nil, fmt.Errorf("the simulator did not start: %s%s", output.String(), p.Log.String())
 		}
 	}
 }
 
 func (p *Plant) startAgent(site, meter, camera string) error {
-	eye := "camera: {enabled: false}"
+	section := "camera: {enabled: false}"
 	if p.Camera {
 		crop := scene.CropRect
-		eye = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
+		section = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
 	}
 	text := fmt.Sprintf(`site: %s
 furnace: %s
@@ -181,7 +181,7 @@ meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2
 model: {path: %q}
 mqtt: {broker: "tcp://%s"}
 paths: {state: %q, programs: %q}
-`, site, plantFurnace, meter, eye, p.Programs.Model, p.Link.Listen, p.state(), p.Programs.Bin)
+`, site, plantFurnace, meter, section, p.Programs.Model, p.Link.Listen, p.state(), p.Programs.Bin)
 	path := filepath.Join(p.Folder, "meltwatch.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err
@@ -195,39 +195,39 @@ paths: {state: %q, programs: %q}
 	return nil
 }
 
-// state is the agent's folder.
+// state returns the agent's state folder.
 func (p *Plant) state() string { return filepath.Join(p.Folder, "state") }
 
-// Outbox is the folder of the agent's outbox.
+// Outbox returns the folder of the agent's outbox.
 func (p *Plant) Outbox() string { return filepath.Join(p.state(), "outbox") }
 
-// terminate asks a process to end, and waits.
+// terminate sends SIGTERM and waits; a process that does not end is killed.
 func terminate(process *exec.Cmd) error {
 	if err := process.Process.Signal(syscall.SIGTERM); err != nil {
 		return fmt.Errorf("end %s: %w", filepath.Base(process.Path), err)
 	}
-	unwilling := time.AfterFunc(20*time.Second, func() { _ = process.Process.Kill() }) // Wait tells
-	defer unwilling.Stop()
+	kill := time.AfterFunc(20*time.Second, func() { _ = process.Process.Kill() }) // Wait returns the error
+	defer kill.Stop()
 	if err := process.Wait(); err != nil {
 		return fmt.Errorf("end %s: %w", filepath.Base(process.Path), err)
 	}
 	return nil
 }
 
-// Buffer is written by one goroutine and read by another.
+// Buffer is a buffer that is safe for concurrent use.
 type Buffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-// Write appends.
+// Write appends to the buffer.
 func (b *Buffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
 }
 
-// String is all that was written.
+// String returns everything written so far.
 func (b *Buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

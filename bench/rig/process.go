@@ -10,13 +10,13 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// Usage is what one process takes at one moment.
+// Usage is the resources of one process at one moment.
 type Usage struct {
 	Anonymous   int // bytes of memory that no file backs
 	Descriptors int
 }
 
-// ReadUsage reads a process's present use of resources.
+// ReadUsage reads a process's current usage.
 func ReadUsage(pid int) (u Usage, err error) {
 	process, err := procfs.NewProc(pid)
 	if err != nil {
@@ -30,7 +30,7 @@ func ReadUsage(pid int) (u Usage, err error) {
 	return Usage{int(status.RssAnon), descriptors}, err
 }
 
-// Children are a process's own, by the name of their program.
+// Children returns the process numbers of a process's children by program name.
 func Children(pid int) (map[string]int, error) {
 	all, err := procfs.AllProcs()
 	if err != nil {
@@ -40,7 +40,7 @@ func Children(pid int) (map[string]int, error) {
 	for _, process := range all {
 		stat, err := process.Stat()
 		if err != nil || stat.PPID != pid {
-			continue // it has ended, or is another's
+			continue // ended, or another process's child
 		}
 		if program, err := process.Executable(); err == nil && program != "" {
 			found[filepath.Base(program)] = process.PID
@@ -49,7 +49,7 @@ func Children(pid int) (map[string]int, error) {
 	return found, nil
 }
 
-// FolderSize is what the files below a folder hold, in bytes.
+// FolderSize returns the size of all files below a folder, in bytes.
 func FolderSize(root string) (n int64, err error) {
 	err = filepath.WalkDir(root, func(_ string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
@@ -59,14 +59,14 @@ func FolderSize(root string) (n int64, err error) {
 			}
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil // deleted meanwhile, as done segments are
+			return nil // deleted meanwhile, like a finished segment
 		}
 		return err
 	})
 	return n, err
 }
 
-// WrittenBytes is what a process has caused to be written to a disk.
+// WrittenBytes returns how many bytes a process has caused to be written to disk.
 func WrittenBytes(pid int) (int64, error) {
 	process, err := procfs.NewProc(pid)
 	if err != nil {
@@ -76,7 +76,7 @@ func WrittenBytes(pid int) (int64, error) {
 	return int64(counted.WriteBytes), err
 }
 
-// Pause waits, or returns why ctx ended.
+// Pause waits for d. It returns ctx's error if ctx ends first.
 func Pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

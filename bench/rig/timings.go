@@ -9,42 +9,42 @@ import (
 	"meltwatch/percentile"
 )
 
-// Timings gathers durations.
+// Timings collects durations. It is safe for concurrent use.
 type Timings struct {
 	mu   sync.Mutex
 	list []time.Duration
 }
 
-// Add adds one.
+// Add adds a duration.
 func (t *Timings) Add(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = append(t.list, d)
 }
 
-// Reset forgets all.
+// Reset removes all durations.
 func (t *Timings) Reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = nil
 }
 
-// Count is how many there are.
+// Count returns the number of durations.
 func (t *Timings) Count() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.list)
 }
 
-// Percentile is the duration under which so many of a hundred stay; 0 of none.
+// Percentile returns percentile p of the durations, rounded to 10 µs; 0 if there are none.
 func (t *Timings) Percentile(p int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return percentile.Of(t.list, p).Round(10 * time.Microsecond)
 }
 
-// Age is how long ago the newest sample of a message was taken, by its stamp
-// and this machine's clock.
+// Age returns how long ago the newest sample of a message was taken, by its stamp and
+// this machine's clock.
 func Age(payload []byte) time.Duration {
 	var m struct{ Samples []mqtt.Stamp }
 	if json.Unmarshal(payload, &m) != nil || len(m.Samples) == 0 {

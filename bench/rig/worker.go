@@ -16,9 +16,9 @@ import (
 	"meltwatch/config"
 )
 
-// The environment that makes this program a crash worker: the agent's stamper,
-// outbox and publisher over the folder that it names, fed as fast as asked, until it
-// is killed.
+// The environment that makes this program a crash worker: the agent's stamper, outbox
+// and publisher over a folder, which publish records at a set rate until the process is
+// killed.
 const (
 	workerFolder = "MELTWATCH_BENCH_WORKER"
 	workerBroker = "MELTWATCH_BENCH_BROKER"
@@ -32,8 +32,8 @@ const WorkerRoot = "meltwatch/bench/f1/"
 // publisher's window of 32 messages, of 20 samples at most.
 const InFlight = 32 * 20
 
-// What the crash worker prints: a line for each class when it has made records, and
-// how many wait. The full stop tells a whole line from one that the kill cut off.
+// The lines that the crash worker prints: the newest record of each class, and the
+// number of waiting records. The full stop marks a complete line, which a kill may cut.
 const (
 	printsMade    = "made"
 	printsWaiting = "waiting"
@@ -41,7 +41,7 @@ const (
 
 // Progress is one line of a crash worker.
 type Progress struct {
-	Class                   mqtt.Class // empty in a line about what waits
+	Class                   mqtt.Class // empty in a line about waiting records
 	Boot, Seq               uint64
 	Waiting, Acked, Overrun int
 }
@@ -55,8 +55,8 @@ func ParseProgress(line string) (p Progress, ok bool) {
 	return p, err == nil && n == 3
 }
 
-// Worker is this program as a crash worker that makes so many records of current a
-// second, 0 to drain only.
+// Worker returns the command that runs this program as a crash worker. rate is in
+// records a second; at 0 it only drains the outbox.
 func Worker(ctx context.Context, folder, broker string, rate int) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -68,11 +68,11 @@ func Worker(ctx context.Context, folder, broker string, rate int) (*exec.Cmd, er
 	return worker, nil
 }
 
-// Tick is how often the crash worker makes records.
+// Tick is the interval at which the crash worker makes records.
 const Tick = 10 * time.Millisecond
 
-// RunWorker runs this process as a crash worker if it was started as one, and returns
-// its exit status. Every main that uses Worker calls it first.
+// RunWorker runs this process as a crash worker if Worker has started it, and returns the
+// exit status. Every main whose program calls Worker calls RunWorker first.
 func RunWorker() (status int, isWorker bool) {
 	folder := os.Getenv(workerFolder)
 	if folder == "" {
@@ -89,22 +89,22 @@ func RunWorker() (status int, isWorker bool) {
 	return 0, true
 }
 
-// Silent is an observer that tells nobody.
+// Silent is an observer that ignores everything.
 type Silent struct{}
 
-// Beat does nothing.
+// Beat is part of the observer.
 func (Silent) Beat() {}
 
-// OK does nothing.
+// OK is part of the observer.
 func (Silent) OK() {}
 
-// Fault does nothing.
+// Fault is part of the observer.
 func (Silent) Fault(error) {}
 
-// Count does nothing.
+// Count is part of the observer.
 func (Silent) Count(map[string]uint64) {}
 
-// Ample is an outbox that drops nothing.
+// Ample returns settings of an outbox that drops nothing.
 func Ample() outbox.Settings {
 	plenty := outbox.Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
 	return outbox.Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1_000_000}
@@ -126,20 +126,21 @@ func runWorker(folder, url string, rate int) error {
 	}, WorkerRoot, stamper, kept, log, Silent{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() { _ = publisher.Run(ctx) }() // until it is killed
+	go func() { _ = publisher.Run(ctx) }() // until the kill
 	m := maker{publisher: publisher, stamper: stamper, out: bufio.NewWriter(os.Stdout)}
 	for began, made := time.Now(), 0; ; time.Sleep(Tick) {
 		due := int(time.Since(began).Seconds() * float64(rate))
 		for ; made < due; made++ {
 			m.make(made)
 		}
-		if err := m.say(); err != nil {
-			return nil //nolint:nilerr // the listener has gone, so the victim ends too
+		if err := m.report(); err != nil {
+			return nil //nolint:nilerr // the reader of the output has gone
 		}
 	}
 }
 
-// maker makes records: of a hundred, one event, three states, the rest current.
+// maker makes records: of a hundred, one is an event, three are states, the rest
+// current.
 type maker struct {
 	publisher *mqtt.Publisher
 	stamper   *mqtt.Stamper
@@ -171,10 +172,10 @@ func (m *maker) make(i int) {
 	m.newest[class] = stamp.Seq
 }
 
-// say tells what was made by now, and what waits.
-func (m *maker) say() error {
+// report prints the newest record of each class and the number of waiting records.
+func (m *maker) report() error {
 	for class, seq := range m.newest {
-		_, _ = fmt.Fprintf(m.out, "%s %s %d %d.\n", printsMade, class, m.stamper.Boot(), seq) // Flush says whether it failed
+		_, _ = fmt.Fprintf(m.out, "%s %s %d %d.\n", printsMade, class, m.stamper.Boot(), seq) // Flush returns the error
 	}
 	clear(m.newest)
 	c := m.publisher.Counters()

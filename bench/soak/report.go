@@ -12,14 +12,14 @@ import (
 	"meltwatch/percentile"
 )
 
-// rows is how many points of the curves are printed.
+// rows is the number of printed points of the curves.
 const rows = 12
 
-// report prints the ledger and the curves, and returns what is wrong with them.
+// report prints the ledger and the curves, and returns what is wrong in them.
 func (s *soak) report(out io.Writer) error {
 	var b strings.Builder
 	length := time.Duration(s.options.Minutes * float64(time.Minute))
-	fmt.Fprintf(&b, "Simulator, agent with both rig.Children, and mosquitto for %s; %d outages, %s in all.\n\n", length, s.outages, s.away.Round(time.Second))
+	fmt.Fprintf(&b, "Simulator, agent with both children, and mosquitto for %s; %d outages, %s in all.\n\n", length, s.outages, s.away.Round(time.Second))
 	fmt.Fprintln(&b, "| class | made | received | twice | missing |\n|---|---|---|---|---|")
 	var faults []error
 	for _, class := range rig.Classes {
@@ -60,8 +60,8 @@ func (s *soak) curves(b *strings.Builder) {
 	}
 }
 
-// flat compares the last quarter of the run with its second one: a leak shows. Of
-// twenty minutes these are the last five and the minutes five to ten.
+// flat compares the last quarter of the run with the second one, which shows a leak. In a
+// run of twenty minutes these are the last five minutes and minutes five to ten.
 func (s *soak) flat(b *strings.Builder) (faults []error) {
 	quarter := len(s.curve) / 4
 	early, late := s.curve[quarter:2*quarter], s.curve[3*quarter:]
@@ -75,7 +75,7 @@ func (s *soak) flat(b *strings.Builder) (faults []error) {
 	if quarter == 0 {
 		return []error{errors.New("too short to compare")}
 	}
-	// Of a short run the garbage collector's rhythm is most of the difference.
+	// In a short run most of the difference is the garbage collector's rhythm.
 	grow := 0.05
 	if s.options.Minutes < 20 {
 		grow = 0.5

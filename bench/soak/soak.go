@@ -1,5 +1,5 @@
-// Package soak lets every program run for minutes or hours, with outages, and watches
-// memory, goroutines, descriptors and the outbox.
+// Package soak runs every program for minutes or hours, with outages, and watches memory,
+// goroutines, descriptors and the outbox.
 package soak
 
 import (
@@ -17,7 +17,7 @@ import (
 	"meltwatch/bench/rig"
 )
 
-// Options say how long it runs and with what.
+// Options set the length and the programs.
 type Options struct {
 	Minutes  float64
 	Programs rig.Programs
@@ -25,11 +25,11 @@ type Options struct {
 
 const soakRoot = "meltwatch/soak/f1/"
 
-// Run lets every program run for a while, takes the network away now and then,
-// and prints what arrived and what it all took.
-func (c Options) Run(ctx context.Context, out io.Writer) error {
-	s := &soak{options: c, ledger: rig.NewLedger(soakRoot), seen: make(chan struct{})}
-	s.plant = &rig.Plant{Programs: c.Programs, Camera: true, Take: s.take}
+// Run runs every program, interrupts the network now and then, and prints what arrived
+// and what the programs used.
+func (o Options) Run(ctx context.Context, out io.Writer) error {
+	s := &soak{options: o, ledger: rig.NewLedger(soakRoot), seen: make(chan struct{})}
+	s.plant = &rig.Plant{Programs: o.Programs, Camera: true, Take: s.take}
 	if err := s.run(ctx); err != nil {
 		return err
 	}
@@ -45,14 +45,14 @@ type soak struct {
 	away    time.Duration // the sum of outages
 
 	once sync.Once
-	seen chan struct{} // closed by the first verdict of the model
+	seen chan struct{} // closed at the model's first verdict
 
 	mu     sync.Mutex
 	health mqtt.Health
 	parts  map[string]struct{ Counters map[string]uint64 }
 }
 
-// point is one reading of everything.
+// point is one reading of every program.
 type point struct {
 	at                   time.Duration
 	agent, model, camera rig.Usage
@@ -88,9 +88,8 @@ func (s *soak) take(topic string, payload []byte) {
 	}
 }
 
-// watch reads everything while time passes and outages come and go: three in a
-// short run, one in five minutes of a long one, each a quarter as long as what
-// lies between.
+// watch reads every program while outages come and go: three in a short run, one every
+// five minutes of a long one. An outage lasts a quarter of the time between two.
 func (s *soak) watch(ctx context.Context) error {
 	link, pid := s.plant.Link, s.plant.Agent.Process.Pid
 	select {
@@ -140,7 +139,7 @@ func (s *soak) read(pid int, at time.Duration) error {
 	p := point{at: at, agent: agent}
 	kin, err := rig.Children(pid)
 	if err != nil {
-		return fmt.Errorf("the agent's rig.Children: %w", err)
+		return fmt.Errorf("the agent's children: %w", err)
 	}
 	for name, to := range map[string]*rig.Usage{"meltwatch-infer": &p.model, "meltwatch-camera": &p.camera} {
 		if child := kin[name]; child != 0 {
@@ -159,14 +158,14 @@ func (s *soak) read(pid int, at time.Duration) error {
 	return nil
 }
 
-// waiting is how many records the agent said wait. The lock is held.
+// waiting returns how many records wait, as the agent reports. The caller holds mu.
 func (s *soak) waiting() int {
 	c := s.parts["mqtt"].Counters
 	return int(c["waiting_event"] + c["waiting_state"] + c["waiting_current"])
 }
 
-// settle waits until what an outage kept back has arrived, a minute at most; the
-// report tells what is missing.
+// settle waits, for a minute at most, until the records of the last outage have arrived.
+// The report lists the missing ones.
 func (s *soak) settle(ctx context.Context) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Second) {
 		if s.ledger.Gaps(mqtt.ClassEvent)+s.ledger.Gaps(mqtt.ClassCurrent) == 0 {

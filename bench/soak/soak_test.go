@@ -8,7 +8,7 @@ import (
 	"meltwatch/bench/rig"
 )
 
-// built are the programs, or the test is skipped, aloud.
+// built returns the programs, or skips the test and says so.
 func built(t *testing.T) rig.Programs {
 	t.Helper()
 	for _, program := range []string{"meltwatch", "meltwatch-infer", "meltwatch-camera", "furnace-sim"} {
@@ -19,7 +19,7 @@ func built(t *testing.T) rig.Programs {
 	return rig.Programs{Bin: "../../bin", Model: "../../inference/models/product"}
 }
 
-// Two minutes of what make prove does for twenty.
+// make prove does the same for twenty minutes.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
 		t.Skip("two minutes of real time: left out by -short")

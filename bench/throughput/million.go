@@ -17,8 +17,8 @@ import (
 	"meltwatch/config"
 )
 
-// appending measures how fast the outbox takes records.
-func (c Options) appending(ctx context.Context, folder string) ([]figure, error) {
+// appending measures how many records a second the outbox takes.
+func (o Options) appending(ctx context.Context, folder string) ([]figure, error) {
 	log, err := openOutbox(filepath.Join(folder, "append"))
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func (c Options) appending(ctx context.Context, folder string) ([]figure, error)
 	if err != nil {
 		return nil, err
 	}
-	// The best of several goes: what else the machine does comes and goes.
+	// The best of several runs, because the load of other programs varies.
 	var raw, grouped, events float64
 	for range 5 {
 		if err := rig.Pause(ctx, 2*time.Second); err != nil {
@@ -57,7 +57,7 @@ func (c Options) appending(ctx context.Context, folder string) ([]figure, error)
 	}, log.Close()
 }
 
-// rawSync is how often a second the disk takes a little.
+// rawSync measures how many small synced writes the disk takes a second.
 func rawSync(folder string) (perSecond float64, err error) {
 	file, err := os.CreateTemp(folder, "raw")
 	if err != nil {
@@ -94,10 +94,10 @@ func samplePayload(seq uint64) ([]byte, error) {
 	})
 }
 
-// million measures an outbox in which very many records wait.
-func (c Options) million(ctx context.Context, folder string) ([]figure, error) {
+// million measures an outbox with very many waiting records.
+func (o Options) million(ctx context.Context, folder string) ([]figure, error) {
 	full := filepath.Join(folder, "full", "outbox")
-	if err := fill(full, c.Records); err != nil {
+	if err := fill(full, o.Records); err != nil {
 		return nil, err
 	}
 	opening := &rig.Timings{}
@@ -112,18 +112,18 @@ func (c Options) million(ctx context.Context, folder string) ([]figure, error) {
 			return nil, err
 		}
 	}
-	empty, err := c.memory(ctx, filepath.Join(folder, "empty"))
+	empty, err := o.memory(ctx, filepath.Join(folder, "empty"))
 	if err != nil {
 		return nil, err
 	}
-	queued, err := c.memory(ctx, filepath.Dir(full))
+	queued, err := o.memory(ctx, filepath.Dir(full))
 	if err != nil {
 		return nil, err
 	}
 	grown := float64(queued-empty) / 1e6
-	drain, err := c.drain(ctx, folder, full)
+	drain, err := o.drain(ctx, folder, full)
 	return append([]figure{
-		{fmt.Sprintf("opening with %d records waiting", c.Records), opening.Percentile(50).String(), "≤ 1 s", opening.Percentile(50) <= time.Second},
+		{fmt.Sprintf("opening with %d records waiting", o.Records), opening.Percentile(50).String(), "≤ 1 s", opening.Percentile(50) <= time.Second},
 		{"anonymous memory that they take", fmt.Sprintf("%.1f MB", grown), "≤ 10 MB", grown <= 10},
 	}, drain...), err
 }
@@ -143,9 +143,9 @@ func fill(folder string, records int) error {
 	return log.Close()
 }
 
-// memory is what a process takes that makes 20 records a second while no broker
-// is there, over the outbox in a folder.
-func (c Options) memory(ctx context.Context, folder string) (bytes int, err error) {
+// memory measures a crash worker that makes 20 records a second without a broker, over
+// the outbox in a folder.
+func (o Options) memory(ctx context.Context, folder string) (bytes int, err error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return 0, err
 	}
@@ -159,13 +159,13 @@ func (c Options) memory(ctx context.Context, folder string) (bytes int, err erro
 	waited := rig.Pause(ctx, 8*time.Second)
 	r, err := rig.ReadUsage(worker.Process.Pid)
 	err = errors.Join(waited, err, worker.Process.Kill())
-	_ = worker.Wait() // killed: that is its error
+	_ = worker.Wait() // its error is the kill
 	return r.Anonymous, err
 }
 
-// drain measures how fast history leaves for a local mosquitto, and how long
-// live records take meanwhile.
-func (c Options) drain(ctx context.Context, folder, full string) (figures []figure, err error) {
+// drain measures how fast a local mosquitto receives history, and the latency of live
+// records meanwhile.
+func (o Options) drain(ctx context.Context, folder, full string) (figures []figure, err error) {
 	broker, err := rig.StartMosquitto(ctx, folder)
 	if err != nil {
 		return nil, err

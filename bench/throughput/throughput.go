@@ -1,5 +1,5 @@
-// Package throughput measures speed, memory, latency and flash of the way to the
-// subscriber.
+// Package throughput measures the delivery to the subscriber: speed, memory, latency and
+// what is written to flash.
 package throughput
 
 import (
@@ -14,29 +14,29 @@ import (
 	"meltwatch/bench/rig"
 )
 
-// Options say what is measured and where.
+// Options set the size of the measurement and its place.
 type Options struct {
 	Programs rig.Programs
-	Records  int           // that wait in the outbox that is opened and drained
-	Watch    time.Duration // of the plant, with the broker there and without
-	Folder   string        // where the outbox is measured; a temporary folder when empty
-	Into     string        // page with the marks "figures"; none when empty
+	Records  int           // waiting in the outbox that is opened and drained
+	Watch    time.Duration // how long the plant is watched with and without a broker
+	Folder   string        // holds the measured outbox; a temporary folder if empty
+	Into     string        // page with the marks "figures"; none if empty
 }
 
-// figure is one measured value beside what was promised of it.
+// figure is one measured value and its promise.
 type figure struct {
 	what, value, want string
 	ok                bool
 }
 
-// Run prints the table, and fails where a promise is not kept.
-func (c Options) Run(ctx context.Context, out io.Writer) error {
-	folder, err := os.MkdirTemp(c.Folder, "meltwatch-figures-")
+// Run prints the table and returns an error for each broken promise.
+func (o Options) Run(ctx context.Context, out io.Writer) error {
+	folder, err := os.MkdirTemp(o.Folder, "meltwatch-figures-")
 	if err != nil {
 		return err
 	}
 	var figures []figure
-	for _, measure := range []func(context.Context, string) ([]figure, error){c.appending, c.million, c.watching} {
+	for _, measure := range []func(context.Context, string) ([]figure, error){o.appending, o.million, o.watching} {
 		more, err := measure(ctx, folder)
 		if err != nil {
 			return errors.Join(err, os.RemoveAll(folder))
@@ -53,14 +53,14 @@ func (c Options) Run(ctx context.Context, out io.Writer) error {
 		}
 	}
 	_, err = out.Write(table.Bytes())
-	return errors.Join(append(broken, err, os.RemoveAll(folder), rig.Insert(c.Into, "figures", table.String()))...)
+	return errors.Join(append(broken, err, os.RemoveAll(folder), rig.Insert(o.Into, "figures", table.String()))...)
 }
 
-// watching measures the real agent: how old a sample is when the subscriber has
-// it, and what is written to the flash, with the broker there and without.
-func (c Options) watching(ctx context.Context, _ string) ([]figure, error) {
+// watching measures the real agent: the age of a sample when the subscriber receives it,
+// and the bytes written to flash, with and without a broker.
+func (o Options) watching(ctx context.Context, _ string) ([]figure, error) {
 	ages, events := &rig.Timings{}, &rig.Timings{}
-	p := &rig.Plant{Programs: c.Programs}
+	p := &rig.Plant{Programs: o.Programs}
 	p.Take = func(topic string, payload []byte) {
 		switch topic {
 		case p.Root + "current":
@@ -78,7 +78,7 @@ func (c Options) watching(ctx context.Context, _ string) ([]figure, error) {
 	if err == nil {
 		ages.Reset()
 		events.Reset()
-		healthy, err = c.flash(ctx, p)
+		healthy, err = o.flash(ctx, p)
 		during = events.Count()
 	}
 	if err == nil {
@@ -86,7 +86,7 @@ func (c Options) watching(ctx context.Context, _ string) ([]figure, error) {
 		err = rig.Pause(ctx, 5*time.Second)
 	}
 	if err == nil {
-		outage, err = c.flash(ctx, p)
+		outage, err = o.flash(ctx, p)
 	}
 	if err = errors.Join(err, p.Stop()); err != nil {
 		return nil, err
@@ -96,19 +96,19 @@ func (c Options) watching(ctx context.Context, _ string) ([]figure, error) {
 		{"meter to subscriber, from the mid-point stamp: p50", ages.Percentile(50).String(), "", true},
 		{"… p95", ages.Percentile(95).String(), "", true},
 		{"… p99", ages.Percentile(99).String(), "", true},
-		{fmt.Sprintf("flash written in %s of a healthy link, in which there were %d events", c.Watch, during), fmt.Sprintf("%.0f KB", healthy.written*c.Watch.Seconds()/1e3), "for events, and what a busy machine acknowledged late", true},
+		{fmt.Sprintf("flash written in %s of a healthy link, in which there were %d events", o.Watch, during), fmt.Sprintf("%.0f KB", healthy.written*o.Watch.Seconds()/1e3), "for events, and what a busy machine acknowledged late", true},
 		{"flash written, outage", fmt.Sprintf("%.0f MB a day", outage.written*86400/1e6), "", true},
 		{"outbox after seven days of outage, from its growth", fmt.Sprintf("%.0f MB", week/1e6), "≤ 512 MB", week < 512e6},
 	}, nil
 }
 
-// flash is what the agent and its outbox did to the disk, in bytes a second.
+// flash is the load that the agent and its outbox put on the disk, in bytes a second.
 type flash struct {
 	written float64 // blocks, as the kernel counts them
 	kept    float64 // growth of the outbox
 }
 
-func (c Options) flash(ctx context.Context, p *rig.Plant) (f flash, err error) {
+func (o Options) flash(ctx context.Context, p *rig.Plant) (f flash, err error) {
 	read := func() (written, kept int64, err error) {
 		written, err = rig.WrittenBytes(p.Agent.Process.Pid)
 		if err == nil {
@@ -121,7 +121,7 @@ func (c Options) flash(ctx context.Context, p *rig.Plant) (f flash, err error) {
 		return f, err
 	}
 	began := time.Now()
-	if err := rig.Pause(ctx, c.Watch); err != nil {
+	if err := rig.Pause(ctx, o.Watch); err != nil {
 		return f, err
 	}
 	writtenAfter, keptAfter, err := read()
