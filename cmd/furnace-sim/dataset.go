@@ -20,13 +20,13 @@ type datasetCommand struct {
 	FPS      int     `name:"fps" default:"1" help:"Frames a second; a divisor of 50."`
 	Life     string  `default:"mixed" enum:"mixed,normal,shift" help:"mixed: many abnormal episodes; normal: none; shift: one or two in hours."`
 	Scenario string  `type:"existingfile" help:"YAML file with the scenario, instead of --life: the melt that serve shows with the same --scenario and --seed. Needs --batches 1."`
-	Reroll   int     `default:"0" help:"Further current records under the same video."`
-	Train    float64 `default:"0.7" help:"Share of batches to train on."`
-	Val      float64 `default:"0.15" help:"Share of batches to choose thresholds on; the rest is test."`
-	Workers  int     `default:"2" help:"Batches made at once."`
+	Reroll   int     `default:"0" help:"Further current records for the same video."`
+	Train    float64 `default:"0.7" help:"Share of batches for training."`
+	Val      float64 `default:"0.15" help:"Share of batches for choosing thresholds; the rest is for testing."`
+	Workers  int     `default:"2" help:"Batches written at the same time."`
 }
 
-// Run writes the data set and says how it goes.
+// Run writes the data set and prints its progress.
 func (c datasetCommand) Run(ctx context.Context, out io.Writer) error {
 	start := time.Now()
 	var scenario furnace.Scenario

@@ -1,5 +1,5 @@
-// Command furnace-sim stands in for a fused-magnesium furnace: its current, its camera,
-// and the truth about both.
+// Command furnace-sim simulates a fused-magnesium furnace: its current, its camera, and
+// the truth about both.
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 
 // cli is the command line.
 type cli struct {
-	Serve   serveCommand   `cmd:"" help:"Run a furnace on the clock: its meter on Modbus TCP, its camera on RTSP. Example: furnace-sim serve --control 127.0.0.1:8555"`
+	Serve   serveCommand   `cmd:"" help:"Run a furnace in real time: its meter on Modbus TCP, its camera on RTSP. Example: furnace-sim serve --control 127.0.0.1:8555"`
 	Dataset datasetCommand `cmd:"" help:"Write a data set to train and score on. Example: furnace-sim dataset --out data/train --batches 80 --seconds 3600 --seed 1"`
 	Sheet   sheetCommand   `cmd:"" help:"Draw a contact sheet of what the camera sees. Example: furnace-sim sheet --out scenes.png"`
 }
@@ -26,7 +26,7 @@ func main() {
 	var c cli
 	k := kong.Parse(&c,
 		kong.Name("furnace-sim"),
-		kong.Description("A fused-magnesium furnace that exists only as numbers."),
+		kong.Description("Simulate a fused-magnesium furnace."),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
 	if err := k.Run(); err != nil {

@@ -21,23 +21,23 @@ type serveCommand struct {
 	Scenario     string        `type:"existingfile" help:"YAML file with the scenario. Without it --life decides."`
 	Life         string        `default:"demo" enum:"demo,mixed,normal,shift" help:"demo: ten minutes with one episode; mixed: many; normal: none; shift: one or two in hours."`
 	Seed         uint64        `default:"1" help:"Draws set-point, shell and noise, and the scenario of --life."`
-	Modbus       string        `default:"127.0.0.1:5020" help:"Where the meter listens. Port 0 takes a free one."`
-	RTSP         string        `name:"rtsp" default:"127.0.0.1:8554" help:"Where the camera listens. Port 0 takes a free one."`
+	Modbus       string        `default:"127.0.0.1:5020" help:"Address of the meter. Port 0 takes a free one."`
+	RTSP         string        `name:"rtsp" default:"127.0.0.1:8554" help:"Address of the camera. Port 0 takes a free one."`
 	Unit         uint8         `default:"1" help:"The meter's Modbus unit."`
-	WordOrder    string        `default:"ABCD" enum:"ABCD,CDAB,BADC,DCBA" help:"How a float32 lies in its two registers."`
-	VideoDelay   time.Duration `default:"0s" help:"Hold the video back, up to 10s."`
-	CurrentDelay time.Duration `default:"0s" help:"Hold the registers back, up to 10s."`
+	WordOrder    string        `default:"ABCD" enum:"ABCD,CDAB,BADC,DCBA" help:"Word order of a float32 in its two registers."`
+	VideoDelay   time.Duration `default:"0s" help:"Delay the video, up to 10s."`
+	CurrentDelay time.Duration `default:"0s" help:"Delay the registers, up to 10s."`
 	MeterFault   string        `default:"none" help:"none, late, truncated, wrong-id, exception, reset, down, silent, stuck or off."`
 	CameraFault  string        `default:"none" help:"none, frozen, stale, black or absent."`
-	NoCamera     bool          `help:"Serve the meter alone; needs no ffmpeg."`
-	Control      string        `placeholder:"127.0.0.1:8555" help:"Where GET /truth and POST /fault?meter=…&camera=… answer. Nowhere by default."`
-	ControlOpen  bool          `help:"Let --control listen beyond this machine: whoever reaches it can read the truth and break the senses."`
+	NoCamera     bool          `help:"Serve the meter only; needs no ffmpeg."`
+	Control      string        `placeholder:"127.0.0.1:8555" help:"Address of GET /truth and POST /fault?meter=…&camera=…; none by default."`
+	ControlOpen  bool          `help:"Let --control listen beyond this machine: every client can read the truth and start faults."`
 }
 
-// life is how long a scenario drawn for --life lasts.
+// life is the length of a scenario drawn for --life.
 const life = 12 * 60 * 60 // seconds
 
-// Run serves until it is interrupted.
+// Run serves until ctx ends.
 func (c serveCommand) Run(ctx context.Context, out io.Writer) error {
 	scenario, err := c.scenario()
 	if err != nil {
@@ -60,7 +60,7 @@ func (c serveCommand) Run(ctx context.Context, out io.Writer) error {
 	return errors.Join(c.attend(ctx, s, out), s.Close())
 }
 
-// remedy adds the flag that helps.
+// remedy names the flag that solves the error.
 func remedy(err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -81,7 +81,7 @@ func (c serveCommand) scenario() (furnace.Scenario, error) {
 	return furnace.Draw(furnace.Life(c.Life), life, c.Seed, c.Seed, c.Seed), nil
 }
 
-// checkControl refuses a side channel that others could reach unasked.
+// checkControl refuses a side channel beyond this machine without --control-open.
 func (c serveCommand) checkControl() error {
 	if c.Control == "" || c.ControlOpen {
 		return nil
@@ -91,12 +91,12 @@ func (c serveCommand) checkControl() error {
 		return fmt.Errorf("--control: %w: write host:port", err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && !ip.IsLoopback() {
-		return fmt.Errorf("--control: %s is not a loopback address: use 127.0.0.1, or say --control-open", c.Control)
+		return fmt.Errorf("--control: %s is not a loopback address: use 127.0.0.1, or add --control-open", c.Control)
 	}
 	return nil
 }
 
-// attend switches the faults asked for, says where everything is, and waits.
+// attend starts the faults, prints the addresses, and waits for the end.
 func (c serveCommand) attend(ctx context.Context, s *serve.Server, out io.Writer) error {
 	if err := s.SetMeterFault(serve.MeterFault(c.MeterFault)); err != nil { //nolint:contextcheck // it does not wait
 		return fmt.Errorf("--meter-fault: %w", err)
@@ -117,7 +117,7 @@ func (c serveCommand) attend(ctx context.Context, s *serve.Server, out io.Writer
 		defer s.ServeControl(listener)()
 	}
 	if _, err := io.WriteString(out, places); err != nil {
-		return fmt.Errorf("say where everything is: %w", err)
+		return fmt.Errorf("print addresses: %w", err)
 	}
 	<-s.Done()
 	return nil

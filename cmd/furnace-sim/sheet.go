@@ -13,7 +13,7 @@ type sheetCommand struct {
 	Out string `required:"" type:"path" help:"PNG file to write."`
 }
 
-// Run draws the sheet.
+// Run draws the contact sheet.
 func (c sheetCommand) Run() (err error) {
 	file, err := os.Create(c.Out)
 	if err != nil {

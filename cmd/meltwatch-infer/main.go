@@ -16,16 +16,16 @@ import (
 func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if err := run(log); err != nil {
-		log.Error("inference child ended", "error", err)
+		log.Error("model child ended", "err", err)
 		os.Exit(1)
 	}
 }
 
 func run(log *slog.Logger) error {
-	// TensorFlow's own notes on stderr would drown the log; keep its errors.
+	// TensorFlow logs information to stderr; keep only its errors.
 	if os.Getenv("TF_CPP_MIN_LOG_LEVEL") == "" {
 		if err := os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2"); err != nil {
-			return fmt.Errorf("quieten TensorFlow: %w", err)
+			return fmt.Errorf("set TensorFlow's log level: %w", err)
 		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -19,10 +19,9 @@ import (
 	"meltwatch/drivers/rtsp"
 )
 
-// Serve limits the memory of this process and answers its parent. It returns when
-// the parent is gone or ctx ends (nil), or when the stream cannot be kept any
-// longer. It does not wait for the other half: a blocked decoder would hold it, and
-// the process ends now in any case.
+// Serve limits the memory of this process and answers its parent. It returns nil when the
+// parent has gone or ctx ends, and an error when the stream cannot continue. It does not
+// wait for its second goroutine, which a blocked decoder may hold: the process ends.
 func Serve(ctx context.Context) error {
 	if err := limitMemory(); err != nil {
 		return err

@@ -48,7 +48,7 @@ func Write(w io.Writer) error {
 	return nil
 }
 
-// draw draws the tile with its top left corner at (x, y).
+// draw puts the tile's top left corner at (x, y).
 func (t tile) draw(to *image.RGBA, x, y int) {
 	batch := furnace.NewBatch(t.seed, t.seed)
 	f := furnace.New(t.Scenario, batch, t.seed, t.seed)
@@ -85,7 +85,7 @@ func mean(p *image.YCbCr, x, y int) color.RGBA {
 	return coarse(r/n, g/n, b/n)
 }
 
-// coarse drops what the eye does not miss, so that the file stays small.
+// coarse reduces the colours, so that the file stays small.
 func coarse(r, g, b int) color.RGBA {
 	const step = 4
 	round := func(v int) uint8 { return uint8(min(v/step*step+step/2, 255)) }

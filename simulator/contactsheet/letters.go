@@ -53,8 +53,7 @@ var letters = map[rune]string{
 
 const letterWide, letterHigh = 5, 7
 
-// write puts capital letters at (x, y), one pixel apart; what has no letter
-// leaves a gap.
+// write puts capital letters at (x, y), one pixel apart. An unknown letter leaves a gap.
 func write(to *image.RGBA, x, y int, text string, c color.RGBA) {
 	for _, r := range strings.ToUpper(text) {
 		for i, dot := range letters[r] {

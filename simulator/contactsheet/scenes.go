@@ -2,7 +2,7 @@ package contactsheet
 
 import "meltwatch/simulator/furnace"
 
-// tile is one picture of the sheet: a scenario and when to look.
+// tile is one picture of the sheet: a scenario and the second that is drawn.
 type tile struct {
 	label string
 	seed  uint64
@@ -10,7 +10,7 @@ type tile struct {
 	furnace.Scenario
 }
 
-// look is a furnace in one state for long, with what disturbs it.
+// look is a furnace in one state for a long time, with disturbances.
 func look(label string, seed uint64, at float64, state furnace.Name, events ...furnace.Nuisance) tile {
 	return tile{label, seed, at, furnace.Scenario{
 		Segments: []furnace.Segment{{State: state, Seconds: 600}}, Nuisances: events,
@@ -33,7 +33,7 @@ func event(cause furnace.Cause, at, seconds, strength float64) furnace.Nuisance 
 	return furnace.Nuisance{Cause: cause, At: at, Seconds: seconds, Strength: strength}
 }
 
-// tiles are what the sheet shows: what must not alarm first, then an episode.
+// tiles shows first what must not raise an alarm, then an episode.
 var tiles = []tile{
 	look("off", 3, 60, furnace.Off),
 	look("cold start", 3, 20, furnace.Startup),

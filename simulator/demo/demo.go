@@ -2,10 +2,10 @@
 // furnace behind a Modbus and an RTSP server, an MQTT broker, the agent with its
 // two children, and a subscriber that shows what the agent publishes.
 //
-// The melt is scripted. The view is fed only by MQTT; the simulator's truth is
-// read for the summary alone. The demo succeeds only if the first verdict came
-// within 60 s, the onset was found within 100 s, and there was no false alarm,
-// as far as each was due before the demo ended.
+// The melt is scripted. The view shows only what arrives over MQTT; the simulator's truth
+// is read for the summary. The demo succeeds if the first verdict came within 60 s, the
+// onset was found within 100 s, and there was no false alarm. A promise that was not yet
+// due at the end does not count.
 package demo
 
 import (
@@ -30,9 +30,9 @@ import (
 
 const root = "meltwatch/demo/furnace-1/"
 
-// Options say how long the demo runs and with what.
+// Options set the length of the demo and its programs.
 type Options struct {
-	Seconds int
+	Seconds int    // length
 	Bin     string // folder of the agent's programs
 	Model   string // folder of the model
 	Keep    bool   // keep the working folder with the agent's log
@@ -50,7 +50,7 @@ func (d Options) Run(ctx context.Context, out *os.File) (err error) {
 	if !d.Keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	}
-	// What serves must outlive the agent, which says goodbye when ctx ends.
+	// The servers outlive the agent, which publishes its end when ctx ends.
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopServing()
 	server, url, err := broker.Local()
@@ -81,8 +81,8 @@ func (d Options) Run(ctx context.Context, out *os.File) (err error) {
 	return errors.Join(agent.stop(), conclude(watcher, out))
 }
 
-// follow redraws the view and learns the truth each half second, until ctx ends
-// or the agent does.
+// follow updates the view and reads the truth each half second, until ctx or the agent
+// ends.
 func follow(ctx context.Context, w *subscriber, plant *serve.Server, v *view, total time.Duration, ended <-chan struct{}) {
 	ticker := time.NewTicker(500 * time.Millisecond)
 	defer ticker.Stop()
@@ -98,7 +98,7 @@ func follow(ctx context.Context, w *subscriber, plant *serve.Server, v *view, to
 			err := v.show(&w.picture, now.Sub(w.score.started), total)
 			w.mu.Unlock()
 			if err != nil {
-				return // nobody looks any more
+				return // the output was closed
 			}
 		}
 	}
@@ -113,7 +113,7 @@ func known(plant *serve.Server, now time.Time) truth {
 	return k
 }
 
-// conclude prints the summary as the last line and says what broke a promise.
+// conclude prints the summary as the last line and returns the broken promises.
 func conclude(w *subscriber, out io.Writer) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -128,7 +128,7 @@ func conclude(w *subscriber, out io.Writer) error {
 	return err
 }
 
-// process is the agent, running.
+// process is the running agent.
 type process struct {
 	cmd   *exec.Cmd
 	log   *bytes.Buffer
@@ -142,7 +142,7 @@ func (d Options) startAgent(folder, meter, camera, broker string) (*process, err
 		return nil, err
 	}
 	p := &process{log: &bytes.Buffer{}, ended: make(chan struct{})}
-	// Not bound to a context: it ends by SIGTERM, so that it can say goodbye.
+	// The process is not bound to ctx: SIGTERM ends it, so that it can publish its end.
 	p.cmd = exec.Command(filepath.Join(d.Bin, "meltwatch"), "run", "--config", path) //nolint:noctx
 	p.cmd.Stderr = p.log
 	if d.Keep {
@@ -152,7 +152,7 @@ func (d Options) startAgent(folder, meter, camera, broker string) (*process, err
 		}
 		p.cmd.Stderr = file
 	}
-	// Ctrl-C is for the demo, which then ends the agent.
+	// Ctrl-C ends the demo, which then ends the agent.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the agent: %w; run make build", err)
@@ -179,7 +179,7 @@ func (p *process) stop() error {
 		return errors.Join(errors.New("the agent did not end within 10 s of SIGTERM"), p.cmd.Process.Kill())
 	}
 	if p.err != nil {
-		return fmt.Errorf("the agent ended badly: %w\n%s", p.err, p.log)
+		return fmt.Errorf("the agent ended with an error: %w\n%s", p.err, p.log)
 	}
 	return nil
 }

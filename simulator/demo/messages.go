@@ -10,8 +10,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// The payloads as a stranger would read them from docs/mqtt.md: the demo shares
-// no type with the agent.
+// The payloads as docs/mqtt.md describes them: the demo shares no type with the agent.
 type stateMessage struct {
 	Time      time.Time `json:"time"`
 	State     string    `json:"state"`
@@ -41,12 +40,12 @@ type sampleMessage struct {
 	A, B, C float64
 }
 
-// subscriber gathers what an agent publishes.
+// subscriber collects what an agent publishes.
 type subscriber struct {
 	mu      sync.Mutex
 	picture picture
 	score   *score
-	fault   error // the first payload that could not be read
+	fault   error // of the first unreadable payload
 }
 
 // subscribe follows one furnace on a broker until the client is disconnected.
@@ -67,7 +66,7 @@ func subscribe(broker, root string, s *subscriber) (paho.Client, error) {
 func (s *subscriber) take(topic string, payload []byte, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.picture.heard++
+	s.picture.messages++
 	s.score.messages++
 	var err error
 	switch topic {
@@ -91,7 +90,7 @@ func (s *subscriber) state(payload []byte, at time.Time) error {
 		return err
 	}
 	s.picture.state = m
-	s.score.hear(told{at: at, state: m.State, decided: m.Source != "none", latency: at.Sub(m.Time)})
+	s.score.observe(arrival{at: at, state: m.State, decided: m.Source != "none", latency: at.Sub(m.Time)})
 	return nil
 }
 

@@ -8,23 +8,23 @@ import (
 	"meltwatch/percentile"
 )
 
-// What the demo promises, and fails without.
+// The demo's promises.
 const (
 	firstWithin = 60 * time.Second
 	foundWithin = 100 * time.Second
 )
 
-// told is one state message as a subscriber sees it.
-type told struct {
-	at    time.Time // of its arrival
+// arrival is one state message at the subscriber.
+type arrival struct {
+	at    time.Time
 	state string
-	// decided says that somebody, model or rule, gave a verdict.
+	// decided is whether the model or the rule gave a verdict.
 	decided bool
-	// latency is from the end of the window that was judged to the arrival.
+	// latency is the time from the end of the window to the arrival.
 	latency time.Duration
 }
 
-// truth is the simulator's own knowledge at one instant.
+// truth is the simulator's truth at one instant.
 type truth struct {
 	at    time.Time
 	sound bool // the shell is sound and was not burning before this melt's recovery
@@ -32,8 +32,8 @@ type truth struct {
 	onset time.Time
 }
 
-// score compares what was told with what was true. It is fed in time order and
-// by one goroutine.
+// score compares the arrivals with the truth. One goroutine calls it, in the order of
+// time.
 type score struct {
 	started     time.Time
 	messages    int
@@ -54,7 +54,7 @@ func (s *score) learn(t truth) {
 	}
 }
 
-func (s *score) hear(m told) {
+func (s *score) observe(m arrival) {
 	if s.first.IsZero() && m.decided {
 		s.first = m.at
 	}
@@ -70,8 +70,8 @@ func (s *score) hear(m told) {
 	s.state = m.state
 }
 
-// faults lists what broke a promise by the time now. What was not due yet when
-// the demo ended is no fault.
+// faults lists the promises that were broken by now. A promise that is not yet due is not
+// broken.
 func (s *score) faults(now time.Time) []string {
 	var faults []string
 	if s.first.IsZero() && now.Sub(s.started) > firstWithin || !s.first.IsZero() && s.first.Sub(s.started) > firstWithin {
@@ -89,7 +89,7 @@ func (s *score) faults(now time.Time) []string {
 	return faults
 }
 
-// summary is one line for people and scripts.
+// summary returns one line for people and scripts.
 func (s *score) summary() string {
 	parts := []string{
 		"first verdict " + after(s.started, s.first),

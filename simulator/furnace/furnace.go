@@ -1,12 +1,10 @@
-// Package furnace is a fused-magnesium furnace that exists only as numbers: one
-// hidden state drives the three-phase current and everything that the camera
-// will see, and is at the same time the truth against which a judge of the two
-// is scored.
+// Package furnace simulates a fused-magnesium furnace: one hidden state drives the
+// three-phase current and everything that the camera sees, and is the truth against which
+// a model of the two is scored.
 //
-// A Scenario says what happens when, either written by hand or drawn from a
-// seed by Draw. A Batch holds what stays the same for one melt. New joins the
-// two into a Furnace, which is stepped forward Tick by Tick; its State is a
-// value and may be kept. The same scenario, batch and seeds give the same
+// A Scenario is a plan of events, written by hand or drawn from a seed by Draw. A Batch
+// holds what stays the same for one melt. New makes a Furnace of the two, which is
+// stepped forward Tick by Tick; its State is a value and may be kept. The same scenario, batch and seeds give the same
 // values on every machine of one architecture.
 //
 // Units: seconds from the start of the scenario, amperes RMS, shares 0–1. The

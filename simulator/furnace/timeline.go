@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// timeline is a scenario made ready to be walked through: the state and severity
-// at each instant, in order.
+// timeline is a scenario laid out in time: it returns the state and severity at each
+// instant, in order.
 type timeline struct {
 	segments []span
 	index    int
@@ -22,7 +22,7 @@ type span struct {
 	episode  *episodeDraw
 }
 
-// episodeDraw is what stays the same from an onset to the end of its recovery.
+// episodeDraw holds the values of an episode from its onset to the end of its recovery.
 type episodeDraw struct {
 	number       int
 	onset        float64
@@ -40,8 +40,8 @@ type episodeDraw struct {
 	spotArea     float64
 }
 
-// newTimeline lays the scenario out. electric draws what the episodes do to the
-// current, picture what they look like.
+// newTimeline lays out the scenario. electric draws the effect of each episode on the
+// current, picture its appearance.
 func newTimeline(s Scenario, electric, picture *rand.Rand) *timeline {
 	c := &timeline{}
 	at := 0.0
@@ -130,7 +130,7 @@ func (c *timeline) at(t float64) span {
 	return c.segments[c.index]
 }
 
-// severity is the hidden truth, 0–1: how far the shell has gone.
+// severity is the hidden truth: the damage of the shell, 0–1.
 func (s span) severity(t float64) float64 {
 	if s.episode == nil {
 		return 0
@@ -147,8 +147,8 @@ func (s span) severity(t float64) float64 {
 	return 0
 }
 
-// quiet says how far the episode has quietened the current, 0–1. The current
-// comes back within seconds of the action that starts recovery.
+// quiet is how far the episode has quietened the current, 0–1. The current returns within
+// seconds of the action that starts recovery.
 func (e *episodeDraw) quiet(t float64) float64 {
 	if e == nil {
 		return 0
@@ -157,7 +157,7 @@ func (e *episodeDraw) quiet(t float64) float64 {
 	return rise * (1 - smooth((t-e.recovery)/15))
 }
 
-// track walks through the events of one cause.
+// track steps through the events of one cause.
 type track struct {
 	list  []Nuisance
 	index int

@@ -8,12 +8,12 @@ import (
 	"meltwatch/simulator/furnace"
 )
 
-// longestDelay bounds how far back a sense may look, and so how many states a
-// clockedFurnace keeps.
+// longestDelay bounds the delay of a sense, and so how many states a clockedFurnace
+// keeps.
 const longestDelay = 10 * time.Second
 
-// clockedFurnace is a furnace that runs exactly on the clock. It is stepped when somebody
-// looks, and remembers enough to show each sense the furnace as it was.
+// clockedFurnace is a furnace that runs exactly on the clock. Each read steps it up to
+// the present; it keeps enough past states to serve delayed senses.
 type clockedFurnace struct {
 	start time.Time
 
@@ -28,7 +28,7 @@ func newClockedFurnace(f *furnace.Furnace, start time.Time) *clockedFurnace {
 	return &clockedFurnace{furnace: f, start: start, past: make([]furnace.State, kept)}
 }
 
-// at is the furnace as it was ago before now; before the start it stood still.
+// at returns the state some time ago; before the start it is the first state.
 func (m *clockedFurnace) at(ago time.Duration) furnace.State {
 	return m.atElapsed(time.Since(m.start), ago)
 }
@@ -44,11 +44,11 @@ func (m *clockedFurnace) atElapsed(elapsed, ago time.Duration) furnace.State {
 	return m.past[then%len(m.past)]
 }
 
-// tickAt is the number of the last tick at or before t.
+// tickAt returns the number of the last tick at or before t.
 func tickAt(t time.Duration) int { return int(math.Floor(t.Seconds()/furnace.Tick + 1e-9)) }
 
-// endless lets the scenario's last state go on: a finished ramp stays abnormal,
-// a start-up or a recovery leads to normal work, a trip leaves the furnace off.
+// endless extends the scenario's last state: a finished ramp stays abnormal, a start-up
+// or a recovery leads to normal work, a trip leaves the furnace off.
 func endless(s furnace.Scenario) furnace.Scenario {
 	if len(s.Segments) == 0 {
 		return s

@@ -17,8 +17,8 @@ import (
 // streamPath is the path of the camera's URL.
 const streamPath = "/furnace"
 
-// rtspServer is the camera's RTSP server, over TCP only. Viewers that read too
-// slowly lose packets (RTSP has no other way); the others are not held up.
+// rtspServer is the camera's RTSP server, over TCP only. Slow viewers lose packets, as
+// usual in RTSP, and do not delay the others.
 type rtspServer struct {
 	ready chan struct{} // closed when viewers can connect for the first time
 	first uint32        // RTP time stamp of second 0
@@ -27,7 +27,7 @@ type rtspServer struct {
 	ended bool
 
 	mu      sync.Mutex           // never held while the server starts or stops: its handlers take it
-	address string               // as first listened on; comes back after an absence
+	address string               // of the first listener, used again after an absence
 	session *description.Session // nil until the encoder has described its stream
 	packets *rtph264.Encoder
 	server  *gortsplib.Server // nil while absent
@@ -38,8 +38,7 @@ func newRTSPServer(address string) *rtspServer {
 	return &rtspServer{ready: make(chan struct{}), address: address, first: rand.Uint32()}
 }
 
-// open starts serving once the stream's parameters are known; later calls find
-// it open.
+// open starts serving with the stream's parameters. Later calls do nothing.
 func (s *rtspServer) open(sps, pps []byte) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -71,7 +70,7 @@ func (s *rtspServer) opened() bool {
 	}
 }
 
-// present makes the server appear or vanish.
+// present starts or stops the server.
 func (s *rtspServer) present(there bool) error {
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -87,7 +86,7 @@ func (s *rtspServer) present(there bool) error {
 	return nil
 }
 
-// end shuts the server for good and waits until nothing of it runs.
+// end stops the server for good and waits for its goroutines.
 func (s *rtspServer) end() {
 	s.turn.Lock()
 	defer s.turn.Unlock()
@@ -95,7 +94,7 @@ func (s *rtspServer) end() {
 	s.shut()
 }
 
-// listen starts the server; the caller holds turn.
+// listen starts the server. The caller holds turn.
 func (s *rtspServer) listen() error {
 	server := &gortsplib.Server{Handler: s, RTSPAddress: s.address}
 	var bound net.Listener
@@ -117,7 +116,7 @@ func (s *rtspServer) listen() error {
 	return nil
 }
 
-// shut stops the server if there is one; the caller holds turn.
+// shut stops a running server. The caller holds turn.
 func (s *rtspServer) shut() {
 	s.mu.Lock()
 	server, stream := s.server, s.stream
@@ -129,8 +128,8 @@ func (s *rtspServer) shut() {
 	}
 }
 
-// send packs a picture and sends it to whoever watches. stamp counts from the
-// start in clockRate.
+// send packs a picture and sends it to the viewers. stamp counts from the start, in
+// units of clockRate.
 func (s *rtspServer) send(picture coded, stamp uint32) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,7 +137,7 @@ func (s *rtspServer) send(picture coded, stamp uint32) error {
 		return nil
 	}
 	units := picture.units
-	if picture.key { // so that a viewer can start here, whatever the session said
+	if picture.key { // a viewer can start here without the session's description
 		video := s.session.Medias[0].Formats[0].(*format.H264)
 		units = append([][]byte{video.SPS, video.PPS}, units...)
 	}
@@ -155,16 +154,16 @@ func (s *rtspServer) send(picture coded, stamp uint32) error {
 	return nil
 }
 
-// url is where viewers connect.
+// url returns the address for viewers.
 func (s *rtspServer) url() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return "rtsp://" + s.address + streamPath
 }
 
-var errNoStream = errors.New("no such stream: the camera serves " + streamPath)
+var errNoStream = errors.New("unknown stream: the camera serves " + streamPath)
 
-// find is the answer to whoever asks for the stream at path.
+// find returns the stream at path.
 func (s *rtspServer) find(path string) (*base.Response, *gortsplib.ServerStream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
