@@ -31,7 +31,7 @@ env: ## print the compiler settings that an editor needs
 .PHONY: build
 build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	@mkdir -p bin
-	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltwatch ./agent
+	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltwatch ./cmd/meltwatch
 	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltctl ./cmd/meltctl
 	CGO_ENABLED=0 go build -o bin/furnace-sim ./cmd/furnace-sim
 	CGO_ENABLED=0 go build -o bin/demo ./cmd/demo

@@ -1,4 +1,7 @@
-package main
+// Package agent watches one furnace: it builds every part from its section of the
+// configuration, runs them, replaces those whose section changes, and publishes what
+// they find. docs/architecture.md draws it.
+package agent
 
 import (
 	"context"
@@ -7,8 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +17,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"meltwatch/agent/decide"
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/remote"
+	"meltwatch/agent/settings"
+	"meltwatch/agent/stamp"
 	"meltwatch/agent/supervisor"
 	"meltwatch/config"
-	"meltwatch/drivers"
-	"meltwatch/inference"
 )
 
 // How long a part's loop may take to come round before the watchdog counts it
@@ -38,36 +41,33 @@ const (
 	outboxLimit = time.Duration(math.MaxInt64)
 )
 
-// agent is the watch of one furnace.
-type agent struct {
+// Agent is the watch of one furnace.
+type Agent struct {
+	env      Env
 	config   atomic.Pointer[config.Config] // what runs; its manager changes it
-	log      *slog.Logger
-	level    *slog.LevelVar
-	board    *health.Board
-	stamper  *mqtt.Stamper
+	registry *health.Registry
+	stamper  *stamp.Stamper
 	programs string
 
-	eyes     *eyes
-	live     atomic.Pointer[brain] // the model that decides
-	second   atomic.Pointer[brain] // one that was loaded beside it, or nil
+	video    *videoSwitch
+	live     atomic.Pointer[modelInstance] // the model that decides
+	second   atomic.Pointer[modelInstance] // one that was loaded beside it, or nil
 	loop     *decide.Loop
-	seconds  atomic.Int64 // the end of the last decided second, Unix nanoseconds
-	voice    *voice
+	decided  atomic.Int64 // the end of the last decided second, Unix nanoseconds
+	out      *delivery.Switch
 	reporter *reporter
+	manager  *remote.Manager // of the configuration; nil without one
 
 	outbox *outbox.Log // nil where records wait in memory
 	// outboxLock is held for as long as the outbox is open.
 	outboxLock io.Closer
-	keeps      mqtt.Outbox // the outbox that keepsBy asked for
-	keepsBy    any
+	open       openOutbox
 
-	// changing is held while lives end and begin.
+	// changing is held while instances end and begin.
 	changing sync.Mutex
+	running  *supervisor.Group
 	parts    []*part
 	services []service
-	// lifetime and running are those of run.
-	lifetime context.Context //nolint:containedctx // parts begin and end within it
-	running  *errgroup.Group
 }
 
 // service is something that runs for as long as the agent does.
@@ -76,101 +76,101 @@ type service struct {
 	run  func(context.Context) error
 }
 
-// newAgent builds every part and starts none. level is the log's; model is the
-// folder of the model that decides, which need not be the configuration's.
-func newAgent(c config.Config, model string, log *slog.Logger, level *slog.LevelVar) (*agent, error) {
-	programs, err := programFolder(c.Paths.Programs)
+// NewFixed builds an agent whose configuration does not change while it runs. It
+// starts nothing.
+func NewFixed(c config.Config, env Env) (*Agent, error) { return build(c, c.Model.Path, env) }
+
+// build builds every part and starts none. model is the folder of the model that
+// decides, which need not be the configuration's.
+func build(c config.Config, model string, env Env) (*Agent, error) {
+	programs, err := settings.Programs(c.Paths.Programs)
 	if err != nil {
 		return nil, err
 	}
-	stamper, err := mqtt.NewStamper(c.Paths.State)
+	stamper, err := stamp.New(c.Paths.State)
 	if err != nil {
 		return nil, err
 	}
-	a := &agent{
-		log: log, level: level, board: health.NewBoard(), stamper: stamper, programs: programs,
-		eyes: &eyes{}, voice: newVoice(),
+	a := &Agent{
+		env: env, registry: health.NewRegistry(), stamper: stamper, programs: programs,
+		video: &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log),
 	}
 	a.config.Store(&c)
-	live, err := a.newBrain(model)
+	live, err := a.newModel(model)
 	if err != nil {
-		return nil, fmt.Errorf("model.path: %w", err)
+		return nil, config.KeyErrorf("model.path", "%w", err)
 	}
 	a.live.Store(live)
-	a.board.Put("model", live.record.Part)
-	a.reporter = newReporter(a, live.judge.Machine(), live.manifest.Video, stamper)
-	a.loop = decide.NewLoop(live.judge, a.eyes, a.decided)
+	a.registry.Put("model", live.health)
+	a.reporter = newReporter(a, live.decider.Machine(), live.manifest.Video)
+	a.loop = decide.NewLoop(live.decider, a.video, func(s decide.Decision) {
+		a.decided.Store(s.End.UnixNano())
+		a.reporter.decision(s)
+	})
 	a.services = []service{{"decide", a.loop.Run}}
 	return a, a.addParts()
 }
 
-func (a *agent) judgeSettings(c config.Config, m *inference.Manifest) decide.Settings {
-	return decide.Settings{
-		Manifest: m,
-		Params:   params(c.State, m.Decision),
-		Rule:     rule(c.State, m.Rule),
-		Timeout:  c.Model.Timeout,
-		Period:   currentPeriod(c.Meters),
-	}
+// addParts builds the first instance of every part; part.go says what each is built
+// from.
+func (a *Agent) addParts() error {
+	c := *a.config.Load()
+	return errors.Join(
+		a.add("log", func(c config.Config) any { return c.Log.Level }, a.buildLog),
+		a.add("mqtt", brokerSection, a.buildBroker),
+		a.add("camera", func(c config.Config) any { return c.Camera }, a.buildCamera),
+		a.addDecision(c),
+		a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters),
+	)
 }
 
-// decided takes a decided second, or one whose senses changed since.
-func (a *agent) decided(s decide.Second) {
-	a.seconds.Store(s.End.UnixNano())
-	a.reporter.second(s)
+func (a *Agent) buildLog(c config.Config) (*instance, error) {
+	return &instance{activate: func() { a.env.Level.Set(settings.LogLevel(c.Log)) }, missing: worksAtOnce}, nil
 }
 
-// run runs everything until ctx ends. It returns an error if systemd cannot be
-// notified or the outbox fails at the end.
-func (a *agent) run(ctx context.Context) error {
+// Run watches the furnace until ctx ends; it may be called once. It returns an error
+// if systemd cannot be notified or the outbox fails at the end.
+func (a *Agent) Run(ctx context.Context) error {
 	a.reporter.resume()
-	group, ctx := errgroup.WithContext(ctx)
-	a.running, a.lifetime = group, ctx
 	for _, s := range a.services {
-		group.Go(func() error { supervisor.Run(ctx, s.name, a.log, s.run); return nil })
+		a.running.Start(s.name, s.run)
 	}
-	a.startBrain(a.live.Load()) //nolint:contextcheck // within a.lifetime, which is ctx
+	a.startModel(a.live.Load())
+	a.changing.Lock()
 	for _, p := range a.parts {
-		a.start(p.name, p.now) //nolint:contextcheck // within a.lifetime, which is ctx
+		a.start(p.name, p.now)
 	}
-	group.Go(func() error { return health.Notify(ctx, a.board, a.log) })
+	a.changing.Unlock()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return health.Notify(ctx, a.registry, a.env.Log) })
 	group.Go(func() error { a.reporter.healthLoop(ctx); return nil })
+	group.Go(func() error { <-ctx.Done(); a.running.Stop(); return nil })
 	return errors.Join(group.Wait(), a.closeOutbox())
 }
 
-// programFolder is where the children's programs are: beside this one unless the
-// configuration says otherwise.
-func programFolder(configured string) (string, error) {
-	if configured != "" {
-		return configured, nil
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find the folder of the programs: %w; set paths.programs", err)
-	}
-	return filepath.Dir(self), nil
-}
-
-// cameraSettings are the settings for the camera's child. With an error the agent
-// refuses to run.
-func cameraSettings(all config.Config, video inference.VideoSpec) (drivers.CameraSettings, error) {
-	c := all.Camera
-	secrets := map[string]string{"password_file": c.PasswordFile, "ca_file": c.CAFile}
-	for key, file := range secrets {
-		if file == "" {
+// Once runs every part but the broker's for a while and returns the last state. It
+// publishes nothing.
+func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var parts []*part
+	for _, p := range a.parts {
+		if p.name == "mqtt" {
+			a.registry.Remove(p.name) // it is not stuck, it is not here
 			continue
 		}
-		var err error
-		if secrets[key], err = mqtt.Secret(file); err != nil {
-			return drivers.CameraSettings{}, fmt.Errorf("camera.%s: %w", key, err)
-		}
+		parts = append(parts, p)
 	}
-	settings := drivers.CameraSettings{
-		URL: c.URL, Username: c.Username, Password: secrets["password_file"], Timeout: c.Timeout,
-		Logins: filepath.Join(all.Paths.State, "camera-logins.json"), Authorities: secrets["ca_file"], Transport: c.Transport,
-		Crop:  drivers.Rect(c.Crop),
-		Width: video.Width, Height: video.Height, Resize: video.Resize,
-		StaleAfter: c.StaleAfter, FrozenAfter: c.FrozenAfter, BlackAfter: c.BlackAfter,
+	a.parts = parts
+	if err := a.Run(ctx); err != nil {
+		return nil, err
 	}
-	return settings, settings.Check()
+	verdict := a.reporter.newest.Load()
+	if verdict == nil {
+		return nil, fmt.Errorf("nothing was decided within %s: try --wait 60s, and meltwatch check", wait)
+	}
+	return verdict, nil
 }
+
+// log is the log of one part.
+func (a *Agent) log(part string) *slog.Logger { return a.env.Log.With("part", part) }

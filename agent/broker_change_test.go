@@ -1,10 +1,9 @@
-package main
+package agent
 
 import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -53,13 +52,11 @@ func TestBrokerIsChangedFromAfar(t *testing.T) {
 	}
 }
 
-// An edit of the box's own file takes the same road, by SIGHUP.
-func TestEditedFileIsTakenUpAtSIGHUP(t *testing.T) {
+// An edit of the box's own file takes the same road. TestReloadCommand sends the signal.
+func TestEditedFileIsTakenUpAtReload(t *testing.T) {
 	long(t)
 	p := newPlant(t, working())
 	p.healthy()
-	ended := onHangup(t.Context(), p.manager.Reload)
-	t.Cleanup(func() { <-ended })
 	text, err := os.ReadFile(p.file)
 	if err != nil {
 		t.Fatal(err)
@@ -67,9 +64,7 @@ func TestEditedFileIsTakenUpAtSIGHUP(t *testing.T) {
 	edit := func(more string) remote.Report {
 		began := time.Now()
 		writeFile(t, p.file, strings.TrimSuffix(string(text), "}")+more+"}", 0o600)
-		if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
+		p.agent.Reload()
 		return p.reported(began)
 	}
 	p.unharmedWhile(func() {

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -12,10 +12,11 @@ import (
 	"time"
 
 	"meltwatch/agent/health"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/command"
-	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 const (
@@ -27,54 +28,54 @@ const (
 	commandsLimit = outboxLimit
 )
 
-// hands are what commands from afar may do to the agent.
-type hands struct{ a *agent }
+// commandHandler is what commands may do to the agent.
+type commandHandler struct{ a *Agent }
 
-func (a *agent) addCommands() error {
+func (a *Agent) addCommands() error {
 	server := command.New(func(r command.Result) {
 		text, err := json.Marshal(r)
 		if err != nil {
-			a.log.Error("command/result not encoded", "err", err)
+			a.env.Log.Error("command/result not encoded", "err", err)
 			return
 		}
-		a.voice.publisher().Answer(mqtt.TopicCommandResult, text)
+		a.out.Answer(message.TopicCommandResult, text)
 		if r.Status != command.Rejected {
 			a.reporter.event("command", r.Command, "", r.Status, r.Message)
 		}
 	})
-	server.Remember(commit.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
-	a.voice.hearFlagged(mqtt.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
-	record := a.board.Add("commands", commandsLimit)
-	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, hands{a}, record) }})
-	return a.add("commands", func(c config.Config) any { return c.Commands }, func(c config.Config) (*life, error) {
-		return &life{enter: func() { server.Adopt(c.Commands) }, missing: worksAtOnce}, nil
+	server.Remember(durable.Folder(filepath.Join(a.config.Load().Paths.State, "remote")))
+	a.out.SubscribeRetained(message.TopicCommand, func(_ string, payload []byte, retained bool) { server.TakeFlagged(payload, retained) })
+	record := a.registry.Add("commands", commandsLimit)
+	a.services = append(a.services, service{"commands", func(ctx context.Context) error { return server.Run(ctx, commandHandler{a}, record) }})
+	return a.add("commands", func(c config.Config) any { return c.Commands }, func(c config.Config) (*instance, error) {
+		return &instance{activate: func() { server.Adopt(c.Commands) }, missing: worksAtOnce}, nil
 	})
 }
 
 // Acknowledge lets go of a held alarm.
-func (h hands) Acknowledge(ctx context.Context) (held bool, err error) {
-	err = h.a.loop.Do(ctx, func() { held = h.a.loop.Judge().Machine().Acknowledge(time.Now()) })
+func (h commandHandler) Acknowledge(ctx context.Context) (held bool, err error) {
+	err = h.a.loop.Do(ctx, func() { held = h.a.loop.Decider().Machine().Acknowledge(time.Now()) })
 	return held, err
 }
 
 // LogLevel sets the log's level, or the configuration's.
-func (h hands) LogLevel(level string) {
+func (h commandHandler) LogLevel(level string) {
 	c := h.a.config.Load().Log
 	if level != "" {
 		c.Level = level
 	}
-	h.a.level.Set(logLevel(c))
+	h.a.env.Level.Set(settings.LogLevel(c))
 }
 
 // Restart ends a part and begins it again.
-func (h hands) Restart(name string) error {
+func (h commandHandler) Restart(name string) error {
 	a := h.a
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	if name == "model" {
 		b := a.live.Load()
-		b.life.end()
-		a.startBrain(b)
+		b.child.stop()
+		a.startModel(b)
 		return nil
 	}
 	var known []string
@@ -84,7 +85,7 @@ func (h hands) Restart(name string) error {
 		}
 		known = append(known, p.name)
 		if p.name == name {
-			p.now.end()
+			p.now.stop()
 			a.start(p.name, p.now)
 			return nil
 		}
@@ -93,15 +94,15 @@ func (h hands) Restart(name string) error {
 }
 
 // SelfTest is how every part fares.
-func (h hands) SelfTest() (any, error) {
-	parts := h.a.board.Snapshot()
+func (h commandHandler) SelfTest() (any, error) {
+	parts := h.a.registry.Snapshot()
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(parts)) {
 		if p := parts[name]; p.Status != "ok" {
 			faults = append(faults, fmt.Errorf("%s: %s since %s: %s", name, p.Status, p.Since.UTC().Format(time.RFC3339), p.Error))
 		}
 	}
-	for _, name := range h.a.board.Stuck() {
+	for _, name := range h.a.registry.Stuck() {
 		faults = append(faults, fmt.Errorf("%s: stuck", name))
 	}
 	return struct {
@@ -110,8 +111,8 @@ func (h hands) SelfTest() (any, error) {
 }
 
 // Snapshot publishes the newest picture.
-func (h hands) Snapshot(ctx context.Context) error {
-	camera, ok := h.a.eyes.eye().(interface {
+func (h commandHandler) Snapshot(ctx context.Context) error {
+	camera, ok := h.a.video.source().(interface {
 		Preview(ctx context.Context, maxWidth int) ([]byte, error)
 	})
 	if !ok {
@@ -124,6 +125,6 @@ func (h hands) Snapshot(ctx context.Context) error {
 	if len(jpeg) == 0 || len(jpeg) > snapshotBytes {
 		return fmt.Errorf("the picture has %d bytes, want 1 to %d", len(jpeg), snapshotBytes)
 	}
-	h.a.voice.publisher().Answer(mqtt.TopicSnapshot, jpeg)
+	h.a.out.Answer(message.TopicSnapshot, jpeg)
 	return nil
 }

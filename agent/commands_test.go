@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/command"
 )
 
@@ -51,8 +51,8 @@ func TestCommandsFromAfar(t *testing.T) {
 		if r := p.order("2", "self_test", ""); r.Status != command.Done || r.Data == nil {
 			t.Errorf("self-test: %+v", r)
 		}
-		if r := p.order("3", "log_level", `, "level": "error"`); r.Status != command.Done || p.agent.level.Level() != slog.LevelError {
-			t.Errorf("log level: %+v, %s", r, p.agent.level.Level())
+		if r := p.order("3", "log_level", `, "level": "error"`); r.Status != command.Done || p.agent.env.Level.Level() != slog.LevelError {
+			t.Errorf("log level: %+v, %s", r, p.agent.env.Level.Level())
 		}
 		if r := p.order("4", "acknowledge", ""); r.Status != command.Failed {
 			t.Errorf("acknowledged though nothing is held: %+v", r)
@@ -69,7 +69,7 @@ func TestCommandsFromAfar(t *testing.T) {
 	if r := p.order("7", "restart", `, "part": "mqtt"`); r.Status != command.Done {
 		t.Errorf("restart of the connection: %+v", r)
 	}
-	p.within(20*time.Second, "video back", func(s mqtt.State) bool { return s.Senses.Video == "ok" })
+	p.within(20*time.Second, "video back", func(s message.State) bool { return s.Senses.Video == "ok" })
 	p.eachSampleArrives(began)
 }
 

@@ -1,80 +1,60 @@
-package main
+package agent
 
 import (
-	"fmt"
+	"context"
 	"time"
 
-	"meltwatch/agent/decide"
-	"meltwatch/agent/state"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
-	"meltwatch/inference"
 )
 
-// params are the manifest's, unless the configuration overrides them.
-func params(c config.State, d inference.Decision) state.Params {
-	return state.Params{
-		MeanSeconds:   either(c.MeanSeconds, d.MeanSeconds),
-		Enter:         either(c.Enter, d.Enter),
-		Exit:          either(c.Exit, d.Exit),
-		HoldSeconds:   either(c.HoldSeconds, d.HoldSeconds),
-		NormalCurrent: c.NormalCurrent,
+// addDecision adds the decision's settings. Its first instance has nothing to take
+// over: the model's decider was just built from them.
+func (a *Agent) addDecision(c config.Config) error {
+	live := a.live.Load().manifest
+	if err := settings.CheckThresholds(c.State, live.Decision); err != nil {
+		// An agent must not stay down for it: the exit is taken at the entry.
+		a.env.Log.Warn("thresholds", "err", err)
 	}
+	a.warnOfSampling(c)
+	first := &instance{activate: func() {}, missing: a.decidedSince(time.Now())}
+	a.addBuilt("decide", settings.DecisionSection, first, a.buildDecision)
+	return nil
 }
 
-func rule(c config.State, r inference.Rule) inference.Rule {
-	return inference.Rule{CV120: either(c.CV120, r.CV120), CV45: either(c.CV45, r.CV45)}
-}
-
-func either[T comparable](configured, instead T) T {
-	var unset T
-	if configured == unset {
-		return instead
+// buildDecision: the settings pass to the deciders between two seconds; progress is a
+// second decided since.
+func (a *Agent) buildDecision(c config.Config) (*instance, error) {
+	if err := settings.CheckThresholds(c.State, a.live.Load().manifest.Decision); err != nil {
+		return nil, err
 	}
-	return configured
-}
-
-// checkThresholds compares the thresholds in effect, of which the configuration may
-// set one and the model's manifest the other.
-func checkThresholds(c config.State, d inference.Decision) error {
-	p := params(c, d)
-	switch {
-	case p.Exit <= p.Enter:
-		return nil
-	case c.Exit == 0:
-		return fmt.Errorf("state.enter: %g is below %g, the model's exit, so the state would change every few seconds: set state.exit to %g or less too", p.Enter, p.Exit, p.Enter)
-	case c.Enter == 0:
-		return fmt.Errorf("state.exit: %g is above %g, the model's enter, so the state would change every few seconds: set state.enter to %g or more too", p.Exit, p.Enter, p.Exit)
-	default:
-		return fmt.Errorf("state.exit: %g is above state.enter (%g), so the state would change every few seconds", p.Exit, p.Enter)
+	a.warnOfSampling(c)
+	i := &instance{missing: a.decidedSince(time.Now())}
+	i.activate = func() {
+		// An error means that the agent ends.
+		_ = a.loop.Do(context.Background(), func() {
+			for _, m := range []*modelInstance{a.live.Load(), a.second.Load()} {
+				if m != nil {
+					m.decider.Adopt(settings.Decision(c, m.manifest))
+				}
+			}
+		})
+		i.missing = a.decidedSince(time.Now())
 	}
+	return i, nil
 }
 
-// checkSampling says why the model will not be used at the meter's rate.
-func checkSampling(meters map[string]config.Meter, m *inference.Manifest) error {
-	name, meter := currentMeter(meters)
-	_, err := m.LeastDensity(meter.Period)
-	switch {
-	case err == nil:
-		return nil
-	case decide.RuleReads(meter.Period):
-		return fmt.Errorf("meters.%s.period: %w; until then the rule on the current's variation decides", name, err)
-	default:
-		return fmt.Errorf("meters.%s.period: %w; until then the video alone decides, and without a camera nothing does: the current only shows whether the furnace is off", name, err)
-	}
-}
-
-// currentMeter is the meter that carries the currents.
-func currentMeter(meters map[string]config.Meter) (string, config.Meter) {
-	for name, m := range meters {
-		if _, ok := m.Fields[config.FieldCurrentA]; ok {
-			return name, m
+func (a *Agent) decidedSince(t time.Time) func() error {
+	return func() error {
+		if a.decided.Load() > t.UnixNano() {
+			return nil
 		}
+		return errNothingYet
 	}
-	return "", config.Meter{} // the configuration was checked: there is one
 }
 
-// currentPeriod is the period of the meter that carries the currents.
-func currentPeriod(meters map[string]config.Meter) time.Duration {
-	_, m := currentMeter(meters)
-	return m.Period
+func (a *Agent) warnOfSampling(c config.Config) {
+	if err := settings.CheckSampling(c.Meters, a.live.Load().manifest); err != nil {
+		a.env.Log.Warn("sampling", "err", err)
+	}
 }

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/serve"
 )
@@ -40,12 +40,12 @@ func (p *plant) cameraFaults(t *testing.T) {
 			if err := p.sim.SetCameraFault(fault); err != nil {
 				t.Fatal(err)
 			}
-			named := p.within(patience, "senses.video "+name, func(s mqtt.State) bool { return s.Senses.Video == name })
+			named := p.within(patience, "senses.video "+name, func(s message.State) bool { return s.Senses.Video == name })
 			time.Sleep(time.Second)
 			if err := p.sim.SetCameraFault(serve.CameraFine); err != nil {
 				t.Fatal(err)
 			}
-			healed := p.within(patience, "senses.video ok", func(s mqtt.State) bool { return s.Senses.Video == "ok" })
+			healed := p.within(patience, "senses.video ok", func(s message.State) bool { return s.Senses.Video == "ok" })
 			return append(p.streams(began), measure{"named", named, videoNamed}, measure{"healed", healed, videoHealed})
 		})
 	}
@@ -81,8 +81,8 @@ func (p *plant) inferenceFaults(t *testing.T) {
 			if err := syscall.Kill(pid, signal); err != nil {
 				t.Fatal(err)
 			}
-			fell := p.within(patience, "source rule", func(s mqtt.State) bool { return s.Source == "rule" })
-			p.within(patience, "source model", func(s mqtt.State) bool { return s.Source == "model" })
+			fell := p.within(patience, "source rule", func(s message.State) bool { return s.Source == "rule" })
+			p.within(patience, "source model", func(s message.State) bool { return s.Source == "model" })
 			back := time.Since(began).Round(10 * time.Millisecond)
 			if p.otherChild("meltwatch-infer", pid) == 0 {
 				t.Errorf("%s: the model decides again, and no other child runs", signal)
@@ -128,14 +128,14 @@ func (p *plant) illInference(t *testing.T) {
 			if err := syscall.Kill(p.childPID("meltwatch-infer"), syscall.SIGKILL); err != nil {
 				t.Fatal(err)
 			}
-			fell := p.within(patience, "source rule", func(s mqtt.State) bool { return s.Source == "rule" })
+			fell := p.within(patience, "source rule", func(s message.State) bool { return s.Source == "rule" })
 			ill := time.Now()
 			time.Sleep(10 * time.Second)
 			if sources := p.sourcesSince(ill); sources["model"]+sources["none"] > 0 || sources["rule"] < 8 {
 				t.Errorf("child that %s: ten seconds were decided by %v", name, sources)
 			}
 			p.install("meltwatch-infer", well)
-			healed := p.within(patience, "source model", func(s mqtt.State) bool { return s.Source == "model" })
+			healed := p.within(patience, "source model", func(s message.State) bool { return s.Source == "model" })
 			return append(p.streams(began), measure{"rule", fell, ruleDecides}, measure{"model back", healed, modelReplaced})
 		})
 	}
@@ -150,8 +150,8 @@ func (p *plant) cameraChildFaults(t *testing.T) {
 			if err := syscall.Kill(p.childPID("meltwatch-camera"), signal); err != nil {
 				t.Fatal(err)
 			}
-			named := p.within(patience, "senses.video not ok", func(s mqtt.State) bool { return s.Senses.Video != "ok" })
-			back := p.within(patience, "senses.video ok", func(s mqtt.State) bool { return s.Senses.Video == "ok" })
+			named := p.within(patience, "senses.video not ok", func(s message.State) bool { return s.Senses.Video != "ok" })
+			back := p.within(patience, "senses.video ok", func(s message.State) bool { return s.Senses.Video == "ok" })
 			sources := p.sourcesSince(began)
 			return append(p.streams(began), measure{"named", named, videoNamed}, measure{"back", named + back, eyeReplaced},
 				measure{"without the model", time.Duration(sources["rule"]+sources["none"]) * time.Second, 0})
@@ -175,12 +175,12 @@ func (p *plant) meterFaults(t *testing.T) {
 			if err := p.sim.SetMeterFault(fault); err != nil {
 				t.Fatal(err)
 			}
-			named := p.within(patience, "senses.current not ok", func(s mqtt.State) bool { return s.Senses.Current != "ok" })
+			named := p.within(patience, "senses.current not ok", func(s message.State) bool { return s.Senses.Current != "ok" })
 			time.Sleep(time.Until(began.Add(length)))
 			if err := p.sim.SetMeterFault(serve.MeterFine); err != nil {
 				t.Fatal(err)
 			}
-			healed := p.within(patience, "senses.current ok", func(s mqtt.State) bool { return s.Senses.Current == "ok" })
+			healed := p.within(patience, "senses.current ok", func(s message.State) bool { return s.Senses.Current == "ok" })
 			p.plausibleSince(began)
 			blind := time.Duration(p.sourcesSince(began)["none"]) * time.Second
 			return []measure{
@@ -222,11 +222,11 @@ func TestStuckRegistersAreNamed(t *testing.T) {
 		if err := p.sim.SetMeterFault(serve.MeterStuck); err != nil {
 			t.Fatal(err)
 		}
-		named := p.within(patience, "senses.current frozen", func(s mqtt.State) bool { return s.Senses.Current == "frozen" })
+		named := p.within(patience, "senses.current frozen", func(s message.State) bool { return s.Senses.Current == "frozen" })
 		if err := p.sim.SetMeterFault(serve.MeterFine); err != nil {
 			t.Fatal(err)
 		}
-		healed := p.within(patience, "senses.current ok", func(s mqtt.State) bool { return s.Senses.Current == "ok" })
+		healed := p.within(patience, "senses.current ok", func(s message.State) bool { return s.Senses.Current == "ok" })
 		return []measure{{"named", named, currentFrozen}, {"healed", healed, meterHealed}}
 	})
 }
@@ -240,8 +240,8 @@ func TestTripIsOffAndNeverAbnormal(t *testing.T) {
 		{State: furnace.Trip, Seconds: 40},
 		{State: furnace.Normal, Seconds: 600},
 	}})
-	p.within(100*time.Second, "off", func(s mqtt.State) bool { return s.State == "off" })
-	p.within(60*time.Second, "warming after the restart", func(s mqtt.State) bool { return s.State == "warming" })
+	p.within(100*time.Second, "off", func(s message.State) bool { return s.State == "off" })
+	p.within(60*time.Second, "warming after the restart", func(s message.State) bool { return s.State == "warming" })
 	time.Sleep(20 * time.Second)
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,39 +1,27 @@
-package main
+package agent
 
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
+	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
-	"meltwatch/agent/mqtt"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
+	"meltwatch/durable"
 	"meltwatch/retry"
 )
 
-func outboxFolder(c config.Config) string { return filepath.Join(c.Paths.State, "outbox") }
-
-func outboxSettings(c config.Outbox, queue int) outbox.Settings {
-	const megabyte = 1_000_000
-	return outbox.Settings{
-		Bytes:         int64(c.TotalMB) * megabyte,
-		Event:         outbox.Bounds{Bytes: int64(c.EventMB) * megabyte, Age: c.EventAge},
-		State:         outbox.Bounds{Bytes: int64(c.StateMB) * megabyte, Age: c.StateAge},
-		Current:       outbox.Bounds{Bytes: int64(c.CurrentMB) * megabyte, Age: c.CurrentAge},
-		MemoryRecords: queue,
-	}
-}
-
 // openOutbox opens the outbox on disk. Where that cannot be read, records wait in
 // memory until it can: a disk is no reason to leave a furnace unwatched.
-func (a *agent) openOutbox(c config.Config) mqtt.Outbox {
+func (a *Agent) openOutbox(c config.Config) delivery.Outbox {
 	if !c.Outbox.Enabled {
-		return mqtt.NewMemory(c.MQTT.Queue)
+		return delivery.NewMemory(c.MQTT.Queue)
 	}
-	health := a.board.Add("outbox", outboxLimit)
-	faults := &retry.Faults{Log: a.log.With("part", "outbox")}
-	open := func() (mqtt.Outbox, error) {
+	health := a.registry.Add("outbox", outboxLimit)
+	faults := &retry.Faults{Log: a.log("outbox")}
+	open := func() (delivery.Outbox, error) {
 		err := a.tryOutbox(c, health)
 		if err != nil {
 			health.Fault(err)
@@ -45,21 +33,21 @@ func (a *agent) openOutbox(c config.Config) mqtt.Outbox {
 	}
 	opened, err := open()
 	if err != nil {
-		return mqtt.NewLate(c.MQTT.Queue, open)
+		return delivery.NewRecovering(c.MQTT.Queue, open)
 	}
 	return opened
 }
 
 // tryOutbox opens and locks the outbox on disk. It is called before the publisher
 // runs, and where that fails by its keeper; closeOutbox comes after both.
-func (a *agent) tryOutbox(c config.Config, health *health.Part) error {
-	disk := outbox.NewDisk(outboxFolder(c))
+func (a *Agent) tryOutbox(c config.Config, health *health.Part) error {
+	disk := durable.Folder(settings.OutboxFolder(c))
 	lock, err := disk.Lock()
 	if err != nil {
 		return err
 	}
-	opened, err := outbox.Open(disk, outboxSettings(c.Outbox, c.MQTT.Queue),
-		a.log.With("part", "outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
+	opened, err := outbox.Open(disk, settings.Outbox(c),
+		a.log("outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
 	if err != nil {
 		return errors.Join(err, lock.Close())
 	}
@@ -67,25 +55,31 @@ func (a *agent) tryOutbox(c config.Config, health *health.Part) error {
 	return nil
 }
 
+// openOutbox is the outbox in use, and what of the configuration it was opened by.
+type openOutbox struct {
+	outbox delivery.Outbox
+	by     any
+}
+
 // outboxFor is the outbox as a configuration wants it: the one that is open, or
 // that one closed and opened with other bounds. No publisher may be using it.
-func (a *agent) outboxFor(c config.Config) mqtt.Outbox {
-	wanted := struct {
+func (a *Agent) outboxFor(c config.Config) delivery.Outbox {
+	by := any(struct {
 		outbox config.Outbox
 		queue  int
-	}{c.Outbox, c.MQTT.Queue}
-	if a.keeps != nil && a.keepsBy == any(wanted) {
-		return a.keeps
+	}{c.Outbox, c.MQTT.Queue})
+	if a.open.by == by {
+		return a.open.outbox
 	}
 	if err := a.closeOutbox(); err != nil {
-		a.log.Error("outbox not closed", "err", err)
+		a.env.Log.Error("outbox not closed", "err", err)
 	}
-	a.keeps, a.keepsBy = a.openOutbox(c), wanted
-	return a.keeps
+	a.open = openOutbox{a.openOutbox(c), by}
+	return a.open.outbox
 }
 
 // closeOutbox comes after every publisher has ended.
-func (a *agent) closeOutbox() error {
+func (a *Agent) closeOutbox() error {
 	if a.outbox == nil {
 		return nil
 	}

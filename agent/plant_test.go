@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -18,8 +18,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 	"github.com/prometheus/procfs"
 
-	"meltwatch/agent/mqtt"
-	"meltwatch/agent/remote"
+	"meltwatch/agent/message"
 	"meltwatch/config"
 	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
@@ -35,8 +34,7 @@ type plant struct {
 	stop func() error
 	// programs is a folder of this plant's own, by which its children are known.
 	programs string
-	agent    *agent
-	manager  *remote.Manager
+	agent    *Agent
 	// file is the agent's own configuration file; server the last broker.
 	file   string
 	server *broker.Server
@@ -46,20 +44,20 @@ type plant struct {
 	mu      sync.Mutex
 	states  []heardState
 	samples []heardSample
-	events  []mqtt.Event
+	events  []message.Event
 	// said is the last payload of every topic.
 	said map[string][]byte
 }
 
-type mqttState = mqtt.State
+type mqttState = message.State
 
 type heardState struct {
-	mqtt.State
+	message.State
 	at time.Time
 }
 
 type heardSample struct {
-	mqtt.Sample
+	message.Sample
 	at time.Time
 }
 
@@ -88,7 +86,7 @@ func long(t *testing.T) {
 }
 
 // settings are those of an agent at a simulated furnace.
-func settings(t *testing.T, sim *serve.Server, broker string) config.Config {
+func settingsOf(t *testing.T, sim *serve.Server, broker string) config.Config {
 	t.Helper()
 	c, err := config.Parse([]byte(document(t, sim, broker)))
 	if err != nil {
@@ -135,21 +133,25 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 	text := strings.TrimSuffix(document(t, sim, p.broker()), "}") + strings.Join(more, "") + "}"
 	writeFile(t, p.file, text, 0o600)
 	level := &slog.LevelVar{}
-	a, manager, err := newManaged(p.file, []byte(text), slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level})), level)
+	env, err := Host(slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level})), level, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.agent, p.manager, p.programs = a, manager, a.config.Load().Paths.Programs
+	a, err := New(Source{Path: p.file, Document: []byte(text)}, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.agent, p.programs = a, a.config.Load().Paths.Programs
 	p.stop = runAgent(t, a)
 	return p
 }
 
 // runAgent runs an agent until stop is called, at the latest when the test ends.
-func runAgent(t *testing.T, a *agent) (stop func() error) {
+func runAgent(t *testing.T, a *Agent) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- a.run(ctx) }()
+	go func() { done <- a.Run(ctx) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-done })
 	t.Cleanup(func() {
 		if err := stop(); err != nil {
@@ -191,18 +193,18 @@ func (p *plant) take(topic string, payload []byte) {
 	p.said[topic] = payload
 	var err error
 	switch topic {
-	case mqtt.TopicState:
+	case message.TopicState:
 		s := heardState{at: now}
 		err = json.Unmarshal(payload, &s.State)
 		p.states = append(p.states, s)
-	case mqtt.TopicCurrent, "history/current":
-		var m struct{ Samples []mqtt.Sample }
+	case message.TopicCurrent, "history/current":
+		var m struct{ Samples []message.Sample }
 		err = json.Unmarshal(payload, &m)
 		for _, s := range m.Samples {
 			p.samples = append(p.samples, heardSample{s, now})
 		}
-	case mqtt.TopicEvent:
-		var e mqtt.Event
+	case message.TopicEvent:
+		var e message.Event
 		err = json.Unmarshal(payload, &e)
 		p.events = append(p.events, e)
 	}
@@ -213,7 +215,7 @@ func (p *plant) take(topic string, payload []byte) {
 
 // within waits until a state that was published after the call is as wanted and
 // returns how long that took.
-func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) bool) time.Duration {
+func (p *plant) within(limit time.Duration, what string, ok func(message.State) bool) time.Duration {
 	p.t.Helper()
 	began := time.Now()
 	for {
@@ -226,7 +228,7 @@ func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) boo
 			}
 		}
 		if time.Since(began) > limit {
-			last := mqtt.State{}
+			last := message.State{}
 			if len(states) > 0 {
 				last = states[len(states)-1].State
 			}
@@ -238,8 +240,8 @@ func (p *plant) within(limit time.Duration, what string, ok func(mqtt.State) boo
 
 func (p *plant) healthy() {
 	p.t.Helper()
-	p.within(90*time.Second, "both senses live, each enough for a verdict alone", func(s mqtt.State) bool {
-		return s.Senses == (mqtt.Senses{Current: "ok", Video: "ok"}) && s.Source == "model" &&
+	p.within(90*time.Second, "both senses live, each enough for a verdict alone", func(s message.State) bool {
+		return s.Senses == (message.Senses{Current: "ok", Video: "ok"}) && s.Source == "model" &&
 			s.Coverage.Video > 0.95 && s.Coverage.Current > 0.27
 	})
 }
@@ -248,7 +250,7 @@ func (p *plant) healthy() {
 func (p *plant) ruleReady() {
 	p.t.Helper()
 	p.healthy()
-	p.within(90*time.Second, "enough current for the rule", func(s mqtt.State) bool { return s.Coverage.Current > 0.4 })
+	p.within(90*time.Second, "enough current for the rule", func(s message.State) bool { return s.Coverage.Current > 0.4 })
 }
 
 // longestGap is the longest time between two samples' instants since a moment.

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/procfs"
 	"go.yaml.in/yaml/v3"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/config"
 	"meltwatch/simulator/serve"
 )
@@ -108,10 +108,10 @@ func TestMosquittoWithPassword(t *testing.T) {
 		_ = broker.Wait() // killed: that is its error
 	})
 
-	c := settings(t, startSim(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
+	c := settingsOf(t, startSim(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
 	c.MQTT.Username, c.MQTT.PasswordFile = "furnace-1", password
 	startProgram(t, c)
-	var state mqtt.State
+	var state message.State
 	for deadline := time.Now().Add(60 * time.Second); state.State == ""; {
 		out, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "furnace-1", "-P", "melt",
 			"-t", "meltwatch/test/f1/state", "-C", "1", "-W", "5").Output()
@@ -156,7 +156,7 @@ func TestAgentStaysSmall(t *testing.T) {
 	t.Parallel()
 	const limit = 40 << 10 // KiB
 	sim := startSim(t)
-	cmd := startProgram(t, settings(t, sim, "tcp://127.0.0.1:1")) // no broker: records pile up meanwhile
+	cmd := startProgram(t, settingsOf(t, sim, "tcp://127.0.0.1:1")) // no broker: records pile up meanwhile
 	time.Sleep(30 * time.Second)
 	process, err := procfs.NewProc(cmd.Process.Pid)
 	if err != nil {
@@ -177,7 +177,7 @@ func TestOnceAndCheck(t *testing.T) {
 	long(t)
 	t.Parallel()
 	sim := startSim(t)
-	c := settings(t, sim, "tcp://127.0.0.1:1")
+	c := settingsOf(t, sim, "tcp://127.0.0.1:1")
 	text, err := yaml.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
@@ -190,8 +190,8 @@ func TestOnceAndCheck(t *testing.T) {
 	if err != nil {
 		t.Fatalf("once: %v: %s", err, out)
 	}
-	var state mqtt.State
-	if err := json.Unmarshal(out, &state); err != nil || state.Senses != (mqtt.Senses{Current: "ok", Video: "ok"}) {
+	var state message.State
+	if err := json.Unmarshal(out, &state); err != nil || state.Senses != (message.Senses{Current: "ok", Video: "ok"}) {
 		t.Errorf("once printed %s (%v)", out, err)
 	}
 
@@ -206,33 +206,24 @@ func TestOnceAndCheck(t *testing.T) {
 	}
 }
 
-func TestRunRefusesABadConfigurationWithItsKey(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "bad.yaml")
-	writeFile(t, path, "site: plant/1\n", 0o600)
-	err := runCommand{configFlag{path}}.Run(outside{ctx: t.Context(), errOut: os.Stderr})
-	if err == nil || !strings.Contains(err.Error(), "site (line 1)") || !strings.Contains(err.Error(), "meters: is missing") {
-		t.Fatalf("got %v", err)
-	}
-}
-
 // A full or broken disk is no reason to leave a furnace unwatched.
 func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
-	c := settings(t, startSim(t), "tcp://127.0.0.1:1")
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	inTheWay := filepath.Join(t.TempDir(), "file")
 	writeFile(t, inTheWay, "", 0o600)
 	c.Paths.State = filepath.Join(inTheWay, "state")
-	a, err := newAgent(c, c.Model.Path, slog.New(slog.DiscardHandler), &slog.LevelVar{})
+	a, err := NewFixed(c, Env{Log: slog.New(slog.DiscardHandler), Level: &slog.LevelVar{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	verdict, err := a.once(t.Context(), 10*time.Second)
+	verdict, err := a.Once(t.Context(), 10*time.Second)
 	if err != nil || verdict.Senses.Current != "ok" {
 		t.Fatalf("verdict %+v, %v", verdict, err)
 	}
-	if storage := a.board.Snapshot()["storage"]; storage.Status != "fault" || !strings.Contains(storage.Error, "paths.state") {
+	if storage := a.registry.Snapshot()["storage"]; storage.Status != "fault" || !strings.Contains(storage.Error, "paths.state") {
 		t.Errorf("health says of the state folder: %+v", storage)
 	}
-	if mqtt, there := a.board.Snapshot()["mqtt"]; there {
+	if mqtt, there := a.registry.Snapshot()["mqtt"]; there {
 		t.Errorf("once waits for a part that it does not run: %+v", mqtt)
 	}
 }

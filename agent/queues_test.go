@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"encoding/json"
@@ -11,7 +11,7 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/drivers"
 	"meltwatch/simulator/broker"
 )
@@ -47,12 +47,12 @@ func TestHealthCountsWhatFindsNoRoom(t *testing.T) {
 	}
 	file, text := filepath.Join(t.TempDir(), "meltwatch.yaml"), queueDocument(t, url)
 	writeFile(t, file, text, 0o600)
-	a, _, err := newManaged(file, []byte(text), slog.New(slog.NewTextHandler(testLog{t}, nil)), &slog.LevelVar{})
+	a, err := New(Source{Path: file, Document: []byte(text)}, Env{Log: slog.New(slog.NewTextHandler(testLog{t}, nil)), Level: &slog.LevelVar{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hear := func(filter, topic string) func() {
-		return func() { a.voice.hears[filter](topic, []byte("{}"), false) }
+		return func() { a.out.Deliver(filter, topic, []byte("{}"), false) }
 	}
 	queues := []struct {
 		part, counter string
@@ -62,12 +62,12 @@ func TestHealthCountsWhatFindsNoRoom(t *testing.T) {
 	}{
 		{"decide", "dropped_samples", func() { a.loop.Offer(drivers.Sample{Time: time.Now()}) }, 64 + 7, 7, 7},
 		// Of the 16 that found room one is looked at, the others are beyond per_minute.
-		{"commands", "dropped_commands", hear(mqtt.TopicCommand, "command"), 16 + 7, 15 + 7, 15 + 7},
-		{"remote", "dropped_documents", hear(mqtt.TopicConfigDesired, "config/desired"), 16 + 7, 7, 7},
-		{"models", "dropped_documents", hear(mqtt.TopicModelDesired, "model/desired"), 16 + 7, 7, 7},
-		{"models", "dropped_chunks", hear(mqtt.TopicModelChunk, "model/chunk/0"), 8 + 7, 7, 7},
+		{"commands", "dropped_commands", hear(message.TopicCommand, "command"), 16 + 7, 15 + 7, 15 + 7},
+		{"remote", "dropped_documents", hear(message.TopicConfigDesired, "config/desired"), 16 + 7, 7, 7},
+		{"models", "dropped_documents", hear(message.TopicModelDesired, "model/desired"), 16 + 7, 7, 7},
+		{"models", "dropped_chunks", hear(message.TopicModelChunk, "model/chunk/0"), 8 + 7, 7, 7},
 		// The two results of the commands may come before the connection.
-		{"mqtt", "dropped_answers", func() { a.voice.publisher().Answer(mqtt.TopicCommandResult, []byte("{}")) }, 64 + 7, 7, 9},
+		{"mqtt", "dropped_answers", func() { a.out.Answer(message.TopicCommandResult, []byte("{}")) }, 64 + 7, 7, 9},
 	}
 	for _, q := range queues {
 		for range q.times {

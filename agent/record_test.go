@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
 	"meltwatch/agent/infer"
+	"meltwatch/agent/settings"
 	"meltwatch/agent/state"
 	"meltwatch/config"
 	"meltwatch/drivers"
@@ -57,8 +58,8 @@ func startModel(t *testing.T) (*infer.Client, *inference.Manifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	board := health.NewBoard()
-	client := infer.New(filepath.Join(needPrograms(t), "meltwatch-infer"), folder, slog.New(slog.NewTextHandler(testLog{t}, nil)), board.Add("model", time.Minute))
+	registry := health.NewRegistry()
+	client := infer.New(filepath.Join(needPrograms(t), "meltwatch-infer"), folder, slog.New(slog.NewTextHandler(testLog{t}, nil)), registry.Add("model", time.Minute))
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- client.Run(ctx) }()
@@ -86,9 +87,9 @@ func TestRealRecordRaisesNoAlarm(t *testing.T) {
 	for name, withVideo := range map[string]bool{"video absent": false, "simulated normal video": true} {
 		t.Run(name, func(t *testing.T) {
 			model, manifest := startModel(t)
-			judge := decide.NewJudge(decide.Settings{
+			judge := decide.NewDecider(decide.Settings{
 				Manifest: manifest, Rule: manifest.Rule, Timeout: 5 * time.Second, Period: 500 * time.Millisecond,
-				Params: params(config.State{NormalCurrent: 15_000}, manifest.Decision),
+				Params: settings.Params(config.State{NormalCurrent: 15_000}, manifest.Decision),
 			}, model)
 			worst, decided := watch(t, judge, record, withVideo)
 			t.Logf("%d seconds decided, highest mean p %.3f, threshold %.3f", decided, worst, manifest.Decision.Enter)
@@ -100,7 +101,7 @@ func TestRealRecordRaisesNoAlarm(t *testing.T) {
 }
 
 // watch plays a record to a judge, as fast as the model answers.
-func watch(t *testing.T, judge *decide.Judge, record [][drivers.Phases]float64, withVideo bool) (worst float64, decided int) {
+func watch(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64, withVideo bool) (worst float64, decided int) {
 	t.Helper()
 	start := time.Now()
 	f := furnace.New(working(), furnace.NewBatch(5, 5), 5, 5)
@@ -116,7 +117,7 @@ func watch(t *testing.T, judge *decide.Judge, record [][drivers.Phases]float64, 
 			picture.Crop(f.AdvanceTo(float64(i)/2), pixels, mask)
 			frame, status = drivers.Frame{Time: now, Number: uint64(i + 1), Width: scene.Side, Height: scene.Side, Pixels: pixels}, drivers.OK
 		}
-		s := judge.Second(t.Context(), now.Add(700*time.Millisecond), frame, status)
+		s := judge.Decide(t.Context(), now.Add(700*time.Millisecond), frame, status)
 		if s.Status.State == state.Abnormal {
 			t.Fatalf("alarm at %d s of the record, mean p %.3f by %s", i/2, s.Status.P, s.Verdict.Source)
 		}
@@ -128,13 +129,13 @@ func watch(t *testing.T, judge *decide.Judge, record [][drivers.Phases]float64, 
 }
 
 // recordJudge is a judge for the real record, by the rule alone where model is nil.
-func recordJudge(manifest *inference.Manifest, model decide.Model, period time.Duration) *decide.Judge {
+func recordJudge(manifest *inference.Manifest, model decide.Model, period time.Duration) *decide.Decider {
 	if model == nil {
 		model = noModel{}
 	}
-	return decide.NewJudge(decide.Settings{
+	return decide.NewDecider(decide.Settings{
 		Manifest: manifest, Rule: manifest.Rule, Timeout: 5 * time.Second, Period: period,
-		Params: params(config.State{NormalCurrent: 15_000}, manifest.Decision),
+		Params: settings.Params(config.State{NormalCurrent: 15_000}, manifest.Decision),
 	}, model)
 }
 
@@ -153,7 +154,7 @@ func (noModel) Step(context.Context, inference.Window) (inference.Outputs, error
 
 // play hands a record to a judge, two samples a second. edit changes a sample, and
 // says whether the meter delivers it; see looks at each second.
-func play(t *testing.T, judge *decide.Judge, record [][drivers.Phases]float64, edit func(i int, s *drivers.Sample) bool, see func(second int, s decide.Second)) {
+func play(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64, edit func(i int, s *drivers.Sample) bool, see func(second int, s decide.Decision)) {
 	t.Helper()
 	start := time.Now()
 	for i := 0; i+1 < len(record); i += 2 {
@@ -164,7 +165,7 @@ func play(t *testing.T, judge *decide.Judge, record [][drivers.Phases]float64, e
 				judge.Sample(s)
 			}
 		}
-		see(i/2, judge.Second(t.Context(), now.Add(700*time.Millisecond), drivers.Frame{}, drivers.Absent))
+		see(i/2, judge.Decide(t.Context(), now.Add(700*time.Millisecond), drivers.Frame{}, drivers.Absent))
 	}
 }
 
@@ -186,7 +187,7 @@ func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
 	for offset := range apart {
 		edit := func(i int, s *drivers.Sample) bool { return i%apart != offset || unavailable(s) }
 		changes := 0
-		play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, edit, func(second int, s decide.Second) {
+		play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, edit, func(second int, s decide.Decision) {
 			if second > 125 && (s.Status.State != state.Normal || s.Current != drivers.OK) {
 				t.Fatalf("offset %d, %d s: state %s, current %s (%s)", offset, second, s.Status.State, s.Current, s.CurrentCause)
 			}
@@ -199,7 +200,7 @@ func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
 		}
 		held := recordJudge(&manifest, nil, 500*time.Millisecond)
 		held.Machine().Resume(state.Saved{State: state.Abnormal, Since: time.Now(), Seen: time.Now(), By: state.Model}, time.Now())
-		play(t, held, record, edit, func(second int, s decide.Second) {
+		play(t, held, record, edit, func(second int, s decide.Decision) {
 			if s.Status.State != state.Abnormal {
 				t.Fatalf("offset %d, %d s: an alarm of the model's ended as %s", offset, second, s.Status.State)
 			}
@@ -217,7 +218,7 @@ func TestRealRecordWithThreeSamplesMissingNamesTheSense(t *testing.T) {
 		named := false
 		play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record[:first+20], func(i int, s *drivers.Sample) bool {
 			return i < first || i >= first+3 || unavailable(s)
-		}, func(_ int, s decide.Second) {
+		}, func(_ int, s decide.Decision) {
 			if s.Current == drivers.Invalid {
 				named = true
 			}
@@ -240,7 +241,7 @@ func TestRealRecordAndAStuckPhase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, func(int, *drivers.Sample) bool { return true }, func(second int, s decide.Second) {
+	play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, func(int, *drivers.Sample) bool { return true }, func(second int, s decide.Decision) {
 		if s.Current != drivers.OK {
 			t.Fatalf("%d s: %s (%s)", second, s.Current, s.CurrentCause)
 		}
@@ -254,7 +255,7 @@ func TestRealRecordAndAStuckPhase(t *testing.T) {
 					s.Current[phase] = held
 				}
 				return true
-			}, func(second int, s decide.Second) {
+			}, func(second int, s decide.Decision) {
 				if s.Current == drivers.Frozen && named < 0 {
 					named = second - first/2
 				}
@@ -287,7 +288,7 @@ func TestRealRecordThinnedRaisesNoAlarm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			decided := map[state.Source]int{}
-			play(t, recordJudge(manifest, model, c.period), record, func(i int, _ *drivers.Sample) bool { return c.keep(i) }, func(second int, s decide.Second) {
+			play(t, recordJudge(manifest, model, c.period), record, func(i int, _ *drivers.Sample) bool { return c.keep(i) }, func(second int, s decide.Decision) {
 				if s.Status.State == state.Abnormal {
 					t.Fatalf("%d s: an alarm, mean p %.3f by %s", second, s.Status.P, s.Verdict.Source)
 				}

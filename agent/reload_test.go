@@ -1,9 +1,9 @@
-package main
+package agent
 
 import (
-	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,16 +25,15 @@ func TestReloadCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	reload := func() (string, error) {
-		var out bytes.Buffer
-		err := reloadCommand{configFlag{p.file}}.Run(outside{t.Context(), &out, &out})
-		return out.String(), err
+		out, err := exec.Command(filepath.Join(built, "meltwatch"), "reload", "--config", p.file).CombinedOutput()
+		return string(out), err
 	}
-	if _, err := reload(); err == nil || !strings.Contains(err.Error(), "no agent seems to run") {
-		t.Errorf("without an agent: %v", err)
+	if out, err := reload(); err == nil || !strings.Contains(out, "no agent seems to run") {
+		t.Errorf("without an agent: %v: %s", err, out)
 	}
-	writeFile(t, pidFile(c.Paths.State), fmt.Sprintln(os.Getpid()), 0o600)
-	if _, err := reload(); err == nil || !strings.Contains(err.Error(), "has ended") {
-		t.Errorf("with another process: %v", err)
+	writeFile(t, filepath.Join(c.Paths.State, "pid"), fmt.Sprintln(os.Getpid()), 0o600)
+	if out, err := reload(); err == nil || !strings.Contains(out, "has ended") {
+		t.Errorf("with another process: %v: %s", err, out)
 	}
 	k := &killed{t: t, plant: p, program: filepath.Join(built, "meltwatch"), local: text}
 	began := time.Now()

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"encoding/json"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 	"meltwatch/drivers/drivertest"
 )
@@ -118,17 +118,17 @@ func TestBadDocumentsHarmNothing(t *testing.T) {
 			t.Errorf("only %d documents", len(table))
 		}
 	})
-	p.within(20*time.Second, "video back after the last camera that was not there", func(s mqtt.State) bool { return s.Senses.Video == "ok" })
+	p.within(20*time.Second, "video back after the last camera that was not there", func(s message.State) bool { return s.Senses.Video == "ok" })
 }
 
 // unharmedWhile wants the meters' part untouched too: a new life of it would
 // count from 0, and open its lines again.
 func (p *plant) unharmedWhile(f func()) {
 	p.t.Helper()
-	began, before := time.Now(), p.agent.board.Snapshot()["meters"].Counters
+	began, before := time.Now(), p.agent.registry.Snapshot()["meters"].Counters
 	f()
 	p.unharmed(began)
-	after := p.agent.board.Snapshot()["meters"].Counters
+	after := p.agent.registry.Snapshot()["meters"].Counters
 	if after["polls"] < before["polls"] || after["redials"] != before["redials"] || after["errors"] != before["errors"] {
 		p.t.Errorf("the meters were touched: %v, then %v", before, after)
 	}
@@ -150,7 +150,7 @@ func TestMetersAreChangedAndChangedBack(t *testing.T) {
 	if r.Status != "rolled_back" || !at(r, "meters.plc") || r.RunningRevision != 1 {
 		t.Errorf("report %+v", r)
 	}
-	p.within(10*time.Second, "current back", func(s mqtt.State) bool { return s.Senses.Current == "ok" })
+	p.within(10*time.Second, "current back", func(s message.State) bool { return s.Senses.Current == "ok" })
 	if took := time.Since(began); took > 60*time.Second {
 		t.Errorf("back after %s", took)
 	}

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"context"
@@ -15,10 +15,12 @@ import (
 
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
 	"meltwatch/drivers"
+	"meltwatch/durable"
 	"meltwatch/inference"
 	"meltwatch/retry"
 )
@@ -26,20 +28,20 @@ import (
 // reporter turns decided seconds into payloads, events, and the file from which
 // a restarted agent takes up an alarm.
 type reporter struct {
-	agent   *agent
+	agent   *Agent
 	machine *state.Machine
 	video   inference.VideoSpec
-	stamper *mqtt.Stamper
+	stamper *stamp.Stamper
 	record  *health.Part
 	storage *health.Part // of the state folder
 	log     *slog.Logger
 	file    string
 	// newest is the last state, for once and for the health loop.
-	newest                  atomic.Pointer[mqtt.State]
+	newest                  atomic.Pointer[message.State]
 	configSteps, modelSteps steps
 
 	// owned by the decide loop
-	before  mqtt.State
+	before  message.State
 	savedAt time.Time
 }
 
@@ -51,18 +53,18 @@ const (
 	healthEvery = 10 * time.Second
 )
 
-func newReporter(a *agent, m *state.Machine, video inference.VideoSpec, stamper *mqtt.Stamper) *reporter {
+func newReporter(a *Agent, m *state.Machine, video inference.VideoSpec) *reporter {
 	return &reporter{
-		agent: a, machine: m, video: video, stamper: stamper,
-		record:  a.board.Add("decide", decideLimit),
-		storage: a.board.Add("storage", decideLimit),
-		log:     a.log.With("part", "decide"),
+		agent: a, machine: m, video: video, stamper: a.stamper,
+		record:  a.registry.Add("decide", decideLimit),
+		storage: a.registry.Add("storage", decideLimit),
+		log:     a.log("decide"),
 		file:    filepath.Join(a.config.Load().Paths.State, "state.json"),
 	}
 }
 
-// second publishes one decided second.
-func (r *reporter) second(s decide.Second) {
+// decision publishes one decided second.
+func (r *reporter) decision(s decide.Decision) {
 	r.record.Beat()
 	r.record.Count(map[string]uint64{"dropped_samples": r.agent.loop.Dropped()})
 	if s.Fault == nil {
@@ -73,20 +75,20 @@ func (r *reporter) second(s decide.Second) {
 	now := r.payload(s)
 	r.events(now, s)
 	changed := now.State != r.before.State || now.Held != r.before.Held
-	r.agent.voice.publisher().State(now, changed)
+	r.agent.out.State(now, changed)
 	r.save(s, changed)
 	r.before = now
 	r.newest.Store(&now)
 }
 
-func (r *reporter) payload(s decide.Second) mqtt.State {
-	p := mqtt.State{
+func (r *reporter) payload(s decide.Decision) message.State {
+	p := message.State{
 		Stamp: r.stamper.Stamp("state", s.End),
 		State: string(s.Status.State), Since: s.Status.Since.UTC().Round(0), Held: s.Status.Held,
 		PMean: s.Status.P, Source: string(s.Verdict.Source), Weak: s.Weak,
-		Senses:   mqtt.Senses{Current: string(s.Current), Video: string(s.Video)},
-		Coverage: mqtt.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
-		Counted:  mqtt.Counted(s.Counted),
+		Senses:   message.Senses{Current: string(s.Current), Video: string(s.Video)},
+		Coverage: message.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
+		Counted:  message.Counted(s.Counted),
 		Evidence: evidence(s.Evidence, r.video),
 	}
 	if s.Verdict.Source != state.None {
@@ -103,18 +105,18 @@ func (r *reporter) payload(s decide.Second) mqtt.State {
 	}
 	p.ClockCorrectionS = s.Correction.Seconds()
 	if model, ok := r.agent.live.Load().client.Model(); ok {
-		p.Model = mqtt.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
+		p.Model = message.ModelName{Name: model.Manifest.Name, Version: model.Manifest.Version, SHA256: model.SHA256}
 	}
 	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
 	return p
 }
 
 // events publishes what changed since the second before.
-func (r *reporter) events(now mqtt.State, s decide.Second) {
+func (r *reporter) events(now message.State, s decide.Decision) {
 	before := r.before
 	if before.Seq == 0 {
-		r.event("start", "agent", "", version, fmt.Sprintf("boot %d", r.stamper.Boot()))
-		before.Senses = mqtt.Senses{}
+		r.event("start", "agent", "", r.agent.env.Version, fmt.Sprintf("boot %d", r.stamper.Boot()))
+		before.Senses = message.Senses{}
 	}
 	if now.State != before.State {
 		r.event("state", "furnace", before.State, now.State, s.Status.Cause)
@@ -124,7 +126,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 		r.event("sense", "current", before.Senses.Current, now.Senses.Current, s.CurrentCause)
 	}
 	if now.Senses.Video != before.Senses.Video {
-		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.eyes.Cause())
+		r.event("sense", "video", before.Senses.Video, now.Senses.Video, r.agent.video.Cause())
 	}
 	if now.Source != before.Source {
 		cause := ""
@@ -136,7 +138,7 @@ func (r *reporter) events(now mqtt.State, s decide.Second) {
 }
 
 func (r *reporter) event(kind, subject, from, to, cause string) {
-	r.agent.voice.publisher().Event(mqtt.Event{
+	r.agent.out.Event(message.Event{
 		Stamp: r.stamper.Stamp("event", time.Now()),
 		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
 	})
@@ -150,7 +152,7 @@ func (r *reporter) outboxIncident(i outbox.Incident) {
 
 // save keeps an alarm for the next start of the agent: when it begins and ends,
 // and now and then while it lasts. A furnace that works well writes nothing.
-func (r *reporter) save(s decide.Second, changed bool) {
+func (r *reporter) save(s decide.Decision, changed bool) {
 	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
 	if !changed && !lasting {
 		return
@@ -158,7 +160,7 @@ func (r *reporter) save(s decide.Second, changed bool) {
 	r.savedAt = time.Now()
 	text, err := json.Marshal(r.machine.Save(time.Now()))
 	if err == nil {
-		err = mqtt.WriteFile(r.file, text)
+		err = durable.WriteFile(r.file, text)
 	}
 	if err != nil {
 		r.record.Fault(fmt.Errorf("save state: %w", err))
@@ -190,7 +192,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 	var before map[string]string
 	for retry.Sleep(ctx, time.Second) {
 		r.checkStorage()
-		snapshot := r.agent.board.Snapshot()
+		snapshot := r.agent.registry.Snapshot()
 		now, parts := map[string]string{}, map[string]any{}
 		for name, s := range snapshot {
 			now[name], parts[name] = s.Status, s
@@ -199,7 +201,7 @@ func (r *reporter) healthLoop(ctx context.Context) {
 			continue
 		}
 		before, published = now, time.Now()
-		r.agent.voice.publisher().Health(mqtt.Health{Stamp: r.stamper.Stamp("health", published), Agent: version, Parts: parts})
+		r.agent.out.Health(message.Health{Stamp: r.stamper.Stamp("health", published), Agent: r.agent.env.Version, Parts: parts})
 	}
 }
 
@@ -225,8 +227,8 @@ func sameWords(a, b map[string]string) bool {
 	return true
 }
 
-func sample(s drivers.Sample, stamper *mqtt.Stamper) mqtt.Sample {
-	return mqtt.Sample{
+func sample(s drivers.Sample, stamper *stamp.Stamper) message.Sample {
+	return message.Sample{
 		Stamp: stamper.Stamp("current", s.Time),
 		A:     s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint,
 		Feeding: s.Bits&drivers.Feeding != 0, Exhaust: s.Bits&drivers.Exhaust != 0, Manual: s.Bits&drivers.Manual != 0,
@@ -236,7 +238,7 @@ func sample(s drivers.Sample, stamper *mqtt.Stamper) mqtt.Sample {
 
 // evidence sums up where the attention lies: its centre and standard deviation
 // as shares of the crop. Nil without attention.
-func evidence(weights []float32, video inference.VideoSpec) *mqtt.Evidence {
+func evidence(weights []float32, video inference.VideoSpec) *message.Evidence {
 	rows, columns := video.EvidenceRows, video.EvidenceColumns
 	if rows*columns == 0 || len(weights) != rows*columns {
 		return nil
@@ -254,5 +256,5 @@ func evidence(weights []float32, video inference.VideoSpec) *mqtt.Evidence {
 	}
 	x, y = x/sum, y/sum
 	variance := max(xx/sum-x*x, 0) + max(yy/sum-y*y, 0)
-	return &mqtt.Evidence{X: x, Y: y, Spread: math.Sqrt(variance)}
+	return &message.Evidence{X: x, Y: y, Spread: math.Sqrt(variance)}
 }

@@ -1,4 +1,4 @@
-package main
+package agent
 
 import (
 	"encoding/json"
@@ -10,18 +10,18 @@ import (
 	"meltwatch/agent/align"
 	"meltwatch/agent/decide"
 	"meltwatch/agent/infer"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/stamp"
 )
 
 // published is a second's state as a subscriber reads it.
-func published(t *testing.T, s decide.Second) map[string]any {
+func published(t *testing.T, s decide.Decision) map[string]any {
 	t.Helper()
-	stamper, err := mqtt.NewStamper(t.TempDir())
+	stamper, err := stamp.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{}
-	a.live.Store(&brain{client: infer.New("", "", slog.New(slog.DiscardHandler), nil)})
+	a := &Agent{}
+	a.live.Store(&modelInstance{client: infer.New("", "", slog.New(slog.DiscardHandler), nil)})
 	r := &reporter{agent: a, stamper: stamper}
 	text, err := json.Marshal(r.payload(s))
 	if err != nil {
@@ -35,13 +35,13 @@ func published(t *testing.T, s decide.Second) map[string]any {
 }
 
 func TestStateTellsTheClockOffsetOnlyWhenItIsKnown(t *testing.T) {
-	unknown := published(t, decide.Second{End: time.Now(), Alignment: math.NaN(), Surprise: math.NaN()})
+	unknown := published(t, decide.Decision{End: time.Now(), Alignment: math.NaN(), Surprise: math.NaN()})
 	for _, key := range []string{"clock_offset_s", "clock_spread_s", "clock_correction_s", "surprise"} {
 		if value, there := unknown[key]; there {
 			t.Errorf("%s is %v while nothing is known", key, value)
 		}
 	}
-	known := published(t, decide.Second{
+	known := published(t, decide.Decision{
 		End: time.Now(), Alignment: 0.5, Surprise: 0.25, Counted: decide.Counted{Current: true},
 		Offset: &align.Estimate{Seconds: -1.5, Spread: 0.2, Windows: 60}, Correction: -500 * time.Millisecond,
 	})

@@ -2,9 +2,10 @@ package drivers
 
 import (
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
+
+	"meltwatch/config"
 )
 
 // largestInput is the most pixels a side that the model may ask for.
@@ -14,37 +15,37 @@ const largestInput = 4096
 func (s CameraSettings) Check() error {
 	return errors.Join(
 		checkCameraURL(s.URL),
-		unless(s.Timeout > 0, "camera.timeout: %v is not a time limit; set it above 0, such as 5s", s.Timeout),
+		unless(s.Timeout > 0, "camera.timeout", "%v is not a time limit; set it above 0, such as 5s", s.Timeout),
 		unless(s.StaleAfter > 0 && s.FrozenAfter > 0 && s.BlackAfter > 0,
-			"camera.stale_after, frozen_after, black_after: must be above 0, such as 2s"),
+			"camera.stale_after", "must be above 0, such as 2s, and so must frozen_after and black_after"),
 		unless(s.Crop == Rect{} || s.Crop.X >= 0 && s.Crop.Y >= 0 && s.Crop.Width > 0 && s.Crop.Height > 0,
-			"camera.crop: %+v is not a rectangle; set width and height above 0, or all to 0 for the whole picture", s.Crop),
+			"camera.crop", "%+v is not a rectangle; set width and height above 0, or all to 0 for the whole picture", s.Crop),
 		unless(slices.Contains([]string{TransportAuto, TransportTCP, TransportUDP}, s.Transport),
-			"camera.transport: %q is not one of auto, tcp, udp", s.Transport),
+			"camera.transport", "%q is not one of auto, tcp, udp", s.Transport),
 		unless(s.Transport != TransportUDP || !Secure(s.URL),
-			"camera.transport: RTP over UDP is not encrypted, so it does not go with rtsps; set tcp or auto"),
+			"camera.transport", "RTP over UDP is not encrypted, so it does not go with rtsps; set tcp or auto"),
 		unless(min(s.Width, s.Height) > 0 && max(s.Width, s.Height) <= largestInput,
-			"model input of %d×%d pixels is outside 1 to %d; correct the model's manifest", s.Width, s.Height, largestInput),
-		unless(s.Resize == "area", "resize filter %q is not built in; the model's manifest must say area", s.Resize),
+			"model.path", "the input of %d×%d pixels is outside 1 to %d; correct the model's manifest", s.Width, s.Height, largestInput),
+		unless(s.Resize == "area", "model.path", "resize filter %q is not built in; the model's manifest must say area", s.Resize),
 	)
 }
 
-func unless(ok bool, format string, args ...any) error {
+func unless(ok bool, key, format string, args ...any) error {
 	if ok {
 		return nil
 	}
-	return fmt.Errorf(format, args...)
+	return config.KeyErrorf(key, format, args...)
 }
 
 func checkCameraURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil: // the error would repeat the URL, and a password that stands in it by mistake
-		return errors.New("camera.url: not a URL; write rtsp://host:554/path")
+		return config.KeyErrorf("camera.url", "not a URL; write rtsp://host:554/path")
 	case u.User != nil:
-		return errors.New("camera.url: holds a user or password; move them to camera.username and camera.password_file")
+		return config.KeyErrorf("camera.url", "holds a user or password; move them to camera.username and camera.password_file")
 	case u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
-		return errors.New("camera.url: not an address of a stream; write rtsp://host:554/path")
+		return config.KeyErrorf("camera.url", "not an address of a stream; write rtsp://host:554/path")
 	}
 	return nil
 }

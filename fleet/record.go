@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 
-	"meltwatch/agent/remote/commit"
 	"meltwatch/config/strict"
+	"meltwatch/durable"
 )
 
 // record holds the last revision that a key has signed for each agent. Reports at the
@@ -55,7 +55,7 @@ func (r *record) note(agent string, revision int64) error {
 	r.last[agent] = revision
 	text, err := json.MarshalIndent(r.last, "", "  ")
 	if err == nil {
-		err = commit.Replace(commit.Folder(filepath.Dir(r.file)), filepath.Base(r.file), append(text, '\n'))
+		err = durable.Replace(durable.Folder(filepath.Dir(r.file)), filepath.Base(r.file), append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("record of signed revisions: %w: name another file with --record", err)

@@ -20,6 +20,15 @@ const graphFile = "saved_model.pb"
 
 var otherGraphs = []string{"saved_model.pbtxt", "saved_model.cpb"}
 
+// CheckFolder reads a model folder that a box would accept.
+func CheckFolder(folder string) (Manifest, error) {
+	manifest, _, err := ReadManifest(folder)
+	if err != nil {
+		return Manifest{}, err
+	}
+	return manifest, errors.Join(manifest.VerifyFiles(folder), CheckGraph(folder))
+}
+
 // CheckGraph refuses a model folder whose graph contains an operation that a network
 // does not need.
 func CheckGraph(dir string) error {

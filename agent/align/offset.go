@@ -93,7 +93,7 @@ func (o *Offset) Observe(w Window, loss []float32) {
 	if w.Swing(o.frames) <= o.spec.EventAmps {
 		return
 	}
-	o.curves = append(o.curves, curve{w.VideoLag.Seconds(), o.dip(loss)})
+	o.curves = append(o.curves, curve{w.VideoLag.Seconds(), o.prominence(loss)})
 	o.curves = slices.Delete(o.curves, 0, max(len(o.curves)-o.spec.Pool, 0))
 	o.estimate, o.known = o.pool()
 	if o.known {
@@ -101,9 +101,9 @@ func (o *Offset) Observe(w Window, loss []float32) {
 	}
 }
 
-// dip is how far each loss lies above the mean of those DipS to both sides; the
+// prominence is how far each loss lies above the mean of those DipS to both sides; the
 // losses themselves where DipS is 0. Beyond an end its own value goes on.
-func (o *Offset) dip(loss []float32) []float64 {
+func (o *Offset) prominence(loss []float32) []float64 {
 	raw, shifts, aside := make([]float64, len(loss)), o.spec.ShiftsS, o.spec.DipS
 	for i, l := range loss {
 		raw[i] = float64(l)

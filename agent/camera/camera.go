@@ -60,9 +60,9 @@ const (
 	// every is how often the child is asked; a frame is at most this much older
 	// than the newest one when a second is decided.
 	every = 200 * time.Millisecond
-	// patience bounds one question. Until it runs out the sense keeps its last
+	// unansweredLimit bounds one question. Until it runs out the sense keeps its last
 	// status, so it counts against the three seconds in which a fault is named.
-	patience = time.Second
+	unansweredLimit = time.Second
 	// tolerated is how many questions in a row may fail before the child is
 	// replaced.
 	tolerated = 3
@@ -161,7 +161,7 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 		}
 		if err == nil && !latest.Status.Live() && time.Since(looked) >= reread {
 			looked = time.Now()
-			if err := c.renew(ctx, p); err != nil {
+			if err := c.resubmit(ctx, p); err != nil {
 				return err
 			}
 		}
@@ -178,8 +178,8 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 	}
 }
 
-// renew sends the child its settings if their files have changed.
-func (c *Client) renew(ctx context.Context, p *child.Process) error {
+// resubmit sends the child its settings if their files have changed.
+func (c *Client) resubmit(ctx context.Context, p *child.Process) error {
 	settings, err := c.read()
 	if err != nil {
 		c.log.Warn("camera settings could not be reread, keeping the last ones", "err", err)
@@ -217,7 +217,7 @@ func (c *Client) measure(latest drivers.LatestReply) {
 }
 
 func (c *Client) ask(ctx context.Context, p *child.Process, after uint64) (drivers.LatestReply, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, unansweredLimit)
 	defer cancel()
 	return child.Call[drivers.LatestReply](ctx, p, "Camera.Latest", drivers.LatestRequest{After: after})
 }

@@ -219,7 +219,7 @@ func TestRateThatTheModelNamesIsTheModels(t *testing.T) {
 			m := manifest()
 			m.Sampling = c.sampling
 			operateWith(t, m, func(p *plant) {
-				p.do(func() { p.loop.Judge().current.setPeriod(time.Second) })
+				p.do(func() { p.loop.Decider().current.setPeriod(time.Second) })
 				p.edit = keep(func(i int) bool { return i%2 == 0 })
 				p.sleep(180 * time.Second)
 				p.want(state.Normal, c.source)

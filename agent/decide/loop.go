@@ -17,27 +17,28 @@ type Video interface {
 
 // Loop feeds a Judge from live senses and decides once a second.
 type Loop struct {
-	judge   *Judge
+	decider *Decider
 	video   Video
-	report  func(Second)
+	report  func(Decision)
 	samples chan drivers.Sample
 	dropped atomic.Uint64
-	last    Second // as reported
+	last    Decision // as reported
 	between chan func()
 	shadow  *shadow // nil without a candidate
+	ended   chan struct{}
 }
 
-// waiting bounds the samples that arrive while a second is being decided; beyond
+// maxWaiting bounds the samples that arrive while a second is being decided; beyond
 // it the newest is dropped and counted, which the window shows as a gap.
-const waiting = 64
+const maxWaiting = 64
 
-// glanceEvery is how soon a sense's failure is reported between two seconds.
-const glanceEvery = 100 * time.Millisecond
+// changeEvery is how soon a sense's failure is reported between two seconds.
+const changeEvery = 100 * time.Millisecond
 
 // NewLoop returns a loop that hands each decided second to report, which must
 // not block.
-func NewLoop(j *Judge, v Video, report func(Second)) *Loop {
-	return &Loop{judge: j, video: v, report: report, samples: make(chan drivers.Sample, waiting), between: make(chan func())}
+func NewLoop(j *Decider, v Video, report func(Decision)) *Loop {
+	return &Loop{decider: j, video: v, report: report, samples: make(chan drivers.Sample, maxWaiting), between: make(chan func()), ended: make(chan struct{})}
 }
 
 // Offer hands over a sample; it never blocks.
@@ -52,11 +53,12 @@ func (l *Loop) Offer(s drivers.Sample) {
 // Dropped counts samples that came while too many waited.
 func (l *Loop) Dropped() uint64 { return l.dropped.Load() }
 
-// Run decides once a second until ctx ends.
+// Run decides once a second until ctx ends. It runs once.
 func (l *Loop) Run(ctx context.Context) error {
+	defer close(l.ended)
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
-	glance := time.NewTicker(glanceEvery)
+	glance := time.NewTicker(changeEvery)
 	defer glance.Stop()
 	for {
 		select {
@@ -67,20 +69,20 @@ func (l *Loop) Run(ctx context.Context) error {
 		case f := <-l.between:
 			f()
 		case <-timer.C:
-			end := l.second(ctx)
+			end := l.decide(ctx)
 			timer.Reset(next(end, time.Now()))
 		case <-glance.C:
-			l.glance()
+			l.reportChange()
 		}
 	}
 }
 
-func (l *Loop) second(ctx context.Context) time.Time {
+func (l *Loop) decide(ctx context.Context) time.Time {
 	l.drain()
 	frame, status := l.video.Newest()
 	now := time.Now()
 	compare := l.beginShadow(ctx, now, frame, status)
-	s := l.judge.Second(ctx, now, frame, status)
+	s := l.decider.Decide(ctx, now, frame, status)
 	if ctx.Err() == nil { // a second cut short by the end of the agent is no verdict
 		l.last = s
 		l.report(s)
@@ -89,11 +91,11 @@ func (l *Loop) second(ctx context.Context) time.Time {
 	return s.End
 }
 
-// glance reports the last second again when a sense has failed or healed since,
+// reportChange reports the last second again when a sense has failed or healed since,
 // so that a change is visible before the next verdict.
-func (l *Loop) glance() {
+func (l *Loop) reportChange() {
 	_, video := l.video.Newest()
-	current, cause := l.judge.current.status(time.Now())
+	current, cause := l.decider.current.status(time.Now())
 	if l.last.End.IsZero() || video == l.last.Video && current == l.last.Current {
 		return
 	}

@@ -82,7 +82,7 @@ func TestCorrectionConvergesWithoutSwinging(t *testing.T) {
 }
 
 // steadily holds the correction to its pace and to one direction.
-func steadily(t *testing.T, seconds []Second, lateness float64) {
+func steadily(t *testing.T, seconds []Decision, lateness float64) {
 	t.Helper()
 	for i := 1; i < len(seconds); i++ {
 		before, now := seconds[i-1].Correction.Seconds(), seconds[i].Correction.Seconds()

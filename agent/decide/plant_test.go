@@ -97,7 +97,7 @@ type plant struct {
 	model   *scripted
 	video   *scene
 	loop    *Loop
-	seconds []Second
+	seconds []Decision
 	noise   float64 // standard deviation of the current in amperes
 	dead    bool    // the meter does not answer
 	stuck   bool    // the meter repeats itself
@@ -129,11 +129,11 @@ func operateWith(t *testing.T, m *inference.Manifest, script func(*plant)) {
 		p := &plant{t: t, noise: 1500, amperes: 15_000, setPoint: func(time.Time) float64 { return 15_000 }}
 		p.model = &scripted{Mutex: &p.Mutex, p: 0.1, sha256: "first"}
 		p.video = &scene{Mutex: &p.Mutex, status: drivers.OK, stream: 1}
-		judge := NewJudge(Settings{
+		judge := NewDecider(Settings{
 			Manifest: m, Rule: inference.Rule{CV120: 0.05, CV45: 0.03}, Timeout: 700 * time.Millisecond,
 			Params: state.Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.4, HoldSeconds: 5}, Period: 500 * time.Millisecond,
 		}, p.model)
-		p.loop = NewLoop(judge, p.video, func(s Second) {
+		p.loop = NewLoop(judge, p.video, func(s Decision) {
 			p.Lock()
 			defer p.Unlock()
 			p.seconds = append(p.seconds, s)
@@ -193,7 +193,7 @@ func (p *plant) sleep(d time.Duration) {
 	p.Lock()
 }
 
-func (p *plant) last() Second {
+func (p *plant) last() Decision {
 	p.t.Helper()
 	p.Unlock()
 	synctest.Wait()

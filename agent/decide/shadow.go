@@ -9,7 +9,7 @@ import (
 
 // Comparison is one second, decided by the judge that counts and by its shadow.
 type Comparison struct {
-	Live, Shadow Second
+	Live, Shadow Decision
 	// LiveTook and ShadowTook are how long each needed.
 	LiveTook, ShadowTook time.Duration
 }
@@ -18,14 +18,14 @@ type Comparison struct {
 // its own model, window and machine, so nothing that it does can touch the live
 // verdict; it runs beside it, within the same bound of time.
 type shadow struct {
-	judge   *Judge
+	decider *Decider
 	compare func(Comparison)
 }
 
 // Shadow has j decide beside the live judge from the next second on, with the
 // current that the live one has seen; compare must not block. Call it in Do.
-func (l *Loop) Shadow(j *Judge, compare func(Comparison)) {
-	for _, s := range l.judge.aligner.Samples() {
+func (l *Loop) Shadow(j *Decider, compare func(Comparison)) {
+	for _, s := range l.decider.aligner.Samples() {
 		j.Sample(s)
 	}
 	l.shadow = &shadow{j, compare}
@@ -41,8 +41,8 @@ func (l *Loop) Swap() bool {
 	if l.shadow == nil {
 		return false
 	}
-	l.judge, l.shadow.judge = l.shadow.judge, l.judge
-	next, before := l.judge, l.shadow.judge
+	l.decider, l.shadow.decider = l.shadow.decider, l.decider
+	next, before := l.decider, l.shadow.decider
 	next.machine, before.machine = before.machine, next.machine
 	next.machine.SetParams(next.params)
 	before.machine.SetParams(before.params)
@@ -51,26 +51,26 @@ func (l *Loop) Swap() bool {
 
 // sample hands a sample to whoever decides.
 func (l *Loop) sample(s drivers.Sample) {
-	l.judge.Sample(s)
+	l.decider.Sample(s)
 	if l.shadow != nil {
-		l.shadow.judge.Sample(s)
+		l.shadow.decider.Sample(s)
 	}
 }
 
 // beginShadow has the shadow decide; the function it returns waits for that,
 // which the shadow's own timeout bounds, and compares.
-func (l *Loop) beginShadow(ctx context.Context, now time.Time, frame drivers.Frame, status drivers.Status) func(live Second) {
+func (l *Loop) beginShadow(ctx context.Context, now time.Time, frame drivers.Frame, status drivers.Status) func(live Decision) {
 	s := l.shadow
 	if s == nil {
-		return func(Second) {}
+		return func(Decision) {}
 	}
 	c, decided := Comparison{}, make(chan struct{})
 	go func() {
 		defer close(decided)
-		c.Shadow = s.judge.Second(ctx, now, frame, status)
+		c.Shadow = s.decider.Decide(ctx, now, frame, status)
 		c.ShadowTook = time.Since(now)
 	}()
-	return func(live Second) {
+	return func(live Decision) {
 		c.Live, c.LiveTook = live, time.Since(now)
 		<-decided
 		s.compare(c)

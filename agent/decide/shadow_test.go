@@ -9,9 +9,9 @@ import (
 )
 
 // candidate is another judge over the same plant, with other thresholds.
-func (p *plant) candidate() (*Judge, *scripted) {
+func (p *plant) candidate() (*Decider, *scripted) {
 	model := &scripted{Mutex: &p.Mutex, p: 0.1}
-	return NewJudge(Settings{
+	return NewDecider(Settings{
 		Manifest: manifest(), Rule: inference.Rule{CV120: 0.05, CV45: 0.03}, Timeout: 700 * time.Millisecond,
 		Params: state.Params{MeanSeconds: 5, Enter: 0.9, Exit: 0.4, HoldSeconds: 5}, Period: 500 * time.Millisecond,
 	}, model), model
@@ -113,7 +113,7 @@ func TestAdoptedSettingsKeepTheWindow(t *testing.T) {
 		p.sleep(150 * time.Second)
 		p.model.p = 0.5
 		p.do(func() {
-			p.loop.Judge().Adopt(Settings{
+			p.loop.Decider().Adopt(Settings{
 				Rule: inference.Rule{CV120: 0.05, CV45: 0.03}, Timeout: 700 * time.Millisecond,
 				Params: state.Params{MeanSeconds: 5, Enter: 0.4, Exit: 0.3, HoldSeconds: 5}, Period: 500 * time.Millisecond,
 			})

@@ -16,7 +16,7 @@ var errModelAway = errors.New("the model is away")
 
 // readEvery makes a meter of another period.
 func (p *plant) readEvery(period time.Duration, edit func(*drivers.Sample)) {
-	p.do(func() { p.loop.Judge().current.setPeriod(period) })
+	p.do(func() { p.loop.Decider().current.setPeriod(period) })
 	var last time.Time
 	p.edit = func(s *drivers.Sample) bool {
 		if s.Time.Sub(last) < period {

@@ -14,12 +14,13 @@ import (
 
 // Part is one part's record. Its methods may be called from any goroutine.
 type Part struct {
-	board *Board
-	limit time.Duration
+	registry *Registry
+	limit    time.Duration
 
-	// guarded by board.mu
+	// guarded by registry.mu
 	state Status
 	beat  time.Time
+	fault error // the last one
 }
 
 // Status is how a part fares, as published.
@@ -39,26 +40,26 @@ type Status struct {
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
 
-// Board holds all parts.
-type Board struct {
+// Registry holds all parts.
+type Registry struct {
 	mu    sync.Mutex
 	parts map[string]*Part
 }
 
-// NewBoard returns an empty board.
-func NewBoard() *Board { return &Board{parts: map[string]*Part{}} }
+// NewRegistry returns an empty registry.
+func NewRegistry() *Registry { return &Registry{parts: map[string]*Part{}} }
 
 // Add adds a part whose loop comes round within limit.
-func (b *Board) Add(name string, limit time.Duration) *Part {
-	p := b.New(limit)
-	b.Put(name, p)
+func (r *Registry) Add(name string, limit time.Duration) *Part {
+	p := r.New(limit)
+	r.Put(name, p)
 	return p
 }
 
 // Beat says that the part's loop came round.
 func (p *Part) Beat() {
-	p.board.mu.Lock()
-	defer p.board.mu.Unlock()
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
 	p.beat = time.Now()
 }
 
@@ -66,11 +67,23 @@ func (p *Part) Beat() {
 func (p *Part) OK() { p.set("ok", "") }
 
 // Fault says what keeps the part from its work.
-func (p *Part) Fault(err error) { p.set("fault", err.Error()) }
+func (p *Part) Fault(err error) {
+	p.set("fault", err.Error())
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
+	p.fault = err
+}
+
+// LastFault is the newest fault that was told, over or not; nil before the first.
+func (p *Part) LastFault() error {
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
+	return p.fault
+}
 
 func (p *Part) set(status, message string) {
-	p.board.mu.Lock()
-	defer p.board.mu.Unlock()
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
 	if p.state.Status != status {
 		p.state.Status, p.state.Since = status, time.Now()
 	}
@@ -81,35 +94,35 @@ func (p *Part) set(status, message string) {
 
 // Count replaces the part's counters; the map must not be changed afterwards.
 func (p *Part) Count(counters map[string]uint64) {
-	p.board.mu.Lock()
-	defer p.board.mu.Unlock()
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
 	p.state.Counters = counters
 }
 
 // Remark replaces Degraded and Manners; the slices must not be changed afterwards.
 func (p *Part) Remark(degraded, manners []string) {
-	p.board.mu.Lock()
-	defer p.board.mu.Unlock()
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
 	p.state.Degraded, p.state.Manners = degraded, manners
 }
 
 // Snapshot is every part's status by name.
-func (b *Board) Snapshot() map[string]Status {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	out := make(map[string]Status, len(b.parts))
-	for name, p := range b.parts {
+func (r *Registry) Snapshot() map[string]Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make(map[string]Status, len(r.parts))
+	for name, p := range r.parts {
 		out[name] = p.state
 	}
 	return out
 }
 
 // Stuck names the parts whose loops have not come round within their limits.
-func (b *Board) Stuck() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (r *Registry) Stuck() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var stuck []string
-	for name, p := range b.parts {
+	for name, p := range r.parts {
 		if time.Since(p.beat) > p.limit {
 			stuck = append(stuck, name)
 		}

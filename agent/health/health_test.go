@@ -16,19 +16,19 @@ import (
 
 func TestPartThatBeatsIsNotStuckThoughItFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board := NewBoard()
-		meter, model := board.Add("meter", time.Second), board.Add("model", time.Minute)
+		registry := NewRegistry()
+		meter, model := registry.Add("meter", time.Second), registry.Add("model", time.Minute)
 		for range 10 {
 			time.Sleep(900 * time.Millisecond)
 			meter.Beat()
 			meter.Fault(errors.New("no answer"))
 		}
-		if stuck := board.Stuck(); len(stuck) != 0 {
+		if stuck := registry.Stuck(); len(stuck) != 0 {
 			t.Fatalf("stuck: %v", stuck)
 		}
 		time.Sleep(2 * time.Second)
 		model.Beat()
-		if stuck := board.Stuck(); !slices.Equal(stuck, []string{"meter"}) {
+		if stuck := registry.Stuck(); !slices.Equal(stuck, []string{"meter"}) {
 			t.Fatalf("stuck: %v, want meter", stuck)
 		}
 	})
@@ -36,19 +36,19 @@ func TestPartThatBeatsIsNotStuckThoughItFails(t *testing.T) {
 
 func TestStatusKeepsItsBeginningAndTheLastError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		board := NewBoard()
-		part := board.Add("broker", time.Second)
+		registry := NewRegistry()
+		part := registry.Add("broker", time.Second)
 		time.Sleep(time.Second)
 		part.Fault(errors.New("refused"))
 		began := time.Now()
 		time.Sleep(time.Second)
 		part.Fault(errors.New("refused again"))
 		part.Count(map[string]uint64{"redials": 2})
-		if got := board.Snapshot()["broker"]; !got.Since.Equal(began) || got.Error != "refused again" || got.Counters["redials"] != 2 {
+		if got := registry.Snapshot()["broker"]; !got.Since.Equal(began) || got.Error != "refused again" || got.Counters["redials"] != 2 {
 			t.Fatalf("got %+v", got)
 		}
 		part.OK()
-		if got := board.Snapshot()["broker"]; got.Status != "ok" || got.Error != "refused again" || !got.Since.Equal(time.Now()) {
+		if got := registry.Snapshot()["broker"]; got.Status != "ok" || got.Error != "refused again" || !got.Since.Equal(time.Now()) {
 			t.Fatalf("got %+v", got)
 		}
 	})
@@ -65,11 +65,11 @@ func TestWatchdogIsFedOnlyWhileNothingIsStuck(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", path)
 	t.Setenv("WATCHDOG_USEC", strconv.Itoa(200_000))
 
-	board := NewBoard()
-	part := board.Add("meter", 500*time.Millisecond)
+	registry := NewRegistry()
+	part := registry.Add("meter", 500*time.Millisecond)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Notify(ctx, board, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- Notify(ctx, registry, slog.New(slog.DiscardHandler)) }()
 
 	next := func(wait time.Duration) string {
 		buf := make([]byte, 256)

@@ -11,7 +11,7 @@ import (
 
 // Notify tells systemd that the agent is ready, then feeds its watchdog while no
 // part is stuck, until ctx ends. Without systemd it only logs what is stuck.
-func Notify(ctx context.Context, b *Board, log *slog.Logger) error {
+func Notify(ctx context.Context, b *Registry, log *slog.Logger) error {
 	const keepEnvironment = false // the children and a second notifier need it too
 	interval, err := daemon.SdWatchdogEnabled(keepEnvironment)
 	if err != nil {

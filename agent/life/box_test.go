@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"meltwatch/agent/decide"
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/delivery"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
 	"meltwatch/config"
 )
@@ -20,14 +22,14 @@ const root = "meltwatch/plant-1/f07/"
 type box struct {
 	*world
 	config    config.Config
-	stamper   *mqtt.Stamper
+	stamper   *stamp.Stamper
 	kept      *kept
-	outbox    mqtt.Outbox // the kept one, or what waits in memory until that opens
-	publisher *mqtt.Publisher
-	judge     *decide.Judge
+	outbox    delivery.Outbox // the kept one, or what waits in memory until that opens
+	publisher *delivery.Publisher
+	judge     *decide.Decider
 
 	wire       *wire
-	connection *mqtt.Connection
+	connection *delivery.Connection
 	tries      int
 	hung       time.Time // until when the keeper waits for the disk
 	trouble    time.Time // when the disk was last in trouble
@@ -58,12 +60,12 @@ func (w *world) start() {
 		return
 	}
 	w.box = b
-	b.stamper = mqtt.StamperAt(uint64(w.boot), fmt.Sprintf("kernel %d", w.clock.boot), w.clock, fmt.Sprint(w.boot))
+	b.stamper = stamp.At(uint64(w.boot), fmt.Sprintf("kernel %d", w.clock.boot), w.clock, fmt.Sprint(w.boot))
 	b.kept = &kept{book: w.book, storage: w.storage, silent: w.bug == dropNotCounted}
 	b.openOutbox()
-	b.publisher = mqtt.New(b.config.MQTT, root, b.stamper, b.outbox, slog.New(slog.DiscardHandler), nobody{})
+	b.publisher = delivery.New(b.config.MQTT, root, b.stamper, b.outbox, slog.New(slog.DiscardHandler), nobody{})
 	m := manifest()
-	b.judge = decide.NewJudge(decide.Settings{
+	b.judge = decide.NewDecider(decide.Settings{
 		Manifest: m, Rule: m.Rule, Timeout: b.config.Model.Timeout, Period: b.period(),
 		Params: state.Params{MeanSeconds: m.Decision.MeanSeconds, Enter: m.Decision.Enter, Exit: m.Decision.Exit, HoldSeconds: m.Decision.HoldSeconds},
 	}, w.furnace)
@@ -81,7 +83,7 @@ func (w *world) start() {
 // openOutbox opens what the storage keeps. While that cannot be read records wait
 // in memory, as the agent has them do.
 func (b *box) openOutbox() {
-	open := func() (mqtt.Outbox, error) {
+	open := func() (delivery.Outbox, error) {
 		log, err := outbox.Open(b.storage, bounds(b.config), slog.New(slog.DiscardHandler), b.kept, b.incident)
 		if err != nil {
 			if b.storage.reads == nil {
@@ -96,7 +98,7 @@ func (b *box) openOutbox() {
 	}
 	var err error
 	if b.outbox, err = open(); err != nil {
-		b.outbox = mqtt.NewLate(b.config.MQTT.Queue, open)
+		b.outbox = delivery.NewRecovering(b.config.MQTT.Queue, open)
 	}
 }
 
@@ -110,8 +112,8 @@ func (b *box) period() (period time.Duration) {
 
 func bounds(c config.Config) outbox.Settings {
 	const megabyte = 1_000_000
-	of := func(mb int, age time.Duration) outbox.Bounds {
-		return outbox.Bounds{Bytes: int64(mb) * megabyte, Age: age}
+	of := func(mb int, age time.Duration) outbox.Retention {
+		return outbox.Retention{Bytes: int64(mb) * megabyte, Age: age}
 	}
 	o := c.Outbox
 	return outbox.Settings{
@@ -152,7 +154,7 @@ func (b *box) count(counters map[string]uint64) {
 func (b *box) event(kind, cause string) {
 	stamp := b.stamper.Stamp(outbox.Event, time.Now())
 	b.book.made(outbox.Event, stamp.Boot, stamp.Seq, true)
-	b.publisher.Event(mqtt.Event{Stamp: stamp, Kind: kind, Cause: cause})
+	b.publisher.Event(message.Event{Stamp: stamp, Kind: kind, Cause: cause})
 	b.after(0, func() { b.round() }) // the keeper is woken
 }
 
@@ -178,7 +180,7 @@ func (b *box) poll() bool {
 	}
 	stamp := b.stamper.Stamp(outbox.Current, s.Time)
 	b.book.made(outbox.Current, stamp.Boot, stamp.Seq, true)
-	b.publisher.Sample(mqtt.Sample{Stamp: stamp, A: s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint})
+	b.publisher.Sample(message.Sample{Stamp: stamp, A: s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint})
 	b.judge.Sample(s)
 	b.step()
 	return true
@@ -190,7 +192,7 @@ func (b *box) second() bool {
 		return false
 	}
 	frame, video := b.furnace.frame()
-	s := b.judge.Second(context.Background(), time.Now(), frame, video)
+	s := b.judge.Decide(context.Background(), time.Now(), frame, video)
 	b.check(s)
 	changed := s.Status.State != b.before.State || s.Status.Held != b.before.Held
 	if senses := [2]string{string(s.Current), string(s.Video)}; senses != b.senses {
@@ -207,11 +209,11 @@ func (b *box) second() bool {
 	}
 	stamp := b.stamper.Stamp(outbox.State, s.End)
 	b.book.made(outbox.State, stamp.Boot, stamp.Seq, changed)
-	b.publisher.State(mqtt.State{
+	b.publisher.State(message.State{
 		Stamp: stamp, State: string(s.Status.State), Since: b.clock.Wall(s.Status.Since), Held: s.Status.Held,
 		PAbnormal: s.Verdict.P, PMean: s.Status.P, Source: string(s.Verdict.Source),
-		Senses:   mqtt.Senses{Current: string(s.Current), Video: string(s.Video)},
-		Coverage: mqtt.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
+		Senses:   message.Senses{Current: string(s.Current), Video: string(s.Video)},
+		Coverage: message.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
 	}, changed)
 	b.before = s.Status
 	b.step()
@@ -219,7 +221,7 @@ func (b *box) second() bool {
 }
 
 // check holds a decided second against what is promised of it.
-func (b *box) check(s decide.Second) {
+func (b *box) check(s decide.Decision) {
 	now, before := s.Status, b.before
 	if b.furnace.blind(b.started) && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
 		b.violated("%s (held %v) though no sense has been worth anything for long", now.State, now.Held)

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"meltwatch/agent/outbox"
-	"meltwatch/agent/outbox/disk/cutdisk"
+	"meltwatch/durable"
+	"meltwatch/durable/crashfs"
 )
 
 // storage is the box's disk: power cuts lose what was not synced, and now and
 // then it refuses.
 type storage struct {
-	*cutdisk.Disk
+	*crashfs.Disk
 	writes error // what writing answers, nil while well
 	reads  error
 	unread time.Time // when a read was last refused
@@ -27,7 +28,7 @@ func (s *storage) Read(name string, most int64) ([]byte, error) {
 	return s.Disk.Read(name, most)
 }
 
-func (s *storage) Create(name string) (outbox.File, error) {
+func (s *storage) Create(name string) (durable.File, error) {
 	if s.writes != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
 	}
@@ -35,7 +36,7 @@ func (s *storage) Create(name string) (outbox.File, error) {
 	return &storedFile{file, s, name}, err
 }
 
-func (s *storage) Extend(name string, size int64) (outbox.File, error) {
+func (s *storage) Extend(name string, size int64) (durable.File, error) {
 	if s.writes != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
 	}
@@ -44,7 +45,7 @@ func (s *storage) Extend(name string, size int64) (outbox.File, error) {
 }
 
 type storedFile struct {
-	outbox.File
+	durable.File
 	storage *storage
 	name    string
 }

@@ -6,10 +6,10 @@ import (
 	"syscall"
 	"time"
 
-	"meltwatch/agent/outbox/disk/cutdisk"
 	"meltwatch/agent/state"
 	"meltwatch/config"
 	"meltwatch/drivers"
+	"meltwatch/durable/crashfs"
 )
 
 // bug is a planted one: the harness must find it.
@@ -51,7 +51,7 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 	w.clock = &hostClock{loop: l}
 	w.book = newBook(l, w.clock)
 	w.network = &network{loop: l, book: w.book, up: true, latency: 5 * time.Millisecond, ackEarly: planted == ackEarly}
-	w.storage = &storage{Disk: cutdisk.New(-1), forgetful: planted == noSync}
+	w.storage = &storage{Disk: crashfs.New(-1), forgetful: planted == noSync}
 	w.storage.Now = func() time.Time { return w.clock.Wall(time.Now()) }
 	w.clock.powerUp()
 	w.furnace.live()

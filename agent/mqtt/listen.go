@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -19,36 +18,36 @@ import (
 // is heard then, what was heard is passed over, and a topic that was cleared is
 // heard as an empty payload.
 const (
-	// renewEvery is how often subscriptions are made again.
-	renewEvery = 30 * time.Second
+	// RenewEvery is how often subscriptions are made again.
+	RenewEvery = 30 * time.Second
 	// clearedAfter is how long after a subscription's answer a retained message may
 	// come.
 	clearedAfter = 10 * time.Second
 )
 
-// ears is what one session has heard.
-type ears struct {
+// received is what one session has heard.
+type received struct {
 	mu    sync.Mutex
 	round uint64 // of subscriptions
-	// heard is the hash of each topic's newest payload, seen the round in which the
+	// sums is the hash of each topic's newest payload, seen the round in which the
 	// broker last handed over what it retains for it.
-	heard map[string][sha256.Size]byte
-	seen  map[string]uint64
-	told  map[string]bool // subscriptions whose failure was logged
+	sums map[string][sha256.Size]byte
+	seen map[string]uint64
+	told map[string]bool // subscriptions whose failure was logged
 }
 
-func newEars() *ears {
-	return &ears{heard: map[string][sha256.Size]byte{}, seen: map[string]uint64{}, told: map[string]bool{}}
+func newReceived() *received {
+	return &received{sums: map[string][sha256.Size]byte{}, seen: map[string]uint64{}, told: map[string]bool{}}
 }
 
-// news notes a message and reports whether it is one: the broker's repetition of
+// isNew notes a message and reports whether it is one: the broker's repetition of
 // what this session has heard is not.
-func (e *ears) news(topic string, payload []byte, retained bool) bool {
+func (e *received) isNew(topic string, payload []byte, retained bool) bool {
 	sum := sha256.Sum256(payload)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	before, known := e.heard[topic]
-	e.heard[topic] = sum
+	before, known := e.sums[topic]
+	e.sums[topic] = sum
 	switch {
 	case retained:
 		e.seen[topic] = e.round
@@ -60,7 +59,7 @@ func (e *ears) news(topic string, payload []byte, retained bool) bool {
 
 // cleared reports whether the broker, which retained something for a topic, did not
 // hand it over in this round.
-func (e *ears) cleared(topic string, round uint64) bool {
+func (e *received) cleared(topic string, round uint64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	seen, known := e.seen[topic]
@@ -68,12 +67,12 @@ func (e *ears) cleared(topic string, round uint64) bool {
 		return false
 	}
 	delete(e.seen, topic)
-	e.heard[topic] = sha256.Sum256(nil)
+	e.sums[topic] = sha256.Sum256(nil)
 	return true
 }
 
 // failed reports whether a subscription's failure is news.
-func (e *ears) failed(filter string, err error) bool {
+func (e *received) failed(filter string, err error) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before := e.told[filter]
@@ -81,31 +80,27 @@ func (e *ears) failed(filter string, err error) bool {
 	return err != nil && !before
 }
 
-// subscribe asks for everything that is to be heard, at each connection and now and
-// then. What the broker refuses is logged and leaves the connection alone: to
-// publish matters more.
-func (s *session) subscribe(ctx context.Context) {
-	p := s.publisher
-	p.talk.mu.Lock()
-	hears := maps.Clone(p.talk.hears)
-	p.talk.mu.Unlock()
-	s.ears.mu.Lock()
-	s.ears.round++
-	round := s.ears.round
-	s.ears.mu.Unlock()
-	for topic, handle := range hears {
-		token := s.client.Subscribe(p.root+topic, 1, s.hearer(topic, handle))
+// Listen subscribes to every handler's topic, which may hold wildcards, and is to be
+// called at each connection and again every RenewEvery. It does not wait. What the
+// broker refuses is logged and leaves the connection alone: to publish matters more.
+func (s *Session) Listen(ctx context.Context, handlers map[string]Handler) {
+	s.received.mu.Lock()
+	s.received.round++
+	round := s.received.round
+	s.received.mu.Unlock()
+	for topic, handle := range handlers {
+		token := s.client.Subscribe(s.options.Root+topic, 1, s.receiver(topic, handle))
 		go s.awaitSubscription(ctx, token, topic, round, handle)
 	}
 }
 
-// hearer hands what is news to a handler. Of a filter with wildcards nothing is
+// receiver hands what is new to a handler. Of a filter with wildcards nothing is
 // noted: anyone who may publish there could fill the memory with names.
-func (s *session) hearer(filter string, handle Handler) paho.MessageHandler {
+func (s *Session) receiver(filter string, handle Handler) paho.MessageHandler {
 	wild := strings.ContainsAny(filter, "+#")
 	return func(_ paho.Client, m paho.Message) {
-		topic := m.Topic()[len(s.publisher.root):]
-		if wild || s.ears.news(topic, m.Payload(), m.Retained()) {
+		topic := m.Topic()[len(s.options.Root):]
+		if wild || s.received.isNew(topic, m.Payload(), m.Retained()) {
 			handle(topic, m.Payload(), m.Retained())
 		}
 	}
@@ -113,33 +108,45 @@ func (s *session) hearer(filter string, handle Handler) paho.MessageHandler {
 
 // awaitSubscription waits for a subscription's answer, and then for what the broker
 // retains.
-func (s *session) awaitSubscription(ctx context.Context, token paho.Token, topic string, round uint64, handle Handler) {
-	err := answered(ctx, token, s.publisher.root+topic)
+func (s *Session) awaitSubscription(ctx context.Context, token paho.Token, topic string, round uint64, handle Handler) {
+	err := answered(ctx, token, s.options.Root+topic)
 	if ctx.Err() != nil {
 		return
 	}
-	if s.ears.failed(topic, err) {
-		s.publisher.log.Warn("not subscribed", "topic", s.publisher.root+topic, "err", err)
+	if s.received.failed(topic, err) {
+		s.options.Log.Warn("not subscribed", "topic", s.options.Root+topic, "err", err)
 	}
 	if err != nil {
 		return
 	}
-	timer := time.NewTimer(s.publisher.clearedAfter)
+	timer := time.NewTimer(s.options.ClearedAfter)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 	case <-timer.C:
-		if s.ears.cleared(topic, round) {
+		if s.received.cleared(topic, round) {
 			handle(topic, nil, true)
 		}
 	}
 }
 
-var errUnanswered = errors.New("no answer within " + ackTimeout.String())
+// Subscribe subscribes to one topic and waits for the answer. The error is ErrDenied
+// where the broker's access list does not allow it.
+func (s *Session) Subscribe(ctx context.Context, topic string, handle Handler) error {
+	filter := s.options.Root + topic
+	token := s.client.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) { handle(topic, m.Payload(), m.Retained()) })
+	return answered(ctx, token, filter)
+}
+
+var (
+	errUnanswered = errors.New("no answer within " + answerTimeout.String())
+	// ErrDenied is a subscription that the broker's access list does not allow.
+	ErrDenied = errors.New("refused: let this user read it in the broker's access list")
+)
 
 func answered(ctx context.Context, token paho.Token, filter string) error {
 	const refused = 0x80
-	timer := time.NewTimer(ackTimeout)
+	timer := time.NewTimer(answerTimeout)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
@@ -150,7 +157,7 @@ func answered(ctx context.Context, token paho.Token, filter string) error {
 	}
 	err := token.Error()
 	if t, ok := token.(*paho.SubscribeToken); ok && err == nil && t.Result()[filter] == refused {
-		err = errors.New("refused: let this user read it in the broker's access list")
+		err = ErrDenied
 	}
 	return err
 }

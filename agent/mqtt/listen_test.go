@@ -1,168 +1,13 @@
 package mqtt
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
-	mochi "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
-	"github.com/mochi-mqtt/server/v2/packets"
-
-	"meltwatch/config"
 )
 
-// hearer is a publisher that notes what it hears.
-type hearer struct {
-	*Publisher
-	mu    sync.Mutex
-	heard []string
-	stop  func() error
-}
-
-func hearAt(t *testing.T, b *broker) *hearer {
-	t.Helper()
-	l := &hearer{Publisher: New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})}
-	l.renewEvery, l.clearedAfter = 300*time.Millisecond, 100*time.Millisecond
-	l.HearFlagged("config/desired", func(_ string, payload []byte, retained bool) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.heard = append(l.heard, fmt.Sprint(string(payload), " ", retained))
-	})
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- l.Run(ctx) }()
-	l.stop = sync.OnceValue(func() error { cancel(); return <-ended })
-	t.Cleanup(func() {
-		if err := l.stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	return l
-}
-
-func (l *hearer) all() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.heard)
-}
-
-func (l *hearer) last() string {
-	all := l.all()
-	if len(all) == 0 {
-		return "nothing"
-	}
-	return all[len(all)-1]
-}
-
-func (b *broker) desire(payload string) {
-	b.t.Helper()
-	if err := b.server.Publish(root+"config/desired", []byte(payload), true, 1); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// Documents in quick succession are heard in the order in which they were published.
-func TestDocumentsAreHeardInTheirOrder(t *testing.T) {
-	b := newBroker(t)
-	b.desire("begin")
-	l := hearAt(t, b)
-	eventually(t, 10*time.Second, "the first", func() bool { return l.last() == "begin true" })
-	var want []string
-	for i := range 2000 {
-		b.desire(fmt.Sprint(i))
-		want = append(want, fmt.Sprint(i, " false"))
-		if i%500 == 499 {
-			eventually(t, 20*time.Second, fmt.Sprint("document ", i), func() bool { return slices.Contains(l.all(), want[i]) })
-		}
-	}
-	live := slices.DeleteFunc(l.all(), func(one string) bool { return strings.HasSuffix(one, " true") })
-	if !slices.Equal(live, want) {
-		at := 0
-		for at < min(len(live), len(want)) && live[at] == want[at] {
-			at++
-		}
-		t.Errorf("%d heard of %d; other than published from number %d on", len(live), len(want), at)
-	}
-}
-
-// lateEnd holds the end of the first connection up: the library then forgets the
-// client that has come under the same id meanwhile, subscriptions and all.
-type lateEnd struct {
-	mochi.HookBase
-	came    atomic.Bool
-	ending  chan struct{}
-	release chan struct{}
-}
-
-func (*lateEnd) ID() string { return "late-end" }
-
-func (*lateEnd) Provides(b byte) bool { return b == mochi.OnUnsubscribed }
-
-func (l *lateEnd) OnUnsubscribed(*mochi.Client, packets.Packet) {
-	if !l.came.Swap(true) {
-		close(l.ending)
-		<-l.release
-	}
-}
-
-// A broker that loses a subscription without a word costs no document: neither one
-// that is published afterwards, nor that the topic is cleared.
-func TestLostSubscriptionCostsNoDocument(t *testing.T) {
-	for _, after := range []string{"two", ""} {
-		late := &lateEnd{ending: make(chan struct{}), release: make(chan struct{})}
-		release := sync.OnceFunc(func() { close(late.release) })
-		b := brokerBehind(t, func(address string) listeners.Listener {
-			return listeners.NewTCP(listeners.Config{ID: "test", Address: address})
-		}, new(auth.AllowHook), late)
-		t.Cleanup(release)
-		b.desire("one")
-		first := hearAt(t, b)
-		eventually(t, 10*time.Second, "heard by the first", func() bool { return first.last() == "one true" })
-		if err := first.stop(); err != nil {
-			t.Fatal(err)
-		}
-		<-late.ending
-		second := hearAt(t, b)
-		eventually(t, 10*time.Second, "heard by the second", func() bool { return second.last() == "one true" })
-		release()
-		eventually(t, 10*time.Second, "forgotten", func() bool { return b.server.Clients.Len() <= 1 }) // the inline one
-		b.desire(after)
-		eventually(t, 10*time.Second, "what came after", func() bool { return second.last() == after+" true" })
-		time.Sleep(time.Second) // three renewals
-		if got := second.all(); len(got) != 2 {
-			t.Errorf("heard %q: a repetition was handed on", got)
-		}
-	}
-}
-
-// What the broker repeats within a connection is heard once; a new connection hears
-// it again, and a topic that was never retained is never taken for cleared.
-func TestRenewalsAreNoNews(t *testing.T) {
-	b := newBroker(t)
-	l := hearAt(t, b)
-	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+TopicAvailability) == "online" })
-	time.Sleep(500 * time.Millisecond)
-	if err := b.server.Publish(root+"config/desired", []byte("not retained"), false, 1); err != nil {
-		t.Fatal(err)
-	}
-	time.Sleep(time.Second)
-	b.desire("kept")
-	time.Sleep(time.Second)
-	b.desire("")
-	time.Sleep(time.Second)
-	if got := l.all(); !slices.Equal(got, []string{"not retained false", "kept false", " false"}) {
-		t.Errorf("heard %q", got)
-	}
-}
+const root = "meltwatch/plant-1/f07/"
 
 // spokenMessage is a message as paho hands it over.
 type spokenMessage struct {
@@ -176,13 +21,13 @@ func (m spokenMessage) Retained() bool  { return true }
 
 // Names chosen by anyone who may publish do not fill the memory.
 func TestNamesOfTopicsAreNotKept(t *testing.T) {
-	s := newSession(&Publisher{root: root}, config.Named{})
+	s := newSession(Options{Root: root})
 	heard := 0
-	hear := s.hearer("model/chunk/+", func(string, []byte, bool) { heard++ })
+	hear := s.receiver("model/chunk/+", func(string, []byte, bool) { heard++ })
 	for i := range 10_000 {
 		hear(nil, spokenMessage{topic: fmt.Sprint(root, "model/chunk/", i)})
 	}
-	if heard != 10_000 || len(s.ears.heard)+len(s.ears.seen) > 0 {
-		t.Errorf("%d heard, %d names kept", heard, len(s.ears.heard)+len(s.ears.seen))
+	if heard != 10_000 || len(s.received.sums)+len(s.received.seen) > 0 {
+		t.Errorf("%d heard, %d names kept", heard, len(s.received.sums)+len(s.received.seen))
 	}
 }

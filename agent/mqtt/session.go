@@ -1,172 +1,170 @@
+// Package mqtt is one connection to one broker: it is dialled once, used, and thrown
+// away. Package delivery decides what goes over it and when to dial the next one.
+//
+// paho's own reconnection and session resumption are off, because their
+// acknowledgements cannot be told from those of an earlier connection.
 package mqtt
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strings"
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
+	"meltwatch/config/credential"
 )
 
 const (
-	// idle is how often a connection with nothing to send looks after itself.
-	idle    = 500 * time.Millisecond
-	goodbye = 500 * time.Millisecond
+	dialTimeout  = 5 * time.Second
+	writeTimeout = 10 * time.Second
+	// answerTimeout is how long a broker may take to answer a subscription.
+	answerTimeout = 10 * time.Second
 )
 
-// session is a connection over the wire. Only its own goroutine touches it,
-// except for the ledger and lost.
-type session struct {
-	publisher *Publisher
-	broker    config.Named
-	client    paho.Client
-	ledger    *ledger
-	ears      *ears
-	lost      chan error
-	trial     bool // of check, beside the agent
+// Handler takes a message on a topic below the furnace's own. retained says that
+// the broker kept it and repeats it now. It must not block, nor publish.
+type Handler func(topic string, payload []byte, retained bool)
+
+// Options say how to connect.
+type Options struct {
+	Settings config.MQTT
+	Broker   config.Named // of the settings' brokers
+	ClientID string
+	// Root is the start of the furnace's topics; topics are given without it, those of
+	// Publish excepted.
+	Root string
+	// Will has the broker publish message.Offline when the connection ends by accident.
+	Will bool
+	Log  *slog.Logger
+	// ClearedAfter is how long after a subscription's answer a retained message may
+	// come; 0 stands for 10 s.
+	ClearedAfter time.Duration
 }
 
-func newSession(p *Publisher, broker config.Named) *session {
-	return &session{publisher: p, broker: broker, ledger: newLedger(), ears: newEars(), lost: make(chan error, 1)}
+// Session is one connection. Publish and Acks belong to one goroutine.
+type Session struct {
+	options  Options
+	client   paho.Client
+	acks     *acks
+	received *received
+	lost     chan error
+}
+
+// ErrNoRetain is the likely cause where a connection ends before anything was
+// acknowledged.
+var ErrNoRetain = errors.New("the connection ends before anything is acknowledged: if this broker takes no retained messages, set mqtt.retain to false")
+
+func newSession(o Options) *Session {
+	if o.ClearedAfter == 0 {
+		o.ClearedAfter = clearedAfter
+	}
+	return &Session{options: o, acks: newAcks(), received: newReceived(), lost: make(chan error, 1)}
+}
+
+// Dial connects. It reads every secret and certificate anew: what was renewed since
+// the last connection counts from this one on.
+func Dial(ctx context.Context, o Options) (*Session, error) {
+	s := newSession(o)
+	options, err := s.clientOptions() //nolint:contextcheck // paho hands its dialling no context; a timeout bounds it
+	if err != nil {
+		return nil, err
+	}
+	s.client = paho.NewClient(options)
+	token := s.client.Connect()
+	select {
+	case <-token.Done():
+	case <-ctx.Done():
+		s.client.Disconnect(0)
+		return nil, fmt.Errorf("connect to %s: %w", s, ctx.Err())
+	}
+	if err := token.Error(); err != nil {
+		err = fmt.Errorf("connect to %s: %w", s, err)
+		if o.Settings.Retain && strings.HasSuffix(err.Error(), "EOF") {
+			err = fmt.Errorf("%w; %w", err, ErrNoRetain) // the will is retained too
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Session) clientOptions() (*paho.ClientOptions, error) {
+	c := s.options.Settings
+	o := paho.NewClientOptions().
+		AddBroker(s.options.Broker.URL).
+		SetClientID(s.options.ClientID).
+		SetCleanSession(true).
+		SetAutoReconnect(false).
+		SetConnectRetry(false).
+		SetOrderMatters(true). // else each message has a goroutine, and an older document may come last
+		SetConnectTimeout(dialTimeout).
+		SetWriteTimeout(writeTimeout).
+		SetKeepAlive(c.KeepAlive).
+		SetPingTimeout(c.KeepAlive / 2).
+		SetProtocolVersion(4).
+		SetStore(s.acks).
+		SetCustomOpenConnectionFn(openLimited(s.options.Log)).
+		SetConnectionLostHandler(func(_ paho.Client, err error) { s.lost <- err })
+	if s.options.Will {
+		o.SetWill(s.options.Root+message.TopicAvailability, message.Offline, 1, c.Retain)
+	}
+	if c.Username != "" {
+		o.SetUsername(c.Username)
+	}
+	if c.PasswordFile != "" {
+		password, err := credential.Read(c.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("mqtt.password_file: %w", err)
+		}
+		o.SetPassword(password)
+	}
+	tls, err := credential.TLS(c.CAFile, c.CertFile, c.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.%w", err)
+	}
+	return o.SetTLSConfig(tls), nil
 }
 
 // String names the broker, for errors.
-func (s *session) String() string {
-	if s.broker.Name == "" {
-		return s.broker.URL
+func (s *Session) String() string {
+	if s.options.Broker.Name == "" {
+		return s.options.Broker.URL
 	}
-	return s.broker.Name + " at " + s.broker.URL
+	return s.options.Broker.Name + " at " + s.options.Broker.URL
 }
 
-// Publish hands a message to paho, whose token is of no use: see ledger.
-func (s *session) Publish(topic string, retained bool, payload []byte) (id uint16) {
-	retained = retained && s.publisher.settings.Retain
+// Publish hands a message over with QoS 1 and returns the id that its PUBACK will
+// bear, 0 if it was not taken. topic is whole. paho's token is of no use: see acks.
+func (s *Session) Publish(topic string, retained bool, payload []byte) (id uint16) {
+	retained = retained && s.options.Settings.Retain
 	if token, ok := s.client.Publish(topic, 1, retained, payload).(*paho.PublishToken); ok {
 		return token.MessageID()
 	}
 	return 0
 }
 
-func (s *session) serve(ctx context.Context) error {
-	p := s.publisher
-	p.mu.Lock()
-	p.echo = echo{}
-	p.mu.Unlock()
-	if err := s.hearOthers(ctx); err != nil {
-		s.client.Disconnect(0)
-		return err
+// Acks returns the ids acknowledged since the last call.
+func (s *Session) Acks() []uint16 { return s.acks.take() }
+
+// Acked holds an element when Acks may return something.
+func (s *Session) Acked() <-chan struct{} { return s.acks.news }
+
+// Lost holds the error by which the connection ended, once it has.
+func (s *Session) Lost() <-chan error { return s.lost }
+
+// LostError names the broker and the reason of a connection's end.
+func (s *Session) LostError(reason error) error {
+	if reason == nil {
+		reason = errors.New("no reason given")
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s.subscribe(ctx)
-	p.endSounding()
-	p.useBroker(s.String(), s.broker.URL)
-	p.beginSounding()
-	c := p.Connect(s)
-	defer s.close(c)
-	p.observer.OK()
-	again := time.NewTimer(0)
-	defer again.Stop()
-	renew := time.NewTicker(p.renewEvery)
-	defer renew.Stop()
-	reported := time.Time{}
-	for {
-		p.observer.Beat()
-		c.Acknowledge(s.ledger.take())
-		if err := c.Step(); err != nil {
-			return err
-		}
-		c.sound()
-		if p.Backlog() {
-			again.Reset(time.Second / time.Duration(p.settings.HistoryRate))
-		} else {
-			again.Reset(idle)
-		}
-		if time.Since(reported) > time.Second {
-			reported = time.Now()
-			p.observer.Count(p.Counters())
-			p.checkOther()
-			p.checkBroker()
-		}
-		select {
-		case <-ctx.Done():
-			s.leave(c)
-			return ctx.Err()
-		case err := <-s.lost:
-			return fmt.Errorf("connection to %s lost: %w", s, orUnknown(err))
-		case <-p.news:
-		case <-s.ledger.news:
-		case <-again.C:
-		case <-renew.C:
-			s.subscribe(ctx)
-		}
-	}
+	return fmt.Errorf("connection to %s lost: %w", s, reason)
 }
 
-// hearOthers subscribes to our own health, before the birth, so that nothing said
-// in answer to that is missed. A broker that does not let us read is borne:
-// delivery matters more.
-func (s *session) hearOthers(ctx context.Context) error {
-	p := s.publisher
-	p.mu.Lock()
-	spoken := p.spoken
-	p.mu.Unlock()
-	topic := p.root + TopicHealth
-	token := s.client.Subscribe(topic, 1, func(_ paho.Client, m paho.Message) { p.hearHealth(m.Payload(), m.Retained(), spoken) })
-	deadline := time.NewTimer(ackTimeout)
-	defer deadline.Stop()
-	select {
-	case <-token.Done():
-	case <-deadline.C:
-		return fmt.Errorf("subscribe at %s: no answer within %s", s, ackTimeout)
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	s.ledger.take() // the subscription's own
-	if err := token.Error(); err != nil {
-		return fmt.Errorf("subscribe at %s: %w", s, err)
-	}
-	const refused = 0x80
-	if t, ok := token.(*paho.SubscribeToken); ok && t.Result()[topic] == refused {
-		p.log.Warn("broker does not let us read our own topics: neither another agent of our name nor a denied topic would be seen", "topic", topic)
-		p.mu.Lock()
-		p.echo.deaf = true
-		p.mu.Unlock()
-	}
-	return nil
-}
-
-func orUnknown(err error) error {
-	if err == nil {
-		return errors.New("no reason given")
-	}
-	return err
-}
-
-// close ends the connection; an acknowledgement that has come counts still.
-func (s *session) close(c *Connection) {
-	const flush = 100 // milliseconds for the DISCONNECT packet to leave
-	s.client.Disconnect(flush)
-	c.Acknowledge(s.ledger.take())
-	c.End()
-}
-
-// leave says goodbye on purpose: the will is for accidents.
-func (s *session) leave(c *Connection) {
-	c.Leave()
-	deadline := time.NewTimer(goodbye)
-	defer deadline.Stop()
-	for c.Unacknowledged() > 0 {
-		select {
-		case <-deadline.C:
-			return
-		case <-s.lost: //nolint:errcheck // the reason does not matter to who leaves
-			return
-		case <-s.ledger.news:
-			c.Acknowledge(s.ledger.take())
-		}
-	}
-}
+// Close ends the connection; grace is how long the DISCONNECT packet may take to
+// leave.
+func (s *Session) Close(grace time.Duration) { s.client.Disconnect(uint(grace.Milliseconds())) }

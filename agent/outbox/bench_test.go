@@ -5,19 +5,21 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"meltwatch/durable"
 )
 
 var payload350 = []byte(strings.Repeat("x", 350))
 
 func BenchmarkAppendEvent(b *testing.B) {
-	l, _ := open(b, NewDisk(b.TempDir()), roomy())
+	l, _ := open(b, durable.Folder(b.TempDir()), roomy())
 	for b.Loop() {
 		l.Append(Event, payload350)
 	}
 }
 
 func BenchmarkAppendInGroupsOf100(b *testing.B) {
-	l, _ := open(b, NewDisk(b.TempDir()), roomy())
+	l, _ := open(b, durable.Folder(b.TempDir()), roomy())
 	for b.Loop() {
 		for range 100 {
 			l.Return(Current, []uint64{l.Append(Current, payload350)})
@@ -28,9 +30,9 @@ func BenchmarkAppendInGroupsOf100(b *testing.B) {
 }
 
 // filled is a folder with n records of current.
-func filled(tb testing.TB, n int) Disk {
+func filled(tb testing.TB, n int) durable.Folder {
 	tb.Helper()
-	disk := NewDisk(tb.TempDir())
+	disk := durable.Folder(tb.TempDir())
 	settings := roomy()
 	settings.MemoryRecords = 2500
 	l, _ := open(tb, disk, settings)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+
+	"meltwatch/durable"
 )
 
 // The cursor says which records need no sending any more. Layout, little-endian:
@@ -93,7 +95,7 @@ func decodeMark(b []byte) (m mark, rest []byte, err error) {
 }
 
 // readCursor returns zero marks where there is no cursor yet.
-func readCursor(files Files) ([classes]mark, error) {
+func readCursor(files durable.Files) ([classes]mark, error) {
 	b, err := files.Read(cursorName, cursorMost+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return [classes]mark{}, nil
@@ -105,7 +107,7 @@ func readCursor(files Files) ([classes]mark, error) {
 }
 
 // writeCursor replaces the cursor: a cut leaves the old one or the new one.
-func writeCursor(files Files, marks [classes]mark) error {
+func writeCursor(files durable.Files, marks [classes]mark) error {
 	const fresh = cursorName + ".new"
 	if err := files.MakeFolder("."); err != nil {
 		return fmt.Errorf("write cursor: %w", err)

@@ -15,14 +15,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meltwatch/agent/outbox/disk/cutdisk"
+	"meltwatch/durable"
+	"meltwatch/durable/crashfs"
 )
 
 // oneSegment writes payloads into a class's first segment and returns its bytes.
 func oneSegment(t testing.TB, payloads []string) []byte {
 	t.Helper()
 	folder := t.TempDir()
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	put(l, Event, payloads...)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -35,8 +36,8 @@ func oneSegment(t testing.TB, payloads []string) []byte {
 }
 
 // holding is a disk with segments of events by their first numbers.
-func holding(segments map[uint64][]byte) *cutdisk.Disk {
-	d := cutdisk.New(-1)
+func holding(segments map[uint64][]byte) *crashfs.Disk {
+	d := crashfs.New(-1)
 	for first, data := range segments {
 		d.Put(segmentPath(Event, first), data)
 	}
@@ -139,7 +140,7 @@ func TestFlippedBitInTheTailSparesWhatFollows(t *testing.T) {
 
 // sickDisk refuses what a full, read-only or failing disk refuses.
 type sickDisk struct {
-	Files
+	durable.Files
 	writes, reads error // nil while well
 }
 
@@ -150,7 +151,7 @@ func (s *sickDisk) Read(name string, most int64) ([]byte, error) {
 	return s.Files.Read(name, most)
 }
 
-func (s *sickDisk) Create(name string) (File, error) {
+func (s *sickDisk) Create(name string) (durable.File, error) {
 	if s.writes != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
 	}
@@ -158,7 +159,7 @@ func (s *sickDisk) Create(name string) (File, error) {
 	return &sickFile{file, s}, err
 }
 
-func (s *sickDisk) Extend(name string, size int64) (File, error) {
+func (s *sickDisk) Extend(name string, size int64) (durable.File, error) {
 	if s.writes != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
 	}
@@ -167,7 +168,7 @@ func (s *sickDisk) Extend(name string, size int64) (File, error) {
 }
 
 type sickFile struct {
-	File
+	durable.File
 	disk *sickDisk
 }
 
@@ -191,7 +192,7 @@ func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
 	for _, sickness := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EFBIG} {
 		t.Run(sickness.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &sickDisk{Files: cutdisk.New(-1)}
+				d := &sickDisk{Files: crashfs.New(-1)}
 				l, w := open(t, d, roomy())
 				put(l, Event, "before")
 				put(l, State, "state before")
@@ -229,7 +230,7 @@ func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
 func TestMemoryIsBoundedWhileTheDiskRefuses(t *testing.T) {
 	settings := roomy()
 	settings.MemoryRecords = 10
-	l, _ := open(t, &sickDisk{Files: cutdisk.New(-1), writes: syscall.ENOSPC}, settings)
+	l, _ := open(t, &sickDisk{Files: crashfs.New(-1), writes: syscall.ENOSPC}, settings)
 	for i := range 20 {
 		put(l, Current, fmt.Sprint("current ", i))
 		put(l, Event, fmt.Sprint("event ", i))
@@ -244,7 +245,7 @@ func TestMemoryIsBoundedWhileTheDiskRefuses(t *testing.T) {
 }
 
 func TestUnreadableSegmentHoldsUpNothing(t *testing.T) {
-	d := &sickDisk{Files: cutdisk.New(-1)}
+	d := &sickDisk{Files: crashfs.New(-1)}
 	l, _ := open(t, d, roomy())
 	put(l, Event, "a")
 	put(l, State, "b")

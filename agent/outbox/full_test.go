@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"meltwatch/durable"
 )
 
 // fills appends records to an outbox until the disk below it refuses, makes room,
@@ -16,7 +18,7 @@ import (
 // a write leaves that fails half-way.
 func fills(t *testing.T, folder string, want error, makeRoom func()) {
 	t.Helper()
-	l, w := open(t, NewDisk(folder), roomy())
+	l, w := open(t, durable.Folder(folder), roomy())
 	payloads := many(3000, 1000)
 	put(l, Event, payloads[:10]...)
 	for i := 10; w.fault == nil; i++ {
@@ -39,7 +41,7 @@ func fills(t *testing.T, folder string, want error, makeRoom func()) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, w = open(t, NewDisk(folder), roomy())
+	l, w = open(t, durable.Folder(folder), roomy())
 	got := takeAll(l, Event)
 	equal(t, "events", append(short(payloads[:appended]), "while "), short(got))
 	if len(w.incidents) > 0 {

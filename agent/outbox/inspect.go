@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"meltwatch/durable"
 )
 
 // Summary is what one class has on disk.
@@ -33,7 +35,7 @@ type Stored struct {
 // and calls each for every sound record, by class and in order. It changes
 // nothing. It returns what the classes hold, and the first error of the disk or
 // of each; a damaged cursor is one too, and comes after all has been read.
-func Walk(files Files, each func(Stored) error) ([]Summary, error) {
+func Walk(files durable.Files, each func(Stored) error) ([]Summary, error) {
 	marks, cursorErr := readCursor(files)
 	var summaries []Summary
 	for i, class := range classNames {
@@ -46,7 +48,7 @@ func Walk(files Files, each func(Stored) error) ([]Summary, error) {
 	return summaries, cursorErr
 }
 
-func walkClass(files Files, class string, done spans, each func(Stored) error) (Summary, error) {
+func walkClass(files durable.Files, class string, done spans, each func(Stored) error) (Summary, error) {
 	s := Summary{Class: class}
 	segments, err := listSegments(files, class)
 	if err != nil {
@@ -70,7 +72,7 @@ func walkClass(files Files, class string, done spans, each func(Stored) error) (
 	return s, nil
 }
 
-func (s *Summary) walkSegment(files Files, one segment, end uint64, done spans, each func(Stored) error) error {
+func (s *Summary) walkSegment(files durable.Files, one segment, end uint64, done spans, each func(Stored) error) error {
 	path := segmentPath(s.Class, one.first)
 	data, err := files.Read(path, readMost)
 	if errors.Is(err, fs.ErrNotExist) {

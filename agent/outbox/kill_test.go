@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"meltwatch/durable"
 )
 
 // victimFolder, when set, makes this test binary a victim: it appends events to
@@ -21,7 +23,7 @@ func TestVictim(t *testing.T) {
 	if folder == "" {
 		t.Skip("runs only as the process that TestKillLosesNoEvent kills")
 	}
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	round := os.Getenv("OUTBOX_VICTIM_ROUND")
 	end := time.Now().Add(20 * time.Second) // should nobody kill it
 	for i := 0; time.Now().Before(end); i++ {
@@ -56,7 +58,7 @@ func TestKillLosesNoEvent(t *testing.T) {
 			}
 		}
 	}
-	l, w := open(t, NewDisk(folder), roomy())
+	l, w := open(t, durable.Folder(folder), roomy())
 	found := map[string]bool{}
 	last := ""
 	for _, payload := range takeAll(l, Event) {

@@ -21,6 +21,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"meltwatch/durable"
 )
 
 // The classes by worth: when the outbox is full the last one's oldest records go
@@ -35,8 +37,8 @@ const (
 
 var classNames = [classes]string{Event, State, Current}
 
-// Bounds of one class.
-type Bounds struct {
+// Retention of one class.
+type Retention struct {
 	Bytes int64         // on disk
 	Age   time.Duration // of a segment's newest record
 }
@@ -47,7 +49,7 @@ type Settings struct {
 	// that is being written, and for a second.
 	Bytes int64
 	// Bounds by class.
-	Event, State, Current Bounds
+	Event, State, Current Retention
 	// MemoryRecords bounds what waits in memory for a disk that does not take it.
 	MemoryRecords int
 }
@@ -78,8 +80,8 @@ const (
 	retryEvery = 2 * time.Second
 	// memoryBytes bounds the payloads that wait in memory for the disk.
 	memoryBytes = 16 << 20
-	// tellEvery spaces incidents of drops, which come by the thousand.
-	tellEvery = time.Minute
+	// reportEvery spaces incidents of drops, which come by the thousand.
+	reportEvery = time.Minute
 )
 
 // Log is the outbox.
@@ -101,7 +103,7 @@ const (
 //
 // A Log is safe for concurrent use; each method may wait for the disk.
 type Log struct {
-	files    Files
+	files    durable.Files
 	settings Settings
 	observer Observer
 	tell     func(Incident) // called with the lock held: must not call back
@@ -122,7 +124,7 @@ type Log struct {
 // newest segment of each class; what is wrong with any other shows when it is
 // handed out. tell may be called from any method and must not call back; it may
 // be nil.
-func Open(files Files, settings Settings, log *slog.Logger, observer Observer, tell func(Incident)) (*Log, error) {
+func Open(files durable.Files, settings Settings, log *slog.Logger, observer Observer, tell func(Incident)) (*Log, error) {
 	if tell == nil {
 		tell = func(Incident) {}
 	}
@@ -171,7 +173,7 @@ func (l *Log) Append(class string, payload []byte) (number uint64) {
 	if class == Event || time.Since(q.oldest) >= groupAge || q.tailBytes >= segmentSize {
 		l.commit(q)
 	}
-	l.boundMemory()
+	l.limitMemory()
 	return number
 }
 
@@ -265,8 +267,8 @@ func (l *Log) Counters() map[string]uint64 {
 // sync is one round; at the end it is due to the cursor in any case.
 func (l *Log) sync(atEnd bool) {
 	l.observer.Beat()
-	l.bound()
-	l.tellDrops()
+	l.enforceRetention()
+	l.reportDrops()
 	if l.disk.resting() && !atEnd {
 		return
 	}

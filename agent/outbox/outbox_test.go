@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/durable"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -32,11 +34,11 @@ func (w *witness) saw(class, what string) bool {
 }
 
 func roomy() Settings {
-	plenty := Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
+	plenty := Retention{Bytes: 1 << 40, Age: 1000 * time.Hour}
 	return Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1000}
 }
 
-func open(t testing.TB, files Files, settings Settings) (*Log, *witness) {
+func open(t testing.TB, files durable.Files, settings Settings) (*Log, *witness) {
 	t.Helper()
 	w := &witness{}
 	l, err := Open(files, settings, slog.New(slog.DiscardHandler), w, func(i Incident) { w.incidents = append(w.incidents, i) })
@@ -90,7 +92,7 @@ func equal[T any](t testing.TB, what string, want, got T) {
 
 func TestRecordsSurviveAReopening(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "outbox")
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	want := many(5000, 600) // three segments
 	put(l, Current, want...)
 	put(l, Event, "a", "b")
@@ -98,7 +100,7 @@ func TestRecordsSurviveAReopening(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, _ = open(t, NewDisk(folder), roomy())
+	l, _ = open(t, durable.Folder(folder), roomy())
 	equal(t, "events", []string{"b"}, takeAll(l, Event))
 	equal(t, "current", short(want), short(takeAll(l, Current)))
 	put(l, Event, "c")
@@ -107,7 +109,7 @@ func TestRecordsSurviveAReopening(t *testing.T) {
 
 func TestHeldRecordsWaitAgainAfterAReopening(t *testing.T) {
 	folder := t.TempDir()
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	put(l, State, "a", "b", "c")
 	numbers, _ := l.Take(State, 2)
 	l.Ack(State, numbers[1:]) // b overtook a
@@ -115,13 +117,13 @@ func TestHeldRecordsWaitAgainAfterAReopening(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, _ = open(t, NewDisk(folder), roomy())
+	l, _ = open(t, durable.Folder(folder), roomy())
 	equal(t, "states", []string{"a", "c"}, takeAll(l, State))
 }
 
 func TestWhatIsDoneLeavesTheDisk(t *testing.T) {
 	folder := t.TempDir()
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	put(l, Current, many(10_000, 600)...)
 	l.Sync()
 	if n := l.Counters()["segments_current"]; n < 5 {
@@ -151,13 +153,13 @@ func TestWhatIsDoneLeavesTheDisk(t *testing.T) {
 // reached the disk: else the new record would inherit the old one's end.
 func TestAcknowledgementOfAnUnwrittenRecordIsNotInherited(t *testing.T) {
 	folder := t.TempDir()
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	number := l.Append(Current, []byte("acknowledged before it was written"))
 	l.Ack(Current, []uint64{number})
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l, _ = open(t, NewDisk(folder), roomy())
+	l, _ = open(t, durable.Folder(folder), roomy())
 	put(l, Current, "new")
 	equal(t, "current", []string{"new"}, takeAll(l, Current))
 }
@@ -165,7 +167,7 @@ func TestAcknowledgementOfAnUnwrittenRecordIsNotInherited(t *testing.T) {
 func TestClassBoundDropsItsOldestSegments(t *testing.T) {
 	settings := roomy()
 	settings.Current.Bytes = 3 << 20
-	l, w := open(t, NewDisk(t.TempDir()), settings)
+	l, w := open(t, durable.Folder(t.TempDir()), settings)
 	all := many(10_000, 600)
 	put(l, Current, all...)
 	l.Sync()
@@ -180,7 +182,7 @@ func TestClassBoundDropsItsOldestSegments(t *testing.T) {
 func TestTotalBoundDropsTheLeastWorthyClassFirst(t *testing.T) {
 	settings := roomy()
 	settings.Bytes = 5 << 20
-	l, _ := open(t, NewDisk(t.TempDir()), settings)
+	l, _ := open(t, durable.Folder(t.TempDir()), settings)
 	put(l, State, many(5000, 600)...)
 	put(l, Current, many(5000, 600)...)
 	put(l, Event, "e")
@@ -199,7 +201,7 @@ func TestTotalBoundDropsTheLeastWorthyClassFirst(t *testing.T) {
 func TestOldSegmentsAreGivenUpUnlessTheClockWasUnset(t *testing.T) {
 	folder := t.TempDir()
 	settings := roomy()
-	l, _ := open(t, NewDisk(folder), settings)
+	l, _ := open(t, durable.Folder(folder), settings)
 	put(l, Current, "old")
 	put(l, State, "of 1970")
 	if err := l.Close(); err != nil {
@@ -210,7 +212,7 @@ func TestOldSegmentsAreGivenUpUnlessTheClockWasUnset(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, _ = open(t, NewDisk(folder), settings)
+	l, _ = open(t, durable.Folder(folder), settings)
 	l.Sync()
 	equal(t, "current", nil, takeAll(l, Current))
 	equal(t, "state", []string{"of 1970"}, takeAll(l, State))
@@ -229,7 +231,7 @@ func TestClockJumpShiftsAgesByItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
-			l, _ := open(t, NewDisk(folder), roomy())
+			l, _ := open(t, durable.Folder(folder), roomy())
 			put(l, Current, "old")
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
@@ -238,7 +240,7 @@ func TestClockJumpShiftsAgesByItself(t *testing.T) {
 			if err := os.Chtimes(filepath.Join(folder, segmentPath(Current, 1)), when, when); err != nil {
 				t.Fatal(err)
 			}
-			l, _ = open(t, NewDisk(folder), roomy())
+			l, _ = open(t, durable.Folder(folder), roomy())
 			put(l, Current, "new")
 			l.Sync()
 			want := []string{"old", "new"}
@@ -251,7 +253,7 @@ func TestClockJumpShiftsAgesByItself(t *testing.T) {
 }
 
 func TestWhatCannotBeKeptHasNoNumber(t *testing.T) {
-	l, _ := open(t, NewDisk(t.TempDir()), roomy())
+	l, _ := open(t, durable.Folder(t.TempDir()), roomy())
 	for name, try := range map[string]func() uint64{
 		"unknown class": func() uint64 { return l.Append("video", []byte("x")) },
 		"empty":         func() uint64 { return l.Append(Event, nil) },
@@ -268,7 +270,7 @@ func TestWhatCannotBeKeptHasNoNumber(t *testing.T) {
 
 func TestDamagedCursorRepeatsAndLosesNothing(t *testing.T) {
 	folder := t.TempDir()
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	put(l, Event, "a", "b")
 	l.Ack(Event, []uint64{1})
 	if err := l.Close(); err != nil {
@@ -277,18 +279,18 @@ func TestDamagedCursorRepeatsAndLosesNothing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, cursorName), []byte("MWCU\x01 nonsense of some length"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, _ = open(t, NewDisk(folder), roomy())
+	l, _ = open(t, durable.Folder(folder), roomy())
 	equal(t, "events", []string{"a", "b"}, takeAll(l, Event))
 }
 
 func TestOpeningReadsOneSegmentAClass(t *testing.T) {
 	folder := t.TempDir()
-	l, _ := open(t, NewDisk(folder), roomy())
+	l, _ := open(t, durable.Folder(folder), roomy())
 	put(l, Current, many(10_000, 600)...)
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	counting := &reads{Files: NewDisk(folder)}
+	counting := &reads{Files: durable.Folder(folder)}
 	l, _ = open(t, counting, roomy())
 	if counting.bytes > readMost {
 		t.Fatalf("opening read %d bytes", counting.bytes)
@@ -301,7 +303,7 @@ func TestOpeningReadsOneSegmentAClass(t *testing.T) {
 }
 
 type reads struct {
-	Files
+	durable.Files
 	bytes int
 }
 

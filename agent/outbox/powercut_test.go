@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meltwatch/agent/outbox/disk/cutdisk"
+	"meltwatch/durable/crashfs"
 )
 
 // account is what a scripted run was promised by the time power failed.
@@ -30,7 +30,7 @@ func newAccount() *account {
 
 // script is a life of the outbox: an outage, a reconnection, acknowledgements
 // out of order, segments that fill and go. Payloads tell themselves apart.
-func script(l *Log, d *cutdisk.Disk, a *account) {
+func script(l *Log, d *crashfs.Disk, a *account) {
 	var unsynced, acked []func()
 	add := func(class string, size int) {
 		payload := fmt.Sprintf("%s-%04d-%s", class, len(a.appended[class]), strings.Repeat("x", size))
@@ -94,7 +94,7 @@ func script(l *Log, d *cutdisk.Disk, a *account) {
 }
 
 // check opens what the cut left and holds it against the account.
-func (a *account) check(t *testing.T, d *cutdisk.Disk) {
+func (a *account) check(t *testing.T, d *crashfs.Disk) {
 	t.Helper()
 	l, _ := open(t, d, roomy())
 	for _, class := range classNames {
@@ -142,7 +142,7 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 		alive := false
 		for seed, odds := range []float64{0, 1, 0.5, 0.5, 0.9} {
 			synctest.Test(t, func(t *testing.T) {
-				d, a := cutdisk.New(cut), newAccount()
+				d, a := crashfs.New(cut), newAccount()
 				l, _ := open(t, d, roomy())
 				script(l, d, a)
 				alive = !d.Dead
@@ -170,7 +170,7 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 // had never been durable, so it is neither missed nor called damage.
 func TestSecondPowerCutBeforeTheFirstSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := cutdisk.New(-1)
+		d := crashfs.New(-1)
 		l, _ := open(t, d, roomy())
 		put(l, Event, "durable")
 		put(l, Current, "durable")
@@ -198,7 +198,7 @@ func TestSecondPowerCutBeforeTheFirstSync(t *testing.T) {
 // knows already that it is done with. A test of cuts alone would not notice: what
 // is deleted too soon is missed only where the deletion outlives the cursor.
 type orderly struct {
-	*cutdisk.Disk
+	*crashfs.Disk
 	t       *testing.T
 	deleted int
 }
@@ -229,7 +229,7 @@ func (o *orderly) Remove(name string) error {
 
 func TestCursorIsDurableBeforeASegmentIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &orderly{Disk: cutdisk.New(-1), t: t}
+		d := &orderly{Disk: crashfs.New(-1), t: t}
 		settings := roomy()
 		settings.Current.Bytes = 6 << 20 // some are dropped by the bound
 		l, _ := open(t, d, settings)

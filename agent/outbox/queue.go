@@ -5,21 +5,23 @@ import (
 	"sort"
 	"strings"
 	"time"
+
+	"meltwatch/durable"
 )
 
 // queue is one class's log. Numbers run from 1; segments hold all below the
 // first of the tail, and the tail what is not on disk yet. The log's lock guards
 // it.
 type queue struct {
-	files Files
+	files durable.Files
 	class string
 	code  byte // in the segments' headers
 	// counted is what the class's counters are called: made once, for they are
 	// asked for each second.
 	counted counterNames
 
-	segments []segment // ascending; only the last is ever written to
-	active   File      // the last segment, open; nil when it is not
+	segments []segment    // ascending; only the last is ever written to
+	active   durable.File // the last segment, open; nil when it is not
 	// extend says that the last segment may be continued once it is open.
 	extend bool
 	cache  loaded
@@ -57,7 +59,7 @@ type record struct {
 	payload []byte
 }
 
-func newQueue(files Files, class string, code byte) *queue {
+func newQueue(files durable.Files, class string, code byte) *queue {
 	return &queue{
 		files: files, class: class, code: code, next: 1,
 		counted: counterNames{"waiting_" + class, "dropped_" + class, "lost_" + class, "bytes_" + class, "segments_" + class},
@@ -150,7 +152,7 @@ func (q *queue) openLast() (last uint64, err error) {
 	return found.frames[len(found.frames)-1].number, nil
 }
 
-func listSegments(files Files, class string) ([]segment, error) {
+func listSegments(files durable.Files, class string) ([]segment, error) {
 	entries, err := files.List(class)
 	if err != nil {
 		return nil, fmt.Errorf("list segments: %w", err)

@@ -16,11 +16,11 @@ func (q *queue) commit(now time.Time) error {
 	q.forget()
 	for len(q.tail) > 0 {
 		if err := q.ready(now); err != nil {
-			q.abandon()
+			q.giveUp()
 			return err
 		}
 		if err := q.write(now); err != nil {
-			q.abandon()
+			q.giveUp()
 			return err
 		}
 	}
@@ -108,9 +108,9 @@ func (q *queue) seal() {
 	}
 }
 
-// abandon gives the last segment up as a place to write to; one without records
+// giveUp gives the last segment up as a place to write to; one without records
 // is given up altogether.
-func (q *queue) abandon() {
+func (q *queue) giveUp() {
 	q.seal()
 	q.extend = false
 	last := len(q.segments) - 1

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meltwatch/agent/remote/commit/committest"
 	"meltwatch/config"
+	"meltwatch/durable/crashfs"
 )
 
 const local = `{site: plant, furnace: f1, meters: {main: {url: "tcp://127.0.0.1:502", fields: {
@@ -24,7 +24,7 @@ type box struct {
 	t *testing.T
 	// works says whether a configuration's parts would make progress.
 	works func(config.Config) bool
-	disk  *committest.Disk
+	disk  *crashfs.Disk
 	// steps counts what the process under test does; it dies at dieAt.
 	steps, dieAt int
 
@@ -75,7 +75,8 @@ func (b *box) Count(map[string]uint64) {}
 
 func newBox(t *testing.T, works func(config.Config) bool) *box {
 	b := &box{t: t, works: works, local: local, dieAt: -1}
-	b.disk = committest.New(b.step)
+	b.disk = crashfs.New(-1)
+	b.disk.Step = b.step
 	return b
 }
 

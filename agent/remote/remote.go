@@ -35,6 +35,7 @@ import (
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/inbox"
 	"meltwatch/config"
+	"meltwatch/durable"
 	"meltwatch/retry"
 )
 
@@ -125,7 +126,7 @@ type Observer interface {
 
 // Settings are what a Manager is built from.
 type Settings struct {
-	Files      commit.Files
+	Files      durable.Files
 	KernelBoot string
 	// Root is the start of the furnace's topics: a signed document is for one
 	// furnace.

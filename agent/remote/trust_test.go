@@ -202,9 +202,7 @@ func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := b.disk.Write(journalFile, old); err != nil {
-				t.Fatal(err)
-			}
+			b.disk.Put(journalFile, old)
 			b.start("boot")
 			b.sleep(5 * time.Minute)
 			b.want(applied, 12, 12)
@@ -250,9 +248,7 @@ func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.stop()
-		if err := b.disk.Write(journalFile, old); err != nil {
-			t.Fatal(err)
-		}
+		b.disk.Put(journalFile, old)
 		b.start("boot")
 		b.want(applied, math.MaxInt64, math.MaxInt64)
 		b.send(desired(math.MaxInt64, meanSeconds(30)))

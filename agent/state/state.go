@@ -137,12 +137,12 @@ type Machine struct {
 
 // New returns a machine that knows nothing yet.
 func New(p Params) *Machine {
-	return &Machine{params: p.steady(), status: Status{State: Unknown}}
+	return &Machine{params: p.consistent(), status: Status{State: Unknown}}
 }
 
-// steady keeps the exit at or under the entry: above it the state would change
+// consistent keeps the exit at or under the entry: above it the state would change
 // every few seconds.
-func (p Params) steady() Params {
+func (p Params) consistent() Params {
 	p.Exit = min(p.Exit, p.Enter)
 	return p
 }
@@ -180,7 +180,7 @@ func (m *Machine) Resume(s Saved, now time.Time) {
 }
 
 // SetParams changes the filter; what is known of the last seconds stays.
-func (m *Machine) SetParams(p Params) { m.params = p.steady() }
+func (m *Machine) SetParams(p Params) { m.params = p.consistent() }
 
 // Acknowledge lets go of an abnormal state that is only held. It reports whether
 // there was one.

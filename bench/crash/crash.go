@@ -15,7 +15,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/bench/rig"
 )
 
@@ -33,8 +33,8 @@ type Options struct {
 // window is the contract: a record may be lost if it was made no longer than this before
 // a crash. An event is on disk before it is published; the other classes reach the disk
 // a second after they were not acknowledged, in groups of a second.
-func (o Options) window(class mqtt.Class) time.Duration {
-	if class == mqtt.ClassEvent {
+func (o Options) window(class message.Class) time.Duration {
+	if class == message.ClassEvent {
 		return o.Slack
 	}
 	return 2*time.Second + o.Slack
@@ -245,7 +245,7 @@ func (p *trial) report(out io.Writer) error {
 | allowed to be | %d |
 | out of order, unlike, or without a name | %d |
 | took | %s |
-`, made, p.kills, p.outages, got, p.options.window(mqtt.ClassCurrent), p.options.window(mqtt.ClassEvent), p.exposed, p.beyond, twice, p.repeatable, len(p.ledger.Faults()),
+`, made, p.kills, p.outages, got, p.options.window(message.ClassCurrent), p.options.window(message.ClassEvent), p.exposed, p.beyond, twice, p.repeatable, len(p.ledger.Faults()),
 		time.Since(p.began).Round(time.Second))
 	faults := []error{err}
 	complain := func(wrong bool, format string, args ...any) {

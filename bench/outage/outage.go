@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/bench/rig"
 )
 
@@ -92,7 +92,7 @@ const samplePeriod = 500 * time.Millisecond
 func (o Options) senders(p *rig.Plant) ([]*sender, error) {
 	agent := &sender{name: "meltwatch", command: p.Agent.Args, log: p.Log, seen: map[int64]int{}}
 	agent.stamps = func(topic string, payload []byte) (stamps []time.Time) {
-		var m struct{ Samples []mqtt.Stamp }
+		var m struct{ Samples []message.Stamp }
 		if strings.HasSuffix(topic, "/current") && strings.HasPrefix(topic, p.Root) && json.Unmarshal(payload, &m) == nil {
 			for _, s := range m.Samples {
 				stamps = append(stamps, s.Time)

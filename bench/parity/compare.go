@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/percentile"
 )
 
@@ -47,7 +47,7 @@ type liveSecond struct {
 // onSeconds assigns the agent's messages to the seconds since start, each to the one
 // nearest to the end of its window. Of two messages for one second the nearer stays, of
 // two for one window the later, which corrects the first.
-func onSeconds(states []mqtt.State, start time.Time, seconds int) []liveSecond {
+func onSeconds(states []message.State, start time.Time, seconds int) []liveSecond {
 	live, away := make([]liveSecond, seconds), make([]float64, seconds)
 	for _, s := range states {
 		at := s.Time.Sub(start).Seconds()
@@ -174,9 +174,9 @@ func (c comparison) fault() error {
 func share(part, of int) float64 { return float64(part) / float64(max(of, 1)) }
 
 // report prints the comparison.
-func (o Options) report(out io.Writer, states []mqtt.State, melt servedMelt, found comparison) error {
+func (o Options) report(out io.Writer, states []message.State, melt servedMelt, found comparison) error {
 	var b strings.Builder
-	model := mqtt.ModelName{}
+	model := message.ModelName{}
 	var latencies, corrections []float64
 	for _, s := range states {
 		if s.Source == "model" {

@@ -20,7 +20,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/bench/rig"
 	"meltwatch/simulator/furnace"
 )
@@ -159,15 +159,15 @@ func truth(ctx context.Context, url string) (melt servedMelt, err error) {
 // states keeps every state message.
 type states struct {
 	mu   sync.Mutex
-	list []mqtt.State // read after the plant has stopped
+	list []message.State // read after the plant has stopped
 }
 
 func (s *states) take(topic string, payload []byte) {
 	// A state that a busy broker acknowledged late arrives as history too.
-	if strings.TrimPrefix(strings.TrimPrefix(topic, root), "history/") != mqtt.TopicState {
+	if strings.TrimPrefix(strings.TrimPrefix(topic, root), "history/") != message.TopicState {
 		return
 	}
-	var state mqtt.State
+	var state message.State
 	if json.Unmarshal(payload, &state) != nil {
 		return // the second counts as silent
 	}

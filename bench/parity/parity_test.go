@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/simulator/furnace"
 )
 
@@ -51,13 +51,13 @@ func TestSecondsReachSoFarFromAChange(t *testing.T) {
 
 func TestMessagesComeOnTheNearestSecond(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	at := func(seconds, p float64) mqtt.State {
-		return mqtt.State{
-			Stamp:     mqtt.Stamp{Time: start.Add(time.Duration(seconds * float64(time.Second)))},
+	at := func(seconds, p float64) message.State {
+		return message.State{
+			Stamp:     message.Stamp{Time: start.Add(time.Duration(seconds * float64(time.Second)))},
 			PAbnormal: p, Source: "model", State: "abnormal",
 		}
 	}
-	live := onSeconds([]mqtt.State{
+	live := onSeconds([]message.State{
 		at(-0.8, 0.9), at(0.4, 0.1), at(1.4, 0.2), at(0.9, 0.3), at(1.2, 0.4), // two more on second 1: 0.9 is nearer
 		at(3, 0.5), at(3, 0.6), // said again
 		at(4.6, 0.9), // beyond the end

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/bench/ledger"
 )
 
@@ -20,7 +20,7 @@ type Ledger struct {
 	root string
 
 	mu      sync.Mutex
-	classes map[mqtt.Class]*ledger.Class[note]
+	classes map[message.Class]*ledger.Class[note]
 	made    int
 	// received counts the records from the outbox, which are history and events: a crash
 	// may repeat these.
@@ -35,11 +35,11 @@ type note struct {
 }
 
 // Classes are the classes in the ledger.
-var Classes = []mqtt.Class{mqtt.ClassEvent, mqtt.ClassState, mqtt.ClassCurrent}
+var Classes = []message.Class{message.ClassEvent, message.ClassState, message.ClassCurrent}
 
 // NewLedger returns an empty ledger for the topics below root.
 func NewLedger(root string) *Ledger {
-	l := &Ledger{root: root, classes: map[mqtt.Class]*ledger.Class[note]{}}
+	l := &Ledger{root: root, classes: map[message.Class]*ledger.Class[note]{}}
 	for _, class := range Classes {
 		l.classes[class] = &ledger.Class[note]{}
 	}
@@ -47,7 +47,7 @@ func NewLedger(root string) *Ledger {
 }
 
 // Made notes that the records of a boot up to seq were made by an instant.
-func (l *Ledger) Made(class mqtt.Class, boot, seq uint64, at time.Time) {
+func (l *Ledger) Made(class message.Class, boot, seq uint64, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.classes[class]
@@ -68,7 +68,7 @@ func (l *Ledger) fault(format string, args ...any) {
 // Receive takes one message as it reached the broker.
 func (l *Ledger) Receive(topic string, payload []byte) {
 	name, history := strings.CutPrefix(strings.TrimPrefix(topic, l.root), "history/")
-	class := mqtt.Class(name)
+	class := message.Class(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.classes[class]
@@ -76,8 +76,8 @@ func (l *Ledger) Receive(topic string, payload []byte) {
 		return
 	}
 	records := []json.RawMessage{payload}
-	if class == mqtt.ClassCurrent {
-		var pack mqtt.Current
+	if class == message.ClassCurrent {
+		var pack message.Current
 		if err := json.Unmarshal(payload, &pack); err != nil {
 			l.fault("%s: %v", topic, err)
 			return
@@ -88,7 +88,7 @@ func (l *Ledger) Receive(topic string, payload []byte) {
 	if history {
 		stream = ledger.History
 	}
-	if history || class == mqtt.ClassEvent {
+	if history || class == message.ClassEvent {
 		l.received.Add(time.Now(), len(records))
 	}
 	for _, record := range records {
@@ -97,7 +97,7 @@ func (l *Ledger) Receive(topic string, payload []byte) {
 }
 
 func (l *Ledger) record(topic string, c *ledger.Class[note], stream ledger.Stream, record []byte) {
-	var stamp mqtt.Stamp
+	var stamp message.Stamp
 	if err := json.Unmarshal(record, &stamp); err != nil || stamp.Seq == 0 {
 		l.fault("%s: no stamp in %.200s", topic, record)
 		return
@@ -132,7 +132,7 @@ func (l *Ledger) ReceivedSince(since time.Time) int {
 
 // Lost counts the records of a boot that were made before an instant and never reached
 // the broker, and returns the seq of the first.
-func (l *Ledger) Lost(class mqtt.Class, boot uint64, before time.Time) (n int, first uint64) {
+func (l *Ledger) Lost(class message.Class, boot uint64, before time.Time) (n int, first uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, e := range l.classes[class].Boot(boot) {
@@ -160,7 +160,7 @@ func (l *Ledger) Sums() (made, received, repeated int) {
 
 // Gaps counts the missing records of a class below the newest received one of their
 // boot.
-func (l *Ledger) Gaps(class mqtt.Class) (n int) {
+func (l *Ledger) Gaps(class message.Class) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range l.classes[class].All() {
@@ -173,7 +173,7 @@ func (l *Ledger) Gaps(class mqtt.Class) (n int) {
 
 // Class returns how many records of a class were received, and how many deliveries
 // there were beyond the first.
-func (l *Ledger) Class(class mqtt.Class) (received, repeated int) {
+func (l *Ledger) Class(class message.Class) (received, repeated int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.classes[class].Received, l.classes[class].Repeated

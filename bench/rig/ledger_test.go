@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 )
 
 // event is an event's payload as it comes live, or as history.
@@ -60,17 +60,17 @@ func TestLedgerSeesWhatIsWrong(t *testing.T) {
 func TestLedgerNamesWhatWasLost(t *testing.T) {
 	l := NewLedger("r/")
 	began := time.Now()
-	l.Made(mqtt.ClassEvent, 3, 2, began)
-	l.Made(mqtt.ClassEvent, 3, 4, began.Add(time.Second))
+	l.Made(message.ClassEvent, 3, 2, began)
+	l.Made(message.ClassEvent, 3, 4, began.Add(time.Second))
 	l.Receive("r/event", event(1, "x", false))
 	l.Receive("r/event", event(3, "x", false))
-	if n, first := l.Lost(mqtt.ClassEvent, 3, began.Add(time.Minute)); n != 2 || first != 2 {
+	if n, first := l.Lost(message.ClassEvent, 3, began.Add(time.Minute)); n != 2 || first != 2 {
 		t.Errorf("%d lost from %d on, want 2 from 2 on", n, first)
 	}
-	if n, _ := l.Lost(mqtt.ClassEvent, 3, began.Add(time.Second)); n != 1 {
+	if n, _ := l.Lost(message.ClassEvent, 3, began.Add(time.Second)); n != 1 {
 		t.Errorf("%d lost before the second batch, want 1", n)
 	}
-	if n := l.Gaps(mqtt.ClassEvent); n != 2 {
+	if n := l.Gaps(message.ClassEvent); n != 2 {
 		t.Errorf("%d gaps, want 2", n)
 	}
 	if made, received, _ := l.Sums(); made != 4 || received != 2 {

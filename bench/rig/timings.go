@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/percentile"
 )
 
@@ -46,7 +46,7 @@ func (t *Timings) Percentile(p int) time.Duration {
 // Age returns how long ago the newest sample of a message was taken, by its stamp and
 // this machine's clock.
 func Age(payload []byte) time.Duration {
-	var m struct{ Samples []mqtt.Stamp }
+	var m struct{ Samples []message.Stamp }
 	if json.Unmarshal(payload, &m) != nil || len(m.Samples) == 0 {
 		return 0
 	}

@@ -11,9 +11,12 @@ import (
 	"strconv"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/delivery"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // The environment that makes this program a crash worker: the agent's stamper, outbox
@@ -41,7 +44,7 @@ const (
 
 // Progress is one line of a crash worker.
 type Progress struct {
-	Class                   mqtt.Class // empty in a line about waiting records
+	Class                   message.Class // empty in a line about waiting records
 	Boot, Seq               uint64
 	Waiting, Acked, Overrun int
 }
@@ -106,21 +109,21 @@ func (Silent) Count(map[string]uint64) {}
 
 // Ample returns settings of an outbox that drops nothing.
 func Ample() outbox.Settings {
-	plenty := outbox.Bounds{Bytes: 1 << 40, Age: 1000 * time.Hour}
+	plenty := outbox.Retention{Bytes: 1 << 40, Age: 1000 * time.Hour}
 	return outbox.Settings{Bytes: 1 << 40, Event: plenty, State: plenty, Current: plenty, MemoryRecords: 1_000_000}
 }
 
 func runWorker(folder, url string, rate int) error {
-	stamper, err := mqtt.NewStamper(folder)
+	stamper, err := stamp.New(folder)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.DiscardHandler)
-	kept, err := outbox.Open(outbox.NewDisk(filepath.Join(folder, "outbox")), Ample(), log, Silent{}, nil)
+	kept, err := outbox.Open(durable.Folder(filepath.Join(folder, "outbox")), Ample(), log, Silent{}, nil)
 	if err != nil {
 		return err
 	}
-	publisher := mqtt.New(config.MQTT{
+	publisher := delivery.New(config.MQTT{
 		Retain: true,
 		Broker: url, ClientID: "worker", KeepAlive: 5 * time.Second, Queue: 1_000_000, HistoryRate: 5000,
 	}, WorkerRoot, stamper, kept, log, Silent{})
@@ -142,32 +145,32 @@ func runWorker(folder, url string, rate int) error {
 // maker makes records: of a hundred, one is an event, three are states, the rest
 // current.
 type maker struct {
-	publisher *mqtt.Publisher
-	stamper   *mqtt.Stamper
+	publisher *delivery.Publisher
+	stamper   *stamp.Stamper
 	out       *bufio.Writer
-	newest    map[mqtt.Class]uint64
+	newest    map[message.Class]uint64
 }
 
 func (m *maker) make(i int) {
 	now := time.Now()
-	class := mqtt.ClassCurrent
+	class := message.ClassCurrent
 	switch i % 100 {
 	case 0:
-		class = mqtt.ClassEvent
+		class = message.ClassEvent
 	case 25, 50, 75:
-		class = mqtt.ClassState
+		class = message.ClassState
 	}
 	stamp := m.stamper.Stamp(string(class), now)
 	switch class {
-	case mqtt.ClassEvent:
-		m.publisher.Event(mqtt.Event{Stamp: stamp, Kind: "bench", Cause: "to be counted"})
-	case mqtt.ClassState:
-		m.publisher.State(mqtt.State{Stamp: stamp, State: "normal", Source: "model"}, true)
+	case message.ClassEvent:
+		m.publisher.Event(message.Event{Stamp: stamp, Kind: "bench", Cause: "to be counted"})
+	case message.ClassState:
+		m.publisher.State(message.State{Stamp: stamp, State: "normal", Source: "model"}, true)
 	default:
-		m.publisher.Sample(mqtt.Sample{Stamp: stamp, A: 14_900 + float64(i%200), B: 15_000, C: 15_100, SetPoint: 15_000})
+		m.publisher.Sample(message.Sample{Stamp: stamp, A: 14_900 + float64(i%200), B: 15_000, C: 15_100, SetPoint: 15_000})
 	}
 	if m.newest == nil {
-		m.newest = map[mqtt.Class]uint64{}
+		m.newest = map[message.Class]uint64{}
 	}
 	m.newest[class] = stamp.Seq
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/bench/rig"
 	"meltwatch/percentile"
 )
@@ -26,7 +26,7 @@ func (s *soak) report(out io.Writer) error {
 		got, twice := s.ledger.Class(class)
 		missing := s.ledger.Gaps(class)
 		note := ""
-		if class == mqtt.ClassState {
+		if class == message.ClassState {
 			// Of the states of an outage, changes are kept and one in ten seconds.
 			note = " (of an outage's states one in 10 s is kept)"
 			if most := int(s.away.Seconds()) + 12*s.outages; missing > most {

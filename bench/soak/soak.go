@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/message"
 	"meltwatch/bench/rig"
 )
 
@@ -48,7 +48,7 @@ type soak struct {
 	seen chan struct{} // closed at the model's first verdict
 
 	mu     sync.Mutex
-	health mqtt.Health
+	health message.Health
 	parts  map[string]struct{ Counters map[string]uint64 }
 }
 
@@ -72,7 +72,7 @@ func (s *soak) run(ctx context.Context) error {
 func (s *soak) take(topic string, payload []byte) {
 	s.ledger.Receive(topic, payload)
 	switch strings.TrimPrefix(topic, soakRoot) {
-	case mqtt.TopicHealth:
+	case message.TopicHealth:
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		var parts struct {
@@ -81,7 +81,7 @@ func (s *soak) take(topic string, payload []byte) {
 		if errors.Join(json.Unmarshal(payload, &s.health), json.Unmarshal(payload, &parts)) == nil {
 			s.parts = parts.Parts
 		}
-	case mqtt.TopicState:
+	case message.TopicState:
 		if bytes.Contains(payload, []byte(`"source":"model"`)) {
 			s.once.Do(func() { close(s.seen) })
 		}
@@ -168,7 +168,7 @@ func (s *soak) waiting() int {
 // The report lists the missing ones.
 func (s *soak) settle(ctx context.Context) {
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Second) {
-		if s.ledger.Gaps(mqtt.ClassEvent)+s.ledger.Gaps(mqtt.ClassCurrent) == 0 {
+		if s.ledger.Gaps(message.ClassEvent)+s.ledger.Gaps(message.ClassCurrent) == 0 {
 			return
 		}
 	}

@@ -11,10 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"meltwatch/agent/mqtt"
+	"meltwatch/agent/delivery"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
 	"meltwatch/bench/rig"
 	"meltwatch/config"
+	"meltwatch/durable"
 )
 
 // appending measures how many records a second the outbox takes.
@@ -83,13 +86,13 @@ func rate(length time.Duration, do func() int) float64 {
 func openOutbox(folder string) (*outbox.Log, error) {
 	settings := rig.Ample()
 	settings.MemoryRecords = 10_000
-	return outbox.Open(outbox.NewDisk(folder), settings, slog.New(slog.DiscardHandler), rig.Silent{}, nil)
+	return outbox.Open(durable.Folder(folder), settings, slog.New(slog.DiscardHandler), rig.Silent{}, nil)
 }
 
 // samplePayload is a record of current as an agent makes it.
 func samplePayload(seq uint64) ([]byte, error) {
-	return json.Marshal(mqtt.Sample{
-		Stamp: mqtt.Stamp{Version: 1, Time: time.Now().UTC(), Boot: 12, Seq: seq, MonoMS: 123456789, KernelBoot: "0f8fad5b-d9cb-469f-a165-70867728950e", Clock: "synced"},
+	return json.Marshal(message.Sample{
+		Stamp: message.Stamp{Version: 1, Time: time.Now().UTC(), Boot: 12, Seq: seq, MonoMS: 123456789, KernelBoot: "0f8fad5b-d9cb-469f-a165-70867728950e", Clock: "synced"},
 		A:     14_987.1234, B: 15_023.5678, C: 15_101.9012, SetPoint: 15_000, UncertaintyMS: 0.734,
 	})
 }
@@ -178,7 +181,7 @@ func (o Options) drain(ctx context.Context, folder, full string) (figures []figu
 		case rig.WorkerRoot + "current":
 			live.Add(rig.Age(payload))
 		case rig.WorkerRoot + "history/current":
-			var m mqtt.Current
+			var m message.Current
 			if json.Unmarshal(payload, &m) == nil {
 				history.Add(int64(len(m.Samples)))
 			}
@@ -192,11 +195,11 @@ func (o Options) drain(ctx context.Context, folder, full string) (figures []figu
 	if err != nil {
 		return nil, err
 	}
-	stamper, err := mqtt.NewStamper(filepath.Join(folder, "drain"))
+	stamper, err := stamp.New(filepath.Join(folder, "drain"))
 	if err != nil {
 		return nil, err
 	}
-	publisher := mqtt.New(config.MQTT{
+	publisher := delivery.New(config.MQTT{
 		Retain: true,
 		Broker: "tcp://" + broker.Address, ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
 	}, rig.WorkerRoot, stamper, log, slog.New(slog.DiscardHandler), rig.Silent{})
@@ -205,7 +208,7 @@ func (o Options) drain(ctx context.Context, folder, full string) (figures []figu
 	go func() { ended <- publisher.Run(running) }()
 	const length = 20 * time.Second
 	for began := time.Now(); time.Since(began) < length && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		publisher.Sample(mqtt.Sample{Stamp: stamper.Stamp("current", time.Now()), A: 15_000, B: 15_000, C: 15_000})
+		publisher.Sample(message.Sample{Stamp: stamper.Stamp("current", time.Now()), A: 15_000, B: 15_000, C: 15_000})
 	}
 	speed := float64(history.Load()) / length.Seconds()
 	stop()

@@ -82,7 +82,7 @@ func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report))
 		}
 	}
 	if s.current == "" {
-		return nil, fmt.Errorf("meters: no meter carries %s", config.FieldCurrentA)
+		return nil, config.KeyErrorf("meters", "no meter carries %s", config.FieldCurrentA)
 	}
 	return s, nil
 }

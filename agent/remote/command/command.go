@@ -17,9 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
 	"meltwatch/config/strict"
+	"meltwatch/durable"
 )
 
 // MaxPayload bounds a payload of topic command, in bytes.
@@ -121,7 +121,7 @@ func New(answer func(Result)) *Server {
 }
 
 // Remember keeps the ids of commands in files. To be called before Run.
-func (s *Server) Remember(files commit.Files) { s.ids = openIDs(files) }
+func (s *Server) Remember(files durable.Files) { s.ids = openIDs(files) }
 
 // Adopt changes what is allowed.
 func (s *Server) Adopt(c config.Commands) {

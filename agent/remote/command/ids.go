@@ -5,7 +5,7 @@ import (
 	"maps"
 	"time"
 
-	"meltwatch/agent/remote/commit"
+	"meltwatch/durable"
 )
 
 // idsFile holds the ids of commands whose deadline has not passed.
@@ -14,15 +14,15 @@ const idsFile = "commands.json"
 // ids are the ids seen, each until its deadline: an hour at most, so
 // commands.per_minute bounds them.
 type ids struct {
-	files commit.Files // nil: in memory alone
+	files durable.Files // nil: in memory alone
 	seen  map[string]time.Time
 }
 
 // openIDs loads the ids that the last process noted. A damaged or missing file holds
 // none.
-func openIDs(files commit.Files) *ids {
+func openIDs(files durable.Files) *ids {
 	i := &ids{files: files, seen: map[string]time.Time{}}
-	text, err := files.Read(idsFile)
+	text, err := durable.ReadFile(files, idsFile)
 	if err == nil && json.Unmarshal(text, &i.seen) != nil || i.seen == nil {
 		i.seen = map[string]time.Time{}
 	}
@@ -46,5 +46,5 @@ func (i *ids) note(id string, deadline, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return commit.Replace(i.files, idsFile, text)
+	return durable.Replace(i.files, idsFile, text)
 }

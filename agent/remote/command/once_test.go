@@ -8,13 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meltwatch/agent/remote/commit"
-	"meltwatch/agent/remote/commit/committest"
 	"meltwatch/config/strict/stricttest"
+	"meltwatch/durable"
+	"meltwatch/durable/crashfs"
 )
 
 // life runs one process's server in a bubble: ask hands a payload over.
-func life(t *testing.T, files commit.Files, b *box, script func(ask func(text string, retained bool) Result)) {
+func life(t *testing.T, files durable.Files, b *box, script func(ask func(text string, retained bool) Result)) {
 	t.Helper()
 	var last Result
 	s := New(func(r Result) { last = r })
@@ -40,7 +40,7 @@ func life(t *testing.T, files commit.Files, b *box, script func(ask func(text st
 func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 	for _, powerCut := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			disk, b := committest.New(func() {}), &box{held: true}
+			disk, b := crashfs.New(-1), &box{held: true}
 			restart := payload("a", "restart", 50*time.Minute, `, "part": "camera"`)
 			life(t, disk, b, func(ask func(string, bool) Result) {
 				if r := ask(payload("r", "restart", time.Minute, `, "part": "camera"`), true); r.Status != Rejected || !strings.Contains(r.Message, "retained") {
@@ -67,7 +67,7 @@ func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 			if strings.Join(b.all(), ", ") != "restart camera, acknowledge" {
 				t.Errorf("did %q", b.all())
 			}
-			if text, err := disk.Read(idsFile); err != nil || strings.Contains(string(text), `"a"`) {
+			if text, err := durable.ReadFile(disk, idsFile); err != nil || strings.Contains(string(text), `"a"`) {
 				t.Errorf("an id is kept past its deadline: %s, %v", text, err)
 			}
 		})
@@ -75,14 +75,14 @@ func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 }
 
 // full is a disk that takes nothing.
-type full struct{ commit.Files }
+type full struct{ durable.Files }
 
-func (full) Write(string, []byte) error { return errors.New("no space left on device") }
+func (full) Create(string) (durable.File, error) { return nil, errors.New("no space left on device") }
 
 func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &box{held: true}
-		life(t, full{committest.New(func() {})}, b, func(ask func(string, bool) Result) {
+		life(t, full{crashfs.New(-1)}, b, func(ask func(string, bool) Result) {
 			if r := ask(payload("a", "acknowledge", time.Minute, ""), false); r.Status != Rejected || !strings.Contains(r.Message, "no space") {
 				t.Errorf("%+v", r)
 			}
@@ -98,10 +98,8 @@ func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
 
 func TestDamagedIDsNameNone(t *testing.T) {
 	for _, text := range []string{"", "null", "{", "[1]", `{"a": 7}`} {
-		disk := committest.New(func() {})
-		if err := disk.Write(idsFile, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
+		disk := crashfs.New(-1)
+		disk.Put(idsFile, []byte(text))
 		i := openIDs(disk)
 		if i.known("a") {
 			t.Errorf("%q names an id", text)

@@ -22,6 +22,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+
+	"meltwatch/durable"
 )
 
 // Deaths is how many deaths refuse a version.
@@ -29,7 +31,7 @@ const Deaths = 3
 
 // Journal keeps versions of one kind. It is owned by one goroutine.
 type Journal[V any] struct {
-	files  Files
+	files  durable.Files
 	name   string
 	boot   string // the kernel's boot id
 	record record[V]
@@ -63,9 +65,9 @@ type Refused[V any] struct {
 
 // Open reads the journal. One that cannot be read or understood is an error that
 // comes with an empty journal: nothing is known then but the local file.
-func Open[V any](files Files, name, kernelBoot string) (*Journal[V], error) {
+func Open[V any](files durable.Files, name, kernelBoot string) (*Journal[V], error) {
 	j := &Journal[V]{files: files, name: name, boot: kernelBoot}
-	text, err := files.Read(name)
+	text, err := durable.ReadFile(files, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return j, nil
 	}
@@ -171,7 +173,7 @@ func (j *Journal[V]) put(next record[V]) error {
 	if err := encoder.Encode(next); err != nil {
 		return fmt.Errorf("encode %s: %w", j.name, err)
 	}
-	if err := Replace(j.files, j.name, text.Bytes()); err != nil {
+	if err := durable.Replace(j.files, j.name, text.Bytes()); err != nil {
 		return fmt.Errorf("write %s: %w", j.name, err)
 	}
 	j.record = next

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"meltwatch/durable"
 )
 
 func open(t *testing.T, folder, boot string) *Journal[string] {
 	t.Helper()
-	j, err := Open[string](Folder(folder), "journal.json", boot)
+	j, err := Open[string](durable.Folder(folder), "journal.json", boot)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,7 @@ func TestPowerCutsPlannedEndsAndLateDeathsDoNotCount(t *testing.T) {
 func TestDamagedJournalIsAnErrorAndNothing(t *testing.T) {
 	folder := t.TempDir()
 	must(t, open(t, folder, "boot").Stage("new", "old"), os.WriteFile(filepath.Join(folder, "journal.json"), []byte(`{"good": 1`), 0o600))
-	j, err := Open[string](Folder(folder), "journal.json", "boot")
+	j, err := Open[string](durable.Folder(folder), "journal.json", "boot")
 	if err == nil {
 		t.Error("no error")
 	}
@@ -103,12 +105,12 @@ func TestDamagedJournalIsAnErrorAndNothing(t *testing.T) {
 }
 
 // sick refuses to write.
-type sick struct{ Files }
+type sick struct{ durable.Files }
 
-func (sick) Write(string, []byte) error { return syscall.ENOSPC }
+func (sick) Create(string) (durable.File, error) { return nil, syscall.ENOSPC }
 
 func TestDiskThatRefusesChangesNothingButARefusal(t *testing.T) {
-	folder := Folder(t.TempDir())
+	folder := durable.Folder(t.TempDir())
 	j, err := Open[string](sick{folder}, "journal.json", "boot")
 	must(t, err)
 	if err := j.Stage("new", "old"); !errors.Is(err, syscall.ENOSPC) {

@@ -150,7 +150,7 @@ func (m *Manager) unpack(ctx context.Context, d Desired) {
 	err = errors.Join(err, os.RemoveAll(name), os.RemoveAll(name+".sha256"))
 	if err == nil {
 		// What was here under this name was damaged, or there would be nothing to do.
-		err = errors.Join(os.RemoveAll(m.folder(d.model())), os.Rename(beside, m.folder(d.model())), m.settings.Files.SyncFolder())
+		err = errors.Join(os.RemoveAll(m.folder(d.model())), os.Rename(beside, m.folder(d.model())), m.settings.Files.SyncFolder("."))
 	}
 	if err != nil {
 		err = errors.Join(err, os.RemoveAll(beside))

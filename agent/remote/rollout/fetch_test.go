@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/remote/commit"
 	"meltwatch/config/strict/stricttest"
+	"meltwatch/durable"
 )
 
 func TestURLsOfFilesLeadToRegularFilesOnly(t *testing.T) {
@@ -84,7 +84,7 @@ func runReal(t *testing.T, b *box, client *http.Client) *real {
 	t.Helper()
 	r := &real{}
 	r.Manager, _ = Open(Settings{
-		Folder: b.folder, Own: own, Files: commit.Folder(b.folder), HTTP: client,
+		Folder: b.folder, Own: own, Files: durable.Folder(b.folder), HTTP: client,
 		Report: func(report Report) { r.last.Store(&report) }, Log: slog.New(slog.DiscardHandler),
 	})
 	r.Adopt(Limits{Enabled: true, Keys: b.keys, Package: 64e6, Memory: 600e6, Latency: 200 * time.Millisecond})
@@ -215,7 +215,7 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 	}
 	var log bytes.Buffer
 	m, _ := Open(Settings{
-		Folder: b.folder, Own: own, Files: commit.Folder(b.folder), Report: func(r Report) {
+		Folder: b.folder, Own: own, Files: durable.Folder(b.folder), Report: func(r Report) {
 			if text, err := json.Marshal(r); err != nil || len(text) > 48<<10 {
 				t.Errorf("a report of %d bytes, %v", len(text), err)
 			}

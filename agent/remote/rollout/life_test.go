@@ -16,8 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meltwatch/agent/remote/commit/committest"
 	"meltwatch/agent/remote/pack"
+	"meltwatch/durable/crashfs"
 	"meltwatch/inference"
 )
 
@@ -25,7 +25,7 @@ import (
 type box struct {
 	t      *testing.T
 	folder string
-	disk   *committest.Disk
+	disk   *crashfs.Disk
 	// steps counts what the process under test does; it dies at dieAt.
 	steps, dieAt int
 	// fails says what a model, by its package, is found to do while it is observed.
@@ -110,7 +110,8 @@ const own = "../../../inference/models/product"
 
 func newBox(t *testing.T) *box {
 	b := &box{t: t, folder: t.TempDir(), dieAt: -1, fails: map[string]error{}, keys: map[string]string{}}
-	b.disk = committest.New(b.step)
+	b.disk = crashfs.New(-1)
+	b.disk.Step = b.step
 	return b
 }
 

@@ -33,6 +33,7 @@ import (
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/inbox"
 	"meltwatch/agent/remote/pack"
+	"meltwatch/durable"
 	"meltwatch/inference"
 	"meltwatch/retry"
 )
@@ -112,7 +113,7 @@ type Limits struct {
 type Settings struct {
 	// Folder is where packages and models lie; Own is the box's own model.
 	Folder, Own string
-	Files       commit.Files // of Folder
+	Files       durable.Files // of Folder
 	KernelBoot  string
 	// Report publishes model/reported; it must not block.
 	Report func(Report)

@@ -1,10 +1,10 @@
 package login
 
 import (
-	"os"
-	"strings"
 	"sync"
 	"time"
+
+	"meltwatch/durable"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,13 +25,13 @@ func (i instant) since(before instant) time.Duration {
 	return max(i.At.Sub(before.At), 0)
 }
 
-// boot names the box's boot, empty where the system does not tell.
+// boot is the kernel's boot id, empty if it is unknown.
 var boot = sync.OnceValue(func() string {
-	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	id, err := durable.KernelBoot()
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(text))
+	return id
 })
 
 func now() instant {

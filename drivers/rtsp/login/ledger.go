@@ -17,10 +17,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
+
+	"meltwatch/durable"
 )
 
 const (
@@ -209,28 +210,10 @@ func (l *Ledger) save() error {
 	if err != nil {
 		return fmt.Errorf("encode refused log-ins: %w", err)
 	}
-	folder := filepath.Dir(l.path)
-	file, err := os.CreateTemp(folder, filepath.Base(l.path)+".*") // mode 0600
-	if err != nil {
+	if err := durable.WriteFile(l.path, text); err != nil {
 		return fmt.Errorf("keep refused log-ins: %w", err)
 	}
-	_, err = file.Write(text)
-	err = errors.Join(err, file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), l.path)
-	}
-	if err != nil {
-		return fmt.Errorf("keep refused log-ins: %w", errors.Join(err, os.Remove(file.Name())))
-	}
-	return syncFolder(folder)
-}
-
-func syncFolder(path string) error {
-	folder, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("keep refused log-ins: %w", err)
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return nil
 }
 
 func salt() []byte {

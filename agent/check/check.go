@@ -1,0 +1,171 @@
+// Package check tries everything that an agent needs, with the code that the agent runs:
+// the meters, the camera, the model, the broker. It prints a line for each.
+package check
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"meltwatch/agent/infer"
+	"meltwatch/agent/settings"
+	"meltwatch/config"
+	"meltwatch/inference"
+)
+
+// Options say what is tried.
+type Options struct {
+	// Config is the configuration, Path its file, for the first line.
+	Config config.Config
+	Path   string
+	// Offline touches no device and no broker.
+	Offline bool
+	// Timeout is how long each device may take to answer.
+	Timeout time.Duration
+}
+
+// Run tries everything and writes a line for each to out. It reports whether all of it
+// works.
+func Run(ctx context.Context, o Options, out io.Writer) (ok bool) {
+	report := lines{out: out}
+	report.line("config", "", nil, o.Path)
+	manifest, _, err := inference.ReadManifest(o.Config.Model.Path)
+	report.line("manifest", "model.path", err, manifest.Name+" "+manifest.Version)
+	if err == nil {
+		report.line("state", "", settings.CheckThresholds(o.Config.State, manifest.Decision), "thresholds fit the model")
+		report.warn("sampling", settings.CheckSampling(o.Config.Meters, &manifest), "the model was tested at the meter's rate")
+	}
+	k := checker{o.Config, manifest, err == nil, o.Timeout}
+	switch {
+	case !o.Offline:
+		k.devices(ctx, &report)
+	case k.hasModel: // which says what the pictures are scaled to
+		detail, err := k.cameraOffline()
+		report.line("camera", "camera", err, detail)
+	}
+	return !report.failed
+}
+
+// lines prints results; it is safe for concurrent use.
+type lines struct {
+	mu     sync.Mutex
+	out    io.Writer
+	failed bool
+}
+
+func (l *lines) line(what, key string, err error, detail string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	word := "ok   "
+	if err != nil {
+		word, detail, l.failed = "FAIL ", strings.TrimPrefix(key+": "+err.Error(), ": "), true
+	}
+	// A terminal that went away is no fault of what was checked.
+	_, _ = fmt.Fprintf(l.out, "%s%-9s %s\n", word, what, detail)
+}
+
+// warn prints a problem that does not stop the agent.
+func (l *lines) warn(what string, err error, detail string) {
+	if err == nil {
+		l.line(what, "", nil, detail)
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, _ = fmt.Fprintf(l.out, "warn %-9s %s\n", what, err)
+}
+
+type checker struct {
+	config   config.Config
+	manifest inference.Manifest
+	hasModel bool
+	timeout  time.Duration
+}
+
+// keyFrameWait is the extra time that a camera may take: no picture can be decoded
+// before a key frame, and some cameras send one every twenty seconds.
+const keyFrameWait = 10 * time.Second
+
+// devices checks everything beyond this process, side by side.
+func (k checker) devices(ctx context.Context, report *lines) {
+	patient, end := context.WithTimeout(ctx, k.timeout+keyFrameWait)
+	defer end()
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	programs, err := settings.Programs(k.config.Paths.Programs)
+	if err != nil {
+		report.line("programs", "paths.programs", err, "")
+		return
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		detail, err := k.meters(ctx)
+		report.line("meters", "", err, detail) // its errors name the meter
+	})
+	running.Go(func() {
+		detail, err := k.broker(ctx)
+		report.line("broker", "mqtt", err, detail)
+	})
+	if k.hasModel {
+		running.Go(func() {
+			detail, err := k.model(ctx, programs)
+			report.line("model", "model", err, detail)
+		})
+		running.Go(func() {
+			detail, err := k.camera(patient, programs)
+			report.line("camera", "camera", err, detail)
+		})
+	}
+	running.Wait()
+}
+
+// answered remembers the last word of a part that is only tried.
+type answered struct {
+	ok    chan struct{}
+	once  sync.Once
+	mu    sync.Mutex
+	fault error
+}
+
+func (a *answered) Beat()                   {}
+func (a *answered) Count(map[string]uint64) {}
+func (a *answered) OK()                     { a.once.Do(func() { close(a.ok) }) }
+func (a *answered) Fault(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.fault = err
+}
+
+// try runs a part until it says OK, or ctx ends.
+func try(ctx context.Context, run func(context.Context, *answered) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	a := &answered{ok: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, a) }()
+	select {
+	case <-a.ok:
+		cancel()
+		<-ended //nolint:errcheck // whatever it says now, it worked
+		return nil
+	case err := <-ended:
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.fault != nil {
+			return a.fault
+		}
+		return err
+	}
+}
+
+func (k checker) model(ctx context.Context, programs string) (string, error) {
+	program := filepath.Join(programs, "meltwatch-infer")
+	return "loads and answers", try(ctx, func(ctx context.Context, a *answered) error {
+		return infer.New(program, k.config.Model.Path, slog.New(slog.DiscardHandler), a).Run(ctx)
+	})
+}

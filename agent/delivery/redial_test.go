@@ -1,0 +1,158 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/listeners"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"meltwatch/agent/message"
+	"meltwatch/agent/mqtt"
+	"meltwatch/config"
+)
+
+// heeded is an observer that remembers the last word.
+type heeded struct {
+	quiet
+	mu    sync.Mutex
+	fault error
+}
+
+func (h *heeded) OK() { h.set(nil) }
+
+func (h *heeded) Fault(err error) { h.set(err) }
+
+func (h *heeded) set(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fault = err
+}
+
+func (h *heeded) last() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fault
+}
+
+// try connects once, as meltwatch check does.
+func try(t *testing.T, c config.MQTT) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	return mqtt.Probe(ctx, c, root, slog.New(slog.DiscardHandler))
+}
+
+func TestBrokerOverWebSocket(t *testing.T) {
+	b := brokerBehind(t, func(address string) listeners.Listener {
+		return listeners.NewWebsocket(listeners.Config{ID: "test", Address: address})
+	}, new(auth.AllowHook))
+	a := startAgent(t, "ws://"+b.address+"/mqtt", 1000)
+	a.second("normal")
+	eventually(t, 20*time.Second, "state", func() bool { return strings.Contains(b.retained(root+message.TopicState), "normal") })
+}
+
+// doorman lets in who knows the password of the moment.
+type doorman struct {
+	mochi.HookBase
+	mu       sync.Mutex
+	password string
+	came     []string // client ids, in order
+}
+
+func (d *doorman) ID() string { return "doorman" }
+func (d *doorman) Provides(what byte) bool {
+	return what == mochi.OnConnectAuthenticate || what == mochi.OnACLCheck
+}
+func (d *doorman) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+func (d *doorman) OnConnectAuthenticate(c *mochi.Client, p packets.Packet) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.came = append(d.came, c.ID)
+	return d.password == "" || string(p.Connect.Username) == "furnace-1" && string(p.Connect.Password) == d.password
+}
+
+func (d *doorman) visitors() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.came)
+}
+
+func plain(address string) listeners.Listener {
+	return listeners.NewTCP(listeners.Config{ID: "test", Address: address})
+}
+
+func TestPasswordIsReadAtEachConnection(t *testing.T) {
+	d := &doorman{password: "old"}
+	b := brokerBehind(t, plain, d)
+	folder := t.TempDir()
+	c := startSettings(b.url(), 1000)
+	c.Username, c.PasswordFile = "furnace-1", put(t, folder, "password", []byte("wrong\n"))
+	watch := &heeded{}
+	startBy(t, c, NewMemory(1000), watch)
+	eventually(t, 10*time.Second, "a refusal", func() bool { return watch.last() != nil })
+	if err := watch.last(); strings.Contains(err.Error(), "wrong") {
+		t.Errorf("the error repeats the password: %v", err)
+	}
+	put(t, folder, "password", []byte("old\n"))
+	eventually(t, 20*time.Second, "online", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
+}
+
+func severalSettings(urls ...string) config.MQTT {
+	c := startSettings("", 1000)
+	c.Brokers = map[string]config.Broker{}
+	for i, url := range urls {
+		c.Brokers[string(rune('a'+i))] = config.Broker{URL: url}
+	}
+	return c
+}
+
+func TestNextBrokerIsTriedAndTheFirstPreferred(t *testing.T) {
+	first, second := newBroker(t), newBroker(t)
+	first.down()
+	a := startBy(t, severalSettings(first.url(), second.url()), NewMemory(1000), quiet{})
+	a.second("normal")
+	eventually(t, 10*time.Second, "online at the second", func() bool { return second.retained(root+message.TopicAvailability) == "online" })
+	first.up()
+	second.down()
+	a.second("abnormal")
+	eventually(t, 20*time.Second, "online at the first", func() bool {
+		return first.retained(root+message.TopicAvailability) == "online" && strings.Contains(first.retained(root+message.TopicState), "abnormal")
+	})
+}
+
+func TestBrokerThatAcknowledgesNothingIsLeftForTheNext(t *testing.T) {
+	t.Parallel()
+	deaf, _ := deafBroker(t)
+	second := newBroker(t)
+	a := startBy(t, severalSettings(deaf, second.url()), NewMemory(1000), quiet{})
+	a.second("normal")
+	eventually(t, 40*time.Second, "event at the second", func() bool { return len(seen(t, second, "event")) == 1 })
+}
+
+func TestRoundOfBrokers(t *testing.T) {
+	r := round{brokers: []config.Named{{Name: "a"}, {Name: "b"}, {Name: "c"}}}
+	var order []string
+	var waits []bool
+	for _, good := range []bool{false, false, false, false, true, false} {
+		order = append(order, r.broker().Name)
+		waits = append(waits, r.next(good) > 0)
+	}
+	if got := fmt.Sprint(order, waits); got != "[a b c a b a] [false false true false true false]" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestErrorNamesTheBroker(t *testing.T) {
+	if err := try(t, severalSettings("tcp://127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), "a at tcp://127.0.0.1:1") {
+		t.Fatalf("got %v", err)
+	}
+}

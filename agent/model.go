@@ -1,0 +1,205 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/prometheus/procfs"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/health"
+	"meltwatch/agent/infer"
+	"meltwatch/agent/remote/rollout"
+	"meltwatch/agent/settings"
+	"meltwatch/inference"
+)
+
+// modelInstance is a model, its child, and the judge that asks it. One decides; another
+// may run beside it.
+type modelInstance struct {
+	folder   string
+	client   *infer.Client
+	manifest *inference.Manifest
+	decider  *decide.Decider
+	health   *health.Part
+	child    *instance
+}
+
+// newModel prepares a model to decide; its child does not run yet.
+func (a *Agent) newModel(folder string) (*modelInstance, error) {
+	manifest, _, err := inference.ReadManifest(folder)
+	if err != nil {
+		return nil, err
+	}
+	record := a.registry.New(modelLimit)
+	client := infer.New(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log("model"), record)
+	b := &modelInstance{folder: folder, client: client, manifest: &manifest, health: record}
+	b.decider = decide.NewDecider(settings.Decision(*a.config.Load(), b.manifest), client)
+	return b, nil
+}
+
+func (a *Agent) startModel(m *modelInstance) {
+	m.child = &instance{run: m.client.Run}
+	a.start("model", m.child)
+}
+
+// Alive returns what has befallen the child since it loaded the model.
+func (m *modelInstance) Alive() error { return m.health.LastFault() }
+
+// Memory is the child's resident memory in bytes.
+func (m *modelInstance) Memory() (int64, error) {
+	pid := m.client.PID()
+	if pid == 0 {
+		return 0, infer.ErrNoModel
+	}
+	process, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, infer.ErrNoModel // it ended in the meantime
+	}
+	stat, err := process.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("memory of the model's process: %w", err)
+	}
+	return int64(stat.ResidentMemory()), nil
+}
+
+// goldenTimeout bounds a call of a golden vector; the first calls of a graph are
+// slow.
+const goldenTimeout = 5 * time.Second
+
+// Golden runs the golden vectors twice, so that what was slow because it came
+// first does not count alone.
+func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err error) {
+	vectors, err := m.manifest.ReadGolden(m.folder)
+	if err != nil {
+		return nil, err
+	}
+	// What is no number cannot reach a child: the agent masks it.
+	vectors = slices.DeleteFunc(vectors, func(v inference.GoldenVector) bool { return !v.Finite() })
+	for _, signature := range []string{inference.EncodeFrame, inference.Step} {
+		if !slices.ContainsFunc(vectors, func(v inference.GoldenVector) bool { return v.Signature == signature }) {
+			return nil, fmt.Errorf("the package holds no golden vector of %s: export the model again", signature)
+		}
+	}
+	for round := range 2 {
+		for _, v := range vectors {
+			began := time.Now()
+			if err := m.golden(ctx, v); err != nil {
+				return nil, fmt.Errorf("golden vector %q: %w", v.Name, err)
+			}
+			if round > 0 {
+				took = append(took, time.Since(began))
+			}
+		}
+	}
+	return took, nil
+}
+
+func (m *modelInstance) golden(ctx context.Context, v inference.GoldenVector) error {
+	ctx, cancel := context.WithTimeout(ctx, goldenTimeout)
+	defer cancel()
+	have, err := v.Ask(ctx, m.client)
+	if err != nil {
+		return err
+	}
+	return v.Compare(have, m.manifest.Golden.Tolerance)
+}
+
+// Live is the model that decides.
+func (a *Agent) Live() rollout.Brain { return a.live.Load() }
+
+// Fits wants the window and the picture of the live model, which current and
+// camera are set up for.
+func (a *Agent) Fits(m inference.Manifest) error {
+	live := a.live.Load().manifest
+	want, have := live.Video, m.Video
+	want.Tokens, want.Dim, want.Background = have.Tokens, have.Dim, have.Background
+	want.EvidenceRows, want.EvidenceColumns = have.EvidenceRows, have.EvidenceColumns
+	switch {
+	case m.Current != live.Current:
+		return fmt.Errorf("current: wants %+v, this agent serves %+v: export the model for that", m.Current, live.Current)
+	case fmt.Sprint(have) != fmt.Sprint(want):
+		return fmt.Errorf("video: wants %dx%d %s by %s, %d frames at %g Hz; this agent serves %dx%d %s by %s, %d frames at %g Hz: export the model for that",
+			have.Width, have.Height, have.Channels, have.Resize, have.Frames, have.RateHz,
+			want.Width, want.Height, want.Channels, want.Resize, want.Frames, want.RateHz)
+	}
+	return settings.CheckThresholds(a.config.Load().State, m.Decision)
+}
+
+const loadLimit = 45 * time.Second
+
+// Load starts a second child and waits until it has loaded the model.
+func (a *Agent) Load(ctx context.Context, folder string) (rollout.Brain, error) {
+	b, err := a.newModel(folder)
+	if err != nil {
+		return nil, err
+	}
+	a.startModel(b)
+	a.second.Store(b)
+	timeout := time.NewTimer(loadLimit)
+	defer timeout.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, ok := b.client.Model(); ok {
+			return b, nil
+		}
+		if err := b.health.LastFault(); err != nil {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-timeout.C:
+			return nil, fmt.Errorf("not loaded within %s", loadLimit)
+		case <-tick.C:
+		}
+	}
+}
+
+// Shadow has a loaded model decide beside the live one.
+func (a *Agent) Shadow(ctx context.Context, one rollout.Brain, compare func(rollout.Comparison)) error {
+	b, ok := one.(*modelInstance)
+	if !ok {
+		return errors.New("not a model of this agent")
+	}
+	return a.loop.Do(ctx, func() {
+		b.decider.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // it may have changed since
+		a.loop.Shadow(b.decider, func(c decide.Comparison) {
+			compare(rollout.Comparison{
+				LiveP: c.Live.Verdict.P, LiveFault: c.Live.Fault, LiveTook: c.LiveTook,
+				ShadowP: c.Shadow.Verdict.P, ShadowFault: c.Shadow.Fault, ShadowTook: c.ShadowTook,
+			})
+		})
+	})
+}
+
+// Switch has the live model and its shadow change places between two seconds.
+func (a *Agent) Switch(ctx context.Context) error {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	return a.loop.Do(ctx, func() {
+		if !a.loop.Swap() {
+			return
+		}
+		a.second.Store(a.live.Swap(a.second.Load()))
+		a.registry.Put("model", a.live.Load().health)
+	})
+}
+
+// Drop ends the model that does not decide, if there is one.
+func (a *Agent) Drop() {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	// An error means that the agent ends, and the child with it.
+	if err := a.loop.Do(context.Background(), a.loop.Unshadow); err != nil {
+		return
+	}
+	if b := a.second.Swap(nil); b != nil {
+		b.child.stop()
+	}
+}

@@ -1,0 +1,114 @@
+package mqtt
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+// maxPacket bounds a packet that a broker sends, in bytes: the largest payload
+// that is heard, and room for its topic. The protocol allows 256 MiB, which the
+// library would allocate before anyone could look at it. A larger packet is
+// passed over: to end the connection would let one retained message keep the
+// agent off the broker for good.
+const maxPacket = 512 << 10
+
+// openLimited connects as paho itself does, but for its proxies.
+func openLimited(log *slog.Logger) paho.OpenConnectionFunc {
+	return func(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
+		conn, err := open(uri, o)
+		if err != nil {
+			return nil, err
+		}
+		passedOver := func(size int) { log.Warn("packet passed over", "bytes", size, "most", maxPacket) }
+		return &limitedConn{Conn: conn, packets: packetFilter{in: bufio.NewReader(conn), passedOver: passedOver}}, nil
+	}
+}
+
+func open(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: o.ConnectTimeout}
+	switch uri.Scheme {
+	case "ws":
+		return paho.NewWebsocket(uri.String(), nil, o.ConnectTimeout, o.HTTPHeaders, o.WebsocketOptions)
+	case "wss":
+		return paho.NewWebsocket(uri.String(), o.TLSConfig, o.ConnectTimeout, o.HTTPHeaders, o.WebsocketOptions)
+	case "ssl":
+		return tls.DialWithDialer(dialer, "tcp", uri.Host, o.TLSConfig) //nolint:noctx // paho hands no context; the timeout bounds the handshake too
+	default:
+		return dialer.Dial("tcp", uri.Host) //nolint:noctx // likewise
+	}
+}
+
+// limitedConn is a connection on which no oversize packet arrives.
+type limitedConn struct {
+	net.Conn
+	packets packetFilter
+}
+
+// Read reads what the broker sent.
+func (b *limitedConn) Read(into []byte) (int, error) { return b.packets.Read(into) }
+
+// packetFilter lets a stream of MQTT packets through, but for those beyond maxPacket. A
+// packet is a byte of type and flags, the length of the rest in 1–4 bytes of 7
+// bits, the least first, and the rest (MQTT 3.1.1, section 2.2).
+type packetFilter struct {
+	in         *bufio.Reader
+	passedOver func(size int)
+
+	head []byte // of the packet under way, not handed out yet
+	rest int    // bytes of it that follow the head
+}
+
+const maxDigits = 4
+
+var errLength = errors.New("broker sent a packet whose length has no end")
+
+// Read reads from one packet at a time.
+func (s *packetFilter) Read(into []byte) (int, error) {
+	for len(s.head) == 0 && s.rest == 0 {
+		if err := s.next(); err != nil {
+			return 0, err
+		}
+	}
+	if len(s.head) > 0 {
+		n := copy(into, s.head)
+		s.head = s.head[n:]
+		return n, nil
+	}
+	n, err := s.in.Read(into[:min(len(into), s.rest)])
+	s.rest -= n
+	return n, err
+}
+
+// next begins the next packet, or passes over one.
+func (s *packetFilter) next() error {
+	kind, err := s.in.ReadByte()
+	if err != nil {
+		return err
+	}
+	head, length := []byte{kind}, 0
+	for more := true; more; {
+		if len(head) > maxDigits {
+			return errLength
+		}
+		digit, err := s.in.ReadByte()
+		if err != nil {
+			return err
+		}
+		length |= int(digit&0x7f) << (7 * (len(head) - 1))
+		head, more = append(head, digit), digit&0x80 != 0
+	}
+	if length > maxPacket {
+		s.passedOver(length)
+		_, err := io.CopyN(io.Discard, s.in, int64(length))
+		return err
+	}
+	s.head, s.rest = head, length
+	return nil
+}

@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote"
+	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/remote/rollout"
+	"meltwatch/config"
+	"meltwatch/durable"
+)
+
+// remoteLimit is how long the configuration's manager may take to come round: it
+// waits for replaced parts to end, the slowest of which waits for a disk.
+const remoteLimit = 45 * time.Second
+
+// Source is the box's own configuration.
+type Source struct {
+	// Path is the file, which Reload reads again; Document its text at the start.
+	Path     string
+	Document []byte
+}
+
+// New builds an agent whose configuration and model can change while it runs. It
+// starts nothing.
+func New(own Source, env Env) (*Agent, error) {
+	c, _, err := config.Tolerate(own.Document)
+	if err != nil {
+		return nil, err
+	}
+	var a *Agent
+	manager, now, err := remote.Open(remote.Settings{
+		Files:      durable.Folder(filepath.Join(c.Paths.State, "remote")),
+		KernelBoot: env.KernelBoot,
+		Root:       message.Root(c.Site, c.Furnace),
+		ReadLocal:  func() ([]byte, error) { return config.Text(own.Path) },
+		Report:     func(r remote.Report) { a.reporter.configuration(r) },
+		Log:        env.Log.With("part", "remote"),
+	}, own.Document)
+	if err != nil {
+		return nil, err
+	}
+	models, model := openModels(c, env, func(r rollout.Report) { a.reporter.model(r) })
+	if a, err = build(now, model, env); err != nil {
+		return nil, err
+	}
+	a.manager = manager
+	if err := a.addRemote(models); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// addRemote adds what acts on documents and commands.
+func (a *Agent) addRemote(models *rollout.Manager) error {
+	if err := a.add("models", modelSection, a.buildLimits(models)); err != nil {
+		return err
+	}
+	if err := a.addCommands(); err != nil {
+		return err
+	}
+	a.out.Subscribe(message.TopicConfigDesired, func(_ string, payload []byte) { a.manager.Desired(payload) })
+	a.out.Subscribe(message.TopicModelDesired, func(_ string, payload []byte) { models.Desired(payload) })
+	a.out.Subscribe(message.TopicModelChunk, receiveChunk(models))
+	a.out.Configure(a.out.Active())
+	record, modelRecord := a.registry.Add("remote", remoteLimit), a.registry.Add("models", modelsLimit)
+	a.services = append(a.services,
+		service{"remote", func(ctx context.Context) error { return a.manager.Run(ctx, a, record) }},
+		service{"models", func(ctx context.Context) error { return models.Run(ctx, a, modelRecord) }})
+	return nil
+}
+
+// Reload has a running agent read its file again.
+func (a *Agent) Reload() { a.manager.Reload() }
+
+// configuration publishes where a configuration stands, and makes an event of
+// each step that touches the agent.
+func (r *reporter) configuration(report remote.Report) {
+	text, err := json.Marshal(report)
+	if err != nil {
+		r.log.Error("config/reported not encoded", "err", err)
+		return
+	}
+	r.agent.out.Retain(message.TopicConfigReported, text)
+	if report.Status == "rejected" {
+		return // nothing was touched, and a flood of them must not fill the outbox
+	}
+	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
+}
+
+// steps makes an event of each step that a change takes, once.
+type steps struct{ last atomic.Pointer[string] }
+
+func (s *steps) to(r *reporter, kind, subject, now string, faults []commit.Fault) {
+	from := ""
+	if before := s.last.Swap(&now); before != nil {
+		from = *before
+	}
+	if from == now {
+		return
+	}
+	causes := make([]string, len(faults))
+	for i, f := range faults {
+		causes[i] = strings.TrimPrefix(f.Key+": "+f.Message, ": ")
+	}
+	r.event(kind, subject, from, now, strings.Join(causes, "; "))
+}

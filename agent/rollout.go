@@ -1,0 +1,94 @@
+package agent
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/rollout"
+	"meltwatch/config"
+	"meltwatch/durable"
+)
+
+// modelsLimit is how long the roll-out may take to come round: it waits for a
+// child's end and for a disk.
+const modelsLimit = 45 * time.Second
+
+// openModels says which model decides at start.
+func openModels(c config.Config, env Env, report func(rollout.Report)) (*rollout.Manager, string) {
+	folder := filepath.Join(c.Paths.State, "models")
+	return rollout.Open(rollout.Settings{
+		Folder: folder, Own: c.Model.Path, Files: durable.Folder(folder), KernelBoot: env.KernelBoot,
+		Report: report, HTTP: downloadClient(), Log: env.Log.With("part", "models"),
+	})
+}
+
+// downloadClient fetches packages. It does not decompress the answer, and it limits
+// the wait for the header.
+func downloadClient() *http.Client {
+	return &http.Client{CheckRedirect: onlyHTTPS, Transport: &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ResponseHeaderTimeout:  30 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		IdleConnTimeout:        time.Minute,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true,
+	}}
+}
+
+// onlyHTTPS keeps a redirection from leaving TLS.
+func onlyHTTPS(request *http.Request, via []*http.Request) error {
+	if request.URL.Scheme != "https" || len(via) > 5 {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+type limitsSection struct {
+	remote config.Remote
+	trust  config.Trust
+}
+
+func modelSection(c config.Config) any { return limitsSection{c.Remote, c.Trust} }
+
+func (a *Agent) buildLimits(models *rollout.Manager) func(config.Config) (*instance, error) {
+	const megabyte = 1_000_000
+	return func(c config.Config) (*instance, error) {
+		limits := rollout.Limits{
+			Enabled: c.Remote.Model, Keys: c.Trust.ModelKeys, Latency: c.Remote.ModelLatency,
+			Package: int64(c.Remote.ModelMB) * megabyte, Memory: int64(c.Remote.ModelMemoryMB) * megabyte,
+		}
+		return &instance{activate: func() { models.Adopt(limits) }, missing: worksAtOnce}, nil
+	}
+}
+
+// receiveChunk takes the number from the topic; what is no number is no chunk.
+func receiveChunk(models *rollout.Manager) func(string, []byte) {
+	return func(topic string, payload []byte) {
+		number, err := strconv.ParseInt(topic[strings.LastIndex(topic, "/")+1:], 10, 64)
+		if err == nil {
+			models.Chunk(number, payload)
+		}
+	}
+}
+
+// model publishes where a roll-out stands, and makes an event of each step.
+func (r *reporter) model(report rollout.Report) {
+	text, err := json.Marshal(report)
+	if err != nil {
+		r.log.Error("model/reported not encoded", "err", err)
+		return
+	}
+	r.agent.out.Retain(message.TopicModelReported, text)
+	if report.Status == "rejected" && report.Shadow == nil {
+		return // nothing of it ran beside the live model; see configuration
+	}
+	r.modelSteps.to(r, "model", "model", report.Status+" "+strconv.FormatInt(report.Revision, 10), report.Errors)
+}

@@ -1,0 +1,101 @@
+// Package settings derives what each part of the agent is built from: from the
+// configuration, and from the manifest of the model that decides.
+package settings
+
+import (
+	"time"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/state"
+	"meltwatch/config"
+	"meltwatch/inference"
+)
+
+// Decision is what a model decides by.
+func Decision(c config.Config, m *inference.Manifest) decide.Settings {
+	return decide.Settings{
+		Manifest: m,
+		Params:   Params(c.State, m.Decision),
+		Rule:     rule(c.State, m.Rule),
+		Timeout:  c.Model.Timeout,
+		Period:   currentPeriod(c.Meters),
+	}
+}
+
+// DecisionSection is the part of the configuration that Decision reads.
+func DecisionSection(c config.Config) any {
+	return struct {
+		state   config.State
+		timeout time.Duration
+		period  time.Duration
+	}{c.State, c.Model.Timeout, currentPeriod(c.Meters)}
+}
+
+// Params are the manifest's, unless the configuration overrides them.
+func Params(c config.State, d inference.Decision) state.Params {
+	return state.Params{
+		MeanSeconds:   either(c.MeanSeconds, d.MeanSeconds),
+		Enter:         either(c.Enter, d.Enter),
+		Exit:          either(c.Exit, d.Exit),
+		HoldSeconds:   either(c.HoldSeconds, d.HoldSeconds),
+		NormalCurrent: c.NormalCurrent,
+	}
+}
+
+func rule(c config.State, r inference.Rule) inference.Rule {
+	return inference.Rule{CV120: either(c.CV120, r.CV120), CV45: either(c.CV45, r.CV45)}
+}
+
+func either[T comparable](configured, instead T) T {
+	var unset T
+	if configured == unset {
+		return instead
+	}
+	return configured
+}
+
+// CheckThresholds compares the thresholds in effect, of which the configuration may
+// set one and the model's manifest the other.
+func CheckThresholds(c config.State, d inference.Decision) error {
+	p := Params(c, d)
+	switch {
+	case p.Exit <= p.Enter:
+		return nil
+	case c.Exit == 0:
+		return config.KeyErrorf("state.enter", "%g is below %g, the model's exit, so the state would change every few seconds: set state.exit to %g or less too", p.Enter, p.Exit, p.Enter)
+	case c.Enter == 0:
+		return config.KeyErrorf("state.exit", "%g is above %g, the model's enter, so the state would change every few seconds: set state.enter to %g or more too", p.Exit, p.Enter, p.Exit)
+	default:
+		return config.KeyErrorf("state.exit", "%g is above state.enter (%g), so the state would change every few seconds", p.Exit, p.Enter)
+	}
+}
+
+// CheckSampling says why the model will not be used at the meter's rate.
+func CheckSampling(meters map[string]config.Meter, m *inference.Manifest) error {
+	name, meter := CurrentMeter(meters)
+	_, err := m.LeastDensity(meter.Period)
+	switch {
+	case err == nil:
+		return nil
+	case decide.RuleReads(meter.Period):
+		return config.KeyErrorf("meters."+name+".period", "%w; until then the rule on the current's variation decides", err)
+	default:
+		return config.KeyErrorf("meters."+name+".period", "%w; until then the video alone decides, and without a camera nothing does: the current only shows whether the furnace is off", err)
+	}
+}
+
+// CurrentMeter is the meter that carries the currents.
+func CurrentMeter(meters map[string]config.Meter) (string, config.Meter) {
+	for name, m := range meters {
+		if _, ok := m.Fields[config.FieldCurrentA]; ok {
+			return name, m
+		}
+	}
+	return "", config.Meter{} // the configuration was checked: there is one
+}
+
+// currentPeriod is the period of the meter that carries the currents.
+func currentPeriod(meters map[string]config.Meter) time.Duration {
+	_, m := CurrentMeter(meters)
+	return m.Period
+}

@@ -1,0 +1,76 @@
+package settings
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"meltwatch/agent/outbox"
+	"meltwatch/config"
+	"meltwatch/config/credential"
+	"meltwatch/drivers"
+	"meltwatch/inference"
+)
+
+// Programs is the folder of the children's programs: that of the running program,
+// unless the configuration names another.
+func Programs(configured string) (string, error) {
+	if configured != "" {
+		return configured, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find the folder of the programs: %w; set paths.programs", err)
+	}
+	return filepath.Dir(self), nil
+}
+
+// Camera is what the camera's child is told. It reads the secrets' files. An agent
+// does not start with an error.
+func Camera(all config.Config, video inference.VideoSpec) (drivers.CameraSettings, error) {
+	c := all.Camera
+	secrets := map[string]string{"password_file": c.PasswordFile, "ca_file": c.CAFile}
+	for key, file := range secrets {
+		if file == "" {
+			continue
+		}
+		var err error
+		if secrets[key], err = credential.Read(file); err != nil {
+			return drivers.CameraSettings{}, config.KeyErrorf("camera."+key, "%w", err)
+		}
+	}
+	settings := drivers.CameraSettings{
+		URL: c.URL, Username: c.Username, Password: secrets["password_file"], Timeout: c.Timeout,
+		Logins: filepath.Join(all.Paths.State, "camera-logins.json"), Authorities: secrets["ca_file"], Transport: c.Transport,
+		Crop:  drivers.Rect(c.Crop),
+		Width: video.Width, Height: video.Height, Resize: video.Resize,
+		StaleAfter: c.StaleAfter, FrozenAfter: c.FrozenAfter, BlackAfter: c.BlackAfter,
+	}
+	return settings, settings.Check()
+}
+
+// OutboxFolder is where the outbox lies on disk.
+func OutboxFolder(c config.Config) string { return filepath.Join(c.Paths.State, "outbox") }
+
+// Outbox bounds the outbox.
+func Outbox(c config.Config) outbox.Settings {
+	const megabyte = 1_000_000
+	o := c.Outbox
+	return outbox.Settings{
+		Bytes:         int64(o.TotalMB) * megabyte,
+		Event:         outbox.Retention{Bytes: int64(o.EventMB) * megabyte, Age: o.EventAge},
+		State:         outbox.Retention{Bytes: int64(o.StateMB) * megabyte, Age: o.StateAge},
+		Current:       outbox.Retention{Bytes: int64(o.CurrentMB) * megabyte, Age: o.CurrentAge},
+		MemoryRecords: c.MQTT.Queue,
+	}
+}
+
+// LogLevel is the level of the log.
+func LogLevel(c config.Log) slog.Level {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return slog.LevelInfo // the configuration was checked: this cannot be
+	}
+	return level
+}

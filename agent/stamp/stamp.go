@@ -1,0 +1,117 @@
+// Package stamp tells when and by which run of which agent a record was made, and
+// corrects that afterwards where the clock was not set at the time.
+package stamp
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/durable"
+)
+
+// Stamper makes stamps. It is safe for concurrent use.
+type Stamper struct {
+	boot       uint64
+	kernelBoot string
+	clock      Clock
+	instance   string
+	file       string // of the counter
+
+	mu    sync.Mutex
+	seq   map[string]uint64 // by class
+	saved bool              // the counter's file holds boot
+}
+
+// New counts this start of the agent in folder and returns the stamper
+// of this boot. A folder that does not take the count does not keep the furnace
+// unwatched: the boot's number then comes from the clock, which is beyond any
+// count of starts that a box lives to see, and Save puts it into the folder once
+// that can be written, so that later boots come after it.
+func New(folder string) (*Stamper, error) {
+	kernel, err := durable.KernelBoot()
+	if err != nil {
+		return nil, err
+	}
+	s := At(0, kernel, KernelClock{}, rand.Text())
+	s.saved, s.file = false, filepath.Join(folder, "boot")
+	byClock := uint64(time.Now().Unix())
+	if s.boot, err = lastBoot(s.file); err != nil {
+		s.boot = byClock
+	}
+	s.boot++
+	// The new value is on disk before it is used, so no two starts share it.
+	if s.Save() != nil {
+		s.boot = max(s.boot, byClock)
+	}
+	return s, nil
+}
+
+// At returns the stamper of a boot that its caller has counted, by a clock
+// of the caller's. instance tells this process from every other.
+func At(boot uint64, kernelBoot string, clock Clock, instance string) *Stamper {
+	return &Stamper{
+		boot: boot, kernelBoot: kernelBoot, clock: clock, instance: instance,
+		seq: map[string]uint64{}, saved: true,
+	}
+}
+
+// lastBoot is the number of the last start, 0 before the first.
+func lastBoot(file string) (uint64, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+}
+
+// Save writes the boot's number, if that has not been done, and says why it
+// could not be.
+func (s *Stamper) Save() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.saved {
+		return nil
+	}
+	if err := durable.WriteFile(s.file, []byte(strconv.FormatUint(s.boot, 10)+"\n")); err != nil {
+		return fmt.Errorf("count this start of the agent: %w", err)
+	}
+	s.saved = true
+	return nil
+}
+
+// Instance tells this process from every other.
+func (s *Stamper) Instance() string { return s.instance }
+
+// Boot is the number of this start of the agent.
+func (s *Stamper) Boot() uint64 { return s.boot }
+
+// Stamp stamps the next record of a class, made at t.
+func (s *Stamper) Stamp(class string, t time.Time) message.Stamp {
+	s.mu.Lock()
+	s.seq[class]++
+	seq := s.seq[class]
+	s.mu.Unlock()
+	quality := message.ClockUnsynced
+	if s.clock.Synced() {
+		quality = message.ClockSynced
+	}
+	return message.Stamp{
+		Version: message.Version,
+		Time:    s.clock.Wall(t), Boot: s.boot, Seq: seq,
+		MonoMS:     (s.clock.Boot() - time.Since(t)).Milliseconds(),
+		KernelBoot: s.kernelBoot,
+		Clock:      quality,
+	}
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"errors"
+	"time"
+
+	"meltwatch/agent/check"
+	"meltwatch/config"
+)
+
+type checkCommand struct {
+	configFlag
+	Offline bool          `help:"Check the configuration file alone; touch no device and no broker."`
+	Timeout time.Duration `default:"15s" help:"How long each device may take to answer."`
+}
+
+var errCheck = errors.New("not all is well; see above")
+
+// Run prints one line for each thing that must work and fails when one does not.
+func (c checkCommand) Run(o outside) error {
+	settings, err := config.Read(c.Config)
+	if err != nil {
+		return err
+	}
+	if !check.Run(o.ctx, check.Options{Config: settings, Path: c.Config, Offline: c.Offline, Timeout: c.Timeout}, o.out) {
+		return errCheck
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"meltwatch/agent/outbox"
+	"meltwatch/agent/settings"
+	"meltwatch/config"
+	"meltwatch/durable"
+)
+
+// outboxCommand looks into the outbox on disk and changes nothing; the agent may
+// be running.
+type outboxCommand struct {
+	Stat   outboxStat   `cmd:"" help:"Print what each class holds."`
+	Dump   outboxDump   `cmd:"" help:"Print every record, one JSON object a line."`
+	Verify outboxVerify `cmd:"" help:"Read everything; fail if a record is damaged."`
+}
+
+// outboxFlags say which outbox.
+type outboxFlags struct {
+	configFlag
+	Folder string `placeholder:"DIR" help:"The outbox's folder, instead of the one that the configuration names."`
+}
+
+func (f outboxFlags) disk() (durable.Folder, error) {
+	if f.Folder != "" {
+		return durable.Folder(f.Folder), nil
+	}
+	c, err := config.ReadTolerated(f.Config)
+	if err != nil {
+		return "", err
+	}
+	return durable.Folder(settings.OutboxFolder(c)), nil
+}
+
+func (f outboxFlags) walk(each func(outbox.Stored) error) ([]outbox.Summary, error) {
+	disk, err := f.disk()
+	if err != nil {
+		return nil, err
+	}
+	return outbox.Walk(disk, each)
+}
+
+type outboxStat struct{ outboxFlags }
+
+// Run prints a line a class.
+func (c outboxStat) Run(o outside) error {
+	summaries, err := c.walk(func(outbox.Stored) error { return nil })
+	return errors.Join(err, printSummaries(o.out, summaries))
+}
+
+func printSummaries(out io.Writer, summaries []outbox.Summary) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, err := fmt.Fprintln(table, "class\twaiting\trecords\tmissing\tsegments\tbytes\toldest\tnewest")
+	for _, s := range summaries {
+		_, lineErr := fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n",
+			s.Class, s.Waiting, s.Records, s.Missing, s.Segments, s.Bytes, instant(s.Oldest), instant(s.Newest))
+		err = errors.Join(err, lineErr)
+	}
+	return errors.Join(err, table.Flush())
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+type outboxDump struct {
+	outboxFlags
+	Class string `enum:",event,state,current" default:"" help:"Only this class: event, state or current."`
+	All   bool   `help:"Acknowledged records too, as long as their segment is there."`
+}
+
+// Run prints the records.
+func (c outboxDump) Run(o outside) error {
+	lines := json.NewEncoder(o.out)
+	_, err := c.walk(func(s outbox.Stored) error {
+		if c.Class != "" && s.Class != c.Class || !s.Waiting && !c.All {
+			return nil
+		}
+		return lines.Encode(dumped{s.Class, s.Number, s.Waiting, payload(s.Payload)})
+	})
+	return err
+}
+
+type dumped struct {
+	Class   string `json:"class"`
+	Number  uint64 `json:"number"`
+	Waiting bool   `json:"waiting"`
+	Payload any    `json:"payload"`
+}
+
+// payload is shown as what it is, JSON, or else as base64.
+func payload(b []byte) any {
+	if json.Valid(b) {
+		return json.RawMessage(b)
+	}
+	return b
+}
+
+type outboxVerify struct{ outboxFlags }
+
+// Run fails when a record is missing.
+func (c outboxVerify) Run(o outside) error {
+	summaries, err := c.walk(func(outbox.Stored) error { return nil })
+	err = errors.Join(err, printSummaries(o.out, summaries))
+	for _, s := range summaries {
+		if s.Missing > 0 {
+			err = errors.Join(err, fmt.Errorf("outbox class %s: %d records are damaged and lost; the agent passes over them and keeps their segment as *.damaged", s.Class, s.Missing))
+		}
+	}
+	return err
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"meltwatch/agent/outbox"
+	"meltwatch/agent/settings"
+	"meltwatch/config"
+	"meltwatch/durable"
+)
+
+// looked runs an outbox command on a folder and returns what it printed.
+func looked(t *testing.T, command interface{ Run(outside) error }) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	err := command.Run(outside{ctx: context.Background(), out: &out, errOut: &out})
+	return out.String(), err
+}
+
+// noObserver is told nothing that a test asks for.
+type noObserver struct{}
+
+func (noObserver) Beat()       {}
+func (noObserver) OK()         {}
+func (noObserver) Fault(error) {}
+
+func filledOutbox(t *testing.T) (folder string) {
+	t.Helper()
+	folder = t.TempDir()
+	l, err := outbox.Open(durable.Folder(folder), settings.Outbox(config.Default()), slog.New(slog.DiscardHandler), noObserver{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := l.Append("event", []byte(`{"kind":"state","to":"abnormal"}`))
+	l.Append("event", []byte(`{"kind":"state","to":"normal"}`))
+	l.Append("current", []byte("\x00not JSON"))
+	l.Ack("event", []uint64{first})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func TestOutboxCommandsShowWhatWaits(t *testing.T) {
+	flags := outboxFlags{Folder: filledOutbox(t)}
+	stat, err := looked(t, outboxStat{flags})
+	if err != nil || !strings.Contains(stat, "event    1        2        0        1") {
+		t.Errorf("stat: %v\n%s", err, stat)
+	}
+	dump, err := looked(t, outboxDump{outboxFlags: flags})
+	want := `{"class":"event","number":2,"waiting":true,"payload":{"kind":"state","to":"normal"}}
+{"class":"current","number":1,"waiting":true,"payload":"AG5vdCBKU09O"}
+`
+	if err != nil || dump != want {
+		t.Errorf("dump: %v\n%s", err, dump)
+	}
+	if all, err := looked(t, outboxDump{outboxFlags: flags, Class: "event", All: true}); err != nil || strings.Count(all, "\n") != 2 {
+		t.Errorf("dump of all events: %v\n%s", err, all)
+	}
+	if text, err := looked(t, outboxVerify{flags}); err != nil {
+		t.Errorf("verify: %v\n%s", err, text)
+	}
+}
+
+func TestOutboxVerifyFailsOnDamage(t *testing.T) {
+	folder := filledOutbox(t)
+	path := filepath.Join(folder, "event", "00000000000000000001.seg")
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hit := bytes.LastIndex(data, []byte("normal"))
+	data[hit] ^= 1
+	next := append([]byte(nil), data[:8]...)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "event", "00000000000000000003.seg"), next, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := looked(t, outboxVerify{outboxFlags{Folder: folder}}); err == nil || !strings.Contains(err.Error(), "damaged") {
+		t.Errorf("got %v, want the damage", err)
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"meltwatch/agent"
+	"meltwatch/config"
+)
+
+type runCommand struct{ configFlag }
+
+// Run watches the furnace.
+func (r runCommand) Run(o outside) error {
+	text, err := config.Text(r.Config)
+	if err != nil {
+		return err
+	}
+	own, warnings, err := config.Tolerate(text)
+	if err != nil {
+		return fmt.Errorf("config %s:\n%w", r.Config, err)
+	}
+	env, err := newEnv(o.errOut, own.Log)
+	if err != nil {
+		return err
+	}
+	log := env.Log
+	for _, w := range warnings {
+		log.Warn("this release refuses a setting in the file: it runs as before, but must be corrected before the next change", "setting", w.String())
+	}
+	a, err := agent.New(agent.Source{Path: r.Config, Document: text}, env)
+	if err != nil {
+		return err
+	}
+	ended := onHangup(o.ctx, a.Reload)
+	log.Info("watching", "site", own.Site, "furnace", own.Furnace, "version", version)
+	err = errors.Join(notePID(own.Paths.State), a.Run(o.ctx))
+	<-ended
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	log.Info("stopped")
+	return err
+}
+
+// onHangup calls f at each SIGHUP until ctx ends; the channel closes after that.
+func onHangup(ctx context.Context, f func()) <-chan struct{} {
+	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		defer close(ended)
+		defer signal.Stop(hangups)
+		for {
+			select {
+			case <-hangups:
+				f()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return ended
+}

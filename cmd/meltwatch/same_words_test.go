@@ -1,0 +1,51 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What run refuses in a file, check --offline refuses in the same words.
+func TestRunAndCheckRefuseInTheSameWords(t *testing.T) {
+	const good = `site: plant
+furnace: f1
+meters: {main: {url: "tcp://127.0.0.1:502", fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}}
+camera: {url: "rtsp://127.0.0.1/x"}
+`
+	for line, key := range map[string]string{
+		`mqtt: {broker: "udp://h:1"}`:                       "mqtt.broker",
+		`mqtt: {broker: "tcp://h:1", queue: many}`:          "mqtt.queue",
+		`mqtt: {broker: "tcp://h:1", quew: 1000}`:           "mqtt.quew",
+		"mqtt: {broker: \"tcp://h:1\", username: \"\xff\"}": "UTF-8",
+		`mqtt: {broker: "tcp://h:1", username: "\uD800"}`:   "Unicode",
+		`mqtt: {broker: "tcp://user:secret@h:1"}`:           "mqtt.broker",
+	} {
+		file := filepath.Join(t.TempDir(), "meltwatch.yaml")
+		if err := os.WriteFile(file, []byte(good+line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		o := outside{ctx: context.Background(), out: &out, errOut: &out}
+		run := runCommand{configFlag{file}}.Run(o)
+		check := checkCommand{configFlag: configFlag{file}, Offline: true}.Run(o)
+		if run == nil || fmt.Sprint(run) != fmt.Sprint(check) || !strings.Contains(run.Error(), key) {
+			t.Errorf("%.60s: run says %v, check says %v; want %q", line, run, check, key)
+		}
+	}
+}
+
+func TestRunRefusesABadConfigurationWithItsKey(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(path, []byte("site: plant/1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := runCommand{configFlag{path}}.Run(outside{ctx: t.Context(), errOut: os.Stderr})
+	if err == nil || !strings.Contains(err.Error(), "site (line 1)") || !strings.Contains(err.Error(), "meters: is missing") {
+		t.Fatalf("got %v", err)
+	}
+}

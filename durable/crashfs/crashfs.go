@@ -1,0 +1,306 @@
+// Package crashfs is a file system in memory under which power fails or a process dies,
+// for tests of what must survive that.
+package crashfs
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"meltwatch/durable"
+)
+
+// Disk is a durable.Files in memory whose power fails at a chosen operation. What was
+// not synced then survives in part: each write on its own, whole, torn or as
+// zeros, and each change of a folder on its own. That is as hostile as POSIX
+// allows a file system to be, and more than a journalling one is.
+type Disk struct {
+	names   map[string]*inode // as a program sees it
+	durable map[string]*inode // as it lies on the disk
+	pending []change          // of names, not yet durable
+
+	operations int
+	cutAt      int // the operation at which power fails; −1 for never
+	// Dead: power has failed. A test may also set it between two operations.
+	Dead bool
+	// Step, unless nil, is called after every change and in the middle of a write: what a
+	// process does, after which it may be dead.
+	Step func()
+	// Now stamps files that are written; time.Now unless a test sets another.
+	Now func() time.Time
+}
+
+type inode struct {
+	seen    []byte
+	durable []byte
+	pending []write
+	at      time.Time
+}
+
+// write puts data at an offset; with cut it ends the file there first.
+type write struct {
+	offset int
+	data   []byte
+	cut    bool
+}
+
+func (w write) apply(b []byte) []byte {
+	if w.cut && len(b) > w.offset {
+		b = b[:w.offset]
+	}
+	if need := w.offset + len(w.data); len(b) < need && len(w.data) > 0 {
+		b = append(b, make([]byte, need-len(b))...)
+	}
+	copy(b[min(w.offset, len(b)):], w.data)
+	return b
+}
+
+// change gives a name to an inode; from is the name it had, file nil removes.
+type change struct {
+	folder, from, name string
+	file               *inode
+}
+
+func (c change) apply(names map[string]*inode) {
+	switch {
+	case c.file == nil:
+		delete(names, c.name)
+	case c.from != "" && names[c.from] != c.file:
+		// The file that it renames never came to be.
+	default:
+		delete(names, c.from)
+		names[c.name] = c.file
+	}
+}
+
+// ErrPower is what every operation answers once power has failed.
+var ErrPower = errors.New("power failed")
+
+// New returns an empty disk; cutAt −1 is never.
+func New(cutAt int) *Disk {
+	return &Disk{names: map[string]*inode{}, durable: map[string]*inode{}, cutAt: cutAt, Now: time.Now}
+}
+
+// CutIn lets power fail at the nth operation from now, the next one being 0.
+func (d *Disk) CutIn(n int) { d.cutAt = d.operations + n }
+
+// Put lays a durable file onto the disk.
+func (d *Disk) Put(name string, data []byte) {
+	file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: d.Now()}
+	d.names[name], d.durable[name] = file, file
+}
+
+// Has reports whether a file is there.
+func (d *Disk) Has(name string) bool { return d.names[name] != nil }
+
+// Size is what all files hold, in bytes.
+func (d *Disk) Size() (n int64) {
+	for _, file := range d.names {
+		n += int64(len(file.seen))
+	}
+	return n
+}
+
+// step counts an operation; it fails from the cut on.
+func (d *Disk) step() error {
+	if d.operations == d.cutAt {
+		d.Dead = true
+	}
+	d.operations++
+	if d.Dead {
+		return ErrPower
+	}
+	if d.Step != nil {
+		d.Step()
+	}
+	return nil
+}
+
+func (d *Disk) rename(c change) error {
+	if d.Dead {
+		return ErrPower
+	}
+	c.folder = path.Dir(c.name)
+	c.apply(d.names)
+	d.pending = append(d.pending, c) // it may have reached the disk though power fails
+	return d.step()
+}
+
+// List returns the files of a folder, by name.
+func (d *Disk) List(folder string) (entries []durable.Entry, err error) {
+	for name, file := range d.names {
+		if path.Dir(name) == folder {
+			entries = append(entries, durable.Entry{Name: path.Base(name), Size: int64(len(file.seen)), Modified: file.at})
+		}
+	}
+	slices.SortFunc(entries, func(a, b durable.Entry) int { return strings.Compare(a.Name, b.Name) })
+	return entries, nil
+}
+
+// Read returns the first most bytes of a file.
+func (d *Disk) Read(name string, most int64) ([]byte, error) {
+	file := d.names[name]
+	if file == nil {
+		return nil, fs.ErrNotExist
+	}
+	return slices.Clone(file.seen[:min(len(file.seen), int(most))]), nil
+}
+
+// Create makes or empties a file.
+func (d *Disk) Create(name string) (durable.File, error) {
+	file := d.names[name]
+	if file == nil {
+		file = &inode{at: d.Now()}
+		if err := d.rename(change{name: name, file: file}); err != nil {
+			return nil, err
+		}
+	}
+	return d.Extend(name, 0)
+}
+
+// Extend cuts a file to size and opens it for writing at its end.
+func (d *Disk) Extend(name string, size int64) (durable.File, error) {
+	if d.Dead {
+		return nil, ErrPower
+	}
+	f := &cutFile{d, d.names[name]}
+	return f, f.put(write{offset: int(size), cut: true})
+}
+
+// Rename replaces to by from.
+func (d *Disk) Rename(from, to string) error {
+	return d.rename(change{from: from, name: to, file: d.names[from]})
+}
+
+// Remove deletes a file.
+func (d *Disk) Remove(name string) error { return d.rename(change{name: name}) }
+
+// MakeFolder does nothing: folders are part of the names.
+func (d *Disk) MakeFolder(string) error { return nil }
+
+// SyncFolder makes the changes of a folder durable.
+func (d *Disk) SyncFolder(folder string) error {
+	if err := d.step(); err != nil {
+		return err
+	}
+	d.pending = slices.DeleteFunc(d.pending, func(c change) bool {
+		if c.folder != folder {
+			return false
+		}
+		c.apply(d.durable)
+		return true
+	})
+	return nil
+}
+
+// cutFile is a file of a Disk, open for writing at its end.
+type cutFile struct {
+	disk *Disk
+	file *inode
+}
+
+func (f *cutFile) put(w write) error {
+	f.file.seen = w.apply(f.file.seen)
+	f.file.at = f.disk.Now()
+	f.file.pending = append(f.file.pending, w)
+	return f.disk.step()
+}
+
+func (f *cutFile) Write(data []byte) (int, error) {
+	if f.disk.Dead {
+		return 0, ErrPower
+	}
+	// As blocks of the disk, each of which may be lost.
+	for rest := data; len(rest) > 0; {
+		n := min(4096, len(rest))
+		if f.disk.Step != nil && len(rest) == len(data) {
+			n = min(n, (len(rest)+1)/2)
+		}
+		if err := f.put(write{offset: len(f.file.seen), data: slices.Clone(rest[:n])}); err != nil {
+			return 0, err
+		}
+		f.disk.operations-- // one operation, however many blocks
+		rest = rest[n:]
+	}
+	f.disk.operations++
+	return len(data), nil
+}
+
+func (f *cutFile) Sync() error {
+	if err := f.disk.step(); err != nil {
+		return err
+	}
+	for _, w := range f.file.pending {
+		f.file.durable = w.apply(f.file.durable)
+	}
+	f.file.pending = nil
+	return nil
+}
+
+func (f *cutFile) Close() error { return nil }
+
+// After is the disk that the next start finds.
+func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
+	names := maps.Clone(d.durable)
+	for _, c := range d.pending {
+		if r.Float64() < odds {
+			c.apply(names)
+		}
+	}
+	next := New(-1)
+	next.Now = d.Now
+	for _, name := range slices.Sorted(maps.Keys(names)) { // one seed, one outcome
+		file := names[name]
+		content := slices.Clone(file.durable)
+		for _, w := range file.pending {
+			if r.Float64() < odds {
+				content = torn(w, r, odds).apply(content)
+			}
+		}
+		next.names[name] = &inode{seen: content, durable: slices.Clone(content), at: file.at}
+		next.durable[name] = next.names[name]
+	}
+	return next
+}
+
+// PowerCut loses everything that is not durable, and power is back.
+func (d *Disk) PowerCut() {
+	next := d.After(rand.New(rand.NewPCG(0, 0)), 0)
+	d.names, d.durable, d.pending, d.Dead = next.names, next.durable, nil, false
+}
+
+// Snapshot returns every file as a program sees it now.
+func (d *Disk) Snapshot() map[string][]byte {
+	files := map[string][]byte{}
+	for name, file := range d.names {
+		files[name] = slices.Clone(file.seen)
+	}
+	return files
+}
+
+// PutBack makes the disk hold these files and no others, all durable.
+func (d *Disk) PutBack(files map[string][]byte) {
+	d.names, d.durable, d.pending = map[string]*inode{}, map[string]*inode{}, nil
+	for name, data := range files {
+		d.Put(name, data)
+	}
+}
+
+// torn is what a failing disk makes of a write now and then.
+func torn(w write, r *rand.Rand, odds float64) write {
+	if odds == 1 || len(w.data) == 0 {
+		return w
+	}
+	switch r.IntN(4) {
+	case 0:
+		w.data = w.data[:r.IntN(len(w.data))]
+	case 1:
+		w.data = make([]byte, len(w.data)) // the length was noted, the bytes were not
+	}
+	return w
+}

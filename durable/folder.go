@@ -1,0 +1,164 @@
+// Package durable keeps files so that a kill or a power cut leaves the old content or
+// the new, never a mixture. Files is all that is asked of a file system, Folder the
+// real one; package crashfs below is one whose power fails.
+package durable
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Files is a folder with one level of folders in it. Paths are relative to it.
+// Tests put a disk in its place that loses, tears and reorders what was not
+// synced, or refuses to write.
+type Files interface {
+	// List returns what lies in a folder, in any order; an absent folder is empty.
+	List(folder string) ([]Entry, error)
+	// Read returns the first most bytes of a file.
+	Read(path string, most int64) ([]byte, error)
+	// Create makes an empty file or empties the one that is there.
+	Create(path string) (File, error)
+	// Extend cuts a file to size and opens it for writing at its end.
+	Extend(path string, size int64) (File, error)
+	Rename(from, to string) error
+	Remove(path string) error
+	// MakeFolder makes a folder and those above it, durably; one that is there is
+	// no error.
+	MakeFolder(folder string) error
+	// SyncFolder makes creations, renames and removals in a folder durable.
+	SyncFolder(folder string) error
+}
+
+// File is a file open for writing at its end.
+type File interface {
+	io.Writer
+	// Sync returns once everything written is durable.
+	Sync() error
+	Close() error
+}
+
+// Entry is one file of a folder.
+type Entry struct {
+	Name     string
+	Size     int64 // bytes
+	Modified time.Time
+}
+
+// Folder is the Files below a real folder, which need not exist yet.
+type Folder string
+
+func (f Folder) path(name string) string { return filepath.Join(string(f), name) }
+
+// List returns the plain files of a folder.
+func (f Folder) List(folder string) ([]Entry, error) {
+	found, err := os.ReadDir(f.path(folder))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	entries := make([]Entry, 0, len(found))
+	for _, one := range found {
+		info, infoErr := one.Info()
+		if infoErr != nil || !info.Mode().IsRegular() {
+			continue // removed meanwhile, or none of ours
+		}
+		entries = append(entries, Entry{one.Name(), info.Size(), info.ModTime()})
+	}
+	return entries, err
+}
+
+// Read returns the first most bytes of a file.
+func (f Folder) Read(path string, most int64) ([]byte, error) {
+	file, err := os.Open(f.path(path))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return io.ReadAll(io.LimitReader(file, most))
+}
+
+// Create makes or empties a file.
+func (f Folder) Create(path string) (File, error) {
+	return os.OpenFile(f.path(path), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+}
+
+// Extend cuts a file to size and opens it for writing at its end.
+func (f Folder) Extend(path string, size int64) (File, error) {
+	file, err := os.OpenFile(f.path(path), os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := file.Truncate(size); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	if _, err := file.Seek(size, io.SeekStart); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// Rename replaces to by from.
+func (f Folder) Rename(from, to string) error { return os.Rename(f.path(from), f.path(to)) }
+
+// Remove deletes a file.
+func (f Folder) Remove(path string) error { return os.Remove(f.path(path)) }
+
+// MakeFolder makes a folder and syncs the ones that gained an entry.
+func (f Folder) MakeFolder(folder string) error {
+	path := f.path(folder)
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return err
+	}
+	return errors.Join(syncFolder(filepath.Dir(path)), syncFolder(filepath.Dir(string(f))))
+}
+
+// SyncFolder makes a folder's entries durable.
+func (f Folder) SyncFolder(folder string) error { return syncFolder(f.path(folder)) }
+
+// Replace replaces a file, and makes its folder if there is none. It returns once the
+// new content is durable. One writer a file: it uses a file beside it, NAME.new.
+func Replace(f Files, name string, data []byte) error {
+	folder, beside := filepath.Dir(name), name+".new"
+	if err := f.MakeFolder(folder); err != nil {
+		return err
+	}
+	file, err := f.Create(beside)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	if err := f.Rename(beside, name); err != nil {
+		return err
+	}
+	return f.SyncFolder(folder)
+}
+
+// WriteFile is Replace for a path of the real file system; the mode is 0600.
+func WriteFile(path string, data []byte) error {
+	return Replace(Folder(filepath.Dir(path)), filepath.Base(path), data)
+}
+
+// maxWhole bounds a file that is read whole, in bytes: no journal is so large.
+const maxWhole = 16 << 20
+
+// ReadFile returns a whole file, at most 16 MiB of it, or fs.ErrNotExist.
+func ReadFile(f Files, name string) ([]byte, error) { return f.Read(name, maxWhole) }
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
