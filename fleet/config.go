@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/pack"
@@ -29,7 +30,7 @@ func (f Fleet) PrintConfig(ctx context.Context, agents string) error {
 		lines.SetIndent("", "  ")
 		for _, agent := range chosen {
 			err = errors.Join(err, lines.Encode(map[string]any{
-				"agent": agent, "desired": raw(c.payload(agent, "config/desired")), "reported": raw(c.payload(agent, "config/reported")),
+				"agent": agent, "desired": raw(c.payload(agent, message.TopicConfigDesired)), "reported": raw(c.payload(agent, message.TopicConfigReported)),
 			}))
 		}
 		return err
@@ -130,7 +131,7 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 	return f.with(ctx, func(c *connection) error {
 		return how.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
 			now, newest := c.desiredOf(agent)
-			if key != nil && !now.Signed(root+agent+"/", map[string]string{how.KeyName: pack.PublicOf(key)}) {
+			if key != nil && !now.Signed(rootOf(agent), map[string]string{how.KeyName: pack.PublicOf(key)}) {
 				now = remote.Desired{} // never sign what another key or no key has signed
 			}
 			config, err := next(now)
@@ -147,7 +148,7 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 			if err != nil {
 				return err
 			}
-			if err := c.publish(ctx, agent, "config/desired", true, text); err != nil || !c.online(agent) {
+			if err := c.publish(ctx, agent, message.TopicConfigDesired, true, text); err != nil || !c.online(agent) {
 				return err
 			}
 			return c.waitApplied(ctx, agent, d.Revision, how.Deadline+time.Minute)
@@ -164,14 +165,14 @@ func (how Change) sign(d *remote.Desired, agent string, key ed25519.PrivateKey, 
 	if err := r.note(agent, d.Revision); err != nil {
 		return err
 	}
-	return d.Sign(root+agent+"/", how.KeyName, key)
+	return d.Sign(rootOf(agent), how.KeyName, key)
 }
 
 // desiredOf returns an agent's desired document and the newest revision in any document
 // at the broker.
 func (c *connection) desiredOf(agent string) (d remote.Desired, newest int64) {
 	// An invalid document counts as none; the agent has reported it already.
-	if strict.Decode(c.payload(agent, "config/desired"), remote.MaxDesired, &d) != nil {
+	if strict.Decode(c.payload(agent, message.TopicConfigDesired), remote.MaxDesired, &d) != nil {
 		d = remote.Desired{}
 	}
 	r := c.configReport(agent)
@@ -194,7 +195,7 @@ func newestOf(running int64, others ...int64) int64 {
 const mostReport = 64 << 10
 
 func (c *connection) configReport(agent string) (r remote.Report) {
-	if strict.Read(c.payload(agent, "config/reported"), mostReport, &r) != nil {
+	if strict.Read(c.payload(agent, message.TopicConfigReported), mostReport, &r) != nil {
 		return remote.Report{}
 	}
 	return r

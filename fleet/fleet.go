@@ -9,13 +9,10 @@ package fleet
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -24,15 +21,19 @@ import (
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
+	"meltwatch/config/credential"
 )
 
 // topicsOf are the topics of every agent that are subscribed to, below
 // meltwatch/<site>/<furnace>/.
-var topicsOf = []string{"availability", "state", "health", "config/desired", "config/reported", "model/desired", "model/reported"}
+var topicsOf = []string{
+	message.TopicAvailability, message.TopicState, message.TopicHealth, message.TopicConfigDesired, message.TopicConfigReported,
+	message.TopicModelDesired, message.TopicModelReported,
+}
 
 const (
-	root = "meltwatch/"
 	// answerTimeout bounds a connection, a subscription and a publication.
 	answerTimeout = 10 * time.Second
 	// quietPeriod without a retained topic means that all have arrived.
@@ -94,7 +95,7 @@ func (b Broker) connect(ctx context.Context) (*connection, error) {
 	}
 	filters := map[string]byte{}
 	for _, topic := range topicsOf {
-		filters[root+"+/+/"+topic] = 1
+		filters[message.Root("+", "+")+topic] = 1
 	}
 	if err := await(ctx, c.client.SubscribeMultiple(filters, c.take)); err != nil {
 		return nil, fmt.Errorf("subscribe at %s: %w", b.URL, err)
@@ -109,22 +110,15 @@ func (b Broker) options() (*paho.ClientOptions, error) {
 		o.SetUsername(b.Username)
 	}
 	if b.PasswordFile != "" {
-		text, err := os.ReadFile(b.PasswordFile)
+		password, err := credential.Read(b.PasswordFile)
 		if err != nil {
-			return nil, fmt.Errorf("read password: %w", err)
+			return nil, fmt.Errorf("--password-file: %w", err)
 		}
-		o.SetPassword(strings.TrimRight(string(text), "\r\n"))
+		o.SetPassword(password)
 	}
-	secure := &tls.Config{MinVersion: tls.VersionTLS12}
-	if b.CAFile != "" {
-		text, err := os.ReadFile(b.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("read CA file: %w", err)
-		}
-		secure.RootCAs = x509.NewCertPool()
-		if !secure.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("%s: missing PEM certificate", b.CAFile)
-		}
+	secure, err := credential.TLS(b.CAFile, "", "")
+	if err != nil {
+		return nil, err
 	}
 	return o.SetTLSConfig(secure), nil
 }
@@ -145,12 +139,12 @@ func await(ctx context.Context, token paho.Token) error {
 func (c *connection) close() { c.client.Disconnect(100) }
 
 func (c *connection) take(_ paho.Client, m paho.Message) {
-	parts := strings.SplitN(strings.TrimPrefix(m.Topic(), root), "/", 3)
-	if len(parts) != 3 {
+	parts := strings.SplitN(m.Topic(), "/", 4) // meltwatch, site, furnace, the rest
+	if len(parts) != 4 {
 		return
 	}
-	agent, topic := parts[0]+"/"+parts[1], parts[2]
-	if !config.ValidName(parts[0]) || !config.ValidName(parts[1]) {
+	agent, topic := parts[1]+"/"+parts[2], parts[3]
+	if !config.ValidName(parts[1]) || !config.ValidName(parts[2]) {
 		return // invalid names for an agent: another program writes below meltwatch/
 	}
 	c.mu.Lock()
@@ -200,9 +194,15 @@ func (c *connection) payload(agent, topic string) []byte {
 	return c.payloads[agent][topic]
 }
 
+// rootOf is the start of an agent's topics.
+func rootOf(agent string) string {
+	site, furnace, _ := strings.Cut(agent, "/")
+	return message.Root(site, furnace)
+}
+
 // publish returns once the broker has acknowledged the payload.
 func (c *connection) publish(ctx context.Context, agent, topic string, retained bool, payload []byte) error {
-	if err := await(ctx, c.client.Publish(root+agent+"/"+topic, 1, retained, payload)); err != nil {
+	if err := await(ctx, c.client.Publish(rootOf(agent)+topic, 1, retained, payload)); err != nil {
 		return fmt.Errorf("publish %s of %s: %w", topic, agent, err)
 	}
 	return nil
@@ -234,5 +234,5 @@ func (c *connection) choose(pattern string) ([]string, error) {
 }
 
 func (c *connection) online(agent string) bool {
-	return string(c.payload(agent, "availability")) == "online"
+	return string(c.payload(agent, message.TopicAvailability)) == message.Online
 }

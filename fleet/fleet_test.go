@@ -86,7 +86,7 @@ camera: {enabled: false}, model: {path: %q}, mqtt: {broker: %q}, paths: {state: 
 
 // retained is a topic of an agent as the broker keeps it.
 func (p *plant) retained(agent, topic string) string {
-	for _, m := range p.server.Topics.Messages(root + agent + "/" + topic) {
+	for _, m := range p.server.Topics.Messages(rootOf(agent) + topic) {
 		return string(m.Payload)
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 )
 
@@ -33,7 +34,7 @@ type healthOf struct {
 }
 
 func (c *connection) overview(agent string) (o overview) {
-	if json.Unmarshal(c.payload(agent, "state"), &o) != nil {
+	if json.Unmarshal(c.payload(agent, message.TopicState), &o) != nil {
 		return overview{State: "?"}
 	}
 	if o.Held {
@@ -45,7 +46,7 @@ func (c *connection) overview(agent string) (o overview) {
 // health returns the agent's version and the names of its faulty parts.
 func (c *connection) health(agent string) (version, faulty string) {
 	var h healthOf
-	if json.Unmarshal(c.payload(agent, "health"), &h) != nil || h.Agent == "" { // a probe of check names no agent
+	if json.Unmarshal(c.payload(agent, message.TopicHealth), &h) != nil || h.Agent == "" { // a probe of check names no agent
 		return "?", "?"
 	}
 	var ill []string
@@ -80,7 +81,7 @@ func (c *connection) table(out io.Writer, agents []string) error {
 		version, faulty := c.health(agent)
 		config, model := c.configReport(agent), c.modelReport(agent)
 		cells := []string{
-			agent, text(c.payload(agent, "availability")), o.State, version, faulty,
+			agent, text(c.payload(agent, message.TopicAvailability)), o.State, version, faulty,
 			strings.TrimSpace(o.Model.Name + " " + o.Model.Version), revisionStatus(model.Status, model.Revision, model.RunningRevision),
 			revisionStatus(config.Status, config.Revision, config.RunningRevision),
 		}
@@ -144,7 +145,7 @@ func (f Fleet) Watch(ctx context.Context, agents string) error {
 func (c *connection) line(agent string) string {
 	_, faulty := c.health(agent)
 	config, model := c.configReport(agent), c.modelReport(agent)
-	line := fmt.Sprintf("%s, %s, health %s, config %s, model %s", text(c.payload(agent, "availability")), c.overview(agent).State, faulty,
+	line := fmt.Sprintf("%s, %s, health %s, config %s, model %s", text(c.payload(agent, message.TopicAvailability)), c.overview(agent).State, faulty,
 		revisionStatus(config.Status, config.Revision, config.RunningRevision), revisionStatus(model.Status, model.Revision, model.RunningRevision))
 	for _, errors := range [][]remote.Fault{config.Errors, model.Errors} {
 		if len(errors) > 0 {

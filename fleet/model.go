@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/pack"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/config/strict"
@@ -48,7 +51,7 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 			if err != nil {
 				return err
 			}
-			if err := c.publish(ctx, agent, "model/desired", true, text); err != nil || !c.online(agent) {
+			if err := c.publish(ctx, agent, message.TopicModelDesired, true, text); err != nil || !c.online(agent) {
 				return err
 			}
 			return r.serve(ctx, c, agent, d)
@@ -60,7 +63,7 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 func (f Fleet) ResetModel(ctx context.Context, agents string, stages Stages) error {
 	return f.with(ctx, func(c *connection) error {
 		return stages.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
-			return c.publish(ctx, agent, "model/desired", true, nil)
+			return c.publish(ctx, agent, message.TopicModelDesired, true, nil)
 		})
 	})
 }
@@ -69,7 +72,7 @@ func (f Fleet) ResetModel(ctx context.Context, agents string, stages Stages) err
 // of a model document is not signed; only the package is.
 func (c *connection) newestModel(agent string) int64 {
 	var d rollout.Desired
-	if strict.Decode(c.payload(agent, "model/desired"), rollout.MaxDesired, &d) != nil {
+	if strict.Decode(c.payload(agent, message.TopicModelDesired), rollout.MaxDesired, &d) != nil {
 		d = rollout.Desired{} // an invalid document counts as none
 	}
 	r := c.modelReport(agent)
@@ -77,7 +80,7 @@ func (c *connection) newestModel(agent string) int64 {
 }
 
 func (c *connection) modelReport(agent string) (r rollout.Report) {
-	if strict.Read(c.payload(agent, "model/reported"), mostReport, &r) != nil {
+	if strict.Read(c.payload(agent, message.TopicModelReported), mostReport, &r) != nil {
 		return rollout.Report{}
 	}
 	return r
@@ -151,7 +154,7 @@ func (c *chunks) send(ctx context.Context, r rollout.Report) error {
 		if err != nil {
 			return err
 		}
-		if err := c.broker.publish(ctx, c.agent, fmt.Sprintf("model/chunk/%d", n), false, payload); err != nil {
+		if err := c.broker.publish(ctx, c.agent, strings.TrimSuffix(message.TopicModelChunk, "+")+strconv.FormatInt(n, 10), false, payload); err != nil {
 			return err
 		}
 		c.sent = n + 1

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"meltwatch/agent/message"
 )
 
 // users are the users besides the boxes, with their rights: desk manages all boxes,
@@ -24,28 +26,34 @@ var users = []struct {
 }{
 	{"desk", []string{
 		"read meltwatch/#",
-		"write meltwatch/+/+/config/desired",
-		"write meltwatch/+/+/model/desired",
-		"write meltwatch/+/+/model/chunk/+",
-		"write meltwatch/+/+/command",
+		"write " + message.Root("+", "+") + message.TopicConfigDesired,
+		"write " + message.Root("+", "+") + message.TopicModelDesired,
+		"write " + message.Root("+", "+") + message.TopicModelChunk,
+		"write " + message.Root("+", "+") + message.TopicCommand,
 	}},
 	{"reader", []string{"read meltwatch/#"}},
 }
 
 // The topics of a box, below its own root.
 var (
-	boxWrites = []string{"availability", "state", "current", "event", "snapshot", "health", "history/#", "config/reported", "model/reported", "command/result"}
-	boxReads  = []string{"config/desired", "model/desired", "model/chunk/+", "command", "health", "availability"}
+	boxWrites = []string{
+		message.TopicAvailability, message.TopicState, message.TopicCurrent, message.TopicEvent, message.TopicSnapshot,
+		message.TopicHealth, message.TopicHistory + "#", message.TopicConfigReported, message.TopicModelReported, message.TopicCommandResult,
+	}
+	boxReads = []string{
+		message.TopicConfigDesired, message.TopicModelDesired, message.TopicModelChunk, message.TopicCommand,
+		message.TopicHealth, message.TopicAvailability,
+	}
 )
 
 // access lets a box publish and subscribe only below its own topics.
 func (b box) access() []string {
 	var topics []string
 	for _, topic := range boxWrites {
-		topics = append(topics, "write meltwatch/"+b.name()+"/"+topic)
+		topics = append(topics, "write "+rootOf(b.name())+topic)
 	}
 	for _, topic := range boxReads {
-		topics = append(topics, "read meltwatch/"+b.name()+"/"+topic)
+		topics = append(topics, "read "+rootOf(b.name())+topic)
 	}
 	return topics
 }

@@ -36,12 +36,12 @@ func desk(t *testing.T, keyFile string, f *connection, wanted int64) (int64, err
 	}
 	now, newest := f.desiredOf("a/b")
 	keys := map[string]string{"desk": pack.PublicOf(key)}
-	if !now.Signed(root+"a/b/", keys) {
+	if !now.Signed(rootOf("a/b"), keys) {
 		now = remote.Desired{}
 	}
 	d := remote.Desired{Config: json.RawMessage("{}")}
 	err = how.sign(&d, "a/b", key, r, now.Revision, newest)
-	if err == nil && !d.Signed(root+"a/b/", keys) {
+	if err == nil && !d.Signed(rootOf("a/b"), keys) {
 		t.Error("the document is not signed")
 	}
 	return d.Revision, err
@@ -85,7 +85,7 @@ func TestForgedReportsChooseNoRevision(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := remote.Desired{Revision: 2000, Config: json.RawMessage("{}")}
-	if err := d.Sign(root+"a/b/", "desk", key); err != nil {
+	if err := d.Sign(rootOf("a/b"), "desk", key); err != nil {
 		t.Fatal(err)
 	}
 	text, err := json.Marshal(d)

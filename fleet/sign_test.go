@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/pack"
 )
@@ -40,7 +41,7 @@ func TestRollbackSignsNobodysWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.server.Publish(root+"test/f1/config/desired", text, true, 1); err != nil {
+	if err := p.server.Publish(rootOf("test/f1")+message.TopicConfigDesired, text, true, 1); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := p.rollBack("test/f1", how); err == nil || !strings.Contains(err.Error(), "not signed by this key") {

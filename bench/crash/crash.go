@@ -46,7 +46,7 @@ func (o Options) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p := &trial{options: o, folder: folder, ledger: rig.NewLedger(rig.WorkerRoot), random: rand.New(rand.NewPCG(o.Seed, 2))}
+	p := &trial{options: o, folder: folder, ledger: rig.NewLedger(rig.Root(rig.WorkerSite)), random: rand.New(rand.NewPCG(o.Seed, 2))}
 	err = p.run(ctx)
 	return errors.Join(err, os.RemoveAll(folder), p.report(out))
 }
@@ -217,7 +217,7 @@ func (p *trial) died(boot uint64, at time.Time) {
 // balance counts the missing records, within the contract's window and beyond.
 func (p *trial) balance() {
 	for _, e := range p.ends {
-		for _, class := range rig.Classes {
+		for _, class := range message.Classes() {
 			all, _ := p.ledger.Lost(class, e.boot, e.at)
 			beyond, first := p.ledger.Lost(class, e.boot, e.at.Add(-p.options.window(class)))
 			p.exposed += all - beyond

@@ -18,6 +18,7 @@ import (
 
 	"meltwatch/agent/message"
 	"meltwatch/bench/rig"
+	"meltwatch/simulator/broker"
 )
 
 // Options set the outage and the senders.
@@ -220,7 +221,7 @@ func (s *sender) kill() error {
 
 // run is the outage, step by step.
 func (o Options) run(ctx context.Context, p *rig.Plant, senders []*sender) error {
-	counting, err := rig.Subscribe(p.Broker.Address, "count", "#", func(topic string, payload []byte) {
+	counting, err := broker.Subscribe(p.Broker.URL(), "count", "#", func(topic string, payload []byte) {
 		for _, s := range senders {
 			s.take(topic, payload)
 		}

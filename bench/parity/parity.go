@@ -34,7 +34,7 @@ type Options struct {
 	Python   string  // interpreter with the packages of training
 }
 
-const root = "meltwatch/agree/f1/"
+const site = "agree"
 
 // Run evaluates one melt offline, runs it through the real chain, and compares the
 // decisions of each second.
@@ -117,7 +117,7 @@ func (o Options) live(ctx context.Context, collected *states, scenario string, s
 		Programs: o.Programs, Camera: true, Take: collected.take,
 		Melt: []string{"--scenario", scenario, "--seed", strconv.FormatUint(o.Seed, 10)},
 	}
-	err = p.Start(ctx, "agree")
+	err = p.Start(ctx, site)
 	if err == nil {
 		melt, err = truth(ctx, p.Control)
 	}
@@ -164,7 +164,7 @@ type states struct {
 
 func (s *states) take(topic string, payload []byte) {
 	// A state that a busy broker acknowledged late arrives as history too.
-	if strings.TrimPrefix(strings.TrimPrefix(topic, root), "history/") != message.TopicState {
+	if strings.TrimPrefix(strings.TrimPrefix(topic, rig.Root(site)), message.TopicHistory) != message.TopicState {
 		return
 	}
 	var state message.State

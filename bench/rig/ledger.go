@@ -34,13 +34,10 @@ type note struct {
 	sum  uint32    // checksum of its content
 }
 
-// Classes are the classes in the ledger.
-var Classes = []message.Class{message.ClassEvent, message.ClassState, message.ClassCurrent}
-
 // NewLedger returns an empty ledger for the topics below root.
 func NewLedger(root string) *Ledger {
 	l := &Ledger{root: root, classes: map[message.Class]*ledger.Class[note]{}}
-	for _, class := range Classes {
+	for _, class := range message.Classes() {
 		l.classes[class] = &ledger.Class[note]{}
 	}
 	return l
@@ -67,7 +64,7 @@ func (l *Ledger) fault(format string, args ...any) {
 
 // Receive takes one message as it reached the broker.
 func (l *Ledger) Receive(topic string, payload []byte) {
-	name, history := strings.CutPrefix(strings.TrimPrefix(topic, l.root), "history/")
+	name, history := strings.CutPrefix(strings.TrimPrefix(topic, l.root), message.TopicHistory)
 	class := message.Class(name)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -48,6 +48,9 @@ func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
 	return m, errors.Join(reachable(ctx, address))
 }
 
+// URL is the broker's address for clients.
+func (m *Mosquitto) URL() string { return "tcp://" + m.Address }
+
 // reachable waits until a server listens on address.
 func reachable(ctx context.Context, address string) error {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {

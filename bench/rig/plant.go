@@ -20,6 +20,8 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/rs/zerolog"
 
+	"meltwatch/agent/message"
+	"meltwatch/simulator/broker"
 	"meltwatch/simulator/scene"
 )
 
@@ -29,8 +31,11 @@ type Programs struct {
 	Model string // folder of the model
 }
 
-// plantFurnace is the furnace's name in its topics.
-const plantFurnace = "f1"
+// furnace is the furnace's name in its topics.
+const furnace = "f1"
+
+// Root is the start of the topics of a site's one furnace.
+func Root(site string) string { return message.Root(site, furnace) }
 
 // Plant is the simulator, mosquitto and the agent, each a process of its own, and a
 // subscriber in this one. The agent reaches the broker through a proxy: an outage stops
@@ -57,7 +62,7 @@ type Plant struct {
 
 // Start starts everything. The caller calls Stop, after an error too.
 func (p *Plant) Start(ctx context.Context, site string) (err error) {
-	p.Root = "meltwatch/" + site + "/" + plantFurnace + "/"
+	p.Root = Root(site)
 	p.Log = &Buffer{}
 	if p.Folder, err = os.MkdirTemp("", "meltwatch-bench-"); err != nil {
 		return err
@@ -109,28 +114,8 @@ func startLink(upstream string) (*toxiproxy.Proxy, error) {
 }
 
 func (p *Plant) subscribe() (err error) {
-	p.subscriber, err = Subscribe(p.Broker.Address, "bench", p.Root+"#", p.Take)
+	p.subscriber, err = broker.Subscribe(p.Broker.URL(), "bench", p.Root+"#", p.Take)
 	return err
-}
-
-// Subscribe calls take with every message, one at a time.
-func Subscribe(address, id, filter string, take func(topic string, payload []byte)) (paho.Client, error) {
-	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + address).SetClientID(id).SetAutoReconnect(false))
-	for _, ask := range []func() paho.Token{
-		client.Connect,
-		func() paho.Token {
-			return client.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) { take(m.Topic(), m.Payload()) })
-		},
-	} {
-		token := ask()
-		if !token.WaitTimeout(10 * time.Second) {
-			return nil, fmt.Errorf("subscribe at %s: no answer within 10 s", address)
-		}
-		if err := token.Error(); err != nil {
-			return nil, fmt.Errorf("subscribe at %s: %w", address, err)
-		}
-	}
-	return client, nil
 }
 
 // startSimulator returns the addresses that the simulator prints, by name.
@@ -181,7 +166,7 @@ meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2
 model: {path: %q}
 mqtt: {broker: "tcp://%s"}
 paths: {state: %q, programs: %q}
-`, site, plantFurnace, meter, section, p.Programs.Model, p.Link.Listen, p.state(), p.Programs.Bin)
+`, site, furnace, meter, section, p.Programs.Model, p.Link.Listen, p.state(), p.Programs.Bin)
 	path := filepath.Join(p.Folder, "meltwatch.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err

@@ -28,8 +28,8 @@ const (
 	workerRate   = "MELTWATCH_BENCH_RATE"
 )
 
-// WorkerRoot is the root of a crash worker's topics.
-const WorkerRoot = "meltwatch/bench/f1/"
+// WorkerSite is the site in a crash worker's topics.
+const WorkerSite = "bench"
 
 // InFlight is how many records may be on their way, unacknowledged: the
 // publisher's window of 32 messages, of 20 samples at most.
@@ -126,7 +126,7 @@ func runWorker(folder, url string, rate int) error {
 	publisher := delivery.New(config.MQTT{
 		Retain: true,
 		Broker: url, ClientID: "worker", KeepAlive: 5 * time.Second, Queue: 1_000_000, HistoryRate: 5000,
-	}, WorkerRoot, stamper, kept, log, Silent{})
+	}, Root(WorkerSite), stamper, kept, log, Silent{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { _ = publisher.Run(ctx) }() // until the kill

@@ -22,7 +22,7 @@ func (s *soak) report(out io.Writer) error {
 	fmt.Fprintf(&b, "Simulator, agent with both children, and mosquitto for %s; %d outages, %s in all.\n\n", length, s.outages, s.away.Round(time.Second))
 	fmt.Fprintln(&b, "| class | made | received | twice | missing |\n|---|---|---|---|---|")
 	var faults []error
-	for _, class := range rig.Classes {
+	for _, class := range message.Classes() {
 		got, twice := s.ledger.Class(class)
 		missing := s.ledger.Gaps(class)
 		note := ""

@@ -23,12 +23,12 @@ type Options struct {
 	Programs rig.Programs
 }
 
-const soakRoot = "meltwatch/soak/f1/"
+const site = "soak"
 
 // Run runs every program, interrupts the network now and then, and prints what arrived
 // and what the programs used.
 func (o Options) Run(ctx context.Context, out io.Writer) error {
-	s := &soak{options: o, ledger: rig.NewLedger(soakRoot), seen: make(chan struct{})}
+	s := &soak{options: o, ledger: rig.NewLedger(rig.Root(site)), seen: make(chan struct{})}
 	s.plant = &rig.Plant{Programs: o.Programs, Camera: true, Take: s.take}
 	if err := s.run(ctx); err != nil {
 		return err
@@ -62,7 +62,7 @@ type point struct {
 }
 
 func (s *soak) run(ctx context.Context) error {
-	err := s.plant.Start(ctx, "soak")
+	err := s.plant.Start(ctx, site)
 	if err == nil {
 		err = s.watch(ctx)
 	}
@@ -71,7 +71,7 @@ func (s *soak) run(ctx context.Context) error {
 
 func (s *soak) take(topic string, payload []byte) {
 	s.ledger.Receive(topic, payload)
-	switch strings.TrimPrefix(topic, soakRoot) {
+	switch strings.TrimPrefix(topic, rig.Root(site)) {
 	case message.TopicHealth:
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -18,6 +18,7 @@ import (
 	"meltwatch/bench/rig"
 	"meltwatch/config"
 	"meltwatch/durable"
+	"meltwatch/simulator/broker"
 )
 
 // appending measures how many records a second the outbox takes.
@@ -169,18 +170,18 @@ func (o Options) memory(ctx context.Context, folder string) (bytes int, err erro
 // drain measures how fast a local mosquitto receives history, and the latency of live
 // records meanwhile.
 func (o Options) drain(ctx context.Context, folder, full string) (figures []figure, err error) {
-	broker, err := rig.StartMosquitto(ctx, folder)
+	mosquitto, err := rig.StartMosquitto(ctx, folder)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, broker.Stop()) }()
+	defer func() { err = errors.Join(err, mosquitto.Stop()) }()
 	var history atomic.Int64
 	live := &rig.Timings{}
-	subscriber, err := rig.Subscribe(broker.Address, "drained", rig.WorkerRoot+"#", func(topic string, payload []byte) {
+	subscriber, err := broker.Subscribe(mosquitto.URL(), "drained", rig.Root(rig.WorkerSite)+"#", func(topic string, payload []byte) {
 		switch topic {
-		case rig.WorkerRoot + "current":
+		case rig.Root(rig.WorkerSite) + "current":
 			live.Add(rig.Age(payload))
-		case rig.WorkerRoot + "history/current":
+		case rig.Root(rig.WorkerSite) + "history/current":
 			var m message.Current
 			if json.Unmarshal(payload, &m) == nil {
 				history.Add(int64(len(m.Samples)))
@@ -201,8 +202,8 @@ func (o Options) drain(ctx context.Context, folder, full string) (figures []figu
 	}
 	publisher := delivery.New(config.MQTT{
 		Retain: true,
-		Broker: "tcp://" + broker.Address, ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
-	}, rig.WorkerRoot, stamper, log, slog.New(slog.DiscardHandler), rig.Silent{})
+		Broker: mosquitto.URL(), ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
+	}, rig.Root(rig.WorkerSite), stamper, log, slog.New(slog.DiscardHandler), rig.Silent{})
 	running, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- publisher.Run(running) }()

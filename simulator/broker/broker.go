@@ -1,4 +1,5 @@
-// Package broker is a real MQTT broker within one process, for the demo, benchmarks and tests.
+// Package broker is a real MQTT broker within one process, and a subscriber, for the
+// demo, benchmarks and tests.
 package broker
 
 import (
@@ -6,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -63,6 +66,29 @@ func Local() (*Server, string, error) {
 	}
 	return server, "tcp://" + l.Address(), nil
 }
+
+// Subscribe connects to a broker and calls take with every message below a filter, one
+// at a time, until the client is disconnected.
+func Subscribe(url, id, filter string, take func(topic string, payload []byte)) (paho.Client, error) {
+	client := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetClientID(id).SetAutoReconnect(false))
+	receive := func(_ paho.Client, m paho.Message) { take(m.Topic(), m.Payload()) }
+	for _, step := range []func() paho.Token{
+		client.Connect,
+		func() paho.Token { return client.Subscribe(filter, 1, receive) },
+	} {
+		token := step()
+		if !token.WaitTimeout(answerTimeout) {
+			return nil, fmt.Errorf("subscribe at %s: no answer within %s", url, answerTimeout)
+		}
+		if err := token.Error(); err != nil {
+			return nil, fmt.Errorf("subscribe at %s: %w", url, err)
+		}
+	}
+	return client, nil
+}
+
+// answerTimeout bounds each answer of the broker to Subscribe.
+const answerTimeout = 10 * time.Second
 
 // retainedLock separates a subscription's read of the retained messages from a write to
 // them. The library (v2.7.9) does both without a lock:

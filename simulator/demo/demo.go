@@ -68,7 +68,9 @@ func (d Options) Run(ctx context.Context, out *os.File) (err error) {
 		return err
 	}
 	watcher := &subscriber{score: &score{started: time.Now()}}
-	client, err := subscribe(url, root, watcher)
+	client, err := broker.Subscribe(url, "demo-view", root+"#", func(topic string, payload []byte) {
+		watcher.take(strings.TrimPrefix(topic, root), payload, time.Now())
+	})
 	if err != nil {
 		return err
 	}

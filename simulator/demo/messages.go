@@ -3,11 +3,8 @@ package demo
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
 // The payloads as docs/mqtt.md describes them: the demo shares no type with the agent.
@@ -46,21 +43,6 @@ type subscriber struct {
 	picture picture
 	score   *score
 	fault   error // of the first unreadable payload
-}
-
-// subscribe follows one furnace on a broker until the client is disconnected.
-func subscribe(broker, root string, s *subscriber) (paho.Client, error) {
-	client := paho.NewClient(paho.NewClientOptions().AddBroker(broker).SetClientID("demo-view").SetOrderMatters(true))
-	if token := client.Connect(); !token.WaitTimeout(5*time.Second) || token.Error() != nil {
-		return nil, fmt.Errorf("connect to the demo's broker: %w", token.Error())
-	}
-	token := client.Subscribe(root+"#", 1, func(_ paho.Client, m paho.Message) {
-		s.take(strings.TrimPrefix(m.Topic(), root), m.Payload(), time.Now())
-	})
-	if !token.WaitTimeout(5*time.Second) || token.Error() != nil {
-		return nil, fmt.Errorf("subscribe to %s#: %w", root, token.Error())
-	}
-	return client, nil
 }
 
 func (s *subscriber) take(topic string, payload []byte, at time.Time) {
