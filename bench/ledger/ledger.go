@@ -44,25 +44,28 @@ type Entry[Note any] struct {
 // Class is the account of one class of records. The zero value is empty. It is not
 // safe for concurrent use.
 type Class[Note any] struct {
-	boots  map[uint64][]Entry[Note] // by seq − 1
-	newest [2]Name                  // by stream: the record whose first delivery came last
+	boots  map[uint64][]*Entry[Note] // by seq − 1
+	newest [2]Name                   // by stream: the record whose first delivery came last
 
 	Received int // records that were received
 	Repeated int // deliveries beyond the first
 }
 
-// Entry returns a record's entry, and adds empty ones up to it. The pointer is valid
-// until the next call. Seq is at least 1.
+// Entry returns a record's entry, and adds empty ones up to it. The pointer stays valid.
+// Seq is at least 1.
 func (c *Class[Note]) Entry(n Name) *Entry[Note] {
 	if c.boots == nil {
-		c.boots = map[uint64][]Entry[Note]{}
+		c.boots = map[uint64][]*Entry[Note]{}
 	}
 	boot := c.boots[n.Boot]
 	if missing := int(n.Seq) - len(boot); missing > 0 {
-		boot = append(boot, make([]Entry[Note], missing)...)
+		added := make([]Entry[Note], missing)
+		for i := range added {
+			boot = append(boot, &added[i])
+		}
 		c.boots[n.Boot] = boot
 	}
-	return &boot[n.Seq-1]
+	return boot[n.Seq-1]
 }
 
 // Find returns a record's entry, nil if there is none.
@@ -71,18 +74,18 @@ func (c *Class[Note]) Find(n Name) *Entry[Note] {
 	if n.Seq < 1 || n.Seq > uint64(len(boot)) {
 		return nil
 	}
-	return &boot[n.Seq-1]
+	return boot[n.Seq-1]
 }
 
 // Boot returns a boot's entries, by seq − 1.
-func (c *Class[Note]) Boot(boot uint64) []Entry[Note] { return c.boots[boot] }
+func (c *Class[Note]) Boot(boot uint64) []*Entry[Note] { return c.boots[boot] }
 
 // All yields every entry in the order of the names.
 func (c *Class[Note]) All() iter.Seq2[Name, *Entry[Note]] {
 	return func(yield func(Name, *Entry[Note]) bool) {
 		for _, boot := range slices.Sorted(maps.Keys(c.boots)) {
-			for i := range c.boots[boot] {
-				if !yield(Name{boot, uint64(i) + 1}, &c.boots[boot][i]) {
+			for i, e := range c.boots[boot] {
+				if !yield(Name{boot, uint64(i) + 1}, e) {
 					return
 				}
 			}

@@ -43,14 +43,16 @@ func TestEntriesAreFoundByName(t *testing.T) {
 	if class.Find(Name{1, 1}) != nil || class.Boot(1) != nil {
 		t.Error("an empty class has a record")
 	}
-	class.Entry(Name{2, 2}).Note = "b"
+	second := class.Entry(Name{2, 2})
 	class.Entry(Name{1, 1}).Note = "a"
-	for _, unknown := range []Name{{1, 0}, {1, 2}, {2, 3}, {3, 1}, {0, 0}} {
+	class.Entry(Name{2, 3}) // a longer boot moves no entry
+	second.Note = "b"
+	for _, unknown := range []Name{{1, 0}, {1, 2}, {2, 4}, {3, 1}, {0, 0}} {
 		if class.Find(unknown) != nil {
 			t.Errorf("%s was never made", unknown)
 		}
 	}
-	if e := class.Find(Name{2, 2}); e == nil || e.Note != "b" || len(class.Boot(2)) != 2 {
+	if e := class.Find(Name{2, 2}); e == nil || e.Note != "b" || len(class.Boot(2)) != 3 {
 		t.Errorf("boot 2: %+v", class.Boot(2))
 	}
 	var names []Name
@@ -60,7 +62,7 @@ func TestEntriesAreFoundByName(t *testing.T) {
 			t.Errorf("%s holds %q", name, e.Note)
 		}
 	}
-	if want := []Name{{1, 1}, {2, 1}, {2, 2}}; !slices.Equal(names, want) {
+	if want := []Name{{1, 1}, {2, 1}, {2, 2}, {2, 3}}; !slices.Equal(names, want) {
 		t.Errorf("all: %v, want %v", names, want)
 	}
 }
