@@ -32,12 +32,12 @@ env: ## print the compiler settings that an editor needs
 build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	@mkdir -p bin
 	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltwatch ./cmd/meltwatch
-	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltctl ./meltctl
-	CGO_ENABLED=0 go build -o bin/furnace-sim ./simulator
-	CGO_ENABLED=0 go build -o bin/demo ./simulator/demo
-	CGO_ENABLED=0 go build -o bin/bench ./bench
-	go build -o bin/meltwatch-camera ./drivers/camera
-	go build -o bin/meltwatch-infer ./inference/server
+	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltctl ./cmd/meltctl
+	CGO_ENABLED=0 go build -o bin/furnace-sim ./cmd/furnace-sim
+	CGO_ENABLED=0 go build -o bin/demo ./cmd/demo
+	CGO_ENABLED=0 go build -o bin/bench ./cmd/bench
+	go build -o bin/meltwatch-camera ./cmd/meltwatch-camera
+	go build -o bin/meltwatch-infer ./cmd/meltwatch-infer
 
 .PHONY: demo
 demo: build ## the main job, every part real: DEMO_SECONDS=480 (default); first time 5-10 minutes more
@@ -96,4 +96,4 @@ clean: ## remove what was built; keep dependencies, recordings (data/) and train
 
 .PHONY: scenes
 scenes: ## draw the contact sheet of the simulated furnace, docs/scenes.png
-	go run ./simulator sheet --out docs/scenes.png
+	go run ./cmd/furnace-sim sheet --out docs/scenes.png

@@ -1,4 +1,4 @@
-package main
+package camera
 
 import (
 	"fmt"
@@ -124,7 +124,7 @@ func TestCamerasThatSendTooMuch(t *testing.T) {
 
 // greedy takes memory as a sick decoder would, until it may not.
 func greedy() {
-	if err := boundMemory(); err != nil {
+	if err := limitMemory(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
 	}
@@ -149,8 +149,8 @@ func TestMemoryBoundEndsTheChildAlone(t *testing.T) {
 	}
 	lines := strings.Fields(string(printed))
 	held, convErr := strconv.Atoi(lines[len(lines)-1])
-	if convErr != nil || held < 100 || held > mostMemory>>20 {
-		t.Errorf("held %d MiB before it ended, the bound is %d", held, mostMemory>>20)
+	if convErr != nil || held < 100 || held > memoryLimit>>20 {
+		t.Errorf("held %d MiB before it ended, the bound is %d", held, memoryLimit>>20)
 	}
 	t.Logf("ended at %d MiB: %v", held, err)
 }

@@ -1,6 +1,8 @@
-package main
+package camera
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"testing"
@@ -21,7 +23,10 @@ func TestMain(m *testing.M) {
 	case "greedy":
 		greedy()
 	default:
-		main()
+		if err := Serve(context.Background()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 }
 

@@ -1,16 +1,42 @@
-package main
+// Package server is the model child's service: it answers the agent's calls
+// Model.Load, Model.EncodeFrame and Model.Step (package inference says what they
+// take) with TensorFlow. It holds no state besides the loaded model, so the agent may
+// kill and restart the child at any time and lose nothing but the call in flight. The
+// child ends when the agent does.
+package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
+	"meltwatch/child"
 	"meltwatch/inference"
+	"meltwatch/inference/tensorflow"
 )
 
-// loadedModel is a model and what LoadReply says of it.
+// Serve answers the agent that started this process. It returns when the agent is
+// gone or ctx ends.
+func Serve(ctx context.Context, log *slog.Logger) error {
+	return child.Serve(ctx, child.Service{
+		Name:     "Model",
+		Version:  inference.ChildVersion,
+		Receiver: &service{open: openTensorFlow, log: log},
+	})
+}
+
+func openTensorFlow(dir string) (loadedModel, error) {
+	model, err := tensorflow.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return model, nil
+}
+
+// loadedModel is a model with the content of LoadReply.
 type loadedModel interface {
 	inference.Model
 	Manifest() inference.Manifest
@@ -20,13 +46,12 @@ type loadedModel interface {
 // opener opens the model in a folder.
 type opener func(dir string) (loadedModel, error)
 
-// errNotLoaded is the answer to a call that comes before Load.
+// errNotLoaded answers a call before Load.
 var errNotLoaded = errors.New("no model is loaded; call Model.Load first")
 
-// service is the receiver of the calls "Model.…". The parent may call
-// concurrently, a model must not be, so the mutex lets one call through at a
-// time. Nothing queues here without a caller who waits for it. The model itself
-// checks what it is given against its manifest.
+// service is the receiver of the calls "Model.…". The parent may call concurrently, but a
+// model must not be called concurrently, so the mutex admits one call at a time. A
+// waiting call always has a caller. The model checks its input against its manifest.
 type service struct {
 	open opener
 	log  *slog.Logger
@@ -35,8 +60,8 @@ type service struct {
 	model loadedModel // nil until a Load succeeded
 }
 
-// Load opens the model in a folder in place of the one before. If the new one
-// is refused, the one before stays.
+// Load replaces the model with the one in a folder. If the new one is refused, the old
+// one stays.
 func (s *service) Load(request inference.LoadRequest, reply *inference.LoadReply) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,9 +78,9 @@ func (s *service) Load(request inference.LoadRequest, reply *inference.LoadReply
 	if old == nil {
 		return nil
 	}
-	// The new model serves whatever becomes of the old one, so no fault to return.
+	// The new model is loaded, so an error of the old one is not the caller's.
 	if err := old.Close(); err != nil {
-		s.log.Warn("model before not closed", "error", err)
+		s.log.Warn("replaced model not closed", "err", err)
 	}
 	return nil
 }
@@ -75,7 +100,7 @@ func (s *service) EncodeFrame(frame inference.Frame, reply *inference.Encoded) e
 	return nil
 }
 
-// Step judges one window.
+// Step evaluates one window.
 func (s *service) Step(window inference.Window, reply *inference.Outputs) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

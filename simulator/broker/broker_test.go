@@ -134,3 +134,37 @@ func TestCloseWhileClientsGo(t *testing.T) {
 		going.Wait()
 	}
 }
+
+func TestSubscriberReceivesWhatItsFilterMatches(t *testing.T) {
+	server, url, err := Local()
+	if err != nil {
+		t.Fatal(err)
+	}
+	received := make(chan string, 8)
+	client, err := Subscribe(url, "subscriber", "a/#", func(topic string, payload []byte) { received <- topic + " " + string(payload) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"b/x", "a/x", "a/y/z"} {
+		if err := server.Publish(topic, []byte("1"), false, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{"a/x 1", "a/y/z 1"} {
+		select {
+		case got := <-received:
+			if got != want {
+				t.Errorf("received %q, want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%q did not arrive", want)
+		}
+	}
+	client.Disconnect(100)
+	if err := server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Subscribe(url, "late", "a/#", func(string, []byte) {}); err == nil {
+		t.Error("subscribed at a broker that has closed")
+	}
+}

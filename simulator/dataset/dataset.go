@@ -5,7 +5,7 @@
 //	videos/B_mask.npy  uint8 (T, W, H): 1 where the hot spot can be seen
 //	timestamps/B.csv   time                                one row a frame
 //	currents/B.csv     time,a,b,c,set_point,feeding,exhaust,manual    at 2 Hz
-//	currents/B_rN.csv  the same course with other currents, see Options.Reroll
+//	currents/B_rN.csv  the same scenario with other currents, see Options.Reroll
 //	labels/B.csv       time,severity,label,state,onset     at 1 Hz
 //	truth/R.csv        time,kind,near_normal,hidden        at 1 Hz, R = B or B_rN
 //	train.json, val.json, test.json   lists of batch names
@@ -48,20 +48,20 @@ type Options struct {
 	// then the melt that package serve shows for this scenario and seed, and its
 	// senses are neither delayed nor do their clocks drift.
 	Scenario furnace.Scenario
-	// Reroll is how many further current records each batch gets: the same
-	// states, labels and video, with other noise, set-point and kinds of abnormal
-	// current. They stop a net from learning a batch's current by heart; the
-	// flame in the video follows the first record alone.
+	// Reroll is how many further current records each batch gets: the same states,
+	// labels and video, with other noise, set-point and kinds of abnormal current. They
+	// keep a network from memorising a batch's current. The flame in the video follows
+	// the first record only.
 	Reroll int
 	// Train and Val are the shares of batches in either part; the rest is test.
 	Train, Val float64
 	Workers    int
 }
 
-// Progress is told after each batch.
+// Progress is called after each batch.
 type Progress func(done, total int, spent time.Duration)
 
-// Check reports options that cannot work.
+// Check returns an error for each invalid option.
 func (o Options) Check() error {
 	var faults []error
 	if o.Batches < 1 || o.Seconds < 1 || o.FPS < 1 || o.Workers < 1 || o.Reroll < 0 {
@@ -71,7 +71,7 @@ func (o Options) Check() error {
 		faults = append(faults, fmt.Errorf("fps: %d does not divide 50, the furnace's own steps a second", o.FPS))
 	}
 	if !(o.Train >= 0 && o.Val >= 0 && o.Train+o.Val <= 1) {
-		faults = append(faults, fmt.Errorf("train and val: shares %v and %v do not fit into 1", o.Train, o.Val))
+		faults = append(faults, fmt.Errorf("train and val: invalid shares %v and %v: their sum is at most 1", o.Train, o.Val))
 	}
 	switch o.Life {
 	case furnace.Mixed, furnace.NormalLife, furnace.Shift:
@@ -81,7 +81,7 @@ func (o Options) Check() error {
 	if o.scripted() {
 		faults = append(faults, o.Scenario.Validate())
 		if o.Batches != 1 || o.Reroll != 0 {
-			faults = append(faults, errors.New("batches and reroll: a scenario is one melt; take 1 batch and no reroll"))
+			faults = append(faults, errors.New("batches and reroll: a scenario is one melt: use 1 batch and no reroll"))
 		}
 		if length := o.Scenario.Seconds(); float64(o.Seconds) > length {
 			faults = append(faults, fmt.Errorf("seconds: the scenario is over after %v", length))
@@ -92,8 +92,8 @@ func (o Options) Check() error {
 
 func (o Options) scripted() bool { return len(o.Scenario.Segments) > 0 }
 
-// Write makes the data set in a new or empty folder. It stops between batches
-// when ctx ends.
+// Write writes the data set into a new or empty folder. It stops between batches if ctx
+// ends.
 func Write(ctx context.Context, o Options, progress Progress) error {
 	if err := o.Check(); err != nil {
 		return err
@@ -126,7 +126,7 @@ type batch struct {
 	video, timeline uint64 // seeds
 }
 
-// plan names the batches, draws their seeds and deals them into the parts.
+// plan names the batches, draws their seeds and divides them into the splits.
 func plan(o Options) []batch {
 	r := rand.New(rand.NewPCG(o.Seed, 17))
 	batches := make([]batch, o.Batches)
@@ -148,7 +148,7 @@ func plan(o Options) []batch {
 	return batches
 }
 
-// served is the batch with the seeds of the melt that package serve shows.
+// served returns the batch with the seeds of the melt that package serve shows.
 func served(o Options, b batch) batch {
 	b.video, b.timeline = o.Seed, o.Seed
 	b.Records = []record{{Name: b.Name, electric: o.Seed, clock: o.Seed}}
@@ -192,7 +192,7 @@ type index struct {
 	Format int          `json:"format"`
 	Seed   uint64       `json:"seed"`
 	Life   furnace.Life `json:"life"`
-	// Scenario is the name of the course that took the place of life.
+	// Scenario is the name of the scenario that took the place of life.
 	Scenario string `json:"scenario,omitempty"`
 	Seconds  int    `json:"seconds"`
 	FPS      int    `json:"fps"`

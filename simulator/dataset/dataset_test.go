@@ -165,7 +165,7 @@ func TestRerolledCurrentsDifferUnderTheSameCourse(t *testing.T) {
 		}
 		return n
 	}
-	// The crew's work is the course's; gaps may cost a few samples.
+	// The crew's work belongs to the scenario; gaps may cost a few samples.
 	if p, q := feeding(first), feeding(second); p-q > 40 || q-p > 40 {
 		t.Errorf("%d samples of feeding, rerolled %d", p, q)
 	}

@@ -13,8 +13,8 @@ import (
 // length, a Python dictionary padded with blanks to a multiple of 64.
 const npyHeader = 128
 
-// npyFile writes an array of uint8 items of one shape, whose count is not known
-// before the end.
+// npyFile writes an array of uint8 items of one shape. Their number is known only at the
+// end.
 type npyFile struct {
 	file  *os.File
 	out   *bufio.Writer

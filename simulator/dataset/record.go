@@ -15,7 +15,7 @@ import (
 
 const side = scene.Side
 
-// record is one current record and how its clock stands to the video's.
+// record is one current record, and its clock relative to the video's.
 type record struct {
 	Name string `json:"name"`
 	// SetPoint in amperes.
@@ -57,11 +57,11 @@ func drawRecord(r *rand.Rand, name string, k int) record {
 
 // build sets up the furnace of one record of the batch.
 func build(o Options, b *batch, rec *record) *furnace.Furnace {
-	course := o.Scenario
+	scenario := o.Scenario
 	if !o.scripted() {
-		course = furnace.Draw(o.Life, float64(o.Seconds), b.timeline, rec.electric, b.video)
+		scenario = furnace.Draw(o.Life, float64(o.Seconds), b.timeline, rec.electric, b.video)
 	}
-	f := furnace.New(course, furnace.NewBatch(b.video, rec.electric), rec.electric, b.video)
+	f := furnace.New(scenario, furnace.NewBatch(b.video, rec.electric), rec.electric, b.video)
 	rec.SetPoint = f.Batch().SetPoint
 	return f
 }
@@ -79,7 +79,7 @@ func writeBatch(o Options, b *batch) error {
 	return nil
 }
 
-// writer walks once through a furnace and writes what it yields.
+// writer steps once through a furnace and writes its senses and truth.
 type writer struct {
 	options Options
 	batch   *batch
@@ -148,7 +148,7 @@ func (w *writer) open(withVideo bool) (err error) {
 	return err
 }
 
-// close closes what was opened and reports what did not reach the disk.
+// close closes every file and returns the write errors.
 func (w *writer) close() error {
 	var faults []error
 	for _, t := range []*table{w.currents, w.truth, w.labels, w.stamps} {
@@ -164,7 +164,7 @@ func (w *writer) close() error {
 	return errors.Join(faults...)
 }
 
-// sample writes one poll of the meter, unless it falls into a gap.
+// sample writes one poll of the meter, except in a gap.
 func (w *writer) sample(s furnace.State) {
 	jitter := min(max(jitterSpread*w.clock.NormFloat64(), -jitterMost), jitterMost)
 	if !s.Faults.MeterStuck {
@@ -223,7 +223,7 @@ func (w *writer) frame(s furnace.State) error {
 	}
 	if !s.Faults.CameraFrozen || w.video.items == 0 {
 		w.scene.Crop(s, w.pixels, w.spot)
-		turn(w.turned, w.flipped, w.pixels, w.spot)
+		transpose(w.turned, w.flipped, w.pixels, w.spot)
 	}
 	w.stamps.number(s.Time+w.record.VideoDelay+frameJitter*w.clock.Float64(), 3)
 	w.stamps.end()
@@ -231,8 +231,8 @@ func (w *writer) frame(s furnace.State) error {
 	return errors.Join(w.video.append(w.turned), w.mask.append(w.flipped))
 }
 
-// turn puts row-major pixels into the published order: channel, column, row.
-func turn(video, mask, pixels, spot []byte) {
+// transpose puts row-major pixels into the published order: channel, column, row.
+func transpose(video, mask, pixels, spot []byte) {
 	for y := range side {
 		for x := range side {
 			from, to := y*side+x, x*side+y
@@ -244,8 +244,8 @@ func turn(video, mask, pixels, spot []byte) {
 	}
 }
 
-// table writes rows of comma-separated values. Faults are kept by the buffer and
-// reported by close.
+// table writes rows of comma-separated values. The buffer keeps write errors until
+// close.
 type table struct {
 	file *os.File
 	out  *bufio.Writer
@@ -277,7 +277,7 @@ func (t *table) flag(v bool) {
 
 func (t *table) text(s string) { t.row = append(append(t.row, s...), ',') }
 
-// end completes a row; a write fault stays with the buffer until close.
+// end completes a row.
 func (t *table) end() {
 	t.row[len(t.row)-1] = '\n'
 	_, _ = t.out.Write(t.row)

@@ -1,17 +1,13 @@
-package main
+package demo
 
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
-
-	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// The payloads as a stranger would read them from docs/mqtt.md: the demo shares
-// no type with the agent.
+// The payloads as docs/mqtt.md describes them: the demo shares no type with the agent.
 type stateMessage struct {
 	Time      time.Time `json:"time"`
 	State     string    `json:"state"`
@@ -41,33 +37,18 @@ type sampleMessage struct {
 	A, B, C float64
 }
 
-// subscriber gathers what an agent publishes.
+// subscriber collects what an agent publishes.
 type subscriber struct {
 	mu      sync.Mutex
 	picture picture
 	score   *score
-	fault   error // the first payload that could not be read
-}
-
-// subscribe follows one furnace on a broker until the client is disconnected.
-func subscribe(broker, root string, s *subscriber) (paho.Client, error) {
-	client := paho.NewClient(paho.NewClientOptions().AddBroker(broker).SetClientID("demo-view").SetOrderMatters(true))
-	if token := client.Connect(); !token.WaitTimeout(5*time.Second) || token.Error() != nil {
-		return nil, fmt.Errorf("connect to the demo's broker: %w", token.Error())
-	}
-	token := client.Subscribe(root+"#", 1, func(_ paho.Client, m paho.Message) {
-		s.take(strings.TrimPrefix(m.Topic(), root), m.Payload(), time.Now())
-	})
-	if !token.WaitTimeout(5*time.Second) || token.Error() != nil {
-		return nil, fmt.Errorf("subscribe to %s#: %w", root, token.Error())
-	}
-	return client, nil
+	fault   error // of the first unreadable payload
 }
 
 func (s *subscriber) take(topic string, payload []byte, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.picture.heard++
+	s.picture.messages++
 	s.score.messages++
 	var err error
 	switch topic {
@@ -91,7 +72,7 @@ func (s *subscriber) state(payload []byte, at time.Time) error {
 		return err
 	}
 	s.picture.state = m
-	s.score.hear(told{at: at, state: m.State, decided: m.Source != "none", latency: at.Sub(m.Time)})
+	s.score.observe(arrival{at: at, state: m.State, decided: m.Source != "none", latency: at.Sub(m.Time)})
 	return nil
 }
 

@@ -1,29 +1,30 @@
-package main
+package demo
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"meltwatch/percentile"
 )
 
-// What the demo promises, and fails without.
+// The demo's promises.
 const (
 	firstWithin = 60 * time.Second
 	foundWithin = 100 * time.Second
 )
 
-// told is one state message as a subscriber sees it.
-type told struct {
-	at    time.Time // of its arrival
+// arrival is one state message at the subscriber.
+type arrival struct {
+	at    time.Time
 	state string
-	// decided says that somebody, model or rule, gave a verdict.
+	// decided is whether the model or the rule gave a verdict.
 	decided bool
-	// latency is from the end of the window that was judged to the arrival.
+	// latency is the time from the end of the window to the arrival.
 	latency time.Duration
 }
 
-// truth is the simulator's own knowledge at one instant.
+// truth is the simulator's truth at one instant.
 type truth struct {
 	at    time.Time
 	sound bool // the shell is sound and was not burning before this melt's recovery
@@ -31,8 +32,8 @@ type truth struct {
 	onset time.Time
 }
 
-// score compares what was told with what was true. It is fed in time order and
-// by one goroutine.
+// score compares the arrivals with the truth. One goroutine calls it, in the order of
+// time.
 type score struct {
 	started     time.Time
 	messages    int
@@ -53,7 +54,7 @@ func (s *score) learn(t truth) {
 	}
 }
 
-func (s *score) hear(m told) {
+func (s *score) observe(m arrival) {
 	if s.first.IsZero() && m.decided {
 		s.first = m.at
 	}
@@ -69,8 +70,8 @@ func (s *score) hear(m told) {
 	s.state = m.state
 }
 
-// faults lists what broke a promise by the time now. What was not due yet when
-// the demo ended is no fault.
+// faults lists the promises that were broken by now. A promise that is not yet due is not
+// broken.
 func (s *score) faults(now time.Time) []string {
 	var faults []string
 	if s.first.IsZero() && now.Sub(s.started) > firstWithin || !s.first.IsZero() && s.first.Sub(s.started) > firstWithin {
@@ -88,7 +89,7 @@ func (s *score) faults(now time.Time) []string {
 	return faults
 }
 
-// summary is one line for people and scripts.
+// summary returns one line for people and scripts.
 func (s *score) summary() string {
 	parts := []string{
 		"first verdict " + after(s.started, s.first),
@@ -96,8 +97,8 @@ func (s *score) summary() string {
 		"found " + after(s.onset, s.found) + " after it",
 		fmt.Sprintf("%d false alarms", s.falseAlarms),
 		fmt.Sprintf("%d messages", s.messages),
-		fmt.Sprintf("verdict latency p50 %s p95 %s", quantile(s.latencies, 0.5), quantile(s.latencies, 0.95)),
-		fmt.Sprintf("meter to subscriber p50 %s p95 %s", quantile(s.delays, 0.5), quantile(s.delays, 0.95)),
+		fmt.Sprintf("verdict latency p50 %s p95 %s", rounded(s.latencies, 50), rounded(s.latencies, 95)),
+		fmt.Sprintf("meter to subscriber p50 %s p95 %s", rounded(s.delays, 50), rounded(s.delays, 95)),
 	}
 	return strings.Join(parts, ", ")
 }
@@ -109,10 +110,6 @@ func after(from, to time.Time) string {
 	return fmt.Sprintf("%.0f s", to.Sub(from).Seconds())
 }
 
-func quantile(values []time.Duration, q float64) time.Duration {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[int(q*float64(len(sorted)-1))].Round(100 * time.Microsecond)
+func rounded(values []time.Duration, p int) time.Duration {
+	return percentile.Of(values, p).Round(100 * time.Microsecond)
 }

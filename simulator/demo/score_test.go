@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"strings"
@@ -27,7 +27,7 @@ func play(first, alarmFrom, alarmTo, end int) *score {
 		case i >= alarmFrom && i < alarmTo:
 			state = "abnormal"
 		}
-		s.hear(told{at: at(i), state: state, decided: i >= first, latency: time.Duration(i) * time.Millisecond})
+		s.observe(arrival{at: at(i), state: state, decided: i >= first, latency: time.Duration(i) * time.Millisecond})
 	}
 	return s
 }

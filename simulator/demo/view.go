@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 	"golang.org/x/term"
 )
 
-// picture is what a subscriber knows by now; everything in it came over MQTT.
+// picture is the newest content of each topic. All of it arrived over MQTT.
 type picture struct {
 	availability string
 	state        stateMessage
 	current      sampleMessage
 	events       []string // the newest last
-	heard        int
+	messages     int
 }
 
 // keptEvents is how many events the view shows.
@@ -29,10 +29,10 @@ func (p *picture) event(line string) {
 	}
 }
 
-// view shows a picture, again and again.
+// view shows the picture repeatedly.
 type view struct {
 	out io.Writer
-	// live redraws in place; otherwise a line is added now and then.
+	// live redraws in place; otherwise the view adds a line now and then.
 	live    bool
 	drawn   int // lines of the last drawing
 	printed time.Time
@@ -41,7 +41,7 @@ type view struct {
 
 func newView(out *os.File) *view { return &view{out: out, live: term.IsTerminal(int(out.Fd()))} }
 
-// plainEvery is how often a view that cannot redraw adds a line.
+// plainEvery is the interval between the lines of a view that cannot redraw.
 const plainEvery = 10 * time.Second
 
 func (v *view) show(p *picture, elapsed, total time.Duration) error {
@@ -102,7 +102,7 @@ func frame(p *picture, elapsed, total time.Duration) []string {
 		place = fmt.Sprintf("%.0f %% across, %.0f %% down", 100*s.Evidence.X, 100*s.Evidence.Y)
 	}
 	lines := []string{
-		fmt.Sprintf("Meltwatch demo   %4.0f of %.0f s   agent %s   %d messages", elapsed.Seconds(), total.Seconds(), p.availability, p.heard),
+		fmt.Sprintf("Meltwatch demo   %4.0f of %.0f s   agent %s   %d messages", elapsed.Seconds(), total.Seconds(), p.availability, p.messages),
 		"",
 		fmt.Sprintf("  furnace    %s %-8s \x1b[0m%s since %s", colour(s.State), strings.ToUpper(s.State), held, s.Since.Local().Format("15:04:05")),
 		fmt.Sprintf("  abnormal   %s %.2f  (this second %.2f, by %s)", bar(s.PMean), s.PMean, s.PAbnormal, s.Source),

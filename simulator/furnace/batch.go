@@ -2,9 +2,9 @@ package furnace
 
 import "math/rand/v2"
 
-// Batch is what stays the same for one melt: the furnace's setting, the
-// camera's place and the state of the shell. Batches differ as furnaces and
-// days do, so leaving a whole batch out of training is a fair test.
+// Batch is what stays the same for one melt: the furnace's setting, the camera's position
+// and the condition of the shell. Batches differ as furnaces and days do, so a batch that
+// is left out of training is a fair test.
 type Batch struct {
 	// Seed draws what has no field of its own: the shell's texture, stains, dirt.
 	Seed uint64
@@ -36,8 +36,8 @@ type Batch struct {
 	Grain float64
 }
 
-// Streams of random numbers. Each part of the furnace has its own, so that one
-// can be drawn again while the others stay.
+// Streams of random numbers. Each part of the furnace has its own, so that one part can
+// be drawn again while the others stay the same.
 const (
 	streamBatch = iota + 1
 	streamTimeline
@@ -53,8 +53,8 @@ func stream(seed uint64, part uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, part*0x9e3779b97f4a7c15))
 }
 
-// NewBatch draws a batch. electric redraws the electrical side alone (set-point,
-// turbulence, offsets), so that other currents can be laid under one video.
+// NewBatch draws a batch. electric draws the electrical side alone (set-point,
+// turbulence, offsets), so that one video can have several currents.
 func NewBatch(seed, electric uint64) Batch {
 	e, v := stream(electric, streamElectric), stream(seed, streamBatch)
 	b := Batch{

@@ -1,7 +1,7 @@
 package furnace
 
-// How hard the furnace is to judge. These numbers decide what a model of one
-// sense can reach at best; tune them here and nowhere else. Shares are of
+// The difficulty of the furnace. These numbers decide the best result of a model that
+// uses one sense; they are tuned here only. Shares are of
 // abnormal time, rates are an hour of the time in which the thing can happen.
 const (
 	// Mixture of abnormal currents; drop-outs take the rest. The reduced kind is

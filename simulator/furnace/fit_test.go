@@ -5,9 +5,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
+
+	"meltwatch/percentile"
 )
 
 // figures describe a record of three-phase current at 2 Hz.
@@ -55,10 +56,10 @@ func describe(x [3][]float64) figures {
 		a, b, c := x[0][i], x[1][i], x[2][i]
 		imbalance[i] = (max(a, b, c) - min(a, b, c)) / ((a + b + c) / 3)
 	}
-	f.Imbalance50, f.Imbalance95 = quantile(imbalance, 0.5), quantile(imbalance, 0.95)
+	f.Imbalance50, f.Imbalance95 = percentile.Of(imbalance, 50), percentile.Of(imbalance, 95)
 	cv := variation(x, 240)
-	f.CV5, f.CV50, f.CV95 = quantile(cv, 0.05), quantile(cv, 0.5), quantile(cv, 0.95)
-	f.CV10 = quantile(variation(x, 20), 0.5)
+	f.CV5, f.CV50, f.CV95 = percentile.Of(cv, 5), percentile.Of(cv, 50), percentile.Of(cv, 95)
+	f.CV10 = percentile.Of(variation(x, 20), 50)
 	return f
 }
 
@@ -85,11 +86,6 @@ func spread(x []float64) (mean, std float64) {
 		std += (v - mean) * (v - mean)
 	}
 	return mean, math.Sqrt(std / float64(len(x)))
-}
-
-func quantile(x []float64, q float64) float64 {
-	s := slices.Sorted(slices.Values(x))
-	return s[int(q*float64(len(s)-1))]
 }
 
 // normalRecord runs batches at 15 kA through normal work.

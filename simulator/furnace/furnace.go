@@ -1,15 +1,13 @@
-// Package furnace is a fused-magnesium furnace that exists only as numbers: one
-// hidden state drives the three-phase current and everything that the camera
-// will see, and is at the same time the truth against which a judge of the two
-// is scored.
+// Package furnace simulates a fused-magnesium furnace: one hidden state drives the
+// three-phase current and everything that the camera sees, and is the truth against which
+// a model of the two is scored.
 //
-// A Scenario says what happens when, either written by hand or drawn from a
-// seed by Draw. A Batch holds what stays the same for one melt. New joins the
-// two into a Furnace, which is stepped forward Tick by Tick; its State is a
-// value and may be kept. The same scenario, batch and seeds give the same
+// A Scenario is a plan of events, written by hand or drawn from a seed by Draw. A Batch
+// holds what stays the same for one melt. New makes a Furnace of the two, which is
+// stepped forward Tick by Tick; its State is a value and may be kept. The same scenario, batch and seeds give the same
 // values on every machine of one architecture.
 //
-// Units: seconds from the start of the course, amperes RMS, shares 0–1. The
+// Units: seconds from the start of the scenario, amperes RMS, shares 0–1. The
 // current has a new value each Period (2 Hz), everything visible each Tick.
 //
 // Severity is the shell's state, 0 sound to 1 burning through. A second is
@@ -84,15 +82,15 @@ type State struct {
 
 // Furnace walks through a scenario.
 type Furnace struct {
-	batch   Batch
-	course  *course
-	arcs    *arcs
-	picture *painter
-	ticks   int
-	state   State
-	levels  [len(causes)]float64
-	events  [len(causes)]Nuisance
-	meter   *rand.Rand
+	batch    Batch
+	timeline *timeline
+	arcs     *arcs
+	picture  *painter
+	ticks    int
+	state    State
+	levels   [len(causes)]float64
+	events   [len(causes)]Nuisance
+	meter    *rand.Rand
 }
 
 // New sets up a furnace at time 0. electric and picture are seeds: the first
@@ -103,11 +101,11 @@ func New(s Scenario, b Batch, electric, picture uint64) *Furnace {
 		b.SetPoint = s.SetPoint
 	}
 	f := &Furnace{
-		batch:   b,
-		course:  newCourse(s, stream(electric, streamEpisodes), stream(picture, streamEpisodes)),
-		arcs:    newArcs(b, stream(electric, streamMeter)),
-		picture: newPainter(b, stream(picture, streamPicture)),
-		meter:   stream(electric, streamElectric),
+		batch:    b,
+		timeline: newTimeline(s, stream(electric, streamEpisodes), stream(picture, streamEpisodes)),
+		arcs:     newArcs(b, stream(electric, streamMeter)),
+		picture:  newPainter(b, stream(picture, streamPicture)),
+		meter:    stream(electric, streamElectric),
 	}
 	f.tick()
 	return f
@@ -131,7 +129,7 @@ func (f *Furnace) AdvanceTo(t float64) State {
 // tick computes the state at the next tick.
 func (f *Furnace) tick() {
 	t := float64(f.ticks) * Tick
-	span := f.course.at(t)
+	span := f.timeline.at(t)
 	if f.ticks%ticksPerPeriod == 0 {
 		f.period(t, span)
 	}
@@ -144,8 +142,8 @@ func (f *Furnace) tick() {
 // period computes what changes with the PLC's clock: events, current, truth,
 // and the targets of what moves in between.
 func (f *Furnace) period(t float64, s span) {
-	for i := range f.course.tracks {
-		f.levels[i], f.events[i] = f.course.tracks[i].level(t, fades[i])
+	for i := range f.timeline.tracks {
+		f.levels[i], f.events[i] = f.timeline.tracks[i].level(t, fades[i])
 	}
 	f.state.Truth = f.truth(t, s)
 	before := f.arcs.out

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// record collects the states of a course, one a second.
+// record collects the states of a scenario, one a second.
 func record(s Scenario, seed uint64) []State {
 	f := New(s, NewBatch(seed, seed), seed, seed)
 	var list []State
@@ -23,7 +23,7 @@ func TestTheSameSeedGivesTheSameFurnace(t *testing.T) {
 		t.Error(diff)
 	}
 	if cmp.Equal(a, record(Draw(Mixed, 900, 5, 5, 5), 5)) {
-		t.Error("another seed gives the same course")
+		t.Error("another seed gives the same record")
 	}
 }
 

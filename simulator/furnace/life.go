@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// Life is the kind of course that a seed draws.
+// Life is the kind of scenario that a seed draws.
 type Life string
 
 // The kinds of life.
@@ -20,9 +20,9 @@ const (
 	Shift Life = "shift"
 )
 
-// Draw plans a course of the given length. timeline decides states and what the
-// PLC reports; current and picture decide the disturbances of either sense, so
-// that these are independent of each other.
+// Draw plans a scenario of the given length. timeline draws the states and the PLC's
+// reports; current and picture draw the disturbances of either sense, which are therefore
+// independent.
 func Draw(life Life, seconds float64, timeline, current, picture uint64) Scenario {
 	s := Scenario{Name: fmt.Sprintf("%s-%d", life, timeline), Seed: timeline}
 	r := stream(timeline, streamTimeline)
@@ -38,7 +38,7 @@ func Draw(life Life, seconds float64, timeline, current, picture uint64) Scenari
 	return s
 }
 
-// Disturb strews over a course of one's own what Draw strews over a drawn one.
+// Disturb adds to a given scenario the disturbances that Draw adds to a drawn one.
 func Disturb(s Scenario, timeline, current, picture uint64) Scenario {
 	s.Nuisances = disturb(stream(timeline, streamTimeline), s.Segments, s.Seconds(), current, picture)
 	return s
@@ -81,7 +81,7 @@ func episode(r *rand.Rand, longest float64) []Segment {
 	}
 }
 
-// work draws what the crew does, in every state alike, lest it give the state away.
+// work draws the crew's actions, in every state alike: they must not reveal the state.
 func work(r *rand.Rand, seconds float64) []Nuisance {
 	return slices.Concat(
 		scatter(r, DoFeed, 11, 20, 60, 0, seconds),
@@ -113,7 +113,7 @@ func pictureEvents(r *rand.Rand, segments []Segment, seconds float64) []Nuisance
 		scatter(r, CameraFrozen, frozenPerHour, frozenShortest, frozenLongest, 0, seconds))
 }
 
-// scatter strews events as a Poisson process of perHour over [from, to).
+// scatter places events as a Poisson process of perHour over [from, to).
 func scatter(r *rand.Rand, cause Cause, perHour, shortest, longest, from, to float64) []Nuisance {
 	var list []Nuisance
 	for at := from + r.ExpFloat64()*3600/perHour; at < to; {
@@ -124,7 +124,7 @@ func scatter(r *rand.Rand, cause Cause, perHour, shortest, longest, from, to flo
 	return list
 }
 
-// signed gives every second event the opposite sign, by chance.
+// signed gives each event the opposite sign with probability 1/2.
 func signed(r *rand.Rand, list []Nuisance) []Nuisance {
 	for i := range list {
 		if r.IntN(2) == 0 {
@@ -134,8 +134,7 @@ func signed(r *rand.Rand, list []Nuisance) []Nuisance {
 	return list
 }
 
-// cover strews stretches over abnormal time only, so that they take the given
-// share of it.
+// cover places stretches in abnormal time only, so that they take the given share of it.
 func cover(r *rand.Rand, cause Cause, share, shortest, longest float64, segments []Segment) []Nuisance {
 	var list []Nuisance
 	perHour := 3600 * share / (1 - share) / ((shortest + longest) / 2)

@@ -2,7 +2,7 @@ package furnace
 
 import "math"
 
-// regime turns the state and its overlays into what the arcs are to do.
+// regime derives the arcs' targets from the state and its overlays.
 func (f *Furnace) regime(t float64, s span) regime {
 	r := regime{level: 1, sigma: normalSigma, wander: 1, lost: -1, manual: f.levels[atManual] > 0}
 	switch s.State {
@@ -27,7 +27,7 @@ func (f *Furnace) regime(t float64, s span) regime {
 	return r
 }
 
-// quieten applies the abnormal episode, or the calm spell that resembles it.
+// quieten applies the abnormal episode, or the similar calm spell.
 func (f *Furnace) quieten(r *regime, t float64, s span) {
 	if s.episode == nil {
 		if calm := f.levels[atCalm]; calm > 0 {
@@ -59,5 +59,5 @@ func (f *Furnace) strike(r *regime, t float64) {
 	}
 }
 
-// phaseOf derives the phase that an event strikes from its time.
+// phaseOf derives from an event's time the phase that it affects.
 func phaseOf(n Nuisance) int { return int(n.At*10) % 3 }

@@ -96,11 +96,11 @@ type Nuisance struct {
 	Strength float64 `yaml:"strength,omitempty"`
 }
 
-// Scenario is a furnace's whole course, known before it runs: what happens,
-// when, and what disturbs the senses meanwhile.
+// Scenario is a furnace's plan, known before it runs: the states, their lengths, and what
+// disturbs the senses.
 type Scenario struct {
 	Name string `yaml:"name"`
-	// Seed draws what the scenario leaves open.
+	// Seed draws everything that the scenario does not set.
 	Seed      uint64     `yaml:"seed"`
 	Segments  []Segment  `yaml:"segments"`
 	Nuisances []Nuisance `yaml:"nuisances"`
@@ -125,14 +125,14 @@ func parseScenario(text []byte) (Scenario, error) {
 	var s Scenario
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
-	// An empty file decodes to nothing, and Validate then says what is missing.
+	// An empty file decodes to an empty scenario, which Validate refuses.
 	if err := d.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
 		return Scenario{}, err
 	}
 	return s, s.Validate()
 }
 
-// Validate reports every fault of the scenario.
+// Validate returns every error of the scenario.
 func (s Scenario) Validate() error {
 	var faults []error
 	fault := func(format string, values ...any) { faults = append(faults, fmt.Errorf(format, values...)) }
@@ -155,7 +155,7 @@ func (s Scenario) Validate() error {
 			fault("nuisances[%d].cause: %q is not one of %v", i, n.Cause, causes)
 		}
 		if !(n.At >= 0 && n.Seconds > 0 && n.Seconds <= 1e6) {
-			fault("nuisances[%d]: at %v for %v s is not a time of the scenario", i, n.At, n.Seconds)
+			fault("nuisances[%d]: at %v for %v s: invalid time", i, n.At, n.Seconds)
 		}
 		if !(n.Strength >= -1 && n.Strength <= 1) {
 			fault("nuisances[%d].strength: %v is not within -1 to 1", i, n.Strength)
@@ -164,7 +164,7 @@ func (s Scenario) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Seconds is the scenario's length.
+// Seconds returns the scenario's length.
 func (s Scenario) Seconds() float64 {
 	var sum float64
 	for _, g := range s.Segments {
@@ -173,8 +173,8 @@ func (s Scenario) Seconds() float64 {
 	return sum
 }
 
-// Demo is the course shown to newcomers: normal work with everything that must
-// not alarm, a ramp, an abnormal stretch and the recovery.
+// Demo returns the scenario of the demo: normal work with every disturbance that must not
+// raise an alarm, a ramp, an abnormal stretch and the recovery.
 func Demo() Scenario {
 	return Scenario{
 		Name: "demo", Seed: 1, SetPoint: 15000,

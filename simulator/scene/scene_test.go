@@ -9,7 +9,7 @@ import (
 	"meltwatch/simulator/furnace"
 )
 
-// walk runs a mixed course and hands every n-th second to look.
+// walk runs a mixed scenario and hands every n-th second to look.
 func walk(seed uint64, seconds, every int, look func(*Scene, furnace.State)) {
 	b := furnace.NewBatch(seed, seed)
 	f := furnace.New(furnace.Draw(furnace.Mixed, float64(seconds), seed, seed, seed), b, seed, seed)

@@ -23,18 +23,18 @@ const (
 	// encoderSlack is how many pictures may be inside the encoder. It holds one;
 	// the rest is for a busy machine.
 	encoderSlack = 8
-	// restartWait keeps an encoder that dies from being started in a loop.
+	// restartWait is the pause before a dead encoder is restarted.
 	restartWait = time.Second
 )
 
-// camera draws the furnace 25 times a second, has it encoded and sends it.
-// Frames that a busy machine cannot draw in time are left out and counted; the
-// time stamps of the others stay true.
+// camera draws the furnace 25 times a second, encodes the pictures and sends them. It
+// skips and counts frames that a busy machine cannot draw in time; the time stamps of the
+// others stay exact.
 type camera struct {
-	melt    *melt
+	furnace *clockedFurnace
 	delay   time.Duration
 	scene   *scene.Scene
-	station *station
+	server  *rtspServer
 	log     *slog.Logger
 	skipped atomic.Uint64
 
@@ -47,8 +47,8 @@ type camera struct {
 	next    int64 // number of the next frame since the start
 }
 
-func newCamera(m *melt, delay time.Duration, s *scene.Scene, st *station, log *slog.Logger) *camera {
-	c := &camera{melt: m, delay: delay, scene: s, station: st, log: log, fault: CameraFine}
+func newCamera(m *clockedFurnace, delay time.Duration, s *scene.Scene, st *rtspServer, log *slog.Logger) *camera {
+	c := &camera{furnace: m, delay: delay, scene: s, server: st, log: log, fault: CameraFine}
 	whole := image.Rect(0, 0, scene.Width, scene.Height)
 	c.picture = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
 	c.black = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
@@ -58,21 +58,21 @@ func newCamera(m *melt, delay time.Duration, s *scene.Scene, st *station, log *s
 	return c
 }
 
-// run films until ctx ends. An encoder that ends before is started again, unless
-// it never came to the first picture: that no repetition cures.
+// run films until ctx ends. It restarts an encoder that ends, except one that never
+// delivered a picture: a restart cannot repair that.
 func (c *camera) run(ctx context.Context) error {
 	for {
 		err := c.film(ctx)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
+			return nil //nolint:nilerr // ctx has ended
 		}
-		if !c.station.opened() {
+		if !c.server.opened() {
 			return err
 		}
 		if !pause(ctx.Done(), restartWait) {
 			return nil
 		}
-		c.log.Warn("video encoder ended and is started again", "err", err)
+		c.log.Warn("video encoder ended, restarting", "err", err)
 	}
 }
 
@@ -90,7 +90,7 @@ func (c *camera) film(ctx context.Context) error {
 	return errors.Join(err, e.close())
 }
 
-// shoot draws and hands over each frame when it is due.
+// shoot draws each frame when it is due and passes it to the encoder.
 func (c *camera) shoot(ctx context.Context, e *encoder, stamps chan<- uint32) error {
 	for {
 		if err := c.await(ctx); err != nil {
@@ -111,16 +111,16 @@ func (c *camera) shoot(ctx context.Context, e *encoder, stamps chan<- uint32) er
 	}
 }
 
-// await waits for the next frame's time and passes over frames that are late.
+// await waits for the next frame's time and skips late frames.
 func (c *camera) await(ctx context.Context) error {
-	now := int64(time.Since(c.melt.start) / frameTime)
+	now := int64(time.Since(c.furnace.start) / frameTime)
 	if late := now - c.next; late > 0 {
 		if c.drawn {
 			c.skipped.Add(uint64(late))
 		}
 		c.next = now
 	}
-	due := c.melt.start.Add(time.Duration(c.next) * frameTime)
+	due := c.furnace.start.Add(time.Duration(c.next) * frameTime)
 	c.next++
 	if !pause(ctx.Done(), time.Until(due)) {
 		return ctx.Err()
@@ -128,11 +128,11 @@ func (c *camera) await(ctx context.Context) error {
 	return nil
 }
 
-// frame is the picture to send now, nil for none. It stays the camera's.
+// frame returns the picture to send now, nil for none. The camera keeps ownership.
 func (c *camera) frame() *image.YCbCr {
-	state := c.melt.at(c.delay)
+	state := c.furnace.at(c.delay)
 	fault := c.current()
-	if !c.drawn { // the encoder needs one picture to say what its stream is like
+	if !c.drawn { // the encoder needs one picture to describe its stream
 		return c.draw(state)
 	}
 	switch {
@@ -152,7 +152,7 @@ func (c *camera) draw(state furnace.State) *image.YCbCr {
 	return c.picture
 }
 
-// send passes what comes out of the encoder on to the viewers.
+// send passes the encoder's output on to the viewers.
 func (c *camera) send(ctx context.Context, e *encoder, stamps <-chan uint32) error {
 	for {
 		picture, err := e.read()
@@ -160,14 +160,14 @@ func (c *camera) send(ctx context.Context, e *encoder, stamps <-chan uint32) err
 			return fmt.Errorf("read coded picture: %w", err)
 		}
 		if picture.units == nil {
-			if err := c.station.open(picture.sps, picture.pps); err != nil {
+			if err := c.server.open(picture.sps, picture.pps); err != nil {
 				return err
 			}
 			continue
 		}
 		select {
 		case stamp := <-stamps:
-			if err := c.station.send(picture, stamp); err != nil {
+			if err := c.server.send(picture, stamp); err != nil {
 				return err
 			}
 		case <-ctx.Done():
@@ -186,5 +186,5 @@ func (c *camera) setFault(f CameraFault) error {
 	c.mu.Lock()
 	c.fault = f
 	c.mu.Unlock()
-	return c.station.present(f != CameraAbsent)
+	return c.server.present(f != CameraAbsent)
 }

@@ -136,13 +136,13 @@ func TestAnAbsentCameraRefusesAndComesBackAtItsAddress(t *testing.T) {
 }
 
 func TestTheScenariosGapAndFrozenCamera(t *testing.T) {
-	course := furnace.Scenario{
+	scenario := furnace.Scenario{
 		Segments:  []furnace.Segment{{State: furnace.Normal, Seconds: 1000}},
 		Nuisances: []furnace.Nuisance{{Cause: furnace.CameraGap, At: 100, Seconds: 100}, {Cause: furnace.CameraFrozen, At: 300, Seconds: 100}},
 	}
 	batch := furnace.NewBatch(1, 1)
-	m := newMelt(furnace.New(course, batch, 1, 1), time.Now())
-	c := newCamera(m, 0, scene.New(batch), newStation(""), nil)
+	m := newClockedFurnace(furnace.New(scenario, batch, 1, 1), time.Now())
+	c := newCamera(m, 0, scene.New(batch), newRTSPServer(""), nil)
 	at := func(second float64) *image.YCbCr {
 		m.start = time.Now().Add(-time.Duration(second * float64(time.Second)))
 		return c.frame()
@@ -192,7 +192,7 @@ func TestTheDecodedCropIsTheModelsCrop(t *testing.T) {
 	}
 }
 
-// throughTheCodec draws two seconds from second at of a course, as crops and
+// throughTheCodec draws two seconds from second at of a scenario, as crops and
 // through encoder and decoder.
 func throughTheCodec(t *testing.T, seed uint64, at float64) (crops, decoded [][]byte) {
 	batch := furnace.NewBatch(seed, seed)

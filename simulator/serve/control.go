@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -11,15 +12,15 @@ import (
 	"meltwatch/simulator/furnace"
 )
 
-// Control is the side channel for whoever scores an agent, never for the agent:
+// Control is the side channel for the scorer of an agent, never for the agent:
 //
 //	GET  /truth                            the true state as JSON
-//	POST /fault?meter=late&camera=frozen   switches faults; either may be left out
+//	POST /fault?meter=late&camera=frozen   starts faults; either may be missing
 func (s *Server) Control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /truth", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		// A client that went away is the only fault left.
+		// The only possible error is a client that has gone.
 		_ = json.NewEncoder(w).Encode(s.Truth())
 	})
 	mux.HandleFunc("POST /fault", func(w http.ResponseWriter, r *http.Request) {
@@ -32,7 +33,18 @@ func (s *Server) Control() http.Handler {
 	return mux
 }
 
-// switchFaults applies a query; one that is wrong in part changes nothing.
+// ServeControl serves Control on a listener. The returned function ends it and waits.
+func (s *Server) ServeControl(listener net.Listener) (end func()) {
+	side := &http.Server{Handler: s.Control(), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	ended := make(chan error, 1)
+	go func() { ended <- side.Serve(listener) }()
+	return func() {
+		_ = side.Close()
+		<-ended //nolint:errcheck // it was told to end
+	}
+}
+
+// switchFaults applies a query. An invalid query changes nothing.
 func (s *Server) switchFaults(query url.Values) error {
 	for key, values := range query {
 		if key != "meter" && key != "camera" || len(values) != 1 {

@@ -21,8 +21,8 @@ const (
 	keyframes = fps
 )
 
-// encoder is an ffmpeg that turns raw pictures into H.264, one coded picture for
-// each raw one, in order, without reordering or look-ahead.
+// encoder is an ffmpeg process that turns raw pictures into H.264: one coded picture for
+// each raw one, in the same order, without look-ahead.
 type encoder struct {
 	command *exec.Cmd
 	in      io.WriteCloser
@@ -31,7 +31,7 @@ type encoder struct {
 	stderr  tail
 }
 
-// encoderArguments ask for the cheapest H.264 there is. The scene's pictures use
+// encoderArguments select the cheapest H.264 encoding. The scene's pictures use
 // the full range of BT.601, and the stream says so.
 func encoderArguments() []string {
 	return strings.Fields(fmt.Sprintf(`-hide_banner -loglevel error -nostdin
@@ -45,7 +45,7 @@ func encoderArguments() []string {
 // quality is x264's constant rate factor.
 const quality = 23
 
-// startEncoder starts ffmpeg; it lives until ctx ends or close is called.
+// startEncoder starts ffmpeg, which runs until ctx ends or close is called.
 func startEncoder(ctx context.Context) (*encoder, error) {
 	path, err := exec.LookPath("ffmpeg")
 	if err != nil {
@@ -66,7 +66,7 @@ func startEncoder(ctx context.Context) (*encoder, error) {
 	return e, nil
 }
 
-// write hands one picture over; it blocks while ffmpeg is busy.
+// write passes one picture to ffmpeg and blocks while that is busy.
 func (e *encoder) write(p *image.YCbCr) error {
 	for _, plane := range [][]byte{p.Y, p.Cb, p.Cr} {
 		if _, err := e.in.Write(plane); err != nil {
@@ -87,10 +87,10 @@ func (e *encoder) read() (coded, error) {
 	return e.out.next()
 }
 
-// close ends ffmpeg, after read has come to the stream's end, and reports what
-// it complained of.
+// close ends ffmpeg, after read has reached the end of the stream, and returns its error
+// output.
 func (e *encoder) close() error {
-	// A pipe whose other end is gone closes with an error; Wait knows why it went.
+	// A pipe without a reader closes with an error; Wait returns the cause.
 	_ = e.in.Close()
 	if err := e.command.Wait(); err != nil {
 		return fmt.Errorf("run video encoder: %w: %q", err, e.stderr.String())
@@ -98,7 +98,7 @@ func (e *encoder) close() error {
 	return nil
 }
 
-// tail keeps the first bytes that a program complains with.
+// tail keeps the first bytes of a program's error output.
 type tail struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// MeterFault is what goes wrong between the meter and whoever polls it.
+// MeterFault is a fault between the meter and its clients.
 type MeterFault string
 
 // The meter's faults.
 const (
 	MeterFine MeterFault = "none"
-	// MeterLate answers every request lateBy after it came.
+	// MeterLate answers every request lateBy after its arrival.
 	MeterLate MeterFault = "late"
-	// MeterTruncated sends the first half of each reply and keeps the rest.
+	// MeterTruncated sends only the first half of each reply.
 	MeterTruncated MeterFault = "truncated"
 	// MeterWrongID answers with another transaction's number.
 	MeterWrongID MeterFault = "wrong-id"
@@ -26,31 +26,30 @@ const (
 	MeterDown MeterFault = "down"
 	// MeterSilent takes requests and never answers.
 	MeterSilent MeterFault = "silent"
-	// MeterStuck answers well, but the registers no longer change.
+	// MeterStuck answers correctly, but the registers no longer change.
 	MeterStuck MeterFault = "stuck"
-	// MeterOff answers well, but the transducers have no supply: currents and
-	// voltages read zero while the furnace melts on.
+	// MeterOff answers correctly, but the transducers have no supply: currents and
+	// voltages read zero while the furnace works on.
 	MeterOff MeterFault = "off"
 )
 
-// MeterFaults are all of them, MeterFine first.
+// MeterFaults lists them, MeterFine first.
 func MeterFaults() []MeterFault {
 	return []MeterFault{MeterFine, MeterLate, MeterTruncated, MeterWrongID, MeterException,
 		MeterReset, MeterDown, MeterSilent, MeterStuck, MeterOff}
 }
 
-// lateBy is how late a late meter answers.
+// lateBy is the delay of MeterLate.
 const lateBy = 3 * time.Second
 
-// CameraFault is what goes wrong between the camera and whoever watches it.
+// CameraFault is a fault between the camera and its viewers.
 type CameraFault string
 
 // The camera's faults.
 const (
 	CameraFine CameraFault = "none"
-	// CameraFrozen encodes the same picture again and again; time advances. As
-	// in a real camera the encoder sees it anew, so pixels may differ by its
-	// rounding.
+	// CameraFrozen encodes the same picture again and again while time advances. As
+	// in a real camera it is encoded each time, so pixels may differ by rounding.
 	CameraFrozen CameraFault = "frozen"
 	// CameraStale keeps connections open and sends no more pictures.
 	CameraStale CameraFault = "stale"
@@ -60,12 +59,12 @@ const (
 	CameraAbsent CameraFault = "absent"
 )
 
-// CameraFaults are all of them, CameraFine first.
+// CameraFaults lists them, CameraFine first.
 func CameraFaults() []CameraFault {
 	return []CameraFault{CameraFine, CameraFrozen, CameraStale, CameraBlack, CameraAbsent}
 }
 
-// known reports a name that is not in the list, with the names that are.
+// known returns an error for an unknown name, with the known names.
 func known[F ~string](part string, name F, list []F) error {
 	if slices.Contains(list, name) {
 		return nil

@@ -12,15 +12,15 @@ import (
 	"meltwatch/simulator/furnace"
 )
 
-// mostClients bounds the meter's connections; more are closed at once.
+// mostClients bounds the meter's connections; further ones are closed at once.
 const mostClients = 32
 
 // plc answers reads of the registers.
 type plc struct {
-	melt  *melt
-	delay time.Duration
-	order string
-	unit  uint8
+	furnace *clockedFurnace
+	delay   time.Duration
+	order   string
+	unit    uint8
 
 	mu    sync.Mutex
 	fault MeterFault
@@ -29,8 +29,8 @@ type plc struct {
 
 // startPLC serves the registers on a loopback port that only the proxy knows.
 func startPLC(p *plc, log *slog.Logger) (*modbus.ModbusServer, string, error) {
-	// The library does not tell which port it was given, so one is reserved for
-	// it; should another process be faster, the next is tried.
+	// The library does not return the port it was given, so one is reserved for it. If
+	// another process takes that port first, the next one is tried.
 	const tries = 8
 	var last error
 	for range tries {
@@ -67,11 +67,11 @@ func (p *plc) setFault(f MeterFault) {
 	p.fault = f
 }
 
-// packet is what the registers hold now.
+// packet returns the present content of the registers.
 func (p *plc) packet() furnace.PLC {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	state := p.melt.at(p.delay)
+	state := p.furnace.at(p.delay)
 	if p.fault != MeterStuck && !state.Faults.MeterStuck {
 		p.held = state.PLC
 	}
@@ -93,7 +93,7 @@ func (p *plc) read(unit uint8, address, quantity uint16) ([]uint16, error) {
 	return words[address : address+quantity], nil
 }
 
-// HandleHoldingRegisters answers reads; the furnace takes no orders.
+// HandleHoldingRegisters answers reads and refuses writes.
 func (p *plc) HandleHoldingRegisters(r *modbus.HoldingRegistersRequest) ([]uint16, error) {
 	if r.IsWrite {
 		return nil, modbus.ErrIllegalFunction
@@ -101,7 +101,7 @@ func (p *plc) HandleHoldingRegisters(r *modbus.HoldingRegistersRequest) ([]uint1
 	return p.read(r.UnitId, r.Addr, r.Quantity)
 }
 
-// HandleInputRegisters shows the same registers.
+// HandleInputRegisters answers with the same registers.
 func (p *plc) HandleInputRegisters(r *modbus.InputRegistersRequest) ([]uint16, error) {
 	return p.read(r.UnitId, r.Addr, r.Quantity)
 }

@@ -102,8 +102,8 @@ func TestTheMeterRefusesWhatItDoesNotHave(t *testing.T) {
 }
 
 func TestTheRegistersChangeEachPeriodAndStandStillWhenStuck(t *testing.T) {
-	m := demoMelt()
-	p := &plc{melt: m, order: "ABCD", unit: 1, fault: MeterFine}
+	m := demoFurnace()
+	p := &plc{furnace: m, order: "ABCD", unit: 1, fault: MeterFine}
 	read := func(at time.Duration) [registerCount]uint16 {
 		m.start = time.Now().Add(-at) // the furnace stands at least there
 		return pack(p.packet(), "ABCD")

@@ -9,11 +9,10 @@ import (
 	"time"
 )
 
-// proxy stands between the meter and its clients and does to the bytes of each
-// exchange what the fault in force asks. It serves a connection's requests one
-// after the other, as a small PLC does.
+// proxy stands between the meter and its clients and applies the current fault to each
+// exchange. Like a small PLC it serves a connection's requests one after the other.
 type proxy struct {
-	address  string // as first listened on; comes back after a reboot
+	address  string // of the first listener, used again after a reboot
 	upstream string
 	gap      func() bool // the scenario's own silence
 	quit     chan struct{}
@@ -39,7 +38,7 @@ func startProxy(address, upstream string, gap func() bool) (*proxy, error) {
 	return p, nil
 }
 
-// end closes the proxy and waits until nothing of it runs.
+// end closes the proxy and waits for its goroutines.
 func (p *proxy) end() {
 	p.mu.Lock()
 	p.ended = true
@@ -49,8 +48,7 @@ func (p *proxy) end() {
 	p.running.Wait()
 }
 
-// setFault puts f in force from the next request on; going down and coming back
-// up happen at once.
+// setFault applies f from the next request on. MeterDown starts and ends at once.
 func (p *proxy) setFault(f MeterFault) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,7 +71,7 @@ func (p *proxy) current() MeterFault {
 	return p.fault
 }
 
-// listen opens the door; the caller holds mu or is the only one to know p.
+// listen starts listening. The caller holds mu or has not shared p yet.
 func (p *proxy) listen() error {
 	l, err := net.Listen("tcp", p.address) //nolint:noctx // binding a port does not wait
 	if err != nil {
@@ -84,7 +82,7 @@ func (p *proxy) listen() error {
 	return nil
 }
 
-// shut closes the door and every connection; the caller holds mu.
+// shut closes the listener and every connection. The caller holds mu.
 func (p *proxy) shut() {
 	if p.listener != nil {
 		p.listener.Close()
@@ -99,7 +97,7 @@ func (p *proxy) accept(l net.Listener) {
 	for {
 		conn, err := l.Accept()
 		if err != nil {
-			return // only closing ends it: the listener is ours
+			return // the listener was closed
 		}
 		if !p.admit(l, conn) {
 			conn.Close()
@@ -112,8 +110,8 @@ func (p *proxy) accept(l net.Listener) {
 	}
 }
 
-// admit registers a connection unless the door was shut meanwhile or there are
-// too many.
+// admit registers a connection unless the listener was closed meanwhile or there are too
+// many connections.
 func (p *proxy) admit(l net.Listener, conn net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,11 +129,11 @@ func (p *proxy) forget(conn net.Conn) {
 	conn.Close()
 }
 
-// serve answers one client until either end closes or breaks the framing.
+// serve answers one client until either side closes or breaks the framing.
 func (p *proxy) serve(client net.Conn) {
 	meter, err := net.DialTimeout("tcp", p.upstream, lateBy) //nolint:noctx // the loopback interface answers at once
 	if err != nil {
-		return // the client sees its connection close, as from a meter that dies
+		return // closes the client's connection, like a meter that dies
 	}
 	defer meter.Close()
 	for {
@@ -171,16 +169,16 @@ func exchange(meter net.Conn, request []byte) ([]byte, error) {
 	return readADU(meter)
 }
 
-// reset makes closing send RST instead of FIN.
+// reset closes a connection with RST instead of FIN.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
-		// A connection that refuses is closing anyway.
+		// A connection with an error is closing anyway.
 		_ = tcp.SetLinger(0)
 	}
 	conn.Close()
 }
 
-// pause waits for d and tells whether it came to its end before done did.
+// pause waits for d and returns false if done closes first.
 func pause(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -204,8 +202,8 @@ const (
 	mostLength  = 254
 )
 
-// readADU reads one whole ADU; one that breaks the framing is an error, because
-// nothing after it can be trusted.
+// readADU reads one whole ADU. Broken framing is an error, because nothing after it can
+// be trusted.
 func readADU(r io.Reader) ([]byte, error) {
 	adu := make([]byte, adUnit, adUnit+mostLength)
 	if _, err := io.ReadFull(r, adu); err != nil {
@@ -220,7 +218,7 @@ func readADU(r io.Reader) ([]byte, error) {
 	return adu, err
 }
 
-// mangle makes of a good reply what the fault sends instead.
+// mangle turns a correct reply into the one that the fault sends.
 func mangle(f MeterFault, reply []byte) []byte {
 	switch f {
 	case MeterTruncated:

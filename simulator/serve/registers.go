@@ -33,7 +33,7 @@ var wordOrders = map[string][4]int{
 	"DCBA": {3, 2, 1, 0},
 }
 
-// WordOrders are the orders in which a float32 can lie in its two registers.
+// WordOrders lists the orders in which a float32 can lie in its two registers.
 func WordOrders() []string { return []string{"ABCD", "CDAB", "BADC", "DCBA"} }
 
 func checkOrder(order string) error {
@@ -43,8 +43,8 @@ func checkOrder(order string) error {
 	return nil
 }
 
-// pack lays a packet of the PLC out in registers. The order concerns the
-// float32 alone; the bits are a plain register.
+// pack lays out a packet of the PLC in registers. The word order applies to the float32
+// values only; the bits are a plain register.
 func pack(p furnace.PLC, order string) (words [registerCount]uint16) {
 	values := slices.Concat(p.Current[:], []float32{p.SetPoint}, p.Voltage[:],
 		[]float32{p.ManualSpeed, p.Rotation}, p.Action[:])

@@ -18,12 +18,12 @@ import (
 // What is judged offline must be what was served, to the last sample and pixel.
 func TestDataSetOfAScenarioIsTheMeltThatIsServed(t *testing.T) {
 	const seconds, seed = 60, 7
-	course := furnace.Disturb(furnace.Scenario{Name: "same", Segments: []furnace.Segment{
+	scenario := furnace.Disturb(furnace.Scenario{Name: "same", Segments: []furnace.Segment{
 		{State: furnace.Normal, Seconds: 20}, {State: furnace.Ramp, Seconds: 20}, {State: furnace.Abnormal, Seconds: 20},
 	}}, seed, seed, seed)
 	folder := t.TempDir()
 	err := dataset.Write(t.Context(), dataset.Options{
-		Dir: folder, Batches: 1, Seconds: seconds, Seed: seed, FPS: 1, Life: furnace.Mixed, Scenario: course, Workers: 1,
+		Dir: folder, Batches: 1, Seconds: seconds, Seed: seed, FPS: 1, Life: furnace.Mixed, Scenario: scenario, Workers: 1,
 	}, func(int, int, time.Duration) {})
 	if err != nil {
 		t.Fatal(err)
@@ -34,15 +34,15 @@ func TestDataSetOfAScenarioIsTheMeltThatIsServed(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	f := Options{Scenario: course, Seed: seed}.build()
-	melt, picture := newMelt(f, time.Now()), scene.New(f.Batch())
+	f := Options{Scenario: scenario, Seed: seed}.build()
+	clocked, picture := newClockedFurnace(f, time.Now()), scene.New(f.Batch())
 	pixels := make([]byte, 3*scene.Side*scene.Side)
 	frames := video[len(video)-seconds*len(pixels):]
 	if len(samples) != 2*seconds || len(labels) != seconds {
 		t.Fatalf("%d samples and %d labels of %d s", len(samples), len(labels), seconds)
 	}
 	for i, row := range samples {
-		state := melt.atElapsed(time.Duration(i)*time.Second/2, 0)
+		state := clocked.atElapsed(time.Duration(i)*time.Second/2, 0)
 		for phase, amperes := range state.PLC.Current {
 			if want := strconv.FormatFloat(float64(amperes), 'f', 1, 64); row[1+phase] != want {
 				t.Fatalf("sample %d, phase %d: %s A written, %s A served", i, phase, row[1+phase], want)

@@ -1,20 +1,18 @@
-// Package serve lets a simulated furnace be polled and watched as a real one: a
-// Modbus TCP meter with the register map of the plant's PLC, and a camera that
-// streams H.264 over RTSP, both exactly on the clock. The truth about the furnace
-// and switches for faults of either sense stay on the side of whoever started it.
+// Package serve makes a simulated furnace look like a real one: a Modbus TCP meter with
+// the register map of the plant's PLC, and a camera that streams H.264 over RTSP, both
+// exactly on the clock. The truth about the furnace and the switches for faults of either
+// sense are available to the caller alone.
 //
 // The meter serves holding and input registers (see pack); their values change
 // each furnace.Period. The camera serves scene.Width × scene.Height at 25 frames
 // a second, encoded by ffmpeg. Gaps and frozen values that the scenario asks for
 // look like the faults MeterSilent, MeterStuck, CameraStale and CameraFrozen.
 //
-// When the scenario is over its last state goes on: a finished ramp stays
-// abnormal, start-up and recovery lead to normal work, a trip leaves the furnace
-// off.
+// After its end the scenario's last state continues: a finished ramp stays abnormal,
+// start-up and recovery lead to normal work, a trip leaves the furnace off.
 //
-// What may be lost: frames that the machine cannot draw in time, which are
-// counted and missing from the time stamps too; and, as RTSP has it, packets for
-// viewers that read too slowly.
+// Two things may be lost: frames that the machine cannot draw in time, which are counted
+// and leave a gap in the time stamps; and, as usual in RTSP, packets for slow viewers.
 package serve
 
 import (
@@ -33,7 +31,7 @@ import (
 // Options say what to serve. The zero Options serve the demo on free ports of
 // the loopback interface.
 type Options struct {
-	// Scenario is the course of events; without segments it is furnace.Demo().
+	// Scenario is the sequence of events; without segments it is furnace.Demo().
 	Scenario furnace.Scenario
 	// Seed draws the batch: set-point, texture and pose of the shell, and all noise.
 	Seed uint64
@@ -52,19 +50,19 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// Truth is what no sense reports, for scoring.
+// Truth is the furnace's hidden state, for scoring.
 type Truth struct {
 	furnace.Truth
-	// Start is when the course began. Onset counts from there.
+	// Start is when the scenario began. Onset counts from there.
 	Start time.Time
 	// Elapsed is the time since Start.
 	Elapsed time.Duration
-	// VideoDelay and CurrentDelay are how late either sense shows it.
+	// VideoDelay and CurrentDelay are the delays of the two senses.
 	VideoDelay, CurrentDelay time.Duration
 	// MeterFault and CameraFault are the faults in force.
 	MeterFault  MeterFault
 	CameraFault CameraFault
-	// SkippedFrames counts the frames left out because the machine was busy.
+	// SkippedFrames counts the frames that a busy machine could not draw in time.
 	SkippedFrames uint64
 }
 
@@ -72,7 +70,7 @@ type Truth struct {
 // use.
 type Server struct {
 	options Options
-	melt    *melt
+	furnace *clockedFurnace
 	plc     *plc
 	proxy   *proxy
 	camera  *camera // nil when left out
@@ -85,8 +83,8 @@ type Server struct {
 	cameraFault CameraFault
 }
 
-// Start serves until ctx ends or Close is called. It returns when the meter can
-// be polled and the camera watched.
+// Start serves until ctx ends or Close is called. It returns once the meter can be polled
+// and the camera can be watched.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	o, err := o.complete()
 	if err != nil {
@@ -94,20 +92,20 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	f := o.build()
 	s := &Server{
-		options: o, melt: newMelt(f, time.Now()), done: make(chan struct{}),
+		options: o, furnace: newClockedFurnace(f, time.Now()), done: make(chan struct{}),
 		meterFault: MeterFine, cameraFault: CameraFine,
 	}
-	s.plc = &plc{melt: s.melt, delay: o.CurrentDelay, order: o.WordOrder, unit: o.Unit}
+	s.plc = &plc{furnace: s.furnace, delay: o.CurrentDelay, order: o.WordOrder, unit: o.Unit}
 	registers, at, err := startPLC(s.plc, o.Log)
 	if err != nil {
 		return nil, err
 	}
-	s.proxy, err = startProxy(o.ModbusAddr, at, func() bool { return s.melt.at(o.CurrentDelay).Faults.MeterGap })
+	s.proxy, err = startProxy(o.ModbusAddr, at, func() bool { return s.furnace.at(o.CurrentDelay).Faults.MeterGap })
 	if err != nil {
 		return nil, errors.Join(err, registers.Stop())
 	}
 	if !o.NoCamera {
-		s.camera = newCamera(s.melt, o.VideoDelay, scene.New(f.Batch()), newStation(o.RTSPAddr), o.Log)
+		s.camera = newCamera(s.furnace, o.VideoDelay, scene.New(f.Batch()), newRTSPServer(o.RTSPAddr), o.Log)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	go func() {
@@ -123,7 +121,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// complete fills in what was left out and reports what cannot work.
+// complete fills in defaults and returns an error for each invalid option.
 func (o Options) complete() (Options, error) {
 	if len(o.Scenario.Segments) == 0 {
 		o.Scenario = furnace.Demo()
@@ -143,19 +141,18 @@ func (o Options) complete() (Options, error) {
 	return o, errors.Join(faults...)
 }
 
-// build sets up the furnace; package dataset writes the same one of a scenario
-// and seed.
+// build sets up the furnace. Package dataset writes the same one for a scenario and seed.
 func (o Options) build() *furnace.Furnace {
 	return furnace.New(endless(o.Scenario), furnace.NewBatch(o.Seed, o.Seed), o.Seed, o.Seed)
 }
 
-// film runs the camera, or nothing, until ctx ends.
+// film runs the camera, if there is one, until ctx ends.
 func (s *Server) film(ctx context.Context) error {
 	if s.camera == nil {
 		<-ctx.Done()
 		return nil
 	}
-	defer s.camera.station.end()
+	defer s.camera.server.end()
 	return s.camera.run(ctx)
 }
 
@@ -165,14 +162,14 @@ func (s *Server) ready(ctx context.Context) error {
 		return nil
 	}
 	select {
-	case <-s.camera.station.ready:
+	case <-s.camera.server.ready:
 		return nil
 	case <-s.done:
 		return cmp.Or(s.failed, ctx.Err())
 	}
 }
 
-// Close stops serving and waits until nothing runs any more, ffmpeg included.
+// Close stops serving and waits for every goroutine and for ffmpeg.
 func (s *Server) Close() error {
 	s.cancel()
 	<-s.done
@@ -182,16 +179,16 @@ func (s *Server) Close() error {
 // Done is closed when the server has stopped.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// MeterURL is where to poll the meter: tcp://host:port.
+// MeterURL returns the meter's address: tcp://host:port.
 func (s *Server) MeterURL() string { return "tcp://" + s.proxy.address }
 
-// CameraURL is where to watch the camera: rtsp://host:port/furnace. It is empty
-// without a camera.
+// CameraURL returns the camera's address, rtsp://host:port/furnace; empty without a
+// camera.
 func (s *Server) CameraURL() string {
 	if s.camera == nil {
 		return ""
 	}
-	return s.camera.station.url()
+	return s.camera.server.url()
 }
 
 // Truth is the furnace's true state now.
@@ -199,7 +196,7 @@ func (s *Server) Truth() Truth {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := Truth{
-		Truth: s.melt.at(0).Truth, Start: s.melt.start, Elapsed: time.Since(s.melt.start),
+		Truth: s.furnace.at(0).Truth, Start: s.furnace.start, Elapsed: time.Since(s.furnace.start),
 		VideoDelay: s.options.VideoDelay, CurrentDelay: s.options.CurrentDelay,
 		MeterFault: s.meterFault, CameraFault: s.cameraFault,
 	}
@@ -209,8 +206,8 @@ func (s *Server) Truth() Truth {
 	return t
 }
 
-// SetMeterFault puts a fault of the meter in force, MeterFine ends it. Only
-// coming back from MeterDown can go wrong, when the port has been taken.
+// SetMeterFault starts a fault of the meter; MeterFine ends it. An error is possible only
+// at the end of MeterDown, if another process has taken the port.
 func (s *Server) SetMeterFault(f MeterFault) error {
 	if err := known("meter", f, MeterFaults()); err != nil {
 		return err
@@ -222,8 +219,8 @@ func (s *Server) SetMeterFault(f MeterFault) error {
 	return s.proxy.setFault(f)
 }
 
-// SetCameraFault puts a fault of the camera in force, CameraFine ends it. Only
-// coming back from CameraAbsent can go wrong, when the port has been taken.
+// SetCameraFault starts a fault of the camera; CameraFine ends it. An error is possible
+// only at the end of CameraAbsent, if another process has taken the port.
 func (s *Server) SetCameraFault(f CameraFault) error {
 	if err := known("camera", f, CameraFaults()); err != nil {
 		return err

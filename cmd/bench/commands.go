@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"meltwatch/bench/crash"
+	"meltwatch/bench/outage"
+	"meltwatch/bench/parity"
+	"meltwatch/bench/rig"
+	"meltwatch/bench/soak"
+	"meltwatch/bench/throughput"
+)
+
+// programs are rig.Programs on the command line.
+type programs struct {
+	Bin   string `default:"bin" help:"Folder of the programs."`
+	Model string `default:"inference/models/product" help:"Folder of the model."`
+}
+
+type ledgerCommand struct {
+	Records int           `default:"1000000" help:"Least number of records."`
+	Kills   int           `default:"200" help:"Least number of SIGKILLs of the sender."`
+	Outages int           `default:"50" help:"Least number of outages of the broker."`
+	Rate    int           `default:"4000" help:"Records a second."`
+	Seed    uint64        `default:"1" help:"Draws the times of kills and outages."`
+	Slack   time.Duration `default:"500ms" help:"Extends the contract's window on a busy machine."`
+}
+
+// Run prints the ledger and returns an error if the contract was broken.
+func (c ledgerCommand) Run(ctx context.Context, out io.Writer) error {
+	return crash.Options(c).Run(ctx, out)
+}
+
+type figuresCommand struct {
+	programs
+	Records int           `default:"1000000" help:"Waiting records in the outbox that is opened and drained."`
+	Watch   time.Duration `default:"90s" help:"How long the plant is watched with and without a broker."`
+	Folder  string        `help:"Folder of the measured outbox, not on a RAM disk; a temporary folder by default."`
+	Into    string        `type:"existingfile" help:"Write the table into this page, between the lines <!-- figures --> and <!-- /figures -->."`
+}
+
+// Run prints the table and returns an error for each broken promise.
+func (c figuresCommand) Run(ctx context.Context, out io.Writer) error {
+	return throughput.Options{
+		Programs: rig.Programs(c.programs), Records: c.Records, Watch: c.Watch, Folder: c.Folder, Into: c.Into,
+	}.Run(ctx, out)
+}
+
+type outageCommand struct {
+	programs
+	Telegraf string        `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
+	Outage   time.Duration `default:"60s" help:"How long the broker is away; half-way through each sender is killed with SIGKILL and started again."`
+	Logs     bool          `help:"Print the senders' logs too."`
+	Into     string        `type:"existingfile" help:"Write the table into this page, between the lines <!-- outage --> and <!-- /outage -->."`
+}
+
+// Run puts every sender through the same outage and prints what arrived from each.
+func (c outageCommand) Run(ctx context.Context, out io.Writer) error {
+	return outage.Options{
+		Programs: rig.Programs(c.programs), Telegraf: c.Telegraf, Outage: c.Outage, Logs: c.Logs, Into: c.Into,
+	}.Run(ctx, out)
+}
+
+type agreeCommand struct {
+	Minutes  float64 `default:"20" help:"Length of the melt in real time."`
+	Episodes int     `default:"2" help:"Number of abnormal episodes."`
+	Seed     uint64  `default:"1" help:"Draws furnace, noise and disturbances."`
+	Python   string  `default:".deps/venv/bin/python" help:"Interpreter with the packages of training."`
+	programs
+}
+
+// Run compares the decisions of the agent and of offline evaluation.
+func (c agreeCommand) Run(ctx context.Context, out io.Writer) error {
+	return parity.Options{
+		Programs: rig.Programs(c.programs), Minutes: c.Minutes, Episodes: c.Episodes, Seed: c.Seed, Python: c.Python,
+	}.Run(ctx, out)
+}
+
+type soakCommand struct {
+	Minutes float64 `default:"20" help:"Length in minutes."`
+	programs
+}
+
+// Run prints what arrived and what the programs used.
+func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
+	return soak.Options{Programs: rig.Programs(c.programs), Minutes: c.Minutes}.Run(ctx, out)
+}

@@ -1,0 +1,45 @@
+// Command bench tests the agent's promises about delivery with real processes, brokers
+// and disks, and measures them. Each command prints a section of a report as Markdown and
+// fails if a promise was broken.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"meltwatch/bench/rig"
+)
+
+// cli is the command line.
+type cli struct {
+	Ledger  ledgerCommand  `cmd:"" help:"Kill the sender and stop the broker, hundreds of times, and count what arrives. Example: bench ledger --records 1000000 --kills 200 --outages 50"`
+	Figures figuresCommand `cmd:"" help:"Measure the delivery to the subscriber: speed, memory, latency, writes to flash. Example: bench figures --into docs/reliability.md"`
+	Outage  outageCommand  `cmd:"" help:"Put the agent and Telegraf through the same outage and count what arrives from each. Example: bench outage --into docs/reliability.md"`
+	Agree   agreeCommand   `cmd:"" help:"Run one melt through camera, meter and agent in real time, and through offline evaluation; compare second by second. Example: bench agree --minutes 6 --episodes 1"`
+	Soak    soakCommand    `cmd:"" help:"Run every program for minutes or hours, with outages; watch memory, goroutines, descriptors and the outbox. Example: bench soak --minutes 240"`
+}
+
+func main() {
+	if status, isWorker := rig.RunWorker(); isWorker {
+		os.Exit(status)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var c cli
+	k := kong.Parse(&c,
+		kong.Name("bench"),
+		kong.Description("Test and measure the agent's promises about delivery."),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
+	if err := k.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		stop()
+		os.Exit(1)
+	}
+}

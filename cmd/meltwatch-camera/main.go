@@ -1,0 +1,23 @@
+// Command meltwatch-camera is the agent's camera child: it keeps one RTSP stream
+// open and serves its newest frame to the agent that started it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"meltwatch/drivers/camera"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	signal.Ignore(syscall.SIGINT) // typed at the agent's terminal; the agent ends its children itself
+	if err := camera.Serve(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "meltwatch-camera:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,238 @@
+// Package fleet looks after many agents over the broker that they all talk to: it
+// lists them, changes their configuration, rolls models out in stages, and makes the
+// files of new boxes. Command meltctl is its command line.
+//
+// The package keeps no state of its own. The broker's retained topics hold the desired
+// documents of each agent and the agent's reports, so two people with meltctl see the
+// same.
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"meltwatch/agent/message"
+	"meltwatch/config"
+	"meltwatch/config/credential"
+)
+
+// topicsOf are the topics of every agent that are subscribed to, below
+// meltwatch/<site>/<furnace>/.
+var topicsOf = []string{
+	message.TopicAvailability, message.TopicState, message.TopicHealth, message.TopicConfigDesired, message.TopicConfigReported,
+	message.TopicModelDesired, message.TopicModelReported,
+}
+
+const (
+	// answerTimeout bounds a connection, a subscription and a publication.
+	answerTimeout = 10 * time.Second
+	// quietPeriod without a retained topic means that all have arrived.
+	quietPeriod = 400 * time.Millisecond
+)
+
+// Broker says where the broker is and how to log in to it.
+type Broker struct {
+	URL          string // tcp://, ssl://, ws:// or wss://host:port
+	Username     string // empty for none
+	PasswordFile string // with the user's password
+	CAFile       string // PEM, verifies the broker; the system's roots when empty
+	// Wait bounds the wait for retained topics.
+	Wait time.Duration
+}
+
+// Fleet is all agents at one broker. Its operations print what they do to Out. Agents
+// are chosen by "all", its name such as plant-1/f07, or a pattern such as
+// plant-1/*.
+type Fleet struct {
+	Broker
+	Out io.Writer
+}
+
+// connection is one connection to the broker, with the newest payload of every topic.
+type connection struct {
+	client paho.Client
+	lost   chan error
+
+	mu       sync.Mutex
+	payloads map[string]map[string][]byte // agent → topic → payload
+	last     time.Time
+}
+
+// with calls operation once it has connected and the retained topics have arrived.
+func (b Broker) with(ctx context.Context, operation func(*connection) error) error {
+	c, err := b.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.gather(ctx, b.Wait); err != nil {
+		return err
+	}
+	return operation(c)
+}
+
+// connect connects and subscribes.
+func (b Broker) connect(ctx context.Context) (*connection, error) {
+	c := &connection{lost: make(chan error, 1), payloads: map[string]map[string][]byte{}, last: time.Now()}
+	options, err := b.options()
+	if err != nil {
+		return nil, err
+	}
+	options.SetConnectionLostHandler(func(_ paho.Client, err error) { c.lost <- err })
+	c.client = paho.NewClient(options)
+	if err := await(ctx, c.client.Connect()); err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", b.URL, err)
+	}
+	filters := map[string]byte{}
+	for _, topic := range topicsOf {
+		filters[message.Root("+", "+")+topic] = 1
+	}
+	if err := await(ctx, c.client.SubscribeMultiple(filters, c.take)); err != nil {
+		return nil, fmt.Errorf("subscribe at %s: %w", b.URL, err)
+	}
+	return c, nil
+}
+
+func (b Broker) options() (*paho.ClientOptions, error) {
+	o := paho.NewClientOptions().AddBroker(b.URL).SetClientID(fmt.Sprintf("meltctl-%08x", rand.Uint32())).
+		SetCleanSession(true).SetAutoReconnect(false).SetConnectTimeout(answerTimeout).SetProtocolVersion(4)
+	if b.Username != "" {
+		o.SetUsername(b.Username)
+	}
+	if b.PasswordFile != "" {
+		password, err := credential.Read(b.PasswordFile)
+		if err != nil {
+			return nil, fmt.Errorf("--password-file: %w", err)
+		}
+		o.SetPassword(password)
+	}
+	secure, err := credential.TLS(b.CAFile, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return o.SetTLSConfig(secure), nil
+}
+
+func await(ctx context.Context, token paho.Token) error {
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
+	select {
+	case <-token.Done():
+		return token.Error()
+	case <-timer.C:
+		return fmt.Errorf("no answer within %s", answerTimeout)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *connection) close() { c.client.Disconnect(100) }
+
+func (c *connection) take(_ paho.Client, m paho.Message) {
+	parts := strings.SplitN(m.Topic(), "/", 4) // meltwatch, site, furnace, the rest
+	if len(parts) != 4 {
+		return
+	}
+	agent, topic := parts[1]+"/"+parts[2], parts[3]
+	if !config.ValidName(parts[1]) || !config.ValidName(parts[2]) {
+		return // invalid names for an agent: another program writes below meltwatch/
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.payloads[agent] == nil {
+		c.payloads[agent] = map[string][]byte{}
+	}
+	c.payloads[agent][topic] = m.Payload()
+	c.last = time.Now()
+}
+
+// gather waits until the retained topics have arrived.
+func (c *connection) gather(ctx context.Context, most time.Duration) error {
+	end := time.Now().Add(most)
+	for {
+		c.mu.Lock()
+		quiet := time.Since(c.last) > quietPeriod
+		c.mu.Unlock()
+		if quiet || time.Now().After(end) {
+			return nil
+		}
+		if err := c.pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// pause waits for d. It returns early if ctx ends or the connection is lost.
+func (c *connection) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-c.lost:
+		c.lost <- err
+		return fmt.Errorf("connection to the broker lost: %w", err)
+	}
+}
+
+// payload returns the newest payload of a topic, nil if none has arrived.
+func (c *connection) payload(agent, topic string) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.payloads[agent][topic]
+}
+
+// rootOf is the start of an agent's topics.
+func rootOf(agent string) string {
+	site, furnace, _ := strings.Cut(agent, "/")
+	return message.Root(site, furnace)
+}
+
+// publish returns once the broker has acknowledged the payload.
+func (c *connection) publish(ctx context.Context, agent, topic string, retained bool, payload []byte) error {
+	if err := await(ctx, c.client.Publish(rootOf(agent)+topic, 1, retained, payload)); err != nil {
+		return fmt.Errorf("publish %s of %s: %w", topic, agent, err)
+	}
+	return nil
+}
+
+// choose returns the known agents that match a pattern: all, a name such as
+// plant-1/f07, or a pattern such as plant-1/*.
+func (c *connection) choose(pattern string) ([]string, error) {
+	c.mu.Lock()
+	agents := slices.Sorted(maps.Keys(c.payloads))
+	c.mu.Unlock()
+	if pattern == "all" {
+		pattern = "*/*"
+	}
+	var chosen []string
+	for _, agent := range agents {
+		fits, err := path.Match(pattern, agent)
+		if err != nil {
+			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+		}
+		if fits {
+			chosen = append(chosen, agent)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no agent matches %q; the broker knows %d", pattern, len(agents))
+	}
+	return chosen, nil
+}
+
+func (c *connection) online(agent string) bool {
+	return string(c.payload(agent, message.TopicAvailability)) == message.Online
+}

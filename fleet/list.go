@@ -1,0 +1,156 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote"
+)
+
+// overview is what is shown of an agent's state.
+type overview struct {
+	State string `json:"state"`
+	Held  bool   `json:"held"`
+	Model struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+	} `json:"model"`
+}
+
+type healthOf struct {
+	Agent string    `json:"agent"`
+	Time  time.Time `json:"time"`
+	Parts map[string]struct {
+		Status string `json:"status"`
+	} `json:"parts"`
+}
+
+func (c *connection) overview(agent string) (o overview) {
+	if json.Unmarshal(c.payload(agent, message.TopicState), &o) != nil {
+		return overview{State: "?"}
+	}
+	if o.Held {
+		o.State += " (held)"
+	}
+	return o
+}
+
+// health returns the agent's version and the names of its faulty parts.
+func (c *connection) health(agent string) (version, faulty string) {
+	var h healthOf
+	if json.Unmarshal(c.payload(agent, message.TopicHealth), &h) != nil || h.Agent == "" { // a probe of check names no agent
+		return "?", "?"
+	}
+	var ill []string
+	for name, part := range h.Parts {
+		if part.Status != "ok" {
+			ill = append(ill, name)
+		}
+	}
+	slices.Sort(ill)
+	if len(ill) == 0 {
+		return h.Agent, "ok"
+	}
+	return h.Agent, strings.Join(ill, " ")
+}
+
+// List prints one line for each agent.
+func (f Fleet) List(ctx context.Context, agents string) error {
+	return f.with(ctx, func(c *connection) error {
+		chosen, err := c.choose(agents)
+		if err != nil {
+			return err
+		}
+		return c.table(f.Out, chosen)
+	})
+}
+
+func (c *connection) table(out io.Writer, agents []string) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, err := fmt.Fprintln(table, "AGENT\tIS\tFURNACE\tVERSION\tHEALTH\tMODEL\tROLL-OUT\tCONFIG")
+	for _, agent := range agents {
+		o := c.overview(agent)
+		version, faulty := c.health(agent)
+		config, model := c.configReport(agent), c.modelReport(agent)
+		cells := []string{
+			agent, text(c.payload(agent, message.TopicAvailability)), o.State, version, faulty,
+			strings.TrimSpace(o.Model.Name + " " + o.Model.Version), revisionStatus(model.Status, model.Revision, model.RunningRevision),
+			revisionStatus(config.Status, config.Revision, config.RunningRevision),
+		}
+		for i := range cells {
+			cells[i] = printableLine(short(cells[i]))
+		}
+		_, lineErr := fmt.Fprintln(table, strings.Join(cells, "\t"))
+		err = errors.Join(err, lineErr)
+	}
+	return errors.Join(err, table.Flush())
+}
+
+func text(payload []byte) string {
+	if len(payload) == 0 {
+		return "?"
+	}
+	return fmt.Sprintf("%.16s", payload)
+}
+
+// standing is where a document stands, and what runs instead.
+func revisionStatus(status string, revision, running int64) string {
+	switch {
+	case status == "":
+		return "-"
+	case revision == running:
+		return fmt.Sprintf("%d %s", revision, status)
+	default:
+		return fmt.Sprintf("%d %s, %d runs", revision, status, running)
+	}
+}
+
+// Watch prints a line for each change until ctx ends or the connection is lost.
+func (f Fleet) Watch(ctx context.Context, agents string) error {
+	c, err := f.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	seen := map[string]string{}
+	for {
+		chosen, err := c.choose(agents)
+		if err != nil {
+			chosen = nil // none has arrived yet
+		}
+		for _, agent := range chosen {
+			if now := c.line(agent); seen[agent] != now {
+				seen[agent] = now
+				printLine(f.Out, "%s  %s  %s", time.Now().Format(time.TimeOnly), agent, now)
+			}
+		}
+		if err := c.pause(ctx, 200*time.Millisecond); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// line describes an agent in one line.
+func (c *connection) line(agent string) string {
+	_, faulty := c.health(agent)
+	config, model := c.configReport(agent), c.modelReport(agent)
+	line := fmt.Sprintf("%s, %s, health %s, config %s, model %s", text(c.payload(agent, message.TopicAvailability)), c.overview(agent).State, faulty,
+		revisionStatus(config.Status, config.Revision, config.RunningRevision), revisionStatus(model.Status, model.Revision, model.RunningRevision))
+	for _, errors := range [][]remote.Fault{config.Errors, model.Errors} {
+		if len(errors) > 0 {
+			line += ", " + faults(errors)
+		}
+	}
+	return line
+}
