@@ -8,22 +8,25 @@ import (
 	"time"
 
 	"meltwatch/simulator/dataset"
+	"meltwatch/simulator/families"
 	"meltwatch/simulator/furnace"
 )
 
 // datasetCommand is furnace-sim dataset.
 type datasetCommand struct {
-	Out      string  `required:"" type:"path" help:"Folder to write into."`
-	Batches  int     `default:"20" help:"Number of melts."`
-	Seconds  int     `default:"3600" help:"Length of each."`
-	Seed     uint64  `default:"1" help:"The same seed gives the same data."`
-	FPS      int     `name:"fps" default:"1" help:"Frames a second; a divisor of 50."`
-	Life     string  `default:"mixed" enum:"mixed,normal,shift" help:"mixed: many abnormal episodes; normal: none; shift: one or two in hours."`
-	Scenario string  `type:"existingfile" help:"YAML file with the scenario, instead of --life: the melt that serve shows with the same --scenario and --seed. Needs --batches 1."`
-	Reroll   int     `default:"0" help:"Further current records for the same video."`
-	Train    float64 `default:"0.7" help:"Share of batches for training."`
-	Val      float64 `default:"0.15" help:"Share of batches for choosing thresholds; the rest is for testing."`
-	Workers  int     `default:"2" help:"Batches written at the same time."`
+	Out      string   `required:"" type:"path" help:"Folder to write into."`
+	Batches  int      `default:"20" help:"Number of melts."`
+	Seconds  int      `default:"3600" help:"Length of each."`
+	Seed     uint64   `default:"1" help:"The same seed gives the same data."`
+	FPS      int      `name:"fps" default:"1" help:"Frames a second; a divisor of 50."`
+	Life     string   `default:"mixed" enum:"mixed,normal,shift,hard" help:"mixed: many abnormal episodes; normal: none; shift: one or two in hours; hard: mixed, with episodes that show in one sense only."`
+	Picture  string   `default:"${scene}" enum:"${pictures}" help:"Family of the pictures: ${enum}."`
+	Current  []string `default:"${arcs}" enum:"${currents}" help:"Families of the current, in turn for each record: ${enum}."`
+	Scenario string   `type:"existingfile" help:"YAML file with the scenario, instead of --life: the melt that serve shows with the same --scenario and --seed. Needs --batches 1."`
+	Reroll   int      `default:"0" help:"Further current records for the same video."`
+	Train    float64  `default:"0.7" help:"Share of batches for training."`
+	Val      float64  `default:"0.15" help:"Share of batches for choosing thresholds; the rest is for testing."`
+	Workers  int      `default:"2" help:"Batches written at the same time."`
 }
 
 // Run writes the data set and prints its progress.
@@ -38,7 +41,7 @@ func (c datasetCommand) Run(ctx context.Context, out io.Writer) error {
 	}
 	err := dataset.Write(ctx, dataset.Options{
 		Dir: c.Out, Batches: c.Batches, Seconds: c.Seconds, Seed: c.Seed, FPS: c.FPS,
-		Life: furnace.Life(c.Life), Scenario: scenario, Reroll: c.Reroll, Train: c.Train, Val: c.Val, Workers: c.Workers,
+		Life: furnace.Life(c.Life), Scenario: scenario, Reroll: c.Reroll, Picture: own(c.Picture, families.Scene), Currents: currents(c.Current), Train: c.Train, Val: c.Val, Workers: c.Workers,
 	}, func(done, total int, spent time.Duration) {
 		left := time.Duration(float64(spent) / float64(done) * float64(total-done))
 		fmt.Fprintf(os.Stderr, "\r%d of %d batches, %s left   ", done, total, left.Round(time.Second))
@@ -51,4 +54,19 @@ func (c datasetCommand) Run(ctx context.Context, out io.Writer) error {
 	_, err = fmt.Fprintf(out, "%d batches of %d s in %s: %.0f simulated seconds a minute\n", c.Batches, c.Seconds,
 		spent.Round(time.Second/10), float64(c.Batches*c.Seconds)/spent.Minutes())
 	return err
+}
+
+// own is empty for the simulator's own family, whose data sets name none.
+func own(name, family string) string {
+	if name == family {
+		return ""
+	}
+	return name
+}
+
+func currents(names []string) []string {
+	if len(names) == 1 && names[0] == families.Arcs {
+		return nil
+	}
+	return names
 }

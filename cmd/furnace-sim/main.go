@@ -8,7 +8,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+
+	"meltwatch/simulator/families"
 
 	"github.com/alecthomas/kong"
 )
@@ -27,6 +30,10 @@ func main() {
 	k := kong.Parse(&c,
 		kong.Name("furnace-sim"),
 		kong.Description("Simulate a fused-magnesium furnace."),
+		kong.Vars{
+			"arcs": families.Arcs, "currents": strings.Join(families.Currents(), ","),
+			"scene": families.Scene, "pictures": strings.Join(families.Pictures(), ","),
+		},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
 	if err := k.Run(); err != nil {

@@ -22,6 +22,7 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"meltwatch/simulator/families"
 	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/house"
 )
 
 // Options say what to write.
@@ -53,6 +56,10 @@ type Options struct {
 	// keep a network from memorising a batch's current. The flame in the video follows
 	// the first record only.
 	Reroll int
+	// Picture names the family of the pictures, Currents those of the records in turn;
+	// empty for the simulator's own.
+	Picture  string
+	Currents []string
 	// Train and Val are the shares of batches in either part; the rest is test.
 	Train, Val float64
 	Workers    int
@@ -74,9 +81,15 @@ func (o Options) Check() error {
 		faults = append(faults, fmt.Errorf("train and val: invalid shares %v and %v: their sum is at most 1", o.Train, o.Val))
 	}
 	switch o.Life {
-	case furnace.Mixed, furnace.NormalLife, furnace.Shift:
+	case furnace.Mixed, furnace.NormalLife, furnace.Shift, furnace.Hard:
 	default:
-		faults = append(faults, fmt.Errorf("life: %q is not mixed, normal or shift", o.Life))
+		faults = append(faults, fmt.Errorf("life: %q is not mixed, normal, shift or hard", o.Life))
+	}
+	_, err := families.Camera(cmp.Or(o.Picture, families.Scene), house.Setting{})
+	faults = append(faults, err)
+	for _, name := range o.Currents {
+		_, err := families.Circuit(name, house.Setting{})
+		faults = append(faults, err)
 	}
 	if o.scripted() {
 		faults = append(faults, o.Scenario.Validate())
@@ -134,6 +147,9 @@ func plan(o Options) []batch {
 		batches[i] = batch{Name: fmt.Sprintf("batch-%04d", i), Split: "test", video: r.Uint64(), timeline: r.Uint64()}
 		for k := range 1 + o.Reroll {
 			batches[i].Records = append(batches[i].Records, drawRecord(r, batches[i].Name, k))
+			if n := len(o.Currents); n > 0 {
+				batches[i].Records[k].Current = o.Currents[(i+k)%n]
+			}
 		}
 	}
 	train, val := int(o.Train*float64(o.Batches)+0.5), int((o.Train+o.Val)*float64(o.Batches)+0.5)
@@ -197,6 +213,8 @@ type index struct {
 	Seconds  int    `json:"seconds"`
 	FPS      int    `json:"fps"`
 	Reroll   int    `json:"reroll"`
+	// Picture is the family of the pictures; empty for the simulator's own.
+	Picture string `json:"picture,omitempty"`
 	// VideoAxes and MaskAxes name the arrays' axes in order.
 	VideoAxes string  `json:"video_axes"`
 	MaskAxes  string  `json:"mask_axes"`
@@ -219,7 +237,7 @@ func writeIndex(o Options, batches []batch) error {
 		}
 	}
 	return writeJSON(filepath.Join(o.Dir, "dataset.json"), index{
-		Format: 1, Seed: o.Seed, Life: o.Life, Scenario: o.Scenario.Name, Seconds: o.Seconds, FPS: o.FPS, Reroll: o.Reroll,
+		Format: 1, Seed: o.Seed, Life: o.Life, Scenario: o.Scenario.Name, Seconds: o.Seconds, FPS: o.FPS, Reroll: o.Reroll, Picture: o.Picture,
 		VideoAxes: "T,C,W,H", MaskAxes: "T,W,H", Width: side, Height: side, RateHz: 1 / furnace.Period, Batches: batches,
 	})
 }

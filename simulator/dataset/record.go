@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -9,7 +10,9 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"meltwatch/simulator/families"
 	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/house"
 	"meltwatch/simulator/scene"
 )
 
@@ -18,6 +21,8 @@ const side = scene.Side
 // record is one current record, and its clock relative to the video's.
 type record struct {
 	Name string `json:"name"`
+	// Current is the family of the current; empty for the simulator's own.
+	Current string `json:"current,omitempty"`
 	// SetPoint in amperes.
 	SetPoint float64 `json:"set_point"`
 	// CurrentDelay is how late the samples' stamps are, in seconds; VideoDelay,
@@ -56,14 +61,33 @@ func drawRecord(r *rand.Rand, name string, k int) record {
 }
 
 // build sets up the furnace of one record of the batch.
-func build(o Options, b *batch, rec *record) *furnace.Furnace {
+func build(o Options, b *batch, rec *record) (*furnace.Furnace, error) {
 	scenario := o.Scenario
 	if !o.scripted() {
 		scenario = furnace.Draw(o.Life, float64(o.Seconds), b.timeline, rec.electric, b.video)
 	}
-	f := furnace.New(scenario, furnace.NewBatch(b.video, rec.electric), rec.electric, b.video)
+	melt := furnace.NewBatch(b.video, rec.electric)
+	circuit, err := families.Circuit(cmp.Or(rec.Current, families.Arcs), house.Setting{Seed: rec.electric, SetPoint: melt.SetPoint})
+	if err != nil {
+		return nil, err
+	}
+	f := furnace.NewInHouse(scenario, melt, rec.electric, b.video, circuit)
 	rec.SetPoint = f.Batch().SetPoint
-	return f
+	return f, nil
+}
+
+// camera draws crops.
+type camera func(s furnace.State, pixels, mask []byte)
+
+func newCamera(o Options, b *batch, f *furnace.Furnace) (camera, error) {
+	other, err := families.Camera(cmp.Or(o.Picture, families.Scene), house.Setting{Seed: b.video, SetPoint: f.Batch().SetPoint})
+	if err != nil {
+		return nil, err
+	}
+	if other == nil {
+		return scene.New(f.Batch()).Crop, nil
+	}
+	return func(s furnace.State, pixels, mask []byte) { other.Crop(s.View(), pixels, mask) }, nil
 }
 
 // writeBatch writes every file of one batch and fills in its counts.
@@ -71,7 +95,11 @@ func writeBatch(o Options, b *batch) error {
 	for k := range b.Records {
 		rec := &b.Records[k]
 		rec.VideoDelay = b.Records[0].VideoDelay
-		w := &writer{options: o, batch: b, record: rec, furnace: build(o, b, rec), clock: rand.New(rand.NewPCG(rec.clock, 19))}
+		f, err := build(o, b, rec)
+		if err != nil {
+			return err
+		}
+		w := &writer{options: o, batch: b, record: rec, furnace: f, clock: rand.New(rand.NewPCG(rec.clock, 19))}
 		if err := w.run(k == 0); err != nil {
 			return err
 		}
@@ -89,7 +117,7 @@ type writer struct {
 
 	currents, stamps, labels, truth *table
 	video, mask                     *npyFile
-	scene                           *scene.Scene
+	crop                            camera
 	pixels, spot, turned, flipped   []byte
 	last                            furnace.PLC
 }
@@ -141,7 +169,9 @@ func (w *writer) open(withVideo bool) (err error) {
 	if w.video, err = createNPY(path("videos", ".npy"), 3, side, side); err != nil {
 		return err
 	}
-	w.scene = scene.New(w.furnace.Batch())
+	if w.crop, err = newCamera(w.options, w.batch, w.furnace); err != nil {
+		return err
+	}
 	w.pixels, w.spot = make([]byte, 3*side*side), make([]byte, side*side)
 	w.turned, w.flipped = make([]byte, 3*side*side), make([]byte, side*side)
 	w.mask, err = createNPY(path("videos", "_mask.npy"), side, side)
@@ -222,7 +252,7 @@ func (w *writer) frame(s furnace.State) error {
 		return nil
 	}
 	if !s.Faults.CameraFrozen || w.video.items == 0 {
-		w.scene.Crop(s, w.pixels, w.spot)
+		w.crop(s, w.pixels, w.spot)
 		transpose(w.turned, w.flipped, w.pixels, w.spot)
 	}
 	w.stamps.number(s.Time+w.record.VideoDelay+frameJitter*w.clock.Float64(), 3)

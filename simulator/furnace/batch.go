@@ -47,6 +47,7 @@ const (
 	streamPicture
 	streamElectric
 	streamEpisodes
+	streamLongCalm
 )
 
 func stream(seed uint64, part uint64) *rand.Rand {

@@ -42,6 +42,10 @@ const (
 	shareHidden                   = 0.065
 	hiddenShortest, hiddenLongest = 15.0, 50.0
 
+	// Share of a Hard life's episodes of which one sense, and as often the other, shows
+	// nothing at all.
+	loneShare = 1.0 / 6
+
 	// Area of the hot spot as a share of the crop: at first glow, and what it
 	// grows to (drawn between the two, crowding low).
 	spotFirst                 = 0.0005

@@ -17,7 +17,11 @@
 // A Furnace is not safe for concurrent use.
 package furnace
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+
+	"meltwatch/simulator/house"
+)
 
 // Tick is the step of everything that moves, in seconds; ticksPerPeriod of them
 // make a Period of the PLC.
@@ -85,6 +89,7 @@ type Furnace struct {
 	batch    Batch
 	timeline *timeline
 	arcs     *arcs
+	circuit  house.Circuit // takes the place of arcs; nil in this house
 	picture  *painter
 	ticks    int
 	state    State
@@ -97,18 +102,22 @@ type Furnace struct {
 // draws the current's fluctuation and kind of each episode, the second how each
 // hot spot looks and the picture's own movements.
 func New(s Scenario, b Batch, electric, picture uint64) *Furnace {
+	f := setUp(s, b, electric, picture)
+	f.tick()
+	return f
+}
+
+func setUp(s Scenario, b Batch, electric, picture uint64) *Furnace {
 	if s.SetPoint > 0 {
 		b.SetPoint = s.SetPoint
 	}
-	f := &Furnace{
+	return &Furnace{
 		batch:    b,
 		timeline: newTimeline(s, stream(electric, streamEpisodes), stream(picture, streamEpisodes)),
 		arcs:     newArcs(b, stream(electric, streamMeter)),
 		picture:  newPainter(b, stream(picture, streamPicture)),
 		meter:    stream(electric, streamElectric),
 	}
-	f.tick()
-	return f
 }
 
 // State is the furnace now.
@@ -151,7 +160,13 @@ func (f *Furnace) period(t float64, s span) {
 	if s.episode != nil {
 		offsets = s.episode.offsets
 	}
-	now := f.arcs.step(f.regime(t, s), offsets)
+	var now [3]float64
+	if f.circuit != nil {
+		now = f.circuit.Next(f.demand(t, s))
+		f.arcs.out = now
+	} else {
+		now = f.arcs.step(f.regime(t, s), offsets)
+	}
 	f.state.PLC = f.packet(now, s)
 	f.state.Faults = Faults{
 		MeterGap: f.levels[atMeterGap] > 0, MeterStuck: f.levels[atMeterStuck] > 0,

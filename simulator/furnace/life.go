@@ -18,6 +18,10 @@ const (
 	NormalLife Life = "normal"
 	// Shift is a working day: an episode or two in some hours.
 	Shift Life = "shift"
+	// Hard is Mixed with episodes that show in one sense only from onset to recovery
+	// (one in six in each), longer calm spells, and a quarter of the melts with longer
+	// normal work. Unseen houses are judged on it.
+	Hard Life = "hard"
 )
 
 // Draw plans a scenario of the given length. timeline draws the states and the PLC's
@@ -35,7 +39,38 @@ func Draw(life Life, seconds float64, timeline, current, picture uint64) Scenari
 		}
 	}
 	s.Nuisances = disturb(r, s.Segments, seconds, current, picture)
+	if life == Hard {
+		s.Nuisances = append(s.Nuisances, loneSigns(r, s.Segments)...)
+		s.Nuisances = append(s.Nuisances, scatter(stream(current, streamLongCalm), Calm, 3, 25, 75, 0, seconds)...)
+	}
 	return s
+}
+
+// loneSigns hides one sense's sign of some episodes throughout.
+func loneSigns(r *rand.Rand, segments []Segment) []Nuisance {
+	var list []Nuisance
+	at := 0.0
+	var from float64
+	for _, g := range segments {
+		if g.State == Ramp {
+			from = at
+		}
+		at += g.Seconds
+		if g.State != Recovery {
+			continue
+		}
+		n := Nuisance{At: from, Seconds: at - from, Strength: 1}
+		switch p := r.Float64(); {
+		case p < loneShare:
+			n.Cause = Hidden
+		case p < 2*loneShare:
+			n.Cause = NearNormal
+		default:
+			continue
+		}
+		list = append(list, n)
+	}
+	return list
 }
 
 // Disturb adds to a given scenario the disturbances that Draw adds to a drawn one.

@@ -31,6 +31,10 @@ type Picture struct {
 	Stir float64
 	// Light is the furnace's own: 1 working, 0 off.
 	Light float64
+	// Turbulence is the current's change against its usual change, 1 = usual, at most 3.
+	Turbulence float64
+	// Exposure is how far the camera is driven dark (−1) or white (1).
+	Exposure float64
 }
 
 // Spot is the hot spot of an episode.
@@ -41,6 +45,7 @@ type Spot struct {
 	Heat    float64 // 0 first red … 1 white
 	Shine   float64 // radiance against a fully lit white patch
 	Cover   float64 // 0 seen … 1 hidden
+	Growth  float64 // 0 first glow … 1 fully grown
 }
 
 // Ember is a cinder on the shell.
@@ -106,6 +111,8 @@ func (f *Furnace) scene(t float64, s span, before, now [3]float64) target {
 		g.picture.Passer, g.picture.PasserSeen = from+(to-from)*share, 1
 		g.speed = (to - from) / n.Seconds
 	}
+	g.picture.Exposure = f.levels[atExposure]
+	g.picture.Turbulence = turbulence(f.batch.SetPoint, before, now)
 	g.picture.Spot = s.episode.spot(t, s.severity(t), f.levels[atHidden])
 	g.flameHeight = f.flame(s, before, now)
 	g.exposure(f.levels[atExposure], f.picture)
@@ -118,11 +125,7 @@ func (f *Furnace) flame(s span, before, now [3]float64) float64 {
 	if s.State == Off || s.State == Trip {
 		return 0
 	}
-	var change float64
-	for p := range now {
-		change += math.Abs(now[p]-before[p]) / 3 / f.batch.SetPoint
-	}
-	height := f.batch.FlameBase * (0.55 + 0.45*min(change/0.06, 3))
+	height := f.batch.FlameBase * (0.55 + 0.45*turbulence(f.batch.SetPoint, before, now))
 	switch {
 	case f.levels[atExhaust] > 0 || s.State == Exhaust:
 		height *= 1.4
@@ -185,7 +188,7 @@ func (e *episodeDraw) spot(t, severity, hidden float64) Spot {
 		Area:  spotFirst * math.Pow(e.spotArea/spotFirst, growth),
 		Heat:  heat,
 		Shine: spotFaint * math.Pow(spotBright/spotFaint, heat) * min(1, 10*heat),
-		Cover: smooth(hidden * 3),
+		Cover: smooth(hidden * 3), Growth: growth,
 	}
 }
 
@@ -195,6 +198,7 @@ func (p *painter) aim(g target) {
 	p.next = g
 	p.gust = wander(p.rng, p.gust, gustSpread, 3)
 	p.now.Spot, p.now.Ember, p.now.Sparks, p.now.Redness = g.picture.Spot, g.picture.Ember, g.picture.Sparks, g.picture.Redness
+	p.now.Turbulence, p.now.Exposure = g.picture.Turbulence, g.picture.Exposure
 	p.now.Passer, p.now.PasserSeen = g.picture.Passer, g.picture.PasserSeen
 }
 
@@ -222,3 +226,12 @@ func (p *painter) tick() {
 }
 
 func fraction(x float64) float64 { return x - math.Floor(x) }
+
+// turbulence is the current's change against its usual change, at most 3.
+func turbulence(setPoint float64, before, now [3]float64) float64 {
+	var change float64
+	for p := range now {
+		change += math.Abs(now[p]-before[p]) / 3 / setPoint
+	}
+	return min(change/usualChange, 3)
+}

@@ -1,0 +1,9 @@
+package emission
+
+import (
+	"testing"
+
+	"meltwatch/simulator/house/housetest"
+)
+
+func TestCamera(t *testing.T) { housetest.Cameras(t, New) }

@@ -1,0 +1,9 @@
+package plates
+
+import (
+	"testing"
+
+	"meltwatch/simulator/house/housetest"
+)
+
+func TestPlates(t *testing.T) { housetest.Cameras(t, New) }
