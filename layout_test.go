@@ -82,7 +82,7 @@ var forbidden = []struct {
 	{"agent/outbox", "", []string{"agent/outbox", "durable"}, "the outbox keeps bytes and knows nobody's meaning of them"},
 	{"agent/remote", "agent", []string{"agent/remote"}, "parts meet through interfaces that their users declare"},
 	{"agent/health", "agent", []string{"agent/health"}, "parts meet through interfaces that their users declare"},
-	{"agent", "agent/life", nil, "a life is tests alone"},
+	{"agent", "agent/simtest", nil, "simulated days are tests alone"},
 	{"agent/supervisor", "agent", []string{"agent/supervisor"}, "parts meet through interfaces that their users declare"},
 }
 

@@ -49,9 +49,9 @@ fuzzing() {
 }
 
 lives() {
-  echo "\`LIFE_SEEDS=${LIFE_SEEDS:-1000} go test ./agent/life\`: simulated days of the agent's logic, and the planted bugs."
+  echo "\`SIM_SEEDS=${SIM_SEEDS:-1000} go test ./agent/simtest\`: simulated days of the agent's logic, and the planted bugs."
   echo
-  LIFE_SEEDS=${LIFE_SEEDS:-1000} CGO_ENABLED=0 go test -v -timeout 3h ./agent/life |
+  SIM_SEEDS=${SIM_SEEDS:-1000} CGO_ENABLED=0 go test -v -timeout 3h ./agent/simtest |
     awk '/lives of a day|found with seed|seed [0-9]+: after|^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
   return "${PIPESTATUS[0]}"
 }

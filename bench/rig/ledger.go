@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/bench/ledger"
+	"meltwatch/agent/delivery/ledger"
 )
 
 // Ledger records what was made and what a broker received, by class, boot and seq. It

@@ -13,7 +13,7 @@
 //
 // The package is tests alone:
 //
-//	go test ./agent/life                          20 lives of a day
-//	LIFE_SEEDS=1000 go test ./agent/life          more of them
-//	LIFE_SEED=17 go test -run TestReplay -v ./agent/life   one, with its story
-package life
+//	go test ./agent/simtest                          20 lives of a day
+//	SIM_SEEDS=1000 go test ./agent/simtest          more of them
+//	SIM_SEED=17 go test -run TestReplay -v ./agent/simtest   one, with its story
+package simtest

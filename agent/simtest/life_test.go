@@ -1,4 +1,4 @@
-package life
+package simtest
 
 import (
 	"fmt"
@@ -28,7 +28,7 @@ func silence(string, ...any) {}
 // seeds is how many lives are led.
 func seeds(t *testing.T, usual int) int {
 	t.Helper()
-	text := os.Getenv("LIFE_SEEDS")
+	text := os.Getenv("SIM_SEEDS")
 	if text == "" {
 		if testing.Short() {
 			return 1 // with one goroutine the race detector has little to find
@@ -37,7 +37,7 @@ func seeds(t *testing.T, usual int) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("LIFE_SEEDS is %q: give the number of lives", text)
+		t.Fatalf("SIM_SEEDS is %q: give the number of lives", text)
 	}
 	return n
 }
@@ -54,7 +54,7 @@ func TestLives(t *testing.T) {
 				t.Parallel()
 				w := lead(t, seed, none, silence)
 				if w.broken != nil {
-					t.Fatalf("seed %d: after %v\nlook at it: LIFE_SEED=%d go test -run TestReplay -v ./agent/life", seed, w.broken, seed)
+					t.Fatalf("seed %d: after %v\nlook at it: SIM_SEED=%d go test -run TestReplay -v ./agent/simtest", seed, w.broken, seed)
 				}
 				made[seed], received[seed] = w.book.sums()
 				repeated[seed], boots[seed] = w.book.repeated, w.boot
@@ -118,17 +118,17 @@ func TestPlantedBugsAreFound(t *testing.T) {
 
 // TestReplay tells the story of one life.
 func TestReplay(t *testing.T) {
-	text := os.Getenv("LIFE_SEED")
+	text := os.Getenv("SIM_SEED")
 	if text == "" {
-		t.Skip("tells one life's story: set LIFE_SEED")
+		t.Skip("tells one life's story: set SIM_SEED")
 	}
 	seed, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		t.Fatalf("LIFE_SEED is %q: give the number of a life", text)
+		t.Fatalf("SIM_SEED is %q: give the number of a life", text)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Time{}
-		w := live(seed, bug(os.Getenv("LIFE_BUG")), func(format string, args ...any) {
+		w := live(seed, bug(os.Getenv("SIM_BUG")), func(format string, args ...any) {
 			if began.IsZero() {
 				began = time.Now()
 			}
