@@ -58,7 +58,7 @@ var forbidden = []struct {
 	{"retry", "", nil, "retry serves drivers and agent alike"},
 	{"durable", "", nil, "durable files serve drivers and agent alike"},
 	{"percentile", "", nil, "a percentile serves everybody alike"},
-	{"bench/ledger", "", nil, "the ledger of a delivery knows no sender, so that benchmarks and simulated lives share it"},
+	{"agent/delivery/ledger", "", nil, "the ledger of a delivery knows no sender, so that benchmarks and simulated days share it"},
 	{"child", "", nil, "the child protocol knows no part of the agent"},
 	{"drivers", "agent", nil, "drivers do not know who listens"},
 	{"drivers", "inference", nil, "what senses and what decides meet in the agent alone"},

@@ -33,11 +33,11 @@ func (s *Stepper) Decide(ctx context.Context) decide.Decision { return s.agent.l
 // Publisher is the one that records go to.
 func (s *Stepper) Publisher() *delivery.Publisher { return s.agent.out.Active() }
 
-// Health publishes health if that is due, and returns it.
-func (s *Stepper) Health() map[string]health.Status {
-	s.agent.reporter.publishHealth(&s.health)
-	return s.agent.registry.Snapshot()
-}
+// Health publishes health if that is due.
+func (s *Stepper) Health() { s.agent.reporter.publishHealth(&s.health) }
+
+// Status is how each part is.
+func (s *Stepper) Status() map[string]health.Status { return s.agent.registry.Snapshot() }
 
 // sample publishes a sample and hands it to the decision.
 func (a *Agent) sample(s drivers.Sample) {

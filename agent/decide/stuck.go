@@ -3,7 +3,6 @@ package decide
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"meltwatch/drivers"
@@ -51,9 +50,11 @@ const (
 	// stuckSwing is by how many of its own steps another phase must have moved for a
 	// phase in coarser steps to count as stuck.
 	stuckSwing = 20
-	// stuckChanges is how many changes give a register's resolution: the smallest of
-	// them is one step or a few.
+	// stuckChanges is how many changes give a register's resolution.
 	stuckChanges = 64
+	// fineStep is the finest resolution that matters, in amperes. It is far above the
+	// error of a float32 and far under stuckStep.
+	fineStep = 1
 )
 
 func (r *stuckReadings) sample(s drivers.Sample) {
@@ -83,12 +84,24 @@ func (r *stuckReadings) sample(s drivers.Sample) {
 	r.last, r.seen, r.newest = s.Current, true, s.Time
 }
 
-// step is the smallest of the last changes, in amperes; 0 before the first.
+// step is the resolution of the phase's register in amperes: the largest step of which
+// the last changes are multiples. The smallest change says little, because a lively
+// current seldom moves by one step. It is 0 before the first change.
 func (p *stuckPhase) step() float64 {
-	if p.changed == 0 {
-		return 0
+	step := 0.0
+	for _, change := range p.changes[:min(p.changed, stuckChanges)] {
+		step = commonStep(step, change)
 	}
-	return slices.Min(p.changes[:min(p.changed, stuckChanges)])
+	return step
+}
+
+// commonStep is the greatest common divisor of two positive numbers of amperes, to
+// fineStep.
+func commonStep(a, b float64) float64 {
+	for b >= fineStep {
+		a, b = b, math.Abs(a-math.Round(a/b)*b)
+	}
+	return max(a, fineStep)
 }
 
 // cause names the stuck phases, empty when none is. idle is the level in amperes

@@ -147,3 +147,55 @@ func TestQuietCurrentOfAMeterWithFewDigitsIsNotStuck(t *testing.T) {
 		}
 	}
 }
+
+// A lively current moves by hundreds of steps at a time. Its meter's resolution is known
+// all the same, so a meter that freezes whole is noticed.
+func TestMeterThatFreezesDuringLivelyCurrentIsStuck(t *testing.T) {
+	for name, step := range map[string]float64{"1 A": 1, "float32": 0, "20000 A in 4096 steps": 20_000. / 4096, "10 A": 10} {
+		t.Run(name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(5, uint64(step)))
+			for trial := range 200 {
+				var r stuckReadings
+				now := time.Now()
+				var s drivers.Sample
+				for i := range 240 {
+					s.Time = now.Add(time.Duration(i) * 500 * time.Millisecond)
+					for phase := range s.Current {
+						s.Current[phase] = float64(float32(15_000 + 1500*random.NormFloat64()))
+						if step > 0 {
+							s.Current[phase] = float64(float32(step * math.Round(s.Current[phase]/step)))
+						}
+					}
+					r.sample(s)
+				}
+				for range 40 {
+					s.Time = s.Time.Add(500 * time.Millisecond)
+					r.sample(s)
+				}
+				if r.cause(0) != "phase abc reads the same for 15 s" {
+					t.Fatalf("trial %d: %q, resolution %g A", trial, r.cause(0), r.step(0))
+				}
+			}
+		})
+	}
+}
+
+// Coarse registers with an offset, or of a step that is no round number, are not mistaken
+// for fine ones.
+func TestResolutionOfOddRegisters(t *testing.T) {
+	random := rand.New(rand.NewPCG(6, 6))
+	for _, c := range []struct{ step, offset float64 }{{48.828125, 0}, {100, 37}, {250, 3.5}, {1000, 0}, {33.333, 0.1}} {
+		var r stuckReadings
+		for i := range 400 {
+			var s drivers.Sample
+			s.Time = time.Unix(int64(i), 0)
+			for phase := range s.Current {
+				s.Current[phase] = float64(float32(c.offset + c.step*math.Round((15_000+1500*random.NormFloat64())/c.step)))
+			}
+			r.sample(s)
+		}
+		if got := r.step(0); math.Abs(got-c.step) > 0.05*c.step {
+			t.Errorf("step %g, offset %g: taken for %g A", c.step, c.offset, got)
+		}
+	}
+}

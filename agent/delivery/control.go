@@ -91,11 +91,14 @@ func (p *Publisher) nextAnswer() (answer, bool) {
 	return first, true
 }
 
-// nextChanged takes a retained topic whose payload is news. The lock is held.
+// nextChanged takes the first retained topic, by name, whose payload is new. The lock is
+// held.
 func (p *Publisher) nextChanged() (topic string, payload []byte) {
-	for topic := range p.changed {
-		delete(p.changed, topic)
-		return topic, p.retained[topic]
+	for changed := range p.changed {
+		if topic == "" || changed < topic {
+			topic = changed
+		}
 	}
-	return "", nil
+	delete(p.changed, topic)
+	return topic, p.retained[topic]
 }

@@ -71,8 +71,8 @@ func (w *world) cutNetwork() {
 }
 
 func (w *world) hangDisk() {
-	if w.box != nil {
-		w.box.hung = time.Now().Add(w.some(20 * time.Second))
+	if w.process != nil {
+		w.process.hung = time.Now().Add(w.some(20 * time.Second))
 	}
 }
 

@@ -104,7 +104,7 @@ var errModel = errors.New("model does not answer")
 func manifest() *inference.Manifest {
 	return &inference.Manifest{
 		Current:  inference.CurrentSpec{RateHz: 2, Samples: 240, Phases: drivers.Phases},
-		Video:    inference.VideoSpec{RateHz: 1, Frames: 16, Tokens: 1, Dim: 1},
+		Video:    inference.VideoSpec{Width: 64, Height: 64, Resize: "area", RateHz: 1, Frames: 16, Tokens: 1, Dim: 1},
 		Decision: inference.Decision{MeanSeconds: 10, Enter: 0.6, Exit: 0.4, HoldSeconds: 10, FreezeBackground: 0.5},
 		Rule:     inference.Rule{CV120: 0.04, CV45: 0.03},
 	}
@@ -143,3 +143,16 @@ func (f *furnace) Step(_ context.Context, w inference.Window) (inference.Outputs
 	}
 	return inference.Outputs{inference.PAbnormal: {p}}, nil
 }
+
+// modelChild is the stand-in for the model's child.
+type modelChild struct{ *furnace }
+
+func (modelChild) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (modelChild) PID() int                      { return 0 }
+
+// cameraChild is the stand-in for the camera's child.
+type cameraChild struct{ furnace *furnace }
+
+func (c cameraChild) Newest() (drivers.Frame, drivers.Status) { return c.furnace.frame() }
+func (c cameraChild) Cause() string                           { return string(c.furnace.video) }
+func (cameraChild) Run(ctx context.Context) error             { <-ctx.Done(); return nil }

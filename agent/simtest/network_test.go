@@ -22,8 +22,9 @@ type network struct {
 // wire is one connection. What it carries arrives in order, or not at all.
 type wire struct {
 	network *network
-	box     *box
+	process *process
 	dead    bool
+	acked   bool // a message was acknowledged
 	ids     uint16
 	going   []packet // to the broker
 	coming  []packet // acknowledgements
@@ -96,12 +97,13 @@ func (w *wire) bringBack() {
 }
 
 func (w *wire) acknowledged(p packet) {
-	if w.box == nil {
+	if w.process == nil {
 		return
 	}
+	w.acked = true
 	w.network.book.acked(w.unacked[p.id])
 	delete(w.unacked, p.id)
-	w.box.acknowledged(p.id)
+	w.process.acknowledged(p.id)
 }
 
 // cut loses what is on the wire, in both directions.
@@ -110,11 +112,11 @@ func (w *wire) cut() {
 }
 
 // dial makes a connection, if there is a way.
-func (n *network) dial(b *box) *wire {
+func (n *network) dial(b *process) *wire {
 	if !n.up {
 		return nil
 	}
-	n.wire = &wire{network: n, box: b, unacked: map[uint16]int{}}
+	n.wire = &wire{network: n, process: b, unacked: map[uint16]int{}}
 	return n.wire
 }
 
@@ -133,15 +135,15 @@ func (n *network) lose() {
 }
 
 func (w *wire) noticed() {
-	if w.box != nil {
-		w.box.disconnected(w)
+	if w.process != nil {
+		w.process.disconnected(w)
 	}
 }
 
 // leave ends the wire on the agent's side.
 func (w *wire) leave() (unacked int) {
 	w.cut()
-	w.box = nil
+	w.process = nil
 	for _, records := range w.unacked {
 		unacked += records
 	}

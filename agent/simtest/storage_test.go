@@ -4,6 +4,8 @@ import (
 	"io/fs"
 	"time"
 
+	"meltwatch/agent/delivery"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 	"meltwatch/durable"
 	"meltwatch/durable/crashfs"
@@ -72,61 +74,46 @@ func (f *storedFile) Sync() error {
 	return f.File.Sync()
 }
 
-// kept is the outbox as the publisher sees it. It notes what is promised.
-type kept struct {
-	*outbox.Log
-	book    *book
-	storage *storage
-	// refusing is since when the disk refuses, zero while it does not.
-	refusing time.Time
-	unsure   []*entry // appended, durable with the next Sync
+// promises is the outbox as the publisher sees it. It notes what is promised.
+type promises struct {
+	delivery.Outbox
+	process *process
+	unsure  []*entry // appended, durable with the next Sync
 	// silent is a planted bug: what the outbox dropped is not counted.
 	silent bool
 }
 
-func (k *kept) Append(class string, payload []byte) uint64 {
-	number := k.Log.Append(class, payload)
+func (p *promises) Append(class string, payload []byte) uint64 {
+	number := p.Outbox.Append(class, payload)
 	if number == 0 {
-		k.book.violated("outbox refused %s: %.200s", class, payload)
+		p.process.violated("outbox refused %s: %.200s", class, payload)
 	}
-	e, _ := k.book.find(class, payload)
-	if class == outbox.Event && k.well() {
-		e.promised = true
+	e, _ := p.process.book.find(message.Class(class), payload)
+	if class == outbox.Event && p.process.well() {
+		e.Note.promised = true
 	} else {
-		k.unsure = append(k.unsure, e)
+		p.unsure = append(p.unsure, e)
 	}
 	return number
 }
 
-func (k *kept) Sync() {
-	k.Log.Sync()
-	if !k.well() {
+func (p *promises) Sync() {
+	p.Outbox.Sync()
+	if !p.process.well() {
 		return
 	}
-	for _, e := range k.unsure {
-		e.promised = true
+	for _, e := range p.unsure {
+		e.Note.promised = true
 	}
-	k.unsure = k.unsure[:0]
+	p.unsure = p.unsure[:0]
 }
 
-func (k *kept) well() bool { return k.refusing.IsZero() && !k.storage.Dead }
-
-func (k *kept) Counters() map[string]uint64 {
-	counters := k.Log.Counters()
-	if k.silent {
+func (p *promises) Counters() map[string]uint64 {
+	counters := p.Outbox.Counters()
+	if p.silent {
 		for _, class := range []string{outbox.Event, outbox.State, outbox.Current} {
 			counters["dropped_"+class] = 0
 		}
 	}
 	return counters
-}
-
-// The kept outbox is its own observer.
-
-func (k *kept) Beat() {}
-func (k *kept) OK()   { k.refusing = time.Time{} }
-func (k *kept) Fault(error) {
-	if k.refusing.IsZero() {
-		k.refusing = time.Now()
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"syscall"
 	"time"
 
-	"meltwatch/agent/state"
 	"meltwatch/config"
 	"meltwatch/drivers"
 	"meltwatch/durable/crashfs"
@@ -31,11 +30,10 @@ type world struct {
 	clock   *hostClock
 	storage *storage
 	book    *book
-	box     *box // nil while none runs
-	boot    int
-	saved   state.Saved // what a restarted agent takes up
-	faulty  bool        // faults may begin
-	dark    bool        // the power is off
+	process *process // nil while none runs
+	starts  int
+	faulty  bool // faults may begin
+	dark    bool // the power is off
 }
 
 // day is how long a life lasts.
@@ -58,8 +56,8 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 	w.befall()
 	w.start()
 	w.every(time.Minute, func() bool {
-		if w.box != nil {
-			w.box.bounded()
+		if w.process != nil {
+			w.process.bounded()
 		}
 		return true
 	})
@@ -67,7 +65,7 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 	w.heal()
 	for range 60 { // until all that waits has gone out
 		w.run(time.Now().Add(time.Minute))
-		if w.broken != nil || w.box != nil && w.box.drained() {
+		if w.broken != nil || w.process != nil && w.process.drained() {
 			break
 		}
 	}
@@ -79,18 +77,18 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 
 func (w *world) finish() {
 	w.run(time.Now().Add(5 * time.Second))
-	if w.box == nil || !w.box.drained() {
+	if w.process == nil || !w.process.drained() {
 		w.violated("not drained an hour after all healed")
 		return
 	}
-	w.box.count(w.box.outbox.Counters())
-	w.book.close(w.boot, w.box.publisher.Counters()["overrun"])
+	w.process.count()
+	w.book.close(w.process.boot, w.process.agent.Publisher().Counters()["overrun"])
 }
 
-// settings are a document's, parsed as at every start. Now and then somebody has
+// document is the box's own, another one at every start. Now and then somebody has
 // damaged it: then it must be refused, and the agent starts with what it was.
-func (w *world) settings() config.Config {
-	r := rand.New(rand.NewPCG(uint64(w.boot), w.tickets))
+func (w *world) document() ([]byte, config.Config) {
+	r := rand.New(rand.NewPCG(uint64(w.starts), w.tickets))
 	pick := func(values ...int) int { return values[r.IntN(len(values))] }
 	current := pick(2, 4, 16)
 	text := fmt.Sprintf(`site: plant-1
@@ -101,13 +99,14 @@ meters:
     period: %dms
     fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}
 camera: {url: "rtsp://192.0.2.11/stream"}
+paths: {state: /state}
 mqtt: {broker: "tcp://192.0.2.12:1883", queue: %d, history_rate: %d}
 outbox: {total_mb: %d, event_mb: 2, state_mb: 2, current_mb: %d, current_age: %dh}
 `, pick(500, 500, 1000), pick(100, 1000, 10_000), pick(50, 200, 500), current+pick(6, 8), current, pick(1, 24, 192))
 	if r.IntN(3) == 0 {
 		at := r.IntN(len(text))
 		damaged := text[:at] + string(rune(' '+r.IntN(95))) + text[at+1:]
-		if c, err := config.Parse([]byte(damaged)); err == nil && c.Site == "plant-1" && c.Furnace == "f07" {
+		if c, err := config.Parse([]byte(damaged)); err == nil && c.Site == "plant-1" && c.Furnace == "f07" && c.Paths.State == "/state" {
 			text = damaged // harmless, a digit perhaps
 		}
 	}
@@ -115,7 +114,7 @@ outbox: {total_mb: %d, event_mb: 2, state_mb: 2, current_mb: %d, current_age: %d
 	if err != nil {
 		w.violated("settings refused: %v\n%s", err, text)
 	}
-	return c
+	return []byte(text), c
 }
 
 // powerCut ends the power at one of the next operations of the disk, or after a
@@ -148,8 +147,8 @@ func (w *world) kill() {
 }
 
 func (w *world) crash() {
-	if w.box != nil {
-		w.box.die()
+	if w.process != nil {
+		w.process.die()
 	}
 }
 

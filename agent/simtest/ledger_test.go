@@ -6,18 +6,19 @@ import (
 	"strings"
 	"time"
 
-	"meltwatch/agent/outbox"
+	"meltwatch/agent/delivery/ledger"
+	"meltwatch/agent/message"
 )
 
 // book is what was made, what was promised, and what the broker received.
 type book struct {
 	*loop
 	clock   *hostClock
-	classes map[string]*account
+	classes map[message.Class]*account
 	// acks of the last seconds, and since when the disk does not take the cursor.
 	acks []ack
 	// may is how many repetitions the contract allows by now.
-	may, repeated int
+	may int
 }
 
 type ack struct {
@@ -27,81 +28,67 @@ type ack struct {
 
 // account is one class's part of the book.
 type account struct {
-	boots [][]entry // by boot, then by seq − 1
-	// newest record whose first delivery came on the topic of the class, and on
-	// that of its history.
-	live, history name
+	ledger.Class[note]
 	// counted is what the agent itself said was dropped or lost.
 	counted uint64
 }
 
-// name of a record, within its class.
-type name struct{ boot, seq int }
-
-func (n name) before(other name) bool {
-	return n.boot < other.boot || n.boot == other.boot && n.seq < other.seq
-}
-
 // entry is one record.
-type entry struct {
-	made     time.Duration // of life
-	boot     int           // of the kernel
+type entry = ledger.Entry[note]
+
+// note is what the book keeps of a record.
+type note struct {
+	made     time.Duration // of the simulated day; 0 for a record that was never made
 	unsynced bool          // made before the clock was set
 	jumped   bool          // made while the clock was wrong and did not know
 	kept     bool          // is to be delivered, sooner or later
 	promised bool          // is on the disk, as far as the outbox says
-	received bool
 }
 
 func newBook(l *loop, clock *hostClock) *book {
-	b := &book{loop: l, clock: clock, classes: map[string]*account{}}
-	for _, class := range []string{outbox.Event, outbox.State, outbox.Current} {
-		b.classes[class] = &account{boots: [][]entry{nil}}
+	b := &book{loop: l, clock: clock, classes: map[message.Class]*account{}}
+	for _, class := range message.Classes() {
+		b.classes[class] = &account{}
 	}
 	return b
 }
 
-// start opens the page of a new boot.
-func (b *book) start() {
-	for _, a := range b.classes {
-		a.boots = append(a.boots, nil)
-	}
-}
-
 // made notes a record; kept says that it must not be lost.
-func (b *book) made(class string, boot, seq uint64, kept bool) {
-	page := &b.classes[class].boots[boot]
-	if seq != uint64(len(*page))+1 {
-		b.violated("%s %d of boot %d follows %d", class, seq, boot, len(*page))
+func (b *book) made(class message.Class, n ledger.Name, kept bool) {
+	a := b.classes[class]
+	if have := len(a.Boot(n.Boot)); n.Seq != uint64(have)+1 {
+		b.violated("%s %s follows %d", class, n, have)
 	}
-	*page = append(*page, entry{
-		made: b.age(), boot: b.clock.boot, unsynced: !b.clock.synced, jumped: b.clock.jumped != 0, kept: kept,
-	})
+	a.Entry(n).Note = note{
+		made: b.age(), unsynced: !b.clock.synced, jumped: b.clock.jumped != 0, kept: kept,
+	}
 }
 
 // find is a record by its payload, and its name.
-func (b *book) find(class string, payload []byte) (*entry, name) {
+func (b *book) find(class message.Class, payload []byte) (*entry, ledger.Name) {
 	n := nameOf(payload)
-	a := b.classes[class]
-	if n.boot < 1 || n.boot >= len(a.boots) || n.seq < 1 || n.seq > len(a.boots[n.boot]) {
-		b.violated("%s %v was never made: %.200s", class, n, payload)
+	e := b.classes[class].Find(n)
+	if e == nil || e.Note.made == 0 {
+		b.violated("%s %s was never made: %.200s", class, n, payload)
 		return &entry{}, n
 	}
-	return &a.boots[n.boot][n.seq-1], n
+	return e, n
 }
 
-func nameOf(payload []byte) name { return name{number(payload, `"boot":`), number(payload, `"seq":`)} }
+func nameOf(payload []byte) ledger.Name {
+	return ledger.Name{Boot: number(payload, `"boot":`), Seq: number(payload, `"seq":`)}
+}
 
-// number reads the whole number after a key of a JSON object.
-func number(payload []byte, key string) int {
+// number reads the whole number after a key of a JSON object; 0 if there is none.
+func number(payload []byte, key string) uint64 {
 	digits := after(payload, key)
 	end := 0
 	for end < len(digits) && digits[end] >= '0' && digits[end] <= '9' {
 		end++
 	}
-	n, err := strconv.Atoi(string(digits[:end]))
+	n, err := strconv.ParseUint(string(digits[:end]), 10, 64)
 	if err != nil {
-		return -1
+		return 0
 	}
 	return n
 }
@@ -144,35 +131,36 @@ func samples(payload []byte) [][]byte {
 
 // receive is the broker's.
 func (b *book) receive(topic string, payload []byte) {
-	b.note(topic, payload)
-	class, history := strings.CutPrefix(strings.TrimPrefix(topic, root), "history/")
+	name, history := strings.CutPrefix(strings.TrimPrefix(topic, root), message.TopicHistory)
+	class := message.Class(name)
 	a := b.classes[class]
 	if a == nil {
+		b.note(topic, nil) // health counts the goroutines of all that runs beside this day
 		return
+	}
+	b.note(topic, payload)
+	stream := ledger.Live
+	if history {
+		stream = ledger.History
 	}
 	for _, record := range samples(payload) {
 		e, n := b.find(class, record)
-		if e.received {
-			b.repeated++
-			continue
+		if e.Note.made == 0 {
+			return
 		}
-		e.received = true
-		last := &a.live
-		if history {
-			last = &a.history
+		_, first, err := a.Receive(n, stream)
+		if err != nil {
+			b.violated("%s: %s %v", topic, class, err)
 		}
-		if last.before(n) {
-			*last = n
-		} else {
-			b.violated("%s: %s %v first delivered after %v", topic, class, n, *last)
+		if first {
+			b.checkTime(e, record)
 		}
-		b.checkTime(e, record)
 	}
 }
 
 // checkTime holds a record's time against the instant of its making.
 func (b *book) checkTime(e *entry, record []byte) {
-	if e.jumped || b.clock.wrong(e.unsynced) || unsynced(record) {
+	if e.Note.jumped || b.clock.wrong(e.Note.unsynced) || unsynced(record) {
 		return
 	}
 	text, _, _ := bytes.Cut(after(record, `"time":"`), []byte(`"`))
@@ -181,7 +169,7 @@ func (b *book) checkTime(e *entry, record []byte) {
 		b.violated("time of %.200s: %v", record, err)
 		return
 	}
-	if off := stamped.Sub(b.began.Add(e.made)).Abs(); off > 2*time.Second {
+	if off := stamped.Sub(b.began.Add(e.Note.made)).Abs(); off > 2*time.Second {
 		b.violated("stamped %s off: %.300s", off, record)
 	}
 }
@@ -223,13 +211,12 @@ func (b *book) forget(refusing time.Time) {
 // crash checks what a dying agent leaves: all that is older than the contract's
 // window is on the disk, or was received. trouble is when the disk was last
 // known not to take what it should.
-func (b *book) crash(boot int, trouble time.Duration, overrun uint64) {
-	for class, window := range map[string]time.Duration{outbox.Event: 700 * time.Millisecond, outbox.State: 3 * time.Second, outbox.Current: 3 * time.Second} {
+func (b *book) crash(boot uint64, trouble time.Duration, overrun uint64) {
+	for class, window := range map[message.Class]time.Duration{message.ClassEvent: 700 * time.Millisecond, message.ClassState: 3 * time.Second, message.ClassCurrent: 3 * time.Second} {
 		exposed := uint64(0)
-		page := b.classes[class].boots[boot]
-		for i := range page {
-			e := &page[i]
-			if e.kept && !e.received && !e.promised && e.made > trouble && b.age()-e.made > window {
+		for _, e := range b.classes[class].Boot(boot) {
+			n := e.Note
+			if n.kept && !e.Received && !n.promised && n.made > trouble && b.age()-n.made > window {
 				exposed++
 			}
 		}
@@ -241,41 +228,43 @@ func (b *book) crash(boot int, trouble time.Duration, overrun uint64) {
 
 // close checks, after all has healed, that what was promised has arrived, or was
 // counted.
-func (b *book) close(boot int, overrun uint64) {
-	for _, class := range []string{outbox.Event, outbox.State, outbox.Current} {
+func (b *book) close(boot, overrun uint64) {
+	for _, class := range message.Classes() {
 		a := b.classes[class]
-		missing, first := uint64(0), name{}
-		for number, page := range a.boots {
-			for i, e := range page {
-				late := e.made > b.age()-5*time.Second // on its way
-				if !e.received && (e.promised || e.kept && number == boot && !late) {
-					if missing == 0 {
-						first = name{number, i + 1}
-					}
-					missing++
+		missing, first := uint64(0), ledger.Name{}
+		for n, e := range a.All() {
+			late := e.Note.made > b.age()-5*time.Second // on its way
+			if !e.Received && (e.Note.promised || e.Note.kept && n.Boot == boot && !late) {
+				if missing == 0 {
+					first = n
 				}
+				missing++
 			}
 		}
 		if missing > a.counted+overrun {
-			b.violated("%d of %s are missing, from %v on; %d were counted as dropped or lost", missing, class, first, a.counted+overrun)
+			b.violated("%d of %s are missing, from %s on; %d were counted as dropped or lost", missing, class, first, a.counted+overrun)
 		}
 	}
-	if b.repeated > b.may {
-		b.violated("%d records came twice; the contract allows %d", b.repeated, b.may)
+	if repeated := b.repeated(); repeated > b.may {
+		b.violated("%d records came twice; the contract allows %d", repeated, b.may)
 	}
 }
 
-// made, promised and received records of all classes.
+// repeated is how many deliveries came beyond the first.
+func (b *book) repeated() (n int) {
+	for _, a := range b.classes {
+		n += a.Repeated
+	}
+	return n
+}
+
+// sums are the records made and received, of all classes.
 func (b *book) sums() (made, received int) {
 	for _, a := range b.classes {
-		for _, page := range a.boots {
-			made += len(page)
-			for _, e := range page {
-				if e.received {
-					received++
-				}
-			}
+		for range a.All() {
+			made++
 		}
+		received += a.Received
 	}
 	return made, received
 }

@@ -57,7 +57,7 @@ func TestLives(t *testing.T) {
 					t.Fatalf("seed %d: after %v\nlook at it: SIM_SEED=%d go test -run TestReplay -v ./agent/simtest", seed, w.broken, seed)
 				}
 				made[seed], received[seed] = w.book.sums()
-				repeated[seed], boots[seed] = w.book.repeated, w.boot
+				repeated[seed], boots[seed] = w.book.repeated(), w.starts
 			})
 		}
 	})

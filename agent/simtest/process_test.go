@@ -1,0 +1,364 @@
+package simtest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"meltwatch/agent"
+	"meltwatch/agent/decide"
+	"meltwatch/agent/delivery"
+	"meltwatch/agent/health"
+	"meltwatch/agent/message"
+	"meltwatch/agent/state"
+	"meltwatch/config"
+	"meltwatch/drivers"
+	"meltwatch/durable"
+	"meltwatch/inference"
+	"meltwatch/retry"
+)
+
+const root = "meltwatch/plant-1/f07/"
+
+// process is one run of the agent, from its start to its death.
+type process struct {
+	*world
+	config  config.Config
+	agent   *agent.Stepper
+	promise *promises // of the outbox; nil until that could be opened
+	boot    uint64    // as the agent counts them, 0 before its first record
+
+	wire       *wire
+	connection *delivery.Connection
+	redialling *delivery.Redial
+	hung       time.Time // until when the spooler waits for the disk
+	trouble    time.Time // when the disk was last in trouble
+	started    time.Time
+	dialled    time.Time
+	before     state.Status
+	stepping   bool // a step is planned
+	dead       bool
+}
+
+// start is the agent's start on this box as it is now.
+func (w *world) start() {
+	if w.dark || w.process != nil {
+		return // without power, or running again already
+	}
+	w.starts++
+	text, c := w.document()
+	if w.broken != nil {
+		return
+	}
+	b := &process{world: w, config: c, started: time.Now()}
+	w.process = b
+	a, err := agent.New(agent.Source{Document: text}, b.env())
+	if err != nil {
+		w.violated("the agent does not start: %v\n%s", err, text)
+		return
+	}
+	if resumed := b.savedState(); resumed.State == state.Abnormal && time.Since(resumed.Seen) < 10*time.Minute {
+		b.before.State = state.Abnormal
+	}
+	b.agent = a.Step()
+	b.redialling = delivery.NewRedial(c.MQTT.Addresses())
+	b.redialling.Wait = b.wait
+	b.every(b.period(), b.poll)
+	b.every(time.Second, b.decide)
+	b.every(time.Second, b.publishHealth)
+	b.every(500*time.Millisecond, b.round)
+	b.after(b.between(0, time.Second), b.dial)
+}
+
+// env is the agent's world: everything real is replaced here, and nothing of its logic.
+func (b *process) env() agent.Env {
+	return agent.Env{
+		Log: slog.New(slog.DiscardHandler), Level: &slog.LevelVar{}, Version: "simulated",
+		Instance: fmt.Sprint(b.starts), KernelBoot: fmt.Sprintf("kernel %d", b.clock.boot),
+		Clock: b.clock,
+		Files: func(folder string) durable.Files { return below{b.storage, strings.TrimPrefix(folder, "/")} },
+		Model: func(string, string, *slog.Logger, *health.Part) (agent.ModelChild, *inference.Manifest, error) {
+			return modelChild{b.furnace}, manifest(), nil
+		},
+		Camera: func(string, drivers.CameraSettings, func() (drivers.CameraSettings, error), *slog.Logger, *health.Part) agent.CameraChild {
+			return cameraChild{b.furnace}
+		},
+		Outbox: func(o delivery.Outbox) delivery.Outbox {
+			b.promise = &promises{Outbox: o, process: b, silent: b.bug == dropNotCounted}
+			return b.promise
+		},
+		Trace: b.made,
+	}
+}
+
+// below is a folder of the disk.
+type below struct {
+	durable.Files
+	folder string
+}
+
+func (f below) List(folder string) ([]durable.Entry, error) {
+	return f.Files.List(path.Join(f.folder, folder))
+}
+func (f below) Read(name string, most int64) ([]byte, error) {
+	return f.Files.Read(path.Join(f.folder, name), most)
+}
+func (f below) Create(name string) (durable.File, error) {
+	return f.Files.Create(path.Join(f.folder, name))
+}
+func (f below) Extend(name string, size int64) (durable.File, error) {
+	return f.Files.Extend(path.Join(f.folder, name), size)
+}
+func (f below) Rename(from, to string) error {
+	return f.Files.Rename(path.Join(f.folder, from), path.Join(f.folder, to))
+}
+func (f below) Remove(name string) error { return f.Files.Remove(path.Join(f.folder, name)) }
+func (f below) MakeFolder(folder string) error {
+	return f.Files.MakeFolder(path.Join(f.folder, folder))
+}
+func (f below) SyncFolder(folder string) error {
+	return f.Files.SyncFolder(path.Join(f.folder, folder))
+}
+
+// savedState is what the agent may resume from.
+func (b *process) savedState() (saved state.Saved) {
+	text, err := durable.ReadFile(b.storage, "state/state.json")
+	if err != nil || json.Unmarshal(text, &saved) != nil {
+		return state.Saved{}
+	}
+	return saved
+}
+
+// period of the meter, whatever a damaged document calls it.
+func (b *process) period() (period time.Duration) {
+	for _, m := range b.config.Meters {
+		period = m.Period
+	}
+	return period
+}
+
+// made takes each record as the agent makes it.
+func (b *process) made(class message.Class, payload []byte, kept bool) {
+	n := nameOf(payload)
+	b.boot = n.Boot
+	b.book.made(class, n, kept)
+	if class != message.ClassEvent {
+		return
+	}
+	b.after(0, func() { b.round() }) // the spooler is woken
+	var e message.Event
+	if err := json.Unmarshal(payload, &e); err != nil {
+		b.violated("event %s: %v", payload, err)
+		return
+	}
+	b.tell("event %s %s: %s -> %s: %s", e.Kind, e.Subject, e.From, e.To, e.Cause)
+	if e.Kind == "state" {
+		b.note("state", []byte(e.To))
+	}
+	if e.Kind == "outbox" && e.To == "damaged" && b.storage.unread.IsZero() {
+		b.violated("a sound disk counts as damaged: %s: %s", e.Subject, e.Cause)
+	}
+}
+
+// die ends the run: by a signal that cannot be caught, or with the power.
+func (b *process) die() {
+	if b.dead {
+		return
+	}
+	b.dead = true
+	b.process = nil
+	if b.agent == nil {
+		return
+	}
+	if b.wire != nil {
+		b.book.may += b.wire.leave()
+		b.network.wire = nil
+	}
+	b.book.may += b.book.undone(b.refusing())
+	b.count()
+	trouble := time.Duration(-1)
+	if !b.trouble.IsZero() {
+		trouble = b.trouble.Sub(b.began)
+	}
+	b.book.crash(b.boot, trouble, b.agent.Publisher().Counters()["overrun"])
+}
+
+// counters are what the outbox says it dropped and lost: as health would say.
+func (b *process) counters() map[string]uint64 {
+	if b.promise != nil {
+		return b.promise.Counters()
+	}
+	return b.agent.Publisher().Counters()
+}
+
+// count adds what this run says it dropped and lost.
+func (b *process) count() {
+	counters := b.counters()
+	for class, a := range b.book.classes {
+		a.counted += counters["dropped_"+string(class)] + counters["lost_"+string(class)]
+	}
+}
+
+// refusing is since when the disk refuses, as far as the outbox says; zero while it does
+// not.
+func (b *process) refusing() time.Time {
+	if o := b.agent.Status()["outbox"]; o.Status == "fault" {
+		return o.Since
+	}
+	return time.Time{}
+}
+
+// well reports whether the outbox says that it keeps what it is given.
+func (b *process) well() bool { return b.refusing().IsZero() && !b.storage.Dead }
+
+// poll reads the meter.
+func (b *process) poll() bool {
+	if b.dead {
+		return false
+	}
+	if s, ok := b.furnace.sample(); ok {
+		b.agent.Sample(s)
+		b.step()
+	}
+	return true
+}
+
+func (b *process) decide() bool {
+	if b.dead {
+		return false
+	}
+	s := b.agent.Decide(context.Background())
+	b.check(s)
+	b.before = s.Status
+	b.step()
+	return true
+}
+
+func (b *process) publishHealth() bool {
+	if b.dead {
+		return false
+	}
+	b.agent.Health()
+	b.step()
+	return true
+}
+
+// check holds a decided second against what is promised of it.
+func (b *process) check(s decide.Decision) {
+	now, before := s.Status, b.before
+	if b.furnace.blind(b.started) && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
+		b.violated("%s (held %v) though no sense has been worth anything for long", now.State, now.Held)
+	}
+	if before.State != state.Abnormal || now.State == state.Abnormal {
+		return
+	}
+	denied := s.Verdict.Source != state.None && (s.Current.Live() || s.Video.Live())
+	switch {
+	case now.State == state.Off && s.Current.Live() && s.Verdict.Amperes < 0.1*setPoint:
+	case now.State == state.Normal && denied:
+	default:
+		b.violated("abnormal became %s, source %s, current %s, video %s: %s", now.State, s.Verdict.Source, s.Current, s.Video, now.Cause)
+	}
+}
+
+// round is the spooler's.
+func (b *process) round() bool {
+	if b.dead {
+		return false
+	}
+	if time.Now().Before(b.hung) {
+		b.trouble = time.Now()
+		return true
+	}
+	b.agent.Publisher().Round()
+	if !b.well() {
+		b.trouble = time.Now()
+	}
+	b.book.forget(b.refusing())
+	b.step()
+	return true
+}
+
+func (b *process) dial() {
+	if b.dead || b.connection != nil {
+		return
+	}
+	b.dialled = time.Now()
+	if b.wire = b.network.dial(b); b.wire == nil {
+		b.redial(false)
+		return
+	}
+	b.connection = b.agent.Publisher().Connect(b.wire)
+	b.step()
+}
+
+func (b *process) redial(acked bool) {
+	b.after(b.redialling.Next(acked, time.Since(b.dialled)), b.dial)
+}
+
+// wait is retry.Wait with the seed's chance.
+func (b *process) wait(n int) time.Duration {
+	full := min(retry.Shortest<<min(n, 10), retry.Longest)
+	return b.between(full/2, full)
+}
+
+// step sends what there is to send, and again soon while history waits.
+func (b *process) step() {
+	if b.dead || b.connection == nil {
+		return
+	}
+	if err := b.connection.Step(); err != nil {
+		b.tell("%v", err)
+		b.disconnected(b.wire)
+		return
+	}
+	if b.agent.Publisher().Backlog() && !b.stepping {
+		b.stepping = true
+		b.after(50*time.Millisecond, func() { b.stepping = false; b.step() })
+	}
+}
+
+func (b *process) acknowledged(id uint16) {
+	if b.dead || b.connection == nil {
+		return
+	}
+	b.connection.Acknowledge([]uint16{id})
+	if b.agent.Publisher().Backlog() {
+		b.step()
+	}
+}
+
+func (b *process) disconnected(w *wire) {
+	if b.dead || b.wire != w || b.connection == nil {
+		return
+	}
+	b.book.may += w.leave()
+	b.connection.End()
+	b.connection, b.wire = nil, nil
+	b.redial(w.acked)
+}
+
+// bounded checks what memory and disk hold.
+func (b *process) bounded() {
+	c := b.agent.Publisher().Counters()
+	if queue := uint64(b.config.MQTT.Queue); c["fresh"] > queue || c["unwritten"] > queue {
+		b.violated("%d fresh and %d unwritten records in memory, want %d at most", c["fresh"], c["unwritten"], queue)
+	}
+	// Beside the bound: the segments being written, those kept aside, the garbage
+	// of a disk that filled up.
+	const besides = 10 << 20
+	if size, most := b.storage.Size(), int64(b.config.Outbox.TotalMB)*1_000_000+besides; size > most {
+		b.violated("%d bytes on the disk, want %d at most", size, most)
+	}
+}
+
+// drained reports whether nothing waits any more.
+func (b *process) drained() bool {
+	c := b.agent.Publisher().Counters()
+	return !slices.ContainsFunc([]string{"waiting_event", "waiting_state", "waiting_current"}, func(key string) bool { return c[key] > 0 })
+}
