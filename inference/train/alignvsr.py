@@ -10,47 +10,12 @@ of the current.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from . import contrast, units
-from .fusion import MASKED, AttentionPooling, FusionBlock, normalized
+from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
-from .tokenizers import changes, relative_current
-
-
-class Bank(keras.layers.Layer):
-    """The frozen units: centres of K-means and their embeddings, keys and values of the alignment."""
-
-    def __init__(self, dim, **kwargs):
-        super().__init__(trainable=False, **kwargs)
-        self.dim = dim
-
-    def build(self, *_):
-        self.centres = self.add_weight(name="centres", shape=(units.UNITS, units.QUANTITIES),
-                                       initializer="zeros", trainable=False)
-        self.embedding = self.add_weight(name="embedding", shape=(units.UNITS, self.dim),
-                                         initializer="random_normal", trainable=False)
-
-    def unit(self, s):
-        """One-hot unit of each sample of the window: (B,240,U)."""
-        return units.nearest(units.quantities(s.r, s.change, s.valid), self.centres)
-
-    def local_loss(self, x, attention, seen):
-        """The local loss, mean of a training batch's windows that have frames: a scalar.
-
-        Against the units of the frames' own current, which is not always the one that
-        the window shows: a frame's attention knows of no current, so every window of
-        a batch can teach it. x as windows.TokenWindows gives it, attention (B,16,U),
-        seen (B,16).
-        """
-        r, valid = relative_current(x["own_current"], x["own_mask"], x["own_set_point"])
-        unit = units.nearest(units.quantities(r, changes(r, valid)[0], valid), self.centres)  # (B,240,U)
-        share, counted = units.counts(unit, valid, units.windows_of_frames())  # (B,16,U), (B,16)
-        counted = counted * seen
-        each = units.local_loss(attention, share, counted)                 # (B,)
-        any_frame = ops.max(counted, axis=1)                               # (B,)
-        return ops.sum(each * any_frame) / ops.maximum(ops.sum(any_frame), 1.0)
+from .units import Bank
 
 
 class GlobalAlignment(keras.layers.Layer):
@@ -98,8 +63,7 @@ class AlignVSR(System):
             layer.build((None, d))
         self.hidden.build((None, 2 * d))
         self.head.build((None, d))
-        senses = np.arange(CURRENT_TOKENS + MERGED_TOKENS) < CURRENT_TOKENS
-        self._apart = np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
         self._shifts = units.shift_matrix()
         self.built = True
 

@@ -12,8 +12,8 @@ restart; windows.py makes it from the frame itself.
 
 import numpy as np
 
-from .tokenizers import BACKGROUND_SECONDS, BRIGHTEST
-
+BACKGROUND_SECONDS = 60.0
+BRIGHTEST = 6.0  # times the frame's mean
 STRIDE = 5  # seconds between stored maps; the background moves 8 % in that time
 
 

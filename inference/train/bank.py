@@ -13,7 +13,8 @@ from scipy.cluster import vq
 
 from . import contrast, geometry, units
 from .tokenizers import changes, relative_current
-from .windows import EARLIEST, current_window
+from .geometry import current_window
+from .windows import EARLIEST
 
 FILE = "bank.npz"
 SAMPLES = 40_000  # of which the centres are made

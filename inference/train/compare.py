@@ -18,8 +18,11 @@ import pathlib
 
 import numpy as np
 
-from . import cache, configs, decision, evaluate, example, offline, rule, stress, timeline, working
-from .train import fit_on_tokens, load, save, stopwatch
+from . import cache, clock_offset, configs, evaluate, example, offline, operating_point, rule, stress, working
+from .checkpoint import load, save
+from .closed_loop import Compiled, Runner
+from .decision import Decision
+from .fit import fit_on_tokens, stopwatch
 
 RESULTS = pathlib.Path("docs/comparison")
 EVERY_MIXED, EVERY_ALONE, EVERY_NORMAL, EVERY_STRESS = 4, 16, 8, 30  # seconds from verdict to verdict
@@ -39,22 +42,22 @@ class Data:
     scenes: dict = dataclasses.field(default_factory=dict)  # scene → the first test batches in it
 
 
-def read(tokens, data):
+def read(encoded, data):
     """From the folders of tokens and of data sets; each holds train, val, test and normal."""
-    part = lambda folder, split, **more: cache.read(pathlib.Path(tokens) / folder, pathlib.Path(data) / folder, split, **more)
+    part = lambda folder, split, **more: cache.read(pathlib.Path(encoded) / folder, pathlib.Path(data) / folder, split, **more)
     return Data(part("train", "train"), *(part(f, s, rerolls=False) for f, s in (
         ("val", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))), {
-            scene: cache.read(pathlib.Path(tokens) / f"test-{scene}", pathlib.Path(data) / "test", "test",
+            scene: cache.read(pathlib.Path(encoded) / f"test-{scene}", pathlib.Path(data) / "test", "test",
                               rerolls=False, most=STRESSED) for scene in stress.SCENES})
 
 
 def assess(model, data, seen=40):
     """All figures of a network over cached tokens, thresholds from validation alone."""
-    runner = timeline.Runner(model)
+    runner = Runner(model)
     step = runner.step
     judged = {k: offline.judge(step, getattr(data, k), EVERY_MIXED, EVERY_ALONE) for k in ("val", "test")}
     quiet = {k: offline.judge(step, getattr(data, k), EVERY_NORMAL) for k in ("normal_val", "normal_test")}
-    chosen = decision.choose(judged["val"], quiet["normal_val"])
+    chosen = operating_point.choose(judged["val"], quiet["normal_val"])
     figures = seconds(data, judged) | evaluate.events(judged["test"], quiet["normal_test"], chosen)
     figures |= {"parameters": model.count_params()}
     # How much better the batches it was trained on are known: their first currents, unaugmented frames apart.
@@ -68,7 +71,7 @@ def assess(model, data, seen=40):
         "delays": delays(judged, quiet, chosen),
         "filters": filters(judged["test"], quiet["normal_test"], chosen),
         "conditions": conditions(step, data.test[:STRESSED], data.scenes, threshold),
-        "offset": offline.found_offsets(model, data.val, data.test[:STRESSED]) if hasattr(model, "local_losses") else None,
+        "offset": clock_offset.found_offsets(model, data.val, data.test[:STRESSED]) if hasattr(model, "local_losses") else None,
         "example": example.of(model, data.test) if hasattr(model, "local_losses") else None,
         "router": router(model, data.test[:4]),
         "working": working.figures(model, data.test),
@@ -97,7 +100,7 @@ def roc(scores, labels):
 
 def delays(judged, quiet, chosen):
     """Detection delay of every test onset, and the curve of delay against false alarms an hour."""
-    return {"each": decision.episodes(judged["test"], chosen), "curve": curve(judged["test"], quiet["normal_test"], chosen)}
+    return {"each": operating_point.episodes(judged["test"], chosen), "curve": curve(judged["test"], quiet["normal_test"], chosen)}
 
 
 ENTERS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
@@ -107,9 +110,9 @@ def curve(mixed, normal, chosen):
     """(enter, false alarms an hour, median delay, p95, onsets seen) at thresholds about the chosen decision."""
     out = []
     for enter in ENTERS:
-        d = decision.Decision(chosen.mean_seconds, enter, chosen.exit / chosen.enter * enter, chosen.hold_seconds)
-        seen = [x for x in decision.episodes(mixed, d) if x is not None]
-        alarms, hours = decision.false_alarms(normal, d)
+        d = Decision(chosen.mean_seconds, enter, chosen.exit / chosen.enter * enter, chosen.hold_seconds)
+        seen = [x for x in operating_point.episodes(mixed, d) if x is not None]
+        alarms, hours = operating_point.false_alarms(normal, d)
         middle, late = (float(np.quantile(seen, q)) if seen else None for q in (0.5, 0.95))
         out.append([enter, round(alarms / hours, 4), middle, late, len(seen)])
     return out
@@ -117,7 +120,7 @@ def curve(mixed, normal, chosen):
 
 def filters(mixed, normal, chosen):
     """The same curve for every length of the mean: what the choice of it is worth."""
-    return {str(n): curve(mixed, normal, dataclasses.replace(chosen, mean_seconds=n)) for n in decision.LENGTHS}
+    return {str(n): curve(mixed, normal, dataclasses.replace(chosen, mean_seconds=n)) for n in operating_point.LENGTHS}
 
 
 def conditions(step, batches, scenes, threshold):
@@ -128,7 +131,7 @@ def conditions(step, batches, scenes, threshold):
         out[name] = judge(batches, change=change, shift=None)
     for scene, seen in scenes.items():
         out[scene] = judge(seen, shift=None)
-    for late in offline.OFFSETS:
+    for late in clock_offset.OFFSETS:
         out[f"offset {late:+d} s"] = judge(batches, shift=late)
     return {k: round(v, 4) for k, v in out.items()}
 
@@ -137,7 +140,7 @@ def router(model, batches):
     """Mean load of each expert by sense; None without a router."""
     if not hasattr(model, "upm"):
         return None
-    ask = timeline.Compiled(lambda *inputs: {k: v for k, v in model.judge(*inputs).items() if k.startswith("router_")})
+    ask = Compiled(lambda *inputs: {k: v for k, v in model.judge(*inputs).items() if k.startswith("router_")})
     loads = []
     for b in batches:
         inputs = offline.windows_of(b, np.arange(120, len(b.label), 20))
@@ -177,7 +180,7 @@ def write(config, data, result, results=RESULTS):
 def reference(data):
     """Row 9's rule: the CV of 120 s under its best level."""
     out = evaluate.score(*evaluate.quietness(data.test), evaluate.best_threshold(*evaluate.quietness(data.val)), "both")
-    allowed = decision.allowance(data.normal_val)
+    allowed = operating_point.allowance(data.normal_val)
     levels = {f"cv_{s}": rule.level(data.normal_val, s, allowed) for s in rule.ENOUGH}
     return {"figures": evaluate.rounded(out), "rule": levels}
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from . import comparison_plots, configs, link, offline, working
+from . import clock_offset, comparison_plots, configs, link, working
 from .compare import RESULTS
 from .figures import table
 
@@ -203,7 +203,7 @@ def offsets(rows, senses_link):
     yield "## The clock offset between the senses"
     pools = with_local[0][0]["offset"]["pools"]
     yield ("Local loss at shifts of ±5 s over stretches of 120 s that hold an event (|ΔI| > 3 kA), one or several pooled: "
-           f"share of the pools in which the deepest dip of the loss, against its own values {offline.DIP_S} s to both sides, finds the "
+           f"share of the pools in which the deepest dip of the loss, against its own values {clock_offset.DIP_S} s to both sides, finds the "
            "injected offset within ±1 s; in the last column the least loss itself. What either finds too much on validation "
            "batches is taken off; at an edge nothing is found.")
     names = list(with_local[0][0]["offset"]["curves"])

@@ -9,8 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from . import decision as decisions
-from . import rule
+from . import operating_point, rule
 
 SETTLED = 20  # seconds after a change of the label
 SENSES = ("both", "current", "video")
@@ -129,10 +128,10 @@ def seconds(validation, test, judged_validation, judged_test):
 
 def events(mixed, normal, decision, prefix=""):
     """Onsets of mixed batches and false alarms in normal ones, after the filter."""
-    delays = decisions.episodes(mixed, decision)
+    delays = operating_point.episodes(mixed, decision)
     seen = [d for d in delays if d is not None]
-    alarms, hours = decisions.false_alarms(normal, decision)
-    between, mixed_hours = decisions.false_alarms(mixed, decision)
+    alarms, hours = operating_point.false_alarms(normal, decision)
+    between, mixed_hours = operating_point.false_alarms(mixed, decision)
     out = {
         "onsets": len(delays),
         "onsets_missed": len(delays) - len(seen),
@@ -141,7 +140,7 @@ def events(mixed, normal, decision, prefix=""):
         "false_alarms_per_hour": alarms / max(hours, 1e-9),
         "mixed_false_alarms": between,
         "mixed_normal_hours": mixed_hours,
-        "false_alarms_in_first_120_s": decisions.false_alarms(normal, decision, within=120)[0],
+        "false_alarms_in_first_120_s": operating_point.false_alarms(normal, decision, within=120)[0],
     }
     if seen:
         out["delay_median_seconds"] = float(np.median(seen))
@@ -153,7 +152,7 @@ def alone(mixed, decision):
     """Onsets by the same decision with one sense lost."""
     out = {}
     for sense in ("current", "video"):
-        delays = decisions.episodes(decisions.only(mixed, sense), decision)
+        delays = operating_point.episodes(operating_point.only(mixed, sense), decision)
         out[f"{sense}_onsets_missed"] = delays.count(None)
         seen = [d for d in delays if d is not None]
         if seen:

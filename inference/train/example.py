@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from . import geometry, offline, timeline, units
+from . import geometry, offline, units
+from .closed_loop import Compiled
 
 BEFORE, AFTER, EVERY = 60, 150, 5  # seconds about the onset
 
@@ -25,7 +26,7 @@ def of(model, batches):
 def _of(model, batch, onset):
     seconds = np.arange(-BEFORE, AFTER + 1, EVERY)
     inputs = offline.windows_of(batch, onset + seconds, round(batch.lags[0] * geometry.SAMPLE_HZ))
-    ask = timeline.Compiled(lambda *a: {k: v for k, v in model.judge(*a).items() if k in KEYS})
+    ask = Compiled(lambda *a: {k: v for k, v in model.judge(*a).items() if k in KEYS})
     out = {k: np.asarray(v) for k, v in ask.predict_on_batch(list(inputs.values())).items()}
     share, _ = (np.asarray(x) for x in units.counts(out["unit"], out["valid"], units.windows_of_frames()))
     before = seconds <= 0

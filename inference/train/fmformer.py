@@ -17,23 +17,17 @@ amplitude that carries the label.
 Shapes: B windows, N tokens, V of video, C of current, D features.
 """
 
-import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
-import numpy as np
 from keras import ops
 
-from . import geometry
-from .fusion import MASKED
-from .tokenizers import FRAME_TOKENS, CurrentTokens, relative_current
+from . import contrast, geometry
+from .fusion import MASKED, mean
+from .geometry import FRAME_TOKENS
+from .system import System, cosine, unit
+from .tokenizers import CurrentTokens
 
-FRAMES = 10  # of B
-PAIR = 2  # frames in one token of B
-PATCH = 8  # pixels of a token's side
-PLACES = geometry.SIZE // PATCH  # along one side of a frame
-VALUES = PATCH * PATCH * 3  # in one place of one frame
-SCALE = 3.0  # relative current times this is about 1 in normal work's swings
 
 
 @dataclass(frozen=True)
@@ -52,9 +46,6 @@ class Config:
 SMALL = Config("fmformer-small", dim=64, depth=2, heads=4,
                video_tokens=geometry.FRAMES * FRAME_TOKENS,
                current_tokens=geometry.PATCHES + len(CurrentTokens.SPANS))
-B = Config("fmformer-b", dim=96, depth=6, heads=6,
-           video_tokens=FRAMES // PAIR * (PLACES**2 + (PLACES // 2) ** 2),
-           current_tokens=geometry.SAMPLES)
 
 
 class Look(keras.layers.Layer):
@@ -166,116 +157,25 @@ class Small(keras.layers.Layer):
         return self.trunk(video, mask, current, current_mask)              # (B,1)
 
 
-class Published(keras.Model):
-    """FmFormer-B from raw inputs, behind the contract's two functions.
+class FmFormerRow(System):
+    MERGED = False
 
-    A token of B spans two frames, so nothing of a frame can be worked out ahead:
-    encode_frame only cuts it into places, and each step does all the rest.
-    """
-
-    def __init__(self, config=B, **kwargs):
-        super().__init__(**kwargs)
-        self.config, self.trunk = config, FmFormer(config, name="trunk")
-        self.embed = {s: keras.layers.Dense(config.dim, name=f"embed_{s}")
-                      for s in ("fine", "coarse", "current")}
-        self.settle = {s: keras.layers.LayerNormalization(epsilon=1e-5, name=f"settle_{s}") for s in self.embed}
-        self.trunk.build()
-        for s, width in (("fine", PAIR * VALUES), ("coarse", PAIR * VALUES), ("current", geometry.PHASES)):
-            self.embed[s].build((None, None, width))
-            self.settle[s].build((None, None, config.dim))
+    def __init__(self, config, **kwargs):
+        super().__init__(config, **kwargs)
+        self.net = Small(replace(SMALL, dim=config.dim), name="net")
+        self.net.build()
         self.built = True
 
-    def encode_frame(self, frame, background):
-        """frame (B,64,64,3) 0–255 → tokens (B,64,192): 8×8 places of 8×8 pixels."""
-        x = ops.cast(frame, "float32") / 255.0
-        return {"tokens": patches(x), "background": background}
+    def align(self, s, training=False):
+        c, c_mask = s.c[:, 1:], s.c_mask[:, 1:]                            # (B,33,D), (B,33)
+        v = ops.reshape(s.v[:, 1:], (-1, s.seen.shape[1], FRAME_TOKENS, self.config.dim))  # (B,16,4,D)
+        alike = cosine(unit(mean(c, c_mask)), unit(mean(s.v[:, 1:], s.v_mask[:, 1:])))
+        return {
+            "logit": self.net(v, s.seen, c, c_mask),                       # (B,1)
+            "alignment": alike * s.c_there * s.v_there,                    # (B,1)
+            # Read off two class tokens, of which neither looks at frames alone.
+            "frame_weight": s.seen / ops.maximum(ops.sum(s.seen, axis=1, keepdims=True), 1.0),
+        }
 
-    def step(self, tokens, frame_mask, current, sample_mask, set_point):
-        """tokens (B,10,64,192), current (B,240,3) A → p_abnormal (B,1)."""
-        relative, valid = relative_current(current, sample_mask, set_point)  # (B,240,3), (B,240,1)
-        c = self.settle["current"](self.embed["current"](SCALE * relative))  # (B,240,D)
-        pairs = ops.min(ops.reshape(frame_mask, (-1, FRAMES // PAIR, PAIR)), axis=2)  # (B,5)
-        v = ops.concatenate([self.tubes("fine", tokens), self.tubes("coarse", halved(tokens))], axis=1)
-        mask = ops.concatenate([ops.repeat(pairs, PLACES**2, axis=1),
-                                ops.repeat(pairs, (PLACES // 2) ** 2, axis=1)], axis=1)  # (B,400)
-        return {"p_abnormal": ops.sigmoid(self.trunk(v, mask, c, valid[:, :, 0]))}
-
-    def tubes(self, scale, tokens):
-        """Places of two frames in a row as one token each: (B,10,P,192) → (B,5P,D)."""
-        places = tokens.shape[2]
-        x = ops.reshape(tokens, (-1, FRAMES // PAIR, PAIR, places, VALUES))
-        x = ops.transpose(x, (0, 1, 3, 2, 4))                              # (B,5,P,2,192)
-        x = ops.reshape(x, (-1, FRAMES // PAIR * places, PAIR * VALUES))   # (B,5P,384)
-        return self.settle[scale](self.embed[scale](x))                    # (B,5P,D)
-
-
-def patches(frame):
-    """(B,S,S,3) → (B,(S/8)²,192), places row by row."""
-    side = frame.shape[1] // PATCH
-    x = ops.reshape(frame, (-1, side, PATCH, side, PATCH, 3))
-    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side * side, VALUES))
-
-
-def halved(tokens):
-    """Frames at every second pixel, cut anew: (B,10,64,192) → (B,10,16,192)."""
-    x = ops.reshape(tokens, (-1, PLACES, PLACES, PATCH, PATCH, 3))         # (10B,8,8,8,8,3)
-    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, geometry.SIZE, geometry.SIZE, 3))
-    return ops.reshape(patches(x[:, ::2, ::2]), (-1, FRAMES, (PLACES // 2) ** 2, VALUES))
-
-
-def export(model, folder):
-    """Writes the folder as release.py writes the product's, for the same Go code."""
-    from .export import Function, TensorSpec, save
-
-    size = geometry.SIZE
-    f32 = lambda *shape: TensorSpec("float32", shape)
-    functions = {
-        "encode_frame": Function(model.encode_frame, {
-            "frame": TensorSpec("uint8", (1, size, size, 3), "0-255"), "background": f32(1, size, size, 1)}),
-        "step": Function(model.step, {
-            "tokens": f32(1, FRAMES, PLACES**2, VALUES), "frame_mask": f32(1, FRAMES),
-            "current": f32(1, geometry.SAMPLES, geometry.PHASES), "sample_mask": f32(1, geometry.SAMPLES),
-            "set_point": f32(1, 1)}),
-    }
-    sections = {
-        "name": model.config.name, "version": "untrained", "commit": "",
-        "current": {"rate_hz": geometry.SAMPLE_HZ, "samples": geometry.SAMPLES,
-                    "phases": geometry.PHASES, "unit": "A"},
-        "video": {"rate_hz": geometry.FRAME_HZ, "frames": FRAMES, "width": size, "height": size,
-                  "channels": "RGB", "resize": "area", "tokens": PLACES**2, "dim": VALUES,
-                  "background": [1, size, size, 1], "evidence_rows": 0, "evidence_columns": 0},
-        # Nobody trained it, so nothing it says may raise an alarm.
-        "decision": {"mean_seconds": 600, "enter": 1, "exit": 1, "hold_seconds": 0, "freeze_background": 1},
-        "rule": {"cv_120": 1e-9, "cv_45": 1e-9},
-        "metrics": {"parameters": model.count_params()},
-    }
-    return save(folder, functions, sections, golden_inputs())
-
-
-def golden_inputs():
-    rng, size = np.random.default_rng(5), geometry.SIZE
-    frame = rng.integers(0, 256, (1, size, size, 3), np.uint8)
-    window = {
-        "tokens": np.round(rng.random((1, FRAMES, PLACES**2, VALUES)) * 16).astype(np.float32) / 16,
-        "frame_mask": np.ones((1, FRAMES), np.float32),
-        "current": rng.normal(15000, 1500, (1, geometry.SAMPLES, geometry.PHASES)).astype(np.float32),
-        "sample_mask": np.ones((1, geometry.SAMPLES), np.float32),
-        "set_point": np.full((1, 1), 15000, np.float32),
-    }
-    return [("frame", "encode_frame", {"frame": frame, "background": np.zeros((1, size, size, 1), np.float32)}),
-            ("window", "step", window),
-            ("nothing", "step", window | {k: 0 * window[k] for k in ("frame_mask", "sample_mask")})]
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", required=True, help="model folder to write anew")
-    args = parser.parse_args(argv)
-    keras.utils.set_random_seed(1)
-    model = Published()
-    export(model, args.out)
-    print(f"{args.out}: {model.config.name}, untrained, {model.count_params():,} parameters")
-
-
-if __name__ == "__main__":
-    main()
+    def losses(self, x, y, out):
+        return {"verdict": contrast.verdict(y["label"], out["logit"])}

@@ -9,6 +9,7 @@ token of a sequence unmasked, so no softmax is over nothing.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 MASKED = -1e9  # added to a score; exp of it is exactly 0 in float32
@@ -81,3 +82,15 @@ class AttentionPooling(keras.layers.Layer):
         scores = self.second(self.first(h))[:, :, 0]                       # (B,N)
         weights = ops.softmax(scores + (1.0 - mask) * MASKED, axis=1)      # (B,N)
         return ops.matmul(weights[:, None], h)[:, 0], weights              # (B,D), (B,N)
+
+
+def mean(x, mask):
+    """Mean of the tokens that count: x (B,N,D), mask (B,N) → (B,D)."""
+    total = ops.sum(x * mask[:, :, None], axis=1)
+    return total / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+
+
+def apart(one, other):
+    """Two sequences that do not see each other: (one+other, one+other) of 0 and MASKED."""
+    senses = np.arange(one + other) < one
+    return np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")

@@ -19,6 +19,9 @@ PATCH = 8  # current samples in one token
 PATCHES = SAMPLES // PATCH  # 30 tokens of 4 s each
 SLOT_SECONDS = PATCH / SAMPLE_HZ
 
+FRAME_TOKENS = 4  # of one frame, see tokenizers
+TRAIL = 4  # samples, 2 s: over which a change of the current is averaged
+
 # A slot takes the nearest stamp within this many seconds, else it is masked.
 SAMPLE_REACH = 0.25
 FRAME_REACH = 0.5
@@ -54,3 +57,20 @@ def nearest(stamps, grid, reach):
     twice = np.zeros(len(grid), bool)
     twice[order[1:]] = index[order[1:]] == index[order[:-1]]
     return np.where((distance <= reach) & ~twice, index, -1)
+
+
+def current_window(record, second, shift=0):
+    """The 120 s that end at a second: amps (240,3), mask (240,), set-point (1,).
+
+    shift: samples by which the window ends later than that.
+    """
+    last = record.last[second] + shift
+    amps = np.zeros((SAMPLES, PHASES), np.float32)
+    mask = np.zeros(SAMPLES, np.float32)
+    low = max(last - SAMPLES + 1, 0)
+    high = max(min(last + 1, len(record.mask)), low)
+    at = slice(SAMPLES - 1 - last + low, SAMPLES - 1 - last + high)
+    amps[at], mask[at] = record.amps[low:high], record.mask[low:high]
+    seen = np.flatnonzero(record.mask[low:high])
+    set_point = record.set_point[low + seen[-1]] if len(seen) else 0
+    return amps, mask, np.array([set_point], np.float32)

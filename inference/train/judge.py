@@ -14,8 +14,11 @@ import json
 import pathlib
 import tempfile
 
-from . import cache, decision, evaluate, layout, offline, rule, timeline
-from .train import load, stopwatch
+from . import cache, clock_offset, encode, evaluate, layout, operating_point, rule, timeline
+from .checkpoint import load
+from .closed_loop import Runner
+from .decision import PROVISIONAL
+from .fit import stopwatch
 
 RESULT = "result.json"
 # Seconds from step to step in normal hours; see timeline.py.
@@ -28,11 +31,11 @@ OFFSET_BATCHES = 40
 
 def assess(model, mixed, normal, test=None, log=print):
     """Decision, rule levels and metrics of a network over data sets' folders; test: of the mixed test batches, else mixed."""
-    runner = timeline.Runner(model)
+    runner = Runner(model)
     validation, judged = walked(runner, mixed, "val", log=log)
     quiet, judged_quiet = walked(runner, normal, "val", every=EVERY, alone=False, log=log)
-    chosen = decision.choose(judged, judged_quiet)
-    allowed = decision.allowance(judged_quiet)
+    chosen = operating_point.choose(judged, judged_quiet)
+    allowed = operating_point.allowance(judged_quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
     log(f"chose {chosen}, {levels}")
     figures = evaluate.rounded(
@@ -47,18 +50,18 @@ def clock(model, mixed, test, log=print):
     if not hasattr(model, "local_losses"):
         return {}
     log("encoding frames to find clock offsets")
-    with tempfile.TemporaryDirectory() as tokens:
-        part = lambda folder, split: (cache.write_walk(model, folder, split, f"{tokens}/{split}", most=OFFSET_BATCHES, log=log),
-                                      cache.read(f"{tokens}/{split}", folder, split, rerolls=False, most=OFFSET_BATCHES))[1]
-        found = offline.found_offsets(model, part(mixed, "val"), part(test, "test"))
+    with tempfile.TemporaryDirectory() as scratch:
+        part = lambda folder, split: (encode.write_walk(model, folder, split, f"{scratch}/{split}", most=OFFSET_BATCHES, log=log),
+                                      cache.read(f"{scratch}/{split}", folder, split, rerolls=False, most=OFFSET_BATCHES))[1]
+        found = clock_offset.found_offsets(model, part(mixed, "val"), part(test, "test"))
     # Pools of 120 s and of what the agent pools; neither where records are too short.
     return {"offset_bias_s": found["bias_s"]} | {
         f"offset_within_1_s_of_{pool}_s": sum(shares.values()) / len(shares)
         for pool, shares in found["within_1_s"].items() if shares} | {
-        f"offset_pools_of_{pool}_s": len(offline.OFFSETS) * count for pool, count in found["pools"].items()}
+        f"offset_pools_of_{pool}_s": len(clock_offset.OFFSETS) * count for pool, count in found["pools"].items()}
 
 
-def walked(runner, folder, split, decision=decision.PROVISIONAL, every=1, alone=True, log=print):
+def walked(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, log=print):
     """A split's batches, their pixels let go again, and what was judged of them: two lists."""
     names, batches, judged = layout.names(folder, split), [], []
     for first in range(0, len(names), TOGETHER):

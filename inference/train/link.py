@@ -17,7 +17,7 @@ import numpy as np
 
 from . import cache, geometry
 from .compare import RESULTS
-from .windows import changes_of
+from .records import changes_of
 
 FILE = "link.json"
 LAGS = np.arange(-10, 9)  # samples; below 0 the current comes first
@@ -29,7 +29,7 @@ MOST = 0.2  # of the set-point; what changes more is a trip
 
 def pairs(batches):
     """Tokens of frames (N,4·D) and the change of single samples about them, a share of the set-point (N,19)."""
-    tokens, changes = [], []
+    features, changes = [], []
     for batch in batches:
         record = batch.currents[0]
         step, known = changes_of(record)
@@ -37,9 +37,9 @@ def pairs(batches):
         at = record.last[seconds][:, None] + round(batch.lags[0] * geometry.SAMPLE_HZ) + LAGS  # (N,19)
         inside = (at >= 0).all(1) & (at < len(step)).all(1) & (batch.seen[seconds] > 0)
         inside[inside] = known[at[inside]].all(1)
-        tokens.append(np.asarray(batch.tokens[0][seconds[inside]], np.float32).reshape(inside.sum(), -1))
+        features.append(np.asarray(batch.tokens[0][seconds[inside]], np.float32).reshape(inside.sum(), -1))
         changes.append(np.minimum(step[at[inside]], MOST))
-    return np.concatenate(tokens), np.concatenate(changes)
+    return np.concatenate(features), np.concatenate(changes)
 
 
 def told(known, asked):

@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from . import contrast
-from .fusion import MASKED, AttentionPooling, FusionBlock
+from .fusion import MASKED, AttentionPooling, FusionBlock, mean
 from .system import CURRENT_TOKENS, System, cosine, unit
 
 
@@ -67,9 +67,3 @@ class MLF(System):
         if c.data_weight:
             terms["data"] = c.data_weight * contrast.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
         return terms
-
-
-def mean(x, mask):
-    """Mean of the tokens that count: x (B,N,D), mask (B,N) → (B,D)."""
-    total = ops.sum(x * mask[:, :, None], axis=1)
-    return total / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)

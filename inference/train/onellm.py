@@ -10,14 +10,12 @@ is two blocks that learn in the first phase and stand still in the second.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from . import contrast
-from .fusion import MASKED, AttentionPooling, FusionBlock
-from .mlf import mean
+from .fusion import MASKED, AttentionPooling, FusionBlock, apart, mean
 from .system import APART_TOKENS, CURRENT_TOKENS, System, cosine, unit
-from .tokenizers import FRAME_TOKENS
+from .geometry import FRAME_TOKENS
 
 QUERIES = 8  # a sense
 ROUTERS = ("constant", "sparse", "soft")
@@ -162,9 +160,3 @@ def balance(weights):
     """E · Σ (mean load)², 1 when all experts carry alike, E when one carries all. weights (B,E)."""
     load = ops.mean(weights, axis=0)
     return weights.shape[1] * ops.sum(load * load)
-
-
-def apart(one, other):
-    """Two sequences that do not see each other: (one+other, one+other) of 0 and MASKED."""
-    senses = np.arange(one + other) < one
-    return np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")

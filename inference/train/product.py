@@ -24,9 +24,10 @@ import numpy as np
 from keras import ops
 
 from . import contrast, future, geometry, units
-from .alignvsr import Bank, GlobalAlignment
-from .fusion import MASKED, AttentionPooling, FusionBlock, normalized
+from .alignvsr import GlobalAlignment
+from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
+from .units import Bank
 
 FORESEEN = 4  # patches whose seconds the frames show
 
@@ -54,8 +55,7 @@ class Product(System):
             layer.build((None, d))
         self.foresee.build((None, None, 2 * d))
         self.next.build((None, None, d // 2))
-        senses = np.arange(CURRENT_TOKENS + MERGED_TOKENS) < CURRENT_TOKENS
-        self._apart = np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
         self._shifts = units.shift_matrix()
         # Which frames show which of the newest patches: (4,16).
         self._patch_frames = (self._frame_slots[None] == geometry.PATCHES - FORESEEN

@@ -17,7 +17,7 @@ from keras import ops
 
 from . import contrast, future, geometry
 from .fusion import MASKED, normalized
-from .system import CURRENT_TOKENS, System, cosine, unit
+from .system import CURRENT_TOKENS, System, unit
 
 QUERIES = 8
 TOKENS = QUERIES + CURRENT_TOKENS  # 42 in the self-attention

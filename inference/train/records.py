@@ -174,3 +174,10 @@ def current(columns, seconds):
         set_point=np.where(there, set_point, 0).astype(np.float32),
         last=np.floor((np.arange(seconds) - start) / period + 1e-6).astype(int),
     )
+
+
+def changes_of(record):
+    """Mean |ΔI| of the phases at every sample of a record as a share of its set-point, and which are known: (G,) twice."""
+    known = np.concatenate([[0], record.mask[1:] * record.mask[:-1]]) * (record.set_point > 0)
+    change = np.abs(np.diff(record.amps, axis=0, prepend=record.amps[:1])) / np.maximum(record.set_point, 1)[:, None]
+    return change.mean(1), known

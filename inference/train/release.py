@@ -13,15 +13,16 @@ import subprocess
 import keras
 import numpy as np
 
-from . import figures, geometry, layout, offline, units, windows
+from . import clock_offset, figures, geometry, layout, offline, units
 from .export import Function, TensorSpec, save
 from .judge import RESULT
-from .tokenizers import FRAME_TOKENS, GRID
-from .train import load
+from .geometry import FRAME_TOKENS
+from .tokenizers import GRID
+from .checkpoint import load
 
 SIZE = geometry.SIZE
 BACKGROUND = (1, SIZE, SIZE, 1)
-BELIEVED_BIAS_S = max(units.SHIFTS) - 2 * offline.DIP_S  # leaves room for a dip on both sides
+BELIEVED_BIAS_S = max(units.SHIFTS) - 2 * clock_offset.DIP_S  # leaves room for a dip on both sides
 BIAS_S = 1.0  # an offset's bias beyond which the release says so
 MOST_S = 3.0  # how far the agent may correct the video's stamps, where the shifts reach so far
 AGENT = pathlib.Path(__file__).parents[2] / "bin" / "meltwatch"
@@ -70,7 +71,7 @@ def offset(config, bias):
 
     A window counts when its frames' current changes by more than event_amps; the
     curves of `pool` such windows are averaged; the senses meet where the mean lies
-    deepest under its own values dip_s to both sides (offline.dip); the correction
+    deepest under its own values dip_s to both sides (clock_offset.dip); the correction
     follows slowly. The shifts are moved by what the network finds too much on
     validation batches, whose true offsets are known: flame and exposure answer the
     current a moment late, which is no fault of a clock.
@@ -83,8 +84,8 @@ def offset(config, bias):
     # Nothing can be seen beyond the shifts, so the correction must not lead there.
     reach = min(-shifts[0], shifts[-1])
     return {"offset": {
-        "shifts_s": shifts, "event_amps": offline.EVENT_AMPS, "window_seconds": offline.STRETCH,
-        "dip_s": offline.DIP_S, "pool": max(offline.POOLS), "step_s_per_min": 0.2, "most_s": min(MOST_S, reach),
+        "shifts_s": shifts, "event_amps": clock_offset.EVENT_AMPS, "window_seconds": clock_offset.STRETCH,
+        "dip_s": clock_offset.DIP_S, "pool": max(clock_offset.POOLS), "step_s_per_min": 0.2, "most_s": min(MOST_S, reach),
     }}
 
 
@@ -112,7 +113,7 @@ def golden_inputs(model, batch, count=10):
 
 
 def window(batch, second, tokens):
-    amps, mask, set_point = windows.current_window(batch.currents[0], second)
+    amps, mask, set_point = geometry.current_window(batch.currents[0], second)
     seen = np.zeros((1, geometry.FRAMES), np.float32)
     seen[:, -8:] = 1
     return {"tokens": tokens, "frame_mask": seen, "current": amps[None], "sample_mask": mask[None],

@@ -12,13 +12,13 @@ both together.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from . import augment, contrast, geometry
-from .fusion import MASKED, AttentionPooling, FusionBlock
+from .fusion import MASKED, AttentionPooling, FusionBlock, apart
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System
-from .tokenizers import FRAME_TOKENS, GRID
+from .geometry import FRAME_TOKENS
+from .tokenizers import GRID
 
 
 class SensesApart(System):
@@ -35,8 +35,7 @@ class SensesApart(System):
         for layer in self.verdicts.values():
             layer.build((None, d))
         self.stir.build((None, None, d))
-        senses = np.arange(CURRENT_TOKENS + MERGED_TOKENS) < CURRENT_TOKENS
-        self._apart = np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
         self.built = True
 
     def align(self, s, training=False):

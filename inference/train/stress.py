@@ -1,7 +1,7 @@
 """Harder scenes than a melt usually has: mist, flame and exposure over a whole record.
 
 The conditions of offline.py mask what was read; these change the picture, so frames
-are encoded anew (cache.py --scenes) and the background follows what the camera would
+are encoded anew (encode.py --scenes) and the background follows what the camera would
 have shown. Training knows mist and gain of its own (augment.py), drawn otherwise.
 
 Each takes frames (S,64,64,3) uint8, one a second, and a generator, and gives the same

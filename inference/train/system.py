@@ -19,7 +19,8 @@ import keras
 from keras import ops
 
 from . import geometry
-from .tokenizers import FRAME_TOKENS, CurrentTokens, FrameTokens, changes, relative_current
+from .geometry import FRAME_TOKENS
+from .tokenizers import CurrentTokens, FrameTokens, changes, relative_current
 
 CURRENT_TOKENS = 1 + geometry.PATCHES + len(CurrentTokens.SPANS)  # 34 with the register
 MERGED_TOKENS = 1 + geometry.FRAMES  # 17 with the register: one token a frame

@@ -1,7 +1,7 @@
 """The networks by the name that a config gives them."""
 
 from .alignvsr import AlignVSR
-from .fmformer_row import FmFormerRow
+from .fmformer import FmFormerRow
 from .mlf import MLF
 from .onellm import OneLLM
 from .product import Product

@@ -14,15 +14,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from .geometry import PATCH, PATCHES, SAMPLE_HZ, SAMPLES, SIZE
+from .background import BACKGROUND_SECONDS, BRIGHTEST
+from .geometry import FRAME_TOKENS, PATCH, PATCHES, SAMPLE_HZ, SAMPLES, SIZE
 
 LEAST_SET_POINT = 100.0  # amperes; below it a set-point is unknown
 MOST_AMPS = 100e3  # a reading beyond, either way, is a fault of the meter
-BACKGROUND_SECONDS = 60.0
-BRIGHTEST = 6.0  # times the frame's mean
 GRID = 8  # places along one side of the map of a frame
-QUERIES = 3  # attending tokens of a frame; one more carries its colour
-FRAME_TOKENS = QUERIES + 1
+QUERIES = FRAME_TOKENS - 1  # attending tokens of a frame; one more carries its colour
 
 
 def divide(a, b, least):

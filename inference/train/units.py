@@ -11,14 +11,16 @@ is frozen afterwards.
 Shapes: B windows, T samples, U units, F quantities.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
 from . import geometry
+from .geometry import TRAIL
+from .tokenizers import changes, relative_current
 
 UNITS = 32
 QUANTITIES = 5
-TRAIL = 4  # samples: 2 s
 # Shifts of the current, in seconds, at which the local loss is given.
 SHIFTS = tuple(float(s) for s in np.arange(-5.0, 5.01, 0.5))
 FIRST = geometry.SAMPLES - 2 * geometry.FRAMES - 10  # earliest sample any shift asks for: 198
@@ -128,3 +130,37 @@ def shifted_loss(attention, unit, valid, seen, matrix):
     flat = (-1, geometry.FRAMES * NEAR)
     total = ops.matmul(ops.reshape(-told * pairs, flat), matrix)           # (B,21)
     return total / ops.maximum(ops.matmul(ops.reshape(pairs, flat), matrix), 1e-6)
+
+
+class Bank(keras.layers.Layer):
+    """The frozen units: centres of K-means and their embeddings, keys and values of the alignment."""
+
+    def __init__(self, dim, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.dim = dim
+
+    def build(self, *_):
+        self.centres = self.add_weight(name="centres", shape=(UNITS, QUANTITIES),
+                                       initializer="zeros", trainable=False)
+        self.embedding = self.add_weight(name="embedding", shape=(UNITS, self.dim),
+                                         initializer="random_normal", trainable=False)
+
+    def unit(self, s):
+        """One-hot unit of each sample of the window: (B,240,U)."""
+        return nearest(quantities(s.r, s.change, s.valid), self.centres)
+
+    def local_loss(self, x, attention, seen):
+        """The local loss, mean of a training batch's windows that have frames: a scalar.
+
+        Against the units of the frames' own current, which is not always the one that
+        the window shows: a frame's attention knows of no current, so every window of
+        a batch can teach it. x as windows.TokenWindows gives it, attention (B,16,U),
+        seen (B,16).
+        """
+        r, valid = relative_current(x["own_current"], x["own_mask"], x["own_set_point"])
+        unit = nearest(quantities(r, changes(r, valid)[0], valid), self.centres)  # (B,240,U)
+        share, counted = counts(unit, valid, windows_of_frames())  # (B,16,U), (B,16)
+        counted = counted * seen
+        each = local_loss(attention, share, counted)                 # (B,)
+        any_frame = ops.max(counted, axis=1)                               # (B,)
+        return ops.sum(each * any_frame) / ops.maximum(ops.sum(any_frame), 1.0)

@@ -10,29 +10,11 @@ TokenWindows carry the tokens that frozen tokenizers made of them (cache.py).
 import keras
 import numpy as np
 
-from . import augment, background, geometry
-from .tokenizers import FRAME_TOKENS
-from .units import TRAIL
+from . import augment, background, geometry, records
+from .geometry import FRAME_TOKENS, TRAIL, current_window
 
 EARLY = 30  # seconds after a change of the label, when a window holds little of the new state yet
 EARLIEST = 15  # seconds of record before the first window, as in service
-
-
-def current_window(record, second, shift=0):
-    """The 120 s that end at a second: amps (240,3), mask (240,), set-point (1,).
-
-    shift: samples by which the window ends later than that.
-    """
-    last = record.last[second] + shift
-    amps = np.zeros((geometry.SAMPLES, geometry.PHASES), np.float32)
-    mask = np.zeros(geometry.SAMPLES, np.float32)
-    low = max(last - geometry.SAMPLES + 1, 0)
-    high = max(min(last + 1, len(record.mask)), low)
-    at = slice(geometry.SAMPLES - 1 - last + low, geometry.SAMPLES - 1 - last + high)
-    amps[at], mask[at] = record.amps[low:high], record.mask[low:high]
-    seen = np.flatnonzero(record.mask[low:high])
-    set_point = record.set_point[low + seen[-1]] if len(seen) else 0
-    return amps, mask, np.array([set_point], np.float32)
 
 
 class Windows(keras.utils.PyDataset):
@@ -134,16 +116,9 @@ class PixelWindows(Windows):
         y["stir"][:] = self.stirs[n][np.maximum(seconds, 0)] * x["frame_seen"][:, None]
 
 
-def changes_of(record):
-    """Mean |ΔI| of the phases at every sample of a record as a share of its set-point, and which are known: (G,) twice."""
-    known = np.concatenate([[0], record.mask[1:] * record.mask[:-1]]) * (record.set_point > 0)
-    change = np.abs(np.diff(record.amps, axis=0, prepend=record.amps[:1])) / np.maximum(record.set_point, 1)[:, None]
-    return change.mean(1), known
-
-
 def stir_of(record, lag):
     """What a current did in the last 2 s at every second of the video: (S,2) log(1 + 60 · |ΔI| / set-point), known."""
-    step, both = changes_of(record)
+    step, both = records.changes_of(record)
     total, known = (np.convolve(v, np.ones(TRAIL))[: len(v)] for v in (step * both, both))
     at = record.last + round(lag * geometry.SAMPLE_HZ)
     inside = (at >= TRAIL) & (at < len(step))

@@ -9,7 +9,8 @@ test_contrast.py.
 import numpy as np
 from keras import ops
 
-from . import augment, offline, timeline, units
+from . import augment, offline, units
+from .closed_loop import Compiled
 
 WINDOWS = 128
 DRAWS = 16  # one alone tells five hits of 128 from three by luck
@@ -62,9 +63,9 @@ def drawn(batches, seed):
 
 def figures(model, batches):
     """What the network can tell of BOUNDS, and the mass on the own units where it has a bank: mean of the draws."""
-    judge = timeline.Compiled(lambda *a: {k: v for k, v in model.judge(*a).items() if k in KEYS})
+    judge = Compiled(lambda *a: {k: v for k, v in model.judge(*a).items() if k in KEYS})
     ask = lambda inputs: {k: np.asarray(v) for k, v in judge.predict_on_batch(list(inputs.values())).items()}
-    match = timeline.Compiled(lambda *a: model.judge(*a)["match"])
+    match = Compiled(lambda *a: model.judge(*a)["match"])
     found = [of_draw(model, ask, match, *drawn(batches, seed)) for seed in range(DRAWS)]
     return {k: round(float(np.mean([f[k] for f in found])), 4) for k in found[0]}
 

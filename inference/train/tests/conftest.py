@@ -8,7 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 
-from inference.train import bank, cache, configs, layout, systems, train
+from inference.train import bank, cache, checkpoint, configs, encode, fit, layout, systems
 
 
 def missing(why):
@@ -85,7 +85,7 @@ def senses(folder, tmp_path_factory):
     """The folder of a run of the senses' own nets, a few steps of a narrow network, with its bank."""
     out = tmp_path_factory.mktemp("senses")
     batches = layout.read_split(folder, "train")
-    train.save(train.fit_senses(configs.Senses(**SMALL), batches, **QUIET), out)
+    checkpoint.save(fit.fit_senses(configs.Senses(**SMALL), batches, **QUIET), out)
     bank.save(out, *bank.make(batches, SMALL["dim"], seed=1, steps=4))
     return out
 
@@ -96,17 +96,17 @@ SMALL = {"dim": 16, "hidden": 16, "steps": 3, "windows": 8, "frames": 4}
 @pytest.fixture(scope="session")
 def tokens(folder, senses, tmp_path_factory):
     """The folder of the tokens that these senses make of the data set."""
-    out, model = tmp_path_factory.mktemp("tokens"), train.load(senses)
-    cache.write_views(model, folder, "train", out, seed=1, views=2, **QUIET)
+    out, model = tmp_path_factory.mktemp("tokens"), checkpoint.load(senses)
+    encode.write_views(model, folder, "train", out, seed=1, views=2, **QUIET)
     for split in ("val", "test"):
-        cache.write_walk(model, folder, split, out, **QUIET)
+        encode.write_walk(model, folder, split, out, **QUIET)
     return out
 
 
 @pytest.fixture(scope="session")
 def trained(folder, senses, tokens):
     """The product, a few steps of it."""
-    return train.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
+    return fit.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from inference.train import decision, evaluate, export, figures, geometry, layout, tables, timeline, windows
+from inference.train import decision, evaluate, export, figures, geometry, layout, operating_point, tables, timeline
 from inference.train.exported import Exported
 
 from .conftest import missing
@@ -81,7 +81,7 @@ def by_current(committed, batch, every=10):
     for record in batch.currents:
         for second in range(30, len(batch.label), every):
             if batch.label[second] >= 0:
-                inputs = (x[None] for x in windows.current_window(record, second))
+                inputs = (x[None] for x in geometry.current_window(record, second))
                 yield committed.step(tokens, seen, *inputs)["p_abnormal"][0, 0], batch.label[second]
 
 
@@ -109,12 +109,12 @@ def test_the_senses_err_independently(judged, found):
 
 
 def test_onsets_are_seen_and_normal_seconds_left_alone(committed, judged):
-    delays = decision.episodes(judged, committed.decision)
+    delays = operating_point.episodes(judged, committed.decision)
     assert len(delays) >= 10
     assert sum(d is None for d in delays) <= 1
     # Some 70 s on a large set.
     assert np.median([d for d in delays if d is not None]) <= 85
-    assert decision.false_alarms(judged, committed.decision)[0] <= 1
+    assert operating_point.false_alarms(judged, committed.decision)[0] <= 1
 
 
 @pytest.mark.parametrize("set_point", [0, 15000])

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from inference.train import cache, compare, comparison_page, configs, decision, geometry, train
+from inference.train import cache, checkpoint, compare, comparison_page, configs, fit, geometry, operating_point
 
 from .conftest import SMALL
 
@@ -22,13 +22,13 @@ def data(folder, tokens):
 @pytest.fixture(scope="module")
 def results(folder, senses, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("comparison")
-    apart = train.load(senses)
+    apart = checkpoint.load(senses)
     compare.write(apart.config, folder, compare.assess(apart, data), out)
     rule = dataclasses.replace(apart.config, name="rule", title="the rule")
     compare.write(rule, folder, compare.reference(data), out)
     for kind in ROWS:
         config = kind(**SMALL)
-        model = train.fit_on_tokens(config, data.train, senses, **QUIET)
+        model = fit.fit_on_tokens(config, data.train, senses, **QUIET)
         compare.write(config, folder, compare.assess(model, data), out)
     return out
 
@@ -48,7 +48,7 @@ def test_results_say_all_that_the_page_needs(results):
     result = json.loads((results / "product-1.json").read_text())
     assert set(result["conditions"]) >= {"no camera", "no current", "mist", "offset +3 s"}
     assert set(result["offset"]["within_1_s"]["120"]) == {str(s) for s in range(-3, 4)}
-    assert set(result["filters"]) == {str(n) for n in decision.LENGTHS}
+    assert set(result["filters"]) == {str(n) for n in operating_point.LENGTHS}
     assert len(result["example"]["frame_weight"][0]) == len(result["example"]["attention"]) == geometry.FRAMES
     assert result["router"] is None and len(result["roc"]) == compare.ROC_POINTS
     one = json.loads((results / "onellm-1.json").read_text())

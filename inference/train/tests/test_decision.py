@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inference.train import decision, evaluate, layout, rule
+from inference.train import decision, evaluate, layout, operating_point, rule
 from inference.train.timeline import Judged
 
 
@@ -74,15 +74,15 @@ def normal_hours(peaks, batches=60, seconds=3600):
 
 def test_enter_lies_above_all_that_normal_hours_may_not_pass():
     normal = normal_hours([0.9, 0.8, 0.7])  # 60 h, so one may pass
-    enter = decision.enter_level(normal, 10)
+    enter = operating_point.enter_level(normal, 10)
     assert 0.8 < enter < 0.81
-    assert decision.false_alarms(normal, decision.Decision(10, enter, enter / 2)) == (1, 60)
+    assert operating_point.false_alarms(normal, decision.Decision(10, enter, enter / 2)) == (1, 60)
     # 30 h may hold none.
-    assert 0.9 < decision.enter_level(normal[:30], 10) < 0.91
+    assert 0.9 < operating_point.enter_level(normal[:30], 10) < 0.91
     # Two stretches in the worst batch are two alarms.
     normal[0].both[2000:2060] = 0.9
-    assert 0.9 < decision.enter_level(normal, 10) < 0.91
-    assert decision.enter_level(normal_hours([]), 10) == 0.5
+    assert 0.9 < operating_point.enter_level(normal, 10) < 0.91
+    assert operating_point.enter_level(normal_hours([]), 10) == 0.5
 
 
 def abnormal_batch():
@@ -93,21 +93,21 @@ def abnormal_batch():
 
 
 def test_choose_prefers_the_decision_that_comes_first():
-    chosen = decision.choose([abnormal_batch()], normal_hours([]))
-    assert chosen.mean_seconds == min(decision.LENGTHS)
+    chosen = operating_point.choose([abnormal_batch()], normal_hours([]))
+    assert chosen.mean_seconds == min(operating_point.LENGTHS)
     assert chosen.exit < chosen.enter == 0.5
     # A short mean that lets a peak of 20 s through has to ask for more than there is.
     peaked = normal_hours([0.95] * 3)
     for j in peaked:
         j.both[1020:1060] = 0.1
-    chosen = decision.choose([abnormal_batch()], peaked)
+    chosen = operating_point.choose([abnormal_batch()], peaked)
     assert chosen.mean_seconds == 30 and chosen.enter > 0.6
 
 
 def test_choose_does_not_leave_an_episode_for_a_gap():
     batch = abnormal_batch()
     batch.both[2300:2315] = 0.1
-    chosen = decision.choose([batch], normal_hours([]))
+    chosen = operating_point.choose([batch], normal_hours([]))
     on = decision.states(batch.both, batch.decided, chosen)
     assert on[2300:2590].all()
 
@@ -115,9 +115,9 @@ def test_choose_does_not_leave_an_episode_for_a_gap():
 def test_an_onset_at_the_very_end_is_not_counted():
     label, onset = np.zeros(1000, int), np.full(1000, np.nan)
     label[900:], onset[850:] = 1, 850
-    assert list(decision.spans(judged(np.zeros(1000), label, onset))) == []
+    assert list(operating_point.spans(judged(np.zeros(1000), label, onset))) == []
     label[700:], onset[700:] = 1, 700
-    ((during, last),) = decision.spans(judged(np.zeros(1000), label, onset))
+    ((during, last),) = operating_point.spans(judged(np.zeros(1000), label, onset))
     assert (during[0], last) == (700, 999)
 
 
@@ -131,8 +131,8 @@ def test_episodes_and_false_alarms():
     p[800:803] = 1  # a false alarm
     d = decision.Decision(1, 0.5, 0.25)
     found = [judged(p, label, onset)]
-    assert decision.episodes(found, d) == [45.0, None]
-    alarms, hours = decision.false_alarms(found, d)
+    assert operating_point.episodes(found, d) == [45.0, None]
+    alarms, hours = operating_point.false_alarms(found, d)
     assert alarms == 1 and hours == pytest.approx(800 / 3600)
 
 

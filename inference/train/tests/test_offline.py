@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from inference.train import cache, evaluate, layout, offline, timeline, units, windows
+from inference.train import cache, clock_offset, evaluate, geometry, layout, offline, timeline, units
+from inference.train.closed_loop import Runner
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def tokenized(folder, tokens):
 @pytest.mark.parametrize("shift", [0, -4, 3])
 def test_windows_are_those_of_training_and_service(tokenized, second, shift):
     inputs = offline.windows_of(tokenized, [second], shift)
-    amps, mask, set_point = windows.current_window(tokenized.currents[0], second, shift)
+    amps, mask, set_point = geometry.current_window(tokenized.currents[0], second, shift)
     np.testing.assert_array_equal(inputs["current"][0], amps)
     np.testing.assert_array_equal(inputs["sample_mask"][0], mask)
     np.testing.assert_array_equal(inputs["set_point"][0], set_point)
@@ -32,7 +33,7 @@ def test_frames_stand_oldest_first_and_the_missing_are_masked(tokenized):
 
 def test_the_walk_and_the_batch_agree(folder, tokenized, trained):
     """With a background that nothing freezes, second by second and all at once are the same."""
-    runner = timeline.Runner(trained)
+    runner = Runner(trained)
     (fast,) = offline.judge(runner.step, [tokenized], every=1, alone=1)
     assert fast.both.shape == tokenized.label.shape and ((fast.both >= 0) & (fast.both <= 1)).all()
     (slow,) = timeline.judge(runner, layout.read_split(folder, "test", rerolls=False))
@@ -42,13 +43,13 @@ def test_the_walk_and_the_batch_agree(folder, tokenized, trained):
 
 
 def test_held_verdicts_repeat(tokenized, trained):
-    (judged,) = offline.judge(timeline.Runner(trained).step, [tokenized], every=4)
+    (judged,) = offline.judge(Runner(trained).step, [tokenized], every=4)
     np.testing.assert_array_equal(judged.both[1:396:4], judged.both[0:396:4])
     assert judged.current is None and len(judged.both) == len(tokenized.label)
 
 
 def test_held_verdicts_are_not_scored(tokenized, trained):
-    (judged,) = offline.judge(timeline.Runner(trained).step, [tokenized], every=4, alone=8)
+    (judged,) = offline.judge(Runner(trained).step, [tokenized], every=4, alone=8)
     for sense, every in (("both", 4), ("current", 8)):
         values, labels = evaluate.scored([judged], sense)
         kept = np.arange(0, 400, every)
@@ -68,8 +69,8 @@ def test_conditions_take_away_what_they_say(tokenized):
 
 def test_least_finds_the_bottom_between_grid_points():
     shifts = np.array(units.SHIFTS)
-    assert offline.least((shifts - 1.2) ** 2) == pytest.approx(1.2)
-    assert np.isnan(offline.least(shifts))  # at the edge: nothing found
+    assert clock_offset.least((shifts - 1.2) ** 2) == pytest.approx(1.2)
+    assert np.isnan(clock_offset.least(shifts))  # at the edge: nothing found
 
 
 @pytest.mark.parametrize("injected", [-3, 0, 2])
@@ -81,39 +82,39 @@ def test_an_injected_offset_moves_the_window(tokenized, injected):
         seen.append(inputs["current"][:, -1, 0])
         return np.zeros((len(inputs["set_point"]), len(units.SHIFTS)))
 
-    offline.offset_curves(losses, tokenized, injected)
+    clock_offset.offset_curves(losses, tokenized, injected)
     record = tokenized.currents[0]
-    at = record.last[np.arange(120, 400, offline.HOP)] + 2 * injected
+    at = record.last[np.arange(120, 400, clock_offset.HOP)] + 2 * injected
     inside = at < len(record.amps)
     np.testing.assert_array_equal(seen[0][inside], record.amps[at[inside], 0])
 
 
 def test_pools_are_means_of_stretches_in_a_row():
     curves = np.arange(10.0)[:, None] * np.ones(len(units.SHIFTS))
-    assert offline.pooled(curves, 4)[:, 0].tolist() == [1.5, 5.5]
-    assert offline.pooled(curves[:3], 4).shape == (0, len(units.SHIFTS))
+    assert clock_offset.pooled(curves, 4)[:, 0].tolist() == [1.5, 5.5]
+    assert clock_offset.pooled(curves[:3], 4).shape == (0, len(units.SHIFTS))
 
 
 def test_what_is_found_has_the_sign_of_what_was_injected():
     """Current taken 2 s later fits best where it is taken 2 s earlier again."""
     curve = (np.array(units.SHIFTS) + 2.25) ** 2
-    assert offline.offset_errors(curve[None], 2) == pytest.approx([0.25])
+    assert clock_offset.offset_errors(curve[None], 2) == pytest.approx([0.25])
 
 
 def test_a_dip_shows_through_a_slope_that_hides_it():
     """The least value of the sum lies at the slope's foot, far from the dip."""
     shifts = np.array(units.SHIFTS)
     curve = 0.3 * shifts - np.exp(-((shifts - 1.25) ** 2))
-    assert np.isnan(offline.least(curve))
-    assert offline.least(offline.dip(curve[None])[0]) == pytest.approx(1.25, abs=0.05)
+    assert np.isnan(clock_offset.least(curve))
+    assert clock_offset.least(clock_offset.dip(curve[None])[0]) == pytest.approx(1.25, abs=0.05)
 
 
 def test_a_dip_is_the_distance_from_the_losses_beside_it():
     curve = np.arange(21.0) ** 2
     # 1.5 s are three shifts: x² − ((x − 3)² + (x + 3)²) / 2; the ends' values go on beyond them.
-    assert offline.dip(curve[None])[0, 3:18].tolist() == [-9] * 15
-    assert offline.dip(curve[None])[0, 0] == -4.5
-    assert (offline.dip(np.ones((2, 21))) == 0).all()
+    assert clock_offset.dip(curve[None])[0, 3:18].tolist() == [-9] * 15
+    assert clock_offset.dip(curve[None])[0, 0] == -4.5
+    assert (clock_offset.dip(np.ones((2, 21))) == 0).all()
 
 
 def test_the_figures_tell_the_dip_from_the_least_loss(tokenized):
@@ -128,11 +129,11 @@ def test_the_figures_tell_the_dip_from_the_least_loss(tokenized):
         def local_losses(self, inputs):
             return sloped + 0 * inputs[4]  # the last of step's inputs, (B,1), gives the curve its rows
 
-    got = offline.found_offsets(Sloped(), [tokenized], [tokenized])
+    got = clock_offset.found_offsets(Sloped(), [tokenized], [tokenized])
     assert got["within_1_s"][120]["0"] == 1 and got["within_1_s"][120]["3"] == 0
     assert got["by_least_loss"][120] == 0 and abs(got["bias_s"]) < 0.1
 
 
 def test_events_are_changes_of_some_phase(tokenized):
-    assert offline.has_event(tokenized, 60, 180)  # 1.5 kA of noise a sample
-    assert not offline.has_event(tokenized, 300, 390)  # 100 A
+    assert clock_offset.has_event(tokenized, 60, 180)  # 1.5 kA of noise a sample
+    assert not clock_offset.has_event(tokenized, 300, 390)  # 100 A

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train import configs, fusion, geometry, mlf, onellm, qformer, systems, units
+from inference.train import configs, fusion, geometry, onellm, qformer, systems, units
+from inference.train.product import Product
 from inference.train.qformer import QUERIES
 
 rng = np.random.default_rng(1)
@@ -83,7 +84,7 @@ def test_a_masked_frame_cannot_be_heard_whatever_it_holds(model):
 def test_each_sense_is_heard(model):
     a, b = window(seed=3), window(seed=4)
     p = model.judge(**a)["logit"]
-    if isinstance(model, systems.Product):  # its correction starts from nothing
+    if isinstance(model, Product):  # its correction starts from nothing
         model.correct.kernel.assign(rng.standard_normal(model.correct.kernel.shape))
     for sense in ("tokens", "current"):
         assert model.judge(**a | {sense: b[sense]})["logit"] != p
@@ -219,8 +220,8 @@ def test_the_local_loss_asks_for_the_units_of_the_frames_own_current(aligned):
 
 def test_mean_pooling_counts_what_is_there():
     x = np.float32([[[1], [2], [9]]])
-    assert mlf.mean(x, np.float32([[1, 1, 0]]))[0, 0] == 1.5
-    assert mlf.mean(x, np.float32([[0, 0, 0]]))[0, 0] == 0
+    assert fusion.mean(x, np.float32([[1, 1, 0]]))[0, 0] == 1.5
+    assert fusion.mean(x, np.float32([[0, 0, 0]]))[0, 0] == 0
 
 
 def test_pooling_ignores_masked_tokens():

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from inference.train import (
-    cache, configs, export, figures, golden, judge, layout, release, systems, timeline, train, windows)
+    cache, checkpoint, configs, export, figures, fit, golden, judge, layout, release, systems, timeline, train, windows)
+from inference.train.closed_loop import Runner
 
 from .conftest import SECONDS, SMALL
 
@@ -22,10 +23,10 @@ def test_a_step_moves_every_weight_that_may_move(folder, senses, tokens):
     config = dataclasses.replace(configs.Toy(), steps=4)
     keras.utils.set_random_seed(config.seed)
     fresh = systems.build(config)
-    train.inherit(fresh, senses)
+    fit.inherit(fresh, senses)
     path = lambda v: v.path.split("/", 1)[-1]  # the network has a number in its name
     start = {path(v): np.array(v) for v in fresh.weights}
-    after = train.fit_on_tokens(config, cache.read(tokens, folder, "train"), senses, **QUIET)
+    after = fit.fit_on_tokens(config, cache.read(tokens, folder, "train"), senses, **QUIET)
     moved = {path(v) for v in after.weights if not np.array_equal(v, start[path(v)])}
     frozen = {p for p in start if "frames/" in p or "bank/" in p or p.startswith(("frames", "bank"))}
     assert not moved & frozen
@@ -43,9 +44,9 @@ def test_the_body_stands_still_in_the_last_phase(folder, senses, tokens):
 
     keras.utils.set_random_seed(1)
     model = Watched(config)
-    train.inherit(model, senses)
+    fit.inherit(model, senses)
     batches = cache.read(tokens, folder, "train")
-    train.fit(model, lambda steps, seed: windows.TokenWindows(batches, config, steps, seed), **QUIET)
+    fit.fit(model, lambda steps, seed: windows.TokenWindows(batches, config, steps, seed), **QUIET)
     after = [np.array(w) for block in model.body for w in block.weights]
     assert any((a != b).any() for a, b in zip(kept[0], kept[1], strict=True))
     for a, b in zip(kept[1], after, strict=True):
@@ -53,7 +54,7 @@ def test_the_body_stands_still_in_the_last_phase(folder, senses, tokens):
 
 
 def test_training_repeats_by_seed(folder, senses, tokens, trained):
-    again = train.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
+    again = fit.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
     for a, b in zip(trained.trainable_variables, again.trainable_variables, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
@@ -61,13 +62,13 @@ def test_training_repeats_by_seed(folder, senses, tokens, trained):
 @pytest.mark.parametrize("kind", [configs.QFormer, configs.CLMLF],
                          ids=lambda k: k().name)
 def test_every_kind_of_system_trains(folder, senses, tokens, kind):
-    model = train.fit_on_tokens(kind(**SMALL), cache.read(tokens, folder, "train"), senses, **QUIET)
+    model = fit.fit_on_tokens(kind(**SMALL), cache.read(tokens, folder, "train"), senses, **QUIET)
     assert all(np.isfinite(v).all() for v in model.weights)
 
 
 def test_tokens_of_another_width_are_refused(folder, senses, tokens):
     with pytest.raises(ValueError, match="tokens of 16 features, product wants 64"):
-        train.fit_on_tokens(configs.Product(), cache.read(tokens, folder, "train"), senses, **QUIET)
+        fit.fit_on_tokens(configs.Product(), cache.read(tokens, folder, "train"), senses, **QUIET)
 
 
 def test_a_missing_step_is_named(folder, tokens, tmp_path):
@@ -97,7 +98,7 @@ def test_views_show_the_same_second_in_other_ways(folder, tokens):
 
 def test_judging_covers_every_second(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
-    (judged,) = timeline.judge(timeline.Runner(trained), batches)
+    (judged,) = timeline.judge(Runner(trained), batches)
     for sense in ("both", "current", "video"):
         p = getattr(judged, sense)
         assert p.shape == batches[0].label.shape and ((p >= 0) & (p <= 1)).all()
@@ -107,14 +108,14 @@ def test_judging_covers_every_second(folder, trained):
 
 def test_held_steps_repeat_the_second_before(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
-    (judged,) = timeline.judge(timeline.Runner(trained), batches, every=2, alone=False)
+    (judged,) = timeline.judge(Runner(trained), batches, every=2, alone=False)
     np.testing.assert_array_equal(judged.both[1::2], judged.both[0::2])
     assert judged.current is None
 
 
 def test_verdicts_count_when_a_sense_has_shown_enough(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
-    (judged,) = timeline.judge(timeline.Runner(trained), batches, alone=False)
+    (judged,) = timeline.judge(Runner(trained), batches, alone=False)
     # Frame 15 of the toy comes at 15.4 s of its clock, long before 30 s of current do.
     assert np.flatnonzero(judged.decided)[0] == 15
     assert judged.decided[15:].all()
@@ -209,8 +210,8 @@ def test_golden_vectors_come_back(exported, trained):
 
 
 def test_a_run_comes_back_from_its_folder(trained, tmp_path):
-    train.save(trained, tmp_path)
-    again = train.load(tmp_path)
+    checkpoint.save(trained, tmp_path)
+    again = checkpoint.load(tmp_path)
     assert dataclasses.asdict(again.config) == dataclasses.asdict(trained.config)
     for a, b in zip(trained.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inference.train import augment, background, cache, configs, layout, windows
+from inference.train import augment, background, cache, configs, geometry, layout, windows
 
 from .conftest import ONSET
 
@@ -22,18 +22,18 @@ def data(batch):
 
 def test_a_window_ends_at_its_second(batch):
     record = batch.currents[0]
-    amps, mask, set_point = windows.current_window(record, 300)
+    amps, mask, set_point = geometry.current_window(record, 300)
     assert amps.shape == (240, 3) and mask.all() and set_point == 15000
     np.testing.assert_array_equal(amps[-1], record.amps[record.last[300]])
     np.testing.assert_array_equal(amps[0], record.amps[record.last[300] - 239])
 
 
 def test_before_the_start_a_window_is_masked(batch):
-    amps, mask, _ = windows.current_window(batch.currents[0], 40)
+    amps, mask, _ = geometry.current_window(batch.currents[0], 40)
     # 40 s are 80 samples, less the 10 that the record lacks.
     assert mask[:160].sum() == 0 and mask[160:].sum() == 70
     assert (amps[mask == 0] == 0).all()
-    _, mask, set_point = windows.current_window(batch.currents[0], 0)
+    _, mask, set_point = geometry.current_window(batch.currents[0], 0)
     assert mask.sum() <= 1 and set_point in (0, 15000)
 
 
