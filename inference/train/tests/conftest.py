@@ -8,7 +8,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 
-from inference.train import bank, cache, checkpoint, configs, encode, fit, layout, systems
+from inference.train import models
+from inference.train.data import cache, layout
+from inference.train.training import bank, checkpoint, configs, encode, fit
 
 
 def missing(why):
@@ -115,7 +117,7 @@ def model():
     import keras
 
     keras.utils.set_random_seed(3)
-    model = systems.build(configs.Toy())
+    model = models.build(configs.Toy())
     rng = np.random.default_rng(3)
     for v in model.trainable_variables:
         v.assign(v + 0.1 * rng.standard_normal(v.shape))

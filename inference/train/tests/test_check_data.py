@@ -9,7 +9,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from inference.train import check_data
+from inference.train.data import check_data
 
 from . import published
 

@@ -17,8 +17,11 @@ import subprocess
 import numpy as np
 import pytest
 
-from inference.train import decision, evaluate, export, figures, geometry, layout, operating_point, tables, timeline
-from inference.train.exported import Exported
+from inference.train.data import geometry, layout, tables
+from inference.train.evaluation import evaluate, operating_point, timeline
+from inference.train.export import figures, saved_model
+from inference.train.models import decision
+from inference.train.export.exported import Exported
 
 from .conftest import missing
 
@@ -31,13 +34,13 @@ RECORD = "fmf_currents_2018-12-16.csv"
 
 @pytest.fixture(scope="module")
 def committed():
-    if not (FOLDER / export.MANIFEST).exists():
+    if not (FOLDER / saved_model.MANIFEST).exists():
         missing("no model committed; make one with make train")
     return Exported(FOLDER)
 
 
 def test_the_page_of_figures_is_the_manifests(committed):
-    manifest = json.loads((FOLDER / export.MANIFEST).read_text())
+    manifest = json.loads((FOLDER / saved_model.MANIFEST).read_text())
     assert (ROOT / "docs/model-figures.md").read_text() == figures.page(manifest)
 
 

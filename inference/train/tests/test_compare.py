@@ -5,7 +5,10 @@ import json
 
 import pytest
 
-from inference.train import cache, checkpoint, compare, comparison_page, configs, fit, geometry, operating_point
+from inference.train.comparison import compare, page
+from inference.train.data import cache, geometry
+from inference.train.evaluation import operating_point
+from inference.train.training import checkpoint, configs, fit
 
 from .conftest import SMALL
 
@@ -56,7 +59,7 @@ def test_results_say_all_that_the_page_needs(results):
 
 
 def test_the_page_is_made_of_the_results(results, tmp_path):
-    comparison_page.main(["--results", str(results), "--page", str(tmp_path / "comparison.md")])
+    page.main(["--results", str(results), "--page", str(tmp_path / "comparison.md")])
     text = (tmp_path / "comparison.md").read_text()
     figures = json.loads((results / "mlf-1.json").read_text())["figures"]
     assert f"| 4 | MLF only | 1 | {SMALL['steps'] * SMALL['windows']} | {figures['both_accuracy']:.4f} |" in text
@@ -68,7 +71,7 @@ def test_the_page_is_made_of_the_results(results, tmp_path):
 
 def test_the_page_repeats_to_the_byte(results, tmp_path):
     for name in ("a.md", "b.md"):
-        comparison_page.main(["--results", str(results), "--page", str(tmp_path / name)])
+        page.main(["--results", str(results), "--page", str(tmp_path / name)])
         (tmp_path / f"{name}.svg").write_bytes((results / "roc.svg").read_bytes())
     assert (tmp_path / "a.md").read_text() == (tmp_path / "b.md").read_text()
     assert (tmp_path / "a.md.svg").read_bytes() == (tmp_path / "b.md.svg").read_bytes()

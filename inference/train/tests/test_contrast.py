@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train import contrast
+from inference.train.models import contrast
 
 LABEL = np.float32([[0], [1], [0], [1]])
 

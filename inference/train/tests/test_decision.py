@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inference.train import decision, evaluate, layout, operating_point, rule
-from inference.train.timeline import Judged
+from inference.train.data import layout
+from inference.train.evaluation import evaluate, operating_point, rule
+from inference.train.models import decision
+from inference.train.evaluation.timeline import Judged
 
 
 def judged(p, label, onset=None):

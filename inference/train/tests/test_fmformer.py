@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train import export, fmformer, fmformer_b, fmformer_export, geometry, golden
+from inference.train.data import geometry
+from inference.train.export import fmformer as fmformer_export
+from inference.train.export import golden, saved_model
+from inference.train.models import fmformer, fmformer_b
 
 rng = np.random.default_rng(2)
 
@@ -134,11 +137,11 @@ def test_its_folder_is_the_contracts(tmp_path):
     keras.utils.set_random_seed(4)
     model = fmformer_b.Published(dataclasses.replace(fmformer_b.B, dim=12, depth=1, heads=2))
     manifest = fmformer_export.export(model, tmp_path / "b")
-    assert json.loads((tmp_path / "b" / export.MANIFEST).read_text()) == manifest
+    assert json.loads((tmp_path / "b" / saved_model.MANIFEST).read_text()) == manifest
     assert manifest["signatures"]["step"]["inputs"]["tokens"]["shape"] == [1, 10, 64, 192]
     assert manifest["current"]["samples"] == geometry.SAMPLES
-    loaded = export.load(tmp_path / "b")
-    for name, signature, inputs, outputs in golden.read(tmp_path / "b" / export.GOLDEN, manifest["signatures"]):
+    loaded = saved_model.load(tmp_path / "b")
+    for name, signature, inputs, outputs in golden.read(tmp_path / "b" / saved_model.GOLDEN, manifest["signatures"]):
         again = loaded.run(signature, inputs)
         live = getattr(model, signature)(**inputs)
         for key, value in outputs.items():

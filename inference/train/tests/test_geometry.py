@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from inference.train import geometry
+from inference.train.data import geometry
 
 
 def test_frames_belong_to_the_samples_of_their_own_second():

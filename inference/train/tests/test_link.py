@@ -5,8 +5,8 @@ import types
 import numpy as np
 import pytest
 
-from inference.train import link
-from inference.train.layout import Current
+from inference.train.comparison import link
+from inference.train.data.layout import Current
 
 rng = np.random.default_rng(4)
 

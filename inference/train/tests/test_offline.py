@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from inference.train import cache, clock_offset, evaluate, geometry, layout, offline, timeline, units
-from inference.train.closed_loop import Runner
+from inference.train.data import cache, geometry, layout
+from inference.train.evaluation import clock_offset, evaluate, offline, timeline
+from inference.train.models import units
+from inference.train.models.closed_loop import Runner
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from inference.train import stress
+from inference.train.data import stress
 
 
 @pytest.fixture(scope="module")

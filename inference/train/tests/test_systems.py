@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train import configs, fusion, geometry, onellm, qformer, systems, units
-from inference.train.product import Product
-from inference.train.qformer import QUERIES
+from inference.train import models
+from inference.train.data import geometry
+from inference.train.models import fusion, onellm, qformer, units
+from inference.train.training import configs
+from inference.train.models.product import Product
+from inference.train.models.qformer import QUERIES
 
 rng = np.random.default_rng(1)
 SMALL = {"dim": 16, "hidden": 16}
 
 
 def small(kind, **changes):
-    return systems.build(kind(**SMALL, **changes))
+    return models.build(kind(**SMALL, **changes))
 
 
 def window(n=1, seed=3):
@@ -98,12 +101,12 @@ def test_rows_of_a_batch_do_not_mix(model):
 
 @pytest.mark.parametrize("kind", configs.ROWS, ids=lambda r: r().name)
 def test_full_size_is_at_most_half_a_million_parameters(kind):
-    assert systems.build(kind()).count_params() <= 500_000
+    assert models.build(kind()).count_params() <= 500_000
 
 
 def test_an_unknown_system_is_named():
     with pytest.raises(ValueError, match="'Perceiver' is none of AlignVSR"):
-        systems.build(configs.Run(system="Perceiver"))
+        models.build(configs.Run(system="Perceiver"))
 
 
 # Row 1.
@@ -280,7 +283,7 @@ def test_balance_is_least_when_all_carry_alike():
 @pytest.mark.parametrize("change", [{"router": "random"}, {"frame_tokens": "first"}])
 def test_a_wrong_choice_is_named(change):
     with pytest.raises(ValueError, match="is none of"):
-        systems.build(dataclasses.replace(configs.OneLLM(), **change))
+        models.build(dataclasses.replace(configs.OneLLM(), **change))
 
 
 # Row 10.

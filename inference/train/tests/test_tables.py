@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from inference.train import layout_v2, tables
+from inference.train.data import layout_v2, tables
 
 ROWS = ["0,15000,14800,15100", "0.5,15001,14801,15101", "1,15002,14802,15102"]
 PLAIN = "\n".join(["time,a,b,c", *ROWS]) + "\n"

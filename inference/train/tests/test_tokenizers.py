@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train import background, tokenizers
+from inference.train.data import background
+from inference.train.models import tokenizers
 
 rng = np.random.default_rng(0)
 

@@ -8,9 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from inference.train import (
-    cache, checkpoint, configs, export, figures, fit, golden, judge, layout, release, systems, timeline, train, windows)
-from inference.train.closed_loop import Runner
+from inference.train import models
+from inference.train.data import cache, layout, windows
+from inference.train.evaluation import judge, timeline
+from inference.train.export import figures, golden, release, saved_model
+from inference.train.training import checkpoint, configs, fit, train
+from inference.train.models.closed_loop import Runner
 
 from .conftest import SECONDS, SMALL
 
@@ -22,7 +25,7 @@ def test_a_step_moves_every_weight_that_may_move(folder, senses, tokens):
     """The product's frames and bank stand still; all else learns."""
     config = dataclasses.replace(configs.Toy(), steps=4)
     keras.utils.set_random_seed(config.seed)
-    fresh = systems.build(config)
+    fresh = models.build(config)
     fit.inherit(fresh, senses)
     path = lambda v: v.path.split("/", 1)[-1]  # the network has a number in its name
     start = {path(v): np.array(v) for v in fresh.weights}
@@ -37,7 +40,7 @@ def test_the_body_stands_still_in_the_last_phase(folder, senses, tokens):
     config = configs.OneLLM(**SMALL | {"steps": 6})
     kept = []
 
-    class Watched(systems.SYSTEMS["OneLLM"]):
+    class Watched(models.SYSTEMS["OneLLM"]):
         def phase(self, number, count):
             super().phase(number, count)
             kept.append([np.array(w) for block in self.body for w in block.weights])
@@ -141,7 +144,7 @@ def test_the_agent_takes_what_is_released(folder, trained, result, tmp_path, bia
     batch = layout.read_split(folder, "test", rerolls=False)[0]
     biased = result | {"metrics": result["metrics"] | {"offset_bias_s": bias}}
     manifest = release.release_checked(trained, biased, batch, tmp_path / "model", "abc")
-    assert (tmp_path / "model" / export.MANIFEST).exists() and not (tmp_path / "model.new").exists()
+    assert (tmp_path / "model" / saved_model.MANIFEST).exists() and not (tmp_path / "model.new").exists()
     offset = manifest["offset"]
     assert 0 < offset["most_s"] <= min(-offset["shifts_s"][0], offset["shifts_s"][-1])
 
@@ -182,9 +185,9 @@ def test_the_page_of_figures_is_made_of_the_manifest(exported):
 
 def test_manifest_names_every_file_by_its_hash(exported):
     out, manifest = exported
-    assert json.loads((out / export.MANIFEST).read_text()) == manifest
+    assert json.loads((out / saved_model.MANIFEST).read_text()) == manifest
     there = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
-    assert there == set(manifest["files"]) | {export.MANIFEST}
+    assert there == set(manifest["files"]) | {saved_model.MANIFEST}
     for path, digest in manifest["files"].items():
         assert hashlib.sha256((out / path).read_bytes()).hexdigest() == digest
 
@@ -198,9 +201,9 @@ def test_signatures_are_static(exported):
 
 def test_golden_vectors_come_back(exported, trained):
     out, manifest = exported
-    loaded = export.load(out)
+    loaded = saved_model.load(out)
     count = 0
-    for name, signature, inputs, outputs in golden.read(out / export.GOLDEN, manifest["signatures"]):
+    for name, signature, inputs, outputs in golden.read(out / saved_model.GOLDEN, manifest["signatures"]):
         for again in (loaded.run(signature, inputs), getattr(trained, signature)(**inputs)):
             for key, value in outputs.items():
                 np.testing.assert_allclose(again[key], value, atol=manifest["golden"]["tolerance"], err_msg=name)

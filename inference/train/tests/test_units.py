@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train import geometry, units
+from inference.train.data import geometry
+from inference.train.models import units
 
 
 def one_hot(ids):

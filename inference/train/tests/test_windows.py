@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inference.train import augment, background, cache, configs, geometry, layout, windows
+from inference.train.data import augment, background, cache, geometry, layout, windows
+from inference.train.training import configs
 
 from .conftest import ONSET
 

@@ -1,0 +1,111 @@
+"""Judges any system over cached tokens: whole records and robustness.
+
+Quicker than timeline.py, which closes the loop through the background: here
+frames' tokens come from the walk of the senses' own net (cache.py), the same for
+every system, and windows are judged many at a time. The released model is judged
+by timeline.py.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import timeline
+from ..data import geometry
+from ..models import closed_loop
+
+CHUNK = 768  # windows at once
+ENOUGH_CURRENT, ENOUGH_VIDEO = closed_loop.ENOUGH_CURRENT, closed_loop.ENOUGH_VIDEO
+
+
+def windows_of(batch, seconds, shift=0, record=0):
+    """step's inputs at some seconds of a Tokenized batch; shift in samples, see windows.current_window."""
+    current, seconds = batch.currents[record], np.asarray(seconds)
+    index = current.last[seconds][:, None] + shift + np.arange(1 - geometry.SAMPLES, 1)  # (N,240)
+    inside = (index >= 0) & (index < len(current.mask))
+    index = np.clip(index, 0, len(current.mask) - 1)
+    mask = current.mask[index] * inside
+    newest = index[np.arange(len(index)), -1 - (mask[:, ::-1] > 0).argmax(1)]
+    frames = seconds[:, None] + np.arange(1 - geometry.FRAMES, 1)  # (N,16)
+    held = np.maximum(frames, 0)
+    return {
+        "tokens": batch.tokens[0][held].astype(np.float32),
+        "frame_mask": (batch.seen[held] & (frames >= 0)).astype(np.float32),
+        "current": np.where(mask[:, :, None] > 0, current.amps[index], 0).astype(np.float32),
+        "sample_mask": mask.astype(np.float32),
+        "set_point": np.where(mask.any(1), current.set_point[newest], 0).astype(np.float32)[:, None],
+    }
+
+
+def run(step, inputs):
+    """step over windows in pieces."""
+    count = len(inputs["set_point"])
+    parts = [step(*(v[i : i + CHUNK] for v in inputs.values())) for i in range(0, count, CHUNK)]
+    return {k: np.concatenate([np.asarray(p[k]) for p in parts]) for k in parts[0]}
+
+
+def without(inputs, sense):
+    """The same windows with one sense taken away."""
+    key = {"current": "sample_mask", "video": "frame_mask"}[sense]
+    return inputs | {key: 0 * inputs[key]}
+
+
+def judge(step, batches, every, alone=0):
+    """timeline.Judged of every batch, the probability held between steps.
+
+    every: seconds from step to step; alone: as many by each sense without the other, 0 for never.
+    """
+    return [_judge(step, b, every, alone) for b in batches]
+
+
+def _judge(step, batch, every, alone):
+    inputs = windows_of(batch, np.arange(0, len(batch.label), every))
+    out = run(step, inputs)
+    hold = lambda x, seconds=every: np.repeat(x, seconds)[: len(batch.label)]
+    decided = ((inputs["sample_mask"].sum(1) / geometry.SAMPLE_HZ >= ENOUGH_CURRENT)
+               | (inputs["frame_mask"].mean(1) > ENOUGH_VIDEO))
+    fresh = {"both": np.arange(len(batch.label)) % every == 0}
+    judged = timeline.Judged(batch.name, batch.label, batch.onset, hold(decided),
+                             hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]), fresh=fresh)
+    if not alone:
+        return judged
+    inputs = windows_of(batch, np.arange(0, len(batch.label), alone))
+    fresh |= {sense: np.arange(len(batch.label)) % alone == 0 for sense in ("current", "video")}
+    return replace(judged, **{kept: hold(run(step, without(inputs, other))["p_abnormal"][:, 0], alone)
+                              for kept, other in (("current", "video"), ("video", "current"))})
+
+
+# Conditions a furnace house brings about; each changes windows (N of them) and nothing else.
+
+
+def lost(share, key):
+    def change(inputs, rng):
+        return inputs | {key: inputs[key] * (rng.random(inputs[key].shape) >= share)}
+    return change
+
+
+LOST_SAMPLES = 0.3  # the share that the manifest calls tested
+
+CONDITIONS = {
+    "as it is": lambda inputs, rng: inputs,
+    "no camera": lambda inputs, rng: without(inputs, "video"),
+    "no current": lambda inputs, rng: without(inputs, "current"),
+    "30 % of samples lost": lost(LOST_SAMPLES, "sample_mask"),
+    "30 % of frames lost": lost(0.3, "frame_mask"),
+}
+
+
+def stressed(step, batches, every, change=None, shift=0):
+    """Scores and labels of scored seconds under a condition."""
+    rng, scores, labels = np.random.default_rng(7), [], []
+    for b in batches:
+        seconds = np.arange(30, len(b.label), every)
+        seconds = seconds[b.label[seconds] >= 0]
+        if not len(seconds):
+            continue
+        lag = round(b.lags[0] * geometry.SAMPLE_HZ) if shift is not None else 0
+        inputs = windows_of(b, seconds, lag + (shift or 0) * geometry.SAMPLE_HZ)
+        out = run(step, change(inputs, rng) if change else inputs)
+        scores.append(out["p_abnormal"][:, 0])
+        labels.append(b.label[seconds])
+    return np.concatenate(scores), np.concatenate(labels)

@@ -1,0 +1,207 @@
+"""Makes the model folder of a judged run: what the agent loads.
+
+    python -m inference.train.release --data data/train --run runs/product \
+        --out inference/models/product --figures docs/model-figures.md
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+
+import keras
+import numpy as np
+
+from . import figures
+from ..data import geometry, layout
+from ..evaluation import clock_offset, offline
+from ..models import units
+from .saved_model import Function, TensorSpec, save
+from ..evaluation.judge import RESULT
+from ..data.geometry import FRAME_TOKENS
+from ..models.tokenizers import GRID
+from ..training.checkpoint import load
+
+SIZE = geometry.SIZE
+BACKGROUND = (1, SIZE, SIZE, 1)
+BELIEVED_BIAS_S = max(units.SHIFTS) - 2 * clock_offset.DIP_S  # leaves room for a dip on both sides
+BIAS_S = 1.0  # an offset's bias beyond which the release says so
+MOST_S = 3.0  # how far the agent may correct the video's stamps, where the shifts reach so far
+AGENT = pathlib.Path(__file__).parents[3] / "bin" / "meltwatch"
+
+
+def functions(model):
+    """The two signatures, batch 1."""
+    dim = model.config.dim
+    return {
+        "encode_frame": Function(model.encode_frame, {
+            "frame": TensorSpec("uint8", (1, SIZE, SIZE, 3), "0-255"),
+            "background": TensorSpec("float32", BACKGROUND),
+        }),
+        "step": Function(model.step, {
+            "tokens": TensorSpec("float32", (1, geometry.FRAMES, FRAME_TOKENS, dim)),
+            "frame_mask": TensorSpec("float32", (1, geometry.FRAMES)),
+            "current": TensorSpec("float32", (1, geometry.SAMPLES, geometry.PHASES), "A"),
+            "sample_mask": TensorSpec("float32", (1, geometry.SAMPLES)),
+            "set_point": TensorSpec("float32", (1, 1), "A"),
+        }),
+    }
+
+
+def sections(config, result, commit):
+    """The manifest's keys that the network and its result say."""
+    return {
+        "name": config.name,
+        "version": config.version,
+        "commit": commit,
+        "current": {"rate_hz": geometry.SAMPLE_HZ, "samples": geometry.SAMPLES,
+                    "phases": geometry.PHASES, "unit": "A"},
+        "video": {
+            "rate_hz": geometry.FRAME_HZ, "frames": geometry.FRAMES, "width": SIZE, "height": SIZE,
+            "channels": "RGB", "resize": "area", "tokens": FRAME_TOKENS, "dim": config.dim,
+            "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
+        },
+        "sampling": {"rates_hz": [geometry.SAMPLE_HZ], "coverage": round(1 - offline.LOST_SAMPLES, 3)},
+        "decision": result["decision"] | {"freeze_background": config.freeze_background},
+        "rule": result["rule"],
+        "metrics": result["metrics"],
+    } | offset(config, result["metrics"].get("offset_bias_s", 0.0))
+
+
+def offset(config, bias):
+    """How the agent finds the clock offset from the local loss; nothing for a network without one.
+
+    A window counts when its frames' current changes by more than event_amps; the
+    curves of `pool` such windows are averaged; the senses meet where the mean lies
+    deepest under its own values dip_s to both sides (clock_offset.dip); the correction
+    follows slowly. The shifts are moved by what the network finds too much on
+    validation batches, whose true offsets are known: flame and exposure answer the
+    current a moment late, which is no fault of a clock.
+    """
+    if not config.local_weight:
+        return {}
+    if abs(bias) > BELIEVED_BIAS_S:
+        bias = 0.0  # a dip so far off is no delay of a flame's: there was nothing to find
+    shifts = [round(s + bias, 3) for s in units.SHIFTS]
+    # Nothing can be seen beyond the shifts, so the correction must not lead there.
+    reach = min(-shifts[0], shifts[-1])
+    return {"offset": {
+        "shifts_s": shifts, "event_amps": clock_offset.EVENT_AMPS, "window_seconds": clock_offset.STRETCH,
+        "dip_s": clock_offset.DIP_S, "pool": max(clock_offset.POOLS), "step_s_per_min": 0.2, "most_s": min(MOST_S, reach),
+    }}
+
+
+def golden_inputs(model, batch, count=10):
+    """Golden inputs from a batch, and the edges: dark, white, empty, broken.
+
+    A list of (name, signature, inputs).
+    """
+    vectors, background = [], np.full(BACKGROUND, -1, np.float32)
+    tokens = np.zeros((1, geometry.FRAMES, FRAME_TOKENS, model.config.dim), np.float32)
+    seconds = np.linspace(0, len(batch.label) - 1, count).astype(int)
+    for second in seconds:
+        frame = batch.frames[max(batch.frame_at[second], 0)][None]
+        vectors.append((f"frame at {second} s", "encode_frame", {"frame": frame, "background": background}))
+        out = model.encode_frame(frame, background)
+        # Rounded to sixteenths, so that the file stays small when compressed.
+        background = np.round(keras.ops.convert_to_numpy(out["background"]) * 16) / 16
+        tokens = np.roll(tokens, -1, axis=1)
+        tokens[:, -1] = keras.ops.convert_to_numpy(out["tokens"])
+        vectors.append((f"window at {second} s", "step", window(batch, second, tokens)))
+    for name, level in (("black", 0), ("white", 255)):
+        frame = np.full((1, SIZE, SIZE, 3), level, np.uint8)
+        vectors.append((name, "encode_frame", {"frame": frame, "background": background}))
+    return vectors + edges(vectors[-3][2])
+
+
+def window(batch, second, tokens):
+    amps, mask, set_point = geometry.current_window(batch.currents[0], second)
+    seen = np.zeros((1, geometry.FRAMES), np.float32)
+    seen[:, -8:] = 1
+    return {"tokens": tokens, "frame_mask": seen, "current": amps[None], "sample_mask": mask[None],
+            "set_point": set_point[None]}
+
+
+def edges(whole):
+    """Windows with something missing or broken, made of a whole one."""
+    broken = whole["current"].copy()
+    broken[0, 100:110, 1] = np.nan
+    changed = {
+        "no video": {"frame_mask": 0 * whole["frame_mask"]},
+        "no current": {"sample_mask": 0 * whole["sample_mask"]},
+        "nothing": {"frame_mask": 0 * whole["frame_mask"], "sample_mask": 0 * whole["sample_mask"]},
+        "no set-point": {"set_point": 0 * whole["set_point"]},
+        "furnace off": {"current": 0 * whole["current"]},
+        "samples that are no numbers": {"current": broken},
+    }
+    return [(name, "step", whole | change) for name, change in changed.items()]
+
+
+def release(model, result, batch, out, commit="", called=None):
+    """Writes the folder and returns the manifest; called: name and version other than the network's."""
+    return save(out, functions(model), sections(model.config, result, commit) | (called or {}), golden_inputs(model, batch))
+
+
+def release_checked(model, result, batch, out, commit="", called=None, agent=AGENT):
+    """release() to a folder that the agent accepts; one that it refuses replaces nothing.
+
+    agent: the program whose own check decides. ValueError with the agent's words.
+    """
+    out = pathlib.Path(out)
+    new = out.with_name(out.name + ".new")
+    manifest = release(model, result, batch, new, commit, called)
+    try:
+        check = subprocess.run([agent, "model", "check", new], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise ValueError(f"{agent}: is missing, and the agent's own check decides on a release: run make build") from None
+    if check.returncode:
+        raise ValueError(f"the agent refuses the model, which stays in {new}: {check.stderr.strip()}")
+    if out.exists():
+        shutil.rmtree(out)
+    new.rename(out)
+    return manifest
+
+
+def warnings(m):
+    """Warnings about a model for its release, from its metrics."""
+    worse = figures.worse_than_one_sense(m)
+    if worse:
+        yield worse
+    bias = m.get("offset_bias_s", 0.0)
+    if abs(bias) > BIAS_S:
+        yield (f"the clock offset comes out {bias:+.1f} s wrong on validation batches, whose offset is known: "
+               "the local loss is weak on such recordings, and the agent can correct less of the offset")
+
+
+def judged(path):
+    """What judge.py found."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: is missing; judge the run first, judge.py writes it") from None
+
+
+def current_commit():
+    git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    return git.stdout.strip() if git.returncode == 0 else ""
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of a data set in either published layout")
+    parser.add_argument("--run", required=True, help="folder that train.py and judge.py wrote")
+    parser.add_argument("--out", required=True, help="model folder to write anew")
+    parser.add_argument("--figures", help="page to write the model's figures to")
+    parser.add_argument("--name", help="what the agent calls the model in its messages")
+    parser.add_argument("--version", help="of this model, such as 1.0.0")
+    args = parser.parse_args(argv)
+    model, result = load(args.run), judged(pathlib.Path(args.run) / RESULT)
+    batch = layout.read_split(args.data, "test", rerolls=False)[0]
+    called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
+    manifest = release_checked(model, result, batch, args.out, current_commit(), called)
+    if args.figures:
+        pathlib.Path(args.figures).write_text(figures.page(manifest), encoding="utf-8")
+    print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")
+    for warning in warnings(manifest["metrics"]):
+        print(f"warning: {warning}")

@@ -1,0 +1,142 @@
+"""Row 10, the product: the union of what the other rows proved worth its cost.
+
+One block, shared by both senses (OneLLM's universal encoder), lets each look at
+itself alone; frames then look into the bank of current units, tied in time to
+their own seconds (AlignVSR), which yields the clock offset between the senses;
+each sense gives a verdict of its own. Attention pooling reads the tokens of both
+(CLMLF's MLF; its fusion blocks are there to be compared, and left out of what is
+released), with label contrast on what is read (LBCL). The fused logit adds a
+correction to the sum of the senses' own logits: their errors are nearly independent
+within a class, and for independent witnesses the sum of logits is the best verdict
+(naive Bayes), so the network starts from it. The next stretch of current is predicted
+from the one before and from the frames that saw it (BLIP-2's generation); the error
+is the surprise.
+
+encode_frame(frame, background) → tokens, background′, evidence, once a frame;
+step(tokens, frame mask, current, sample mask, set-point) → p_abnormal,
+alignment, frame_weight, local_loss, surprise, once a second.
+
+Shapes: B windows, N tokens, D features.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from . import contrast, future, units
+from ..data import geometry
+from .alignvsr import GlobalAlignment
+from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
+from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
+from .units import Bank
+
+FORESEEN = 4  # patches whose seconds the frames show
+
+
+class Product(System):
+    def __init__(self, config, **kwargs):
+        super().__init__(config, **kwargs)
+        d = config.dim
+        block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
+        self.own = FusionBlock(name="own", **block)
+        self.bank = Bank(d, name="bank")
+        self.globally = GlobalAlignment(d, config.heads, name="global")
+        self.fusion = [FusionBlock(name=f"fusion{i}", **block) for i in range(config.fusion_blocks)]
+        self.pools = {s: AttentionPooling(d, name=f"pool_{s}") for s in ("current", "video", "fused")}
+        self.verdicts = {s: keras.layers.Dense(1, name=f"verdict_{s}") for s in ("current", "video")}
+        # The correction starts from nothing, so training starts from the sum.
+        self.correct = keras.layers.Dense(1, name="correct", kernel_initializer="zeros")
+        self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video", "fused")}
+        self.foresee = keras.layers.Dense(d // 2, activation="relu", name="foresee")
+        self.next = keras.layers.Dense(future.TARGETS, name="next")
+        self.drop = keras.layers.Dropout(config.head_dropout)
+        for layer in (self.own, self.bank, self.globally, *self.fusion, *self.pools.values()):
+            layer.build(None)
+        for layer in (*self.verdicts.values(), *self.project.values(), self.correct):
+            layer.build((None, d))
+        self.foresee.build((None, None, 2 * d))
+        self.next.build((None, None, d // 2))
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
+        self._shifts = units.shift_matrix()
+        # Which frames show which of the newest patches: (4,16).
+        self._patch_frames = (self._frame_slots[None] == geometry.PATCHES - FORESEEN
+                              + np.arange(FORESEEN)[:, None]).astype("float32")
+        self.built = True
+
+    def step(self, tokens, frame_mask, current, sample_mask, set_point):
+        out = self.judge(tokens, frame_mask, current, sample_mask, set_point)
+        return {
+            "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
+            "alignment": out["alignment"],                                 # (B,1)
+            "frame_weight": out["frame_weight"],                           # (B,16)
+            "local_loss": self.local_losses(out),                          # (B,21)
+            "surprise": future.surprise(out["foreseen"], out["foreseen_mask"]),  # (B,1)
+        }
+
+    def align(self, s, training=False):
+        mask = ops.concatenate([s.c_mask, s.v_mask], axis=1)               # (B,51)
+        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,51)
+        x = self.own(ops.concatenate([s.c, s.v], axis=1), ops.minimum(bias, self._apart), training=training)
+        c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:]                # (B,34,D), (B,17,D)
+        seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,17,D), (B,17,U)
+        foreseen, counted = self.foreseen(s, v)                            # (B,4) twice
+        v = v + seen                                                       # (B,17,D)
+        u_c, _ = self.pools["current"](c, s.c_mask)                        # (B,D)
+        u_v, _ = self.pools["video"](v, s.v_mask)                          # (B,D)
+        logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
+        logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
+        x = ops.concatenate([c, v], axis=1)                                # (B,51,D)
+        for block in self.fusion:
+            x = block(x, bias, training=training)                          # (B,51,D)
+        fused, weights = self.pools["fused"](x, mask)                      # (B,D), (B,51)
+        logit = self.correct(self.drop(fused, training=training))          # (B,1)
+        z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))  # (B,D/2)
+        return {
+            "logit": logit + logit_c * s.c_there + logit_v * s.v_there,    # (B,1)
+            "logit_current": logit_c, "logit_video": logit_v,
+            "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused)),
+            "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
+            "frame_weight": self.frame_weight(weights[:, CURRENT_TOKENS + 1:]),  # (B,16)
+            "attention": attention[:, 1:],                                 # (B,16,U)
+            "unit": self.bank.unit(s), "valid": s.valid, "seen": s.seen,
+            "foreseen": foreseen, "foreseen_mask": counted,                # (B,4)
+        }
+
+    def foreseen(self, s, v):
+        """Error of predicting each of the newest four patches, and which count.
+
+        From the patch before, as the tokenizer gave it, and from the frames of the
+        patch's own seconds, which have not seen any current: s.c and v (B,17,D).
+        """
+        first = 1 + geometry.PATCHES - FORESEEN
+        before = s.c[:, first - 1 : first - 1 + FORESEEN]                  # (B,4,D)
+        share = self._patch_frames * s.seen[:, None]                       # (B,4,16)
+        number = ops.sum(share, axis=2, keepdims=True)                     # (B,4,1)
+        shown = ops.matmul(share, v[:, 1:]) / ops.maximum(number, 1.0)     # (B,4,D)
+        predicted = self.next(self.foresee(ops.concatenate([before, shown], axis=2)))  # (B,4,2)
+        targets, whole = future.of_patches(s.r, s.valid)                   # (B,30,2), (B,30)
+        counted = whole[:, -FORESEEN:] * whole[:, -FORESEEN - 1 : -1]      # (B,4)
+        return future.errors(predicted, targets[:, -FORESEEN:], counted), counted
+
+    def local_losses(self, out):
+        """The local loss at every shift of units.SHIFTS: (B,21)."""
+        return units.shifted_loss(out["attention"], out["unit"], out["valid"], out["seen"], self._shifts)
+
+    def losses(self, x, y, out):
+        c, label, half = self.config, y["label"], self.config.windows // 2
+        terms = {
+            "verdict": contrast.verdict(label, out["logit"]),
+            "own": c.own_weight * (contrast.verdict(label, out["logit_current"])
+                                   + contrast.verdict(label, out["logit_video"])),
+            "next": c.next_weight * ops.sum(out["foreseen"]) / ops.maximum(ops.sum(out["foreseen_mask"]), 1.0),
+        }
+        if c.align_weight:
+            terms["senses"] = c.align_weight * contrast.soft_contrast(
+                out["z_video"], out["z_current"], contrast.pairs_of_senses(label, x["paired"], x["there"]))
+        if c.label_weight:
+            terms["label"] = c.label_weight * contrast.label_contrast(out["z_fused"], label, c.label_temperature)
+        if c.data_weight:
+            terms["data"] = c.data_weight * contrast.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
+        if c.local_weight:
+            terms["local"] = c.local_weight * self.bank.local_loss(x, out["attention"], out["seen"])
+        return terms

@@ -1,0 +1,101 @@
+"""The senses by themselves: the tokenizers' training, and row 9's references.
+
+Each sense's tokens go through one block that cannot see the other sense, and
+give a verdict of their own: video alone and current alone. Learnt end to end from
+pixels and amperes, with the hot spot's mask teaching the first query of a frame
+where to look, and the current recorded with the video teaching a frame's token
+what the flame just followed: without it a frame would keep nothing by which it
+could be tied to its own seconds. The tokenizers that come out are frozen for every other system, as
+CLIP and HuBERT are in the papers. With both senses the verdicts' logits are
+added, which for independent witnesses is the best one can do without looking at
+both together.
+"""
+
+import keras
+from keras import ops
+
+from . import contrast
+from ..data import augment, geometry
+from .fusion import MASKED, AttentionPooling, FusionBlock, apart
+from .system import CURRENT_TOKENS, MERGED_TOKENS, System
+from ..data.geometry import FRAME_TOKENS
+from .tokenizers import GRID
+
+
+class SensesApart(System):
+    def __init__(self, config, **kwargs):
+        super().__init__(config, **kwargs)
+        d = config.dim
+        self.own = FusionBlock(d, config.heads, config.hidden, config.dropout, name="own")
+        self.pools = {s: AttentionPooling(d, name=f"pool_{s}") for s in ("current", "video")}
+        self.verdicts = {s: keras.layers.Dense(1, name=f"verdict_{s}") for s in ("current", "video")}
+        self.stir = keras.layers.Dense(1, name="stir")
+        self.drop = keras.layers.Dropout(config.head_dropout)
+        for layer in (self.own, *self.pools.values()):
+            layer.build(None)
+        for layer in self.verdicts.values():
+            layer.build((None, d))
+        self.stir.build((None, None, d))
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
+        self.built = True
+
+    def align(self, s, training=False):
+        mask = ops.concatenate([s.c_mask, s.v_mask], axis=1)               # (B,51)
+        bias = ops.minimum((1.0 - mask)[:, None, None] * MASKED, self._apart)  # (B,1,51,51)
+        x = self.own(ops.concatenate([s.c, s.v], axis=1), bias, training=training)  # (B,51,D)
+        u_c, _ = self.pools["current"](x[:, :CURRENT_TOKENS], s.c_mask)    # (B,D)
+        u_v, weights = self.pools["video"](x[:, CURRENT_TOKENS:], s.v_mask)  # (B,D), (B,17)
+        logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
+        logit_v = self.verdicts["video"](self.drop(u_v, training=training))  # (B,1)
+        return {
+            "logit": logit_c * s.c_there + logit_v * s.v_there,            # (B,1)
+            "logit_current": logit_c, "logit_video": logit_v,
+            "alignment": 0.0 * s.c_there,                                  # it aligns nothing
+            "frame_weight": self.frame_weight(weights[:, 1:]),             # (B,16)
+            "stir": self.stir(x[:, CURRENT_TOKENS + 1:])[:, :, 0],         # (B,16)
+        }
+
+    def call(self, x, training=False):
+        """A batch of windows.PixelWindows: M of the 16 frames are given, with their slots."""
+        frames, background = x["frames"], x["background"]                  # (B,M,64,64,3), (B,M,64,64,1)
+        if training:
+            frames, background = augment.pixels(frames, background, x)
+        m, size = frames.shape[1], geometry.SIZE
+        tokens, _, evidence = self.frames(
+            ops.reshape(frames, (-1, size, size, 3)),                      # (BM,64,64,3)
+            ops.reshape(background, (-1, size, size, 1)),                  # (BM,64,64,1)
+            training=training)
+        tokens = ops.reshape(tokens, (-1, m, FRAME_TOKENS * self.config.dim))  # (B,M,4D)
+        slots = ops.one_hot(x["frame_index"], geometry.FRAMES) * x["frame_seen"][:, :, None]  # (B,M,16)
+        tokens = ops.matmul(ops.transpose(slots, (0, 2, 1)), tokens)       # (B,16,4D)
+        tokens = ops.reshape(tokens, (-1, geometry.FRAMES, FRAME_TOKENS, self.config.dim))
+        out = self.judge(tokens, ops.sum(slots, axis=1), x["current"], x["sample_mask"],
+                         x["set_point"], training=training)
+        stir = ops.take_along_axis(out["stir"], x["frame_index"], axis=1)  # (B,M)
+        return out | {"evidence": ops.reshape(evidence, (-1, m, GRID * GRID)), "stir": stir}  # (B,M,64)
+
+    def losses(self, x, y, out):
+        return {
+            "current": contrast.verdict(y["label"], out["logit_current"]),
+            "video": contrast.verdict(y["label"], out["logit_video"]),
+            "spot": self.config.spot_weight * spot_loss(y["spot"], out["evidence"]),
+            "stir": self.config.stir_weight * stir_loss(y["stir"], out["stir"]),
+        }
+
+    def phase(self, number, count):
+        """Here the tokenizers learn."""
+
+
+def spot_loss(spot, evidence):
+    """Cross-entropy between where the hot spot is and where the first query looks.
+
+    spot (B,M,64): the mask's share by place, sums to 1, or 0 where there is no spot.
+    """
+    missed = -ops.sum(spot * ops.log(evidence + 1e-6), axis=2)             # (B,M)
+    return ops.sum(missed) / ops.maximum(ops.sum(spot), 1.0)
+
+
+def stir_loss(stir, told):
+    """Huber error of what the current just did, as read off the frames: stir (B,M,2), told (B,M)."""
+    missed = contrast.huber(told - stir[:, :, 0]) * stir[:, :, 1]          # (B,M)
+    return ops.sum(missed) / ops.maximum(ops.sum(stir[:, :, 1]), 1.0)

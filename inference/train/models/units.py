@@ -1,0 +1,166 @@
+"""A bank of current units, and the local alignment of frames to them.
+
+After AlignVSR (Liu et al., "AlignVSR: Audio-Visual Cross-Modal Alignment for
+Visual Speech Recognition", 2024): audio is quantised by K-means into units;
+every video frame attends to all units (global alignment), and its attention must
+match the units of the audio that sounded with it (local alignment). Here a unit
+is what the current did within the last seconds, K-means over five quantities of
+each sample, and its embedding comes from a classifier of current alone. The bank
+is frozen afterwards.
+
+Shapes: B windows, T samples, U units, F quantities.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..data import geometry
+from ..data.geometry import TRAIL
+from .tokenizers import changes, relative_current
+
+UNITS = 32
+QUANTITIES = 5
+# Shifts of the current, in seconds, at which the local loss is given.
+SHIFTS = tuple(float(s) for s in np.arange(-5.0, 5.01, 0.5))
+FIRST = geometry.SAMPLES - 2 * geometry.FRAMES - 10  # earliest sample any shift asks for: 198
+NEAR = geometry.SAMPLES - FIRST  # 42 samples
+TINY = 1e-8
+
+
+def stir(change, reach=TRAIL):
+    """Mean |ΔI| of the phases over the last `reach` samples: (B,T,3) → (B,T,1).
+
+    What the flame's height follows, within a second or two.
+    """
+    step = ops.mean(ops.abs(change), axis=2, keepdims=True)                # (B,T,1)
+    total = ops.pad(ops.cumsum(step, axis=1), [[0, 0], [reach, 0], [0, 0]])  # (B,T+4,1)
+    return (total[:, reach:] - total[:, :-reach]) / reach
+
+
+def quantities(r, change, valid):
+    """What a unit is made of, of each sample: (B,T,5), 0 where masked.
+
+    r, change (B,T,3), valid (B,T,1), see tokenizers: shares of the set-point. How much
+    the current has just been changing leads, since that drives the flame; in linear
+    measure, so that units tell strong changes apart, which frames show, and take weak
+    ones together, which they do not.
+    """
+    step = ops.mean(ops.abs(change), axis=2, keepdims=True)                # (B,T,1)
+    level = ops.mean(r, axis=2, keepdims=True)                             # (B,T,1)
+    least = ops.min(r, axis=2, keepdims=True)                              # (B,T,1)
+    return ops.concatenate([
+        56.0 * stir(change),
+        7.5 * step,
+        10.0 * stir(change, 4 * TRAIL),
+        0.6 * level,
+        0.3 * (level - least),
+    ], axis=2) * valid
+
+
+def nearest(x, centres):
+    """One-hot unit of each sample: x (B,T,F), centres (U,F) → (B,T,U)."""
+    # |x − c|² without |x|², which is the same for all units.
+    score = ops.matmul(x, ops.transpose(centres)) - 0.5 * ops.sum(centres * centres, axis=1)  # (B,T,U)
+    return ops.one_hot(ops.argmax(score, axis=2), centres.shape[0])
+
+
+def windows_of_frames():
+    """How often each sample counts for each frame: (16,240), from geometry.samples_of_frame.
+
+    The newest frame's window is clamped, so the last sample counts twice there.
+    """
+    out = np.zeros((geometry.FRAMES, geometry.SAMPLES), np.float32)
+    for k in range(geometry.FRAMES):
+        for i in geometry.samples_of_frame(k):
+            out[k, i] += 1
+    return out
+
+
+def counts(unit, valid, windows):
+    """Share of each unit among the samples of each frame.
+
+    unit (B,T,U) one-hot, valid (B,T,1), windows (M,T) → y (B,M,U), sums to 1, or
+    0 where a frame has no sample that counts; and which frames have any (B,M).
+    """
+    total = ops.matmul(windows, unit * valid)                              # (B,M,U)
+    number = ops.sum(total, axis=2, keepdims=True)                         # (B,M,1)
+    return total / ops.maximum(number, 1.0), ops.cast(number[:, :, 0] > 0, "float32")
+
+
+def local_loss(attention, y, counted):
+    """L_local = −mean over frames of Σ_u y[t,u] log(ā[t,u] + 1e-8): (B,).
+
+    attention (B,M,U) sums to 1, y (B,M,U), counted (B,M): frames of the mean.
+    """
+    missed = -ops.sum(y * ops.log(attention + TINY), axis=2) * counted     # (B,M)
+    return ops.sum(missed, axis=1) / ops.maximum(ops.sum(counted, axis=1), 1.0)
+
+
+def shift_matrix():
+    """Sums the frames' samples at every shift: (16·42, 21).
+
+    Row (k, i) is frame k and sample FIRST + i; column j is shift SHIFTS[j]. Frames
+    whose samples a shift puts beyond the window are left out of that shift.
+    """
+    out = np.zeros((geometry.FRAMES, NEAR, len(SHIFTS)), np.float32)
+    for j, shift in enumerate(SHIFTS):
+        for k in range(geometry.FRAMES):
+            first = geometry.samples_of_frame(k)[0] + round(shift * geometry.SAMPLE_HZ) - FIRST
+            # Not clamped: a frame without all of its samples says nothing here.
+            if 0 <= first and first + 3 <= NEAR:
+                out[k, first : first + 3, j] = 1.0 / 3.0
+    return out.reshape(-1, len(SHIFTS))
+
+
+def shifted_loss(attention, unit, valid, seen, matrix):
+    """The local loss at every shift of SHIFTS, less that of the frames' mean attention: (B,21).
+
+    attention (B,16,U), unit (B,T,U) one-hot, valid (B,T,1), seen (B,16). What units
+    a shift brings into the window is chance, and some are always dearer than others;
+    against the mean attention of the window's own frames only what a frame knows of
+    its own seconds is left. Below 0 where it knows something.
+    """
+    near, there = unit[:, FIRST:], valid[:, FIRST:, 0]                     # (B,42,U), (B,42)
+    share = seen / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1.0)  # (B,16)
+    mean = ops.matmul(share[:, None], attention)                           # (B,1,U)
+    known = ops.log(attention + TINY) - ops.log(mean + TINY)               # (B,16,U)
+    told = ops.matmul(known, ops.transpose(near, (0, 2, 1)))               # (B,16,42)
+    pairs = seen[:, :, None] * there[:, None]                              # (B,16,42)
+    flat = (-1, geometry.FRAMES * NEAR)
+    total = ops.matmul(ops.reshape(-told * pairs, flat), matrix)           # (B,21)
+    return total / ops.maximum(ops.matmul(ops.reshape(pairs, flat), matrix), 1e-6)
+
+
+class Bank(keras.layers.Layer):
+    """The frozen units: centres of K-means and their embeddings, keys and values of the alignment."""
+
+    def __init__(self, dim, **kwargs):
+        super().__init__(trainable=False, **kwargs)
+        self.dim = dim
+
+    def build(self, *_):
+        self.centres = self.add_weight(name="centres", shape=(UNITS, QUANTITIES),
+                                       initializer="zeros", trainable=False)
+        self.embedding = self.add_weight(name="embedding", shape=(UNITS, self.dim),
+                                         initializer="random_normal", trainable=False)
+
+    def unit(self, s):
+        """One-hot unit of each sample of the window: (B,240,U)."""
+        return nearest(quantities(s.r, s.change, s.valid), self.centres)
+
+    def local_loss(self, x, attention, seen):
+        """The local loss, mean of a training batch's windows that have frames: a scalar.
+
+        Against the units of the frames' own current, which is not always the one that
+        the window shows: a frame's attention knows of no current, so every window of
+        a batch can teach it. x as windows.TokenWindows gives it, attention (B,16,U),
+        seen (B,16).
+        """
+        r, valid = relative_current(x["own_current"], x["own_mask"], x["own_set_point"])
+        unit = nearest(quantities(r, changes(r, valid)[0], valid), self.centres)  # (B,240,U)
+        share, counted = counts(unit, valid, windows_of_frames())  # (B,16,U), (B,16)
+        counted = counted * seen
+        each = local_loss(attention, share, counted)                 # (B,)
+        any_frame = ops.max(counted, axis=1)                               # (B,)
+        return ops.sum(each * any_frame) / ops.maximum(ops.sum(any_frame), 1.0)

@@ -1,0 +1,92 @@
+"""Makes the bank of current units: K-means, and embeddings from a classifier of current alone.
+
+The units come from the currents that belong to the videos of the training
+batches. Their embeddings are learnt by telling abnormal from normal by the order
+of units alone; then centres and embeddings are frozen, and every system with a
+bank loads the same file.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+from scipy.cluster import vq
+
+from ..data import geometry
+from ..models import contrast, units
+from ..models.tokenizers import changes, relative_current
+from ..data.geometry import current_window
+from ..data.windows import EARLIEST
+
+FILE = "bank.npz"
+SAMPLES = 40_000  # of which the centres are made
+STEPS, WINDOWS = 400, 64
+
+
+def make(batches, dim, seed, steps=STEPS):
+    """Centres (U,F) and embeddings (U,D) from training batches."""
+    rng = np.random.default_rng(seed)
+    windows, labels = drawn(rng, batches, steps * WINDOWS)
+    x = quantities(windows)                                                # (N,240,5)
+    masks = windows[1] > 0.5                                               # (N,240)
+    some = x[masks]
+    some = some[rng.permutation(len(some))[:SAMPLES]]
+    # An empty unit only goes unused; the data may hold fewer kinds of current.
+    centres, _ = vq.kmeans2(some.astype(float), units.UNITS, iter=30, minit="++", seed=seed, missing="warn")
+    ids = np.concatenate([nearest(part, centres) for part in np.array_split(x, 50)])
+    ids = np.where(masks, ids, units.UNITS)  # one more for what is missing
+    return centres.astype(np.float32), embed(ids, labels, dim, seed)
+
+
+def drawn(rng, batches, count):
+    """Windows of the currents that belong to the videos, both classes alike: arrays and labels."""
+    by_class = [[(b, s) for b in batches for s in np.flatnonzero(b.label == c) if s >= EARLIEST] for c in (0, 1)]
+    if not all(by_class):
+        raise ValueError("the training batches hold only one class; name batches of both in train.json")
+    labels = np.arange(count) % 2
+    parts = []
+    for label in labels:
+        batch, second = by_class[label][rng.integers(len(by_class[label]))]
+        parts.append(current_window(batch.currents[0], second))
+    return [np.stack(p) for p in zip(*parts, strict=True)], labels
+
+
+def quantities(windows):
+    parts = []
+    for amps, mask, set_point in zip(*(np.array_split(w, max(len(w) // 512, 1)) for w in windows), strict=True):
+        r, valid = relative_current(amps, mask, set_point)
+        parts.append(ops.convert_to_numpy(units.quantities(r, changes(r, valid)[0], valid)))
+    return np.concatenate(parts)
+
+
+def nearest(x, centres):
+    """Number of the nearest centre: x (N,T,F) → (N,T)."""
+    return ((centres**2).sum(1) / 2 - x @ centres.T).argmin(2)
+
+
+def embed(ids, labels, dim, seed):
+    """Embeddings of the units, learnt by a small classifier of their order: (U,dim)."""
+    keras.utils.set_random_seed(seed)
+    table = keras.layers.Embedding(units.UNITS + 1, dim)
+    net = keras.Sequential([
+        keras.Input((geometry.SAMPLES,), dtype="int32"),
+        table,                                                             # (B,240,D)
+        keras.layers.Conv1D(dim, 4, strides=4, activation="relu"),         # (B,60,D)
+        keras.layers.GlobalAveragePooling1D(),                             # (B,D)
+        keras.layers.Dense(1),
+    ])
+    net.compile(keras.optimizers.Adam(2e-3), loss=lambda y, logit: contrast.verdict(y, logit))
+    net.fit(ids.astype(np.int32), labels[:, None].astype(np.float32), batch_size=WINDOWS, epochs=1, verbose=0)
+    found = ops.convert_to_numpy(table.embeddings)[: units.UNITS]
+    # One scale whatever the classifier needed: rows about unit length per root of D.
+    return (found / max(float(found.std()), 1e-6)).astype(np.float32)
+
+
+def save(folder, centres, embedding):
+    np.savez(folder / FILE, centres=centres, embedding=embedding)
+
+
+def load(folder, layer):
+    """Fills a system's Bank."""
+    with np.load(folder / FILE) as kept:
+        layer.centres.assign(kept["centres"])
+        layer.embedding.assign(kept["embedding"])
