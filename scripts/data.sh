@@ -63,7 +63,7 @@ tokens() {
   fi
 }
 
-# The first test batches in each scene of inference/train/data/stress.py.
+# The first test batches in each scene of inference/train/data/scenes.py.
 scenes() {
   if [ ! -f runs/tokens/done-scenes ]; then
     "$python" -m inference.train.encode --senses runs/senses --data data/test --out runs/tokens/test --scenes 24

@@ -1,8 +1,8 @@
-"""Command: comparison/page.py has the words."""
+"""Command: comparison/report.py has the words."""
 
 import sys
 
-from .comparison.page import main
+from .comparison.report import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,8 +1,8 @@
-"""Command: evaluation/judge.py has the words."""
+"""Command: another name of calibrate, which it had before."""
 
 import sys
 
-from .evaluation.judge import main
+from .evaluation.calibrate import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,9 +18,9 @@ import pathlib
 
 import numpy as np
 
-from . import example, working
-from ..data import cache, stress
-from ..evaluation import clock_offset, evaluate, offline, operating_point, rule
+from . import example, sanity
+from ..data import cache, scenes
+from ..evaluation import batched, clock_offset, metrics, operating_point, rule
 from ..training import configs
 from ..training.checkpoint import load, save
 from ..models.closed_loop import Compiled, Runner
@@ -51,47 +51,47 @@ def read(encoded, data):
     return Data(part("train", "train"), *(part(f, s, rerolls=False) for f, s in (
         ("val", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))), {
             scene: cache.read(pathlib.Path(encoded) / f"test-{scene}", pathlib.Path(data) / "test", "test",
-                              rerolls=False, most=STRESSED) for scene in stress.SCENES})
+                              rerolls=False, most=STRESSED) for scene in scenes.SCENES})
 
 
 def assess(model, data, seen=40):
     """All figures of a network over cached tokens, thresholds from validation alone."""
     runner = Runner(model)
     step = runner.step
-    judged = {k: offline.judge(step, getattr(data, k), EVERY_MIXED, EVERY_ALONE) for k in ("val", "test")}
-    quiet = {k: offline.judge(step, getattr(data, k), EVERY_NORMAL) for k in ("normal_val", "normal_test")}
-    chosen = operating_point.choose(judged["val"], quiet["normal_val"])
-    figures = seconds(data, judged) | evaluate.events(judged["test"], quiet["normal_test"], chosen)
+    predicted = {k: batched.predict(step, getattr(data, k), EVERY_MIXED, EVERY_ALONE) for k in ("val", "test")}
+    quiet = {k: batched.predict(step, getattr(data, k), EVERY_NORMAL) for k in ("normal_val", "normal_test")}
+    chosen = operating_point.choose(predicted["val"], quiet["normal_val"])
+    figures = seconds(data, predicted) | metrics.events(predicted["test"], quiet["normal_test"], chosen)
     figures |= {"parameters": model.count_params()}
     # How much better the batches it was trained on are known: their first currents, unaugmented frames apart.
-    known = offline.judge(step, data.train[:seen], EVERY_MIXED)
-    threshold = evaluate.best_threshold(*evaluate.scored(judged["val"], "both"))
-    figures["train_accuracy"] = accuracy(*evaluate.scored(known, "both"), threshold)
+    known = batched.predict(step, data.train[:seen], EVERY_MIXED)
+    threshold = metrics.best_threshold(*metrics.scored(predicted["val"], "both"))
+    figures["train_accuracy"] = accuracy(*metrics.scored(known, "both"), threshold)
     return {
-        "figures": evaluate.rounded(figures),
+        "figures": metrics.rounded(figures),
         "decision": vars(chosen),
-        "roc": roc(*evaluate.scored(judged["test"], "both")),
-        "delays": delays(judged, quiet, chosen),
-        "filters": filters(judged["test"], quiet["normal_test"], chosen),
+        "roc": roc(*metrics.scored(predicted["test"], "both")),
+        "delays": delays(predicted, quiet, chosen),
+        "filters": filters(predicted["test"], quiet["normal_test"], chosen),
         "conditions": conditions(step, data.test[:STRESSED], data.scenes, threshold),
         "offset": clock_offset.found_offsets(model, data.val, data.test[:STRESSED]) if hasattr(model, "local_losses") else None,
         "example": example.of(model, data.test) if hasattr(model, "local_losses") else None,
         "router": router(model, data.test[:4]),
-        "working": working.figures(model, data.test),
+        "working": sanity.figures(model, data.test),
     }
 
 
-def seconds(data, judged):
+def seconds(data, predicted):
     """Figures of balanced test seconds by both senses and by each alone."""
     out = {}
-    for sense in evaluate.SENSES:
-        known = evaluate.scored(judged["val"], sense)
-        out |= evaluate.score(*evaluate.scored(judged["test"], sense), evaluate.best_threshold(*known), sense)
-    return out | {"test_seconds": len(evaluate.scored(judged["test"], "both")[0]), "test_batches": len(data.test)}
+    for sense in metrics.SENSES:
+        known = metrics.scored(predicted["val"], sense)
+        out |= metrics.score(*metrics.scored(predicted["test"], sense), metrics.best_threshold(*known), sense)
+    return out | {"test_seconds": len(metrics.scored(predicted["test"], "both")[0]), "test_batches": len(data.test)}
 
 
 def accuracy(scores, labels, threshold):
-    return 1 - sum(evaluate.rates(scores, labels, threshold)) / 2
+    return 1 - sum(metrics.rates(scores, labels, threshold)) / 2
 
 
 def roc(scores, labels):
@@ -101,9 +101,9 @@ def roc(scores, labels):
             for t in at]
 
 
-def delays(judged, quiet, chosen):
+def delays(predicted, quiet, chosen):
     """Detection delay of every test onset, and the curve of delay against false alarms an hour."""
-    return {"each": operating_point.episodes(judged["test"], chosen), "curve": curve(judged["test"], quiet["normal_test"], chosen)}
+    return {"each": operating_point.episodes(predicted["test"], chosen), "curve": curve(predicted["test"], quiet["normal_test"], chosen)}
 
 
 ENTERS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
@@ -129,13 +129,13 @@ def filters(mixed, normal, chosen):
 def conditions(step, batches, scenes, threshold):
     """Accuracy under what a furnace house brings about, at the threshold of validation."""
     out = {}
-    judge = lambda given, **more: accuracy(*offline.stressed(step, given, EVERY_STRESS, **more), threshold)
-    for name, change in offline.CONDITIONS.items():
-        out[name] = judge(batches, change=change, shift=None)
+    scored = lambda given, **more: accuracy(*batched.stressed(step, given, EVERY_STRESS, **more), threshold)
+    for name, change in batched.CONDITIONS.items():
+        out[name] = scored(batches, change=change, shift=None)
     for scene, seen in scenes.items():
-        out[scene] = judge(seen, shift=None)
+        out[scene] = scored(seen, shift=None)
     for late in clock_offset.OFFSETS:
-        out[f"offset {late:+d} s"] = judge(batches, shift=late)
+        out[f"offset {late:+d} s"] = scored(batches, shift=late)
     return {k: round(v, 4) for k, v in out.items()}
 
 
@@ -143,10 +143,10 @@ def router(model, batches):
     """Mean load of each expert by sense; None without a router."""
     if not hasattr(model, "upm"):
         return None
-    ask = Compiled(lambda *inputs: {k: v for k, v in model.judge(*inputs).items() if k.startswith("router_")})
+    ask = Compiled(lambda *inputs: {k: v for k, v in model.infer(*inputs).items() if k.startswith("router_")})
     loads = []
     for b in batches:
-        inputs = offline.windows_of(b, np.arange(120, len(b.label), 20))
+        inputs = batched.windows_of(b, np.arange(120, len(b.label), 20))
         loads.append(ask.predict_on_batch(list(inputs.values())))
     return {k: [round(float(x), 4) for x in np.concatenate([np.asarray(p[k]) for p in loads]).mean(0)] for k in loads[0]}
 
@@ -159,7 +159,7 @@ def fingerprint(config, data):
     paths = {name: pathlib.Path(data) / name / "dataset.json" for name in SETS}
     made = {name: {k: v for k, v in json.loads(p.read_text()).items() if k != "batches"}
             for name, p in paths.items() if p.exists()}
-    text = json.dumps([dataclasses.asdict(config), dataclasses.asdict(configs.Senses()), made], sort_keys=True)
+    text = json.dumps([dataclasses.asdict(config), dataclasses.asdict(configs.Unimodal()), made], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -182,10 +182,10 @@ def write(config, data, result, results=RESULTS):
 
 def reference(data):
     """Row 9's rule: the CV of 120 s under its best level."""
-    out = evaluate.score(*evaluate.quietness(data.test), evaluate.best_threshold(*evaluate.quietness(data.val)), "both")
+    out = metrics.score(*metrics.quietness(data.test), metrics.best_threshold(*metrics.quietness(data.val)), "both")
     allowed = operating_point.allowance(data.normal_val)
     levels = {f"cv_{s}": rule.level(data.normal_val, s, allowed) for s in rule.ENOUGH}
-    return {"figures": evaluate.rounded(out), "rule": levels}
+    return {"figures": metrics.rounded(out), "rule": levels}
 
 
 def todo(rows, seeds, data, results=RESULTS):
@@ -212,10 +212,10 @@ def main(argv=None):
     if not left:
         return
     data = read(args.tokens, args.data)
-    senses = load(args.senses)
-    if not done(senses.config, args.data):
-        write(senses.config, args.data, assess(senses, data))
-        config = dataclasses.replace(senses.config, name="rule", title="CV of 120 s, best level", system="")
+    unimodal = load(args.senses)
+    if not done(unimodal.config, args.data):
+        write(unimodal.config, args.data, assess(unimodal, data))
+        config = dataclasses.replace(unimodal.config, name="rule", title="CV of 120 s, best level", system="")
         write(config, args.data, reference(data))
     for config in left:
         folder = pathlib.Path(args.runs) / f"{config.name}-{config.seed}"

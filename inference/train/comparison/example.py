@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..data import geometry
-from ..evaluation import offline
-from ..models import units
+from ..data import window
+from ..evaluation import batched
+from ..models import codebook
 from ..models.closed_loop import Compiled
 
 BEFORE, AFTER, EVERY = 60, 150, 5  # seconds about the onset
@@ -20,17 +20,17 @@ def of(model, batches):
     """
     for batch in batches:
         for onset in np.unique(batch.onset[np.isfinite(batch.onset)]).astype(int):
-            if BEFORE + geometry.FRAMES <= onset and onset + AFTER < len(batch.label):
+            if BEFORE + window.FRAMES <= onset and onset + AFTER < len(batch.label):
                 return _of(model, batch, onset)
     return None
 
 
 def _of(model, batch, onset):
     seconds = np.arange(-BEFORE, AFTER + 1, EVERY)
-    inputs = offline.windows_of(batch, onset + seconds, round(batch.lags[0] * geometry.SAMPLE_HZ))
-    ask = Compiled(lambda *a: {k: v for k, v in model.judge(*a).items() if k in KEYS})
+    inputs = batched.windows_of(batch, onset + seconds, round(batch.lags[0] * window.SAMPLE_HZ))
+    ask = Compiled(lambda *a: {k: v for k, v in model.infer(*a).items() if k in KEYS})
     out = {k: np.asarray(v) for k, v in ask.predict_on_batch(list(inputs.values())).items()}
-    share, _ = (np.asarray(x) for x in units.counts(out["unit"], out["valid"], units.windows_of_frames()))
+    share, _ = (np.asarray(x) for x in codebook.counts(out["code"], out["valid"], codebook.windows_of_frames()))
     before = seconds <= 0
     liveliest = int(np.argmax((share[before].max(1) > 0).sum(1)))
     rounded = lambda x: np.round(x.astype(float), 3).tolist()
@@ -39,4 +39,4 @@ def _of(model, batch, onset):
             "attention": rounded(out["attention"][liveliest]), "share": rounded(share[liveliest])}
 
 
-KEYS = ("logit", "frame_weight", "attention", "unit", "valid")
+KEYS = ("logit", "frame_weight", "attention", "code", "valid")

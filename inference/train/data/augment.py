@@ -13,7 +13,7 @@ Shapes: B windows, M frames.
 import numpy as np
 from keras import ops
 
-from .geometry import FRAMES, SAMPLES, SIZE
+from .window import FRAMES, SAMPLES, SIZE
 
 MIST_GRID = 5  # cells along one side of the mist
 BEGUN = 0.2  # share of windows with less than a whole window of a sense

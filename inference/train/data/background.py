@@ -7,7 +7,7 @@ the label is abnormal, as a good model would have it; "following" never does, as
 one that saw nothing.
 
 A third start, from a frame some seconds back, is what an agent has after a
-restart; windows.py makes it from the frame itself.
+restart; sampler.py makes it from the frame itself.
 """
 
 import numpy as np

@@ -17,9 +17,9 @@ import pathlib
 
 import numpy as np
 
-from . import contact_sheet, geometry, layout
+from . import contact_sheet, layout, window
 
-WHOLE = 120 + geometry.FRAMES  # seconds that the first whole window needs
+WHOLE = 120 + window.FRAMES  # seconds that the first whole window needs
 SPARSE = 0.5  # coverage under which a sense is hardly there
 LEAST_AMPS, MOST_AMPS = 500, 100e3  # of a furnace at work: median of what was read
 
@@ -93,7 +93,7 @@ def _batch(batch):
         yield (f"only {np.mean(batch.frame_at >= 0):.0%} of the seconds have a frame; "
                "check that timestamps/ and labels/ count from the same instant")
     if np.mean(record.mask) < SPARSE:
-        yield (f"only {np.mean(record.mask):.0%} of the samples are there at {geometry.SAMPLE_HZ} a second; "
+        yield (f"only {np.mean(record.mask):.0%} of the samples are there at {window.SAMPLE_HZ} a second; "
                "check that currents/ and timestamps/ show the same clock, and sample twice a second")
     shown = batch.frames[np.unique(batch.frame_at[batch.frame_at >= 0])]
     if len(shown) and shown.mean() < DARK:
@@ -112,11 +112,11 @@ def _bluer(batch):
 
     Glowing steel is red long before it is white, and blue never.
     """
-    place = batch.spot.reshape(-1, 8, 8) * 2 > (geometry.SIZE // 8) ** 2  # places that mostly glow
+    place = batch.spot.reshape(-1, 8, 8) * 2 > (window.SIZE // 8) ** 2  # places that mostly glow
     held = np.flatnonzero(place.any(axis=(1, 2)))
     if not len(held):
         return 0
-    cell = geometry.SIZE // 8
+    cell = window.SIZE // 8
     colour = batch.frames[held].reshape(-1, 8, cell, 8, cell, 3).mean(axis=(2, 4))   # (n,8,8,3)
     weight = place[held][..., None]
     colour = (colour * weight).sum(axis=(1, 2)) / weight.sum(axis=(1, 2))              # (n,3)

@@ -13,7 +13,7 @@ import pathlib
 
 import numpy as np
 
-from . import geometry, records, splits
+from . import records, splits, window
 from .matfile import MatFile
 
 FPS = 25
@@ -61,7 +61,7 @@ def read_batch(folder, name, rerolls=True):
 def check(path, shapes, video, label, current):
     """Refuses a file whose variables do not belong together."""
     h, w, colours, n = shapes[video] if len(shapes[video]) == 4 else (0, 0, 0, 0)
-    wanted = {video: (h, w, 3, n), label: (h, w, n), current: (geometry.PHASES, n)}
+    wanted = {video: (h, w, 3, n), label: (h, w, n), current: (window.PHASES, n)}
     for name, shape in wanted.items():
         if shapes[name] != shape or n == 0:
             raise ValueError(f"{path}: {name} has the shape {shapes[name]}; save video as (H,W,3,N), label as (H,W,N), "
@@ -73,6 +73,6 @@ def fps(folder):
     if not path.exists():
         return FPS
     rate = json.loads(path.read_text()).get("fps", FPS)
-    if not (isinstance(rate, (int, float)) and rate >= geometry.FRAME_HZ):
-        raise ValueError(f"{path}: fps is {rate!r}; write the video's frames a second, {geometry.FRAME_HZ} or more")
+    if not (isinstance(rate, (int, float)) and rate >= window.FRAME_HZ):
+        raise ValueError(f"{path}: fps is {rate!r}; write the video's frames a second, {window.FRAME_HZ} or more")
     return rate

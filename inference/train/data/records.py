@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import geometry
+from . import window
 
 PLACES = 8  # along one side of a frame, in Batch.spot
 CHUNK = 64  # frames scaled at once
@@ -80,7 +80,7 @@ def check_levels(frames, where):
 
 def scaled(video, index):
     """Frames and masks of the index at 64×64: (T,64,64,3), (T,64), whether any pixel glows (T,)."""
-    n, size = len(index), geometry.SIZE
+    n, size = len(index), window.SIZE
     # At least one, so that "no frame" can stand for any.
     frames = np.zeros((max(n, 1), size, size, 3), np.uint8)
     spot = np.zeros((max(n, 1), PLACES * PLACES), np.uint8)
@@ -106,8 +106,8 @@ def area(pictures, size, where):
     As OpenCV's INTER_AREA, which the camera's child uses.
     """
     n, height, width, _ = pictures.shape
-    if min(height, width) < geometry.SIZE:
-        raise ValueError(f"{where}: frames are {width}×{height} pixels, {geometry.SIZE}×{geometry.SIZE} are needed; "
+    if min(height, width) < window.SIZE:
+        raise ValueError(f"{where}: frames are {width}×{height} pixels, {window.SIZE}×{window.SIZE} are needed; "
                          "export the video larger, or crop it wider")
     if height == width == size:
         return pictures.astype(np.float32)
@@ -149,20 +149,20 @@ def phase(stamps, period):
 def frame_of_second(stamps, seconds):
     if len(stamps) == 0:
         return np.full(seconds, -1)
-    period = 1 / geometry.FRAME_HZ
+    period = 1 / window.FRAME_HZ
     start = phase(stamps, period)
     # The newest instant of the schedule at each second.
     grid = start + np.floor((np.arange(seconds) - start) / period + 1e-6) * period
-    return geometry.nearest(stamps, grid, geometry.FRAME_REACH)
+    return window.nearest(stamps, grid, window.FRAME_REACH)
 
 
 def current(columns, seconds):
     """A table's columns time, a, b, c and maybe set_point on the 2 Hz grid."""
-    time, period = columns["time"], 1 / geometry.SAMPLE_HZ
+    time, period = columns["time"], 1 / window.SAMPLE_HZ
     start = phase(time, period) - period if len(time) else -period
-    grid = start + period * np.arange(geometry.SAMPLE_HZ * seconds + 1)
-    index = geometry.nearest(time, grid, geometry.SAMPLE_REACH)
-    amps = np.zeros((len(grid), geometry.PHASES))
+    grid = start + period * np.arange(window.SAMPLE_HZ * seconds + 1)
+    index = window.nearest(time, grid, window.SAMPLE_REACH)
+    amps = np.zeros((len(grid), window.PHASES))
     set_point, there = np.zeros(len(grid)), index >= 0
     amps[there] = np.stack([columns[p] for p in "abc"], axis=1)[index[there]]
     if "set_point" in columns:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from . import geometry
+from . import window
 
 EVERY = 5  # training batches, of which one validates where a set names none
-LEAST = geometry.FRAMES / geometry.FRAME_HZ  # seconds of the shortest stretch worth a batch
+LEAST = window.FRAMES / window.FRAME_HZ  # seconds of the shortest stretch worth a batch
 
 
 def carve(train, where):

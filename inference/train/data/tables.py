@@ -19,7 +19,7 @@ DELIMITERS = (",", ";", "\t")
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([ T]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)? ?(Z|[+-]\d{2}:?\d{2}|[+-]\d{2})?")
 OFFSET = r"(?:Z|[+-]\d{2}:?\d{2}|:\d{2} ?[+-]\d{2})$"
 # Times of this century count seconds since 1970 in s, ms, µs or ns: so many a second.
-UNITS = (1, 10**3, 10**6, 10**9)
+CODES = (1, 10**3, 10**6, 10**9)
 CENTURY = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds since 1970
 MOST_SECONDS = 1e11  # a larger number counts something else
 THOUSANDS = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"
@@ -159,7 +159,7 @@ class Table:
         """How many of what the column counts make a second."""
         if abs(first) < MOST_SECONDS:
             return 1
-        for per_second in UNITS:
+        for per_second in CODES:
             if CENTURY[0] * per_second <= first < CENTURY[1] * per_second:
                 return per_second
         raise ValueError(f"{self.path}: row {text.index[0] + 2} has {text.iloc[0]!r} for {name}, which counts neither s, ms, µs nor ns since 1970; {TIMES}")

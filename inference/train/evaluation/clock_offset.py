@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..data import geometry
+from ..data import window
 from ..models.closed_loop import Compiled
-from .offline import CHUNK, windows_of
-from ..models.units import SHIFTS
+from .batched import CHUNK, windows_of
+from ..models.codebook import SHIFTS
 
 EVENT_AMPS = 3000.0  # change from sample to sample that shows in both senses
 STRETCH = 120  # seconds, of which an event's windows are pooled
@@ -21,11 +21,11 @@ def offset_curves(losses, batch, injected):
     losses: step's inputs → local loss at every shift (N,21). injected: seconds by
     which the current is taken later than its true place.
     """
-    late = round((batch.lags[0] + injected) * geometry.SAMPLE_HZ)
+    late = round((batch.lags[0] + injected) * window.SAMPLE_HZ)
     seconds = np.arange(STRETCH, len(batch.label), HOP)
     curve, each = losses(windows_of(batch, seconds, late)), STRETCH // HOP
     with_event = [curve[i : i + each].mean(0) for i in range(0, len(seconds) - each + 1, each)
-                  if has_event(batch, seconds[i] - geometry.FRAMES, seconds[i + each - 1])]
+                  if has_event(batch, seconds[i] - window.FRAMES, seconds[i + each - 1])]
     return np.array(with_event).reshape(-1, len(SHIFTS))
 
 
@@ -38,7 +38,7 @@ def found_offsets(model, val, test):
     by_least_loss: pool → the same share of all offsets by the least loss and its own
     bias, as AlignVSR's local loss is read without more ado; curves: mean loss by shift.
     """
-    step = Compiled(lambda *inputs: model.local_losses(model.judge(*inputs)))
+    step = Compiled(lambda *inputs: model.local_losses(model.infer(*inputs)))
     losses = lambda inputs: np.concatenate([step.predict_on_batch([v[i : i + CHUNK] for v in inputs.values()])
                                             for i in range(0, len(inputs["set_point"]), CHUNK)])
     known = np.concatenate([offset_curves(losses, b, 0) for b in val])

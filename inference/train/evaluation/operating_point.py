@@ -44,9 +44,9 @@ def mean_delay(found):
     return np.mean([MISSED if e is None else e for e in found]) if found else 0.0
 
 
-def only(judged, sense):
+def only(predicted, sense):
     """The same batches with the verdicts of one sense in the place of both."""
-    return [replace(j, both=getattr(j, sense)) for j in judged]
+    return [replace(j, both=getattr(j, sense)) for j in predicted]
 
 
 def enter_level(normal, length):
@@ -85,24 +85,24 @@ def leaving_cost(mixed, decision):
     return DROPPED * early / episodes_seen + (np.median(clear) if clear else MISSED)
 
 
-def spans(judged):
+def spans(predicted):
     """Each scored episode: its seconds from onset on, and the last one labelled abnormal.
 
     Those that begin in the record's last CUT seconds are left out, seen or not:
     the record may end before anybody could have seen them.
     """
-    for onset in np.unique(judged.onset[np.isfinite(judged.onset)]):
-        during = np.flatnonzero(judged.onset == onset)
-        scored = during[judged.label[during] == 1]
+    for onset in np.unique(predicted.onset[np.isfinite(predicted.onset)]):
+        during = np.flatnonzero(predicted.onset == onset)
+        scored = during[predicted.label[during] == 1]
         # Without a scored second it ended before it counted.
-        if len(scored) and during[0] < len(judged.label) - CUT:
+        if len(scored) and during[0] < len(predicted.label) - CUT:
             yield during, scored[-1]
 
 
-def episodes(judged, decision):
+def episodes(predicted, decision):
     """Delay of every episode from its onset in seconds, None where it was missed."""
     found = []
-    for j in judged:
+    for j in predicted:
         abnormal = states(j.both, j.decided, decision)
         for during, last in spans(j):
             hits = np.flatnonzero(abnormal[during[0] : last + 1])
@@ -110,13 +110,13 @@ def episodes(judged, decision):
     return found
 
 
-def false_alarms(judged, decision, within=None):
+def false_alarms(predicted, decision, within=None):
     """How often abnormal was entered in normal seconds, and their hours.
 
     within: count the first seconds of each batch only.
     """
     alarms, seconds = 0, 0
-    for j in judged:
+    for j in predicted:
         abnormal = states(j.both, j.decided, decision)
         entered = abnormal & ~np.concatenate([[False], abnormal[:-1]])
         alarms += int((entered & (j.label == 0))[:within].sum())

@@ -7,7 +7,7 @@ the model does not answer (agent/decide).
 
 import numpy as np
 
-from ..data import geometry
+from ..data import window
 
 # Spans in seconds, and the share of a span's samples without which its CV says
 # nothing.
@@ -16,7 +16,7 @@ ENOUGH = {120: 0.75, 45: 0.9}
 
 def variation(record, seconds):
     """CV over the last `seconds` at every second: (S,), NaN where too much is missing."""
-    n = seconds * geometry.SAMPLE_HZ
+    n = seconds * window.SAMPLE_HZ
     mask = record.mask[:, None].astype(float)
     sums = [_running(v, n) for v in (mask, record.amps * mask, record.amps.astype(float) ** 2 * mask)]
     count = np.maximum(sums[0], 1)

@@ -14,23 +14,23 @@ import pathlib
 import sys
 
 from ..data import layout
-from ..evaluation import timeline
+from ..evaluation import streaming
 from ..models import decision
 from .exported import Exported
 
 
-def offline(model, batches):
+def predicted_seconds(model, batches):
     """The seconds of every batch, by its name."""
-    judged = timeline.judge(model, batches, model.decision, alone=False)
-    return {j.name: seconds(j, model.decision) for j in judged}
+    predicted = streaming.predict(model, batches, model.decision, alone=False)
+    return {j.name: seconds(j, model.decision) for j in predicted}
 
 
-def seconds(judged, thresholds):
+def seconds(predicted, thresholds):
     return {
-        "p": [round(float(p), 6) for p in judged.both],
-        "decided": judged.decided.tolist(),
-        "abnormal": decision.states(judged.both, judged.decided, thresholds).tolist(),
-        "label": judged.label.tolist(),
+        "p": [round(float(p), 6) for p in predicted.both],
+        "decided": predicted.decided.tolist(),
+        "abnormal": decision.states(predicted.both, predicted.decided, thresholds).tolist(),
+        "label": predicted.label.tolist(),
     }
 
 
@@ -40,4 +40,4 @@ def main(argv=None):
     parser.add_argument("--model", default="inference/models/product", help="the model's folder")
     args = parser.parse_args(argv)
     batches = layout.read_split(args.data, "test", rerolls=False)
-    json.dump(offline(Exported(pathlib.Path(args.model)), batches), sys.stdout)
+    json.dump(predicted_seconds(Exported(pathlib.Path(args.model)), batches), sys.stdout)

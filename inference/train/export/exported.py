@@ -1,4 +1,4 @@
-"""Runs an exported model folder as timeline.py runs a network: what Go will see."""
+"""Runs an exported model folder as streaming.py runs a network: what Go will see."""
 
 import json
 

@@ -8,28 +8,28 @@ import argparse
 import keras
 import numpy as np
 
-from ..data import geometry
+from ..data import window
 from .saved_model import Function, TensorSpec, save
 from ..models.fmformer_b import FRAMES, PLACES, VALUES, Published
 
 
 def export(model, folder):
     """Writes the folder as release.py writes the product's, for the same Go code."""
-    size = geometry.SIZE
+    size = window.SIZE
     f32 = lambda *shape: TensorSpec("float32", shape)
     functions = {
         "encode_frame": Function(model.encode_frame, {
             "frame": TensorSpec("uint8", (1, size, size, 3), "0-255"), "background": f32(1, size, size, 1)}),
         "step": Function(model.step, {
             "tokens": f32(1, FRAMES, PLACES**2, VALUES), "frame_mask": f32(1, FRAMES),
-            "current": f32(1, geometry.SAMPLES, geometry.PHASES), "sample_mask": f32(1, geometry.SAMPLES),
+            "current": f32(1, window.SAMPLES, window.PHASES), "sample_mask": f32(1, window.SAMPLES),
             "set_point": f32(1, 1)}),
     }
     sections = {
         "name": model.config.name, "version": "untrained", "commit": "",
-        "current": {"rate_hz": geometry.SAMPLE_HZ, "samples": geometry.SAMPLES,
-                    "phases": geometry.PHASES, "unit": "A"},
-        "video": {"rate_hz": geometry.FRAME_HZ, "frames": FRAMES, "width": size, "height": size,
+        "current": {"rate_hz": window.SAMPLE_HZ, "samples": window.SAMPLES,
+                    "phases": window.PHASES, "unit": "A"},
+        "video": {"rate_hz": window.FRAME_HZ, "frames": FRAMES, "width": size, "height": size,
                   "channels": "RGB", "resize": "area", "tokens": PLACES**2, "dim": VALUES,
                   "background": [1, size, size, 1], "evidence_rows": 0, "evidence_columns": 0},
         # Nobody trained it, so nothing it says may raise an alarm.
@@ -41,18 +41,18 @@ def export(model, folder):
 
 
 def golden_inputs():
-    rng, size = np.random.default_rng(5), geometry.SIZE
+    rng, size = np.random.default_rng(5), window.SIZE
     frame = rng.integers(0, 256, (1, size, size, 3), np.uint8)
-    window = {
+    whole = {
         "tokens": np.round(rng.random((1, FRAMES, PLACES**2, VALUES)) * 16).astype(np.float32) / 16,
         "frame_mask": np.ones((1, FRAMES), np.float32),
-        "current": rng.normal(15000, 1500, (1, geometry.SAMPLES, geometry.PHASES)).astype(np.float32),
-        "sample_mask": np.ones((1, geometry.SAMPLES), np.float32),
+        "current": rng.normal(15000, 1500, (1, window.SAMPLES, window.PHASES)).astype(np.float32),
+        "sample_mask": np.ones((1, window.SAMPLES), np.float32),
         "set_point": np.full((1, 1), 15000, np.float32),
     }
     return [("frame", "encode_frame", {"frame": frame, "background": np.zeros((1, size, size, 1), np.float32)}),
-            ("window", "step", window),
-            ("nothing", "step", window | {k: 0 * window[k] for k in ("frame_mask", "sample_mask")})]
+            ("window", "step", whole),
+            ("nothing", "step", whole | {k: 0 * whole[k] for k in ("frame_mask", "sample_mask")})]
 
 
 def main(argv=None):

@@ -13,19 +13,19 @@ import subprocess
 import keras
 import numpy as np
 
-from . import figures
-from ..data import geometry, layout
-from ..evaluation import clock_offset, offline
-from ..models import units
+from . import model_card
+from ..data import layout, window
+from ..evaluation import batched, clock_offset
+from ..models import codebook
 from .saved_model import Function, TensorSpec, save
-from ..evaluation.judge import RESULT
-from ..data.geometry import FRAME_TOKENS
+from ..evaluation.calibrate import RESULT
+from ..data.window import FRAME_TOKENS
 from ..models.tokenizers import GRID
 from ..training.checkpoint import load
 
-SIZE = geometry.SIZE
+SIZE = window.SIZE
 BACKGROUND = (1, SIZE, SIZE, 1)
-BELIEVED_BIAS_S = max(units.SHIFTS) - 2 * clock_offset.DIP_S  # leaves room for a dip on both sides
+BELIEVED_BIAS_S = max(codebook.SHIFTS) - 2 * clock_offset.DIP_S  # leaves room for a dip on both sides
 BIAS_S = 1.0  # an offset's bias beyond which the release says so
 MOST_S = 3.0  # how far the agent may correct the video's stamps, where the shifts reach so far
 AGENT = pathlib.Path(__file__).parents[3] / "bin" / "meltwatch"
@@ -40,10 +40,10 @@ def functions(model):
             "background": TensorSpec("float32", BACKGROUND),
         }),
         "step": Function(model.step, {
-            "tokens": TensorSpec("float32", (1, geometry.FRAMES, FRAME_TOKENS, dim)),
-            "frame_mask": TensorSpec("float32", (1, geometry.FRAMES)),
-            "current": TensorSpec("float32", (1, geometry.SAMPLES, geometry.PHASES), "A"),
-            "sample_mask": TensorSpec("float32", (1, geometry.SAMPLES)),
+            "tokens": TensorSpec("float32", (1, window.FRAMES, FRAME_TOKENS, dim)),
+            "frame_mask": TensorSpec("float32", (1, window.FRAMES)),
+            "current": TensorSpec("float32", (1, window.SAMPLES, window.PHASES), "A"),
+            "sample_mask": TensorSpec("float32", (1, window.SAMPLES)),
             "set_point": TensorSpec("float32", (1, 1), "A"),
         }),
     }
@@ -55,14 +55,14 @@ def sections(config, result, commit):
         "name": config.name,
         "version": config.version,
         "commit": commit,
-        "current": {"rate_hz": geometry.SAMPLE_HZ, "samples": geometry.SAMPLES,
-                    "phases": geometry.PHASES, "unit": "A"},
+        "current": {"rate_hz": window.SAMPLE_HZ, "samples": window.SAMPLES,
+                    "phases": window.PHASES, "unit": "A"},
         "video": {
-            "rate_hz": geometry.FRAME_HZ, "frames": geometry.FRAMES, "width": SIZE, "height": SIZE,
+            "rate_hz": window.FRAME_HZ, "frames": window.FRAMES, "width": SIZE, "height": SIZE,
             "channels": "RGB", "resize": "area", "tokens": FRAME_TOKENS, "dim": config.dim,
             "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
         },
-        "sampling": {"rates_hz": [geometry.SAMPLE_HZ], "coverage": round(1 - offline.LOST_SAMPLES, 3)},
+        "sampling": {"rates_hz": [window.SAMPLE_HZ], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
         "decision": result["decision"] | {"freeze_background": config.freeze_background},
         "rule": result["rule"],
         "metrics": result["metrics"],
@@ -83,7 +83,7 @@ def offset(config, bias):
         return {}
     if abs(bias) > BELIEVED_BIAS_S:
         bias = 0.0  # a dip so far off is no delay of a flame's: there was nothing to find
-    shifts = [round(s + bias, 3) for s in units.SHIFTS]
+    shifts = [round(s + bias, 3) for s in codebook.SHIFTS]
     # Nothing can be seen beyond the shifts, so the correction must not lead there.
     reach = min(-shifts[0], shifts[-1])
     return {"offset": {
@@ -98,7 +98,7 @@ def golden_inputs(model, batch, count=10):
     A list of (name, signature, inputs).
     """
     vectors, background = [], np.full(BACKGROUND, -1, np.float32)
-    tokens = np.zeros((1, geometry.FRAMES, FRAME_TOKENS, model.config.dim), np.float32)
+    tokens = np.zeros((1, window.FRAMES, FRAME_TOKENS, model.config.dim), np.float32)
     seconds = np.linspace(0, len(batch.label) - 1, count).astype(int)
     for second in seconds:
         frame = batch.frames[max(batch.frame_at[second], 0)][None]
@@ -108,16 +108,16 @@ def golden_inputs(model, batch, count=10):
         background = np.round(keras.ops.convert_to_numpy(out["background"]) * 16) / 16
         tokens = np.roll(tokens, -1, axis=1)
         tokens[:, -1] = keras.ops.convert_to_numpy(out["tokens"])
-        vectors.append((f"window at {second} s", "step", window(batch, second, tokens)))
+        vectors.append((f"window at {second} s", "step", golden_window(batch, second, tokens)))
     for name, level in (("black", 0), ("white", 255)):
         frame = np.full((1, SIZE, SIZE, 3), level, np.uint8)
         vectors.append((name, "encode_frame", {"frame": frame, "background": background}))
     return vectors + edges(vectors[-3][2])
 
 
-def window(batch, second, tokens):
-    amps, mask, set_point = geometry.current_window(batch.currents[0], second)
-    seen = np.zeros((1, geometry.FRAMES), np.float32)
+def golden_window(batch, second, tokens):
+    amps, mask, set_point = window.current_window(batch.currents[0], second)
+    seen = np.zeros((1, window.FRAMES), np.float32)
     seen[:, -8:] = 1
     return {"tokens": tokens, "frame_mask": seen, "current": amps[None], "sample_mask": mask[None],
             "set_point": set_point[None]}
@@ -165,7 +165,7 @@ def release_checked(model, result, batch, out, commit="", called=None, agent=AGE
 
 def warnings(m):
     """Warnings about a model for its release, from its metrics."""
-    worse = figures.worse_than_one_sense(m)
+    worse = model_card.worse_than_one_sense(m)
     if worse:
         yield worse
     bias = m.get("offset_bias_s", 0.0)
@@ -174,7 +174,7 @@ def warnings(m):
                "the local loss is weak on such recordings, and the agent can correct less of the offset")
 
 
-def judged(path):
+def calibrated(path):
     """What judge.py found."""
     try:
         return json.loads(path.read_text())
@@ -196,12 +196,12 @@ def main(argv=None):
     parser.add_argument("--name", help="what the agent calls the model in its messages")
     parser.add_argument("--version", help="of this model, such as 1.0.0")
     args = parser.parse_args(argv)
-    model, result = load(args.run), judged(pathlib.Path(args.run) / RESULT)
+    model, result = load(args.run), calibrated(pathlib.Path(args.run) / RESULT)
     batch = layout.read_split(args.data, "test", rerolls=False)[0]
     called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
     manifest = release_checked(model, result, batch, args.out, current_commit(), called)
     if args.figures:
-        pathlib.Path(args.figures).write_text(figures.page(manifest), encoding="utf-8")
+        pathlib.Path(args.figures).write_text(model_card.page(manifest), encoding="utf-8")
     print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")
     for warning in warnings(manifest["metrics"]):
         print(f"warning: {warning}")

@@ -9,9 +9,11 @@ from .mlf import MLF
 from .onellm import OneLLM
 from .product import Product
 from .qformer import QFormer
-from .senses import SensesApart
+from .unimodal import Unimodal
 
-SYSTEMS = {kind.__name__: kind for kind in (AlignVSR, FmFormerRow, MLF, OneLLM, Product, QFormer, SensesApart)}
+# By the names that configs and the config.json of trained runs hold.
+SYSTEMS = {"AlignVSR": AlignVSR, "FmFormerRow": FmFormerRow, "MLF": MLF, "OneLLM": OneLLM, "Product": Product, "QFormer": QFormer,
+           "SensesApart": Unimodal}
 
 
 def build(config):

@@ -1,6 +1,6 @@
 """Rows 2 and 3, AlignVSR: frames look into a bank of current units.
 
-Liu et al. 2024 (units.py). Global alignment: cross-attention from the video's
+Liu et al. 2024 (codebook.py). Global alignment: cross-attention from the video's
 tokens, which know their place in time, to the whole frozen bank; any frame may
 align to any unit. Local alignment adds the loss that ties a frame's attention to
 the units of its own seconds. Beside the aligned video the current's own tokens
@@ -12,10 +12,10 @@ of the current.
 import keras
 from keras import ops
 
-from . import contrast, units
+from . import codebook, losses
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
-from .units import Bank
+from .codebook import Codebook
 
 
 class GlobalAlignment(keras.layers.Layer):
@@ -50,7 +50,7 @@ class AlignVSR(System):
         d = config.dim
         block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
         self.own = FusionBlock(name="own", **block)
-        self.bank = Bank(d, name="bank")
+        self.bank = Codebook(d, name="bank")
         self.globally = GlobalAlignment(d, config.heads, name="global")
         self.pools = {s: AttentionPooling(d, name=f"pool_{s}") for s in ("current", "video")}
         self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video")}
@@ -64,7 +64,7 @@ class AlignVSR(System):
         self.hidden.build((None, 2 * d))
         self.head.build((None, d))
         self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
-        self._shifts = units.shift_matrix()
+        self._shifts = codebook.shift_matrix()
         self.built = True
 
     def align(self, s, training=False):
@@ -84,20 +84,20 @@ class AlignVSR(System):
             "z_current": z_c, "z_video": z_v,                              # (B,D/2)
             "frame_weight": self.frame_weight(weights[:, 1:]),             # (B,16)
             "attention": attention[:, 1:],                                 # (B,16,U)
-            "unit": self.bank.unit(s), "valid": s.valid, "seen": s.seen,
+            "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
         }
 
     def local_losses(self, out):
         """The local loss at every shift: (B,21)."""
-        return units.shifted_loss(out["attention"], out["unit"], out["valid"], out["seen"], self._shifts)
+        return codebook.shifted_loss(out["attention"], out["code"], out["valid"], out["seen"], self._shifts)
 
     def losses(self, x, y, out):
         c = self.config
         terms = {
-            "verdict": contrast.verdict(y["label"], out["logit"]),
-            "senses": c.align_weight * contrast.soft_contrast(
+            "verdict": losses.verdict(y["label"], out["logit"]),
+            "align": c.align_weight * losses.soft_contrast(
                 out["z_video"], out["z_current"],
-                contrast.pairs_of_senses(y["label"], x["paired"], x["there"])),
+                losses.pairs_of_senses(y["label"], x["paired"], x["there"])),
         }
         if c.local_weight:
             terms["local"] = c.local_weight * self.bank.local_loss(x, out["attention"], out["seen"])

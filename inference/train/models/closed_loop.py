@@ -9,8 +9,8 @@ import keras
 import numpy as np
 
 from . import decision as decisions
-from ..data import geometry
-from ..data.geometry import FRAME_TOKENS, current_window
+from ..data import window
+from ..data.window import FRAME_TOKENS, current_window
 
 # A verdict counts from so many seconds of current, or so much of the frames, on.
 ENOUGH_CURRENT = 30.0
@@ -32,24 +32,24 @@ class Runner:
     """The network's two functions over rows of batches, numpy in and out."""
 
     def __init__(self, model):
-        self.token_shape = (geometry.FRAMES, FRAME_TOKENS, model.config.dim)
+        self.token_shape = (window.FRAMES, FRAME_TOKENS, model.config.dim)
         self.freeze = model.config.freeze_background
-        self.encode_frame, self.judge_window = Compiled(model.encode_frame), Compiled(model.step)
+        self.encode_frame, self.infer_window = Compiled(model.encode_frame), Compiled(model.step)
 
     def encode(self, *arrays):
         return self.encode_frame.predict_on_batch(list(arrays))
 
     def step(self, *arrays):
-        return self.judge_window.predict_on_batch(list(arrays))
+        return self.infer_window.predict_on_batch(list(arrays))
 
 
-class Walk:
+class ClosedLoop:
     """The state that the agent keeps: tokens of 16 frames and a background a row."""
 
     def __init__(self, runner, batches, decision, every):
         self.runner, self.batches, self.every = runner, batches, every
         self.seconds = max(len(b.label) for b in batches)
-        rows, size = len(batches), geometry.SIZE
+        rows, size = len(batches), window.SIZE
         self.machines = [decisions.Filter(decision) for _ in batches]
         self.background = np.full((rows, size, size, 1), -1, np.float32)
         self.frozen = np.zeros(rows, bool)
@@ -57,7 +57,7 @@ class Walk:
         self.alignment = np.zeros((rows, self.seconds), np.float32)
         self.decided = np.zeros((rows, self.seconds), bool)
         # Tokens of each second, after 15 empty ones before the start.
-        before = geometry.FRAMES - 1
+        before = window.FRAMES - 1
         self.tokens = np.zeros((rows, before + self.seconds, *runner.token_shape[1:]), np.float32)
         self.seen = np.zeros((rows, before + self.seconds), np.float32)
 
@@ -75,7 +75,7 @@ class Walk:
 
     def look(self, second):
         """Encodes the second's frames; the background moves unless it is frozen."""
-        at = second + geometry.FRAMES - 1
+        at = second + window.FRAMES - 1
         index = [b.frame_at[second] if second < len(b.label) else -1 for b in self.batches]
         there = np.array(index) >= 0
         frames = np.stack([b.frames[max(i, 0)] for b, i in zip(self.batches, index, strict=True)])
@@ -91,12 +91,12 @@ class Walk:
         self.p[:, second] = out["p_abnormal"][:, 0]
         self.alignment[:, second] = out["alignment"][:, 0]
         seen, mask = inputs[1], inputs[3]
-        self.decided[:, second] = ((mask.sum(1) / geometry.SAMPLE_HZ >= ENOUGH_CURRENT)
+        self.decided[:, second] = ((mask.sum(1) / window.SAMPLE_HZ >= ENOUGH_CURRENT)
                                    | (seen.mean(1) > ENOUGH_VIDEO))
 
     def window(self, rows, second):
         """The inputs of step at one second of some rows."""
-        span = slice(second, second + geometry.FRAMES)
+        span = slice(second, second + window.FRAMES)
         parts = [current_window(self.batches[r].currents[0], min(second, len(self.batches[r].label) - 1))
                  for r in rows]
         current, mask, set_point = (np.stack(p) for p in zip(*parts, strict=True))

@@ -22,10 +22,10 @@ from dataclasses import dataclass, replace
 import keras
 from keras import ops
 
-from . import contrast
-from ..data import geometry
+from . import losses
+from ..data import window
 from .fusion import MASKED, mean
-from ..data.geometry import FRAME_TOKENS
+from ..data.window import FRAME_TOKENS
 from .system import System, cosine, unit
 from .tokenizers import CurrentTokens
 
@@ -45,8 +45,8 @@ class Config:
 
 
 SMALL = Config("fmformer-small", dim=64, depth=2, heads=4,
-               video_tokens=geometry.FRAMES * FRAME_TOKENS,
-               current_tokens=geometry.PATCHES + len(CurrentTokens.SPANS))
+               video_tokens=window.FRAMES * FRAME_TOKENS,
+               current_tokens=window.PATCHES + len(CurrentTokens.SPANS))
 
 
 class Look(keras.layers.Layer):
@@ -179,4 +179,4 @@ class FmFormerRow(System):
         }
 
     def losses(self, x, y, out):
-        return {"verdict": contrast.verdict(y["label"], out["logit"])}
+        return {"verdict": losses.verdict(y["label"], out["logit"])}

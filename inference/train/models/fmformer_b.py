@@ -3,20 +3,20 @@
 import keras
 from keras import ops
 
-from ..data import geometry
+from ..data import window
 from .fmformer import Config, FmFormer
 from .tokenizers import relative_current
 
 FRAMES = 10  # of B
 PAIR = 2  # frames in one token of B
 PATCH = 8  # pixels of a token's side
-PLACES = geometry.SIZE // PATCH  # along one side of a frame
+PLACES = window.SIZE // PATCH  # along one side of a frame
 VALUES = PATCH * PATCH * 3  # in one place of one frame
 SCALE = 3.0  # relative current times this is about 1 in normal work's swings
 
 B = Config("fmformer-b", dim=96, depth=6, heads=6,
            video_tokens=FRAMES // PAIR * (PLACES**2 + (PLACES // 2) ** 2),
-           current_tokens=geometry.SAMPLES)
+           current_tokens=window.SAMPLES)
 
 
 class Published(keras.Model):
@@ -33,7 +33,7 @@ class Published(keras.Model):
                       for s in ("fine", "coarse", "current")}
         self.settle = {s: keras.layers.LayerNormalization(epsilon=1e-5, name=f"settle_{s}") for s in self.embed}
         self.trunk.build()
-        for s, width in (("fine", PAIR * VALUES), ("coarse", PAIR * VALUES), ("current", geometry.PHASES)):
+        for s, width in (("fine", PAIR * VALUES), ("coarse", PAIR * VALUES), ("current", window.PHASES)):
             self.embed[s].build((None, None, width))
             self.settle[s].build((None, None, config.dim))
         self.built = True
@@ -72,5 +72,5 @@ def patches(frame):
 def halved(tokens):
     """Frames at every second pixel, cut anew: (B,10,64,192) → (B,10,16,192)."""
     x = ops.reshape(tokens, (-1, PLACES, PLACES, PATCH, PATCH, 3))         # (10B,8,8,8,8,3)
-    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, geometry.SIZE, geometry.SIZE, 3))
+    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, window.SIZE, window.SIZE, 3))
     return ops.reshape(patches(x[:, ::2, ::2]), (-1, FRAMES, (PLACES // 2) ** 2, VALUES))

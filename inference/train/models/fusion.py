@@ -92,5 +92,5 @@ def mean(x, mask):
 
 def apart(one, other):
     """Two sequences that do not see each other: (one+other, one+other) of 0 and MASKED."""
-    senses = np.arange(one + other) < one
-    return np.where(senses[:, None] == senses[None], 0, MASKED).astype("float32")
+    first = np.arange(one + other) < one
+    return np.where(first[:, None] == first[None], 0, MASKED).astype("float32")

@@ -7,13 +7,13 @@ attention pooling reads the result. Text and BERT became current and one
 convolution, images and ResNet became frames and three.
 
 LBCL gathers windows by label; DBCL gathers two views of one window, for which
-rows i and i + B/2 of a batch are drawn as views (windows.py, config.views).
+rows i and i + B/2 of a batch are drawn as views (sampler.py, config.views).
 """
 
 import keras
 from keras import ops
 
-from . import contrast
+from . import losses
 from .fusion import MASKED, AttentionPooling, FusionBlock, mean
 from .system import CURRENT_TOKENS, System, cosine, unit
 
@@ -60,10 +60,10 @@ class MLF(System):
 
     def losses(self, x, y, out):
         c, half = self.config, self.config.windows // 2
-        terms = {"verdict": contrast.verdict(y["label"], out["logit"])}
+        terms = {"verdict": losses.verdict(y["label"], out["logit"])}
         if c.label_weight:
-            terms["label"] = c.label_weight * contrast.label_contrast(
+            terms["label"] = c.label_weight * losses.label_contrast(
                 out["z_fused"], y["label"], c.label_temperature)
         if c.data_weight:
-            terms["data"] = c.data_weight * contrast.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
+            terms["data"] = c.data_weight * losses.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
         return terms

@@ -12,10 +12,10 @@ is two blocks that learn in the first phase and stand still in the second.
 import keras
 from keras import ops
 
-from . import contrast
+from . import losses
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, mean
 from .system import APART_TOKENS, CURRENT_TOKENS, System, cosine, unit
-from ..data.geometry import FRAME_TOKENS
+from ..data.window import FRAME_TOKENS
 
 QUERIES = 8  # a sense
 ROUTERS = ("constant", "sparse", "soft")
@@ -47,7 +47,7 @@ class Router(keras.layers.Layer):
             return weights
         # The best alone, but the gradient of all (straight through).
         best = ops.one_hot(ops.argmax(weights, axis=1), self.experts)
-        return weights + contrast.stop(best - weights)
+        return weights + losses.stop(best - weights)
 
 
 class UPM(keras.layers.Layer):
@@ -147,11 +147,11 @@ class OneLLM(System):
     def losses(self, x, y, out):
         c = self.config
         return {
-            "verdict": contrast.verdict(y["label"], out["logit"]),
-            "body": c.own_weight * contrast.verdict(y["label"], out["logit_body"]),
-            "senses": c.align_weight * contrast.soft_contrast(
+            "verdict": losses.verdict(y["label"], out["logit"]),
+            "body": c.own_weight * losses.verdict(y["label"], out["logit_body"]),
+            "align": c.align_weight * losses.soft_contrast(
                 out["z_video"], out["z_current"],
-                contrast.pairs_of_senses(y["label"], x["paired"], x["there"])),
+                losses.pairs_of_senses(y["label"], x["paired"], x["there"])),
             "balance": c.balance_weight * sum(balance(out[f"router_{s}"]) for s in SENSES),
         }
 

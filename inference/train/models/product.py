@@ -23,14 +23,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import contrast, future, units
-from ..data import geometry
+from . import codebook, forecast, losses
+from ..data import window
 from .alignvsr import GlobalAlignment
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
-from .units import Bank
+from .codebook import Codebook
 
-FORESEEN = 4  # patches whose seconds the frames show
+FORECAST_PATCHES = 4  # patches whose seconds the frames show
 
 
 class Product(System):
@@ -39,7 +39,7 @@ class Product(System):
         d = config.dim
         block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
         self.own = FusionBlock(name="own", **block)
-        self.bank = Bank(d, name="bank")
+        self.bank = Codebook(d, name="bank")
         self.globally = GlobalAlignment(d, config.heads, name="global")
         self.fusion = [FusionBlock(name=f"fusion{i}", **block) for i in range(config.fusion_blocks)]
         self.pools = {s: AttentionPooling(d, name=f"pool_{s}") for s in ("current", "video", "fused")}
@@ -48,7 +48,7 @@ class Product(System):
         self.correct = keras.layers.Dense(1, name="correct", kernel_initializer="zeros")
         self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video", "fused")}
         self.foresee = keras.layers.Dense(d // 2, activation="relu", name="foresee")
-        self.next = keras.layers.Dense(future.TARGETS, name="next")
+        self.next = keras.layers.Dense(forecast.TARGETS, name="next")
         self.drop = keras.layers.Dropout(config.head_dropout)
         for layer in (self.own, self.bank, self.globally, *self.fusion, *self.pools.values()):
             layer.build(None)
@@ -57,20 +57,20 @@ class Product(System):
         self.foresee.build((None, None, 2 * d))
         self.next.build((None, None, d // 2))
         self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
-        self._shifts = units.shift_matrix()
+        self._shifts = codebook.shift_matrix()
         # Which frames show which of the newest patches: (4,16).
-        self._patch_frames = (self._frame_slots[None] == geometry.PATCHES - FORESEEN
-                              + np.arange(FORESEEN)[:, None]).astype("float32")
+        self._patch_frames = (self._frame_slots[None] == window.PATCHES - FORECAST_PATCHES
+                              + np.arange(FORECAST_PATCHES)[:, None]).astype("float32")
         self.built = True
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
-        out = self.judge(tokens, frame_mask, current, sample_mask, set_point)
+        out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
         return {
             "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
             "alignment": out["alignment"],                                 # (B,1)
             "frame_weight": out["frame_weight"],                           # (B,16)
             "local_loss": self.local_losses(out),                          # (B,21)
-            "surprise": future.surprise(out["foreseen"], out["foreseen_mask"]),  # (B,1)
+            "surprise": forecast.surprise(out["forecast_error"], out["forecast_mask"]),  # (B,1)
         }
 
     def align(self, s, training=False):
@@ -79,7 +79,7 @@ class Product(System):
         x = self.own(ops.concatenate([s.c, s.v], axis=1), ops.minimum(bias, self._apart), training=training)
         c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:]                # (B,34,D), (B,17,D)
         seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,17,D), (B,17,U)
-        foreseen, counted = self.foreseen(s, v)                            # (B,4) twice
+        forecast_errors, counted = self.forecast_errors(s, v)                            # (B,4) twice
         v = v + seen                                                       # (B,17,D)
         u_c, _ = self.pools["current"](c, s.c_mask)                        # (B,D)
         u_v, _ = self.pools["video"](v, s.v_mask)                          # (B,D)
@@ -98,45 +98,45 @@ class Product(System):
             "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
             "frame_weight": self.frame_weight(weights[:, CURRENT_TOKENS + 1:]),  # (B,16)
             "attention": attention[:, 1:],                                 # (B,16,U)
-            "unit": self.bank.unit(s), "valid": s.valid, "seen": s.seen,
-            "foreseen": foreseen, "foreseen_mask": counted,                # (B,4)
+            "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
+            "forecast_error": forecast_errors, "forecast_mask": counted,                # (B,4)
         }
 
-    def foreseen(self, s, v):
+    def forecast_errors(self, s, v):
         """Error of predicting each of the newest four patches, and which count.
 
         From the patch before, as the tokenizer gave it, and from the frames of the
         patch's own seconds, which have not seen any current: s.c and v (B,17,D).
         """
-        first = 1 + geometry.PATCHES - FORESEEN
-        before = s.c[:, first - 1 : first - 1 + FORESEEN]                  # (B,4,D)
+        first = 1 + window.PATCHES - FORECAST_PATCHES
+        before = s.c[:, first - 1 : first - 1 + FORECAST_PATCHES]                  # (B,4,D)
         share = self._patch_frames * s.seen[:, None]                       # (B,4,16)
         number = ops.sum(share, axis=2, keepdims=True)                     # (B,4,1)
         shown = ops.matmul(share, v[:, 1:]) / ops.maximum(number, 1.0)     # (B,4,D)
         predicted = self.next(self.foresee(ops.concatenate([before, shown], axis=2)))  # (B,4,2)
-        targets, whole = future.of_patches(s.r, s.valid)                   # (B,30,2), (B,30)
-        counted = whole[:, -FORESEEN:] * whole[:, -FORESEEN - 1 : -1]      # (B,4)
-        return future.errors(predicted, targets[:, -FORESEEN:], counted), counted
+        targets, whole = forecast.of_patches(s.r, s.valid)                   # (B,30,2), (B,30)
+        counted = whole[:, -FORECAST_PATCHES:] * whole[:, -FORECAST_PATCHES - 1 : -1]      # (B,4)
+        return forecast.errors(predicted, targets[:, -FORECAST_PATCHES:], counted), counted
 
     def local_losses(self, out):
-        """The local loss at every shift of units.SHIFTS: (B,21)."""
-        return units.shifted_loss(out["attention"], out["unit"], out["valid"], out["seen"], self._shifts)
+        """The local loss at every shift of codebook.SHIFTS: (B,21)."""
+        return codebook.shifted_loss(out["attention"], out["code"], out["valid"], out["seen"], self._shifts)
 
     def losses(self, x, y, out):
         c, label, half = self.config, y["label"], self.config.windows // 2
         terms = {
-            "verdict": contrast.verdict(label, out["logit"]),
-            "own": c.own_weight * (contrast.verdict(label, out["logit_current"])
-                                   + contrast.verdict(label, out["logit_video"])),
-            "next": c.next_weight * ops.sum(out["foreseen"]) / ops.maximum(ops.sum(out["foreseen_mask"]), 1.0),
+            "verdict": losses.verdict(label, out["logit"]),
+            "own": c.own_weight * (losses.verdict(label, out["logit_current"])
+                                   + losses.verdict(label, out["logit_video"])),
+            "next": c.next_weight * ops.sum(out["forecast_error"]) / ops.maximum(ops.sum(out["forecast_mask"]), 1.0),
         }
         if c.align_weight:
-            terms["senses"] = c.align_weight * contrast.soft_contrast(
-                out["z_video"], out["z_current"], contrast.pairs_of_senses(label, x["paired"], x["there"]))
+            terms["align"] = c.align_weight * losses.soft_contrast(
+                out["z_video"], out["z_current"], losses.pairs_of_senses(label, x["paired"], x["there"]))
         if c.label_weight:
-            terms["label"] = c.label_weight * contrast.label_contrast(out["z_fused"], label, c.label_temperature)
+            terms["label"] = c.label_weight * losses.label_contrast(out["z_fused"], label, c.label_temperature)
         if c.data_weight:
-            terms["data"] = c.data_weight * contrast.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
+            terms["data"] = c.data_weight * losses.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
         if c.local_weight:
             terms["local"] = c.local_weight * self.bank.local_loss(x, out["attention"], out["seen"])
         return terms

@@ -15,14 +15,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import contrast, future
-from ..data import geometry
+from . import forecast, losses
+from ..data import window
 from .fusion import MASKED, normalized
 from .system import CURRENT_TOKENS, System, unit
 
 QUERIES = 8
 TOKENS = QUERIES + CURRENT_TOKENS  # 42 in the self-attention
-STATISTICS = slice(QUERIES + 1 + geometry.PATCHES, TOKENS)
+STATISTICS = slice(QUERIES + 1 + window.PATCHES, TOKENS)
 
 
 def masks():
@@ -105,7 +105,7 @@ class QFormer(System):
         # Whether two states agree is no sum of the two: it takes a layer between.
         self.agree = keras.layers.Dense(d, activation="relu", name="agree")
         self.match = keras.layers.Dense(1, name="match")
-        self.next = keras.layers.Dense(future.TARGETS, name="next")
+        self.next = keras.layers.Dense(forecast.TARGETS, name="next")
         self.head = keras.layers.Dense(1, name="head")
         self.drop = keras.layers.Dropout(config.head_dropout)
         for layer in self.towers:
@@ -149,7 +149,7 @@ class QFormer(System):
             "alignment": ops.clip(ops.max(each, axis=1, keepdims=True), -1.0, 1.0) * s.c_there * s.v_there,
             "frame_weight": self.frame_weight(ops.mean(weights, axis=1)[:, 1:]),  # (B,16)
             "z_video": z_v, "z_current": z_c, "match": match,
-            "senses": s,
+            "sequences": s,
         }
 
     def scores(self, z_video, z_current):
@@ -158,14 +158,14 @@ class QFormer(System):
         return ops.max(each, axis=1)
 
     def losses(self, x, y, out):
-        c, s = self.config, out["senses"]
+        c, s = self.config, out["sequences"]
         there, label = x["there"], y["label"]
         scores = self.scores(out["z_video"], out["z_current"])             # (B,B)
-        target = contrast.pairs_of_senses(label, x["paired"], there)
-        itc = 0.5 * (contrast.belonging(scores / contrast.TEMPERATURE, target)
-                     + contrast.belonging(ops.transpose(scores) / contrast.TEMPERATURE, ops.transpose(target)))
+        target = losses.pairs_of_senses(label, x["paired"], there)
+        itc = 0.5 * (losses.belonging(scores / losses.TEMPERATURE, target)
+                     + losses.belonging(ops.transpose(scores) / losses.TEMPERATURE, ops.transpose(target)))
         return {
-            "verdict": contrast.verdict(label, out["logit"]),
+            "verdict": losses.verdict(label, out["logit"]),
             "itc": c.itc_weight * itc,
             "itm": c.itm_weight * self.matching(s, scores, out["match"], x, label),
             "next": c.next_weight * self.generation(s, x),
@@ -177,11 +177,11 @@ class QFormer(System):
         For the rest any one: of the most alike alone, which are few and always the
         same, a net learns those by heart and takes all other currents for true.
         """
-        wrong = ops.cast(ops.equal(label, ops.transpose(label)), "float32") * contrast.FAR  # (B,B)
+        wrong = ops.cast(ops.equal(label, ops.transpose(label)), "float32") * losses.FAR  # (B,B)
         # By pairs of rows, since a batch's labels alternate from row to row.
         hard = ops.arange(ops.shape(label)[0])[:, None] // 2 % 2 == 0      # (B,1)
-        likely = ops.where(hard, contrast.stop(scores), keras.random.uniform(ops.shape(scores), seed=self.dice))
-        other = ops.argmax(likely + wrong + (1.0 - ops.transpose(x["there"])) * contrast.FAR, axis=1)
+        likely = ops.where(hard, losses.stop(scores), keras.random.uniform(ops.shape(scores), seed=self.dice))
+        other = ops.argmax(likely + wrong + (1.0 - ops.transpose(x["there"])) * losses.FAR, axis=1)
         queries, current, _ = self.transform("match", ops.take(s.c, other, axis=0), ops.take(s.c_mask, other, axis=0),
                                              s.v, s.v_mask, training=True)
         _, negative = self.verdicts(queries, current, training=True)       # (B,1)
@@ -191,8 +191,8 @@ class QFormer(System):
     def generation(self, s, x):
         """Huber error of the next patch's level and deviation, from queries and earlier patches."""
         _, current, _ = self.transform("generate", s.c, s.c_mask, s.v, s.v_mask, training=True)
-        targets, counted = future.of_patches(s.r, s.valid)                 # (B,30,2), (B,30)
-        predicted = self.next(current[:, 1 : geometry.PATCHES])            # (B,29,2)
+        targets, counted = forecast.of_patches(s.r, s.valid)                 # (B,30,2), (B,30)
+        predicted = self.next(current[:, 1 : window.PATCHES])            # (B,29,2)
         both = counted[:, 1:] * counted[:, :-1]                            # (B,29)
-        each = future.errors(predicted, targets[:, 1:], both)              # (B,29)
+        each = forecast.errors(predicted, targets[:, 1:], both)              # (B,29)
         return ops.sum(each) / ops.maximum(ops.sum(both), 1.0)

@@ -18,16 +18,16 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from ..data import geometry
-from ..data.geometry import FRAME_TOKENS
+from ..data import window
+from ..data.window import FRAME_TOKENS
 from .tokenizers import CurrentTokens, FrameTokens, changes, relative_current
 
-CURRENT_TOKENS = 1 + geometry.PATCHES + len(CurrentTokens.SPANS)  # 34 with the register
-MERGED_TOKENS = 1 + geometry.FRAMES  # 17 with the register: one token a frame
-APART_TOKENS = 1 + geometry.FRAMES * FRAME_TOKENS  # 65: every token of every frame
+CURRENT_TOKENS = 1 + window.PATCHES + len(CurrentTokens.SPANS)  # 34 with the register
+MERGED_TOKENS = 1 + window.FRAMES  # 17 with the register: one token a frame
+APART_TOKENS = 1 + window.FRAMES * FRAME_TOKENS  # 65: every token of every frame
 
 
-class Senses(NamedTuple):
+class Sequences(NamedTuple):
     """One batch of windows, tokenized."""
 
     c: object  # (B,34,D) register, 30 patches of 4 s, 3 spans of statistics
@@ -53,8 +53,8 @@ class System(keras.Model):
         self.frames = FrameTokens(d, name="frames")
         self.current = CurrentTokens(d, name="current")
         normal = {"initializer": keras.initializers.RandomNormal(stddev=0.05)}
-        self.slot = self.add_weight(name="slot", shape=(geometry.PATCHES, d), **normal)
-        self.moment = self.add_weight(name="moment", shape=(geometry.FRAMES, d), **normal)
+        self.slot = self.add_weight(name="slot", shape=(window.PATCHES, d), **normal)
+        self.moment = self.add_weight(name="moment", shape=(window.FRAMES, d), **normal)
         # Registers: one token a sense that always counts; row 0 while the sense is
         # missing, row 1 while it is there.
         self.register = {s: self.add_weight(name=f"register_{s}", shape=(2, d), **normal)
@@ -66,7 +66,7 @@ class System(keras.Model):
             self.kind = self.add_weight(name="kind", shape=(FRAME_TOKENS, d), **normal)
         self.frames.build(None)
         self.current.build(None)
-        self._frame_slots = geometry.frame_slots()
+        self._frame_slots = window.frame_slots()
 
     # What a system says of itself.
 
@@ -86,8 +86,8 @@ class System(keras.Model):
         return {"tokens": tokens, "background": background, "evidence": evidence}
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
-        """One window → what the agent publishes. Shapes in geometry.py."""
-        out = self.judge(tokens, frame_mask, current, sample_mask, set_point)
+        """One window → what the agent publishes. Shapes in window.py."""
+        out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
         return {
             "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
             "alignment": out["alignment"],                                 # (B,1)
@@ -96,20 +96,20 @@ class System(keras.Model):
 
     # What both training and export run.
 
-    def judge(self, tokens, frame_mask, current, sample_mask, set_point, training=False):
-        return self.align(self.senses(tokens, frame_mask, current, sample_mask, set_point), training=training)
+    def infer(self, tokens, frame_mask, current, sample_mask, set_point, training=False):
+        return self.align(self.sequences(tokens, frame_mask, current, sample_mask, set_point), training=training)
 
-    def senses(self, tokens, frame_mask, current, sample_mask, set_point):
+    def sequences(self, tokens, frame_mask, current, sample_mask, set_point):
         r, valid = relative_current(current, sample_mask, set_point)       # (B,240,3), (B,240,1)
         change, both = changes(r, valid)                                   # (B,240,3), (B,240,1)
         c, c_mask, c_there = self.current_sequence(r, change, valid, both)
         v, v_mask, v_there, seen = self.video_sequence(tokens, frame_mask)
-        return Senses(c, c_mask, c_there, v, v_mask, v_there, seen, r, change, valid)
+        return Sequences(c, c_mask, c_there, v, v_mask, v_there, seen, r, change, valid)
 
     def current_sequence(self, r, change, valid, both):
         """Register + patches + spans, with their mask and whether the sense is there."""
         x, mask = self.current.tokens(r, change, valid, both)              # (B,33,D), (B,33)
-        x = x + ops.pad(self.slot, [[0, x.shape[1] - geometry.PATCHES], [0, 0]])
+        x = x + ops.pad(self.slot, [[0, x.shape[1] - window.PATCHES], [0, 0]])
         # The longest span's bit says whether there are enough samples at all.
         there = mask[:, -1:]                                               # (B,1)
         return *self.with_register("current", x, mask, there), there
@@ -121,11 +121,11 @@ class System(keras.Model):
         x = ops.where(seen[:, :, None, None] > 0.5, tokens, 0.0)           # (B,16,4,D)
         slots = ops.take(self.slot, self._frame_slots, axis=0) + self.moment  # (16,D)
         if self.MERGED:
-            x = self.merge(ops.reshape(x, (-1, geometry.FRAMES, FRAME_TOKENS * d))) + slots  # (B,16,D)
+            x = self.merge(ops.reshape(x, (-1, window.FRAMES, FRAME_TOKENS * d))) + slots  # (B,16,D)
             mask = seen                                                    # (B,16)
         else:
             x = x + (slots[:, None] + self.kind)                           # (B,16,4,D)
-            x = ops.reshape(x, (-1, geometry.FRAMES * FRAME_TOKENS, d))    # (B,64,D)
+            x = ops.reshape(x, (-1, window.FRAMES * FRAME_TOKENS, d))    # (B,64,D)
             mask = ops.repeat(seen, FRAME_TOKENS, axis=1)                  # (B,64)
         there = ops.max(seen, axis=1, keepdims=True)                       # (B,1)
         return *self.with_register("video", x, mask, there), there, seen
@@ -141,7 +141,7 @@ class System(keras.Model):
     def frame_weight(self, weights):
         """Attention over the frames' tokens (B,16 or 64) by frame, scaled to 1; 0 without frames: (B,16)."""
         if not self.MERGED:
-            weights = ops.sum(ops.reshape(weights, (-1, geometry.FRAMES, FRAME_TOKENS)), axis=2)
+            weights = ops.sum(ops.reshape(weights, (-1, window.FRAMES, FRAME_TOKENS)), axis=2)
         total = ops.sum(weights, axis=1, keepdims=True)                    # (B,1)
         return ops.where(total > 1e-12, weights / ops.maximum(total, 1e-12), 0.0)
 
@@ -149,7 +149,7 @@ class System(keras.Model):
 
     def call(self, x, training=False):
         """A batch of windows.TokenWindows."""
-        return self.judge(x["tokens"], x["frame_mask"], x["current"], x["sample_mask"], x["set_point"],
+        return self.infer(x["tokens"], x["frame_mask"], x["current"], x["sample_mask"], x["set_point"],
                           training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

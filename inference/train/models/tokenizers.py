@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from ..data.background import BACKGROUND_SECONDS, BRIGHTEST
-from ..data.geometry import FRAME_TOKENS, PATCH, PATCHES, SAMPLE_HZ, SAMPLES, SIZE
+from ..data.window import FRAME_TOKENS, PATCH, PATCHES, SAMPLE_HZ, SAMPLES, SIZE
 
 LEAST_SET_POINT = 100.0  # amperes; below it a set-point is unknown
 MOST_AMPS = 100e3  # a reading beyond, either way, is a fault of the meter
@@ -195,7 +195,7 @@ class FrameTokens(keras.layers.Layer):
     """One frame and its background → 4 tokens, the next background, the evidence.
 
     Three learned queries look at an 8 × 8 map of places. The first is taught
-    where the hot spot is (senses.py), and its attention is the evidence. The last
+    where the hot spot is (unimodal.py), and its attention is the evidence. The last
     token is the light on the frame as a whole: exposure follows the flame and the
     flame follows the current, the one physical link between the senses.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from inference.train import models
 from inference.train.data import cache, layout
-from inference.train.training import bank, checkpoint, configs, encode, fit
+from inference.train.training import checkpoint, configs, encode, fit, quantize
 
 
 def missing(why):
@@ -83,12 +83,12 @@ QUIET = {"log": lambda _: None}
 
 
 @pytest.fixture(scope="session")
-def senses(folder, tmp_path_factory):
+def unimodal(folder, tmp_path_factory):
     """The folder of a run of the senses' own nets, a few steps of a narrow network, with its bank."""
     out = tmp_path_factory.mktemp("senses")
     batches = layout.read_split(folder, "train")
-    checkpoint.save(fit.fit_senses(configs.Senses(**SMALL), batches, **QUIET), out)
-    bank.save(out, *bank.make(batches, SMALL["dim"], seed=1, steps=4))
+    checkpoint.save(fit.fit_unimodal(configs.Unimodal(**SMALL), batches, **QUIET), out)
+    quantize.save(out, *quantize.make(batches, SMALL["dim"], seed=1, steps=4))
     return out
 
 
@@ -96,19 +96,19 @@ SMALL = {"dim": 16, "hidden": 16, "steps": 3, "windows": 8, "frames": 4}
 
 
 @pytest.fixture(scope="session")
-def tokens(folder, senses, tmp_path_factory):
+def tokens(folder, unimodal, tmp_path_factory):
     """The folder of the tokens that these senses make of the data set."""
-    out, model = tmp_path_factory.mktemp("tokens"), checkpoint.load(senses)
+    out, model = tmp_path_factory.mktemp("tokens"), checkpoint.load(unimodal)
     encode.write_views(model, folder, "train", out, seed=1, views=2, **QUIET)
     for split in ("val", "test"):
-        encode.write_walk(model, folder, split, out, **QUIET)
+        encode.write_streamed(model, folder, split, out, **QUIET)
     return out
 
 
 @pytest.fixture(scope="session")
-def trained(folder, senses, tokens):
+def trained(folder, unimodal, tokens):
     """The product, a few steps of it."""
-    return fit.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
+    return fit.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), unimodal, **QUIET)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from inference.train.data import geometry
+from inference.train.data import window
 from inference.train.export import fmformer as fmformer_export
 from inference.train.export import golden, saved_model
 from inference.train.models import fmformer, fmformer_b
@@ -139,7 +139,7 @@ def test_its_folder_is_the_contracts(tmp_path):
     manifest = fmformer_export.export(model, tmp_path / "b")
     assert json.loads((tmp_path / "b" / saved_model.MANIFEST).read_text()) == manifest
     assert manifest["signatures"]["step"]["inputs"]["tokens"]["shape"] == [1, 10, 64, 192]
-    assert manifest["current"]["samples"] == geometry.SAMPLES
+    assert manifest["current"]["samples"] == window.SAMPLES
     loaded = saved_model.load(tmp_path / "b")
     for name, signature, inputs, outputs in golden.read(tmp_path / "b" / saved_model.GOLDEN, manifest["signatures"]):
         again = loaded.run(signature, inputs)

@@ -69,7 +69,7 @@ class Longer:
 
 
 @dataclass(frozen=True)
-class Senses(Run):
+class Unimodal(Run):
     """Video alone, current alone and the sum of their logits; its tokenizers serve all other runs.
 
         python -m inference.train.train --config senses --data data/train --run runs/senses
@@ -331,4 +331,4 @@ class Toy(Product):
 ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM,
         OneLLMOneExpert, OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual,
         ProductFusion, ProductLarge)
-ALL = {run.name: run for run in (Senses, *ROWS, Toy)}
+ALL = {run.name: run for run in (Unimodal, *ROWS, Toy)}

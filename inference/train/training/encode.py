@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 from keras import ops
 
-from ..data import augment, background, cache, geometry, layout, stress
+from ..data import augment, background, cache, layout, scenes, window
 from ..models import decision
 from .checkpoint import load
-from ..models.closed_loop import Compiled, Runner, Walk
+from ..models.closed_loop import Compiled, Runner, ClosedLoop
 from .fit import stopwatch
 
 VIEWS = 3
@@ -35,7 +35,7 @@ class Views:
 
     def _encode(self, model, frames, maps, settings):
         frames, maps = augment.pixels(frames, maps, settings)
-        m, size = frames.shape[1], geometry.SIZE
+        m, size = frames.shape[1], window.SIZE
         out, _, _ = model.frames(ops.reshape(frames, (-1, size, size, 3)),
                                     ops.reshape(maps, (-1, size, size, 1)), training=False)
         return ops.reshape(out, (-1, m, *out.shape[1:]))                   # (N,20,4,D)
@@ -73,24 +73,24 @@ def write_views(model, data, split, out, seed, views=VIEWS, log=print):
             log(f"encoded {n + 1} of {len(names)} batches")
 
 
-def write_walk(model, data, split, out, scene=None, most=None, log=print):
+def write_streamed(model, data, split, out, scene=None, most=None, log=print):
     """Tokens of validation or test batches as in service, a view each.
 
-    scene: one of stress.SCENES, in which all frames are seen; most: the first batches only.
+    scene: one of scenes.SCENES, in which all frames are seen; most: the first batches only.
     """
     out, known = pathlib.Path(out), cache.lags(data)
     names, runner = layout.names(data, split)[:most], Runner(model)
     for first in range(0, len(names), TOGETHER):
         batches = [layout.read_batch(data, n, rerolls=False) for n in names[first : first + TOGETHER]]
         if scene:
-            batches = [replace(b, frames=stress.changed(b.frames, scene, b.name)) for b in batches]
-        walk = Walk(runner, batches, decision.PROVISIONAL, EVERY)
-        for second in range(walk.seconds):
-            walk.advance(second)
-        before = geometry.FRAMES - 1
+            batches = [replace(b, frames=scenes.changed(b.frames, scene, b.name)) for b in batches]
+        loop = ClosedLoop(runner, batches, decision.PROVISIONAL, EVERY)
+        for second in range(loop.seconds):
+            loop.advance(second)
+        before = window.FRAMES - 1
         for row, batch in enumerate(batches):
             span = slice(before, before + len(batch.label))
-            cache.write(out, batch, walk.tokens[row : row + 1, span].astype(np.float16), walk.seen[row, span] > 0.5, known)
+            cache.write(out, batch, loop.tokens[row : row + 1, span].astype(np.float16), loop.seen[row, span] > 0.5, known)
         log(f"walked {first + len(batches)} of {len(names)} batches")
 
 
@@ -100,7 +100,7 @@ def write_all(model, data, out, splits=layout.SPLITS, log=print):
         if split == "train":
             write_views(model, data, split, out, model.config.seed, log=log)
         else:
-            write_walk(model, data, split, out, log=log)
+            write_streamed(model, data, split, out, log=log)
 
 
 def main(argv=None):
@@ -110,12 +110,12 @@ def main(argv=None):
     parser.add_argument("--out", required=True, help="folder for the tokens")
     parser.add_argument("--splits", nargs="+", default=layout.SPLITS, choices=layout.SPLITS)
     parser.add_argument("--scenes", type=int, metavar="BATCHES",
-                        help="instead, so many test batches in each scene of stress.py, into OUT-<scene>")
+                        help="instead, so many test batches in each scene of scenes.py, into OUT-<scene>")
     args = parser.parse_args(argv)
     model, log = load(args.senses), stopwatch()
     if args.scenes:
-        for scene in stress.SCENES:
+        for scene in scenes.SCENES:
             log(f"in {scene}")
-            write_walk(model, args.data, "test", f"{args.out}-{scene}", scene, args.scenes, log)
+            write_streamed(model, args.data, "test", f"{args.out}-{scene}", scene, args.scenes, log)
     else:
         write_all(model, args.data, args.out, args.splits, log)

@@ -7,9 +7,9 @@ import time
 import keras
 
 from .. import models
-from . import bank
+from . import quantize
 from .checkpoint import load
-from ..data.windows import PixelWindows, TokenWindows
+from ..data.sampler import PixelWindows, TokenWindows
 
 
 def fit(model, windows, log=print):
@@ -36,17 +36,17 @@ def optimizer(config, steps):
     return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0)
 
 
-def fit_senses(config, batches, lags=None, log=print):
+def fit_unimodal(config, batches, lags=None, log=print):
     """The senses' own nets from pixels, with fresh weights; lags as windows.PixelWindows wants them."""
     keras.utils.set_random_seed(config.seed)
     return fit(models.build(config), lambda steps, seed: PixelWindows(batches, config, steps, seed, lags), log)
 
 
-def fit_on_tokens(config, tokenized, senses, log=print):
+def fit_on_tokens(config, tokenized, unimodal, log=print):
     """Any other system on the tokens of a trained run of the senses, given by its folder."""
     keras.utils.set_random_seed(config.seed)
     model = models.build(config)
-    inherit(model, senses)
+    inherit(model, unimodal)
     return fit(model, lambda steps, seed: TokenWindows(tokenized, config, steps, seed), log)
 
 
@@ -60,7 +60,7 @@ def inherit(model, folder):
         for mine, theirs in zip(getattr(model, part).weights, getattr(source, part).weights, strict=True):
             mine.assign(theirs)
     if hasattr(model, "bank"):
-        bank.load(pathlib.Path(folder), model.bank)
+        quantize.load(pathlib.Path(folder), model.bank)
 
 
 class Progress(keras.callbacks.Callback):

@@ -18,24 +18,24 @@ the same data, seed, machine and backend give the same figures within ±0.3 poin
 import argparse
 import pathlib
 
-from . import bank, configs, encode
+from . import configs, encode, quantize
 from ..data import cache, layout
 from .checkpoint import WEIGHTS, load, save
-from .fit import fit_on_tokens, fit_senses, stopwatch
+from .fit import fit_on_tokens, fit_unimodal, stopwatch
 
 DONE = "done"  # stands in a folder of tokens that is whole
 
 
-def train_senses(config, data, folder, log=print):
+def train_unimodal(config, data, folder, log=print):
     """Trains and saves the senses and their bank; seconds to a quarter of an hour."""
     log("reading training batches")
     batches = layout.read_split(data, "train")
     log("training the senses by themselves")
-    model = fit_senses(config, batches, cache.lags(data), log)
+    model = fit_unimodal(config, batches, cache.lags(data), log)
     log("making the bank of current units")
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    bank.save(folder, *bank.make(batches, config.dim, config.seed))
+    quantize.save(folder, *quantize.make(batches, config.dim, config.seed))
     save(model, folder)  # last: a folder with weights is whole
 
 
@@ -54,14 +54,14 @@ def main(argv=None):
     if not layout.names(args.data, "train"):
         raise ValueError(f"{args.data}: no batch is for train; name some in train.json")
     if config.system == "SensesApart":
-        train_senses(config, args.data, run, log)
+        train_unimodal(config, args.data, run, log)
         return
-    senses, encoded = args.senses or run / "senses", pathlib.Path(args.tokens or run / "tokens")
-    if not args.senses and not (senses / WEIGHTS).exists():
-        train_senses(configs.Senses(**given), args.data, senses, log)
+    unimodal, encoded = args.senses or run / "senses", pathlib.Path(args.tokens or run / "tokens")
+    if not args.senses and not (unimodal / WEIGHTS).exists():
+        train_unimodal(configs.Unimodal(**given), args.data, unimodal, log)
     if not args.tokens and not (encoded / DONE).exists():
         log("encoding every frame of the training batches")
-        encode.write_all(load(senses), args.data, encoded, ["train"], log)
+        encode.write_all(load(unimodal), args.data, encoded, ["train"], log)
         (encoded / DONE).touch()
     log(f"training {config.name}")
-    save(fit_on_tokens(config, cache.read(encoded, args.data, "train"), senses, log), run)
+    save(fit_on_tokens(config, cache.read(encoded, args.data, "train"), unimodal, log), run)

@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from inference.train.comparison import link
+from inference.train.comparison import coupling
 from inference.train.data.layout import Current
 
 rng = np.random.default_rng(4)
@@ -26,14 +26,14 @@ def batch(follows, lag=0.0, seconds=600):
 
 @pytest.mark.parametrize("lag", [0.0, 1.5])
 def test_the_sample_that_a_frame_follows_is_found(lag):
-    found = link.told(link.pairs([batch(3, lag)]), link.pairs([batch(3, lag)]))
-    assert link.LAGS[found.argmax()] == -3 and found.max() > 0.8
-    assert found[np.abs(link.LAGS + 3) > 1].max() < 0.1
+    found = coupling.told(coupling.pairs([batch(3, lag)]), coupling.pairs([batch(3, lag)]))
+    assert coupling.LAGS[found.argmax()] == -3 and found.max() > 0.8
+    assert found[np.abs(coupling.LAGS + 3) > 1].max() < 0.1
 
 
 def test_what_is_not_there_is_left_out():
     gaps = batch(3)
     gaps.currents[0].mask[200:400] = 0
     gaps.seen[:50] = 0
-    tokens, changes = link.pairs([gaps])
-    assert 0 < len(tokens) == len(changes) < len(link.pairs([batch(3)])[0])
+    tokens, changes = coupling.pairs([gaps])
+    assert 0 < len(tokens) == len(changes) < len(coupling.pairs([batch(3)])[0])

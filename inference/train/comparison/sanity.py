@@ -2,16 +2,16 @@
 
 compare.py writes these figures beside the others; tests/test_comparison.py holds the
 committed ones against the bounds below. What must hold by construction (masks, sums,
-invariances, losses by hand) is tested in tests/test_systems.py, test_units.py and
-test_contrast.py.
+invariances, losses by hand) is tested in tests/test_systems.py, test_codebook.py and
+test_losses.py.
 """
 
 import numpy as np
 from keras import ops
 
 from ..data import augment
-from ..evaluation import offline
-from ..models import units
+from ..evaluation import batched
+from ..models import codebook
 from ..models.closed_loop import Compiled
 
 WINDOWS = 128
@@ -58,16 +58,16 @@ def drawn(batches, seed):
     for label, places in spots.items():
         places = [places[i] for i in rng.permutation(len(places))[: WINDOWS // 2]]
         chosen += [(label, n, s) for n, s in places]
-    parts = [offline.windows_of(batches[n], [s], round(batches[n].lags[0] * 2)) for _, n, s in chosen]
+    parts = [batched.windows_of(batches[n], [s], round(batches[n].lags[0] * 2)) for _, n, s in chosen]
     inputs = {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
     return inputs, np.array([c[0] for c in chosen]), rng
 
 
 def figures(model, batches):
     """What the network can tell of BOUNDS, and the mass on the own units where it has a bank: mean of the draws."""
-    judge = Compiled(lambda *a: {k: v for k, v in model.judge(*a).items() if k in KEYS})
-    ask = lambda inputs: {k: np.asarray(v) for k, v in judge.predict_on_batch(list(inputs.values())).items()}
-    match = Compiled(lambda *a: model.judge(*a)["match"])
+    forward = Compiled(lambda *a: {k: v for k, v in model.infer(*a).items() if k in KEYS})
+    ask = lambda inputs: {k: np.asarray(v) for k, v in forward.predict_on_batch(list(inputs.values())).items()}
+    match = Compiled(lambda *a: model.infer(*a)["match"])
     found = [of_draw(model, ask, match, *drawn(batches, seed)) for seed in range(DRAWS)]
     return {k: round(float(np.mean([f[k] for f in found])), 4) for k in found[0]}
 
@@ -90,7 +90,7 @@ def of_draw(model, ask, match, inputs, label, rng):
     return found
 
 
-KEYS = ("z_current", "z_video", "z_fused", "match", "attention", "unit", "valid", "seen",
+KEYS = ("z_current", "z_video", "z_fused", "match", "attention", "code", "valid", "seen",
         "router_current", "router_video")
 
 
@@ -121,13 +121,13 @@ def matching(match, inputs, out, label, rng):
 
 def alignment(model, inputs, out):
     """Local loss in place and with the current 10 s off, and the attention's mass on the own units."""
-    def loss(unit):
-        share, counted = units.counts(unit, out["valid"], units.windows_of_frames())
-        each = units.local_loss(out["attention"], share, counted * out["seen"])
+    def loss(code):
+        share, counted = codebook.counts(code, out["valid"], codebook.windows_of_frames())
+        each = codebook.local_loss(out["attention"], share, counted * out["seen"])
         return float(np.mean(each)), float(ops.mean(ops.sum(share * out["attention"], axis=2)))
 
-    here, mass = loss(out["unit"])
-    off, _ = loss(np.roll(out["unit"], 20, axis=1))
+    here, mass = loss(out["code"])
+    off, _ = loss(np.roll(out["code"], 20, axis=1))
     return {"local_loss": here, "units_loss_rise": off - here, "units_mass": mass}
 
 

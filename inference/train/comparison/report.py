@@ -10,15 +10,15 @@ from collections import defaultdict
 
 import numpy as np
 
-from . import link, plots, working
+from . import coupling, plots, sanity
 from ..evaluation import clock_offset
 from ..training import configs
 from .compare import RESULTS
-from ..export.figures import table
+from ..export.model_card import table
 
 PAGE = pathlib.Path("docs/comparison.md")
 
-# Bounds of working.py that a row is known to miss on these data, (row's name, bound) → why, of the row's results. Whether it
+# Bounds of sanity.py that a row is known to miss on these data, (row's name, bound) → why, of the row's results. Whether it
 # does is told by the figures; a test wants the reason gone when the row keeps the bound.
 SHORT = {
     ("qformer", "retrieval"): lambda _: "windows of one state are nearly alike, and the state alone gives twice chance",
@@ -40,7 +40,7 @@ def read(folder):
         result = json.loads(path.read_text())
         found[result["name"]].append(result)
     rows = sorted(found.items(), key=lambda item: order(item[1][0]["row"]))
-    beside = (pathlib.Path(folder) / name for name in ("cost.json", link.FILE))
+    beside = (pathlib.Path(folder) / name for name in ("cost.json", coupling.FILE))
     return dict(rows), *(json.loads(p.read_text()) if p.exists() else {} for p in beside)
 
 
@@ -62,7 +62,7 @@ def mean(results, key):
     return float(np.mean([r["figures"][key] for r in results]))
 
 
-def page(rows, cost, senses_link):
+def page(rows, cost, coupling_found):
     """The whole page, as parts."""
     yield "# The systems compared"
     yield ("Written by `make compare` from the figures in `docs/comparison/`. Every system reads the same tokens of the same "
@@ -94,13 +94,13 @@ def page(rows, cost, senses_link):
            "the records' own offset of up to 3 s.")
     yield from conditions(rows)
     yield "![robustness](comparison/robustness.svg)"
-    yield from offsets(rows, senses_link)
+    yield from offsets(rows, coupling_found)
     yield from routers(rows)
     yield "## By what each row is known to work"
-    yield (f"On {working.WINDOWS} held-out windows, half of each class, 120 s or more apart; mean of {working.DRAWS} drawings "
+    yield (f"On {sanity.WINDOWS} held-out windows, half of each class, 120 s or more apart; mean of {sanity.DRAWS} drawings "
            "of them and of the seeds. What must hold by construction (masks, sums, invariances, losses by hand) is tested with "
            "fresh weights.")
-    yield table(("row", "system", "what", "wanted of it", "found", ""), list(worked(rows)))
+    yield table(("row", "system", "what", "wanted of it", "found", ""), list(sanity_rows(rows)))
     yield "## What holds and what does not"
     yield "\n".join(f"- {line}" for line in claims(rows))
 
@@ -156,12 +156,12 @@ def costs(rows, cost):
 
 
 def conditions(rows):
-    judged = {n: r for n, r in rows.items() if "conditions" in r[0]}
-    if not judged:
+    tested = {n: r for n, r in rows.items() if "conditions" in r[0]}
+    if not tested:
         return
-    names = list(next(iter(judged.values()))[0]["conditions"])
+    names = list(next(iter(tested.values()))[0]["conditions"])
     yield table(("row", *names), [(r[0]["row"], *(f"{np.mean([x['conditions'][n] for x in r]):.3f}" for n in names))
-                                  for r in judged.values()])
+                                  for r in tested.values()])
 
 
 def filters(rows):
@@ -198,7 +198,7 @@ def delay_at(results, length, limit):
     return f"{median:.0f} s ({late:.0f} s)" + (f", {missed:.1f} missed" if missed else "")
 
 
-def offsets(rows, senses_link):
+def offsets(rows, coupling_found):
     with_local = [r for r in rows.values() if r[0].get("offset")]
     if not with_local:
         return
@@ -215,7 +215,7 @@ def offsets(rows, senses_link):
                   f"{found_within(r, pool):.3f}", f"{found_by_least(r, pool):.3f}")
                  for r in with_local for pool, count in pools.items()])
     yield "![offset](comparison/offset.svg)"
-    yield from linked(senses_link)
+    yield from coupled(coupling_found)
     if any(r[0].get("example") for r in with_local):
         yield ("One onset as the product sees it: which of its 16 frames the verdict rests on, second by second; and for one "
                "window before it, how far each frame attends to each unit of current, with a ring around the units of the "
@@ -233,8 +233,8 @@ def found_by_least(results, pool):
     return float(np.mean([r["offset"]["by_least_loss"][pool] for r in results]))
 
 
-def linked(found):
-    """What there is to estimate from, by link.py."""
+def coupled(found):
+    """What there is to estimate from, by coupling.py."""
     if not found:
         return
     lags, r2 = np.array(found["lags_s"]), np.array(found["r2"])
@@ -242,7 +242,7 @@ def linked(found):
     far = float(np.median(r2[np.abs(lags - lags[best]) > 2]))
     yield (f"There is little to find it by: a linear reading of a frame's tokens explains "
            f"{100 * r2[best]:.0f} % of how a sample changed {-lags[best]:g} s before it, and {100 * far:.0f} % of samples seconds away, "
-           f"which is the furnace's state and tells no time (`link.py`, {found['frames']} held-out frames).")
+           f"which is the furnace's state and tells no time (`coupling.py`, {found['frames']} held-out frames).")
 
 
 def routers(rows):
@@ -257,34 +257,34 @@ def routers(rows):
     yield "![router](comparison/router.svg)"
 
 
-def worked(rows):
+def sanity_rows(rows):
     for results in rows.values():
-        for name, (text, _) in working.BOUNDS.items():
-            found, held = known(results, name), working.wanted(results[0]["row"], name)
+        for name, (text, _) in sanity.BOUNDS.items():
+            found, held = known(results, name), sanity.wanted(results[0]["row"], name)
             if found or held:
-                yield (results[0]["row"], results[0]["title"], text, working.bound(name) if held else "–",
+                yield (results[0]["row"], results[0]["title"], text, sanity.bound(name) if held else "–",
                        f"{np.mean(found):.3f}" if found else "–", ("yes" if keeps(results, name) else "no") if held else "")
 
 
 def known(results, name):
-    """A figure of working.py of each of a row's seeds, none where one of them lacks it."""
+    """A figure of sanity.py of each of a row's seeds, none where one of them lacks it."""
     each = [r.get("working", {}).get(name) for r in results]
     return [] if None in each else each
 
 
 def keeps(results, name):
-    """Whether a row keeps a bound of working.py, by the mean of its seeds; one that was not measured is not kept."""
-    return bool(found := known(results, name)) and working.holds(name, float(np.mean(found)))
+    """Whether a row keeps a bound of sanity.py, by the mean of its seeds; one that was not measured is not kept."""
+    return bool(found := known(results, name)) and sanity.holds(name, float(np.mean(found)))
 
 
 def shortfalls(rows):
     """Every bound that a row is held to and does not keep, and why where that is known."""
     for row, results in rows.items():
-        for name, (text, _) in working.BOUNDS.items():
-            if not working.wanted(results[0]["row"], name) or keeps(results, name):
+        for name, (text, _) in sanity.BOUNDS.items():
+            if not sanity.wanted(results[0]["row"], name) or keeps(results, name):
                 continue
             found = known(results, name)
-            told = f"**short of it on these data** ({np.mean(found):.3f}, wanted {working.bound(name)})" if found else "**not measured**"
+            told = f"**short of it on these data** ({np.mean(found):.3f}, wanted {sanity.bound(name)})" if found else "**not measured**"
             why = SHORT.get((row, name)) if found else None
             yield f"{results[0]['title']}, {text}: {told}" + (f"; {why(results)}." if why else ".")
 
@@ -374,7 +374,7 @@ def main(argv=None):
     parser.add_argument("--results", default=RESULTS, type=pathlib.Path)
     parser.add_argument("--page", default=PAGE, type=pathlib.Path)
     args = parser.parse_args(argv)
-    rows, cost, senses_link = read(args.results)
+    rows, cost, coupling_found = read(args.results)
     plots.draw(rows, cost, args.results)
-    args.page.write_text("\n\n".join(page(rows, cost, senses_link)) + "\n", encoding="utf-8")
+    args.page.write_text("\n\n".join(page(rows, cost, coupling_found)) + "\n", encoding="utf-8")
     print(f"{args.page}: {len(rows)} systems, {sum(map(len, rows.values()))} runs")

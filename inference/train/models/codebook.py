@@ -15,16 +15,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..data import geometry
-from ..data.geometry import TRAIL
+from ..data import window
+from ..data.window import TRAIL
 from .tokenizers import changes, relative_current
 
-UNITS = 32
+CODES = 32
 QUANTITIES = 5
 # Shifts of the current, in seconds, at which the local loss is given.
 SHIFTS = tuple(float(s) for s in np.arange(-5.0, 5.01, 0.5))
-FIRST = geometry.SAMPLES - 2 * geometry.FRAMES - 10  # earliest sample any shift asks for: 198
-NEAR = geometry.SAMPLES - FIRST  # 42 samples
+FIRST = window.SAMPLES - 2 * window.FRAMES - 10  # earliest sample any shift asks for: 198
+NEAR = window.SAMPLES - FIRST  # 42 samples
 TINY = 1e-8
 
 
@@ -66,24 +66,24 @@ def nearest(x, centres):
 
 
 def windows_of_frames():
-    """How often each sample counts for each frame: (16,240), from geometry.samples_of_frame.
+    """How often each sample counts for each frame: (16,240), from window.samples_of_frame.
 
     The newest frame's window is clamped, so the last sample counts twice there.
     """
-    out = np.zeros((geometry.FRAMES, geometry.SAMPLES), np.float32)
-    for k in range(geometry.FRAMES):
-        for i in geometry.samples_of_frame(k):
+    out = np.zeros((window.FRAMES, window.SAMPLES), np.float32)
+    for k in range(window.FRAMES):
+        for i in window.samples_of_frame(k):
             out[k, i] += 1
     return out
 
 
-def counts(unit, valid, windows):
+def counts(code, valid, windows):
     """Share of each unit among the samples of each frame.
 
     unit (B,T,U) one-hot, valid (B,T,1), windows (M,T) → y (B,M,U), sums to 1, or
     0 where a frame has no sample that counts; and which frames have any (B,M).
     """
-    total = ops.matmul(windows, unit * valid)                              # (B,M,U)
+    total = ops.matmul(windows, code * valid)                              # (B,M,U)
     number = ops.sum(total, axis=2, keepdims=True)                         # (B,M,1)
     return total / ops.maximum(number, 1.0), ops.cast(number[:, :, 0] > 0, "float32")
 
@@ -103,17 +103,17 @@ def shift_matrix():
     Row (k, i) is frame k and sample FIRST + i; column j is shift SHIFTS[j]. Frames
     whose samples a shift puts beyond the window are left out of that shift.
     """
-    out = np.zeros((geometry.FRAMES, NEAR, len(SHIFTS)), np.float32)
+    out = np.zeros((window.FRAMES, NEAR, len(SHIFTS)), np.float32)
     for j, shift in enumerate(SHIFTS):
-        for k in range(geometry.FRAMES):
-            first = geometry.samples_of_frame(k)[0] + round(shift * geometry.SAMPLE_HZ) - FIRST
+        for k in range(window.FRAMES):
+            first = window.samples_of_frame(k)[0] + round(shift * window.SAMPLE_HZ) - FIRST
             # Not clamped: a frame without all of its samples says nothing here.
             if 0 <= first and first + 3 <= NEAR:
                 out[k, first : first + 3, j] = 1.0 / 3.0
     return out.reshape(-1, len(SHIFTS))
 
 
-def shifted_loss(attention, unit, valid, seen, matrix):
+def shifted_loss(attention, code, valid, seen, matrix):
     """The local loss at every shift of SHIFTS, less that of the frames' mean attention: (B,21).
 
     attention (B,16,U), unit (B,T,U) one-hot, valid (B,T,1), seen (B,16). What units
@@ -121,18 +121,18 @@ def shifted_loss(attention, unit, valid, seen, matrix):
     against the mean attention of the window's own frames only what a frame knows of
     its own seconds is left. Below 0 where it knows something.
     """
-    near, there = unit[:, FIRST:], valid[:, FIRST:, 0]                     # (B,42,U), (B,42)
+    near, there = code[:, FIRST:], valid[:, FIRST:, 0]                     # (B,42,U), (B,42)
     share = seen / ops.maximum(ops.sum(seen, axis=1, keepdims=True), 1.0)  # (B,16)
     mean = ops.matmul(share[:, None], attention)                           # (B,1,U)
     known = ops.log(attention + TINY) - ops.log(mean + TINY)               # (B,16,U)
     told = ops.matmul(known, ops.transpose(near, (0, 2, 1)))               # (B,16,42)
     pairs = seen[:, :, None] * there[:, None]                              # (B,16,42)
-    flat = (-1, geometry.FRAMES * NEAR)
+    flat = (-1, window.FRAMES * NEAR)
     total = ops.matmul(ops.reshape(-told * pairs, flat), matrix)           # (B,21)
     return total / ops.maximum(ops.matmul(ops.reshape(pairs, flat), matrix), 1e-6)
 
 
-class Bank(keras.layers.Layer):
+class Codebook(keras.layers.Layer):
     """The frozen units: centres of K-means and their embeddings, keys and values of the alignment."""
 
     def __init__(self, dim, **kwargs):
@@ -140,12 +140,12 @@ class Bank(keras.layers.Layer):
         self.dim = dim
 
     def build(self, *_):
-        self.centres = self.add_weight(name="centres", shape=(UNITS, QUANTITIES),
+        self.centres = self.add_weight(name="centres", shape=(CODES, QUANTITIES),
                                        initializer="zeros", trainable=False)
-        self.embedding = self.add_weight(name="embedding", shape=(UNITS, self.dim),
+        self.embedding = self.add_weight(name="embedding", shape=(CODES, self.dim),
                                          initializer="random_normal", trainable=False)
 
-    def unit(self, s):
+    def code(self, s):
         """One-hot unit of each sample of the window: (B,240,U)."""
         return nearest(quantities(s.r, s.change, s.valid), self.centres)
 
@@ -158,8 +158,8 @@ class Bank(keras.layers.Layer):
         seen (B,16).
         """
         r, valid = relative_current(x["own_current"], x["own_mask"], x["own_set_point"])
-        unit = nearest(quantities(r, changes(r, valid)[0], valid), self.centres)  # (B,240,U)
-        share, counted = counts(unit, valid, windows_of_frames())  # (B,16,U), (B,16)
+        code = nearest(quantities(r, changes(r, valid)[0], valid), self.centres)  # (B,240,U)
+        share, counted = counts(code, valid, windows_of_frames())  # (B,16,U), (B,16)
         counted = counted * seen
         each = local_loss(attention, share, counted)                 # (B,)
         any_frame = ops.max(counted, axis=1)                               # (B,)

@@ -62,21 +62,21 @@ def strict_threshold(score, label, fdr=0.01):
     return float(np.quantile(score[label == 0], 1 - fdr))
 
 
-def scored(judged, sense):
+def scored(predicted, sense):
     """All scored seconds of some batches that have a verdict of their own: probabilities and labels."""
-    keep = [(j.label >= 0) & j.decided & (j.fresh[sense] if j.fresh else True) for j in judged]
-    values = np.concatenate([getattr(j, sense)[k] for j, k in zip(judged, keep, strict=True)])
-    return values, np.concatenate([j.label[k] for j, k in zip(judged, keep, strict=True)])
+    keep = [(j.label >= 0) & j.decided & (j.computed[sense] if j.computed else True) for j in predicted]
+    values = np.concatenate([getattr(j, sense)[k] for j, k in zip(predicted, keep, strict=True)])
+    return values, np.concatenate([j.label[k] for j, k in zip(predicted, keep, strict=True)])
 
 
-def error_correlation(judged, thresholds, settled=0):
+def error_correlation(predicted, thresholds, settled=0):
     """Correlation of the senses' errors within each class, mean of the two.
 
     settled: leave out so many seconds after each change of the label. At an onset
     neither sense has seen anything yet, which no fusing can mend.
     """
     wrong = {c: [] for c in (0, 1)}
-    for j in judged:
+    for j in predicted:
         kept = j.decided & (since_change(j.label) >= settled)
         errors = np.stack([(getattr(j, s) >= thresholds[s]) != (j.label == 1) for s in ("current", "video")])
         for c in wrong:
@@ -104,25 +104,25 @@ def quietness(batches, seconds=120):
     return np.concatenate(values), np.concatenate(labels)
 
 
-def seconds(validation, test, judged_validation, judged_test):
+def seconds(validation, test, predicted_validation, predicted_test):
     """Figures over balanced seconds of mixed batches, thresholds from validation."""
     out, thresholds = {}, {}
     for sense in SENSES:
-        known = scored(judged_validation, sense)
+        known = scored(predicted_validation, sense)
         thresholds[sense] = best_threshold(*known)
-        out |= score(*scored(judged_test, sense), thresholds[sense], sense)
-    strict = strict_threshold(*scored(judged_validation, "current"))
-    out |= score(*scored(judged_test, "current"), strict, "current_strict")
+        out |= score(*scored(predicted_test, sense), thresholds[sense], sense)
+    strict = strict_threshold(*scored(predicted_validation, "current"))
+    out |= score(*scored(predicted_test, "current"), strict, "current_strict")
     best = best_threshold(*quietness(validation))
     out |= score(*quietness(test), best, "rule_cv_120")
     out["rule_cv_120_best_level"] = float(np.exp(-best))
     single = min(1 - out["current_accuracy"], 1 - out["video_accuracy"])
     return out | {
         "fused_error_ratio": (1 - out["both_accuracy"]) / max(single, 1e-9),
-        "error_correlation": error_correlation(judged_test, thresholds),
-        "error_correlation_settled": error_correlation(judged_test, thresholds, SETTLED),
-        "test_seconds": len(scored(judged_test, "both")[0]),
-        "test_batches": len(judged_test),
+        "error_correlation": error_correlation(predicted_test, thresholds),
+        "error_correlation_settled": error_correlation(predicted_test, thresholds, SETTLED),
+        "test_seconds": len(scored(predicted_test, "both")[0]),
+        "test_batches": len(predicted_test),
     }
 
 
@@ -160,10 +160,10 @@ def alone(mixed, decision):
     return out
 
 
-def by_rule(batches, judged, levels):
+def by_rule(batches, predicted, levels):
     """The same batches judged by the rule: p is 1 under a level, else 0 (agent/decide)."""
     found = []
-    for b, j in zip(batches, judged, strict=True):
+    for b, j in zip(batches, predicted, strict=True):
         cv = {s: rule.variation(b.currents[0], s) for s in rule.ENOUGH}
         # Comparisons with NaN are false.
         quiet = np.any([cv[s] < levels[f"cv_{s}"] for s in cv], axis=0)

@@ -1,6 +1,6 @@
 """Losses that pull vectors together and push them apart, and cross-entropy.
 
-Pure functions; each has a toy case worked out by hand in tests/test_contrast.py.
+Pure functions; each has a toy case worked out by hand in tests/test_losses.py.
 All vectors are unit length, B of them.
 """
 

@@ -14,15 +14,15 @@ both together.
 import keras
 from keras import ops
 
-from . import contrast
-from ..data import augment, geometry
+from . import losses
+from ..data import augment, window
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System
-from ..data.geometry import FRAME_TOKENS
+from ..data.window import FRAME_TOKENS
 from .tokenizers import GRID
 
 
-class SensesApart(System):
+class Unimodal(System):
     def __init__(self, config, **kwargs):
         super().__init__(config, **kwargs)
         d = config.dim
@@ -60,24 +60,24 @@ class SensesApart(System):
         frames, background = x["frames"], x["background"]                  # (B,M,64,64,3), (B,M,64,64,1)
         if training:
             frames, background = augment.pixels(frames, background, x)
-        m, size = frames.shape[1], geometry.SIZE
+        m, size = frames.shape[1], window.SIZE
         tokens, _, evidence = self.frames(
             ops.reshape(frames, (-1, size, size, 3)),                      # (BM,64,64,3)
             ops.reshape(background, (-1, size, size, 1)),                  # (BM,64,64,1)
             training=training)
         tokens = ops.reshape(tokens, (-1, m, FRAME_TOKENS * self.config.dim))  # (B,M,4D)
-        slots = ops.one_hot(x["frame_index"], geometry.FRAMES) * x["frame_seen"][:, :, None]  # (B,M,16)
+        slots = ops.one_hot(x["frame_index"], window.FRAMES) * x["frame_seen"][:, :, None]  # (B,M,16)
         tokens = ops.matmul(ops.transpose(slots, (0, 2, 1)), tokens)       # (B,16,4D)
-        tokens = ops.reshape(tokens, (-1, geometry.FRAMES, FRAME_TOKENS, self.config.dim))
-        out = self.judge(tokens, ops.sum(slots, axis=1), x["current"], x["sample_mask"],
+        tokens = ops.reshape(tokens, (-1, window.FRAMES, FRAME_TOKENS, self.config.dim))
+        out = self.infer(tokens, ops.sum(slots, axis=1), x["current"], x["sample_mask"],
                          x["set_point"], training=training)
         stir = ops.take_along_axis(out["stir"], x["frame_index"], axis=1)  # (B,M)
         return out | {"evidence": ops.reshape(evidence, (-1, m, GRID * GRID)), "stir": stir}  # (B,M,64)
 
     def losses(self, x, y, out):
         return {
-            "current": contrast.verdict(y["label"], out["logit_current"]),
-            "video": contrast.verdict(y["label"], out["logit_video"]),
+            "current": losses.verdict(y["label"], out["logit_current"]),
+            "video": losses.verdict(y["label"], out["logit_video"]),
             "spot": self.config.spot_weight * spot_loss(y["spot"], out["evidence"]),
             "stir": self.config.stir_weight * stir_loss(y["stir"], out["stir"]),
         }
@@ -97,5 +97,5 @@ def spot_loss(spot, evidence):
 
 def stir_loss(stir, told):
     """Huber error of what the current just did, as read off the frames: stir (B,M,2), told (B,M)."""
-    missed = contrast.huber(told - stir[:, :, 0]) * stir[:, :, 1]          # (B,M)
+    missed = losses.huber(told - stir[:, :, 0]) * stir[:, :, 1]          # (B,M)
     return ops.sum(missed) / ops.maximum(ops.sum(stir[:, :, 1]), 1.0)

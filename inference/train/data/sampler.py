@@ -10,8 +10,8 @@ TokenWindows carry the tokens that frozen tokenizers made of them (cache.py).
 import keras
 import numpy as np
 
-from . import augment, background, geometry, records
-from .geometry import FRAME_TOKENS, TRAIL, current_window
+from . import augment, background, records, window
+from .window import FRAME_TOKENS, TRAIL, current_window
 
 EARLY = 30  # seconds after a change of the label, when a window holds little of the new state yet
 EARLIEST = 15  # seconds of record before the first window, as in service
@@ -50,8 +50,8 @@ class Windows(keras.utils.PyDataset):
     def empty(self, more):
         """Zeros for a batch; more: name → shape and type of what only one kind has."""
         b = self.config.windows
-        shapes = {"current": ((geometry.SAMPLES, geometry.PHASES), np.float32),
-                  "sample_mask": ((geometry.SAMPLES,), np.float32), "set_point": ((1,), np.float32)} | more
+        shapes = {"current": ((window.SAMPLES, window.PHASES), np.float32),
+                  "sample_mask": ((window.SAMPLES,), np.float32), "set_point": ((1,), np.float32)} | more
         return {k: np.zeros((b, *shape), kind) for k, (shape, kind) in shapes.items()}
 
 
@@ -74,7 +74,7 @@ class PixelWindows(Windows):
     def __getitem__(self, step):
         # A generator a step, so the order in which steps are asked for is no matter.
         rng = np.random.default_rng((self.seed, step))
-        b, m, size = self.config.windows, self.config.frames, geometry.SIZE
+        b, m, size = self.config.windows, self.config.frames, window.SIZE
         x = augment.draw(rng, b, m) | self.empty({
             "frames": ((m, size, size, 3), np.uint8), "background": ((m, size, size, 1), np.float32),
             "frame_index": ((m,), np.int32), "frame_seen": ((m,), np.float32)})
@@ -97,7 +97,7 @@ class PixelWindows(Windows):
     def _fill_video(self, rng, x, y, n, second):
         batch, m = self.batches[n], self.config.frames
         slots, given = augment.seen_slots(rng, m)
-        seconds = second - (geometry.FRAMES - 1) + slots
+        seconds = second - (window.FRAMES - 1) + slots
         index = np.where(seconds >= 0, batch.frame_at[np.maximum(seconds, 0)], -1)
         there = index >= 0
         frames = batch.frames[np.maximum(index, 0)]  # (M,64,64,3)
@@ -120,7 +120,7 @@ def stir_of(record, lag):
     """What a current did in the last 2 s at every second of the video: (S,2) log(1 + 60 · |ΔI| / set-point), known."""
     step, both = records.changes_of(record)
     total, known = (np.convolve(v, np.ones(TRAIL))[: len(v)] for v in (step * both, both))
-    at = record.last + round(lag * geometry.SAMPLE_HZ)
+    at = record.last + round(lag * window.SAMPLE_HZ)
     inside = (at >= TRAIL) & (at < len(step))
     at = np.clip(at, 0, len(step) - 1)
     value = np.log1p(60 * total[at] / np.maximum(known[at], 1))
@@ -143,11 +143,11 @@ class TokenWindows(Windows):
     def __getitem__(self, step):
         rng = np.random.default_rng((self.seed, step))
         b, dim = self.config.windows, self.config.dim
-        x = self.empty({"tokens": ((geometry.FRAMES, FRAME_TOKENS, dim), np.float32),
-                        "frame_mask": ((geometry.FRAMES,), np.float32),
+        x = self.empty({"tokens": ((window.FRAMES, FRAME_TOKENS, dim), np.float32),
+                        "frame_mask": ((window.FRAMES,), np.float32),
                         "there": ((1,), np.float32), "paired": ((1,), np.float32),
-                        "own_current": ((geometry.SAMPLES, geometry.PHASES), np.float32),
-                        "own_mask": ((geometry.SAMPLES,), np.float32), "own_set_point": ((1,), np.float32)})
+                        "own_current": ((window.SAMPLES, window.PHASES), np.float32),
+                        "own_mask": ((window.SAMPLES,), np.float32), "own_set_point": ((1,), np.float32)})
         y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None]}
         half = b // 2 if self.config.views else b
         drawn = [self.draw(rng, i % 2) for i in range(half)]
@@ -164,21 +164,21 @@ class TokenWindows(Windows):
         own = len(batch.currents) == 1 or rng.random() < self.config.own_current
         k = 0 if own else rng.integers(1, len(batch.currents))
         late = 0 if rng.random() >= self.config.late else rng.integers(-self.LATEST, self.LATEST + 1)
-        lag = round(batch.lags[k] * geometry.SAMPLE_HZ)
+        lag = round(batch.lags[k] * window.SAMPLE_HZ)
         amps, mask, set_point = current_window(batch.currents[k], second, lag + late)
         augment.current(rng, amps, mask, set_point)
         x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask * with_current, set_point
-        _, given = augment.seen_slots(rng, geometry.FRAMES)
-        seconds = np.arange(second - geometry.FRAMES + 1, second + 1)
+        _, given = augment.seen_slots(rng, window.FRAMES)
+        seconds = np.arange(second - window.FRAMES + 1, second + 1)
         x["tokens"][:] = batch.tokens[rng.integers(len(batch.tokens)), np.maximum(seconds, 0)]
         seen = (seconds >= 0) & batch.seen[np.maximum(seconds, 0)] & given
         if rng.random() < 0.3:  # frames are lost: few, or many
-            seen &= rng.random(geometry.FRAMES) > rng.choice([0.1, 0.4])
+            seen &= rng.random(window.FRAMES) > rng.choice([0.1, 0.4])
         if rng.random() < 0.1:  # a late video, put in its place, leaves the newest slots empty
             seen[-rng.integers(1, 6) :] = False
         x["frame_mask"][:] = seen * with_video
         x["there"][:] = with_current & with_video
         x["paired"][:] = own and late == 0
-        known = current_window(batch.currents[0], second, round(batch.lags[0] * geometry.SAMPLE_HZ))
+        known = current_window(batch.currents[0], second, round(batch.lags[0] * window.SAMPLE_HZ))
         for name, value in zip(("own_current", "own_mask", "own_set_point"), known, strict=True):
             x[name][:] = value

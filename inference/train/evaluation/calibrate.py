@@ -1,6 +1,6 @@
 """Chooses a trained run's decision on validation batches and scores it on test.
 
-    python -m inference.train.judge --mixed data/train --normal data/normal --run runs/product
+    python -m inference.train.calibrate --mixed data/train --normal data/normal --run runs/product
 
 --mixed is the data set of the run, of whose val and test batches about half of the
 seconds are abnormal: delays, accuracy; --test another one for the test batches.
@@ -14,7 +14,7 @@ import json
 import pathlib
 import tempfile
 
-from . import clock_offset, evaluate, operating_point, rule, timeline
+from . import clock_offset, metrics, operating_point, rule, streaming
 from ..data import cache, layout
 from ..training import encode
 from ..training.checkpoint import load
@@ -23,7 +23,7 @@ from ..models.decision import PROVISIONAL
 from ..training.fit import stopwatch
 
 RESULT = "result.json"
-# Seconds from step to step in normal hours; see timeline.py.
+# Seconds from step to step in normal hours; see streaming.py.
 EVERY = 2
 # Batches in memory at once: half an hour of frames is 22 MB.
 TOGETHER = 60
@@ -34,15 +34,15 @@ OFFSET_BATCHES = 40
 def assess(model, mixed, normal, test=None, log=print):
     """Decision, rule levels and metrics of a network over data sets' folders; test: of the mixed test batches, else mixed."""
     runner = Runner(model)
-    validation, judged = walked(runner, mixed, "val", log=log)
-    quiet, judged_quiet = walked(runner, normal, "val", every=EVERY, alone=False, log=log)
-    chosen = operating_point.choose(judged, judged_quiet)
-    allowed = operating_point.allowance(judged_quiet)
+    validation, predicted = streamed(runner, mixed, "val", log=log)
+    quiet, predicted_quiet = streamed(runner, normal, "val", every=EVERY, alone=False, log=log)
+    chosen = operating_point.choose(predicted, predicted_quiet)
+    allowed = operating_point.allowance(predicted_quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
     log(f"chose {chosen}, {levels}")
-    figures = evaluate.rounded(
-        reported(runner, chosen, levels, validation, judged, test or mixed, normal, log)
-        | {"validation_" + k: v for k, v in evaluate.events(judged, judged_quiet, chosen).items()}
+    figures = metrics.rounded(
+        reported(runner, chosen, levels, validation, predicted, test or mixed, normal, log)
+        | {"validation_" + k: v for k, v in metrics.events(predicted, predicted_quiet, chosen).items()}
         | {"parameters": model.count_params()} | clock(model, mixed, test or mixed, log))
     return {"decision": vars(chosen), "rule": levels, "metrics": figures}
 
@@ -53,7 +53,7 @@ def clock(model, mixed, test, log=print):
         return {}
     log("encoding frames to find clock offsets")
     with tempfile.TemporaryDirectory() as scratch:
-        part = lambda folder, split: (encode.write_walk(model, folder, split, f"{scratch}/{split}", most=OFFSET_BATCHES, log=log),
+        part = lambda folder, split: (encode.write_streamed(model, folder, split, f"{scratch}/{split}", most=OFFSET_BATCHES, log=log),
                                       cache.read(f"{scratch}/{split}", folder, split, rerolls=False, most=OFFSET_BATCHES))[1]
         found = clock_offset.found_offsets(model, part(mixed, "val"), part(test, "test"))
     # Pools of 120 s and of what the agent pools; neither where records are too short.
@@ -63,26 +63,26 @@ def clock(model, mixed, test, log=print):
         f"offset_pools_of_{pool}_s": len(clock_offset.OFFSETS) * count for pool, count in found["pools"].items()}
 
 
-def walked(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, log=print):
+def streamed(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, log=print):
     """A split's batches, their pixels let go again, and what was judged of them: two lists."""
-    names, batches, judged = layout.names(folder, split), [], []
+    names, batches, predicted = layout.names(folder, split), [], []
     for first in range(0, len(names), TOGETHER):
         some = [layout.read_batch(folder, n, rerolls=False) for n in names[first : first + TOGETHER]]
-        judged += timeline.judge(runner, some, decision, every, alone)
+        predicted += streaming.predict(runner, some, decision, every, alone)
         batches += [dataclasses.replace(b, frames=None, spot=None) for b in some]
-        log(f"judged {len(judged)} of {len(names)} {split} batches of {folder}")
-    return batches, judged
+        log(f"scored {len(predicted)} of {len(names)} {split} batches of {folder}")
+    return batches, predicted
 
 
-def reported(runner, chosen, levels, validation, judged_validation, mixed, normal, log):
+def reported(runner, chosen, levels, validation, predicted_validation, mixed, normal, log):
     """The figures of the test batches, by the chosen decision."""
-    test, judged = walked(runner, mixed, "test", chosen, log=log)
-    quiet, judged_quiet = walked(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
-    by_rule = (evaluate.by_rule(b, j, levels) for b, j in ((test, judged), (quiet, judged_quiet)))
-    return (evaluate.seconds(validation, test, judged_validation, judged)
-            | evaluate.events(judged, judged_quiet, chosen)
-            | evaluate.alone(judged, chosen)
-            | evaluate.events(*by_rule, chosen, prefix="rule_"))
+    test, predicted = streamed(runner, mixed, "test", chosen, log=log)
+    quiet, predicted_quiet = streamed(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
+    by_rule = (metrics.by_rule(b, j, levels) for b, j in ((test, predicted), (quiet, predicted_quiet)))
+    return (metrics.seconds(validation, test, predicted_validation, predicted)
+            | metrics.events(predicted, predicted_quiet, chosen)
+            | metrics.alone(predicted, chosen)
+            | metrics.events(*by_rule, chosen, prefix="rule_"))
 
 
 def main(argv=None):

@@ -1,6 +1,6 @@
 """How much a frame tells of the current about it, which is what a clock offset is estimated from.
 
-    python -m inference.train.link
+    python -m inference.train.coupling
 
 A linear reading of a frame's tokens for how much one sample of current changed, at lags about
 the frame. Far off, R² is what the furnace's state tells, for an abnormal current is
@@ -15,7 +15,7 @@ import pathlib
 
 import numpy as np
 
-from ..data import cache, geometry
+from ..data import cache, window
 from .compare import RESULTS
 from ..data.records import changes_of
 
@@ -34,7 +34,7 @@ def pairs(batches):
         record = batch.currents[0]
         step, known = changes_of(record)
         seconds = np.arange(0, len(batch.label), EVERY)
-        at = record.last[seconds][:, None] + round(batch.lags[0] * geometry.SAMPLE_HZ) + LAGS  # (N,19)
+        at = record.last[seconds][:, None] + round(batch.lags[0] * window.SAMPLE_HZ) + LAGS  # (N,19)
         inside = (at >= 0).all(1) & (at < len(step)).all(1) & (batch.seen[seconds] > 0)
         inside[inside] = known[at[inside]].all(1)
         features.append(np.asarray(batch.tokens[0][seconds[inside]], np.float32).reshape(inside.sum(), -1))
@@ -62,7 +62,7 @@ def main(argv=None):
     known, asked = read("train", TRAINED), read("test", SCORED)
     found = told(known, asked)
     args.out.write_text(json.dumps({
-        "frames": len(asked[0]), "lags_s": (LAGS / geometry.SAMPLE_HZ).tolist(),
+        "frames": len(asked[0]), "lags_s": (LAGS / window.SAMPLE_HZ).tolist(),
         "r2": [round(float(v), 4) for v in found]}) + "\n")
-    for lag, value in zip(LAGS / geometry.SAMPLE_HZ, found, strict=True):
+    for lag, value in zip(LAGS / window.SAMPLE_HZ, found, strict=True):
         print(f"{lag:+5.1f} s: {value:.3f}")

@@ -11,11 +11,11 @@ import numpy as np
 from keras import ops
 from scipy.cluster import vq
 
-from ..data import geometry
-from ..models import contrast, units
+from ..data import window
+from ..models import codebook, losses
 from ..models.tokenizers import changes, relative_current
-from ..data.geometry import current_window
-from ..data.windows import EARLIEST
+from ..data.window import current_window
+from ..data.sampler import EARLIEST
 
 FILE = "bank.npz"
 SAMPLES = 40_000  # of which the centres are made
@@ -31,9 +31,9 @@ def make(batches, dim, seed, steps=STEPS):
     some = x[masks]
     some = some[rng.permutation(len(some))[:SAMPLES]]
     # An empty unit only goes unused; the data may hold fewer kinds of current.
-    centres, _ = vq.kmeans2(some.astype(float), units.UNITS, iter=30, minit="++", seed=seed, missing="warn")
+    centres, _ = vq.kmeans2(some.astype(float), codebook.CODES, iter=30, minit="++", seed=seed, missing="warn")
     ids = np.concatenate([nearest(part, centres) for part in np.array_split(x, 50)])
-    ids = np.where(masks, ids, units.UNITS)  # one more for what is missing
+    ids = np.where(masks, ids, codebook.CODES)  # one more for what is missing
     return centres.astype(np.float32), embed(ids, labels, dim, seed)
 
 
@@ -54,7 +54,7 @@ def quantities(windows):
     parts = []
     for amps, mask, set_point in zip(*(np.array_split(w, max(len(w) // 512, 1)) for w in windows), strict=True):
         r, valid = relative_current(amps, mask, set_point)
-        parts.append(ops.convert_to_numpy(units.quantities(r, changes(r, valid)[0], valid)))
+        parts.append(ops.convert_to_numpy(codebook.quantities(r, changes(r, valid)[0], valid)))
     return np.concatenate(parts)
 
 
@@ -66,17 +66,17 @@ def nearest(x, centres):
 def embed(ids, labels, dim, seed):
     """Embeddings of the units, learnt by a small classifier of their order: (U,dim)."""
     keras.utils.set_random_seed(seed)
-    table = keras.layers.Embedding(units.UNITS + 1, dim)
+    table = keras.layers.Embedding(codebook.CODES + 1, dim)
     net = keras.Sequential([
-        keras.Input((geometry.SAMPLES,), dtype="int32"),
+        keras.Input((window.SAMPLES,), dtype="int32"),
         table,                                                             # (B,240,D)
         keras.layers.Conv1D(dim, 4, strides=4, activation="relu"),         # (B,60,D)
         keras.layers.GlobalAveragePooling1D(),                             # (B,D)
         keras.layers.Dense(1),
     ])
-    net.compile(keras.optimizers.Adam(2e-3), loss=lambda y, logit: contrast.verdict(y, logit))
+    net.compile(keras.optimizers.Adam(2e-3), loss=lambda y, logit: losses.verdict(y, logit))
     net.fit(ids.astype(np.int32), labels[:, None].astype(np.float32), batch_size=WINDOWS, epochs=1, verbose=0)
-    found = ops.convert_to_numpy(table.embeddings)[: units.UNITS]
+    found = ops.convert_to_numpy(table.embeddings)[: codebook.CODES]
     # One scale whatever the classifier needed: rows about unit length per root of D.
     return (found / max(float(found.std()), 1e-6)).astype(np.float32)
 

@@ -1,6 +1,6 @@
 """Holds the committed model against a large data set that nothing has seen.
 
-    python -m inference.train.fresh
+    python -m inference.train.holdout
 
 20 fresh batches choose the thresholds, 40 others are scored; some six minutes.
 Prints a page for docs/proof.md. Exits 1 unless the fused error is at most 0.6 of
@@ -17,7 +17,7 @@ import sys
 import tempfile
 
 from ..data import layout
-from ..evaluation import evaluate, timeline
+from ..evaluation import metrics, streaming
 from .exported import Exported
 
 EVERY = 4  # seconds from step to step
@@ -34,9 +34,9 @@ EXPECTED = (
 def figures(model, folder):
     """Figures of seconds and onsets over a data set's test batches."""
     chosen, scored = (layout.read_split(folder, split, rerolls=False) for split in ("val", "test"))
-    judged_chosen = timeline.judge(model, chosen, model.decision, every=EVERY)
-    judged = timeline.judge(model, scored, model.decision, every=EVERY)
-    return evaluate.seconds(chosen, scored, judged_chosen, judged) | evaluate.events(judged, judged, model.decision)
+    predicted_chosen = streaming.predict(model, chosen, model.decision, every=EVERY)
+    predicted = streaming.predict(model, scored, model.decision, every=EVERY)
+    return metrics.seconds(chosen, scored, predicted_chosen, predicted) | metrics.events(predicted, predicted, model.decision)
 
 
 def page(m, seed):

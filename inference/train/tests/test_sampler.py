@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from inference.train.data import augment, background, cache, geometry, layout, windows
+from inference.train.data import augment, background, cache, layout, sampler, window
 from inference.train.training import configs
 
 from .conftest import ONSET
@@ -18,23 +18,23 @@ def batch(folder):
 
 @pytest.fixture(scope="module")
 def data(batch):
-    return windows.PixelWindows([batch], configs.Toy(), steps=2, seed=5)
+    return sampler.PixelWindows([batch], configs.Toy(), steps=2, seed=5)
 
 
 def test_a_window_ends_at_its_second(batch):
     record = batch.currents[0]
-    amps, mask, set_point = geometry.current_window(record, 300)
+    amps, mask, set_point = window.current_window(record, 300)
     assert amps.shape == (240, 3) and mask.all() and set_point == 15000
     np.testing.assert_array_equal(amps[-1], record.amps[record.last[300]])
     np.testing.assert_array_equal(amps[0], record.amps[record.last[300] - 239])
 
 
 def test_before_the_start_a_window_is_masked(batch):
-    amps, mask, _ = geometry.current_window(batch.currents[0], 40)
+    amps, mask, _ = window.current_window(batch.currents[0], 40)
     # 40 s are 80 samples, less the 10 that the record lacks.
     assert mask[:160].sum() == 0 and mask[160:].sum() == 70
     assert (amps[mask == 0] == 0).all()
-    _, mask, set_point = geometry.current_window(batch.currents[0], 0)
+    _, mask, set_point = window.current_window(batch.currents[0], 0)
     assert mask.sum() <= 1 and set_point in (0, 15000)
 
 
@@ -122,7 +122,7 @@ def test_backgrounds_stand_still_or_follow(batch):
 def test_one_class_is_refused(batch):
     normal = dataclasses.replace(batch, label=np.zeros_like(batch.label))
     with pytest.raises(ValueError, match="only one class"):
-        windows.PixelWindows([normal], configs.Toy(), steps=1, seed=1)
+        sampler.PixelWindows([normal], configs.Toy(), steps=1, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def tokenized(folder, tokens):
 
 def test_windows_of_tokens_say_what_belongs_together(tokenized):
     config = dataclasses.replace(configs.Toy(), windows=64, drop_sense=0.3)
-    x, y = windows.TokenWindows(tokenized, config, steps=1, seed=5)[0]
+    x, y = sampler.TokenWindows(tokenized, config, steps=1, seed=5)[0]
     assert y["label"].mean() == 0.5
     here = (x["sample_mask"].max(1) > 0) & (x["frame_mask"].max(1) > 0)
     assert not x["there"][:, 0][~here].any()
@@ -143,14 +143,14 @@ def test_a_late_current_is_put_back_on_the_videos_clock(tokenized):
     """The record's known lag moves the window, so the same samples meet the same frames."""
     config = dataclasses.replace(configs.Toy(), own_current=1.0, late=0.0, drop_sense=0.0)
     on_time, late = tokenized[0], dataclasses.replace(tokenized[0], lags=[1.5, 0.0])
-    a, b = (windows.TokenWindows([t], config, steps=1, seed=5)[0][0] for t in (on_time, late))
+    a, b = (sampler.TokenWindows([t], config, steps=1, seed=5)[0][0] for t in (on_time, late))
     assert (a["paired"] == 1).all() and (b["paired"] == 1).all()
     np.testing.assert_array_equal(a["current"][:, 103:200], b["current"][:, 100:197])
 
 
 def test_the_frames_own_current_is_given_whatever_the_window_shows(tokenized):
     """Of a re-rolled, delayed or missing current the frames know nothing; of their own the local loss may ask."""
-    shown = lambda **changes: windows.TokenWindows(tokenized, dataclasses.replace(
+    shown = lambda **changes: sampler.TokenWindows(tokenized, dataclasses.replace(
         configs.Toy(), windows=64, drop_sense=0.3, **changes), steps=1, seed=5)[0][0]
     other, same = shown(own_current=0.0, late=1.0), shown(own_current=1.0, late=0.0)
     assert not other["paired"].any() and other["own_mask"].any(1).all()
@@ -162,12 +162,12 @@ def test_the_frames_own_current_is_given_whatever_the_window_shows(tokenized):
     batch = tokenized[0]
     alone = dataclasses.replace(configs.Toy(), own_current=1.0, late=0.0, drop_sense=0.0)
     lagged = dataclasses.replace(batch, lags=[1.5, 0.0])
-    a, b = (windows.TokenWindows([t], alone, steps=1, seed=5)[0][0]["own_current"] for t in (batch, lagged))
+    a, b = (sampler.TokenWindows([t], alone, steps=1, seed=5)[0][0]["own_current"] for t in (batch, lagged))
     np.testing.assert_array_equal(a[:, 103:200], b[:, 100:197])
 
 
 def test_views_are_of_one_second_and_one_label(tokenized):
     config = dataclasses.replace(configs.Toy(), views=True)
-    x, y = windows.TokenWindows(tokenized, config, steps=1, seed=5)[0]
+    x, y = sampler.TokenWindows(tokenized, config, steps=1, seed=5)[0]
     np.testing.assert_array_equal(y["label"][:4], y["label"][4:])
     assert (x["tokens"][:4] != x["tokens"][4:]).any()

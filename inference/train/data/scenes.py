@@ -1,6 +1,6 @@
 """Harder scenes than a melt usually has: mist, flame and exposure over a whole record.
 
-The conditions of offline.py mask what was read; these change the picture, so frames
+The conditions of batched.py mask what was read; these change the picture, so frames
 are encoded anew (encode.py --scenes) and the background follows what the camera would
 have shown. Training knows mist and gain of its own (augment.py), drawn otherwise.
 
@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from .geometry import SIZE
+from .window import SIZE
 
 WHITE = 235.0  # of a mist that hides everything
 CELLS = 4  # along one side of the mist's pattern

@@ -1,17 +1,17 @@
 """Judges any system over cached tokens: whole records and robustness.
 
-Quicker than timeline.py, which closes the loop through the background: here
+Quicker than streaming.py, which closes the loop through the background: here
 frames' tokens come from the walk of the senses' own net (cache.py), the same for
 every system, and windows are judged many at a time. The released model is judged
-by timeline.py.
+by streaming.py.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from . import timeline
-from ..data import geometry
+from . import streaming
+from ..data import window
 from ..models import closed_loop
 
 CHUNK = 768  # windows at once
@@ -21,12 +21,12 @@ ENOUGH_CURRENT, ENOUGH_VIDEO = closed_loop.ENOUGH_CURRENT, closed_loop.ENOUGH_VI
 def windows_of(batch, seconds, shift=0, record=0):
     """step's inputs at some seconds of a Tokenized batch; shift in samples, see windows.current_window."""
     current, seconds = batch.currents[record], np.asarray(seconds)
-    index = current.last[seconds][:, None] + shift + np.arange(1 - geometry.SAMPLES, 1)  # (N,240)
+    index = current.last[seconds][:, None] + shift + np.arange(1 - window.SAMPLES, 1)  # (N,240)
     inside = (index >= 0) & (index < len(current.mask))
     index = np.clip(index, 0, len(current.mask) - 1)
     mask = current.mask[index] * inside
     newest = index[np.arange(len(index)), -1 - (mask[:, ::-1] > 0).argmax(1)]
-    frames = seconds[:, None] + np.arange(1 - geometry.FRAMES, 1)  # (N,16)
+    frames = seconds[:, None] + np.arange(1 - window.FRAMES, 1)  # (N,16)
     held = np.maximum(frames, 0)
     return {
         "tokens": batch.tokens[0][held].astype(np.float32),
@@ -50,28 +50,28 @@ def without(inputs, sense):
     return inputs | {key: 0 * inputs[key]}
 
 
-def judge(step, batches, every, alone=0):
+def predict(step, batches, every, alone=0):
     """timeline.Judged of every batch, the probability held between steps.
 
     every: seconds from step to step; alone: as many by each sense without the other, 0 for never.
     """
-    return [_judge(step, b, every, alone) for b in batches]
+    return [_predict(step, b, every, alone) for b in batches]
 
 
-def _judge(step, batch, every, alone):
+def _predict(step, batch, every, alone):
     inputs = windows_of(batch, np.arange(0, len(batch.label), every))
     out = run(step, inputs)
     hold = lambda x, seconds=every: np.repeat(x, seconds)[: len(batch.label)]
-    decided = ((inputs["sample_mask"].sum(1) / geometry.SAMPLE_HZ >= ENOUGH_CURRENT)
+    decided = ((inputs["sample_mask"].sum(1) / window.SAMPLE_HZ >= ENOUGH_CURRENT)
                | (inputs["frame_mask"].mean(1) > ENOUGH_VIDEO))
-    fresh = {"both": np.arange(len(batch.label)) % every == 0}
-    judged = timeline.Judged(batch.name, batch.label, batch.onset, hold(decided),
-                             hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]), fresh=fresh)
+    computed = {"both": np.arange(len(batch.label)) % every == 0}
+    predicted = streaming.Predictions(batch.name, batch.label, batch.onset, hold(decided),
+                             hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]), computed=computed)
     if not alone:
-        return judged
+        return predicted
     inputs = windows_of(batch, np.arange(0, len(batch.label), alone))
-    fresh |= {sense: np.arange(len(batch.label)) % alone == 0 for sense in ("current", "video")}
-    return replace(judged, **{kept: hold(run(step, without(inputs, other))["p_abnormal"][:, 0], alone)
+    computed |= {sense: np.arange(len(batch.label)) % alone == 0 for sense in ("current", "video")}
+    return replace(predicted, **{kept: hold(run(step, without(inputs, other))["p_abnormal"][:, 0], alone)
                               for kept, other in (("current", "video"), ("video", "current"))})
 
 
@@ -103,8 +103,8 @@ def stressed(step, batches, every, change=None, shift=0):
         seconds = seconds[b.label[seconds] >= 0]
         if not len(seconds):
             continue
-        lag = round(b.lags[0] * geometry.SAMPLE_HZ) if shift is not None else 0
-        inputs = windows_of(b, seconds, lag + (shift or 0) * geometry.SAMPLE_HZ)
+        lag = round(b.lags[0] * window.SAMPLE_HZ) if shift is not None else 0
+        inputs = windows_of(b, seconds, lag + (shift or 0) * window.SAMPLE_HZ)
         out = run(step, change(inputs, rng) if change else inputs)
         scores.append(out["p_abnormal"][:, 0])
         labels.append(b.label[seconds])

@@ -1,8 +1,0 @@
-"""Command: export/fresh.py has the words."""
-
-import sys
-
-from .export.fresh import main
-
-if __name__ == "__main__":
-    sys.exit(main())
