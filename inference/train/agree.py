@@ -1,4 +1,4 @@
-"""Command: export/agree.py has the words."""
+"""Command that runs export/agree.py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Command: evaluation/calibrate.py has the words."""
+"""Command that runs evaluation/calibrate.py."""
 
 import sys
 

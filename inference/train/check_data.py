@@ -1,4 +1,4 @@
-"""Command: data/check_data.py has the words."""
+"""Command that runs data/check_data.py."""
 
 import sys
 

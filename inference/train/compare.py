@@ -1,4 +1,4 @@
-"""Command: comparison/compare.py has the words."""
+"""Command that runs comparison/compare.py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Command: comparison/report.py has the words."""
+"""Command that runs comparison/report.py."""
 
 import sys
 

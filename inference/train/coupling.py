@@ -1,4 +1,4 @@
-"""Command: comparison/coupling.py has the words."""
+"""Command that runs comparison/coupling.py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Command: training/encode.py has the words."""
+"""Command that runs training/encode.py."""
 
 import sys
 

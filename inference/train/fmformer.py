@@ -1,4 +1,4 @@
-"""Command: export/fmformer.py has the words."""
+"""Command that runs export/fmformer.py."""
 
 import sys
 

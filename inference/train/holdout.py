@@ -1,4 +1,4 @@
-"""Command: export/holdout.py has the words."""
+"""Command that runs export/holdout.py."""
 
 import sys
 

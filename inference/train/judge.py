@@ -1,4 +1,4 @@
-"""Command: another name of calibrate, which it had before."""
+"""Command that runs evaluation/calibrate.py under its former name."""
 
 import sys
 

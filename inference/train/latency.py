@@ -1,4 +1,4 @@
-"""Command: comparison/latency.py has the words."""
+"""Command that runs comparison/latency.py."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Command: export/parity.py has the words."""
+"""Command that runs export/parity.py."""
 
 import sys
 

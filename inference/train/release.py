@@ -1,4 +1,4 @@
-"""Command: export/release.py has the words."""
+"""Command that runs export/release.py."""
 
 import sys
 

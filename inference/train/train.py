@@ -1,4 +1,4 @@
-"""Command: training/train.py has the words."""
+"""Command that runs training/train.py."""
 
 import sys
 

@@ -1,13 +1,12 @@
-"""Trains and scores every row of the comparison, each with several seeds; goes on where it stopped.
+"""Trains and scores every row of the comparison with several seeds; resumes where it stopped.
 
     make compare                                        # all of it
     python -m inference.train.compare --rows mlf clmlf --seeds 1
 
-Every run leaves runs/compare/<row>-<seed> with its weights and one small JSON of
-figures in docs/comparison/, which comparison_page.py turns into docs/comparison.md.
-A run whose JSON was written from the same config and data is not run again. The
-senses' tokenizers are trained once, with one seed, and frozen: the spread over
-seeds is that of what stands behind them.
+Every run writes its weights to runs/compare/<row>-<seed> and a small JSON of figures to
+docs/comparison/, which comparison_page.py turns into docs/comparison.md.
+A run whose JSON comes from the same config and data is skipped. The tokenizers are trained
+once, with one seed, and frozen, so the spread over seeds excludes them.
 """
 
 import argparse
@@ -18,24 +17,24 @@ import pathlib
 
 import numpy as np
 
-from . import example, sanity
 from ..data import cache, scenes
 from ..evaluation import batched, clock_offset, metrics, operating_point, rule
-from ..training import configs
-from ..training.checkpoint import load, save
 from ..models.closed_loop import Compiled, Runner
 from ..models.decision import Decision
+from ..training import configs
+from ..training.checkpoint import load, save
 from ..training.fit import fit_on_tokens, stopwatch
+from . import example, sanity
 
 RESULTS = pathlib.Path("docs/comparison")
-EVERY_MIXED, EVERY_ALONE, EVERY_NORMAL, EVERY_STRESS = 4, 16, 8, 30  # seconds from verdict to verdict
-STRESSED = 24  # test batches judged under each condition
+EVERY_MIXED, EVERY_ALONE, EVERY_NORMAL, EVERY_STRESS = 4, 16, 8, 30  # seconds between verdicts
+STRESSED = 24  # test batches under each condition
 ROC_POINTS = 60
 
 
 @dataclasses.dataclass
 class Data:
-    """Tokenized batches: to train on, to choose thresholds on, to score on; mixed life and normal hours."""
+    """Tokenized batches for training, for thresholds and for scoring, mixed and normal."""
 
     train: list
     val: list
@@ -46,7 +45,7 @@ class Data:
 
 
 def read(encoded, data):
-    """From the folders of tokens and of data sets; each holds train, val, test and normal."""
+    """Reads Data from the folders of tokens and of data sets; each contains train, val, test and normal."""
     part = lambda folder, split, **more: cache.read(pathlib.Path(encoded) / folder, pathlib.Path(data) / folder, split, **more)
     return Data(part("train", "train"), *(part(f, s, rerolls=False) for f, s in (
         ("val", "val"), ("test", "test"), ("normal", "val"), ("normal", "test"))), {
@@ -55,7 +54,7 @@ def read(encoded, data):
 
 
 def assess(model, data, seen=40):
-    """All figures of a network over cached tokens, thresholds from validation alone."""
+    """All figures of a network over cached tokens, with thresholds from validation alone."""
     runner = Runner(model)
     step = runner.step
     predicted = {k: batched.predict(step, getattr(data, k), EVERY_MIXED, EVERY_ALONE) for k in ("val", "test")}
@@ -63,7 +62,7 @@ def assess(model, data, seen=40):
     chosen = operating_point.choose(predicted["val"], quiet["normal_val"])
     figures = seconds(data, predicted) | metrics.events(predicted["test"], quiet["normal_test"], chosen)
     figures |= {"parameters": model.count_params()}
-    # How much better the batches it was trained on are known: their first currents, unaugmented frames apart.
+    # Accuracy on training batches, with their first currents and one augmented view of the frames.
     known = batched.predict(step, data.train[:seen], EVERY_MIXED)
     threshold = metrics.best_threshold(*metrics.scored(predicted["val"], "both"))
     figures["train_accuracy"] = accuracy(*metrics.scored(known, "both"), threshold)
@@ -82,7 +81,7 @@ def assess(model, data, seen=40):
 
 
 def seconds(data, predicted):
-    """Figures of balanced test seconds by both senses and by each alone."""
+    """Metrics of balanced test seconds with both senses and with each alone."""
     out = {}
     for sense in metrics.SENSES:
         known = metrics.scored(predicted["val"], sense)
@@ -95,14 +94,14 @@ def accuracy(scores, labels, threshold):
 
 
 def roc(scores, labels):
-    """(FDR, detected) at thresholds spread over the scores."""
+    """(FDR, detection rate) at thresholds spread over the scores."""
     at = np.quantile(scores[labels == 0], 1 - np.geomspace(2e-4, 1, ROC_POINTS))
     return [[round(float((scores[labels == 0] >= t).mean()), 5), round(float((scores[labels == 1] >= t).mean()), 5)]
             for t in at]
 
 
 def delays(predicted, quiet, chosen):
-    """Detection delay of every test onset, and the curve of delay against false alarms an hour."""
+    """Detection delay of every test onset, and the curve of delay against false alarms per hour."""
     return {"each": operating_point.episodes(predicted["test"], chosen), "curve": curve(predicted["test"], quiet["normal_test"], chosen)}
 
 
@@ -110,7 +109,7 @@ ENTERS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
 
 
 def curve(mixed, normal, chosen):
-    """(enter, false alarms an hour, median delay, p95, onsets seen) at thresholds about the chosen decision."""
+    """(enter, false alarms per hour, median delay, p95, onsets detected) at thresholds around the chosen decision."""
     out = []
     for enter in ENTERS:
         d = Decision(chosen.mean_seconds, enter, chosen.exit / chosen.enter * enter, chosen.hold_seconds)
@@ -122,12 +121,12 @@ def curve(mixed, normal, chosen):
 
 
 def filters(mixed, normal, chosen):
-    """The same curve for every length of the mean: what the choice of it is worth."""
+    """The same curve for every length of the mean."""
     return {str(n): curve(mixed, normal, dataclasses.replace(chosen, mean_seconds=n)) for n in operating_point.LENGTHS}
 
 
 def conditions(step, batches, scenes, threshold):
-    """Accuracy under what a furnace house brings about, at the threshold of validation."""
+    """Accuracy under the conditions of a furnace hall, at the threshold from validation."""
     out = {}
     scored = lambda given, **more: accuracy(*batched.stressed(step, given, EVERY_STRESS, **more), threshold)
     for name, change in batched.CONDITIONS.items():
@@ -140,7 +139,7 @@ def conditions(step, batches, scenes, threshold):
 
 
 def router(model, batches):
-    """Mean load of each expert by sense; None without a router."""
+    """Mean load of each expert by sense, or None without a router."""
     if not hasattr(model, "upm"):
         return None
     ask = Compiled(lambda *inputs: {k: v for k, v in model.infer(*inputs).items() if k.startswith("router_")})
@@ -155,7 +154,7 @@ SETS = ("normal", "test", "train", "val")
 
 
 def fingerprint(config, data):
-    """What a result depends on: its config, the senses' whose tokens it reads, and how the data were made."""
+    """A hash of what a result depends on: its config, the unimodal config, and how the data were made."""
     paths = {name: pathlib.Path(data) / name / "dataset.json" for name in SETS}
     made = {name: {k: v for k, v in json.loads(p.read_text()).items() if k != "batches"}
             for name, p in paths.items() if p.exists()}
@@ -181,7 +180,7 @@ def write(config, data, result, results=RESULTS):
 
 
 def reference(data):
-    """Row 9's rule: the CV of 120 s under its best level."""
+    """The rule of row 9: the CV of 120 s at its best level."""
     out = metrics.score(*metrics.quietness(data.test), metrics.best_threshold(*metrics.quietness(data.val)), "both")
     allowed = operating_point.allowance(data.normal_val)
     levels = {f"cv_{s}": rule.level(data.normal_val, s, allowed) for s in rule.ENOUGH}
@@ -189,7 +188,7 @@ def reference(data):
 
 
 def todo(rows, seeds, data, results=RESULTS):
-    """Configs still to run: every row's first seed first. Variants of a row have one seed."""
+    """Configs still to run, the first seed of every row first; variants have one seed."""
     for seed in seeds:
         for name in rows:
             config = configs.ALL[name](seed=seed)
@@ -208,7 +207,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     log = stopwatch()
     left = list(todo(args.rows, args.seeds, args.data))
-    log(f"{len(left)} runs to do, some 5 minutes each on two cores: {', '.join(f'{c.name}-{c.seed}' for c in left)}")
+    log(f"{len(left)} runs left, some 5 minutes each on two cores: {', '.join(f'{c.name}-{c.seed}' for c in left)}")
     if not left:
         return
     data = read(args.tokens, args.data)
@@ -222,7 +221,7 @@ def main(argv=None):
         log(f"training {config.name}, seed {config.seed}")
         model = fit_on_tokens(config, data.train, args.senses, log)
         save(model, folder)
-        log("judging")
+        log("evaluating")
         result = assess(model, data)
         write(config, args.data, result)
         f = result["figures"]

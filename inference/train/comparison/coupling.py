@@ -1,11 +1,11 @@
-"""How much a frame tells of the current about it, which is what a clock offset is estimated from.
+"""Measures the coupling of the senses: how well a frame predicts the current around it, on which the clock offset relies.
 
     python -m inference.train.coupling
 
-A linear reading of a frame's tokens for how much one sample of current changed, at lags about
-the frame. Far off, R² is what the furnace's state tells, for an abnormal current is
-quiet; only the rise above that, at the frame's own seconds, can tell one offset
-from another. Tokens as cache.py wrote them; 20 seconds. On a plant's own recordings a
+A linear regression predicts the change of single samples of current, at lags around the
+frame, from the frame's tokens. At distant lags R² reflects the furnace's state, because an
+abnormal current is quiet; only the rise above that, near the frame's own seconds, can
+distinguish offsets. Uses the cached tokens; takes 20 seconds. On a plant's own recordings a
 missing rise means that the camera does not see the flame, or that the clocks differ.
 """
 
@@ -16,19 +16,19 @@ import pathlib
 import numpy as np
 
 from ..data import cache, window
-from .compare import RESULTS
 from ..data.records import changes_of
+from .compare import RESULTS
 
 FILE = "link.json"
-LAGS = np.arange(-10, 9)  # samples; below 0 the current comes first
-EVERY = 3  # seconds from frame to frame
+LAGS = np.arange(-10, 9)  # samples; negative if the current comes first
+EVERY = 3  # seconds between frames
 TRAINED, SCORED = 300, 100  # batches
 RIDGE = 30.0
-MOST = 0.2  # of the set-point; what changes more is a trip
+MOST = 0.2  # of the set-point; a greater change is a trip
 
 
 def pairs(batches):
-    """Tokens of frames (N,4·D) and the change of single samples about them, a share of the set-point (N,19)."""
+    """Tokens of frames (N,4·D), and the change of the samples around them as a share of the set-point (N,19)."""
     features, changes = [], []
     for batch in batches:
         record = batch.currents[0]
@@ -43,7 +43,7 @@ def pairs(batches):
 
 
 def told(known, asked):
-    """R² by lag on other batches than those the reading was fitted on: pairs twice → (19,)."""
+    """R² by lag on held-out batches: pairs to fit, pairs to test → (19,)."""
     (x, y), (other_x, other_y) = known, asked
     middle, width = x.mean(0), x.std(0) + 1e-6
     scaled = lambda z: np.c_[(z - middle) / width, np.ones(len(z))]
@@ -54,7 +54,7 @@ def told(known, asked):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="data", type=pathlib.Path, help="folder with the data sets train and test")
+    parser.add_argument("--data", default="data", type=pathlib.Path, help="folder of the data sets train and test")
     parser.add_argument("--tokens", default="runs/tokens", type=pathlib.Path)
     parser.add_argument("--out", default=RESULTS / FILE, type=pathlib.Path)
     args = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""One onset as a network with a bank of units sees it: for the plot of its attention."""
+"""One onset as a network with a codebook sees it, for the plot of its attention."""
 
 import numpy as np
 
@@ -11,12 +11,11 @@ BEFORE, AFTER, EVERY = 60, 150, 5  # seconds about the onset
 
 
 def of(model, batches):
-    """The first onset with room around it.
+    """The first onset with enough of the record around it, or None.
 
     seconds (S,) from the onset, p (S,), frame_weight (S,16) oldest first; and of the
-    window before it in which the current went through most units: attention and share,
-    the units that frames attend to and those of their own seconds, (16,U) each.
-    None without such an onset.
+    window before it in which the current has the most codes: attention and share, the codes
+    that frames attend to and those of their own seconds, (16,U) each.
     """
     for batch in batches:
         for onset in np.unique(batch.onset[np.isfinite(batch.onset)]).astype(int):

@@ -1,10 +1,10 @@
-"""What every system costs: milliseconds a call on one thread, multiply-adds, parameters.
+"""Measures the cost of every network: milliseconds per call on one thread, multiply-adds, parameters.
 
     python -m inference.train.latency            # writes docs/comparison/cost.json, 3 minutes
 
-Weights do not matter for that, so networks are built fresh, frozen as for the
-release, and called one window at a time through TensorFlow's own runtime, the
-systems taking turns so that a busy moment of the machine meets them all.
+Weights do not affect the cost, so the networks are untrained. They are frozen as for the
+release and called one window at a time through TensorFlow's runtime, in turns, so that a
+load on the machine affects them all.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import os
 import pathlib
 import time
 
-# Read when TensorFlow loads. The agent's child runs without oneDNN too: it is slower for nets this small.
+# Read when TensorFlow loads. meltwatch-infer also disables oneDNN, which is slower for networks this small.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import numpy as np
@@ -21,9 +21,9 @@ import tensorflow as tf
 
 from .. import models
 from ..export import saved_model
+from ..export.release import functions
 from ..training import configs
 from .compare import RESULTS
-from ..export.release import functions
 
 ROUNDS, CALLS, WARM = 5, 60, 10
 
@@ -47,22 +47,22 @@ def inputs_of(specs):
 
 
 def multiply_adds(graph):
-    """Of one call, in millions, as TensorFlow's profiler counts the frozen graph."""
+    """Multiply-adds of one call in millions, counted by TensorFlow's profiler on the frozen graph."""
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
     options["output"] = "none"
     flops = tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
     return flops / 2 / 1e6
 
 
-# As the agent's own session, inference/tensorflow/model.go.
+# As in the agent's session, inference/tensorflow/model.go.
 ONE_THREAD = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)
 ONE_THREAD.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
 
 
 def frozen(model):
-    """step of a model as the release freezes it, called through a session as the agent does: graph, call, inputs.
+    """The frozen step of a model, called through a session as in the agent: graph, call, inputs.
 
-    A session, because a tf.function spends more on each call in Python than these networks do.
+    A tf.function would spend more time in Python on each call than these networks take.
     """
     function = functions(model)["step"]
     concrete, _ = saved_model.constant(function)
@@ -75,7 +75,7 @@ def frozen(model):
 
 
 def measure(calls):
-    """Percentiles in milliseconds of each call, in turns: name → {p50, p95}."""
+    """Percentiles of each call in milliseconds, measured in turns: name → {p50, p95}."""
     times = {name: [] for name in calls}
     for call, inputs in calls.values():
         for _ in range(WARM):

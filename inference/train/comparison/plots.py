@@ -5,7 +5,7 @@ import pathlib
 import matplotlib
 
 matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "meltwatch"  # the same figures, the same file
+matplotlib.rcParams["svg.hashsalt"] = "meltwatch"  # makes the files reproducible
 
 import numpy as np  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
@@ -14,7 +14,7 @@ MAIN = ("1", "2", "3", "4", "7", "8", "9f", "10")  # rows that the plots show
 
 
 def draw(rows, cost, folder):
-    """The plots beside the page."""
+    """Draws all plots into a folder."""
     folder = pathlib.Path(folder)
     shown = {n: r for n, r in rows.items() if r[0]["row"] in MAIN and "roc" in r[0]}
     with figure(folder / "roc.svg", "FDR (false positive rate)", "detected") as ax:
@@ -66,7 +66,7 @@ def draw_delays(ax, curve, name):
 
 
 def draw_example(path, example):
-    """Frames against seconds from the onset, p over it; frames against units of current."""
+    """Frame weights and p against seconds from the onset; attention of frames over codes of the current."""
     drawn, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     seconds = example["seconds"]
     left.imshow(np.array(example["frame_weight"]).T, aspect="auto", cmap="Greys",
@@ -88,7 +88,7 @@ def label(results):
 
 
 class figure:
-    """One plot with labelled axes, written as SVG at the end."""
+    """A plot with labelled axes, written as SVG on exit."""
 
     def __init__(self, path, x, y):
         self.path, self.x, self.y = path, x, y

@@ -1,4 +1,4 @@
-"""Writes docs/comparison.md and its plots from the figures that compare.py left; no result is typed by hand.
+"""Writes docs/comparison.md and its plots from the figures of compare.py; no result is typed by hand.
 
     python -m inference.train.comparison_page
 """
@@ -10,11 +10,11 @@ from collections import defaultdict
 
 import numpy as np
 
-from . import coupling, plots, sanity
 from ..evaluation import clock_offset
-from ..training import configs
-from .compare import RESULTS
 from ..export.model_card import table
+from ..training import configs
+from . import coupling, plots, sanity
+from .compare import RESULTS
 
 PAGE = pathlib.Path("docs/comparison.md")
 
@@ -34,7 +34,7 @@ billion parameters, no text task here, no room beside a furnace). In their place
 
 
 def read(folder):
-    """Results by row's name, each a list over seeds, in the order of rows; what they cost; how the senses are linked."""
+    """Results by row, each a list over seeds, in the order of rows; costs; and the coupling of the senses."""
     found = defaultdict(list)
     for path in sorted(pathlib.Path(folder).glob("*-[0-9]*.json")):
         result = json.loads(path.read_text())
@@ -50,7 +50,7 @@ def order(row):
 
 
 def spread(results, key, digits=4):
-    """Mean ± standard deviation over seeds of a figure, or – where it has none."""
+    """Mean ± standard deviation of a figure over seeds, or – if it is missing."""
     values = [r["figures"][key] for r in results if key in r["figures"]]
     if not values:
         return "–"
@@ -63,7 +63,7 @@ def mean(results, key):
 
 
 def page(rows, cost, coupling_found):
-    """The whole page, as parts."""
+    """The parts of the page."""
     yield "# The systems compared"
     yield ("Written by `make compare` from the figures in `docs/comparison/`. Every system reads the same tokens of the same "
            "frozen tokenizers, draws its windows alike, has the same optimiser, and is judged on the same "
@@ -109,7 +109,7 @@ SEEDS = 3
 
 
 def unfinished(rows):
-    """What make compare has still to run."""
+    """The runs that make compare has left."""
     left = [f"{c.title.removeprefix('… ')} ({number} more)" for c in (kind() for kind in configs.ROWS)
             if (number := (1 if c.variant else SEEDS) - len(rows.get(c.name, ()))) > 0]
     if left:
@@ -165,7 +165,7 @@ def conditions(rows):
 
 
 def filters(rows):
-    """What the length of the mean is worth, by the product's curves."""
+    """The effect of the length of the mean, from the product's curves."""
     if "product" not in rows:
         return
     results = rows["product"]
@@ -180,11 +180,11 @@ def filters(rows):
     yield "![filter](comparison/filter.svg)"
 
 
-LIMITS = (0.017, 0.1, 1.0)  # one in 60 h, in 10 h, in one
+LIMITS = (0.017, 0.1, 1.0)  # one in 60 h, in 10 h, in 1 h
 
 
 def delay_at(results, length, limit):
-    """Delay at the least threshold that keeps to so many false alarms an hour, mean of the seeds that have one."""
+    """Delay at the least threshold within a limit of false alarms per hour, averaged over the seeds that have one."""
     found = []
     for r in results:
         kept = [(median, late, seen) for _, alarms, median, late, seen in r["filters"][length]
@@ -224,17 +224,17 @@ def offsets(rows, coupling_found):
 
 
 def found_within(results, pool):
-    """Share of a row's pools in which the injected offset was found by the dip, mean of offsets and seeds."""
+    """Share of a row's pools in which the dip finds the injected offset, averaged over offsets and seeds."""
     return float(np.mean([list(r["offset"]["within_1_s"][pool].values()) for r in results]))
 
 
 def found_by_least(results, pool):
-    """The same by the least loss."""
+    """The same for the least loss."""
     return float(np.mean([r["offset"]["by_least_loss"][pool] for r in results]))
 
 
 def coupled(found):
-    """What there is to estimate from, by coupling.py."""
+    """The coupling of frames and current, from coupling.py."""
     if not found:
         return
     lags, r2 = np.array(found["lags_s"]), np.array(found["r2"])
@@ -267,18 +267,18 @@ def sanity_rows(rows):
 
 
 def known(results, name):
-    """A figure of sanity.py of each of a row's seeds, none where one of them lacks it."""
+    """A sanity check's figure for each seed of a row; empty if any seed lacks it."""
     each = [r.get("working", {}).get(name) for r in results]
     return [] if None in each else each
 
 
 def keeps(results, name):
-    """Whether a row keeps a bound of sanity.py, by the mean of its seeds; one that was not measured is not kept."""
+    """Whether the mean over a row's seeds keeps a bound of sanity.py; a missing figure does not."""
     return bool(found := known(results, name)) and sanity.holds(name, float(np.mean(found)))
 
 
 def shortfalls(rows):
-    """Every bound that a row is held to and does not keep, and why where that is known."""
+    """Every bound that a row should keep and does not, with the reason where it is known."""
     for row, results in rows.items():
         for name, (text, _) in sanity.BOUNDS.items():
             if not sanity.wanted(results[0]["row"], name) or keeps(results, name):
@@ -290,7 +290,7 @@ def shortfalls(rows):
 
 
 def claims(rows):
-    """The comparative claims that the systems' papers or the field make, each with its figures."""
+    """The comparative claims of the networks' papers or of the field, each with its figures."""
     acc = {n: mean(r, "both_accuracy") for n, r in rows.items()}
     verdict = lambda ok: "holds" if ok else "**does not hold on these data**"
     single = {s: mean(rows["senses"], f"{s}_accuracy") for s in ("current", "video")}
@@ -350,16 +350,16 @@ def claims(rows):
 
 
 def scatter(rows, *names):
-    """Greatest standard deviation over seeds of the named rows' accuracies, and no less than the median of all rows'.
+    """The greatest standard deviation over seeds of the named rows' accuracies, at least the median of all rows'.
 
-    Three seeds may lie close together by luck, and a variant has but one.
+    Three seeds may be close by chance, and a variant has only one.
     """
     each = {n: np.std([x["figures"]["both_accuracy"] for x in r], ddof=1) for n, r in rows.items() if len(r) > 1}
     return max([float(np.median(list(each.values())))] + [each[n] for n in names if n in each]) if each else 0.0
 
 
 def degraded(title, fused, senses):
-    """With a sense missing or holed: against the senses' own nets, on the same batches."""
+    """Accuracy with a sense missing or incomplete, against the unimodal network on the same batches."""
     at = lambda results, name: float(np.mean([r["conditions"][name] for r in results]))
     alone = {"no camera": at(senses, "no camera"), "no current": at(senses, "no current")}
     best = max(alone.values())

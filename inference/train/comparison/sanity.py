@@ -1,8 +1,8 @@
-"""By what each row is known to work, measured on trained weights and held-out batches.
+"""Sanity checks: figures that show that each row works, on trained weights and held-out batches.
 
-compare.py writes these figures beside the others; tests/test_comparison.py holds the
-committed ones against the bounds below. What must hold by construction (masks, sums,
-invariances, losses by hand) is tested in tests/test_systems.py, test_codebook.py and
+compare.py writes them with the other figures; tests/test_comparison.py checks the committed
+figures against the bounds below. Properties by construction (masks, sums, invariances,
+losses by hand) are tested in tests/test_systems.py, test_codebook.py and
 test_losses.py.
 """
 
@@ -15,8 +15,8 @@ from ..models import codebook
 from ..models.closed_loop import Compiled
 
 WINDOWS = 128
-DRAWS = 16  # one alone tells five hits of 128 from three by luck
-APART = 120  # seconds between two windows of a batch, so that they share nothing
+DRAWS = 16  # one draw alone distinguishes five hits of 128 from three by chance only
+APART = 120  # seconds between two windows of a batch, so that they do not overlap
 
 # name → (text, least value).
 BOUNDS = {
@@ -29,9 +29,9 @@ BOUNDS = {
     "least_load": ("least load of an expert", 0.05),
 }
 
-ABOVE = ("units_loss_rise",)  # these must lie above their bounds, all others may lie on them
+ABOVE = ("units_loss_rise",)  # must exceed their bounds; all others may equal them
 
-# Row's number → what it is known to work by; of other rows the same figures are printed where they can be told.
+# Row's number → checks that it must pass; the figures of other rows are only printed.
 WANTED = {
     "1": ("retrieval", "match_easy", "match_hard"),
     "3": ("units_loss_rise",),
@@ -43,12 +43,12 @@ WANTED = {
 
 
 def wanted(row, name):
-    """Whether a row, or a variant of it such as 8a, is held to a bound."""
+    """Whether a row, or a variant of it such as 8a, must keep a bound."""
     return name in WANTED.get(row.rstrip("abcdefghijklmnopqrstuvwxyz"), ())
 
 
 def drawn(batches, seed):
-    """Inputs of 128 windows, half of each class, far apart; labels; numbers of their batches."""
+    """Inputs of 128 windows, half of each class, far apart; their labels; and the random generator."""
     rng, spots = np.random.default_rng(seed), {0: [], 1: []}
     for n, b in enumerate(batches):
         for second in range(APART, len(b.label), APART):
@@ -64,7 +64,7 @@ def drawn(batches, seed):
 
 
 def figures(model, batches):
-    """What the network can tell of BOUNDS, and the mass on the own units where it has a bank: mean of the draws."""
+    """The figures of BOUNDS that apply to a network, and the attention on the own codes where it has a codebook: means over the draws."""
     forward = Compiled(lambda *a: {k: v for k, v in model.infer(*a).items() if k in KEYS})
     ask = lambda inputs: {k: np.asarray(v) for k, v in forward.predict_on_batch(list(inputs.values())).items()}
     match = Compiled(lambda *a: model.infer(*a)["match"])
@@ -95,20 +95,20 @@ KEYS = ("z_current", "z_video", "z_fused", "match", "attention", "code", "valid"
 
 
 def similar(z_video, z_current):
-    """Cosine of every video with every current; of several queries the greatest: (N,N)."""
+    """Cosine of every video with every current, the greatest over the queries: (N,N)."""
     if z_video.ndim == 3:
         return np.einsum("nqd,md->nqm", z_video, z_current).max(1)
     return z_video @ z_current.T
 
 
 def retrieval(z_video, z_current):
-    """How often a video's own current is the most alike, in multiples of chance."""
+    """How often a video's own current is the most similar one, in multiples of chance."""
     scores = similar(z_video, z_current)
     return (scores.argmax(1) == np.arange(len(scores))).mean() * len(scores)
 
 
 def matching(match, inputs, out, label, rng):
-    """Accuracy of the matching head on true pairs and on two kinds of false ones."""
+    """Accuracy of the matching head on true pairs and two kinds of false pairs."""
     others = np.array([rng.choice(np.flatnonzero(label != own)) for own in label])
     scores = similar(out["z_video"], out["z_current"]) - 9 * (label[:, None] == label[None])
     told = {}
@@ -120,7 +120,7 @@ def matching(match, inputs, out, label, rng):
 
 
 def alignment(model, inputs, out):
-    """Local loss in place and with the current 10 s off, and the attention's mass on the own units."""
+    """Local loss in place and with the current shifted by 10 s, and the attention on the own codes."""
     def loss(code):
         share, counted = codebook.counts(code, out["valid"], codebook.windows_of_frames())
         each = codebook.local_loss(out["attention"], share, counted * out["seen"])
@@ -132,14 +132,14 @@ def alignment(model, inputs, out):
 
 
 def label_gap(z, label):
-    """Mean cosine of windows of one label less that of two."""
+    """Mean cosine of windows of the same label less that of different labels."""
     scores, same = z @ z.T, label[:, None] == label[None]
     alone = np.eye(len(z), dtype=bool)
     return scores[same & ~alone].mean() - scores[~same].mean()
 
 
 def viewed(inputs, rng):
-    """The same windows seen and measured a little otherwise, as training's augmentation does."""
+    """The same windows under training's augmentation."""
     other = {k: v.copy() for k, v in inputs.items()}
     for i in range(len(other["current"])):
         augment.current(rng, other["current"][i], other["sample_mask"][i], other["set_point"][i])
@@ -152,6 +152,6 @@ def holds(name, value):
 
 
 def bound(name):
-    """A bound as printed."""
+    """A bound as text."""
     return f"{'>' if name in ABOVE else '≥'} {BOUNDS[name][1]:g}"
 

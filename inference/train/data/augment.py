@@ -1,11 +1,10 @@
-"""Changes that keep the class: what a furnace, a lens or a meter does anyway.
+"""Augmentations that keep the class: variations that a furnace, a lens or a meter causes.
 
-draw() rolls the dice for a batch with numpy, so that a seed repeats a run;
-pixels() applies the picture's part inside the training graph; current() and
-seen_slots() the rest on the host. Part of it stands for the way of a real
-picture: an encoder softens it and leaves blocks, a conversion of colour is off
-by some levels. The fluctuation of the current is never scaled apart from its
-level nor smoothed: it is what tells quiet from normal.
+draw() draws the settings of a batch with numpy, so that a seed repeats a run; pixels()
+applies the picture's part inside the training graph; current() and seen_slots() apply
+the rest on the host. Some model the path of a real picture: an encoder softens it and
+leaves blocks, and colour conversion is off by a few levels. The fluctuation of the current
+is never scaled separately from its level, nor smoothed: it distinguishes quiet from normal.
 
 Shapes: B windows, M frames.
 """
@@ -21,7 +20,7 @@ BLOCK = 4  # pixels along one side of an encoder's block
 
 
 def draw(rng, windows, frames):
-    """Random settings of pixels(), by the names under which the batch carries them."""
+    """Random settings of pixels(), by their names in the batch."""
     some = lambda p, *shape: (rng.random((windows, *shape)) < p).astype(np.float32)
     gain = rng.normal(0, 0.2, (windows, 1)) + rng.normal(0, 0.12, (windows, 3))
     mist = rng.random((windows, frames, MIST_GRID, MIST_GRID)) ** 2
@@ -33,19 +32,19 @@ def draw(rng, windows, frames):
     return {
         "gain": np.exp(gain).astype(np.float32),  # (B,3)
         "mist": mist.astype(np.float32),  # (B,M,5,5), share of white
-        # (B,M,4): top, left, bottom, right of what somebody stands in front of, as
-        # shares of the picture; at most a quarter of it.
+        # (B,M,4): top, left, bottom, right of the area that a person hides, as shares
+        # of the picture; at most a quarter of it.
         "hidden": np.concatenate([corner + drift, (corner + drift + side) * hidden],
                                  axis=2).astype(np.float32),
-        "shade": rng.uniform(0, 160, (windows, 1)).astype(np.float32),  # (B,1) of that somebody
+        "shade": rng.uniform(0, 160, (windows, 1)).astype(np.float32),  # (B,1) grey level of that person
     } | draw_decoding(rng, windows, frames, some)
 
 
 def draw_decoding(rng, windows, frames, some):
-    """What an encoder, a decoder and a conversion of colour leave behind."""
+    """Settings of the artefacts of encoding, decoding and colour conversion."""
     noise = lambda side: rng.integers(-127, 128, (windows, frames, side, side, 1), np.int8)
     return {
-        # Share of a 3 × 3 mean; softened() reads those of the first half of the windows.
+        # Share of a 3 × 3 mean; softened() uses the first half of the windows only.
         "soft": rng.uniform(0, 0.8, (windows, 1)).astype(np.float32),
         "contrast": rng.normal(0, 0.03, (windows, 1)).astype(np.float32),
         "offset": rng.normal(0, 1.5, (windows, 3)).astype(np.float32),  # grey levels
@@ -77,10 +76,10 @@ def decoded(x, settings):
 
 
 def softened(x, settings):
-    """x (B,M,64,64,C), in half of its windows each pixel mixed with the mean around it.
+    """Mixes each pixel with the mean around it in half of the windows: x (B,M,64,64,C).
 
-    Half, because it takes long. A background before its start, −1 everywhere,
-    stays what it is.
+    Only half, because it is slow. A background that has not started, −1 everywhere,
+    is unchanged.
     """
     half, m, channels = ops.shape(x)[0] // 2, x.shape[1], x.shape[-1]
     some = ops.reshape(x[:half], (-1, SIZE, SIZE, channels))               # (BM/2,64,64,C)
@@ -91,7 +90,7 @@ def softened(x, settings):
 
 
 def cover(x, settings):
-    """x (B,M,64,64,3) behind mist and behind somebody who stands in front."""
+    """x (B,M,64,64,3) behind mist and behind a person in front of the camera."""
     m = x.shape[1]
     mist = ops.reshape(settings["mist"], (-1, MIST_GRID, MIST_GRID, 1))    # (BM,5,5,1)
     mist = ops.image.resize(mist, (SIZE, SIZE), data_format="channels_last")  # (BM,64,64,1)
@@ -111,11 +110,11 @@ def inside(line, low, high):
 
 
 def current(rng, amps, mask, set_point):
-    """One window of current, its mask and set-point, changed in place.
+    """Augments one window of current, its mask and its set-point in place.
 
-    amps (240,3), mask (240,), set_point (1,). Gain ±5 % of current and set-point
-    against each other, phases in any order, 1–4 samples lost, now and then no
-    set-point, and now and then a window that has only just begun.
+    amps (240,3), mask (240,), set_point (1,). Current against set-point ±5 %, phases in any
+    order, up to 4 samples lost; sometimes no set-point, a partly filled window, or a gap of
+    up to 10 samples.
     """
     amps *= rng.uniform(0.95, 1.05)
     amps[:] = amps[:, rng.permutation(amps.shape[1])]
@@ -130,9 +129,9 @@ def current(rng, amps, mask, set_point):
 
 
 def seen_slots(rng, count):
-    """Which of the 16 frames a window is given: slots (count,) ascending, and which count.
+    """Random slots of the frames in a window, ascending (count,), and which of them count.
 
-    Any of them, but often of the newest 1 … 15 alone, as after a start.
+    Often only the newest 1 … 15 count, as after a start.
     """
     newest = rng.integers(1, FRAMES) if rng.random() < BEGUN else FRAMES
     first = FRAMES - newest
@@ -143,6 +142,6 @@ def seen_slots(rng, count):
 
 
 def drop_sense(rng, share):
-    """Which of (current, video) to keep, each dropped with p = share, never both."""
+    """Whether to keep (current, video); each is dropped with probability share, never both."""
     keep = rng.random(2) >= share
     return keep if keep.any() else np.array([True, True])

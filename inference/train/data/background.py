@@ -1,13 +1,12 @@
-"""The slow background of every frame, computed along the timeline beforehand.
+"""The slow background of every frame, computed along the record in advance.
 
-In service the background goes from call to call and stands still while
-p_abnormal is high. Training draws windows at random, so the maps are laid out
-here once: one every STRIDE seconds, on two tracks. "frozen" stands still while
-the label is abnormal, as a good model would have it; "following" never does, as
-one that saw nothing.
+In service the background passes from call to call and is frozen while p_abnormal is
+high. Training draws windows at random, so the maps are computed once: one every STRIDE
+seconds, on two tracks. The "frozen" track stops while the label is abnormal, as under a
+good model; the "following" track never stops, as under a model that detects nothing.
 
-A third start, from a frame some seconds back, is what an agent has after a
-restart; sampler.py makes it from the frame itself.
+A third case is an agent after a restart, whose background starts from a recent frame;
+drawn() makes it from the frame itself.
 """
 
 import numpy as np
@@ -44,13 +43,13 @@ def tracks(batch):
 
 
 def drawn(rng, batch, kept, seconds):
-    """What the background may have been at these seconds: (M,64,64). kept: the batch's tracks()."""
+    """A random plausible background at these seconds: (M,64,64). kept: the batch's tracks()."""
     kind = rng.random()
-    if kind < 0.15:  # a fresh start, not long ago
+    if kind < 0.15:  # a recent restart
         start = max(seconds[-1] - rng.integers(0, 60), 0)
         index = batch.frame_at[start]
         if index >= 0:
             return np.repeat(grey(batch.frames[index])[None], len(seconds), 0)
-    back = rng.integers(0, 300) if kind > 0.85 else 0  # stood still without need
+    back = rng.integers(0, 300) if kind > 0.85 else 0  # frozen without cause
     track = 1 if 0.15 <= kind < 0.35 else 0
     return kept[track, np.maximum(seconds - back, 0) // STRIDE].astype(np.float32)

@@ -1,6 +1,6 @@
-"""Frames' tokens on disk: what the frozen tokenizers make of every second, once for all runs.
+"""Cache of the tokens of every second's frame, made once by the frozen tokenizers for all runs.
 
-encode.py writes them; two files a batch, NAME.npy with the tokens and NAME.npz with the rest.
+training/encode.py writes it: for each batch NAME.npy with the tokens and NAME.npz with the rest.
 """
 
 import json
@@ -20,19 +20,19 @@ class Tokenized:
     tokens: np.ndarray  # (views,S,4,D) float16
     seen: np.ndarray  # (S,) whether the second has a frame
     currents: list  # of layout.Current
-    lags: list  # seconds by which each current's stamps are later than the video's
+    lags: list  # seconds by which each current is stamped later than the video
     label: np.ndarray  # (S,) int8
     onset: np.ndarray  # (S,)
 
 
 def read(folder, data, split, rerolls=True, most=None):
-    """The Tokenized batches of a split, or the first `most`; data is the folder they were made from."""
+    """The Tokenized batches of a split, or the first `most`; data: the folder that they were made from."""
     return [_read(pathlib.Path(folder), name, rerolls) for name in layout.names(data, split)[:most]]
 
 
 def _read(folder, name, rerolls):
     if not (folder / f"{name}.npz").exists():
-        raise ValueError(f"{folder}: holds no tokens of {name}, so they were made of other data; give the run a new folder, or remove this one")
+        raise ValueError(f"{folder}: tokens of {name} are missing, so they were made from other data; give the run a new folder, or remove this one")
     with np.load(folder / f"{name}.npz") as kept:
         count = kept["amps"].shape[0] if rerolls else 1
         currents = [layout.Current(*(kept[k][i] for k in ("amps", "mask", "set_point", "last"))) for i in range(count)]
@@ -43,9 +43,9 @@ def _read(folder, name, rerolls):
 def lags(data):
     """Seconds by which each record's current is stamped later than its video, by the record's name.
 
-    Known of simulated data only, from dataset.json, and used in training alone; a
-    plant's own recordings count as standing on one clock. A further current of a
-    batch has the batch's name with _r1, _r2, …
+    Only simulated data has lags, in dataset.json, and only training uses them; a plant's own
+    recordings are taken to share one clock. The rerolled currents of a batch are named
+    after it, with _r1, _r2, …
     """
     path = pathlib.Path(data) / "dataset.json"
     batches = json.loads(path.read_text()).get("batches", []) if path.exists() else []
@@ -55,7 +55,7 @@ def lags(data):
 def write(out, batch, tokens, seen, known):
     out.mkdir(parents=True, exist_ok=True)
     np.save(out / f"{batch.name}.npy", tokens)
-    # Rerolls of a batch have the length of its first current, within a sample or two.
+    # The currents of a batch differ in length by a sample or two.
     length = min(len(c.mask) for c in batch.currents)
     stack = lambda field: np.stack([getattr(c, field)[:length] for c in batch.currents])
     names = [batch.name, *(f"{batch.name}_r{k}" for k in range(1, len(batch.currents)))]

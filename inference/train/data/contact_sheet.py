@@ -1,4 +1,4 @@
-"""Draws frames of each batch side by side, as the model sees them."""
+"""Draws frames of each batch side by side, as the model sees them, for a person to check."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ MOST = 40  # batches on one sheet
 
 
 class Sheet:
-    """Collects frames, a row a batch: as many as there are of abnormal and of other seconds, in order."""
+    """Collects frames, one row for each batch: half of abnormal seconds, half of others, in order of time."""
 
     def __init__(self):
         self.rows = []  # (name, seconds, labels, frames)
@@ -22,8 +22,8 @@ class Sheet:
         self.rows.append((batch.name, chosen, batch.label[chosen], batch.frames[batch.frame_at[chosen]]))
 
     def save(self, path):
-        """Writes a PNG; OSError where that is impossible."""
-        import matplotlib  # slow to load, and only wanted here
+        """Writes a PNG file. Raises OSError if it cannot."""
+        import matplotlib  # slow to import
 
         matplotlib.use("Agg")
         from matplotlib import pyplot

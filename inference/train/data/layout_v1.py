@@ -4,8 +4,8 @@
     current           (3,N) amperes, one column a frame
     train_test_index  (1,N), 0 train, 1 test
 
-It holds no time. The published records are some 3 hours in 2.7 · 10⁵ frames, 25 a second;
-another rate is told by {"fps": …} in dataset.json beside the files.
+The layout has no time. The published records hold some 3 hours in 2.7 · 10⁵ frames, 25 a
+second; {"fps": …} in dataset.json beside the files sets another rate.
 """
 
 import json
@@ -24,7 +24,7 @@ def here(folder):
 
 
 def names(folder, split):
-    """The batches of a split; validation is carved from training."""
+    """The names of a split's batches; validation is taken from training."""
     dealt = []
     for path in sorted(pathlib.Path(folder).glob("*.mat")):
         with MatFile(path) as mat:
@@ -42,7 +42,7 @@ def _part(folder, path, chosen):
 
 
 def read_batch(folder, name, rerolls=True):
-    """One stretch of a record; there are no re-rolled currents in this layout."""
+    """One stretch of a record; this layout has no rerolled currents."""
     record, first, end = splits.frames_of(name)
     path = pathlib.Path(folder) / f"{record}.mat"
     with MatFile(path) as mat:
@@ -59,12 +59,12 @@ def read_batch(folder, name, rerolls=True):
 
 
 def check(path, shapes, video, label, current):
-    """Refuses a file whose variables do not belong together."""
+    """Rejects a file whose variables differ in their number of frames."""
     h, w, colours, n = shapes[video] if len(shapes[video]) == 4 else (0, 0, 0, 0)
     wanted = {video: (h, w, 3, n), label: (h, w, n), current: (window.PHASES, n)}
     for name, shape in wanted.items():
         if shapes[name] != shape or n == 0:
-            raise ValueError(f"{path}: {name} has the shape {shapes[name]}; save video as (H,W,3,N), label as (H,W,N), "
+            raise ValueError(f"{path}: {name} has shape {shapes[name]}; save video as (H,W,3,N), label as (H,W,N), "
                              "current as (3,N), with one N")
 
 
@@ -74,5 +74,5 @@ def fps(folder):
         return FPS
     rate = json.loads(path.read_text()).get("fps", FPS)
     if not (isinstance(rate, (int, float)) and rate >= window.FRAME_HZ):
-        raise ValueError(f"{path}: fps is {rate!r}; write the video's frames a second, {window.FRAME_HZ} or more")
+        raise ValueError(f"{path}: invalid fps {rate!r}; write the video's frames a second, at least {window.FRAME_HZ}")
     return rate

@@ -1,7 +1,7 @@
-"""Variables of a MATLAB file, up to version 7 or 7.3, cut along their last axis.
+"""Variables of a MATLAB file, up to version 7 or 7.3, sliced along their last axis.
 
-Axes are MATLAB's: a video is (H,W,3,N). Version 7.3 is HDF5, which h5py reads with the
-axes the other way round, and frame by frame; older ones are read whole by scipy.
+Axes are MATLAB's: a video is (H,W,3,N). Version 7.3 is HDF5, which h5py reads frame
+by frame with the axes reversed; scipy reads older files as a whole.
 """
 
 import h5py
@@ -10,7 +10,7 @@ import scipy.io
 
 
 class MatFile:
-    """One open file; a context manager."""
+    """An open file, as a context manager."""
 
     def __init__(self, path):
         self.path = path
@@ -19,8 +19,8 @@ class MatFile:
             self.variables = h5py.File(path, "r") if self.hdf5 else scipy.io.loadmat(path)
         except FileNotFoundError:
             raise
-        except Exception as err:  # either library has a dozen kinds of its own
-            raise ValueError(f"{path}: cannot be read as a MATLAB file ({err}); save it anew with -v7 or -v7.3") from err
+        except Exception as err:  # both libraries raise a dozen types of their own
+            raise ValueError(f"{path}: invalid MATLAB file ({err}); save it again with -v7 or -v7.3") from err
 
     def __enter__(self):
         return self
@@ -30,21 +30,21 @@ class MatFile:
             self.variables.close()
 
     def find(self, *names):
-        """The first of the names that the file holds."""
+        """The first of the names that exists in the file; ValueError if none does."""
         for name in names:
             if name in self.variables:
                 return name
         there = sorted(n for n in self.variables if not n.startswith(("__", "#")))
-        raise ValueError(f"{self.path}: has no variable {' or '.join(names)}, only {', '.join(there) or 'none'}; "
+        raise ValueError(f"{self.path}: variable {' or '.join(names)} is missing (found {', '.join(there) or 'none'}); "
                          "save the file with it")
 
     def shape(self, name):
-        """Sizes in MATLAB's order."""
+        """The variable's shape in MATLAB's order of axes."""
         shape = self.variables[name].shape
         return shape[::-1] if self.hdf5 else shape
 
     def items(self, name, index):
-        """The items at an index of the last axis, first: (n, the other axes…)."""
+        """The items at an index of the last axis, which comes first: (n, other axes…)."""
         variable = self.variables[name]
         if self.hdf5:
             return np.stack([variable[i].T for i in index])

@@ -1,7 +1,7 @@
-"""A melt's record on the grid of seconds: what every layout is read into.
+"""A melt's record on the grid of seconds, which every layout is read into.
 
-Times are seconds from the record's start. Samples and frames are put on the grid of
-their own schedule, and what is missing stays missing.
+Times are seconds from the record's start. Samples and frames are placed
+on the grid of their own schedule, and gaps stay gaps.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from . import window
 
 PLACES = 8  # along one side of a frame, in Batch.spot
 CHUNK = 64  # frames scaled at once
-APART = 120  # seconds without an abnormal one that end an episode
+APART = 120  # an episode ends after so many seconds without an abnormal one
 
 
 @dataclass
@@ -31,17 +31,17 @@ class Batch:
     """One melt: S labelled seconds, T frames, one or more records of current."""
 
     name: str
-    frames: np.ndarray  # (T,64,64,3) uint8, rows first; only those that a second takes
+    frames: np.ndarray  # (T,64,64,3) uint8, rows first; only frames that a second uses
     spot: np.ndarray  # (T,64) uint8, pixels of the hot spot in each of 8 × 8 places
     frame_at: np.ndarray  # (S,) index of the frame of each second, or −1
-    currents: list  # of Current; the first is the one that belongs to the video
+    currents: list  # of Current; the first was recorded with the video
     label: np.ndarray  # (S,) int8: 1 abnormal, 0 normal, −1 unscored
     onset: np.ndarray  # (S,) seconds, NaN outside an episode
 
 
 @dataclass
 class Video:
-    """A video as a layout holds it, before anything is read of it."""
+    """A video of a layout; frames are read on demand."""
 
     stamps: np.ndarray  # (T,) seconds, ascending
     frames: Callable  # index (n,) → (n,H,W,3) uint8
@@ -53,8 +53,8 @@ def batch(name, video, tables, label=None, onset=None):
     """Puts a video and its tables of current on the grid.
 
     Without labels, a second is abnormal if its frame's mask has any pixel, as the
-    published sets define it, and unscored if it has no frame; an episode's onset is
-    then its first abnormal second, which is later than the true one.
+    published sets define it, and unscored if it has no frame. An episode's onset is
+    then its first abnormal second, which is later than the true onset.
     """
     derived = label is None
     seconds = int(video.stamps[-1]) + 1 if derived and len(video.stamps) else 0 if derived else len(label)
@@ -71,17 +71,17 @@ def batch(name, video, tables, label=None, onset=None):
 
 
 def check_levels(frames, where):
-    """Refuses frames whose numbers are not levels of 0 to 255: rounded, 0 to 1 would be black."""
+    """Rejects frames that do not hold levels from 0 to 255; rounding would turn 0 to 1 into black."""
     low, high = frames.min(), frames.max()
     if frames.dtype != np.uint8 and not (low >= 0 and 1 < high <= 255):
-        raise ValueError(f"{where}: frames are {frames.dtype} from {low:g} to {high:g}, levels of 0 to 255 are asked for; "
-                         "write uint8, of frames from 0 to 1 (255 * frames).round().astype('uint8')")
+        raise ValueError(f"{where}: frames are {frames.dtype} from {low:g} to {high:g}, expected levels from 0 to 255; "
+                         "write uint8: for frames from 0 to 1, (255 * frames).round().astype('uint8')")
 
 
 def scaled(video, index):
-    """Frames and masks of the index at 64×64: (T,64,64,3), (T,64), whether any pixel glows (T,)."""
+    """The indexed frames and masks at 64×64: (T,64,64,3), (T,64), and whether any pixel glows (T,)."""
     n, size = len(index), window.SIZE
-    # At least one, so that "no frame" can stand for any.
+    # At least one row, so that an index is valid without any frame.
     frames = np.zeros((max(n, 1), size, size, 3), np.uint8)
     spot = np.zeros((max(n, 1), PLACES * PLACES), np.uint8)
     glows = np.zeros(max(n, 1), bool)
@@ -101,14 +101,14 @@ def scaled(video, index):
 
 
 def area(pictures, size, where):
-    """Pictures (n,H,W,C) by the mean over each pixel's area: (n,size,size,C) float32.
+    """Pictures (n,H,W,C) scaled by the mean over each pixel's area: (n,size,size,C) float32.
 
-    As OpenCV's INTER_AREA, which the camera's child uses.
+    Equals OpenCV's INTER_AREA, which the camera process uses.
     """
     n, height, width, _ = pictures.shape
     if min(height, width) < window.SIZE:
-        raise ValueError(f"{where}: frames are {width}×{height} pixels, {window.SIZE}×{window.SIZE} are needed; "
-                         "export the video larger, or crop it wider")
+        raise ValueError(f"{where}: frames are {width}×{height} pixels, at least {window.SIZE}×{window.SIZE} are required; "
+                         "export the video larger, or widen the crop")
     if height == width == size:
         return pictures.astype(np.float32)
     rows, columns = overlap(height, size), overlap(width, size)
@@ -118,7 +118,7 @@ def area(pictures, size, where):
 
 
 def overlap(given, wanted):
-    """The share that each given pixel has in each wanted one: (wanted,given)."""
+    """The share of each source pixel in each target pixel: (wanted,given)."""
     edges = np.arange(wanted + 1) * given / wanted
     pixel = np.arange(given)
     low = np.maximum(edges[:-1, None], pixel)
@@ -136,9 +136,9 @@ def onsets(label):
 
 
 def phase(stamps, period):
-    """Where in its period a schedule polls: the circular mean of its stamps.
+    """The phase of a polling schedule within its period: the circular mean of its stamps.
 
-    0 for stamps so dense that every place is as good.
+    0 if the stamps are too dense to have a phase.
     """
     mean = np.mean(np.exp(2j * np.pi / period * np.asarray(stamps)))
     if abs(mean) < 0.1:
@@ -151,13 +151,13 @@ def frame_of_second(stamps, seconds):
         return np.full(seconds, -1)
     period = 1 / window.FRAME_HZ
     start = phase(stamps, period)
-    # The newest instant of the schedule at each second.
+    # The newest polling instant at each second.
     grid = start + np.floor((np.arange(seconds) - start) / period + 1e-6) * period
     return window.nearest(stamps, grid, window.FRAME_REACH)
 
 
 def current(columns, seconds):
-    """A table's columns time, a, b, c and maybe set_point on the 2 Hz grid."""
+    """The columns time, a, b, c and optionally set_point of a table on the 2 Hz grid."""
     time, period = columns["time"], 1 / window.SAMPLE_HZ
     start = phase(time, period) - period if len(time) else -period
     grid = start + period * np.arange(window.SAMPLE_HZ * seconds + 1)
@@ -177,7 +177,7 @@ def current(columns, seconds):
 
 
 def changes_of(record):
-    """Mean |ΔI| of the phases at every sample of a record as a share of its set-point, and which are known: (G,) twice."""
+    """Mean |ΔI| of the phases at every sample as a share of the set-point, and which values are known: (G,) each."""
     known = np.concatenate([[0], record.mask[1:] * record.mask[:-1]]) * (record.set_point > 0)
     change = np.abs(np.diff(record.amps, axis=0, prepend=record.amps[:1])) / np.maximum(record.set_point, 1)[:, None]
     return change.mean(1), known

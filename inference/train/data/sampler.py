@@ -1,10 +1,10 @@
 """Training windows: drawn at random, balanced by class, augmented.
 
-A window ends at a labelled second. Classes are drawn evenly, then a second of
-the class from any batch, then one of the batch's records of current: the one
-that belongs to the video, or the same course rolled with other noise, so that no
-current can be learnt by heart. PixelWindows carry frames, for the tokenizers;
-TokenWindows carry the tokens that frozen tokenizers made of them (cache.py).
+A window ends at a labelled second. The sampler alternates between the classes and draws a
+second of the class from any batch, then one of the batch's currents: the one recorded with
+the video, or the same course with other noise, so that no current can be memorised.
+PixelWindows carry frames, for the tokenizers; TokenWindows carry the tokens that frozen
+tokenizers made of the frames (cache.py).
 """
 
 import keras
@@ -13,12 +13,12 @@ import numpy as np
 from . import augment, background, records, window
 from .window import FRAME_TOKENS, TRAIL, current_window
 
-EARLY = 30  # seconds after a change of the label, when a window holds little of the new state yet
+EARLY = 30  # seconds after a change of the label in which a window shows little of the new state
 EARLIEST = 15  # seconds of record before the first window, as in service
 
 
 class Windows(keras.utils.PyDataset):
-    """What both kinds share: which windows a batch is made of. An epoch is `steps` batches."""
+    """Base of both kinds: draws the windows of a batch. An epoch is `steps` batches."""
 
     def __init__(self, batches, config, steps, seed):
         super().__init__(workers=1)
@@ -26,10 +26,10 @@ class Windows(keras.utils.PyDataset):
         self.seconds = [[self._seconds(b, c) for b in batches] for c in (0, 1)]
         self.ends = [np.cumsum([len(s) for s in seconds]) for seconds in self.seconds]
         if not all(ends[-1] for ends in self.ends):
-            raise ValueError("the training batches hold only one class; name batches of both in train.json")
+            raise ValueError("the training batches contain only one class; name batches of both in train.json")
 
     def _seconds(self, batch, label):
-        """Seconds of a class that a window may end at, those soon after a change of the label repeated."""
+        """Seconds of a class at which a window may end; those soon after a change of the label are repeated."""
         seconds = np.flatnonzero(batch.label == label)
         seconds = seconds[seconds >= EARLIEST]
         changed = np.flatnonzero(np.diff(batch.label) != 0) + 1
@@ -41,14 +41,14 @@ class Windows(keras.utils.PyDataset):
         return self.steps
 
     def draw(self, rng, label):
-        """A batch's number and one of its seconds of a class."""
+        """A random second of a class: its batch's number and the second."""
         at = rng.integers(self.ends[label][-1])
         n = int(np.searchsorted(self.ends[label], at, side="right"))
         before = self.ends[label][n] - len(self.seconds[label][n])
         return n, int(self.seconds[label][n][at - before])
 
     def empty(self, more):
-        """Zeros for a batch; more: name → shape and type of what only one kind has."""
+        """Zeros for a batch; more: name → shape and type of further inputs."""
         b = self.config.windows
         shapes = {"current": ((window.SAMPLES, window.PHASES), np.float32),
                   "sample_mask": ((window.SAMPLES,), np.float32), "set_point": ((1,), np.float32)} | more
@@ -56,14 +56,14 @@ class Windows(keras.utils.PyDataset):
 
 
 class PixelWindows(Windows):
-    """Batches for the senses' own nets.
+    """Batches for the unimodal network.
 
     x: frames (B,M,64,64,3) uint8, background (B,M,64,64,1), frame_index (B,M) 0…15,
     frame_seen (B,M), current (B,240,3), sample_mask (B,240), set_point (B,1) and
     augment.draw()'s settings; y: label (B,1), spot (B,M,64), stir (B,M,2): what the
-    current recorded with the video did just before each frame, and whether that is known.
+    current recorded with the video did just before each frame, and whether this is known.
 
-    lags: name → seconds by which the current's stamps are later than the video's.
+    lags: name → seconds by which the current is stamped later than the video.
     """
 
     def __init__(self, batches, config, steps, seed, lags=None):
@@ -72,7 +72,7 @@ class PixelWindows(Windows):
         self.stirs = [stir_of(b.currents[0], (lags or {}).get(b.name, 0.0)) for b in batches]
 
     def __getitem__(self, step):
-        # A generator a step, so the order in which steps are asked for is no matter.
+        # A generator for each step, so that the order of requests does not matter.
         rng = np.random.default_rng((self.seed, step))
         b, m, size = self.config.windows, self.config.frames, window.SIZE
         x = augment.draw(rng, b, m) | self.empty({
@@ -85,7 +85,7 @@ class PixelWindows(Windows):
         return x, y
 
     def _fill(self, rng, x, y):
-        """One window of the class in y, written into the rows of x and y."""
+        """Writes one window of the class in y into the rows of x and y."""
         n, second = self.draw(rng, int(y["label"][0]))
         batch = self.batches[n]
         record = batch.currents[rng.integers(len(batch.currents))]
@@ -109,7 +109,7 @@ class PixelWindows(Windows):
         x["frames"][:] = np.roll(frames, by, (1, 2))
         x["background"][:] = np.roll(maps, by, (1, 2))[..., None]
         x["frame_index"][:] = slots
-        # Now and then a frame is lost.
+        # Frames are lost at random.
         x["frame_seen"][:] = there & given & (rng.random(m) > 0.05)
         spot = spot.reshape(m, 64) * there[:, None]
         y["spot"][:] = spot / np.maximum(spot.sum(axis=1, keepdims=True), 1)
@@ -117,7 +117,7 @@ class PixelWindows(Windows):
 
 
 def stir_of(record, lag):
-    """What a current did in the last 2 s at every second of the video: (S,2) log(1 + 60 · |ΔI| / set-point), known."""
+    """The change of the current over the last 2 s, at every second of the video: (S,2) log(1 + 60 · |ΔI| / set-point), known."""
     step, both = records.changes_of(record)
     total, known = (np.convolve(v, np.ones(TRAIL))[: len(v)] for v in (step * both, both))
     at = record.last + round(lag * window.SAMPLE_HZ)
@@ -128,17 +128,17 @@ def stir_of(record, lag):
 
 
 class TokenWindows(Windows):
-    """Batches of cache.Tokenized for all other systems.
+    """Batches of cache.Tokenized, for all other networks.
 
     x: tokens (B,16,4,D), frame_mask (B,16), current (B,240,3), sample_mask (B,240),
-    set_point (B,1), there (B,1) whether both senses are, paired (B,1) whether they
-    were recorded together and stand on one clock; own_current (B,240,3), own_mask and
-    own_set_point of the current that was, on the frames' clock, whatever current the
-    window shows; y: label (B,1). With config.views row i + B/2 is another view of row
-    i: the same second, seen and measured anew.
+    set_point (B,1), there (B,1) whether both senses are present, paired (B,1) whether they
+    were recorded together and share one clock; own_current (B,240,3), own_mask and
+    own_set_point of the current recorded with the frames, on their clock, even if the window
+    shows another current; y: label (B,1). With config.views row i + B/2 is another view of
+    row i: the same second under other augmentations.
     """
 
-    LATEST = 6  # samples by which one sense may run late against the other
+    LATEST = 6  # greatest lag of one sense against the other, in samples
 
     def __getitem__(self, step):
         rng = np.random.default_rng((self.seed, step))
@@ -172,9 +172,9 @@ class TokenWindows(Windows):
         seconds = np.arange(second - window.FRAMES + 1, second + 1)
         x["tokens"][:] = batch.tokens[rng.integers(len(batch.tokens)), np.maximum(seconds, 0)]
         seen = (seconds >= 0) & batch.seen[np.maximum(seconds, 0)] & given
-        if rng.random() < 0.3:  # frames are lost: few, or many
+        if rng.random() < 0.3:  # few or many frames are lost
             seen &= rng.random(window.FRAMES) > rng.choice([0.1, 0.4])
-        if rng.random() < 0.1:  # a late video, put in its place, leaves the newest slots empty
+        if rng.random() < 0.1:  # a delayed video leaves the newest slots empty
             seen[-rng.integers(1, 6) :] = False
         x["frame_mask"][:] = seen * with_video
         x["there"][:] = with_current & with_video

@@ -1,11 +1,11 @@
-"""Harder scenes than a melt usually has: mist, flame and exposure over a whole record.
+"""Scenes harder than a usual melt: mist, flame and exposure over a whole record.
 
-The conditions of batched.py mask what was read; these change the picture, so frames
-are encoded anew (encode.py --scenes) and the background follows what the camera would
-have shown. Training knows mist and gain of its own (augment.py), drawn otherwise.
+The conditions of evaluation/batched.py mask inputs; these change the picture, so the frames
+are encoded again (encode --scenes) and the background follows what the camera would have
+shown. Training has mist and gain of its own (augment.py), drawn differently.
 
-Each takes frames (S,64,64,3) uint8, one a second, and a generator, and gives the same
-shape. Seeded by the batch's name, so a record looks alike for every system.
+Each scene maps frames (S,64,64,3) uint8, one a second, to the same shape with a random
+generator. The batch's name is the seed, so every system sees the same record.
 """
 
 import zlib
@@ -14,13 +14,13 @@ import numpy as np
 
 from .window import SIZE
 
-WHITE = 235.0  # of a mist that hides everything
+WHITE = 235.0  # level of opaque mist
 CELLS = 4  # along one side of the mist's pattern
 FLAME = np.array([255.0, 170.0, 60.0])
 
 
 def slow(rng, seconds, period, channels=1):
-    """Noise within 0 … 1 that changes over `period` seconds: (S,channels)."""
+    """Noise in 0 … 1 that varies over `period` seconds: (S,channels)."""
     knots = rng.random((seconds // period + 2, channels))
     at = np.arange(seconds) / period
     low, share = at.astype(int), (at % 1)[:, None]
@@ -29,7 +29,7 @@ def slow(rng, seconds, period, channels=1):
 
 
 def mist(frames, rng):
-    """White haze over all of the record, up to 60 % thick, drifting in half a minute."""
+    """White haze over the whole record, up to 60 % opaque, drifting within half a minute."""
     seconds = len(frames)
     cells = slow(rng, seconds, 30, CELLS * CELLS).reshape(seconds, CELLS, CELLS)
     share = 0.6 * np.kron(cells, np.ones((SIZE // CELLS, SIZE // CELLS)))[..., None]  # (S,64,64,1)
@@ -45,7 +45,7 @@ def flame(frames, rng):
 
 
 def exposure(frames, rng):
-    """The whole picture between half and twice as bright, in swings of twenty seconds."""
+    """The whole picture at half to twice its brightness, changing within twenty seconds."""
     gain = 2.0 ** (2 * slow(rng, len(frames), 20) - 1)                                # (S,1)
     return np.clip(frames * gain[:, :, None, None], 0, 255).astype(np.uint8)
 
@@ -58,5 +58,5 @@ SCENES = {"mist": mist, "flame": flame, "exposure": exposure}
 
 
 def changed(frames, scene, name):
-    """A batch's frames in a scene; the batch's name is the seed."""
+    """The frames of the batch `name` in a scene."""
     return SCENES[scene](frames, np.random.default_rng(zlib.crc32(name.encode())))

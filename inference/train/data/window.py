@@ -1,4 +1,4 @@
-"""The window in time: which samples and frames one decision is made from.
+"""The window: the samples and frames that one decision uses.
 
 Everything ends at t_end. Current sample i lies at t_end − (239 − i)/2 s, video
 frame k at t_end − (15 − k) s, and frame k belongs to the samples 208+2k, 209+2k
@@ -22,7 +22,7 @@ SLOT_SECONDS = PATCH / SAMPLE_HZ
 FRAME_TOKENS = 4  # of one frame, see tokenizers
 TRAIL = 4  # samples, 2 s: over which a change of the current is averaged
 
-# A slot takes the nearest stamp within this many seconds, else it is masked.
+# A slot takes the nearest stamp within this many seconds; without one it is masked.
 SAMPLE_REACH = 0.25
 FRAME_REACH = 0.5
 
@@ -39,10 +39,10 @@ def frame_slots():
 
 
 def nearest(stamps, grid, reach):
-    """For each instant of the grid the index of the nearest stamp, or −1.
+    """The index of the nearest stamp for each instant of the grid, or −1: (len(grid),).
 
-    stamps and grid are ascending, in seconds. A stamp farther than reach does
-    not count, and each stamp serves one instant only: the nearer one.
+    stamps and grid are ascending, in seconds. A stamp farther away than reach does
+    not count, and each stamp serves only the instant nearest to it.
     """
     stamps, grid = np.asarray(stamps, float), np.asarray(grid, float)
     if len(stamps) == 0:
@@ -52,7 +52,7 @@ def nearest(stamps, grid, reach):
     right = np.minimum(right, len(stamps) - 1)
     index = np.where(grid - stamps[left] <= stamps[right] - grid, left, right)
     distance = np.abs(stamps[index] - grid)
-    # Of two instants that want one stamp, the farther goes empty.
+    # Where two instants share a stamp, the farther one stays empty.
     order = np.lexsort((distance, index))
     twice = np.zeros(len(grid), bool)
     twice[order[1:]] = index[order[1:]] == index[order[:-1]]
@@ -62,7 +62,7 @@ def nearest(stamps, grid, reach):
 def current_window(record, second, shift=0):
     """The 120 s that end at a second: amps (240,3), mask (240,), set-point (1,).
 
-    shift: samples by which the window ends later than that.
+    shift: how many samples later the window ends.
     """
     last = record.last[second] + shift
     amps = np.zeros((SAMPLES, PHASES), np.float32)

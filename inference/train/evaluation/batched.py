@@ -1,25 +1,25 @@
-"""Judges any system over cached tokens: whole records and robustness.
+"""Batch evaluation of any network over cached tokens: whole records, and robustness.
 
-Quicker than streaming.py, which closes the loop through the background: here
-frames' tokens come from the walk of the senses' own net (cache.py), the same for
-every system, and windows are judged many at a time. The released model is judged
-by streaming.py.
+It is faster than streaming.py, which closes the loop through the background: the tokens
+come from the closed loop of the unimodal network (training/encode.py), the same for every
+network, and many windows are evaluated at once. The released model is evaluated by
+streaming.py.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from . import streaming
 from ..data import window
 from ..models import closed_loop
+from . import streaming
 
 CHUNK = 768  # windows at once
 ENOUGH_CURRENT, ENOUGH_VIDEO = closed_loop.ENOUGH_CURRENT, closed_loop.ENOUGH_VIDEO
 
 
 def windows_of(batch, seconds, shift=0, record=0):
-    """step's inputs at some seconds of a Tokenized batch; shift in samples, see windows.current_window."""
+    """The inputs of step at some seconds of a Tokenized batch; shift in samples, see window.current_window."""
     current, seconds = batch.currents[record], np.asarray(seconds)
     index = current.last[seconds][:, None] + shift + np.arange(1 - window.SAMPLES, 1)  # (N,240)
     inside = (index >= 0) & (index < len(current.mask))
@@ -38,22 +38,22 @@ def windows_of(batch, seconds, shift=0, record=0):
 
 
 def run(step, inputs):
-    """step over windows in pieces."""
+    """Applies step to windows in chunks."""
     count = len(inputs["set_point"])
     parts = [step(*(v[i : i + CHUNK] for v in inputs.values())) for i in range(0, count, CHUNK)]
     return {k: np.concatenate([np.asarray(p[k]) for p in parts]) for k in parts[0]}
 
 
 def without(inputs, sense):
-    """The same windows with one sense taken away."""
+    """The same windows with one sense masked."""
     key = {"current": "sample_mask", "video": "frame_mask"}[sense]
     return inputs | {key: 0 * inputs[key]}
 
 
 def predict(step, batches, every, alone=0):
-    """timeline.Judged of every batch, the probability held between steps.
+    """streaming.Predictions of every batch, with the probability held between steps.
 
-    every: seconds from step to step; alone: as many by each sense without the other, 0 for never.
+    every: seconds between steps; alone: the same for each sense without the other, 0 for none.
     """
     return [_predict(step, b, every, alone) for b in batches]
 
@@ -75,7 +75,7 @@ def _predict(step, batch, every, alone):
                               for kept, other in (("current", "video"), ("video", "current"))})
 
 
-# Conditions a furnace house brings about; each changes windows (N of them) and nothing else.
+# Conditions of a furnace hall; each changes N windows and nothing else.
 
 
 def lost(share, key):
@@ -84,7 +84,7 @@ def lost(share, key):
     return change
 
 
-LOST_SAMPLES = 0.3  # the share that the manifest calls tested
+LOST_SAMPLES = 0.3  # the share that the manifest states as tested
 
 CONDITIONS = {
     "as it is": lambda inputs, rng: inputs,
@@ -96,7 +96,7 @@ CONDITIONS = {
 
 
 def stressed(step, batches, every, change=None, shift=0):
-    """Scores and labels of scored seconds under a condition."""
+    """Probabilities and labels of scored seconds under a condition."""
     rng, scores, labels = np.random.default_rng(7), [], []
     for b in batches:
         seconds = np.arange(30, len(b.label), every)

@@ -1,11 +1,11 @@
-"""Chooses a trained run's decision on validation batches and scores it on test.
+"""Calibrates a trained run: chooses its decision on validation batches and scores it on test batches.
 
     python -m inference.train.calibrate --mixed data/train --normal data/normal --run runs/product
 
---mixed is the data set of the run, of whose val and test batches about half of the
-seconds are abnormal: delays, accuracy; --test another one for the test batches.
---normal is one without any abnormal second: false alarms, 60 h or more for choosing
-and as many for reporting. Writes <run>/result.json.
+--mixed is a data set with validation batches of both classes, about half of each, for
+accuracy and delays; --test names another set for the test batches. --normal is a set
+without abnormal seconds, for false alarms: 60 h or more in each of val and test. Writes
+<run>/result.json.
 """
 
 import argparse
@@ -14,25 +14,25 @@ import json
 import pathlib
 import tempfile
 
-from . import clock_offset, metrics, operating_point, rule, streaming
 from ..data import cache, layout
-from ..training import encode
-from ..training.checkpoint import load
 from ..models.closed_loop import Runner
 from ..models.decision import PROVISIONAL
+from ..training import encode
+from ..training.checkpoint import load
 from ..training.fit import stopwatch
+from . import clock_offset, metrics, operating_point, rule, streaming
 
 RESULT = "result.json"
-# Seconds from step to step in normal hours; see streaming.py.
+# Seconds between steps in normal hours, see streaming.py.
 EVERY = 2
-# Batches in memory at once: half an hour of frames is 22 MB.
+# Batches in memory at once; half an hour of frames takes 22 MB.
 TOGETHER = 60
-# Of the test batches, so many tell how well the clock offset is found.
+# Batches of each split for the clock offset.
 OFFSET_BATCHES = 40
 
 
 def assess(model, mixed, normal, test=None, log=print):
-    """Decision, rule levels and metrics of a network over data sets' folders; test: of the mixed test batches, else mixed."""
+    """Decision, rule levels and metrics of a network, from the folders of data sets; test: folder of the mixed test batches, default mixed."""
     runner = Runner(model)
     validation, predicted = streamed(runner, mixed, "val", log=log)
     quiet, predicted_quiet = streamed(runner, normal, "val", every=EVERY, alone=False, log=log)
@@ -48,7 +48,7 @@ def assess(model, mixed, normal, test=None, log=print):
 
 
 def clock(model, mixed, test, log=print):
-    """How well a network with a local loss finds the clock offset; the bias is of validation batches."""
+    """How well a network with a local loss finds the clock offset; the bias comes from validation batches."""
     if not hasattr(model, "local_losses"):
         return {}
     log("encoding frames to find clock offsets")
@@ -56,7 +56,7 @@ def clock(model, mixed, test, log=print):
         part = lambda folder, split: (encode.write_streamed(model, folder, split, f"{scratch}/{split}", most=OFFSET_BATCHES, log=log),
                                       cache.read(f"{scratch}/{split}", folder, split, rerolls=False, most=OFFSET_BATCHES))[1]
         found = clock_offset.found_offsets(model, part(mixed, "val"), part(test, "test"))
-    # Pools of 120 s and of what the agent pools; neither where records are too short.
+    # Pools of 120 s and of the agent's length; records may be too short for either.
     return {"offset_bias_s": found["bias_s"]} | {
         f"offset_within_1_s_of_{pool}_s": sum(shares.values()) / len(shares)
         for pool, shares in found["within_1_s"].items() if shares} | {
@@ -64,7 +64,7 @@ def clock(model, mixed, test, log=print):
 
 
 def streamed(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, log=print):
-    """A split's batches, their pixels let go again, and what was judged of them: two lists."""
+    """A split's batches without their pixels, and their predictions: two lists."""
     names, batches, predicted = layout.names(folder, split), [], []
     for first in range(0, len(names), TOGETHER):
         some = [layout.read_batch(folder, n, rerolls=False) for n in names[first : first + TOGETHER]]
@@ -75,7 +75,7 @@ def streamed(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, l
 
 
 def reported(runner, chosen, levels, validation, predicted_validation, mixed, normal, log):
-    """The figures of the test batches, by the chosen decision."""
+    """The metrics of the test batches with the chosen decision."""
     test, predicted = streamed(runner, mixed, "test", chosen, log=log)
     quiet, predicted_quiet = streamed(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
     by_rule = (metrics.by_rule(b, j, levels) for b, j in ((test, predicted), (quiet, predicted_quiet)))
@@ -87,10 +87,10 @@ def reported(runner, chosen, levels, validation, predicted_validation, mixed, no
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mixed", required=True, help="folder of the run's data set")
-    parser.add_argument("--test", help="folder of a data set for the mixed test batches; default --mixed")
+    parser.add_argument("--mixed", required=True, help="folder of the data set with both classes")
+    parser.add_argument("--test", help="folder of the data set of the test batches; default --mixed")
     parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
-    parser.add_argument("--run", required=True, help="folder that train.py wrote; result.json goes there")
+    parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
     args = parser.parse_args(argv)
     log = stopwatch()
     result = assess(load(args.run), args.mixed, args.normal, args.test, log)

@@ -1,4 +1,4 @@
-"""Scores on held-out batches, with classes weighed as equally frequent.
+"""Metrics on held-out batches, with both classes weighted equally.
 
 FDR is this field's name for the false positive rate FP / (FP + TN), MDR is
 FN / (FN + TP). Seconds labelled −1 are not scored. Thresholds come from
@@ -22,19 +22,19 @@ def rates(score, label, threshold):
 
 
 def best_threshold(score, label):
-    """The threshold of least FDR + MDR."""
+    """The threshold with the least FDR + MDR."""
     order = np.argsort(score)
     score, label = score[order], label[order]
     missed = np.cumsum(label == 1) / max((label == 1).sum(), 1)
     alarms = 1 - np.cumsum(label == 0) / max((label == 0).sum(), 1)
-    # Cutting after position i calls everything up to i normal.
+    # A threshold after position i classifies everything up to i as normal.
     i = int(np.argmin(missed + alarms))
     upper = score[min(i + 1, len(score) - 1)]
     return float((score[i] + upper) / 2)
 
 
 def auroc(score, label):
-    """Chance that an abnormal second scores above a normal one, ties at half."""
+    """Probability that an abnormal second scores above a normal one; ties count half."""
     order = np.argsort(score, kind="stable")
     ranks = np.empty(len(score))
     _, first, count = np.unique(score[order], return_index=True, return_counts=True)
@@ -58,22 +58,22 @@ def score(values, label, threshold, prefix):
 
 
 def strict_threshold(score, label, fdr=0.01):
-    """The least threshold that so large a share of normal seconds passes."""
+    """The threshold that a share `fdr` of normal seconds exceeds."""
     return float(np.quantile(score[label == 0], 1 - fdr))
 
 
 def scored(predicted, sense):
-    """All scored seconds of some batches that have a verdict of their own: probabilities and labels."""
+    """Probabilities and labels of the scored seconds whose verdict was computed, not held."""
     keep = [(j.label >= 0) & j.decided & (j.computed[sense] if j.computed else True) for j in predicted]
     values = np.concatenate([getattr(j, sense)[k] for j, k in zip(predicted, keep, strict=True)])
     return values, np.concatenate([j.label[k] for j, k in zip(predicted, keep, strict=True)])
 
 
 def error_correlation(predicted, thresholds, settled=0):
-    """Correlation of the senses' errors within each class, mean of the two.
+    """Correlation of the senses' errors within each class, averaged over the classes.
 
     settled: leave out so many seconds after each change of the label. At an onset
-    neither sense has seen anything yet, which no fusing can mend.
+    neither sense shows anything yet, which fusion cannot correct.
     """
     wrong = {c: [] for c in (0, 1)}
     for j in predicted:
@@ -87,7 +87,7 @@ def error_correlation(predicted, thresholds, settled=0):
 
 
 def since_change(label):
-    """Seconds since the label was another, at each second: (S,)."""
+    """Seconds since the last change of the label, at each second: (S,)."""
     seconds = np.arange(len(label))
     changed = np.concatenate([[False], label[1:] != label[:-1]])
     return seconds - np.maximum.accumulate(np.where(changed, seconds, 0))
@@ -105,7 +105,7 @@ def quietness(batches, seconds=120):
 
 
 def seconds(validation, test, predicted_validation, predicted_test):
-    """Figures over balanced seconds of mixed batches, thresholds from validation."""
+    """Metrics over balanced seconds of mixed batches, with thresholds from validation."""
     out, thresholds = {}, {}
     for sense in SENSES:
         known = scored(predicted_validation, sense)
@@ -127,7 +127,7 @@ def seconds(validation, test, predicted_validation, predicted_test):
 
 
 def events(mixed, normal, decision, prefix=""):
-    """Onsets of mixed batches and false alarms in normal ones, after the filter."""
+    """Onsets in mixed batches and false alarms in normal ones, after the filter."""
     delays = operating_point.episodes(mixed, decision)
     seen = [d for d in delays if d is not None]
     alarms, hours = operating_point.false_alarms(normal, decision)
@@ -149,7 +149,7 @@ def events(mixed, normal, decision, prefix=""):
 
 
 def alone(mixed, decision):
-    """Onsets by the same decision with one sense lost."""
+    """Onsets detected by the same decision with one sense lost."""
     out = {}
     for sense in ("current", "video"):
         delays = operating_point.episodes(operating_point.only(mixed, sense), decision)
@@ -161,7 +161,7 @@ def alone(mixed, decision):
 
 
 def by_rule(batches, predicted, levels):
-    """The same batches judged by the rule: p is 1 under a level, else 0 (agent/decide)."""
+    """Predictions of the rule for the same batches: p is 1 below a level, else 0 (agent/decide)."""
     found = []
     for b, j in zip(batches, predicted, strict=True):
         cv = {s: rule.variation(b.currents[0], s) for s in rule.ENOUGH}

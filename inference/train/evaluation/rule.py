@@ -1,21 +1,20 @@
 """The plant's own rule: a quiet current is the abnormal one.
 
-CV is std / mean of each phase over the last seconds, mean of the phases; the
-furnace is abnormal while it is below a level. The agent falls back on this when
-the model does not answer (agent/decide).
+CV is std / mean of each phase over the last seconds, averaged over the phases. The
+furnace is abnormal while CV is below a level. The agent falls back on this rule when the
+model does not answer (agent/decide).
 """
 
 import numpy as np
 
 from ..data import window
 
-# Spans in seconds, and the share of a span's samples without which its CV says
-# nothing.
+# Spans in seconds, and the least share of a span's samples for a valid CV.
 ENOUGH = {120: 0.75, 45: 0.9}
 
 
 def variation(record, seconds):
-    """CV over the last `seconds` at every second: (S,), NaN where too much is missing."""
+    """CV over the last `seconds` at every second: (S,), NaN where too many samples are missing."""
     n = seconds * window.SAMPLE_HZ
     mask = record.mask[:, None].astype(float)
     sums = [_running(v, n) for v in (mask, record.amps * mask, record.amps.astype(float) ** 2 * mask)]
@@ -29,10 +28,10 @@ def variation(record, seconds):
 
 
 def level(normal, seconds, allowed):
-    """The level under which so many batches came at some normal second, rounded down."""
+    """The greatest level that only `allowed` batches undercut in normal seconds, rounded down."""
     least = sorted(float(np.min(v)) for v in (_normal(b, seconds) for b in normal) if len(v))
     if not least:
-        raise ValueError(f"no batch of the normal hours has {seconds} s of current at a normal second; give longer records")
+        raise ValueError(f"no batch of the normal hours has {seconds} s of current at a normal second; add longer records")
     return float(np.floor(least[min(allowed, len(least) - 1)] * 1e4) / 1e4)
 
 

@@ -1,8 +1,7 @@
-"""Judges whole records in the closed loop (closed_loop.py), by both senses and by each alone.
+"""Streaming evaluation: whole records in the closed loop, with both senses and with each alone.
 
-Long normal records may be stepped every few seconds, the probability held in
-between: a mean over held values scatters more, so their false alarms are
-counted rather too high than too low.
+Long normal records may be stepped every few seconds, with the probability held between
+steps. A mean over held values varies more, so false alarms tend to be overestimated.
 """
 
 from dataclasses import dataclass
@@ -12,29 +11,29 @@ import numpy as np
 from ..models import decision as decisions
 from ..models.closed_loop import ClosedLoop
 
-CHUNK = 512  # windows judged at once after the walk
+CHUNK = 512  # windows evaluated at once after the closed loop
 
 
 @dataclass
 class Predictions:
-    """One batch's seconds: probabilities by which senses were given, each (S,)."""
+    """Probabilities of one batch's seconds, by the senses that were present: (S,) each."""
 
     name: str
     label: np.ndarray
     onset: np.ndarray
-    decided: np.ndarray  # whether the senses had shown enough for a verdict
+    decided: np.ndarray  # whether there was enough input for a verdict
     both: np.ndarray
     alignment: np.ndarray
     current: np.ndarray | None = None
     video: np.ndarray | None = None
-    # Sense → seconds with a verdict of their own, not one held; all of them where it is None.
+    # Sense → seconds whose verdict was computed, not held; None for all seconds.
     computed: dict | None = None
 
 
 def predict(runner, batches, decision=decisions.PROVISIONAL, every=1, alone=True):
-    """Every second of every batch: list of Judged.
+    """Predictions for every second of every batch: a list of Predictions.
 
-    every: seconds from step to step; alone: also by each sense without the other.
+    every: seconds between steps; alone: also predict from each sense without the other.
     """
     loop = ClosedLoop(runner, batches, decision, every)
     for second in range(loop.seconds):
@@ -43,7 +42,7 @@ def predict(runner, batches, decision=decisions.PROVISIONAL, every=1, alone=True
 
 
 def _finish(runner, loop, row, alone):
-    """Adds the verdicts with one sense taken away."""
+    """The predictions of one row, with those of each sense alone where asked."""
     batch = loop.batches[row]
     seconds = len(batch.label)
     out = Predictions(batch.name, batch.label, batch.onset, loop.decided[row, :seconds],
@@ -58,7 +57,7 @@ def _finish(runner, loop, row, alone):
 
 
 def _alone(runner, loop, row, steps):
-    """p by current alone and by video alone at some seconds: (2,len(steps))."""
+    """p from current alone and from video alone at some seconds: (2,len(steps))."""
     parts = [loop.window([row], second) for second in steps]
     tokens, seen, amps, mask, set_point = (np.concatenate(p) for p in zip(*parts, strict=True))
     return np.stack([runner.step(tokens, 0 * seen, amps, mask, set_point)["p_abnormal"][:, 0],

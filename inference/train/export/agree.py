@@ -1,11 +1,11 @@
-"""Judges a melt offline, for comparison with what the agent said of it live.
+"""Evaluates a melt offline, for comparison with the agent's live messages.
 
     python -m inference.train.agree --data FOLDER > offline.json
 
-Runs the exported model along every test batch, second by second in the agent's
-closed loop, and its manifest's thresholds over that. Prints, by batch, for each
-second: p_abnormal, whether there was enough for a verdict, whether the state is
-abnormal, and the label. `bench agree` sets the live messages against them.
+Runs the exported model along every test batch in the agent's closed loop, and applies the
+manifest's thresholds. Prints, by batch, for each second: p_abnormal, whether there was
+enough input for a verdict, whether the state is abnormal, and the label. `bench agree`
+compares the live messages with them.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from .exported import Exported
 
 
 def predicted_seconds(model, batches):
-    """The seconds of every batch, by its name."""
+    """The seconds of every batch by its name."""
     predicted = streaming.predict(model, batches, model.decision, alone=False)
     return {j.name: seconds(j, model.decision) for j in predicted}
 

@@ -1,17 +1,17 @@
-"""Runs an exported model folder as streaming.py runs a network: what Go will see."""
+"""Runs an exported model folder like a network in the closed loop, as Go will run it."""
 
 import json
 
 import numpy as np
 
-from . import saved_model
 from ..models import decision
+from . import saved_model
 
 
 class Exported:
-    """An exported model behind timeline.Runner's interface.
+    """An exported model with the interface of closed_loop.Runner.
 
-    Its shapes are of batch 1, so rows go through one by one.
+    Its batch size is 1, so rows run one by one.
     """
 
     def __init__(self, folder):

@@ -1,4 +1,4 @@
-"""Exports FmFormer-B, untrained, for the same Go code as the product.
+"""Exports the untrained FmFormer-B for the same Go code as the product.
 
     python -m inference.train.fmformer --out runs/fmformer-b     # half a minute
 """
@@ -9,12 +9,12 @@ import keras
 import numpy as np
 
 from ..data import window
-from .saved_model import Function, TensorSpec, save
 from ..models.fmformer_b import FRAMES, PLACES, VALUES, Published
+from .saved_model import Function, TensorSpec, save
 
 
 def export(model, folder):
-    """Writes the folder as release.py writes the product's, for the same Go code."""
+    """Writes the model folder in the format of the product's."""
     size = window.SIZE
     f32 = lambda *shape: TensorSpec("float32", shape)
     functions = {
@@ -32,7 +32,7 @@ def export(model, folder):
         "video": {"rate_hz": window.FRAME_HZ, "frames": FRAMES, "width": size, "height": size,
                   "channels": "RGB", "resize": "area", "tokens": PLACES**2, "dim": VALUES,
                   "background": [1, size, size, 1], "evidence_rows": 0, "evidence_columns": 0},
-        # Nobody trained it, so nothing it says may raise an alarm.
+        # It is untrained, so it must never raise an alarm.
         "decision": {"mean_seconds": 600, "enter": 1, "exit": 1, "hold_seconds": 0, "freeze_background": 1},
         "rule": {"cv_120": 1e-9, "cv_45": 1e-9},
         "metrics": {"parameters": model.count_params()},
@@ -57,7 +57,7 @@ def golden_inputs():
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", required=True, help="model folder to write anew")
+    parser.add_argument("--out", required=True, help="model folder to write; an older one is replaced")
     args = parser.parse_args(argv)
     keras.utils.set_random_seed(1)
     model = Published()

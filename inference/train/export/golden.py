@@ -1,8 +1,8 @@
-"""Golden vectors: raw inputs and outputs that Go and Python must agree on.
+"""Golden vectors: raw inputs and outputs on which Go and Python must agree.
 
 One JSON file, {"vectors": [{name, signature, inputs, outputs}]}; each tensor is
-its raw row-major little-endian bytes in base64, its type and shape are the
-manifest's. Read by tests/test_golden.py and by inference/tensorflow.
+its row-major little-endian bytes in base64; the manifest has its type and shape.
+parity.py and inference/tensorflow read it.
 """
 
 import base64

@@ -1,13 +1,13 @@
-"""Holds the committed model against a large data set that nothing has seen.
+"""Checks the committed model on a large holdout set that nothing was trained or chosen on.
 
     python -m inference.train.holdout
 
-20 fresh batches choose the thresholds, 40 others are scored; some six minutes.
-Prints a page for docs/proof.md. Exits 1 unless the fused error is at most 0.6 of
-the better single sense's and the rule on the current's variation at least 3
-points below. What the field expects of a fair data set (furnaces are neither
-easier nor harder for one sense) is printed beside what was found; it says
-something of the simulator, and a departure is reported, not hidden.
+20 new batches set the thresholds, 40 others are scored; takes some six minutes. Prints a
+page for docs/proof.md. Exits with 1 unless the fused error is at most 0.6 of the better
+single sense's and the rule on the current's variation is at least 3 points worse. The page
+also compares the figures with what the field expects of a fair data set, in which neither
+sense is easier or harder than in a plant; a deviation concerns the simulator and is only
+reported.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from ..data import layout
 from ..evaluation import metrics, streaming
 from .exported import Exported
 
-EVERY = 4  # seconds from step to step
+EVERY = 4  # seconds between steps
 MOST_RATIO, LEAST_LEAD = 0.6, 0.03
-# name, figure, least, most: what is expected, see docs/simulator.md.
+# (name, figure, least, greatest) as expected, see docs/simulator.md.
 EXPECTED = (
     ("current alone, FDR ≤ 0.01 where thresholds were chosen", "current_strict_accuracy", 0.87, 0.92),
     ("video alone", "video_accuracy", 0.96, 0.975),
@@ -32,7 +32,7 @@ EXPECTED = (
 
 
 def figures(model, folder):
-    """Figures of seconds and onsets over a data set's test batches."""
+    """Metrics of seconds and onsets over a data set's test batches."""
     chosen, scored = (layout.read_split(folder, split, rerolls=False) for split in ("val", "test"))
     predicted_chosen = streaming.predict(model, chosen, model.decision, every=EVERY)
     predicted = streaming.predict(model, scored, model.decision, every=EVERY)
@@ -65,8 +65,8 @@ def row(name, value, least, most):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="inference/models/product", help="the model's folder")
-    parser.add_argument("--seed", type=int, default=777, help="of the fresh data set")
-    parser.add_argument("--batches", type=int, default=60, help="a third of them choose thresholds")
+    parser.add_argument("--seed", type=int, default=777, help="seed of the holdout set")
+    parser.add_argument("--batches", type=int, default=60, help="number of batches; a third of them set thresholds")
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["bin/furnace-sim", "dataset", "--out", folder, "--batches", str(args.batches),

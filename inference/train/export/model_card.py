@@ -1,4 +1,4 @@
-"""The page of a released model's figures, written from its manifest alone."""
+"""The model card: a page of a released model's figures, from its manifest alone."""
 
 ROWS = (("both senses", "both"), ("current alone", "current"),
         ("current alone, FDR ≤ 0.01 on validation", "current_strict"),
@@ -36,7 +36,7 @@ def seconds(m):
 
 
 def worse_than_one_sense(m):
-    """A sentence where deciding by both senses errs more than by one of them alone, else ""."""
+    """A warning if both senses together err more than one of them alone, else ""."""
     sense = max(("current", "video"), key=lambda s: m[f"{s}_accuracy"])
     both, alone = m["both_accuracy"], m[f"{sense}_accuracy"]
     if both >= alone:

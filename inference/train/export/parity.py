@@ -2,8 +2,8 @@
 
     python -m inference.train.parity
 
-Runs the Go test with -dump and wants every output within 1e-5 of Python's.
-Needs the compiler settings that `make env` prints. Exits 1 on a difference.
+Runs the Go test with -dump and requires every output within 1e-5 of Python's. Needs the
+compiler settings that `make env` prints. Exits with 1 on a difference.
 """
 
 import argparse
@@ -22,7 +22,7 @@ LIMIT = 1e-5
 
 
 def differences(folder, dump):
-    """Greatest difference by (signature, output) between Python and Go's dump."""
+    """The greatest difference between Python and Go's dump, by (signature, output)."""
     signatures = json.loads((pathlib.Path(folder) / saved_model.MANIFEST).read_text())["signatures"]
     loaded, greatest = saved_model.load(folder), {}
     for _, signature, inputs, outputs in golden.read(dump, signatures):

@@ -1,4 +1,4 @@
-"""Makes the model folder of a judged run: what the agent loads.
+"""Makes the model folder of a calibrated run, which the agent loads.
 
     python -m inference.train.release --data data/train --run runs/product \
         --out inference/models/product --figures docs/model-figures.md
@@ -13,26 +13,26 @@ import subprocess
 import keras
 import numpy as np
 
-from . import model_card
 from ..data import layout, window
-from ..evaluation import batched, clock_offset
-from ..models import codebook
-from .saved_model import Function, TensorSpec, save
-from ..evaluation.calibrate import RESULT
 from ..data.window import FRAME_TOKENS
+from ..evaluation import batched, clock_offset
+from ..evaluation.calibrate import RESULT
+from ..models import codebook
 from ..models.tokenizers import GRID
 from ..training.checkpoint import load
+from . import model_card
+from .saved_model import Function, TensorSpec, save
 
 SIZE = window.SIZE
 BACKGROUND = (1, SIZE, SIZE, 1)
-BELIEVED_BIAS_S = max(codebook.SHIFTS) - 2 * clock_offset.DIP_S  # leaves room for a dip on both sides
-BIAS_S = 1.0  # an offset's bias beyond which the release says so
-MOST_S = 3.0  # how far the agent may correct the video's stamps, where the shifts reach so far
+BELIEVED_BIAS_S = max(codebook.SHIFTS) - 2 * clock_offset.DIP_S  # greatest bias that leaves room for a dip on both sides
+BIAS_S = 1.0  # the release warns about a greater bias of the offset
+MOST_S = 3.0  # greatest correction of the video's stamps by the agent, within the reach of the shifts
 AGENT = pathlib.Path(__file__).parents[3] / "bin" / "meltwatch"
 
 
 def functions(model):
-    """The two signatures, batch 1."""
+    """The two signatures, with batch size 1."""
     dim = model.config.dim
     return {
         "encode_frame": Function(model.encode_frame, {
@@ -50,7 +50,7 @@ def functions(model):
 
 
 def sections(config, result, commit):
-    """The manifest's keys that the network and its result say."""
+    """The manifest's keys that come from the network and its result."""
     return {
         "name": config.name,
         "version": config.version,
@@ -70,21 +70,21 @@ def sections(config, result, commit):
 
 
 def offset(config, bias):
-    """How the agent finds the clock offset from the local loss; nothing for a network without one.
+    """The manifest's section on the clock offset; empty for a network without a local loss.
 
-    A window counts when its frames' current changes by more than event_amps; the
-    curves of `pool` such windows are averaged; the senses meet where the mean lies
-    deepest under its own values dip_s to both sides (clock_offset.dip); the correction
-    follows slowly. The shifts are moved by what the network finds too much on
-    validation batches, whose true offsets are known: flame and exposure answer the
-    current a moment late, which is no fault of a clock.
+    A window counts if the current of its frames changes by more than event_amps. The
+    curves of `pool` such stretches are averaged, and the senses match where the mean is
+    lowest against its own values dip_s to both sides (clock_offset.dip). The correction
+    follows slowly. The shifts are moved by the network's bias on validation batches, whose
+    true offsets are known: flame and exposure follow the current with a delay that does not
+    come from a clock.
     """
     if not config.local_weight:
         return {}
     if abs(bias) > BELIEVED_BIAS_S:
-        bias = 0.0  # a dip so far off is no delay of a flame's: there was nothing to find
+        bias = 0.0  # too far for a flame's delay: there was no dip to find
     shifts = [round(s + bias, 3) for s in codebook.SHIFTS]
-    # Nothing can be seen beyond the shifts, so the correction must not lead there.
+    # The correction must stay within the shifts.
     reach = min(-shifts[0], shifts[-1])
     return {"offset": {
         "shifts_s": shifts, "event_amps": clock_offset.EVENT_AMPS, "window_seconds": clock_offset.STRETCH,
@@ -93,7 +93,7 @@ def offset(config, bias):
 
 
 def golden_inputs(model, batch, count=10):
-    """Golden inputs from a batch, and the edges: dark, white, empty, broken.
+    """Golden inputs from a batch, and edge cases: dark, white, empty, broken.
 
     A list of (name, signature, inputs).
     """
@@ -104,7 +104,7 @@ def golden_inputs(model, batch, count=10):
         frame = batch.frames[max(batch.frame_at[second], 0)][None]
         vectors.append((f"frame at {second} s", "encode_frame", {"frame": frame, "background": background}))
         out = model.encode_frame(frame, background)
-        # Rounded to sixteenths, so that the file stays small when compressed.
+        # Rounded to sixteenths, so that the file compresses well.
         background = np.round(keras.ops.convert_to_numpy(out["background"]) * 16) / 16
         tokens = np.roll(tokens, -1, axis=1)
         tokens[:, -1] = keras.ops.convert_to_numpy(out["tokens"])
@@ -124,7 +124,7 @@ def golden_window(batch, second, tokens):
 
 
 def edges(whole):
-    """Windows with something missing or broken, made of a whole one."""
+    """Windows with missing or broken inputs, made from a complete one."""
     broken = whole["current"].copy()
     broken[0, 100:110, 1] = np.nan
     changed = {
@@ -139,14 +139,14 @@ def edges(whole):
 
 
 def release(model, result, batch, out, commit="", called=None):
-    """Writes the folder and returns the manifest; called: name and version other than the network's."""
+    """Writes the folder and returns the manifest; called: name and version that replace the network's."""
     return save(out, functions(model), sections(model.config, result, commit) | (called or {}), golden_inputs(model, batch))
 
 
 def release_checked(model, result, batch, out, commit="", called=None, agent=AGENT):
-    """release() to a folder that the agent accepts; one that it refuses replaces nothing.
+    """Like release(), but replaces the folder only if the agent accepts the new one.
 
-    agent: the program whose own check decides. ValueError with the agent's words.
+    agent: the program whose check decides. Raises ValueError with the agent's message.
     """
     out = pathlib.Path(out)
     new = out.with_name(out.name + ".new")
@@ -154,9 +154,9 @@ def release_checked(model, result, batch, out, commit="", called=None, agent=AGE
     try:
         check = subprocess.run([agent, "model", "check", new], capture_output=True, text=True)
     except FileNotFoundError:
-        raise ValueError(f"{agent}: is missing, and the agent's own check decides on a release: run make build") from None
+        raise ValueError(f"{agent}: is missing, and its check must accept a release; run make build") from None
     if check.returncode:
-        raise ValueError(f"the agent refuses the model, which stays in {new}: {check.stderr.strip()}")
+        raise ValueError(f"the agent rejects the model, which is kept in {new}: {check.stderr.strip()}")
     if out.exists():
         shutil.rmtree(out)
     new.rename(out)
@@ -164,7 +164,7 @@ def release_checked(model, result, batch, out, commit="", called=None, agent=AGE
 
 
 def warnings(m):
-    """Warnings about a model for its release, from its metrics."""
+    """Warnings about a model at its release, from its metrics."""
     worse = model_card.worse_than_one_sense(m)
     if worse:
         yield worse
@@ -175,11 +175,11 @@ def warnings(m):
 
 
 def calibrated(path):
-    """What judge.py found."""
+    """The result that calibrate wrote."""
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise ValueError(f"{path}: is missing; judge the run first, judge.py writes it") from None
+        raise ValueError(f"{path}: is missing; calibrate the run first") from None
 
 
 def current_commit():
@@ -190,11 +190,11 @@ def current_commit():
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder of a data set in either published layout")
-    parser.add_argument("--run", required=True, help="folder that train.py and judge.py wrote")
-    parser.add_argument("--out", required=True, help="model folder to write anew")
-    parser.add_argument("--figures", help="page to write the model's figures to")
-    parser.add_argument("--name", help="what the agent calls the model in its messages")
-    parser.add_argument("--version", help="of this model, such as 1.0.0")
+    parser.add_argument("--run", required=True, help="folder of the calibrated run")
+    parser.add_argument("--out", required=True, help="model folder to write; an older one is replaced")
+    parser.add_argument("--figures", help="page to write with the model's figures")
+    parser.add_argument("--name", help="name of the model in the agent's messages")
+    parser.add_argument("--version", help="version of the model, such as 1.0.0")
     args = parser.parse_args(argv)
     model, result = load(args.run), calibrated(pathlib.Path(args.run) / RESULT)
     batch = layout.read_split(args.data, "test", rerolls=False)[0]

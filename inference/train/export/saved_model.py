@@ -1,8 +1,7 @@
-"""Writes a model folder: SavedModel, golden vectors and the manifest.
+"""Writes a model folder: SavedModel, golden vectors and manifest.
 
-This is the only module that needs TensorFlow itself, and the only writer of
-manifest.json. Variables are frozen to constants: a third faster per step, and
-nothing is left to initialise when Go loads the model.
+Only this module writes manifest.json. Variables are frozen to constants, which makes a step
+a third faster and leaves nothing to initialise when Go loads the model.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ from tensorflow.python.framework.convert_to_constants import (
 
 from . import golden
 
-FORMAT = 1  # of the manifest; what inference/manifest.go serves
+FORMAT = 1  # version of the manifest, see inference/manifest.go
 MANIFEST = "manifest.json"
 GOLDEN = "golden.json"
 TOLERANCE = 1e-4  # between the exporting machine and any other
@@ -39,26 +38,26 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Function:
-    """One signature: a callable over named tensors that answers named tensors."""
+    """One signature: a callable from named tensors to named tensors."""
 
     call: callable
     inputs: dict  # name → TensorSpec, in the order of call's arguments
 
 
 def save(folder, functions, sections, vectors):
-    """Writes the folder anew and returns the manifest.
+    """Replaces the folder and returns the manifest.
 
     functions: signature name → Function. sections: the manifest's other keys
     (name, version, current, video, …). vectors: golden inputs, a list of
-    (name, signature, {tensor: array}); their outputs are computed here, from
-    the SavedModel as it lies on disk.
+    (name, signature, {tensor: array}); their outputs are computed here,
+    by the SavedModel on disk.
     """
     folder = pathlib.Path(folder)
     if folder.exists():
         shutil.rmtree(folder)
     signatures = {name: freeze(function) for name, function in functions.items()}
     tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
-    # The fingerprint holds a time-dependent id and nobody reads it.
+    # The fingerprint contains a time-dependent id and is unused.
     (folder / "fingerprint.pb").unlink(missing_ok=True)
     (folder / "assets").rmdir()
     loaded = load(folder)
@@ -80,7 +79,7 @@ def load(folder):
 
 
 class _Loaded(dict):
-    """Keeps the loaded object alive as long as its functions are in use."""
+    """Keeps the loaded object alive while its functions are in use."""
 
     def __init__(self, folder):
         self._object = tf.saved_model.load(str(folder))
@@ -93,7 +92,7 @@ class _Loaded(dict):
 
 
 def constant(function):
-    """The function with its variables turned into constants: its graph, and the outputs' names in order."""
+    """Freezes a function's variables to constants: its concrete function, and the outputs' names in order."""
     concrete = tf.function(function.call, input_signature=_specs(function)).get_concrete_function()
     # Freezing flattens the dictionary of outputs; tf.nest sorts by key.
     return convert_variables_to_constants_v2(concrete), sorted(concrete.structured_outputs)
@@ -104,7 +103,7 @@ def _specs(function):
 
 
 def freeze(function):
-    """The same as a signature."""
+    """A frozen function as a signature."""
     specs, (frozen, outputs) = _specs(function), constant(function)
 
     @tf.function(input_signature=specs)

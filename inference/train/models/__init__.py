@@ -17,9 +17,9 @@ SYSTEMS = {"AlignVSR": AlignVSR, "FmFormerRow": FmFormerRow, "MLF": MLF, "OneLLM
 
 
 def build(config):
-    """The network of a run, with fresh weights."""
+    """The network of a run, with initial weights."""
     try:
         kind = SYSTEMS[config.system]
     except KeyError:
-        raise ValueError(f"system {config.system!r} is none of {', '.join(SYSTEMS)}") from None
+        raise ValueError(f"unknown system {config.system!r}; name one of {', '.join(SYSTEMS)}") from None
     return kind(config)

@@ -1,25 +1,24 @@
-"""Rows 2 and 3, AlignVSR: frames look into a bank of current units.
+"""Rows 2 and 3, AlignVSR: frames attend to a codebook of the current.
 
-Liu et al. 2024 (codebook.py). Global alignment: cross-attention from the video's
-tokens, which know their place in time, to the whole frozen bank; any frame may
-align to any unit. Local alignment adds the loss that ties a frame's attention to
-the units of its own seconds. Beside the aligned video the current's own tokens
-are read, since here both senses are present when the verdict falls; audio is not
-in visual speech recognition. Conformer and HuBERT became one block and K-means
-of the current.
+Liu et al. 2024 (codebook.py). Global alignment: cross-attention from the video's tokens,
+which carry their place in time, to the whole frozen codebook; any frame may align to any
+code. Local alignment adds the loss that ties a frame's attention to the codes of its own
+seconds. The verdict also reads the current's own tokens, because both senses are present
+here; visual speech recognition has no audio. One block and K-means of the current replace
+Conformer and HuBERT.
 """
 
 import keras
 from keras import ops
 
 from . import codebook, losses
+from .codebook import Codebook
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
-from .codebook import Codebook
 
 
 class GlobalAlignment(keras.layers.Layer):
-    """Cross-attention from tokens to the bank: (B,N,D) → (B,N,D) and mean attention (B,N,U)."""
+    """Cross-attention from tokens to the codebook: (B,N,D) → (B,N,D) and mean attention (B,N,U)."""
 
     def __init__(self, dim, heads=4, **kwargs):
         super().__init__(**kwargs)
@@ -33,12 +32,12 @@ class GlobalAlignment(keras.layers.Layer):
         for layer in (self.query, self.key, self.value, self.tell):
             layer.build((None, None, self.dim))
 
-    def call(self, x, bank):
-        """x (B,N,D), bank (U,D)."""
+    def call(self, x, embedding):
+        """x (B,N,D), embedding of the codes (U,D)."""
         n, h, width = x.shape[1], self.heads, self.dim // self.heads
         q = ops.transpose(ops.reshape(self.query(x), (-1, n, h, width)), (0, 2, 1, 3))  # (B,H,N,W)
-        k = ops.transpose(ops.reshape(self.key(bank), (-1, h, width)), (1, 2, 0))  # (H,W,U)
-        v = ops.transpose(ops.reshape(self.value(bank), (-1, h, width)), (1, 0, 2))  # (H,U,W)
+        k = ops.transpose(ops.reshape(self.key(embedding), (-1, h, width)), (1, 2, 0))  # (H,W,U)
+        v = ops.transpose(ops.reshape(self.value(embedding), (-1, h, width)), (1, 0, 2))  # (H,U,W)
         weights = ops.softmax(ops.matmul(q, k) * width**-0.5, axis=-1)     # (B,H,N,U)
         seen = ops.transpose(ops.matmul(weights, v), (0, 2, 1, 3))         # (B,N,H,W)
         return self.tell(ops.reshape(seen, (-1, n, self.dim))), ops.mean(weights, axis=1)
@@ -97,7 +96,7 @@ class AlignVSR(System):
             "verdict": losses.verdict(y["label"], out["logit"]),
             "align": c.align_weight * losses.soft_contrast(
                 out["z_video"], out["z_current"],
-                losses.pairs_of_senses(y["label"], x["paired"], x["there"])),
+                losses.pair_targets(y["label"], x["paired"], x["there"])),
         }
         if c.local_weight:
             terms["local"] = c.local_weight * self.bank.local_loss(x, out["attention"], out["seen"])

@@ -1,24 +1,24 @@
-"""Runs a network along whole records as the agent does, second by second.
+"""Runs a network along whole records, second by second, as the agent does.
 
-The loop is closed: the background stands still while the network's own
-p_abnormal is high or the state is abnormal, so a spot that it misses is absorbed
-here as in service. All batches advance together, one row each.
+The loop is closed: the background is frozen while the network's own p_abnormal is high or
+the state is abnormal, so the background absorbs a hot spot that the network misses, as in
+service. All batches advance together, one row each.
 """
 
 import keras
 import numpy as np
 
-from . import decision as decisions
 from ..data import window
 from ..data.window import FRAME_TOKENS, current_window
+from . import decision as decisions
 
-# A verdict counts from so many seconds of current, or so much of the frames, on.
+# A verdict needs at least so many seconds of current, or more than this share of the frames.
 ENOUGH_CURRENT = 30.0
 ENOUGH_VIDEO = 0.9
 
 
 class Compiled(keras.Model):
-    """A function over a list of arrays, compiled by whatever backend runs."""
+    """A function over a list of arrays, compiled by the Keras backend."""
 
     def __init__(self, function):
         super().__init__()
@@ -29,7 +29,7 @@ class Compiled(keras.Model):
 
 
 class Runner:
-    """The network's two functions over rows of batches, numpy in and out."""
+    """A network's two functions over rows of windows, with numpy arrays."""
 
     def __init__(self, model):
         self.token_shape = (window.FRAMES, FRAME_TOKENS, model.config.dim)
@@ -44,7 +44,7 @@ class Runner:
 
 
 class ClosedLoop:
-    """The state that the agent keeps: tokens of 16 frames and a background a row."""
+    """The state that the agent keeps for each record: tokens, background and state machine."""
 
     def __init__(self, runner, batches, decision, every):
         self.runner, self.batches, self.every = runner, batches, every
@@ -56,7 +56,7 @@ class ClosedLoop:
         self.p = np.zeros((rows, self.seconds), np.float32)
         self.alignment = np.zeros((rows, self.seconds), np.float32)
         self.decided = np.zeros((rows, self.seconds), bool)
-        # Tokens of each second, after 15 empty ones before the start.
+        # Tokens of each second, preceded by 15 empty ones.
         before = window.FRAMES - 1
         self.tokens = np.zeros((rows, before + self.seconds, *runner.token_shape[1:]), np.float32)
         self.seen = np.zeros((rows, before + self.seconds), np.float32)
@@ -74,14 +74,14 @@ class ClosedLoop:
         self.frozen = high | np.array(abnormal)
 
     def look(self, second):
-        """Encodes the second's frames; the background moves unless it is frozen."""
+        """Encodes the frames of a second and updates the background unless it is frozen."""
         at = second + window.FRAMES - 1
         index = [b.frame_at[second] if second < len(b.label) else -1 for b in self.batches]
         there = np.array(index) >= 0
         frames = np.stack([b.frames[max(i, 0)] for b, i in zip(self.batches, index, strict=True)])
         out = self.runner.encode(frames, self.background)
         self.tokens[there, at], self.seen[there, at] = out["tokens"][there], 1
-        # A first frame always gives the background its start.
+        # The first frame always starts the background.
         moves = there & (~self.frozen | (self.background[:, 0, 0, 0] < 0))
         self.background[moves] = out["background"][moves]
 
@@ -95,7 +95,7 @@ class ClosedLoop:
                                    | (seen.mean(1) > ENOUGH_VIDEO))
 
     def window(self, rows, second):
-        """The inputs of step at one second of some rows."""
+        """The inputs of step for some rows at one second."""
         span = slice(second, second + window.FRAMES)
         parts = [current_window(self.batches[r].currents[0], min(second, len(self.batches[r].label) - 1))
                  for r in rows]

@@ -1,9 +1,8 @@
-"""From probabilities to a state: the mean over some seconds against thresholds.
+"""The decision: from probabilities to a state, by a mean and two thresholds.
 
-Filter is the same machine as the agent's (agent/state): `abnormal` is entered
-when the mean of p_abnormal over a full `mean_seconds` reaches `enter`, and left
-when it has stayed under `exit` for `hold_seconds`; a second without a verdict
-empties the mean.
+Filter is the same state machine as the agent's (agent/state). It enters `abnormal` when
+the mean of p_abnormal over a full `mean_seconds` reaches `enter`, and leaves when the mean
+has stayed below `exit` for `hold_seconds`. A second without a verdict empties the mean.
 """
 
 from collections import deque
@@ -20,12 +19,12 @@ class Decision:
     hold_seconds: int = 10
 
 
-# What freezes the background while the real decision is not chosen yet.
+# Freezes the background until calibration has chosen a decision.
 PROVISIONAL = Decision(mean_seconds=10, enter=0.9, exit=0.45)
 
 
 class Filter:
-    """One furnace's state machine; step() takes one second."""
+    """The state machine of one furnace; step() advances it by one second."""
 
     def __init__(self, decision):
         self.decision = decision
@@ -51,7 +50,7 @@ class Filter:
 
 
 def states(p, decided, decision):
-    """Whether the state is abnormal, each second: Filter over a whole record, by its changes alone."""
+    """Whether the state is abnormal at each second: Filter over a whole record, vectorised."""
     means = full_means(p, decided, decision.mean_seconds)
     seconds = np.arange(len(p))
     low = np.isfinite(means) & (means < decision.exit)
@@ -66,7 +65,7 @@ def states(p, decided, decision):
 
 
 def full_means(p, decided, seconds):
-    """Mean of the last seconds at each second, −inf where it is not full."""
+    """Mean of the last `seconds` at each second, −inf where it is not full."""
     broken = ~decided
     total = np.concatenate([[0.0], np.cumsum(np.where(broken, 0, p), dtype=float)])
     holes = np.concatenate([[0], np.cumsum(broken)])

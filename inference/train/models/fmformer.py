@@ -1,18 +1,14 @@
-"""A net in the style of FmFormer, as a row of the comparison and to compare speed with.
+"""A network after FmFormer: a row of the comparison, and the baseline of speed.
 
 After Wu, Zhang, Deng, Zhang & Chai, "Cross-Modal Learning for Anomaly Detection in
 Complex Industrial Process: Methodology and Benchmark" (IEEE TCSVT 2024, arXiv
-2406.09016): two streams of tokens, each layer of which lets a stream look at itself,
-then at the other (both ways at once), then through a network of its own; the logits
-read off both class tokens are summed.
+2406.09016): two streams of tokens. In each layer a stream attends to itself, then to
+the other (both directions at once), then passes through a feed-forward network; the logits
+of both class tokens are summed.
 
-    python -m inference.train.fmformer --out runs/fmformer-b     # half a minute
-
-SMALL shares the product's tokens. B has the published size: 400 + 1 tokens of video
-(10 frames in pairs, 8×8 places, and 4×4 of the picture at every second pixel) and
-240 + 1 of current, untrained, because only its latency is compared. Unlike the
-published code it never normalises over the phases of a sample, which would erase the
-amplitude that carries the label.
+SMALL uses the product's tokens and is compared for accuracy; fmformer_b.py has the
+published size. Unlike the published code, neither normalises over the phases of a sample,
+which would erase the amplitude that carries the label.
 
 Shapes: B windows, N tokens, V of video, C of current, D features.
 """
@@ -22,13 +18,12 @@ from dataclasses import dataclass, replace
 import keras
 from keras import ops
 
-from . import losses
 from ..data import window
-from .fusion import MASKED, mean
 from ..data.window import FRAME_TOKENS
+from . import losses
+from .fusion import MASKED, mean
 from .system import System, cosine, unit
 from .tokenizers import CurrentTokens
-
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ SMALL = Config("fmformer-small", dim=64, depth=2, heads=4,
 
 
 class Look(keras.layers.Layer):
-    """Multi-head attention of one stream's tokens over its own or the other's."""
+    """Multi-head attention of one stream's tokens over its own tokens or the other's."""
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
@@ -64,7 +59,7 @@ class Look(keras.layers.Layer):
             layer.build((None, None, self.dim))
 
     def call(self, x, seen, bias):
-        """x (B,N,D) looks at seen (B,M,D); bias (B,1,1,M), 0 or MASKED."""
+        """x (B,N,D) attends to seen (B,M,D); bias (B,1,1,M), 0 or MASKED."""
         n, m, width = x.shape[1], seen.shape[1], self.dim // self.heads
         query = ops.reshape(self.ask(x) * width**-0.5, (-1, n, self.heads, width))
         query = ops.transpose(query, (0, 2, 1, 3))                         # (B,H,N,W)
@@ -77,7 +72,7 @@ class Look(keras.layers.Layer):
 
 
 class Stream(keras.layers.Layer):
-    """One sense's half of a layer: a look at itself, at the other, a network."""
+    """One sense's half of a layer: self-attention, attention to the other, a feed-forward network."""
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
@@ -101,7 +96,7 @@ class Stream(keras.layers.Layer):
 
 
 class FmFormer(keras.layers.Layer):
-    """Both senses' tokens, with their masks → the logit of abnormal."""
+    """The tokens of both senses, with their masks → the logit of abnormal."""
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
@@ -121,7 +116,7 @@ class FmFormer(keras.layers.Layer):
             layer.build((None, None, c.dim))
 
     def call(self, video, video_mask, current, current_mask):
-        """video (B,V,D), current (B,C,D) and which of each count → logit (B,1)."""
+        """video (B,V,D), current (B,C,D) and their masks → logit (B,1)."""
         v, v_bias = self.begin(0, video, video_mask)                       # (B,1+V,D), (B,1,1,1+V)
         c, c_bias = self.begin(1, current, current_mask)                   # (B,1+C,D), (B,1,1,1+C)
         for of_video, of_current in zip(self.video, self.current, strict=True):
@@ -133,7 +128,7 @@ class FmFormer(keras.layers.Layer):
                 + self.verdicts[1](self.last[1](c[:, 0])))                 # (B,1)
 
     def begin(self, sense, x, mask):
-        """Puts the class token first; it always counts, so no look is at nothing."""
+        """Prepends the class token, which is never masked, so attention is never empty."""
         x = ops.where(mask[:, :, None] > 0.5, x + self.places[sense], 0.0) # (B,N,D)
         first = ops.broadcast_to(self.first[sense], (ops.shape(x)[0], 1, self.config.dim))
         bias = (1.0 - ops.cast(mask > 0.5, "float32")) * MASKED            # (B,N)
@@ -142,7 +137,7 @@ class FmFormer(keras.layers.Layer):
 
 
 class Small(keras.layers.Layer):
-    """The comparison's row: FmFormer over the product's own tokens."""
+    """FmFormer at a small size, over the product's tokens."""
 
     def __init__(self, config=SMALL, **kwargs):
         super().__init__(**kwargs)
@@ -174,7 +169,7 @@ class FmFormerRow(System):
         return {
             "logit": self.net(v, s.seen, c, c_mask),                       # (B,1)
             "alignment": alike * s.c_there * s.v_there,                    # (B,1)
-            # Read off two class tokens, of which neither looks at frames alone.
+            # Neither class token attends to frames alone, so every present frame weighs the same.
             "frame_weight": s.seen / ops.maximum(ops.sum(s.seen, axis=1, keepdims=True), 1.0),
         }
 

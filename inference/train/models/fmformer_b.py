@@ -1,4 +1,7 @@
-"""FmFormer-B, at its published size, from raw inputs: to compare speed with."""
+"""FmFormer-B at its published size, from raw inputs: the baseline of speed, never trained.
+
+It has 400 + 1 tokens of video (10 frames in pairs, 8×8 cells, and 4×4 cells of the picture
+at every second pixel) and 240 + 1 of current."""
 
 import keras
 from keras import ops
@@ -12,7 +15,7 @@ PAIR = 2  # frames in one token of B
 PATCH = 8  # pixels of a token's side
 PLACES = window.SIZE // PATCH  # along one side of a frame
 VALUES = PATCH * PATCH * 3  # in one place of one frame
-SCALE = 3.0  # relative current times this is about 1 in normal work's swings
+SCALE = 3.0  # scales the swings of relative current in normal operation to about 1
 
 B = Config("fmformer-b", dim=96, depth=6, heads=6,
            video_tokens=FRAMES // PAIR * (PLACES**2 + (PLACES // 2) ** 2),
@@ -20,10 +23,10 @@ B = Config("fmformer-b", dim=96, depth=6, heads=6,
 
 
 class Published(keras.Model):
-    """FmFormer-B from raw inputs, behind the contract's two functions.
+    """FmFormer-B with the two functions that the agent calls.
 
-    A token of B spans two frames, so nothing of a frame can be worked out ahead:
-    encode_frame only cuts it into places, and each step does all the rest.
+    A token of B spans two frames, so encode_frame only cuts a frame into cells, and
+    step does everything else.
     """
 
     def __init__(self, config=B, **kwargs):
@@ -39,7 +42,7 @@ class Published(keras.Model):
         self.built = True
 
     def encode_frame(self, frame, background):
-        """frame (B,64,64,3) 0–255 → tokens (B,64,192): 8×8 places of 8×8 pixels."""
+        """frame (B,64,64,3) 0–255 → tokens (B,64,192): 8×8 cells of 8×8 pixels."""
         x = ops.cast(frame, "float32") / 255.0
         return {"tokens": patches(x), "background": background}
 
@@ -54,7 +57,7 @@ class Published(keras.Model):
         return {"p_abnormal": ops.sigmoid(self.trunk(v, mask, c, valid[:, :, 0]))}
 
     def tubes(self, scale, tokens):
-        """Places of two frames in a row as one token each: (B,10,P,192) → (B,5P,D)."""
+        """One token for each cell of two consecutive frames: (B,10,P,192) → (B,5P,D)."""
         places = tokens.shape[2]
         x = ops.reshape(tokens, (-1, FRAMES // PAIR, PAIR, places, VALUES))
         x = ops.transpose(x, (0, 1, 3, 2, 4))                              # (B,5,P,2,192)
@@ -63,14 +66,14 @@ class Published(keras.Model):
 
 
 def patches(frame):
-    """(B,S,S,3) → (B,(S/8)²,192), places row by row."""
+    """(B,S,S,3) → (B,(S/8)²,192), cells row by row."""
     side = frame.shape[1] // PATCH
     x = ops.reshape(frame, (-1, side, PATCH, side, PATCH, 3))
     return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side * side, VALUES))
 
 
 def halved(tokens):
-    """Frames at every second pixel, cut anew: (B,10,64,192) → (B,10,16,192)."""
+    """Cells of the frames at every second pixel: (B,10,64,192) → (B,10,16,192)."""
     x = ops.reshape(tokens, (-1, PLACES, PLACES, PATCH, PATCH, 3))         # (10B,8,8,8,8,3)
     x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, window.SIZE, window.SIZE, 3))
     return ops.reshape(patches(x[:, ::2, ::2]), (-1, FRAMES, (PLACES // 2) ** 2, VALUES))

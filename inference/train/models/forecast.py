@@ -1,22 +1,22 @@
-"""The next-current head's targets: what the current does in each patch of 4 s.
+"""Targets of the forecast head: level and deviation of the current in each patch of 4 s.
 
-Generation in BLIP-2's sense: instead of the next word, the level and the
-restlessness of the next stretch of current. Its error is the model's surprise.
+It takes the place of BLIP-2's generation: instead of the next word, it predicts the level
+and the deviation of the next patch. The error is the model's surprise.
 """
 
 from keras import ops
 
-from . import losses
 from ..data import window
+from . import losses
 from .tokenizers import divide
 
 TARGETS = 2  # level and log of the deviation
 
 
 def of_patches(r, valid):
-    """Level and log deviation of each patch (B,30,2), and which have all their samples (B,30).
+    """Level and log deviation of each patch (B,30,2), and which patches are complete (B,30).
 
-    r (B,240,3), valid (B,240,1). Both about one unit wide.
+    r (B,240,3), valid (B,240,1). Both have a spread of about 1.
     """
     shape = (-1, window.PATCHES, window.PATCH, r.shape[2])
     x = ops.reshape(r, shape)                                              # (B,30,8,3)
@@ -30,11 +30,11 @@ def of_patches(r, valid):
 
 
 def errors(predicted, targets, counted):
-    """Huber error of each patch, 0 where it does not count: (B,N)."""
+    """Huber error of each patch, 0 where it is not counted: (B,N)."""
     return ops.mean(losses.huber(predicted - targets), axis=2) * counted
 
 
 def surprise(each, counted):
-    """Mean error of the patches that count: (B,1)."""
+    """Mean error of the counted patches: (B,1)."""
     total = ops.sum(each, axis=1, keepdims=True)
     return total / ops.maximum(ops.sum(counted, axis=1, keepdims=True), 1.0)

@@ -1,11 +1,11 @@
-"""Multi-layer fusion: both senses' tokens in one sequence, then attention pooling.
+"""Multi-layer fusion: the tokens of both senses in one sequence, then attention pooling.
 
-After CLMLF (Li et al., Findings of NAACL 2022): the token sequences are
-concatenated, transformer encoder layers let every token look at every other,
-and a small attention reads the sequence out, R = Σ softmax(W₂·act(W₁h)) h.
+After CLMLF (Li et al., Findings of NAACL 2022): the token sequences are concatenated,
+transformer encoder layers let every token attend to every other, and attention
+pooling reads the sequence out, R = Σ softmax(W₂·act(W₁h)) h.
 
-Masked tokens are neither looked at nor read out. Callers keep at least one
-token of a sequence unmasked, so no softmax is over nothing.
+Masked tokens are neither attended to nor pooled. Callers keep at least one token of a
+sequence unmasked, so no softmax is empty.
 """
 
 import keras
@@ -16,18 +16,17 @@ MASKED = -1e9  # added to a score; exp of it is exactly 0 in float32
 
 
 def normalized(x):
-    """Features of each token divided by their root mean square (Zhang & Sennrich 2019).
+    """Divides the features of each token by their root mean square (Zhang & Sennrich 2019).
 
-    Half the graph nodes of a LayerNorm. No gain: the Dense that follows has one.
+    Half the graph nodes of a LayerNorm. It has no gain, because the Dense layer after it has one.
     """
     return x * ops.rsqrt(ops.mean(x * x, axis=-1, keepdims=True) + 1e-5)
 
 
 class FusionBlock(keras.layers.Layer):
-    """One transformer encoder layer, normalised first, with ReLU.
+    """One transformer encoder layer, pre-normalised, with ReLU.
 
-    The normalisation is over the features of one token, never over the phases
-    of a sample.
+    It normalises over the features of one token, never over the phases of a sample.
     """
 
     def __init__(self, dim, heads=4, hidden=128, dropout=0.1, **kwargs):
@@ -47,7 +46,7 @@ class FusionBlock(keras.layers.Layer):
         self.narrow.build((None, None, self.hidden))
 
     def call(self, x, bias, training=False):
-        """x (B,N,D); bias (B or 1,1,N or 1,N), 0 or MASKED, on who looks at whom."""
+        """x (B,N,D); bias (B or 1,1,N or 1,N), 0 or MASKED, added to the attention scores."""
         y = normalized(x)                                                  # (B,N,D)
         x = x + self.drop(self.look(y, bias), training=training)           # (B,N,D)
         y = self.narrow(self.widen(normalized(x)))                         # (B,N,D)
@@ -65,7 +64,7 @@ class FusionBlock(keras.layers.Layer):
 
 
 class AttentionPooling(keras.layers.Layer):
-    """R = Σ softmax(W₂·relu(W₁h)) h over the tokens that count."""
+    """R = Σ softmax(W₂·relu(W₁h)) h over the unmasked tokens."""
 
     def __init__(self, dim, **kwargs):
         super().__init__(**kwargs)
@@ -85,12 +84,12 @@ class AttentionPooling(keras.layers.Layer):
 
 
 def mean(x, mask):
-    """Mean of the tokens that count: x (B,N,D), mask (B,N) → (B,D)."""
+    """Mean of the unmasked tokens: x (B,N,D), mask (B,N) → (B,D)."""
     total = ops.sum(x * mask[:, :, None], axis=1)
     return total / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
 
 
 def apart(one, other):
-    """Two sequences that do not see each other: (one+other, one+other) of 0 and MASKED."""
+    """The bias that keeps two sequences from attending to each other: (one+other, one+other) of 0 and MASKED."""
     first = np.arange(one + other) < one
     return np.where(first[:, None] == first[None], 0, MASKED).astype("float32")

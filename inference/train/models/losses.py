@@ -1,13 +1,13 @@
-"""Losses that pull vectors together and push them apart, and cross-entropy.
+"""Contrastive losses, cross-entropy and Huber error.
 
-Pure functions; each has a toy case worked out by hand in tests/test_losses.py.
-All vectors are unit length, B of them.
+Pure functions; tests/test_losses.py has a case worked out by hand for each.
+B vectors, all of unit length.
 """
 
 import keras
 from keras import ops
 
-FAR = -1e9  # added to a score that does not count
+FAR = -1e9  # added to a masked score
 TEMPERATURE = 0.1
 SMOOTHING = 0.02
 
@@ -23,13 +23,13 @@ def verdict(label, logit, smoothing=SMOOTHING):
 
 
 def label_contrast(z, label, temperature=TEMPERATURE):
-    """LBCL: windows of one label together, of two labels apart.
+    """LBCL: pulls windows of one label together and pushes those of two labels apart.
 
     z (B,D), label (B,1). In the form of supervised contrast (Khosla et al. 2020,
     L_out): for each window the mean log-probability of its positives among all
     the others. CLMLF's idea (Li et al. 2022); its published code applies the
-    temperature after the soft-max, which this does not. A window without a
-    positive does not count.
+    temperature after the soft-max, which this does not. Windows without a positive
+    are ignored.
     """
     alone = ops.eye(ops.shape(z)[0])                                       # (B,B)
     scores = ops.matmul(z, ops.transpose(z)) / temperature + alone * FAR   # (B,B)
@@ -48,29 +48,29 @@ def data_contrast(one, other, temperature=TEMPERATURE):
 
 
 def soft_contrast(one, other, target, temperature=TEMPERATURE):
-    """Cross-entropy of who belongs to whom, both ways; target (B,B) need not be scaled.
+    """Cross-entropy of the matches between two sets, both ways; target (B,B) need not be scaled.
 
-    Rows without any target do not count.
+    Rows without a target are ignored.
     """
     scores = ops.matmul(one, ops.transpose(other)) / temperature           # (B,B)
     return 0.5 * (belonging(scores, target) + belonging(ops.transpose(scores), ops.transpose(target)))
 
 
 def belonging(scores, target):
-    """Mean over the rows of −log of the target's share of the soft-max; rows without any do not count."""
+    """Mean over the rows of −log of the target's share of the soft-max; rows without a target are ignored."""
     total = ops.sum(target, axis=1)                                        # (B,)
     found = ops.sum(target * ops.log_softmax(scores, axis=1), axis=1) / ops.maximum(total, 1e-6)
     counted = ops.cast(total > 0, "float32")
     return -ops.sum(found * counted) / ops.maximum(ops.sum(counted), 1.0)
 
 
-def pairs_of_senses(label, paired, there):
+def pair_targets(label, paired, there):
     """Soft targets between videos (rows) and currents (columns): (B,B).
 
     label (B,1); paired (B,1) 1 where a window's two senses were recorded together;
     there (B,1) 1 where both are present. A window's own partner weighs as much as
-    all the others of its label; other windows of its label count as positives
-    too, since a quiet current fits any glowing shell.
+    all others of its label; those count as positives too, because a quiet current fits
+    any glowing shell.
     """
     same = ops.cast(ops.equal(label, ops.transpose(label)), "float32")     # (B,B)
     own = ops.eye(ops.shape(label)[0])                                     # (B,B)
@@ -87,5 +87,5 @@ def huber(error, knee=1.0):
 
 
 def stop(x):
-    """The same numbers, through which nothing is learnt."""
+    """The same values, without a gradient."""
     return keras.ops.stop_gradient(x)

@@ -1,13 +1,13 @@
 """Rows 4–7, CLMLF: multi-layer fusion, with or without its two contrasts.
 
 Li et al., "CLMLF: A Contrastive Learning and Multi-Layer Fusion Method for
-Multimodal Sentiment Detection", Findings of NAACL 2022. Both senses' tokens
-stand in one sequence, transformer layers let every token look at every other,
-attention pooling reads the result. Text and BERT became current and one
-convolution, images and ResNet became frames and three.
+Multimodal Sentiment Detection", Findings of NAACL 2022. The tokens of
+both senses form one sequence, transformer layers let every token attend to every other,
+and attention pooling reads the result. Current and one convolution replace text and BERT;
+frames and three convolutions replace images and ResNet.
 
-LBCL gathers windows by label; DBCL gathers two views of one window, for which
-rows i and i + B/2 of a batch are drawn as views (sampler.py, config.views).
+LBCL contrasts windows by label. DBCL contrasts two views of one window, for which rows
+i and i + B/2 of a batch are views (data/sampler.py, config.views).
 """
 
 import keras
@@ -43,9 +43,9 @@ class MLF(System):
         for block in self.blocks:
             x = block(x, bias, training=training)                          # (B,51,D)
         read, weights = self.read(x, mask)                                 # (B,D), (B,51)
-        # How alike the two senses' parts of the sequence have become.
+        # The similarity of the two senses' parts of the sequence.
         c, v = (mean(x[:, part], mask[:, part]) for part in (slice(CURRENT_TOKENS), slice(CURRENT_TOKENS, None)))
-        # What the contrasts gather: (B,D/2).
+        # The vectors that are contrasted: (B,D/2).
         gathered = {"z_fused": unit(self.project(read))} if self.contrasts else {}
         return gathered | {
             "logit": self.head(self.drop(read, training=training)),        # (B,1)

@@ -1,35 +1,35 @@
-"""Row 8, OneLLM: one encoder for all senses, and projection experts under a router.
+"""Row 8, OneLLM: one encoder for all senses, and projection experts behind a router.
 
 Han et al., "OneLLM: One Framework to Align All Modalities with Language", CVPR
-2024. A tokenizer of one convolution a sense, a universal encoder shared by both,
-then a universal projection module (UPM): each sense's tokens with eight learned
-queries go through several experts, whose outputs a router of that sense mixes;
-only the queries leave. What OneLLM gives to its language model goes into one
-fusion block and attention pooling here. The encoder (a frozen CLIP ViT-L there)
-is two blocks that learn in the first phase and stand still in the second.
+2024. Each sense has a tokenizer of one convolution; both share a universal encoder, then
+a universal projection module (UPM): the tokens of each sense and eight learned queries
+pass through several experts, whose outputs a router of the sense mixes; only the queries
+are kept. One fusion block and attention pooling replace OneLLM's language model. The
+encoder (there a frozen CLIP ViT-L) is two blocks, trained in the first phase and frozen
+in the second.
 """
 
 import keras
 from keras import ops
 
+from ..data.window import FRAME_TOKENS
 from . import losses
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, mean
 from .system import APART_TOKENS, CURRENT_TOKENS, System, cosine, unit
-from ..data.window import FRAME_TOKENS
 
-QUERIES = 8  # a sense
+QUERIES = 8  # of each sense
 ROUTERS = ("constant", "sparse", "soft")
 FRAMES = ("mean", "concat")
 SENSES = ("current", "video")
 
 
 class Router(keras.layers.Layer):
-    """How much each expert counts for a sense: (B,E), sums to 1."""
+    """The weight of each expert for a sense: (B,E), sums to 1."""
 
     def __init__(self, dim, experts, kind, **kwargs):
         super().__init__(**kwargs)
         if kind not in ROUTERS:
-            raise ValueError(f"router {kind!r} is none of {', '.join(ROUTERS)}")
+            raise ValueError(f"unknown router {kind!r}; name one of {', '.join(ROUTERS)}")
         self.dim, self.experts, self.kind = dim, experts, kind
         self.first = keras.layers.Dense(dim, activation="relu", name="first")
         self.second = keras.layers.Dense(experts, name="second")
@@ -45,13 +45,13 @@ class Router(keras.layers.Layer):
         weights = ops.softmax(self.second(self.first(mean(x, mask))), axis=1)  # (B,E)
         if self.kind == "soft":
             return weights
-        # The best alone, but the gradient of all (straight through).
+        # The best expert only, with the gradient of all (straight-through).
         best = ops.one_hot(ops.argmax(weights, axis=1), self.experts)
         return weights + losses.stop(best - weights)
 
 
 class UPM(keras.layers.Layer):
-    """Universal projection: experts of one block each, a router and queries a sense."""
+    """Universal projection: experts of one block each, and a router and queries for each sense."""
 
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
@@ -83,7 +83,7 @@ class OneLLM(System):
     def __init__(self, config, **kwargs):
         super().__init__(config, **kwargs)
         if config.frame_tokens not in FRAMES:
-            raise ValueError(f"frame_tokens {config.frame_tokens!r} is none of {', '.join(FRAMES)}")
+            raise ValueError(f"unknown frame_tokens {config.frame_tokens!r}; name one of {', '.join(FRAMES)}")
         d = config.dim
         block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
         self.body = [FusionBlock(name=f"universal{i}", **block) for i in range(2)]
@@ -103,13 +103,13 @@ class OneLLM(System):
         self.built = True
 
     def phase(self, number, count):
-        """The universal encoder learns in all phases but the last."""
+        """Freezes the universal encoder in the last of several phases."""
         super().phase(number, count)
         for block in self.body:
             block.trainable = number < count - 1 or count == 1
 
     def frames_of(self, s):
-        """The video's tokens: all of them in a row, or their mean over the frames."""
+        """The video's tokens: all of them, or their mean over the frames."""
         if self.config.frame_tokens == "concat":
             return s.v, s.v_mask
         d = self.config.dim
@@ -138,7 +138,7 @@ class OneLLM(System):
             "logit": self.head(self.drop(read, training=training)),        # (B,1)
             "logit_body": self.body_head(ops.concatenate([plain[k] for k in SENSES], axis=1)),  # (B,1)
             "alignment": cosine(z["current"], z["video"]) * s.c_there * s.v_there,
-            # The experts' mix has no single place to look at: every frame seen counts alike.
+            # The mixed experts have no single attention map, so every present frame weighs the same.
             "frame_weight": s.seen / ops.maximum(ops.sum(s.seen, axis=1, keepdims=True), 1.0),
             "z_current": z["current"], "z_video": z["video"],
             "router_current": router["current"], "router_video": router["video"],  # (B,E)
@@ -151,12 +151,12 @@ class OneLLM(System):
             "body": c.own_weight * losses.verdict(y["label"], out["logit_body"]),
             "align": c.align_weight * losses.soft_contrast(
                 out["z_video"], out["z_current"],
-                losses.pairs_of_senses(y["label"], x["paired"], x["there"])),
+                losses.pair_targets(y["label"], x["paired"], x["there"])),
             "balance": c.balance_weight * sum(balance(out[f"router_{s}"]) for s in SENSES),
         }
 
 
 def balance(weights):
-    """E · Σ (mean load)², 1 when all experts carry alike, E when one carries all. weights (B,E)."""
+    """E · Σ (mean load)²: 1 if all experts carry the same load, E if one carries all. weights (B,E)."""
     load = ops.mean(weights, axis=0)
     return weights.shape[1] * ops.sum(load * load)

@@ -1,16 +1,15 @@
-"""Row 10, the product: the union of what the other rows proved worth its cost.
+"""Row 10, the product: it combines the parts of the other rows that are worth their cost.
 
-One block, shared by both senses (OneLLM's universal encoder), lets each look at
-itself alone; frames then look into the bank of current units, tied in time to
-their own seconds (AlignVSR), which yields the clock offset between the senses;
-each sense gives a verdict of its own. Attention pooling reads the tokens of both
-(CLMLF's MLF; its fusion blocks are there to be compared, and left out of what is
-released), with label contrast on what is read (LBCL). The fused logit adds a
-correction to the sum of the senses' own logits: their errors are nearly independent
-within a class, and for independent witnesses the sum of logits is the best verdict
-(naive Bayes), so the network starts from it. The next stretch of current is predicted
-from the one before and from the frames that saw it (BLIP-2's generation); the error
-is the surprise.
+One block, shared by both senses (OneLLM's universal encoder), lets each sense attend to
+itself. Frames then attend to the codebook of the current, and the local loss ties them to
+their own seconds (AlignVSR), which yields the clock offset between the senses. Each sense
+has a verdict of its own. Attention pooling reads the tokens of both (CLMLF's MLF; its
+fusion blocks exist for the comparison and are not released), with label contrast on the
+result (LBCL). The fused logit adds a correction to the sum of the senses' own logits:
+their errors are nearly independent within a class, and for independent witnesses the sum
+of logits is optimal (naive Bayes), so training starts from it. A forecast head predicts
+the next patch of current from the patch before and from the frames of its seconds
+(BLIP-2's generation); its error is the surprise.
 
 encode_frame(frame, background) → tokens, background′, evidence, once a frame;
 step(tokens, frame mask, current, sample mask, set-point) → p_abnormal,
@@ -23,14 +22,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from . import codebook, forecast, losses
 from ..data import window
+from . import codebook, forecast, losses
 from .alignvsr import GlobalAlignment
+from .codebook import Codebook
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
-from .codebook import Codebook
 
-FORECAST_PATCHES = 4  # patches whose seconds the frames show
+FORECAST_PATCHES = 4  # newest patches, whose seconds the frames show
 
 
 class Product(System):
@@ -44,7 +43,7 @@ class Product(System):
         self.fusion = [FusionBlock(name=f"fusion{i}", **block) for i in range(config.fusion_blocks)]
         self.pools = {s: AttentionPooling(d, name=f"pool_{s}") for s in ("current", "video", "fused")}
         self.verdicts = {s: keras.layers.Dense(1, name=f"verdict_{s}") for s in ("current", "video")}
-        # The correction starts from nothing, so training starts from the sum.
+        # The correction starts at 0, so training starts from the sum.
         self.correct = keras.layers.Dense(1, name="correct", kernel_initializer="zeros")
         self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video", "fused")}
         self.foresee = keras.layers.Dense(d // 2, activation="relu", name="foresee")
@@ -58,7 +57,7 @@ class Product(System):
         self.next.build((None, None, d // 2))
         self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
         self._shifts = codebook.shift_matrix()
-        # Which frames show which of the newest patches: (4,16).
+        # The frames of each of the newest patches: (4,16).
         self._patch_frames = (self._frame_slots[None] == window.PATCHES - FORECAST_PATCHES
                               + np.arange(FORECAST_PATCHES)[:, None]).astype("float32")
         self.built = True
@@ -103,10 +102,10 @@ class Product(System):
         }
 
     def forecast_errors(self, s, v):
-        """Error of predicting each of the newest four patches, and which count.
+        """Forecast errors of the newest four patches, and which count: (B,4) each.
 
-        From the patch before, as the tokenizer gave it, and from the frames of the
-        patch's own seconds, which have not seen any current: s.c and v (B,17,D).
+        Predicted from the tokens of the patch before, s.c, and of the frames of the patch's
+        own seconds, v (B,17,D), which have not attended to the current.
         """
         first = 1 + window.PATCHES - FORECAST_PATCHES
         before = s.c[:, first - 1 : first - 1 + FORECAST_PATCHES]                  # (B,4,D)
@@ -132,7 +131,7 @@ class Product(System):
         }
         if c.align_weight:
             terms["align"] = c.align_weight * losses.soft_contrast(
-                out["z_video"], out["z_current"], losses.pairs_of_senses(label, x["paired"], x["there"]))
+                out["z_video"], out["z_current"], losses.pair_targets(label, x["paired"], x["there"]))
         if c.label_weight:
             terms["label"] = c.label_weight * losses.label_contrast(out["z_fused"], label, c.label_temperature)
         if c.data_weight:

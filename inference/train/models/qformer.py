@@ -1,22 +1,22 @@
 """Row 1, BLIP-2's Q-Former: learned queries between video and current.
 
 Li et al., "BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image
-Encoders and Large Language Models", ICML 2023. Eight queries ask the video by
-cross-attention in every second layer; self-attention is shared with the tokens
-of the current, which stand where BLIP-2 has text; queries and current have
-feed-forward nets of their own. Three masks of the self-attention make three
-tasks: contrast (ITC, neither sees the other), matching (ITM, all see all),
-generation (queries see queries, a patch of current sees queries and earlier
-patches). The verdict is read in the matching pass. CLIP's ViT-L became three
-convolutions, BERT one, the language model a head for the next current.
+Encoders and Large Language Models", ICML 2023. Eight queries attend to the video by
+cross-attention in every second layer. They share self-attention with the tokens of the
+current, which replace BLIP-2's text; queries and current have feed-forward networks of
+their own. Three masks of the self-attention define three tasks: contrast (ITC, neither
+attends to the other), matching (ITM, all attend to all), generation (queries attend to
+queries, a patch of current to queries and earlier patches). The verdict is read from the
+matching pass. Three convolutions replace CLIP's ViT-L, one replaces BERT, and a forecast
+head replaces the language model.
 """
 
 import keras
 import numpy as np
 from keras import ops
 
-from . import forecast, losses
 from ..data import window
+from . import forecast, losses
 from .fusion import MASKED, normalized
 from .system import CURRENT_TOKENS, System, unit
 
@@ -26,11 +26,11 @@ STATISTICS = slice(QUERIES + 1 + window.PATCHES, TOKENS)
 
 
 def masks():
-    """Who looks at whom in the self-attention, by task: (42,42) of 0 and MASKED.
+    """The masks of the self-attention by task: (42,42) of 0 and MASKED.
 
-    Rows look, columns are looked at; queries first, then register, 30 patches,
-    3 statistics. In generation the statistics, which sum up the whole window,
-    are hidden from everything else.
+    Rows attend to columns: queries first, then register, 30 patches and 3 statistics. In
+    generation the statistics are hidden from all others, because they summarise the whole
+    window.
     """
     query = np.arange(TOKENS) < QUERIES
     contrastive = query[:, None] == query[None]
@@ -42,7 +42,7 @@ def masks():
 
 
 class Layer(keras.layers.Layer):
-    """One layer: shared self-attention, cross-attention of the queries, two feed-forward nets."""
+    """One layer: shared self-attention, cross-attention of the queries, two feed-forward networks."""
 
     def __init__(self, config, crosses, **kwargs):
         super().__init__(**kwargs)
@@ -102,7 +102,7 @@ class QFormer(System):
         self.queries = self.add_weight(name="queries", shape=(QUERIES, d), initializer="random_normal")
         self.towers = [Layer(config, crosses=i % 2 == 0, name=f"layer{i}") for i in range(self.LAYERS)]
         self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video")}
-        # Whether two states agree is no sum of the two: it takes a layer between.
+        # Agreement of two states is not linear in them, hence a hidden layer.
         self.agree = keras.layers.Dense(d, activation="relu", name="agree")
         self.match = keras.layers.Dense(1, name="match")
         self.next = keras.layers.Dense(forecast.TARGETS, name="next")
@@ -131,7 +131,7 @@ class QFormer(System):
         return x[:, :QUERIES], x[:, QUERIES:], weights
 
     def verdicts(self, queries, current, training=False):
-        """Of the matching pass: logit of the furnace's state, and of whether the senses belong together."""
+        """From the matching pass: the logits of the furnace's state and of whether the senses match."""
         read = ops.concatenate([ops.mean(queries, axis=1), current[:, 0]], axis=1)  # (B,2D)
         return self.head(self.drop(read, training=training)), self.match(self.agree(read))  # (B,1) twice
 
@@ -140,7 +140,7 @@ class QFormer(System):
         apart, lone, _ = self.transform("contrast", s.c, s.c_mask, *video, training=training)
         z_v = unit(self.project["video"](apart))                           # (B,8,D/2)
         z_c = unit(self.project["current"](lone[:, 0]))                    # (B,D/2)
-        # BLIP-2: of all queries the one most like the text speaks for the picture.
+        # As in BLIP-2, the query most similar to the text represents the picture.
         each = ops.sum(z_v * z_c[:, None], axis=2)                         # (B,8)
         queries, current, weights = self.transform("match", s.c, s.c_mask, *video, training=training)
         logit, match = self.verdicts(queries, current, training)           # (B,1) twice
@@ -161,7 +161,7 @@ class QFormer(System):
         c, s = self.config, out["sequences"]
         there, label = x["there"], y["label"]
         scores = self.scores(out["z_video"], out["z_current"])             # (B,B)
-        target = losses.pairs_of_senses(label, x["paired"], there)
+        target = losses.pair_targets(label, x["paired"], there)
         itc = 0.5 * (losses.belonging(scores / losses.TEMPERATURE, target)
                      + losses.belonging(ops.transpose(scores) / losses.TEMPERATURE, ops.transpose(target)))
         return {
@@ -172,13 +172,13 @@ class QFormer(System):
         }
 
     def matching(self, s, scores, match, x, label):
-        """ITM: true pairs against currents of the other label, for half of the videos the most alike one.
+        """ITM: true pairs against currents of the other label, the most similar one for half of the videos.
 
-        For the rest any one: of the most alike alone, which are few and always the
-        same, a net learns those by heart and takes all other currents for true.
+        The other half gets a random one: the most similar ones are few and always the same,
+        so a network would memorise them and accept all others.
         """
         wrong = ops.cast(ops.equal(label, ops.transpose(label)), "float32") * losses.FAR  # (B,B)
-        # By pairs of rows, since a batch's labels alternate from row to row.
+        # In pairs of rows, because labels alternate from row to row.
         hard = ops.arange(ops.shape(label)[0])[:, None] // 2 % 2 == 0      # (B,1)
         likely = ops.where(hard, losses.stop(scores), keras.random.uniform(ops.shape(scores), seed=self.dice))
         other = ops.argmax(likely + wrong + (1.0 - ops.transpose(x["there"])) * losses.FAR, axis=1)

@@ -1,14 +1,15 @@
-"""What every compared system shares: tokenizers, time slots, missing senses, export.
+"""Base of all compared networks: tokenizers, time slots, missing senses, export.
 
-A system is two functions without hidden state, encode_frame and step (product.py
-says what they give). Here stands everything before the alignment: both senses
-become sequences of tokens of one width, each with a register in front; a system
-overrides align() and losses() and nothing else, so that only the alignment
-differs between the rows of the comparison.
+A network is two stateless functions, encode_frame and step (product.py documents their
+outputs). The base does everything before the alignment: both senses become sequences of
+tokens of one width, each headed by a register. A network overrides align() and losses()
+only, so that the rows of the comparison differ in their alignment alone.
 
-One table of time slots (4 s each) serves both senses, so a frame and the
-current of its own seconds meet under one mark; a second table tells the frames
-of a slot apart. That is the alignment in time which all systems start from.
+Both senses share one table of time slots of 4 s, so a frame and the current of its own
+seconds get the same embedding; a second table distinguishes the frames of a slot. All
+networks start from this alignment in time.
+
+Attributes and layers keep the names under which runs have saved their weights.
 
 Shapes: B windows, T samples, P phases, N tokens, D features.
 """
@@ -28,11 +29,11 @@ APART_TOKENS = 1 + window.FRAMES * FRAME_TOKENS  # 65: every token of every fram
 
 
 class Sequences(NamedTuple):
-    """One batch of windows, tokenized."""
+    """A batch of windows as two sequences of tokens."""
 
     c: object  # (B,34,D) register, 30 patches of 4 s, 3 spans of statistics
     c_mask: object  # (B,34)
-    c_there: object  # (B,1) whether there is enough current at all
+    c_there: object  # (B,1) whether there is enough current
     v: object  # (B,17 or 65,D) register, frames oldest first
     v_mask: object  # (B,17 or 65)
     v_there: object  # (B,1)
@@ -55,8 +56,8 @@ class System(keras.Model):
         normal = {"initializer": keras.initializers.RandomNormal(stddev=0.05)}
         self.slot = self.add_weight(name="slot", shape=(window.PATCHES, d), **normal)
         self.moment = self.add_weight(name="moment", shape=(window.FRAMES, d), **normal)
-        # Registers: one token a sense that always counts; row 0 while the sense is
-        # missing, row 1 while it is there.
+        # Registers: one token for each sense that is never masked; row 0 while the
+        # sense is missing, row 1 while it is present.
         self.register = {s: self.add_weight(name=f"register_{s}", shape=(2, d), **normal)
                          for s in ("current", "video")}
         if self.MERGED:
@@ -68,14 +69,14 @@ class System(keras.Model):
         self.current.build(None)
         self._frame_slots = window.frame_slots()
 
-    # What a system says of itself.
+    # What a network overrides.
 
     def align(self, s, training=False):
         """Senses → a dict with logit (B,1), alignment (B,1), frame_weight (B,16), and what losses() needs."""
         raise NotImplementedError
 
     def losses(self, x, y, out):
-        """Weighted terms by name, added up in training."""
+        """Weighted terms of the loss by name, summed in training."""
         raise NotImplementedError
 
     # What is exported.
@@ -86,7 +87,7 @@ class System(keras.Model):
         return {"tokens": tokens, "background": background, "evidence": evidence}
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
-        """One window → what the agent publishes. Shapes in window.py."""
+        """One window → what the agent publishes; shapes as in data/window.py."""
         out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
         return {
             "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
@@ -94,7 +95,7 @@ class System(keras.Model):
             "frame_weight": out["frame_weight"],                           # (B,16)
         }
 
-    # What both training and export run.
+    # Shared by training and export.
 
     def infer(self, tokens, frame_mask, current, sample_mask, set_point, training=False):
         return self.align(self.sequences(tokens, frame_mask, current, sample_mask, set_point), training=training)
@@ -107,17 +108,17 @@ class System(keras.Model):
         return Sequences(c, c_mask, c_there, v, v_mask, v_there, seen, r, change, valid)
 
     def current_sequence(self, r, change, valid, both):
-        """Register + patches + spans, with their mask and whether the sense is there."""
+        """Register, patches and spans, with their mask and whether the sense is present."""
         x, mask = self.current.tokens(r, change, valid, both)              # (B,33,D), (B,33)
         x = x + ops.pad(self.slot, [[0, x.shape[1] - window.PATCHES], [0, 0]])
-        # The longest span's bit says whether there are enough samples at all.
+        # The mask of the longest span tells whether there are enough samples.
         there = mask[:, -1:]                                               # (B,1)
         return *self.with_register("current", x, mask, there), there
 
     def video_sequence(self, tokens, frame_mask):
-        """Register + frames, oldest first; their mask, whether any is there, and which."""
+        """Register and frames, oldest first, with their mask, whether any frame is present, and which."""
         d, seen = self.config.dim, ops.cast(frame_mask > 0.5, "float32")   # (B,16)
-        # A masked frame's tokens may be anything, NaN included.
+        # A masked frame's tokens may hold any value, including NaN.
         x = ops.where(seen[:, :, None, None] > 0.5, tokens, 0.0)           # (B,16,4,D)
         slots = ops.take(self.slot, self._frame_slots, axis=0) + self.moment  # (16,D)
         if self.MERGED:
@@ -131,15 +132,15 @@ class System(keras.Model):
         return *self.with_register("video", x, mask, there), there, seen
 
     def with_register(self, sense, x, mask, there):
-        """Puts the sense's register first; it carries "missing" or "there"."""
+        """Prepends the sense's register, which tells "missing" from "present"."""
         missing, present = self.register[sense][0], self.register[sense][1]  # (D,) twice
         register = missing + there * (present - missing)                   # (B,D)
         x = ops.concatenate([register[:, None], x], axis=1)                # (B,N+1,D)
-        # A sense that counts as missing is not looked at, whatever is left of it.
+        # A missing sense is masked as a whole, whatever remains of it.
         return x, ops.concatenate([ops.ones_like(there), mask * there], axis=1)
 
     def frame_weight(self, weights):
-        """Attention over the frames' tokens (B,16 or 64) by frame, scaled to 1; 0 without frames: (B,16)."""
+        """Attention over the frames' tokens (B,16 or 64), summed by frame and scaled to 1; 0 without frames: (B,16)."""
         if not self.MERGED:
             weights = ops.sum(ops.reshape(weights, (-1, window.FRAMES, FRAME_TOKENS)), axis=2)
         total = ops.sum(weights, axis=1, keepdims=True)                    # (B,1)
@@ -148,7 +149,7 @@ class System(keras.Model):
     # Training.
 
     def call(self, x, training=False):
-        """A batch of windows.TokenWindows."""
+        """A batch of sampler.TokenWindows."""
         return self.infer(x["tokens"], x["frame_mask"], x["current"], x["sample_mask"], x["set_point"],
                           training=training)
 
@@ -156,7 +157,7 @@ class System(keras.Model):
         return sum(self.losses(x, y, y_pred).values())
 
     def phase(self, number, count):
-        """Called before training's phase number of count; a system may freeze parts."""
+        """Called before phase `number` of `count` in training; a network may freeze parts."""
         self.frames.trainable = False
         self.current.trainable = self.config.train_current
 

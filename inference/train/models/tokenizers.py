@@ -1,11 +1,11 @@
-"""From raw current and pixels to tokens of one size, as layers of the graph.
+"""Tokenizers: layers that turn raw current and pixels into tokens of one size.
 
-Preprocessing lives here, inside the graph, so that what Go feeds is what the
-instruments gave. Every division is guarded and every logarithm starts above
-zero: no input, however broken, makes a number that is none.
+Preprocessing is part of the graph, so that Go passes raw readings. Every division is
+guarded and every logarithm has a positive argument: no input, however broken, produces
+a NaN.
 
-Amplitudes carry the label (a quiet current is the abnormal one), so nothing
-here divides a sample by its own spread.
+The amplitude carries the label (a quiet current is abnormal), so nothing here divides a
+sample by its own spread.
 
 Shapes: B windows, T samples, P phases, N tokens, D features.
 """
@@ -17,24 +17,24 @@ from keras import ops
 from ..data.background import BACKGROUND_SECONDS, BRIGHTEST
 from ..data.window import FRAME_TOKENS, PATCH, PATCHES, SAMPLE_HZ, SAMPLES, SIZE
 
-LEAST_SET_POINT = 100.0  # amperes; below it a set-point is unknown
-MOST_AMPS = 100e3  # a reading beyond, either way, is a fault of the meter
-GRID = 8  # places along one side of the map of a frame
-QUERIES = FRAME_TOKENS - 1  # attending tokens of a frame; one more carries its colour
+LEAST_SET_POINT = 100.0  # amperes; a lower set-point counts as unknown
+MOST_AMPS = 100e3  # a greater reading of either sign is a fault of the meter
+GRID = 8  # cells along one side of a frame's feature map
+QUERIES = FRAME_TOKENS - 1  # attending tokens of a frame; one more token carries its colour
 
 
 def divide(a, b, least):
-    """a / b with b kept at least `least`, a positive number."""
+    """a / b, with b at least `least`, a positive number."""
     return a / ops.maximum(b, least)
 
 
 def relative_current(current, sample_mask, set_point):
-    """Current relative to its set-point, and which samples count.
+    """Current relative to its set-point, and which samples are valid.
 
     current (B,T,P) amperes, sample_mask (B,T), set_point (B,1) amperes or 0.
     Gives r = I/set − 1 (B,T,P), 0 where masked, and valid (B,T,1).
     """
-    # NaN fails both comparisons, so a sample that is no number is masked too.
+    # NaN fails both comparisons, so it is masked too.
     sane = ops.logical_and(current > -MOST_AMPS, current < MOST_AMPS)      # (B,T,P)
     valid = ops.all(sane, axis=2, keepdims=True)                           # (B,T,1)
     valid = ops.logical_and(valid, sample_mask[:, :, None] > 0.5)          # (B,T,1)
@@ -49,7 +49,7 @@ def relative_current(current, sample_mask, set_point):
 
 
 def changes(relative, valid):
-    """Change from sample to sample, 0 unless both count: (B,T,P), and which count (B,T,1)."""
+    """Change from sample to sample, 0 unless both are valid: (B,T,P), and which are valid (B,T,1)."""
     both = valid[:, 1:] * valid[:, :-1]                                    # (B,T-1,1)
     change = (relative[:, 1:] - relative[:, :-1]) * both                   # (B,T-1,P)
     pad = [[0, 0], [1, 0], [0, 0]]
@@ -57,20 +57,19 @@ def changes(relative, valid):
 
 
 class CurrentTokens(keras.layers.Layer):
-    """120 s of current → 30 tokens of 4 s, and one token for each of SPANS.
+    """120 s of current → 30 tokens of 4 s, and one token of statistics for each of SPANS.
 
-    The statistics stand beside the convolution because the plant's own sign, the
-    coefficient of variation, needs spans that a small convolution does not see:
-    120 s tells quiet from calm, 45 s tells it sooner. All spans are summed by one
-    product with a constant matrix: at this size the nodes of the graph cost more
-    than the arithmetic.
+    The statistics complement the convolution, because the plant's own criterion, the
+    coefficient of variation, needs longer spans than a small convolution covers: 120 s
+    separates quiet from calm, 45 s does so sooner. One product with a constant matrix sums
+    all spans: at this size graph nodes cost more than arithmetic.
     """
 
     SPANS = (30, 45, 120)  # seconds
     ROLLING = 10 * SAMPLE_HZ  # samples of the rolling deviation
-    DROP = -0.4  # relative current below which a phase has dropped out
-    NEEDED = 8  # samples without which a span says nothing
-    STRIDES = (4, 2)  # of the two convolutions, together PATCH
+    DROP = -0.4  # relative current below which a phase counts as dropped out
+    NEEDED = 8  # fewest samples of a span
+    STRIDES = (4, 2)  # of the two convolutions; their product is PATCH
     CHANNELS = STATISTICS = 13
 
     def __init__(self, dim, **kwargs):
@@ -82,7 +81,7 @@ class CurrentTokens(keras.layers.Layer):
         self.spread = keras.layers.Dense(dim, name="spread")
         self.dim = dim
         last = SAMPLE_HZ * np.array(self.SPANS)[:, None]
-        # Which samples lie in which span: (3,240).
+        # The samples of each span: (3,240).
         self.within = (np.arange(SAMPLES) >= SAMPLES - last).astype("float32")
         self.whole = self.within.sum(axis=1, keepdims=True)  # samples of each span: (3,1)
 
@@ -100,7 +99,7 @@ class CurrentTokens(keras.layers.Layer):
         return self.tokens(r, change, valid, both)
 
     def tokens(self, r, change, valid, both):
-        """Of relative_current()'s and changes()' answers: (B,33,D), and which count (B,33)."""
+        """Tokens from the results of relative_current() and changes(): (B,33,D), and which count (B,33)."""
         x = self.patches(self.channels(r, change, valid))                  # (B,60,D)
         x = self.mix(x)                                                    # (B,30,D)
         features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
@@ -109,7 +108,7 @@ class CurrentTokens(keras.layers.Layer):
         return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1)
 
     def channels(self, r, change, valid):
-        """What the convolution sees of each sample: (B,240,13)."""
+        """Input channels of the convolution: (B,240,13)."""
         level = ops.mean(r, axis=2, keepdims=True) + 1.0                   # (B,240,1)
         imbalance = ops.clip(divide(r + 1.0, level, 0.05) - 1.0, -1.0, 1.0)  # (B,240,3)
         return ops.concatenate([
@@ -140,7 +139,7 @@ class CurrentTokens(keras.layers.Layer):
         variance = ops.maximum(means[:, :, 3:6] - mean * mean, 0.0)        # (B,3,3)
         cv = divide(ops.sqrt(variance + 1e-8), mean + 1.0, 0.05)           # (B,3,3)
         step = divide(sums[:, :, 10:13], sums[:, :, 13:], 1.0)             # (B,3,3)
-        # Both near 0 at what a lively furnace has: CV 0.08, step 0.05.
+        # Both are near 0 for a lively furnace: CV 0.08, step 0.05.
         spread = ops.log(ops.concatenate([cv, step], axis=2) + 1e-3) + 2.75  # (B,3,6)
         level = ops.mean(mean, axis=2, keepdims=True)                      # (B,3,1)
         between = ops.max(mean, axis=2, keepdims=True) - ops.min(mean, axis=2, keepdims=True)
@@ -158,10 +157,9 @@ class CurrentTokens(keras.layers.Layer):
 def normalized_frame(frame):
     """Pixels in units of the frame's own mean colour, and that mean.
 
-    frame (B,64,64,3) 0–255. The camera's exposure and white balance follow the
-    flame and change the whole frame in both classes; dividing each channel by
-    its mean takes that out and leaves what stands out of its surroundings.
-    Gives (B,64,64,3) within 0…6 and (B,3) within 0…1.
+    frame (B,64,64,3) 0–255. The camera's exposure and white balance follow the flame and
+    change the whole frame in both classes; dividing each channel by its mean removes this
+    and keeps contrast. Returns (B,64,64,3) within 0…6 and (B,3) within 0…1.
     """
     x = ops.cast(frame, "float32") / 255.0                                 # (B,64,64,3)
     mean = ops.mean(x, axis=(1, 2))                                        # (B,3)
@@ -170,9 +168,9 @@ def normalized_frame(frame):
 
 
 def follow(background, grey):
-    """One second of the slow background; negative values start from the frame.
+    """Updates the slow background by one second; negative values start from the frame.
 
-    Gives the background to compare with and the one for the next call.
+    Returns the background to compare with, and the one for the next call.
     """
     known = ops.where(background < 0, grey, ops.minimum(background, BRIGHTEST))  # (B,64,64,1)
     return known, known + (grey - known) / BACKGROUND_SECONDS
@@ -181,8 +179,8 @@ def follow(background, grey):
 def convolved(x, convolution, norm, training):
     """A convolution and its batch normalisation.
 
-    Outside training the normalisation is part of the kernel: constants in the
-    exported graph, so it costs nothing there.
+    Outside training the normalisation is folded into the kernel, constant in the exported
+    graph, where it costs nothing.
     """
     if training:
         return norm(convolution(x), training=True)
@@ -194,14 +192,14 @@ def convolved(x, convolution, norm, training):
 class FrameTokens(keras.layers.Layer):
     """One frame and its background → 4 tokens, the next background, the evidence.
 
-    Three learned queries look at an 8 × 8 map of places. The first is taught
-    where the hot spot is (unimodal.py), and its attention is the evidence. The last
-    token is the light on the frame as a whole: exposure follows the flame and the
-    flame follows the current, the one physical link between the senses.
+    Three learned queries attend to an 8 × 8 map. The first is trained to find the hot
+    spot (unimodal.py), and its attention is the evidence. The last token describes the
+    light of the whole frame: exposure follows the flame and the flame follows the current,
+    the only physical coupling of the senses.
     """
 
     WIDTHS = (16, 32)
-    OVERALL = 17  # quantities of a frame as a whole
+    OVERALL = 17  # quantities of the whole frame
 
     def __init__(self, dim, **kwargs):
         super().__init__(**kwargs)
@@ -250,10 +248,10 @@ class FrameTokens(keras.layers.Layer):
         return tokens, following, evidence
 
     def overall(self, mean, grey, residual):
-        """What the frame is as a whole: (B,17).
+        """Quantities of the whole frame: (B,17).
 
-        The flame stands above the crop and lights its upper rows, so how brightness
-        falls from row to row tells its height, and its height follows the current.
+        The flame burns above the crop and lights its upper rows, so the decrease of
+        brightness from row to row shows its height, which follows the current.
         """
         rows = ops.reshape(grey, (-1, GRID, SIZE // GRID, SIZE))           # (B,8,8,64)
         return ops.concatenate([

@@ -1,24 +1,23 @@
-"""The senses by themselves: the tokenizers' training, and row 9's references.
+"""The unimodal network: it trains the tokenizers, and is row 9, the reference.
 
-Each sense's tokens go through one block that cannot see the other sense, and
-give a verdict of their own: video alone and current alone. Learnt end to end from
-pixels and amperes, with the hot spot's mask teaching the first query of a frame
-where to look, and the current recorded with the video teaching a frame's token
-what the flame just followed: without it a frame would keep nothing by which it
-could be tied to its own seconds. The tokenizers that come out are frozen for every other system, as
-CLIP and HuBERT are in the papers. With both senses the verdicts' logits are
-added, which for independent witnesses is the best one can do without looking at
-both together.
+The tokens of each sense pass through one block that does not attend to the other sense,
+and yield a verdict of their own: video alone and current alone. The network is trained
+end to end from pixels and amperes. The hot spot's mask trains the first query of a frame
+to find it, and the current recorded with the video trains a frame's tokens to keep what
+the flame just followed; otherwise nothing would tie a frame to its own seconds. The
+resulting tokenizers are frozen for every other network, as CLIP and HuBERT are in the
+papers. With both senses the logits of the verdicts are added, which is optimal for
+independent witnesses without looking at both together.
 """
 
 import keras
 from keras import ops
 
-from . import losses
 from ..data import augment, window
+from ..data.window import FRAME_TOKENS
+from . import losses
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System
-from ..data.window import FRAME_TOKENS
 from .tokenizers import GRID
 
 
@@ -50,13 +49,13 @@ class Unimodal(System):
         return {
             "logit": logit_c * s.c_there + logit_v * s.v_there,            # (B,1)
             "logit_current": logit_c, "logit_video": logit_v,
-            "alignment": 0.0 * s.c_there,                                  # it aligns nothing
+            "alignment": 0.0 * s.c_there,                                  # it does not align
             "frame_weight": self.frame_weight(weights[:, 1:]),             # (B,16)
             "stir": self.stir(x[:, CURRENT_TOKENS + 1:])[:, :, 0],         # (B,16)
         }
 
     def call(self, x, training=False):
-        """A batch of windows.PixelWindows: M of the 16 frames are given, with their slots."""
+        """A batch of sampler.PixelWindows: M of the 16 frames, with their slots."""
         frames, background = x["frames"], x["background"]                  # (B,M,64,64,3), (B,M,64,64,1)
         if training:
             frames, background = augment.pixels(frames, background, x)
@@ -83,19 +82,19 @@ class Unimodal(System):
         }
 
     def phase(self, number, count):
-        """Here the tokenizers learn."""
+        """The tokenizers are trained here, not frozen."""
 
 
 def spot_loss(spot, evidence):
-    """Cross-entropy between where the hot spot is and where the first query looks.
+    """Cross-entropy between the hot spot and the attention of the first query.
 
-    spot (B,M,64): the mask's share by place, sums to 1, or 0 where there is no spot.
+    spot (B,M,64): the mask's share by cell; it sums to 1, or to 0 without a hot spot.
     """
     missed = -ops.sum(spot * ops.log(evidence + 1e-6), axis=2)             # (B,M)
     return ops.sum(missed) / ops.maximum(ops.sum(spot), 1.0)
 
 
 def stir_loss(stir, told):
-    """Huber error of what the current just did, as read off the frames: stir (B,M,2), told (B,M)."""
+    """Huber error of the change of the current as read from the frames: stir (B,M,2), told (B,M)."""
     missed = losses.huber(told - stir[:, :, 0]) * stir[:, :, 1]          # (B,M)
     return ops.sum(missed) / ops.maximum(ops.sum(stir[:, :, 1]), 1.0)

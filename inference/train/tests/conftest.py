@@ -7,7 +7,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
-
 from inference.train import models
 from inference.train.data import cache, layout
 from inference.train.training import checkpoint, configs, encode, fit, quantize

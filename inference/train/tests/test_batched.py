@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from inference.train.data import cache, layout, window
 from inference.train.evaluation import batched, clock_offset, metrics, streaming
 from inference.train.models import codebook

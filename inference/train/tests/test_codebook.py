@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from keras import ops
-
 from inference.train.data import window
 from inference.train.models import codebook
+from keras import ops
 
 
 def one_hot(ids):

@@ -16,12 +16,11 @@ import subprocess
 
 import numpy as np
 import pytest
-
 from inference.train.data import layout, tables, window
 from inference.train.evaluation import metrics, operating_point, streaming
 from inference.train.export import model_card, saved_model
-from inference.train.models import decision
 from inference.train.export.exported import Exported
+from inference.train.models import decision
 
 from .conftest import missing
 

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import pytest
-
 from inference.train.comparison import compare, report
 from inference.train.data import cache, window
 from inference.train.evaluation import operating_point

@@ -11,10 +11,9 @@ import pathlib
 
 import numpy as np
 import pytest
-
 from inference.train.comparison import report, sanity
-from inference.train.training import configs
 from inference.train.comparison.compare import RESULTS
+from inference.train.training import configs
 
 from .conftest import missing
 

@@ -4,7 +4,6 @@ import types
 
 import numpy as np
 import pytest
-
 from inference.train.comparison import coupling
 from inference.train.data.layout import Current
 

@@ -4,11 +4,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-
 from inference.train.data import layout
 from inference.train.evaluation import metrics, operating_point, rule
-from inference.train.models import decision
 from inference.train.evaluation.streaming import Predictions
+from inference.train.models import decision
 
 
 def predicted(p, label, onset=None):

@@ -6,12 +6,11 @@ import json
 import keras
 import numpy as np
 import pytest
-from keras import ops
-
 from inference.train.data import window
 from inference.train.export import fmformer as fmformer_export
 from inference.train.export import golden, saved_model
 from inference.train.models import fmformer, fmformer_b
+from keras import ops
 
 rng = np.random.default_rng(2)
 

@@ -80,6 +80,21 @@ def test_a_command_is_thin_and_answers_help(path, capsys):
     assert end.value.code == 0 and "usage:" in capsys.readouterr().out
 
 
+# Words of an earlier vocabulary → the field's. Manifest, config and result keys, and the folders of runs, keep theirs.
+FORMER = {"bank": "codebook", "geometry": "window", "timeline": "streaming", "offline": "batched", "judge": "calibrate, infer or predict",
+          "judged": "predictions", "senses": "unimodal or sequences", "units": "codes", "foreseen": "forecast", "link": "coupling",
+          "working": "sanity", "fresh": "holdout", "walk": "closed loop"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_names_are_the_fields_words(path):
+    defined = [path.stem] + [node.name for node in ast.walk(ast.parse(path.read_text()))
+                             if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
+    words = {name: re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name) for name in defined}
+    found = {name: FORMER[word.lower()] for name, each in words.items() for word in each if word.lower() in FORMER}
+    assert not found, f"names to replace: {found}"
+
+
 def named(pattern):
     """What the docs, the scripts, the Makefile and the Go code name by a pattern, with the file that does."""
     files = [ROOT / "Makefile", ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "scripts").glob("*.sh"),

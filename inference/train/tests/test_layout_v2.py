@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from inference.train.data import layout
 
 from .conftest import ONSET, SECONDS

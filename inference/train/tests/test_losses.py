@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from keras import ops
-
 from inference.train.models import losses
+from keras import ops
 
 LABEL = np.float32([[0], [1], [0], [1]])
 
@@ -52,9 +51,9 @@ def test_data_contrast_has_its_positives_on_the_diagonal():
     assert float(losses.data_contrast(z, z[[1, 2, 0]])) == pytest.approx(10 + np.log(1 + 2 * np.e**-10), rel=1e-4)
 
 
-def test_pairs_of_senses():
+def test_pair_targets():
     paired, there = np.float32([[1], [0], [1], [1]]), np.float32([[1], [1], [1], [0]])
-    target = ops.convert_to_numpy(losses.pairs_of_senses(LABEL, paired, there))
+    target = ops.convert_to_numpy(losses.pair_targets(LABEL, paired, there))
     # The own partner and the one other of its label; nobody where a sense is missing.
     np.testing.assert_allclose(target, [[2, 0, 1, 0], [0, 1, 0, 0], [1, 0, 2, 0], [0, 0, 0, 0]])
 

@@ -7,7 +7,6 @@ import shutil
 
 import numpy as np
 import pytest
-
 from inference.train.data import layout, records, tables
 
 from . import published
@@ -136,31 +135,31 @@ def spoil(path, old, new):
 
 
 FAULTS = {
-    "neither layout": (lambda d: shutil.rmtree(d / "videos"), "neither videos/"),
-    "one batch for two splits": (lambda d: (d / "val.json").unlink(), "none can be spared; record more"),
+    "neither layout": (lambda d: shutil.rmtree(d / "videos"), "contains neither videos/"),
+    "one batch for two splits": (lambda d: (d / "val.json").unlink(), "too few to split; record more"),
     "no list": (lambda d: (d / "train.json").unlink(), "train.json: is missing; write the list"),
-    "a list that is none": (lambda d: (d / "train.json").write_text("3"), "train.json: is neither a list"),
-    "a list cut short": (lambda d: (d / "train.json").write_text('["bat'), "train.json: is no JSON"),
+    "a list that is none": (lambda d: (d / "train.json").write_text("3"), "train.json: expected a list"),
+    "a list cut short": (lambda d: (d / "train.json").write_text('["bat'), "train.json: invalid JSON"),
     "no video": (lambda d: (d / "videos" / "batch-0.npy").unlink(), "batch-0.npy: is missing, and so is batch-0.mat"),
-    "no stamps": (lambda d: (d / "timestamps" / "batch-0.csv").unlink(), "timestamps/batch-0.csv: is missing; put it"),
-    "no current": (lambda d: (d / "currents" / "batch-0.csv").unlink(), "currents/batch-0.csv: is missing; put it"),
-    "an empty table": (lambda d: (d / "currents" / "batch-0.csv").write_text(""), "currents/batch-0.csv: is empty; give"),
-    "another name of a phase": (lambda d: spoil(d / "currents" / "batch-0_r1.csv", "time,a,b", "time,a,v"), "no column b; name"),
-    "a time that is a word": (lambda d: spoil(d / "timestamps" / "batch-0.csv", "10.400", "noon"), "row 12 has no time; write seconds"),
-    "a time that goes back": (lambda d: spoil(d / "timestamps" / "batch-0.csv", "10.400", "1.400"), "goes back in row 12; sort"),
+    "no stamps": (lambda d: (d / "timestamps" / "batch-0.csv").unlink(), "timestamps/batch-0.csv: is missing; add it"),
+    "no current": (lambda d: (d / "currents" / "batch-0.csv").unlink(), "currents/batch-0.csv: is missing; add it"),
+    "an empty table": (lambda d: (d / "currents" / "batch-0.csv").write_text(""), "currents/batch-0.csv: is empty; write"),
+    "another name of a phase": (lambda d: spoil(d / "currents" / "batch-0_r1.csv", "time,a,b", "time,a,v"), "column b is missing; name"),
+    "a time that is a word": (lambda d: spoil(d / "timestamps" / "batch-0.csv", "10.400", "noon"), "row 12 has an invalid time; write seconds"),
+    "a time that goes back": (lambda d: spoil(d / "timestamps" / "batch-0.csv", "10.400", "1.400"), "goes backwards in row 12; sort"),
     "a row cut short": (lambda d: spoil(d / "currents" / "batch-0.csv", ",15000,0,0,0\n", "\n"), "row 2 has 4 cells, its header 8"),
-    "a label beyond": (lambda d: spoil(d / "labels" / "batch-0.csv", ",0,melting", ",2,melting"), "label in row 2 is 2; write 1"),
-    "a second left out": (lambda d: spoil(d / "labels" / "batch-0.csv", "\n7,", "\n7.5,"), "row 9 is not a second after"),
-    "no label": (lambda d: spoil(d / "labels" / "batch-0.csv", "label", "class"), "has no column label; write"),
+    "a label beyond": (lambda d: spoil(d / "labels" / "batch-0.csv", ",0,melting", ",2,melting"), "row 2 has the invalid label 2; write 1"),
+    "a second left out": (lambda d: spoil(d / "labels" / "batch-0.csv", "\n7,", "\n7.5,"), "row 9 is not one second after"),
+    "no label": (lambda d: spoil(d / "labels" / "batch-0.csv", "label", "class"), "column label is missing; write"),
     "neither labels nor masks": (
         lambda d: (shutil.rmtree(d / "labels"), (d / "videos" / "batch-0_mask.npy").unlink()),
-        "batch-0_mask.npy: is missing, and so is labels/batch-0.csv; give one"),
+        "batch-0_mask.npy: is missing, and so is labels/batch-0.csv; add one"),
     "frames too small": (
-        lambda d: np.save(d / "videos" / "batch-0.npy", np.zeros((395, 3, 48, 64), np.uint8)), "frames are 48×64 pixels, 64×64 are needed; export"),
+        lambda d: np.save(d / "videos" / "batch-0.npy", np.zeros((395, 3, 48, 64), np.uint8)), "frames are 48×64 pixels, at least 64×64 are required; export"),
     "frames dealt one by one": (
         lambda d: (d / "train.json").write_text('{"batch-0.mat": [1, 5, 9]}'), "stretches shorter than 16 s"),
     "frames that are not there": (
-        lambda d: (d / "train.json").write_text('{"batch-0.mat": [1, 999]}'), "frames 1 to 999 of batch-0, which has 395"),
+        lambda d: (d / "train.json").write_text('{"batch-0.mat": [1, 999]}'), "frames 1 to 999 are out of range for batch-0, which has 395"),
 }
 
 
@@ -173,9 +172,9 @@ def test_a_fault_names_its_file_and_its_remedy(fact, copy):
 
 
 MAT_FAULTS = {
-    "no label": ({"label": None}, "has no variable label, only current, train_test_index, video; save"),
-    "a current for other frames": ({"current": np.zeros((3, 7))}, "current has the shape .3, 7.; save video as"),
-    "a video without colours": ({"video": np.zeros((64, 64, 1600), np.uint8)}, "video has the shape"),
+    "no label": ({"label": None}, "variable label is missing .found current, train_test_index, video.; save"),
+    "a current for other frames": ({"current": np.zeros((3, 7))}, "current has shape .3, 7.; save video as"),
+    "a video without colours": ({"video": np.zeros((64, 64, 1600), np.uint8)}, "video has shape"),
 }
 
 
@@ -194,7 +193,7 @@ def test_a_fault_in_a_mat_file_names_it(fact, hdf5, tmp_path):
 
 def test_a_file_that_is_no_mat_is_named(tmp_path):
     (tmp_path / "m.mat").write_bytes(b"MATLAB 5.0 MAT-file, cut short")
-    with pytest.raises(ValueError, match="m.mat: cannot be read as a MATLAB file .*save it anew"):
+    with pytest.raises(ValueError, match="m.mat: invalid MATLAB file .*save it again"):
         layout.names(tmp_path, "train")
 
 

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-
 from inference.train.data import augment, background, cache, layout, sampler, window
 from inference.train.training import configs
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from keras import ops
-
 from inference.train.data import background
 from inference.train.models import tokenizers
+from keras import ops
 
 rng = np.random.default_rng(0)
 

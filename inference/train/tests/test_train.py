@@ -7,16 +7,14 @@ import json
 import keras
 import numpy as np
 import pytest
-
 from inference.train import models
 from inference.train.data import cache, layout, sampler
 from inference.train.evaluation import calibrate, streaming
 from inference.train.export import golden, model_card, release, saved_model
-from inference.train.training import checkpoint, configs, fit, train
 from inference.train.models.closed_loop import Runner
+from inference.train.training import checkpoint, configs, fit, train
 
 from .conftest import SECONDS, SMALL
-
 
 QUIET = {"log": lambda _: None}
 
@@ -70,7 +68,7 @@ def test_every_kind_of_system_trains(folder, unimodal, tokens, kind):
 
 
 def test_tokens_of_another_width_are_refused(folder, unimodal, tokens):
-    with pytest.raises(ValueError, match="tokens of 16 features, product wants 64"):
+    with pytest.raises(ValueError, match="tokens of 16 features, product needs 64"):
         fit.fit_on_tokens(configs.Product(), cache.read(tokens, folder, "train"), unimodal, **QUIET)
 
 
@@ -80,15 +78,15 @@ def test_a_missing_step_is_named(folder, tokens, tmp_path):
     (tmp_path / "val.json").write_text("[]")
     into = ["--run", str(tmp_path / "run")]
     for main, args, words in (
-            (train.main, ["--data", str(tmp_path), *into], "no batch is for train; name some"),
+            (train.main, ["--data", str(tmp_path), *into], "no batch is assigned to train; name some"),
             (calibrate.main, ["--mixed", str(folder), "--normal", str(folder), *into], "config.json: is missing; name"),
     ):
         with pytest.raises(ValueError, match=words):
             main(args)
-    with pytest.raises(ValueError, match="result.json: is missing; judge the run first"):
+    with pytest.raises(ValueError, match="result.json: is missing; calibrate the run first"):
         release.calibrated(tmp_path / "result.json")
     (tmp_path / "train.json").write_text('["melt-of-others"]')
-    with pytest.raises(ValueError, match="holds no tokens of melt-of-others, so they were made of other data; give"):
+    with pytest.raises(ValueError, match="tokens of melt-of-others are missing, so they were made from other data; give"):
         cache.read(tokens, tmp_path, "train")
 
 

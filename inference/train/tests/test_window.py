@@ -1,7 +1,6 @@
 """The window in time, against cases worked out by hand."""
 
 import numpy as np
-
 from inference.train.data import window
 
 

@@ -24,7 +24,7 @@ def load(folder):
     try:
         kept = json.loads((folder / CONFIG).read_text())
     except FileNotFoundError:
-        raise ValueError(f"{folder / CONFIG}: is missing; name the folder of a run that train.py has finished") from None
+        raise ValueError(f"{folder / CONFIG}: is missing; name the folder of a finished run of train") from None
     model = models.build(configs.Run(**kept | {"phases": tuple(kept["phases"])}))
     model.load_weights(folder / WEIGHTS)
     return model

@@ -1,8 +1,8 @@
-"""One dataclass a run: what it trains, how long that takes, which command.
+"""The settings of every run, one dataclass each: network, losses and training.
 
-What each scored stands in docs/comparison.md, which the comparison writes itself.
-Every run but Senses reads the tokens that Senses' frozen tokenizers made, so a run
-of 51,000 windows takes one to four minutes on two cores.
+The comparison writes their scores to docs/comparison.md. Every run but Unimodal reads the
+tokens of Unimodal's frozen tokenizers, so a run of 51,000 windows takes one to four minutes
+on two cores. Runs and results are stored under these names and fields.
 """
 
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Run:
-    """What all runs share."""
+    """The settings of a run, and their defaults."""
 
-    name: str = ""  # the row's, unique
-    row: str = ""  # its number in the comparison
+    name: str = ""  # unique
+    row: str = ""  # number of its row in the comparison
     title: str = ""
-    variant: bool = False  # of another row: one seed will do
-    system: str = ""  # class of the network, see systems.py
-    version: str = "0.2.0"  # raised when what the config does not say has changed, so that it is run again
+    variant: bool = False  # of another row; run with one seed only
+    system: str = ""  # name of the network, see models.SYSTEMS
+    version: str = "0.2.0"  # increased when code changes the result, so that the run is repeated
     seed: int = 1
     # Network.
     dim: int = 64
@@ -30,13 +30,13 @@ class Run:
     experts: int = 3
     router: str = "soft"  # or sparse, constant
     frame_tokens: str = "concat"  # or mean
-    train_current: bool = True  # whether the current's tokenizer goes on learning
+    train_current: bool = True  # whether the current's tokenizer is trained further
     # Losses.
-    own_weight: float = 0.3  # of each sense's own verdict
+    own_weight: float = 0.3  # verdict of each sense
     spot_weight: float = 0.1
-    stir_weight: float = 0.5  # what the current just did, read off a frame
-    align_weight: float = 0.1  # between the senses' projections
-    local_weight: float = 0.0  # frames to the units of their own seconds
+    stir_weight: float = 0.5  # recent change of the current, read from a frame
+    align_weight: float = 0.1  # contrast between the senses' projections
+    local_weight: float = 0.0  # frames to the codes of their own seconds
     label_weight: float = 0.0  # LBCL
     label_temperature: float = 0.1
     data_weight: float = 0.0  # DBCL
@@ -45,24 +45,24 @@ class Run:
     next_weight: float = 0.1
     balance_weight: float = 0.01
     # Training.
-    phases: tuple = (1.0,)  # shares of the steps; a system may freeze parts in later ones
+    phases: tuple = (1.0,)  # shares of the steps; a network may freeze parts in later phases
     steps: int = 800
-    windows: int = 64  # a batch
+    windows: int = 64  # in a batch
     views: bool = False  # two views of each window in a batch
-    frames: int = 5  # of the 16, given to PixelWindows
+    frames: int = 5  # of the 16, in PixelWindows
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     drop_sense: float = 0.15
     own_current: float = 0.5  # share of windows with the current recorded with the video
-    late: float = 0.3  # share of windows with one sense late against the other
-    early: int = 3  # how many times as often windows soon after a change of the label are drawn
+    late: float = 0.3  # share of windows with one sense delayed against the other
+    early: int = 3  # factor by which windows soon after a change of the label are drawn more often
     # Decision.
     freeze_background: float = 0.5
 
 
 @dataclass(frozen=True)
 class Longer:
-    """Nearly twice as long as all others and at twice their rate; beside Run, before it in a row's bases."""
+    """Nearly twice as many steps as other runs, at twice their rate; a mix-in, before Run among the bases."""
 
     steps: int = 1500
     learning_rate: float = 2e-3
@@ -79,7 +79,7 @@ class Unimodal(Run):
     row: str = "9"
     title: str = "sum of the senses' own logits"
     system: str = "SensesApart"
-    steps: int = 2500  # everything else stands on these tokens
+    steps: int = 2500  # all other runs depend on these tokens
     stir_weight: float = 0.15
     early: int = 1
 
@@ -98,7 +98,7 @@ class QFormer(Run):
 
 @dataclass(frozen=True)
 class AlignGlobal(Run):
-    """AlignVSR without its local loss: frames attend to a frozen bank of current units."""
+    """AlignVSR without its local loss: frames attend to the frozen codebook of the current."""
 
     name: str = "align-global"
     row: str = "2"
@@ -109,7 +109,7 @@ class AlignGlobal(Run):
 
 @dataclass(frozen=True)
 class AlignLocal(AlignGlobal):
-    """AlignVSR: the attention must match the units of the frame's own seconds."""
+    """AlignVSR: the attention must match the codes of the frame's own seconds."""
 
     name: str = "align-local"
     row: str = "3"
@@ -119,7 +119,7 @@ class AlignLocal(AlignGlobal):
 
 @dataclass(frozen=True)
 class AlignLocalLong(Longer, AlignLocal):
-    """The same on the product's terms: what the attention learns of time takes long."""
+    """AlignLocal trained as long as the product; the alignment in time converges slowly."""
 
     name: str = "align-local-long"
     row: str = "3t"
@@ -139,7 +139,7 @@ class MLF(Run):
 
 @dataclass(frozen=True)
 class MLFMean(MLF):
-    """The same, read by the mean of its tokens: what attention pooling is worth."""
+    """MLF read by the mean of its tokens: measures the worth of attention pooling."""
 
     name: str = "mlf-mean"
     row: str = "4b"
@@ -152,8 +152,8 @@ class MLFMean(MLF):
 class MLFLabel(MLF):
     """MLF with label-based contrast.
 
-    At a temperature of 0.1 the loss is content when the labels are 0.4 of a cosine
-    apart, whatever its weight; at 0.5 it drives them 1.6 apart.
+    At a temperature of 0.1 the loss saturates when the cosines of the labels differ by 0.4,
+    whatever its weight; at 0.5 it separates them by 1.6.
     """
 
     name: str = "mlf-label"
@@ -176,7 +176,7 @@ class MLFData(MLF):
 
 @dataclass(frozen=True)
 class CLMLF(MLFData):
-    """CLMLF whole: both contrasts."""
+    """Complete CLMLF: both contrasts."""
 
     name: str = "clmlf"
     row: str = "7"
@@ -220,7 +220,7 @@ class OneLLMFiveExperts(OneLLM):
 
 @dataclass(frozen=True)
 class OneLLMConstant(OneLLM):
-    """All experts weigh alike."""
+    """All experts have the same weight."""
 
     name: str = "onellm-constant"
     row: str = "8c"
@@ -231,7 +231,7 @@ class OneLLMConstant(OneLLM):
 
 @dataclass(frozen=True)
 class OneLLMSparse(OneLLM):
-    """The router's best expert alone."""
+    """Only the best expert of the router."""
 
     name: str = "onellm-sparse"
     row: str = "8d"
@@ -253,7 +253,7 @@ class OneLLMMean(OneLLM):
 
 @dataclass(frozen=True)
 class FmFormer(Run):
-    """A small FmFormer: two streams that look at each other in every layer."""
+    """A small FmFormer: two streams that attend to each other in every layer."""
 
     name: str = "fmformer"
     row: str = "9f"
@@ -263,10 +263,10 @@ class FmFormer(Run):
 
 @dataclass(frozen=True)
 class Product(Longer, Run):
-    """The product: global and local alignment, attention pooling, LBCL, next current, sum of logits.
+    """The product: global and local alignment, attention pooling, LBCL, forecast, sum of logits.
 
-    The smallest of three sizes, for the larger two buy less than 0.3 points.
-    ProductEqual is on the other rows' terms.
+    The smallest of three sizes, because the larger two gain less than 0.3 points.
+    ProductEqual is trained like the other rows.
     """
 
     name: str = "product"
@@ -282,7 +282,7 @@ class Product(Longer, Run):
 
 @dataclass(frozen=True)
 class ProductEqual(Product):
-    """The product with as many steps as the other rows, at their rate."""
+    """The product with the steps and the rate of the other rows."""
 
     name: str = "product-equal"
     row: str = "10e"
@@ -317,7 +317,7 @@ class ProductLarge(ProductEqual):
 
 @dataclass(frozen=True)
 class Toy(Product):
-    """A few steps of a narrow network, for tests: seconds, scores nothing."""
+    """A few steps of a narrow network, for tests; takes seconds."""
 
     name: str = "toy"
     dim: int = 16

@@ -1,11 +1,11 @@
-"""Encodes every second's frame with the frozen tokenizers, once for all runs (cache.py).
+"""Encodes every second's frame with the frozen tokenizers, once for all runs (data/cache.py).
 
     python -m inference.train.encode --senses runs/senses --data data/train --out runs/tokens/train
 
-Training batches are encoded several times, each time under other augmentations
-(VIEWS), so that a window can be drawn in as many ways. Validation and test batches
-are encoded once, as in service: the background moves on, and stands still while
-the senses' own verdict is high.
+Training batches are encoded several times (VIEWS), each time under other augmentations, so
+that a window can be drawn in as many ways. Validation and test batches are encoded once, as
+in service: the background follows the record and is frozen while the unimodal network's
+verdict is high.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from keras import ops
 
 from ..data import augment, background, cache, layout, scenes, window
 from ..models import decision
+from ..models.closed_loop import ClosedLoop, Compiled, Runner
 from .checkpoint import load
-from ..models.closed_loop import Compiled, Runner, ClosedLoop
 from .fit import stopwatch
 
 VIEWS = 3
-SEGMENT = 20  # seconds that share one drawing of mist, passers-by, encoder
-EVERY = 3  # seconds from verdict to verdict on the walk
-TOGETHER = 60  # batches walked at once
+SEGMENT = 20  # seconds that share one draw of the augmentation
+EVERY = 3  # seconds between verdicts in the closed loop
+TOGETHER = 60  # batches encoded at once
 
 
 class Views:
@@ -46,9 +46,9 @@ class Views:
         count = -(-seconds // SEGMENT)
         grid = np.minimum(np.arange(count * SEGMENT), seconds - 1).reshape(count, SEGMENT)
         settings = augment.draw(rng, count, SEGMENT)
-        # A camera keeps its cast through a melt.
+        # A camera keeps its colour cast throughout a melt.
         settings["gain"][:] = settings["gain"][:1]
-        # Only the first half of what is given is softened (augment.softened).
+        # Augmentation softens the first half only (augment.softened).
         order = rng.permutation(count)
         frames = batch.frames[np.maximum(batch.frame_at[grid[order]], 0)]  # (N,20,64,64,3)
         maps = np.stack([background.drawn(rng, batch, kept, row) for row in grid[order]])[..., None]
@@ -62,7 +62,7 @@ class Views:
 
 
 def write_views(model, data, split, out, seed, views=VIEWS, log=print):
-    """Tokens of training batches, several views each."""
+    """Writes the tokens of training batches, several views each."""
     encoder, out, known = Views(model), pathlib.Path(out), cache.lags(data)
     names = layout.names(data, split)
     for n, name in enumerate(names):
@@ -74,9 +74,9 @@ def write_views(model, data, split, out, seed, views=VIEWS, log=print):
 
 
 def write_streamed(model, data, split, out, scene=None, most=None, log=print):
-    """Tokens of validation or test batches as in service, a view each.
+    """Writes the tokens of validation or test batches as in service, one view each.
 
-    scene: one of scenes.SCENES, in which all frames are seen; most: the first batches only.
+    scene: one of scenes.SCENES, applied to all frames; most: the first batches only.
     """
     out, known = pathlib.Path(out), cache.lags(data)
     names, runner = layout.names(data, split)[:most], Runner(model)
@@ -91,11 +91,11 @@ def write_streamed(model, data, split, out, scene=None, most=None, log=print):
         for row, batch in enumerate(batches):
             span = slice(before, before + len(batch.label))
             cache.write(out, batch, loop.tokens[row : row + 1, span].astype(np.float16), loop.seen[row, span] > 0.5, known)
-        log(f"walked {first + len(batches)} of {len(names)} batches")
+        log(f"encoded {first + len(batches)} of {len(names)} batches")
 
 
 def write_all(model, data, out, splits=layout.SPLITS, log=print):
-    """Tokens of every split that a data set names."""
+    """Writes the tokens of the given splits of a data set."""
     for split in splits:
         if split == "train":
             write_views(model, data, split, out, model.config.seed, log=log)
@@ -105,17 +105,17 @@ def write_all(model, data, out, splits=layout.SPLITS, log=print):
 
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--senses", required=True, help="folder of the trained senses")
+    parser.add_argument("--senses", required=True, help="folder of the trained unimodal network")
     parser.add_argument("--data", required=True, help="folder of the data set")
     parser.add_argument("--out", required=True, help="folder for the tokens")
     parser.add_argument("--splits", nargs="+", default=layout.SPLITS, choices=layout.SPLITS)
     parser.add_argument("--scenes", type=int, metavar="BATCHES",
-                        help="instead, so many test batches in each scene of scenes.py, into OUT-<scene>")
+                        help="instead encode so many test batches in each scene of data/scenes.py, into OUT-<scene>")
     args = parser.parse_args(argv)
     model, log = load(args.senses), stopwatch()
     if args.scenes:
         for scene in scenes.SCENES:
-            log(f"in {scene}")
+            log(f"encoding scene {scene}")
             write_streamed(model, args.data, "test", f"{args.out}-{scene}", scene, args.scenes, log)
     else:
         write_all(model, args.data, args.out, args.splits, log)

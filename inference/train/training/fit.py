@@ -1,4 +1,4 @@
-"""Fits a network: phases, optimiser, and the parts that it takes from an earlier run."""
+"""Fits a network: phases, optimiser, and the parts taken from an earlier run."""
 
 import pathlib
 import sys
@@ -7,13 +7,13 @@ import time
 import keras
 
 from .. import models
+from ..data.sampler import PixelWindows, TokenWindows
 from . import quantize
 from .checkpoint import load
-from ..data.sampler import PixelWindows, TokenWindows
 
 
 def fit(model, windows, log=print):
-    """Trains a network in the phases of its config; windows: steps → its batches."""
+    """Trains a network in the phases of its config; windows: (steps, seed) → batches."""
     config = model.config
     done = 0
     for number, share in enumerate(config.phases):
@@ -32,18 +32,18 @@ def fit(model, windows, log=print):
 def optimizer(config, steps):
     rate = keras.optimizers.schedules.CosineDecay(
         1e-5, steps, alpha=0.01, warmup_target=config.learning_rate, warmup_steps=max(steps // 20, 1))
-    # Clipped, because a batch of odd augmentations must not throw the statistics.
+    # Clipped, so that a batch of extreme augmentations cannot upset the moments.
     return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0)
 
 
 def fit_unimodal(config, batches, lags=None, log=print):
-    """The senses' own nets from pixels, with fresh weights; lags as windows.PixelWindows wants them."""
+    """Trains the unimodal network from pixels, from initial weights; lags as for sampler.PixelWindows."""
     keras.utils.set_random_seed(config.seed)
     return fit(models.build(config), lambda steps, seed: PixelWindows(batches, config, steps, seed, lags), log)
 
 
 def fit_on_tokens(config, tokenized, unimodal, log=print):
-    """Any other system on the tokens of a trained run of the senses, given by its folder."""
+    """Trains any other network on the tokens of a trained unimodal network, given by its folder."""
     keras.utils.set_random_seed(config.seed)
     model = models.build(config)
     inherit(model, unimodal)
@@ -51,11 +51,11 @@ def fit_on_tokens(config, tokenized, unimodal, log=print):
 
 
 def inherit(model, folder):
-    """Takes the tokenizers, and the bank where the system has one, of a run of the senses."""
+    """Copies the tokenizers, and the codebook where the network has one, from a unimodal run."""
     source = load(folder)
     if source.config.dim != model.config.dim:
-        raise ValueError(f"{folder} has tokens of {source.config.dim} features, {model.config.name} wants "
-                         f"{model.config.dim}; train the senses with dim {model.config.dim}")
+        raise ValueError(f"{folder} has tokens of {source.config.dim} features, {model.config.name} needs "
+                         f"{model.config.dim}; train the unimodal network with dim {model.config.dim}")
     for part in ("frames", "current"):
         for mine, theirs in zip(getattr(model, part).weights, getattr(source, part).weights, strict=True):
             mine.assign(theirs)
@@ -64,7 +64,7 @@ def inherit(model, folder):
 
 
 class Progress(keras.callbacks.Callback):
-    """A line a tenth of the way."""
+    """Logs the loss ten times in a fit."""
 
     def __init__(self, steps, log):
         super().__init__()
@@ -78,7 +78,7 @@ class Progress(keras.callbacks.Callback):
 
 
 def stopwatch():
-    """A log to stderr with the seconds since the start."""
+    """A function that logs to stderr with the seconds since its creation."""
     start = time.monotonic()
 
     def log(text):

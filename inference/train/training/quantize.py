@@ -1,9 +1,9 @@
-"""Makes the bank of current units: K-means, and embeddings from a classifier of current alone.
+"""Makes the codebook of the current: K-means, and embeddings from a classifier of current alone.
 
-The units come from the currents that belong to the videos of the training
-batches. Their embeddings are learnt by telling abnormal from normal by the order
-of units alone; then centres and embeddings are frozen, and every system with a
-bank loads the same file.
+The codes come from the currents recorded with the videos of the training batches. A
+classifier learns their embeddings by separating abnormal from normal by the sequence of
+codes alone. Centres and embeddings are then frozen, and every network with a codebook
+loads the same file.
 """
 
 import keras
@@ -12,13 +12,13 @@ from keras import ops
 from scipy.cluster import vq
 
 from ..data import window
+from ..data.sampler import EARLIEST
+from ..data.window import current_window
 from ..models import codebook, losses
 from ..models.tokenizers import changes, relative_current
-from ..data.window import current_window
-from ..data.sampler import EARLIEST
 
 FILE = "bank.npz"
-SAMPLES = 40_000  # of which the centres are made
+SAMPLES = 40_000  # for K-means
 STEPS, WINDOWS = 400, 64
 
 
@@ -30,18 +30,18 @@ def make(batches, dim, seed, steps=STEPS):
     masks = windows[1] > 0.5                                               # (N,240)
     some = x[masks]
     some = some[rng.permutation(len(some))[:SAMPLES]]
-    # An empty unit only goes unused; the data may hold fewer kinds of current.
+    # An empty code stays unused; the data may have fewer kinds of current.
     centres, _ = vq.kmeans2(some.astype(float), codebook.CODES, iter=30, minit="++", seed=seed, missing="warn")
     ids = np.concatenate([nearest(part, centres) for part in np.array_split(x, 50)])
-    ids = np.where(masks, ids, codebook.CODES)  # one more for what is missing
+    ids = np.where(masks, ids, codebook.CODES)  # one more code for missing samples
     return centres.astype(np.float32), embed(ids, labels, dim, seed)
 
 
 def drawn(rng, batches, count):
-    """Windows of the currents that belong to the videos, both classes alike: arrays and labels."""
+    """Windows of the currents recorded with the videos, evenly of both classes: arrays and labels."""
     by_class = [[(b, s) for b in batches for s in np.flatnonzero(b.label == c) if s >= EARLIEST] for c in (0, 1)]
     if not all(by_class):
-        raise ValueError("the training batches hold only one class; name batches of both in train.json")
+        raise ValueError("the training batches contain only one class; name batches of both in train.json")
     labels = np.arange(count) % 2
     parts = []
     for label in labels:
@@ -59,12 +59,12 @@ def quantities(windows):
 
 
 def nearest(x, centres):
-    """Number of the nearest centre: x (N,T,F) → (N,T)."""
+    """The index of the nearest centre: x (N,T,F) → (N,T)."""
     return ((centres**2).sum(1) / 2 - x @ centres.T).argmin(2)
 
 
 def embed(ids, labels, dim, seed):
-    """Embeddings of the units, learnt by a small classifier of their order: (U,dim)."""
+    """Embeddings of the codes, learnt by a small classifier of their sequence: (U,dim)."""
     keras.utils.set_random_seed(seed)
     table = keras.layers.Embedding(codebook.CODES + 1, dim)
     net = keras.Sequential([
@@ -77,7 +77,7 @@ def embed(ids, labels, dim, seed):
     net.compile(keras.optimizers.Adam(2e-3), loss=lambda y, logit: losses.verdict(y, logit))
     net.fit(ids.astype(np.int32), labels[:, None].astype(np.float32), batch_size=WINDOWS, epochs=1, verbose=0)
     found = ops.convert_to_numpy(table.embeddings)[: codebook.CODES]
-    # One scale whatever the classifier needed: rows about unit length per root of D.
+    # Normalised to a standard deviation of 1.
     return (found / max(float(found.std()), 1e-6)).astype(np.float32)
 
 
@@ -86,7 +86,7 @@ def save(folder, centres, embedding):
 
 
 def load(folder, layer):
-    """Fills a system's Bank."""
+    """Loads the file into a network's Codebook layer."""
     with np.load(folder / FILE) as kept:
         layer.centres.assign(kept["centres"])
         layer.embedding.assign(kept["embedding"])
