@@ -4,7 +4,7 @@
     python -m inference.train.compare --rows mlf clmlf --seeds 1
 
 Every run writes its weights to runs/compare/<row>-<seed> and a small JSON of figures to
-docs/comparison/, which comparison_page.py turns into docs/comparison.md.
+docs/comparison/, from which report.py makes docs/comparison.md.
 A run whose JSON comes from the same config and data is skipped. The tokenizers are trained
 once, with one seed, and frozen, so the spread over seeds excludes them.
 """

@@ -18,8 +18,8 @@ from .compare import RESULTS
 
 PAGE = pathlib.Path("docs/comparison.md")
 
-# Bounds of sanity.py that a row is known to miss on these data, (row's name, bound) → why, of the row's results. Whether it
-# does is told by the figures; a test wants the reason gone when the row keeps the bound.
+# Bounds of sanity.py that a row is known to miss on these data: (row's name, bound) → the reason, from the row's results.
+# The figures decide whether it does; a test requires the reason to be removed when the row keeps the bound.
 SHORT = {
     ("qformer", "retrieval"): lambda _: "windows of one state are nearly alike, and the state alone gives twice chance",
     ("qformer", "match_easy"): lambda r: ("both senses must be told rightly at once, and this network's current alone is right in "

@@ -2,8 +2,7 @@
 
 compare.py writes them with the other figures; tests/test_comparison.py checks the committed
 figures against the bounds below. Properties by construction (masks, sums, invariances,
-losses by hand) are tested in tests/test_systems.py, test_codebook.py and
-test_losses.py.
+losses by hand) are tested in tests/test_systems.py, test_codebook.py and test_losses.py.
 """
 
 import numpy as np
@@ -15,7 +14,7 @@ from ..models import codebook
 from ..models.closed_loop import Compiled
 
 WINDOWS = 128
-DRAWS = 16  # one draw alone distinguishes five hits of 128 from three by chance only
+DRAWS = 16  # a single draw cannot reliably tell five hits of 128 from three
 APART = 120  # seconds between two windows of a batch, so that they do not overlap
 
 # name → (text, least value).

@@ -21,7 +21,7 @@ OFFSET = r"(?:Z|[+-]\d{2}:?\d{2}|:\d{2} ?[+-]\d{2})$"
 # Ticks a second of the epochs that are recognised: s, ms, µs and ns since 1970, within this century.
 CODES = (1, 10**3, 10**6, 10**9)
 CENTURY = (946_684_800, 4_102_444_800)  # 2000 to 2100, in seconds since 1970
-MOST_SECONDS = 1e11  # larger values are no seconds of a record
+MOST_SECONDS = 1e11  # larger values are not a record's seconds
 THOUSANDS = r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?"
 DECIMAL = r"[+-]?(?:\d+|[1-9]\d{0,2}(?:\.\d{3})+),\d+"
 PLAIN = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"

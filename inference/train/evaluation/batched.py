@@ -66,7 +66,7 @@ def _predict(step, batch, every, alone):
                | (inputs["frame_mask"].mean(1) > ENOUGH_VIDEO))
     computed = {"both": np.arange(len(batch.label)) % every == 0}
     predicted = streaming.Predictions(batch.name, batch.label, batch.onset, hold(decided),
-                             hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]), computed=computed)
+                                      hold(out["p_abnormal"][:, 0]), hold(out["alignment"][:, 0]), computed=computed)
     if not alone:
         return predicted
     inputs = windows_of(batch, np.arange(0, len(batch.label), alone))

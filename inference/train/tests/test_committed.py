@@ -1,13 +1,12 @@
-"""The committed model on what it has never seen: fresh batches, a real furnace's current.
+"""The committed model on unseen data: a holdout set, and a real furnace's current.
 
-The fresh set is small (12 batches of 20 minutes), and these tests only catch a
-model or a simulator that has gone astray: their bands are those of a large set
+The holdout set is small (12 batches of 20 minutes), so these tests only detect a
+gross change of the model or the simulator: their bounds are those of a large set,
 widened by two deviations of a dozen batches. By bootstrap over the 36
 batches of docs/model-figures.md these deviations are, for current alone at
 FDR 0.01, 0.027 (five currents to a batch halve it), for video alone 0.005, for
 the ratio of fused to single error 0.10, for the correlation of errors 0.04.
-The bands themselves are held, unwidened, against a large fresh set by holdout.py,
-which `make prove` runs.
+export/holdout.py, which `make prove` runs, checks the original bounds on a large set.
 """
 
 import json
@@ -27,7 +26,7 @@ from .conftest import missing
 ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = ROOT / "inference/models/product"
 SIMULATOR = ROOT / "bin/furnace-sim"
-REROLLS = 4  # further currents of each fresh batch
+REROLLS = 4  # further currents of each batch
 RECORD = "fmf_currents_2018-12-16.csv"
 
 
@@ -48,7 +47,7 @@ def holdout(tmp_path_factory):
     """Twelve batches of a seed that neither training nor choosing has seen."""
     if not SIMULATOR.exists():
         missing("bin/furnace-sim is not built; run make build")
-    folder = tmp_path_factory.mktemp("fresh")
+    folder = tmp_path_factory.mktemp("holdout")
     subprocess.run([SIMULATOR, "dataset", "--out", folder, "--batches", "12", "--seconds", "1200",
                     "--seed", "901", "--reroll", str(REROLLS), "--train", "0", "--val", "0"],
                    check=True, capture_output=True, timeout=300)
