@@ -13,7 +13,7 @@ from inference.train.training import checkpoint, configs, encode, fit, quantize
 
 
 def missing(why):
-    """Skips a test whose artefact a developer has not made; in CI, where all of them are, fails it."""
+    """Skips a test whose artefact was not built; in CI, which builds all of them, fails it."""
     if os.environ.get("CI") == "true":
         pytest.fail(why)
     pytest.skip(why)
@@ -83,7 +83,7 @@ QUIET = {"log": lambda _: None}
 
 @pytest.fixture(scope="session")
 def unimodal(folder, tmp_path_factory):
-    """The folder of a run of the senses' own nets, a few steps of a narrow network, with its bank."""
+    """The folder of a narrow unimodal network after a few steps, with its codebook."""
     out = tmp_path_factory.mktemp("senses")
     batches = layout.read_split(folder, "train")
     checkpoint.save(fit.fit_unimodal(configs.Unimodal(**SMALL), batches, **QUIET), out)
@@ -96,7 +96,7 @@ SMALL = {"dim": 16, "hidden": 16, "steps": 3, "windows": 8, "frames": 4}
 
 @pytest.fixture(scope="session")
 def tokens(folder, unimodal, tmp_path_factory):
-    """The folder of the tokens that these senses make of the data set."""
+    """The folder of the tokens that its tokenizers make of the data set."""
     out, model = tmp_path_factory.mktemp("tokens"), checkpoint.load(unimodal)
     encode.write_views(model, folder, "train", out, seed=1, views=2, **QUIET)
     for split in ("val", "test"):
@@ -106,13 +106,13 @@ def tokens(folder, unimodal, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def trained(folder, unimodal, tokens):
-    """The product, a few steps of it."""
+    """The product after a few steps."""
     return fit.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), unimodal, **QUIET)
 
 
 @pytest.fixture(scope="session")
 def model():
-    """A network that nobody trained, with every weight moved off its start."""
+    """An untrained network with every weight moved from its initial value."""
     import keras
 
     keras.utils.set_random_seed(3)

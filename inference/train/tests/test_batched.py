@@ -1,4 +1,4 @@
-"""Judging over cached tokens: the same windows as in service, offsets, conditions."""
+"""Batch evaluation over cached tokens: the same windows as in service, offsets, conditions."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def test_frames_stand_oldest_first_and_the_missing_are_masked(tokenized):
     np.testing.assert_array_equal(inputs["tokens"][1, -1], tokenized.tokens[0, 60].astype(np.float32))
 
 
-def test_the_walk_and_the_batch_agree(folder, tokenized, trained):
-    """With a background that nothing freezes, second by second and all at once are the same."""
+def test_the_closed_loop_and_the_batch_agree(folder, tokenized, trained):
+    """Unless the background freezes, the closed loop and the batch give the same."""
     runner = Runner(trained)
     (fast,) = batched.predict(runner.step, [tokenized], every=1, alone=1)
     assert fast.both.shape == tokenized.label.shape and ((fast.both >= 0) & (fast.both <= 1)).all()

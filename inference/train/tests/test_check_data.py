@@ -1,4 +1,4 @@
-"""What check_data says of whole and of spoilt sets."""
+"""check_data on sound and on faulty data sets."""
 
 import importlib
 import inspect
@@ -34,7 +34,7 @@ def test_the_published_layout_is_told(tmp_path, capsys):
     check_data.main(["--data", str(tmp_path)])
     out = capsys.readouterr().out
     assert "layout V2" in out and "SaveToAvi-4-19@680-1199" in out
-    # The toy's training stretches are short and hold one class each: said, not passed over.
+    # The toy's training stretches are short and contain one class each, which is reported.
     assert f"fault: {tmp_path}: no abnormal second in train; assign" in out
     assert "fault: SaveToAvi-4-19@1280-1599: lasts 80 s" in out
 

@@ -1,4 +1,4 @@
-"""Current units, the local loss and its shifts."""
+"""The codebook, the local loss and its shifts."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def windows():
 
 @pytest.fixture(scope="module")
 def ids():
-    """A window of which every sample is of another unit than its neighbours."""
+    """A window in which neighbouring samples have different codes."""
     return (np.arange(window.SAMPLES) * 7 % codebook.CODES)[None]
 
 
@@ -44,7 +44,7 @@ def test_a_frame_without_samples_does_not_count(windows, ids):
 
 
 def test_local_loss_by_hand():
-    """Two frames, three units: all mass right costs 0, half of it ln 2."""
+    """Two frames, three codes: all mass right costs 0, half of it ln 2."""
     attention = np.float32([[[1, 0, 0], [0.5, 0.25, 0.25]]])
     y = np.float32([[[1, 0, 0], [1, 0, 0]]])
     counted = np.ones((1, 2), np.float32)
@@ -52,7 +52,7 @@ def test_local_loss_by_hand():
     assert float(codebook.local_loss(attention, y, counted * np.float32([[1, 0]]))[0]) == pytest.approx(0, abs=1e-6)
 
 
-def test_uniform_attention_over_three_units_costs_ln_3():
+def test_uniform_attention_over_three_codes_costs_ln_3():
     attention = np.full((1, 4, 3), 1 / 3, np.float32)
     y = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]][None]
     assert float(codebook.local_loss(attention, y, np.ones((1, 4), np.float32))[0]) == pytest.approx(np.log(3), abs=1e-6)

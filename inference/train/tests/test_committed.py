@@ -44,7 +44,7 @@ def test_the_page_of_figures_is_the_manifests(committed):
 
 @pytest.fixture(scope="module")
 def holdout(tmp_path_factory):
-    """Twelve batches of a seed that neither training nor choosing has seen."""
+    """Twelve batches of a seed that neither training nor calibration used."""
     if not SIMULATOR.exists():
         missing("bin/furnace-sim is not built; run make build")
     folder = tmp_path_factory.mktemp("holdout")
@@ -61,7 +61,7 @@ def predicted(committed, holdout):
 
 @pytest.fixture(scope="module")
 def found(predicted, holdout):
-    """Accuracy of each way to judge at its best threshold, and those thresholds."""
+    """Accuracy of each input at its best threshold, and the thresholds."""
     accuracy, thresholds = {}, {}
     for sense in metrics.SENSES:
         values = metrics.scored(predicted, sense)

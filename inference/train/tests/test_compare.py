@@ -1,4 +1,4 @@
-"""The comparison, whole, in small: train, judge, write down, go on, print the page."""
+"""The whole comparison in small: train, evaluate, write, resume, print the page."""
 
 import dataclasses
 import json

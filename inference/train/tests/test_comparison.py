@@ -1,4 +1,4 @@
-"""The committed comparison: its page is its figures', and each row works by what it is known to work by.
+"""The committed comparison: its page follows from its figures, and each row passes its sanity checks.
 
 The figures come from trained weights and held-out batches (make compare). A claim that
 one system beats another is not tested but printed, with its figures, whether it
@@ -20,7 +20,7 @@ from .conftest import missing
 ROOT = pathlib.Path(__file__).parents[3]
 ROWS, COST, LINK = report.read(ROOT / RESULTS)
 BOUNDED = [(kind().name, bound) for kind in configs.ROWS for bound in sanity.BOUNDS if sanity.wanted(kind().row, bound)]
-# An offset that a row is known not to find in nine pools of ten, (row, pool).
+# (row, pool) for which less than nine pools of ten find the offset.
 LOST = [("align-local", "120")]
 
 
@@ -112,8 +112,8 @@ def test_in_ci_a_missing_artefact_is_a_failure(monkeypatch):
             committed("nothing")
 
 
-def test_the_local_loss_ties_frames_to_the_units_of_their_own_seconds():
-    """Row 3 against row 2: three times the attention lies on the true window's units."""
+def test_the_local_loss_ties_frames_to_the_codes_of_their_own_seconds():
+    """Row 3 against row 2: three times the attention lies on the codes of the true window."""
     tied, free = (np.mean([r["working"]["units_mass"] for r in results]) for results in committed("align-local", "align-global"))
     assert tied >= 3 * free
 

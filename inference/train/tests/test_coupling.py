@@ -1,4 +1,4 @@
-"""What a frame tells of the current about it."""
+"""How well a frame predicts the current around it."""
 
 import types
 

@@ -1,4 +1,4 @@
-"""What each compared system promises by its construction, on fresh weights."""
+"""Properties of each compared network by construction, with initial weights."""
 
 import dataclasses
 
@@ -175,16 +175,16 @@ def aligned():
     return model
 
 
-def test_attention_over_the_units_sums_to_one(aligned):
+def test_attention_over_the_codes_sums_to_one(aligned):
     attention = ops.convert_to_numpy(aligned.infer(**drawn(2))["attention"])
     np.testing.assert_allclose(attention.sum(2), 1, atol=1e-5)
 
 
-def test_the_bank_learns_nothing(aligned):
+def test_the_codebook_is_frozen(aligned):
     assert not [v.path for v in aligned.trainable_variables if "bank" in v.path]
 
 
-def test_another_order_of_the_bank_changes_the_order_of_the_attention_only(aligned):
+def test_another_order_of_the_codebook_changes_the_order_of_the_attention_only(aligned):
     before = aligned.infer(**drawn(2))
     order = rng.permutation(32)
     kept = [np.array(w) for w in aligned.bank.weights]
@@ -199,8 +199,8 @@ def test_another_order_of_the_bank_changes_the_order_of_the_attention_only(align
         w.assign(k)
 
 
-def test_the_local_loss_asks_for_the_units_of_the_frames_own_current(aligned):
-    """Uniform attention costs ln 32 whatever the units; all of it on the own unit costs nothing."""
+def test_the_local_loss_asks_for_the_codes_of_the_frames_own_current(aligned):
+    """Uniform attention costs ln 32 for any codes; attention on the own code alone costs nothing."""
     w = drawn(2)
     own = {"own_current": w["current"], "own_mask": w["sample_mask"], "own_set_point": w["set_point"]}
     seen = np.ones((2, 16), np.float32)

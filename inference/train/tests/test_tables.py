@@ -1,4 +1,4 @@
-"""Tables as recorders and spreadsheets write them: read where they have one meaning, refused else."""
+"""Tables as recorders and spreadsheets write them: read where they have one meaning, otherwise rejected."""
 
 import pathlib
 

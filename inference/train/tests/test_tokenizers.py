@@ -1,4 +1,4 @@
-"""No input makes a number that is none, and amplitude survives."""
+"""No input produces NaN, and amplitude is kept."""
 
 import numpy as np
 import pytest

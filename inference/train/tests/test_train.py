@@ -20,7 +20,7 @@ QUIET = {"log": lambda _: None}
 
 
 def test_a_step_moves_every_weight_that_may_move(folder, unimodal, tokens):
-    """The product's frames and bank stand still; all else learns."""
+    """The product's frame tokenizer and codebook are frozen; everything else is trained."""
     config = dataclasses.replace(configs.Toy(), steps=4)
     keras.utils.set_random_seed(config.seed)
     untrained = models.build(config)
@@ -97,13 +97,13 @@ def test_views_show_the_same_second_in_other_ways(folder, tokens):
     assert np.abs(a - b).max() > 0.05 and np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.5
 
 
-def test_judging_covers_every_second(folder, trained):
+def test_streaming_covers_every_second(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
     (predicted,) = streaming.predict(Runner(trained), batches)
     for sense in ("both", "current", "video"):
         p = getattr(predicted, sense)
         assert p.shape == batches[0].label.shape and ((p >= 0) & (p <= 1)).all()
-    # Without a frame and without a sample, the walk and the batch agree.
+    # Without a frame and without a sample, both senses and current alone agree.
     assert predicted.both[0] == pytest.approx(predicted.current[0], abs=1e-3)
 
 
@@ -138,7 +138,7 @@ def exported(folder, trained, result, tmp_path_factory):
 
 @pytest.mark.parametrize("bias", [-3.1, -4.6, 0.44, 3.1])
 def test_the_agent_takes_what_is_released(folder, trained, result, tmp_path, bias):
-    """The agent's own check runs inside the release, whatever the offset's bias on odd data."""
+    """The release runs the agent's own check, for any bias of the offset."""
     batch = layout.read_split(folder, "test", rerolls=False)[0]
     biased = result | {"metrics": result["metrics"] | {"offset_bias_s": bias}}
     manifest = release.release_checked(trained, biased, batch, tmp_path / "model", "abc")
