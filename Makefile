@@ -65,7 +65,7 @@ bench: deps-train runs/fmformer-b/manifest.json ## measure: model through Go and
 	TF_ENABLE_ONEDNN_OPTS=$${TF_ENABLE_ONEDNN_OPTS:-0} go test -run '^$$' -bench . -benchtime 1s ./...
 
 # What the product's speed is compared with: untrained, so made when it is wanted.
-runs/fmformer-b/manifest.json: inference/train/fmformer.py | deps-train
+runs/fmformer-b/manifest.json: inference/train/models/fmformer.py inference/train/models/fmformer_b.py inference/train/export/fmformer.py | deps-train
 	.deps/venv/bin/python -m inference.train.fmformer --out runs/fmformer-b
 
 .PHONY: train

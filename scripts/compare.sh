@@ -23,6 +23,6 @@ stage "tokens" tokens normal val test
 # shellcheck disable=SC2086 # lists, on purpose
 stage "training and judging" "$python" -m inference.train.compare \
   ${COMPARE_ROWS:+--rows $COMPARE_ROWS} ${COMPARE_SEEDS:+--seeds $COMPARE_SEEDS}
-stage "what a frame tells of the current" "$python" -m inference.train.link
+stage "what a frame tells of the current" "$python" -m inference.train.coupling
 stage "what each costs" "$python" -m inference.train.latency
 "$python" -m inference.train.comparison_page

@@ -58,15 +58,15 @@ senses() {
 tokens() {
   local done="runs/tokens/$1/done-${*:2}"
   if [ ! -f "$done" ]; then
-    "$python" -m inference.train.cache --senses runs/senses --data "data/$1" --out "runs/tokens/$1" --splits "${@:2}"
+    "$python" -m inference.train.encode --senses runs/senses --data "data/$1" --out "runs/tokens/$1" --splits "${@:2}"
     touch "$done"
   fi
 }
 
-# The first test batches in each scene of inference/train/stress.py.
+# The first test batches in each scene of inference/train/data/scenes.py.
 scenes() {
   if [ ! -f runs/tokens/done-scenes ]; then
-    "$python" -m inference.train.cache --senses runs/senses --data data/test --out runs/tokens/test --scenes 24
+    "$python" -m inference.train.encode --senses runs/senses --data data/test --out runs/tokens/test --scenes 24
     touch runs/tokens/done-scenes
   fi
 }

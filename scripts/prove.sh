@@ -79,7 +79,7 @@ freezes() {
 wanted=$*
 stage fuzzing "Fuzzing, 1,000,000 executions a target" fuzzing
 stage kills "A hundred kills during roll-outs" kills
-stage model "The model on data that nothing has seen" .deps/venv/bin/python -m inference.train.fresh
+stage model "The model on data that nothing has seen" .deps/venv/bin/python -m inference.train.holdout
 stage agree "Live and offline" bin/bench agree --minutes "${AGREE_MINUTES:-20}"
 stage race "Every fault of the plant under the race detector" race
 stage freezes "Frozen pictures and quiet hours" freezes

@@ -18,7 +18,7 @@ stage "the senses by themselves" senses
 stage "tokens" tokens train train
 stage "training" "$python" -m inference.train.train --data data/train --run runs/product \
   --senses runs/senses --tokens runs/tokens/train
-stage "judging" "$python" -m inference.train.judge --mixed data/val --test data/test --normal data/hours --run runs/product
+stage "judging" "$python" -m inference.train.calibrate --mixed data/val --test data/test --normal data/hours --run runs/product
 stage "release" "$python" -m inference.train.release --data data/test --run runs/product \
   --out inference/models/product --figures docs/model-figures.md
 echo "train: $((SECONDS - began)) s in all; compare Go with Python by: go test ./inference/tensorflow"

@@ -3,13 +3,14 @@
 The network aligns three-phase current and shell video of one furnace in time
 and answers, each second, whether the furnace is abnormal. It is written with
 keras.ops only, so it trains on any Keras backend, and TensorFlow itself appears
-in export.py alone. docs/model.md has the commands. Where to look:
+in export/ and in the comparison of costs alone. docs/model.md has the commands;
+each is a file here, python -m inference.train.COMMAND. Where to look, in the order
+in which a package may import the ones before it (tests/test_layout.py):
 
-    layout.py, records.py          a data set of any layout → batches
-    tokenizers.py, senses.py       pixels and amperes → tokens, trained once, then frozen
-    cache.py, windows.py           tokens of every frame → training windows
-    system.py                      what every network shares; a file a network beside it
-    configs.py, train.py           a run's settings; the trainer
-    judge.py, release.py           thresholds and figures; the model's folder
-    compare.py, comparison_page.py all networks judged alike → docs/comparison.md
+    data/        a data set of any layout → batches; tokens on disk; training windows
+    models/      a file a network, what they share, the losses, the loop that runs one
+    training/    a run's settings; from recordings to weights
+    evaluation/  whole records through a network; the choice of thresholds; the figures
+    export/      the model's folder, and the checks of what lies in it
+    comparison/  all networks scored alike → docs/comparison.md
 """

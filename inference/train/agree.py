@@ -1,45 +1,8 @@
-"""Judges a melt offline, for comparison with what the agent said of it live.
+"""Command that runs export/agree.py."""
 
-    python -m inference.train.agree --data FOLDER > offline.json
-
-Runs the exported model along every test batch, second by second in the agent's
-closed loop, and its manifest's thresholds over that. Prints, by batch, for each
-second: p_abnormal, whether there was enough for a verdict, whether the state is
-abnormal, and the label. `bench agree` sets the live messages against them.
-"""
-
-import argparse
-import json
-import pathlib
 import sys
 
-from . import decision, layout, timeline
-from .exported import Exported
-
-
-def offline(model, batches):
-    """The seconds of every batch, by its name."""
-    judged = timeline.judge(model, batches, model.decision, alone=False)
-    return {j.name: seconds(j, model.decision) for j in judged}
-
-
-def seconds(judged, thresholds):
-    return {
-        "p": [round(float(p), 6) for p in judged.both],
-        "decided": judged.decided.tolist(),
-        "abnormal": decision.states(judged.both, judged.decided, thresholds).tolist(),
-        "label": judged.label.tolist(),
-    }
-
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder of the data set")
-    parser.add_argument("--model", default="inference/models/product", help="the model's folder")
-    args = parser.parse_args(argv)
-    batches = layout.read_split(args.data, "test", rerolls=False)
-    json.dump(offline(Exported(pathlib.Path(args.model)), batches), sys.stdout)
-
+from .export.agree import main
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -17,7 +17,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from inference.train.export import Function, TensorSpec, save
+from inference.train.export.saved_model import Function, TensorSpec, save
 
 FRAMES, SAMPLES, HEIGHT, WIDTH, TOKENS, DIM = 3, 8, 4, 6, 2, 4
 SHIFTS = [-2.0, -1.0, 0.0, 1.0, 2.0]

@@ -7,12 +7,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import pytest
-
-from inference.train import bank, cache, configs, layout, systems, train
+from inference.train import models
+from inference.train.data import cache, layout
+from inference.train.training import checkpoint, configs, encode, fit, quantize
 
 
 def missing(why):
-    """Skips a test whose artefact a developer has not made; in CI, where all of them are, fails it."""
+    """Skips a test whose artefact was not built; in CI, which builds all of them, fails it."""
     if os.environ.get("CI") == "true":
         pytest.fail(why)
     pytest.skip(why)
@@ -81,12 +82,12 @@ QUIET = {"log": lambda _: None}
 
 
 @pytest.fixture(scope="session")
-def senses(folder, tmp_path_factory):
-    """The folder of a run of the senses' own nets, a few steps of a narrow network, with its bank."""
+def unimodal(folder, tmp_path_factory):
+    """The folder of a narrow unimodal network after a few steps, with its codebook."""
     out = tmp_path_factory.mktemp("senses")
     batches = layout.read_split(folder, "train")
-    train.save(train.fit_senses(configs.Senses(**SMALL), batches, **QUIET), out)
-    bank.save(out, *bank.make(batches, SMALL["dim"], seed=1, steps=4))
+    checkpoint.save(fit.fit_unimodal(configs.Unimodal(**SMALL), batches, **QUIET), out)
+    quantize.save(out, *quantize.make(batches, SMALL["dim"], seed=1, steps=4))
     return out
 
 
@@ -94,28 +95,28 @@ SMALL = {"dim": 16, "hidden": 16, "steps": 3, "windows": 8, "frames": 4}
 
 
 @pytest.fixture(scope="session")
-def tokens(folder, senses, tmp_path_factory):
-    """The folder of the tokens that these senses make of the data set."""
-    out, model = tmp_path_factory.mktemp("tokens"), train.load(senses)
-    cache.write_views(model, folder, "train", out, seed=1, views=2, **QUIET)
+def tokens(folder, unimodal, tmp_path_factory):
+    """The folder of the tokens that its tokenizers make of the data set."""
+    out, model = tmp_path_factory.mktemp("tokens"), checkpoint.load(unimodal)
+    encode.write_views(model, folder, "train", out, seed=1, views=2, **QUIET)
     for split in ("val", "test"):
-        cache.write_walk(model, folder, split, out, **QUIET)
+        encode.write_streamed(model, folder, split, out, **QUIET)
     return out
 
 
 @pytest.fixture(scope="session")
-def trained(folder, senses, tokens):
-    """The product, a few steps of it."""
-    return train.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
+def trained(folder, unimodal, tokens):
+    """The product after a few steps."""
+    return fit.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), unimodal, **QUIET)
 
 
 @pytest.fixture(scope="session")
 def model():
-    """A network that nobody trained, with every weight moved off its start."""
+    """An untrained network with every weight moved from its initial value."""
     import keras
 
     keras.utils.set_random_seed(3)
-    model = systems.build(configs.Toy())
+    model = models.build(configs.Toy())
     rng = np.random.default_rng(3)
     for v in model.trainable_variables:
         v.assign(v + 0.1 * rng.standard_normal(v.shape))

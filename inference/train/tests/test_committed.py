@@ -1,13 +1,12 @@
-"""The committed model on what it has never seen: fresh batches, a real furnace's current.
+"""The committed model on unseen data: a holdout set, and a real furnace's current.
 
-The fresh set is small (12 batches of 20 minutes), and these tests only catch a
-model or a simulator that has gone astray: their bands are those of a large set
+The holdout set is small (12 batches of 20 minutes), so these tests only detect a
+gross change of the model or the simulator: their bounds are those of a large set,
 widened by two deviations of a dozen batches. By bootstrap over the 36
 batches of docs/model-figures.md these deviations are, for current alone at
 FDR 0.01, 0.027 (five currents to a batch halve it), for video alone 0.005, for
 the ratio of fused to single error 0.10, for the correlation of errors 0.04.
-The bands themselves are held, unwidened, against a large fresh set by fresh.py,
-which `make prove` runs.
+export/holdout.py, which `make prove` runs, checks the original bounds on a large set.
 """
 
 import json
@@ -16,37 +15,39 @@ import subprocess
 
 import numpy as np
 import pytest
-
-from inference.train import decision, evaluate, export, figures, geometry, layout, tables, timeline, windows
-from inference.train.exported import Exported
+from inference.train.data import layout, tables, window
+from inference.train.evaluation import metrics, operating_point, streaming
+from inference.train.export import model_card, saved_model
+from inference.train.export.exported import Exported
+from inference.train.models import decision
 
 from .conftest import missing
 
 ROOT = pathlib.Path(__file__).parents[3]
 FOLDER = ROOT / "inference/models/product"
 SIMULATOR = ROOT / "bin/furnace-sim"
-REROLLS = 4  # further currents of each fresh batch
+REROLLS = 4  # further currents of each batch
 RECORD = "fmf_currents_2018-12-16.csv"
 
 
 @pytest.fixture(scope="module")
 def committed():
-    if not (FOLDER / export.MANIFEST).exists():
+    if not (FOLDER / saved_model.MANIFEST).exists():
         missing("no model committed; make one with make train")
     return Exported(FOLDER)
 
 
 def test_the_page_of_figures_is_the_manifests(committed):
-    manifest = json.loads((FOLDER / export.MANIFEST).read_text())
-    assert (ROOT / "docs/model-figures.md").read_text() == figures.page(manifest)
+    manifest = json.loads((FOLDER / saved_model.MANIFEST).read_text())
+    assert (ROOT / "docs/model-figures.md").read_text() == model_card.page(manifest)
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory):
-    """Twelve batches of a seed that neither training nor choosing has seen."""
+def holdout(tmp_path_factory):
+    """Twelve batches of a seed that neither training nor calibration used."""
     if not SIMULATOR.exists():
         missing("bin/furnace-sim is not built; run make build")
-    folder = tmp_path_factory.mktemp("fresh")
+    folder = tmp_path_factory.mktemp("holdout")
     subprocess.run([SIMULATOR, "dataset", "--out", folder, "--batches", "12", "--seconds", "1200",
                     "--seed", "901", "--reroll", str(REROLLS), "--train", "0", "--val", "0"],
                    check=True, capture_output=True, timeout=300)
@@ -54,41 +55,41 @@ def fresh(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judged(committed, fresh):
-    return timeline.judge(committed, fresh, committed.decision, every=4)
+def predicted(committed, holdout):
+    return streaming.predict(committed, holdout, committed.decision, every=4)
 
 
 @pytest.fixture(scope="module")
-def found(judged, fresh):
-    """Accuracy of each way to judge at its best threshold, and those thresholds."""
+def found(predicted, holdout):
+    """Accuracy of each input at its best threshold, and the thresholds."""
     accuracy, thresholds = {}, {}
-    for sense in evaluate.SENSES:
-        values = evaluate.scored(judged, sense)
-        thresholds[sense] = evaluate.best_threshold(*values)
+    for sense in metrics.SENSES:
+        values = metrics.scored(predicted, sense)
+        thresholds[sense] = metrics.best_threshold(*values)
         accuracy[sense] = balanced(*values, thresholds[sense])
-    quiet = evaluate.quietness(fresh)
-    accuracy["rule"] = balanced(*quiet, evaluate.best_threshold(*quiet))
+    quiet = metrics.quietness(holdout)
+    accuracy["rule"] = balanced(*quiet, metrics.best_threshold(*quiet))
     return accuracy, thresholds
 
 
 def balanced(score, label, threshold):
-    return 1 - sum(evaluate.rates(score, label, threshold)) / 2
+    return 1 - sum(metrics.rates(score, label, threshold)) / 2
 
 
 def by_current(committed, batch, every=10):
     """p and label of a batch's scored seconds by each of its currents alone."""
-    tokens, seen = np.zeros((1, *committed.token_shape), np.float32), np.zeros((1, geometry.FRAMES), np.float32)
+    tokens, seen = np.zeros((1, *committed.token_shape), np.float32), np.zeros((1, window.FRAMES), np.float32)
     for record in batch.currents:
         for second in range(30, len(batch.label), every):
             if batch.label[second] >= 0:
-                inputs = (x[None] for x in windows.current_window(record, second))
+                inputs = (x[None] for x in window.current_window(record, second))
                 yield committed.step(tokens, seen, *inputs)["p_abnormal"][0, 0], batch.label[second]
 
 
-def test_current_alone_is_as_hard_as_it_ought_to_be(committed, fresh):
+def test_current_alone_is_as_hard_as_it_ought_to_be(committed, holdout):
     # 0.87–0.92 in the field where it hardly ever calls a normal second abnormal.
-    score, label = np.array([pair for batch in fresh for pair in by_current(committed, batch)]).T
-    assert 0.87 - 0.03 <= balanced(score, label, evaluate.strict_threshold(score, label)) <= 0.92 + 0.03
+    score, label = np.array([pair for batch in holdout for pair in by_current(committed, batch)]).T
+    assert 0.87 - 0.03 <= balanced(score, label, metrics.strict_threshold(score, label)) <= 0.92 + 0.03
 
 
 def test_video_alone_is_as_hard_as_it_ought_to_be(found):
@@ -103,26 +104,26 @@ def test_fusing_beats_both_senses_and_the_rule(found):
     assert accuracy["both"] - accuracy["rule"] >= 0.03
 
 
-def test_the_senses_err_independently(judged, found):
+def test_the_senses_err_independently(predicted, found):
     # ≤ 0.05 on a large set, once the label has stood for a while.
-    assert evaluate.error_correlation(judged, found[1], evaluate.SETTLED) <= 0.05 + 0.08
+    assert metrics.error_correlation(predicted, found[1], metrics.SETTLED) <= 0.05 + 0.08
 
 
-def test_onsets_are_seen_and_normal_seconds_left_alone(committed, judged):
-    delays = decision.episodes(judged, committed.decision)
+def test_onsets_are_seen_and_normal_seconds_left_alone(committed, predicted):
+    delays = operating_point.episodes(predicted, committed.decision)
     assert len(delays) >= 10
     assert sum(d is None for d in delays) <= 1
     # Some 70 s on a large set.
     assert np.median([d for d in delays if d is not None]) <= 85
-    assert decision.false_alarms(judged, committed.decision)[0] <= 1
+    assert operating_point.false_alarms(predicted, committed.decision)[0] <= 1
 
 
 @pytest.mark.parametrize("set_point", [0, 15000])
 def test_a_real_normal_current_raises_no_alarm(committed, set_point):
     batch = real_batch(set_point)
-    (judged,) = timeline.judge(committed, [batch], committed.decision, alone=False)
-    assert judged.decided[60:].all()
-    assert not decision.states(judged.both, judged.decided, committed.decision).any()
+    (predicted,) = streaming.predict(committed, [batch], committed.decision, alone=False)
+    assert predicted.decided[60:].all()
+    assert not decision.states(predicted.both, predicted.decided, committed.decision).any()
 
 
 def real_batch(set_point):
@@ -132,11 +133,11 @@ def real_batch(set_point):
         pytest.skip(f"no shared/data/{RECORD} beside the project")
     table = tables.read(path)
     amps = np.stack([table.numbers(f"i{p}_a") for p in "abc"], axis=1).astype(np.float32)
-    samples, seconds = len(amps), len(amps) // geometry.SAMPLE_HZ
+    samples, seconds = len(amps), len(amps) // window.SAMPLE_HZ
     record = layout.Current(amps=amps, mask=np.ones(samples, np.float32),
                             set_point=np.full(samples, set_point, np.float32),
-                            last=geometry.SAMPLE_HZ * np.arange(seconds) + 1)
-    side = geometry.SIZE
+                            last=window.SAMPLE_HZ * np.arange(seconds) + 1)
+    side = window.SIZE
     return layout.Batch(name="real", frames=np.zeros((1, side, side, 3), np.uint8), spot=np.zeros((1, 64), np.uint8),
                         frame_at=np.full(seconds, -1), currents=[record], label=np.zeros(seconds, np.int8),
                         onset=np.full(seconds, np.nan))

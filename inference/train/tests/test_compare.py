@@ -1,11 +1,13 @@
-"""The comparison, whole, in small: train, judge, write down, go on, print the page."""
+"""The whole comparison in small: train, evaluate, write, resume, print the page."""
 
 import dataclasses
 import json
 
 import pytest
-
-from inference.train import cache, compare, comparison_page, configs, decision, geometry, train
+from inference.train.comparison import compare, report
+from inference.train.data import cache, window
+from inference.train.evaluation import operating_point
+from inference.train.training import checkpoint, configs, fit
 
 from .conftest import SMALL
 
@@ -20,15 +22,15 @@ def data(folder, tokens):
 
 
 @pytest.fixture(scope="module")
-def results(folder, senses, data, tmp_path_factory):
+def results(folder, unimodal, data, tmp_path_factory):
     out = tmp_path_factory.mktemp("comparison")
-    apart = train.load(senses)
+    apart = checkpoint.load(unimodal)
     compare.write(apart.config, folder, compare.assess(apart, data), out)
     rule = dataclasses.replace(apart.config, name="rule", title="the rule")
     compare.write(rule, folder, compare.reference(data), out)
     for kind in ROWS:
         config = kind(**SMALL)
-        model = train.fit_on_tokens(config, data.train, senses, **QUIET)
+        model = fit.fit_on_tokens(config, data.train, unimodal, **QUIET)
         compare.write(config, folder, compare.assess(model, data), out)
     return out
 
@@ -48,15 +50,15 @@ def test_results_say_all_that_the_page_needs(results):
     result = json.loads((results / "product-1.json").read_text())
     assert set(result["conditions"]) >= {"no camera", "no current", "mist", "offset +3 s"}
     assert set(result["offset"]["within_1_s"]["120"]) == {str(s) for s in range(-3, 4)}
-    assert set(result["filters"]) == {str(n) for n in decision.LENGTHS}
-    assert len(result["example"]["frame_weight"][0]) == len(result["example"]["attention"]) == geometry.FRAMES
+    assert set(result["filters"]) == {str(n) for n in operating_point.LENGTHS}
+    assert len(result["example"]["frame_weight"][0]) == len(result["example"]["attention"]) == window.FRAMES
     assert result["router"] is None and len(result["roc"]) == compare.ROC_POINTS
     one = json.loads((results / "onellm-1.json").read_text())
     assert sum(one["router"]["router_video"]) == pytest.approx(1, abs=1e-3)
 
 
 def test_the_page_is_made_of_the_results(results, tmp_path):
-    comparison_page.main(["--results", str(results), "--page", str(tmp_path / "comparison.md")])
+    report.main(["--results", str(results), "--page", str(tmp_path / "comparison.md")])
     text = (tmp_path / "comparison.md").read_text()
     figures = json.loads((results / "mlf-1.json").read_text())["figures"]
     assert f"| 4 | MLF only | 1 | {SMALL['steps'] * SMALL['windows']} | {figures['both_accuracy']:.4f} |" in text
@@ -68,7 +70,7 @@ def test_the_page_is_made_of_the_results(results, tmp_path):
 
 def test_the_page_repeats_to_the_byte(results, tmp_path):
     for name in ("a.md", "b.md"):
-        comparison_page.main(["--results", str(results), "--page", str(tmp_path / name)])
+        report.main(["--results", str(results), "--page", str(tmp_path / name)])
         (tmp_path / f"{name}.svg").write_bytes((results / "roc.svg").read_bytes())
     assert (tmp_path / "a.md").read_text() == (tmp_path / "b.md").read_text()
     assert (tmp_path / "a.md.svg").read_bytes() == (tmp_path / "b.md.svg").read_bytes()

@@ -1,4 +1,4 @@
-"""The committed comparison: its page is its figures', and each row works by what it is known to work by.
+"""The committed comparison: its page follows from its figures, and each row passes its sanity checks.
 
 The figures come from trained weights and held-out batches (make compare). A claim that
 one system beats another is not tested but printed, with its figures, whether it
@@ -11,16 +11,16 @@ import pathlib
 
 import numpy as np
 import pytest
-
-from inference.train import comparison_page, configs, working
-from inference.train.compare import RESULTS
+from inference.train.comparison import report, sanity
+from inference.train.comparison.compare import RESULTS
+from inference.train.training import configs
 
 from .conftest import missing
 
 ROOT = pathlib.Path(__file__).parents[3]
-ROWS, COST, LINK = comparison_page.read(ROOT / RESULTS)
-BOUNDED = [(kind().name, bound) for kind in configs.ROWS for bound in working.BOUNDS if working.wanted(kind().row, bound)]
-# An offset that a row is known not to find in nine pools of ten, (row, pool).
+ROWS, COST, LINK = report.read(ROOT / RESULTS)
+BOUNDED = [(kind().name, bound) for kind in configs.ROWS for bound in sanity.BOUNDS if sanity.wanted(kind().row, bound)]
+# (row, pool) for which less than nine pools of ten find the offset.
 LOST = [("align-local", "120")]
 
 
@@ -39,16 +39,16 @@ def test_there_is_a_comparison():
 
 def test_the_page_is_the_figures():
     committed("rule", "senses")
-    assert (ROOT / comparison_page.PAGE).read_text() == "\n\n".join(comparison_page.page(ROWS, COST, LINK)) + "\n"
+    assert (ROOT / report.PAGE).read_text() == "\n\n".join(report.page(ROWS, COST, LINK)) + "\n"
 
 
 def test_scatter_is_no_less_than_is_usual():
     runs = lambda *accuracies: [{"figures": {"both_accuracy": a}} for a in accuracies]
     rows = {"steady": runs(0.9, 0.9), "usual": runs(0.90, 0.92), "wild": runs(0.7, 0.9), "once": runs(0.9)}
     usual, wild = 0.02 / 2**0.5, 0.2 / 2**0.5
-    assert comparison_page.scatter(rows, "steady", "once") == pytest.approx(usual)
-    assert comparison_page.scatter(rows, "steady", "wild") == pytest.approx(wild)
-    assert comparison_page.scatter({"once": runs(0.9)}, "once") == 0
+    assert report.scatter(rows, "steady", "once") == pytest.approx(usual)
+    assert report.scatter(rows, "steady", "wild") == pytest.approx(wild)
+    assert report.scatter({"once": runs(0.9)}, "once") == 0
 
 
 @pytest.mark.parametrize(("row", "bound"), BOUNDED)
@@ -58,12 +58,12 @@ def test_each_row_works(row, bound):
 
 def works(row, bound, results):
     """Every seed keeps the bound; a row that is said to miss it does not keep it by their mean either."""
-    known = comparison_page.known(results, bound)
+    known = report.known(results, bound)
     assert known, f"{row} was not measured for {bound}: run make compare"
-    if (row, bound) in comparison_page.SHORT:
-        assert not comparison_page.keeps(results, bound), f"{row} keeps {bound}: take its reason out of SHORT"
-        pytest.xfail(f"stated in docs/comparison.md: {comparison_page.SHORT[row, bound](results)}")
-    assert all(working.holds(bound, value) for value in known), known
+    if (row, bound) in report.SHORT:
+        assert not report.keeps(results, bound), f"{row} keeps {bound}: take its reason out of SHORT"
+        pytest.xfail(f"stated in docs/comparison.md: {report.SHORT[row, bound](results)}")
+    assert all(sanity.holds(bound, value) for value in known), known
 
 
 def test_a_figure_that_is_missing_or_a_row_that_recovers_is_a_failure():
@@ -92,8 +92,8 @@ def altered(results, bound, value):
 
 def test_what_the_page_says_of_a_bound_is_what_the_figures_say():
     committed("rule", "senses", *(kind().name for kind in configs.ROWS))
-    retrieval, rise = (working.BOUNDS[name][0] for name in ("retrieval", "units_loss_rise"))
-    told = lambda rows, row, text: [line for line in comparison_page.page(rows, COST, LINK) for line in line.split("\n")
+    retrieval, rise = (sanity.BOUNDS[name][0] for name in ("retrieval", "units_loss_rise"))
+    told = lambda rows, row, text: [line for line in report.page(rows, COST, LINK) for line in line.split("\n")
                                     if line.startswith(f"- {row}, {text}")]
     for row, name, text, value, wanted in (
         ("qformer", "retrieval", retrieval, 4.9, "**short of it on these data** (4.900, wanted ≥ 5)"),
@@ -112,8 +112,8 @@ def test_in_ci_a_missing_artefact_is_a_failure(monkeypatch):
             committed("nothing")
 
 
-def test_the_local_loss_ties_frames_to_the_units_of_their_own_seconds():
-    """Row 3 against row 2: three times the attention lies on the true window's units."""
+def test_the_local_loss_ties_frames_to_the_codes_of_their_own_seconds():
+    """Row 3 against row 2: three times the attention lies on the codes of the true window."""
     tied, free = (np.mean([r["working"]["units_mass"] for r in results]) for results in committed("align-local", "align-global"))
     assert tied >= 3 * free
 
@@ -123,7 +123,7 @@ def test_the_local_loss_ties_frames_to_the_units_of_their_own_seconds():
 def test_an_injected_clock_offset_is_found(row, pool):
     """−3 … +3 s within ±1 s in nine pools of ten that hold an event."""
     (results,) = committed(row)
-    share = comparison_page.found_within(results, pool)
+    share = report.found_within(results, pool)
     if (row, pool) in LOST:
         assert share < 0.9, f"{share:.3f}: take the row out of LOST"
         pytest.xfail(f"stated in docs/comparison.md: {share:.3f} of pools of {pool} s")

@@ -4,15 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+from inference.train.data import layout
+from inference.train.evaluation import metrics, operating_point, rule
+from inference.train.evaluation.streaming import Predictions
+from inference.train.models import decision
 
-from inference.train import decision, evaluate, layout, rule
-from inference.train.timeline import Judged
 
-
-def judged(p, label, onset=None):
+def predicted(p, label, onset=None):
     p = np.asarray(p, float)
     onset = np.full(len(p), np.nan) if onset is None else onset
-    return Judged("toy", np.asarray(label), onset, np.ones(len(p), bool), p, p, p, p)
+    return Predictions("toy", np.asarray(label), onset, np.ones(len(p), bool), p, p, p, p)
 
 
 def test_means_are_full_or_none():
@@ -68,46 +69,46 @@ def normal_hours(peaks, batches=60, seconds=3600):
         p = np.full(seconds, 0.1)
         if i < len(peaks):
             p[1000:1060] = peaks[i]
-        out.append(judged(p, np.zeros(seconds, int)))
+        out.append(predicted(p, np.zeros(seconds, int)))
     return out
 
 
 def test_enter_lies_above_all_that_normal_hours_may_not_pass():
     normal = normal_hours([0.9, 0.8, 0.7])  # 60 h, so one may pass
-    enter = decision.enter_level(normal, 10)
+    enter = operating_point.enter_level(normal, 10)
     assert 0.8 < enter < 0.81
-    assert decision.false_alarms(normal, decision.Decision(10, enter, enter / 2)) == (1, 60)
+    assert operating_point.false_alarms(normal, decision.Decision(10, enter, enter / 2)) == (1, 60)
     # 30 h may hold none.
-    assert 0.9 < decision.enter_level(normal[:30], 10) < 0.91
+    assert 0.9 < operating_point.enter_level(normal[:30], 10) < 0.91
     # Two stretches in the worst batch are two alarms.
     normal[0].both[2000:2060] = 0.9
-    assert 0.9 < decision.enter_level(normal, 10) < 0.91
-    assert decision.enter_level(normal_hours([]), 10) == 0.5
+    assert 0.9 < operating_point.enter_level(normal, 10) < 0.91
+    assert operating_point.enter_level(normal_hours([]), 10) == 0.5
 
 
 def abnormal_batch():
     n = 3000
     label, onset = np.zeros(n, int), np.full(n, np.nan)
     label[2000:2600], onset[2000:2600] = 1, 2000
-    return judged(np.where(label == 1, 0.9, 0.1), label, onset)
+    return predicted(np.where(label == 1, 0.9, 0.1), label, onset)
 
 
 def test_choose_prefers_the_decision_that_comes_first():
-    chosen = decision.choose([abnormal_batch()], normal_hours([]))
-    assert chosen.mean_seconds == min(decision.LENGTHS)
+    chosen = operating_point.choose([abnormal_batch()], normal_hours([]))
+    assert chosen.mean_seconds == min(operating_point.LENGTHS)
     assert chosen.exit < chosen.enter == 0.5
     # A short mean that lets a peak of 20 s through has to ask for more than there is.
     peaked = normal_hours([0.95] * 3)
     for j in peaked:
         j.both[1020:1060] = 0.1
-    chosen = decision.choose([abnormal_batch()], peaked)
+    chosen = operating_point.choose([abnormal_batch()], peaked)
     assert chosen.mean_seconds == 30 and chosen.enter > 0.6
 
 
 def test_choose_does_not_leave_an_episode_for_a_gap():
     batch = abnormal_batch()
     batch.both[2300:2315] = 0.1
-    chosen = decision.choose([batch], normal_hours([]))
+    chosen = operating_point.choose([batch], normal_hours([]))
     on = decision.states(batch.both, batch.decided, chosen)
     assert on[2300:2590].all()
 
@@ -115,9 +116,9 @@ def test_choose_does_not_leave_an_episode_for_a_gap():
 def test_an_onset_at_the_very_end_is_not_counted():
     label, onset = np.zeros(1000, int), np.full(1000, np.nan)
     label[900:], onset[850:] = 1, 850
-    assert list(decision.spans(judged(np.zeros(1000), label, onset))) == []
+    assert list(operating_point.spans(predicted(np.zeros(1000), label, onset))) == []
     label[700:], onset[700:] = 1, 700
-    ((during, last),) = decision.spans(judged(np.zeros(1000), label, onset))
+    ((during, last),) = operating_point.spans(predicted(np.zeros(1000), label, onset))
     assert (during[0], last) == (700, 999)
 
 
@@ -130,37 +131,37 @@ def test_episodes_and_false_alarms():
     p[345:400] = 1
     p[800:803] = 1  # a false alarm
     d = decision.Decision(1, 0.5, 0.25)
-    found = [judged(p, label, onset)]
-    assert decision.episodes(found, d) == [45.0, None]
-    alarms, hours = decision.false_alarms(found, d)
+    found = [predicted(p, label, onset)]
+    assert operating_point.episodes(found, d) == [45.0, None]
+    alarms, hours = operating_point.false_alarms(found, d)
     assert alarms == 1 and hours == pytest.approx(800 / 3600)
 
 
 def test_figures_of_a_table_of_four():
     score = np.array([0.1, 0.6, 0.4, 0.9])
     label = np.array([0, 0, 1, 1])
-    assert evaluate.rates(score, label, 0.5) == (0.5, 0.5)
-    assert evaluate.auroc(score, label) == 0.75
-    assert evaluate.auroc(np.ones(4), label) == 0.5
-    out = evaluate.score(score, label, 0.5, "x")
+    assert metrics.rates(score, label, 0.5) == (0.5, 0.5)
+    assert metrics.auroc(score, label) == 0.75
+    assert metrics.auroc(np.ones(4), label) == 0.5
+    out = metrics.score(score, label, 0.5, "x")
     assert out["x_accuracy"] == 0.5 and out["x_f1"] == 0.5
 
 
 def test_best_threshold_separates_what_can_be():
     score, label = np.array([3.0, 1.0, 2.0, 4.0]), np.array([1, 0, 0, 1])
-    assert 2 < evaluate.best_threshold(score, label) < 3
+    assert 2 < metrics.best_threshold(score, label) < 3
 
 
 def test_errors_at_a_change_of_label_are_left_out_where_asked():
     label = np.repeat([0, 1], 100)
-    np.testing.assert_array_equal(evaluate.since_change(label), np.tile(np.arange(100), 2))
+    np.testing.assert_array_equal(metrics.since_change(label), np.tile(np.arange(100), 2))
     late = np.where(np.arange(200) >= 110, 0.9, 0.1)  # both senses, 10 s late
-    j = judged(late, label)
+    j = predicted(late, label)
     j.current, j.video = late.copy(), late.copy()
     j.current[150], j.video[170] = 0.1, 0.1  # each errs once by itself
     thresholds = {"current": 0.5, "video": 0.5}
-    assert evaluate.error_correlation([j], thresholds) > 0.8
-    assert evaluate.error_correlation([j], thresholds, settled=20) == pytest.approx(-1 / 79)
+    assert metrics.error_correlation([j], thresholds) > 0.8
+    assert metrics.error_correlation([j], thresholds, settled=20) == pytest.approx(-1 / 79)
 
 
 def test_the_rule_reads_the_quiet(folder):

@@ -6,9 +6,11 @@ import json
 import keras
 import numpy as np
 import pytest
+from inference.train.data import window
+from inference.train.export import fmformer as fmformer_export
+from inference.train.export import golden, saved_model
+from inference.train.models import fmformer, fmformer_b
 from keras import ops
-
-from inference.train import export, fmformer, geometry, golden
 
 rng = np.random.default_rng(2)
 
@@ -16,13 +18,13 @@ rng = np.random.default_rng(2)
 @pytest.fixture(scope="module")
 def published():
     keras.utils.set_random_seed(4)
-    return fmformer.Published()
+    return fmformer_b.Published()
 
 
 def raw_window(n=1):
     return {
-        "tokens": rng.random((n, fmformer.FRAMES, 64, 192)).astype(np.float32),
-        "frame_mask": np.ones((n, fmformer.FRAMES), np.float32),
+        "tokens": rng.random((n, fmformer_b.FRAMES, 64, 192)).astype(np.float32),
+        "frame_mask": np.ones((n, fmformer_b.FRAMES), np.float32),
         "current": rng.normal(15000, 1500, (n, 240, 3)).astype(np.float32),
         "sample_mask": np.ones((n, 240), np.float32),
         "set_point": np.full((n, 1), 15000, np.float32),
@@ -34,7 +36,7 @@ def p(model, window):
 
 
 def test_b_has_the_published_size(published):
-    assert (fmformer.B.video_tokens + 1, fmformer.B.current_tokens + 1) == (401, 241)
+    assert (fmformer_b.B.video_tokens + 1, fmformer_b.B.current_tokens + 1) == (401, 241)
     assert published.count_params() == pytest.approx(1.92e6, rel=0.005)
 
 
@@ -70,11 +72,11 @@ def test_b_survives_nothing_at_all(published):
 def test_coarse_tokens_are_every_second_pixel():
     frame = np.zeros((1, 64, 64, 3), np.float32)
     frame[0, :, :, 0], frame[0, :, :, 1] = np.arange(64)[:, None], np.arange(64)
-    tokens = np.repeat(ops.convert_to_numpy(fmformer.patches(frame))[:, None], fmformer.FRAMES, axis=1)
+    tokens = np.repeat(ops.convert_to_numpy(fmformer_b.patches(frame))[:, None], fmformer_b.FRAMES, axis=1)
     place = tokens[0, 0, 8 * 3 + 5].reshape(8, 8, 3)  # row 3, column 5
     np.testing.assert_array_equal(place[:, 0, 0], np.arange(24, 32))
     np.testing.assert_array_equal(place[0, :, 1], np.arange(40, 48))
-    coarse = ops.convert_to_numpy(fmformer.halved(tokens))[0, 0, 4 * 1 + 2].reshape(8, 8, 3)
+    coarse = ops.convert_to_numpy(fmformer_b.halved(tokens))[0, 0, 4 * 1 + 2].reshape(8, 8, 3)
     np.testing.assert_array_equal(coarse[:, 0, 0], np.arange(16, 32, 2))
     np.testing.assert_array_equal(coarse[0, :, 1], np.arange(32, 48, 2))
 
@@ -132,13 +134,13 @@ def test_each_stream_looks_at_the_other(small, own, sense):
 def test_its_folder_is_the_contracts(tmp_path):
     """A narrow one; make bench writes the wide one and Go reads it."""
     keras.utils.set_random_seed(4)
-    model = fmformer.Published(dataclasses.replace(fmformer.B, dim=12, depth=1, heads=2))
-    manifest = fmformer.export(model, tmp_path / "b")
-    assert json.loads((tmp_path / "b" / export.MANIFEST).read_text()) == manifest
+    model = fmformer_b.Published(dataclasses.replace(fmformer_b.B, dim=12, depth=1, heads=2))
+    manifest = fmformer_export.export(model, tmp_path / "b")
+    assert json.loads((tmp_path / "b" / saved_model.MANIFEST).read_text()) == manifest
     assert manifest["signatures"]["step"]["inputs"]["tokens"]["shape"] == [1, 10, 64, 192]
-    assert manifest["current"]["samples"] == geometry.SAMPLES
-    loaded = export.load(tmp_path / "b")
-    for name, signature, inputs, outputs in golden.read(tmp_path / "b" / export.GOLDEN, manifest["signatures"]):
+    assert manifest["current"]["samples"] == window.SAMPLES
+    loaded = saved_model.load(tmp_path / "b")
+    for name, signature, inputs, outputs in golden.read(tmp_path / "b" / saved_model.GOLDEN, manifest["signatures"]):
         again = loaded.run(signature, inputs)
         live = getattr(model, signature)(**inputs)
         for key, value in outputs.items():

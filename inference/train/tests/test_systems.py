@@ -1,23 +1,26 @@
-"""What each compared system promises by its construction, on fresh weights."""
+"""Properties of each compared network by construction, with initial weights."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+from inference.train import models
+from inference.train.data import window
+from inference.train.models import codebook, fusion, onellm, qformer
+from inference.train.models.product import Product
+from inference.train.models.qformer import QUERIES
+from inference.train.training import configs
 from keras import ops
-
-from inference.train import configs, fusion, geometry, mlf, onellm, qformer, systems, units
-from inference.train.qformer import QUERIES
 
 rng = np.random.default_rng(1)
 SMALL = {"dim": 16, "hidden": 16}
 
 
 def small(kind, **changes):
-    return systems.build(kind(**SMALL, **changes))
+    return models.build(kind(**SMALL, **changes))
 
 
-def window(n=1, seed=3):
+def drawn(n=1, seed=3):
     r = np.random.default_rng(seed)
     return {
         "tokens": r.standard_normal((n, 16, 4, 16)).astype(np.float32),
@@ -33,13 +36,13 @@ def numbers(out):
 
 
 @pytest.fixture(scope="module", params=[r for r in configs.ROWS if r not in (
-    configs.MLFLabel, configs.MLFData, configs.CLMLF, configs.AlignLocal)] + [configs.Senses], ids=lambda r: r().name)
+    configs.MLFLabel, configs.MLFData, configs.CLMLF, configs.AlignLocal)] + [configs.Unimodal], ids=lambda r: r().name)
 def model(request):
     return small(request.param)
 
 
 def test_outputs_keep_their_promises(model):
-    out = numbers(model.step(**window(2)))
+    out = numbers(model.step(**drawn(2)))
     assert {k: out[k].shape for k in ("p_abnormal", "alignment", "frame_weight")} == {
         "p_abnormal": (2, 1), "alignment": (2, 1), "frame_weight": (2, 16)}
     assert (0 < out["p_abnormal"]).all() and (out["p_abnormal"] < 1).all()
@@ -50,7 +53,7 @@ def test_outputs_keep_their_promises(model):
 @pytest.mark.parametrize("frames", [0, 1])
 @pytest.mark.parametrize("samples", [0, 1])
 def test_a_missing_sense_is_a_case_like_any(model, frames, samples):
-    w = window()
+    w = drawn()
     w["frame_mask"] *= frames
     w["sample_mask"] *= samples
     out = numbers(model.step(**w))
@@ -63,7 +66,7 @@ def test_a_missing_sense_is_a_case_like_any(model, frames, samples):
 
 @pytest.mark.parametrize("sense", ["video", "current"])
 def test_a_masked_sense_cannot_be_heard(model, sense):
-    a, b = window(seed=3), window(seed=4)
+    a, b = drawn(seed=3), drawn(seed=4)
     inputs = {"video": ("tokens",), "current": ("current",)}[sense]
     for w in (a, b):
         w[{"video": "frame_mask", "current": "sample_mask"}[sense]] *= 0
@@ -72,7 +75,7 @@ def test_a_masked_sense_cannot_be_heard(model, sense):
 
 
 def test_a_masked_frame_cannot_be_heard_whatever_it_holds(model):
-    a = window()
+    a = drawn()
     a["frame_mask"][0, 3] = 0
     b = {k: v.copy() for k, v in a.items()}
     b["tokens"][0, 3] = np.nan
@@ -81,28 +84,28 @@ def test_a_masked_frame_cannot_be_heard_whatever_it_holds(model):
 
 
 def test_each_sense_is_heard(model):
-    a, b = window(seed=3), window(seed=4)
-    p = model.judge(**a)["logit"]
-    if isinstance(model, systems.Product):  # its correction starts from nothing
+    a, b = drawn(seed=3), drawn(seed=4)
+    p = model.infer(**a)["logit"]
+    if isinstance(model, Product):  # its correction starts from nothing
         model.correct.kernel.assign(rng.standard_normal(model.correct.kernel.shape))
     for sense in ("tokens", "current"):
-        assert model.judge(**a | {sense: b[sense]})["logit"] != p
+        assert model.infer(**a | {sense: b[sense]})["logit"] != p
 
 
 def test_rows_of_a_batch_do_not_mix(model):
-    w = window(3)
+    w = drawn(3)
     alone = model.step(**{k: v[1:2] for k, v in w.items()})["p_abnormal"]
     np.testing.assert_allclose(model.step(**w)["p_abnormal"][1:2], alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", configs.ROWS, ids=lambda r: r().name)
 def test_full_size_is_at_most_half_a_million_parameters(kind):
-    assert systems.build(kind()).count_params() <= 500_000
+    assert models.build(kind()).count_params() <= 500_000
 
 
 def test_an_unknown_system_is_named():
-    with pytest.raises(ValueError, match="'Perceiver' is none of AlignVSR"):
-        systems.build(configs.Run(system="Perceiver"))
+    with pytest.raises(ValueError, match="unknown system 'Perceiver'; name one of AlignVSR"):
+        models.build(configs.Run(system="Perceiver"))
 
 
 # Row 1.
@@ -172,39 +175,39 @@ def aligned():
     return model
 
 
-def test_attention_over_the_units_sums_to_one(aligned):
-    attention = ops.convert_to_numpy(aligned.judge(**window(2))["attention"])
+def test_attention_over_the_codes_sums_to_one(aligned):
+    attention = ops.convert_to_numpy(aligned.infer(**drawn(2))["attention"])
     np.testing.assert_allclose(attention.sum(2), 1, atol=1e-5)
 
 
-def test_the_bank_learns_nothing(aligned):
+def test_the_codebook_is_frozen(aligned):
     assert not [v.path for v in aligned.trainable_variables if "bank" in v.path]
 
 
-def test_another_order_of_the_bank_changes_the_order_of_the_attention_only(aligned):
-    before = aligned.judge(**window(2))
+def test_another_order_of_the_codebook_changes_the_order_of_the_attention_only(aligned):
+    before = aligned.infer(**drawn(2))
     order = rng.permutation(32)
     kept = [np.array(w) for w in aligned.bank.weights]
     for w, k in zip(aligned.bank.weights, kept, strict=True):
         w.assign(k[order])
-    after = aligned.judge(**window(2))
+    after = aligned.infer(**drawn(2))
     np.testing.assert_allclose(before["logit"], after["logit"], atol=1e-5)
-    for name in ("attention", "unit"):
+    for name in ("attention", "code"):
         np.testing.assert_allclose(ops.convert_to_numpy(before[name])[:, :, order], after[name], atol=1e-5)
     np.testing.assert_allclose(aligned.local_losses(before), aligned.local_losses(after), atol=1e-4)
     for w, k in zip(aligned.bank.weights, kept, strict=True):
         w.assign(k)
 
 
-def test_the_local_loss_asks_for_the_units_of_the_frames_own_current(aligned):
-    """Uniform attention costs ln 32 whatever the units; all of it on the own unit costs nothing."""
-    w = window(2)
+def test_the_local_loss_asks_for_the_codes_of_the_frames_own_current(aligned):
+    """Uniform attention costs ln 32 for any codes; attention on the own code alone costs nothing."""
+    w = drawn(2)
     own = {"own_current": w["current"], "own_mask": w["sample_mask"], "own_set_point": w["set_point"]}
     seen = np.ones((2, 16), np.float32)
     loss = lambda attention, seen=seen: float(aligned.bank.local_loss(own, attention, seen))
     assert loss(np.full((2, 16, 32), 1 / 32, np.float32)) == pytest.approx(np.log(32), abs=1e-4)
-    unit = aligned.judge(**w)["unit"]
-    share = ops.convert_to_numpy(units.counts(unit, np.ones((2, 240, 1), np.float32), units.windows_of_frames())[0])
+    unit = aligned.infer(**w)["code"]
+    share = ops.convert_to_numpy(codebook.counts(unit, np.ones((2, 240, 1), np.float32), codebook.windows_of_frames())[0])
     entropy = -(share * np.log(share + 1e-8)).sum(2).mean()
     assert loss(share) == pytest.approx(entropy, abs=1e-4)
     # A window without frames asks for nothing, and one without any of them is not divided by.
@@ -219,8 +222,8 @@ def test_the_local_loss_asks_for_the_units_of_the_frames_own_current(aligned):
 
 def test_mean_pooling_counts_what_is_there():
     x = np.float32([[[1], [2], [9]]])
-    assert mlf.mean(x, np.float32([[1, 1, 0]]))[0, 0] == 1.5
-    assert mlf.mean(x, np.float32([[0, 0, 0]]))[0, 0] == 0
+    assert fusion.mean(x, np.float32([[1, 1, 0]]))[0, 0] == 1.5
+    assert fusion.mean(x, np.float32([[0, 0, 0]]))[0, 0] == 0
 
 
 def test_pooling_ignores_masked_tokens():
@@ -263,11 +266,11 @@ def test_one_expert_is_that_expert():
 
 def test_the_mean_of_frames_leaves_out_those_not_seen():
     model = small(configs.OneLLMMean)
-    w = window()
+    w = drawn()
     w["frame_mask"][0, 4:] = 0
-    tokens, mask = model.frames_of(model.senses(**w))
+    tokens, mask = model.frames_of(model.sequences(**w))
     assert tokens.shape == (1, 5, 16) and (ops.convert_to_numpy(mask) == 1).all()
-    whole = ops.convert_to_numpy(model.senses(**w).v)[0, 1:].reshape(16, 4, 16)
+    whole = ops.convert_to_numpy(model.sequences(**w).v)[0, 1:].reshape(16, 4, 16)
     np.testing.assert_allclose(tokens[0, 1:], whole[:4].mean(0), atol=1e-5)
 
 
@@ -278,8 +281,8 @@ def test_balance_is_least_when_all_carry_alike():
 
 @pytest.mark.parametrize("change", [{"router": "random"}, {"frame_tokens": "first"}])
 def test_a_wrong_choice_is_named(change):
-    with pytest.raises(ValueError, match="is none of"):
-        systems.build(dataclasses.replace(configs.OneLLM(), **change))
+    with pytest.raises(ValueError, match="unknown"):
+        models.build(dataclasses.replace(configs.OneLLM(), **change))
 
 
 # Row 10.
@@ -288,30 +291,30 @@ def test_a_wrong_choice_is_named(change):
 def test_surprise_looks_at_what_came_not_at_what_was_foreseen():
     """The prediction of a patch is made without that patch: changing it changes only its own target's error."""
     model = small(configs.Product)
-    w = window()
-    s = model.senses(**w)
-    _, counted = model.foreseen(s, s.v)
+    w = drawn()
+    s = model.sequences(**w)
+    _, counted = model.forecast_errors(s, s.v)
     assert counted.shape == (1, 4) and (ops.convert_to_numpy(counted) == 1).all()
     w["sample_mask"][0, -8:] = 0
-    _, counted = model.foreseen(model.senses(**w), s.v)
+    _, counted = model.forecast_errors(model.sequences(**w), s.v)
     assert list(ops.convert_to_numpy(counted)[0]) == [1, 1, 1, 0]
 
 
 def test_the_product_says_where_in_time_the_senses_fit():
-    out = numbers(small(configs.Product).step(**window(2)))
+    out = numbers(small(configs.Product).step(**drawn(2)))
     assert out["local_loss"].shape == (2, 21) and np.isfinite(out["local_loss"]).all()
     assert out["surprise"].shape == (2, 1) and (out["surprise"] >= 0).all()
 
 
 def test_own_verdicts_do_not_see_the_other_sense():
-    a, b = window(seed=3), window(seed=4)
+    a, b = drawn(seed=3), drawn(seed=4)
     b |= {k: a[k] for k in ("current", "sample_mask", "set_point")}
-    for kind in (configs.Product, configs.Senses):
+    for kind in (configs.Product, configs.Unimodal):
         m = small(kind)
-        np.testing.assert_allclose(m.judge(**a)["logit_current"], m.judge(**b)["logit_current"], atol=1e-6)
+        np.testing.assert_allclose(m.infer(**a)["logit_current"], m.infer(**b)["logit_current"], atol=1e-6)
 
 
 def test_frames_of_each_patch():
     model = small(configs.Product)
-    assert model._patch_frames.sum() == geometry.FRAMES - np.sum(geometry.frame_slots() < 26)
+    assert model._patch_frames.sum() == window.FRAMES - np.sum(window.frame_slots() < 26)
     assert (model._patch_frames.sum(1) >= 3).all()

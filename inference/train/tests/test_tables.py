@@ -1,11 +1,10 @@
-"""Tables as recorders and spreadsheets write them: read where they have one meaning, refused else."""
+"""Tables as recorders and spreadsheets write them: read where they have one meaning, otherwise rejected."""
 
 import pathlib
 
 import numpy as np
 import pytest
-
-from inference.train import layout_v2, tables
+from inference.train.data import layout_v2, tables
 
 ROWS = ["0,15000,14800,15100", "0.5,15001,14801,15101", "1,15002,14802,15102"]
 PLAIN = "\n".join(["time,a,b,c", *ROWS]) + "\n"
@@ -60,35 +59,35 @@ def test_what_has_one_meaning_is_read(fact, tmp_path):
 
 REFUSED = {
     "fifteen or fifteen thousand": (PLAIN.replace(",", ";").replace("15000", "15,000").replace("15001", "15,001").replace("15002", "15,002"),
-                                    r"row 2 has '15,000' for a, which may be a decimal comma or a separator of thousands"),
-    "decimal commas between commas": (PLAIN.replace("15000", "15000,1"), "row 2 has 5 cells, its header 4; .* semicolons between the cells"),
+                                    r"row 2 has '15,000' for a, which may contain a decimal comma or a thousands separator"),
+    "decimal commas between commas": (PLAIN.replace("15000", "15000,1"), "row 2 has 5 cells, its header 4; .* separate the cells by semicolons"),
     "a unit": (PLAIN.replace("15001", "15001 A"), "row 3 has '15001 A' for a; write a number"),
     "a word": (PLAIN.replace("15001", "much"), "row 3 has 'much' for a; write a number"),
-    "a row number first, and no time": ("\n".join(["row,a,b,c", *ROWS]), "no column is called time, and the first, 'row', may be a row number"),
+    "a row number first, and no time": ("\n".join(["row,a,b,c", *ROWS]), "column time is missing, and the first column, 'row', may be a row number"),
     "two times": (PLAIN.replace("time,a", "time,timestamp"), "columns time and timestamp may both be times"),
-    "voltages alone": (PLAIN.replace("a,b,c", "U1,U2,U3"), "no column a, b, c; name the phases .*u1, u2, u3"),
+    "voltages alone": (PLAIN.replace("a,b,c", "U1,U2,U3"), "column a, b, c is missing; name the phases .*u1, u2, u3"),
     "two sets of phases": ("\n".join(["time,a,b,c,i1,i2,i3", *(f"{r},1,2,3" for r in ROWS)]), "the phases may be a, b, c or i1, i2, i3"),
-    "a name twice": (PLAIN.replace("a,b,c", "a,A,c"), "two columns are called 'a'"),
-    "one time, two readings": (PLAIN.replace("\n1,", "\n0.5,"), "rows 3 and 4 have one time, 0.500 s; strike one"),
-    "a time that goes back": (PLAIN.replace("\n1,", "\n0.2,"), "time goes back in row 4"),
-    "no time": (PLAIN.replace("\n0.5,", "\n,"), "row 3 has no time; write seconds"),
-    "the month first": (PLAIN.replace("\n0,", "\n03/04/2026 12:00,"), "may name the month before the day"),
-    "a time without its day": (PLAIN.replace("\n0,", "\n12:00:00,"), "is a time without its day"),
-    "dates and seconds": (PLAIN.replace("\n0.5,", "\n2026-03-01 12:00:00,"), "row 2 has no time; .*found '0'"),
-    "Latin-1": (PLAIN.replace("a,b,c", "a,b,c,Bemerkung für").encode("latin-1"), "is not UTF-8?; save the table as UTF-8|byte .* is not UTF"),
-    "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), "NUL bytes, as UTF-16 without its mark"),
+    "a name twice": (PLAIN.replace("a,b,c", "a,A,c"), "two columns are named 'a'"),
+    "one time, two readings": (PLAIN.replace("\n1,", "\n0.5,"), "rows 3 and 4 have the same time, 0.500 s; remove one"),
+    "a time that goes back": (PLAIN.replace("\n1,", "\n0.2,"), "time goes backwards in row 4"),
+    "no time": (PLAIN.replace("\n0.5,", "\n,"), "row 3 has an empty time; write seconds"),
+    "the month first": (PLAIN.replace("\n0,", "\n03/04/2026 12:00,"), "is ambiguous about month and day"),
+    "a time without its day": (PLAIN.replace("\n0,", "\n12:00:00,"), "is a time without a date"),
+    "dates and seconds": (PLAIN.replace("\n0.5,", "\n2026-03-01 12:00:00,"), "row 2 has an invalid time; .*found '0'"),
+    "Latin-1": (PLAIN.replace("a,b,c", "a,b,c,Bemerkung für").encode("latin-1"), "byte 22 is invalid UTF-8; save the table as UTF-8"),
+    "UTF-16 without its mark": (PLAIN.encode("utf-16-le"), "NUL bytes, as UTF-16 without a byte order mark"),
     "two kinds of delimiter": (PLAIN.replace("time,a,b,c", "time;a,b,c"), "keep one of them"),
     "a row cut short": (PLAIN.replace(",15101", ""), "row 3 has 3 cells, its header 4"),
     "days as a spreadsheet counts them": (PLAIN.replace("\n0,", "\n45352.541666667,").replace("\n0.5,", "\n45352.541672454,").replace("\n1,", "\n45352.541678241,"),
-                                          "rows are 5.8e-06 s apart; write times in seconds, not days"),
+                                          "rows are 5.8e-06 s apart; write times in seconds, not in a spreadsheet's days"),
     "a date without separators": (PLAIN.replace("\n0,", "\n20260301213327,").replace("\n0.5,", "\n20260301213328,").replace("\n1,", "\n20260301213329,"),
-                                  "row 2 has '20260301213327' for time, which counts neither s, ms"),
-    "an infinite current": (PLAIN.replace("15001", "inf"), "row 3 has 'inf' for a, which is not finite"),
-    "a current past every float": (PLAIN.replace("15001", "1e999"), "row 3 has '1e999' for a, which is not finite"),
-    "a time past every float": (PLAIN.replace("\n1,", "\n1e999,"), "row 4 has '1e999' for time, which is not finite"),
-    "a comment first": ("# recorder 7, hall 2\n" + PLAIN, "row 1 has no names of columns .*strike what stands before them"),
-    "a line for spreadsheets first": ("sep=,\n" + PLAIN, "row 1 has no names of columns .*strike what stands before them"),
-    "a blank line first": ("\n" + PLAIN, "row 1 has no names of columns"),
+                                  "row 2 has '20260301213327' for time, an unknown epoch .expected s, ms"),
+    "an infinite current": (PLAIN.replace("15001", "inf"), "row 3 has 'inf' for a, which is infinite"),
+    "a current past every float": (PLAIN.replace("15001", "1e999"), "row 3 has '1e999' for a, which is infinite"),
+    "a time past every float": (PLAIN.replace("\n1,", "\n1e999,"), "row 4 has '1e999' for time, which is infinite"),
+    "a comment first": ("# recorder 7, hall 2\n" + PLAIN, "row 1 is not a header .*remove the lines before the column names"),
+    "a line for spreadsheets first": ("sep=,\n" + PLAIN, "row 1 is not a header .*remove the lines before the column names"),
+    "a blank line first": ("\n" + PLAIN, "row 1 is not a header"),
     "nothing": ("", "is empty"),
     "a picture": (bytes(range(256)), "save the table as UTF-8"),
 }
@@ -130,7 +129,7 @@ def test_times_are_seconds(fact, tmp_path):
 
 def test_clock_put_back_without_an_offset_is_told(tmp_path):
     table = tables.read(write(tmp_path, "time\n2026-10-25 02:59:59\n2026-10-25 02:00:00\n"))
-    with pytest.raises(ValueError, match="goes back in row 3; .*offsets from UTC"):
+    with pytest.raises(ValueError, match="goes backwards in row 3; .*offsets from UTC"):
         tables.read_times(table)
 
 

@@ -7,67 +7,69 @@ import json
 import keras
 import numpy as np
 import pytest
-
-from inference.train import (
-    cache, configs, export, figures, golden, judge, layout, release, systems, timeline, train, windows)
+from inference.train import models
+from inference.train.data import cache, layout, sampler
+from inference.train.evaluation import calibrate, streaming
+from inference.train.export import golden, model_card, release, saved_model
+from inference.train.models.closed_loop import Runner
+from inference.train.training import checkpoint, configs, fit, train
 
 from .conftest import SECONDS, SMALL
-
 
 QUIET = {"log": lambda _: None}
 
 
-def test_a_step_moves_every_weight_that_may_move(folder, senses, tokens):
-    """The product's frames and bank stand still; all else learns."""
+def test_a_step_moves_every_weight_that_may_move(folder, unimodal, tokens):
+    """The product's frame tokenizer and codebook are frozen; everything else is trained."""
     config = dataclasses.replace(configs.Toy(), steps=4)
     keras.utils.set_random_seed(config.seed)
-    fresh = systems.build(config)
-    train.inherit(fresh, senses)
+    untrained = models.build(config)
+    fit.inherit(untrained, unimodal)
     path = lambda v: v.path.split("/", 1)[-1]  # the network has a number in its name
-    start = {path(v): np.array(v) for v in fresh.weights}
-    after = train.fit_on_tokens(config, cache.read(tokens, folder, "train"), senses, **QUIET)
+    start = {path(v): np.array(v) for v in untrained.weights}
+    after = fit.fit_on_tokens(config, cache.read(tokens, folder, "train"), unimodal, **QUIET)
     moved = {path(v) for v in after.weights if not np.array_equal(v, start[path(v)])}
     frozen = {p for p in start if "frames/" in p or "bank/" in p or p.startswith(("frames", "bank"))}
     assert not moved & frozen
     assert {path(v) for v in after.trainable_variables} <= moved
 
 
-def test_the_body_stands_still_in_the_last_phase(folder, senses, tokens):
+def test_the_body_stands_still_in_the_last_phase(folder, unimodal, tokens):
     config = configs.OneLLM(**SMALL | {"steps": 6})
     kept = []
 
-    class Watched(systems.SYSTEMS["OneLLM"]):
+    class Watched(models.SYSTEMS["OneLLM"]):
         def phase(self, number, count):
             super().phase(number, count)
             kept.append([np.array(w) for block in self.body for w in block.weights])
 
     keras.utils.set_random_seed(1)
     model = Watched(config)
-    train.inherit(model, senses)
+    fit.inherit(model, unimodal)
     batches = cache.read(tokens, folder, "train")
-    train.fit(model, lambda steps, seed: windows.TokenWindows(batches, config, steps, seed), **QUIET)
+    fit.fit(model, lambda steps, seed: sampler.TokenWindows(batches, config, steps, seed), **QUIET)
     after = [np.array(w) for block in model.body for w in block.weights]
     assert any((a != b).any() for a, b in zip(kept[0], kept[1], strict=True))
     for a, b in zip(kept[1], after, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_training_repeats_by_seed(folder, senses, tokens, trained):
-    again = train.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), senses, **QUIET)
+def test_training_repeats_by_seed(folder, unimodal, tokens, trained):
+    again = fit.fit_on_tokens(configs.Toy(), cache.read(tokens, folder, "train"), unimodal, **QUIET)
     for a, b in zip(trained.trainable_variables, again.trainable_variables, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [configs.QFormer, configs.CLMLF],
                          ids=lambda k: k().name)
-def test_every_kind_of_system_trains(folder, senses, tokens, kind):
-    model = train.fit_on_tokens(kind(**SMALL), cache.read(tokens, folder, "train"), senses, **QUIET)
+def test_every_kind_of_system_trains(folder, unimodal, tokens, kind):
+    model = fit.fit_on_tokens(kind(**SMALL), cache.read(tokens, folder, "train"), unimodal, **QUIET)
     assert all(np.isfinite(v).all() for v in model.weights)
 
 
-def test_tokens_of_another_width_are_refused(folder, senses, tokens):
-    with pytest.raises(ValueError, match="tokens of 16 features, product wants 64"):
-        train.fit_on_tokens(configs.Product(), cache.read(tokens, folder, "train"), senses, **QUIET)
+def test_tokens_of_another_width_are_refused(folder, unimodal, tokens):
+    with pytest.raises(ValueError, match="tokens of 16 features, product needs 64"):
+        fit.fit_on_tokens(configs.Product(), cache.read(tokens, folder, "train"), unimodal, **QUIET)
 
 
 def test_a_missing_step_is_named(folder, tokens, tmp_path):
@@ -76,15 +78,15 @@ def test_a_missing_step_is_named(folder, tokens, tmp_path):
     (tmp_path / "val.json").write_text("[]")
     into = ["--run", str(tmp_path / "run")]
     for main, args, words in (
-            (train.main, ["--data", str(tmp_path), *into], "no batch is for train; name some"),
-            (judge.main, ["--mixed", str(folder), "--normal", str(folder), *into], "config.json: is missing; name"),
+            (train.main, ["--data", str(tmp_path), *into], "no batch is assigned to train; name some"),
+            (calibrate.main, ["--mixed", str(folder), "--normal", str(folder), *into], "config.json: is missing; name"),
     ):
         with pytest.raises(ValueError, match=words):
             main(args)
-    with pytest.raises(ValueError, match="result.json: is missing; judge the run first"):
-        release.judged(tmp_path / "result.json")
+    with pytest.raises(ValueError, match="result.json: is missing; calibrate the run first"):
+        release.calibrated(tmp_path / "result.json")
     (tmp_path / "train.json").write_text('["melt-of-others"]')
-    with pytest.raises(ValueError, match="holds no tokens of melt-of-others, so they were made of other data; give"):
+    with pytest.raises(ValueError, match="tokens of melt-of-others are missing, so they were made from other data; give"):
         cache.read(tokens, tmp_path, "train")
 
 
@@ -95,35 +97,35 @@ def test_views_show_the_same_second_in_other_ways(folder, tokens):
     assert np.abs(a - b).max() > 0.05 and np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.5
 
 
-def test_judging_covers_every_second(folder, trained):
+def test_streaming_covers_every_second(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
-    (judged,) = timeline.judge(timeline.Runner(trained), batches)
+    (predicted,) = streaming.predict(Runner(trained), batches)
     for sense in ("both", "current", "video"):
-        p = getattr(judged, sense)
+        p = getattr(predicted, sense)
         assert p.shape == batches[0].label.shape and ((p >= 0) & (p <= 1)).all()
-    # Without a frame and without a sample, the walk and the batch agree.
-    assert judged.both[0] == pytest.approx(judged.current[0], abs=1e-3)
+    # Without a frame and without a sample, both senses and current alone agree.
+    assert predicted.both[0] == pytest.approx(predicted.current[0], abs=1e-3)
 
 
 def test_held_steps_repeat_the_second_before(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
-    (judged,) = timeline.judge(timeline.Runner(trained), batches, every=2, alone=False)
-    np.testing.assert_array_equal(judged.both[1::2], judged.both[0::2])
-    assert judged.current is None
+    (predicted,) = streaming.predict(Runner(trained), batches, every=2, alone=False)
+    np.testing.assert_array_equal(predicted.both[1::2], predicted.both[0::2])
+    assert predicted.current is None
 
 
 def test_verdicts_count_when_a_sense_has_shown_enough(folder, trained):
     batches = layout.read_split(folder, "test", rerolls=False)
-    (judged,) = timeline.judge(timeline.Runner(trained), batches, alone=False)
+    (predicted,) = streaming.predict(Runner(trained), batches, alone=False)
     # Frame 15 of the toy comes at 15.4 s of its clock, long before 30 s of current do.
-    assert np.flatnonzero(judged.decided)[0] == 15
-    assert judged.decided[15:].all()
+    assert np.flatnonzero(predicted.decided)[0] == 15
+    assert predicted.decided[15:].all()
 
 
 @pytest.fixture(scope="module")
 def result(folder, trained):
     """The toy's one data set serves as mixed and as normal."""
-    return judge.assess(trained, folder, folder, log=lambda _: None)
+    return calibrate.assess(trained, folder, folder, log=lambda _: None)
 
 
 @pytest.fixture(scope="module")
@@ -136,11 +138,11 @@ def exported(folder, trained, result, tmp_path_factory):
 
 @pytest.mark.parametrize("bias", [-3.1, -4.6, 0.44, 3.1])
 def test_the_agent_takes_what_is_released(folder, trained, result, tmp_path, bias):
-    """The agent's own check runs inside the release, whatever the offset's bias on odd data."""
+    """The release runs the agent's own check, for any bias of the offset."""
     batch = layout.read_split(folder, "test", rerolls=False)[0]
     biased = result | {"metrics": result["metrics"] | {"offset_bias_s": bias}}
     manifest = release.release_checked(trained, biased, batch, tmp_path / "model", "abc")
-    assert (tmp_path / "model" / export.MANIFEST).exists() and not (tmp_path / "model.new").exists()
+    assert (tmp_path / "model" / saved_model.MANIFEST).exists() and not (tmp_path / "model.new").exists()
     offset = manifest["offset"]
     assert 0 < offset["most_s"] <= min(-offset["shifts_s"][0], offset["shifts_s"][-1])
 
@@ -164,15 +166,15 @@ def test_a_model_worse_than_one_of_its_senses_is_called_so(exported):
     m = manifest["metrics"] | {"both_accuracy": 0.93, "current_accuracy": 0.91, "video_accuracy": 0.95, "offset_bias_s": 0.1}
     (warning,) = release.warnings(m)
     assert "93.0 %" in warning and "video alone in 95.0 %" in warning
-    assert warning in figures.page(manifest | {"metrics": m})
+    assert warning in model_card.page(manifest | {"metrics": m})
     assert not list(release.warnings(m | {"both_accuracy": 0.96}))
-    assert "Warning" not in figures.page(manifest | {"metrics": m | {"both_accuracy": 0.96}})
+    assert "Warning" not in model_card.page(manifest | {"metrics": m | {"both_accuracy": 0.96}})
     assert len(list(release.warnings(m | {"both_accuracy": 0.96, "offset_bias_s": -3.1}))) == 1
 
 
 def test_the_page_of_figures_is_made_of_the_manifest(exported):
     _, manifest = exported
-    page = figures.page(manifest)
+    page = model_card.page(manifest)
     m = manifest["metrics"]
     assert page.startswith(f"# Figures of own {configs.Product().version}")
     assert f"{m['both_accuracy']:.4f}" in page and f"{m['rule_cv_120_mdr']:.4f}" in page
@@ -181,9 +183,9 @@ def test_the_page_of_figures_is_made_of_the_manifest(exported):
 
 def test_manifest_names_every_file_by_its_hash(exported):
     out, manifest = exported
-    assert json.loads((out / export.MANIFEST).read_text()) == manifest
+    assert json.loads((out / saved_model.MANIFEST).read_text()) == manifest
     there = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
-    assert there == set(manifest["files"]) | {export.MANIFEST}
+    assert there == set(manifest["files"]) | {saved_model.MANIFEST}
     for path, digest in manifest["files"].items():
         assert hashlib.sha256((out / path).read_bytes()).hexdigest() == digest
 
@@ -197,9 +199,9 @@ def test_signatures_are_static(exported):
 
 def test_golden_vectors_come_back(exported, trained):
     out, manifest = exported
-    loaded = export.load(out)
+    loaded = saved_model.load(out)
     count = 0
-    for name, signature, inputs, outputs in golden.read(out / export.GOLDEN, manifest["signatures"]):
+    for name, signature, inputs, outputs in golden.read(out / saved_model.GOLDEN, manifest["signatures"]):
         for again in (loaded.run(signature, inputs), getattr(trained, signature)(**inputs)):
             for key, value in outputs.items():
                 np.testing.assert_allclose(again[key], value, atol=manifest["golden"]["tolerance"], err_msg=name)
@@ -209,8 +211,8 @@ def test_golden_vectors_come_back(exported, trained):
 
 
 def test_a_run_comes_back_from_its_folder(trained, tmp_path):
-    train.save(trained, tmp_path)
-    again = train.load(tmp_path)
+    checkpoint.save(trained, tmp_path)
+    again = checkpoint.load(tmp_path)
     assert dataclasses.asdict(again.config) == dataclasses.asdict(trained.config)
     for a, b in zip(trained.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)

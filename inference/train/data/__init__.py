@@ -1,0 +1,1 @@
+"""Recordings: readers of every layout, tokens on disk, and training windows drawn from them."""

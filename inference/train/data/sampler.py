@@ -1,0 +1,184 @@
+"""Training windows: drawn at random, balanced by class, augmented.
+
+A window ends at a labelled second. The sampler alternates between the classes and draws a
+second of the class from any batch, then one of the batch's currents: the one recorded with
+the video, or the same course with other noise, so that no current can be memorised.
+PixelWindows carry frames, for the tokenizers; TokenWindows carry the tokens that frozen
+tokenizers made of the frames (cache.py).
+"""
+
+import keras
+import numpy as np
+
+from . import augment, background, records, window
+from .window import FRAME_TOKENS, TRAIL, current_window
+
+EARLY = 30  # seconds after a change of the label in which a window shows little of the new state
+EARLIEST = 15  # seconds of record before the first window, as in service
+
+
+class Windows(keras.utils.PyDataset):
+    """Base of both kinds: draws the windows of a batch. An epoch is `steps` batches."""
+
+    def __init__(self, batches, config, steps, seed):
+        super().__init__(workers=1)
+        self.batches, self.config, self.steps, self.seed = batches, config, steps, seed
+        self.seconds = [[self._seconds(b, c) for b in batches] for c in (0, 1)]
+        self.ends = [np.cumsum([len(s) for s in seconds]) for seconds in self.seconds]
+        if not all(ends[-1] for ends in self.ends):
+            raise ValueError("the training batches contain only one class; name batches of both in train.json")
+
+    def _seconds(self, batch, label):
+        """Seconds of a class at which a window may end; those soon after a change of the label are repeated."""
+        seconds = np.flatnonzero(batch.label == label)
+        seconds = seconds[seconds >= EARLIEST]
+        changed = np.flatnonzero(np.diff(batch.label) != 0) + 1
+        before = np.searchsorted(changed, seconds, side="right") - 1
+        early = (before >= 0) & (seconds - changed[np.maximum(before, 0)] < EARLY) if len(changed) else np.zeros(len(seconds), bool)
+        return np.sort(np.concatenate([seconds, np.repeat(seconds[early], self.config.early - 1)]))
+
+    def __len__(self):
+        return self.steps
+
+    def draw(self, rng, label):
+        """A random second of a class: its batch's number and the second."""
+        at = rng.integers(self.ends[label][-1])
+        n = int(np.searchsorted(self.ends[label], at, side="right"))
+        before = self.ends[label][n] - len(self.seconds[label][n])
+        return n, int(self.seconds[label][n][at - before])
+
+    def empty(self, more):
+        """Zeros for a batch; more: name → shape and type of further inputs."""
+        b = self.config.windows
+        shapes = {"current": ((window.SAMPLES, window.PHASES), np.float32),
+                  "sample_mask": ((window.SAMPLES,), np.float32), "set_point": ((1,), np.float32)} | more
+        return {k: np.zeros((b, *shape), kind) for k, (shape, kind) in shapes.items()}
+
+
+class PixelWindows(Windows):
+    """Batches for the unimodal network.
+
+    x: frames (B,M,64,64,3) uint8, background (B,M,64,64,1), frame_index (B,M) 0…15,
+    frame_seen (B,M), current (B,240,3), sample_mask (B,240), set_point (B,1) and
+    augment.draw()'s settings; y: label (B,1), spot (B,M,64), stir (B,M,2): what the
+    current recorded with the video did just before each frame, and whether this is known.
+
+    lags: name → seconds by which the current is stamped later than the video.
+    """
+
+    def __init__(self, batches, config, steps, seed, lags=None):
+        super().__init__(batches, config, steps, seed)
+        self.tracks = [background.tracks(b) for b in batches]
+        self.stirs = [stir_of(b.currents[0], (lags or {}).get(b.name, 0.0)) for b in batches]
+
+    def __getitem__(self, step):
+        # A generator for each step, so that the order of requests does not matter.
+        rng = np.random.default_rng((self.seed, step))
+        b, m, size = self.config.windows, self.config.frames, window.SIZE
+        x = augment.draw(rng, b, m) | self.empty({
+            "frames": ((m, size, size, 3), np.uint8), "background": ((m, size, size, 1), np.float32),
+            "frame_index": ((m,), np.int32), "frame_seen": ((m,), np.float32)})
+        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None],
+             "spot": np.zeros((b, m, 64), np.float32), "stir": np.zeros((b, m, 2), np.float32)}
+        for i in range(b):
+            self._fill(rng, {k: v[i] for k, v in x.items()}, {k: v[i] for k, v in y.items()})
+        return x, y
+
+    def _fill(self, rng, x, y):
+        """Writes one window of the class in y into the rows of x and y."""
+        n, second = self.draw(rng, int(y["label"][0]))
+        batch = self.batches[n]
+        record = batch.currents[rng.integers(len(batch.currents))]
+        amps, mask, set_point = current_window(record, second)
+        augment.current(rng, amps, mask, set_point)
+        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask, set_point
+        self._fill_video(rng, x, y, n, second)
+
+    def _fill_video(self, rng, x, y, n, second):
+        batch, m = self.batches[n], self.config.frames
+        slots, given = augment.seen_slots(rng, m)
+        seconds = second - (window.FRAMES - 1) + slots
+        index = np.where(seconds >= 0, batch.frame_at[np.maximum(seconds, 0)], -1)
+        there = index >= 0
+        frames = batch.frames[np.maximum(index, 0)]  # (M,64,64,3)
+        maps = background.drawn(rng, batch, self.tracks[n], np.maximum(seconds, 0))  # (M,64,64)
+        spot = batch.spot[np.maximum(index, 0)].astype(np.float32).reshape(m, 8, 8)
+        if rng.random() < 0.5:
+            frames, maps, spot = frames[:, :, ::-1], maps[:, :, ::-1], spot[:, :, ::-1]
+        by = rng.integers(-2, 3, 2)
+        x["frames"][:] = np.roll(frames, by, (1, 2))
+        x["background"][:] = np.roll(maps, by, (1, 2))[..., None]
+        x["frame_index"][:] = slots
+        # Frames are lost at random.
+        x["frame_seen"][:] = there & given & (rng.random(m) > 0.05)
+        spot = spot.reshape(m, 64) * there[:, None]
+        y["spot"][:] = spot / np.maximum(spot.sum(axis=1, keepdims=True), 1)
+        y["stir"][:] = self.stirs[n][np.maximum(seconds, 0)] * x["frame_seen"][:, None]
+
+
+def stir_of(record, lag):
+    """The change of the current over the last 2 s, at every second of the video: (S,2) log(1 + 60 · |ΔI| / set-point), known."""
+    step, both = records.changes_of(record)
+    total, known = (np.convolve(v, np.ones(TRAIL))[: len(v)] for v in (step * both, both))
+    at = record.last + round(lag * window.SAMPLE_HZ)
+    inside = (at >= TRAIL) & (at < len(step))
+    at = np.clip(at, 0, len(step) - 1)
+    value = np.log1p(60 * total[at] / np.maximum(known[at], 1))
+    return np.stack([value, inside & (known[at] == TRAIL)], axis=1).astype(np.float32)
+
+
+class TokenWindows(Windows):
+    """Batches of cache.Tokenized, for all other networks.
+
+    x: tokens (B,16,4,D), frame_mask (B,16), current (B,240,3), sample_mask (B,240),
+    set_point (B,1), there (B,1) whether both senses are present, paired (B,1) whether they
+    were recorded together and share one clock; own_current (B,240,3), own_mask and
+    own_set_point of the current recorded with the frames, on their clock, even if the window
+    shows another current; y: label (B,1). With config.views row i + B/2 is another view of
+    row i: the same second under other augmentations.
+    """
+
+    LATEST = 6  # greatest lag of one sense against the other, in samples
+
+    def __getitem__(self, step):
+        rng = np.random.default_rng((self.seed, step))
+        b, dim = self.config.windows, self.config.dim
+        x = self.empty({"tokens": ((window.FRAMES, FRAME_TOKENS, dim), np.float32),
+                        "frame_mask": ((window.FRAMES,), np.float32),
+                        "there": ((1,), np.float32), "paired": ((1,), np.float32),
+                        "own_current": ((window.SAMPLES, window.PHASES), np.float32),
+                        "own_mask": ((window.SAMPLES,), np.float32), "own_set_point": ((1,), np.float32)})
+        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None]}
+        half = b // 2 if self.config.views else b
+        drawn = [self.draw(rng, i % 2) for i in range(half)]
+        if self.config.views:
+            y["label"] = np.tile(y["label"][:half], (2, 1))
+        for i in range(b):
+            n, second = drawn[i % half]
+            self._fill(rng, {k: v[i] for k, v in x.items()}, n, second)
+        return x, y
+
+    def _fill(self, rng, x, n, second):
+        batch = self.batches[n]
+        with_current, with_video = augment.drop_sense(rng, self.config.drop_sense)
+        own = len(batch.currents) == 1 or rng.random() < self.config.own_current
+        k = 0 if own else rng.integers(1, len(batch.currents))
+        late = 0 if rng.random() >= self.config.late else rng.integers(-self.LATEST, self.LATEST + 1)
+        lag = round(batch.lags[k] * window.SAMPLE_HZ)
+        amps, mask, set_point = current_window(batch.currents[k], second, lag + late)
+        augment.current(rng, amps, mask, set_point)
+        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask * with_current, set_point
+        _, given = augment.seen_slots(rng, window.FRAMES)
+        seconds = np.arange(second - window.FRAMES + 1, second + 1)
+        x["tokens"][:] = batch.tokens[rng.integers(len(batch.tokens)), np.maximum(seconds, 0)]
+        seen = (seconds >= 0) & batch.seen[np.maximum(seconds, 0)] & given
+        if rng.random() < 0.3:  # few or many frames are lost
+            seen &= rng.random(window.FRAMES) > rng.choice([0.1, 0.4])
+        if rng.random() < 0.1:  # a delayed video leaves the newest slots empty
+            seen[-rng.integers(1, 6) :] = False
+        x["frame_mask"][:] = seen * with_video
+        x["there"][:] = with_current & with_video
+        x["paired"][:] = own and late == 0
+        known = current_window(batch.currents[0], second, round(batch.lags[0] * window.SAMPLE_HZ))
+        for name, value in zip(("own_current", "own_mask", "own_set_point"), known, strict=True):
+            x[name][:] = value

@@ -1,0 +1,1 @@
+"""Evaluation: whole records through a network, the choice of a decision, the figures."""

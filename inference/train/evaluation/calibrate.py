@@ -1,0 +1,99 @@
+"""Calibrates a trained run: chooses its decision on validation batches and scores it on test batches.
+
+    python -m inference.train.calibrate --mixed data/train --normal data/normal --run runs/product
+
+--mixed is a data set with validation batches of both classes, about half of each, for
+accuracy and delays; --test names another set for the test batches. --normal is a set
+without abnormal seconds, for false alarms: 60 h or more in each of val and test. Writes
+<run>/result.json.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import tempfile
+
+from ..data import cache, layout
+from ..models.closed_loop import Runner
+from ..models.decision import PROVISIONAL
+from ..training import encode
+from ..training.checkpoint import load
+from ..training.fit import stopwatch
+from . import clock_offset, metrics, operating_point, rule, streaming
+
+RESULT = "result.json"
+# Seconds between steps in normal hours, see streaming.py.
+EVERY = 2
+# Batches in memory at once; half an hour of frames takes 22 MB.
+TOGETHER = 60
+# Batches of each split for the clock offset.
+OFFSET_BATCHES = 40
+
+
+def assess(model, mixed, normal, test=None, log=print):
+    """Decision, rule levels and metrics of a network, from the folders of data sets; test: folder of the mixed test batches, default mixed."""
+    runner = Runner(model)
+    validation, predicted = streamed(runner, mixed, "val", log=log)
+    quiet, predicted_quiet = streamed(runner, normal, "val", every=EVERY, alone=False, log=log)
+    chosen = operating_point.choose(predicted, predicted_quiet)
+    allowed = operating_point.allowance(predicted_quiet)
+    levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
+    log(f"chose {chosen}, {levels}")
+    figures = metrics.rounded(
+        reported(runner, chosen, levels, validation, predicted, test or mixed, normal, log)
+        | {"validation_" + k: v for k, v in metrics.events(predicted, predicted_quiet, chosen).items()}
+        | {"parameters": model.count_params()} | clock(model, mixed, test or mixed, log))
+    return {"decision": vars(chosen), "rule": levels, "metrics": figures}
+
+
+def clock(model, mixed, test, log=print):
+    """How well a network with a local loss finds the clock offset; the bias comes from validation batches."""
+    if not hasattr(model, "local_losses"):
+        return {}
+    log("encoding frames to find clock offsets")
+    with tempfile.TemporaryDirectory() as scratch:
+        part = lambda folder, split: (encode.write_streamed(model, folder, split, f"{scratch}/{split}", most=OFFSET_BATCHES, log=log),
+                                      cache.read(f"{scratch}/{split}", folder, split, rerolls=False, most=OFFSET_BATCHES))[1]
+        found = clock_offset.found_offsets(model, part(mixed, "val"), part(test, "test"))
+    # Pools of 120 s and of the agent's length; records may be too short for either.
+    return {"offset_bias_s": found["bias_s"]} | {
+        f"offset_within_1_s_of_{pool}_s": sum(shares.values()) / len(shares)
+        for pool, shares in found["within_1_s"].items() if shares} | {
+        f"offset_pools_of_{pool}_s": len(clock_offset.OFFSETS) * count for pool, count in found["pools"].items()}
+
+
+def streamed(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, log=print):
+    """A split's batches without their pixels, and their predictions: two lists."""
+    names, batches, predicted = layout.names(folder, split), [], []
+    for first in range(0, len(names), TOGETHER):
+        some = [layout.read_batch(folder, n, rerolls=False) for n in names[first : first + TOGETHER]]
+        predicted += streaming.predict(runner, some, decision, every, alone)
+        batches += [dataclasses.replace(b, frames=None, spot=None) for b in some]
+        log(f"scored {len(predicted)} of {len(names)} {split} batches of {folder}")
+    return batches, predicted
+
+
+def reported(runner, chosen, levels, validation, predicted_validation, mixed, normal, log):
+    """The metrics of the test batches with the chosen decision."""
+    test, predicted = streamed(runner, mixed, "test", chosen, log=log)
+    quiet, predicted_quiet = streamed(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
+    by_rule = (metrics.by_rule(b, j, levels) for b, j in ((test, predicted), (quiet, predicted_quiet)))
+    return (metrics.seconds(validation, test, predicted_validation, predicted)
+            | metrics.events(predicted, predicted_quiet, chosen)
+            | metrics.alone(predicted, chosen)
+            | metrics.events(*by_rule, chosen, prefix="rule_"))
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mixed", required=True, help="folder of the data set with both classes")
+    parser.add_argument("--test", help="folder of the data set of the test batches; default --mixed")
+    parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
+    parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
+    args = parser.parse_args(argv)
+    log = stopwatch()
+    result = assess(load(args.run), args.mixed, args.normal, args.test, log)
+    (pathlib.Path(args.run) / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    for name, value in result["metrics"].items():
+        print(f"{name:36} {value:g}")

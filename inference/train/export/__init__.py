@@ -1,0 +1,1 @@
+"""Export: the folder that the agent loads, and the checks of what lies in it."""

@@ -1,0 +1,35 @@
+"""Runs an exported model folder like a network in the closed loop, as Go will run it."""
+
+import json
+
+import numpy as np
+
+from ..models import decision
+from . import saved_model
+
+
+class Exported:
+    """An exported model with the interface of closed_loop.Runner.
+
+    Its batch size is 1, so rows run one by one.
+    """
+
+    def __init__(self, folder):
+        self.loaded = saved_model.load(folder)
+        manifest = json.loads((folder / saved_model.MANIFEST).read_text())
+        video = manifest["video"]
+        self.token_shape = (video["frames"], video["tokens"], video["dim"])
+        self.freeze = manifest["decision"].pop("freeze_background")
+        self.decision = decision.Decision(**manifest["decision"])
+
+    def encode(self, frames, background):
+        return self._rows("encode_frame", {"frame": frames, "background": background})
+
+    def step(self, tokens, seen, current, mask, set_point):
+        return self._rows("step", {"tokens": tokens, "frame_mask": seen, "current": current,
+                                   "sample_mask": mask, "set_point": set_point})
+
+    def _rows(self, signature, inputs):
+        rows = len(next(iter(inputs.values())))
+        answers = [self.loaded.run(signature, {k: v[i : i + 1] for k, v in inputs.items()}) for i in range(rows)]
+        return {k: np.concatenate([a[k] for a in answers]) for k in answers[0]}

@@ -1,0 +1,90 @@
+"""The model card: a page of a released model's figures, from its manifest alone."""
+
+ROWS = (("both senses", "both"), ("current alone", "current"),
+        ("current alone, FDR ≤ 0.01 on validation", "current_strict"),
+        ("video alone", "video"), ("CV of 120 s, best level", "rule_cv_120"))
+
+
+def page(manifest):
+    """docs/model-figures.md."""
+    return "\n\n".join([
+        f"# Figures of {manifest['name']} {manifest['version']}",
+        "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
+        "How such figures come about: docs/model.md.",
+        *seconds(manifest["metrics"]), *events(manifest), *clock(manifest["metrics"]), *decision(manifest),
+    ]) + "\n"
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def seconds(m):
+    names = ("accuracy", "f1", "fdr", "mdr", "auroc")
+    yield "## Seconds, both classes weighed alike"
+    yield (f"{m['test_seconds']:.0f} scored seconds of {m['test_batches']:.0f} test batches that neither "
+           "training nor any threshold has seen.")
+    yield table(("judged by", "accuracy", "F1", "FDR", "MDR", "AUROC"),
+                [(text, *(f"{m[f'{key}_{n}']:.4f}" for n in names)) for text, key in ROWS])
+    if worse := worse_than_one_sense(m):
+        yield f"**Warning:** {worse}."
+    yield (f"Error of both senses against the better single one: {m['fused_error_ratio']:.2f}. "
+           f"Correlation of the senses' errors within a class: {m['error_correlation']:.3f}, without the first 20 s "
+           f"after a change of the label, in which neither has seen it yet, {m['error_correlation_settled']:.3f}. "
+           f"Lead over the rule: {100 * (m['both_accuracy'] - m['rule_cv_120_accuracy']):.1f} points.")
+
+
+def worse_than_one_sense(m):
+    """A warning if both senses together err more than one of them alone, else ""."""
+    sense = max(("current", "video"), key=lambda s: m[f"{s}_accuracy"])
+    both, alone = m["both_accuracy"], m[f"{sense}_accuracy"]
+    if both >= alone:
+        return ""
+    return (f"both senses together are right in {100 * both:.1f} % of the seconds, the {sense} alone in {100 * alone:.1f} %: "
+            f"the model is worse than its better sense, and should not be released before the other has been looked at")
+
+
+def events(manifest):
+    m = manifest["metrics"]
+    yield "## Onsets and false alarms, after the filter"
+    yield "Delay counts from the onset, not from the severity at which a second counts as abnormal."
+    yield table(("", "onsets", "missed", "delay median s", "delay p95 s", "false alarms", "normal hours",
+                 "in a record's first 120 s"),
+                [(text, *figures_of(m, prefix)) for text, prefix in
+                 (("validation, where it was chosen", "validation_"), ("test", ""), ("test, the rule alone", "rule_"))])
+    yield (f"False alarms between the onsets of the test's mixed batches: {m['mixed_false_alarms']:.0f} in "
+           f"{m['mixed_normal_hours']:.1f} normal hours.")
+    yield "With one sense lost, on the same test onsets:"
+    yield table(("", "missed", "delay median s"),
+                [(f"{sense} alone", *figures_of(m, f"{sense}_", ("onsets_missed", "delay_median_seconds")))
+                 for sense in ("current", "video")])
+
+
+EVENTS = ("onsets", "onsets_missed", "delay_median_seconds", "delay_p95_seconds", "false_alarms",
+          "normal_hours", "false_alarms_in_first_120_s")
+
+
+def figures_of(m, prefix, names=EVENTS):
+    for name in names:
+        yield f"{m[prefix + name]:.0f}" if prefix + name in m else "–"
+
+
+def clock(m):
+    if "offset_bias_s" not in m:
+        return
+    yield "## The clock offset between the senses"
+    yield (f"Injected offsets of −3 … +3 s, found where the local loss dips deepest, in pools of windows with an event; "
+           f"{m['offset_bias_s']:+.2f} s, what it finds too much on validation batches, is taken off in the manifest.")
+    pools = sorted(int(k.split("_")[-2]) for k in m if k.startswith("offset_within_1_s_of_"))
+    yield table(("pool", "pools", "found within ±1 s"),
+                [(f"{p} s", f"{m[f'offset_pools_of_{p}_s']:.0f}", f"{m[f'offset_within_1_s_of_{p}_s']:.3f}") for p in pools])
+
+
+def decision(manifest):
+    d, r = manifest["decision"], manifest["rule"]
+    yield "## What the manifest says"
+    yield (f"Mean of p(abnormal) over {d['mean_seconds']} s; abnormal from {d['enter']:g}, left under {d['exit']:g} "
+           f"held for {d['hold_seconds']} s; background frozen from p = {d['freeze_background']:g}. "
+           f"Rule: CV of 120 s under {r['cv_120']:g}, of 45 s under {r['cv_45']:g}. "
+           f"{manifest['metrics']['parameters']:.0f} parameters.")

@@ -1,0 +1,207 @@
+"""Makes the model folder of a calibrated run, which the agent loads.
+
+    python -m inference.train.release --data data/train --run runs/product \
+        --out inference/models/product --figures docs/model-figures.md
+"""
+
+import argparse
+import json
+import pathlib
+import shutil
+import subprocess
+
+import keras
+import numpy as np
+
+from ..data import layout, window
+from ..data.window import FRAME_TOKENS
+from ..evaluation import batched, clock_offset
+from ..evaluation.calibrate import RESULT
+from ..models import codebook
+from ..models.tokenizers import GRID
+from ..training.checkpoint import load
+from . import model_card
+from .saved_model import Function, TensorSpec, save
+
+SIZE = window.SIZE
+BACKGROUND = (1, SIZE, SIZE, 1)
+BELIEVED_BIAS_S = max(codebook.SHIFTS) - 2 * clock_offset.DIP_S  # greatest bias that leaves room for a dip on both sides
+BIAS_S = 1.0  # the release warns about a greater bias of the offset
+MOST_S = 3.0  # greatest correction of the video's stamps by the agent, within the reach of the shifts
+AGENT = pathlib.Path(__file__).parents[3] / "bin" / "meltwatch"
+
+
+def functions(model):
+    """The two signatures, with batch size 1."""
+    dim = model.config.dim
+    return {
+        "encode_frame": Function(model.encode_frame, {
+            "frame": TensorSpec("uint8", (1, SIZE, SIZE, 3), "0-255"),
+            "background": TensorSpec("float32", BACKGROUND),
+        }),
+        "step": Function(model.step, {
+            "tokens": TensorSpec("float32", (1, window.FRAMES, FRAME_TOKENS, dim)),
+            "frame_mask": TensorSpec("float32", (1, window.FRAMES)),
+            "current": TensorSpec("float32", (1, window.SAMPLES, window.PHASES), "A"),
+            "sample_mask": TensorSpec("float32", (1, window.SAMPLES)),
+            "set_point": TensorSpec("float32", (1, 1), "A"),
+        }),
+    }
+
+
+def sections(config, result, commit):
+    """The manifest's keys that come from the network and its result."""
+    return {
+        "name": config.name,
+        "version": config.version,
+        "commit": commit,
+        "current": {"rate_hz": window.SAMPLE_HZ, "samples": window.SAMPLES,
+                    "phases": window.PHASES, "unit": "A"},
+        "video": {
+            "rate_hz": window.FRAME_HZ, "frames": window.FRAMES, "width": SIZE, "height": SIZE,
+            "channels": "RGB", "resize": "area", "tokens": FRAME_TOKENS, "dim": config.dim,
+            "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
+        },
+        "sampling": {"rates_hz": [window.SAMPLE_HZ], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
+        "decision": result["decision"] | {"freeze_background": config.freeze_background},
+        "rule": result["rule"],
+        "metrics": result["metrics"],
+    } | offset(config, result["metrics"].get("offset_bias_s", 0.0))
+
+
+def offset(config, bias):
+    """The manifest's section on the clock offset; empty for a network without a local loss.
+
+    A window counts if the current of its frames changes by more than event_amps. The
+    curves of `pool` such stretches are averaged, and the senses match where the mean is
+    lowest against its own values dip_s to both sides (clock_offset.dip). The correction
+    follows slowly. The shifts are moved by the network's bias on validation batches, whose
+    true offsets are known: flame and exposure follow the current with a delay that does not
+    come from a clock.
+    """
+    if not config.local_weight:
+        return {}
+    if abs(bias) > BELIEVED_BIAS_S:
+        bias = 0.0  # too far for a flame's delay: there was no dip to find
+    shifts = [round(s + bias, 3) for s in codebook.SHIFTS]
+    # The correction must stay within the shifts.
+    reach = min(-shifts[0], shifts[-1])
+    return {"offset": {
+        "shifts_s": shifts, "event_amps": clock_offset.EVENT_AMPS, "window_seconds": clock_offset.STRETCH,
+        "dip_s": clock_offset.DIP_S, "pool": max(clock_offset.POOLS), "step_s_per_min": 0.2, "most_s": min(MOST_S, reach),
+    }}
+
+
+def golden_inputs(model, batch, count=10):
+    """Golden inputs from a batch, and edge cases: dark, white, empty, broken.
+
+    A list of (name, signature, inputs).
+    """
+    vectors, background = [], np.full(BACKGROUND, -1, np.float32)
+    tokens = np.zeros((1, window.FRAMES, FRAME_TOKENS, model.config.dim), np.float32)
+    seconds = np.linspace(0, len(batch.label) - 1, count).astype(int)
+    for second in seconds:
+        frame = batch.frames[max(batch.frame_at[second], 0)][None]
+        vectors.append((f"frame at {second} s", "encode_frame", {"frame": frame, "background": background}))
+        out = model.encode_frame(frame, background)
+        # Rounded to sixteenths, so that the file compresses well.
+        background = np.round(keras.ops.convert_to_numpy(out["background"]) * 16) / 16
+        tokens = np.roll(tokens, -1, axis=1)
+        tokens[:, -1] = keras.ops.convert_to_numpy(out["tokens"])
+        vectors.append((f"window at {second} s", "step", golden_window(batch, second, tokens)))
+    for name, level in (("black", 0), ("white", 255)):
+        frame = np.full((1, SIZE, SIZE, 3), level, np.uint8)
+        vectors.append((name, "encode_frame", {"frame": frame, "background": background}))
+    return vectors + edges(vectors[-3][2])
+
+
+def golden_window(batch, second, tokens):
+    amps, mask, set_point = window.current_window(batch.currents[0], second)
+    seen = np.zeros((1, window.FRAMES), np.float32)
+    seen[:, -8:] = 1
+    return {"tokens": tokens, "frame_mask": seen, "current": amps[None], "sample_mask": mask[None],
+            "set_point": set_point[None]}
+
+
+def edges(whole):
+    """Windows with missing or broken inputs, made from a complete one."""
+    broken = whole["current"].copy()
+    broken[0, 100:110, 1] = np.nan
+    changed = {
+        "no video": {"frame_mask": 0 * whole["frame_mask"]},
+        "no current": {"sample_mask": 0 * whole["sample_mask"]},
+        "nothing": {"frame_mask": 0 * whole["frame_mask"], "sample_mask": 0 * whole["sample_mask"]},
+        "no set-point": {"set_point": 0 * whole["set_point"]},
+        "furnace off": {"current": 0 * whole["current"]},
+        "samples that are no numbers": {"current": broken},
+    }
+    return [(name, "step", whole | change) for name, change in changed.items()]
+
+
+def release(model, result, batch, out, commit="", called=None):
+    """Writes the folder and returns the manifest; called: name and version that replace the network's."""
+    return save(out, functions(model), sections(model.config, result, commit) | (called or {}), golden_inputs(model, batch))
+
+
+def release_checked(model, result, batch, out, commit="", called=None, agent=AGENT):
+    """Like release(), but replaces the folder only if the agent accepts the new one.
+
+    agent: the program whose check decides. Raises ValueError with the agent's message.
+    """
+    out = pathlib.Path(out)
+    new = out.with_name(out.name + ".new")
+    manifest = release(model, result, batch, new, commit, called)
+    try:
+        check = subprocess.run([agent, "model", "check", new], capture_output=True, text=True)
+    except FileNotFoundError:
+        raise ValueError(f"{agent}: is missing, and its check must accept a release; run make build") from None
+    if check.returncode:
+        raise ValueError(f"the agent rejects the model, which is kept in {new}: {check.stderr.strip()}")
+    if out.exists():
+        shutil.rmtree(out)
+    new.rename(out)
+    return manifest
+
+
+def warnings(m):
+    """Warnings about a model at its release, from its metrics."""
+    worse = model_card.worse_than_one_sense(m)
+    if worse:
+        yield worse
+    bias = m.get("offset_bias_s", 0.0)
+    if abs(bias) > BIAS_S:
+        yield (f"the clock offset comes out {bias:+.1f} s wrong on validation batches, whose offset is known: "
+               "the local loss is weak on such recordings, and the agent can correct less of the offset")
+
+
+def calibrated(path):
+    """The result that calibrate wrote."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: is missing; calibrate the run first") from None
+
+
+def current_commit():
+    git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
+    return git.stdout.strip() if git.returncode == 0 else ""
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder of a data set in either published layout")
+    parser.add_argument("--run", required=True, help="folder of the calibrated run")
+    parser.add_argument("--out", required=True, help="model folder to write; an older one is replaced")
+    parser.add_argument("--figures", help="page to write with the model's figures")
+    parser.add_argument("--name", help="name of the model in the agent's messages")
+    parser.add_argument("--version", help="version of the model, such as 1.0.0")
+    args = parser.parse_args(argv)
+    model, result = load(args.run), calibrated(pathlib.Path(args.run) / RESULT)
+    batch = layout.read_split(args.data, "test", rerolls=False)[0]
+    called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
+    manifest = release_checked(model, result, batch, args.out, current_commit(), called)
+    if args.figures:
+        pathlib.Path(args.figures).write_text(model_card.page(manifest), encoding="utf-8")
+    print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")
+    for warning in warnings(manifest["metrics"]):
+        print(f"warning: {warning}")

@@ -1,0 +1,141 @@
+"""Row 10, the product: it combines the parts of the other rows that are worth their cost.
+
+One block, shared by both senses (OneLLM's universal encoder), lets each sense attend to
+itself. Frames then attend to the codebook of the current, and the local loss ties them to
+their own seconds (AlignVSR), which yields the clock offset between the senses. Each sense
+has a verdict of its own. Attention pooling reads the tokens of both (CLMLF's MLF; its
+fusion blocks exist for the comparison and are not released), with label contrast on the
+result (LBCL). The fused logit adds a correction to the sum of the senses' own logits:
+their errors are nearly independent within a class, and for independent witnesses the sum
+of logits is optimal (naive Bayes), so training starts from it. A forecast head predicts
+the next patch of current from the patch before and from the frames of its seconds
+(BLIP-2's generation); its error is the surprise.
+
+encode_frame(frame, background) → tokens, background′, evidence, once a frame;
+step(tokens, frame mask, current, sample mask, set-point) → p_abnormal,
+alignment, frame_weight, local_loss, surprise, once a second.
+
+Shapes: B windows, N tokens, D features.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..data import window
+from . import codebook, forecast, losses
+from .alignvsr import GlobalAlignment
+from .codebook import Codebook
+from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
+from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
+
+FORECAST_PATCHES = 4  # newest patches, whose seconds the frames show
+
+
+class Product(System):
+    def __init__(self, config, **kwargs):
+        super().__init__(config, **kwargs)
+        d = config.dim
+        block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
+        self.own = FusionBlock(name="own", **block)
+        self.bank = Codebook(d, name="bank")
+        self.globally = GlobalAlignment(d, config.heads, name="global")
+        self.fusion = [FusionBlock(name=f"fusion{i}", **block) for i in range(config.fusion_blocks)]
+        self.pools = {s: AttentionPooling(d, name=f"pool_{s}") for s in ("current", "video", "fused")}
+        self.verdicts = {s: keras.layers.Dense(1, name=f"verdict_{s}") for s in ("current", "video")}
+        # The correction starts at 0, so training starts from the sum.
+        self.correct = keras.layers.Dense(1, name="correct", kernel_initializer="zeros")
+        self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video", "fused")}
+        self.foresee = keras.layers.Dense(d // 2, activation="relu", name="foresee")
+        self.next = keras.layers.Dense(forecast.TARGETS, name="next")
+        self.drop = keras.layers.Dropout(config.head_dropout)
+        for layer in (self.own, self.bank, self.globally, *self.fusion, *self.pools.values()):
+            layer.build(None)
+        for layer in (*self.verdicts.values(), *self.project.values(), self.correct):
+            layer.build((None, d))
+        self.foresee.build((None, None, 2 * d))
+        self.next.build((None, None, d // 2))
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
+        self._shifts = codebook.shift_matrix()
+        # The frames of each of the newest patches: (4,16).
+        self._patch_frames = (self._frame_slots[None] == window.PATCHES - FORECAST_PATCHES
+                              + np.arange(FORECAST_PATCHES)[:, None]).astype("float32")
+        self.built = True
+
+    def step(self, tokens, frame_mask, current, sample_mask, set_point):
+        out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
+        return {
+            "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
+            "alignment": out["alignment"],                                 # (B,1)
+            "frame_weight": out["frame_weight"],                           # (B,16)
+            "local_loss": self.local_losses(out),                          # (B,21)
+            "surprise": forecast.surprise(out["forecast_error"], out["forecast_mask"]),  # (B,1)
+        }
+
+    def align(self, s, training=False):
+        mask = ops.concatenate([s.c_mask, s.v_mask], axis=1)               # (B,51)
+        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,51)
+        x = self.own(ops.concatenate([s.c, s.v], axis=1), ops.minimum(bias, self._apart), training=training)
+        c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:]                # (B,34,D), (B,17,D)
+        seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,17,D), (B,17,U)
+        forecast_errors, counted = self.forecast_errors(s, v)                            # (B,4) twice
+        v = v + seen                                                       # (B,17,D)
+        u_c, _ = self.pools["current"](c, s.c_mask)                        # (B,D)
+        u_v, _ = self.pools["video"](v, s.v_mask)                          # (B,D)
+        logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
+        logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
+        x = ops.concatenate([c, v], axis=1)                                # (B,51,D)
+        for block in self.fusion:
+            x = block(x, bias, training=training)                          # (B,51,D)
+        fused, weights = self.pools["fused"](x, mask)                      # (B,D), (B,51)
+        logit = self.correct(self.drop(fused, training=training))          # (B,1)
+        z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))  # (B,D/2)
+        return {
+            "logit": logit + logit_c * s.c_there + logit_v * s.v_there,    # (B,1)
+            "logit_current": logit_c, "logit_video": logit_v,
+            "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused)),
+            "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
+            "frame_weight": self.frame_weight(weights[:, CURRENT_TOKENS + 1:]),  # (B,16)
+            "attention": attention[:, 1:],                                 # (B,16,U)
+            "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
+            "forecast_error": forecast_errors, "forecast_mask": counted,                # (B,4)
+        }
+
+    def forecast_errors(self, s, v):
+        """Forecast errors of the newest four patches, and which count: (B,4) each.
+
+        Predicted from the tokens of the patch before, s.c, and of the frames of the patch's
+        own seconds, v (B,17,D), which have not attended to the current.
+        """
+        first = 1 + window.PATCHES - FORECAST_PATCHES
+        before = s.c[:, first - 1 : first - 1 + FORECAST_PATCHES]                  # (B,4,D)
+        share = self._patch_frames * s.seen[:, None]                       # (B,4,16)
+        number = ops.sum(share, axis=2, keepdims=True)                     # (B,4,1)
+        shown = ops.matmul(share, v[:, 1:]) / ops.maximum(number, 1.0)     # (B,4,D)
+        predicted = self.next(self.foresee(ops.concatenate([before, shown], axis=2)))  # (B,4,2)
+        targets, whole = forecast.of_patches(s.r, s.valid)                   # (B,30,2), (B,30)
+        counted = whole[:, -FORECAST_PATCHES:] * whole[:, -FORECAST_PATCHES - 1 : -1]      # (B,4)
+        return forecast.errors(predicted, targets[:, -FORECAST_PATCHES:], counted), counted
+
+    def local_losses(self, out):
+        """The local loss at every shift of codebook.SHIFTS: (B,21)."""
+        return codebook.shifted_loss(out["attention"], out["code"], out["valid"], out["seen"], self._shifts)
+
+    def losses(self, x, y, out):
+        c, label, half = self.config, y["label"], self.config.windows // 2
+        terms = {
+            "verdict": losses.verdict(label, out["logit"]),
+            "own": c.own_weight * (losses.verdict(label, out["logit_current"])
+                                   + losses.verdict(label, out["logit_video"])),
+            "next": c.next_weight * ops.sum(out["forecast_error"]) / ops.maximum(ops.sum(out["forecast_mask"]), 1.0),
+        }
+        if c.align_weight:
+            terms["align"] = c.align_weight * losses.soft_contrast(
+                out["z_video"], out["z_current"], losses.pair_targets(label, x["paired"], x["there"]))
+        if c.label_weight:
+            terms["label"] = c.label_weight * losses.label_contrast(out["z_fused"], label, c.label_temperature)
+        if c.data_weight:
+            terms["data"] = c.data_weight * losses.data_contrast(out["z_fused"][:half], out["z_fused"][half:])
+        if c.local_weight:
+            terms["local"] = c.local_weight * self.bank.local_loss(x, out["attention"], out["seen"])
+        return terms

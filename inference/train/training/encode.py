@@ -1,0 +1,121 @@
+"""Encodes every second's frame with the frozen tokenizers, once for all runs (data/cache.py).
+
+    python -m inference.train.encode --senses runs/senses --data data/train --out runs/tokens/train
+
+Training batches are encoded several times (VIEWS), each time under other augmentations, so
+that a window can be drawn in as many ways. Validation and test batches are encoded once, as
+in service: the background follows the record and is frozen while the unimodal network's
+verdict is high.
+"""
+
+import argparse
+import pathlib
+from dataclasses import replace
+
+import numpy as np
+from keras import ops
+
+from ..data import augment, background, cache, layout, scenes, window
+from ..models import decision
+from ..models.closed_loop import ClosedLoop, Compiled, Runner
+from .checkpoint import load
+from .fit import stopwatch
+
+VIEWS = 3
+SEGMENT = 20  # seconds that share one draw of the augmentation
+EVERY = 3  # seconds between verdicts in the closed loop
+TOGETHER = 60  # batches encoded at once
+
+
+class Views:
+    """Encodes training batches under augmentation."""
+
+    def __init__(self, model):
+        self.encode = Compiled(lambda frames, maps, settings: self._encode(model, frames, maps, settings))
+
+    def _encode(self, model, frames, maps, settings):
+        frames, maps = augment.pixels(frames, maps, settings)
+        m, size = frames.shape[1], window.SIZE
+        out, _, _ = model.frames(ops.reshape(frames, (-1, size, size, 3)),
+                                    ops.reshape(maps, (-1, size, size, 1)), training=False)
+        return ops.reshape(out, (-1, m, *out.shape[1:]))                   # (N,20,4,D)
+
+    def tokens(self, batch, kept, rng):
+        """One view of a batch: (S,4,D) float16."""
+        seconds = len(batch.label)
+        count = -(-seconds // SEGMENT)
+        grid = np.minimum(np.arange(count * SEGMENT), seconds - 1).reshape(count, SEGMENT)
+        settings = augment.draw(rng, count, SEGMENT)
+        # A camera keeps its colour cast throughout a melt.
+        settings["gain"][:] = settings["gain"][:1]
+        # Augmentation softens the first half only (augment.softened).
+        order = rng.permutation(count)
+        frames = batch.frames[np.maximum(batch.frame_at[grid[order]], 0)]  # (N,20,64,64,3)
+        maps = np.stack([background.drawn(rng, batch, kept, row) for row in grid[order]])[..., None]
+        turned = slice(None, None, -1) if rng.random() < 0.5 else slice(None)
+        by = rng.integers(-2, 3, 2)
+        frames, maps = (np.roll(x[:, :, :, turned], by, (2, 3)) for x in (frames, maps))
+        out = self.encode.predict_on_batch([frames, maps.astype(np.float32), settings])
+        found = np.empty_like(out)
+        found[order] = out
+        return found.reshape(-1, *found.shape[2:])[:seconds].astype(np.float16)
+
+
+def write_views(model, data, split, out, seed, views=VIEWS, log=print):
+    """Writes the tokens of training batches, several views each."""
+    encoder, out, known = Views(model), pathlib.Path(out), cache.lags(data)
+    names = layout.names(data, split)
+    for n, name in enumerate(names):
+        batch = layout.read_batch(data, name)
+        kept, rng = background.tracks(batch), np.random.default_rng((seed, n))
+        cache.write(out, batch, np.stack([encoder.tokens(batch, kept, rng) for _ in range(views)]), batch.frame_at >= 0, known)
+        if (n + 1) % 40 == 0:
+            log(f"encoded {n + 1} of {len(names)} batches")
+
+
+def write_streamed(model, data, split, out, scene=None, most=None, log=print):
+    """Writes the tokens of validation or test batches as in service, one view each.
+
+    scene: one of scenes.SCENES, applied to all frames; most: the first batches only.
+    """
+    out, known = pathlib.Path(out), cache.lags(data)
+    names, runner = layout.names(data, split)[:most], Runner(model)
+    for first in range(0, len(names), TOGETHER):
+        batches = [layout.read_batch(data, n, rerolls=False) for n in names[first : first + TOGETHER]]
+        if scene:
+            batches = [replace(b, frames=scenes.changed(b.frames, scene, b.name)) for b in batches]
+        loop = ClosedLoop(runner, batches, decision.PROVISIONAL, EVERY)
+        for second in range(loop.seconds):
+            loop.advance(second)
+        before = window.FRAMES - 1
+        for row, batch in enumerate(batches):
+            span = slice(before, before + len(batch.label))
+            cache.write(out, batch, loop.tokens[row : row + 1, span].astype(np.float16), loop.seen[row, span] > 0.5, known)
+        log(f"encoded {first + len(batches)} of {len(names)} batches")
+
+
+def write_all(model, data, out, splits=layout.SPLITS, log=print):
+    """Writes the tokens of the given splits of a data set."""
+    for split in splits:
+        if split == "train":
+            write_views(model, data, split, out, model.config.seed, log=log)
+        else:
+            write_streamed(model, data, split, out, log=log)
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--senses", required=True, help="folder of the trained unimodal network")
+    parser.add_argument("--data", required=True, help="folder of the data set")
+    parser.add_argument("--out", required=True, help="folder for the tokens")
+    parser.add_argument("--splits", nargs="+", default=layout.SPLITS, choices=layout.SPLITS)
+    parser.add_argument("--scenes", type=int, metavar="BATCHES",
+                        help="instead encode so many test batches in each scene of data/scenes.py, into OUT-<scene>")
+    args = parser.parse_args(argv)
+    model, log = load(args.senses), stopwatch()
+    if args.scenes:
+        for scene in scenes.SCENES:
+            log(f"encoding scene {scene}")
+            write_streamed(model, args.data, "test", f"{args.out}-{scene}", scene, args.scenes, log)
+    else:
+        write_all(model, args.data, args.out, args.splits, log)
