@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/remote"
+	"meltwatch/agent/message"
 	"meltwatch/simulator/broker"
 )
 
@@ -61,7 +61,7 @@ func TestEditedFileIsTakenUpAtReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	edit := func(more string) remote.Report {
+	edit := func(more string) message.ConfigReport {
 		began := time.Now()
 		writeFile(t, p.file, strings.TrimSuffix(string(text), "}")+more+"}", 0o600)
 		p.agent.Reload()

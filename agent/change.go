@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 	"meltwatch/config"
 )
@@ -22,11 +23,11 @@ type change struct {
 }
 
 // Begin replaces the parts whose sections differ from what runs.
-func (a *Agent) Begin(wanted config.Config) (remote.Change, []remote.Fault) {
+func (a *Agent) Begin(wanted config.Config) (remote.Change, []message.Fault) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	c := &change{agent: a, before: *a.config.Load()}
-	var faults []remote.Fault
+	var faults []message.Fault
 	for _, p := range a.parts {
 		if !p.differs(wanted) {
 			continue
@@ -65,7 +66,7 @@ func (a *Agent) Begun(before config.Config) remote.Change {
 }
 
 // Missing names what has made no progress yet.
-func (c *change) Missing() (faults []remote.Fault) {
+func (c *change) Missing() (faults []message.Fault) {
 	for _, r := range c.parts {
 		if err := r.after.missing(); err != nil {
 			faults = append(faults, faultsOf(r.part.name, err)...)
@@ -122,9 +123,9 @@ func (c *change) rebuild(r replaced) {
 
 // faultsOf lists the faults that an error joins, each by the setting that it names, or
 // by the part.
-func faultsOf(part string, err error) []remote.Fault {
+func faultsOf(part string, err error) []message.Fault {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only a join at the top is taken apart
-		var all []remote.Fault
+		var all []message.Fault
 		for _, one := range joined.Unwrap() {
 			all = append(all, faultsOf(part, one)...)
 		}
@@ -132,9 +133,9 @@ func faultsOf(part string, err error) []remote.Fault {
 	}
 	var keyed *config.KeyError
 	if errors.As(err, &keyed) {
-		return []remote.Fault{{Key: keyed.Key, Message: keyed.Err.Error()}}
+		return []message.Fault{{Key: keyed.Key, Message: keyed.Err.Error()}}
 	}
-	return []remote.Fault{{Key: part, Message: err.Error()}}
+	return []message.Fault{{Key: part, Message: err.Error()}}
 }
 
 var errNothingYet = errors.New("nothing heard yet")

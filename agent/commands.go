@@ -31,14 +31,14 @@ const (
 type commandHandler struct{ a *Agent }
 
 func (a *Agent) addCommands() error {
-	server := command.New(func(r command.Result) {
+	server := command.New(func(r message.CommandResult) {
 		text, err := json.Marshal(r)
 		if err != nil {
 			a.env.Log.Error("command/result not encoded", "err", err)
 			return
 		}
 		a.out.Answer(message.TopicCommandResult, text)
-		if r.Status != command.Rejected {
+		if r.Status != message.Rejected {
 			a.reporter.event("command", r.Command, "", r.Status, r.Message)
 		}
 	})

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 )
 
 // desk is who signs packages.
@@ -21,11 +22,11 @@ type desk struct {
 func newDesk(t *testing.T) desk {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key.pem")
-	public, err := pack.NewKey(path)
+	public, err := modelpackage.NewKey(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	private, err := pack.ReadKey(path)
+	private, err := modelpackage.ReadKey(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func newDesk(t *testing.T) desk {
 }
 
 // variant is the product's model under another name, its manifest edited.
-func (d desk) variant(name string, edits ...string) (packed string, signed pack.Signed) {
+func (d desk) variant(name string, edits ...string) (packed string, signed message.SignedPackage) {
 	d.t.Helper()
 	folder := d.t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS("../inference/models/product")); err != nil {
@@ -56,10 +57,10 @@ func (d desk) variant(name string, edits ...string) (packed string, signed pack.
 	return d.packed(folder)
 }
 
-func (d desk) packed(folder string) (string, pack.Signed) {
+func (d desk) packed(folder string) (string, message.SignedPackage) {
 	d.t.Helper()
 	var body bytes.Buffer
-	if err := pack.Write(&body, folder); err != nil {
+	if err := modelpackage.Write(&body, folder); err != nil {
 		d.t.Fatal(err)
 	}
 	path := filepath.Join(d.t.TempDir(), "model.tar")
@@ -67,13 +68,13 @@ func (d desk) packed(folder string) (string, pack.Signed) {
 	return path, d.sign(path)
 }
 
-func (d desk) sign(path string) pack.Signed {
+func (d desk) sign(path string) message.SignedPackage {
 	d.t.Helper()
-	sha, size, err := pack.Sum(path)
+	sha, size, err := modelpackage.Sum(path)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	signed := pack.Signed{SHA256: sha, Size: size}
+	signed := message.SignedPackage{SHA256: sha, Size: size}
 	signed.Sign("desk", d.private)
 	return signed
 }

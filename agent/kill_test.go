@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/remote"
-	"meltwatch/agent/remote/rollout"
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -65,7 +64,7 @@ func (k *killed) heard(topic string, after time.Time, into any, at func() time.T
 }
 
 // honest holds the first reports of a process against the revisions that exist.
-func (k *killed) honest(after time.Time) (c remote.Report, m rollout.Report) {
+func (k *killed) honest(after time.Time) (c message.ConfigReport, m message.ModelReport) {
 	k.t.Helper()
 	k.heard("config/reported", after, &c, func() time.Time { return c.Time })
 	k.heard("model/reported", after, &m, func() time.Time { return m.Time })
@@ -103,9 +102,9 @@ func TestRandomKillsDuringRollOuts(t *testing.T) {
 	writeFile(t, p.file, local, 0o600)
 	k := &killed{t: t, plant: p, program: filepath.Join(built, "meltwatch"), local: local, patches: map[int64]string{}}
 	packages := [2]string{}
-	signed := [2]rollout.Desired{}
+	signed := [2]message.ModelDesired{}
 	for i := range packages {
-		packages[i], signed[i].Signed = d.variant(fmt.Sprint("model ", i))
+		packages[i], signed[i].SignedPackage = d.variant(fmt.Sprint("model ", i))
 		signed[i].ShadowS, signed[i].WatchS, signed[i].URL = 5, 5, "file://"+packages[i]
 	}
 	seed := uint64(time.Now().UnixNano())
@@ -150,7 +149,7 @@ func TestRandomKillsDuringRollOuts(t *testing.T) {
 	}
 	// A model that ran already is live at once; the configuration of the last kill
 	// may still have its trial before it.
-	var c remote.Report
+	var c message.ConfigReport
 	for deadline := time.Now().Add(60 * time.Second); c.Status != "applied" || c.RunningRevision != revision; time.Sleep(50 * time.Millisecond) {
 		if err := json.Unmarshal(p.said1("config/reported"), &c); err != nil || time.Now().After(deadline) {
 			t.Fatalf("configuration: %+v, %v\n%s", c, err, k.log.String())

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/remote"
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -39,7 +39,7 @@ func TestReloadCommand(t *testing.T) {
 	began := time.Now()
 	k.start()
 	defer k.kill()
-	var r remote.Report
+	var r message.ConfigReport
 	k.heard("config/reported", began, &r, func() time.Time { return r.Time })
 	writeFile(t, p.file, strings.TrimSuffix(text, "}")+", state: {mean_seconds: 31}}", 0o600)
 	began = time.Now()

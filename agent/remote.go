@@ -11,7 +11,6 @@ import (
 
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
-	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/config"
 )
@@ -40,13 +39,13 @@ func New(own Source, env Env) (*Agent, error) {
 		KernelBoot: env.KernelBoot,
 		Root:       message.Root(c.Site, c.Furnace),
 		ReadLocal:  func() ([]byte, error) { return config.Text(own.Path) },
-		Report:     func(r remote.Report) { a.reporter.configuration(r) },
+		Report:     func(r message.ConfigReport) { a.reporter.configuration(r) },
 		Log:        env.Log.With("part", "remote"),
 	}, own.Document)
 	if err != nil {
 		return nil, err
 	}
-	models, model := openModels(c, env, func(r rollout.Report) { a.reporter.model(r) })
+	models, model := openModels(c, env, func(r message.ModelReport) { a.reporter.model(r) })
 	if a, err = build(now, model, env); err != nil {
 		return nil, err
 	}
@@ -81,14 +80,14 @@ func (a *Agent) Reload() { a.manager.Reload() }
 
 // configuration publishes where a configuration stands, and makes an event of
 // each step that touches the agent.
-func (r *reporter) configuration(report remote.Report) {
+func (r *reporter) configuration(report message.ConfigReport) {
 	text, err := json.Marshal(report)
 	if err != nil {
 		r.log.Error("config/reported not encoded", "err", err)
 		return
 	}
 	r.agent.out.Retain(message.TopicConfigReported, text)
-	if report.Status == "rejected" {
+	if report.Status == message.Rejected {
 		return // nothing was touched, and a flood of them must not fill the outbox
 	}
 	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
@@ -97,7 +96,7 @@ func (r *reporter) configuration(report remote.Report) {
 // steps makes an event of each step that a change takes, once.
 type steps struct{ last atomic.Pointer[string] }
 
-func (s *steps) to(r *reporter, kind, subject, now string, faults []commit.Fault) {
+func (s *steps) to(r *reporter, kind, subject, now string, faults []message.Fault) {
 	from := ""
 	if before := s.last.Swap(&now); before != nil {
 		from = *before

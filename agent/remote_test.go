@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/remote"
 	"meltwatch/drivers/drivertest"
 )
 
@@ -21,13 +20,13 @@ func (p *plant) desire(payload string) {
 }
 
 // reported waits for a report after a moment that is not about to change.
-func (p *plant) reported(after time.Time) remote.Report {
+func (p *plant) reported(after time.Time) message.ConfigReport {
 	p.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		p.mu.Lock()
 		text := p.said["config/reported"]
 		p.mu.Unlock()
-		var r remote.Report
+		var r message.ConfigReport
 		if text != nil {
 			if err := json.Unmarshal(text, &r); err != nil {
 				p.t.Fatal(err)
@@ -43,7 +42,7 @@ func (p *plant) reported(after time.Time) remote.Report {
 }
 
 // ask publishes a document and returns what became of it.
-func (p *plant) ask(payload string) remote.Report {
+func (p *plant) ask(payload string) message.ConfigReport {
 	p.t.Helper()
 	began := time.Now()
 	p.desire(payload)
@@ -77,7 +76,7 @@ func (p *plant) unharmed(since time.Time) {
 	}
 }
 
-func at(r remote.Report, key string) bool {
+func at(r message.ConfigReport, key string) bool {
 	for _, e := range r.Errors {
 		if e.Key == key && e.Message != "" {
 			return true

@@ -19,7 +19,7 @@ import (
 const modelsLimit = 45 * time.Second
 
 // openModels says which model decides at start.
-func openModels(c config.Config, env Env, report func(rollout.Report)) (*rollout.Manager, string) {
+func openModels(c config.Config, env Env, report func(message.ModelReport)) (*rollout.Manager, string) {
 	folder := filepath.Join(c.Paths.State, "models")
 	return rollout.Open(rollout.Settings{
 		Folder: folder, Own: c.Model.Path, Files: env.Files(folder), KernelBoot: env.KernelBoot,
@@ -79,14 +79,14 @@ func receiveChunk(models *rollout.Manager) func(string, []byte) {
 }
 
 // model publishes where a roll-out stands, and makes an event of each step.
-func (r *reporter) model(report rollout.Report) {
+func (r *reporter) model(report message.ModelReport) {
 	text, err := json.Marshal(report)
 	if err != nil {
 		r.log.Error("model/reported not encoded", "err", err)
 		return
 	}
 	r.agent.out.Retain(message.TopicModelReported, text)
-	if report.Status == "rejected" && report.Shadow == nil {
+	if report.Status == message.Rejected && report.Shadow == nil {
 		return // nothing of it ran beside the live model; see configuration
 	}
 	r.modelSteps.to(r, "model", "model", report.Status+" "+strconv.FormatInt(report.Revision, 10), report.Errors)

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/remote/pack"
-	"meltwatch/agent/remote/rollout"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 )
 
 // trusting makes a plant whose agent trusts the desk.
@@ -24,7 +24,7 @@ func trusting(t *testing.T, d desk) *plant {
 
 // rolled waits for a report on a package that is not about to change; while it
 // waits it sends the chunks that are asked for.
-func (p *plant) rolled(revision int64, file string) rollout.Report {
+func (p *plant) rolled(revision int64, file string) message.ModelReport {
 	p.t.Helper()
 	for deadline := time.Now().Add(150 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		r := p.modelReport()
@@ -44,7 +44,7 @@ func (p *plant) rolled(revision int64, file string) rollout.Report {
 	}
 }
 
-func (p *plant) modelReport() (r rollout.Report) {
+func (p *plant) modelReport() (r message.ModelReport) {
 	p.t.Helper()
 	if text := p.said1("model/reported"); text != nil {
 		if err := json.Unmarshal(text, &r); err != nil {
@@ -55,14 +55,14 @@ func (p *plant) modelReport() (r rollout.Report) {
 }
 
 // sendChunks sends what is wanted next, the last first: order is the box's care.
-func (p *plant) sendChunks(r rollout.Report, file string) {
+func (p *plant) sendChunks(r message.ModelReport, file string) {
 	p.t.Helper()
 	body, err := os.ReadFile(file)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	for n := min(r.Next+pack.Ahead, r.Chunks) - 1; n >= r.Next; n-- {
-		payload, err := pack.Chunk(r.SHA256, body[n*pack.ChunkSize:min((n+1)*pack.ChunkSize, int64(len(body)))])
+	for n := min(r.Next+modelpackage.Ahead, r.Chunks) - 1; n >= r.Next; n-- {
+		payload, err := modelpackage.Chunk(r.SHA256, body[n*modelpackage.ChunkSize:min((n+1)*modelpackage.ChunkSize, int64(len(body)))])
 		if err != nil {
 			p.t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func (p *plant) sendChunks(r rollout.Report, file string) {
 	}
 }
 
-func (p *plant) wantModel(d rollout.Desired) {
+func (p *plant) wantModel(d message.ModelDesired) {
 	p.t.Helper()
 	text, err := json.Marshal(d)
 	if err != nil {
@@ -107,7 +107,7 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 	p := trusting(t, d)
 	began := time.Now()
 	file, signed := d.variant("better")
-	p.wantModel(rollout.Desired{Revision: 1, Signed: signed, ShadowS: 20, WatchS: 10})
+	p.wantModel(message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 20, WatchS: 10})
 	r := p.rolled(1, file)
 	if r.Status != "live" || r.Running != signed.SHA256 || r.Shadow == nil || r.Shadow.Seconds < 15 || r.Shadow.Agreement < 0.99 {
 		t.Fatalf("report %+v, shadow %+v", r, r.Shadow)
@@ -117,7 +117,7 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 
 	// By file, and with the old one gone from the disk after a third.
 	third, signedThird := d.variant("third")
-	p.wantModel(rollout.Desired{Revision: 2, Signed: signedThird, ShadowS: 5, WatchS: 5, URL: "file://" + third})
+	p.wantModel(message.ModelDesired{Revision: 2, SignedPackage: signedThird, ShadowS: 5, WatchS: 5, URL: "file://" + third})
 	if r := p.rolled(2, ""); r.Status != "live" || r.Running != signedThird.SHA256 {
 		t.Fatalf("report %+v", r)
 	}
@@ -135,7 +135,7 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 		t.Errorf("%d models on disk: %v", folders, models)
 	}
 	// The last two are on disk: nothing has to travel.
-	p.wantModel(rollout.Desired{Revision: 3, Signed: signed, ShadowS: 5, WatchS: 5})
+	p.wantModel(message.ModelDesired{Revision: 3, SignedPackage: signed, ShadowS: 5, WatchS: 5})
 	if r := p.rolled(3, ""); r.Status != "live" || r.Running != signed.SHA256 {
 		t.Fatalf("report %+v", r)
 	}
@@ -168,7 +168,7 @@ func TestIllModelsNeverDecide(t *testing.T) {
 		} {
 			revision++
 			file, signed := d.variant(name)
-			p.wantModel(rollout.Desired{Revision: revision, Signed: signed, ShadowS: 40, WatchS: 5, URL: "file://" + file})
+			p.wantModel(message.ModelDesired{Revision: revision, SignedPackage: signed, ShadowS: 40, WatchS: 5, URL: "file://" + file})
 			p.refused(revision, name, key)
 		}
 		for name, edits := range map[string][]string{
@@ -179,7 +179,7 @@ func TestIllModelsNeverDecide(t *testing.T) {
 		} {
 			revision++
 			file, signed := d.variant(name, edits...)
-			p.wantModel(rollout.Desired{Revision: revision, Signed: signed, ShadowS: 5, WatchS: 5, URL: "file://" + file})
+			p.wantModel(message.ModelDesired{Revision: revision, SignedPackage: signed, ShadowS: 5, WatchS: 5, URL: "file://" + file})
 			p.refused(revision, name, "package")
 		}
 		revision += p.badPackages(d, revision)
@@ -221,20 +221,20 @@ func (p *plant) badPackages(d desk, revision int64) (tried int64) {
 	huge.Size = 1 << 40
 	huge.Sign("desk", d.private)
 	for name, c := range map[string]struct {
-		signed pack.Signed
+		signed message.SignedPackage
 		file   string
 		key    string
 	}{
-		"unsigned":           {pack.Signed{SHA256: signed.SHA256, Size: signed.Size, Key: "desk"}, file, "signature"},
+		"unsigned":           {message.SignedPackage{SHA256: signed.SHA256, Size: signed.Size, Key: "desk"}, file, "signature"},
 		"by a stranger":      {stranger.sign(file), file, "signature"},
-		"by an unknown name": {pack.Signed{SHA256: signed.SHA256, Size: signed.Size, Key: "attic", Signature: signed.Signature}, file, "signature"},
+		"by an unknown name": {message.SignedPackage{SHA256: signed.SHA256, Size: signed.Size, Key: "attic", Signature: signed.Signature}, file, "signature"},
 		"too large":          {huge, file, "size"},
 		"damaged":            {signed, damaged, "package"},
 		"no tar":             {d.sign(notTar), notTar, "package"},
 		"not there":          {d.sign(notTar), "/nowhere/model.tar", "url"},
 	} {
 		tried++
-		p.wantModel(rollout.Desired{Revision: revision + tried, Signed: c.signed, ShadowS: 5, WatchS: 5, URL: "file://" + c.file})
+		p.wantModel(message.ModelDesired{Revision: revision + tried, SignedPackage: c.signed, ShadowS: 5, WatchS: 5, URL: "file://" + c.file})
 		p.refused(revision+tried, name, c.key)
 	}
 	return tried
@@ -250,7 +250,7 @@ func TestModelThatFailsAfterTheSwitchGoesBack(t *testing.T) {
 	file, signed := d.variant("better")
 	old := p.childPID("meltwatch-infer")
 	began := time.Now()
-	p.wantModel(rollout.Desired{Revision: 1, Signed: signed, ShadowS: 20, WatchS: 120, URL: "file://" + file})
+	p.wantModel(message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 20, WatchS: 120, URL: "file://" + file})
 	p.within(90*time.Second, "the new model decides", func(mqttState) bool { return p.model() == "better" })
 	p.onlyByModel(began)
 	killed := time.Now()
@@ -270,7 +270,7 @@ func TestModelThatFailsAfterTheSwitchGoesBack(t *testing.T) {
 		t.Errorf("seconds without a verdict: %v", sources)
 	}
 	// And is not tried again at a reconnection.
-	p.wantModel(rollout.Desired{Revision: 1, Signed: signed, ShadowS: 20, WatchS: 120, URL: "file://" + file})
+	p.wantModel(message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 20, WatchS: 120, URL: "file://" + file})
 	time.Sleep(2 * time.Second)
 	if r := p.modelReport(); r.Status != "rolled_back" || r.Running != "" {
 		t.Errorf("report %+v", r)

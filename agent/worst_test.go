@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"meltwatch/config/strict/stricttest"
+	"meltwatch/percentile"
 )
 
 // latencies are how long each state since a moment was on its way, from the end of
@@ -22,8 +23,6 @@ func (p *plant) latencies(since time.Time) (all []time.Duration) {
 	return all
 }
 
-func percentile95(sorted []time.Duration) time.Duration { return sorted[(len(sorted)*95-1)/100] }
-
 // The worst documents of 255 KiB on every topic that the agent hears, ten a second,
 // leave what it publishes alone.
 func TestWorstDocumentsLeaveTheStreamAlone(t *testing.T) {
@@ -33,7 +32,7 @@ func TestWorstDocumentsLeaveTheStreamAlone(t *testing.T) {
 	p.healthy()
 	began := time.Now()
 	time.Sleep(20 * time.Second)
-	before := percentile95(p.latencies(began))
+	before := percentile.Of(p.latencies(began), 95)
 	began = time.Now()
 	p.unharmedWhile(func() {
 		worst := stricttest.Worst(255 << 10)
@@ -49,7 +48,7 @@ func TestWorstDocumentsLeaveTheStreamAlone(t *testing.T) {
 			}
 		}
 	})
-	during := percentile95(p.latencies(began))
+	during := percentile.Of(p.latencies(began), 95)
 	t.Logf("95th percentile of a state's way: %s before, %s meanwhile", before.Round(time.Millisecond), during.Round(time.Millisecond))
 	if during > before+200*time.Millisecond {
 		t.Errorf("a state takes %s at the 95th percentile, %s before", during, before)

@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/remote/modelpackage"
 )
 
 // authority signs the boxes' certificates, for brokers that ask for one (mosquitto:
@@ -36,12 +36,12 @@ func openAuthority(folder string) (authority, error) {
 	if err := os.MkdirAll(folder, 0o750); err != nil {
 		return authority{}, err
 	}
-	_, err := pack.NewKey(keyFile)
+	_, err := modelpackage.NewKey(keyFile)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return authority{}, err
 	}
 	made := err == nil
-	key, err := pack.ReadKey(keyFile)
+	key, err := modelpackage.ReadKey(keyFile)
 	if err != nil {
 		return authority{}, err
 	}

@@ -13,9 +13,8 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/commit"
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/remote/modelpackage"
 	"meltwatch/config/strict"
 )
 
@@ -71,7 +70,7 @@ func (s Signer) read() (ed25519.PrivateKey, error) {
 	if s.KeyName == "" {
 		return nil, errors.New("--key-name is missing: the boxes know the key by its name in trust.config_keys")
 	}
-	return pack.ReadKey(s.KeyFile)
+	return modelpackage.ReadKey(s.KeyFile)
 }
 
 // Change says how new configuration documents are made and reach the agents.
@@ -85,7 +84,7 @@ type Change struct {
 // SetConfig publishes a JSON merge patch as the agents' desired configuration, stage by
 // stage.
 func (f Fleet) SetConfig(ctx context.Context, agents string, patch json.RawMessage, how Change) error {
-	return f.change(ctx, agents, how, func(remote.Desired) (json.RawMessage, error) { return patch, nil })
+	return f.change(ctx, agents, how, func(message.ConfigDesired) (json.RawMessage, error) { return patch, nil })
 }
 
 // ReadPatch reads a file with a JSON merge patch.
@@ -95,7 +94,7 @@ func ReadPatch(path string) (json.RawMessage, error) {
 		return nil, err
 	}
 	var object map[string]any
-	if err := strict.Decode(text, remote.MaxDesired, &object); err != nil {
+	if err := strict.Decode(text, message.MaxConfigDesired, &object); err != nil {
 		return nil, fmt.Errorf("%s: invalid JSON object: %w", path, err)
 	}
 	return json.Marshal(object)
@@ -104,7 +103,7 @@ func ReadPatch(path string) (json.RawMessage, error) {
 // RollBackConfig publishes the patch before the last one again, or an empty patch if
 // there was none.
 func (f Fleet) RollBackConfig(ctx context.Context, agents string, how Change) error {
-	return f.change(ctx, agents, how, func(now remote.Desired) (json.RawMessage, error) {
+	return f.change(ctx, agents, how, func(now message.ConfigDesired) (json.RawMessage, error) {
 		switch {
 		case how.KeyFile != "" && len(now.Config) == 0:
 			return nil, errors.New("the document at the broker is not signed by this key, so its patch cannot be trusted: give the patch with config set")
@@ -116,7 +115,7 @@ func (f Fleet) RollBackConfig(ctx context.Context, agents string, how Change) er
 }
 
 // change publishes a new revision for each agent and waits until the agent applies it.
-func (f Fleet) change(ctx context.Context, agents string, how Change, next func(now remote.Desired) (json.RawMessage, error)) error {
+func (f Fleet) change(ctx context.Context, agents string, how Change, next func(now message.ConfigDesired) (json.RawMessage, error)) error {
 	key, err := how.read()
 	if err != nil {
 		return err
@@ -131,14 +130,14 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 	return f.with(ctx, func(c *connection) error {
 		return how.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
 			now, newest := c.desiredOf(agent)
-			if key != nil && !now.Signed(rootOf(agent), map[string]string{how.KeyName: pack.PublicOf(key)}) {
-				now = remote.Desired{} // never sign what another key or no key has signed
+			if key != nil && !now.Signed(rootOf(agent), map[string]string{how.KeyName: modelpackage.PublicOf(key)}) {
+				now = message.ConfigDesired{} // never sign what another key or no key has signed
 			}
 			config, err := next(now)
 			if err != nil {
 				return err
 			}
-			d := remote.Desired{Revision: cmp.Or(how.Revision, newest+1), Config: config, DeadlineS: int(how.Deadline.Seconds()), Previous: now.Config}
+			d := message.ConfigDesired{Revision: cmp.Or(how.Revision, newest+1), Config: config, DeadlineS: int(how.Deadline.Seconds()), Previous: now.Config}
 			if key != nil {
 				if err := how.sign(&d, agent, key, signed, now.Revision, newest); err != nil {
 					return err
@@ -158,7 +157,7 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 
 // sign gives the document the next revision that the key has not signed, records that
 // revision, and signs.
-func (how Change) sign(d *remote.Desired, agent string, key ed25519.PrivateKey, r *record, last, claimed int64) (err error) {
+func (how Change) sign(d *message.ConfigDesired, agent string, key ed25519.PrivateKey, r *record, last, claimed int64) (err error) {
 	if d.Revision, err = r.next(agent, last, claimed, how.Revision); err != nil {
 		return err
 	}
@@ -170,10 +169,10 @@ func (how Change) sign(d *remote.Desired, agent string, key ed25519.PrivateKey, 
 
 // desiredOf returns an agent's desired document and the newest revision in any document
 // at the broker.
-func (c *connection) desiredOf(agent string) (d remote.Desired, newest int64) {
+func (c *connection) desiredOf(agent string) (d message.ConfigDesired, newest int64) {
 	// An invalid document counts as none; the agent has reported it already.
-	if strict.Decode(c.payload(agent, message.TopicConfigDesired), remote.MaxDesired, &d) != nil {
-		d = remote.Desired{}
+	if strict.Decode(c.payload(agent, message.TopicConfigDesired), message.MaxConfigDesired, &d) != nil {
+		d = message.ConfigDesired{}
 	}
 	r := c.configReport(agent)
 	return d, newestOf(r.RunningRevision, d.Revision, r.Revision)
@@ -194,9 +193,9 @@ func newestOf(running int64, others ...int64) int64 {
 // mostReport bounds a report, in bytes.
 const mostReport = 64 << 10
 
-func (c *connection) configReport(agent string) (r remote.Report) {
+func (c *connection) configReport(agent string) (r message.ConfigReport) {
 	if strict.Read(c.payload(agent, message.TopicConfigReported), mostReport, &r) != nil {
-		return remote.Report{}
+		return message.ConfigReport{}
 	}
 	return r
 }
@@ -208,9 +207,9 @@ func (c *connection) waitApplied(ctx context.Context, agent string, revision int
 		r := c.configReport(agent)
 		if r.Revision == revision {
 			switch r.Status {
-			case "applied":
+			case message.Applied:
 				return nil
-			case "rejected", "rolled_back":
+			case message.Rejected, message.RolledBack:
 				return fmt.Errorf("%s: %s", r.Status, faults(r.Errors))
 			}
 		}
@@ -223,8 +222,8 @@ func (c *connection) waitApplied(ctx context.Context, agent string, revision int
 	}
 }
 
-func faults(list []remote.Fault) string {
-	list = commit.Bounded(list)
+func faults(list []message.Fault) string {
+	list = message.Bounded(list)
 	words := make([]string, len(list))
 	for i, e := range list {
 		words[i] = strings.TrimPrefix(e.Key+": "+e.Message, ": ")

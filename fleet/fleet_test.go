@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"meltwatch/agent/remote"
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 	"meltwatch/drivers/drivertest"
 	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
@@ -173,7 +173,7 @@ func TestRollOutToTenStopsAtTheBadBox(t *testing.T) {
 		if desired := p.retained(agent, "config/desired"); (desired != "") != (agent == bad) {
 			t.Errorf("%s: desired %q", agent, desired)
 		}
-		var r remote.Report
+		var r message.ConfigReport
 		if err := json.Unmarshal([]byte(p.retained(agent, "config/reported")), &r); err != nil || r.RunningRevision != 0 {
 			t.Errorf("%s: %+v, %v", agent, r, err)
 		}
@@ -216,7 +216,7 @@ func TestPushModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	key := filepath.Join(t.TempDir(), "desk.key")
-	public, err := pack.NewKey(key)
+	public, err := modelpackage.NewKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}

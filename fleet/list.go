@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/remote"
 )
 
 // overview is what is shown of an agent's state.
@@ -147,7 +146,7 @@ func (c *connection) line(agent string) string {
 	config, model := c.configReport(agent), c.modelReport(agent)
 	line := fmt.Sprintf("%s, %s, health %s, config %s, model %s", text(c.payload(agent, message.TopicAvailability)), c.overview(agent).State, faulty,
 		revisionStatus(config.Status, config.Revision, config.RunningRevision), revisionStatus(model.Status, model.Revision, model.RunningRevision))
-	for _, errors := range [][]remote.Fault{config.Errors, model.Errors} {
+	for _, errors := range [][]message.Fault{config.Errors, model.Errors} {
 		if len(errors) > 0 {
 			line += ", " + faults(errors)
 		}

@@ -11,8 +11,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/remote/pack"
-	"meltwatch/agent/remote/rollout"
+	"meltwatch/agent/remote/modelpackage"
 	"meltwatch/config/strict"
 )
 
@@ -30,11 +29,11 @@ type RollOut struct {
 
 // PushModel rolls a signed package out, stage by stage.
 func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
-	signed, err := pack.ReadSigned(r.Package + ".sig")
+	signed, err := modelpackage.ReadSigned(r.Package + ".sig")
 	if err != nil {
 		return err
 	}
-	sha, size, err := pack.Sum(r.Package)
+	sha, size, err := modelpackage.Sum(r.Package)
 	if err != nil {
 		return err
 	}
@@ -43,8 +42,8 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 	}
 	return f.with(ctx, func(c *connection) error {
 		return r.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
-			d := rollout.Desired{
-				Revision: cmp.Or(r.Revision, c.newestModel(agent)+1), Signed: signed, URL: r.URL,
+			d := message.ModelDesired{
+				Revision: cmp.Or(r.Revision, c.newestModel(agent)+1), SignedPackage: signed, URL: r.URL,
 				ShadowS: int(r.Shadow.Seconds()), WatchS: int(r.Observe.Seconds()), MinAgreement: r.MinAgreement,
 			}
 			text, err := json.Marshal(d)
@@ -71,17 +70,17 @@ func (f Fleet) ResetModel(ctx context.Context, agents string, stages Stages) err
 // newestModel returns the newest revision in any document at the broker. The revision
 // of a model document is not signed; only the package is.
 func (c *connection) newestModel(agent string) int64 {
-	var d rollout.Desired
-	if strict.Decode(c.payload(agent, message.TopicModelDesired), rollout.MaxDesired, &d) != nil {
-		d = rollout.Desired{} // an invalid document counts as none
+	var d message.ModelDesired
+	if strict.Decode(c.payload(agent, message.TopicModelDesired), message.MaxModelDesired, &d) != nil {
+		d = message.ModelDesired{} // an invalid document counts as none
 	}
 	r := c.modelReport(agent)
 	return newestOf(r.RunningRevision, d.Revision, r.Revision)
 }
 
-func (c *connection) modelReport(agent string) (r rollout.Report) {
+func (c *connection) modelReport(agent string) (r message.ModelReport) {
 	if strict.Read(c.payload(agent, message.TopicModelReported), mostReport, &r) != nil {
-		return rollout.Report{}
+		return message.ModelReport{}
 	}
 	return r
 }
@@ -91,27 +90,27 @@ const resend = 5 * time.Second
 
 // serve sends the chunks that an agent asks for and waits until the package's model is
 // live. A rejection, a roll-back and silence are errors.
-func (r RollOut) serve(ctx context.Context, c *connection, agent string, d rollout.Desired) error {
+func (r RollOut) serve(ctx context.Context, c *connection, agent string, d message.ModelDesired) error {
 	file, err := os.Open(r.Package)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	sender := chunks{broker: c, file: file, agent: agent, signed: d.Signed}
+	sender := chunks{broker: c, file: file, agent: agent, signed: d.SignedPackage}
 	quiet := time.Now() // when the last new report arrived
 	patience := r.Shadow + r.Observe + 2*time.Minute
-	for last := (rollout.Report{}); ; {
+	for last := (message.ModelReport{}); ; {
 		report := c.modelReport(agent)
 		if !report.Time.Equal(last.Time) {
 			quiet, last = time.Now(), report
 		}
 		if report.Revision == d.Revision {
 			switch report.Status {
-			case "live":
+			case message.Live:
 				return nil
-			case "rejected", "rolled_back":
+			case message.Rejected, message.RolledBack:
 				return fmt.Errorf("%s: %s", report.Status, faults(report.Errors))
-			case "receiving":
+			case message.Receiving:
 				if err := sender.send(ctx, report); err != nil {
 					return err
 				}
@@ -131,7 +130,7 @@ type chunks struct {
 	broker *connection
 	file   *os.File
 	agent  string
-	signed pack.Signed
+	signed message.SignedPackage
 
 	sent int64     // first chunk that was not sent yet
 	want int64     // chunk that the agent asks for
@@ -139,18 +138,18 @@ type chunks struct {
 }
 
 // send sends the chunks from the wanted one on, up to the agreed number ahead.
-func (c *chunks) send(ctx context.Context, r rollout.Report) error {
+func (c *chunks) send(ctx context.Context, r message.ModelReport) error {
 	if r.Next != c.want {
 		c.want, c.at = r.Next, time.Now()
 	} else if time.Since(c.at) > resend {
 		c.sent, c.at = r.Next, time.Now()
 	}
-	for n := max(c.sent, r.Next); n < min(r.Next+pack.Ahead, r.Chunks); n++ {
-		data := make([]byte, min(pack.ChunkSize, c.signed.Size-n*pack.ChunkSize))
-		if _, err := c.file.ReadAt(data, n*pack.ChunkSize); err != nil {
+	for n := max(c.sent, r.Next); n < min(r.Next+modelpackage.Ahead, r.Chunks); n++ {
+		data := make([]byte, min(modelpackage.ChunkSize, c.signed.Size-n*modelpackage.ChunkSize))
+		if _, err := c.file.ReadAt(data, n*modelpackage.ChunkSize); err != nil {
 			return fmt.Errorf("read package: %w", err)
 		}
-		payload, err := pack.Chunk(c.signed.SHA256, data)
+		payload, err := modelpackage.Chunk(c.signed.SHA256, data)
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/remote/modelpackage"
 	"meltwatch/config"
 )
 
@@ -163,10 +163,10 @@ func (b box) write(out io.Writer, ca authority, folder string, document []byte) 
 		return err
 	}
 	keyFile := filepath.Join(folder, "box.key")
-	if _, err := pack.NewKey(keyFile); err != nil {
+	if _, err := modelpackage.NewKey(keyFile); err != nil {
 		return err
 	}
-	key, err := pack.ReadKey(keyFile)
+	key, err := modelpackage.ReadKey(keyFile)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"meltwatch/agent/remote"
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 )
 
 // knownTo returns a connection on which these payloads of one agent have arrived.
@@ -35,11 +35,11 @@ func desk(t *testing.T, keyFile string, f *connection, wanted int64) (int64, err
 		t.Fatal(err)
 	}
 	now, newest := f.desiredOf("a/b")
-	keys := map[string]string{"desk": pack.PublicOf(key)}
+	keys := map[string]string{"desk": modelpackage.PublicOf(key)}
 	if !now.Signed(rootOf("a/b"), keys) {
-		now = remote.Desired{}
+		now = message.ConfigDesired{}
 	}
-	d := remote.Desired{Config: json.RawMessage("{}")}
+	d := message.ConfigDesired{Config: json.RawMessage("{}")}
 	err = how.sign(&d, "a/b", key, r, now.Revision, newest)
 	if err == nil && !d.Signed(rootOf("a/b"), keys) {
 		t.Error("the document is not signed")
@@ -50,7 +50,7 @@ func desk(t *testing.T, keyFile string, f *connection, wanted int64) (int64, err
 // Nothing that a broker says chooses the revision that is signed next.
 func TestForgedReportsChooseNoRevision(t *testing.T) {
 	keyFile := filepath.Join(t.TempDir(), "desk.key")
-	if _, err := pack.NewKey(keyFile); err != nil {
+	if _, err := modelpackage.NewKey(keyFile); err != nil {
 		t.Fatal(err)
 	}
 	report := func(revision, running int64) *connection {
@@ -80,11 +80,11 @@ func TestForgedReportsChooseNoRevision(t *testing.T) {
 		t.Errorf("asked for 1000: %d, %v", revision, err)
 	}
 	// Another desk with the same key has no record, but the document at the broker.
-	key, err := pack.ReadKey(keyFile)
+	key, err := modelpackage.ReadKey(keyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := remote.Desired{Revision: 2000, Config: json.RawMessage("{}")}
+	d := message.ConfigDesired{Revision: 2000, Config: json.RawMessage("{}")}
 	if err := d.Sign(rootOf("a/b"), "desk", key); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestReportsAreReadStrictly(t *testing.T) {
 			t.Errorf("%.60s: revision %d, want %d", text, got, want)
 		}
 	}
-	if got := faults([]remote.Fault{{Key: "a", Message: "x\x1b[2J\u009b1m\n"}}); strings.ContainsAny(got, "\x1b\u009b\n") {
+	if got := faults([]message.Fault{{Key: "a", Message: "x\x1b[2J\u009b1m\n"}}); strings.ContainsAny(got, "\x1b\u009b\n") {
 		t.Errorf("%q reaches the terminal", got)
 	}
 }

@@ -9,15 +9,14 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/agent/remote"
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/remote/modelpackage"
 )
 
 // What a broker says was wanted before is not what the desk signs next.
 func TestRollbackSignsNobodysWords(t *testing.T) {
 	p := newPlant(t)
 	key := filepath.Join(t.TempDir(), "desk.key")
-	public, err := pack.NewKey(key)
+	public, err := modelpackage.NewKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +48,7 @@ func TestRollbackSignsNobodysWords(t *testing.T) {
 	}
 }
 
-func (p *plant) desired() (d remote.Desired) {
+func (p *plant) desired() (d message.ConfigDesired) {
 	p.t.Helper()
 	if err := json.Unmarshal([]byte(p.retained("test/f1", "config/desired")), &d); err != nil {
 		p.t.Fatal(err)

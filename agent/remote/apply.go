@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
 	"meltwatch/retry"
@@ -28,7 +29,7 @@ func (m *Manager) process(ctx context.Context, box Agent, payloads [][]byte) {
 			faults = checkOrder(w.version, running, m.config.Remote.SignedConfig)
 		}
 		if len(faults) > 0 {
-			m.publish(w.version.Revision, rejected, fromDesired, faults)
+			m.publish(w.version.Revision, message.Rejected, fromDesired, faults)
 			continue
 		}
 		newest, running = &w, w.version
@@ -39,21 +40,21 @@ func (m *Manager) process(ctx context.Context, box Agent, payloads [][]byte) {
 }
 
 // read decodes a payload and verifies it with the box's keys.
-func (m *Manager) read(payload []byte) (w request, faults []Fault) {
+func (m *Manager) read(payload []byte) (w request, faults []message.Fault) {
 	w = request{storedVersion{Version: Version{Local: m.version.Local}, Signed: m.version.Signed}, m.config.Remote.Deadline}
 	if !m.config.Remote.Config {
 		w.version.Revision = m.version.Revision
-		return w, blame("remote.config", "is false on this box: documents on config/desired are not obeyed")
+		return w, message.OneFault("remote.config", "is false on this box: documents on config/desired are not obeyed")
 	}
 	if len(payload) == 0 {
 		return w, m.unsignedReset()
 	}
-	d, faults := ParseDesired(payload)
+	d, faults := message.ParseConfigDesired(payload)
 	w.version.Revision = d.Revision
 	if len(faults) > 0 {
 		return w, faults
 	}
-	if faults = d.verify(m.settings.Root, m.config.Trust.ConfigKeys, m.config.Remote.SignedConfig); len(faults) > 0 {
+	if faults = d.Verify(m.settings.Root, m.config.Trust.ConfigKeys, m.config.Remote.SignedConfig); len(faults) > 0 {
 		return w, faults
 	}
 	w.version.Version = Version{d.Revision, m.version.Local, compact(d.Config)}
@@ -61,7 +62,7 @@ func (m *Manager) read(payload []byte) (w request, faults []Fault) {
 	if d.Signature != "" {
 		w.version.Signed = max(w.version.Signed, d.Revision)
 	}
-	w.deadline = d.deadline(w.deadline)
+	w.deadline = d.Deadline(w.deadline)
 	return w, nil
 }
 
@@ -80,7 +81,7 @@ func (m *Manager) apply(ctx context.Context, box Agent, w request) {
 	v := w.version
 	if v.key() == m.version.key() {
 		m.storeSignature(v)
-		m.publishAgain(v.Revision, applied, fromDesired, nil) // as at each reconnection
+		m.publishAgain(v.Revision, message.Applied, fromDesired, nil) // as at each reconnection
 		return
 	}
 	if refused, ok := m.journal.Refused(); ok && refused.Version.key() == v.key() {
@@ -110,23 +111,23 @@ func (m *Manager) storeSignature(v storedVersion) {
 // refusedStatus is the status of what was given up before.
 func refusedStatus(tried bool) string {
 	if tried {
-		return rolledBack
+		return message.RolledBack
 	}
-	return rejected
+	return message.Rejected
 }
 
 // unsignedReset refuses an empty payload where documents must be signed: anyone
 // who may publish could send it.
-func (m *Manager) unsignedReset() []Fault {
+func (m *Manager) unsignedReset() []message.Fault {
 	if !m.config.Remote.SignedConfig {
 		return nil
 	}
-	return blame("signature", "an empty payload cannot be signed, and remote.signed_config is true on this box: send a signed document with config {}")
+	return message.OneFault("signature", "an empty payload cannot be signed, and remote.signed_config is true on this box: send a signed document with config {}")
 }
 
 // checkOrder refuses documents older than what runs, such as replayed ones, and revisions
 // that leave no room for the next.
-func checkOrder(v, running storedVersion, signed bool) []Fault {
+func checkOrder(v, running storedVersion, signed bool) []message.Fault {
 	base := commit.Base(running.Revision)
 	if signed {
 		base = max(base, commit.Base(running.Signed))
@@ -136,13 +137,13 @@ func checkOrder(v, running storedVersion, signed bool) []Fault {
 		return nil
 	case v.Revision > base:
 		if err := commit.CheckRevision(v.Revision, base); err != nil {
-			return blame("revision", err.Error())
+			return message.OneFault("revision", err.Error())
 		}
 		return nil
 	case v.Revision == base:
-		return blame("revision", fmt.Sprintf("%d is already used by another document: publish the change under a higher revision", base))
+		return message.OneFault("revision", fmt.Sprintf("%d is already used by another document: publish the change under a higher revision", base))
 	default:
-		return blame("revision", fmt.Sprintf("%d is older than %d, the last one accepted: publish it under a higher revision", v.Revision, base))
+		return message.OneFault("revision", fmt.Sprintf("%d is older than %d, the last one accepted: publish it under a higher revision", v.Revision, base))
 	}
 }
 
@@ -152,12 +153,12 @@ func (m *Manager) readLocal(ctx context.Context, box Agent) {
 	revision := m.version.Revision
 	text, err := m.settings.ReadLocal()
 	if err != nil {
-		m.publish(revision, rejected, fromFile, blame("", err.Error()))
+		m.publish(revision, message.Rejected, fromFile, message.OneFault("", err.Error()))
 		return
 	}
 	v := storedVersion{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature, m.version.Signed}
 	if v.key() == m.version.key() {
-		m.publish(v.Revision, applied, fromFile, nil)
+		m.publish(v.Revision, message.Applied, fromFile, nil)
 		return
 	}
 	before := m.own
@@ -171,7 +172,7 @@ func (m *Manager) readLocal(ctx context.Context, box Agent) {
 	case !inForce:
 		m.own = before
 	case len(distrusted) > 0:
-		m.publish(revision, rolledBack, fromDesired, distrusted)
+		m.publish(revision, message.RolledBack, fromDesired, distrusted)
 	}
 }
 
@@ -182,7 +183,7 @@ func (m *Manager) applyVersion(ctx context.Context, box Agent, v storedVersion, 
 		err = asError(config.NeedsRestart(m.config, c))
 	}
 	if err != nil {
-		m.publish(v.Revision, rejected, from, faultsOf(err))
+		m.publish(v.Revision, message.Rejected, from, faultsOf(err))
 		return
 	}
 	if config.Digest(c) == config.Digest(m.config) {
@@ -191,18 +192,18 @@ func (m *Manager) applyVersion(ctx context.Context, box Agent, v storedVersion, 
 	}
 	if err := m.journal.Stage(v, m.version); err != nil {
 		m.observer.Fault(err)
-		m.publish(v.Revision, rejected, from, blame("paths.state", "a change that cannot be noted on disk is not made: "+err.Error()))
+		m.publish(v.Revision, message.Rejected, from, message.OneFault("paths.state", "a change that cannot be noted on disk is not made: "+err.Error()))
 		return
 	}
 	before, beforeConfig := m.version, m.config
 	change, faults := box.Begin(c)
 	if len(faults) > 0 {
 		m.refuse(false, faults)
-		m.publish(v.Revision, rejected, from, faults)
+		m.publish(v.Revision, message.Rejected, from, faults)
 		return
 	}
 	m.version, m.config, m.started, m.unproven = v, c, time.Now(), time.Time{}
-	m.publish(v.Revision, applying, from, nil)
+	m.publish(v.Revision, message.Applying, from, nil)
 	if !m.prove(ctx, change, deadline, from) {
 		m.version, m.config = before, beforeConfig
 		m.rollBack(v.Revision, change, from)
@@ -222,7 +223,7 @@ func (m *Manager) accept(v storedVersion, from string) {
 		m.observer.Fault(err)
 	}
 	m.version, m.unproven = v, time.Time{}
-	m.publish(v.Revision, applied, from, nil)
+	m.publish(v.Revision, message.Applied, from, nil)
 }
 
 // prove waits for the progress of the changed parts. False means that the
@@ -234,7 +235,7 @@ func (m *Manager) prove(ctx context.Context, change Change, deadline time.Durati
 	}
 	if len(missing) == 0 {
 		if err := m.journal.Show(); err != nil {
-			missing = blame("paths.state", "the change cannot be noted on disk: "+err.Error())
+			missing = message.OneFault("paths.state", "the change cannot be noted on disk: "+err.Error())
 		}
 	}
 	if len(missing) > 0 {
@@ -242,11 +243,11 @@ func (m *Manager) prove(ctx context.Context, change Change, deadline time.Durati
 		return false
 	}
 	change.Keep()
-	m.publish(m.version.Revision, applied, from, nil)
+	m.publish(m.version.Revision, message.Applied, from, nil)
 	return true
 }
 
-func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) []Fault {
+func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) []message.Fault {
 	for {
 		m.beat()
 		missing := change.Missing()
@@ -260,7 +261,7 @@ func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) [
 	}
 }
 
-func (m *Manager) refuse(tried bool, faults []Fault) {
+func (m *Manager) refuse(tried bool, faults []message.Fault) {
 	if err := m.journal.Refuse(tried, faults...); err != nil {
 		m.observer.Fault(err)
 	}
@@ -270,7 +271,7 @@ func (m *Manager) refuse(tried bool, faults []Fault) {
 func (m *Manager) rollBack(revision int64, change Change, from string) {
 	change.Undo()
 	refused, _ := m.journal.Refused()
-	m.publish(revision, rolledBack, from, refused.Faults)
+	m.publish(revision, message.RolledBack, from, refused.Faults)
 }
 
 // proveStart goes on with a trial that the last process left, or that an edited
@@ -280,7 +281,7 @@ func (m *Manager) proveStart(ctx context.Context, box Agent, before config.Confi
 	change := box.Begun(before)
 	if t, ok := m.journal.Trial(); ok && t.Shown {
 		change.Keep()
-		m.publish(revision, applied, from, nil)
+		m.publish(revision, message.Applied, from, nil)
 		return
 	}
 	if m.prove(ctx, change, m.config.Remote.Deadline, from) {

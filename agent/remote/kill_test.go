@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -69,9 +70,9 @@ func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 		}
 		b.sleep(3 * time.Minute)
 		if end == "rolled back" {
-			b.want(rolledBack, 2, 1)
+			b.want(message.RolledBack, 2, 1)
 		} else {
-			b.want(applied, revision, revision)
+			b.want(message.Applied, revision, revision)
 		}
 		if isNew() != (end != "rolled back") {
 			t.Errorf("step %d: new runs: %v", step, isNew())

@@ -32,15 +32,13 @@ import (
 	"log/slog"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/mailbox"
 	"meltwatch/config"
 	"meltwatch/durable"
 	"meltwatch/retry"
 )
-
-// Fault is one reason, by the setting that it is about.
-type Fault = commit.Fault
 
 // Version is a configuration: a local file's document and the patch over it.
 type Version struct {
@@ -102,7 +100,7 @@ func (v Version) key() string {
 type Agent interface {
 	// Begin replaces the parts whose sections differ from what runs. When it
 	// returns faults, nothing has changed.
-	Begin(wanted config.Config) (Change, []Fault)
+	Begin(wanted config.Config) (Change, []message.Fault)
 	// Begun is the change from before to what the agent was started with.
 	Begun(before config.Config) Change
 }
@@ -110,7 +108,7 @@ type Agent interface {
 // Change is a set of replaced parts on trial.
 type Change interface {
 	// Missing names what has made no progress yet, and why; empty once all have.
-	Missing() []Fault
+	Missing() []message.Fault
 	// Keep ends what the replaced parts left running; Undo brings it back.
 	Keep()
 	Undo()
@@ -134,7 +132,7 @@ type Settings struct {
 	// ReadLocal reads the box's own file.
 	ReadLocal func() ([]byte, error)
 	// Report publishes config/reported; it must not block.
-	Report func(Report)
+	Report func(message.ConfigReport)
 	Log    *slog.Logger
 }
 
@@ -148,7 +146,7 @@ type Manager struct {
 	version storedVersion // what runs
 	config  config.Config
 	started time.Time // when its minute began
-	last    Report
+	last    message.ConfigReport
 	resumed *config.Config // what the unproven version at start is compared with
 	// unproven is when a patch of 0.3.0, whose signature was not stored, is dropped.
 	unproven time.Time

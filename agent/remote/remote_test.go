@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -32,11 +33,11 @@ func (b *fakeAgent) send(payload []byte) {
 
 func TestGoodChangeIsKeptAndABadOneUndone(t *testing.T) {
 	bubble(t, notThirteen, func(b *fakeAgent) {
-		b.want(applied, 0, 0)
+		b.want(message.Applied, 0, 0)
 		b.send(desired(1, meanSeconds(30)))
-		b.want(applied, 1, 1)
+		b.want(message.Applied, 1, 1)
 		b.send(desired(2, meanSeconds(13)))
-		b.want(rolledBack, 2, 1)
+		b.want(message.RolledBack, 2, 1)
 		if b.running.State.MeanSeconds != 30 {
 			t.Errorf("mean_seconds %d runs", b.running.State.MeanSeconds)
 		}
@@ -52,17 +53,17 @@ func TestRefusedDocumentIsNotTriedAgainUntilItChanges(t *testing.T) {
 		begins := b.begins
 		for range 10 { // reconnections
 			b.send(desired(1, meanSeconds(13)))
-			b.want(rolledBack, 1, 0)
+			b.want(message.RolledBack, 1, 0)
 		}
 		b.stop()
 		b.start("boot") // nor after a restart
 		b.send(desired(1, meanSeconds(13)))
-		b.want(rolledBack, 1, 0)
+		b.want(message.RolledBack, 1, 0)
 		if b.begins != begins {
 			t.Errorf("tried %d times more", b.begins-begins)
 		}
 		b.send(desired(1, meanSeconds(14)))
-		b.want(applied, 1, 1)
+		b.want(message.Applied, 1, 1)
 	})
 }
 
@@ -72,7 +73,7 @@ func TestAgentThatWasAwayForFiveRevisionsAppliesTheLast(t *testing.T) {
 		b.stop()
 		b.start("boot")
 		b.send(desired(6, meanSeconds(36))) // all that a retained topic holds
-		b.want(applied, 6, 6)
+		b.want(message.Applied, 6, 6)
 		if b.begins != 2 || b.running.State.MeanSeconds != 36 {
 			t.Errorf("%d changes, mean_seconds %d", b.begins, b.running.State.MeanSeconds)
 		}
@@ -89,7 +90,7 @@ func TestSameDocumentAtReconnectionTouchesNothing(t *testing.T) {
 		if b.begins != begins || len(b.reports) != steps+10 {
 			t.Errorf("%d changes, %d reports more", b.begins-begins, len(b.reports)-steps)
 		}
-		b.want(applied, 4, 4)
+		b.want(message.Applied, 4, 4)
 	})
 }
 
@@ -97,7 +98,7 @@ func TestEmptyPayloadIsTheLocalFileAlone(t *testing.T) {
 	bubble(t, always, func(b *fakeAgent) {
 		b.send(desired(7, meanSeconds(30)))
 		b.send(nil)
-		b.want(applied, 0, 0)
+		b.want(message.Applied, 0, 0)
 		if b.running.State.MeanSeconds != 0 {
 			t.Errorf("mean_seconds %d runs", b.running.State.MeanSeconds)
 		}
@@ -109,7 +110,7 @@ func TestOlderRevisionsAreRefused(t *testing.T) {
 		b.send(desired(7, meanSeconds(30)))
 		for _, payload := range [][]byte{desired(6, meanSeconds(31)), desired(7, meanSeconds(31))} {
 			b.send(payload)
-			if r := b.last(); r.Status != rejected || r.RunningRevision != 7 || r.Errors[0].Key != "revision" {
+			if r := b.last(); r.Status != message.Rejected || r.RunningRevision != 7 || r.Errors[0].Key != "revision" {
 				t.Errorf("report %+v", r)
 			}
 		}
@@ -125,16 +126,16 @@ func TestLocalFileTakesTheSameRoad(t *testing.T) {
 			b.sleep(2 * time.Minute)
 		}
 		reload(local[:len(local)-1] + ", state: {mean_seconds: 40}}")
-		b.want(applied, 1, 1)
+		b.want(message.Applied, 1, 1)
 		if s := b.running.State; s.MeanSeconds != 40 || s.HoldSeconds != 20 {
 			t.Errorf("state %+v", s)
 		}
 		reload(local[:len(local)-1] + ", state: {mean_seconds: 13}}")
-		b.want(rolledBack, 1, 1)
+		b.want(message.RolledBack, 1, 1)
 		reload("{")
-		b.want(rejected, 1, 1)
+		b.want(message.Rejected, 1, 1)
 		reload(strings.Replace(local, "plant", "other", 1))
-		if r := b.last(); r.Status != rejected || r.Errors[0].Key != "site" || r.From != fromFile {
+		if r := b.last(); r.Status != message.Rejected || r.Errors[0].Key != "site" || r.From != fromFile {
 			t.Errorf("report %+v", r)
 		}
 	})
@@ -150,7 +151,7 @@ func TestEditedFileAtStart(t *testing.T) {
 		b.stop()
 		b.start("boot")
 		b.sleep(2 * time.Minute)
-		b.want(applied, 1, 1)
+		b.want(message.Applied, 1, 1)
 		if b.running.Log.Level != "debug" {
 			t.Error("the edit is not in force")
 		}
@@ -160,7 +161,7 @@ func TestEditedFileAtStart(t *testing.T) {
 			b.stop()
 			b.start("boot")
 			b.sleep(2 * time.Minute)
-			b.want(rolledBack, 1, 1)
+			b.want(message.RolledBack, 1, 1)
 			if b.running.Log.Level != "debug" {
 				t.Error("the edit that does not work is in force")
 			}
@@ -173,7 +174,7 @@ func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
 		b := newFakeAgent(t, always)
 		b.start("boot")
 		b.send(desired(1, meanSeconds(30)))
-		b.want(applied, 1, 1)
+		b.want(message.Applied, 1, 1)
 		for death := 1; death <= 3; death++ {
 			// A death is a stop that the journal does not hear of.
 			files := b.disk.Snapshot()
@@ -182,10 +183,10 @@ func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
 			b.start("boot")
 			b.sleep(time.Second)
 			if death < 3 {
-				b.want(applied, 1, 1)
+				b.want(message.Applied, 1, 1)
 			}
 		}
-		b.want(rolledBack, 1, 0)
+		b.want(message.RolledBack, 1, 0)
 		b.stop()
 	})
 }
@@ -204,8 +205,8 @@ func TestSignatures(t *testing.T) {
 		b.local = local[:len(local)-1] + fmt.Sprintf(", remote: {signed_config: true}, trust: {config_keys: {desk: %q}}}",
 			base64.StdEncoding.EncodeToString(public))
 		b.start("boot")
-		signed := func(change func(*Desired)) []byte {
-			d := Desired{Revision: 3, Config: json.RawMessage(meanSeconds(30)), DeadlineS: 10}
+		signed := func(change func(*message.ConfigDesired)) []byte {
+			d := message.ConfigDesired{Revision: 3, Config: json.RawMessage(meanSeconds(30)), DeadlineS: 10}
 			if err := d.Sign("meltwatch/plant/f1/", "desk", private); err != nil {
 				t.Fatal(err)
 			}
@@ -216,8 +217,8 @@ func TestSignatures(t *testing.T) {
 			}
 			return text
 		}
-		resign := func(root string, key ed25519.PrivateKey) func(*Desired) {
-			return func(d *Desired) {
+		resign := func(root string, key ed25519.PrivateKey) func(*message.ConfigDesired) {
+			return func(d *message.ConfigDesired) {
 				if err := d.Sign(root, "desk", key); err != nil {
 					t.Fatal(err)
 				}
@@ -227,24 +228,24 @@ func TestSignatures(t *testing.T) {
 			payload []byte
 			key     string
 		}{
-			"unsigned":                {signed(func(d *Desired) { d.Signature = "" }), "signature"},
+			"unsigned":                {signed(func(d *message.ConfigDesired) { d.Signature = "" }), "signature"},
 			"empty":                   {nil, "signature"},
-			"not base64":              {signed(func(d *Desired) { d.Signature = "§" }), "signature"},
+			"not base64":              {signed(func(d *message.ConfigDesired) { d.Signature = "§" }), "signature"},
 			"by a stranger":           {signed(resign("meltwatch/plant/f1/", stranger)), "signature"},
 			"for another furnace":     {signed(resign("meltwatch/plant/f2/", private)), "signature"},
-			"another revision":        {signed(func(d *Desired) { d.Revision = 4 }), "signature"},
-			"another deadline":        {signed(func(d *Desired) { d.DeadlineS = 11 }), "signature"},
-			"another previous":        {signed(func(d *Desired) { d.Previous = json.RawMessage("{}") }), "signature"},
-			"another config":          {signed(func(d *Desired) { d.Config = json.RawMessage(meanSeconds(31)) }), "signature"},
-			"a key that nobody knows": {signed(func(d *Desired) { d.Key = "attic" }), "key"},
+			"another revision":        {signed(func(d *message.ConfigDesired) { d.Revision = 4 }), "signature"},
+			"another deadline":        {signed(func(d *message.ConfigDesired) { d.DeadlineS = 11 }), "signature"},
+			"another previous":        {signed(func(d *message.ConfigDesired) { d.Previous = json.RawMessage("{}") }), "signature"},
+			"another config":          {signed(func(d *message.ConfigDesired) { d.Config = json.RawMessage(meanSeconds(31)) }), "signature"},
+			"a key that nobody knows": {signed(func(d *message.ConfigDesired) { d.Key = "attic" }), "key"},
 		} {
 			b.send(c.payload)
-			if r := b.last(); r.Status != rejected || len(r.Errors) != 1 || r.Errors[0].Key != c.key {
+			if r := b.last(); r.Status != message.Rejected || len(r.Errors) != 1 || r.Errors[0].Key != c.key {
 				t.Errorf("%s: %+v", name, r)
 			}
 		}
-		b.send(signed(func(d *Desired) { d.Config = json.RawMessage("{\"state\" :\n{\"mean_seconds\": 30}}") }))
-		b.want(applied, 3, 3)
+		b.send(signed(func(d *message.ConfigDesired) { d.Config = json.RawMessage("{\"state\" :\n{\"mean_seconds\": 30}}") }))
+		b.want(message.Applied, 3, 3)
 		b.stop()
 	})
 }
@@ -255,7 +256,7 @@ func TestDisabledBoxObeysNothing(t *testing.T) {
 		b.local = local[:len(local)-1] + ", remote: {config: false}}"
 		b.start("boot")
 		b.send(desired(1, meanSeconds(30)))
-		if r := b.last(); r.Status != rejected || r.Errors[0].Key != "remote.config" || b.begins != 0 {
+		if r := b.last(); r.Status != message.Rejected || r.Errors[0].Key != "remote.config" || b.begins != 0 {
 			t.Errorf("report %+v", r)
 		}
 		b.stop()
@@ -269,11 +270,11 @@ func FuzzDesired(f *testing.F) {
 	f.Add([]byte(`{"revision": -1, "config": {}, "deadline_s": 1e99}`))
 	f.Add([]byte(`{"revision": 1, "config": [[[[`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		d, faults := ParseDesired(payload)
-		if len(faults) == 0 && (d.Revision < 1 || len(d.Config) == 0 || d.DeadlineS < 0 || d.DeadlineS > mostDeadline) {
+		d, faults := message.ParseConfigDesired(payload)
+		if len(faults) == 0 && (d.Revision < 1 || len(d.Config) == 0 || d.DeadlineS < 0 || d.DeadlineS > message.MostDeadline) {
 			t.Errorf("accepted %+v", d)
 		}
-		d.verify("root", map[string]string{}, true)
+		d.Verify("root", map[string]string{}, true)
 		v := Version{d.Revision, []byte(local), d.Config}
 		if _, err := v.config(); err != nil && len(faultsOf(err)) == 0 {
 			t.Errorf("refused for no reason: %v", err)

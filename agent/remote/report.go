@@ -1,19 +1,12 @@
 package remote
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
-	"meltwatch/agent/remote/commit"
+	"meltwatch/agent/message"
 	"meltwatch/config"
-)
-
-// Where a document stands.
-const (
-	applying   = "applying"
-	applied    = "applied"
-	rejected   = "rejected"
-	rolledBack = "rolled_back"
 )
 
 // fromFile marks what the box's own file wanted; fromAfar what config/desired
@@ -23,43 +16,26 @@ const (
 	fromDesired = "desired"
 )
 
-// Report is the payload of config/reported.
-type Report struct {
-	Version int       `json:"v"`
-	Time    time.Time `json:"time"`
-	// Revision of the last document that was looked at, and where it came from:
-	// "desired", or "file" for an edit of the box's own file.
-	Revision int64  `json:"revision"`
-	From     string `json:"from"`
-	// Status is applying, applied, rejected or rolled_back.
-	Status string  `json:"status"`
-	Errors []Fault `json:"errors"`
-	// SHA256 names the effective configuration that runs now, RunningRevision the
-	// patch in it; 0 is the local file alone.
-	SHA256          string `json:"sha256"`
-	RunningRevision int64  `json:"running_revision"`
-}
-
 // setReport makes the next report. An empty from is where what runs came from.
-func (m *Manager) setReport(revision int64, status, from string, faults []Fault) {
+func (m *Manager) setReport(revision int64, status, from string, faults []message.Fault) {
 	if from == "" {
 		from = fromFile
 		if m.version.Revision > 0 {
 			from = fromDesired
 		}
 	}
-	m.last = Report{
-		Version: 1, Time: time.Now().UTC().Round(0), Revision: revision, From: from, Status: status, Errors: commit.Bounded(faults),
+	m.last = message.ConfigReport{
+		Version: 1, Time: time.Now().UTC().Round(0), Revision: revision, From: from, Status: status, Errors: message.Bounded(faults),
 		SHA256: config.Digest(m.config), RunningRevision: m.version.Revision,
 	}
 }
 
 // publish publishes a document's status. Any publisher can cause rejections as fast as
 // the broker delivers, so these are logged once a minute.
-func (m *Manager) publish(revision int64, status, from string, faults []Fault) {
+func (m *Manager) publish(revision int64, status, from string, faults []message.Fault) {
 	m.setReport(revision, status, from, faults)
 	switch {
-	case status == rejected && from == fromDesired:
+	case status == message.Rejected && from == fromDesired:
 		m.rejections.Report(fmt.Errorf("configuration revision %d rejected: %v", revision, m.last.Errors))
 	case len(faults) > 0:
 		m.settings.Log.Warn("configuration", "status", status, "revision", revision, "from", from, "errors", m.last.Errors)
@@ -71,8 +47,25 @@ func (m *Manager) publish(revision int64, status, from string, faults []Fault) {
 }
 
 // publishAgain publishes a document's status again, without logging it as new.
-func (m *Manager) publishAgain(revision int64, status, from string, faults []Fault) {
+func (m *Manager) publishAgain(revision int64, status, from string, faults []message.Fault) {
 	m.setReport(revision, status, from, faults)
 	m.settings.Log.Debug("configuration unchanged", "status", status, "revision", revision, "from", from)
 	m.settings.Report(m.last)
+}
+
+// faultsOf turns what the checker found into faults.
+func faultsOf(err error) []message.Fault {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return message.OneFault("", err.Error())
+	}
+	var faults []message.Fault
+	for _, p := range problems {
+		text := p.Message
+		if p.Line > 0 {
+			text += fmt.Sprintf(" (line %d of the box's own file)", p.Line)
+		}
+		faults = append(faults, message.Fault{Key: p.Key, Message: text})
+	}
+	return faults
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
 )
@@ -14,7 +15,7 @@ import (
 func (m *Manager) resume(local []byte) {
 	good, known := m.journal.Good()
 	if !known {
-		m.setReport(m.version.Revision, applied, "", nil)
+		m.setReport(m.version.Revision, message.Applied, "", nil)
 		return
 	}
 	died, err := m.journal.Started()
@@ -40,7 +41,7 @@ func (m *Manager) resume(local []byte) {
 	m.run(good)
 	switch {
 	case died:
-		m.setReport(refused.Version.Revision, rolledBack, "", refused.Faults)
+		m.setReport(refused.Version.Revision, message.RolledBack, "", refused.Faults)
 	case stays:
 		m.setReport(wanted.Revision, refusedStatus(refused.Tried), fromFile, refused.Faults)
 	case string(wanted.Local) != string(local):
@@ -49,9 +50,9 @@ func (m *Manager) resume(local []byte) {
 	case trial:
 		m.resumed = new(m.config)
 		m.run(wanted)
-		m.setReport(m.version.Revision, applying, "", nil)
+		m.setReport(m.version.Revision, message.Applying, "", nil)
 	default:
-		m.setReport(m.version.Revision, applied, "", nil)
+		m.setReport(m.version.Revision, message.Applied, "", nil)
 	}
 }
 
@@ -67,7 +68,7 @@ func staysOut(local []byte, wanted storedVersion, refused commit.Refused[storedV
 func (m *Manager) edited(v storedVersion) {
 	c, err := v.config()
 	if err != nil {
-		m.setReport(v.Revision, rejected, fromFile, faultsOf(err))
+		m.setReport(v.Revision, message.Rejected, fromFile, faultsOf(err))
 		return
 	}
 	before := m.config
@@ -78,7 +79,7 @@ func (m *Manager) edited(v storedVersion) {
 			m.settings.Log.Warn("edited file not noted", "err", err)
 		}
 		m.run(v)
-		m.setReport(v.Revision, applied, fromFile, nil)
+		m.setReport(v.Revision, message.Applied, fromFile, nil)
 		return
 	}
 	if err := m.journal.Stage(v, m.version); err != nil {
@@ -86,7 +87,7 @@ func (m *Manager) edited(v storedVersion) {
 	}
 	m.resumed = &before
 	m.run(v)
-	m.setReport(v.Revision, applying, fromFile, nil)
+	m.setReport(v.Revision, message.Applying, fromFile, nil)
 }
 
 // run notes what runs. A version that this program's rules no longer accept after an
@@ -109,26 +110,26 @@ func (m *Manager) run(v storedVersion) {
 
 // distrust says why the box's current file does not trust a patch that was accepted
 // earlier. A patch from 0.3.0 is not judged: its signature was not stored.
-func (m *Manager) distrust(v storedVersion) []Fault {
+func (m *Manager) distrust(v storedVersion) []message.Fault {
 	own, err := m.own.tolerated()
 	if err != nil || v.Revision == 0 || v.Signature == nil || !own.Remote.SignedConfig {
 		return nil
 	}
 	s := v.Signature
-	d := Desired{Revision: v.Revision, Config: v.Patch, DeadlineS: s.DeadlineS, Previous: s.Previous, Key: s.Key, Signature: s.Signature}
-	return d.verify(m.settings.Root, own.Trust.ConfigKeys, true)
+	d := message.ConfigDesired{Revision: v.Revision, Config: v.Patch, DeadlineS: s.DeadlineS, Previous: s.Previous, Key: s.Key, Signature: s.Signature}
+	return d.Verify(m.settings.Root, own.Trust.ConfigKeys, true)
 }
 
 // discard starts with the local file alone, because what ran is no longer trusted. This
 // is not a trial: there is nothing to roll back to.
-func (m *Manager) discard(v storedVersion, faults []Fault) {
+func (m *Manager) discard(v storedVersion, faults []message.Fault) {
 	m.own = v.alone(m.own.Local)
 	m.version = m.own
 	if err := m.journal.Accept(m.own); err != nil {
 		m.settings.Log.Warn("dropped document not noted", "err", err)
 	}
 	m.settings.Log.Error("document no longer trusted, running the local file alone", "revision", v.Revision, "errors", faults)
-	m.setReport(v.Revision, rolledBack, fromDesired, faults)
+	m.setReport(v.Revision, message.RolledBack, fromDesired, faults)
 }
 
 // unprovenFor is how long a patch of 0.3.0 may run on a box that wants signatures
@@ -145,6 +146,6 @@ func (m *Manager) discardUnproven(ctx context.Context, box Agent) {
 	revision := m.version.Revision
 	m.applyVersion(ctx, box, m.version.alone(m.version.Local), fromDesired, m.config.Remote.Deadline)
 	if m.version.Revision == 0 {
-		m.publish(revision, rolledBack, fromDesired, blame("signature", "was not stored by the previous release, and no signed document arrived: the box's own file runs alone"))
+		m.publish(revision, message.RolledBack, fromDesired, message.OneFault("signature", "was not stored by the previous release, and no signed document arrived: the box's own file runs alone"))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 	"meltwatch/durable/crashfs"
 )
@@ -31,7 +32,7 @@ type fakeAgent struct {
 	local   string
 	running config.Config
 	begins  int
-	reports []Report
+	reports []message.ConfigReport
 	manager *Manager
 	stop    func()
 }
@@ -44,7 +45,7 @@ func (b *fakeAgent) step() {
 	}
 }
 
-func (b *fakeAgent) Begin(c config.Config) (Change, []Fault) {
+func (b *fakeAgent) Begin(c config.Config) (Change, []message.Fault) {
 	b.begins++
 	b.step()
 	before := b.running
@@ -59,11 +60,11 @@ type change struct {
 	before config.Config
 }
 
-func (c change) Missing() []Fault {
+func (c change) Missing() []message.Fault {
 	if c.box.works(c.box.running) {
 		return nil
 	}
-	return blame("camera", "no frame: scripted")
+	return message.OneFault("camera", "no frame: scripted")
 }
 func (c change) Keep() { c.box.step() }
 func (c change) Undo() { c.box.step(); c.box.running = c.before }
@@ -86,7 +87,7 @@ func (b *fakeAgent) start(kernelBoot string) {
 	settings := Settings{
 		Files: b.disk, KernelBoot: kernelBoot, Root: "meltwatch/plant/f1/",
 		ReadLocal: func() ([]byte, error) { return []byte(b.local), nil },
-		Report:    func(r Report) { b.reports = append(b.reports, r); b.step() },
+		Report:    func(r message.ConfigReport) { b.reports = append(b.reports, r); b.step() },
 		Log:       slog.New(slog.DiscardHandler),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -107,7 +108,7 @@ func (b *fakeAgent) start(kernelBoot string) {
 	b.sleep(time.Millisecond)
 }
 
-func (b *fakeAgent) last() Report {
+func (b *fakeAgent) last() message.ConfigReport {
 	b.t.Helper()
 	if len(b.reports) == 0 {
 		b.t.Fatal("nothing was reported")
@@ -125,7 +126,7 @@ func (b *fakeAgent) want(status string, revision, running int64) {
 }
 
 func desired(revision int64, patch string) []byte {
-	text, err := json.Marshal(Desired{Revision: revision, Config: json.RawMessage(patch), DeadlineS: 10})
+	text, err := json.Marshal(message.ConfigDesired{Revision: revision, Config: json.RawMessage(patch), DeadlineS: 10})
 	if err != nil {
 		panic(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 	"meltwatch/config/strict/stricttest"
 	"meltwatch/retry"
@@ -38,7 +39,7 @@ func newSigner(t *testing.T) signer {
 
 func (s signer) desired(revision int64, patch string) []byte {
 	s.t.Helper()
-	d := Desired{Revision: revision, Config: json.RawMessage(patch), DeadlineS: 10}
+	d := message.ConfigDesired{Revision: revision, Config: json.RawMessage(patch), DeadlineS: 10}
 	if err := d.Sign(furnaceRoot, "desk", s.private); err != nil {
 		s.t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 					b.restart()
 				}
 				b.send(c.payload)
-				b.want(applied, 12, 12)
+				b.want(message.Applied, 12, 12)
 				if how != "reload within the minute" {
 					b.sleep(2 * time.Minute)
 				}
@@ -102,10 +103,10 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 					b.sleep(2 * time.Minute)
 				}
 				if c.stays {
-					b.want(applied, 12, 12)
+					b.want(message.Applied, 12, 12)
 					return
 				}
-				b.want(rolledBack, 12, 0)
+				b.want(message.RolledBack, 12, 0)
 				if r := b.last(); b.running.State.MeanSeconds != 0 || len(r.Errors) == 0 || r.Errors[0].Key != "signature" {
 					t.Errorf("%s, %s: mean_seconds %d runs, report %+v", name, how, b.running.State.MeanSeconds, r)
 				}
@@ -116,7 +117,7 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 					t.Errorf("%s, %s: back after a restart: %+v", name, how, b.last())
 				}
 				b.send(desk.desired(13, meanSeconds(31)))
-				b.want(applied, 13, 13)
+				b.want(message.Applied, 13, 13)
 			})
 		}
 	}
@@ -140,7 +141,7 @@ func TestEditThatTrustsNoLongerAndDoesNotWorkStaysOut(t *testing.T) {
 				b.sleep(2 * time.Minute)
 			}
 			for range 3 {
-				if r := b.last(); r.Status != rolledBack || r.RunningRevision != 12 || b.running.State.MeanSeconds != 30 {
+				if r := b.last(); r.Status != message.RolledBack || r.RunningRevision != 12 || b.running.State.MeanSeconds != 30 {
 					t.Fatalf("reload %v: %+v, mean_seconds %d", reload, r, b.running.State.MeanSeconds)
 				}
 				b.restart()
@@ -160,7 +161,7 @@ func TestSignatureThatComesLaterCounts(t *testing.T) {
 		b.send(desk.desired(12, meanSeconds(30)))
 		b.local = desk.believing()
 		b.restart()
-		b.want(applied, 12, 12)
+		b.want(message.Applied, 12, 12)
 	})
 }
 
@@ -172,19 +173,19 @@ func TestOldSignedDocumentIsNotReplayedAfterAnUnsignedOne(t *testing.T) {
 		b.restart()
 		b.send(desk.desired(5, meanSeconds(35)))
 		b.send(desired(12, meanSeconds(42)))
-		b.want(applied, 12, 12)
+		b.want(message.Applied, 12, 12)
 		b.local = desk.believing()
 		b.restart()
-		b.want(rolledBack, 12, 0)
+		b.want(message.RolledBack, 12, 0)
 		b.restart()
 		for _, old := range []int64{4, 5} {
 			b.send(desk.desired(old, meanSeconds(30+old)))
-			if r := b.last(); r.Status != rejected || r.RunningRevision != 0 {
+			if r := b.last(); r.Status != message.Rejected || r.RunningRevision != 0 {
 				t.Errorf("revision %d is back: %+v", old, r)
 			}
 		}
 		b.send(desk.desired(6, meanSeconds(36)))
-		b.want(applied, 6, 6)
+		b.want(message.Applied, 6, 6)
 	})
 }
 
@@ -205,7 +206,7 @@ func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
 			b.disk.Put(journalFile, old)
 			b.start("boot")
 			b.sleep(5 * time.Minute)
-			b.want(applied, 12, 12)
+			b.want(message.Applied, 12, 12)
 			if b.running.State.MeanSeconds != 30 {
 				t.Fatal("the patch of 0.3.0 does not run")
 			}
@@ -216,12 +217,12 @@ func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
 			}
 			b.sleep(10 * time.Minute)
 			if proven {
-				b.want(applied, 12, 12)
+				b.want(message.Applied, 12, 12)
 				b.restart()
 				b.sleep(20 * time.Minute)
-				b.want(applied, 12, 12)
+				b.want(message.Applied, 12, 12)
 			} else {
-				b.want(rolledBack, 12, 0)
+				b.want(message.RolledBack, 12, 0)
 			}
 			b.stop()
 		})
@@ -234,12 +235,12 @@ func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
 		b.send(desired(1, meanSeconds(30)))
 		for _, huge := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1 << 53, 1<<53 - 1, 1<<32 + 2} {
 			b.send(desired(huge, meanSeconds(31)))
-			if r := b.last(); r.Status != rejected || r.RunningRevision != 1 || r.Errors[0].Key != "revision" {
+			if r := b.last(); r.Status != message.Rejected || r.RunningRevision != 1 || r.Errors[0].Key != "revision" {
 				t.Errorf("revision %d: %+v", huge, r)
 			}
 		}
 		b.send(desired(1_800_000_000, meanSeconds(32))) // the seconds since 1970 may count
-		b.want(applied, 1_800_000_000, 1_800_000_000)
+		b.want(message.Applied, 1_800_000_000, 1_800_000_000)
 	})
 	// A box that 0.3.0 left with such a one takes the next.
 	bubble(t, always, func(b *fakeAgent) {
@@ -250,11 +251,11 @@ func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
 		b.stop()
 		b.disk.Put(journalFile, old)
 		b.start("boot")
-		b.want(applied, math.MaxInt64, math.MaxInt64)
+		b.want(message.Applied, math.MaxInt64, math.MaxInt64)
 		b.send(desired(math.MaxInt64, meanSeconds(30)))
-		b.want(applied, math.MaxInt64, math.MaxInt64)
+		b.want(message.Applied, math.MaxInt64, math.MaxInt64)
 		b.send(desired(13, meanSeconds(31)))
-		b.want(applied, 13, 13)
+		b.want(message.Applied, 13, 13)
 	})
 }
 
@@ -272,7 +273,7 @@ func TestNewestOfManyWins(t *testing.T) {
 			}
 			b.manager.Desired([]byte(`{"revision": 99`))
 			b.sleep(20 * time.Second)
-			b.want(applied, 4, 4)
+			b.want(message.Applied, 4, 4)
 			if b.running.State.MeanSeconds != 44 {
 				t.Errorf("%v: mean_seconds %d runs", order, b.running.State.MeanSeconds)
 			}
@@ -284,7 +285,7 @@ func TestNewestOfManyWins(t *testing.T) {
 			b.manager.Desired(desired(revision+1, meanSeconds(1+revision%100)))
 		}
 		b.sleep(time.Second)
-		b.want(applied, 200, 200)
+		b.want(message.Applied, 200, 200)
 	})
 }
 
@@ -294,11 +295,11 @@ func TestDocumentWithSpacesIsKnownAfterARestart(t *testing.T) {
 	bubble(t, always, func(b *fakeAgent) {
 		payload := []byte("{\"revision\": 7, \"config\": {\"state\" :\n{\"mean_seconds\": 30}, \"mqtt\": {\"username\": \"<&>\"}}}")
 		b.send(payload)
-		b.want(applied, 7, 7)
+		b.want(message.Applied, 7, 7)
 		b.restart()
 		begins := b.begins
 		b.send(payload)
-		b.want(applied, 7, 7)
+		b.want(message.Applied, 7, 7)
 		if b.begins != begins {
 			t.Error("it was tried again")
 		}
@@ -313,7 +314,7 @@ func TestRejectionsAreLoggedOnceAMinuteAndStayShort(t *testing.T) {
 		log := slog.New(slog.NewTextHandler(counter{&written}, nil))
 		b.manager.settings.Log = log
 		b.manager.rejections = retry.Faults{Log: log}
-		worst := stricttest.Worst(MaxDesired - 1024)
+		worst := stricttest.Worst(message.MaxConfigDesired - 1024)
 		for range 5 {
 			for _, text := range worst {
 				b.manager.Desired([]byte(`{"revision": 5, "config": ` + string(text) + `}`))
@@ -342,9 +343,9 @@ func TestWorstDocumentsAreAnsweredAtOnce(t *testing.T) {
 	desk := newSigner(t)
 	keys := map[string]string{"desk": desk.public}
 	answer := func(payload []byte) {
-		d, faults := ParseDesired(payload)
+		d, faults := message.ParseConfigDesired(payload)
 		if len(faults) == 0 {
-			d.verify(furnaceRoot, keys, true)
+			d.Verify(furnaceRoot, keys, true)
 			v := Version{d.Revision, []byte(local), d.Config}
 			v.key()
 			if _, err := v.config(); err != nil {

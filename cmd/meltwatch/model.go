@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"os"
 
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 	"meltwatch/config"
 	"meltwatch/inference"
 )
@@ -26,7 +27,7 @@ type modelKeygen struct {
 
 // Run makes a key.
 func (c modelKeygen) Run(o outside) error {
-	public, err := pack.NewKey(c.Out)
+	public, err := modelpackage.NewKey(c.Out)
 	if err != nil {
 		return err
 	}
@@ -63,7 +64,7 @@ func (c modelPack) Run(o outside) error {
 	if err != nil {
 		return fmt.Errorf("write package: %w", err)
 	}
-	if err := errors.Join(pack.Write(file, c.Folder), file.Sync(), file.Close()); err != nil {
+	if err := errors.Join(modelpackage.Write(file, c.Folder), file.Sync(), file.Close()); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(o.out, "%s: %s %s\n", c.Out, manifest.Name, manifest.Version)
@@ -78,12 +79,12 @@ type modelSign struct {
 
 // Run signs a package.
 func (c modelSign) Run(o outside) error {
-	key, err := pack.ReadKey(c.Key)
+	key, err := modelpackage.ReadKey(c.Key)
 	if err != nil {
 		return err
 	}
-	signed := pack.Signed{}
-	if signed.SHA256, signed.Size, err = pack.Sum(c.Package); err != nil {
+	signed := message.SignedPackage{}
+	if signed.SHA256, signed.Size, err = modelpackage.Sum(c.Package); err != nil {
 		return err
 	}
 	signed.Sign(c.Name, key)
@@ -106,7 +107,7 @@ type modelVerify struct {
 
 // Run checks the signature, the whole package, and its manifest.
 func (c modelVerify) Run(o outside) error {
-	signed, err := pack.ReadSigned(c.Package + ".sig")
+	signed, err := modelpackage.ReadSigned(c.Package + ".sig")
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (c modelVerify) Run(o outside) error {
 	if err != nil {
 		return err
 	}
-	manifest, err := pack.Open(c.Package, folder, signed)
+	manifest, err := modelpackage.Open(c.Package, folder, signed)
 	if err := errors.Join(err, os.RemoveAll(folder)); err != nil {
 		return err
 	}

@@ -12,53 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
-	"meltwatch/config/strict"
 	"meltwatch/durable"
 )
-
-// MaxPayload bounds a payload of topic command, in bytes.
-const MaxPayload = 4 << 10
-
-// Command is the payload of topic command.
-type Command struct {
-	// ID names the command; its result has the same. 1–64 bytes.
-	ID string `json:"id"`
-	// Command is acknowledge, log_level, restart, self_test or snapshot.
-	Command string `json:"command"`
-	// Deadline is the instant after which it must not be carried out any more, at
-	// most an hour ahead.
-	Deadline time.Time `json:"deadline"`
-	// Part is what to restart: meters, camera, model or mqtt.
-	Part string `json:"part,omitempty"`
-	// Level is the log's for an hour: debug, info, warn or error.
-	Level string `json:"level,omitempty"`
-}
-
-// How a command ended.
-const (
-	Done     = "done"
-	Failed   = "failed"
-	Rejected = "rejected"
-)
-
-// Result is the payload of command/result.
-type Result struct {
-	Version int       `json:"v"`
-	Time    time.Time `json:"time"`
-	ID      string    `json:"id"`
-	Command string    `json:"command"`
-	// Status is done, failed or rejected; Message says why.
-	Status  string `json:"status"`
-	Message string `json:"message"`
-	// Data is what a self_test found.
-	Data any `json:"data,omitempty"`
-}
 
 // Agent is the running agent.
 type Agent interface {
@@ -88,12 +49,11 @@ const (
 	maxWaiting = 16
 	// carryOutLimit bounds carrying out one command.
 	carryOutLimit = 20 * time.Second
-	maxID         = 64
 )
 
 // Server carries commands out, one after the other.
 type Server struct {
-	answer   func(Result)
+	answer   func(message.CommandResult)
 	payloads chan request
 	ids      *ids
 
@@ -116,7 +76,7 @@ type request struct {
 
 // New returns a server that hands results to answer, which must not block. It
 // forgets ids with its process until Remember is called.
-func New(answer func(Result)) *Server {
+func New(answer func(message.CommandResult)) *Server {
 	return &Server{answer: answer, payloads: make(chan request, maxWaiting), ids: &ids{seen: map[string]time.Time{}}}
 }
 
@@ -170,18 +130,18 @@ func (s *Server) serve(ctx context.Context, box Agent, p request) {
 	if !s.inTime(now, allowed.PerMinute) {
 		return
 	}
-	c, err := Parse(p.text)
+	c, err := message.ParseCommand(p.text)
 	if err == nil && p.retained {
 		err = errors.New("is retained at the broker, which would repeat it at each connection: publish it without the retain flag, and clear the topic")
 	}
 	if err == nil {
 		err = s.admit(c, allowed, now)
 	}
-	r := Result{Version: 1, ID: c.ID, Command: c.Command, Status: Done}
+	r := message.CommandResult{Version: 1, ID: c.ID, Command: c.Command, Status: message.Done}
 	if err != nil {
-		r.Status = Rejected
+		r.Status = message.Rejected
 	} else if r.Data, err = s.carryOut(ctx, box, c); err != nil {
-		r.Status = Failed
+		r.Status = message.Failed
 	}
 	if err != nil {
 		r.Message = err.Error()
@@ -200,29 +160,14 @@ func (s *Server) inTime(now time.Time, perMinute int) bool {
 	s.dropped.Add(1)
 	if now.Sub(s.told) >= time.Minute {
 		s.told = now
-		s.answer(Result{Version: 1, Time: now.UTC().Round(0), Status: Rejected,
+		s.answer(message.CommandResult{Version: 1, Time: now.UTC().Round(0), Status: message.Rejected,
 			Message: fmt.Sprintf("more than commands.per_minute (%d) came: they are dropped unread", perMinute)})
 	}
 	return false
 }
 
-// Parse decodes a payload strictly.
-func Parse(payload []byte) (c Command, err error) {
-	if err := strict.Decode(payload, MaxPayload, &c); err != nil {
-		return Command{}, fmt.Errorf("not a command: %w; want {id, command, deadline}", err)
-	}
-	switch {
-	case c.ID == "" || len(c.ID) > maxID:
-		c.ID = strings.ToValidUTF8(c.ID[:min(len(c.ID), maxID)], "")
-		return c, fmt.Errorf("id: want 1 to %d bytes", maxID)
-	case c.Deadline.IsZero():
-		return c, errors.New("deadline: is missing: give an instant such as 2030-01-02T15:04:05Z")
-	}
-	return c, nil
-}
-
 // admit refuses what is not allowed, late, or was here before.
-func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error {
+func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time) error {
 	by, known := map[string]bool{
 		"acknowledge": allowed.Acknowledge, "log_level": allowed.LogLevel, "restart": allowed.Restart,
 		"self_test": allowed.SelfTest, "snapshot": allowed.Snapshot,
@@ -250,7 +195,7 @@ func (s *Server) admit(c Command, allowed config.Commands, now time.Time) error 
 // because repeating one after a restart does no harm.
 var harmless = []string{"self_test", "snapshot"}
 
-func (s *Server) carryOut(ctx context.Context, box Agent, c Command) (any, error) {
+func (s *Server) carryOut(ctx context.Context, box Agent, c message.Command) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, carryOutLimit)
 	defer cancel()
 	switch c.Command {

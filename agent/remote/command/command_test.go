@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -62,22 +63,22 @@ var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: tru
 
 // serving runs a script against a server in virtual time; ask returns the last
 // result.
-func serving(t *testing.T, allowed config.Commands, script func(b *fakeAgent, ask func(string) Result)) {
+func serving(t *testing.T, allowed config.Commands, script func(b *fakeAgent, ask func(string) message.CommandResult)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		var results []Result
+		var results []message.CommandResult
 		b := &fakeAgent{held: true}
-		s := New(func(r Result) { results = append(results, r) })
+		s := New(func(r message.CommandResult) { results = append(results, r) })
 		s.Adopt(allowed)
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- s.Run(ctx, b, b) }()
-		script(b, func(payload string) Result {
+		script(b, func(payload string) message.CommandResult {
 			before := len(results)
 			s.Take([]byte(payload))
 			synctest.Wait()
 			if len(results) == before {
-				return Result{}
+				return message.CommandResult{}
 			}
 			return results[len(results)-1]
 		})
@@ -93,17 +94,17 @@ func payload(id, command string, in time.Duration, more string) string {
 }
 
 func TestCommandsAreCarriedOutOnce(t *testing.T) {
-	serving(t, everything, func(b *fakeAgent, ask func(string) Result) {
+	serving(t, everything, func(b *fakeAgent, ask func(string) message.CommandResult) {
 		for i, c := range [][3]string{
 			{"acknowledge", "", "acknowledge"}, {"restart", `, "part": "camera"`, "restart camera"},
 			{"self_test", "", "self_test"}, {"snapshot", "", "snapshot"}, {"log_level", `, "level": "debug"`, "level debug"},
 		} {
 			text := payload(fmt.Sprint(i), c[0], time.Minute, c[1])
-			if r := ask(text); r.Status != Done || r.ID != fmt.Sprint(i) || b.all()[len(b.all())-1] != c[2] {
+			if r := ask(text); r.Status != message.Done || r.ID != fmt.Sprint(i) || b.all()[len(b.all())-1] != c[2] {
 				t.Errorf("%s: %+v, did %v", text, r, b.all())
 			}
 			did := len(b.all())
-			if r := ask(text); r.Status != Rejected || len(b.all()) != did {
+			if r := ask(text); r.Status != message.Rejected || len(b.all()) != did {
 				t.Errorf("again: %+v, did %v", r, b.all())
 			}
 		}
@@ -116,21 +117,21 @@ func TestCommandsAreCarriedOutOnce(t *testing.T) {
 }
 
 func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
-	serving(t, everything, func(b *fakeAgent, ask func(string) Result) {
+	serving(t, everything, func(b *fakeAgent, ask func(string) message.CommandResult) {
 		for text, why := range map[string]string{
 			`no JSON`: "not a command",
-			`{"id": "1", "command": "snapshot", "deadline": "soon"}`:       "not a command",
-			`{"id": "1", "command": "snapshot"}`:                           "deadline",
-			payload("", "snapshot", time.Minute, ""):                       "id",
-			payload(strings.Repeat("x", 65), "snapshot", time.Minute, ""):  "id",
-			payload("1", "snapshot", -time.Second, ""):                     "deadline",
-			payload("1", "snapshot", 2*time.Hour, ""):                      "deadline",
-			payload("1", "shell", time.Minute, ""):                         "command",
-			payload("1", "snapshot", time.Minute, `, "shell": "rm"`):       "not a command",
-			payload("1", "snapshot", time.Minute, "") + "{}":               "more follows",
-			payload("1", strings.Repeat("x", MaxPayload), time.Minute, ""): "bytes",
+			`{"id": "1", "command": "snapshot", "deadline": "soon"}`:               "not a command",
+			`{"id": "1", "command": "snapshot"}`:                                   "deadline",
+			payload("", "snapshot", time.Minute, ""):                               "id",
+			payload(strings.Repeat("x", 65), "snapshot", time.Minute, ""):          "id",
+			payload("1", "snapshot", -time.Second, ""):                             "deadline",
+			payload("1", "snapshot", 2*time.Hour, ""):                              "deadline",
+			payload("1", "shell", time.Minute, ""):                                 "command",
+			payload("1", "snapshot", time.Minute, `, "shell": "rm"`):               "not a command",
+			payload("1", "snapshot", time.Minute, "") + "{}":                       "more follows",
+			payload("1", strings.Repeat("x", message.MaxCommand), time.Minute, ""): "bytes",
 		} {
-			if r := ask(text); r.Status != Rejected || !strings.Contains(r.Message, why) {
+			if r := ask(text); r.Status != message.Rejected || !strings.Contains(r.Message, why) {
 				t.Errorf("%.80s: %+v, want %s", text, r, why)
 			}
 		}
@@ -141,21 +142,21 @@ func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
 			payload("2", "log_level", time.Minute, `, "level": "loud"`): "level",
 			payload("3", "restart", time.Minute, `, "part": "/bin/sh"`): "part",
 		} {
-			if r := ask(text); r.Status != Failed || !strings.Contains(r.Message, why) {
+			if r := ask(text); r.Status != message.Failed || !strings.Contains(r.Message, why) {
 				t.Errorf("%s: %+v, want %s", text, r, why)
 			}
 		}
 		b.held = false
-		if r := ask(payload("4", "acknowledge", time.Minute, "")); r.Status != Failed {
+		if r := ask(payload("4", "acknowledge", time.Minute, "")); r.Status != message.Failed {
 			t.Errorf("acknowledged nothing: %+v", r)
 		}
 	})
 }
 
 func TestNothingIsAllowedByDefault(t *testing.T) {
-	serving(t, config.Default().Commands, func(b *fakeAgent, ask func(string) Result) {
+	serving(t, config.Default().Commands, func(b *fakeAgent, ask func(string) message.CommandResult) {
 		for i, command := range []string{"acknowledge", "log_level", "restart", "self_test", "snapshot"} {
-			if r := ask(payload(fmt.Sprint(i), command, time.Minute, "")); r.Status != Rejected || !strings.Contains(r.Message, "commands."+command) {
+			if r := ask(payload(fmt.Sprint(i), command, time.Minute, "")); r.Status != message.Rejected || !strings.Contains(r.Message, "commands."+command) {
 				t.Errorf("%s: %+v", command, r)
 			}
 		}
@@ -168,7 +169,7 @@ func TestNothingIsAllowedByDefault(t *testing.T) {
 func TestRateIsHeldAndSaidOnce(t *testing.T) {
 	allowed := everything
 	allowed.PerMinute = 5
-	serving(t, allowed, func(b *fakeAgent, ask func(string) Result) {
+	serving(t, allowed, func(b *fakeAgent, ask func(string) message.CommandResult) {
 		answers := 0
 		for i := range 50 {
 			if r := ask(payload(fmt.Sprint(i), "self_test", time.Minute, "")); r.Status != "" {
@@ -179,7 +180,7 @@ func TestRateIsHeldAndSaidOnce(t *testing.T) {
 			t.Errorf("%d carried out, %d answers, %d counted as dropped", len(b.all()), answers, b.dropped)
 		}
 		time.Sleep(time.Minute)
-		if r := ask(payload("later", "self_test", time.Minute, "")); r.Status != Done {
+		if r := ask(payload("later", "self_test", time.Minute, "")); r.Status != message.Done {
 			t.Errorf("after a minute: %+v", r)
 		}
 	})
@@ -191,13 +192,13 @@ func FuzzCommand(f *testing.F) {
 	f.Add([]byte(`{"id": "1", "command": "snapshot", "deadline": "2030-01-02T15:04:05Z"}`))
 	f.Add([]byte(`{"id": "\ud800", "command": 5}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := Parse(text)
-		if err == nil && (c.ID == "" || len(c.ID) > maxID || c.Deadline.IsZero()) {
+		c, err := message.ParseCommand(text)
+		if err == nil && (c.ID == "" || len(c.ID) > message.MaxCommandID || c.Deadline.IsZero()) {
 			t.Errorf("accepted %+v", c)
 		}
-		s := New(func(Result) {})
+		s := New(func(message.CommandResult) {})
 		_ = s.admit(c, everything, time.Now()) // an error or none: both are well
-		if _, err := json.Marshal(Result{ID: c.ID, Command: c.Command}); err != nil {
+		if _, err := json.Marshal(message.CommandResult{ID: c.ID, Command: c.Command}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -8,23 +8,24 @@ import (
 	"testing/synctest"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config/strict/stricttest"
 	"meltwatch/durable"
 	"meltwatch/durable/crashfs"
 )
 
 // life runs one process's server in a bubble: ask hands a payload over.
-func life(t *testing.T, files durable.Files, b *fakeAgent, script func(ask func(text string, retained bool) Result)) {
+func life(t *testing.T, files durable.Files, b *fakeAgent, script func(ask func(text string, retained bool) message.CommandResult)) {
 	t.Helper()
-	var last Result
-	s := New(func(r Result) { last = r })
+	var last message.CommandResult
+	s := New(func(r message.CommandResult) { last = r })
 	s.Persist(files)
 	s.Adopt(everything)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, b, b) }()
-	script(func(text string, retained bool) Result {
-		last = Result{}
+	script(func(text string, retained bool) message.CommandResult {
+		last = message.CommandResult{}
 		s.Handle([]byte(text), retained)
 		synctest.Wait()
 		return last
@@ -42,25 +43,25 @@ func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			disk, b := crashfs.New(-1), &fakeAgent{held: true}
 			restart := payload("a", "restart", 50*time.Minute, `, "part": "camera"`)
-			life(t, disk, b, func(ask func(string, bool) Result) {
-				if r := ask(payload("r", "restart", time.Minute, `, "part": "camera"`), true); r.Status != Rejected || !strings.Contains(r.Message, "retained") {
+			life(t, disk, b, func(ask func(string, bool) message.CommandResult) {
+				if r := ask(payload("r", "restart", time.Minute, `, "part": "camera"`), true); r.Status != message.Rejected || !strings.Contains(r.Message, "retained") {
 					t.Errorf("retained: %+v", r)
 				}
-				if r := ask(restart, false); r.Status != Done {
+				if r := ask(restart, false); r.Status != message.Done {
 					t.Errorf("first: %+v", r)
 				}
 			})
 			if powerCut {
 				disk.PowerCut()
 			}
-			life(t, disk, b, func(ask func(string, bool) Result) {
+			life(t, disk, b, func(ask func(string, bool) message.CommandResult) {
 				for _, retained := range []bool{false, true} {
-					if r := ask(restart, retained); r.Status != Rejected {
+					if r := ask(restart, retained); r.Status != message.Rejected {
 						t.Errorf("again: %+v", r)
 					}
 				}
 				time.Sleep(time.Hour)
-				if r := ask(payload("b", "acknowledge", time.Minute, ""), false); r.Status != Done {
+				if r := ask(payload("b", "acknowledge", time.Minute, ""), false); r.Status != message.Done {
 					t.Errorf("another: %+v", r)
 				}
 			})
@@ -82,11 +83,11 @@ func (full) Create(string) (durable.File, error) { return nil, errors.New("no sp
 func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeAgent{held: true}
-		life(t, full{crashfs.New(-1)}, b, func(ask func(string, bool) Result) {
-			if r := ask(payload("a", "acknowledge", time.Minute, ""), false); r.Status != Rejected || !strings.Contains(r.Message, "no space") {
+		life(t, full{crashfs.New(-1)}, b, func(ask func(string, bool) message.CommandResult) {
+			if r := ask(payload("a", "acknowledge", time.Minute, ""), false); r.Status != message.Rejected || !strings.Contains(r.Message, "no space") {
 				t.Errorf("%+v", r)
 			}
-			if r := ask(payload("b", "self_test", time.Minute, ""), false); r.Status != Done {
+			if r := ask(payload("b", "self_test", time.Minute, ""), false); r.Status != message.Done {
 				t.Errorf("%+v", r)
 			}
 		})
@@ -112,7 +113,7 @@ func TestDamagedIDsNameNone(t *testing.T) {
 
 func TestWorstCommandsAreAnsweredAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := New(func(r Result) {
+		s := New(func(r message.CommandResult) {
 			if len(r.Message)+len(r.ID)+len(r.Command) > 2000 {
 				t.Errorf("a result of %d bytes", len(r.Message))
 			}
@@ -121,7 +122,7 @@ func TestWorstCommandsAreAnsweredAtOnce(t *testing.T) {
 		allowed.PerMinute = 1 << 30
 		s.Adopt(allowed)
 		stricttest.Bounded(t, func(document []byte) {
-			for _, text := range [][]byte{document, document[:min(len(document), MaxPayload)]} {
+			for _, text := range [][]byte{document, document[:min(len(document), message.MaxCommand)]} {
 				s.serve(t.Context(), &fakeAgent{}, request{text, false})
 			}
 		})
@@ -137,7 +138,7 @@ func TestCommandsWithDoubledOrFoldedMembersAreRefused(t *testing.T) {
 		`{"id": "a\ud800", "command": "restart", "deadline": "2030-01-01T00:00:00Z"}`,
 		"{\"id\": \"a\xff\", \"command\": \"restart\", \"deadline\": \"2030-01-01T00:00:00Z\"}",
 	} {
-		if c, err := Parse([]byte(text)); err == nil {
+		if c, err := message.ParseCommand([]byte(text)); err == nil {
 			t.Errorf("%s: taken as %+v", text, c)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"meltwatch/agent/message"
 	"meltwatch/durable"
 )
 
@@ -57,8 +58,8 @@ type Trial[V any] struct {
 
 // Refused is the last version that was tried and given up.
 type Refused[V any] struct {
-	Version V       `json:"version"`
-	Faults  []Fault `json:"faults"`
+	Version V               `json:"version"`
+	Faults  []message.Fault `json:"faults"`
 	// Tried: something of it ran.
 	Tried bool `json:"tried"`
 }
@@ -109,7 +110,7 @@ func (j *Journal[V]) Started() (died bool, err error) {
 		next.Deaths++
 	}
 	if next.Deaths >= Deaths {
-		return true, j.Refuse(true, Fault{Message: fmt.Sprintf("the agent died %d times within a minute of its start under it", next.Deaths)})
+		return true, j.Refuse(true, message.Fault{Message: fmt.Sprintf("the agent died %d times within a minute of its start under it", next.Deaths)})
 	}
 	next.Running, next.KernelBoot = true, j.boot
 	return false, j.put(record[V]{j.record.Good, &next, j.record.Refused})
@@ -146,7 +147,7 @@ func (j *Journal[V]) Ended() error {
 
 // Refuse gives the version on trial up; tried says that something of it ran. It
 // is given up in memory even where the disk refuses to note it.
-func (j *Journal[V]) Refuse(tried bool, faults ...Fault) error {
+func (j *Journal[V]) Refuse(tried bool, faults ...message.Fault) error {
 	if j.record.Trial == nil {
 		return nil
 	}
@@ -181,6 +182,6 @@ func (j *Journal[V]) put(next record[V]) error {
 }
 
 // Reject notes a version that was given up before it was staged.
-func (j *Journal[V]) Reject(v V, faults ...Fault) error {
+func (j *Journal[V]) Reject(v V, faults ...message.Fault) error {
 	return j.put(record[V]{j.record.Good, j.record.Trial, &Refused[V]{v, slices.Clone(faults), false}})
 }

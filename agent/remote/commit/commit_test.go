@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"meltwatch/agent/message"
 	"meltwatch/durable"
 )
 
@@ -122,7 +123,7 @@ func TestDiskThatRefusesChangesNothingButARefusal(t *testing.T) {
 	well, err := Open[string](folder, "journal.json", "boot")
 	must(t, err, well.Stage("new", "old"))
 	well.files = sick{folder}
-	if err := well.Refuse(true, Fault{"camera", "no frame"}); !errors.Is(err, syscall.ENOSPC) {
+	if err := well.Refuse(true, message.Fault{Key: "camera", Message: "no frame"}); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v", err)
 	}
 	if _, ok := well.Trial(); ok {

@@ -3,102 +3,14 @@ package rollout
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"strings"
-	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/commit"
-	"meltwatch/agent/remote/pack"
-	"meltwatch/config/strict"
 )
-
-// MaxDesired bounds a payload of model/desired, in bytes.
-const MaxDesired = 64 << 10
-
-// Desired is the payload of model/desired.
-type Desired struct {
-	// Revision counts a furnace's documents; each must be higher than the last.
-	Revision int64 `json:"revision"`
-	pack.Signed
-	// URL is where the package lies: https://… or file:///…; empty to receive it
-	// by chunks.
-	URL string `json:"url,omitempty"`
-	// ShadowS is how long the model shadows the live one, WatchS how long it may
-	// still be sent back after the switch, in seconds.
-	ShadowS int `json:"shadow_s,omitempty"`
-	WatchS  int `json:"watch_s,omitempty"`
-	// MinAgreement rejects a model that agrees with the live one in a smaller
-	// share of the shadow's seconds; 0 asks for none.
-	MinAgreement float64 `json:"min_agreement,omitempty"`
-}
-
-// longestURL bounds a URL in bytes.
-const longestURL = 4096
-
-const (
-	defaultShadow = 120
-	defaultWatch  = 60
-)
-
-// ParseDesired decodes a payload strictly.
-func ParseDesired(payload []byte) (Desired, []Fault) {
-	var d Desired
-	if err := strict.Decode(payload, MaxDesired, &d); err != nil {
-		return d, blame("", "not a document of model/desired: "+err.Error())
-	}
-	if d.ShadowS == 0 {
-		d.ShadowS = defaultShadow
-	}
-	if d.WatchS == 0 {
-		d.WatchS = defaultWatch
-	}
-	return d, d.check()
-}
-
-func (d Desired) check() []Fault {
-	switch {
-	case d.Revision < 1:
-		return blame("revision", fmt.Sprintf("%d is invalid: revisions start at 1", d.Revision))
-	case d.Size < 1:
-		return blame("size", "is not the size of a package: take the file that `meltwatch model sign` wrote")
-	case d.ShadowS < 5 || d.ShadowS > 7*86_400:
-		return blame("shadow_s", fmt.Sprintf("%d is out of bounds: want 5 to 604800 seconds", d.ShadowS))
-	case d.WatchS < 5 || d.WatchS > 3600:
-		return blame("watch_s", fmt.Sprintf("%d is out of bounds: want 5 to 3600 seconds", d.WatchS))
-	case !(d.MinAgreement >= 0 && d.MinAgreement <= 1):
-		return blame("min_agreement", fmt.Sprintf("%g is not a share: want 0 to 1", d.MinAgreement))
-	}
-	return d.checkURL()
-}
-
-func (d Desired) checkURL() []Fault {
-	if d.URL == "" {
-		return nil
-	}
-	if len(d.URL) > longestURL {
-		return blame("url", fmt.Sprintf("has %d bytes: at most %d are allowed", len(d.URL), longestURL))
-	}
-	u, err := url.Parse(d.URL)
-	switch {
-	case err != nil || u.User != nil:
-		return blame("url", "is not a URL without user and password")
-	case u.Scheme == "https" && u.Host != "", u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
-		return nil
-	}
-	return blame("url", "want https://host/path or file:///path")
-}
-
-func (d Desired) model() ModelID { return ModelID{Revision: d.Revision, SHA256: d.SHA256} }
-
-func (d Desired) shadow() time.Duration { return time.Duration(d.ShadowS) * time.Second }
-func (d Desired) watch() time.Duration  { return time.Duration(d.WatchS) * time.Second }
-
-// blame is the one fault of a member.
-func blame(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
 
 // request is a document that may be obeyed; own asks for the box's own model.
 type request struct {
-	document Desired
+	document message.ModelDesired
 	own      bool
 }
 
@@ -109,10 +21,10 @@ func (m *Manager) process(ctx context.Context, payloads [][]byte) {
 	for _, payload := range payloads {
 		w, faults := m.read(payload, limits)
 		if newest != nil && !newest.own && !w.own && len(faults) == 0 && w.document.Revision < newest.document.Revision {
-			faults = blame("revision", fmt.Sprintf("%d is older than %d, which came before it", w.document.Revision, newest.document.Revision))
+			faults = message.OneFault("revision", fmt.Sprintf("%d is older than %d, which came before it", w.document.Revision, newest.document.Revision))
 		}
 		if len(faults) > 0 {
-			m.publish(w.document.model(), rejected, nil, faults...)
+			m.publish(modelOf(w.document), message.Rejected, nil, faults...)
 			continue
 		}
 		newest = &w
@@ -123,15 +35,15 @@ func (m *Manager) process(ctx context.Context, payloads [][]byte) {
 }
 
 // read decodes a payload and returns the reasons to reject it.
-func (m *Manager) read(payload []byte, limits Limits) (request, []Fault) {
+func (m *Manager) read(payload []byte, limits Limits) (request, []message.Fault) {
 	if !limits.Enabled {
-		return request{document: Desired{Revision: m.live.Revision, Signed: pack.Signed{SHA256: m.live.SHA256}}},
-			blame("remote.model", "is false on this box: documents on model/desired are not obeyed")
+		return request{document: message.ModelDesired{Revision: m.live.Revision, SignedPackage: message.SignedPackage{SHA256: m.live.SHA256}}},
+			message.OneFault("remote.model", "is false on this box: documents on model/desired are not obeyed")
 	}
 	if len(payload) == 0 {
 		return request{own: true}, nil
 	}
-	d, faults := ParseDesired(payload)
+	d, faults := message.ParseModelDesired(payload)
 	if len(faults) == 0 {
 		faults = m.refusal(d, limits)
 	}
@@ -145,16 +57,16 @@ func (m *Manager) apply(ctx context.Context, w request) {
 		return
 	}
 	d := w.document
-	if refused, ok := m.journal.Refused(); ok && refused.Version.same(d.model()) {
-		status := rejected
+	if refused, ok := m.journal.Refused(); ok && refused.Version.same(modelOf(d)) {
+		status := message.Rejected
 		if refused.Tried {
-			status = rolledBack
+			status = message.RolledBack
 		}
-		m.publish(d.model(), status, nil, refused.Faults...)
+		m.publish(modelOf(d), status, nil, refused.Faults...)
 		return
 	}
 	if d.SHA256 == m.live.SHA256 {
-		m.accept(d.model())
+		m.accept(modelOf(d))
 		return
 	}
 	m.obtain(ctx, d)
@@ -181,19 +93,19 @@ func (m *Manager) superseded(model ModelID) bool {
 }
 
 // refusal is what can be said against a package before any of it has arrived.
-func (m *Manager) refusal(d Desired, limits Limits) []Fault {
+func (m *Manager) refusal(d message.ModelDesired, limits Limits) []message.Fault {
 	running := commit.Base(m.live.Revision)
 	if d.Revision < running || d.Revision == running && d.SHA256 != m.live.SHA256 {
-		return blame("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher revision", d.Revision, running))
+		return message.OneFault("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher revision", d.Revision, running))
 	}
 	if err := commit.CheckRevision(d.Revision, m.live.Revision); err != nil {
-		return blame("revision", err.Error())
+		return message.OneFault("revision", err.Error())
 	}
 	if err := d.Verify(limits.Keys); err != nil {
-		return blame("signature", err.Error())
+		return message.OneFault("signature", err.Error())
 	}
 	if d.Size > limits.Package {
-		return blame("size", fmt.Sprintf("%d bytes are more than remote.model_mb of this box allows, %d", d.Size, limits.Package))
+		return message.OneFault("size", fmt.Sprintf("%d bytes are more than remote.model_mb of this box allows, %d", d.Size, limits.Package))
 	}
 	return nil
 }
@@ -207,7 +119,7 @@ func (m *Manager) accept(model ModelID) {
 		}
 		m.live = model
 	}
-	m.publish(model, statusLive, nil)
+	m.publish(model, message.Live, nil)
 }
 
 // takeOwn goes back to the box's own model: an empty payload asks for it.
@@ -217,5 +129,7 @@ func (m *Manager) takeOwn(ctx context.Context) {
 		m.accept(own)
 		return
 	}
-	m.run(ctx, Desired{ShadowS: defaultShadow, WatchS: defaultWatch}, own)
+	m.run(ctx, message.ModelDesired{ShadowS: message.DefaultShadow, WatchS: message.DefaultWatch}, own)
 }
+
+func modelOf(d message.ModelDesired) ModelID { return ModelID{Revision: d.Revision, SHA256: d.SHA256} }

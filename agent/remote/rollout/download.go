@@ -9,7 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 )
 
 // incoming is the package as far as it has arrived; a file beside it says which
@@ -18,21 +19,21 @@ const incoming = "incoming.part"
 
 // download is a package on its way.
 type download struct {
-	desired Desired
+	desired message.ModelDesired
 	file    *os.File
 	next    int64 // the first chunk that is not in the file
 	chunks  int64
-	held    map[int64][]byte // chunks beyond next, at most pack.Ahead
+	held    map[int64][]byte // chunks beyond next, at most modelpackage.Ahead
 }
 
 // obtain gets hold of a package and rolls it out.
-func (m *Manager) obtain(ctx context.Context, d Desired) {
-	if m.intact(d.model()) == nil {
-		m.run(ctx, d, d.model()) // it was here before
+func (m *Manager) obtain(ctx context.Context, d message.ModelDesired) {
+	if m.intact(modelOf(d)) == nil {
+		m.run(ctx, d, modelOf(d)) // it was here before
 		return
 	}
 	if err := os.MkdirAll(m.settings.Folder, 0o750); err != nil {
-		m.reject(ctx, d.model(), "paths.state", err)
+		m.reject(ctx, modelOf(d), "paths.state", err)
 		return
 	}
 	if d.URL != "" {
@@ -40,16 +41,16 @@ func (m *Manager) obtain(ctx context.Context, d Desired) {
 		return
 	}
 	if err := m.expect(d); err != nil {
-		m.reject(ctx, d.model(), "paths.state", err)
+		m.reject(ctx, modelOf(d), "paths.state", err)
 		return
 	}
-	m.publish(d.model(), receiving, nil)
+	m.publish(modelOf(d), message.Receiving, nil)
 	m.complete(ctx)
 }
 
 // expect opens the file for a package's chunks, and goes on where an earlier
 // transfer of the same package stood.
-func (m *Manager) expect(d Desired) error {
+func (m *Manager) expect(d message.ModelDesired) error {
 	name := filepath.Join(m.settings.Folder, incoming)
 	if was, err := os.ReadFile(name + ".sha256"); err != nil || string(was) != d.SHA256 {
 		if err := errors.Join(os.WriteFile(name, nil, 0o640), os.WriteFile(name+".sha256", []byte(d.SHA256), 0o640)); err != nil {
@@ -64,8 +65,8 @@ func (m *Manager) expect(d Desired) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("receive package: %w", err), file.Close())
 	}
-	a := &download{desired: d, file: file, chunks: pack.Chunks(d.Size), held: map[int64][]byte{}}
-	a.next = min(size/pack.ChunkSize, a.chunks)
+	a := &download{desired: d, file: file, chunks: modelpackage.Chunks(d.Size), held: map[int64][]byte{}}
+	a.next = min(size/modelpackage.ChunkSize, a.chunks)
 	if size >= d.Size {
 		a.next = a.chunks
 	}
@@ -76,26 +77,26 @@ func (m *Manager) expect(d Desired) error {
 // receive takes a chunk.
 func (m *Manager) receive(ctx context.Context, c chunk) {
 	a := m.download
-	if a == nil || c.number < a.next || c.number >= a.next+pack.Ahead {
+	if a == nil || c.number < a.next || c.number >= a.next+modelpackage.Ahead {
 		return
 	}
-	data, err := pack.ParseChunk(c.payload, a.desired.SHA256, a.desired.Size, c.number)
+	data, err := modelpackage.ParseChunk(c.payload, a.desired.SHA256, a.desired.Size, c.number)
 	if err != nil {
-		if !errors.Is(err, pack.ErrStranger) {
+		if !errors.Is(err, modelpackage.ErrStranger) {
 			m.settings.Log.Debug("chunk refused", "err", err)
 		}
 		return
 	}
 	a.held[c.number] = data
 	for ; a.held[a.next] != nil; a.next++ {
-		if _, err := a.file.WriteAt(a.held[a.next], a.next*pack.ChunkSize); err != nil {
+		if _, err := a.file.WriteAt(a.held[a.next], a.next*modelpackage.ChunkSize); err != nil {
 			m.closeDownload()
-			m.reject(ctx, a.desired.model(), "paths.state", fmt.Errorf("receive package: %w", err))
+			m.reject(ctx, modelOf(a.desired), "paths.state", fmt.Errorf("receive package: %w", err))
 			return
 		}
 		delete(a.held, a.next)
 	}
-	m.publish(a.desired.model(), receiving, nil)
+	m.publish(modelOf(a.desired), message.Receiving, nil)
 	m.complete(ctx)
 }
 
@@ -140,8 +141,8 @@ func (m *Manager) beating(ctx context.Context) (stop func()) {
 }
 
 // unpack checks a whole package, puts its model beside the others, and goes on.
-func (m *Manager) unpack(ctx context.Context, d Desired) {
-	m.publish(d.model(), checking, nil)
+func (m *Manager) unpack(ctx context.Context, d message.ModelDesired) {
+	m.publish(modelOf(d), message.Checking, nil)
 	name := filepath.Join(m.settings.Folder, incoming)
 	beside := filepath.Join(m.settings.Folder, d.SHA256+".new")
 	stop := m.beating(ctx)
@@ -150,20 +151,20 @@ func (m *Manager) unpack(ctx context.Context, d Desired) {
 	err = errors.Join(err, os.RemoveAll(name), os.RemoveAll(name+".sha256"))
 	if err == nil {
 		// What was here under this name was damaged, or there would be nothing to do.
-		err = errors.Join(os.RemoveAll(m.folder(d.model())), os.Rename(beside, m.folder(d.model())), m.settings.Files.SyncFolder("."))
+		err = errors.Join(os.RemoveAll(m.folder(modelOf(d))), os.Rename(beside, m.folder(modelOf(d))), m.settings.Files.SyncFolder("."))
 	}
 	if err != nil {
 		err = errors.Join(err, os.RemoveAll(beside))
-		m.reject(ctx, d.model(), "package", err)
+		m.reject(ctx, modelOf(d), "package", err)
 		return
 	}
-	m.run(ctx, d, d.model())
+	m.run(ctx, d, modelOf(d))
 }
 
-func (m *Manager) unpackInto(folder, name string, d Desired) error {
+func (m *Manager) unpackInto(folder, name string, d message.ModelDesired) error {
 	if err := errors.Join(os.RemoveAll(folder), os.MkdirAll(folder, 0o750)); err != nil {
 		return err
 	}
-	_, err := pack.Open(name, folder, d.Signed)
+	_, err := modelpackage.Open(name, folder, d.SignedPackage)
 	return err
 }

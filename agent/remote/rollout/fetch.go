@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"meltwatch/agent/message"
 )
 
 const (
@@ -27,8 +29,8 @@ var (
 )
 
 // fetchURL gets a package from its URL.
-func (m *Manager) fetchURL(ctx context.Context, d Desired) {
-	m.publish(d.model(), receiving, nil)
+func (m *Manager) fetchURL(ctx context.Context, d message.ModelDesired) {
+	m.publish(modelOf(d), message.Receiving, nil)
 	mark := filepath.Join(m.settings.Folder, incoming+".sha256")
 	err := os.RemoveAll(mark) // the package there is about to change
 	if err == nil {
@@ -40,9 +42,9 @@ func (m *Manager) fetchURL(ctx context.Context, d Desired) {
 	switch {
 	case ctx.Err() != nil:
 	case errors.Is(err, errSuperseded):
-		m.publish(d.model(), rejected, nil, Fault{Key: "revision", Message: err.Error()})
+		m.publish(modelOf(d), message.Rejected, nil, message.Fault{Key: "revision", Message: err.Error()})
 	case err != nil:
-		m.reject(ctx, d.model(), "url", err)
+		m.reject(ctx, modelOf(d), "url", err)
 	default:
 		m.unpack(ctx, d)
 	}
@@ -51,7 +53,7 @@ func (m *Manager) fetchURL(ctx context.Context, d Desired) {
 // await waits for a download until ctx ends, its time is up, or a newer document
 // arrives. A read that never returns, for example from a removed disk, is abandoned;
 // it writes nothing more.
-func (m *Manager) await(ctx context.Context, d Desired) error {
+func (m *Manager) await(ctx context.Context, d message.ModelDesired) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errSlow)
 	defer cancel()
 	done := make(chan error, 1)
@@ -64,7 +66,7 @@ func (m *Manager) await(ctx context.Context, d Desired) error {
 		case err := <-done:
 			return err
 		case <-tick.C:
-			if !m.superseded(d.model()) {
+			if !m.superseded(modelOf(d)) {
 				continue
 			}
 		case <-bounded.Done():
@@ -86,7 +88,7 @@ func (m *Manager) await(ctx context.Context, d Desired) error {
 }
 
 // copyURL copies a package to the disk. No more than its size is read.
-func (m *Manager) copyURL(ctx context.Context, d Desired) error {
+func (m *Manager) copyURL(ctx context.Context, d message.ModelDesired) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stall := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config/strict/stricttest"
 	"meltwatch/durable"
 )
@@ -38,7 +39,7 @@ func TestURLsOfFilesLeadToRegularFilesOnly(t *testing.T) {
 		"/dev/tty": "not a regular file", "/proc/self/fd/0": "symbolic link", filepath.Join(folder, "gone"): "no such file",
 	} {
 		began := time.Now()
-		err := m.copyURL(t.Context(), Desired{Signed: signed, URL: "file://" + path})
+		err := m.copyURL(t.Context(), message.ModelDesired{SignedPackage: signed, URL: "file://" + path})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
@@ -48,7 +49,7 @@ func TestURLsOfFilesLeadToRegularFilesOnly(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := m.copyURL(ended, Desired{Signed: signed, URL: "file://" + file}); err == nil {
+	if err := m.copyURL(ended, message.ModelDesired{SignedPackage: signed, URL: "file://" + file}); err == nil {
 		t.Error("a copy went on after its context")
 	}
 }
@@ -76,7 +77,7 @@ func (w *watch) Count(map[string]uint64) {}
 type real struct {
 	*Manager
 	watch watch
-	last  atomic.Pointer[Report]
+	last  atomic.Pointer[message.ModelReport]
 	end   func() error
 }
 
@@ -85,7 +86,7 @@ func runReal(t *testing.T, b *scripted, client *http.Client) *real {
 	r := &real{}
 	r.Manager, _ = Open(Settings{
 		Folder: b.folder, Own: own, Files: durable.Folder(b.folder), HTTP: client,
-		Report: func(report Report) { r.last.Store(&report) }, Log: slog.New(slog.DiscardHandler),
+		Report: func(report message.ModelReport) { r.last.Store(&report) }, Log: slog.New(slog.DiscardHandler),
 	})
 	r.Adopt(Limits{Enabled: true, Keys: b.keys, Package: 64e6, Memory: 600e6, Latency: 200 * time.Millisecond})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -100,7 +101,7 @@ func runReal(t *testing.T, b *scripted, client *http.Client) *real {
 	return r
 }
 
-func (r *real) until(t *testing.T, what string, ok func(Report) bool) {
+func (r *real) until(t *testing.T, what string, ok func(message.ModelReport) bool) {
 	t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if report := r.last.Load(); report != nil && ok(*report) {
@@ -133,23 +134,27 @@ func TestNewerDocumentEndsASlowDownload(t *testing.T) {
 	_, first := b.variant("first")
 	file, second := b.variant("second")
 	r := runReal(t, b, server.Client())
-	slow := payload(t, Desired{Revision: 2, Signed: first, URL: server.URL + "/slow"})
+	slow := payload(t, message.ModelDesired{Revision: 2, SignedPackage: first, URL: server.URL + "/slow"})
 	r.Desired(slow)
-	receives := func(report Report) bool { return report.Revision == 2 && report.Status == receiving }
+	receives := func(report message.ModelReport) bool {
+		return report.Revision == 2 && report.Status == message.Receiving
+	}
 	r.until(t, "it receives", receives)
 	// Neither the same document again, as at a reconnection, nor an older one, nor
 	// one that nobody signed ends it.
 	stranger := second
 	stranger.Signature = first.Signature
 	r.Desired(slow)
-	r.Desired(payload(t, Desired{Revision: 1, Signed: second, URL: "file://" + file}))
-	r.Desired(payload(t, Desired{Revision: 3, Signed: stranger, URL: "file://" + file}))
+	r.Desired(payload(t, message.ModelDesired{Revision: 1, SignedPackage: second, URL: "file://" + file}))
+	r.Desired(payload(t, message.ModelDesired{Revision: 3, SignedPackage: stranger, URL: "file://" + file}))
 	time.Sleep(time.Second)
 	if report := *r.last.Load(); !receives(report) {
 		t.Fatalf("report %+v", report)
 	}
-	r.Desired(payload(t, Desired{Revision: 4, Signed: second, ShadowS: 3600, URL: "file://" + file}))
-	r.until(t, "the newer one shadows", func(report Report) bool { return report.Revision == 4 && report.Status == shadowing })
+	r.Desired(payload(t, message.ModelDesired{Revision: 4, SignedPackage: second, ShadowS: 3600, URL: "file://" + file}))
+	r.until(t, "the newer one shadows", func(report message.ModelReport) bool {
+		return report.Revision == 4 && report.Status == message.Shadowing
+	})
 	if r.watch.longest > 5*time.Second {
 		t.Errorf("no beat for %s", r.watch.longest)
 	}
@@ -159,8 +164,8 @@ func TestEndOfTheAgentEndsADownload(t *testing.T) {
 	server, b := slowly(t), newScripted(t)
 	_, signed := b.variant("first")
 	r := runReal(t, b, server.Client())
-	r.Desired(payload(t, Desired{Revision: 1, Signed: signed, URL: server.URL + "/slow"}))
-	r.until(t, "it receives", func(report Report) bool { return report.Status == receiving })
+	r.Desired(payload(t, message.ModelDesired{Revision: 1, SignedPackage: signed, URL: server.URL + "/slow"}))
+	r.until(t, "it receives", func(report message.ModelReport) bool { return report.Status == message.Receiving })
 	began := time.Now()
 	if err := r.end(); err != nil {
 		t.Error(err)
@@ -179,12 +184,14 @@ func TestNewestModelDocumentWins(t *testing.T) {
 		r := runReal(t, b, http.DefaultClient)
 		var waiting [][]byte
 		for _, revision := range order {
-			waiting = append(waiting, payload(t, Desired{Revision: revision, Signed: signed, ShadowS: 3600, URL: "file://" + file}))
+			waiting = append(waiting, payload(t, message.ModelDesired{Revision: revision, SignedPackage: signed, ShadowS: 3600, URL: "file://" + file}))
 		}
 		for _, one := range waiting {
 			r.Desired(one)
 		}
-		r.until(t, fmt.Sprint(order), func(report Report) bool { return report.Revision == 4 && report.Status == shadowing })
+		r.until(t, fmt.Sprint(order), func(report message.ModelReport) bool {
+			return report.Revision == 4 && report.Status == message.Shadowing
+		})
 		if err := r.end(); err != nil {
 			t.Error(err)
 		}
@@ -196,12 +203,12 @@ func TestHugeModelRevisionsAreRefused(t *testing.T) {
 	_, signed := b.variant("first")
 	m := &Manager{live: ModelID{Revision: 7}}
 	for revision, want := range map[int64]int{6: 1, 8: 0, 1<<32 + 8: 1, 1<<63 - 1: 1} {
-		if got := m.refusal(Desired{Revision: revision, Signed: signed}, Limits{Keys: b.keys, Package: 64e6}); len(got) != want {
+		if got := m.refusal(message.ModelDesired{Revision: revision, SignedPackage: signed}, Limits{Keys: b.keys, Package: 64e6}); len(got) != want {
 			t.Errorf("revision %d: %+v", revision, got)
 		}
 	}
 	m.live.Revision = 1<<63 - 1 // 0.3.0 took it
-	if got := m.refusal(Desired{Revision: 1, Signed: signed}, Limits{Keys: b.keys, Package: 64e6}); len(got) != 0 {
+	if got := m.refusal(message.ModelDesired{Revision: 1, SignedPackage: signed}, Limits{Keys: b.keys, Package: 64e6}); len(got) != 0 {
 		t.Errorf("nothing can follow 2⁶³ − 1: %+v", got)
 	}
 }
@@ -215,7 +222,7 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 	}
 	var log bytes.Buffer
 	m, _ := Open(Settings{
-		Folder: b.folder, Own: own, Files: durable.Folder(b.folder), Report: func(r Report) {
+		Folder: b.folder, Own: own, Files: durable.Folder(b.folder), Report: func(r message.ModelReport) {
 			if text, err := json.Marshal(r); err != nil || len(text) > 48<<10 {
 				t.Errorf("a report of %d bytes, %v", len(text), err)
 			}
@@ -223,12 +230,12 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 	})
 	m.Adopt(Limits{Enabled: true, Keys: b.keys, Package: 64e6})
 	stricttest.Bounded(t, func(document []byte) {
-		m.process(t.Context(), [][]byte{document, document[:min(len(document), MaxDesired)]})
+		m.process(t.Context(), [][]byte{document, document[:min(len(document), message.MaxModelDesired)]})
 	})
 	if log.Len() > 16<<10 {
 		t.Errorf("%d bytes of log in some seconds", log.Len())
 	}
-	if err := m.expect(Desired{Revision: 1, Signed: signed}); err != nil {
+	if err := m.expect(message.ModelDesired{Revision: 1, SignedPackage: signed}); err != nil {
 		t.Fatal(err)
 	}
 	stricttest.Bounded(t, func(document []byte) {

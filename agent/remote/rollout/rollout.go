@@ -30,16 +30,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/remote/commit"
 	"meltwatch/agent/remote/mailbox"
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/remote/modelpackage"
 	"meltwatch/durable"
 	"meltwatch/inference"
 	"meltwatch/retry"
 )
-
-// Fault is one reason, by what it is about.
-type Fault = commit.Fault
 
 // ModelID is a model that can decide.
 type ModelID struct {
@@ -116,7 +114,7 @@ type Settings struct {
 	Files       durable.Files // of Folder
 	KernelBoot  string
 	// Report publishes model/reported; it must not block.
-	Report func(Report)
+	Report func(message.ModelReport)
 	HTTP   *http.Client
 	Log    *slog.Logger
 }
@@ -130,7 +128,7 @@ type Manager struct {
 
 	live     ModelID
 	proving  bool // live has not proved itself since the start
-	last     Report
+	last     message.ModelReport
 	logged   string    // the last step that was logged
 	download *download // nil while nothing is being received
 	// rejections are logged when they begin, and once a minute.
@@ -156,7 +154,7 @@ const journalFile = "model.json"
 // Open says which model decides at start, by its folder. A model whose files are
 // damaged gives way to the box's own.
 func Open(s Settings) (m *Manager, folder string) {
-	m = &Manager{settings: s, mailbox: mailbox.New(), chunks: make(chan chunk, pack.Ahead)}
+	m = &Manager{settings: s, mailbox: mailbox.New(), chunks: make(chan chunk, modelpackage.Ahead)}
 	m.rejections.Log = s.Log
 	var err error
 	if m.journal, err = commit.Open[ModelID](s.Files, journalFile, s.KernelBoot); err != nil {
@@ -170,10 +168,10 @@ func Open(s Settings) (m *Manager, folder string) {
 	if t, ok := m.journal.Trial(); ok {
 		m.live, m.proving = t.Version, true
 	}
-	m.setReport(statusLive, nil)
+	m.setReport(message.Live, nil)
 	if died {
 		refused, _ := m.journal.Refused()
-		m.setReportOf(refused.Version, rolledBack, refused.Faults)
+		m.setReportOf(refused.Version, message.RolledBack, refused.Faults)
 	}
 	if err := m.intact(m.live); err != nil {
 		m.giveUp(err)
@@ -185,7 +183,7 @@ func Open(s Settings) (m *Manager, folder string) {
 // giveUp falls back to what decided before, or to the box's own model.
 func (m *Manager) giveUp(why error) {
 	damaged := m.live
-	faults := []Fault{{Key: "model", Message: why.Error()}}
+	faults := []message.Fault{{Key: "model", Message: why.Error()}}
 	m.live, m.proving = ModelID{}, false
 	if good, ok := m.journal.Good(); ok && !good.same(damaged) && m.intact(good) == nil {
 		m.live = good
@@ -194,7 +192,7 @@ func (m *Manager) giveUp(why error) {
 		m.settings.Log.Warn("refusal not noted", "err", err)
 	}
 	m.settings.Log.Error("model given up", "sha256", damaged.SHA256, "err", why)
-	m.setReportOf(damaged, rolledBack, faults)
+	m.setReportOf(damaged, message.RolledBack, faults)
 }
 
 func (m *Manager) folder(model ModelID) string {

@@ -12,7 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 )
 
 func TestChunksArriveOutOfOrderTwiceAndOverARestart(t *testing.T) {
@@ -24,35 +25,35 @@ func TestChunksArriveOutOfOrderTwiceAndOverARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		send := func(n int64) {
-			chunk, err := pack.Chunk(signed.SHA256, body[n*pack.ChunkSize:min((n+1)*pack.ChunkSize, int64(len(body)))])
+			chunk, err := modelpackage.Chunk(signed.SHA256, body[n*modelpackage.ChunkSize:min((n+1)*modelpackage.ChunkSize, int64(len(body)))])
 			if err != nil {
 				t.Fatal(err)
 			}
 			b.manager.Chunk(n, chunk)
 			synctest.Wait()
 		}
-		desired := payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 10})
+		desired := payload(t, message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 10, WatchS: 10})
 		b.start("boot")
 		b.manager.Desired(desired)
 		synctest.Wait()
 		for _, n := range []int64{2, 1, 9, 0, 0, 3} { // 9 lies too far ahead
 			send(n)
 		}
-		if r := b.last(); r.Status != receiving || r.Next != 4 || r.Chunks != pack.Chunks(signed.Size) {
+		if r := b.last(); r.Status != message.Receiving || r.Next != 4 || r.Chunks != modelpackage.Chunks(signed.Size) {
 			t.Fatalf("report %+v", r)
 		}
 		b.stop()
 		b.start("boot")
 		b.manager.Desired(desired)
 		synctest.Wait()
-		if r := b.last(); r.Status != receiving || r.Next != 4 {
+		if r := b.last(); r.Status != message.Receiving || r.Next != 4 {
 			t.Fatalf("after a restart: %+v", r)
 		}
 		for n := b.last().Next; n < b.last().Chunks; n++ {
 			send(n)
 		}
 		b.sleep(time.Minute)
-		b.want(statusLive, 1, signed.SHA256)
+		b.want(message.Live, 1, signed.SHA256)
 		b.stop()
 	})
 }
@@ -62,11 +63,11 @@ func TestModelThatFailsAfterTheSwitchIsSentBackAndNotTriedAgain(t *testing.T) {
 		b := newScripted(t)
 		file, signed := b.variant("ill")
 		b.fails[signed.SHA256] = errors.New("scripted")
-		desired := payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 30, URL: "file://" + file})
+		desired := payload(t, message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 10, WatchS: 30, URL: "file://" + file})
 		b.start("boot")
 		b.manager.Desired(desired)
 		b.sleep(time.Minute)
-		b.want(rolledBack, 1, "")
+		b.want(message.RolledBack, 1, "")
 		switches := b.steps
 		for range 10 {
 			b.manager.Desired(desired)
@@ -85,12 +86,12 @@ func TestNewerDocumentEndsAShadow(t *testing.T) {
 		file, first := b.variant("first")
 		other, second := b.variant("second")
 		b.start("boot")
-		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: first, ShadowS: 3600, WatchS: 30, URL: "file://" + file}))
+		b.manager.Desired(payload(t, message.ModelDesired{Revision: 1, SignedPackage: first, ShadowS: 3600, WatchS: 30, URL: "file://" + file}))
 		b.sleep(time.Minute)
-		b.want(shadowing, 1, "")
-		b.manager.Desired(payload(t, Desired{Revision: 2, Signed: second, ShadowS: 10, WatchS: 10, URL: "file://" + other}))
+		b.want(message.Shadowing, 1, "")
+		b.manager.Desired(payload(t, message.ModelDesired{Revision: 2, SignedPackage: second, ShadowS: 10, WatchS: 10, URL: "file://" + other}))
 		b.sleep(time.Minute)
-		b.want(statusLive, 2, second.SHA256)
+		b.want(message.Live, 2, second.SHA256)
 		b.stop()
 	})
 }
@@ -123,7 +124,7 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 		if ill {
 			b.fails[signed.SHA256] = errors.New("scripted")
 		}
-		desired := payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 10, URL: "file://" + file})
+		desired := payload(t, message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 10, WatchS: 10, URL: "file://" + file})
 		b.start("boot")
 		b.steps, b.dieAt = 0, step
 		b.manager.Desired(desired)
@@ -145,8 +146,8 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 		r := b.last()
 		switch {
 		case !ill:
-			b.want(statusLive, 1, signed.SHA256)
-		case r.Status != rolledBack || r.Running != "" || !b.true(r):
+			b.want(message.Live, 1, signed.SHA256)
+		case r.Status != message.RolledBack || r.Running != "" || !b.true(r):
 			t.Fatalf("step %d: report %+v, %s decides", step, r, b.deciding)
 		}
 		b.stop()
@@ -159,16 +160,16 @@ func TestThirdDeathSendsTheModelBack(t *testing.T) {
 		b := newScripted(t)
 		file, signed := b.variant("deadly")
 		b.start("boot")
-		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 600, URL: "file://" + file}))
+		b.manager.Desired(payload(t, message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 10, WatchS: 600, URL: "file://" + file}))
 		b.sleep(20 * time.Second)
-		b.want(watching, 1, signed.SHA256)
+		b.want(message.Watching, 1, signed.SHA256)
 		for range 3 {
 			files := b.disk.Snapshot()
 			b.stop()
 			b.disk.PutBack(files) // a death is a stop that the journal does not hear of
 			b.start("boot")
 		}
-		b.want(rolledBack, 1, "")
+		b.want(message.RolledBack, 1, "")
 		b.stop()
 	})
 }
@@ -178,15 +179,15 @@ func TestDamagedModelOnDiskGivesWayAtStart(t *testing.T) {
 		b := newScripted(t)
 		file, signed := b.variant("fine")
 		b.start("boot")
-		b.manager.Desired(payload(t, Desired{Revision: 1, Signed: signed, ShadowS: 10, WatchS: 10, URL: "file://" + file}))
+		b.manager.Desired(payload(t, message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 10, WatchS: 10, URL: "file://" + file}))
 		b.sleep(time.Minute)
-		b.want(statusLive, 1, signed.SHA256)
+		b.want(message.Live, 1, signed.SHA256)
 		b.stop()
 		if err := os.WriteFile(filepath.Join(b.folder, signed.SHA256, "saved_model.pb"), []byte("rot"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		b.start("boot")
-		b.want(rolledBack, 1, "")
+		b.want(message.RolledBack, 1, "")
 		b.stop()
 	})
 }
@@ -212,7 +213,7 @@ func TestPackageOverHTTPSIsBoundedAndVerified(t *testing.T) {
 	defer server.Close()
 	m := &Manager{settings: Settings{Folder: b.folder, HTTP: server.Client()}}
 	for path, want := range map[string]string{"/fine": "", "/cut": "another size", "/endless": "another size", "/gone": "404"} {
-		err := m.copyURL(t.Context(), Desired{Signed: signed, URL: server.URL + path})
+		err := m.copyURL(t.Context(), message.ModelDesired{SignedPackage: signed, URL: server.URL + path})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
@@ -221,7 +222,7 @@ func TestPackageOverHTTPSIsBoundedAndVerified(t *testing.T) {
 		}
 	}
 	stranger := &Manager{settings: Settings{Folder: b.folder, HTTP: &http.Client{}}}
-	if err := stranger.copyURL(t.Context(), Desired{Signed: signed, URL: server.URL + "/fine"}); err == nil {
+	if err := stranger.copyURL(t.Context(), message.ModelDesired{SignedPackage: signed, URL: server.URL + "/fine"}); err == nil {
 		t.Error("a server that nobody vouches for was trusted")
 	}
 	if _, err := m.openURL(t.Context(), "ftp://x/y"); err == nil {
@@ -244,9 +245,9 @@ func TestBadDesiredDocuments(t *testing.T) {
 		`{"revision": 1, "url": "http://h/x", ` + good + `}`:    "url",
 		`{"revision": 1, "url": "https://u@h/x", ` + good + `}`: "url",
 		`{"revision": 1, "url": "file://h/x", ` + good + `}`:    "url",
-		strings.Repeat(" ", MaxDesired+1):                       "",
+		strings.Repeat(" ", message.MaxModelDesired+1):          "",
 	} {
-		if _, faults := ParseDesired([]byte(text)); len(faults) != 1 || faults[0].Key != key {
+		if _, faults := message.ParseModelDesired([]byte(text)); len(faults) != 1 || faults[0].Key != key {
 			t.Errorf("%.60s: %+v, want %q", text, faults, key)
 		}
 	}
@@ -258,7 +259,7 @@ func FuzzModelDesired(f *testing.F) {
 	f.Add([]byte(`{"revision": 1, "sha256": "` + strings.Repeat("0a", 32) + `", "size": 5, "key": "desk", "signature": "AA=="}`))
 	f.Add([]byte(`{"url": "https://[::1", "min_agreement": "NaN"}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		d, faults := ParseDesired(text)
+		d, faults := message.ParseModelDesired(text)
 		if len(faults) > 0 {
 			return
 		}

@@ -16,7 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"meltwatch/agent/remote/pack"
+	"meltwatch/agent/message"
+	"meltwatch/agent/remote/modelpackage"
 	"meltwatch/durable/crashfs"
 	"meltwatch/inference"
 )
@@ -36,7 +37,7 @@ type scripted struct {
 	deciding string     // folder of the model that decides
 	other    string     // of the one that was loaded beside it
 	compare  func(Comparison)
-	reports  []Report
+	reports  []message.ModelReport
 	manager  *Manager
 	stop     func()
 }
@@ -119,7 +120,7 @@ func (b *scripted) start(kernelBoot string) {
 	b.t.Helper()
 	settings := Settings{
 		Folder: b.folder, Own: own, Files: b.disk, KernelBoot: kernelBoot,
-		Report: func(r Report) {
+		Report: func(r message.ModelReport) {
 			b.mu.Lock()
 			b.reports = append(b.reports, r)
 			b.mu.Unlock()
@@ -142,7 +143,7 @@ func (b *scripted) start(kernelBoot string) {
 	b.sleep(time.Millisecond)
 }
 
-func (b *scripted) last() Report {
+func (b *scripted) last() message.ModelReport {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -162,7 +163,7 @@ func (b *scripted) want(status string, revision int64, running string) {
 }
 
 // true reports whether a report names what decides.
-func (b *scripted) true(r Report) bool {
+func (b *scripted) true(r message.ModelReport) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if r.Running == "" {
@@ -172,7 +173,7 @@ func (b *scripted) true(r Report) bool {
 }
 
 // variant packs and signs the product's model under another name.
-func (b *scripted) variant(name string) (file string, signed pack.Signed) {
+func (b *scripted) variant(name string) (file string, signed message.SignedPackage) {
 	b.t.Helper()
 	folder := b.t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS(own)); err != nil {
@@ -187,23 +188,23 @@ func (b *scripted) variant(name string) (file string, signed pack.Signed) {
 	var body bytes.Buffer
 	file = filepath.Join(b.t.TempDir(), "model.tar")
 	keyFile := filepath.Join(b.t.TempDir(), "key.pem")
-	public, keyErr := pack.NewKey(keyFile)
-	if err := errors.Join(keyErr, os.WriteFile(path, text, 0o600), pack.Write(&body, folder), os.WriteFile(file, body.Bytes(), 0o600)); err != nil {
+	public, keyErr := modelpackage.NewKey(keyFile)
+	if err := errors.Join(keyErr, os.WriteFile(path, text, 0o600), modelpackage.Write(&body, folder), os.WriteFile(file, body.Bytes(), 0o600)); err != nil {
 		b.t.Fatal(err)
 	}
-	key, err := pack.ReadKey(keyFile)
+	key, err := modelpackage.ReadKey(keyFile)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	b.keys[name] = public
-	if signed.SHA256, signed.Size, err = pack.Sum(file); err != nil {
+	if signed.SHA256, signed.Size, err = modelpackage.Sum(file); err != nil {
 		b.t.Fatal(err)
 	}
 	signed.Sign(name, key)
 	return file, signed
 }
 
-func payload(t testing.TB, d Desired) []byte {
+func payload(t testing.TB, d message.ModelDesired) []byte {
 	t.Helper()
 	text, err := json.Marshal(d)
 	if err != nil {

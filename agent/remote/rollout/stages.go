@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/inference"
+	"meltwatch/percentile"
 )
 
 // A roll-out goes through stages: check, shadow, switch over, watch. Each returns its
@@ -16,7 +17,7 @@ import (
 
 // rollOut is one model on its way from the disk to the decision.
 type rollOut struct {
-	desired  Desired
+	desired  message.ModelDesired
 	model    ModelID
 	before   ModelID // what decides until the switch
 	instance Instance
@@ -25,8 +26,8 @@ type rollOut struct {
 
 // outcome is how a stage ended. The zero outcome passes on to the next stage.
 type outcome struct {
-	status string // rejected, rolledBack or statusLive
-	fault  Fault
+	status string // message.Rejected, message.RolledBack or message.Live
+	fault  message.Fault
 	// again: nothing speaks against the model, so the journal does not refuse it.
 	again bool
 	// ended: the agent ends, or another document took over; the next start decides.
@@ -36,11 +37,11 @@ type outcome struct {
 func (o outcome) passed() bool { return o.status == "" && !o.ended }
 
 func rejectedFor(key string, err error) outcome {
-	return outcome{status: rejected, fault: Fault{Key: key, Message: err.Error()}}
+	return outcome{status: message.Rejected, fault: message.Fault{Key: key, Message: err.Error()}}
 }
 
 // run takes a model that lies on the disk through the stages.
-func (m *Manager) run(ctx context.Context, d Desired, model ModelID) {
+func (m *Manager) run(ctx context.Context, d message.ModelDesired, model ModelID) {
 	r := &rollOut{desired: d, model: model, before: m.live, stats: newShadowStats(m.limit())}
 	for _, stage := range []func(context.Context, *rollOut) outcome{m.check, m.shadow, m.switchOver, m.watch} {
 		if o := stage(ctx, r); !o.passed() {
@@ -48,7 +49,7 @@ func (m *Manager) run(ctx context.Context, d Desired, model ModelID) {
 			return
 		}
 	}
-	m.settle(ctx, r, outcome{status: statusLive})
+	m.settle(ctx, r, outcome{status: message.Live})
 }
 
 // settle carries an outcome out and notes it.
@@ -56,7 +57,7 @@ func (m *Manager) settle(ctx context.Context, r *rollOut, o outcome) {
 	if o.ended {
 		return
 	}
-	if o.status == rolledBack {
+	if o.status == message.RolledBack {
 		// The old model, which shadows, decides first; then the journal is told.
 		if err := m.agent.Switch(ctx); err != nil {
 			return // the agent ends, and the next start begins with the trial's watch
@@ -68,9 +69,9 @@ func (m *Manager) settle(ctx context.Context, r *rollOut, o outcome) {
 	}
 	var err error
 	switch {
-	case o.status == statusLive:
+	case o.status == message.Live:
 		err = errors.Join(m.journal.Show(), m.journal.Lived())
-	case o.status == rolledBack:
+	case o.status == message.RolledBack:
 		err = m.journal.Refuse(true, o.fault)
 	case !o.again:
 		err = m.journal.Reject(r.model, o.fault)
@@ -81,11 +82,11 @@ func (m *Manager) settle(ctx context.Context, r *rollOut, o outcome) {
 	if !o.again {
 		m.sweep()
 	}
-	var faults []Fault
-	if o.fault != (Fault{}) {
-		faults = []Fault{o.fault}
+	var faults []message.Fault
+	if o.fault != (message.Fault{}) {
+		faults = []message.Fault{o.fault}
 	}
-	var scores *Scores // none of a model that never shadowed
+	var scores *message.ModelScores // none of a model that never shadowed
 	if r.instance != nil {
 		scores = r.stats.scores()
 	}
@@ -99,7 +100,7 @@ func (m *Manager) reject(ctx context.Context, model ModelID, key string, err err
 
 // check loads a model in a second child and tries it on its golden vectors.
 func (m *Manager) check(ctx context.Context, r *rollOut) outcome {
-	m.publish(r.model, checking, nil)
+	m.publish(r.model, message.Checking, nil)
 	stop := m.beating(ctx)
 	defer stop()
 	instance, key, err := m.load(ctx, m.folder(r.model))
@@ -117,13 +118,13 @@ func (m *Manager) shadow(ctx context.Context, r *rollOut) outcome {
 		m.agent.Drop()
 		return outcome{ended: true}
 	}
-	err := m.observe(ctx, r, shadowing, r.desired.shadow())
+	err := m.observe(ctx, r, message.Shadowing, r.desired.Shadow())
 	scores := r.stats.scores()
 	switch {
 	case ctx.Err() != nil:
 		return outcome{ended: true}
 	case errors.Is(err, errSuperseded):
-		return outcome{status: rejected, fault: Fault{Key: "revision", Message: err.Error()}, again: true}
+		return outcome{status: message.Rejected, fault: message.Fault{Key: "revision", Message: err.Error()}, again: true}
 	case err == nil && scores.Seconds == 0:
 		err = errNoComparison
 	case err == nil && scores.Agreement < r.desired.MinAgreement:
@@ -141,27 +142,27 @@ func (m *Manager) switchOver(ctx context.Context, r *rollOut) outcome {
 	r.model.Before = r.before.SHA256
 	if err := m.journal.Stage(r.model, r.before); err != nil {
 		m.observer.Fault(err)
-		return outcome{status: rejected, again: true,
-			fault: Fault{Key: "paths.state", Message: "a switch that cannot be noted on disk is not made: " + err.Error()}}
+		return outcome{status: message.Rejected, again: true,
+			fault: message.Fault{Key: "paths.state", Message: "a switch that cannot be noted on disk is not made: " + err.Error()}}
 	}
 	if err := m.agent.Switch(ctx); err != nil {
 		return outcome{ended: true}
 	}
 	m.live = r.model
 	r.stats.switched()
-	m.publish(r.model, watching, r.stats.scores())
+	m.publish(r.model, message.Watching, r.stats.scores())
 	return outcome{}
 }
 
 // watch observes the model that decides now, and has the old one decide again if
 // something speaks against it.
 func (m *Manager) watch(ctx context.Context, r *rollOut) outcome {
-	err := m.observe(ctx, r, watching, r.desired.watch())
+	err := m.observe(ctx, r, message.Watching, r.desired.Watch())
 	switch {
 	case ctx.Err() != nil:
 		return outcome{ended: true}
 	case err != nil:
-		return outcome{status: rolledBack, fault: Fault{Key: "watch", Message: err.Error()}}
+		return outcome{status: message.RolledBack, fault: message.Fault{Key: "watch", Message: err.Error()}}
 	}
 	return outcome{}
 }
@@ -170,7 +171,7 @@ func (m *Manager) watch(ctx context.Context, r *rollOut) outcome {
 func (m *Manager) proveStart(ctx context.Context) {
 	before, _ := m.journal.Good()
 	r := &rollOut{
-		desired: Desired{WatchS: defaultWatch}, model: m.live, before: before,
+		desired: message.ModelDesired{WatchS: message.DefaultWatch}, model: m.live, before: before,
 		instance: m.agent.Live(), stats: newShadowStats(m.limit()),
 	}
 	o := m.watch(ctx, r)
@@ -178,7 +179,7 @@ func (m *Manager) proveStart(ctx context.Context) {
 	case o.ended:
 		return
 	case o.passed():
-		o = outcome{status: statusLive}
+		o = outcome{status: message.Live}
 	default:
 		old, err := m.agent.Load(ctx, m.folder(before))
 		if err == nil {
@@ -211,7 +212,7 @@ func (m *Manager) load(ctx context.Context, folder string) (instance Instance, k
 		return nil, "golden", err
 	}
 	limits := m.limit()
-	if p := percentile95(took); p > limits.Latency {
+	if p := percentile.Of(took, 95); p > limits.Latency {
 		return nil, "latency", fmt.Errorf("a call takes %s at the 95th percentile, remote.model_latency allows %s", p.Round(time.Millisecond), limits.Latency)
 	}
 	return instance, "memory", m.memory(instance, limits)
@@ -253,14 +254,14 @@ func (m *Manager) observe(ctx context.Context, r *rollOut, status string, long t
 		if now.Sub(began) >= long {
 			return nil
 		}
-		if status == watching && now.Sub(began) >= time.Minute {
+		if status == message.Watching && now.Sub(began) >= time.Minute {
 			m.lived()
 		}
 		if now.Sub(reported) >= reportEvery {
 			m.publish(r.model, status, r.stats.scores())
 			reported = now
 		}
-		if status == shadowing && m.superseded(r.model) {
+		if status == message.Shadowing && m.superseded(r.model) {
 			return errSuperseded
 		}
 		select {
@@ -279,12 +280,4 @@ func (m *Manager) lived() {
 	if err := m.journal.Lived(); err != nil {
 		m.observer.Fault(err)
 	}
-}
-
-func percentile95(durations []time.Duration) time.Duration {
-	if len(durations) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(durations))
-	return sorted[(len(sorted)*95-1)/100]
 }

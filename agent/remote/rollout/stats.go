@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/percentile"
 )
 
 // shadowStats gathers comparisons, one a second, from the decide loop.
@@ -90,18 +93,18 @@ func (t *shadowStats) fault(l Limits) error {
 	if t.faults >= fewFaults && float64(t.faults) > faultShare*float64(t.compared) {
 		return fmt.Errorf("%d of %d seconds without an answer: %w", t.faults, t.compared, t.lastErr)
 	}
-	if p := percentile95(t.recent); len(t.recent) >= enoughSeconds && p > l.Latency {
+	if p := percentile.Of(t.recent, 95); len(t.recent) >= enoughSeconds && p > l.Latency {
 		return fmt.Errorf("takes %s for a second at the 95th percentile, remote.model_latency allows %s", p.Round(time.Millisecond), l.Latency)
 	}
 	return nil
 }
 
 // scores sum up.
-func (t *shadowStats) scores() *Scores {
+func (t *shadowStats) scores() *message.ModelScores {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := &Scores{Seconds: t.seconds, Faults: t.faults, MemoryMB: float64(t.memory) / 1e6}
-	s.LatencyMS = float64(percentile95(t.recent).Microseconds()) / 1000
+	s := &message.ModelScores{Seconds: t.seconds, Faults: t.faults, MemoryMB: float64(t.memory) / 1e6}
+	s.LatencyMS = float64(percentile.Of(t.recent, 95).Microseconds()) / 1000
 	if t.seconds > 0 {
 		n := float64(t.seconds)
 		s.Agreement, s.OldP, s.NewP = float64(t.agreed)/n, t.oldSum/n, t.newSum/n

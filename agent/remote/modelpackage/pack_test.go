@@ -1,4 +1,4 @@
-package pack
+package modelpackage
 
 import (
 	"archive/tar"
@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"meltwatch/agent/message"
 )
 
 const product = "../../../inference/models/product"
@@ -32,7 +34,7 @@ func TestPackedModelComesOutAsItWas(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := Open(name, t.TempDir(), Signed{SHA256: sha, Size: size})
+	manifest, err := Open(name, t.TempDir(), message.SignedPackage{SHA256: sha, Size: size})
 	if err != nil || manifest.Name != "product" {
 		t.Errorf("model %s, %v", manifest.Name, err)
 	}
@@ -174,7 +176,7 @@ func TestSignatureVouchesForOnePackageByOneKey(t *testing.T) {
 		t.Fatalf("read back: %v", err)
 	}
 	sum := sha256.Sum256([]byte("a package"))
-	signed := Signed{SHA256: hex.EncodeToString(sum[:]), Size: 9}
+	signed := message.SignedPackage{SHA256: hex.EncodeToString(sum[:]), Size: 9}
 	signed.Sign("desk", key)
 	trusted := map[string]string{"desk": public}
 	if err := signed.Verify(trusted); err != nil {
@@ -184,14 +186,14 @@ func TestSignatureVouchesForOnePackageByOneKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*Signed, map[string]string){
-		"another size":      func(s *Signed, _ map[string]string) { s.Size++ },
-		"another package":   func(s *Signed, _ map[string]string) { s.SHA256 = strings.Repeat("0", 64) },
-		"no hash":           func(s *Signed, _ map[string]string) { s.SHA256 = "../../etc" },
-		"another key":       func(_ *Signed, k map[string]string) { k["desk"] = other },
-		"an unknown name":   func(s *Signed, _ map[string]string) { s.Key = "attic" },
-		"a key that is not": func(_ *Signed, k map[string]string) { k["desk"] = "" },
-		"no signature":      func(s *Signed, _ map[string]string) { s.Signature = "" },
+	for name, change := range map[string]func(*message.SignedPackage, map[string]string){
+		"another size":      func(s *message.SignedPackage, _ map[string]string) { s.Size++ },
+		"another package":   func(s *message.SignedPackage, _ map[string]string) { s.SHA256 = strings.Repeat("0", 64) },
+		"no hash":           func(s *message.SignedPackage, _ map[string]string) { s.SHA256 = "../../etc" },
+		"another key":       func(_ *message.SignedPackage, k map[string]string) { k["desk"] = other },
+		"an unknown name":   func(s *message.SignedPackage, _ map[string]string) { s.Key = "attic" },
+		"a key that is not": func(_ *message.SignedPackage, k map[string]string) { k["desk"] = "" },
+		"no signature":      func(s *message.SignedPackage, _ map[string]string) { s.Signature = "" },
 	} {
 		s, keys := signed, map[string]string{"desk": public}
 		change(&s, keys)

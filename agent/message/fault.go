@@ -1,4 +1,4 @@
-package commit
+package message
 
 import (
 	"fmt"
@@ -10,6 +10,9 @@ type Fault struct {
 	Key     string `json:"key"`
 	Message string `json:"message"`
 }
+
+// OneFault is the one fault of a setting or member.
+func OneFault(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
 
 const (
 	mostFaults     = 21 // 20 and how many more

@@ -1,4 +1,4 @@
-package pack
+package modelpackage
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"meltwatch/agent/message"
 )
 
 // A package that is signed and whole in every way is refused where its graph holds
@@ -39,7 +41,7 @@ func TestSignedPackageThatWritesFilesIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(name, t.TempDir(), Signed{SHA256: sha, Size: size}); err == nil || !strings.Contains(err.Error(), `operation "WriteFile"`) {
+	if _, err := Open(name, t.TempDir(), message.SignedPackage{SHA256: sha, Size: size}); err == nil || !strings.Contains(err.Error(), `operation "WriteFile"`) {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package pack
+package modelpackage
 
 import (
 	"errors"
@@ -7,12 +7,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"meltwatch/agent/message"
 	"meltwatch/config/strict"
 	"meltwatch/inference"
 )
 
 // ReadSigned reads the file that stands beside a package.
-func ReadSigned(path string) (s Signed, err error) {
+func ReadSigned(path string) (s message.SignedPackage, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return s, fmt.Errorf("read signature: %w; make it with `meltwatch model sign`", err)
@@ -26,7 +27,7 @@ func ReadSigned(path string) (s Signed, err error) {
 // Open holds a package against what was signed, unpacks it into a folder, which
 // must be there and empty, and checks its manifest, every file's hash and the
 // operations of its graph. What it returns without an error is durable.
-func Open(name, folder string, signed Signed) (inference.Manifest, error) {
+func Open(name, folder string, signed message.SignedPackage) (inference.Manifest, error) {
 	sha, size, err := Sum(name)
 	if err != nil {
 		return inference.Manifest{}, err

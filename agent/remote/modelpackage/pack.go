@@ -1,4 +1,4 @@
-// Package pack makes and reads model packages. A package is one file, an
+// Package modelpackage makes and reads model packages. A package is one file, an
 // uncompressed tar of a model folder: manifest.json, the SavedModel, the golden
 // vectors; the manifest holds the sha256 of every other file. A signature is
 // made over the sha256 and size of the whole file, so that a box can refuse a
@@ -8,7 +8,7 @@
 // package itself holds, links, devices and names that leave the folder are
 // refused. What was written when a fault is found is left for the caller to
 // remove, and nothing is synced but by Open.
-package pack
+package modelpackage
 
 import (
 	"archive/tar"

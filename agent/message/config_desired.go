@@ -1,4 +1,4 @@
-package remote
+package message
 
 import (
 	"bytes"
@@ -14,11 +14,11 @@ import (
 	"meltwatch/config/strict"
 )
 
-// MaxDesired bounds a payload of config/desired, in bytes.
-const MaxDesired = 256 << 10
+// MaxConfigDesired bounds a payload of config/desired, in bytes.
+const MaxConfigDesired = 256 << 10
 
-// Desired is the payload of config/desired.
-type Desired struct {
+// ConfigDesired is the payload of config/desired.
+type ConfigDesired struct {
 	// Revision counts a furnace's documents; each must be higher than the last.
 	Revision int64 `json:"revision"`
 	// Config is a JSON merge patch over the box's own file; {} is that file alone.
@@ -36,15 +36,15 @@ type Desired struct {
 
 // The bounds of DeadlineS.
 const (
-	leastDeadline = 1
-	mostDeadline  = 600
+	LeastDeadline = 1
+	MostDeadline  = 600
 )
 
-// ParseDesired decodes a payload strictly.
-func ParseDesired(payload []byte) (Desired, []Fault) {
-	var d Desired
-	if err := strict.Decode(payload, MaxDesired, &d); err != nil {
-		return d, blame(jsonKey(err), "not a document of config/desired: "+err.Error()+"; want {revision, config, deadline_s}")
+// ParseConfigDesired decodes a payload strictly.
+func ParseConfigDesired(payload []byte) (ConfigDesired, []Fault) {
+	var d ConfigDesired
+	if err := strict.Decode(payload, MaxConfigDesired, &d); err != nil {
+		return d, OneFault(jsonKey(err), "not a document of config/desired: "+err.Error()+"; want {revision, config, deadline_s}")
 	}
 	return d, d.check()
 }
@@ -61,12 +61,12 @@ func jsonKey(err error) string {
 	return ""
 }
 
-func (d Desired) check() (faults []Fault) {
+func (d ConfigDesired) check() (faults []Fault) {
 	if d.Revision < 1 {
 		faults = append(faults, Fault{Key: "revision", Message: fmt.Sprintf("%d is invalid: revisions start at 1", d.Revision)})
 	}
-	if d.DeadlineS != 0 && (d.DeadlineS < leastDeadline || d.DeadlineS > mostDeadline) {
-		faults = append(faults, Fault{Key: "deadline_s", Message: fmt.Sprintf("%d is out of bounds: want %d to %d seconds", d.DeadlineS, leastDeadline, mostDeadline)})
+	if d.DeadlineS != 0 && (d.DeadlineS < LeastDeadline || d.DeadlineS > MostDeadline) {
+		faults = append(faults, Fault{Key: "deadline_s", Message: fmt.Sprintf("%d is out of bounds: want %d to %d seconds", d.DeadlineS, LeastDeadline, MostDeadline)})
 	}
 	if len(d.Config) == 0 {
 		faults = append(faults, Fault{Key: "config", Message: "is missing: give a JSON merge patch, or {} for the local file alone"})
@@ -74,7 +74,7 @@ func (d Desired) check() (faults []Fault) {
 	return faults
 }
 
-func (d Desired) deadline(otherwise time.Duration) time.Duration {
+func (d ConfigDesired) Deadline(otherwise time.Duration) time.Duration {
 	if d.DeadlineS == 0 {
 		return otherwise
 	}
@@ -83,7 +83,7 @@ func (d Desired) deadline(otherwise time.Duration) time.Duration {
 
 // signedText is what a signature is made over: for one furnace, one revision.
 // Spaces in the JSON do not count, since tools on the way may change them.
-func (d Desired) signedText(root string) ([]byte, error) {
+func (d ConfigDesired) signedText(root string) ([]byte, error) {
 	text := fmt.Appendf(nil, "meltwatch config 1\n%s\n%d\n%d\n", root, d.Revision, d.DeadlineS)
 	body := bytes.NewBuffer(text)
 	if err := json.Compact(body, d.Config); err != nil {
@@ -100,7 +100,7 @@ func (d Desired) signedText(root string) ([]byte, error) {
 }
 
 // Sign signs the document for the furnace whose topics start with root.
-func (d *Desired) Sign(root, name string, key ed25519.PrivateKey) error {
+func (d *ConfigDesired) Sign(root, name string, key ed25519.PrivateKey) error {
 	text, err := d.signedText(root)
 	if err != nil {
 		return err
@@ -111,53 +111,33 @@ func (d *Desired) Sign(root, name string, key ed25519.PrivateKey) error {
 
 // Signed reports whether a key of keys, by name, signed the document for the
 // furnace whose topics start with root.
-func (d Desired) Signed(root string, keys map[string]string) bool {
-	return len(d.verify(root, keys, true)) == 0
+func (d ConfigDesired) Signed(root string, keys map[string]string) bool {
+	return len(d.Verify(root, keys, true)) == 0
 }
 
-// verify holds the signature, where there is one or must be one, against the
+// Verify holds the signature, where there is one or must be one, against the
 // trusted keys.
-func (d Desired) verify(root string, keys map[string]string, required bool) []Fault {
+func (d ConfigDesired) Verify(root string, keys map[string]string, required bool) []Fault {
 	if d.Signature == "" && !required {
 		return nil
 	}
 	if d.Signature == "" {
-		return blame("signature", "is missing, and remote.signed_config is true on this box: sign the document with meltctl config set --key")
+		return OneFault("signature", "is missing, and remote.signed_config is true on this box: sign the document with meltctl config set --key")
 	}
 	public, ok := config.Key(keys[d.Key])
 	if !ok {
-		return blame("key", fmt.Sprintf("%.64q is not among this box's trust.config_keys: add it there, or sign with another", d.Key))
+		return OneFault("key", fmt.Sprintf("%.64q is not among this box's trust.config_keys: add it there, or sign with another", d.Key))
 	}
 	signature, err := base64.StdEncoding.DecodeString(d.Signature)
 	if err != nil {
-		return blame("signature", "is not base64")
+		return OneFault("signature", "is not base64")
 	}
 	text, err := d.signedText(root)
 	if err != nil {
-		return blame("config", err.Error())
+		return OneFault("config", err.Error())
 	}
 	if !ed25519.Verify(public, text, signature) {
-		return blame("signature", "does not fit: it was made with another key, or for another furnace, revision, deadline or config")
+		return OneFault("signature", "does not fit: it was made with another key, or for another furnace, revision, deadline or config")
 	}
 	return nil
-}
-
-// blame is the one fault of a setting.
-func blame(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
-
-// faultsOf turns what the checker found into faults.
-func faultsOf(err error) []Fault {
-	var problems config.Problems
-	if !errors.As(err, &problems) {
-		return blame("", err.Error())
-	}
-	var faults []Fault
-	for _, p := range problems {
-		message := p.Message
-		if p.Line > 0 {
-			message += fmt.Sprintf(" (line %d of the box's own file)", p.Line)
-		}
-		faults = append(faults, Fault{Key: p.Key, Message: message})
-	}
-	return faults
 }
