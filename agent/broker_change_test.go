@@ -20,7 +20,7 @@ func retained(s *broker.Server, topic string) string {
 
 // The connection to the new broker opens beside the old one, which says goodbye
 // once the new one has acknowledged something; no record is lost between them.
-func TestBrokerIsChangedFromAfar(t *testing.T) {
+func TestBrokerIsChangedRemotely(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()

@@ -35,7 +35,7 @@ func (p *plant) order(id, name, more string) message.CommandResult {
 	}
 }
 
-func TestCommandsFromAfar(t *testing.T) {
+func TestRemoteCommands(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, working(), `, commands: {snapshot: true, self_test: true, restart: true, log_level: true, acknowledge: true, per_minute: 60}`)
 	p.healthy()

@@ -128,8 +128,8 @@ func watch(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64
 	return worst, decided
 }
 
-// recordJudge is a judge for the real record, by the rule alone where model is nil.
-func recordJudge(manifest *inference.Manifest, model decide.Model, period time.Duration) *decide.Decider {
+// recordDecider is a judge for the real record, by the rule alone where model is nil.
+func recordDecider(manifest *inference.Manifest, model decide.Model, period time.Duration) *decide.Decider {
 	if model == nil {
 		model = noModel{}
 	}
@@ -187,7 +187,7 @@ func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
 	for offset := range apart {
 		edit := func(i int, s *drivers.Sample) bool { return i%apart != offset || unavailable(s) }
 		changes := 0
-		play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, edit, func(second int, s decide.Decision) {
+		play(t, recordDecider(&manifest, nil, 500*time.Millisecond), record, edit, func(second int, s decide.Decision) {
 			if second > 125 && (s.Status.State != state.Normal || s.Current != drivers.OK) {
 				t.Fatalf("offset %d, %d s: state %s, current %s (%s)", offset, second, s.Status.State, s.Current, s.CurrentCause)
 			}
@@ -198,7 +198,7 @@ func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
 		if changes > 2 { // warming, normal
 			t.Fatalf("offset %d: %d changes of state", offset, changes)
 		}
-		held := recordJudge(&manifest, nil, 500*time.Millisecond)
+		held := recordDecider(&manifest, nil, 500*time.Millisecond)
 		held.Machine().Resume(state.Saved{State: state.Abnormal, Since: time.Now(), Seen: time.Now(), By: state.Model}, time.Now())
 		play(t, held, record, edit, func(second int, s decide.Decision) {
 			if s.Status.State != state.Abnormal {
@@ -216,7 +216,7 @@ func TestRealRecordWithThreeSamplesMissingNamesTheSense(t *testing.T) {
 	}
 	for first := 300; first < len(record)-100; first += 97 {
 		named := false
-		play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record[:first+20], func(i int, s *drivers.Sample) bool {
+		play(t, recordDecider(&manifest, nil, 500*time.Millisecond), record[:first+20], func(i int, s *drivers.Sample) bool {
 			return i < first || i >= first+3 || unavailable(s)
 		}, func(_ int, s decide.Decision) {
 			if s.Current == drivers.Invalid {
@@ -241,7 +241,7 @@ func TestRealRecordAndAStuckPhase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record, func(int, *drivers.Sample) bool { return true }, func(second int, s decide.Decision) {
+	play(t, recordDecider(&manifest, nil, 500*time.Millisecond), record, func(int, *drivers.Sample) bool { return true }, func(second int, s decide.Decision) {
 		if s.Current != drivers.OK {
 			t.Fatalf("%d s: %s (%s)", second, s.Current, s.CurrentCause)
 		}
@@ -250,7 +250,7 @@ func TestRealRecordAndAStuckPhase(t *testing.T) {
 		for first := 300; first < len(record)-50; first += 151 {
 			named := -1
 			held := record[first][phase]
-			play(t, recordJudge(&manifest, nil, 500*time.Millisecond), record[:first+50], func(i int, s *drivers.Sample) bool {
+			play(t, recordDecider(&manifest, nil, 500*time.Millisecond), record[:first+50], func(i int, s *drivers.Sample) bool {
 				if i >= first {
 					s.Current[phase] = held
 				}
@@ -288,7 +288,7 @@ func TestRealRecordThinnedRaisesNoAlarm(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			decided := map[state.Source]int{}
-			play(t, recordJudge(manifest, model, c.period), record, func(i int, _ *drivers.Sample) bool { return c.keep(i) }, func(second int, s decide.Decision) {
+			play(t, recordDecider(manifest, model, c.period), record, func(i int, _ *drivers.Sample) bool { return c.keep(i) }, func(second int, s decide.Decision) {
 				if s.Status.State == state.Abnormal {
 					t.Fatalf("%d s: an alarm, mean p %.3f by %s", second, s.Status.P, s.Verdict.Source)
 				}

@@ -41,7 +41,7 @@ func increasing(n []int) bool {
 	return true
 }
 
-func TestSteadyPollsFillTheWindow(t *testing.T) {
+func TestRegularPollsFillTheWindow(t *testing.T) {
 	a := New(model)
 	for i := range 300 {
 		a.AddSample(sample(i, float64(i)/2))

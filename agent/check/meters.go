@@ -36,7 +36,7 @@ func (k checker) meters(ctx context.Context) (string, error) {
 	if last.Time.IsZero() {
 		return "", fmt.Errorf("no sample within %s", k.timeout)
 	}
-	return k.judge(ctx, last, t.remarks())
+	return k.assess(ctx, last, t.remarks())
 }
 
 // trial is a few polls of each meter.
@@ -144,9 +144,9 @@ const (
 	overShare = 2.5
 )
 
-// judge compares the currents with what the furnace is set to, and looks for the
+// assess compares the currents with what the furnace is set to, and looks for the
 // settings under which they fit when they do not.
-func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
+func (k checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
 	name, meter := settings.CurrentMeter(k.config.Meters)
 	expected, of := s.SetPoint, "the set-point"
 	if expected == 0 {

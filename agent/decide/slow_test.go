@@ -129,7 +129,7 @@ func TestStaleCurrentEndsNoAlarm(t *testing.T) {
 
 // The rule cannot tell the variation of a phase that draws nothing: it must not call
 // the furnace normal.
-func TestRuleDoesNotJudgeAPhaseWithoutCurrent(t *testing.T) {
+func TestRuleIgnoresAPhaseWithoutCurrent(t *testing.T) {
 	for name, rest := range map[string]float64{"0 A": 0, "negative": -20} {
 		t.Run(name, func(t *testing.T) {
 			operate(t, func(p *plant) {

@@ -14,7 +14,7 @@ import (
 
 // What is retained for the agent is heard at each connection, what the agent
 // retains is said again, and an answer is said once.
-func TestTalkOverReconnections(t *testing.T) {
+func TestControlTopicsOverReconnections(t *testing.T) {
 	b := newBroker(t)
 	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
 	var mu sync.Mutex

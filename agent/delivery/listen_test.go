@@ -27,7 +27,7 @@ type hearer struct {
 	stop  func() error
 }
 
-func hearAt(t *testing.T, b *broker) *hearer {
+func subscribeAt(t *testing.T, b *broker) *hearer {
 	t.Helper()
 	l := &hearer{Publisher: New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})}
 	l.renewEvery, l.clearedAfter = 300*time.Millisecond, 100*time.Millisecond
@@ -73,7 +73,7 @@ func (b *broker) desire(payload string) {
 func TestDocumentsAreHeardInTheirOrder(t *testing.T) {
 	b := newBroker(t)
 	b.desire("begin")
-	l := hearAt(t, b)
+	l := subscribeAt(t, b)
 	eventually(t, 10*time.Second, "the first", func() bool { return l.last() == "begin true" })
 	var want []string
 	for i := range 2000 {
@@ -124,13 +124,13 @@ func TestLostSubscriptionCostsNoDocument(t *testing.T) {
 		}, new(auth.AllowHook), late)
 		t.Cleanup(release)
 		b.desire("one")
-		first := hearAt(t, b)
+		first := subscribeAt(t, b)
 		eventually(t, 10*time.Second, "heard by the first", func() bool { return first.last() == "one true" })
 		if err := first.stop(); err != nil {
 			t.Fatal(err)
 		}
 		<-late.ending
-		second := hearAt(t, b)
+		second := subscribeAt(t, b)
 		eventually(t, 10*time.Second, "heard by the second", func() bool { return second.last() == "one true" })
 		release()
 		eventually(t, 10*time.Second, "forgotten", func() bool { return b.server.Clients.Len() <= 1 }) // the inline one
@@ -147,7 +147,7 @@ func TestLostSubscriptionCostsNoDocument(t *testing.T) {
 // it again, and a topic that was never retained is never taken for cleared.
 func TestRenewalsAreNoNews(t *testing.T) {
 	b := newBroker(t)
-	l := hearAt(t, b)
+	l := subscribeAt(t, b)
 	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	time.Sleep(500 * time.Millisecond)
 	if err := b.server.Publish(root+"config/desired", []byte("not retained"), false, 1); err != nil {

@@ -14,12 +14,12 @@ import (
 	"meltwatch/durable"
 )
 
-// victimFolder, when set, makes this test binary a victim: it appends events to
+// workerFolder, when set, makes this test binary a victim: it appends events to
 // the outbox in that folder and says which until it is killed.
-const victimFolder = "OUTBOX_VICTIM_FOLDER"
+const workerFolder = "OUTBOX_VICTIM_FOLDER"
 
-func TestVictim(t *testing.T) {
-	folder := os.Getenv(victimFolder)
+func TestCrashWorker(t *testing.T) {
+	folder := os.Getenv(workerFolder)
 	if folder == "" {
 		t.Skip("runs only as the process that TestKillLosesNoEvent kills")
 	}
@@ -87,7 +87,7 @@ func TestKillLosesNoEvent(t *testing.T) {
 func live(t *testing.T, folder string, round int, life time.Duration) []string {
 	t.Helper()
 	victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
-	victim.Env = append(os.Environ(), victimFolder+"="+folder, fmt.Sprintf("OUTBOX_VICTIM_ROUND=%03d", round))
+	victim.Env = append(os.Environ(), workerFolder+"="+folder, fmt.Sprintf("OUTBOX_VICTIM_ROUND=%03d", round))
 	victim.Stderr = os.Stderr
 	out, err := victim.StdoutPipe()
 	if err != nil {

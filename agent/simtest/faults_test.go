@@ -16,9 +16,9 @@ type fault struct {
 	end   func() // nil for what happens at once
 }
 
-// befall plans the life's faults. How often each comes differs from life to life
+// planFaults plans the life's faults. How often each comes differs from life to life
 // by a factor of ten.
-func (w *world) befall() {
+func (w *world) planFaults() {
 	f, n, s := w.furnace, w.network, w.storage
 	for _, one := range []*fault{
 		{name: "network away", apart: time.Hour, lasts: 3 * time.Minute, begin: w.cutNetwork, end: func() { n.up = true }},

@@ -10,8 +10,8 @@ import (
 	"meltwatch/agent/message"
 )
 
-// book is what was made, what was promised, and what the broker received.
-type book struct {
+// records is what was made, what was promised, and what the broker received.
+type records struct {
 	*loop
 	clock   *hostClock
 	classes map[message.Class]*account
@@ -45,8 +45,8 @@ type note struct {
 	promised bool          // is on the disk, as far as the outbox says
 }
 
-func newBook(l *loop, clock *hostClock) *book {
-	b := &book{loop: l, clock: clock, classes: map[message.Class]*account{}}
+func newRecords(l *loop, clock *hostClock) *records {
+	b := &records{loop: l, clock: clock, classes: map[message.Class]*account{}}
 	for _, class := range message.Classes() {
 		b.classes[class] = &account{}
 	}
@@ -54,7 +54,7 @@ func newBook(l *loop, clock *hostClock) *book {
 }
 
 // made notes a record; kept says that it must not be lost.
-func (b *book) made(class message.Class, n ledger.Name, kept bool) {
+func (b *records) made(class message.Class, n ledger.Name, kept bool) {
 	a := b.classes[class]
 	if have := len(a.Boot(n.Boot)); n.Seq != uint64(have)+1 {
 		b.violated("%s %s follows %d", class, n, have)
@@ -65,7 +65,7 @@ func (b *book) made(class message.Class, n ledger.Name, kept bool) {
 }
 
 // find is a record by its payload, and its name.
-func (b *book) find(class message.Class, payload []byte) (*entry, ledger.Name) {
+func (b *records) find(class message.Class, payload []byte) (*entry, ledger.Name) {
 	n := nameOf(payload)
 	e := b.classes[class].Find(n)
 	if e == nil || e.Note.made == 0 {
@@ -103,7 +103,7 @@ func after(payload []byte, key string) []byte {
 
 // leaves checks that a record on its way out does not call itself unsynced when
 // the clock has been set since.
-func (b *book) leaves(payload []byte) {
+func (b *records) leaves(payload []byte) {
 	if !b.clock.synced || !unsynced(payload) {
 		return
 	}
@@ -130,7 +130,7 @@ func samples(payload []byte) [][]byte {
 }
 
 // receive is the broker's.
-func (b *book) receive(topic string, payload []byte) {
+func (b *records) receive(topic string, payload []byte) {
 	name, history := strings.CutPrefix(strings.TrimPrefix(topic, root), message.TopicHistory)
 	class := message.Class(name)
 	a := b.classes[class]
@@ -159,7 +159,7 @@ func (b *book) receive(topic string, payload []byte) {
 }
 
 // checkTime holds a record's time against the instant of its making.
-func (b *book) checkTime(e *entry, record []byte) {
+func (b *records) checkTime(e *entry, record []byte) {
 	if e.Note.jumped || b.clock.wrong(e.Note.unsynced) || unsynced(record) {
 		return
 	}
@@ -175,14 +175,14 @@ func (b *book) checkTime(e *entry, record []byte) {
 }
 
 // acked notes acknowledgements that reached the agent.
-func (b *book) acked(records int) {
+func (b *records) acked(records int) {
 	b.acks = append(b.acks, ack{time.Now(), records})
 }
 
 // undone is how many acknowledgements a crash may undo: those since the cursor
 // was last written, which is a second ago and a round, or longer while the disk
 // refuses.
-func (b *book) undone(refusing time.Time) (n int) {
+func (b *records) undone(refusing time.Time) (n int) {
 	since := time.Now().Add(-2 * time.Second)
 	if !refusing.IsZero() && refusing.Before(since) {
 		since = refusing.Add(-2 * time.Second)
@@ -196,7 +196,7 @@ func (b *book) undone(refusing time.Time) (n int) {
 }
 
 // forget drops the acknowledgements that no crash can undo any more.
-func (b *book) forget(refusing time.Time) {
+func (b *records) forget(refusing time.Time) {
 	oldest := time.Now().Add(-time.Minute)
 	if !refusing.IsZero() && refusing.Add(-time.Minute).Before(oldest) {
 		oldest = refusing.Add(-time.Minute)
@@ -211,7 +211,7 @@ func (b *book) forget(refusing time.Time) {
 // crash checks what a dying agent leaves: all that is older than the contract's
 // window is on the disk, or was received. trouble is when the disk was last
 // known not to take what it should.
-func (b *book) crash(boot uint64, trouble time.Duration, overrun uint64) {
+func (b *records) crash(boot uint64, trouble time.Duration, overrun uint64) {
 	for class, window := range map[message.Class]time.Duration{message.ClassEvent: 700 * time.Millisecond, message.ClassState: 3 * time.Second, message.ClassCurrent: 3 * time.Second} {
 		exposed := uint64(0)
 		for _, e := range b.classes[class].Boot(boot) {
@@ -228,7 +228,7 @@ func (b *book) crash(boot uint64, trouble time.Duration, overrun uint64) {
 
 // close checks, after all has healed, that what was promised has arrived, or was
 // counted.
-func (b *book) close(boot, overrun uint64) {
+func (b *records) close(boot, overrun uint64) {
 	for _, class := range message.Classes() {
 		a := b.classes[class]
 		missing, first := uint64(0), ledger.Name{}
@@ -251,7 +251,7 @@ func (b *book) close(boot, overrun uint64) {
 }
 
 // repeated is how many deliveries came beyond the first.
-func (b *book) repeated() (n int) {
+func (b *records) repeated() (n int) {
 	for _, a := range b.classes {
 		n += a.Repeated
 	}
@@ -259,7 +259,7 @@ func (b *book) repeated() (n int) {
 }
 
 // sums are the records made and received, of all classes.
-func (b *book) sums() (made, received int) {
+func (b *records) sums() (made, received int) {
 	for _, a := range b.classes {
 		for range a.All() {
 			made++

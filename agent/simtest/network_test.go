@@ -9,7 +9,7 @@ import (
 // network is the way to the broker, and the broker.
 type network struct {
 	*loop
-	book    *book
+	records *records
 	up      bool
 	silent  bool // a lost connection is noticed only by what does not come back
 	deaf    bool // the broker takes everything and acknowledges nothing
@@ -49,7 +49,7 @@ func (w *wire) Publish(topic string, _ bool, payload []byte) (id uint16) {
 	w.ids++
 	p := packet{time.Now().Add(n.latency), w.ids, topic, payload, bytes.Count(payload, []byte(`"seq":`))}
 	w.unacked[p.id] = p.records
-	n.book.leaves(payload)
+	n.records.leaves(payload)
 	if n.ackEarly {
 		n.after(0, func() { w.acknowledged(p) })
 	}
@@ -69,7 +69,7 @@ func (w *wire) arrive() {
 	for len(w.going) > 0 && !w.going[0].due.After(time.Now()) {
 		p := w.going[0]
 		w.going = slices.Delete(w.going, 0, 1)
-		n.book.receive(p.topic, p.payload)
+		n.records.receive(p.topic, p.payload)
 		if n.deaf {
 			continue
 		}
@@ -101,7 +101,7 @@ func (w *wire) acknowledged(p packet) {
 		return
 	}
 	w.acked = true
-	w.network.book.acked(w.unacked[p.id])
+	w.network.records.acked(w.unacked[p.id])
 	delete(w.unacked, p.id)
 	w.process.acknowledged(p.id)
 }

@@ -146,7 +146,7 @@ func (b *process) period() (period time.Duration) {
 func (b *process) made(class message.Class, payload []byte, kept bool) {
 	n := nameOf(payload)
 	b.boot = n.Boot
-	b.book.made(class, n, kept)
+	b.records.made(class, n, kept)
 	if class != message.ClassEvent {
 		return
 	}
@@ -176,16 +176,16 @@ func (b *process) die() {
 		return
 	}
 	if b.wire != nil {
-		b.book.may += b.wire.leave()
+		b.records.may += b.wire.leave()
 		b.network.wire = nil
 	}
-	b.book.may += b.book.undone(b.refusing())
+	b.records.may += b.records.undone(b.refusing())
 	b.count()
 	trouble := time.Duration(-1)
 	if !b.trouble.IsZero() {
 		trouble = b.trouble.Sub(b.began)
 	}
-	b.book.crash(b.boot, trouble, b.agent.Publisher().Counters()["overrun"])
+	b.records.crash(b.boot, trouble, b.agent.Publisher().Counters()["overrun"])
 }
 
 // counters are what the outbox says it dropped and lost: as health would say.
@@ -199,7 +199,7 @@ func (b *process) counters() map[string]uint64 {
 // count adds what this run says it dropped and lost.
 func (b *process) count() {
 	counters := b.counters()
-	for class, a := range b.book.classes {
+	for class, a := range b.records.classes {
 		a.counted += counters["dropped_"+string(class)] + counters["lost_"+string(class)]
 	}
 }
@@ -279,7 +279,7 @@ func (b *process) round() bool {
 	if !b.well() {
 		b.trouble = time.Now()
 	}
-	b.book.forget(b.refusing())
+	b.records.forget(b.refusing())
 	b.step()
 	return true
 }
@@ -337,7 +337,7 @@ func (b *process) disconnected(w *wire) {
 	if b.dead || b.wire != w || b.connection == nil {
 		return
 	}
-	b.book.may += w.leave()
+	b.records.may += w.leave()
 	b.connection.End()
 	b.connection, b.wire = nil, nil
 	b.redial(w.acked)

@@ -56,8 +56,8 @@ func TestLives(t *testing.T) {
 				if w.broken != nil {
 					t.Fatalf("seed %d: after %v\nlook at it: SIM_SEED=%d go test -run TestReplay -v ./agent/simtest", seed, w.broken, seed)
 				}
-				made[seed], received[seed] = w.book.sums()
-				repeated[seed], boots[seed] = w.book.repeated(), w.starts
+				made[seed], received[seed] = w.records.sums()
+				repeated[seed], boots[seed] = w.records.repeated(), w.starts
 			})
 		}
 	})

@@ -88,7 +88,7 @@ func (p *promises) Append(class string, payload []byte) uint64 {
 	if number == 0 {
 		p.process.violated("outbox refused %s: %.200s", class, payload)
 	}
-	e, _ := p.process.book.find(message.Class(class), payload)
+	e, _ := p.process.records.find(message.Class(class), payload)
 	if class == outbox.Event && p.process.well() {
 		e.Note.promised = true
 	} else {

@@ -29,7 +29,7 @@ type world struct {
 	network *network
 	clock   *hostClock
 	storage *storage
-	book    *book
+	records *records
 	process *process // nil while none runs
 	starts  int
 	faulty  bool // faults may begin
@@ -47,13 +47,13 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 	w := &world{loop: l, bug: planted, faulty: true}
 	w.furnace = &furnace{loop: l}
 	w.clock = &hostClock{loop: l}
-	w.book = newBook(l, w.clock)
-	w.network = &network{loop: l, book: w.book, up: true, latency: 5 * time.Millisecond, ackEarly: planted == ackEarly}
+	w.records = newRecords(l, w.clock)
+	w.network = &network{loop: l, records: w.records, up: true, latency: 5 * time.Millisecond, ackEarly: planted == ackEarly}
 	w.storage = &storage{Disk: crashfs.New(-1), forgetful: planted == noSync}
 	w.storage.Now = func() time.Time { return w.clock.Wall(time.Now()) }
 	w.clock.powerUp()
 	w.furnace.live()
-	w.befall()
+	w.planFaults()
 	w.start()
 	w.every(time.Minute, func() bool {
 		if w.process != nil {
@@ -82,7 +82,7 @@ func (w *world) finish() {
 		return
 	}
 	w.process.count()
-	w.book.close(w.process.boot, w.process.agent.Publisher().Counters()["overrun"])
+	w.records.close(w.process.boot, w.process.agent.Publisher().Counters()["overrun"])
 }
 
 // document is the box's own, another one at every start. Now and then somebody has

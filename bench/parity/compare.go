@@ -66,16 +66,16 @@ func onSeconds(states []message.State, start time.Time, seconds int) []liveSecon
 // verdict.
 type comparison struct {
 	from                        int
-	all, settled                tally
-	normal, abnormal, notScored tally
+	all, settled                stateCount
+	normal, abnormal, notScored stateCount
 	settledNormal               int // of settled
 	settledAbnormal             int
 	silent                      int // seconds without a live message
 	otherwise                   int // seconds that the agent decided without the model
 }
 
-// tally sums over some seconds.
-type tally struct {
+// stateCount sums over some seconds.
+type stateCount struct {
 	seconds, same int // same: both abnormal, or neither
 	// Of the seconds in which the model decided on both sides:
 	decided              int
@@ -85,7 +85,7 @@ type tally struct {
 	scored, liveRight, offlineRight int
 }
 
-func (t *tally) add(live liveSecond, p float64, abnormal bool, label int, decided bool) {
+func (t *stateCount) add(live liveSecond, p float64, abnormal bool, label int, decided bool) {
 	t.seconds++
 	// A silent second agrees with no offline decision.
 	if live.source != "" && live.abnormal == abnormal {
@@ -119,7 +119,7 @@ func compare(live []liveSecond, offline offlineMelt) (c comparison) {
 	near := nearChange(offline.Label, settledAfter)
 	for i := c.from; i < len(live); i++ {
 		label := offline.Label[i]
-		groups := []*tally{&c.all, map[int]*tally{0: &c.normal, 1: &c.abnormal, -1: &c.notScored}[label]}
+		groups := []*stateCount{&c.all, map[int]*stateCount{0: &c.normal, 1: &c.abnormal, -1: &c.notScored}[label]}
 		if !near[i] {
 			groups = append(groups, &c.settled)
 			switch label {
@@ -192,13 +192,13 @@ func (o Options) report(out io.Writer, states []message.State, melt servedMelt, 
 		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range []struct {
 		name string
-		tally
+		stateCount
 	}{
 		{"all", found.all},
 		{fmt.Sprintf("**further than %d s from a change of the label**", settledAfter), found.settled},
 		{"labelled normal", found.normal}, {"labelled abnormal", found.abnormal}, {"not scored", found.notScored},
 	} {
-		t := row.tally
+		t := row.stateCount
 		n := float64(max(t.decided, 1))
 		right := "| | |"
 		if t.scored > 0 {
