@@ -14,7 +14,7 @@ import (
 	"meltwatch/durable"
 )
 
-// workerFolder, when set, makes this test binary a victim: it appends events to
+// workerFolder, when set, makes this test binary a crash worker: it appends events to
 // the outbox in that folder and says which until it is killed.
 const workerFolder = "OUTBOX_VICTIM_FOLDER"
 
@@ -24,7 +24,7 @@ func TestCrashWorker(t *testing.T) {
 		t.Skip("runs only as the process that TestKillLosesNoEvent kills")
 	}
 	l, _ := open(t, durable.Folder(folder), roomy())
-	round := os.Getenv("OUTBOX_VICTIM_ROUND")
+	round := os.Getenv("OUTBOX_WORKER_ROUND")
 	end := time.Now().Add(20 * time.Second) // should nobody kill it
 	for i := 0; time.Now().Before(end); i++ {
 		payload := fmt.Sprintf("%s-%06d%s", round, i, strings.Repeat("x", i%3*20_000))
@@ -78,7 +78,7 @@ func TestKillLosesNoEvent(t *testing.T) {
 	}
 	t.Logf("%d kills, %d events kept, %d acknowledged, %d found", kills, len(kept), len(done), len(found))
 	if len(kept) < kills {
-		t.Error("the victims were killed before they did anything")
+		t.Error("the workers were killed before they did anything")
 	}
 }
 
@@ -86,27 +86,27 @@ func TestKillLosesNoEvent(t *testing.T) {
 // returns the whole lines that it said.
 func live(t *testing.T, folder string, round int, life time.Duration) []string {
 	t.Helper()
-	victim := exec.Command(os.Args[0], "-test.run=^TestVictim$")
-	victim.Env = append(os.Environ(), workerFolder+"="+folder, fmt.Sprintf("OUTBOX_VICTIM_ROUND=%03d", round))
-	victim.Stderr = os.Stderr
-	out, err := victim.StdoutPipe()
+	worker := exec.Command(os.Args[0], "-test.run=^TestCrashWorker$")
+	worker.Env = append(os.Environ(), workerFolder+"="+folder, fmt.Sprintf("OUTBOX_WORKER_ROUND=%03d", round))
+	worker.Stderr = os.Stderr
+	out, err := worker.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := victim.Start(); err != nil {
+	if err := worker.Start(); err != nil {
 		t.Fatal(err)
 	}
 	said := bufio.NewReader(out)
 	first, err := said.ReadString('\n')
 	if err != nil {
-		t.Fatal("the victim said nothing")
+		t.Fatal("the worker said nothing")
 	}
-	time.AfterFunc(life, func() { _ = victim.Process.Kill() })
+	time.AfterFunc(life, func() { _ = worker.Process.Kill() })
 	rest, err := io.ReadAll(said)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = victim.Wait() // killed, as it was meant to be
+	_ = worker.Wait() // killed, as it was meant to be
 	text := first + string(rest)
 	return strings.Split(text[:strings.LastIndexByte(text, '\n')], "\n")
 }
