@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -17,12 +18,12 @@ type checkCommand struct {
 var errCheck = errors.New("not all is well; see above")
 
 // Run prints one line for each thing that must work and fails when one does not.
-func (c checkCommand) Run(o outside) error {
+func (c checkCommand) Run(ctx context.Context, o outside) error {
 	settings, err := config.Read(c.Config)
 	if err != nil {
 		return err
 	}
-	if !check.Run(o.ctx, check.Options{Config: settings, Path: c.Config, Offline: c.Offline, Timeout: c.Timeout}, o.out) {
+	if !check.Run(ctx, check.Options{Config: settings, Path: c.Config, Offline: c.Offline, Timeout: c.Timeout}, o.out) {
 		return errCheck
 	}
 	return nil

@@ -41,7 +41,6 @@ type configFlag struct {
 
 // outside is what a command needs of the world around it.
 type outside struct {
-	ctx    context.Context //nolint:containedctx // it lives as long as the command that it is handed to
 	out    io.Writer
 	errOut io.Writer
 }
@@ -62,8 +61,9 @@ func main() {
 		kong.Name("meltwatch"),
 		kong.Description("An agent beside an electric furnace: current and picture in, furnace state out over MQTT.\n\nExamples:\n  meltwatch check -c furnace.yaml\n  meltwatch run -c furnace.yaml\n  meltwatch once -c furnace.yaml --wait 40s\n  meltwatch outbox stat -c furnace.yaml"),
 		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
-	if err := parsed.Run(outside{ctx, os.Stdout, os.Stderr}); err != nil {
+	if err := parsed.Run(outside{os.Stdout, os.Stderr}); err != nil {
 		fmt.Fprintln(os.Stderr, "meltwatch:", err)
 		stop()
 		os.Exit(1)

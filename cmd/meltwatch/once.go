@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 
@@ -15,7 +16,7 @@ type onceCommand struct {
 
 // Run gathers both senses for a while, decides once, and prints the verdict. It
 // publishes nothing.
-func (c onceCommand) Run(o outside) error {
+func (c onceCommand) Run(ctx context.Context, o outside) error {
 	settings, err := config.ReadTolerated(c.Config)
 	if err != nil {
 		return err
@@ -30,7 +31,7 @@ func (c onceCommand) Run(o outside) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := a.Once(o.ctx, c.Wait)
+	verdict, err := a.Once(ctx, c.Wait)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -19,7 +18,7 @@ import (
 func looked(t *testing.T, command interface{ Run(outside) error }) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	err := command.Run(outside{ctx: context.Background(), out: &out, errOut: &out})
+	err := command.Run(outside{out: &out, errOut: &out})
 	return out.String(), err
 }
 

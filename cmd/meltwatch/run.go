@@ -15,7 +15,7 @@ import (
 type runCommand struct{ configFlag }
 
 // Run watches the furnace.
-func (r runCommand) Run(o outside) error {
+func (r runCommand) Run(ctx context.Context, o outside) error {
 	text, err := config.Text(r.Config)
 	if err != nil {
 		return err
@@ -36,9 +36,9 @@ func (r runCommand) Run(o outside) error {
 	if err != nil {
 		return err
 	}
-	ended := onHangup(o.ctx, a.Reload)
+	ended := onHangup(ctx, a.Reload)
 	log.Info("watching", "site", own.Site, "furnace", own.Furnace, "version", version)
-	err = errors.Join(notePID(own.Paths.State), a.Run(o.ctx))
+	err = errors.Join(notePID(own.Paths.State), a.Run(ctx))
 	<-ended
 	if errors.Is(err, context.Canceled) {
 		err = nil
