@@ -111,14 +111,13 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 // addParts builds the first instance of every part; part.go says what each is built
 // from.
 func (a *Agent) addParts() error {
-	c := *a.config.Load()
-	return errors.Join(
+	err := errors.Join(
 		a.add("log", func(c config.Config) any { return c.Log.Level }, a.buildLog),
 		a.add("mqtt", brokerSection, a.buildBroker),
 		a.add("camera", func(c config.Config) any { return c.Camera }, a.buildCamera),
-		a.addDecision(c),
-		a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters),
 	)
+	a.addDecision(*a.config.Load())
+	return errors.Join(err, a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters))
 }
 
 func (a *Agent) buildLog(c config.Config) (*instance, error) {
@@ -130,12 +129,12 @@ func (a *Agent) buildLog(c config.Config) (*instance, error) {
 func (a *Agent) Run(ctx context.Context) error {
 	a.reporter.resume()
 	for _, s := range a.services {
-		a.running.Start(s.name, s.run)
+		a.running.Start(s.name, s.run) //nolint:contextcheck // parts outlive the call: Group.Stop ends them
 	}
-	a.startModel(a.live.Load())
+	a.startModel(a.live.Load()) //nolint:contextcheck // parts outlive the call: Group.Stop ends them
 	a.changing.Lock()
 	for _, p := range a.parts {
-		a.start(p.name, p.now)
+		a.start(p.name, p.now) //nolint:contextcheck // parts outlive the call: Group.Stop ends them
 	}
 	a.changing.Unlock()
 	group, ctx := errgroup.WithContext(ctx)

@@ -10,7 +10,7 @@ import (
 
 // addDecision adds the decision's settings. Its first instance has nothing to take
 // over: the model's decider was just built from them.
-func (a *Agent) addDecision(c config.Config) error {
+func (a *Agent) addDecision(c config.Config) {
 	live := a.live.Load().manifest
 	if err := settings.CheckThresholds(c.State, live.Decision); err != nil {
 		// An agent must not stay down for it: the exit is taken at the entry.
@@ -19,7 +19,6 @@ func (a *Agent) addDecision(c config.Config) error {
 	a.warnOfSampling(c)
 	first := &instance{activate: func() {}, missing: a.decidedSince(time.Now())}
 	a.addBuilt("decide", settings.DecisionSection, first, a.buildDecision)
-	return nil
 }
 
 // buildDecision: the settings pass to the deciders between two seconds; progress is a

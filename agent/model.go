@@ -137,7 +137,7 @@ func (a *Agent) Load(ctx context.Context, folder string) (rollout.Instance, erro
 	if err != nil {
 		return nil, err
 	}
-	a.startModel(b)
+	a.startModel(b) //nolint:contextcheck // parts outlive the call: Group.Stop ends them
 	a.second.Store(b)
 	timeout := time.NewTimer(loadLimit)
 	defer timeout.Stop()

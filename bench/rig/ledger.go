@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"meltwatch/agent/message"
 	"meltwatch/agent/delivery/ledger"
+	"meltwatch/agent/message"
 )
 
 // Ledger records what was made and what a broker received, by class, boot and seq. It

@@ -12,7 +12,9 @@ import (
 	"meltwatch/simulator/house/arclength"
 	"meltwatch/simulator/house/autoregressive"
 	"meltwatch/simulator/house/emission"
+	"meltwatch/simulator/house/impedance"
 	"meltwatch/simulator/house/metal"
+	"meltwatch/simulator/house/pinhole"
 	"meltwatch/simulator/house/plates"
 	"meltwatch/simulator/house/regimes"
 )
@@ -23,15 +25,22 @@ const (
 	Scene = "scene"
 )
 
+// The sealed pair: no model is trained on it, and none is chosen by it. A release is
+// scored on it once.
+const (
+	SealedCurrent = "impedance"
+	SealedPicture = "pinhole"
+)
+
 func currents() map[string]func(house.Setting) house.Circuit {
 	return map[string]func(house.Setting) house.Circuit{
-		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New,
+		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, SealedCurrent: impedance.New,
 	}
 }
 
 func pictures() map[string]func(house.Setting) house.Camera {
 	return map[string]func(house.Setting) house.Camera{
-		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New,
+		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, SealedPicture: pinhole.New,
 	}
 }
 

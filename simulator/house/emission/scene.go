@@ -71,7 +71,7 @@ func build(rng *rand.Rand) *scene {
 	s.paint(rng, g, color)
 	s.furnish(rng, color)
 	s.balance(rng)
-	s.warm(rng, g)
+	s.warm(rng)
 	return s
 }
 
@@ -124,7 +124,7 @@ func (s *scene) paint(rng *rand.Rand, g pose, color [lights][3]float64) {
 			if math.Abs(turn-seam) < 0.02/g.radius {
 				reflect *= 0.6
 			}
-			shine := gloss * math.Exp(-math.Pow((turn-glossAt)/glossWidth, 2)/2) * math.Exp(0.4*grain)
+			shine := gloss * math.Exp(-square((turn-glossAt)/glossWidth)/2) * math.Exp(0.4*grain)
 			facing := max(0, (lampX*u+lampZ*nz)/math.Hypot(lampX, lampZ))
 			got[hallLight] = 0.3 + 0.7*facing + shine*(1+lampY*(b-0.5))
 			got[arcLight] = (0.25 + 0.75*nz) / math.Pow(0.5+max(0, b-g.mouth), 2) * (1 + 0.4*shine)
@@ -226,7 +226,7 @@ func (s *scene) balance(rng *rand.Rand) {
 
 // warm gives the shell its temperature: hotter at a height of its own, uneven, in some
 // melts bright enough to be seen by its own light, in some with a constant hot stain.
-func (s *scene) warm(rng *rand.Rand, g pose) {
+func (s *scene) warm(rng *rand.Rand) {
 	base := s.reference - float32(between(rng, 90, 420))
 	if rng.Float64() < 0.25 {
 		base = s.reference + float32(between(rng, -60, 40))
@@ -272,3 +272,5 @@ func (s *scene) nearest(x, y float64) int32 {
 	}
 	return s.room[len(s.room)/2]
 }
+
+func square(x float64) float64 { return x * x }

@@ -170,7 +170,7 @@ func (s *scene) paint(r *rand.Rand, t thing) {
 		}
 		if t.tube {
 			dx = (x - cx - lean*y - sag*y*y) / w
-			d = math.Abs(dx) / math.Sqrt(1+math.Pow(lean+2*sag*y, 2))
+			d = math.Abs(dx) / math.Hypot(1, lean+2*sag*y)
 		}
 		image := light
 		if t.soft > 0 {

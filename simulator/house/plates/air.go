@@ -36,7 +36,7 @@ func (c *camera) pass(v house.View, mask []byte) {
 		half, colour := 0.14+0.02*math.Sin(20*h), c.suit
 		switch {
 		case h < 0.14:
-			half, colour = 0.065*math.Sqrt(max(1-math.Pow(h/0.07-1, 2), 0)), c.helmet
+			half, colour = 0.065*math.Sqrt(max(1-(h/0.07-1)*(h/0.07-1), 0)), c.helmet
 		case h < 0.22: // shoulders
 			half = 0.035 + 0.09*math.Sqrt((h-0.14)/0.08)
 		case h > 0.33 && h < 0.36:

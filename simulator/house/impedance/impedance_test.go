@@ -1,0 +1,9 @@
+package impedance
+
+import (
+	"testing"
+
+	"meltwatch/simulator/house/housetest"
+)
+
+func TestCircuits(t *testing.T) { housetest.Circuits(t, New) }

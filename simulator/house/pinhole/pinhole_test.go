@@ -1,0 +1,9 @@
+package pinhole
+
+import (
+	"testing"
+
+	"meltwatch/simulator/house/housetest"
+)
+
+func TestCameras(t *testing.T) { housetest.Cameras(t, New) }
