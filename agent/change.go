@@ -137,5 +137,3 @@ func faultsOf(part string, err error) []message.Fault {
 	}
 	return []message.Fault{{Key: part, Message: err.Error()}}
 }
-
-var errNothingYet = errors.New("nothing heard yet")

@@ -39,7 +39,7 @@ func (a *Agent) addCommands() error {
 		}
 		a.out.Answer(message.TopicCommandResult, text)
 		if r.Status != message.Rejected {
-			a.reporter.event("command", r.Command, "", r.Status, r.Message)
+			a.reporter.Event("command", r.Command, "", r.Status, r.Message)
 		}
 	})
 	server.Persist(a.env.Files(filepath.Join(a.config.Load().Paths.State, "remote")))

@@ -3,8 +3,10 @@ package agent
 import (
 	"context"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/meters"
 	"meltwatch/config"
+	"meltwatch/drivers"
 	"meltwatch/drivers/modbus"
 )
 
@@ -27,4 +29,21 @@ func (a *Agent) buildMeters(c config.Config) (*instance, error) {
 		},
 		missing: ready.Missing,
 	}, nil
+}
+
+// sample publishes a sample and hands it to the decision.
+func (a *Agent) sample(s drivers.Sample) {
+	if s.Missing == "" { // missing samples are counted but not published
+		a.out.Sample(a.stamped(s))
+	}
+	a.loop.Offer(s)
+}
+
+func (a *Agent) stamped(s drivers.Sample) message.Sample {
+	return message.Sample{
+		Stamp: a.stamper.Stamp(string(message.ClassCurrent), s.Time),
+		A:     s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint,
+		Feeding: s.Bits&drivers.Feeding != 0, Exhaust: s.Bits&drivers.Exhaust != 0, Manual: s.Bits&drivers.Manual != 0,
+		UncertaintyMS: float64(s.Uncertainty.Microseconds()) / 1000,
+	}
 }

@@ -53,18 +53,12 @@ func (a *Agent) tryOutbox(c config.Config, health *health.Part) error {
 		}
 	}
 	opened, err := outbox.Open(disk, settings.Outbox(c),
-		a.log("outbox"), health, func(i outbox.Incident) { a.reporter.outboxIncident(i) })
+		a.log("outbox"), health, func(i outbox.Incident) { a.reporter.OutboxIncident(i) })
 	if err != nil {
 		return errors.Join(err, lock.Close())
 	}
 	a.outbox, a.outboxLock = opened, lock
 	return nil
-}
-
-// openOutbox is the outbox in use, and what of the configuration it was opened by.
-type openOutbox struct {
-	outbox delivery.Outbox
-	by     any
 }
 
 // outboxFor is the outbox as a configuration wants it: the one that is open, or
@@ -74,14 +68,14 @@ func (a *Agent) outboxFor(c config.Config) delivery.Outbox {
 		outbox config.Outbox
 		queue  int
 	}{c.Outbox, c.MQTT.Queue})
-	if a.open.by == by {
-		return a.open.outbox
+	if a.openedBy == by {
+		return a.opened
 	}
 	if err := a.closeOutbox(); err != nil {
 		a.env.Log.Error("outbox not closed", "err", err)
 	}
-	a.open = openOutbox{a.openOutbox(c), by}
-	return a.open.outbox
+	a.opened, a.openedBy = a.openOutbox(c), by
+	return a.opened
 }
 
 // closeOutbox comes after every publisher has ended.

@@ -2,11 +2,7 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"path/filepath"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"meltwatch/agent/message"
@@ -39,13 +35,13 @@ func New(own Source, env Env) (*Agent, error) {
 		KernelBoot: env.KernelBoot,
 		Root:       message.Root(c.Site, c.Furnace),
 		ReadLocal:  func() ([]byte, error) { return config.Text(own.Path) },
-		Report:     func(r message.ConfigReport) { a.reporter.configuration(r) },
+		Report:     func(r message.ConfigReport) { a.reporter.Configuration(r) },
 		Log:        env.Log.With("part", "remote"),
 	}, own.Document)
 	if err != nil {
 		return nil, err
 	}
-	models, model := openModels(c, env, func(r message.ModelReport) { a.reporter.model(r) })
+	models, model := openModels(c, env, func(r message.ModelReport) { a.reporter.RollOut(r) })
 	if a, err = build(now, model, env); err != nil {
 		return nil, err
 	}
@@ -77,36 +73,3 @@ func (a *Agent) addRemote(models *rollout.Manager) error {
 
 // Reload has a running agent read its file again.
 func (a *Agent) Reload() { a.manager.Reload() }
-
-// configuration publishes where a configuration stands, and makes an event of
-// each step that touches the agent.
-func (r *reporter) configuration(report message.ConfigReport) {
-	text, err := json.Marshal(report)
-	if err != nil {
-		r.log.Error("config/reported not encoded", "err", err)
-		return
-	}
-	r.agent.out.Retain(message.TopicConfigReported, text)
-	if report.Status == message.Rejected {
-		return // nothing was touched, and a flood of them must not fill the outbox
-	}
-	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
-}
-
-// steps makes an event of each step that a change takes, once.
-type steps struct{ last atomic.Pointer[string] }
-
-func (s *steps) to(r *reporter, kind, subject, now string, faults []message.Fault) {
-	from := ""
-	if before := s.last.Swap(&now); before != nil {
-		from = *before
-	}
-	if from == now {
-		return
-	}
-	causes := make([]string, len(faults))
-	for i, f := range faults {
-		causes[i] = strings.TrimPrefix(f.Key+": "+f.Message, ": ")
-	}
-	r.event(kind, subject, from, now, strings.Join(causes, "; "))
-}

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"encoding/json"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -76,18 +75,4 @@ func receiveChunk(models *rollout.Manager) func(string, []byte) {
 			models.Chunk(number, payload)
 		}
 	}
-}
-
-// model publishes where a roll-out stands, and makes an event of each step.
-func (r *reporter) model(report message.ModelReport) {
-	text, err := json.Marshal(report)
-	if err != nil {
-		r.log.Error("model/reported not encoded", "err", err)
-		return
-	}
-	r.agent.out.Retain(message.TopicModelReported, text)
-	if report.Status == message.Rejected && report.Shadow == nil {
-		return // nothing of it ran beside the live model; see configuration
-	}
-	r.modelSteps.to(r, "model", "model", report.Status+" "+strconv.FormatInt(report.Revision, 10), report.Errors)
 }

@@ -6,7 +6,7 @@ import (
 	"meltwatch/agent/decide"
 	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
-	"meltwatch/agent/message"
+	"meltwatch/agent/report"
 	"meltwatch/drivers"
 )
 
@@ -15,12 +15,12 @@ import (
 // methods from its loops. An agent is stepped or run, never both.
 type Stepper struct {
 	agent  *Agent
-	health healthReport
+	health report.Health
 }
 
 // Step begins to drive the agent.
 func (a *Agent) Step() *Stepper {
-	a.reporter.resume()
+	a.reporter.Resume()
 	return &Stepper{agent: a}
 }
 
@@ -34,24 +34,7 @@ func (s *Stepper) Decide(ctx context.Context) decide.Decision { return s.agent.l
 func (s *Stepper) Publisher() *delivery.Publisher { return s.agent.out.Active() }
 
 // Health publishes health if that is due.
-func (s *Stepper) Health() { s.agent.reporter.publishHealth(&s.health) }
+func (s *Stepper) Health() { s.agent.reporter.PublishHealth(&s.health) }
 
 // Status is how each part is.
 func (s *Stepper) Status() map[string]health.Status { return s.agent.registry.Snapshot() }
-
-// sample publishes a sample and hands it to the decision.
-func (a *Agent) sample(s drivers.Sample) {
-	if s.Missing == "" { // missing samples are counted but not published
-		a.out.Sample(a.stamped(s))
-	}
-	a.loop.Offer(s)
-}
-
-func (a *Agent) stamped(s drivers.Sample) message.Sample {
-	return message.Sample{
-		Stamp: a.stamper.Stamp(string(message.ClassCurrent), s.Time),
-		A:     s.Current[0], B: s.Current[1], C: s.Current[2], SetPoint: s.SetPoint,
-		Feeding: s.Bits&drivers.Feeding != 0, Exhaust: s.Bits&drivers.Exhaust != 0, Manual: s.Bits&drivers.Manual != 0,
-		UncertaintyMS: float64(s.Uncertainty.Microseconds()) / 1000,
-	}
-}

@@ -1,15 +1,14 @@
-package agent
+package report
 
 import (
 	"encoding/json"
-	"log/slog"
 	"math"
 	"testing"
 	"time"
 
 	"meltwatch/agent/align"
 	"meltwatch/agent/decide"
-	"meltwatch/agent/infer"
+	"meltwatch/agent/message"
 	"meltwatch/agent/stamp"
 )
 
@@ -20,9 +19,7 @@ func published(t *testing.T, s decide.Decision) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &Agent{}
-	a.live.Store(&modelInstance{client: infer.New("", "", slog.New(slog.DiscardHandler), nil)})
-	r := &reporter{agent: a, stamper: stamper}
+	r := &Reporter{Settings: Settings{Stamper: stamper, Model: func() message.ModelName { return message.ModelName{} }}}
 	text, err := json.Marshal(r.payload(s))
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,34 @@
+package agent
+
+import (
+	"path/filepath"
+
+	"meltwatch/agent/settings"
+	"meltwatch/config"
+	"meltwatch/drivers"
+)
+
+// buildCamera: progress is a live picture.
+func (a *Agent) buildCamera(c config.Config) (*instance, error) {
+	if !c.Camera.Enabled {
+		return &instance{activate: func() { a.video.use(noCamera{}); a.registry.Remove("camera") }, missing: worksAtOnce}, nil
+	}
+	input := a.live.Load().manifest.Video
+	read := func() (drivers.CameraSettings, error) { return settings.Camera(c, input) }
+	now, err := read()
+	if err != nil {
+		return nil, err
+	}
+	record := a.registry.New(cameraLimit)
+	client := a.env.Camera(filepath.Join(a.programs, "meltwatch-camera"), now, read, a.log("camera"), record)
+	return &instance{
+		activate: func() { a.video.use(client); a.registry.Put("camera", record) },
+		run:      client.Run,
+		missing: func() error {
+			if frame, status := client.Newest(); frame.Number > 0 && status.Live() {
+				return nil
+			}
+			return config.KeyErrorf("camera.url", "no live picture: %s", client.Cause())
+		},
+	}, nil
+}

@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/prometheus/procfs"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/health"
+	"meltwatch/agent/infer"
+	"meltwatch/inference"
+)
+
+// modelInstance is a model, its child, and the judge that asks it. One decides; another
+// may run beside it.
+type modelInstance struct {
+	folder   string
+	client   ModelChild
+	manifest *inference.Manifest
+	decider  *decide.Decider
+	health   *health.Part
+	child    *instance
+}
+
+// Alive returns what has befallen the child since it loaded the model.
+func (m *modelInstance) Alive() error { return m.health.LastFault() }
+
+// Memory is the child's resident memory in bytes.
+func (m *modelInstance) Memory() (int64, error) {
+	pid := m.client.PID()
+	if pid == 0 {
+		return 0, infer.ErrNoModel
+	}
+	process, err := procfs.NewProc(pid)
+	if err != nil {
+		return 0, infer.ErrNoModel // it ended in the meantime
+	}
+	stat, err := process.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("memory of the model's process: %w", err)
+	}
+	return int64(stat.ResidentMemory()), nil
+}
+
+// goldenTimeout bounds a call of a golden vector; the first calls of a graph are
+// slow.
+const goldenTimeout = 5 * time.Second
+
+// Golden runs the golden vectors twice, so that what was slow because it came
+// first does not count alone.
+func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err error) {
+	vectors, err := m.manifest.ReadGolden(m.folder)
+	if err != nil {
+		return nil, err
+	}
+	// What is no number cannot reach a child: the agent masks it.
+	vectors = slices.DeleteFunc(vectors, func(v inference.GoldenVector) bool { return !v.Finite() })
+	for _, signature := range []string{inference.EncodeFrame, inference.Step} {
+		if !slices.ContainsFunc(vectors, func(v inference.GoldenVector) bool { return v.Signature == signature }) {
+			return nil, fmt.Errorf("the package holds no golden vector of %s: export the model again", signature)
+		}
+	}
+	for round := range 2 {
+		for _, v := range vectors {
+			began := time.Now()
+			if err := m.golden(ctx, v); err != nil {
+				return nil, fmt.Errorf("golden vector %q: %w", v.Name, err)
+			}
+			if round > 0 {
+				took = append(took, time.Since(began))
+			}
+		}
+	}
+	return took, nil
+}
+
+func (m *modelInstance) golden(ctx context.Context, v inference.GoldenVector) error {
+	ctx, cancel := context.WithTimeout(ctx, goldenTimeout)
+	defer cancel()
+	have, err := v.Ask(ctx, m.client)
+	if err != nil {
+		return err
+	}
+	return v.Compare(have, m.manifest.Golden.Tolerance)
+}

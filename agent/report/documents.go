@@ -1,0 +1,58 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"meltwatch/agent/message"
+)
+
+// Configuration publishes where a configuration stands, and makes an event of
+// each step that touches the agent.
+func (r *Reporter) Configuration(report message.ConfigReport) {
+	text, err := json.Marshal(report)
+	if err != nil {
+		r.Log.Error("config/reported not encoded", "err", err)
+		return
+	}
+	r.Output.Retain(message.TopicConfigReported, text)
+	if report.Status == message.Rejected {
+		return // nothing was touched, and a flood of them must not fill the outbox
+	}
+	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
+}
+
+// RollOut publishes where a roll-out stands, and makes an event of each step.
+func (r *Reporter) RollOut(report message.ModelReport) {
+	text, err := json.Marshal(report)
+	if err != nil {
+		r.Log.Error("model/reported not encoded", "err", err)
+		return
+	}
+	r.Output.Retain(message.TopicModelReported, text)
+	if report.Status == message.Rejected && report.Shadow == nil {
+		return // nothing of it ran beside the live model; see Configuration
+	}
+	r.modelSteps.to(r, "model", "model", report.Status+" "+strconv.FormatInt(report.Revision, 10), report.Errors)
+}
+
+// steps makes an event of each step that a change takes, once.
+type steps struct{ last atomic.Pointer[string] }
+
+func (s *steps) to(r *Reporter, kind, subject, now string, faults []message.Fault) {
+	from := ""
+	if before := s.last.Swap(&now); before != nil {
+		from = *before
+	}
+	if from == now {
+		return
+	}
+	causes := make([]string, len(faults))
+	for i, f := range faults {
+		causes[i] = strings.TrimPrefix(f.Key+": "+f.Message, ": ")
+	}
+	r.Event(kind, subject, from, now, strings.Join(causes, "; "))
+}

@@ -1,0 +1,53 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/retry"
+)
+
+// healthEvery is how often health is published although nothing changed.
+const healthEvery = 10 * time.Second
+
+// HealthLoop publishes health when a part's status changes, and every ten seconds, until
+// ctx ends.
+func (r *Reporter) HealthLoop(ctx context.Context) {
+	var h Health
+	for retry.Sleep(ctx, time.Second) {
+		r.PublishHealth(&h)
+	}
+}
+
+// Health is what was published of health last.
+type Health struct {
+	at       time.Time
+	statuses map[string]string // by part
+}
+
+// PublishHealth publishes health if that is due.
+func (r *Reporter) PublishHealth(last *Health) {
+	r.checkStorage()
+	now, parts := map[string]string{}, map[string]any{}
+	for name, s := range r.Registry.Snapshot() {
+		now[name], parts[name] = s.Status, s
+	}
+	if maps.Equal(last.statuses, now) && time.Since(last.at) < healthEvery {
+		return
+	}
+	*last = Health{time.Now(), now}
+	r.Output.Health(message.Health{Stamp: r.Stamper.Stamp("health", last.at), Agent: r.Version, Parts: parts})
+}
+
+// checkStorage tries to count this start of the agent until that has worked.
+func (r *Reporter) checkStorage() {
+	r.storage.Beat()
+	if err := r.Stamper.Save(); err != nil {
+		r.storage.Fault(fmt.Errorf("paths.state: %w", err))
+		return
+	}
+	r.storage.OK()
+}

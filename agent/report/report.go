@@ -1,0 +1,206 @@
+// Package report turns what the agent decides and does into payloads: a state each second,
+// events for what changed, health, and the reports on documents. It keeps the file from
+// which a restarted agent resumes an alarm.
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/health"
+	"meltwatch/agent/message"
+	"meltwatch/agent/outbox"
+	"meltwatch/agent/stamp"
+	"meltwatch/agent/state"
+	"meltwatch/durable"
+	"meltwatch/inference"
+)
+
+// Output takes payloads, as delivery.Switch does. Its methods do not block.
+type Output interface {
+	State(state message.State, changed bool)
+	Event(message.Event)
+	Health(message.Health)
+	Retain(topic string, payload []byte)
+}
+
+// Settings are what a Reporter needs.
+type Settings struct {
+	Output   Output
+	Registry *health.Registry
+	// Limit is how long decisions and the state folder may take to come round.
+	Limit   time.Duration
+	Stamper *stamp.Stamper
+	Machine *state.Machine
+	Files   durable.Files // the state folder
+	Version string        // of the agent
+	Video   inference.VideoSpec
+	Log     *slog.Logger
+	// Model names the model that decides; Cause is the video's last fault; Dropped counts
+	// samples that the decision could not take.
+	Model   func() message.ModelName
+	Cause   func() string
+	Dropped func() uint64
+}
+
+// Reporter publishes. Decided belongs to the decision loop; the other methods are safe
+// for concurrent use.
+type Reporter struct {
+	Settings
+	decisions *health.Part
+	storage   *health.Part // of the state folder
+	newest    atomic.Pointer[message.State]
+
+	configSteps, modelSteps steps
+
+	// owned by the decision loop
+	before  message.State
+	savedAt time.Time
+}
+
+// stateFile holds the furnace's state for the next start.
+const stateFile = "state.json"
+
+// saveEvery is how often a lasting alarm's file is written again: it must be much
+// fresher than the ten minutes within which an alarm is resumed.
+const saveEvery = time.Minute
+
+// New returns a reporter, and adds its parts to the registry.
+func New(s Settings) *Reporter {
+	return &Reporter{
+		Settings:  s,
+		decisions: s.Registry.Add("decide", s.Limit),
+		storage:   s.Registry.Add("storage", s.Limit),
+	}
+}
+
+// Newest is the last published state, nil before the first.
+func (r *Reporter) Newest() *message.State { return r.newest.Load() }
+
+// Decided publishes one decided second.
+func (r *Reporter) Decided(s decide.Decision) {
+	r.decisions.Beat()
+	r.decisions.Count(map[string]uint64{"dropped_samples": r.Dropped()})
+	if s.Fault == nil {
+		r.decisions.OK()
+	} else {
+		r.decisions.Fault(s.Fault)
+	}
+	now := r.payload(s)
+	r.events(now, s)
+	changed := now.State != r.before.State || now.Held != r.before.Held
+	r.Output.State(now, changed)
+	r.save(s, changed)
+	r.before = now
+	r.newest.Store(&now)
+}
+
+func (r *Reporter) payload(s decide.Decision) message.State {
+	p := message.State{
+		Stamp: r.Stamper.Stamp("state", s.End),
+		State: string(s.Status.State), Since: r.Stamper.Wall(s.Status.Since), Held: s.Status.Held,
+		PMean: s.Status.P, Source: string(s.Verdict.Source), Weak: s.Weak,
+		Senses:   message.Senses{Current: string(s.Current), Video: string(s.Video)},
+		Coverage: message.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
+		Counted:  message.Counted(s.Counted),
+		Evidence: evidence(s.Evidence, r.Video),
+	}
+	if s.Verdict.Source != state.None {
+		p.PAbnormal = s.Verdict.P
+	}
+	if !math.IsNaN(s.Alignment) {
+		p.Alignment = &s.Alignment
+	}
+	if !math.IsNaN(s.Surprise) {
+		p.Surprise = &s.Surprise
+	}
+	if s.Offset != nil {
+		p.ClockOffsetS, p.ClockSpreadS = &s.Offset.Seconds, &s.Offset.Spread
+	}
+	p.ClockCorrectionS = s.Correction.Seconds()
+	p.Model = r.Model()
+	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
+	return p
+}
+
+// events publishes what changed since the second before.
+func (r *Reporter) events(now message.State, s decide.Decision) {
+	before := r.before
+	if before.Seq == 0 {
+		r.Event("start", "agent", "", r.Version, fmt.Sprintf("boot %d", r.Stamper.Boot()))
+		before.Senses = message.Senses{}
+	}
+	if now.State != before.State {
+		r.Event("state", "furnace", before.State, now.State, s.Status.Cause)
+		r.Log.Info("furnace state", "from", before.State, "to", now.State, "cause", s.Status.Cause)
+	}
+	if now.Senses.Current != before.Senses.Current {
+		r.Event("sense", "current", before.Senses.Current, now.Senses.Current, s.CurrentCause)
+	}
+	if now.Senses.Video != before.Senses.Video {
+		r.Event("sense", "video", before.Senses.Video, now.Senses.Video, r.Cause())
+	}
+	if now.Source != before.Source {
+		cause := ""
+		if s.Fault != nil {
+			cause = s.Fault.Error()
+		}
+		r.Event("source", "verdict", before.Source, now.Source, cause)
+	}
+}
+
+// Event publishes an event.
+func (r *Reporter) Event(kind, subject, from, to, cause string) {
+	r.Output.Event(message.Event{
+		Stamp: r.Stamper.Stamp("event", time.Now()),
+		Kind:  kind, Subject: subject, From: from, To: to, Cause: cause,
+	})
+}
+
+// OutboxIncident makes an event of an incident of the outbox.
+func (r *Reporter) OutboxIncident(i outbox.Incident) {
+	r.Event("outbox", i.Class, "", i.What, i.Cause)
+	r.Log.Warn("outbox", "subject", i.Class, "what", i.What, "cause", i.Cause)
+}
+
+// save writes an alarm for the next start of the agent: when it begins and ends, and
+// each minute while it lasts. A furnace that works well writes nothing.
+func (r *Reporter) save(s decide.Decision, changed bool) {
+	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
+	if !changed && !lasting {
+		return
+	}
+	r.savedAt = time.Now()
+	text, err := json.Marshal(r.Machine.Save(time.Now()))
+	if err == nil {
+		err = durable.Replace(r.Files, stateFile, text)
+	}
+	if err != nil {
+		r.decisions.Fault(fmt.Errorf("save state: %w", err))
+	}
+}
+
+// Resume resumes an alarm of the agent's last run.
+func (r *Reporter) Resume() {
+	text, err := durable.ReadFile(r.Files, stateFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	var saved state.Saved
+	if err == nil {
+		err = json.Unmarshal(text, &saved)
+	}
+	if err != nil {
+		// The watch goes on without a damaged file.
+		r.Log.Warn("last state not resumed", "err", err)
+		return
+	}
+	r.Machine.Resume(saved, time.Now())
+}

@@ -1,0 +1,117 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/delivery"
+	"meltwatch/agent/health"
+	"meltwatch/agent/message"
+	"meltwatch/agent/report"
+	"meltwatch/agent/settings"
+	"meltwatch/agent/stamp"
+	"meltwatch/agent/supervisor"
+	"meltwatch/config"
+)
+
+// NewFixed builds an agent whose configuration does not change while it runs. It
+// starts nothing.
+func NewFixed(c config.Config, env Env) (*Agent, error) { return build(c, c.Model.Path, env) }
+
+// build builds every part and starts none. model is the folder of the model that
+// decides, which need not be the configuration's.
+func build(c config.Config, model string, env Env) (*Agent, error) {
+	programs, err := settings.Programs(c.Paths.Programs)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{
+		env: env, registry: health.NewRegistry(), programs: programs,
+		stamper: stamp.New(env.Files(c.Paths.State), env.Clock, env.KernelBoot, env.Instance),
+		video:   &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log),
+	}
+	a.config.Store(&c)
+	live, err := a.newModel(model)
+	if err != nil {
+		return nil, config.KeyErrorf("model.path", "%w", err)
+	}
+	a.live.Store(live)
+	a.registry.Put("model", live.health)
+	a.reporter = report.New(report.Settings{
+		Output: a.out, Registry: a.registry, Limit: decideLimit, Stamper: a.stamper,
+		Machine: live.decider.Machine(), Video: live.manifest.Video,
+		Files: env.Files(c.Paths.State), Version: env.Version, Log: a.log("decide"),
+		Model: a.modelName, Cause: a.video.Cause, Dropped: func() uint64 { return a.loop.Dropped() },
+	})
+	a.loop = decide.NewLoop(live.decider, a.video, func(s decide.Decision) {
+		a.decided.Store(s.End.UnixNano())
+		a.reporter.Decided(s)
+	})
+	a.services = []service{{"decide", a.loop.Run}}
+	return a, a.addParts()
+}
+
+// addParts builds the first instance of every part; part.go says what each is built
+// from.
+func (a *Agent) addParts() error {
+	err := errors.Join(
+		a.add("log", func(c config.Config) any { return c.Log.Level }, a.buildLog),
+		a.add("mqtt", brokerSection, a.buildBroker),
+		a.add("camera", func(c config.Config) any { return c.Camera }, a.buildCamera),
+	)
+	a.addDecision(*a.config.Load())
+	return errors.Join(err, a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters))
+}
+
+func (a *Agent) buildLog(c config.Config) (*instance, error) {
+	return &instance{activate: func() { a.env.Level.Set(settings.LogLevel(c.Log)) }, missing: worksAtOnce}, nil
+}
+
+// Run watches the furnace until ctx ends; it may be called once. It returns an error
+// if systemd cannot be notified or the outbox fails at the end.
+func (a *Agent) Run(ctx context.Context) error {
+	a.reporter.Resume()
+	for _, s := range a.services {
+		a.running.Start(s.name, s.run) //nolint:contextcheck // parts outlive the call: Group.Stop ends them
+	}
+	a.startModel(a.live.Load()) //nolint:contextcheck // parts outlive the call: Group.Stop ends them
+	a.changing.Lock()
+	for _, p := range a.parts {
+		a.start(p.name, p.now) //nolint:contextcheck // parts outlive the call: Group.Stop ends them
+	}
+	a.changing.Unlock()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return health.Notify(ctx, a.registry, a.env.Log) })
+	group.Go(func() error { a.reporter.HealthLoop(ctx); return nil })
+	group.Go(func() error { <-ctx.Done(); a.running.Stop(); return nil })
+	return errors.Join(group.Wait(), a.closeOutbox())
+}
+
+// Once runs every part but the broker's for a while and returns the last state. It
+// publishes nothing.
+func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var parts []*part
+	for _, p := range a.parts {
+		if p.name == "mqtt" {
+			a.registry.Remove(p.name) // it is not stuck, it is not here
+			continue
+		}
+		parts = append(parts, p)
+	}
+	a.parts = parts
+	if err := a.Run(ctx); err != nil {
+		return nil, err
+	}
+	verdict := a.reporter.Newest()
+	if verdict == nil {
+		return nil, fmt.Errorf("nothing was decided within %s: try --wait 60s, and meltwatch check", wait)
+	}
+	return verdict, nil
+}
