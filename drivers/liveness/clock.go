@@ -12,19 +12,19 @@ const NoTime = time.Duration(math.MinInt64)
 // is not a number, or further from zero than any stream lasts. Decoders mark an
 // unknown time by the least number that their type holds.
 func Presentation(milliseconds float64) time.Duration {
-	if !(math.Abs(milliseconds) <= float64(longest/time.Millisecond)) {
+	if !(math.Abs(milliseconds) <= float64(maxPresentation/time.Millisecond)) {
 		return NoTime
 	}
 	return time.Duration(milliseconds * float64(time.Millisecond))
 }
 
 const (
-	// longest is how far from zero a presentation time can lie: RTP's 32 bits at
+	// maxPresentation is how far from zero a presentation time can lie: RTP's 32 bits at
 	// 90 kHz wrap after 13 hours, and an unwrapped count runs as long as a session.
-	longest = 50 * 365 * 24 * time.Hour
-	// leap is how far a presentation time can run ahead of the frame's arrival, or
+	maxPresentation = 50 * 365 * 24 * time.Hour
+	// maxJump is how far a presentation time can run ahead of the frame's arrival, or
 	// fall back, from one frame to the next. A larger leap means a new stream.
-	leap = 10 * time.Second
+	maxJump = 10 * time.Second
 
 	// envelopeSlots × slotLength is how far back the envelope looks: long enough
 	// to meet one undelayed frame, short enough that a camera clock 50 ppm off
@@ -57,39 +57,39 @@ type slot struct {
 	least  time.Duration
 }
 
-// Taken returns when the frame with the presentation time was taken. It is never
+// CaptureTime returns when the frame with the presentation time was taken. It is never
 // after its arrival, and later than the frame before as long as presentation times
 // grow. A presentation time that does not grow, or leaps ahead, means that the stream
 // restarted, and the clock learns it again. A frame without a time counts as taken
 // when it arrived, and the clock learns nothing from it.
-func (c *Clock) Taken(presentation time.Duration, arrival time.Time) time.Time {
-	if !known(presentation) {
+func (c *Clock) CaptureTime(presentation time.Duration, arrival time.Time) time.Time {
+	if !hasTime(presentation) {
 		return c.after(arrival, arrival)
 	}
-	if c.origin.IsZero() || presentation <= c.last || c.leaps(presentation, arrival) {
+	if c.origin.IsZero() || presentation <= c.last || c.jumps(presentation, arrival) {
 		c.Restart()
 		c.origin = arrival
 	}
 	c.last, c.arrived = presentation, arrival
 	now := arrival.Sub(c.origin)
-	c.note(int64(now/slotLength)+1, now-presentation)
+	c.observe(int64(now/slotLength)+1, now-presentation)
 	return c.after(c.origin.Add(presentation+c.envelope(int64(now/slotLength)+1)), arrival)
 }
 
-func known(presentation time.Duration) bool {
-	return presentation >= -longest && presentation <= longest
+func hasTime(presentation time.Duration) bool {
+	return presentation >= -maxPresentation && presentation <= maxPresentation
 }
 
-// leaps reports whether the presentation time ran ahead of the frame's arrival.
-func (c *Clock) leaps(presentation time.Duration, arrival time.Time) bool {
-	return presentation-c.last > arrival.Sub(c.arrived)+leap
+// jumps reports whether the presentation time ran ahead of the frame's arrival.
+func (c *Clock) jumps(presentation time.Duration, arrival time.Time) bool {
+	return presentation-c.last > arrival.Sub(c.arrived)+maxJump
 }
 
 // after keeps the instants in order: while the envelope still falls, a frame can
 // seem older than the one before.
 func (c *Clock) after(taken, arrival time.Time) time.Time {
 	if !taken.After(c.taken) {
-		taken = earlier(c.taken.Add(time.Microsecond), arrival)
+		taken = earliest(c.taken.Add(time.Microsecond), arrival)
 	}
 	c.taken = taken
 	return taken
@@ -98,7 +98,7 @@ func (c *Clock) after(taken, arrival time.Time) time.Time {
 // Restart forgets what was learnt of a stream, for one opened anew.
 func (c *Clock) Restart() { *c = Clock{taken: c.taken} }
 
-func (c *Clock) note(number int64, offset time.Duration) {
+func (c *Clock) observe(number int64, offset time.Duration) {
 	s := &c.slots[number%envelopeSlots]
 	if s.number != number || offset < s.least {
 		*s = slot{number, offset}
@@ -115,7 +115,7 @@ func (c *Clock) envelope(now int64) time.Duration {
 	return least
 }
 
-func earlier(a, b time.Time) time.Time {
+func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
 	}

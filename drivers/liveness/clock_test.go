@@ -25,7 +25,7 @@ func (s stream) errorsOf(c *Clock, start time.Time, n int) []time.Duration {
 		at := start.Add(time.Duration(i) * frameTime)
 		presentation := time.Duration(float64(i) * float64(frameTime) * (1 + s.ppm/1e6))
 		arrival := at.Add(s.constant + s.random(i))
-		off[i] = c.Taken(presentation, arrival).Sub(at.Add(s.constant))
+		off[i] = c.CaptureTime(presentation, arrival).Sub(at.Add(s.constant))
 	}
 	return off
 }
@@ -100,7 +100,7 @@ func TestClockNeverGoesBackNorAhead(t *testing.T) {
 		default:
 			presentation += time.Duration(r.Int64N(int64(80 * time.Millisecond)))
 		}
-		taken := clock.Taken(presentation, arrival)
+		taken := clock.CaptureTime(presentation, arrival)
 		if taken.After(arrival) {
 			t.Fatalf("taken %v after it arrived", taken.Sub(arrival))
 		}
@@ -133,7 +133,7 @@ func FuzzClock(f *testing.F) {
 		at := time.Now()
 		for i, p := range []int64{a, b, c, b, a} {
 			at = at.Add(time.Duration(i) * time.Second)
-			if taken := clock.Taken(time.Duration(p), at); taken.After(at) {
+			if taken := clock.CaptureTime(time.Duration(p), at); taken.After(at) {
 				t.Errorf("frame %d taken %v after it arrived", i, taken.Sub(at))
 			}
 		}

@@ -31,13 +31,13 @@ var factory = Limits{StaleAfter: 2 * time.Second, FrozenAfter: 2 * time.Second, 
 // screening follows the judge over a film and keeps when it called the picture
 // frozen.
 type screening struct {
-	judge *Judge
+	judge *Detector
 	rate  int
 	start time.Time
 }
 
 func newScreening(rate int) *screening {
-	s := &screening{NewJudge(factory), rate, time.Now()}
+	s := &screening{NewDetector(factory), rate, time.Now()}
 	s.judge.Opened()
 	return s
 }

@@ -46,30 +46,30 @@ type Limits struct {
 const (
 	// motionlessFactor × FrozenAfter is how long noise alone passes for life.
 	motionlessFactor = 10
-	// fewestFrames are needed to speak of repetition.
-	fewestFrames = 4
+	// minFrames are needed to speak of repetition.
+	minFrames = 4
 )
 
-// Judge follows one camera over openings of its stream. It is not safe for
+// Detector follows one camera over openings of its stream. It is not safe for
 // concurrent use.
-type Judge struct {
+type Detector struct {
 	limits Limits
 	clock  Clock
 
-	rate     rate
-	open     bool
-	advanced time.Time // when the newest frame was taken; zero before the first
-	last     time.Duration
-	dark     time.Time // since when the picture has been black; zero while it is not
+	rate       rate
+	open       bool
+	newest     time.Time // when the newest frame was taken; zero before the first
+	last       time.Duration
+	blackSince time.Time // since when the picture has been black; zero while it is not
 
-	same    anchor // since when all pictures have equalled one,
-	picture Picture
-	still   anchor // and since when nothing has moved from one
-	sketch  []byte
-	repeats repeats
+	identical  anchor // since when all pictures have equalled one,
+	picture    Picture
+	motionless anchor // and since when nothing has moved from one
+	cellMeans  []byte
+	repetition repetition
 
-	absent  string // why the camera cannot be reached, empty while it can
-	trouble string // why its stream gives no frames, empty while it does
+	unreachable string // why the camera cannot be reached, empty while it can
+	fault       string // why its stream gives no frames, empty while it does
 }
 
 // anchor marks the frame that those after it are compared with.
@@ -79,24 +79,24 @@ type anchor struct {
 }
 
 func (a anchor) holds(now time.Time, limit time.Duration) bool {
-	return a.frames >= fewestFrames && now.Sub(a.since) >= limit
+	return a.frames >= minFrames && now.Sub(a.since) >= limit
 }
 
-// NewJudge starts with a camera that has not been tried yet.
-func NewJudge(limits Limits) *Judge { return &Judge{limits: limits} }
+// NewDetector starts with a camera that has not been tried yet.
+func NewDetector(limits Limits) *Detector { return &Detector{limits: limits} }
 
 // Opened notes that a stream was opened; its presentation times start anew.
-func (j *Judge) Opened() {
-	j.open, j.absent = false, ""
+func (j *Detector) Opened() {
+	j.open, j.unreachable = false, ""
 	j.clock.Restart()
 	j.rate.last = time.Time{}
 }
 
 // Closed notes that the stream ended or failed, in words for the operator.
-func (j *Judge) Closed(cause string) { j.open, j.absent, j.trouble = false, "", cause }
+func (j *Detector) Closed(cause string) { j.open, j.unreachable, j.fault = false, "", cause }
 
 // Absent notes that the camera could not be reached.
-func (j *Judge) Absent(cause string) { j.open, j.absent = false, cause }
+func (j *Detector) Absent(cause string) { j.open, j.unreachable = false, cause }
 
 // Frame notes a frame and returns when it was taken, or that it is no new one: a
 // decoder hands the last frame out again when nothing has come, and its time
@@ -105,73 +105,73 @@ func (j *Judge) Absent(cause string) { j.open, j.absent = false, cause }
 // Everything is reckoned from when a frame was taken, not from when it came. So
 // the frames that a decoder still held when the stream stopped revive nothing,
 // and a stream that falls behind more and more becomes stale.
-func (j *Judge) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
-	if j.open && j.again(presentation, p) {
+func (j *Detector) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
+	if j.open && j.isRepeat(presentation, p) {
 		return time.Time{}, false
 	}
-	taken = j.clock.Taken(presentation, arrival)
-	j.open, j.advanced, j.last, j.trouble = true, taken, presentation, ""
+	taken = j.clock.CaptureTime(presentation, arrival)
+	j.open, j.newest, j.last, j.fault = true, taken, presentation, ""
 	j.rate.frame(taken)
 	switch {
 	case !p.black():
-		j.dark = time.Time{}
-	case j.dark.IsZero():
-		j.dark = taken
+		j.blackSince = time.Time{}
+	case j.blackSince.IsZero():
+		j.blackSince = taken
 	}
 	// A quarter more, because half of the first half may be of the time before.
-	j.repeats.frame(taken, p, j.limits.FrozenAfter*5/4)
-	j.same.frames++
+	j.repetition.frame(taken, p, j.limits.FrozenAfter*5/4)
+	j.identical.frames++
 	if changed(j.picture, p) {
-		j.same, j.picture = anchor{since: taken}, p
+		j.identical, j.picture = anchor{since: taken}, p
 	}
-	j.still.frames++
-	if sketch := p.sketch(); shifted(j.sketch, sketch) {
-		j.still, j.sketch = anchor{since: taken}, sketch
+	j.motionless.frames++
+	if sketch := p.cellMeans(); shifted(j.cellMeans, sketch) {
+		j.motionless, j.cellMeans = anchor{since: taken}, sketch
 	}
 	return taken, true
 }
 
-// again reports whether a frame repeats the last one. A time that fell back by a leap
+// isRepeat reports whether a frame repeats the last one. A time that fell back by a leap
 // belongs to another frame: the camera restarted its count.
-func (j *Judge) again(presentation time.Duration, p Picture) bool {
-	if !known(presentation) || !known(j.last) {
-		return presentation == j.last && bytes.Equal(p.Pixels, j.repeats.before.Pixels)
+func (j *Detector) isRepeat(presentation time.Duration, p Picture) bool {
+	if !hasTime(presentation) || !hasTime(j.last) {
+		return presentation == j.last && bytes.Equal(p.Pixels, j.repetition.before.Pixels)
 	}
-	return presentation <= j.last && j.last-presentation < leap
+	return presentation <= j.last && j.last-presentation < maxJump
 }
 
-// Patience is how long the camera may take for its next frame, at its own rate,
+// Timeout is how long the camera may take for its next frame, at its own rate,
 // before the limit counts as passed.
-func (j *Judge) Patience(limit time.Duration) time.Duration { return j.rate.patience(limit) }
+func (j *Detector) Timeout(limit time.Duration) time.Duration { return j.rate.timeout(limit) }
 
 // Status is what to think of the camera at the instant now, and why.
-func (j *Judge) Status(now time.Time) (drivers.Status, string) {
+func (j *Detector) Status(now time.Time) (drivers.Status, string) {
 	switch {
-	case j.absent != "":
-		return drivers.Absent, j.absent
-	case j.advanced.IsZero() && j.trouble != "":
-		return drivers.Absent, j.trouble
-	case j.advanced.IsZero():
+	case j.unreachable != "":
+		return drivers.Absent, j.unreachable
+	case j.newest.IsZero() && j.fault != "":
+		return drivers.Absent, j.fault
+	case j.newest.IsZero():
 		return drivers.Absent, "no frame yet"
-	case now.Sub(j.advanced) >= j.rate.patience(j.limits.StaleAfter):
-		return drivers.Stale, j.stale(now)
-	case !j.dark.IsZero() && now.Sub(j.dark) >= j.limits.BlackAfter:
-		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(j.dark)))
-	case j.repeats.found:
+	case now.Sub(j.newest) >= j.rate.timeout(j.limits.StaleAfter):
+		return drivers.Stale, j.staleCause(now)
+	case !j.blackSince.IsZero() && now.Sub(j.blackSince) >= j.limits.BlackAfter:
+		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(j.blackSince)))
+	case j.repetition.found:
 		return drivers.Frozen, fmt.Sprintf("the same picture, without the camera's noise, for %v or longer", round(j.limits.FrozenAfter))
-	case j.still.holds(now, j.limits.FrozenAfter) && j.same.holds(now, j.limits.FrozenAfter/2):
-		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(j.still.since)))
-	case j.still.holds(now, motionlessFactor*j.limits.FrozenAfter):
-		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(j.still.since)))
+	case j.motionless.holds(now, j.limits.FrozenAfter) && j.identical.holds(now, j.limits.FrozenAfter/2):
+		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(j.motionless.since)))
+	case j.motionless.holds(now, motionlessFactor*j.limits.FrozenAfter):
+		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(j.motionless.since)))
 	default:
 		return drivers.OK, ""
 	}
 }
 
-func (j *Judge) stale(now time.Time) string {
-	cause := fmt.Sprintf("no new frame for %v", round(now.Sub(j.advanced)))
-	if j.trouble != "" {
-		cause += ": " + j.trouble
+func (j *Detector) staleCause(now time.Time) string {
+	cause := fmt.Sprintf("no new frame for %v", round(now.Sub(j.newest)))
+	if j.fault != "" {
+		cause += ": " + j.fault
 	}
 	return cause
 }

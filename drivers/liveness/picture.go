@@ -52,9 +52,9 @@ func changedBy(a, b Picture) float64 {
 	return float64(count) / float64(max(len(b.Pixels), 1))
 }
 
-// sketch is a picture reduced to the means of its cells: it keeps the scene and
+// cellMeans is a picture reduced to the means of its cells: it keeps the scene and
 // loses noise.
-func (p Picture) sketch() []byte {
+func (p Picture) cellMeans() []byte {
 	columns, rows := p.Width/cell, p.Height/cell
 	means := make([]byte, 0, columns*rows)
 	for row := range rows {

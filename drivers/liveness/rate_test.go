@@ -27,7 +27,7 @@ func truly(_ int, at time.Duration) float64 { return float64(at) / 1e6 }
 func (p paced) watchFor(spell time.Duration, see func(at time.Duration, s drivers.Status, cause string)) {
 	r := rand.New(rand.NewPCG(9, 9))
 	start := time.Now()
-	j := NewJudge(factory)
+	j := NewDetector(factory)
 	j.Opened()
 	n := 0
 	for at := time.Duration(0); at < spell; at += 20 * time.Millisecond {
@@ -151,17 +151,17 @@ func TestStallsAreNamedAtTheCamerasRate(t *testing.T) {
 // A stall before the rate is known has a bound too, and opening the stream again
 // does not make the old frame a fresh one.
 func TestStallAfterTheFirstFrame(t *testing.T) {
-	j, at := NewJudge(factory), time.Now()
+	j, at := NewDetector(factory), time.Now()
 	j.Opened()
 	j.Frame(0, at, scene(rand.New(rand.NewPCG(1, 1)), 0, 2))
-	if status, cause := j.Status(at.Add(untilKnown)); status != drivers.Stale || !strings.Contains(cause, "no new frame") {
-		t.Errorf("%s (%s) %v after the only frame", status, cause, untilKnown)
+	if status, cause := j.Status(at.Add(initialTimeout)); status != drivers.Stale || !strings.Contains(cause, "no new frame") {
+		t.Errorf("%s (%s) %v after the only frame", status, cause, initialTimeout)
 	}
 }
 
 func TestBlackAtASlowRate(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
-	j, at := NewJudge(factory), time.Now()
+	j, at := NewDetector(factory), time.Now()
 	j.Opened()
 	for n := range 12 {
 		p := scene(r, 7*n, 2)

@@ -56,7 +56,7 @@ type Camera struct {
 
 	mu       sync.Mutex
 	settings drivers.CameraSettings // zero until configured
-	judge    *liveness.Judge
+	judge    *liveness.Detector
 	picture  gocv.Mat // the newest; empty until there is one
 	taken    time.Time
 	number   uint64 // of the newest frame: how many were decoded that were new
@@ -114,7 +114,7 @@ func (c *Camera) forget() {
 		FrozenAfter: c.settings.FrozenAfter,
 		BlackAfter:  c.settings.BlackAfter,
 	}
-	c.judge = liveness.NewJudge(limits)
+	c.judge = liveness.NewDetector(limits)
 	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
 }
 

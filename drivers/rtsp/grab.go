@@ -71,7 +71,7 @@ func (c *Camera) patience() time.Duration {
 	if c.judge == nil {
 		return c.settings.Timeout
 	}
-	return c.judge.Patience(c.settings.Timeout)
+	return c.judge.Timeout(c.settings.Timeout)
 }
 
 // interrupt closes the stream under a decoder that makes no picture of it.
