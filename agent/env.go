@@ -19,6 +19,6 @@ type Env struct {
 
 // Host is the machine that the program runs on.
 func Host(log *slog.Logger, level *slog.LevelVar, version string) (Env, error) {
-	boot, err := durable.KernelBoot()
+	boot, err := durable.KernelBootID()
 	return Env{Log: log, Level: level, Version: version, KernelBoot: boot}, err
 }

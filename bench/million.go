@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"meltwatch/agent/message"
 	"meltwatch/agent/delivery"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/config"

@@ -41,20 +41,20 @@ type Spec struct {
 	Env []string
 	// Log receives what the child writes to standard error, line by line.
 	Log *slog.Logger
-	// Silence is how long a child may leave heartbeats unanswered before it is
+	// HeartbeatTimeout is how long a child may leave heartbeats unanswered before it is
 	// killed; 5 s when zero. It also bounds the handshake, threefold.
-	Silence time.Duration
+	HeartbeatTimeout time.Duration
 }
 
 const (
-	heartbeat      = 250 * time.Millisecond
-	defaultSilence = 5 * time.Second
+	heartbeatInterval       = 250 * time.Millisecond
+	defaultHeartbeatTimeout = 5 * time.Second
 	// maxInFlight bounds calls whose caller has given up but whose child has not
 	// answered yet; without it a stopped child would fill the socket and block
 	// the parent in a write.
-	maxInFlight = 4
-	grace       = time.Second // between closing the socket and SIGKILL
-	fdVariable  = "MELTWATCH_CHILD_FD"
+	maxInFlight  = 4
+	closeTimeout = time.Second // between closing the socket and SIGKILL
+	fdVariable   = "MELTWATCH_CHILD_FD"
 )
 
 // ErrSilent is why a process ended that did not answer its heartbeat.
@@ -75,8 +75,8 @@ type Process struct {
 // Start starts the program and shakes hands. The process lives until Close, its
 // own death, or silence; ctx bounds the start alone.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
-	if spec.Silence == 0 {
-		spec.Silence = defaultSilence
+	if spec.HeartbeatTimeout == 0 {
+		spec.HeartbeatTimeout = defaultHeartbeatTimeout
 	}
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -95,17 +95,17 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		slots:  make(chan struct{}, maxInFlight),
 		done:   make(chan struct{}),
 	}
-	endFirst(cmd.Process.Pid)
+	preferOOMKill(cmd.Process.Pid)
 	forwarded := make(chan string, 1)
 	go func() { forwarded <- forward(stderr, spec.Log, cmd.Process.Pid) }()
 	go p.reap(forwarded)
-	if err := p.shakeHands(ctx); err != nil {
-		err = p.cause(err)
+	if err := p.handshake(ctx); err != nil {
+		err = p.handshakeCause(err)
 		p.Close()
 		return nil, err
 	}
 	p.ready.Store(true)
-	go p.beat()
+	go p.heartbeat()
 	return p, nil
 }
 
@@ -143,8 +143,8 @@ func start(spec Spec, socket *os.File) (*exec.Cmd, io.ReadCloser, error) {
 	return cmd, stderr, nil
 }
 
-func (p *Process) shakeHands(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*p.spec.Silence)
+func (p *Process) handshake(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*p.spec.HeartbeatTimeout)
 	defer cancel()
 	hello, err := Call[Hello](ctx, p, "Child.Hello", struct{}{})
 	if err != nil {
@@ -189,13 +189,13 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	}
 }
 
-// beat asks for a sign of life and kills a child that gives none.
-func (p *Process) beat() {
-	ticker := time.NewTicker(heartbeat)
+// heartbeat asks for a sign of life and kills a child that gives none.
+func (p *Process) heartbeat() {
+	ticker := time.NewTicker(heartbeatInterval)
 	defer ticker.Stop()
 	for {
 		answer := p.client.Go("Child.Ping", struct{}{}, &struct{}{}, make(chan *rpc.Call, 1))
-		silence := time.NewTimer(p.spec.Silence)
+		silence := time.NewTimer(p.spec.HeartbeatTimeout)
 		select {
 		case <-answer.Done:
 			silence.Stop()
@@ -219,10 +219,10 @@ func (p *Process) beat() {
 	}
 }
 
-// cause is why a handshake failed: the process's exit, if it ended by itself, because
+// handshakeCause is why a handshake failed: the process's exit, if it ended by itself, because
 // a broken pipe does not explain a missing library.
-func (p *Process) cause(handshake error) error {
-	timer := time.NewTimer(grace)
+func (p *Process) handshakeCause(handshake error) error {
+	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()
 	select {
 	case <-p.done:
@@ -232,9 +232,9 @@ func (p *Process) cause(handshake error) error {
 	}
 }
 
-// endFirst makes the kernel kill the child before the agent when memory runs out. If
+// preferOOMKill makes the kernel kill the child before the agent when memory runs out. If
 // the kernel refuses, nothing changes.
-func endFirst(pid int) {
+func preferOOMKill(pid int) {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
 }
 
@@ -283,7 +283,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) Close() {
 	// Closing twice is harmless and says so in an error that nobody needs.
 	_ = p.client.Close()
-	timer := time.NewTimer(grace)
+	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()
 	select {
 	case <-p.done:

@@ -76,7 +76,7 @@ func (l *logged) String() string {
 func spec(role string, log *logged) Spec {
 	return Spec{
 		Service: "Echo", Version: 7, Program: os.Args[0], Env: []string{childRole + "=" + role},
-		Log: slog.New(slog.NewTextHandler(log, nil)), Silence: time.Second,
+		Log: slog.New(slog.NewTextHandler(log, nil)), HeartbeatTimeout: time.Second,
 	}
 }
 

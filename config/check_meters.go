@@ -11,7 +11,7 @@ import (
 )
 
 // checkMeters checks every rule about meters; the driver accepts what passes.
-func checkMeters(meters map[string]Meter, normalCurrent float64, f fault) {
+func checkMeters(meters map[string]Meter, normalCurrent float64, f report) {
 	if len(meters) == 0 {
 		f("meters", "is missing: give at least one meter with current_a, current_b and current_c")
 		return
@@ -55,7 +55,7 @@ func sorted[V any](m map[string]V) []string {
 
 // checkPhases requires the three currents in one meter: readings of different meters
 // would not be simultaneous.
-func checkPhases(carrier map[string]string, f fault) {
+func checkPhases(carrier map[string]string, f report) {
 	phases := []string{FieldCurrentA, FieldCurrentB, FieldCurrentC}
 	for _, phase := range phases {
 		if carrier[phase] == "" {
@@ -68,21 +68,21 @@ func checkPhases(carrier map[string]string, f fault) {
 	}
 }
 
-func (m Meter) check(f fault) {
-	f.address("url", m.URL, "tcp", "rtuovertcp", "rtu")
+func (m Meter) check(f report) {
+	f.url("url", m.URL, "tcp", "rtuovertcp", "rtu")
 	checkDevice(f, m.URL)
 	least, most := 0.0, 255.0
 	if strings.HasPrefix(m.URL, "rtu") { // on a serial line 0 is a broadcast, beyond 247 is reserved
 		least, most = 1, 247
 	}
 	f.between("unit", float64(m.Unit), least, most)
-	f.lasting("period", m.Period, 50*time.Millisecond, time.Minute)
-	f.lasting("timeout", m.Timeout, 10*time.Millisecond, 30*time.Second)
+	f.duration("period", m.Period, 50*time.Millisecond, time.Minute)
+	f.duration("timeout", m.Timeout, 10*time.Millisecond, 30*time.Second)
 	if m.Timeout >= m.Period {
 		f("timeout", "%s must be shorter than period (%s): a late reply would disturb the next poll", m.Timeout, m.Period)
 	}
-	f.lasting("settle", m.Settle, 0, 10*time.Second)
-	f.lasting("gap", m.Gap, 0, time.Second)
+	f.duration("settle", m.Settle, 0, 10*time.Second)
+	f.duration("gap", m.Gap, 0, time.Second)
 	if m.Gap >= m.Period {
 		f("gap", "%s must be shorter than period (%s): polls could not keep pace", m.Gap, m.Period)
 	}
@@ -103,7 +103,7 @@ func (m Meter) check(f fault) {
 }
 
 // checkDevice requires a serial line to be a device.
-func checkDevice(f fault, value string) {
+func checkDevice(f report, value string) {
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "rtu" || u.Path == "" {
 		return // said by address
@@ -113,7 +113,7 @@ func checkDevice(f fault, value string) {
 	}
 }
 
-func (s Serial) check(f fault) {
+func (s Serial) check(f report) {
 	if !slices.Contains(baudRates, s.Baud) {
 		f("baud", "%d is not one of %s", s.Baud, strings.Trim(fmt.Sprint(baudRates), "[]"))
 	}
@@ -138,7 +138,7 @@ func (r Field) registers() int {
 	return 1
 }
 
-func (r Field) check(f fault, name string, m Meter) {
+func (r Field) check(f report, name string, m Meter) {
 	if !slices.Contains(fieldNames, name) {
 		f("", "is not a quantity the agent uses: known are %s", strings.Join(fieldNames, ", "))
 		return
@@ -182,7 +182,7 @@ type extent struct {
 
 // checkOverlap reports fields that share registers by mistake, and returns the
 // occupied registers including this meter's. One register may carry several bits.
-func (m Meter) checkOverlap(f fault, meter string, taken []extent) []extent {
+func (m Meter) checkOverlap(f report, meter string, taken []extent) []extent {
 	for _, name := range sorted(m.Fields) {
 		field := m.Fields[name]
 		first := field.Address - m.Base

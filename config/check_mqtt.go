@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-func (m MQTT) check(f fault) {
+func (m MQTT) check(f report) {
 	m.checkBrokers(f)
-	f.lasting("keep_alive", m.KeepAlive, time.Second, time.Hour)
+	f.duration("keep_alive", m.KeepAlive, time.Second, time.Hour)
 	f.between("queue", float64(m.Queue), 100, 1_000_000)
 	f.between("history_rate", float64(m.HistoryRate), 1, 10_000)
 	if len(m.ClientID) > 128 {
@@ -31,9 +31,9 @@ func (m MQTT) check(f fault) {
 
 var brokerSchemes = []string{"tcp", "ssl", "ws", "wss"}
 
-func (m MQTT) checkBrokers(f fault) {
+func (m MQTT) checkBrokers(f report) {
 	if len(m.Brokers) == 0 {
-		f.address("broker", m.Broker, brokerSchemes...)
+		f.url("broker", m.Broker, brokerSchemes...)
 	} else if m.Broker != "" {
 		f("broker", "is given beside brokers: make it one of them")
 	}
@@ -41,7 +41,7 @@ func (m MQTT) checkBrokers(f fault) {
 		key := "broker"
 		if b.Name != "" {
 			key = "brokers." + b.Name
-			f.address(key+".url", b.URL, brokerSchemes...)
+			f.url(key+".url", b.URL, brokerSchemes...)
 			f.between(key+".order", float64(m.Brokers[b.Name].Order), 0, 1000)
 		}
 		if strings.HasPrefix(b.URL, "ssl:") || strings.HasPrefix(b.URL, "wss:") {

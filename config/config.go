@@ -77,27 +77,27 @@ type Meter struct {
 }
 
 const (
-	// usualMost is twice the range of the meters of known furnaces, in amperes.
-	usualMost = 40_000
-	// anyMost is more than any electric furnace draws on a phase, in amperes.
-	anyMost = 200_000
+	// defaultMaxCurrent is twice the range of the meters of known furnaces, in amperes.
+	defaultMaxCurrent = 40_000
+	// physicalMaxCurrent is more than any electric furnace draws on a phase, in amperes.
+	physicalMaxCurrent = 200_000
 )
 
-// MostCurrent is the most that a phase can draw, in amperes: CurrentMax if set,
+// MaxCurrent is the most that a phase can draw, in amperes: CurrentMax if set,
 // otherwise 40 kA or, if more, three times the usual current. usual is 0 if unknown.
-func (m Meter) MostCurrent(usual float64) float64 {
+func (m Meter) MaxCurrent(usual float64) float64 {
 	if m.CurrentMax > 0 {
 		return m.CurrentMax
 	}
-	return max(usualMost, 3*usual)
+	return max(defaultMaxCurrent, 3*usual)
 }
 
-// MostSetPoint bounds the set-point, in amperes.
-func (m Meter) MostSetPoint() float64 {
+// MaxSetPoint bounds the set-point, in amperes.
+func (m Meter) MaxSetPoint() float64 {
 	if m.CurrentMax > 0 {
 		return m.CurrentMax
 	}
-	return anyMost
+	return physicalMaxCurrent
 }
 
 // Serial is a serial line's settings.
@@ -237,21 +237,21 @@ type Broker struct {
 	Order int `yaml:"order"`
 }
 
-// Named is a broker with its name.
-type Named struct{ Name, URL string }
+// NamedBroker is a broker with its name.
+type NamedBroker struct{ Name, URL string }
 
 // Addresses are the brokers in the order in which they are to be tried. A broker
 // given by its URL alone has no name.
-func (m MQTT) Addresses() []Named {
+func (m MQTT) Addresses() []NamedBroker {
 	if len(m.Brokers) == 0 {
-		return []Named{{URL: m.Broker}}
+		return []NamedBroker{{URL: m.Broker}}
 	}
 	names := slices.SortedFunc(maps.Keys(m.Brokers), func(a, b string) int {
 		return cmp.Or(cmp.Compare(m.Brokers[a].Order, m.Brokers[b].Order), cmp.Compare(a, b))
 	})
-	addresses := make([]Named, len(names))
+	addresses := make([]NamedBroker, len(names))
 	for i, name := range names {
-		addresses[i] = Named{name, m.Brokers[name].URL}
+		addresses[i] = NamedBroker{name, m.Brokers[name].URL}
 	}
 	return addresses
 }

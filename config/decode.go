@@ -25,16 +25,16 @@ var durationType = reflect.TypeFor[time.Duration]()
 // of stopping at the first. It remembers where each key stands, so that later
 // checks can name the line too.
 type decoder struct {
-	problems findings
+	problems problemList
 	lines    map[string]int
 }
 
 const (
-	// mostNamed bounds a section of names, such as meters; mostListed a list.
-	mostNamed  = 64
-	mostListed = 64
-	// longestText bounds a text in bytes; the longest path that Linux takes.
-	longestText = 4096
+	// maxNamed bounds a section of names, such as meters; mostListed a list.
+	maxNamed  = 64
+	maxListed = 64
+	// maxText bounds a text in bytes; the longest path that Linux takes.
+	maxText = 4096
 )
 
 func (d *decoder) value(node *yaml.Node, into reflect.Value, key string) {
@@ -66,8 +66,8 @@ func (d *decoder) list(node *yaml.Node, into reflect.Value, key string) {
 		d.problems.add(key, node.Line, "want a list such as [1, 2], found %s", nodeName(node))
 		return
 	}
-	if len(node.Content) > mostListed {
-		d.problems.add(key, node.Line, "has %d values: at most %d are allowed", len(node.Content), mostListed)
+	if len(node.Content) > maxListed {
+		d.problems.add(key, node.Line, "has %d values: at most %d are allowed", len(node.Content), maxListed)
 		return
 	}
 	values := reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content))
@@ -100,8 +100,8 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 
 // named decodes a mapping of names to sections.
 func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
-	if count := len(node.Content) / 2; node.Kind == yaml.MappingNode && count > mostNamed {
-		d.problems.add(key, node.Line, newer+"has %d entries: at most %d are allowed", count, mostNamed)
+	if count := len(node.Content) / 2; node.Kind == yaml.MappingNode && count > maxNamed {
+		d.problems.add(key, node.Line, newer+"has %d entries: at most %d are allowed", count, maxNamed)
 	}
 	if into.IsNil() && len(node.Content) > 0 { // an empty section equals an absent one
 		into.Set(reflect.MakeMap(into.Type()))
@@ -160,7 +160,7 @@ func plainValue(node *yaml.Node, into reflect.Value) error {
 	case into.Kind() == reflect.Bool || into.Type() == durationType:
 		return nil
 	}
-	if digits := strings.TrimLeft(node.Value, "+-"); octalLooking(digits) {
+	if digits := strings.TrimLeft(node.Value, "+-"); looksOctal(digits) {
 		return fmt.Errorf("%q is read as %s by some and as octal by others: write %s, or 0o%s for octal",
 			clip(node.Value), clip(decimal(digits)), clip(decimal(digits)), clip(decimal(digits)))
 	}
@@ -204,9 +204,9 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 	return nil
 }
 
-// octalLooking reports whether a number begins with a 0 that YAML 1.1 and C read as
+// looksOctal reports whether a number begins with a 0 that YAML 1.1 and C read as
 // octal.
-func octalLooking(digits string) bool {
+func looksOctal(digits string) bool {
 	return len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0123456789_") == ""
 }
 
@@ -216,8 +216,8 @@ func decimal(digits string) string { return cmp.Or(strings.TrimLeft(digits, "0_"
 // plainText refuses text that no path, URL or topic can hold.
 func plainText(text string) error {
 	switch {
-	case len(text) > longestText:
-		return fmt.Errorf("has %d bytes: at most %d are allowed", len(text), longestText)
+	case len(text) > maxText:
+		return fmt.Errorf("has %d bytes: at most %d are allowed", len(text), maxText)
 	case !utf8.ValidString(text):
 		return errors.New("is not valid UTF-8: write it as UTF-8")
 	case strings.ContainsFunc(text, unicode.IsControl):

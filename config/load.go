@@ -115,7 +115,7 @@ func Tolerate(text []byte) (c Config, warnings Problems, err error) { return Mer
 // MergeTolerated is Merged as Tolerate is Parse.
 func MergeTolerated(local, patch []byte) (c Config, warnings Problems, err error) {
 	c, faults := merged(local, patch)
-	if err := faults.err(); faults.older {
+	if err := faults.err(); faults.olderRule {
 		return Config{}, nil, err
 	}
 	return c, faults.sorted(), nil
@@ -136,7 +136,7 @@ func ReadTolerated(path string) (Config, error) {
 
 // decode fills the defaults and checks the result. After a fault of an older rule the
 // configuration must not be used.
-func decode(root *yaml.Node) (Config, findings) {
+func decode(root *yaml.Node) (Config, problemList) {
 	c := Default()
 	d := decoder{lines: map[string]int{}}
 	if root != nil {
@@ -201,7 +201,7 @@ func (c *Config) complete() {
 	}
 	for name, m := range c.Meters {
 		if m.CurrentMax == 0 && c.State.NormalCurrent > 0 {
-			m.CurrentMax = m.MostCurrent(c.State.NormalCurrent)
+			m.CurrentMax = m.MaxCurrent(c.State.NormalCurrent)
 			c.Meters[name] = m
 		} // else the set-point decides, which is read later
 	}

@@ -45,25 +45,25 @@ func Merged(local, patch []byte) (Config, error) {
 	return c, nil
 }
 
-func merged(local, patch []byte) (Config, findings) {
+func merged(local, patch []byte) (Config, problemList) {
 	root, err := parseYAML(local)
 	if err != nil {
-		return Config{}, failed(err)
+		return Config{}, documentProblem(err)
 	}
 	if len(bytes.TrimSpace(patch)) == 0 {
 		return decode(root)
 	}
 	if len(patch) > maxSize {
-		return Config{}, failed(fmt.Errorf("the document is over %d KiB: it cannot be a configuration", maxSize>>10))
+		return Config{}, documentProblem(fmt.Errorf("the document is over %d KiB: it cannot be a configuration", maxSize>>10))
 	}
 	change, err := parseJSON(patch)
 	if err != nil {
-		return Config{}, failed(err)
+		return Config{}, documentProblem(err)
 	}
-	var faults findings
-	refuse(change, "", &faults)
+	var faults problemList
+	refuseLocalOnly(change, "", &faults)
 	c, found := decode(merge(root, change))
-	faults.join(found)
+	faults.merge(found)
 	return c, faults
 }
 
@@ -190,10 +190,10 @@ func merge(target, patch *yaml.Node) *yaml.Node {
 	return merged
 }
 
-// refuse finds what a patch must not hold: settings of the box alone, and paths
+// refuseLocalOnly finds what a patch must not hold: settings of the box alone, and paths
 // of secrets. A name of a credential is all that may come from afar: a path
 // would let a document send any file of the box to a camera of its choice.
-func refuse(patch *yaml.Node, key string, problems *findings) {
+func refuseLocalOnly(patch *yaml.Node, key string, problems *problemList) {
 	if patch.Kind != yaml.MappingNode {
 		if strings.HasSuffix(key, "_file") && strings.Contains(patch.Value, "/") {
 			problems.add(key, 0, "a path may not be set from afar: give the name of a systemd credential, or set it in the box's own file")
@@ -206,21 +206,21 @@ func refuse(patch *yaml.Node, key string, problems *findings) {
 			problems.add(path, 0, "is set in the box's own file alone: take it out of the document")
 			continue
 		}
-		refuse(patch.Content[i+1], path, problems)
+		refuseLocalOnly(patch.Content[i+1], path, problems)
 	}
 }
 
 // NeedsRestart names the settings that differ and that a running agent cannot
 // change.
 func NeedsRestart(running, wanted Config) Problems {
-	var problems findings
+	var problems problemList
 	a, b := values(running), values(wanted)
 	for _, key := range restartOnly {
 		if a[key] != b[key] {
 			problems.add(key, 0, "cannot change while the agent runs: restart it (systemctl restart meltwatch)")
 		}
 	}
-	return problems.told
+	return problems.reported
 }
 
 func values(c Config) map[string]any {

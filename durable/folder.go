@@ -149,11 +149,11 @@ func WriteFile(path string, data []byte) error {
 	return Replace(Folder(filepath.Dir(path)), filepath.Base(path), data)
 }
 
-// maxWhole bounds a file that is read whole, in bytes: no journal is so large.
-const maxWhole = 16 << 20
+// maxFile bounds a file that is read whole, in bytes: no journal is so large.
+const maxFile = 16 << 20
 
 // ReadFile returns a whole file, at most 16 MiB of it, or fs.ErrNotExist.
-func ReadFile(f Files, name string) ([]byte, error) { return f.Read(name, maxWhole) }
+func ReadFile(f Files, name string) ([]byte, error) { return f.Read(name, maxFile) }
 
 func syncFolder(path string) error {
 	folder, err := os.Open(path)

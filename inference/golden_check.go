@@ -12,9 +12,9 @@ type Caller interface {
 	Step(context.Context, Window) (Outputs, error)
 }
 
-// Ask runs the vector's inputs through a model and returns what it answers, by
+// Run runs the vector's inputs through a model and returns what it answers, by
 // the names of the signature's outputs.
-func (v GoldenVector) Ask(ctx context.Context, c Caller) (map[string][]float32, error) {
+func (v GoldenVector) Run(ctx context.Context, c Caller) (map[string][]float32, error) {
 	floats := func(name string) []float32 { return Floats(v.Inputs[name]) }
 	if v.Signature == EncodeFrame {
 		out, err := c.EncodeFrame(ctx, Frame{Pixels: v.Inputs["frame"], Background: floats("background")})

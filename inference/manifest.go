@@ -119,10 +119,10 @@ type Offset struct {
 	// neighbouring samples during the window's frames. Without an event nothing
 	// says when anything happened.
 	EventAmps float64 `json:"event_amps"`
-	// DipS is how far to both sides, in seconds, a loss is compared with its own
+	// ProminenceS is how far to both sides, in seconds, a loss is compared with its own
 	// curve: the senses meet where it lies deepest under what stands there. 0, or
 	// no such key, takes the losses as they are.
-	DipS float64 `json:"dip_s,omitempty"`
+	ProminenceS float64 `json:"dip_s,omitempty"`
 	// WindowSeconds is the length of current that the other numbers were chosen on.
 	WindowSeconds float64 `json:"window_seconds"`
 	// Pool is how many windows that count make one estimate.
@@ -130,7 +130,7 @@ type Offset struct {
 	// StepSPerMin is how far the agent's correction may move in a minute, in
 	// seconds; MostS is how far it may move from 0 either way.
 	StepSPerMin float64 `json:"step_s_per_min"`
-	MostS       float64 `json:"most_s"`
+	MaxS        float64 `json:"most_s"`
 }
 
 // Golden names the golden vectors.

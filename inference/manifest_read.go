@@ -27,7 +27,7 @@ func ParseManifest(data []byte) (Manifest, error) {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportAgain)
+		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportRemedy)
 	}
 	if head.Format != ManifestFormat {
 		return Manifest{}, fmt.Errorf("check manifest: %w", Manifest{Format: head.Format}.checkFormat())
@@ -36,7 +36,7 @@ func ParseManifest(data []byte) (Manifest, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&m); err != nil {
-		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportAgain)
+		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportRemedy)
 	}
 	if err := m.Check(); err != nil {
 		return Manifest{}, fmt.Errorf("check manifest: %w", err)
@@ -58,7 +58,7 @@ func ReadManifest(dir string) (Manifest, string, error) {
 		return Manifest{}, "", fmt.Errorf("read manifest: %w", err)
 	}
 	if len(data) > maxManifest {
-		return Manifest{}, "", fmt.Errorf("read %s: more than %d bytes; %s", path, maxManifest, exportAgain)
+		return Manifest{}, "", fmt.Errorf("read %s: more than %d bytes; %s", path, maxManifest, exportRemedy)
 	}
 	m, err := ParseManifest(data)
 	if err != nil {
@@ -83,12 +83,12 @@ func (m Manifest) VerifyFiles(dir string) error {
 			faults = append(faults, err)
 		}
 	}
-	strangers, err := m.strangers(root.FS())
+	strangers, err := m.unlistedFiles(root.FS())
 	if err != nil {
 		return fmt.Errorf("list model folder %s: %w", dir, err)
 	}
 	for _, path := range strangers {
-		faults = append(faults, fmt.Errorf("file %s is not in the manifest; remove it or %s", path, exportAgain))
+		faults = append(faults, fmt.Errorf("file %s is not in the manifest; remove it or %s", path, exportRemedy))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("verify model folder %s: %w", dir, errors.Join(faults...))
@@ -112,8 +112,8 @@ func verifyFile(root *os.Root, path, want string) error {
 	return nil
 }
 
-// strangers lists files that the manifest does not name.
-func (m Manifest) strangers(folder fs.FS) ([]string, error) {
+// unlistedFiles lists files that the manifest does not name.
+func (m Manifest) unlistedFiles(folder fs.FS) ([]string, error) {
 	var found []string
 	err := fs.WalkDir(folder, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || path == ManifestFile {

@@ -31,7 +31,7 @@ func goodManifest() Manifest {
 		Metrics:  map[string]float64{"accuracy": 0.9},
 		Golden:   Golden{File: "golden.json", Tolerance: 1e-4},
 	}
-	m.Signatures = m.wanted()
+	m.Signatures = m.requiredSignatures()
 	return m
 }
 

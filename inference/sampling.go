@@ -27,9 +27,9 @@ func (m Manifest) SamplingOf() Sampling {
 	return Sampling{RatesHz: []float64{m.Current.RateHz}, Coverage: testedCoverage}
 }
 
-// LeastDensity is the least share of the window's slots that must hold a sample
+// MinDensity is the least share of the window's slots that must hold a sample
 // where the meter is read once in period. It fails for a rate that was not tested.
-func (m Manifest) LeastDensity(period time.Duration) (share float64, err error) {
+func (m Manifest) MinDensity(period time.Duration) (share float64, err error) {
 	s, rate := m.SamplingOf(), m.Current.RateHz
 	if hertz := 1 / period.Seconds(); hertz < rate {
 		rate = hertz
@@ -73,11 +73,11 @@ func (m Manifest) checkSampling(f *faults) {
 		return
 	}
 	if len(m.Sampling.RatesHz) == 0 {
-		f.add("sampling.rates_hz", "is missing: the rates at which the model was tested; %s", exportAgain)
+		f.add("sampling.rates_hz", "is missing: the rates at which the model was tested; %s", exportRemedy)
 	}
 	for _, rate := range m.Sampling.RatesHz {
 		if !(rate > 0 && rate <= m.Current.RateHz) {
-			f.add("sampling.rates_hz", "holds %g, must be above 0 and at most current.rate_hz (%g); %s", rate, m.Current.RateHz, exportAgain)
+			f.add("sampling.rates_hz", "holds %g, must be above 0 and at most current.rate_hz (%g); %s", rate, m.Current.RateHz, exportRemedy)
 		}
 	}
 	f.within("sampling.coverage", m.Sampling.Coverage, 1)

@@ -233,7 +233,7 @@ func newestOf(running int64, others ...int64) int64 {
 const mostReport = 64 << 10
 
 func (f *fleet) configReport(agent string) (r remote.Report) {
-	if strict.Read(f.payload(agent, "config/reported"), mostReport, &r) != nil {
+	if strict.DecodeKnown(f.payload(agent, "config/reported"), mostReport, &r) != nil {
 		return remote.Report{}
 	}
 	return r

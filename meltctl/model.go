@@ -73,7 +73,7 @@ func (f *fleet) newestModel(agent string) int64 {
 }
 
 func (f *fleet) modelReport(agent string) (r rollout.Report) {
-	if strict.Read(f.payload(agent, "model/reported"), mostReport, &r) != nil {
+	if strict.DecodeKnown(f.payload(agent, "model/reported"), mostReport, &r) != nil {
 		return rollout.Report{}
 	}
 	return r

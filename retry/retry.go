@@ -11,22 +11,22 @@ import (
 )
 
 const (
-	// Shortest is the nominal wait before the first new try.
-	Shortest = 250 * time.Millisecond
-	// Longest bounds every wait, jitter included: how long something healed may
+	// MinWait is the nominal wait before the first new try.
+	MinWait = 250 * time.Millisecond
+	// MaxWait bounds every wait, jitter included: how long something healed may
 	// go unnoticed.
-	Longest = 8 * time.Second
-	// repeat is how often a lasting fault is logged.
-	repeat = time.Minute
+	MaxWait = 8 * time.Second
+	// logInterval is how often a lasting fault is logged.
+	logInterval = time.Minute
 )
 
 // Wait is the pause before new try n, counted from 0: it doubles from Shortest to
 // Longest. The upper half of it is random, so that twenty boxes do not return to
 // a broker in step.
 func Wait(n int) time.Duration {
-	full := Longest
+	full := MaxWait
 	if n < 5 { // 2⁵ × 250 ms = 8 s
-		full = Shortest << n
+		full = MinWait << n
 	}
 	return full/2 + rand.N(full/2+1)
 }
@@ -64,7 +64,7 @@ func (f *Faults) Report(err error) {
 	case f.count == 1:
 		f.began = now
 		f.Log.Warn("fault began", "err", err)
-	case now.Sub(f.logged) >= repeat:
+	case now.Sub(f.logged) >= logInterval:
 		f.Log.Warn("fault lasts", "err", err, "count", f.count)
 	default:
 		return

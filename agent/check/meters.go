@@ -161,7 +161,7 @@ func (k checker) judge(ctx context.Context, s drivers.Sample, remarks []string) 
 		return "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, too little for an arc: give amperes; if the meter reads kiloamperes, set the scale of its currents and of set_point to 1000",
 			name, values, of, expected), nil, remarks)
 	}
-	if modbus.Fits(s.Current, expected, meter.MostCurrent(expected)) {
+	if modbus.Fits(s.Current, expected, meter.MaxCurrent(expected)) {
 		return join(values, remarks), nil
 	}
 	if isOff(s, expected) {

@@ -14,12 +14,12 @@ import (
 // round goes through the brokers, from the first: the next one at once, and from
 // the beginning after a wait that grows with each round.
 type round struct {
-	brokers []config.Named
+	brokers []config.NamedBroker
 	at      int
 	rounds  int
 }
 
-func (r *round) broker() config.Named { return r.brokers[r.at] }
+func (r *round) broker() config.NamedBroker { return r.brokers[r.at] }
 
 // next is after a connection that ended; good says that it served its purpose.
 func (r *round) next(good bool) (wait time.Duration) {
@@ -53,7 +53,7 @@ func (p *Publisher) redial(ctx context.Context) error {
 		p.redials++
 		p.mu.Unlock()
 		// One that acknowledges and then throws us out is no better than none.
-		wait := brokers.next(acked && time.Since(began) > retry.Longest)
+		wait := brokers.next(acked && time.Since(began) > retry.MaxWait)
 		if !retry.Sleep(ctx, wait) {
 			return nil
 		}
@@ -62,7 +62,7 @@ func (p *Publisher) redial(ctx context.Context) error {
 
 // connect makes one connection and serves it; it returns why it ended, and
 // whether the broker acknowledged anything.
-func (p *Publisher) connect(ctx context.Context, broker config.Named, faults *retry.Faults) (acked bool, err error) {
+func (p *Publisher) connect(ctx context.Context, broker config.NamedBroker, faults *retry.Faults) (acked bool, err error) {
 	s, err := mqtt.Dial(ctx, mqtt.Options{
 		Settings: p.settings, Broker: broker, ClientID: p.clientID(), Root: p.root, Will: true,
 		Log: p.log, ClearedAfter: p.clearedAfter,

@@ -109,7 +109,7 @@ func (k *kept) Sync() {
 	k.unsure = k.unsure[:0]
 }
 
-func (k *kept) well() bool { return k.refusing.IsZero() && !k.storage.Dead }
+func (k *kept) well() bool { return k.refusing.IsZero() && !k.storage.PowerOff }
 
 func (k *kept) Counters() map[string]uint64 {
 	counters := k.Log.Counters()

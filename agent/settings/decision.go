@@ -73,7 +73,7 @@ func CheckThresholds(c config.State, d inference.Decision) error {
 // CheckSampling says why the model will not be used at the meter's rate.
 func CheckSampling(meters map[string]config.Meter, m *inference.Manifest) error {
 	name, meter := CurrentMeter(meters)
-	_, err := m.LeastDensity(meter.Period)
+	_, err := m.MinDensity(meter.Period)
 	switch {
 	case err == nil:
 		return nil

@@ -37,7 +37,7 @@ type Stamper struct {
 // count of starts that a box lives to see, and Save puts it into the folder once
 // that can be written, so that later boots come after it.
 func New(folder string) (*Stamper, error) {
-	kernel, err := durable.KernelBoot()
+	kernel, err := durable.KernelBootID()
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ type level struct {
 }
 
 func (w *walker) check(kind reflect.Type) error {
-	if err := valid(w.text); err != nil {
+	if err := checkJSON(w.text); err != nil {
 		return err
 	}
 	for w.at < len(w.text) {
@@ -71,7 +71,7 @@ func (w *walker) open(object bool, kind reflect.Type) {
 	if len(w.stack) > 0 {
 		kind = w.stack[len(w.stack)-1].member
 	}
-	l := level{object: object, named: object, kind: plain(kind)}
+	l := level{object: object, named: object, kind: decodedKind(kind)}
 	if object {
 		l.seen = map[string]bool{}
 	} else if l.kind != nil && (l.kind.Kind() == reflect.Slice || l.kind.Kind() == reflect.Array) {
@@ -81,9 +81,9 @@ func (w *walker) open(object bool, kind reflect.Type) {
 	w.at++
 }
 
-// plain is the type behind pointers; nil for one that decodes itself or takes
+// decodedKind is the type behind pointers; nil for one that decodes itself or takes
 // anything.
-func plain(kind reflect.Type) reflect.Type {
+func decodedKind(kind reflect.Type) reflect.Type {
 	for kind != nil && kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()
 	}

@@ -25,11 +25,11 @@ type Rig[T any] struct {
 }
 
 const (
-	// patience bounds every wait for something that must happen. It is long so
+	// timeout bounds every wait for something that must happen. It is long so
 	// that a busy machine fails no test; what must be quick is measured apart.
-	patience = 20 * time.Second
-	// few values show an order.
-	few = 5
+	timeout = 20 * time.Second
+	// fewValues are enough to show an order.
+	fewValues = 5
 )
 
 // Run puts the sources that start makes through the suite. start is called once
@@ -93,8 +93,8 @@ func (s *session[T]) next(t *testing.T) T {
 		return v
 	case err := <-s.done:
 		t.Fatalf("Run returned %v while its context was alive", err)
-	case <-time.After(patience):
-		t.Fatalf("no value within %v", patience)
+	case <-time.After(timeout):
+		t.Fatalf("no value within %v", timeout)
 	}
 	panic("not reached")
 }
@@ -108,8 +108,8 @@ func (s *session[T]) stop(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run returned %v after its context ended, want nil", err)
 		}
-	case <-time.After(patience):
-		t.Fatalf("Run did not return within %v of its context's end", patience)
+	case <-time.After(timeout):
+		t.Fatalf("Run did not return within %v of its context's end", timeout)
 	}
 }
 
@@ -120,7 +120,7 @@ func inOrder[T any](t *testing.T, rig Rig[T]) {
 	if !strings.Contains(last.String(), " m=") {
 		t.Error("the value's time carries no monotonic reading")
 	}
-	for range few {
+	for range fewValues {
 		at := rig.Time(s.next(t))
 		if !at.After(last) {
 			t.Fatalf("a value of %v came after one of %v", at, last)

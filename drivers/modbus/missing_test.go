@@ -70,15 +70,15 @@ func TestRegistersThatAreNotFilled(t *testing.T) {
 		for _, word := range []uint16{0xffff, 0x8000, 0x7fff} {
 			for _, scale := range []float64{1, 0.1, 0.001, 1e-6} {
 				got := newReading()
-				r := Request{Quantity: uint16(size * drivers.Phases)}
+				r := request{Quantity: uint16(size * drivers.Phases)}
 				for phase, quantity := range currents {
 					r.fields = append(r.fields, placed{quantity, size * phase, config.Field{Type: typ, Order: "ABCD", Scale: scale}})
 				}
 				wire := bytes.Repeat([]byte{byte(word >> 8), byte(word)}, int(r.Quantity))
-				if err := got.take(r, reply{registers: wire}); err != nil {
+				if err := got.decode(r, reply{registers: wire}); err != nil {
 					t.Fatal(err)
 				}
-				got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
+				got.validate(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
 				if got.missing() == "" {
 					t.Errorf("%s of 0x%04X, scale %g, gives %v", typ, word, scale, got.values)
 				}
@@ -90,15 +90,15 @@ func TestRegistersThatAreNotFilled(t *testing.T) {
 // One phase alone may well read what another type's mark is.
 func TestOnePhaseWithAMarkOfAnotherTypeIsAValue(t *testing.T) {
 	got := newReading()
-	var r Request
+	var r request
 	for phase, quantity := range currents {
 		r.fields = append(r.fields, placed{quantity, phase, config.Field{Type: "int16", Order: "ABCD", Scale: 1}})
 	}
 	r.Quantity = drivers.Phases
-	if err := got.take(r, reply{registers: []byte{0xff, 0xff, 0x3a, 0x98, 0x3a, 0x98}}); err != nil {
+	if err := got.decode(r, reply{registers: []byte{0xff, 0xff, 0x3a, 0x98, 0x3a, 0x98}}); err != nil {
 		t.Fatal(err)
 	}
-	got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
+	got.validate(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
 	if got.missing() != "" || got.values[config.FieldCurrentA] != -1 {
 		t.Errorf("%v, missing %q", got.values, got.missing())
 	}
@@ -141,7 +141,7 @@ func TestBoundFollowsTheSetPoint(t *testing.T) {
 			for _, phase := range currents {
 				g.values[phase] = c.current
 			}
-			g.judge(config.Meter{CurrentMin: -500}, c.before)
+			g.validate(config.Meter{CurrentMin: -500}, c.before)
 			if (g.missing() != "") != c.missing {
 				t.Errorf("missing: %q", g.missing())
 			}

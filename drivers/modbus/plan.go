@@ -10,8 +10,8 @@ import (
 // V1.1b3, §6.3 and §6.4).
 const maxRegisters = 125
 
-// Request is one read of neighbouring registers.
-type Request struct {
+// request is one read of neighbouring registers.
+type request struct {
 	// Function is 3 (holding registers) or 4 (input registers).
 	Function byte
 	// Address is the first register as it goes over the wire, from 0.
@@ -44,7 +44,7 @@ func limitsOf(m config.Meter) limits {
 
 // planRequests merges fields into as few requests as the limits allow: fields of
 // one function whose registers touch, overlap or leave a small gap share one.
-func planRequests(fields []placed, l limits) []Request {
+func planRequests(fields []placed, l limits) []request {
 	slices.SortFunc(fields, func(a, b placed) int {
 		if a.field.Function != b.field.Function {
 			return a.field.Function - b.field.Function
@@ -54,12 +54,12 @@ func planRequests(fields []placed, l limits) []Request {
 		}
 		return a.end() - b.end()
 	})
-	var plan []Request
+	var plan []request
 	for _, f := range fields {
 		if n := len(plan); n > 0 && plan[n-1].absorb(f, l) {
 			continue
 		}
-		plan = append(plan, Request{
+		plan = append(plan, request{
 			Function: byte(f.field.Function),
 			Address:  uint16(f.register),
 			Quantity: uint16(registers[f.field.Type]),
@@ -71,7 +71,7 @@ func planRequests(fields []placed, l limits) []Request {
 
 // absorb extends the request by a field that begins at or after its first
 // register, and reports whether it could.
-func (r *Request) absorb(f placed, l limits) bool {
+func (r *request) absorb(f placed, l limits) bool {
 	start, end := int(r.Address), int(r.Address)+int(r.Quantity)
 	if byte(f.field.Function) != r.Function || f.register > end+l.gap || f.end()-start > l.most {
 		return false
@@ -82,14 +82,14 @@ func (r *Request) absorb(f placed, l limits) bool {
 }
 
 // carriesCurrent reports whether a phase is among the request's fields.
-func (r Request) carriesCurrent() bool { return slices.ContainsFunc(r.fields, isCurrent) }
+func (r request) carriesCurrent() bool { return slices.ContainsFunc(r.fields, isCurrent) }
 
 func isCurrent(p placed) bool { return slices.Contains(currents[:], p.quantity) }
 
 // divide is the next finer set of requests for the same fields, nil when there is
 // none: first without the gaps, then with the currents apart from the optional
 // fields, then in halves.
-func (r Request) divide(most int) []Request {
+func (r request) divide(most int) []request {
 	tight := limits{most: most}
 	if finer := planRequests(slices.Clone(r.fields), tight); len(finer) > 1 {
 		return finer
@@ -110,7 +110,7 @@ func (r Request) divide(most int) []Request {
 		return nil
 	}
 	finer := append(planRequests(slices.Clone(r.fields[:half]), tight), planRequests(slices.Clone(r.fields[half:]), tight)...)
-	if slices.ContainsFunc(finer, func(part Request) bool { return part.Quantity == r.Quantity }) {
+	if slices.ContainsFunc(finer, func(part request) bool { return part.Quantity == r.Quantity }) {
 		return nil // bits of one register
 	}
 	return finer
@@ -127,4 +127,4 @@ func placeFields(m config.Meter) []placed {
 
 // planOf is the list of requests that one poll of a meter makes, as long as the
 // device takes them all. The meter's configuration must have been checked.
-func planOf(m config.Meter) []Request { return planRequests(placeFields(m), limitsOf(m)) }
+func planOf(m config.Meter) []request { return planRequests(placeFields(m), limitsOf(m)) }

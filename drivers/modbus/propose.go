@@ -33,14 +33,14 @@ func (p Proposal) String() string {
 // and returns the fits with the fewest changes, the closest to expected (amperes, 0
 // for unknown) first. The meter must carry the currents.
 func Propose(ctx context.Context, name string, m config.Meter, expected float64) []Proposal {
-	return propose(name, m, expected, around(ctx, m))
+	return propose(name, m, expected, readNeighbourhood(ctx, m))
 }
 
 // registersAt are registers' contents by function and address, as they came over
 // the wire.
 type registersAt map[[2]int][2]byte
 
-func (r registersAt) put(q Request, wire []byte) {
+func (r registersAt) put(q request, wire []byte) {
 	for i := 0; 2*i+1 < len(wire); i++ {
 		r[[2]int{int(q.Function), int(q.Address) + i}] = [2]byte(wire[2*i:])
 	}
@@ -70,20 +70,20 @@ func (r registersAt) blank(m config.Meter) bool {
 	if len(all) == 0 {
 		return false
 	}
-	_, ok := blank(all)
+	_, ok := blankWord(all)
 	return ok
 }
 
-// around reads the currents' registers and one more on each side: in one read if the
+// readNeighbourhood reads the currents' registers and one more on each side: in one read if the
 // device accepts it, otherwise field by field.
-func around(ctx context.Context, m config.Meter) registersAt {
+func readNeighbourhood(ctx context.Context, m config.Meter) registersAt {
 	known := registersAt{}
 	l, err := newLine(m)
 	if err != nil {
 		return known
 	}
 	defer l.close()
-	ask := func(r Request) bool {
+	ask := func(r request) bool {
 		got, err := l.read(ctx, byte(m.Unit), m.Timeout, r)
 		known.put(r, got.registers)
 		return err == nil
@@ -98,14 +98,14 @@ func around(ctx context.Context, m config.Meter) registersAt {
 			if register < 0 || register+registers[f.Type] > 0x10000 || ctx.Err() != nil {
 				continue
 			}
-			ask(Request{Function: byte(f.Function), Address: uint16(register), Quantity: uint16(registers[f.Type])})
+			ask(request{Function: byte(f.Function), Address: uint16(register), Quantity: uint16(registers[f.Type])})
 		}
 	}
 	return known
 }
 
 // window is one read of all currents and the given number of registers on each side.
-func window(m config.Meter, beside int) (r Request, ok bool) {
+func window(m config.Meter, beside int) (r request, ok bool) {
 	first, last := 0x10000, 0
 	function := m.Fields[config.FieldCurrentA].Function
 	for _, quantity := range currents {
@@ -114,18 +114,18 @@ func window(m config.Meter, beside int) (r Request, ok bool) {
 		ok = f.Function == function
 	}
 	first, last = max(first-beside, 0), min(last+beside, 0x10000)
-	return Request{Function: byte(function), Address: uint16(first), Quantity: uint16(last - first)},
+	return request{Function: byte(function), Address: uint16(first), Quantity: uint16(last - first)},
 		ok && last-first <= limitsOf(m).most
 }
 
 var (
 	shifts = []int{0, -1, 1}
-	// alike are the types of one width.
-	alike = [][]string{{"int16", "uint16"}, {"float32", "int32", "uint32"}}
+	// sameWidth are the types of one width.
+	sameWidth = [][]string{{"int16", "uint16"}, {"float32", "int32", "uint32"}}
 )
 
-// mostPower bounds the powers of ten that are tried: micro to mega.
-const mostPower = 6
+// maxPower bounds the powers of ten that are tried: micro to mega.
+const maxPower = 6
 
 // candidate is an interpretation that differs from the configured one.
 type candidate struct {
@@ -156,7 +156,7 @@ func propose(name string, m config.Meter, expected float64, known registersAt) [
 	var found []Proposal
 	for _, c := range candidates(m.Fields[config.FieldCurrentA]) {
 		currents, reversed, ok := c.read(m, known)
-		if !ok || !Fits(currents, expected, m.MostCurrent(expected)) {
+		if !ok || !Fits(currents, expected, m.MaxCurrent(expected)) {
 			continue
 		}
 		cost := 2 * c.changes()
@@ -182,11 +182,11 @@ func propose(name string, m config.Meter, expected float64, known registersAt) [
 
 func candidates(f config.Field) []candidate {
 	var all []candidate
-	types := alike[registers[f.Type]-1]
+	types := sameWidth[registers[f.Type]-1]
 	for _, shift := range shifts {
 		for _, order := range orderNames[:2*registers[f.Type]] {
 			for _, typ := range types {
-				for power := -mostPower; power <= mostPower; power++ {
+				for power := -maxPower; power <= maxPower; power++ {
 					c := candidate{shift: shift, power: power}
 					if registers[f.Type] == 1 && order == "CDAB" {
 						order = "BADC" // a single register's bytes are swapped by this
@@ -229,7 +229,7 @@ func (c candidate) read(m config.Meter, known registersAt) (read [drivers.Phases
 		if wire == nil {
 			return read, nil, false
 		}
-		value, err := Decode(wire, f)
+		value, err := decodeField(wire, f)
 		if err != nil {
 			return read, nil, false
 		}
@@ -283,23 +283,23 @@ func (c candidate) describe(name string, m config.Meter, reversed []string) stri
 
 const (
 	// A working furnace's phases draw this share of the expected current.
-	leastShare, mostShare = 0.3, 2
-	// unlike is how many times the smallest phase the largest may be.
-	unlike = 3
-	// working is the least current of a working furnace of which nothing is known, in
+	minShare, maxShare = 0.3, 2
+	// maxPhaseRatio is how many times the smallest phase the largest may be.
+	maxPhaseRatio = 3
+	// minWorkingCurrent is the least current of a working furnace of which nothing is known, in
 	// amperes: above where its arc goes out.
-	working = 1000
+	minWorkingCurrent = 1000
 )
 
 // Fits reports whether three currents are a working furnace's: near what is
 // expected (amperes, 0 for unknown), within most, and of one size.
 func Fits(current [drivers.Phases]float64, expected, most float64) bool {
-	least := float64(working)
+	least := float64(minWorkingCurrent)
 	if expected > 0 {
-		least, most = leastShare*expected, min(most, mostShare*expected)
+		least, most = minShare*expected, min(most, maxShare*expected)
 	}
 	low, high := slices.Min(current[:]), slices.Max(current[:])
-	return low >= least && high <= most && high <= unlike*low
+	return low >= least && high <= most && high <= maxPhaseRatio*low
 }
 
 // distance is how far the phases' mean is from what is expected, as a ratio's

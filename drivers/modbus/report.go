@@ -18,9 +18,9 @@ type Report struct {
 	// Degraded lists the optional quantities without a value, each with the reason.
 	// They do not affect the currents.
 	Degraded []string
-	// Manners lists unusual behaviour of device and line that the driver has adapted
+	// Quirks lists unusual behaviour of device and line that the driver has adapted
 	// to: an echo, frames of other units, reads that are not accepted.
-	Manners  []string
+	Quirks   []string
 	Counters Counters
 }
 
@@ -48,11 +48,11 @@ func (c Counters) Plus(other Counters) Counters {
 	return c
 }
 
-// tell logs what has been noted since the last call, and returns all.
-func (m *manners) tell(log *slog.Logger) []string {
-	for _, what := range m.known[len(m.known)-m.fresh:] {
+// report logs what has been noted since the last call, and returns all.
+func (m *quirks) report(log *slog.Logger) []string {
+	for _, what := range m.known[len(m.known)-m.unreported:] {
 		log.Info("device behaves unusually", "manner", what)
 	}
-	m.fresh = 0
+	m.unreported = 0
 	return slices.Clone(m.known)
 }

@@ -113,20 +113,20 @@ func rawTermios(s config.Serial) *unix.Termios {
 	return t
 }
 
-// drain throws away bytes that arrived before anything was asked: turn-around
+// discardInput throws away bytes that arrived before anything was asked: turn-around
 // noise of an RS-485 line, or the tail of a reply that came too late. It does
 // not wait, and stops after one buffer so that a babbling line cannot hold it.
-func drain(s stream) {
-	var dust [512]byte
-	glance(s, func(fd int) { _, _ = unix.Read(fd, dust[:]) })
+func discardInput(s stream) {
+	var discarded [512]byte
+	withDescriptor(s, func(fd int) { _, _ = unix.Read(fd, discarded[:]) })
 }
 
-// pending reports, without waiting and without taking anything, whether the other end
+// peekInput reports, without waiting and without taking anything, whether the other end
 // of a connection has closed it, and whether bytes wait. For a stream that is not a
 // socket nothing is known.
-func pending(s stream) (ended, bytes bool) {
+func peekInput(s stream) (ended, bytes bool) {
 	var one [1]byte
-	glance(s, func(fd int) {
+	withDescriptor(s, func(fd int) {
 		n, _, err := unix.Recvfrom(fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		bytes = n > 0
 		ended = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
@@ -134,9 +134,9 @@ func pending(s stream) (ended, bytes bool) {
 	return ended, bytes
 }
 
-// glance lends a stream's descriptor. A stream without one, or a fault, is met
+// withDescriptor lends a stream's descriptor. A stream without one, or a fault, is met
 // again by the request that follows, which reports it.
-func glance(s stream, look func(fd int)) {
+func withDescriptor(s stream, look func(fd int)) {
 	conn, ok := s.(syscall.Conn)
 	if !ok {
 		return

@@ -90,13 +90,13 @@ func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report))
 // Run polls until ctx ends and emits a sample for each answered poll of the meter
 // that holds the currents.
 func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
-	beside := newAsides(s.meters)
+	beside := newAuxiliary(s.meters)
 	deliver := func(u *unit, got reading) {
 		if u.name == s.current {
 			emit(sample(got, beside.values(got.time())))
 			return
 		}
-		beside.put(u.name, got)
+		beside.store(u.name, got)
 	}
 	lines, err := s.pollers(deliver)
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
 // pollers makes one for each URL.
 func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, error) {
 	lines := map[string]*poller{}
-	for _, name := range s.order() {
+	for _, name := range s.meterOrder() {
 		m := s.meters[name]
 		p := lines[m.URL]
 		if p == nil {
@@ -132,9 +132,9 @@ func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, erro
 	return lines, nil
 }
 
-// order names the meters, the one with the currents first: on a shared line it
+// meterOrder names the meters, the one with the currents first: on a shared line it
 // takes the first turn of each tick.
-func (s *Source) order() []string {
+func (s *Source) meterOrder() []string {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.meters)), func(name string) bool { return name == s.current })
 	return append([]string{s.current}, names...)
 }
@@ -167,33 +167,33 @@ func sample(got reading, beside map[string]float64) drivers.Sample {
 	return out
 }
 
-// besidePeriods is how many of its own periods another meter's value holds.
-const besidePeriods = 3
+// auxiliaryPeriods is how many of its own periods another meter's value holds.
+const auxiliaryPeriods = 3
 
-// asides keep the latest reading of each meter that holds no currents.
-type asides struct {
+// auxiliary keep the latest reading of each meter that holds no currents.
+type auxiliary struct {
 	lifetime map[string]time.Duration
 
 	mu     sync.Mutex
 	latest map[string]reading
 }
 
-func newAsides(meters map[string]config.Meter) *asides {
-	a := &asides{lifetime: map[string]time.Duration{}, latest: map[string]reading{}}
+func newAuxiliary(meters map[string]config.Meter) *auxiliary {
+	a := &auxiliary{lifetime: map[string]time.Duration{}, latest: map[string]reading{}}
 	for name, m := range meters {
-		a.lifetime[name] = besidePeriods * m.Period
+		a.lifetime[name] = auxiliaryPeriods * m.Period
 	}
 	return a
 }
 
-func (a *asides) put(meter string, got reading) {
+func (a *auxiliary) store(meter string, got reading) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.latest[meter] = got
 }
 
 // values merges what is still fresh at t.
-func (a *asides) values(t time.Time) map[string]float64 {
+func (a *auxiliary) values(t time.Time) map[string]float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	merged := map[string]float64{}

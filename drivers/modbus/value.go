@@ -37,13 +37,13 @@ var registers = map[string]int{
 	"int32": 2, "uint32": 2, "float32": 2,
 }
 
-// absent are the register contents that mean "not available", by type and in the
+// notAvailableMarks are the register contents that mean "not available", by type and in the
 // order of significance. Public register maps agree on 0x8000, 0x80000000 and all
 // bits set (SunSpec, SMA), on 0x7FFF and 0x7FFFFFFF for signed types (Sungrow), and
 // 0x7FFF is what an analog input reads past its range or with its wire broken (S7).
 // 0x8000 of an unsigned type is a plain number: no report names it, and Field.Missing
 // can.
-var absent = map[string][]uint32{
+var notAvailableMarks = map[string][]uint32{
 	"int16":  {0x8000, 0x7fff},
 	"uint16": {0xffff},
 	"int32":  {0x80000000, 0x7fffffff},
@@ -54,51 +54,51 @@ var absent = map[string][]uint32{
 // that mean "not available". Below smallest, the least normal one, it is another
 // type's value, or 0x80008000, and would be taken for 0 A.
 const (
-	farthest = 1e38
-	smallest = 0x1p-126
+	minMark   = 1e38
+	minNormal = 0x1p-126
 )
 
-// blanks are the contents of registers that a device has not filled yet or does not
+// blankWords are the contents of registers that a device has not filled yet or does not
 // use: all the same.
-var blanks = []uint16{0xffff, 0x8000, 0x7fff}
+var blankWords = []uint16{0xffff, 0x8000, 0x7fff}
 
-// blank is the content of registers that are not filled, false where they are.
-func blank(wire []byte) (word uint16, ok bool) {
+// blankWord is the content of registers that are not filled, false where they are.
+func blankWord(wire []byte) (word uint16, ok bool) {
 	word = binary.BigEndian.Uint16(wire)
 	for ; len(wire) > 0; wire = wire[2:] {
 		if binary.BigEndian.Uint16(wire) != word {
 			return 0, false
 		}
 	}
-	return word, slices.Contains(blanks, word)
+	return word, slices.Contains(blankWords, word)
 }
 
-// NotAvailable is the error of a field whose registers hold a "not available" mark
+// notAvailable is the error of a field whose registers hold a "not available" mark
 // instead of a value.
-type NotAvailable struct {
+type notAvailable struct {
 	// Raw is the registers' content in the order of significance, with its type.
 	Raw string
 }
 
-func (n NotAvailable) Error() string { return n.Raw + " means not available" }
+func (n notAvailable) Error() string { return n.Raw + " means not available" }
 
-// Decode turns the registers of one field, as they came over the wire, into its
+// decodeField turns the registers of one field, as they came over the wire, into its
 // value: raw × Scale + Offset, or 0 and 1 for a bit. The error is a NotAvailable if
 // the registers hold a mark of their type or of Field.Missing. A value that is not
 // finite is an error too: nothing downstream could distinguish it from a current.
-func Decode(wire []byte, f config.Field) (float64, error) {
+func decodeField(wire []byte, f config.Field) (float64, error) {
 	bits, err := raw(wire, f)
 	if err != nil {
 		return 0, err
 	}
-	if marksAbsence(bits, f) {
-		return 0, NotAvailable{rawText(bits, f.Type)}
+	if isNotAvailable(bits, f) {
+		return 0, notAvailable{rawText(bits, f.Type)}
 	}
 	if f.Type == "bit" {
 		return float64(bits >> f.Bit & 1), nil
 	}
 	read := number(bits, f.Type)
-	if f.Type == "float32" && read != 0 && math.Abs(read) < smallest {
+	if f.Type == "float32" && read != 0 && math.Abs(read) < minNormal {
 		return 0, fmt.Errorf("%s: %.2g A cannot be a meter's readings: check address, order and type", rawText(bits, f.Type), read)
 	}
 	value := read*f.Scale + f.Offset
@@ -124,15 +124,15 @@ func raw(wire []byte, f config.Field) (uint32, error) {
 	return assemble(wire, order), nil
 }
 
-// marksAbsence reports whether the registers hold no value. An entry of
+// isNotAvailable reports whether the registers hold no value. An entry of
 // Field.Missing is met as the number that the type makes of the registers, or as
 // their bit pattern.
-func marksAbsence(bits uint32, f config.Field) bool {
+func isNotAvailable(bits uint32, f config.Field) bool {
 	value := number(bits, f.Type)
-	if f.Type == "float32" && !(math.Abs(value) < farthest) { // NaN included
+	if f.Type == "float32" && !(math.Abs(value) < minMark) { // NaN included
 		return true
 	}
-	if slices.Contains(absent[f.Type], bits) {
+	if slices.Contains(notAvailableMarks[f.Type], bits) {
 		return true
 	}
 	return slices.ContainsFunc(f.Missing, func(mark int64) bool {

@@ -47,26 +47,26 @@ type Camera struct {
 
 	// called is when the decoder was called, in nanoseconds since born; 0 while
 	// it is not.
-	born   time.Time
-	called atomic.Int64
-	// extra is what that call may take beyond the camera's patience.
-	extra atomic.Int64
+	started     time.Time
+	callStarted atomic.Int64
+	// callExtra is what that call may take beyond the camera's timeout.
+	callExtra atomic.Int64
 	// changed holds a token when settings were replaced.
 	changed chan struct{}
 
-	mu       sync.Mutex
-	settings drivers.CameraSettings // zero until configured
-	judge    *liveness.Detector
-	picture  gocv.Mat // the newest; empty until there is one
-	taken    time.Time
-	number   uint64 // of the newest frame: how many were decoded that were new
-	asked    uint64 // number of the last frame that somebody was given
-	opens    uint64
-	dropped  uint64
-	size     relay.Size // of the camera's picture
-	resized  uint64
-	refused  bool    // the camera refuses what it is asked
-	session  session // of the moment, nil without one
+	mu            sync.Mutex
+	settings      drivers.CameraSettings // zero until configured
+	detector      *liveness.Detector
+	picture       gocv.Mat // the newest; empty until there is one
+	taken         time.Time
+	number        uint64 // of the newest frame: how many were decoded that were new
+	lastRequested uint64 // number of the last frame that somebody was given
+	opens         uint64
+	dropped       uint64
+	size          relay.Size // of the camera's picture
+	resized       uint64
+	refused       bool    // the camera refuses what it is asked
+	session       session // of the moment, nil without one
 }
 
 // New makes a camera that waits for Configure. Close it after Run has ended.
@@ -74,7 +74,7 @@ func New() *Camera {
 	return &Camera{
 		dial:    dial,
 		open:    open,
-		born:    time.Now(),
+		started: time.Now(),
 		changed: make(chan struct{}, 1),
 		picture: gocv.NewMat(),
 	}
@@ -99,7 +99,7 @@ func (c *Camera) Configure(s drivers.CameraSettings) error {
 		return nil
 	}
 	c.settings = s
-	c.forget()
+	c.reset()
 	select {
 	case c.changed <- struct{}{}:
 	default: // a token is there already
@@ -107,14 +107,14 @@ func (c *Camera) Configure(s drivers.CameraSettings) error {
 	return nil
 }
 
-// forget drops what was seen under earlier settings. The caller holds mu.
-func (c *Camera) forget() {
+// reset drops what was seen under earlier settings. The caller holds mu.
+func (c *Camera) reset() {
 	limits := liveness.Limits{
 		StaleAfter:  c.settings.StaleAfter,
 		FrozenAfter: c.settings.FrozenAfter,
 		BlackAfter:  c.settings.BlackAfter,
 	}
-	c.judge = liveness.NewDetector(limits)
+	c.detector = liveness.NewDetector(limits)
 	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
 }
 
@@ -123,7 +123,7 @@ func (c *Camera) forget() {
 func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.judge == nil {
+	if c.detector == nil {
 		return drivers.LatestReply{Status: drivers.Absent, Cause: "not configured yet"}, nil
 	}
 	now := time.Now()
@@ -137,7 +137,7 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 
 		PictureWidth: c.size.Width, PictureHeight: c.size.Height,
 	}
-	reply.Status, reply.Cause = c.judge.Status(now)
+	reply.Status, reply.Cause = c.detector.Status(now)
 	if c.taken.IsZero() {
 		return reply, nil
 	}
@@ -147,7 +147,7 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 	}
 	var err error
 	reply.Pixels, err = forModel(c.picture, c.settings)
-	c.asked = c.number
+	c.lastRequested = c.number
 	return reply, err
 }
 

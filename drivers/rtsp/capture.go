@@ -30,8 +30,8 @@ type session interface {
 	Close()
 }
 
-func dial(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, patience func() time.Duration) (session, error) {
-	stream, err := relay.Open(ctx, s, logins, patience)
+func dial(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration) (session, error) {
+	stream, err := relay.Open(ctx, s, logins, timeout)
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,8 @@ import (
 // free gives a picture's memory back to C++, which has no way to refuse.
 func free(m gocv.Mat) { _ = m.Close() }
 
-// glance is the picture as the judge of liveness takes it.
-func glance(picture gocv.Mat) (liveness.Picture, error) {
+// thumbnail is the picture as the judge of liveness takes it.
+func thumbnail(picture gocv.Mat) (liveness.Picture, error) {
 	small, grey := gocv.NewMat(), gocv.NewMat()
 	defer free(small)
 	defer free(grey)
@@ -34,12 +34,27 @@ func glance(picture gocv.Mat) (liveness.Picture, error) {
 	return liveness.Picture{Width: size.X, Height: size.Y, Pixels: pixels}, nil
 }
 
-// decoded reports what keeps a decoded picture from being used.
-func decoded(picture gocv.Mat) error {
+// checkDecoded reports what keeps a decoded picture from being used.
+func checkDecoded(picture gocv.Mat) error {
 	if picture.Type() != gocv.MatTypeCV8UC3 {
 		return fmt.Errorf("picture has type %v, not 8-bit colour", picture.Type())
 	}
-	return relay.Size{Width: picture.Cols(), Height: picture.Rows()}.TooLarge()
+	return relay.Size{Width: picture.Cols(), Height: picture.Rows()}.Check()
+}
+
+// cropWithin is the crop as a rectangle of a picture of the given size. Asking
+// OpenCV for more than there is would end the process.
+func cropWithin(crop drivers.Rect, width, height int) (image.Rectangle, error) {
+	whole := image.Rect(0, 0, width, height)
+	if crop == (drivers.Rect{}) {
+		return whole, nil
+	}
+	r := image.Rect(crop.X, crop.Y, crop.X+crop.Width, crop.Y+crop.Height)
+	if !r.In(whole) || r.Empty() {
+		return r, fmt.Errorf("camera.crop: %d×%d at (%d, %d) reaches out of the camera's %d×%d picture; correct it",
+			crop.Width, crop.Height, crop.X, crop.Y, width, height)
+	}
+	return r, nil
 }
 
 // forModel cuts the crop out and scales it: row-major RGB of Width × Height.
@@ -60,9 +75,9 @@ func forModel(picture gocv.Mat, s drivers.CameraSettings) ([]byte, error) {
 	return rgb.ToBytes(), nil
 }
 
-// largestPreview bounds a preview in bytes: it crosses to the agent, and may go
+// maxPreview bounds a preview in bytes: it crosses to the agent, and may go
 // on over a thin uplink.
-const largestPreview = 512 << 10
+const maxPreview = 512 << 10
 
 // preview encodes the whole picture, no wider than asked. A picture that comes
 // out too large is tried again coarser, then smaller.
@@ -73,7 +88,7 @@ func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
 	width, quality := min(r.MaxWidth, picture.Cols()), r.Quality
 	for width > 0 {
 		jpeg, err := encode(picture, width, quality)
-		if err != nil || len(jpeg) <= largestPreview {
+		if err != nil || len(jpeg) <= maxPreview {
 			return jpeg, err
 		}
 		if quality > 50 {

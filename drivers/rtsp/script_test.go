@@ -188,7 +188,7 @@ func TestPreviewIsBounded(t *testing.T) {
 	rng := gocv.TheRNG()
 	rng.Fill(&m, gocv.RNGDistUniform, 0, 255, false)
 	got, err := preview(m, drivers.PreviewRequest{MaxWidth: 4000, Quality: 100})
-	if err != nil || len(got) == 0 || len(got) > largestPreview {
+	if err != nil || len(got) == 0 || len(got) > maxPreview {
 		t.Errorf("preview of %d bytes (error %v)", len(got), err)
 	}
 }

@@ -26,8 +26,8 @@ type Disk struct {
 
 	operations int
 	cutAt      int // the operation at which power fails; −1 for never
-	// Dead: power has failed. A test may also set it between two operations.
-	Dead bool
+	// PowerOff: power has failed. A test may also set it between two operations.
+	PowerOff bool
 	// Step, unless nil, is called after every change and in the middle of a write: what a
 	// process does, after which it may be dead.
 	Step func()
@@ -109,10 +109,10 @@ func (d *Disk) Size() (n int64) {
 // step counts an operation; it fails from the cut on.
 func (d *Disk) step() error {
 	if d.operations == d.cutAt {
-		d.Dead = true
+		d.PowerOff = true
 	}
 	d.operations++
-	if d.Dead {
+	if d.PowerOff {
 		return ErrPower
 	}
 	if d.Step != nil {
@@ -122,7 +122,7 @@ func (d *Disk) step() error {
 }
 
 func (d *Disk) rename(c change) error {
-	if d.Dead {
+	if d.PowerOff {
 		return ErrPower
 	}
 	c.folder = path.Dir(c.name)
@@ -165,7 +165,7 @@ func (d *Disk) Create(name string) (durable.File, error) {
 
 // Extend cuts a file to size and opens it for writing at its end.
 func (d *Disk) Extend(name string, size int64) (durable.File, error) {
-	if d.Dead {
+	if d.PowerOff {
 		return nil, ErrPower
 	}
 	f := &cutFile{d, d.names[name]}
@@ -212,7 +212,7 @@ func (f *cutFile) put(w write) error {
 }
 
 func (f *cutFile) Write(data []byte) (int, error) {
-	if f.disk.Dead {
+	if f.disk.PowerOff {
 		return 0, ErrPower
 	}
 	// As blocks of the disk, each of which may be lost.
@@ -271,7 +271,7 @@ func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 // PowerCut loses everything that is not durable, and power is back.
 func (d *Disk) PowerCut() {
 	next := d.After(rand.New(rand.NewPCG(0, 0)), 0)
-	d.names, d.durable, d.pending, d.Dead = next.names, next.durable, nil, false
+	d.names, d.durable, d.pending, d.PowerOff = next.names, next.durable, nil, false
 }
 
 // Snapshot returns every file as a program sees it now.

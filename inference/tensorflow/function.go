@@ -17,14 +17,14 @@ import (
 // graph once.
 type function struct {
 	name    string
-	inputs  map[string]place
+	inputs  map[string]endpoint
 	outputs []string    // names, sorted
 	fetches []tf.Output // in the order of outputs
 	lengths []int       // of the outputs, in values
 }
 
-// place is where a named tensor enters or leaves the graph.
-type place struct {
+// endpoint is where a named tensor enters or leaves the graph.
+type endpoint struct {
 	output tf.Output
 	dtype  tf.DataType
 	shape  []int64
@@ -47,11 +47,11 @@ func newFunction(saved *tf.SavedModel, name string, manifest inference.Manifest)
 		return nil, fmt.Errorf("find signature %s: the SavedModel has none; export the model again", name)
 	}
 	want := manifest.Signatures[name]
-	inputs, err := findPlaces(saved.Graph, have.Inputs, want.Inputs)
+	inputs, err := findEndpoints(saved.Graph, have.Inputs, want.Inputs)
 	if err != nil {
 		return nil, fmt.Errorf("compare inputs of %s with the manifest: %w; export the model again", name, err)
 	}
-	outputs, err := findPlaces(saved.Graph, have.Outputs, want.Outputs)
+	outputs, err := findEndpoints(saved.Graph, have.Outputs, want.Outputs)
 	if err != nil {
 		return nil, fmt.Errorf("compare outputs of %s with the manifest: %w; export the model again", name, err)
 	}
@@ -67,14 +67,14 @@ func newFunction(saved *tf.SavedModel, name string, manifest inference.Manifest)
 	return f, nil
 }
 
-func findPlaces(graph *tf.Graph, have map[string]tf.TensorInfo, want map[string]inference.Tensor) (map[string]place, error) {
-	places := make(map[string]place, len(want))
+func findEndpoints(graph *tf.Graph, have map[string]tf.TensorInfo, want map[string]inference.Tensor) (map[string]endpoint, error) {
+	places := make(map[string]endpoint, len(want))
 	for name, tensor := range want {
 		info, ok := have[name]
 		if !ok {
 			return nil, fmt.Errorf("the SavedModel has no tensor %s", name)
 		}
-		found, err := findPlace(graph, info, tensor)
+		found, err := findEndpoint(graph, info, tensor)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", name, err)
 		}
@@ -88,22 +88,22 @@ func findPlaces(graph *tf.Graph, have map[string]tf.TensorInfo, want map[string]
 	return places, nil
 }
 
-func findPlace(graph *tf.Graph, info tf.TensorInfo, want inference.Tensor) (place, error) {
+func findEndpoint(graph *tf.Graph, info tf.TensorInfo, want inference.Tensor) (endpoint, error) {
 	if info.DType != dtypes[want.DType] {
-		return place{}, fmt.Errorf("is TensorFlow type %d, the manifest says %s", info.DType, want.DType)
+		return endpoint{}, fmt.Errorf("is TensorFlow type %d, the manifest says %s", info.DType, want.DType)
 	}
 	shape, err := info.Shape.ToSlice()
 	if err != nil {
-		return place{}, fmt.Errorf("read shape: %w", err)
+		return endpoint{}, fmt.Errorf("read shape: %w", err)
 	}
 	if !slices.EqualFunc(shape, want.Shape, func(a int64, b int) bool { return a == int64(b) }) {
-		return place{}, fmt.Errorf("has shape %v, the manifest says %v", shape, want.Shape)
+		return endpoint{}, fmt.Errorf("has shape %v, the manifest says %v", shape, want.Shape)
 	}
 	output, err := graphOutput(graph, info.Name)
 	if err != nil {
-		return place{}, err
+		return endpoint{}, err
 	}
-	return place{output: output, dtype: info.DType, shape: shape}, nil
+	return endpoint{output: output, dtype: info.DType, shape: shape}, nil
 }
 
 // graphOutput finds "operation:index".

@@ -37,9 +37,9 @@ type Model struct {
 	session  *tf.Session
 	encode   *function
 	step     *function
-	// start is the background of a first frame, all -1.
-	start []float32
-	calls int
+	// initialBackground is the background of a first frame, all -1.
+	initialBackground []float32
+	calls             int
 }
 
 var _ inference.Model = (*Model)(nil)
@@ -84,9 +84,9 @@ func (m *Model) prepare(saved *tf.SavedModel) error {
 		return err
 	}
 	encode := m.manifest.Signatures[inference.EncodeFrame].Inputs
-	m.start = make([]float32, encode["background"].Elements())
-	for i := range m.start {
-		m.start[i] = -1
+	m.initialBackground = make([]float32, encode["background"].Elements())
+	for i := range m.initialBackground {
+		m.initialBackground[i] = -1
 	}
 	if err := m.warmUp(); err != nil {
 		return fmt.Errorf("warm up: %w", err)
@@ -124,7 +124,7 @@ func (m *Model) EncodeFrame(frame inference.Frame) (inference.Encoded, error) {
 	}
 	background := frame.Background
 	if background == nil {
-		background = m.start
+		background = m.initialBackground
 	}
 	out, err := m.run(m.encode, map[string]input{
 		"frame":      {bytes: frame.Pixels},

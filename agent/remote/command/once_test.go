@@ -120,7 +120,7 @@ func TestWorstCommandsAreAnsweredAtOnce(t *testing.T) {
 		allowed := everything
 		allowed.PerMinute = 1 << 30
 		s.Adopt(allowed)
-		stricttest.Bounded(t, func(document []byte) {
+		stricttest.CheckBounded(t, func(document []byte) {
 			for _, text := range [][]byte{document, document[:min(len(document), MaxPayload)]} {
 				s.serve(t.Context(), &box{}, arrival{text, false})
 			}

@@ -222,7 +222,7 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 		}, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	m.Adopt(Limits{Enabled: true, Keys: b.keys, Package: 64e6})
-	stricttest.Bounded(t, func(document []byte) {
+	stricttest.CheckBounded(t, func(document []byte) {
 		m.take(t.Context(), [][]byte{document, document[:min(len(document), MaxDesired)]})
 	})
 	if log.Len() > 16<<10 {
@@ -231,7 +231,7 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 	if err := m.expect(Desired{Revision: 1, Signed: signed}); err != nil {
 		t.Fatal(err)
 	}
-	stricttest.Bounded(t, func(document []byte) {
+	stricttest.CheckBounded(t, func(document []byte) {
 		m.receive(t.Context(), chunk{1, document})
 		m.receive(t.Context(), chunk{1, append(bytes.Clone(body[:64]), document...)})
 	})

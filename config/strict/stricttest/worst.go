@@ -60,11 +60,11 @@ func Worst(size int) map[string][]byte {
 	}
 }
 
-// Bounded tests handle's limit: 0.2 s of CPU for a document of 255 KiB, and at most
+// CheckBounded tests handle's limit: 0.2 s of CPU for a document of 255 KiB, and at most
 // three times the work for twice the bytes. A busy machine or the race detector may
 // take several times as long, so the first limit is applied loosely; the second finds
 // work that is not linear.
-func Bounded(t *testing.T, handle func(document []byte)) {
+func CheckBounded(t *testing.T, handle func(document []byte)) {
 	t.Helper()
 	size := 255 << 10
 	if testing.Short() { // as under the race detector

@@ -27,7 +27,7 @@ func (i instant) since(before instant) time.Duration {
 
 // boot is the kernel's boot id, empty if it is unknown.
 var boot = sync.OnceValue(func() string {
-	id, err := durable.KernelBoot()
+	id, err := durable.KernelBootID()
 	if err != nil {
 		return ""
 	}

@@ -25,17 +25,17 @@ import (
 )
 
 const (
-	// Most refused log-ins within Window are made. Cameras lock an account after
+	// MaxRefusals refused log-ins within Window are made. Cameras lock an account after
 	// five in half an hour, and each attempt meanwhile prolongs it.
-	Most   = 3
-	Window = 30 * time.Minute
+	MaxRefusals = 3
+	Window      = 30 * time.Minute
 
 	iterations = 10_000 // of the fingerprint, which stands on disk
-	largest    = 1 << 16
+	maxFile    = 1 << 16
 )
 
-// pauses are the least waits after the first refusal, the second and so on.
-var pauses = [Most - 1]time.Duration{10 * time.Second, time.Minute}
+// minWaits are the least waits after the first refusal, the second and so on.
+var minWaits = [MaxRefusals - 1]time.Duration{10 * time.Second, time.Minute}
 
 // Account is who logs in where. A change of any of the three begins anew.
 type Account struct{ URL, Username, Password string }
@@ -85,8 +85,8 @@ func (l *Ledger) Next(a Account) (at time.Time, refused int) {
 		return moment.At, 0
 	}
 	wait := Window - ages[0] // the oldest
-	if len(ages) < Most {
-		wait = pauses[len(ages)-1] - ages[len(ages)-1]
+	if len(ages) < MaxRefusals {
+		wait = minWaits[len(ages)-1] - ages[len(ages)-1]
 	}
 	return moment.At.Add(wait), len(ages)
 }
@@ -112,23 +112,23 @@ func (l *Ledger) Attempt(a Account) error {
 	moment := l.now()
 	l.last.Refused = slices.DeleteFunc(l.last.Refused, func(one instant) bool { return moment.since(one) >= Window })
 	l.last.Refused = append(l.last.Refused, moment)
-	if len(l.last.Refused) > Most {
-		l.last.Refused = l.last.Refused[len(l.last.Refused)-Most:]
+	if len(l.last.Refused) > MaxRefusals {
+		l.last.Refused = l.last.Refused[len(l.last.Refused)-MaxRefusals:]
 	}
 	return l.save()
 }
 
 // Accepted forgets every attempt: the account is right.
 func (l *Ledger) Accepted(a Account) error {
-	return l.change(a, func() { l.last.Refused = nil })
+	return l.update(a, func() { l.last.Refused = nil })
 }
 
 // Unanswered takes the last attempt back: nobody refused it.
 func (l *Ledger) Unanswered(a Account) error {
-	return l.change(a, func() { l.last.Refused = l.last.Refused[:max(len(l.last.Refused)-1, 0)] })
+	return l.update(a, func() { l.last.Refused = l.last.Refused[:max(len(l.last.Refused)-1, 0)] })
 }
 
-func (l *Ledger) change(a Account, how func()) error {
+func (l *Ledger) update(a Account, how func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.load(a)
@@ -142,7 +142,7 @@ func (l *Ledger) load(a Account) {
 	if found, err := l.read(); err == nil {
 		if a == l.derived && bytes.Equal(found.Salt, l.last.Salt) && bytes.Equal(found.Account, l.last.Account) || found.of(a) {
 			l.last, l.derived = found, a
-			l.carry()
+			l.rebase()
 			return
 		}
 	}
@@ -154,9 +154,9 @@ func (l *Ledger) load(a Account) {
 	l.derived = a
 }
 
-// carry turns refusals of an earlier boot into ones of this boot, so that a box
+// rebase turns refusals of an earlier boot into ones of this boot, so that a box
 // whose clock is behind waits for Window and not until the clock catches up.
-func (l *Ledger) carry() {
+func (l *Ledger) rebase() {
 	moment, carried := l.now(), false
 	for i, one := range l.last.Refused {
 		if one.Boot != moment.Boot {
@@ -171,7 +171,7 @@ func (l *Ledger) carry() {
 	}
 }
 
-var errNoLogins = errors.New("not a file of log-ins")
+var errInvalidFile = errors.New("not a file of log-ins")
 
 func (l *Ledger) read() (record, error) {
 	if l.path == "" {
@@ -181,8 +181,8 @@ func (l *Ledger) read() (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > largest {
-		return record{}, errNoLogins
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return record{}, errInvalidFile
 	}
 	text, err := os.ReadFile(l.path)
 	if err != nil {
@@ -196,7 +196,7 @@ func decode(text []byte) (found record, err error) {
 		return record{}, err
 	}
 	if len(found.Salt) == 0 {
-		return record{}, errNoLogins
+		return record{}, errInvalidFile
 	}
 	return found, nil
 }

@@ -27,19 +27,19 @@ import (
 const (
 	// watchEvery is how often a stream is looked at for silence.
 	watchEvery = 100 * time.Millisecond
-	// anotherAfter is how long the stream's own packets must have been missing for
+	// replacedAfter is how long the stream's own packets must have been missing for
 	// others to mean that it was replaced.
-	anotherAfter = 500 * time.Millisecond
-	// mostWaiting bounds what is kept until the decoder has connected, in bytes.
-	mostWaiting = 32 << 20
+	replacedAfter = 500 * time.Millisecond
+	// maxQueued bounds what is kept until the decoder has connected, in bytes.
+	maxQueued = 32 << 20
 )
 
 // Stream is one session with the camera. Its methods may be called concurrently.
 type Stream struct {
-	client *gortsplib.Client
-	media  *description.Media
-	local  *local
-	peek   peeker
+	client  *gortsplib.Client
+	media   *description.Media
+	decoder *decoderServer
+	inspect inspector
 
 	ended  chan struct{} // closed when the stream is over
 	ready  chan struct{} // closed when decoding can begin
@@ -48,23 +48,23 @@ type Stream struct {
 	running sync.WaitGroup
 	once    sync.Once // closes ready
 
-	mu      sync.Mutex
-	cause   error
-	size    Size
-	arrived time.Time // when the last packet came
-	keyed   bool      // a key frame has begun
-	stamp   uint32    // of the picture that it is, or its parameter sets before
+	mu           sync.Mutex
+	cause        error
+	size         Size
+	arrived      time.Time // when the last packet came
+	keyFrameSeen bool      // a key frame has begun
+	stamp        uint32    // of the picture that it is, or its parameter sets before
 }
 
 // Open logs in and has the camera send. Patience is how long no packet may come
 // before the stream counts as ended.
-func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, patience func() time.Duration) (*Stream, error) {
+func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration) (*Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	if err := reach(ctx, s); err != nil {
+	if err := checkReachable(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := permitted(s, logins); err != nil {
+	if err := checkLoginBudget(s, logins); err != nil {
 		return nil, err
 	}
 	stream := &Stream{ended: make(chan struct{}), ready: make(chan struct{}), arrived: time.Now()}
@@ -72,52 +72,52 @@ func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, p
 		stream.Close()
 		return nil, err
 	}
-	stream.running.Go(func() { stream.watch(patience) })
+	stream.running.Go(func() { stream.watch(timeout) })
 	return stream, nil
 }
 
 func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, logins *login.Ledger) error {
-	link, err := connect(ctx, settings, logins, s.strange)
+	session, err := connect(ctx, settings, logins, s.foreignPacket)
 	if err != nil {
 		return err
 	}
-	s.client, s.media = link.client, link.media
-	if err := link.account.settle(s.play(ctx, link), true); err != nil {
+	s.client, s.media = session.client, session.media
+	if err := session.auth.recordOutcome(s.play(ctx, session), true); err != nil {
 		return explain(err, settings)
 	}
-	s.running.Go(func() { s.end(explain(orClosed(s.client.Wait()), settings)) })
+	s.running.Go(func() { s.end(explain(closedError(s.client.Wait()), settings)) })
 	return nil
 }
 
-func (s *Stream) play(ctx context.Context, l *link) error {
+func (s *Stream) play(ctx context.Context, l *session) error {
 	forma := s.media.Formats[0]
-	s.peek = peekerOf(forma)
+	s.inspect = inspectorOf(forma)
 	s.mu.Lock()
-	s.size = described(forma)
+	s.size = describedSize(forma)
 	size := s.size
 	s.mu.Unlock()
-	if err := size.TooLarge(); err != nil {
+	if err := size.Check(); err != nil {
 		return err
 	}
 	var err error
-	if s.local, err = listen(ctx, s.media); err != nil {
+	if s.decoder, err = listen(ctx, s.media); err != nil {
 		return err
 	}
-	s.client.OnPacketRTP(s.media, forma, s.packet)
+	s.client.OnPacketRTP(s.media, forma, s.forward)
 	return l.play(ctx)
 }
 
-func orClosed(err error) error {
+func closedError(err error) error {
 	if err == nil {
 		return errors.New("closed")
 	}
 	return err
 }
 
-// packet passes one packet on, once a picture that decoding can begin at has
+// forward passes one packet on, once a picture that decoding can begin at has
 // begun. It is called by one goroutine at a time.
-func (s *Stream) packet(p *rtp.Packet) {
-	seen := s.peek(p.Payload)
+func (s *Stream) forward(p *rtp.Packet) {
+	seen := s.inspect(p.Payload)
 	s.mu.Lock()
 	s.arrived = time.Now()
 	before := s.size
@@ -126,34 +126,34 @@ func (s *Stream) packet(p *rtp.Packet) {
 	}
 	// The picture that decoding begins at has come whole when the next one begins,
 	// or says so itself.
-	whole := s.keyed && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
+	whole := s.keyFrameSeen && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
 	// Of parameter sets that no key frame followed, the newest do.
-	anew := seen.begins && !s.keyed && p.Timestamp != s.stamp
+	anew := seen.begins && !s.keyFrameSeen && p.Timestamp != s.stamp
 	if anew {
 		s.stamp = p.Timestamp
 	}
-	if seen.key && !s.keyed {
-		s.keyed, s.stamp = true, p.Timestamp
+	if seen.key && !s.keyFrameSeen {
+		s.keyFrameSeen, s.stamp = true, p.Timestamp
 	}
 	size := s.size
 	s.mu.Unlock()
-	if err := size.TooLarge(); err != nil {
+	if err := size.Check(); err != nil {
 		s.end(err)
 		return
 	}
-	if before != (Size{}) && size != before && s.local.begun() {
+	if before != (Size{}) && size != before && s.decoder.started() {
 		s.end(fmt.Errorf("the camera changed its picture from %v to %v pixels; the stream is opened again", before, size))
 		return
 	}
-	if !seen.begins && !s.local.begun() {
+	if !seen.begins && !s.decoder.started() {
 		return
 	}
 	if anew {
-		s.local.forget()
+		s.decoder.discardQueue()
 	}
 	text, err := p.Marshal()
 	if err == nil {
-		err = s.local.send(text)
+		err = s.decoder.send(text)
 	}
 	if err != nil {
 		s.end(fmt.Errorf("pass a packet to the decoder: %w", err))
@@ -163,23 +163,23 @@ func (s *Stream) packet(p *rtp.Packet) {
 	}
 }
 
-// strange is called for a packet that the library left out. A camera that starts
+// foreignPacket is called for a packet that the library left out. A camera that starts
 // its encoder again within the session sends under another source, all of which is
 // left out: then the stream is over.
-func (s *Stream) strange(err error) {
+func (s *Stream) foreignPacket(err error) {
 	if !strings.Contains(err.Error(), "wrong SSRC") { // the library has no type for it
 		return
 	}
 	s.mu.Lock()
 	silence := time.Since(s.arrived)
 	s.mu.Unlock()
-	if silence > anotherAfter {
+	if silence > replacedAfter {
 		s.end(errors.New("the camera began another stream within the session; it is opened again"))
 	}
 }
 
 // watch ends a stream that has fallen silent.
-func (s *Stream) watch(patience func() time.Duration) {
+func (s *Stream) watch(timeout func() time.Duration) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -190,7 +190,7 @@ func (s *Stream) watch(patience func() time.Duration) {
 			s.mu.Lock()
 			silence := time.Since(s.arrived)
 			s.mu.Unlock()
-			if limit := patience(); silence > limit {
+			if limit := timeout(); silence > limit {
 				s.end(fmt.Errorf("the camera has sent nothing for %v", silence.Round(watchEvery)))
 			}
 		}
@@ -216,7 +216,7 @@ func (s *Stream) Ready(ctx context.Context, tick time.Duration) (bool, error) {
 }
 
 // URL is where the decoder finds the stream; one decoder can open it, once.
-func (s *Stream) URL() string { return s.local.url() }
+func (s *Stream) URL() string { return s.decoder.url() }
 
 // Size is the picture's, as far as the stream has told it.
 func (s *Stream) Size() Size {
@@ -243,8 +243,8 @@ func (s *Stream) end(cause error) {
 	s.mu.Unlock()
 	s.closed.Do(func() {
 		close(s.ended)
-		if s.local != nil {
-			s.local.close() // the decoder's read returns
+		if s.decoder != nil {
+			s.decoder.close() // the decoder's read returns
 		}
 	})
 }
@@ -255,8 +255,8 @@ func (s *Stream) Close() {
 	if s.client != nil {
 		s.client.Close()
 	}
-	if s.local != nil {
-		s.local.wait()
+	if s.decoder != nil {
+		s.decoder.wait()
 	}
 	s.running.Wait()
 }

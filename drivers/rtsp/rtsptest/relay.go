@@ -43,8 +43,8 @@ func (r *relay) detach() {
 }
 
 // published waits for the publisher's first packets.
-func (r *relay) published(patience time.Duration) bool {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+func (r *relay) published(timeout time.Duration) bool {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		r.mu.Lock()
 		packets := r.packets
 		r.mu.Unlock()

@@ -46,22 +46,22 @@ type Commands struct {
 	PerMinute int `yaml:"per_minute"`
 }
 
-func (r Remote) check(f fault, t Trust) {
-	f.lasting("deadline", r.Deadline, 5*time.Second, 10*time.Minute)
+func (r Remote) check(f report, t Trust) {
+	f.duration("deadline", r.Deadline, 5*time.Second, 10*time.Minute)
 	f.between("model_mb", float64(r.ModelMB), 1, 1024)
 	f.between("model_memory_mb", float64(r.ModelMemoryMB), 50, 16_384)
-	f.lasting("model_latency", r.ModelLatency, 10*time.Millisecond, 900*time.Millisecond)
+	f.duration("model_latency", r.ModelLatency, 10*time.Millisecond, 900*time.Millisecond)
 	if r.Config && r.SignedConfig && len(t.ConfigKeys) == 0 {
 		f("signed_config", "is true, but trust.config_keys names no key: no document could ever be accepted")
 	}
 }
 
-func (t Trust) check(f fault) {
+func (t Trust) check(f report) {
 	checkKeys(f.under("config_keys"), t.ConfigKeys)
 	checkKeys(f.under("model_keys"), t.ModelKeys)
 }
 
-func checkKeys(f fault, keys map[string]string) {
+func checkKeys(f report, keys map[string]string) {
 	names := make([]string, 0, len(keys))
 	for name := range keys {
 		names = append(names, name)
@@ -78,4 +78,4 @@ func checkKeys(f fault, keys map[string]string) {
 	}
 }
 
-func (c Commands) check(f fault) { f.between("per_minute", float64(c.PerMinute), 1, 600) }
+func (c Commands) check(f report) { f.between("per_minute", float64(c.PerMinute), 1, 600) }

@@ -16,11 +16,11 @@ import (
 
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// Film has ffmpeg encode its test picture in real time and send it through the
+// Stream has ffmpeg encode its test picture in real time and send it through the
 // camera, for as long as the context lasts. The arguments are ffmpeg's: what to
 // film and how to encode it. It returns once there is a description, which it
 // gives back; the camera's SDP is left alone.
-func Film(ctx context.Context, t testing.TB, send func(packet []byte), arguments ...string) (sdp string) {
+func Stream(ctx context.Context, t testing.TB, send func(packet []byte), arguments ...string) (sdp string) {
 	t.Helper()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skipf("SKIPPED, no camera to test with: %v", err)
@@ -59,15 +59,15 @@ func Film(ctx context.Context, t testing.TB, send func(packet []byte), arguments
 	})
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if text, err := os.ReadFile(description); err == nil && len(text) > 50 {
-			return cleaned(string(text))
+			return cameraSDP(string(text))
 		}
 	}
 	t.Fatalf("ffmpeg described nothing: %s", complaint.String())
 	return ""
 }
 
-// cleaned makes a camera's description of ffmpeg's.
-func cleaned(sdp string) string {
+// cameraSDP makes a camera's description of ffmpeg's.
+func cameraSDP(sdp string) string {
 	var lines []string
 	for line := range strings.Lines(sdp) {
 		line = strings.TrimSpace(line)

@@ -86,17 +86,17 @@ func (a anchor) holds(now time.Time, limit time.Duration) bool {
 func NewDetector(limits Limits) *Detector { return &Detector{limits: limits} }
 
 // Opened notes that a stream was opened; its presentation times start anew.
-func (j *Detector) Opened() {
-	j.open, j.unreachable = false, ""
-	j.clock.Restart()
-	j.rate.last = time.Time{}
+func (d *Detector) Opened() {
+	d.open, d.unreachable = false, ""
+	d.clock.Restart()
+	d.rate.last = time.Time{}
 }
 
 // Closed notes that the stream ended or failed, in words for the operator.
-func (j *Detector) Closed(cause string) { j.open, j.unreachable, j.fault = false, "", cause }
+func (d *Detector) Closed(cause string) { d.open, d.unreachable, d.fault = false, "", cause }
 
 // Absent notes that the camera could not be reached.
-func (j *Detector) Absent(cause string) { j.open, j.unreachable = false, cause }
+func (d *Detector) Absent(cause string) { d.open, d.unreachable = false, cause }
 
 // Frame notes a frame and returns when it was taken, or that it is no new one: a
 // decoder hands the last frame out again when nothing has come, and its time
@@ -105,73 +105,73 @@ func (j *Detector) Absent(cause string) { j.open, j.unreachable = false, cause }
 // Everything is reckoned from when a frame was taken, not from when it came. So
 // the frames that a decoder still held when the stream stopped revive nothing,
 // and a stream that falls behind more and more becomes stale.
-func (j *Detector) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
-	if j.open && j.isRepeat(presentation, p) {
+func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
+	if d.open && d.isRepeat(presentation, p) {
 		return time.Time{}, false
 	}
-	taken = j.clock.CaptureTime(presentation, arrival)
-	j.open, j.newest, j.last, j.fault = true, taken, presentation, ""
-	j.rate.frame(taken)
+	taken = d.clock.CaptureTime(presentation, arrival)
+	d.open, d.newest, d.last, d.fault = true, taken, presentation, ""
+	d.rate.frame(taken)
 	switch {
 	case !p.black():
-		j.blackSince = time.Time{}
-	case j.blackSince.IsZero():
-		j.blackSince = taken
+		d.blackSince = time.Time{}
+	case d.blackSince.IsZero():
+		d.blackSince = taken
 	}
 	// A quarter more, because half of the first half may be of the time before.
-	j.repetition.frame(taken, p, j.limits.FrozenAfter*5/4)
-	j.identical.frames++
-	if changed(j.picture, p) {
-		j.identical, j.picture = anchor{since: taken}, p
+	d.repetition.frame(taken, p, d.limits.FrozenAfter*5/4)
+	d.identical.frames++
+	if changed(d.picture, p) {
+		d.identical, d.picture = anchor{since: taken}, p
 	}
-	j.motionless.frames++
-	if sketch := p.cellMeans(); shifted(j.cellMeans, sketch) {
-		j.motionless, j.cellMeans = anchor{since: taken}, sketch
+	d.motionless.frames++
+	if sketch := p.cellMeans(); shifted(d.cellMeans, sketch) {
+		d.motionless, d.cellMeans = anchor{since: taken}, sketch
 	}
 	return taken, true
 }
 
 // isRepeat reports whether a frame repeats the last one. A time that fell back by a leap
 // belongs to another frame: the camera restarted its count.
-func (j *Detector) isRepeat(presentation time.Duration, p Picture) bool {
-	if !hasTime(presentation) || !hasTime(j.last) {
-		return presentation == j.last && bytes.Equal(p.Pixels, j.repetition.before.Pixels)
+func (d *Detector) isRepeat(presentation time.Duration, p Picture) bool {
+	if !hasTime(presentation) || !hasTime(d.last) {
+		return presentation == d.last && bytes.Equal(p.Pixels, d.repetition.before.Pixels)
 	}
-	return presentation <= j.last && j.last-presentation < maxJump
+	return presentation <= d.last && d.last-presentation < maxJump
 }
 
 // Timeout is how long the camera may take for its next frame, at its own rate,
 // before the limit counts as passed.
-func (j *Detector) Timeout(limit time.Duration) time.Duration { return j.rate.timeout(limit) }
+func (d *Detector) Timeout(limit time.Duration) time.Duration { return d.rate.timeout(limit) }
 
 // Status is what to think of the camera at the instant now, and why.
-func (j *Detector) Status(now time.Time) (drivers.Status, string) {
+func (d *Detector) Status(now time.Time) (drivers.Status, string) {
 	switch {
-	case j.unreachable != "":
-		return drivers.Absent, j.unreachable
-	case j.newest.IsZero() && j.fault != "":
-		return drivers.Absent, j.fault
-	case j.newest.IsZero():
+	case d.unreachable != "":
+		return drivers.Absent, d.unreachable
+	case d.newest.IsZero() && d.fault != "":
+		return drivers.Absent, d.fault
+	case d.newest.IsZero():
 		return drivers.Absent, "no frame yet"
-	case now.Sub(j.newest) >= j.rate.timeout(j.limits.StaleAfter):
-		return drivers.Stale, j.staleCause(now)
-	case !j.blackSince.IsZero() && now.Sub(j.blackSince) >= j.limits.BlackAfter:
-		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(j.blackSince)))
-	case j.repetition.found:
-		return drivers.Frozen, fmt.Sprintf("the same picture, without the camera's noise, for %v or longer", round(j.limits.FrozenAfter))
-	case j.motionless.holds(now, j.limits.FrozenAfter) && j.identical.holds(now, j.limits.FrozenAfter/2):
-		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(j.motionless.since)))
-	case j.motionless.holds(now, motionlessFactor*j.limits.FrozenAfter):
-		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(j.motionless.since)))
+	case now.Sub(d.newest) >= d.rate.timeout(d.limits.StaleAfter):
+		return drivers.Stale, d.staleCause(now)
+	case !d.blackSince.IsZero() && now.Sub(d.blackSince) >= d.limits.BlackAfter:
+		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(d.blackSince)))
+	case d.repetition.found:
+		return drivers.Frozen, fmt.Sprintf("the same picture, without the camera's noise, for %v or longer", round(d.limits.FrozenAfter))
+	case d.motionless.holds(now, d.limits.FrozenAfter) && d.identical.holds(now, d.limits.FrozenAfter/2):
+		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(d.motionless.since)))
+	case d.motionless.holds(now, motionlessFactor*d.limits.FrozenAfter):
+		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(d.motionless.since)))
 	default:
 		return drivers.OK, ""
 	}
 }
 
-func (j *Detector) staleCause(now time.Time) string {
-	cause := fmt.Sprintf("no new frame for %v", round(now.Sub(j.newest)))
-	if j.fault != "" {
-		cause += ": " + j.fault
+func (d *Detector) staleCause(now time.Time) string {
+	cause := fmt.Sprintf("no new frame for %v", round(now.Sub(d.newest)))
+	if d.fault != "" {
+		cause += ": " + d.fault
 	}
 	return cause
 }

@@ -18,9 +18,9 @@ import (
 // time, so this means that it hangs.
 const writeTimeout = 10 * time.Second
 
-// local serves the stream to one decoder on the loopback interface, by as much of
+// decoderServer serves the stream to one decoder on the loopback interface, by as much of
 // RTSP as the decoder speaks: RTP interleaved over TCP.
-type local struct {
+type decoderServer struct {
 	listener net.Listener
 	path     string // hard to guess, as other programs of the box can connect too
 	sdp      []byte
@@ -28,18 +28,18 @@ type local struct {
 
 	// writing is held while a packet or a reply is written, and guards what waits;
 	// mu is never held so long.
-	writing sync.Mutex
-	playing bool
-	waiting [][]byte // until the decoder plays
-	size    int
+	writing     sync.Mutex
+	playing     bool
+	queue       [][]byte // until the decoder plays
+	queuedBytes int
 
-	mu   sync.Mutex
-	conn net.Conn // the decoder's
-	over bool
-	sent bool
+	mu        sync.Mutex
+	conn      net.Conn // the decoder's
+	closed    bool
+	hasPacket bool
 }
 
-func listen(ctx context.Context, media *description.Media) (*local, error) {
+func listen(ctx context.Context, media *description.Media) (*decoderServer, error) {
 	sdp, err := description.Session{Medias: []*description.Media{{
 		Type: description.MediaTypeVideo, Control: "video", Formats: media.Formats[:1],
 	}}}.Marshal(false)
@@ -50,7 +50,7 @@ func listen(ctx context.Context, media *description.Media) (*local, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the decoder: %w", err)
 	}
-	l := &local{listener: listener, path: "/" + rand.Text(), sdp: sdp, done: make(chan struct{})}
+	l := &decoderServer{listener: listener, path: "/" + rand.Text(), sdp: sdp, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)
 		l.serve()
@@ -58,20 +58,20 @@ func listen(ctx context.Context, media *description.Media) (*local, error) {
 	return l, nil
 }
 
-func (l *local) url() string { return "rtsp://" + l.listener.Addr().String() + l.path }
+func (l *decoderServer) url() string { return "rtsp://" + l.listener.Addr().String() + l.path }
 
-// begun reports whether the first packet has been passed on.
-func (l *local) begun() bool {
+// started reports whether the first packet has been passed on.
+func (l *decoderServer) started() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.sent
+	return l.hasPacket
 }
 
 // send passes a packet on, or keeps it until the decoder plays.
-func (l *local) send(packet []byte) error {
+func (l *decoderServer) send(packet []byte) error {
 	l.mu.Lock()
-	l.sent = true
-	over := l.over
+	l.hasPacket = true
+	over := l.closed
 	l.mu.Unlock()
 	if over {
 		return net.ErrClosed
@@ -88,22 +88,22 @@ func (l *local) send(packet []byte) error {
 	if l.playing {
 		return l.write(frame)
 	}
-	if l.size += len(frame); l.size > mostWaiting {
-		return fmt.Errorf("the camera sent %d MiB before the decoder began", mostWaiting>>20)
+	if l.queuedBytes += len(frame); l.queuedBytes > maxQueued {
+		return fmt.Errorf("the camera sent %d MiB before the decoder began", maxQueued>>20)
 	}
-	l.waiting = append(l.waiting, frame)
+	l.queue = append(l.queue, frame)
 	return nil
 }
 
-// forget drops what waits for the decoder.
-func (l *local) forget() {
+// discardQueue drops what waits for the decoder.
+func (l *decoderServer) discardQueue() {
 	l.writing.Lock()
 	defer l.writing.Unlock()
-	l.waiting, l.size = nil, 0
+	l.queue, l.queuedBytes = nil, 0
 }
 
 // write is called with writing held, and after the decoder has connected.
-func (l *local) write(text []byte) error {
+func (l *decoderServer) write(text []byte) error {
 	l.mu.Lock()
 	c := l.conn
 	l.mu.Unlock()
@@ -115,22 +115,22 @@ func (l *local) write(text []byte) error {
 }
 
 // play sends what has waited. The reply goes first.
-func (l *local) play(reply []byte) error {
+func (l *decoderServer) play(reply []byte) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	err := l.write(reply)
-	for _, frame := range l.waiting {
+	for _, frame := range l.queue {
 		if err == nil {
 			err = l.write(frame)
 		}
 	}
-	l.waiting, l.playing = nil, true
+	l.queue, l.playing = nil, true
 	return err
 }
 
 // serve takes connections until one asked for the stream by its path, and serves
 // that one until it ends.
-func (l *local) serve() {
+func (l *decoderServer) serve() {
 	for {
 		c, err := l.listener.Accept()
 		if err != nil {
@@ -138,7 +138,7 @@ func (l *local) serve() {
 		}
 		l.mu.Lock()
 		l.conn = c
-		over := l.over
+		over := l.closed
 		l.mu.Unlock()
 		served := !over && l.answer(c)
 		_ = c.Close()
@@ -149,7 +149,7 @@ func (l *local) serve() {
 }
 
 // answer reports whether the connection knew the path.
-func (l *local) answer(c net.Conn) (knew bool) {
+func (l *decoderServer) answer(c net.Conn) (knew bool) {
 	in := conn.NewConn(c)
 	for {
 		if !knew {
@@ -180,7 +180,7 @@ func (l *local) answer(c net.Conn) (knew bool) {
 	}
 }
 
-func (l *local) reply(r *base.Request) error {
+func (l *decoderServer) reply(r *base.Request) error {
 	response := base.Response{StatusCode: base.StatusOK, Header: base.Header{"CSeq": r.Header["CSeq"], "Session": {"1"}}}
 	switch r.Method {
 	case base.Options:
@@ -205,14 +205,14 @@ func (l *local) reply(r *base.Request) error {
 }
 
 // close ends the decoder's stream.
-func (l *local) close() {
+func (l *decoderServer) close() {
 	_ = l.listener.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.over = true
+	l.closed = true
 	if l.conn != nil {
 		_ = l.conn.Close()
 	}
 }
 
-func (l *local) wait() { <-l.done }
+func (l *decoderServer) wait() { <-l.done }

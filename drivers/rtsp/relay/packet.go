@@ -11,8 +11,8 @@ import (
 // LargestWidth × LargestHeight pixels are the largest picture that is decoded,
 // lying or upright: 4K, and little more. See the child's memory bound.
 const (
-	LargestWidth  = 4096
-	LargestHeight = 2304
+	maxWidth  = 4096
+	maxHeight = 2304
 )
 
 // Size is a picture's, in pixels; zero while it is unknown.
@@ -20,41 +20,41 @@ type Size struct{ Width, Height int }
 
 func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Width, s.Height) }
 
-// TooLarge is the refusal of a size that is not meant to be decoded, or nil.
-func (s Size) TooLarge() error {
-	if max(s.Width, s.Height) <= LargestWidth && s.Width*s.Height <= LargestWidth*LargestHeight {
+// Check is the refusal of a size that is not meant to be decoded, or nil.
+func (s Size) Check() error {
+	if max(s.Width, s.Height) <= maxWidth && s.Width*s.Height <= maxWidth*maxHeight {
 		return nil
 	}
 	return refusef("the camera's picture of %v pixels is larger than %d×%d; set a smaller stream in the camera, or its second stream in camera.url",
-		s, LargestWidth, LargestHeight)
+		s, maxWidth, maxHeight)
 }
 
-// glimpse is what one packet tells before anything is decoded.
-type glimpse struct {
+// packetInfo is what one packet tells before anything is decoded.
+type packetInfo struct {
 	begins bool // what a decoder needs first begins here: parameter sets or a key frame
 	key    bool // a key frame begins here
 	size   Size
 }
 
-// peeker reads packets of one format. Formats that it does not know begin
+// inspector reads packets of one format. Formats that it does not know begin
 // anywhere.
-type peeker func(payload []byte) glimpse
+type inspector func(payload []byte) packetInfo
 
-func peekerOf(f format.Format) peeker {
+func inspectorOf(f format.Format) inspector {
 	switch f.(type) {
 	case *format.H264:
-		return peekH264
+		return inspectH264
 	case *format.H265:
-		return peekH265
+		return inspectH265
 	case *format.MJPEG:
-		return peekJPEG
+		return inspectJPEG
 	default:
-		return func([]byte) glimpse { return glimpse{begins: true, key: true} }
+		return func([]byte) packetInfo { return packetInfo{begins: true, key: true} }
 	}
 }
 
-// described is the size that the stream's description tells.
-func described(f format.Format) Size {
+// describedSize is the size that the stream's description tells.
+func describedSize(f format.Format) Size {
 	switch f := f.(type) {
 	case *format.H264:
 		sps, _ := f.SafeParams()
@@ -90,7 +90,7 @@ const (
 	ap, fu     = 48, 49
 )
 
-func peekH264(payload []byte) (g glimpse) {
+func inspectH264(payload []byte) (g packetInfo) {
 	if len(payload) == 0 {
 		return g
 	}
@@ -108,7 +108,7 @@ func peekH264(payload []byte) (g glimpse) {
 }
 
 // h264 notes a unit; nil where only its beginning is there.
-func (g *glimpse) h264(kind byte, unit []byte) {
+func (g *packetInfo) h264(kind byte, unit []byte) {
 	const recoveryPoint = 6 // type of the message that stands in for a key frame
 	switch h264.NALUType(kind) {
 	case h264.NALUTypeSPS:
@@ -125,7 +125,7 @@ func (g *glimpse) h264(kind byte, unit []byte) {
 	}
 }
 
-func peekH265(payload []byte) (g glimpse) {
+func inspectH265(payload []byte) (g packetInfo) {
 	if len(payload) < 2 {
 		return g
 	}
@@ -142,7 +142,7 @@ func peekH265(payload []byte) (g glimpse) {
 	return g
 }
 
-func (g *glimpse) h265(kind byte, unit []byte) {
+func (g *packetInfo) h265(kind byte, unit []byte) {
 	const firstKey, lastKey = 16, 21 // any picture that decoding can begin at
 	switch {
 	case h265.NALUType(kind) == h265.NALUType_VPS_NUT:
@@ -170,9 +170,9 @@ func eachUnit(payload []byte, look func(unit []byte)) {
 	}
 }
 
-// peekJPEG reads RFC 2435's header, whose sizes are in blocks of eight pixels; 0
+// inspectJPEG reads RFC 2435's header, whose sizes are in blocks of eight pixels; 0
 // means that it does not say.
-func peekJPEG(payload []byte) (g glimpse) {
+func inspectJPEG(payload []byte) (g packetInfo) {
 	if len(payload) < 8 {
 		return g
 	}
