@@ -2,10 +2,10 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 )
@@ -19,17 +19,17 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f report) {
 	lines := map[string]Serial{}
 	carrier := map[string]string{}
 	taken := map[string][]extent{}
-	for _, name := range sorted(meters) {
+	for _, name := range slices.Sorted(maps.Keys(meters)) {
 		m, under := meters[name], f.under("meters."+name)
 		m.check(under)
 		if _, phase := m.Fields[FieldCurrentA]; phase && m.CurrentMax > 0 && m.CurrentMax < normalCurrent {
 			under("current_max", "%g is below state.normal_current (%g): the furnace's usual current would be missing", m.CurrentMax, normalCurrent)
 		}
-		if shared, ok := lines[m.URL]; ok && shared != m.Serial && strings.HasPrefix(m.URL, "rtu:") {
+		if shared, ok := lines[m.URL]; ok && shared != m.Serial && strings.HasPrefix(m.URL, serialScheme) {
 			under("serial", "differs from another meter's on the same line: give them the same settings")
 		}
 		lines[m.URL] = m.Serial
-		for _, field := range sorted(m.Fields) {
+		for _, field := range slices.Sorted(maps.Keys(m.Fields)) {
 			if other, taken := carrier[field]; taken {
 				under("fields."+field, "is carried by meter %s too: keep one", other)
 			}
@@ -42,15 +42,6 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f report) {
 	if carrier[FieldSetPoint] == "" && normalCurrent == 0 {
 		f("state.normal_current", "is missing: without the field set_point it alone tells an idle furnace from a quiet, dangerous one; give the usual current in amperes")
 	}
-}
-
-func sorted[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	return names
 }
 
 // checkPhases requires the three currents in one meter: readings of different meters
@@ -91,13 +82,13 @@ func (m Meter) check(f report) {
 	if m.CurrentMax != 0 {
 		f.between("current_max", m.CurrentMax, 100, 1_000_000)
 	}
-	f.between("read_max", float64(m.ReadMax), 1, 125)
-	f.between("read_gap", float64(m.ReadGap), 0, 123)
+	f.between("read_max", float64(m.ReadMax), 1, maxReadMax)
+	f.between("read_gap", float64(m.ReadGap), 0, maxReadMax-2)
 	m.Serial.check(f.under("serial"))
 	if len(m.Fields) == 0 {
 		f("fields", "is missing: name at least one of %s", strings.Join(fieldNames, ", "))
 	}
-	for _, name := range sorted(m.Fields) {
+	for _, name := range slices.Sorted(maps.Keys(m.Fields)) {
 		m.Fields[name].check(f.under("fields."+name), name, m)
 	}
 }
@@ -130,31 +121,23 @@ var (
 	fieldNames = append([]string{FieldCurrentA, FieldCurrentB, FieldCurrentC, FieldSetPoint}, bitFields...)
 )
 
-// registers is how many 16-bit registers the field takes.
-func (r Field) registers() int {
-	if strings.HasSuffix(r.Type, "32") {
-		return 2
-	}
-	return 1
-}
-
 func (r Field) check(f report, name string, m Meter) {
 	if !slices.Contains(fieldNames, name) {
 		f("", "is not a quantity the agent uses: known are %s", strings.Join(fieldNames, ", "))
 		return
 	}
 	f.between("address", float64(r.Address), float64(m.Base), 65_535+float64(m.Base))
-	if last := 65_535 + m.Base; r.Address == last && r.registers() > 1 {
-		f("address", "%d is the last register, and %s takes %d: correct address or type", last, r.Type, r.registers())
+	if last := 65_535 + m.Base; r.Address == last && r.Registers() > 1 {
+		f("address", "%d is the last register, and %s takes %d: correct address or type", last, r.Type, r.Registers())
 	}
 	if r.Function != 3 && r.Function != 4 {
 		f("function", "%d is not 3 (holding registers) or 4 (input registers)", r.Function)
 	}
-	f.oneOf("type", r.Type, "int16", "uint16", "int32", "uint32", "float32", "bit")
-	if r.registers() > m.ReadMax && m.ReadMax >= 1 {
-		f("type", "%s takes %d registers, more than read_max (%d): raise read_max", r.Type, r.registers(), m.ReadMax)
+	f.oneOf("type", r.Type, FieldTypes...)
+	if r.Registers() > m.ReadMax && m.ReadMax >= 1 {
+		f("type", "%s takes %d registers, more than read_max (%d): raise read_max", r.Type, r.Registers(), m.ReadMax)
 	}
-	f.oneOf("order", r.Order, "ABCD", "CDAB", "BADC", "DCBA")
+	f.oneOf("order", r.Order, ByteOrders...)
 	f.between("bit", float64(r.Bit), 0, 15)
 	if r.Scale == 0 {
 		f("scale", "0 would turn every value into the offset: leave it out for 1")
@@ -163,7 +146,7 @@ func (r Field) check(f report, name string, m Meter) {
 		f("type", "%s wants %s", name, map[bool]string{true: "type bit", false: "a number type, not bit"}[wantBit])
 	}
 	least, most := int64(-1<<15), int64(1<<16-1)
-	if r.registers() == 2 {
+	if r.Registers() == 2 {
 		least, most = -1<<31, 1<<32-1
 	}
 	for _, raw := range r.Missing {
@@ -183,10 +166,10 @@ type extent struct {
 // checkOverlap reports fields that share registers by mistake, and returns the
 // occupied registers including this meter's. One register may carry several bits.
 func (m Meter) checkOverlap(f report, meter string, taken []extent) []extent {
-	for _, name := range sorted(m.Fields) {
+	for _, name := range slices.Sorted(maps.Keys(m.Fields)) {
 		field := m.Fields[name]
 		first := field.Address - m.Base
-		one := extent{meter, name, first, first + field.registers() - 1, field}
+		one := extent{meter, name, first, first + field.Registers() - 1, field}
 		for _, other := range taken {
 			if one.clashes(other) {
 				f.newer("fields."+name+".address", "reads registers of meters.%s.fields.%s: give each quantity its own", other.meter, other.field)

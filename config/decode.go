@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -286,11 +287,7 @@ func ValidName(name string) bool {
 // suggest names the known key that an unknown one was probably meant to be, or
 // else lists them.
 func suggest(name string, fields map[string]reflect.Value) string {
-	known := make([]string, 0, len(fields))
-	for one := range fields {
-		known = append(known, one)
-	}
-	sort.Strings(known)
+	known := slices.Sorted(maps.Keys(fields))
 	for _, one := range known {
 		if len(name) < 100 && distance(name, one) <= 2 {
 			return "did you mean " + one + "?"

@@ -67,7 +67,7 @@ func (Meter) withDefaults() any {
 		// and some hundred amperes when the arc goes out.
 		CurrentMin: -500,
 		// A request takes longer than sixteen bytes, even at 9,600 baud.
-		ReadMax: 125,
+		ReadMax: maxReadMax,
 		ReadGap: 8,
 	}
 }

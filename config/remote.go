@@ -2,7 +2,8 @@ package config
 
 import (
 	"errors"
-	"sort"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -62,12 +63,7 @@ func (t Trust) check(f report) {
 }
 
 func checkKeys(f report, keys map[string]string) {
-	names := make([]string, 0, len(keys))
-	for name := range keys {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
 		if err := checkKey(keys[name]); err != nil {
 			report := f
 			if errors.Is(err, errWeakKey) {

@@ -50,20 +50,6 @@ func (a address) framing() framing {
 	return rtuFraming()
 }
 
-// silence is how long a serial line must rest before a request: 3.5 characters
-// of 11 bits, and a fixed 1.75 ms above 19,200 baud (Serial Line V1.02
-// §2.5.1.1). On RTU over TCP the gateway keeps it.
-func (a address) silence() time.Duration {
-	switch {
-	case a.scheme != schemeSerial:
-		return 0
-	case a.serial.Baud > 19200:
-		return 1750 * time.Microsecond
-	default:
-		return time.Duration(3.5 * 11 * float64(time.Second) / float64(a.serial.Baud))
-	}
-}
-
 // stream is an open line. Close from another goroutine ends a blocked Read.
 type stream interface {
 	io.ReadWriteCloser

@@ -11,6 +11,9 @@ import (
 	"meltwatch/config"
 )
 
+// mostRegisters is the most that one read may ask for.
+const mostRegisters = 125
+
 // canned is a stream whose other end has said everything already.
 type canned struct{ io.Reader }
 
@@ -36,7 +39,7 @@ func FuzzReply(f *testing.F) {
 		if tcp {
 			kind = schemeTCP
 		}
-		r := request{Function: 3, Quantity: quantity%maxRegisters + 1}
+		r := request{Function: 3, Quantity: quantity%mostRegisters + 1}
 		got, err := cannedLine(kind, said).exchange(t.Context(), 7, time.Second, r)
 		if err != nil {
 			exceptionCode(err)
@@ -132,7 +135,7 @@ func FuzzPlan(f *testing.F) {
 				Address:  int(layout[i])<<8 | int(layout[i+1]),
 				Type:     types[int(layout[i+2])%len(types)],
 				Function: 3 + int(layout[i+3]&1),
-				Order:    orderNames[layout[i+3]>>1&3],
+				Order:    config.ByteOrders[layout[i+3]>>1&3],
 				Scale:    1,
 			}
 		}
@@ -157,7 +160,7 @@ func checkProbes(t *testing.T, plan []request) {
 	if len(plan) == 0 {
 		return
 	}
-	for _, probe := range probesFor(plan, maxRegisters) {
+	for _, probe := range probesFor(plan, mostRegisters) {
 		if probe.Quantity < 1 || int(probe.Address)+int(probe.Quantity) > 0x10000 {
 			t.Errorf("probe of %d registers from %d", probe.Quantity, probe.Address)
 		}
@@ -170,7 +173,7 @@ func checkProbes(t *testing.T, plan []request) {
 func checkRequests(t *testing.T, m config.Meter, plan []request, noise []byte) {
 	seen := map[string]bool{}
 	for _, r := range plan {
-		if r.Quantity < 1 || r.Quantity > maxRegisters || int(r.Address)+int(r.Quantity) > 0x10000 {
+		if r.Quantity < 1 || r.Quantity > mostRegisters || int(r.Address)+int(r.Quantity) > 0x10000 {
 			t.Errorf("request for %d registers from %d", r.Quantity, r.Address)
 		}
 		for _, f := range r.fields {

@@ -13,6 +13,7 @@ import (
 	wire "github.com/goburrow/modbus"
 
 	"meltwatch/config"
+	"meltwatch/retry"
 )
 
 // line is one connection and its quirks. One goroutine uses it.
@@ -296,26 +297,19 @@ func exceptionCode(err error) (code byte, ok bool) {
 
 // sleepUntil returns at t, or early with the context's error.
 func sleepUntil(ctx context.Context, t time.Time) error {
-	wait := time.Until(t)
-	if wait <= 0 {
-		return ctx.Err()
+	if wait := time.Until(t); wait > 0 {
+		retry.Sleep(ctx, wait)
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return ctx.Err()
 }
 
-func newLine(m config.Meter) (*line, error) {
-	a, err := parseAddress(m.URL, m.Serial)
+// newLine prepares the line that the meters share.
+func newLine(meters ...config.Meter) (*line, error) {
+	a, err := parseAddress(meters[0].URL, meters[0].Serial)
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	return &line{address: a, framing: a.framing(), dial: dial, settle: m.Settle, gap: max(m.Gap, a.silence())}, nil
+	return &line{address: a, framing: a.framing(), dial: dial, settle: config.LineSettle(meters...), gap: config.LineGap(meters...)}, nil
 }
 
 // maxQuirks limits what is remembered of a line: a device that keeps sending new

@@ -32,7 +32,7 @@ func TestMissingCurrents(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, m := distant(schemeTCP)
 				m.CurrentMax = 40_000
-				size := registers[c.typ]
+				size := config.Field{Type: c.typ}.Registers()
 				for phase, quantity := range currents {
 					f := float32At(size * phase)
 					f.Type = c.typ
@@ -63,10 +63,11 @@ func TestMissingCurrents(t *testing.T) {
 // A meter that starts holds one mark in all its registers, which no type may turn
 // into a current: −1 A or 0 A on each phase would be taken for a furnace that is off.
 func TestRegistersThatAreNotFilled(t *testing.T) {
-	for typ, size := range registers {
+	for _, typ := range config.FieldTypes {
 		if typ == "bit" {
 			continue
 		}
+		size := config.Field{Type: typ}.Registers()
 		for _, word := range []uint16{0xffff, 0x8000, 0x7fff} {
 			for _, scale := range []float64{1, 0.1, 0.001, 1e-6} {
 				got := newReading()

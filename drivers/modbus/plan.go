@@ -6,10 +6,6 @@ import (
 	"meltwatch/config"
 )
 
-// maxRegisters is the most that one read may ask for (Application Protocol
-// V1.1b3, §6.3 and §6.4).
-const maxRegisters = 125
-
 // request is one read of neighbouring registers.
 type request struct {
 	// Function is 3 (holding registers) or 4 (input registers).
@@ -29,22 +25,12 @@ type placed struct {
 	field    config.Field
 }
 
-func (p placed) end() int { return p.register + registers[p.field.Type] }
+func (p placed) end() int { return p.register + p.field.Registers() }
 
-// limits bound a read: the most registers per request, and the most unused registers
-// between two fields.
-type limits struct{ most, gap int }
-
-func limitsOf(m config.Meter) limits {
-	if m.ReadMax == 0 {
-		return limits{maxRegisters, m.ReadGap}
-	}
-	return limits{m.ReadMax, m.ReadGap}
-}
-
-// planRequests merges fields into as few requests as the limits allow: fields of
-// one function whose registers touch, overlap or leave a small gap share one.
-func planRequests(fields []placed, l limits) []request {
+// planRequests merges fields into as few requests as possible: fields of one
+// function share a request of at most most registers, with at most gap unused
+// registers between two of them.
+func planRequests(fields []placed, most, gap int) []request {
 	slices.SortFunc(fields, func(a, b placed) int {
 		if a.field.Function != b.field.Function {
 			return a.field.Function - b.field.Function
@@ -56,13 +42,13 @@ func planRequests(fields []placed, l limits) []request {
 	})
 	var plan []request
 	for _, f := range fields {
-		if n := len(plan); n > 0 && plan[n-1].absorb(f, l) {
+		if n := len(plan); n > 0 && plan[n-1].absorb(f, most, gap) {
 			continue
 		}
 		plan = append(plan, request{
 			Function: byte(f.field.Function),
 			Address:  uint16(f.register),
-			Quantity: uint16(registers[f.field.Type]),
+			Quantity: uint16(f.field.Registers()),
 			fields:   []placed{f},
 		})
 	}
@@ -71,9 +57,9 @@ func planRequests(fields []placed, l limits) []request {
 
 // absorb extends the request by a field that begins at or after its first
 // register, and reports whether it could.
-func (r *request) absorb(f placed, l limits) bool {
+func (r *request) absorb(f placed, most, gap int) bool {
 	start, end := int(r.Address), int(r.Address)+int(r.Quantity)
-	if byte(f.field.Function) != r.Function || f.register > end+l.gap || f.end()-start > l.most {
+	if byte(f.field.Function) != r.Function || f.register > end+gap || f.end()-start > most {
 		return false
 	}
 	r.Quantity = uint16(max(end, f.end()) - start)
@@ -90,8 +76,7 @@ func isCurrent(p placed) bool { return slices.Contains(currents[:], p.quantity) 
 // none: first without the gaps, then with the currents apart from the optional
 // fields, then in halves.
 func (r request) divide(most int) []request {
-	tight := limits{most: most}
-	if finer := planRequests(slices.Clone(r.fields), tight); len(finer) > 1 {
+	if finer := planRequests(slices.Clone(r.fields), most, 0); len(finer) > 1 {
 		return finer
 	}
 	var phases, others []placed
@@ -103,13 +88,13 @@ func (r request) divide(most int) []request {
 		}
 	}
 	if len(phases) > 0 && len(others) > 0 {
-		return append(planRequests(phases, tight), planRequests(others, tight)...)
+		return append(planRequests(phases, most, 0), planRequests(others, most, 0)...)
 	}
 	half := len(r.fields) / 2
 	if half == 0 {
 		return nil
 	}
-	finer := append(planRequests(slices.Clone(r.fields[:half]), tight), planRequests(slices.Clone(r.fields[half:]), tight)...)
+	finer := append(planRequests(slices.Clone(r.fields[:half]), most, 0), planRequests(slices.Clone(r.fields[half:]), most, 0)...)
 	if slices.ContainsFunc(finer, func(part request) bool { return part.Quantity == r.Quantity }) {
 		return nil // bits of one register
 	}
@@ -127,4 +112,4 @@ func placeFields(m config.Meter) []placed {
 
 // planOf is the list of requests that one poll of a meter makes, as long as the
 // device takes them all. The meter's configuration must have been checked.
-func planOf(m config.Meter) []request { return planRequests(placeFields(m), limitsOf(m)) }
+func planOf(m config.Meter) []request { return planRequests(placeFields(m), m.ReadMax, m.ReadGap) }

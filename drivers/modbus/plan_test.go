@@ -100,7 +100,7 @@ func onWire(significant []byte, order string) []byte {
 // beside them are numbers.
 func TestMarksOfAbsence(t *testing.T) {
 	for typ, all := range marks {
-		for _, order := range orderNames {
+		for _, order := range config.ByteOrders {
 			f := config.Field{Type: typ, Order: order, Scale: 0.001, Offset: 12}
 			for _, mark := range all {
 				value, err := decodeField(onWire(mark, order), f)

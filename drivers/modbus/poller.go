@@ -45,7 +45,7 @@ func newUnit(name string, m config.Meter, faults *retry.Faults) *unit {
 
 // newProbes are those for the reads that a poll makes now.
 func (u *unit) newProbes(deaf bool) *probes {
-	return &probes{requests: probesFor(u.plan.leaves(), limitsOf(u.meter).most), unanswered: deaf}
+	return &probes{requests: probesFor(u.plan.leaves(), u.meter.ReadMax), unanswered: deaf}
 }
 
 // poller owns one line and polls the units on it in the order they are due.

@@ -65,7 +65,7 @@ func (r registersAt) blank(m config.Meter) bool {
 	var all []byte
 	for _, quantity := range currents {
 		f := m.Fields[quantity]
-		all = append(all, r.field(f.Function, f.Address-m.Base, registers[f.Type])...)
+		all = append(all, r.field(f.Function, f.Address-m.Base, f.Registers())...)
 	}
 	if len(all) == 0 {
 		return false
@@ -95,10 +95,10 @@ func readNeighbourhood(ctx context.Context, m config.Meter) registersAt {
 		for _, quantity := range currents {
 			f := m.Fields[quantity]
 			register := f.Address - m.Base + shift
-			if register < 0 || register+registers[f.Type] > 0x10000 || ctx.Err() != nil {
+			if register < 0 || register+f.Registers() > 0x10000 || ctx.Err() != nil {
 				continue
 			}
-			ask(request{Function: byte(f.Function), Address: uint16(register), Quantity: uint16(registers[f.Type])})
+			ask(request{Function: byte(f.Function), Address: uint16(register), Quantity: uint16(f.Registers())})
 		}
 	}
 	return known
@@ -110,12 +110,12 @@ func window(m config.Meter, beside int) (r request, ok bool) {
 	function := m.Fields[config.FieldCurrentA].Function
 	for _, quantity := range currents {
 		f := m.Fields[quantity]
-		first, last = min(first, f.Address-m.Base), max(last, f.Address-m.Base+registers[f.Type])
+		first, last = min(first, f.Address-m.Base), max(last, f.Address-m.Base+f.Registers())
 		ok = f.Function == function
 	}
 	first, last = max(first-beside, 0), min(last+beside, 0x10000)
 	return request{Function: byte(function), Address: uint16(first), Quantity: uint16(last - first)},
-		ok && last-first <= limitsOf(m).most
+		ok && last-first <= m.ReadMax
 }
 
 var (
@@ -182,13 +182,13 @@ func propose(name string, m config.Meter, expected float64, known registersAt) [
 
 func candidates(f config.Field) []candidate {
 	var all []candidate
-	types := sameWidth[registers[f.Type]-1]
+	types := sameWidth[f.Registers()-1]
 	for _, shift := range shifts {
-		for _, order := range orderNames[:2*registers[f.Type]] {
+		for _, order := range config.ByteOrders[:2*f.Registers()] {
 			for _, typ := range types {
 				for power := -maxPower; power <= maxPower; power++ {
 					c := candidate{shift: shift, power: power}
-					if registers[f.Type] == 1 && order == "CDAB" {
+					if f.Registers() == 1 && order == "CDAB" {
 						order = "BADC" // a single register's bytes are swapped by this
 					}
 					if order != f.Order {
@@ -225,7 +225,7 @@ func (c candidate) apply(f config.Field) config.Field {
 func (c candidate) read(m config.Meter, known registersAt) (read [drivers.Phases]float64, reversed []string, ok bool) {
 	for phase, quantity := range currents {
 		f := c.apply(m.Fields[quantity])
-		wire := known.field(f.Function, f.Address-m.Base, registers[f.Type])
+		wire := known.field(f.Function, f.Address-m.Base, f.Registers())
 		if wire == nil {
 			return read, nil, false
 		}

@@ -33,7 +33,7 @@ func (g *reading) decode(r request, answer reply) error {
 	}
 	for _, f := range r.fields {
 		at := 2 * (f.register - int(r.Address))
-		wire := answer.registers[at : at+2*registers[f.field.Type]]
+		wire := answer.registers[at : at+2*f.field.Registers()]
 		if word, ok := blankWord(wire); ok {
 			g.blank[f.quantity] = word
 		}
@@ -45,7 +45,7 @@ func (g *reading) decode(r request, answer reply) error {
 		g.values[f.quantity] = value
 		delete(g.lost, f.quantity)
 		if bits, err := raw(wire, f.field); err == nil {
-			g.raw[f.quantity] = rawText(bits, f.field.Type)
+			g.raw[f.quantity] = rawText(bits, f.field)
 		}
 	}
 	g.extend(answer, r.carriesCurrent())

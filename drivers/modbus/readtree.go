@@ -31,7 +31,7 @@ type readNode struct {
 func newPlan(m config.Meter) *readNode {
 	root := &readNode{divided: true}
 	for _, r := range planOf(m) {
-		root.parts = append(root.parts, newReadNode(r, limitsOf(m).most))
+		root.parts = append(root.parts, newReadNode(r, m.ReadMax))
 	}
 	root.currentsFirst()
 	return root

@@ -70,18 +70,13 @@ var _ drivers.Source[drivers.Sample] = (*Source)(nil)
 // every poll, one call at a time, from several goroutines; it must not block.
 func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report)) (*Source, error) {
 	s := &Source{meters: maps.Clone(meters), log: log, dial: dial}
-	var turn sync.Mutex
+	var mu sync.Mutex
 	s.observe = func(r Report) {
-		turn.Lock()
-		defer turn.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		observe(r)
 	}
-	for name, m := range meters {
-		if _, ok := m.Fields[config.FieldCurrentA]; ok {
-			s.current = name
-		}
-	}
-	if s.current == "" {
+	if s.current, _ = config.CurrentMeter(meters); s.current == "" {
 		return nil, config.KeyErrorf("meters", "no meter carries %s", config.FieldCurrentA)
 	}
 	return s, nil
@@ -90,13 +85,13 @@ func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report))
 // Run polls until ctx ends and emits a sample for each answered poll of the meter
 // that holds the currents.
 func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
-	beside := newAuxiliary(s.meters)
+	others := newAuxiliary(s.meters)
 	deliver := func(u *unit, got reading) {
 		if u.name == s.current {
-			emit(sample(got, beside.values(got.time())))
+			emit(sample(got, others.values(got.time())))
 			return
 		}
-		beside.store(u.name, got)
+		others.store(u.name, got)
 	}
 	lines, err := s.pollers(deliver)
 	if err != nil {
@@ -117,7 +112,7 @@ func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, erro
 		m := s.meters[name]
 		p := lines[m.URL]
 		if p == nil {
-			l, err := newLine(m)
+			l, err := newLine(s.onLine(m.URL)...)
 			if err != nil {
 				return nil, fmt.Errorf("meters.%s.%w", name, err)
 			}
@@ -125,11 +120,19 @@ func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, erro
 			p = &poller{line: l, observe: s.observe, deliver: deliver}
 			lines[m.URL] = p
 		}
-		p.line.gap = max(p.line.gap, m.Gap)
-		p.line.settle = max(p.line.settle, m.Settle)
 		p.units = append(p.units, newUnit(name, m, &retry.Faults{Log: s.log.With("meter", name)}))
 	}
 	return lines, nil
+}
+
+// onLine are the meters that share a connection, in meterOrder.
+func (s *Source) onLine(url string) (meters []config.Meter) {
+	for _, name := range s.meterOrder() {
+		if m := s.meters[name]; m.URL == url {
+			meters = append(meters, m)
+		}
+	}
+	return meters
 }
 
 // meterOrder names the meters, the one with the currents first: on a shared line it
@@ -141,12 +144,12 @@ func (s *Source) meterOrder() []string {
 
 // sample puts together what the current's meter and the others read. A
 // quantity that is not known is zero.
-func sample(got reading, beside map[string]float64) drivers.Sample {
+func sample(got reading, others map[string]float64) drivers.Sample {
 	value := func(quantity string) float64 {
 		if v, ok := got.values[quantity]; ok {
 			return v
 		}
-		return beside[quantity]
+		return others[quantity]
 	}
 	out := drivers.Sample{
 		Time:        got.time(),

@@ -28,15 +28,6 @@ var orders = map[string][4]int{
 	"DCBA": {3, 2, 1, 0},
 }
 
-// orderNames are the byte orders, the common one first.
-var orderNames = []string{"ABCD", "CDAB", "BADC", "DCBA"}
-
-// registers is how many 16-bit registers each type takes.
-var registers = map[string]int{
-	"int16": 1, "uint16": 1, "bit": 1,
-	"int32": 2, "uint32": 2, "float32": 2,
-}
-
 // notAvailableMarks are the register contents that mean "not available", by type and in the
 // order of significance. Public register maps agree on 0x8000, 0x80000000 and all
 // bits set (SunSpec, SMA), on 0x7FFF and 0x7FFFFFFF for signed types (Sungrow), and
@@ -92,34 +83,34 @@ func decodeField(wire []byte, f config.Field) (float64, error) {
 		return 0, err
 	}
 	if isNotAvailable(bits, f) {
-		return 0, notAvailable{rawText(bits, f.Type)}
+		return 0, notAvailable{rawText(bits, f)}
 	}
 	if f.Type == "bit" {
 		return float64(bits >> f.Bit & 1), nil
 	}
 	read := number(bits, f.Type)
 	if f.Type == "float32" && read != 0 && math.Abs(read) < minNormal {
-		return 0, fmt.Errorf("%s: %.2g A cannot be a meter's readings: check address, order and type", rawText(bits, f.Type), read)
+		return 0, fmt.Errorf("%s: %.2g A cannot be a meter's readings: check address, order and type", rawText(bits, f), read)
 	}
 	value := read*f.Scale + f.Offset
 	if !finite(value) {
-		return 0, fmt.Errorf("%s gives a number that is not finite: correct scale and offset", rawText(bits, f.Type))
+		return 0, fmt.Errorf("%s gives a number that is not finite: correct scale and offset", rawText(bits, f))
 	}
 	return value, nil
 }
 
 // raw is a field's registers in the order of significance.
 func raw(wire []byte, f config.Field) (uint32, error) {
-	size := 2 * registers[f.Type]
+	size := 2 * f.Registers()
 	if size == 0 {
-		return 0, fmt.Errorf("decode %q: not a known type", f.Type)
+		return 0, fmt.Errorf("decode %q: unknown type", f.Type)
 	}
 	if len(wire) != size {
 		return 0, fmt.Errorf("decode %s: %d bytes where %d are needed", f.Type, len(wire), size)
 	}
 	order, ok := orders[f.Order]
 	if !ok {
-		return 0, fmt.Errorf("decode %s: %q is not a byte order", f.Type, f.Order)
+		return 0, fmt.Errorf("decode %s: unknown byte order %q", f.Type, f.Order)
 	}
 	return assemble(wire, order), nil
 }
@@ -141,8 +132,8 @@ func isNotAvailable(bits uint32, f config.Field) bool {
 }
 
 // rawText shows registers as a manual does, with the type they were read as.
-func rawText(bits uint32, typ string) string {
-	return fmt.Sprintf("0x%0*X (%s)", 4*registers[typ], bits, typ)
+func rawText(bits uint32, f config.Field) string {
+	return fmt.Sprintf("0x%0*X (%s)", 4*f.Registers(), bits, f.Type)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
