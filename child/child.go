@@ -1,5 +1,5 @@
-// Package child keeps a process that does what this one must not: call C
-// libraries that block, crash and leak.
+// Package child runs a process for work that must not happen in this one: calls into
+// C libraries that block, crash and leak.
 //
 // Parent and child share a socket pair that the child inherits (its standard
 // output is left alone, since C libraries print there). Over it the parent makes
@@ -7,9 +7,9 @@
 // heartbeat, then whatever the child's Service offers. Every message is bounded
 // in size, every call in time, and calls in flight in number.
 //
-// Either end notices the other's death: a child whose socket closes returns
-// from Serve, a child that stays silent is killed. Restarting is the caller's
-// business; a Process never comes back to life.
+// Each end notices when the other ends: a child whose socket closes returns from
+// Serve, and a child that does not answer is killed. The caller restarts it: a Process
+// that has ended stays ended.
 package child
 
 import (
@@ -57,7 +57,7 @@ const (
 	fdVariable   = "MELTWATCH_CHILD_FD"
 )
 
-// ErrSilent is why a process ended that did not answer its heartbeat.
+// ErrSilent is the error of a process that was killed for a missed heartbeat.
 var ErrSilent = errors.New("child silent, killed")
 
 // Process is one running child.
@@ -68,12 +68,12 @@ type Process struct {
 	slots  chan struct{}
 	done   chan struct{} // closed when the process has been reaped
 	silent atomic.Bool
-	ready  atomic.Bool // it has shaken hands
+	ready  atomic.Bool // the handshake has succeeded
 	err    error       // set before done closes
 }
 
-// Start starts the program and shakes hands. The process lives until Close, its
-// own death, or silence; ctx bounds the start alone.
+// Start starts the program and makes the handshake. The process runs until Close, its
+// own end, or a missed heartbeat; ctx bounds the start alone.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if spec.HeartbeatTimeout == 0 {
 		spec.HeartbeatTimeout = defaultHeartbeatTimeout
@@ -148,7 +148,7 @@ func (p *Process) handshake(ctx context.Context) error {
 	defer cancel()
 	hello, err := Call[Hello](ctx, p, "Child.Hello", struct{}{})
 	if err != nil {
-		return fmt.Errorf("shake hands with %s: %w", p.spec.Program, err)
+		return fmt.Errorf("handshake with %s: %w", p.spec.Program, err)
 	}
 	if hello.Service != p.spec.Service || hello.Version != p.spec.Version {
 		return fmt.Errorf("%s offers %s version %d, this agent needs %s version %d: install programs of one release",
@@ -158,7 +158,7 @@ func (p *Process) handshake(ctx context.Context) error {
 }
 
 // Call calls a method such as "Model.Step". It returns ctx's error when ctx ends
-// first; the child may then still be at work, and counts as a call in flight
+// first; the child may then still be working, and the call counts as in flight
 // until it answers.
 func Call[Reply any](ctx context.Context, p *Process, method string, args any) (Reply, error) {
 	var none Reply
@@ -169,8 +169,8 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	case <-ctx.Done():
 		return none, fmt.Errorf("call %s: %w", method, ctx.Err())
 	}
-	// The reply is written by the client's goroutine, also after the caller has
-	// left, so each call has its own.
+	// The reply is written by the client's goroutine, also after the caller
+	// has returned, so each call has its own.
 	call := p.client.Go(method, args, new(Reply), make(chan *rpc.Call, 1))
 	finished := make(chan error, 1)
 	go func() {
@@ -189,7 +189,7 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	}
 }
 
-// heartbeat asks for a sign of life and kills a child that gives none.
+// heartbeat pings the child and kills one that does not answer.
 func (p *Process) heartbeat() {
 	ticker := time.NewTicker(heartbeatInterval)
 	defer ticker.Stop()
@@ -207,7 +207,7 @@ func (p *Process) heartbeat() {
 			p.kill()
 			return
 		}
-		if answer.Error != nil { // the connection is gone: nothing can be asked of the child any more
+		if answer.Error != nil { // the connection has failed: no further call is possible
 			p.kill()
 			return
 		}
@@ -281,7 +281,7 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Close ends the child: it closes the socket, which a healthy child obeys, and
 // kills what is left after a second. It returns when the process is gone.
 func (p *Process) Close() {
-	// Closing twice is harmless and says so in an error that nobody needs.
+	// The only possible error is that the client is closed already.
 	_ = p.client.Close()
 	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// maxMessage bounds one message in bytes. The largest honest one is a preview
+// maxMessage bounds one message in bytes. The largest valid one is a preview
 // picture, half a MiB before base64.
 const maxMessage = 4 << 20
 
@@ -23,9 +23,9 @@ var ErrTooLarge = fmt.Errorf("message over %d bytes", maxMessage)
 
 // A message on the wire is its length, four bytes big-endian, and a JSON object.
 //
-// JSON and not gob, net/rpc's own: gob's decoder is not made for what an ill
-// process may write (fuzzing found an input on which it panics), and at a few
-// messages a second the difference in speed does not matter.
+// JSON replaces gob, net/rpc's own encoding, because gob's decoder is not made for
+// hostile input (fuzzing found an input on which it panics). At a few messages a second
+// the difference in speed does not matter.
 type message struct {
 	Method string          `json:"method"`
 	Seq    uint64          `json:"seq"`
@@ -61,7 +61,7 @@ func (w *wire) read() error {
 	return nil
 }
 
-// body decodes the last message's body; nil means that nobody wants it.
+// body decodes the last message's body; a nil target discards it.
 func (w *wire) body(into any) error {
 	if into == nil {
 		return nil
@@ -87,7 +87,7 @@ func (w *wire) write(m message, body json.RawMessage) error {
 	}
 	framed := append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
 	if _, err := w.conn.Write(framed); err != nil {
-		// Half a message may be out: nothing after it can be understood.
+		// Part of the message may have been sent, so the stream is out of step.
 		w.conn.Close()
 		return err
 	}

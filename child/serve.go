@@ -30,16 +30,16 @@ type Hello struct {
 	Version int
 }
 
-// control is the part of the protocol that every child serves, as "Child".
+// control is the service "Child", which every child offers.
 type control struct{ hello Hello }
 
-// Hello tells the parent who this is.
+// Hello answers the handshake.
 func (l *control) Hello(_ struct{}, reply *Hello) error {
 	*reply = l.hello
 	return nil
 }
 
-// Ping shows that the process still runs; it says nothing about the work.
+// Ping answers the heartbeat: the process runs, whatever its calls do.
 func (l *control) Ping(struct{}, *struct{}) error { return nil }
 
 // Serve runs the service on the socket inherited from the parent until the
@@ -55,15 +55,15 @@ func Serve(ctx context.Context, s Service) error {
 func serve(ctx context.Context, conn net.Conn, s Service) error {
 	server := rpc.NewServer()
 	if err := server.RegisterName("Child", &control{Hello{s.Name, s.Version}}); err != nil {
-		return fmt.Errorf("register lifeline: %w", err)
+		return fmt.Errorf("register control service: %w", err)
 	}
 	if err := server.RegisterName(s.Name, s.Receiver); err != nil {
 		return fmt.Errorf("register %s: %w", s.Name, err)
 	}
 	codec := newServerCodec(conn)
 	go server.ServeCodec(codec)
-	// ServeCodec itself would wait for calls at work, and a call blocked in a C
-	// library may never end.
+	// ServeCodec itself would wait for running calls, and a call blocked in a C library
+	// may never end.
 	select {
 	case <-codec.ended:
 	case <-ctx.Done():

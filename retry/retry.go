@@ -1,5 +1,5 @@
-// Package retry is how everything here tries again: after a wait that grows with
-// each failure in a row, and with a log that a lasting fault does not fill.
+// Package retry holds the policy for repeated attempts: waits that grow with each
+// consecutive failure, and a log that a lasting fault does not fill.
 package retry
 
 import (
@@ -11,10 +11,10 @@ import (
 )
 
 const (
-	// MinWait is the nominal wait before the first new try.
+	// MinWait is the nominal wait before the first retry.
 	MinWait = 250 * time.Millisecond
-	// MaxWait bounds every wait, jitter included: how long something healed may
-	// go unnoticed.
+	// MaxWait bounds every wait, jitter included, and so how long a recovery may go
+	// unnoticed.
 	MaxWait = 8 * time.Second
 	// logInterval is how often a lasting fault is logged.
 	logInterval = time.Minute
@@ -31,7 +31,7 @@ func Wait(n int) time.Duration {
 	return full/2 + rand.N(full/2+1)
 }
 
-// Sleep waits for d or the end of ctx and reports whether it waited to the end.
+// Sleep waits for d or the end of ctx, and reports whether all of d has passed.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -65,14 +65,14 @@ func (f *Faults) Report(err error) {
 		f.began = now
 		f.Log.Warn("fault began", "err", err)
 	case now.Sub(f.logged) >= logInterval:
-		f.Log.Warn("fault lasts", "err", err, "count", f.count)
+		f.Log.Warn("fault continues", "err", err, "count", f.count)
 	default:
 		return
 	}
 	f.logged = now
 }
 
-// Over notes that all is well; it says so only after a fault.
+// Over notes a success. It logs the recovery if there was a fault.
 func (f *Faults) Over() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

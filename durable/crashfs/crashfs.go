@@ -1,5 +1,5 @@
-// Package crashfs is a file system in memory under which power fails or a process dies,
-// for tests of what must survive that.
+// Package crashfs is a file system in memory for crash tests: its power fails, or the
+// process that uses it is killed.
 package crashfs
 
 import (
@@ -26,10 +26,10 @@ type Disk struct {
 
 	operations int
 	cutAt      int // the operation at which power fails; −1 for never
-	// PowerOff: power has failed. A test may also set it between two operations.
+	// PowerOff is set once power has failed. A test may also set it between two operations.
 	PowerOff bool
-	// Step, unless nil, is called after every change and in the middle of a write: what a
-	// process does, after which it may be dead.
+	// Step, unless nil, is called after every change and in the middle of a write; a
+	// test may kill the process there.
 	Step func()
 	// Now stamps files that are written; time.Now unless a test sets another.
 	Now func() time.Time
@@ -71,25 +71,25 @@ func (c change) apply(names map[string]*inode) {
 	case c.file == nil:
 		delete(names, c.name)
 	case c.from != "" && names[c.from] != c.file:
-		// The file that it renames never came to be.
+		// The file to rename was never created.
 	default:
 		delete(names, c.from)
 		names[c.name] = c.file
 	}
 }
 
-// ErrPower is what every operation answers once power has failed.
+// ErrPower is the error of every operation after the power failure.
 var ErrPower = errors.New("power failed")
 
-// New returns an empty disk; cutAt −1 is never.
+// New returns an empty disk whose power fails at operation cutAt, −1 for never.
 func New(cutAt int) *Disk {
 	return &Disk{names: map[string]*inode{}, durable: map[string]*inode{}, cutAt: cutAt, Now: time.Now}
 }
 
-// CutIn lets power fail at the nth operation from now, the next one being 0.
+// CutIn makes the power fail at the nth operation from now, the next one being 0.
 func (d *Disk) CutIn(n int) { d.cutAt = d.operations + n }
 
-// Put lays a durable file onto the disk.
+// Put adds a durable file.
 func (d *Disk) Put(name string, data []byte) {
 	file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: d.Now()}
 	d.names[name], d.durable[name] = file, file
@@ -98,7 +98,7 @@ func (d *Disk) Put(name string, data []byte) {
 // Has reports whether a file is there.
 func (d *Disk) Has(name string) bool { return d.names[name] != nil }
 
-// Size is what all files hold, in bytes.
+// Size is the total size of all files, in bytes.
 func (d *Disk) Size() (n int64) {
 	for _, file := range d.names {
 		n += int64(len(file.seen))
@@ -215,7 +215,7 @@ func (f *cutFile) Write(data []byte) (int, error) {
 	if f.disk.PowerOff {
 		return 0, ErrPower
 	}
-	// As blocks of the disk, each of which may be lost.
+	// The data is written in blocks, each of which may be lost.
 	for rest := data; len(rest) > 0; {
 		n := min(4096, len(rest))
 		if f.disk.Step != nil && len(rest) == len(data) {
@@ -268,7 +268,7 @@ func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 	return next
 }
 
-// PowerCut loses everything that is not durable, and power is back.
+// PowerCut loses everything that is not durable and restores the power.
 func (d *Disk) PowerCut() {
 	next := d.After(rand.New(rand.NewPCG(0, 0)), 0)
 	d.names, d.durable, d.pending, d.PowerOff = next.names, next.durable, nil, false
@@ -283,7 +283,7 @@ func (d *Disk) Snapshot() map[string][]byte {
 	return files
 }
 
-// PutBack makes the disk hold these files and no others, all durable.
+// PutBack replaces the content of the disk by these files, all durable.
 func (d *Disk) PutBack(files map[string][]byte) {
 	d.names, d.durable, d.pending = map[string]*inode{}, map[string]*inode{}, nil
 	for name, data := range files {
@@ -291,7 +291,7 @@ func (d *Disk) PutBack(files map[string][]byte) {
 	}
 }
 
-// torn is what a failing disk makes of a write now and then.
+// torn damages a write at random, as a failing disk does.
 func torn(w write, r *rand.Rand, odds float64) write {
 	if odds == 1 || len(w.data) == 0 {
 		return w
