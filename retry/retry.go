@@ -20,9 +20,9 @@ const (
 	logInterval = time.Minute
 )
 
-// Wait is the pause before new try n, counted from 0: it doubles from Shortest to
-// Longest. The upper half of it is random, so that twenty boxes do not return to
-// a broker in step.
+// Wait is the pause before retry n, counted from 0: it doubles from MinWait to
+// MaxWait. The upper half of it is random, so that twenty boxes do not reconnect to a
+// broker at the same time.
 func Wait(n int) time.Duration {
 	full := MaxWait
 	if n < 5 { // 2⁵ × 250 ms = 8 s

@@ -19,28 +19,27 @@ func Presentation(milliseconds float64) time.Duration {
 }
 
 const (
-	// maxPresentation is how far from zero a presentation time can lie: RTP's 32 bits at
-	// 90 kHz wrap after 13 hours, and an unwrapped count runs as long as a session.
+	// maxPresentation bounds a presentation time's distance from zero: RTP's 32 bits at
+	// 90 kHz wrap after 13 hours, and an unwrapped count grows for as long as the session lasts.
 	maxPresentation = 50 * 365 * 24 * time.Hour
 	// maxJump is how far a presentation time can run ahead of the frame's arrival, or
-	// fall back, from one frame to the next. A larger leap means a new stream.
+	// fall back, from one frame to the next. A larger jump means a new stream.
 	maxJump = 10 * time.Second
 
-	// envelopeSlots × slotLength is how far back the envelope looks: long enough
-	// to meet one undelayed frame, short enough that a camera clock 50 ppm off
-	// moves the answer by 3 ms only.
+	// envelopeSlots × slotLength is the window of the envelope: long enough to hold one
+	// undelayed frame, short enough that a camera clock 50 ppm off shifts the result by
+	// only 3 ms.
 	envelopeSlots = 60
 	slotLength    = time.Second
 )
 
 // Clock maps a stream's presentation times to the host's clock.
 //
-// A frame arrives at its own instant plus a delay that is never negative, and
-// that varies: network, buffering, decoding. The least delay seen of late is
-// taken as the stream's constant part, so a frame was taken at its presentation
-// time plus the smallest (arrival − presentation) of the last minute: the lower
-// envelope. What is constant in the delay, such as the encoder's own, cannot be
-// seen from here and stays in the result.
+// A frame arrives at its capture time plus a delay that is never negative and that
+// varies: network, buffering, decoding. The least recent delay is taken as the stream's
+// constant part, so a frame was taken at its presentation time plus the smallest
+// (arrival − presentation) of the last minute: the lower envelope. A constant delay,
+// such as the encoder's own, cannot be measured here and stays in the result.
 //
 // The zero Clock is ready for use. It is not safe for concurrent use.
 type Clock struct {
@@ -57,11 +56,11 @@ type slot struct {
 	least  time.Duration
 }
 
-// CaptureTime returns when the frame with the presentation time was taken. It is never
+// CaptureTime maps a presentation time to the instant when the frame was taken. It is never
 // after its arrival, and later than the frame before as long as presentation times
 // grow. A presentation time that does not grow, or leaps ahead, means that the stream
-// restarted, and the clock learns it again. A frame without a time counts as taken
-// when it arrived, and the clock learns nothing from it.
+// restarted, and the clock starts again. A frame without a time counts as taken at its
+// arrival, and the clock ignores it.
 func (c *Clock) CaptureTime(presentation time.Duration, arrival time.Time) time.Time {
 	if !hasTime(presentation) {
 		return c.after(arrival, arrival)
@@ -85,8 +84,8 @@ func (c *Clock) jumps(presentation time.Duration, arrival time.Time) bool {
 	return presentation-c.last > arrival.Sub(c.arrived)+maxJump
 }
 
-// after keeps the instants in order: while the envelope still falls, a frame can
-// seem older than the one before.
+// after keeps capture times in order: while the envelope still falls, a frame can seem
+// older than the one before.
 func (c *Clock) after(taken, arrival time.Time) time.Time {
 	if !taken.After(c.taken) {
 		taken = earliest(c.taken.Add(time.Microsecond), arrival)
@@ -95,7 +94,7 @@ func (c *Clock) after(taken, arrival time.Time) time.Time {
 	return taken
 }
 
-// Restart forgets what was learnt of a stream, for one opened anew.
+// Restart discards the envelope, for a stream that is opened again.
 func (c *Clock) Restart() { *c = Clock{taken: c.taken} }
 
 func (c *Clock) observe(number int64, offset time.Duration) {

@@ -1,10 +1,10 @@
-// Package liveness decides whether a camera's pictures are live, and when they were
-// taken. It has no input or output of its own: it takes presentation times, arrival
-// times and small grey pictures.
+// Package liveness detects whether a camera's pictures are live, and when they were
+// taken. It does no I/O: its input is presentation times, arrival times and small grey
+// pictures.
 //
 // A faulty camera rarely reports the fault. It keeps delivering a picture: always the
-// same (frozen), no new one (stale), or an empty one (black). So the sense is live
-// only while its time advances and its content changes.
+// same (frozen), no new one (stale), or an empty one (black). So the video is live only
+// while its time advances and its content changes.
 //
 // Frozen is the difficult case, because neither equal nor different pictures settle
 // it. An encoder that is fed the same picture does not produce equal pictures: each
@@ -38,19 +38,19 @@ import (
 	"meltwatch/drivers"
 )
 
-// Limits are how long each fault must last before the status says so.
+// Limits are how long each fault must last to become the status.
 type Limits struct {
 	StaleAfter, FrozenAfter, BlackAfter time.Duration
 }
 
 const (
-	// motionlessFactor × FrozenAfter is how long noise alone passes for life.
+	// motionlessFactor × FrozenAfter is how long noise alone counts as live.
 	motionlessFactor = 10
-	// minFrames are needed to speak of repetition.
+	// minFrames are needed to detect repetition.
 	minFrames = 4
 )
 
-// Detector follows one camera over openings of its stream. It is not safe for
+// Detector observes one camera across openings of its stream. It is not safe for
 // concurrent use.
 type Detector struct {
 	limits Limits
@@ -62,49 +62,49 @@ type Detector struct {
 	last       time.Duration
 	blackSince time.Time // since when the picture has been black; zero while it is not
 
-	identical  anchor // since when all pictures have equalled one,
+	identical  anchor // since the first of equal pictures
 	picture    Picture
-	motionless anchor // and since when nothing has moved from one
+	motionless anchor // since the first picture after which nothing moved
 	cellMeans  []byte
 	repetition repetition
 
-	unreachable string // why the camera cannot be reached, empty while it can
-	fault       string // why its stream gives no frames, empty while it does
+	unreachable string // why the camera is unreachable, empty while it is reachable
+	fault       string // why the stream delivers no frames, empty while it does
 }
 
-// anchor marks the frame that those after it are compared with.
+// anchor is the frame that later ones are compared with.
 type anchor struct {
 	since  time.Time
-	frames int // that came after it
+	frames int // compared since
 }
 
 func (a anchor) holds(now time.Time, limit time.Duration) bool {
 	return a.frames >= minFrames && now.Sub(a.since) >= limit
 }
 
-// NewDetector starts with a camera that has not been tried yet.
+// NewDetector returns the detector of a camera that has not been opened yet.
 func NewDetector(limits Limits) *Detector { return &Detector{limits: limits} }
 
-// Opened notes that a stream was opened; its presentation times start anew.
+// Opened notes that a stream was opened, so presentation times start again.
 func (d *Detector) Opened() {
 	d.open, d.unreachable = false, ""
 	d.clock.Restart()
 	d.rate.last = time.Time{}
 }
 
-// Closed notes that the stream ended or failed, in words for the operator.
+// Closed notes that the stream ended or failed; cause is for the operator.
 func (d *Detector) Closed(cause string) { d.open, d.unreachable, d.fault = false, "", cause }
 
-// Absent notes that the camera could not be reached.
+// Absent notes that the camera is unreachable.
 func (d *Detector) Absent(cause string) { d.open, d.unreachable = false, cause }
 
-// Frame notes a frame and returns when it was taken, or that it is no new one: a
-// decoder hands the last frame out again when nothing has come, and its time
-// tells, or its pixels where it has no time. The judge keeps the picture.
+// Frame notes a frame and returns when it was taken, or that it repeats the last one: a
+// decoder returns the last frame again when no new one has arrived. Its presentation
+// time shows that, or its pixels if it has no time. The detector keeps the picture.
 //
-// Everything is reckoned from when a frame was taken, not from when it came. So
-// the frames that a decoder still held when the stream stopped revive nothing,
-// and a stream that falls behind more and more becomes stale.
+// All durations count from when a frame was taken, not from its arrival. So frames that
+// the decoder still buffered when the stream stopped do not make it live again, and a
+// stream that lags more and more becomes stale.
 func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Picture) (taken time.Time, isNew bool) {
 	if d.open && d.isRepeat(presentation, p) {
 		return time.Time{}, false
@@ -131,8 +131,8 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	return taken, true
 }
 
-// isRepeat reports whether a frame repeats the last one. A time that fell back by a leap
-// belongs to another frame: the camera restarted its count.
+// isRepeat reports whether a frame repeats the last one. A time that fell back by
+// maxJump belongs to another frame: the camera restarted its count.
 func (d *Detector) isRepeat(presentation time.Duration, p Picture) bool {
 	if !hasTime(presentation) || !hasTime(d.last) {
 		return presentation == d.last && bytes.Equal(p.Pixels, d.repetition.before.Pixels)
@@ -140,11 +140,11 @@ func (d *Detector) isRepeat(presentation time.Duration, p Picture) bool {
 	return presentation <= d.last && d.last-presentation < maxJump
 }
 
-// Timeout is how long the camera may take for its next frame, at its own rate,
-// before the limit counts as passed.
+// Timeout is how long the next frame may take: the limit, or longer at a slow frame
+// rate.
 func (d *Detector) Timeout(limit time.Duration) time.Duration { return d.rate.timeout(limit) }
 
-// Status is what to think of the camera at the instant now, and why.
+// Status is the camera's status at now, and its cause.
 func (d *Detector) Status(now time.Time) (drivers.Status, string) {
 	switch {
 	case d.unreachable != "":

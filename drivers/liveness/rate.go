@@ -6,18 +6,18 @@ import (
 )
 
 const (
-	// maxIntervals is how many frame intervals the median is taken over.
+	// maxIntervals is how many frame intervals enter the median.
 	maxIntervals = 7
-	// minIntervals is from how many on it is believed, and untilKnown how long the
-	// next frame may take before.
+	// minIntervals are needed for the median; until then a frame may take
+	// initialTimeout.
 	minIntervals   = 2
 	initialTimeout = 5 * time.Second
-	// stallIntervals usual intervals without a frame are a stall, if StaleAfter is
+	// stallIntervals median intervals without a frame are a stall, if StaleAfter is
 	// shorter: one frame may be lost.
 	stallIntervals = 2.5
 )
 
-// rate is the camera's usual frame interval. The zero rate is unknown.
+// rate estimates the camera's frame interval. The zero rate is unknown.
 type rate struct {
 	intervals []time.Duration // the last rateSteps, oldest first
 	last      time.Time
@@ -43,8 +43,8 @@ func (r *rate) median() time.Duration {
 	return sorted[len(sorted)/2]
 }
 
-// timeout is how long the next frame may take: the limit, or longer where the
-// camera's own rate is slower.
+// timeout is how long the next frame may take: the limit, or longer if the camera's own
+// rate is slower.
 func (r *rate) timeout(limit time.Duration) time.Duration {
 	if usual := r.median(); usual > 0 {
 		return max(limit, time.Duration(stallIntervals*float64(usual)))

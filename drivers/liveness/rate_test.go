@@ -20,9 +20,9 @@ type paced struct {
 	late func(n int) time.Duration
 }
 
-func truly(_ int, at time.Duration) float64 { return float64(at) / 1e6 }
+func exact(_ int, at time.Duration) float64 { return float64(at) / 1e6 }
 
-// watchFor follows the judge, asking it ten times a second, and hands each status
+// watchFor follows the detector, asking it ten times a second, and hands each status
 // to see.
 func (p paced) watchFor(spell time.Duration, see func(at time.Duration, s drivers.Status, cause string)) {
 	r := rand.New(rand.NewPCG(9, 9))
@@ -32,7 +32,7 @@ func (p paced) watchFor(spell time.Duration, see func(at time.Duration, s driver
 	n := 0
 	for at := time.Duration(0); at < spell; at += 20 * time.Millisecond {
 		for ; p.arrival(n) <= at; n++ {
-			milliseconds := truly(n, time.Duration(n)*p.every)
+			milliseconds := exact(n, time.Duration(n)*p.every)
 			if p.time != nil {
 				milliseconds = p.time(n, time.Duration(n)*p.every)
 			}
@@ -69,38 +69,38 @@ func TestSlowAndOddlyTimedCamerasAreOK(t *testing.T) {
 			if n < 2 {
 				return math.MinInt64 / 90.
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"first time not a number", paced{every: time.Second, time: func(n int, at time.Duration) float64 {
 			if n == 0 {
 				return math.NaN()
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"no time ever", paced{every: 500 * time.Millisecond, time: func(int, time.Duration) float64 { return math.Inf(-1) }}},
 		{"now and then no time", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n%5 == 3 {
 				return -1e17
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"one time far ahead", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n == 20 {
 				return 1e9
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"time leaps ahead by days", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n >= 20 {
-				return truly(n, at) + 3e8
+				return exact(n, at) + 3e8
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"time falls back by hours", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n < 20 {
-				return truly(n, at) + 1e7
+				return exact(n, at) + 1e7
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

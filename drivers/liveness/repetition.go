@@ -3,8 +3,8 @@ package liveness
 import "time"
 
 const (
-	// minFloor is the least share of the pixels that a camera's noise must change
-	// from each frame to the next for its absence to mean anything.
+	// minFloor is the least share of the pixels that a camera's noise must change from
+	// each frame to the next; below it, missing noise proves nothing.
 	minFloor = 0.03
 	// A frame is settled against the previous one if fewer pixels changed than a
 	// floorPart of the floor, or than settledShare. A clock shown in the picture
@@ -21,20 +21,20 @@ const (
 	floorQuantile = 0.05
 	floorFrames   = 25
 	floorStep     = 0.02
-	// learningDelay is how many spells a frame waits before the floor learns from it:
-	// by then the picture would have been found to repeat.
+	// learningDelay is how many spells pass before the floor learns from a frame: by
+	// then a repetition would have been detected.
 	learningDelay = 2
 )
 
 // repetition detects a repeated picture: it lacks the noise that this camera shows in
 // every live frame. An encoder that is short of bits changes a repeated picture more
-// than a live one at key frames, and hardly at all between them. Cameras whose
-// encoder leaves noise out are not judged by it.
+// than a live one at key frames, and hardly at all between them. It does not apply to
+// cameras whose encoder drops the noise.
 type repetition struct {
 	before Picture
 	recent []change // of the last quarantine, oldest first
 	floor  float64
-	learnt int  // frames that the floor was learnt from
+	learnt int  // frames in the floor
 	found  bool // the picture has repeated for a spell
 }
 
@@ -62,7 +62,7 @@ func (r *repetition) frame(taken time.Time, p Picture, spell time.Duration) {
 	switch found := r.learnt >= floorFrames && r.floor >= minFloor && r.repeated(spell); {
 	case found:
 		r.found = true
-	case r.found: // what came meanwhile teaches nothing about a live picture
+	case r.found: // these frames say nothing about a live picture
 		r.recent, r.found = nil, false
 	}
 }
@@ -75,7 +75,7 @@ func (r *repetition) learn(share float64) {
 	case share < r.floor:
 		r.floor *= 1 - (1-floorQuantile)*floorStep
 	default:
-		// Never to nothing, or it could not rise again.
+		// The floor must stay above 0, or it could not rise again.
 		r.floor = max(r.floor*(1+floorQuantile*floorStep), minFloor/100)
 	}
 }

@@ -19,7 +19,7 @@ const (
 	schemeSerial = "rtu"
 )
 
-// address is where a line leads.
+// address is the other end of a line.
 type address struct {
 	scheme string
 	// target is host:port, or the device file of a serial line.
@@ -27,11 +27,11 @@ type address struct {
 	serial config.Serial
 }
 
-// parseAddress takes a URL that the configuration has checked.
+// parseAddress parses a URL that the configuration has checked.
 func parseAddress(raw string, serial config.Serial) (address, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return address{}, errors.New("not a URL")
+		return address{}, errors.New("invalid URL")
 	}
 	switch u.Scheme {
 	case schemeTCP, schemeRTUTCP:
@@ -56,7 +56,7 @@ type stream interface {
 	SetDeadline(time.Time) error
 }
 
-// dial opens the line; it gives up when ctx ends.
+// dial opens the line until ctx ends.
 func dial(ctx context.Context, a address) (stream, error) {
 	if a.scheme == schemeSerial {
 		return openSerial(a.target, a.serial)

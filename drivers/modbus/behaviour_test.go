@@ -135,12 +135,12 @@ func (b behaviour) inBubble(kind string) func(*testing.T) {
 			}
 			d.checkSample(t, s)
 		}
-		b.told(t, reports[len(reports)-1])
+		b.checkQuirks(t, reports[len(reports)-1])
 	}
 }
 
-// told checks that the report names what is unusual.
-func (b behaviour) told(t *testing.T, r Report) {
+// checkQuirks checks that the report names what is unusual.
+func (b behaviour) checkQuirks(t *testing.T, r Report) {
 	t.Helper()
 	if !strings.Contains(strings.Join(r.Quirks, "\n"), b.manner) {
 		t.Errorf("manners %q do not say %q", r.Quirks, b.manner)
@@ -170,7 +170,7 @@ func testBehaviours(t *testing.T, kind string, start func(*testing.T, string) (*
 			}
 			d.play(1<<30, b.do)
 			p := watch(t, map[string]config.Meter{"main": m})
-			b.told(t, p.goodAfter(t, d, b.lost, 5))
+			b.checkQuirks(t, p.goodAfter(t, d, b.lost, 5))
 		})
 	}
 }

@@ -9,7 +9,7 @@ import (
 	wire "github.com/goburrow/modbus"
 )
 
-// framing is how a request and its reply are wrapped on one kind of line:
+// framing is the frame around a request and its reply on one kind of line:
 //
 //	TCP   transaction(2) protocol(2)=0 length(2) unit(1) | function(1) data
 //	RTU                                          unit(1) | function(1) data | CRC(2)
@@ -19,13 +19,13 @@ import (
 type framing struct {
 	// encode wraps a request to the unit.
 	encode func(unit byte, pdu *wire.ProtocolDataUnit) ([]byte, error)
-	// find looks for the reply in the bytes received since the request, starting at
-	// from. An error means that the stream is out of step.
+	// find searches the bytes received since the request for the reply, from the given
+	// offset. An error means that the stream is out of step.
 	find func(req framedRequest, seen []byte, from int) (match, error)
-	// classify describes what arrived instead of the reply, or before it.
+	// classify describes the bytes that arrived instead of the reply, or before it.
 	classify func(req framedRequest, seen []byte) strayBytes
-	// numbered frames carry a transaction number, so that a late reply betrays
-	// itself. RTU's do not: see poller.sync.
+	// numbered frames carry a transaction number, which identifies a late reply. RTU's
+	// do not: see poller.sync.
 	numbered bool
 }
 
@@ -36,26 +36,26 @@ type framedRequest struct {
 	adu  []byte
 }
 
-// match is the result of searching the bytes.
+// match is the result of a search for the reply.
 type match struct {
-	// pdu is the reply's function and data, nil while it has not come.
+	// pdu is the reply's function and data, nil until it has arrived.
 	pdu []byte
-	// begin and end are where the reply stands; until it has come, begin is where
-	// the next look starts.
+	// begin and end bound the reply; until it has arrived, begin is where the next
+	// search starts.
 	begin, end int
-	// quirk is what is unusual about the reply; empty for nothing.
+	// quirk is what is unusual about the reply, empty if nothing is.
 	quirk string
 }
 
 // strayBytes describes bytes that are not the reply.
 type strayBytes struct {
-	// kinds are what was found, each once, in words that are the same each time.
+	// kinds are the distinct kinds found, in fixed words, so that each is logged once.
 	kinds []string
-	// detail says more of the bytes that make no frame, empty where there are none.
+	// detail describes the bytes outside frames, empty if there are none.
 	detail string
 }
 
-// add adds a kind; a few say enough.
+// add records a kind; four are enough.
 func (a *strayBytes) add(kind string) {
 	if len(a.kinds) < 4 && !slices.Contains(a.kinds, kind) {
 		a.kinds = append(a.kinds, kind)
@@ -76,8 +76,8 @@ const (
 	exceptionPDU = 2
 )
 
-// replyLength is how long the reply's function and data are if they begin as pdu
-// does, 0 if they cannot be the reply: a read's has as many bytes as were asked for.
+// replyLength is the length of the reply's function and data, given their first bytes;
+// 0 if they are not the reply: a read's holds as many bytes as the request asked for.
 func replyLength(req framedRequest, pdu []byte) int {
 	switch {
 	case pdu[0] == req.Function|exceptionBit:
@@ -111,7 +111,7 @@ func findTCP(req framedRequest, seen []byte, from int) (match, error) {
 			return match{begin: from}, nil
 		}
 		if protocol := binary.BigEndian.Uint16(frame[2:]); protocol != 0 {
-			return match{}, fmt.Errorf("answer has protocol id %d where Modbus TCP has 0: does the port speak RTU? then the url is rtuovertcp://", protocol)
+			return match{}, fmt.Errorf("answer has protocol id %d where Modbus TCP has 0: if the port speaks RTU, the url is rtuovertcp://", protocol)
 		}
 		// The length counts the unit, and a reply has a function and one byte at least.
 		length := int(binary.BigEndian.Uint16(frame[4:]))
@@ -157,7 +157,7 @@ func checkReply(req framedRequest, frame []byte) (remark string, err error) {
 	return remark, nil
 }
 
-// mismatch says why a well-formed frame's function and data are not the reply.
+// mismatch is the reason why a well-formed frame is not the reply.
 func mismatch(req framedRequest, pdu []byte) error {
 	if function := pdu[0] &^ exceptionBit; function != req.Function {
 		return fmt.Errorf("answer is of function '%d' where %d was asked", function, req.Function)
@@ -168,7 +168,7 @@ func mismatch(req framedRequest, pdu []byte) error {
 	return fmt.Errorf("answer states %d bytes of registers and holds %d where %d were asked", pdu[1], len(pdu)-2, 2*req.Quantity)
 }
 
-// classifyTCP names replies to earlier requests, and one cut short.
+// classifyTCP recognizes replies to earlier requests, and a truncated one.
 func classifyTCP(req framedRequest, seen []byte) (a strayBytes) {
 	for len(seen) >= tcpHeader && isLate(req.adu, seen) {
 		a.add("an answer to an earlier request")

@@ -16,25 +16,25 @@ import (
 	"meltwatch/retry"
 )
 
-// line is one connection and its quirks. One goroutine uses it.
+// line is one connection. One goroutine uses it.
 type line struct {
 	address address
 	framing framing
 	dial    func(context.Context, address) (stream, error)
-	// settle is the wait after connecting, gap the least rest between a reply
-	// and the next request.
+	// settle is the wait after connecting, gap the least time between a reply and the
+	// next request.
 	settle, gap time.Duration
 
 	stream stream // nil while closed
-	// release takes back the order to close the stream when the context ends.
+	// release cancels the closing of the stream at the end of the context.
 	release func() bool
-	// ready is when the next request may go out.
+	// ready is when the next request may be sent.
 	ready time.Time
-	// replies came since the stream was opened; excess is set when bytes beyond the
-	// last one came.
+	// replies counts those since the stream was opened; excess is set when more bytes
+	// followed the last one.
 	replies int
 	excess  bool
-	// hangups are the times in a row that the other end closed after one answer.
+	// hangups counts consecutive connections that the other end closed after one answer.
 	hangups int
 	// dialed is set once the line has been open, redials counts attempts after that,
 	// and redial grows while it cannot be opened.
@@ -44,13 +44,13 @@ type line struct {
 	quirks  quirks
 }
 
-// reply is what a request brought, and when.
+// reply is the answer to a request, and its times.
 type reply struct {
 	registers      []byte
 	sent, received time.Time
 }
 
-// connectError is the fault of a line that could not be opened.
+// connectError means that the line could not be opened.
 type connectError struct{ error }
 
 func (e connectError) Unwrap() error { return e.error }
@@ -61,14 +61,14 @@ func Unreachable(err error) bool {
 	return errors.As(err, &connecting)
 }
 
-// hangup is the fault of a connection that the other end closed before a byte of
-// the reply came.
+// hangup means that the other end closed the connection before the first byte of the
+// reply.
 type hangup struct{ error }
 
 func (e hangup) Unwrap() error { return e.error }
 
 // open connects within the timeout. The stream is closed when ctx ends, which
-// cuts whatever read is under way.
+// interrupts a pending read.
 func (l *line) open(ctx context.Context, timeout time.Duration) error {
 	if l.dialed {
 		l.redials++
@@ -88,7 +88,8 @@ func (l *line) open(ctx context.Context, timeout time.Duration) error {
 	return nil
 }
 
-// close is safe on a closed line. Nothing can be done about a close that fails.
+// close has no effect on a closed line. A failed close is ignored, since the stream is
+// given up anyway.
 func (l *line) close() {
 	if l.stream == nil {
 		return
@@ -112,8 +113,9 @@ func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r req
 	return got, err
 }
 
-// ask makes a request. It repeats the request over a new connection if the other end
-// closed the old one: some gateways close after each answer, others when idle.
+// request sends a request and receives its reply. It repeats the request over a new
+// connection if the other end closed the old one: some gateways close after each
+// answer, others when idle.
 func (l *line) request(ctx context.Context, unit byte, timeout time.Duration, r request) (reply, error) {
 	l.dropStale()
 	if l.stream == nil {
@@ -137,7 +139,7 @@ func (l *line) request(ctx context.Context, unit byte, timeout time.Duration, r 
 // closes it after each answer itself.
 const hangupThreshold = 2
 
-// handleHangup closes what the other end has closed.
+// handleHangup closes a line that the other end has closed.
 func (l *line) handleHangup() {
 	if l.replies == 1 {
 		l.hangups++
@@ -156,11 +158,11 @@ func (l *line) dropStale() {
 	if l.stream == nil || l.replies == 0 {
 		return
 	}
-	ended, unasked := peekInput(l.stream)
+	ended, unsolicited := peekInput(l.stream)
 	switch {
 	case ended, l.hangups >= hangupThreshold:
 		l.handleHangup()
-	case l.framing.numbered && (unasked || l.excess):
+	case l.framing.numbered && (unsolicited || l.excess):
 		l.close()
 	}
 }
@@ -201,7 +203,7 @@ func (l *line) frame(unit byte, r request) (framedRequest, error) {
 	return framedRequest{r, unit, frame}, nil
 }
 
-// put writes a request and starts the time that its reply has.
+// send writes a request and starts the timeout of its reply.
 func (l *line) send(req framedRequest, timeout time.Duration) (sent time.Time, err error) {
 	sent = time.Now()
 	if err := l.stream.SetDeadline(sent.Add(timeout)); err != nil {
@@ -216,12 +218,12 @@ func (l *line) send(req framedRequest, timeout time.Duration) (sent time.Time, e
 	return sent, nil
 }
 
-// maxReceived bounds how many bytes are looked through for one reply: several frames
-// of the largest size.
+// maxReceived bounds the bytes that are searched for one reply: several frames of the
+// largest size.
 const maxReceived = 2048
 
-// receive reads until the reply arrives, and skips what precedes it. The error says
-// what arrived instead.
+// receive reads until the reply arrives, and skips what precedes it. The error
+// describes what arrived instead.
 func (l *line) receive(req framedRequest, timeout time.Duration) ([]byte, error) {
 	var chunk [256]byte
 	var seen []byte
@@ -239,7 +241,7 @@ func (l *line) receive(req framedRequest, timeout time.Duration) ([]byte, error)
 		}
 		from = found.begin
 		if len(seen) > maxReceived {
-			return nil, fmt.Errorf("%d bytes came and no answer among them: %s", len(seen), l.framing.classify(req, seen))
+			return nil, fmt.Errorf("%d bytes without a valid answer: %s", len(seen), l.framing.classify(req, seen))
 		}
 		if err != nil {
 			return nil, l.noReply(req, seen, timeout, err)
@@ -247,7 +249,7 @@ func (l *line) receive(req framedRequest, timeout time.Duration) ([]byte, error)
 	}
 }
 
-// accept notes what was unusual about a good reply.
+// accept records the quirks of a valid reply.
 func (l *line) accept(req framedRequest, seen []byte, found match) {
 	if l.excess = len(seen) > found.end; l.excess && l.framing.numbered {
 		l.quirks.add("more than the answer comes, and the connection is reopened")
@@ -260,7 +262,7 @@ func (l *line) accept(req framedRequest, seen []byte, found match) {
 	}
 }
 
-// without is the error for a missing reply.
+// noReply is the error of a missing reply.
 func (l *line) noReply(req framedRequest, seen []byte, timeout time.Duration, err error) error {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
@@ -312,14 +314,14 @@ func newLine(meters ...config.Meter) (*line, error) {
 	return &line{address: a, framing: a.framing(), dial: dial, settle: config.LineSettle(meters...), gap: config.LineGap(meters...)}, nil
 }
 
-// maxQuirks limits what is remembered of a line: a device that keeps sending new
-// garbage must not fill memory or log.
+// maxQuirks bounds the quirks of a line: a device that keeps sending new garbage must
+// not fill memory or log.
 const maxQuirks = 16
 
 // quirks lists the unusual behaviour of a line and its devices; each is logged once.
 type quirks struct {
 	known      []string
-	unreported int // how many of them, at the end, have not been reported
+	unreported int // how many, at the end of known, have not been logged
 }
 
 func (m *quirks) add(what string) {

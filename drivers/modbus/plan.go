@@ -55,8 +55,8 @@ func planRequests(fields []placed, most, gap int) []request {
 	return plan
 }
 
-// absorb extends the request by a field that begins at or after its first
-// register, and reports whether it could.
+// absorb extends the request by a field at or after its first register, and reports
+// whether that was possible.
 func (r *request) absorb(f placed, most, gap int) bool {
 	start, end := int(r.Address), int(r.Address)+int(r.Quantity)
 	if byte(f.field.Function) != r.Function || f.register > end+gap || f.end()-start > most {
@@ -67,14 +67,14 @@ func (r *request) absorb(f placed, most, gap int) bool {
 	return true
 }
 
-// carriesCurrent reports whether a phase is among the request's fields.
+// carriesCurrent reports whether the request reads a phase.
 func (r request) carriesCurrent() bool { return slices.ContainsFunc(r.fields, isCurrent) }
 
 func isCurrent(p placed) bool { return slices.Contains(currents[:], p.quantity) }
 
-// divide is the next finer set of requests for the same fields, nil when there is
-// none: first without the gaps, then with the currents apart from the optional
-// fields, then in halves.
+// divide splits the request into smaller ones for the same fields, nil if it cannot be
+// split: first without the gaps, then with the currents apart from the optional fields,
+// then in halves.
 func (r request) divide(most int) []request {
 	if finer := planRequests(slices.Clone(r.fields), most, 0); len(finer) > 1 {
 		return finer
@@ -110,6 +110,6 @@ func placeFields(m config.Meter) []placed {
 	return fields
 }
 
-// planOf is the list of requests that one poll of a meter makes, as long as the
-// device takes them all. The meter's configuration must have been checked.
+// planOf is the list of requests of one poll, as long as the device accepts them all.
+// The meter's configuration must have been checked.
 func planOf(m config.Meter) []request { return planRequests(placeFields(m), m.ReadMax, m.ReadGap) }

@@ -11,16 +11,16 @@ import (
 	"meltwatch/retry"
 )
 
-// unit is one meter as its line's poller sees it.
+// unit is the state of one meter on its line.
 type unit struct {
 	name  string
 	meter config.Meter
 	plan  *readNode
 	tick  schedule
-	// wait keeps a unit that does not answer from costing the others on a shared
-	// line more than one timeout each time it runs out.
+	// wait delays a unit that does not answer, so that the others on a shared line lose
+	// one timeout each time at most.
 	wait backoff
-	// replyPending: a reply of an earlier request may still be under way.
+	// replyPending is set while the reply to an earlier request may still arrive.
 	replyPending bool
 	probes       *probes
 	counters     Counters
@@ -36,22 +36,22 @@ func newUnit(name string, m config.Meter, faults *retry.Faults) *unit {
 		meter:        m,
 		plan:         newPlan(m),
 		tick:         schedule{period: m.Period},
-		replyPending: true, // an agent that ran before may have left a question open
+		replyPending: true, // an earlier agent's request may still be answered
 		faults:       faults,
 	}
 	u.probes = u.newProbes(false)
 	return u
 }
 
-// newProbes are those for the reads that a poll makes now.
+// newProbes are the probes for the current reads.
 func (u *unit) newProbes(deaf bool) *probes {
 	return &probes{requests: probesFor(u.plan.leaves(), u.meter.ReadMax), unanswered: deaf}
 }
 
-// poller owns one line and polls the units on it in the order they are due.
+// poller owns one line and polls its units in the order in which they are due.
 type poller struct {
 	line  *line
-	units []*unit // the one with the currents first, where it is here
+	units []*unit // the one with the currents first, if it is on this line
 
 	observe func(Report)
 	deliver func(*unit, reading)
@@ -71,14 +71,14 @@ func (p *poller) run(ctx context.Context) {
 		}
 		if missed := u.tick.skip(time.Now()); missed > 0 {
 			u.counters.Missed += missed
-			continue // another unit may be due before this one's next tick
+			continue // another unit may be due before the next tick of this one
 		}
 		p.poll(ctx, u)
 		u.tick.n++
 	}
 }
 
-// next is the unit whose tick comes first.
+// next is the unit that is due first.
 func (p *poller) next() *unit {
 	first := p.units[0]
 	for _, u := range p.units[1:] {
@@ -89,7 +89,7 @@ func (p *poller) next() *unit {
 	return first
 }
 
-// poll makes one attempt, unless a wait after repeated failures is running.
+// poll makes one attempt, unless the line or the unit waits after failures.
 func (p *poller) poll(ctx context.Context, u *unit) {
 	now := time.Now()
 	if p.line.redial.waiting(now) || u.wait.waiting(now) {
@@ -101,7 +101,7 @@ func (p *poller) poll(ctx context.Context, u *unit) {
 	got, err := p.attempt(ctx, u)
 	u.counters.Redials += p.line.redials - redials
 	if ctx.Err() != nil {
-		return // the line was cut on purpose
+		return // the line was closed on purpose
 	}
 	p.record(u, got, err)
 	if err == nil {
@@ -134,7 +134,7 @@ func (p *poller) record(u *unit, got reading, err error) {
 	p.observe(r)
 }
 
-// logLost logs when an optional quantity goes missing, and when it is back.
+// logLost logs when an optional quantity goes missing, and when it returns.
 func (u *unit) logLost(lost map[string]string) {
 	for quantity, why := range lost {
 		if _, known := u.lost[quantity]; !known && !isPhase(quantity) {
@@ -143,15 +143,15 @@ func (u *unit) logLost(lost map[string]string) {
 	}
 	for quantity := range u.lost {
 		if _, still := lost[quantity]; !still && !isPhase(quantity) {
-			u.faults.Log.Info("quantity read again", "quantity", quantity)
+			u.faults.Log.Info("quantity available again", "quantity", quantity)
 		}
 	}
 	u.lost = lost
 }
 
 // attempt makes the unit's requests, and connects first if necessary. Every error
-// except a refusal closes the line: a stream that is out of step does not recover by
-// itself.
+// except a Modbus exception closes the line: a stream that is out of step does not
+// recover by itself.
 func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
 	got := newReading()
 	if err := p.fetchParts(ctx, u, u.plan.parts, &got); err != nil {
@@ -168,7 +168,7 @@ func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
 	return got, nil
 }
 
-// replyOutstanding reports whether a request went out and its reply may still come.
+// replyOutstanding reports whether a request was sent whose reply may still arrive.
 func replyOutstanding(err error) bool {
 	_, refusal := exceptionCode(err)
 	return !refusal && !Unreachable(err)
@@ -182,7 +182,7 @@ func (p *poller) fetch(ctx context.Context, u *unit, n *readNode, got *reading) 
 		return p.fetchParts(ctx, u, n.parts, got)
 	}
 	if err := p.sync(ctx, u); err != nil {
-		return err // says nothing of this read
+		return err // this says nothing about the read
 	}
 	answer, err := p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, n.request)
 	if err == nil {
@@ -197,7 +197,7 @@ func (p *poller) fetch(ctx context.Context, u *unit, n *readNode, got *reading) 
 	}
 	parts := n.parts
 	if replyOutstanding(err) {
-		// A timeout has passed: what is optional waits for the next poll.
+		// A timeout has passed, so optional fields wait for the next poll.
 		parts = n.required()
 		got.markLost(n.request, err)
 	}

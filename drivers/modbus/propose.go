@@ -16,7 +16,7 @@ import (
 type Proposal struct {
 	// Change is the settings to change, with their keys.
 	Change string
-	// Current is what the phases read then, in amperes.
+	// Current is the resulting reading of the phases, in amperes.
 	Current [drivers.Phases]float64
 	// Rescaled is set if it fits only with a power of ten, which may be a
 	// coincidence.
@@ -59,7 +59,7 @@ func (r registersAt) field(function, register, size int) []byte {
 	return wire
 }
 
-// blank reports whether the currents' registers all hold the same "not available"
+// blank reports whether all registers of the currents hold the same "not available"
 // mark.
 func (r registersAt) blank(m config.Meter) bool {
 	var all []byte
@@ -120,7 +120,7 @@ func window(m config.Meter, beside int) (r request, ok bool) {
 
 var (
 	shifts = []int{0, -1, 1}
-	// sameWidth are the types of one width.
+	// sameWidth groups the types of one width.
 	sameWidth = [][]string{{"int16", "uint16"}, {"float32", "int32", "uint32"}}
 )
 
@@ -146,8 +146,8 @@ func (c candidate) changes() int {
 // maxChanges bounds how far from the configured reading a proposal may be.
 const maxChanges = 3
 
-// propose tries every candidate and keeps the fits with the fewest changes; one
-// that needs a power of ten counts as farther off than one that does not.
+// propose tries every candidate and returns the fits with the fewest changes; a power
+// of ten counts as an extra change.
 func propose(name string, m config.Meter, expected float64, known registersAt) []Proposal {
 	if known.blank(m) {
 		return nil // the meter has not filled its registers
@@ -282,17 +282,17 @@ func (c candidate) describe(name string, m config.Meter, reversed []string) stri
 }
 
 const (
-	// A working furnace's phases draw this share of the expected current.
+	// minShare and maxShare bound a working furnace's phases, as shares of the expected current.
 	minShare, maxShare = 0.3, 2
-	// maxPhaseRatio is how many times the smallest phase the largest may be.
+	// maxPhaseRatio bounds the largest phase, as a multiple of the smallest.
 	maxPhaseRatio = 3
-	// minWorkingCurrent is the least current of a working furnace of which nothing is known, in
-	// amperes: above where its arc goes out.
+	// minWorkingCurrent is the least current of a working furnace without an expected
+	// current, in amperes: its arc goes out below.
 	minWorkingCurrent = 1000
 )
 
-// Fits reports whether three currents are a working furnace's: near what is
-// expected (amperes, 0 for unknown), within most, and of one size.
+// Fits reports whether three currents are plausible for a working furnace: near
+// expected (amperes, 0 for unknown), at most most, and of similar size.
 func Fits(current [drivers.Phases]float64, expected, most float64) bool {
 	least := float64(minWorkingCurrent)
 	if expected > 0 {
@@ -302,8 +302,8 @@ func Fits(current [drivers.Phases]float64, expected, most float64) bool {
 	return low >= least && high <= most && high <= maxPhaseRatio*low
 }
 
-// distance is how far the phases' mean is from what is expected, as a ratio's
-// logarithm.
+// distance is the logarithm of the ratio between the phases' mean and the expected
+// current.
 func distance(current [drivers.Phases]float64, expected float64) float64 {
 	if expected <= 0 {
 		return 0

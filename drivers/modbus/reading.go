@@ -9,14 +9,14 @@ import (
 	"meltwatch/config"
 )
 
-// reading is what one poll of a unit brought.
+// reading is the result of one poll of a unit.
 type reading struct {
 	values map[string]float64
 	raw    map[string]string // the registers of each value, as text
 	lost   map[string]string // why a quantity has no value
-	blank  map[string]uint16 // what the registers hold that are not filled
-	// first and last bound the requests that carried the currents, or all where the
-	// meter has none.
+	blank  map[string]uint16 // the common word of registers that are not filled
+	// first and last bound the requests that carried the currents, or all requests if
+	// the meter has none.
 	first, last time.Time
 	phases      bool
 }
@@ -25,7 +25,7 @@ func newReading() reading {
 	return reading{values: map[string]float64{}, raw: map[string]string{}, lost: map[string]string{}, blank: map[string]uint16{}}
 }
 
-// decode decodes the registers of a reply. A field without a value does not affect the
+// decode extracts the fields of a reply. A field without a value does not affect the
 // others.
 func (g *reading) decode(r request, answer reply) error {
 	if len(answer.registers) != 2*int(r.Quantity) {
@@ -72,18 +72,18 @@ func (g *reading) extend(answer reply, phases bool) {
 func (g *reading) time() time.Time            { return g.first.Add(g.uncertainty()) }
 func (g *reading) uncertainty() time.Duration { return g.last.Sub(g.first) / 2 }
 
-// markLost notes that a request brought none of its fields.
+// markLost marks all fields of a request as missing.
 func (g *reading) markLost(r request, err error) {
 	for _, f := range r.fields {
 		g.lost[f.quantity] = err.Error()
 	}
 }
 
-// validate marks values that are impossible for this furnace as missing. setPoint is the
-// last one known, in case none is read now.
+// validate marks values that are impossible for this furnace as missing. setPoint is
+// the last known one, for a reading without one.
 func (g *reading) validate(m config.Meter, setPoint float64) {
 	g.rejectBlank()
-	// The set-point first: where nothing else says what is usual, it bounds the phases.
+	// The set-point is checked first, because it bounds the phases if nothing else does.
 	g.reject(config.FieldSetPoint, func(value float64) string { return implausibleSetPoint(value, m.MaxSetPoint()) })
 	most := m.MaxCurrent(max(g.values[config.FieldSetPoint], setPoint))
 	for _, phase := range currents {
@@ -91,7 +91,7 @@ func (g *reading) validate(m config.Meter, setPoint float64) {
 	}
 }
 
-// reject marks a value as missing if there is a reason.
+// reject marks a value as missing if against gives a reason.
 func (g *reading) reject(quantity string, against func(float64) string) {
 	value, read := g.values[quantity]
 	if !read {
@@ -104,8 +104,8 @@ func (g *reading) reject(quantity string, against func(float64) string) {
 }
 
 // rejectBlank marks the currents as missing if all their registers hold the same mark,
-// as in a meter that is starting. Whatever the type makes of the mark, such as −1 A
-// on each phase, is not a measurement.
+// as in a meter that is starting. The number that the type makes of the mark, such as
+// −1 A, is not a measurement.
 func (g *reading) rejectBlank() {
 	word, ok := g.blank[currents[0]]
 	for _, quantity := range currents {
@@ -123,8 +123,8 @@ func (g *reading) rejectBlank() {
 	}
 }
 
-// implausibleCurrent says why a phase's current is impossible for a furnace; empty if it is
-// possible.
+// implausibleCurrent is the reason why a phase's current is impossible for a furnace;
+// empty if it is possible.
 func implausibleCurrent(value, least, most float64) string {
 	switch {
 	case value > most:
@@ -156,10 +156,10 @@ func amperes(value float64) string { return fmt.Sprintf("%.7g", value) }
 
 func isPhase(quantity string) bool { return slices.Contains(currents[:], quantity) }
 
-// missing says why the reading holds no currents, empty when it does.
+// missing is why the reading holds no currents, empty if it holds them.
 func (g *reading) missing() string { return strings.Join(g.reasons(isPhase), "; ") }
 
-// degraded says which optional quantities have no value, and why.
+// degraded lists the optional quantities without a value, each with the reason.
 func (g *reading) degraded() []string {
 	return g.reasons(func(quantity string) bool { return !isPhase(quantity) })
 }

@@ -6,23 +6,23 @@ import (
 	"meltwatch/config"
 )
 
-// readNode is a request together with the finer ones that can replace it. Many devices do
+// readNode is a request with the smaller ones that can replace it. Many devices do
 // not accept every read: they refuse undefined registers by exception 2 or 3, do not
 // answer, or send an invalid answer. The driver learns which reads a device accepts
-// while it polls: a read that fails while its parts are answered is no longer made
-// until the configuration changes or the agent restarts.
+// while it polls: once a read has failed while its parts were answered, its parts
+// replace it until the configuration changes or the agent restarts.
 type readNode struct {
 	request
-	parts   []*readNode // finer reads of the same fields; none where it cannot be divided
-	divided bool        // the parts are read instead
+	parts   []*readNode // smaller reads of the same fields; empty if it cannot be divided
+	divided bool        // the parts replace the read
 
 	failed        int // polls in a row
 	steady        int // good polls in a row
-	intermittent  int // times that it failed right after it had worked
-	partSuccesses int // times that it failed where its parts were answered
+	intermittent  int // failures right after a success
+	partSuccesses int // failures in which the parts were answered
 	succeededOnce bool
-	// wait keeps an optional read that fails from costing each poll a timeout; last is
-	// why it failed.
+	// wait delays a failing optional read, which would cost each poll a timeout; last
+	// is its error.
 	wait backoff
 	last error
 }
@@ -59,7 +59,7 @@ func (n *readNode) currentsFirst() {
 	n.parts = append(phases, others...)
 }
 
-// required are the parts that carry currents, or all where none does.
+// required are the parts that carry currents, or all if none does.
 func (n *readNode) required() []*readNode {
 	phases := 0
 	for phases < len(n.parts) && n.parts[phases].carriesCurrent() {
@@ -84,16 +84,15 @@ func (n *readNode) leaves() []request {
 }
 
 const (
-	// dividingFailures is how often a read must fail and its parts be answered, in one
-	// poll, before it is given up: once may be an outage that ended in between. A
-	// refusal of these registers is plain at once.
+	// dividingFailures is how many polls must fail while the parts are answered before
+	// the read is divided: one may be an outage that ended in between. An exception
+	// about the registers settles it at once.
 	dividingFailures = 2
-	// firstTries is how many of a read's first failures are looked into by its parts,
-	// and laterTries every how many after that: a device that is not there must not
-	// cost several timeouts each poll.
+	// The parts are tried after each of the first firstTries failures, and then after each
+	// retryEvery of them: an absent device must not cost several timeouts each poll.
 	firstTries, retryEvery = 2, 20
-	// intermittentLimit is how many relapses within calm good polls make an intermittent read
-	// suspect: its answer may corrupt the next one.
+	// intermittentLimit relapses within stablePolls good polls make a read a candidate for
+	// division: its answer may corrupt the next one.
 	intermittentLimit, stablePolls = 4, 20
 )
 
@@ -113,7 +112,7 @@ func (n *readNode) recordFailure() {
 	n.steady = 0
 }
 
-// shouldTryParts reports whether to try the parts after this failure.
+// shouldTryParts reports whether this failure warrants reading the parts.
 func (n *readNode) shouldTryParts(err error) bool {
 	if len(n.parts) == 0 {
 		return false
@@ -133,7 +132,7 @@ func (n *readNode) recordPartSuccess(err error) bool {
 	return n.divided
 }
 
-// transient reports whether a refusal is temporary and not about the registers: the
+// transient reports whether an exception is temporary and not about the registers: the
 // device is busy, or a gateway did not reach it.
 func transient(code byte) bool {
 	switch code {

@@ -25,13 +25,12 @@ const (
 	rtuCRC  = 2
 )
 
-// findRTU looks for the reply at every byte: an RTU frame has no mark of its
-// beginning, and what comes before it may be a local echo of the request, another
-// unit's frame, or noise of the line's turn-around. Only unit, function, length and
-// CRC together make the reply. Each byte begins at most one checksum, of a length
-// that the protocol bounds, so the work is linear.
+// findRTU tries every byte as the start of the reply: an RTU frame has no start mark,
+// and it may follow a local echo of the request, another unit's frame, or turn-around
+// noise. Unit, function, length and CRC together identify the reply. Each start costs
+// at most one checksum of bounded length, so the work is linear.
 func findRTU(req framedRequest, seen []byte, from int) (match, error) {
-	waiting := -1 // the first beginning whose frame has not wholly come
+	waiting := -1 // start of the first incomplete frame
 	for i := from; i < len(seen); i++ {
 		pdu, complete := replyAt(req, seen[i:])
 		if pdu != nil {
@@ -47,8 +46,8 @@ func findRTU(req framedRequest, seen []byte, from int) (match, error) {
 	return match{begin: waiting}, nil
 }
 
-// replyAt is the reply's function and data if it stands at the beginning of b. When
-// it does not, complete says that more bytes cannot change this.
+// replyAt is the reply's function and data if b starts with it. Otherwise complete
+// reports that more bytes cannot change that.
 func replyAt(req framedRequest, b []byte) (pdu []byte, complete bool) {
 	if b[0] != req.unit {
 		return nil, true
@@ -97,7 +96,7 @@ var checksums = func() (table [256]uint16) {
 	return table
 }()
 
-// classifyRTU names the frames among the bytes by what they are, and counts the rest.
+// classifyRTU describes the frames among the bytes, and counts the bytes outside them.
 func classifyRTU(req framedRequest, seen []byte) (a strayBytes) {
 	seen = seen[:min(len(seen), maxReceived)]
 	noise := 0
@@ -126,8 +125,8 @@ func classifyRTU(req framedRequest, seen []byte) (a strayBytes) {
 	return a
 }
 
-// frameAt is the frame of a read, or of a refusal, of whatever unit that stands at
-// the beginning of b; nil where none does.
+// frameAt is the frame at the start of b, a read or an exception of any unit; nil if
+// there is none.
 func frameAt(b []byte) []byte {
 	if len(b) < rtuUnit+exceptionPDU+rtuCRC {
 		return nil
@@ -156,7 +155,7 @@ func describeFrame(req framedRequest, frame []byte) string {
 	}
 }
 
-// describeNoise describes bytes that make no frame: whether they look like a damaged
+// describeNoise describes bytes outside frames, and whether they look like a damaged
 // reply.
 func describeNoise(req framedRequest, first []byte, count int) string {
 	if len(first) > rtuUnit+1 && first[0] == req.unit {

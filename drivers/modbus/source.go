@@ -3,12 +3,12 @@
 //
 // Each connection (a meter's URL) has a goroutine of its own, so meters on different
 // connections never wait for one another; meters on one connection take turns. A poll
-// is a short list of requests (see newPlan), made on a grid that does not drift.
-// Every reply is checked against its request, from the transaction number or CRC to
-// the number of bytes; a reply that does not match is an error and never a value.
+// is a short list of requests (see newPlan), on a schedule that does not drift. Every
+// reply is checked against its request, from the transaction number or CRC to the
+// number of bytes; a reply that does not match is an error and never a value.
 //
 // After an error other than a refusal by the device the connection is closed and
-// reopened, because a stream that is off by one reply stays off. If the other end
+// reopened, because a stream that is out of step by one reply stays so. If the other end
 // closed it between two answers, it is reopened in the same poll, otherwise at the
 // next tick. Only repeated connection failures, and a silent unit on a shared line,
 // are retried at growing intervals, up to 8 s.
@@ -41,7 +41,7 @@ import (
 	"meltwatch/retry"
 )
 
-// currents are the three quantities that make a sample; one meter holds all.
+// currents are the three quantities of a sample; one meter carries all of them.
 var currents = [drivers.Phases]string{config.FieldCurrentA, config.FieldCurrentB, config.FieldCurrentC}
 
 // switches are the quantities that are on or off, and their bit in a sample.
@@ -57,7 +57,7 @@ var quantities = append(currents[:], config.FieldSetPoint, config.FieldFeeding, 
 // Source polls a set of meters. It is a drivers.Source of samples.
 type Source struct {
 	meters  map[string]config.Meter
-	current string // the meter that holds the three currents
+	current string // the meter that carries the three currents
 	log     *slog.Logger
 	observe func(Report)
 	dial    func(context.Context, address) (stream, error)
@@ -105,7 +105,7 @@ func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
 	return nil
 }
 
-// pollers makes one for each URL.
+// pollers returns one poller per URL.
 func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, error) {
 	lines := map[string]*poller{}
 	for _, name := range s.meterOrder() {
@@ -135,15 +135,15 @@ func (s *Source) onLine(url string) (meters []config.Meter) {
 	return meters
 }
 
-// meterOrder names the meters, the one with the currents first: on a shared line it
-// takes the first turn of each tick.
+// meterOrder lists the meters, the one with the currents first: on a shared line it is
+// polled first at each tick.
 func (s *Source) meterOrder() []string {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.meters)), func(name string) bool { return name == s.current })
 	return append([]string{s.current}, names...)
 }
 
-// sample puts together what the current's meter and the others read. A
-// quantity that is not known is zero.
+// sample merges the readings of the current's meter and the others. An unknown quantity
+// is zero.
 func sample(got reading, others map[string]float64) drivers.Sample {
 	value := func(quantity string) float64 {
 		if v, ok := got.values[quantity]; ok {
@@ -170,10 +170,10 @@ func sample(got reading, others map[string]float64) drivers.Sample {
 	return out
 }
 
-// auxiliaryPeriods is how many of its own periods another meter's value holds.
+// auxiliaryPeriods is for how many of its own periods another meter's value is valid.
 const auxiliaryPeriods = 3
 
-// auxiliary keep the latest reading of each meter that holds no currents.
+// auxiliary keeps the latest reading of each meter that carries no currents.
 type auxiliary struct {
 	lifetime map[string]time.Duration
 
@@ -195,7 +195,7 @@ func (a *auxiliary) store(meter string, got reading) {
 	a.latest[meter] = got
 }
 
-// values merges what is still fresh at t.
+// values merges the readings that are still valid at t.
 func (a *auxiliary) values(t time.Time) map[string]float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()

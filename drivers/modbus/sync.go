@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// RTU frames carry no number: after a time-out the late reply looks like the next
-// answer and would be taken for it, and so would each reply after it. So the driver
-// first requests another length. Replies come in order, so once this one has arrived
-// all earlier ones have passed. A device may not answer such a request: some do not
-// answer reads of one register, some answer only reads of a whole block. So the
-// driver tries several lengths, those within the configured fields first. If the unit
-// answers none, the driver waits until the line is silent.
+// RTU frames carry no number: after a timeout the late reply would be taken for the
+// next one, and so would each reply after it. So the driver first requests another
+// length. Replies arrive in order, so once this one has arrived no earlier one is
+// outstanding. A device may not answer such a request: some do not answer reads of one
+// register, some answer only reads of a whole block. So the driver tries several
+// lengths, those within the configured fields first. If the unit answers none, the
+// driver waits until the line is silent.
 
 // probes are the requests that distinguish late replies from new ones.
 type probes struct {
 	requests        []request
-	at              int  // the one to try next: after success the same again
+	at              int  // index of the next one; kept after a success
 	failed          int  // in a row
-	unanswered      bool // the unit answers reads, but no probe
-	silenceObserved bool // the line was silent instead of an answer
+	unanswered      bool // the unit answers reads but no probe
+	silenceObserved bool // the line was silent instead
 }
 
 // probesFor gives lengths that none of the plan's requests has: the first fields of
@@ -51,10 +51,10 @@ func probesFor(plan []request, most int) (all []request) {
 	return all
 }
 
-// maxProbes bounds how many polls a device that answers no probe costs.
+// maxProbes bounds how many polls are lost to a device that answers no probe.
 const maxProbes = 3
 
-// sync makes sure that no earlier reply of the unit is still on its way.
+// sync makes sure that no earlier reply of the unit is outstanding.
 func (p *poller) sync(ctx context.Context, u *unit) error {
 	if !u.replyPending || p.line.framing.numbered {
 		return nil
@@ -86,8 +86,8 @@ func (b *probes) planAnswered() {
 	b.silenceObserved = false
 }
 
-// awaitSilence passes over what arrives until the line has been silent for the timeout,
-// or for twice as long where it never is.
+// awaitSilence discards input until the line has been silent for the timeout. It gives
+// up after twice the timeout.
 func (l *line) awaitSilence(ctx context.Context, timeout time.Duration) error {
 	if l.stream == nil {
 		if err := l.open(ctx, timeout); err != nil {
@@ -101,7 +101,7 @@ func (l *line) awaitSilence(ctx context.Context, timeout time.Duration) error {
 			return fmt.Errorf("set deadline: %w", err)
 		}
 		if _, err := l.stream.Read(discarded[:]); err != nil {
-			break // silent, or closed: what follows meets the same fault and reports it
+			break // silent, or closed: the next request reports the fault
 		}
 	}
 	return ctx.Err()

@@ -11,7 +11,7 @@ import (
 
 // Modbus fixes the order of the two bytes inside a register (high byte first:
 // Application Protocol V1.1b3, §4.2) but says nothing about values that span
-// two registers, so makers differ. With A the most significant byte of a value:
+// two registers, so manufacturers differ. With A the most significant byte of a value:
 //
 //	order   first register   second register
 //	ABCD        A B               C D          the common one
@@ -53,7 +53,7 @@ const (
 // use: all the same.
 var blankWords = []uint16{0xffff, 0x8000, 0x7fff}
 
-// blankWord is the content of registers that are not filled, false where they are.
+// blankWord is the word that all registers hold if they are not filled.
 func blankWord(wire []byte) (word uint16, ok bool) {
 	word = binary.BigEndian.Uint16(wire)
 	for ; len(wire) > 0; wire = wire[2:] {
@@ -64,8 +64,7 @@ func blankWord(wire []byte) (word uint16, ok bool) {
 	return word, slices.Contains(blankWords, word)
 }
 
-// notAvailable is the error of a field whose registers hold a "not available" mark
-// instead of a value.
+// notAvailable is the error of a field whose registers hold a "not available" mark.
 type notAvailable struct {
 	// Raw is the registers' content in the order of significance, with its type.
 	Raw string
@@ -99,7 +98,7 @@ func decodeField(wire []byte, f config.Field) (float64, error) {
 	return value, nil
 }
 
-// raw is a field's registers in the order of significance.
+// raw assembles a field's registers in the order of significance.
 func raw(wire []byte, f config.Field) (uint32, error) {
 	size := 2 * f.Registers()
 	if size == 0 {
@@ -131,7 +130,7 @@ func isNotAvailable(bits uint32, f config.Field) bool {
 	})
 }
 
-// rawText shows registers as a manual does, with the type they were read as.
+// rawText formats registers as a manual does, with their type.
 func rawText(bits uint32, f config.Field) string {
 	return fmt.Sprintf("0x%0*X (%s)", 4*f.Registers(), bits, f.Type)
 }

@@ -15,28 +15,27 @@ import (
 )
 
 const (
-	// repeatPause follows a frame that was handed out before, so that a decoder
-	// with nothing to give is not asked in a tight loop.
+	// repeatPause follows a repeated frame, so that a decoder without new frames is not
+	// polled in a tight loop.
 	repeatPause = 10 * time.Millisecond
-	// watchEvery is how often a call into the decoder is looked at.
+	// watchEvery is how often the duration of a call into the decoder is checked.
 	watchEvery = 100 * time.Millisecond
-	// sessionGrace lets the session name a camera that sends nothing before the
-	// decoder's call counts as too long.
+	// sessionGrace lets the session report a silent camera before the decoder's call
+	// counts as too long.
 	sessionGrace = time.Second
-	// keyFrameNotice is how long a key frame may take before the status says that it is
-	// waited for.
+	// keyFrameNotice is how long a key frame may take before the status reports the
+	// wait.
 	keyFrameNotice = 2 * time.Second
-	// openExtra is what the decoder may take to find out what a stream holds; of a
-	// slow camera it wants several pictures.
+	// openExtra is how long the decoder may take to analyse a stream; it needs several
+	// pictures of a slow camera.
 	openExtra = 10 * time.Second
 	// abandonAfter is how long a call into the decoder may overrun its limit before
 	// Run gives up: closing the stream should have ended the call.
 	abandonAfter = 5 * time.Second
 )
 
-// Run keeps the stream open until ctx ends, and then returns nil. It returns
-// ErrBlocked when the decoder does not come back; the goroutine that called it
-// is then lost.
+// Run keeps the stream open until ctx ends, and then returns nil. It returns ErrBlocked
+// if a call into the decoder does not return; the calling goroutine is then lost.
 func (c *Camera) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
@@ -67,7 +66,7 @@ func (c *Camera) callDuration() time.Duration {
 	return time.Since(c.started) - time.Duration(called)
 }
 
-// timeout is how long the camera may take for its next picture.
+// timeout is how long the camera's next picture may take.
 func (c *Camera) timeout() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -77,7 +76,7 @@ func (c *Camera) timeout() time.Duration {
 	return c.detector.Timeout(c.settings.Timeout)
 }
 
-// interrupt closes the stream under a decoder that makes no picture of it.
+// interrupt ends the session of a decoder that delivers no picture.
 func (c *Camera) interrupt(limit time.Duration) {
 	c.mu.Lock()
 	session := c.session
@@ -87,8 +86,8 @@ func (c *Camera) interrupt(limit time.Duration) {
 	}
 }
 
-// timeCall marks a call into the decoder for the time it takes, which may be longer
-// than the camera's timeout by the extra.
+// timeCall records a call into the decoder while it runs; it may exceed the camera's
+// timeout by extra.
 func (c *Camera) timeCall(extra time.Duration, call func()) {
 	c.callExtra.Store(int64(extra))
 	c.callStarted.Store(int64(max(time.Since(c.started), 1)))
@@ -96,12 +95,12 @@ func (c *Camera) timeCall(extra time.Duration, call func()) {
 	c.callStarted.Store(0)
 }
 
-// keepOpen opens and reads the stream over and over, with the settings of the day.
+// keepOpen opens and reads the stream again and again, with the current settings.
 func (c *Camera) keepOpen(ctx context.Context) {
 	spare := gocv.NewMat()
-	defer func() { free(spare) }() // whichever is the spare by then
+	defer func() { free(spare) }() // accept swaps it
 	logins := login.Open("")
-	kept := ""
+	openedPath := ""
 	for try := 0; ctx.Err() == nil; try++ {
 		c.mu.Lock()
 		settings := c.settings
@@ -110,8 +109,8 @@ func (c *Camera) keepOpen(ctx context.Context) {
 			c.pause(ctx, retry.MaxWait)
 			continue
 		}
-		if settings.Logins != kept {
-			kept, logins = settings.Logins, login.Open(settings.Logins)
+		if settings.Logins != openedPath {
+			openedPath, logins = settings.Logins, login.Open(settings.Logins)
 		}
 		before := c.count()
 		c.watchStream(ctx, settings, logins, &spare)
@@ -122,7 +121,7 @@ func (c *Camera) keepOpen(ctx context.Context) {
 	}
 }
 
-// pause waits, but not past new settings.
+// pause waits until new settings at the latest.
 func (c *Camera) pause(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -133,8 +132,8 @@ func (c *Camera) pause(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// watchStream opens the stream and takes its frames until it fails, or until
-// other settings are wanted.
+// watchStream opens the stream and reads its frames until it fails or the settings
+// change.
 func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, spare *gocv.Mat) {
 	session, err := c.dial(ctx, s, logins, c.timeout)
 	if err != nil {
@@ -146,7 +145,7 @@ func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, logi
 	defer c.setSession(nil)
 	err = c.decode(ctx, s, session, spare)
 	if cause := session.Err(); cause != nil {
-		err = cause // the decoder saw its end alone
+		err = cause // the decoder only noticed the end
 	}
 	if err != nil {
 		c.failed(s, err)
@@ -159,7 +158,7 @@ func (c *Camera) setSession(one session) {
 	c.session = one
 }
 
-// failed notes why there is no stream.
+// failed records why there is no stream.
 func (c *Camera) failed(s drivers.CameraSettings, err error) {
 	c.update(s, func() {
 		var unreachable relay.Unreachable
@@ -172,8 +171,8 @@ func (c *Camera) failed(s drivers.CameraSettings, err error) {
 	})
 }
 
-// decode takes the session's frames until ctx ends or settings change (nil), or
-// the stream fails.
+// decode reads the session's frames until ctx ends or the settings change (nil), or the
+// stream fails.
 func (c *Camera) decode(ctx context.Context, s drivers.CameraSettings, session session, spare *gocv.Mat) error {
 	if err := c.awaitKeyFrame(ctx, s, session); err != nil || ctx.Err() != nil || !c.current(s) {
 		return err
@@ -195,8 +194,8 @@ func (c *Camera) decode(ctx context.Context, s drivers.CameraSettings, session s
 	return c.frames(ctx, s, stream, spare)
 }
 
-// awaitKeyFrame waits for a picture that decoding can begin at, for as long as packets
-// come, and says so.
+// awaitKeyFrame waits for a picture at which decoding can start, while packets arrive,
+// and reports the wait.
 func (c *Camera) awaitKeyFrame(ctx context.Context, s drivers.CameraSettings, session session) error {
 	for start := time.Now(); ctx.Err() == nil && c.current(s); {
 		ready, err := session.Ready(ctx, keyFrameNotice)
@@ -204,15 +203,14 @@ func (c *Camera) awaitKeyFrame(ctx context.Context, s drivers.CameraSettings, se
 			return err
 		}
 		c.update(s, func() {
-			c.detector.Closed(fmt.Sprintf("the camera sends, and no key frame has come for %v; set a shorter key-frame (I-frame) interval in the camera",
+			c.detector.Closed(fmt.Sprintf("the camera sends, but no key frame has come for %v; set a shorter key-frame (I-frame) interval in the camera",
 				time.Since(start).Round(time.Second)))
 		})
 	}
 	return nil
 }
 
-// recordSize takes down the picture's size, and refuses one that the crop does not
-// fit.
+// recordSize records the picture's size, and refuses one that the crop does not fit.
 func (c *Camera) recordSize(s drivers.CameraSettings, size relay.Size) error {
 	if size == (relay.Size{}) {
 		return nil
@@ -229,8 +227,7 @@ func (c *Camera) recordSize(s drivers.CameraSettings, size relay.Size) error {
 	return nil
 }
 
-// frames takes frames until ctx ends or settings change (nil), or the stream
-// fails.
+// frames reads frames until ctx ends or the settings change (nil), or the stream fails.
 func (c *Camera) frames(ctx context.Context, s drivers.CameraSettings, stream capture, spare *gocv.Mat) error {
 	advanced := time.Now()
 	for ctx.Err() == nil && c.current(s) {
@@ -256,8 +253,7 @@ func (c *Camera) frames(ctx context.Context, s drivers.CameraSettings, stream ca
 	return nil
 }
 
-// accept makes the spare picture the newest one, and the newest the spare, if
-// the frame is a new one.
+// accept swaps the spare picture and the newest one if the frame is new.
 func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, arrival time.Time, spare *gocv.Mat) (bool, error) {
 	if err := checkDecoded(*spare); err != nil {
 		return false, err
@@ -288,13 +284,13 @@ func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, ar
 	return true, nil
 }
 
-// update tells the judge something about the stream of these settings, unless
-// others have come since.
-func (c *Camera) update(s drivers.CameraSettings, tell func()) {
+// update changes the state of the stream with these settings, unless they have been
+// replaced.
+func (c *Camera) update(s drivers.CameraSettings, change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s == c.settings {
-		tell()
+		change()
 	}
 }
 

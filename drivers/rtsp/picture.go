@@ -13,13 +13,12 @@ import (
 	"meltwatch/drivers/rtsp/relay"
 )
 
-// Everything OpenCV is asked for here has been checked before, because its
-// exceptions end the process.
+// All arguments to OpenCV are checked first, because its exceptions end the process.
 
-// free gives a picture's memory back to C++, which has no way to refuse.
+// free releases a picture's memory in C++, which cannot fail.
 func free(m gocv.Mat) { _ = m.Close() }
 
-// thumbnail is the picture as the judge of liveness takes it.
+// thumbnail is the picture in the form that package liveness takes.
 func thumbnail(picture gocv.Mat) (liveness.Picture, error) {
 	small, grey := gocv.NewMat(), gocv.NewMat()
 	defer free(small)
@@ -34,7 +33,7 @@ func thumbnail(picture gocv.Mat) (liveness.Picture, error) {
 	return liveness.Picture{Width: size.X, Height: size.Y, Pixels: pixels}, nil
 }
 
-// checkDecoded reports what keeps a decoded picture from being used.
+// checkDecoded reports why a decoded picture cannot be used.
 func checkDecoded(picture gocv.Mat) error {
 	if picture.Type() != gocv.MatTypeCV8UC3 {
 		return fmt.Errorf("picture has type %v, not 8-bit colour", picture.Type())
@@ -42,8 +41,8 @@ func checkDecoded(picture gocv.Mat) error {
 	return relay.Size{Width: picture.Cols(), Height: picture.Rows()}.Check()
 }
 
-// cropWithin is the crop as a rectangle of a picture of the given size. Asking
-// OpenCV for more than there is would end the process.
+// cropWithin is the crop as a rectangle of a picture of the given size. A larger
+// rectangle would make OpenCV end the process.
 func cropWithin(crop drivers.Rect, width, height int) (image.Rectangle, error) {
 	whole := image.Rect(0, 0, width, height)
 	if crop == (drivers.Rect{}) {
@@ -68,19 +67,19 @@ func forModel(picture gocv.Mat, s drivers.CameraSettings) ([]byte, error) {
 	scaled, rgb := gocv.NewMat(), gocv.NewMat()
 	defer free(scaled)
 	defer free(rgb)
-	// Area means each pixel is the mean of what it covers, so small spots dim but
-	// do not vanish between samples.
+	// With the area filter each pixel is the mean of what it covers, so small spots dim
+	// but do not vanish.
 	gocv.Resize(region, &scaled, image.Pt(s.Width, s.Height), 0, 0, gocv.InterpolationArea)
 	gocv.CvtColor(scaled, &rgb, gocv.ColorBGRToRGB)
 	return rgb.ToBytes(), nil
 }
 
-// maxPreview bounds a preview in bytes: it crosses to the agent, and may go
-// on over a thin uplink.
+// maxPreview bounds a preview in bytes: it goes to the agent, and may continue over a
+// slow uplink.
 const maxPreview = 512 << 10
 
-// preview encodes the whole picture, no wider than asked. A picture that comes
-// out too large is tried again coarser, then smaller.
+// preview encodes the whole picture, at most as wide as requested. If the result is too
+// large, it lowers the quality, then the size.
 func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
 	if r.Quality < 1 || r.Quality > 100 || r.MaxWidth < 1 {
 		return nil, fmt.Errorf("preview of width %d, quality %d: set a width above 0 and a quality of 1 to 100", r.MaxWidth, r.Quality)
@@ -97,7 +96,7 @@ func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
 			width = width * 2 / 3
 		}
 	}
-	return nil, errors.New("preview does not fit its bound at any size")
+	return nil, errors.New("preview too large at any size")
 }
 
 func encode(picture gocv.Mat, width, quality int) ([]byte, error) {

@@ -203,14 +203,14 @@ func TestConfigureRefuses(t *testing.T) {
 		{"not a stream", func(s *drivers.CameraSettings) { s.URL = "http://camera/" }, "camera.url: "},
 		{"no host", func(s *drivers.CameraSettings) { s.URL = "rtsp:///path" }, "camera.url: "},
 		{"password in the URL", func(s *drivers.CameraSettings) { s.URL = "rtsp://u:hunter2@camera/" }, "move them to camera.username"},
-		{"password in a URL that cannot be read", func(s *drivers.CameraSettings) { s.URL = "rtsp://u:hunter2@camera:port/" }, "camera.url: not a URL"},
+		{"password in a URL that cannot be read", func(s *drivers.CameraSettings) { s.URL = "rtsp://u:hunter2@camera:port/" }, "camera.url: invalid URL"},
 		{"no timeout", func(s *drivers.CameraSettings) { s.Timeout = 0 }, "camera.timeout: "},
 		{"no limit", func(s *drivers.CameraSettings) { s.BlackAfter = 0 }, "black_after"},
 		{"crop of no height", func(s *drivers.CameraSettings) { s.Crop = drivers.Rect{Width: 5} }, "camera.crop: "},
 		{"crop left of the picture", func(s *drivers.CameraSettings) { s.Crop.X = -1 }, "camera.crop: "},
 		{"model input of no width", func(s *drivers.CameraSettings) { s.Width = 0 }, "model input"},
 		{"model input too large", func(s *drivers.CameraSettings) { s.Height = 1 << 20 }, "model input"},
-		{"filter not built in", func(s *drivers.CameraSettings) { s.Resize = "lanczos" }, `resize filter "lanczos"`},
+		{"filter not built in", func(s *drivers.CameraSettings) { s.Resize = "lanczos" }, `unknown resize filter "lanczos"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := settings("rtsp://127.0.0.1:8554/shell")

@@ -12,17 +12,17 @@ import (
 	"meltwatch/drivers/rtsp/login"
 )
 
-// authenticator watches one session's log-in: it answers the newest challenge, and keeps
-// the ledger true to what comes of it.
+// authenticator answers the newest challenge of one session and records the outcome of
+// its log-in in the ledger.
 type authenticator struct {
 	account login.Account
 	logins  *login.Ledger
 
 	mu           sync.Mutex
 	challenge    digest      // the camera's last challenge
-	answerable   bool        // it can be answered
-	answered     int         // requests with an answer to it
-	stale        bool        // it only replaced an old one
+	answerable   bool        // the challenge can be answered
+	answered     int         // answers to it so far
+	stale        bool        // it only replaces an expired one
 	passwordSent bool        // the password was sent
 	method       base.Method // of the last request
 }
@@ -31,7 +31,7 @@ func accountOf(s drivers.CameraSettings) login.Account {
 	return login.Account{URL: s.URL, Username: s.Username, Password: s.Password}
 }
 
-// checkLoginBudget is the refusal to log in while the account must rest.
+// checkLoginBudget refuses a log-in before the ledger permits the next one.
 func checkLoginBudget(s drivers.CameraSettings, logins *login.Ledger) error {
 	if s.Username == "" {
 		return nil
@@ -54,10 +54,10 @@ func (a *authenticator) request(r *base.Request) {
 	defer a.mu.Unlock()
 	if !a.passwordSent {
 		a.passwordSent = true
-		// A full disk must not blind the furnace; the count in memory stands.
+		// On a full disk the count in memory remains: the camera matters more than the file.
 		_ = a.logins.Attempt(a.account)
 	}
-	// The library answers the first challenge for ever; some cameras want each answered.
+	// The library always answers the first challenge; some cameras expect an answer to the newest.
 	if a.answerable {
 		a.answered++
 		uri := r.URL.CloneWithoutCredentials().String()
@@ -85,8 +85,8 @@ func (a *authenticator) response(r *base.Response) {
 	}
 }
 
-// retryStale does the work, and once more where the camera refused an old challenge
-// only.
+// retryStale does the work, and repeats it once if the camera refused only an expired
+// challenge.
 func (a *authenticator) retryStale(work func() error) error {
 	err := work()
 	a.mu.Lock()
@@ -98,8 +98,8 @@ func (a *authenticator) retryStale(work func() error) error {
 	return err
 }
 
-// recordOutcome takes down what came of the session's log-in, and puts a refusal into
-// words. Accepted says that the camera let the account in before the outcome.
+// recordOutcome records the outcome of the session's log-in in the ledger, and explains
+// a refusal. accepted is set if the camera has already accepted the log-in.
 func (a *authenticator) recordOutcome(outcome error, accepted bool) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

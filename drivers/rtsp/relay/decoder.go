@@ -14,20 +14,20 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 )
 
-// writeTimeout is how long the decoder may leave a packet lie. It reads all the
-// time, so this means that it hangs.
+// writeTimeout bounds a write to the decoder. It reads continuously, so a longer write
+// means that it hangs.
 const writeTimeout = 10 * time.Second
 
-// decoderServer serves the stream to one decoder on the loopback interface, by as much of
-// RTSP as the decoder speaks: RTP interleaved over TCP.
+// decoderServer serves the stream to one decoder on the loopback interface, with the
+// part of RTSP that the decoder uses: RTP interleaved over TCP.
 type decoderServer struct {
 	listener net.Listener
-	path     string // hard to guess, as other programs of the box can connect too
+	path     string // random, because other programs of the box can connect too
 	sdp      []byte
 	done     chan struct{}
 
-	// writing is held while a packet or a reply is written, and guards what waits;
-	// mu is never held so long.
+	// writing is held while a packet or a reply is written, and guards the queue; mu is
+	// held only briefly.
 	writing     sync.Mutex
 	playing     bool
 	queue       [][]byte // until the decoder plays
@@ -60,14 +60,14 @@ func listen(ctx context.Context, media *description.Media) (*decoderServer, erro
 
 func (l *decoderServer) url() string { return "rtsp://" + l.listener.Addr().String() + l.path }
 
-// started reports whether the first packet has been passed on.
+// started reports whether the first packet has been forwarded.
 func (l *decoderServer) started() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.hasPacket
 }
 
-// send passes a packet on, or keeps it until the decoder plays.
+// send forwards a packet, or queues it until the decoder plays.
 func (l *decoderServer) send(packet []byte) error {
 	l.mu.Lock()
 	l.hasPacket = true
@@ -79,7 +79,7 @@ func (l *decoderServer) send(packet []byte) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if len(packet) > 0xffff {
-		return fmt.Errorf("a packet of %d bytes", len(packet))
+		return fmt.Errorf("packet of %d bytes is too large", len(packet))
 	}
 	frame := make([]byte, 4, 4+len(packet))
 	frame[0] = base.InterleavedFrameMagicByte
@@ -95,14 +95,14 @@ func (l *decoderServer) send(packet []byte) error {
 	return nil
 }
 
-// discardQueue drops what waits for the decoder.
+// discardQueue drops the packets that wait for the decoder.
 func (l *decoderServer) discardQueue() {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.queue, l.queuedBytes = nil, 0
 }
 
-// write is called with writing held, and after the decoder has connected.
+// write requires that writing is held and the decoder has connected.
 func (l *decoderServer) write(text []byte) error {
 	l.mu.Lock()
 	c := l.conn
@@ -114,7 +114,7 @@ func (l *decoderServer) write(text []byte) error {
 	return err
 }
 
-// play sends what has waited. The reply goes first.
+// play sends the reply, then the queued packets.
 func (l *decoderServer) play(reply []byte) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -128,8 +128,8 @@ func (l *decoderServer) play(reply []byte) error {
 	return err
 }
 
-// serve takes connections until one asked for the stream by its path, and serves
-// that one until it ends.
+// serve accepts connections until one requests the stream's path, and serves that one
+// until it ends.
 func (l *decoderServer) serve() {
 	for {
 		c, err := l.listener.Accept()
@@ -148,7 +148,7 @@ func (l *decoderServer) serve() {
 	}
 }
 
-// answer reports whether the connection knew the path.
+// answer serves a connection and reports whether it knew the path.
 func (l *decoderServer) answer(c net.Conn) (knew bool) {
 	in := conn.NewConn(c)
 	for {

@@ -8,19 +8,19 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 )
 
-// LargestWidth × LargestHeight pixels are the largest picture that is decoded,
-// lying or upright: 4K, and little more. See the child's memory bound.
+// maxWidth × maxHeight pixels are the largest picture that is decoded, in either
+// orientation: slightly more than 4K. See the child's memory bound.
 const (
 	maxWidth  = 4096
 	maxHeight = 2304
 )
 
-// Size is a picture's, in pixels; zero while it is unknown.
+// Size is a picture's size in pixels, zero while it is unknown.
 type Size struct{ Width, Height int }
 
 func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Width, s.Height) }
 
-// Check is the refusal of a size that is not meant to be decoded, or nil.
+// Check refuses a size above the limit.
 func (s Size) Check() error {
 	if max(s.Width, s.Height) <= maxWidth && s.Width*s.Height <= maxWidth*maxHeight {
 		return nil
@@ -29,15 +29,15 @@ func (s Size) Check() error {
 		s, maxWidth, maxHeight)
 }
 
-// packetInfo is what one packet tells before anything is decoded.
+// packetInfo is what one packet reveals without decoding.
 type packetInfo struct {
-	begins bool // what a decoder needs first begins here: parameter sets or a key frame
+	begins bool // parameter sets or a key frame begin here, which a decoder needs first
 	key    bool // a key frame begins here
 	size   Size
 }
 
-// inspector reads packets of one format. Formats that it does not know begin
-// anywhere.
+// inspector inspects packets of one format. Unknown formats can be decoded from any
+// packet.
 type inspector func(payload []byte) packetInfo
 
 func inspectorOf(f format.Format) inspector {
@@ -53,7 +53,7 @@ func inspectorOf(f format.Format) inspector {
 	}
 }
 
-// describedSize is the size that the stream's description tells.
+// describedSize is the size in the stream's description.
 func describedSize(f format.Format) Size {
 	switch f := f.(type) {
 	case *format.H264:
@@ -70,7 +70,7 @@ func describedSize(f format.Format) Size {
 func sizeH264(nal []byte) Size {
 	var sps h264.SPS
 	if len(nal) == 0 || sps.Unmarshal(nal) != nil {
-		return Size{} // the decoder refuses it or bears it
+		return Size{} // left to the decoder
 	}
 	return Size{sps.Width(), sps.Height()}
 }
@@ -109,7 +109,7 @@ func inspectH264(payload []byte) (g packetInfo) {
 
 // h264 notes a unit; nil where only its beginning is there.
 func (g *packetInfo) h264(kind byte, unit []byte) {
-	const recoveryPoint = 6 // type of the message that stands in for a key frame
+	const recoveryPoint = 6 // SEI type that marks a decodable picture
 	switch h264.NALUType(kind) {
 	case h264.NALUTypeSPS:
 		g.begins = true
@@ -143,7 +143,7 @@ func inspectH265(payload []byte) (g packetInfo) {
 }
 
 func (g *packetInfo) h265(kind byte, unit []byte) {
-	const firstKey, lastKey = 16, 21 // any picture that decoding can begin at
+	const firstKey, lastKey = 16, 21 // pictures at which decoding can start
 	switch {
 	case h265.NALUType(kind) == h265.NALUType_VPS_NUT:
 		g.begins = true
@@ -157,8 +157,8 @@ func (g *packetInfo) h265(kind byte, unit []byte) {
 	}
 }
 
-// eachUnit walks over the units of a packet that holds several, each behind its
-// length in two bytes.
+// eachUnit visits the units of an aggregation packet, each preceded by its length in
+// two bytes.
 func eachUnit(payload []byte, look func(unit []byte)) {
 	for len(payload) > 2 {
 		length := int(payload[0])<<8 | int(payload[1])
@@ -171,7 +171,7 @@ func eachUnit(payload []byte, look func(unit []byte)) {
 }
 
 // inspectJPEG reads RFC 2435's header, whose sizes are in blocks of eight pixels; 0
-// means that it does not say.
+// means unknown.
 func inspectJPEG(payload []byte) (g packetInfo) {
 	if len(payload) < 8 {
 		return g

@@ -11,26 +11,26 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/sdp"
 )
 
-// sanitize keeps from the library what it would follow to harm: Basic where a Digest
-// is offered, which gives the password away; redirections, which hand it to
-// another host; an address that cannot be read; and parts of a description that are
-// not wanted, since one that is wrong in it spoils the whole.
+// sanitize removes what the library must not act on: Basic if a Digest is offered,
+// because Basic reveals the password; redirects, which would send it to another host;
+// an invalid base URL; and unused parts of a description, because one invalid part
+// fails the whole.
 func sanitize(r *base.Response) {
 	delete(r.Header, "Location")
 	if at := r.Header["Content-Base"]; len(at) > 0 && !isRequestURL(at[0]) {
-		delete(r.Header, "Content-Base") // what was asked for stands in its place
+		delete(r.Header, "Content-Base") // the library then uses the requested URL
 	}
 	offers := challenges(r.Header["WWW-Authenticate"])
 	if d, ok := bestDigest(offers); ok {
 		r.Header["WWW-Authenticate"] = base.HeaderValue{d.plain()}
 	} else if slices.ContainsFunc(offers, func(c challenge) bool { return c.scheme == "digest" }) {
-		r.Header["WWW-Authenticate"] = base.HeaderValue{"Digest"} // which nobody can answer
+		r.Header["WWW-Authenticate"] = base.HeaderValue{"Digest"} // without parameters, so that the library gives up
 	}
 	r.Body = firstVideo(r.Body)
 }
 
-// firstVideo leaves the first video out of a description that can be read so; any
-// other text it hands back as it is.
+// firstVideo reduces a description to its first video that parses; it returns any other
+// text unchanged.
 func firstVideo(body []byte) []byte {
 	head, sections := cutSections(body)
 	head = keepLines(head, "v=", "o=", "s=", "c=", "t=", "a=control:")
@@ -38,10 +38,10 @@ func firstVideo(body []byte) []byte {
 		if !bytes.HasPrefix(section, []byte("m=video")) {
 			continue
 		}
-		// What a camera says of its video's direction is left out: some write sendonly
-		// from their own side, and no video goes to a camera.
+		// The direction attribute is dropped: some cameras write sendonly from their
+		// own point of view.
 		section = dropLines(keepLines(section, "m=", "c=", "a=control:", "a=rtpmap:", "a=fmtp:"), "a=control:*")
-		// Parameter sets that cannot be read come again within the stream.
+		// Invalid parameter sets are repeated within the stream.
 		for _, one := range [][]byte{section, dropLines(section, "a=fmtp")} {
 			if text := append(bytes.Clone(head), one...); parses(text) {
 				return text
@@ -51,8 +51,8 @@ func firstVideo(body []byte) []byte {
 	return body
 }
 
-// isRequestURL reports whether a text is one that the library can ask at; a relative one
-// it completes itself.
+// isRequestURL reports whether the library can request this URL; it completes a
+// relative one itself.
 func isRequestURL(text string) bool {
 	if strings.HasPrefix(text, "/") {
 		return true
@@ -114,8 +114,8 @@ func parses(text []byte) bool {
 	return session.Unmarshal(&parsed) == nil
 }
 
-// normalize puts what cameras write in their own way into the words that the library
-// knows.
+// normalize rewrites the variants that cameras send into the form that the library
+// accepts.
 func normalize(r *base.Response) {
 	if s := r.Header["Session"]; len(s) > 0 {
 		s[0] = normalizeSession(s[0])
@@ -125,7 +125,7 @@ func normalize(r *base.Response) {
 	}
 }
 
-// normalizeSession leaves the id and, where it is a number, the timeout.
+// normalizeSession keeps the id and, if it is a number, the timeout.
 func normalizeSession(text string) string {
 	id, rest, _ := strings.Cut(text, ";")
 	for part := range strings.SplitSeq(rest, ";") {
@@ -138,8 +138,8 @@ func normalizeSession(text string) string {
 	return id
 }
 
-// normalizeTransport has its protocol in upper case, and the channels that were asked for
-// where it names none.
+// normalizeTransport writes the protocol in upper case and adds the requested channels
+// if none are named.
 func normalizeTransport(text string) string {
 	protocol, rest, more := strings.Cut(strings.TrimSpace(text), ";")
 	protocol = strings.ToUpper(protocol)
@@ -152,8 +152,8 @@ func normalizeTransport(text string) string {
 	return protocol
 }
 
-// optionsUnsupported reports whether a camera says that it knows no OPTIONS, which the
-// library asks first and nothing depends on.
+// optionsUnsupported reports whether a camera rejects OPTIONS, which the library sends
+// first and does not need.
 func optionsUnsupported(method base.Method, code base.StatusCode) bool {
 	switch code {
 	case base.StatusBadRequest, base.StatusNotFound, base.StatusMethodNotAllowed, base.StatusNotImplemented:

@@ -1,11 +1,10 @@
-// Package relay keeps the RTSP session with a camera and passes its video on to
-// a decoder in the same process, over a connection that does not leave the box.
+// Package relay keeps the RTSP session with a camera and forwards its video to a
+// decoder in the same process, over the loopback interface.
 //
-// So the decoder sees no password, no certificate and no stream that was not
-// looked at before: what the camera asks and refuses is known exactly, its
-// description is bounded, a picture too large is refused before memory is taken
-// for it, and a picture that changes its size ends the stream instead of being
-// decoded over the remains of the last.
+// So the decoder sees no password, no certificate and no unchecked stream. The relay
+// knows exactly what the camera asks for and refuses, bounds its description, refuses a
+// picture that is too large before memory is allocated for it, and ends the stream when
+// the picture changes its size.
 package relay
 
 import (
@@ -25,12 +24,12 @@ import (
 )
 
 const (
-	// watchEvery is how often a stream is looked at for silence.
+	// watchEvery is how often a stream is checked for silence.
 	watchEvery = 100 * time.Millisecond
-	// replacedAfter is how long the stream's own packets must have been missing for
-	// others to mean that it was replaced.
+	// replacedAfter is how long the stream's own packets must have been missing before
+	// packets of another source mean that it was replaced.
 	replacedAfter = 500 * time.Millisecond
-	// maxQueued bounds what is kept until the decoder has connected, in bytes.
+	// maxQueued bounds the packets kept until the decoder has connected, in bytes.
 	maxQueued = 32 << 20
 )
 
@@ -42,7 +41,7 @@ type Stream struct {
 	inspect inspector
 
 	ended  chan struct{} // closed when the stream is over
-	ready  chan struct{} // closed when decoding can begin
+	ready  chan struct{} // closed when decoding can start
 	closed sync.Once
 	// running are the goroutines that Close waits for.
 	running sync.WaitGroup
@@ -56,8 +55,8 @@ type Stream struct {
 	stamp        uint32    // of the picture that it is, or its parameter sets before
 }
 
-// Open logs in and has the camera send. Patience is how long no packet may come
-// before the stream counts as ended.
+// Open logs in and starts the camera's stream. The stream counts as ended when no
+// packet has arrived for timeout.
 func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration) (*Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
@@ -114,8 +113,8 @@ func closedError(err error) error {
 	return err
 }
 
-// forward passes one packet on, once a picture that decoding can begin at has
-// begun. It is called by one goroutine at a time.
+// forward forwards one packet, once a picture has begun at which decoding can start. It
+// is called by one goroutine at a time.
 func (s *Stream) forward(p *rtp.Packet) {
 	seen := s.inspect(p.Payload)
 	s.mu.Lock()
@@ -124,10 +123,10 @@ func (s *Stream) forward(p *rtp.Packet) {
 	if seen.size != (Size{}) {
 		s.size = seen.size
 	}
-	// The picture that decoding begins at has come whole when the next one begins,
-	// or says so itself.
+	// The first decodable picture is complete when the next one begins, or when its
+	// last packet is marked.
 	whole := s.keyFrameSeen && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
-	// Of parameter sets that no key frame followed, the newest do.
+	// Of parameter sets without a following key frame only the newest are kept.
 	anew := seen.begins && !s.keyFrameSeen && p.Timestamp != s.stamp
 	if anew {
 		s.stamp = p.Timestamp
@@ -156,18 +155,18 @@ func (s *Stream) forward(p *rtp.Packet) {
 		err = s.decoder.send(text)
 	}
 	if err != nil {
-		s.end(fmt.Errorf("pass a packet to the decoder: %w", err))
+		s.end(fmt.Errorf("forward packet to the decoder: %w", err))
 	}
 	if whole {
 		s.once.Do(func() { close(s.ready) })
 	}
 }
 
-// foreignPacket is called for a packet that the library left out. A camera that starts
-// its encoder again within the session sends under another source, all of which is
-// left out: then the stream is over.
+// foreignPacket is called for a packet that the library dropped. A camera that restarts
+// its encoder within the session sends from another source, whose packets are all
+// dropped: the stream is then over.
 func (s *Stream) foreignPacket(err error) {
-	if !strings.Contains(err.Error(), "wrong SSRC") { // the library has no type for it
+	if !strings.Contains(err.Error(), "wrong SSRC") { // the library has no error type for it
 		return
 	}
 	s.mu.Lock()
@@ -178,7 +177,7 @@ func (s *Stream) foreignPacket(err error) {
 	}
 }
 
-// watch ends a stream that has fallen silent.
+// watch ends a stream that has become silent.
 func (s *Stream) watch(timeout func() time.Duration) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -197,9 +196,8 @@ func (s *Stream) watch(timeout func() time.Duration) {
 	}
 }
 
-// Ready waits until a key frame has come, because nothing can be decoded before.
-// It returns false when tick has passed without one, so that the caller can say
-// what it waits for.
+// Ready waits for a key frame, because nothing can be decoded before. It returns false
+// when tick has passed without one, so that the caller can report the wait.
 func (s *Stream) Ready(ctx context.Context, tick time.Duration) (bool, error) {
 	timer := time.NewTimer(tick)
 	defer timer.Stop()
@@ -215,24 +213,24 @@ func (s *Stream) Ready(ctx context.Context, tick time.Duration) (bool, error) {
 	}
 }
 
-// URL is where the decoder finds the stream; one decoder can open it, once.
+// URL is the decoder's address of the stream; one decoder can open it, once.
 func (s *Stream) URL() string { return s.decoder.url() }
 
-// Size is the picture's, as far as the stream has told it.
+// Size is the picture's size, zero while the stream has not stated it.
 func (s *Stream) Size() Size {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.size
 }
 
-// Err is why the stream has ended; nil while it goes on.
+// Err is why the stream has ended, nil while it lasts.
 func (s *Stream) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
 }
 
-// End ends the stream for a reason of the caller's.
+// End ends the stream; Err then returns cause, or an earlier one.
 func (s *Stream) End(cause error) { s.end(cause) }
 
 func (s *Stream) end(cause error) {
@@ -249,7 +247,7 @@ func (s *Stream) end(cause error) {
 	})
 }
 
-// Close ends the session and waits until nothing of it runs.
+// Close ends the session and waits for its goroutines.
 func (s *Stream) Close() {
 	s.end(errors.New("closed"))
 	if s.client != nil {

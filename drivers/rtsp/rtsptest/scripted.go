@@ -19,27 +19,27 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 )
 
-// Scripted is a camera that answers as told, one request at a time and in plain
-// sockets, so that it can do what a correct server does not. Its zero value
-// serves its SDP over TCP and UDP to everybody. Set the fields before Serve.
+// Scripted is a camera on plain sockets that follows its fields, so that it can do what
+// a correct server does not. With the zero value it serves its SDP over TCP and UDP
+// without a log-in. Set the fields before Serve.
 type Scripted struct {
 	// SDP describes one video track with the control "video".
 	SDP string
-	// User and Password are demanded by Schemes: "Basic", "MD5", "SHA-256", as the
-	// offers in their order.
+	// Schemes are the offered log-ins in order: "Basic", "MD5", "SHA-256". They require
+	// User and Password.
 	User, Password string
 	Schemes        []string
 	// SingleUse has each challenge answered once; the next request needs a new one, and is
-	// told so by stale.
+	// told so by the parameter stale.
 	SingleUse bool
-	// TCP and UDP are whether RTP goes over them; neither set means both.
+	// TCP and UDP are the supported transports of RTP; neither set means both.
 	TCP, UDP bool
-	// Answer may answer a request in the camera's place: nil leaves it to it, and an
-	// answer without a status ends the connection.
+	// Answer may replace the camera's answer to a request: nil keeps it, and an answer
+	// without a status ends the connection.
 	Answer func(r *base.Request) *base.Response
 	// OnConnect may take a connection over as soon as it is there.
 	OnConnect func(net.Conn) bool
-	// TLS is spoken where it is given.
+	// TLS is used if it is set.
 	TLS *tls.Config
 
 	listener net.Listener
@@ -50,7 +50,7 @@ type Scripted struct {
 	viewers   map[net.Conn]net.Addr // an address for one of UDP
 	Refused   int                   // log-ins
 	Accepted  int
-	Cleartext int // passwords that came readable
+	Cleartext int // passwords received in clear text
 	round     int // of the challenges
 	conns     []net.Conn
 }
@@ -92,7 +92,7 @@ func (p *Scripted) Serve(t testing.TB) {
 	})
 }
 
-// URL is where the camera is read.
+// URL is the address of the stream.
 func (p *Scripted) URL() string {
 	scheme := "rtsp"
 	if p.TLS != nil {
@@ -101,15 +101,15 @@ func (p *Scripted) URL() string {
 	return scheme + "://" + p.listener.Addr().String() + "/stream"
 }
 
-// Logins are how many log-ins were refused and accepted, and how many passwords
-// came readable.
+// Logins are how many log-ins were refused and accepted, and how many passwords arrived
+// in clear text.
 func (p *Scripted) Logins() (refused, accepted, readable int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.Refused, p.Accepted, p.Cleartext
 }
 
-// Send sends an RTP packet to everybody who plays.
+// Send sends an RTP packet to every viewer.
 func (p *Scripted) Send(packet []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -230,7 +230,7 @@ func (p *Scripted) offers(r *base.Request) (offers base.HeaderValue) {
 	return offers
 }
 
-// nonce is the challenge of the moment. The caller holds mu.
+// nonce is the current challenge. The caller holds mu.
 func (p *Scripted) nonce() string { return fmt.Sprintf("a1b2c3d4%d", p.round) }
 
 var pair = regexp.MustCompile(`(\w+)="?([^",]*)"?`)
@@ -258,7 +258,7 @@ func (p *Scripted) authorized(r *base.Request) bool {
 		nonce := p.nonce()
 		p.mu.Unlock()
 		if fields["nonce"] != nonce && p.SingleUse {
-			return false // an old challenge, which is no wrong password
+			return false // an expired challenge, not a wrong password
 		}
 		right = fields["response"] == sum(sum(p.User+":cam:"+p.Password)+":"+nonce+":"+sum(string(r.Method)+":"+fields["uri"]))
 	}
