@@ -11,7 +11,7 @@ import (
 // report reports one problem of a key.
 type report func(key, format string, args ...any)
 
-// newer reports what release 0.3.0 let pass.
+// newer reports a fault that release 0.3.0 accepted.
 func (f report) newer(key, format string, args ...any) { f(key, newer+format, args...) }
 
 // under prefixes every key.
@@ -61,8 +61,8 @@ func (f report) url(key, value string, schemes ...string) {
 	u, err := url.Parse(value)
 	switch {
 	case err != nil:
-		// The parser's own words would repeat the URL, and with it a password.
-		f(key, "is not a URL: give it as %s://host:port", schemes[0])
+		// The parser's message would repeat the URL, which may hold a password.
+		f(key, "invalid URL: give it as %s://host:port", schemes[0])
 	case !slices.Contains(schemes, u.Scheme):
 		f(key, "scheme %q is not one of %s", clip(u.Scheme), strings.Join(schemes, ", "))
 	case u.User != nil:
@@ -139,5 +139,5 @@ func (o Outbox) check(f report) {
 	f.duration("current_age", o.CurrentAge, time.Hour, 3650*day)
 }
 
-// formatNumber writes a number without an exponent.
+// formatNumber formats a number without an exponent.
 func formatNumber(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }

@@ -14,7 +14,7 @@ func (c Camera) check(f report) {
 	f.oneOf("transport", c.Transport, "auto", "tcp", "udp")
 	secure := strings.HasPrefix(c.URL, "rtsps:")
 	if secure && c.Transport == "udp" {
-		f("transport", "udp is not encrypted, so it does not go with rtsps: set tcp or auto")
+		f("transport", "udp is not encrypted, so it cannot be used with rtsps: set tcp or auto")
 	}
 	if c.CAFile != "" && !secure {
 		f("ca_file", "needs a camera of scheme rtsps: without TLS it would verify nothing")
@@ -55,7 +55,7 @@ func (c Camera) checkURL(f report) {
 	f.url("url", c.URL, "rtsp", "rtsps")
 	u, err := url.Parse(c.URL)
 	if err != nil {
-		return // said by address
+		return // reported by url
 	}
 	if holdsSecret(u) {
 		f.newer("url", "holds a password in its path or query: use username and password_file instead")

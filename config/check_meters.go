@@ -55,7 +55,7 @@ func checkPhases(carrier map[string]string, f report) {
 		}
 	}
 	if a, b, c := carrier[phases[0]], carrier[phases[1]], carrier[phases[2]]; a != b || b != c {
-		f("meters", "current_a, current_b and current_c stand in different meters: they must be read together, from one")
+		f("meters", "current_a, current_b and current_c are in different meters: put them in one, because they must be read together")
 	}
 }
 
@@ -97,7 +97,7 @@ func (m Meter) check(f report) {
 func checkDevice(f report, value string) {
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "rtu" || u.Path == "" {
-		return // said by address
+		return // reported by url
 	}
 	if clean := path.Clean(u.Path); !strings.HasPrefix(clean, "/dev/") || clean != u.Path {
 		f.newer("url", "%q is not a device under /dev: give it as rtu:///dev/ttyUSB0", clip(u.Path))
@@ -123,7 +123,7 @@ var (
 
 func (r Field) check(f report, name string, m Meter) {
 	if !slices.Contains(fieldNames, name) {
-		f("", "is not a quantity the agent uses: known are %s", strings.Join(fieldNames, ", "))
+		f("", "unknown quantity: known are %s", strings.Join(fieldNames, ", "))
 		return
 	}
 	f.between("address", float64(r.Address), float64(m.Base), 65_535+float64(m.Base))

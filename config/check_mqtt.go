@@ -13,8 +13,7 @@ func (m MQTT) check(f report) {
 	if len(m.ClientID) > 128 {
 		f("client_id", "is over 128 bytes: shorten it")
 	}
-	// The protocol's limit is 65,535 bytes; cloud brokers ask for a few hundred at
-	// most.
+	// The protocol's limit is 65,535 bytes; cloud brokers use a few hundred at most.
 	if len(m.Username) > 1024 {
 		f.newer("username", "is over 1024 bytes: shorten it")
 	}
@@ -35,7 +34,7 @@ func (m MQTT) checkBrokers(f report) {
 	if len(m.Brokers) == 0 {
 		f.url("broker", m.Broker, brokerSchemes...)
 	} else if m.Broker != "" {
-		f("broker", "is given beside brokers: make it one of them")
+		f("broker", "is given together with brokers: make it one of them")
 	}
 	for _, b := range m.Addresses() {
 		key := "broker"
@@ -47,7 +46,7 @@ func (m MQTT) checkBrokers(f report) {
 		if strings.HasPrefix(b.URL, "ssl:") || strings.HasPrefix(b.URL, "wss:") {
 			continue
 		}
-		// Nor may a fail-over lead away from TLS.
+		// A fail-over must not leave TLS.
 		if m.CAFile != "" {
 			f("ca_file", "needs a broker of scheme ssl or wss: without TLS it would verify nothing; see %s", key)
 		}

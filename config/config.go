@@ -2,15 +2,15 @@
 //
 // A configuration is one YAML document. Unknown keys are errors, every fault is
 // reported by its key together with what to do about it, and all faults are
-// reported at once. Lists of things are maps by name, because a JSON merge
+// reported at once. Collections are maps by name, because a JSON merge
 // patch (RFC 7396), which remote configuration uses (Merged), replaces arrays whole.
 //
 // Secrets are never values: a setting names a file, or a systemd credential,
 // that holds one.
 //
 // The package imports nothing of ours. A part of the agent receives its own
-// section by value; sections are compared as values to see what a change
-// touches, from afar or of the file.
+// section by value; sections are compared as values to find what a change of the file
+// or a remote document affects.
 package config
 
 import (
@@ -33,7 +33,7 @@ type Config struct {
 	State  State            `yaml:"state"`
 	MQTT   MQTT             `yaml:"mqtt"`
 	Outbox Outbox           `yaml:"outbox"`
-	// Remote, Trust and Commands are what may be done from afar, and by whom.
+	// Remote, Trust and Commands are what may be done remotely, and by whom.
 	Remote   Remote   `yaml:"remote"`
 	Trust    Trust    `yaml:"trust"`
 	Commands Commands `yaml:"commands"`
@@ -181,12 +181,12 @@ type Log struct {
 	Format string `yaml:"format"` // text, json
 }
 
-// Paths are local folders and programs; never set from afar.
+// Paths are local folders and programs; they are never set remotely.
 type Paths struct {
 	// State holds what must survive a restart: the boot counter, the last state,
 	// the outbox.
 	State string `yaml:"state"`
-	// Programs is the folder of meltwatch-camera and meltwatch-infer; empty means
-	// beside meltwatch itself.
+	// Programs is the folder of meltwatch-camera and meltwatch-infer; empty means the
+	// folder of meltwatch itself.
 	Programs string `yaml:"programs"`
 }

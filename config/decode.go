@@ -22,19 +22,19 @@ type defaulter interface{ withDefaults() any }
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// decoder fills a struct from a YAML document and collects every fault instead
-// of stopping at the first. It remembers where each key stands, so that later
-// checks can name the line too.
+// decoder fills a struct from a YAML document and collects every fault instead of
+// stopping at the first. It records the line of each key, so that later checks can name
+// it too.
 type decoder struct {
 	problems problemList
 	lines    map[string]int
 }
 
 const (
-	// maxNamed bounds a section of names, such as meters; mostListed a list.
+	// maxNamed bounds the entries of a named section, such as meters; maxListed those of a list.
 	maxNamed  = 64
 	maxListed = 64
-	// maxText bounds a text in bytes; the longest path that Linux takes.
+	// maxText bounds a text in bytes, as Linux bounds a path.
 	maxText = 4096
 )
 
@@ -88,7 +88,7 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 		path := join(key, name)
 		field, known := fields[name]
 		if !known {
-			if d.problems.full() { // what is only counted needs no suggestion
+			if d.problems.full() { // a fault that is only counted needs no suggestion
 				d.problems.add(path, nameNode.Line, "")
 				return
 			}
@@ -110,7 +110,7 @@ func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
 	d.pairs(node, key, func(name string, nameNode, valueNode *yaml.Node) {
 		path := join(key, name)
 		if !ValidName(name) {
-			d.problems.add(path, nameNode.Line, "a name is 1–64 letters, digits, - or _")
+			d.problems.add(path, nameNode.Line, "invalid name: use 1–64 letters, digits, - or _")
 			return
 		}
 		element := reflect.New(into.Type().Elem()).Elem()
@@ -131,7 +131,7 @@ func (d *decoder) pairs(node *yaml.Node, key string, each func(string, *yaml.Nod
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name := node.Content[i]
 		if name.Kind != yaml.ScalarNode {
-			d.problems.add(key, name.Line, "a key must be a plain word")
+			d.problems.add(key, name.Line, "a key must be a string")
 			continue
 		}
 		if seen[name.Value] {
@@ -186,7 +186,7 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 		}
 		into.SetBool(text == "true")
 	case into.Kind() == reflect.Int, into.Kind() == reflect.Int64:
-		bits := 32 // whatever an int's size is on this machine
+		bits := 32 // the size of an int on every platform
 		if into.Kind() == reflect.Int64 {
 			bits = 64
 		}
@@ -264,7 +264,7 @@ func join(key, name string) string {
 	return key + "." + clip(name)
 }
 
-// clip keeps a hostile document from filling the log.
+// clip bounds a text of a hostile document in the log.
 func clip(text string) string {
 	const most = 64
 	if len(text) > most {
@@ -284,8 +284,7 @@ func ValidName(name string) bool {
 	}) < 0
 }
 
-// suggest names the known key that an unknown one was probably meant to be, or
-// else lists them.
+// suggest names the known key closest to a misspelt one, or else lists all known keys.
 func suggest(name string, fields map[string]reflect.Value) string {
 	known := slices.Sorted(maps.Keys(fields))
 	for _, one := range known {

@@ -7,7 +7,7 @@ import (
 
 // Meter is one Modbus unit on one connection.
 type Meter struct {
-	// URL says how to reach it: tcp://host:port, rtu:///dev/ttyUSB0, or
+	// URL is its address: tcp://host:port, rtu:///dev/ttyUSB0, or
 	// rtuovertcp://host:port. Meters with one URL share the connection.
 	URL string `yaml:"url"`
 	// Serial line settings; used by rtu only.
@@ -18,8 +18,8 @@ type Meter struct {
 	Period time.Duration `yaml:"period"`
 	// Timeout of one request; must be shorter than Period.
 	Timeout time.Duration `yaml:"timeout"`
-	// Settle is the wait between connecting and the first request, for devices
-	// that drop what comes too early.
+	// Settle is the wait between connecting and the first request, for devices that
+	// drop early requests.
 	Settle time.Duration `yaml:"settle"`
 	// Gap is the least time between a reply and the next request.
 	Gap time.Duration `yaml:"gap"`
@@ -72,7 +72,7 @@ type Serial struct {
 	StopBits int    `yaml:"stop_bits"`
 }
 
-// Field is where a quantity stands in a meter's registers.
+// Field is the location of a quantity in a meter's registers.
 type Field struct {
 	// Address in the meter's base.
 	Address int `yaml:"address"`
@@ -86,14 +86,14 @@ type Field struct {
 	// only whether their two bytes are swapped (BADC and DCBA).
 	Order string `yaml:"order"`
 	// Missing lists raw register values, before Scale, that mean "not available",
-	// beside those that the type itself has (see drivers/modbus).
+	// in addition to those of the type itself (see drivers/modbus).
 	Missing []int64 `yaml:"missing"`
 	// The value is raw × Scale + Offset, in amperes for currents.
 	Scale  float64 `yaml:"scale"`
 	Offset float64 `yaml:"offset"`
 }
 
-// Names of the quantities that a field can carry.
+// The quantities of a field.
 const (
 	FieldCurrentA = "current_a" // amperes, required
 	FieldCurrentB = "current_b"

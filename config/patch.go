@@ -16,15 +16,15 @@ import (
 	"meltwatch/config/strict"
 )
 
-// A document from afar is a JSON merge patch (RFC 7396) over the box's own file:
-// an object's members replace those of the file, null removes one, so that its
-// default holds again. The result is held against the same rules as the file.
+// A remote document is a JSON merge patch (RFC 7396) over the box's own file: an
+// object's members replace those of the file, and null removes one, so that its default
+// applies again. The result is checked by the same rules as the file.
 
-// maxDepth bounds the nesting of a patch; the deepest setting stands at 5.
+// maxDepth bounds the nesting of a patch; the deepest setting is at level 5.
 const maxDepth = 16
 
-// localOnly are the settings that nothing from afar may touch: who the box is,
-// whom it believes, what it obeys, where it keeps things. restartOnly are those
+// localOnly are the settings that no remote document may change: the box's identity,
+// the keys it trusts, the commands it accepts, and its paths. restartOnly are those
 // that a running agent cannot change either.
 var (
 	localOnly = []string{
@@ -35,7 +35,7 @@ var (
 )
 
 // Merged applies a patch to the local file's document and checks the result as
-// Parse does. An empty patch is the local document alone. On a fault the error
+// Parse does. An empty patch leaves the local document unchanged. On a fault the error
 // is a Problems.
 func Merged(local, patch []byte) (Config, error) {
 	c, faults := merged(local, patch)
@@ -67,8 +67,8 @@ func merged(local, patch []byte) (Config, problemList) {
 	return c, faults
 }
 
-// parseJSON reads one JSON object as the YAML node that says the same. Its lines
-// are 0: a payload has none that a reader could find.
+// parseJSON reads one JSON object as the equivalent YAML node. Its lines are 0, because
+// a payload has no lines to refer to.
 func parseJSON(text []byte) (*yaml.Node, error) {
 	if err := strict.Check(text); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func nextNode(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
 	switch value := token.(type) {
 	case json.Delim:
 		if depth == maxDepth {
-			return nil, fmt.Errorf("%s: nested deeper than %d: no setting stands there", key, maxDepth)
+			return nil, fmt.Errorf("%s: nested deeper than %d: no setting is there", key, maxDepth)
 		}
 		if value == '[' {
 			return sequence(in, key, depth)
@@ -136,7 +136,7 @@ func mapping(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
 		if err != nil {
 			return nil, fmt.Errorf("not JSON: %w", err)
 		}
-		name, _ := token.(string) // the decoder lets nothing else stand there
+		name, _ := token.(string) // the decoder accepts only a string here
 		under := join(key, name)
 		value, err := nextNode(in, under, depth+1)
 		if err != nil {
@@ -164,7 +164,7 @@ func merge(target, patch *yaml.Node) *yaml.Node {
 	if target != nil && target.Kind == yaml.MappingNode {
 		merged.Line, merged.Anchor, before = target.Line, target.Anchor, target.Content
 	}
-	changes := map[string]*yaml.Node{} // that the target has a member for
+	changes := map[string]*yaml.Node{} // to members of the target
 	for i := 0; i+1 < len(before); i += 2 {
 		changes[before[i].Value] = nil
 	}
@@ -190,28 +190,27 @@ func merge(target, patch *yaml.Node) *yaml.Node {
 	return merged
 }
 
-// refuseLocalOnly finds what a patch must not hold: settings of the box alone, and paths
-// of secrets. A name of a credential is all that may come from afar: a path
-// would let a document send any file of the box to a camera of its choice.
+// refuseLocalOnly finds what a patch must not hold: local settings, and paths of
+// secrets. A remote document may only name a credential: a path would let it send any
+// file of the box to a camera of its choice.
 func refuseLocalOnly(patch *yaml.Node, key string, problems *problemList) {
 	if patch.Kind != yaml.MappingNode {
 		if strings.HasSuffix(key, "_file") && strings.Contains(patch.Value, "/") {
-			problems.add(key, 0, "a path may not be set from afar: give the name of a systemd credential, or set it in the box's own file")
+			problems.add(key, 0, "a path may not be set remotely: give the name of a systemd credential, or set it in the box's own file")
 		}
 		return
 	}
 	for i := 0; i+1 < len(patch.Content); i += 2 {
 		path := join(key, patch.Content[i].Value)
 		if slices.Contains(localOnly, path) {
-			problems.add(path, 0, "is set in the box's own file alone: take it out of the document")
+			problems.add(path, 0, "can be set only in the box's own file: remove it from the document")
 			continue
 		}
 		refuseLocalOnly(patch.Content[i+1], path, problems)
 	}
 }
 
-// NeedsRestart names the settings that differ and that a running agent cannot
-// change.
+// NeedsRestart lists the changed settings that need a restart of the agent.
 func NeedsRestart(running, wanted Config) Problems {
 	var problems problemList
 	a, b := values(running), values(wanted)
@@ -234,7 +233,7 @@ func values(c Config) map[string]any {
 func Digest(c Config) string {
 	text, err := yaml.Marshal(c)
 	if err != nil {
-		return "" // the settings are numbers, words and maps of them: this cannot be
+		return "" // impossible: the settings are numbers, strings and maps of them
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

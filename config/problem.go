@@ -15,7 +15,7 @@ type Problem struct {
 	Line int
 	// Message says what is wrong and what to do about it.
 	Message string
-	// Newer says that release 0.3.0 accepted this: a box that ran with it must still
+	// Newer is set if release 0.3.0 accepted this: a box that ran with it must still
 	// start (see Tolerate).
 	Newer bool
 }
@@ -32,7 +32,7 @@ func (p Problem) String() string {
 }
 
 // Problems are the faults of a configuration, in the order of the keys: the first
-// mostProblems that were found, and how many more there are.
+// maxProblems that were found, and how many more there are.
 type Problems []Problem
 
 func (p Problems) Error() string {
@@ -47,12 +47,12 @@ func (p Problems) Error() string {
 // tens of thousands.
 const maxProblems = 20
 
-// problemList gathers faults. Beyond mostProblems they are counted.
+// problemList collects faults. Beyond maxProblems they are only counted.
 type problemList struct {
 	reported Problems
 	more     int
-	keys     map[string]bool // that a fault was found with
-	// olderRule says that one of them breaks an older rule, reported or not.
+	keys     map[string]bool // with a fault
+	// olderRule is set if one of them, reported or not, breaks a rule of release 0.3.0.
 	olderRule bool
 }
 
@@ -77,7 +77,7 @@ func (f *problemList) add(key string, line int, format string, args ...any) {
 // be built.
 func (f *problemList) full() bool { return len(f.reported) == maxProblems }
 
-// merge adds what was found elsewhere.
+// merge adds the faults of another list.
 func (f *problemList) merge(other problemList) {
 	room := min(maxProblems-len(f.reported), len(other.reported))
 	f.reported = append(f.reported, other.reported[:room]...)

@@ -7,17 +7,16 @@ import (
 	"time"
 )
 
-// Remote says what may be changed over MQTT. It is set on the box alone.
+// Remote is what may be changed over MQTT. It is set only on the box.
 type Remote struct {
-	// Config is whether documents on config/desired are obeyed, Model whether
-	// packages on model/desired are.
+	// Config enables documents on config/desired, Model packages on model/desired.
 	Config bool `yaml:"config"`
 	Model  bool `yaml:"model"`
-	// SignedConfig refuses documents that no key of trust.config_keys signed.
+	// SignedConfig refuses documents without a signature by a key of trust.config_keys.
 	// Model packages must be signed in any case.
 	SignedConfig bool `yaml:"signed_config"`
-	// Deadline is how long changed parts have to show that they work, where the
-	// document does not say.
+	// Deadline is how long changed parts have to prove that they work, unless the
+	// document states it.
 	Deadline time.Duration `yaml:"deadline"`
 	// ModelMB bounds a model package; ModelMemoryMB the resident memory of a
 	// process that runs one. 1 MB is 10⁶ bytes.
@@ -28,22 +27,22 @@ type Remote struct {
 	ModelLatency time.Duration `yaml:"model_latency"`
 }
 
-// Trust is whom the agent believes: Ed25519 public keys by name, base64 as
-// `meltwatch model keygen` prints them. It is set on the box alone.
+// Trust holds the trusted Ed25519 public keys by name, in base64 as `meltwatch model
+// keygen` prints them. It is set only on the box.
 type Trust struct {
 	ConfigKeys map[string]string `yaml:"config_keys"`
 	ModelKeys  map[string]string `yaml:"model_keys"`
 }
 
-// Commands is which commands over MQTT are obeyed. It is set on the box alone;
-// nothing here runs a shell.
+// Commands enables commands over MQTT. It is set only on the box; no command runs a
+// shell.
 type Commands struct {
-	Acknowledge bool `yaml:"acknowledge"` // let go of an alarm that is only held
+	Acknowledge bool `yaml:"acknowledge"` // release a held alarm
 	LogLevel    bool `yaml:"log_level"`   // for an hour
 	Restart     bool `yaml:"restart"`     // of one part
-	SelfTest    bool `yaml:"self_test"`   // how every part fares
+	SelfTest    bool `yaml:"self_test"`   // the state of every part
 	Snapshot    bool `yaml:"snapshot"`    // the newest crop as JPEG
-	// PerMinute bounds how many commands are looked at.
+	// PerMinute bounds the rate of commands.
 	PerMinute int `yaml:"per_minute"`
 }
 

@@ -1,4 +1,4 @@
-// Package strict decodes documents from afar: one JSON object of limited size, in
+// Package strict decodes remote documents: one JSON object of limited size, in
 // valid UTF-8, without unknown or duplicate members. encoding/json alone would use
 // the last of two duplicate members, accept Revision for revision, and replace
 // invalid bytes with U+FFFD. A signature over such a document could then cover
@@ -19,8 +19,8 @@ import (
 // maxError limits an error message, in bytes.
 const maxError = 300
 
-// Decode decodes a payload of at most `most` bytes. The error says what is wrong;
-// errors.As finds json's own in it.
+// Decode decodes a payload of at most `most` bytes. The error wraps that of
+// encoding/json, if there is one.
 func Decode(payload []byte, most int, into any) error {
 	return decode(payload, most, into, true)
 }
@@ -48,7 +48,7 @@ func decode(payload []byte, most int, into any, onlyKnown bool) error {
 	return nil
 }
 
-// Check verifies everything about a document except its members' names.
+// Check verifies a document except for its members' names.
 func Check(text []byte) error {
 	w := walker{text: text}
 	return w.check(nil)
@@ -57,7 +57,7 @@ func Check(text []byte) error {
 // shortError shortens an error message: json's own may repeat the payload.
 type shortError struct{ err error }
 
-// Error is the beginning of json's message.
+// Error returns the beginning of json's message.
 func (s shortError) Error() string {
 	words := s.err.Error()
 	if len(words) > maxError {
@@ -66,7 +66,7 @@ func (s shortError) Error() string {
 	return words
 }
 
-// Unwrap is json's error.
+// Unwrap returns json's error.
 func (s shortError) Unwrap() error { return s.err }
 
 func checkJSON(text []byte) error {
@@ -84,7 +84,7 @@ func checkJSON(text []byte) error {
 	}
 }
 
-// tooDeep reports whether a text, JSON or not, nests too deep.
+// tooDeep reports whether a text, JSON or not, exceeds maxDepth.
 func tooDeep(text []byte) bool {
 	depth, quoted := 0, false
 	for at := 0; at < len(text); at++ {
@@ -105,12 +105,12 @@ func tooDeep(text []byte) bool {
 	return false
 }
 
-// TextError is a fault of one text.
+// TextError is the fault of one string.
 type TextError struct {
-	// Key is where the text stands, its members joined by dots.
+	// Key is the path of the string, its members joined by dots.
 	Key   string
 	fault string
 }
 
-// Error says what is wrong and where.
+// Error starts with the key.
 func (e TextError) Error() string { return e.Key + ": " + e.fault }

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxDepth bounds nesting; the deepest document of ours has 8.
+	// maxDepth bounds nesting; the agent's deepest document has 8 levels.
 	maxDepth = 64
 	// maxNumber bounds a number's digits; a float64 is written in 24.
 	maxNumber = 64
 )
 
-// walker goes once through a text that is valid JSON.
+// walker checks a text that is valid JSON in one pass.
 type walker struct {
 	text      []byte
 	at        int
@@ -25,7 +25,7 @@ type walker struct {
 	stack     []level
 }
 
-// level is an object or a list that is open.
+// level is an open object or list.
 type level struct {
 	object bool
 	named  bool            // the next string is a member's name
@@ -147,7 +147,7 @@ func (w *walker) surrogates() error {
 func (w *walker) hex(at int) uint64 {
 	n, err := strconv.ParseUint(string(w.text[at:at+4]), 16, 16)
 	if err != nil {
-		return 0 // the text is valid JSON: this cannot be
+		return 0 // impossible: the text is valid JSON
 	}
 	return n
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Worst are JSON objects of nearly `size` bytes, by what is bad about them. Some are
-// invalid JSON.
+// Worst returns JSON objects of nearly `size` bytes by what makes them expensive. Some
+// are invalid JSON.
 func Worst(size int) map[string][]byte {
 	fill := func(before, each, after string) []byte {
 		var b strings.Builder
@@ -94,7 +94,7 @@ func cpu(f func()) time.Duration {
 	return used() - began
 }
 
-// used is this process's time on the processor.
+// used is the CPU time of this process.
 func used() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
