@@ -15,12 +15,12 @@ import (
 // operations that read and write files. CheckGraph checks every node before
 // TensorFlow loads the file.
 
-// graphFile is what the library loads, unless one of otherGraphs lies beside it.
+// graphFile is the file that the library loads, unless the folder holds one of otherGraphs.
 const graphFile = "saved_model.pb"
 
 var otherGraphs = []string{"saved_model.pbtxt", "saved_model.cpb"}
 
-// CheckFolder reads a model folder that a box would accept.
+// CheckFolder checks a model folder as a box does before it accepts one.
 func CheckFolder(folder string) (Manifest, error) {
 	manifest, _, err := ReadManifest(folder)
 	if err != nil {
@@ -34,7 +34,7 @@ func CheckFolder(folder string) (Manifest, error) {
 func CheckGraph(dir string) error {
 	for _, name := range otherGraphs {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return fmt.Errorf("file %s: the graph must be in %s alone: remove it", name, graphFile)
+			return fmt.Errorf("file %s: the graph must be only in %s: remove it", name, graphFile)
 		}
 	}
 	file, err := os.Open(filepath.Join(dir, graphFile))
@@ -116,7 +116,7 @@ func (g *graph) target(end int64) error {
 }
 
 // collectTargets treats every string in the maps of signatures and collections as a target.
-// Their messages are at most six deep; a text that could be a message is both.
+// Their messages are at most six deep; a string that could be a message is treated as both.
 func (g *graph) collectTargets(end int64) error {
 	if g.reserve(8*(end-g.at)) != nil {
 		return errLarge
@@ -138,14 +138,14 @@ func gatherTargets(text []byte, into map[string]bool, depth int) {
 		return
 	}
 	w := protoReader{in: bufio.NewReaderSize(strings.NewReader(string(text)), 64)}
-	// If it is not a message, the strings found so far do no harm.
+	// If it is not a message, the strings found so far are harmless.
 	_ = w.each(int64(len(text)), func(_ uint64, end int64) error {
 		gatherTargets(text[w.at:end], into, depth+1)
 		return nil
 	})
 }
 
-// nodeOf is the node that an input or a tensor's name leads to.
+// nodeOf is the node of an input or of a tensor's name.
 func nodeOf(text string) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(text, "^"), ":")
 	return name
@@ -341,5 +341,5 @@ func (g *graph) checkNode(n node, maySave bool) error {
 	if allowed[n.op] || function || maySave && saving[n.op] {
 		return nil
 	}
-	return fmt.Errorf("node %.64q: operation %.64q is not among those that a model from afar may hold: take it out of the network and %s", n.name, n.op, exportRemedy)
+	return fmt.Errorf("node %.64q: operation %.64q is not allowed in a remote model: remove it from the network and %s", n.name, n.op, exportRemedy)
 }

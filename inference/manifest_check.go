@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// exportRemedy is the remedy of most faults: nothing but the export writes a
-// manifest, so nobody should mend one by hand.
+// exportRemedy is the remedy of most faults: a manifest is only written by the export
+// and never edited by hand.
 const exportRemedy = "export the model again"
 
 // maxElements bounds one tensor, so that a damaged manifest cannot ask for more
@@ -30,7 +30,7 @@ func (m Manifest) Check() error {
 	m.checkFiles(&f)
 	m.Current.check(&f)
 	m.Video.check(&f)
-	// Signatures are derived from the sizes, so wrong sizes would repeat here.
+	// Signatures are derived from the sizes, so invalid sizes would be reported twice.
 	if len(f) == 0 {
 		m.checkSignatures(&f)
 	}
@@ -57,7 +57,7 @@ var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (m Manifest) checkFiles(f *faults) {
 	if _, ok := m.Files["saved_model.pb"]; !ok {
-		f.add("files", "lack saved_model.pb; %s", exportRemedy)
+		f.add("files", "saved_model.pb is missing; %s", exportRemedy)
 	}
 	for _, path := range slices.Sorted(maps.Keys(m.Files)) {
 		key := "files." + path
@@ -128,7 +128,7 @@ func (m Manifest) checkGolden(f *faults) {
 	f.within("golden.tolerance", m.Golden.Tolerance, 0.01)
 }
 
-// faults collects what is wrong, each by its JSON key.
+// faults collects faults by their JSON key.
 type faults []error
 
 func (f *faults) add(key, format string, args ...any) {
@@ -153,7 +153,7 @@ func (f *faults) size(key string, n int) {
 	}
 }
 
-// product bounds a whole tensor; sizes out of range have their own fault.
+// product bounds a whole tensor; sizes out of bounds have their own fault.
 func (f *faults) product(key string, sizes ...int) {
 	product := 1
 	for _, n := range sizes {
@@ -173,7 +173,7 @@ func (f *faults) positive(key string, x float64) {
 	}
 }
 
-// within wants 0 < x ≤ high.
+// within requires 0 < x ≤ high.
 func (f *faults) within(key string, x, high float64) {
 	if !(x > 0 && x <= high) {
 		f.add(key, "is %g, must be above 0 and at most %g; %s", x, high, exportRemedy)

@@ -15,14 +15,14 @@ import (
 	"slices"
 )
 
-// maxManifest bounds the file; a real one has a few kilobytes.
+// maxManifest bounds the file in bytes; a real one has a few kilobytes.
 const maxManifest = 1 << 20
 
 // ParseManifest decodes a manifest strictly, so that a misspelt or newer key is
 // an error and never a silent default, and checks it.
 func ParseManifest(data []byte) (Manifest, error) {
-	// The format first: another format's keys are unknown ones, and the reader
-	// should hear of the format, not of them.
+	// The format is checked first, because the keys of another format would be reported
+	// as unknown.
 	var head struct {
 		Format int `json:"format"`
 	}
@@ -69,8 +69,8 @@ func ReadManifest(dir string) (Manifest, string, error) {
 }
 
 // VerifyFiles compares every file of a model folder with its sha256 in the
-// manifest. A file that the manifest does not name is a fault too, since the
-// manifest's hash stands for the whole model.
+// manifest. A file that the manifest does not name is a fault too, because the
+// manifest's hash identifies the whole model.
 func (m Manifest) VerifyFiles(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -3,25 +3,25 @@ package inference
 import "math"
 
 const (
-	// minShifts is what a least loss between two others needs, on both sides of
-	// where it may lie.
+	// minShifts is the least number of shifts that allow a minimum with a neighbour on
+	// both sides.
 	minShifts = 5
 	// minPool is how many windows can be parted into the four that must agree.
 	minPool, maxPool = 4, 3600
 )
 
-// checkOffset holds the section offset against the output that it explains; each
-// without the other is a fault.
+// checkOffset checks the section offset and the output local_loss, which require each
+// other.
 func (m Manifest) checkOffset(f *faults) {
 	_, answered := m.Signatures[Step].Outputs[LocalLoss]
 	if m.Offset == nil {
 		if answered {
-			f.add("offset", "is missing, though step answers %s; %s", LocalLoss, exportRemedy)
+			f.add("offset", "is missing, but step has the output %s; %s", LocalLoss, exportRemedy)
 		}
 		return
 	}
 	if !answered {
-		f.add("offset", "is there, though step does not answer %s; %s", LocalLoss, exportRemedy)
+		f.add("offset", "is given, but step has no output %s; %s", LocalLoss, exportRemedy)
 	}
 	m.Offset.check(f)
 	if seconds := float64(m.Current.Samples) / m.Current.RateHz; m.Offset.WindowSeconds != seconds {
@@ -39,7 +39,7 @@ func (o Offset) check(f *faults) {
 		f.add("offset.shifts_s", "are %v, must be %d finite numbers or more, each above the one before, on both sides of 0; %s", o.ShiftsS, minShifts, exportRemedy)
 		return
 	}
-	// Beyond the shifts nothing can be seen, so nothing could lead there.
+	// The offset cannot be observed beyond the shifts.
 	reach := min(-o.ShiftsS[0], o.ShiftsS[len(o.ShiftsS)-1])
 	if !(o.ProminenceS >= 0 && o.ProminenceS <= reach) {
 		f.add("offset.dip_s", "is %g, must be 0 to %g, how far offset.shifts_s reach either way; %s", o.ProminenceS, reach, exportRemedy)

@@ -41,8 +41,8 @@ func TestAnOffsetThatDoesNotFitIsRefusedByItsKey(t *testing.T) {
 		breakIt func(*Manifest)
 		want    string
 	}{
-		"local loss that nothing explains": {func(m *Manifest) { m.Offset = nil }, "offset: is missing, though step answers local_loss"},
-		"a section without its output":     {func(m *Manifest) { delete(m.Signatures[Step].Outputs, LocalLoss) }, "offset: is there, though step does not answer local_loss"},
+		"local loss that nothing explains": {func(m *Manifest) { m.Offset = nil }, "offset: is missing, but step has the output local_loss"},
+		"a section without its output":     {func(m *Manifest) { delete(m.Signatures[Step].Outputs, LocalLoss) }, "offset: is given, but step has no output local_loss"},
 		"a loss for other shifts": {
 			func(m *Manifest) {
 				m.Signatures[Step].Outputs[LocalLoss] = Tensor{DType: "float32", Shape: []int{1, 4}}

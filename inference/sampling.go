@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Sampling says how a meter may be read for the model to decide as it was tested.
+// Sampling is the range of meter rates for which the model was tested.
 type Sampling struct {
 	// RatesHz are the rates at which the tests read the meter. A meter that is read
 	// faster than the window's rate is thinned to it.

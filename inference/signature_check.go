@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// requiredSignatures is what the sizes of the current and video sections make of the two
-// signatures. Step may answer more than PAbnormal.
+// requiredSignatures are the two signatures that follow from the sections current and
+// video. Step may have more outputs than PAbnormal.
 func (m Manifest) requiredSignatures() map[string]Signature {
 	c, v := m.Current, m.Video
 	background := Tensor{DType: "float32", Shape: v.Background}
@@ -63,13 +63,13 @@ func (m Manifest) checkSignatures(f *faults) {
 	}
 	for name := range m.Signatures {
 		if name != EncodeFrame && name != Step {
-			f.add("signatures."+name, "is a function nobody calls; %s", exportRemedy)
+			f.add("signatures."+name, "is an unknown function; %s", exportRemedy)
 		}
 	}
 }
 
-// withOptional adds to what Step must answer what it may: outputs the agent
-// knows, in their shape, and others in any float32 shape.
+// withOptional adds Step's optional outputs to the required ones: those that the agent
+// knows, with their shape, and others with any float32 shape.
 func (m Manifest) withOptional(want, have map[string]Tensor) map[string]Tensor {
 	all := maps.Clone(want)
 	for name, tensor := range have {
@@ -101,7 +101,7 @@ func checkTensors(f *faults, key string, have, want map[string]Tensor) {
 	}
 	for name := range have {
 		if _, ok := want[name]; !ok {
-			f.add(key+"."+name, "is a tensor nobody provides or reads; %s", exportRemedy)
+			f.add(key+"."+name, "is an unknown tensor; %s", exportRemedy)
 		}
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"io"
 )
 
-// protoReader reads protobuf's encoding as a stream: it holds only the current string in
-// memory.
+// protoReader reads protobuf's wire format as a stream: it holds only the current
+// string in memory.
 type protoReader struct {
 	in       *bufio.Reader
 	at       int64
-	reserved int64 // bytes that texts take in memory
+	reserved int64 // memory that names take, in bytes
 }
 
 var (
@@ -23,8 +23,8 @@ var (
 const (
 	// maxName bounds a name in a graph, in bytes.
 	maxName = 4096
-	// maxNames bounds what all names together take in memory, in bytes; the
-	// product's take 0.3 MiB.
+	// maxNames bounds the memory of all names, in bytes; those of the product take 0.3
+	// MiB.
 	maxNames = 32 << 20
 	// maxNesting bounds nesting.
 	maxNesting = 16
@@ -69,7 +69,7 @@ func (w *protoReader) reserve(bytes int64) error {
 	return nil
 }
 
-// text reads a text that ends at end.
+// text reads the string that ends at end.
 func (w *protoReader) text(end int64) (string, error) {
 	if end-w.at > maxName {
 		return "", fmt.Errorf("holds a name of %d bytes, the most is %d", end-w.at, maxName)
@@ -108,7 +108,7 @@ func (w *protoReader) each(end int64, visit func(field uint64, end int64) error)
 			if size, err = w.varint(); err != nil {
 				return err
 			}
-		default: // groups, which nobody writes any more
+		default: // groups, which are obsolete
 			return errWire
 		}
 		if w.at > end || size > uint64(end-w.at) || tag>>3 == 0 || tag>>3 >= 1<<29 {

@@ -23,7 +23,7 @@ type function struct {
 	lengths []int       // of the outputs, in values
 }
 
-// endpoint is where a named tensor enters or leaves the graph.
+// endpoint is the graph's end of a named tensor.
 type endpoint struct {
 	output tf.Output
 	dtype  tf.DataType
@@ -40,7 +40,7 @@ type input struct {
 var dtypes = map[string]tf.DataType{"float32": tf.Float, "uint8": tf.Uint8}
 
 // newFunction compares a signature of the SavedModel with the manifest's and
-// finds its tensors. Both ways: what only one of them has is a fault.
+// finds its tensors. A tensor that only one of them has is a fault.
 func newFunction(saved *tf.SavedModel, name string, manifest inference.Manifest) (*function, error) {
 	have, ok := saved.Signatures[name]
 	if !ok {
@@ -154,7 +154,7 @@ func (f *function) read(answers []*tf.Tensor) (map[string][]float32, error) {
 			return nil, fmt.Errorf("read tensor %s of %s: %d values, the manifest says %d; export the model again", name, f.name, len(values), f.lengths[i])
 		}
 		if err := inference.CheckFinite(name, values); err != nil {
-			return nil, fmt.Errorf("%w; the model is faulty, go back to the one before", err)
+			return nil, fmt.Errorf("%w; the model is faulty, return to the previous one", err)
 		}
 		outputs[name] = values
 	}
