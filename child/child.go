@@ -57,8 +57,8 @@ const (
 	fdVariable   = "MELTWATCH_CHILD_FD"
 )
 
-// ErrSilent is the error of a process that was killed for a missed heartbeat.
-var ErrSilent = errors.New("child silent, killed")
+// errSilent is the error of a process that was killed for a missed heartbeat.
+var errSilent = errors.New("child silent, killed")
 
 // Process is one running child.
 type Process struct {
@@ -219,8 +219,8 @@ func (p *Process) heartbeat() {
 	}
 }
 
-// handshakeCause is why a handshake failed: the process's exit, if it ended by itself, because
-// a broken pipe does not explain a missing library.
+// handshakeCause is why a handshake failed: the process's exit, if it ended by itself,
+// because a broken pipe does not explain a missing library.
 func (p *Process) handshakeCause(handshake error) error {
 	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()
@@ -245,7 +245,7 @@ func (p *Process) reap(forwarded <-chan string) {
 	_ = p.client.Close()
 	switch {
 	case p.silent.Load():
-		p.err = ErrSilent
+		p.err = errSilent
 	case err != nil:
 		p.err = fmt.Errorf("%s ended: %w", p.spec.Program, err)
 		if last != "" && !p.ready.Load() { // later its last line may be hours old

@@ -171,8 +171,8 @@ func TestStoppedChildIsKilledForItsSilence(t *testing.T) {
 	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if err := waitEnd(t, p); !errors.Is(err, ErrSilent) {
-		t.Fatalf("got %v, want %v", err, ErrSilent)
+	if err := waitEnd(t, p); !errors.Is(err, errSilent) {
+		t.Fatalf("got %v, want %v", err, errSilent)
 	}
 }
 

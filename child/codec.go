@@ -18,8 +18,8 @@ const maxMessage = 4 << 20
 // writeTimeout bounds one write to a peer that has stopped reading.
 const writeTimeout = 2 * time.Second
 
-// ErrTooLarge is returned for a message over the bound; the connection is closed.
-var ErrTooLarge = fmt.Errorf("message over %d bytes", maxMessage)
+// errTooLarge is returned for a message over the bound; the connection is closed.
+var errTooLarge = fmt.Errorf("message over %d bytes", maxMessage)
 
 // A message on the wire is its length, four bytes big-endian, and a JSON object.
 //
@@ -48,7 +48,7 @@ func (w *wire) read() error {
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size > maxMessage {
-		return ErrTooLarge
+		return errTooLarge
 	}
 	text := make([]byte, size)
 	if _, err := io.ReadFull(w.in, text); err != nil {
@@ -80,7 +80,7 @@ func (w *wire) write(m message, body json.RawMessage) error {
 		return fmt.Errorf("encode %s: %w", m.Method, err)
 	}
 	if len(text) > maxMessage {
-		return ErrTooLarge
+		return errTooLarge
 	}
 	if err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (c serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	m := message{Method: r.ServiceMethod, Seq: r.Seq, Error: r.Error}
 	body, err := json.Marshal(reply)
 	if err == nil && len(body) > maxMessage-len(r.ServiceMethod)-1024 {
-		err = ErrTooLarge
+		err = errTooLarge
 	}
 	if err != nil {
 		m.Error, body = "encode reply: "+err.Error(), nil

@@ -31,7 +31,8 @@ type decoder struct {
 }
 
 const (
-	// maxNamed bounds the entries of a named section, such as meters; maxListed those of a list.
+	// maxNamed bounds the entries of a named section, such as meters; maxListed those
+	// of a list.
 	maxNamed  = 64
 	maxListed = 64
 	// maxText bounds a text in bytes, as Linux bounds a path.

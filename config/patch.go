@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -78,9 +76,6 @@ func parseJSON(text []byte) (*yaml.Node, error) {
 	node, err := nextNode(in, "", 0)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more follows the JSON object: send a single object")
 	}
 	if node.Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("want a JSON object of settings, found %s", nodeName(node))

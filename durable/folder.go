@@ -121,7 +121,8 @@ func (f Folder) MakeFolder(folder string) error {
 func (f Folder) SyncFolder(folder string) error { return syncFolder(f.path(folder)) }
 
 // Replace replaces a file, and makes its folder if there is none. It returns once the
-// new content is durable. Each file has one writer, because the content is first written to NAME.new.
+// new content is durable. Each file has one writer, because the content is first
+// written to NAME.new.
 func Replace(f Files, name string, data []byte) error {
 	folder, temporary := filepath.Dir(name), name+".new"
 	if err := f.MakeFolder(folder); err != nil {

@@ -23,9 +23,9 @@ type GoldenVector struct {
 	Outputs   map[string][]byte `json:"outputs"` // base64 in the file
 }
 
-// ParseGolden decodes golden vectors and checks every tensor's name and size
+// parseGolden decodes golden vectors and checks every tensor's name and size
 // against the manifest.
-func (m Manifest) ParseGolden(data []byte) ([]GoldenVector, error) {
+func (m Manifest) parseGolden(data []byte) ([]GoldenVector, error) {
 	var file struct {
 		Vectors []GoldenVector `json:"vectors"`
 	}
@@ -63,7 +63,7 @@ func (m Manifest) ReadGolden(dir string) ([]GoldenVector, error) {
 	if len(data) > maxGolden {
 		return nil, fmt.Errorf("read golden vectors: more than %d bytes; %s", maxGolden, exportRemedy)
 	}
-	return m.ParseGolden(data)
+	return m.parseGolden(data)
 }
 
 func checkTensorBytes(have map[string][]byte, want map[string]Tensor) error {

@@ -3,8 +3,8 @@ package inference
 // ManifestFile is the manifest's name inside a model folder.
 const ManifestFile = "manifest.json"
 
-// ManifestFormat is the version of the manifest's layout that this code serves.
-const ManifestFormat = 1
+// manifestFormat is the version of the manifest's layout that this code serves.
+const manifestFormat = 1
 
 // Manifest is the contract file that the export writes beside a SavedModel.
 type Manifest struct {
@@ -23,7 +23,7 @@ type Manifest struct {
 	// Offset describes the output local_loss; nil if the model has none.
 	Offset *Offset `json:"offset,omitempty"`
 	// Sampling is the tested meter rates; nil in releases without the section (see
-	// SamplingOf).
+	// samplingOf).
 	Sampling *Sampling `json:"sampling,omitempty"`
 	// Metrics are the export's own figures on held-out batches, for people.
 	Metrics map[string]float64 `json:"metrics"`

@@ -47,10 +47,10 @@ func (m Manifest) Check() error {
 }
 
 func (m Manifest) checkFormat() error {
-	if m.Format == ManifestFormat {
+	if m.Format == manifestFormat {
 		return nil
 	}
-	return fmt.Errorf("format: is %d, this program serves %d; use a model exported by this release's trainer, or install the release that serves it", m.Format, ManifestFormat)
+	return fmt.Errorf("format: is %d, this program serves %d; use a model exported by this release's trainer, or install the release that serves it", m.Format, manifestFormat)
 }
 
 var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)

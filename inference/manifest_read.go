@@ -18,9 +18,9 @@ import (
 // maxManifest bounds the file in bytes; a real one has a few kilobytes.
 const maxManifest = 1 << 20
 
-// ParseManifest decodes a manifest strictly, so that a misspelt or newer key is
+// parseManifest decodes a manifest strictly, so that a misspelt or newer key is
 // an error and never a silent default, and checks it.
-func ParseManifest(data []byte) (Manifest, error) {
+func parseManifest(data []byte) (Manifest, error) {
 	// The format is checked first, because the keys of another format would be reported
 	// as unknown.
 	var head struct {
@@ -29,7 +29,7 @@ func ParseManifest(data []byte) (Manifest, error) {
 	if err := json.Unmarshal(data, &head); err != nil {
 		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportRemedy)
 	}
-	if head.Format != ManifestFormat {
+	if head.Format != manifestFormat {
 		return Manifest{}, fmt.Errorf("check manifest: %w", Manifest{Format: head.Format}.checkFormat())
 	}
 	var m Manifest
@@ -60,7 +60,7 @@ func ReadManifest(dir string) (Manifest, string, error) {
 	if len(data) > maxManifest {
 		return Manifest{}, "", fmt.Errorf("read %s: more than %d bytes; %s", path, maxManifest, exportRemedy)
 	}
-	m, err := ParseManifest(data)
+	m, err := parseManifest(data)
 	if err != nil {
 		return Manifest{}, "", fmt.Errorf("%s: %w", path, err)
 	}

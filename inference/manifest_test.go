@@ -13,7 +13,7 @@ import (
 // goodManifest is a small manifest without faults.
 func goodManifest() Manifest {
 	m := Manifest{
-		Format:  ManifestFormat,
+		Format:  manifestFormat,
 		Name:    "toy",
 		Version: "1",
 		Files: map[string]string{
@@ -41,7 +41,7 @@ func TestParseManifestKeepsEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have, err := ParseManifest(data)
+	have, err := parseManifest(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestParseManifestRefuses(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseManifest([]byte(c.text))
+			_, err := parseManifest([]byte(c.text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
@@ -239,7 +239,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add(late)
 	f.Add([]byte(`{"format":1,"video":{"background":[1,-1]},"files":{"..":""}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := ParseManifest(data)
+		m, err := parseManifest(data)
 		if err != nil {
 			return
 		}

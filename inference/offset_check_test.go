@@ -27,7 +27,7 @@ func TestAManifestWithAnOffsetKeepsIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have, err := ParseManifest(data)
+	have, err := parseManifest(data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,9 +18,9 @@ type Sampling struct {
 // 30 % of the samples lost.
 const testedCoverage = 0.7
 
-// SamplingOf is the manifest's section sampling; the window's own rate where there
+// samplingOf is the manifest's section sampling; the window's own rate where there
 // is none.
-func (m Manifest) SamplingOf() Sampling {
+func (m Manifest) samplingOf() Sampling {
 	if m.Sampling != nil {
 		return *m.Sampling
 	}
@@ -30,7 +30,7 @@ func (m Manifest) SamplingOf() Sampling {
 // MinDensity is the least share of the window's slots that must hold a sample
 // where the meter is read once in period. It fails for a rate that was not tested.
 func (m Manifest) MinDensity(period time.Duration) (share float64, err error) {
-	s, rate := m.SamplingOf(), m.Current.RateHz
+	s, rate := m.samplingOf(), m.Current.RateHz
 	if hertz := 1 / period.Seconds(); hertz < rate {
 		rate = hertz
 	}

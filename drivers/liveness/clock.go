@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// NoTime marks a frame without a presentation time.
-const NoTime = time.Duration(math.MinInt64)
+// noTime marks a frame without a presentation time.
+const noTime = time.Duration(math.MinInt64)
 
-// Presentation turns a decoder's time in milliseconds into a duration: NoTime if it
+// Presentation turns a decoder's time in milliseconds into a duration: noTime if it
 // is not a number, or further from zero than any stream lasts. Decoders mark an
 // unknown time by the least number that their type holds.
 func Presentation(milliseconds float64) time.Duration {
 	if !(math.Abs(milliseconds) <= float64(maxPresentation/time.Millisecond)) {
-		return NoTime
+		return noTime
 	}
 	return time.Duration(milliseconds * float64(time.Millisecond))
 }
 
 const (
 	// maxPresentation bounds a presentation time's distance from zero: RTP's 32 bits at
-	// 90 kHz wrap after 13 hours, and an unwrapped count grows for as long as the session lasts.
+	// 90 kHz wrap after 13 hours, and an unwrapped count grows for as long as the
+	// session lasts.
 	maxPresentation = 50 * 365 * 24 * time.Hour
 	// maxJump is how far a presentation time can run ahead of the frame's arrival, or
 	// fall back, from one frame to the next. A larger jump means a new stream.
@@ -33,7 +34,7 @@ const (
 	slotLength    = time.Second
 )
 
-// Clock maps a stream's presentation times to the host's clock.
+// clock maps a stream's presentation times to the host's clock.
 //
 // A frame arrives at its capture time plus a delay that is never negative and that
 // varies: network, buffering, decoding. The least recent delay is taken as the stream's
@@ -41,8 +42,8 @@ const (
 // (arrival − presentation) of the last minute: the lower envelope. A constant delay,
 // such as the encoder's own, cannot be measured here and stays in the result.
 //
-// The zero Clock is ready for use. It is not safe for concurrent use.
-type Clock struct {
+// The zero clock is ready for use. It is not safe for concurrent use.
+type clock struct {
 	origin  time.Time // arrival of the first frame; offsets are counted from it
 	arrived time.Time // and of the last
 	last    time.Duration
@@ -56,12 +57,12 @@ type slot struct {
 	least  time.Duration
 }
 
-// CaptureTime maps a presentation time to the instant when the frame was taken. It is never
+// captureTime maps a presentation time to the instant when the frame was taken. It is never
 // after its arrival, and later than the frame before as long as presentation times
 // grow. A presentation time that does not grow, or leaps ahead, means that the stream
 // restarted, and the clock starts again. A frame without a time counts as taken at its
 // arrival, and the clock ignores it.
-func (c *Clock) CaptureTime(presentation time.Duration, arrival time.Time) time.Time {
+func (c *clock) captureTime(presentation time.Duration, arrival time.Time) time.Time {
 	if !hasTime(presentation) {
 		return c.after(arrival, arrival)
 	}
@@ -80,13 +81,13 @@ func hasTime(presentation time.Duration) bool {
 }
 
 // jumps reports whether the presentation time ran ahead of the frame's arrival.
-func (c *Clock) jumps(presentation time.Duration, arrival time.Time) bool {
+func (c *clock) jumps(presentation time.Duration, arrival time.Time) bool {
 	return presentation-c.last > arrival.Sub(c.arrived)+maxJump
 }
 
 // after keeps capture times in order: while the envelope still falls, a frame can seem
 // older than the one before.
-func (c *Clock) after(taken, arrival time.Time) time.Time {
+func (c *clock) after(taken, arrival time.Time) time.Time {
 	if !taken.After(c.taken) {
 		taken = earliest(c.taken.Add(time.Microsecond), arrival)
 	}
@@ -95,16 +96,16 @@ func (c *Clock) after(taken, arrival time.Time) time.Time {
 }
 
 // Restart discards the envelope, for a stream that is opened again.
-func (c *Clock) Restart() { *c = Clock{taken: c.taken} }
+func (c *clock) Restart() { *c = clock{taken: c.taken} }
 
-func (c *Clock) observe(number int64, offset time.Duration) {
+func (c *clock) observe(number int64, offset time.Duration) {
 	s := &c.slots[number%envelopeSlots]
 	if s.number != number || offset < s.least {
 		*s = slot{number, offset}
 	}
 }
 
-func (c *Clock) envelope(now int64) time.Duration {
+func (c *clock) envelope(now int64) time.Duration {
 	least := c.slots[now%envelopeSlots].least
 	for _, s := range c.slots {
 		if s.number > 0 && now-s.number < envelopeSlots {

@@ -54,7 +54,7 @@ const (
 // concurrent use.
 type Detector struct {
 	limits Limits
-	clock  Clock
+	clock  clock
 
 	rate       rate
 	open       bool
@@ -109,7 +109,7 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	if d.open && d.isRepeat(presentation, p) {
 		return time.Time{}, false
 	}
-	taken = d.clock.CaptureTime(presentation, arrival)
+	taken = d.clock.captureTime(presentation, arrival)
 	d.open, d.newest, d.last, d.fault = true, taken, presentation, ""
 	d.rate.frame(taken)
 	switch {

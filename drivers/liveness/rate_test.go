@@ -191,12 +191,12 @@ func TestPresentation(t *testing.T) {
 		{0, 0},
 		{40, 40 * time.Millisecond},
 		{-40, -40 * time.Millisecond},
-		{math.NaN(), NoTime},
-		{math.Inf(1), NoTime},
-		{math.Inf(-1), NoTime},
-		{-1e17, NoTime},
-		{math.MaxFloat64, NoTime},
-		{math.MinInt64, NoTime},
+		{math.NaN(), noTime},
+		{math.Inf(1), noTime},
+		{math.Inf(-1), noTime},
+		{-1e17, noTime},
+		{math.MaxFloat64, noTime},
+		{math.MinInt64, noTime},
 	} {
 		if got := Presentation(c.milliseconds); got != c.want {
 			t.Errorf("Presentation(%g) = %v, want %v", c.milliseconds, got, c.want)

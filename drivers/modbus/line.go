@@ -324,14 +324,14 @@ type quirks struct {
 	unreported int // how many, at the end of known, have not been logged
 }
 
-func (m *quirks) add(what string) {
-	for _, known := range m.known {
+func (q *quirks) add(what string) {
+	for _, known := range q.known {
 		if known == what {
 			return
 		}
 	}
-	if len(m.known) < maxQuirks {
-		m.known = append(m.known, what)
-		m.unreported++
+	if len(q.known) < maxQuirks {
+		q.known = append(q.known, what)
+		q.unreported++
 	}
 }

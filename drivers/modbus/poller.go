@@ -44,8 +44,8 @@ func newUnit(name string, m config.Meter, faults *retry.Faults) *unit {
 }
 
 // newProbes are the probes for the current reads.
-func (u *unit) newProbes(deaf bool) *probes {
-	return &probes{requests: probesFor(u.plan.leaves(), u.meter.ReadMax), unanswered: deaf}
+func (u *unit) newProbes(unanswered bool) *probes {
+	return &probes{requests: probesFor(u.plan.leaves(), u.meter.ReadMax), unanswered: unanswered}
 }
 
 // poller owns one line and polls its units in the order in which they are due.
@@ -138,7 +138,7 @@ func (p *poller) record(u *unit, got reading, err error) {
 func (u *unit) logLost(lost map[string]string) {
 	for quantity, why := range lost {
 		if _, known := u.lost[quantity]; !known && !isPhase(quantity) {
-			u.faults.Log.Warn("quantity missing", "quantity", quantity, "cause", why)
+			u.faults.Log.Warn("quantity missing", "quantity", quantity, "err", why)
 		}
 	}
 	for quantity := range u.lost {

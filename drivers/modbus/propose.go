@@ -74,8 +74,8 @@ func (r registersAt) blank(m config.Meter) bool {
 	return ok
 }
 
-// readNeighbourhood reads the currents' registers and one more on each side: in one read if the
-// device accepts it, otherwise field by field.
+// readNeighbourhood reads the currents' registers and one more on each side: in one
+// read if the device accepts it, otherwise field by field.
 func readNeighbourhood(ctx context.Context, m config.Meter) registersAt {
 	known := registersAt{}
 	l, err := newLine(m)
@@ -105,7 +105,7 @@ func readNeighbourhood(ctx context.Context, m config.Meter) registersAt {
 }
 
 // window is one read of all currents and the given number of registers on each side.
-func window(m config.Meter, beside int) (r request, ok bool) {
+func window(m config.Meter, margin int) (r request, ok bool) {
 	first, last := 0x10000, 0
 	function := m.Fields[config.FieldCurrentA].Function
 	for _, quantity := range currents {
@@ -113,7 +113,7 @@ func window(m config.Meter, beside int) (r request, ok bool) {
 		first, last = min(first, f.Address-m.Base), max(last, f.Address-m.Base+f.Registers())
 		ok = f.Function == function
 	}
-	first, last = max(first-beside, 0), min(last+beside, 0x10000)
+	first, last = max(first-margin, 0), min(last+margin, 0x10000)
 	return request{Function: byte(function), Address: uint16(first), Quantity: uint16(last - first)},
 		ok && last-first <= m.ReadMax
 }
@@ -282,7 +282,8 @@ func (c candidate) describe(name string, m config.Meter, reversed []string) stri
 }
 
 const (
-	// minShare and maxShare bound a working furnace's phases, as shares of the expected current.
+	// minShare and maxShare bound a working furnace's phases, as shares of the expected
+	// current.
 	minShare, maxShare = 0.3, 2
 	// maxPhaseRatio bounds the largest phase, as a multiple of the smallest.
 	maxPhaseRatio = 3

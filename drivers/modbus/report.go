@@ -49,10 +49,10 @@ func (c Counters) Plus(other Counters) Counters {
 }
 
 // report logs the quirks found since the last call, and returns all.
-func (m *quirks) report(log *slog.Logger) []string {
-	for _, what := range m.known[len(m.known)-m.unreported:] {
+func (q *quirks) report(log *slog.Logger) []string {
+	for _, what := range q.known[len(q.known)-q.unreported:] {
 		log.Info("device has a quirk", "quirk", what)
 	}
-	m.unreported = 0
-	return slices.Clone(m.known)
+	q.unreported = 0
+	return slices.Clone(q.known)
 }

@@ -78,8 +78,8 @@ func (c change) apply(names map[string]*inode) {
 	}
 }
 
-// ErrPower is the error of every operation after the power failure.
-var ErrPower = errors.New("power failed")
+// errPower is the error of every operation after the power failure.
+var errPower = errors.New("power failed")
 
 // New returns an empty disk whose power fails at operation cutAt, −1 for never.
 func New(cutAt int) *Disk {
@@ -113,7 +113,7 @@ func (d *Disk) step() error {
 	}
 	d.operations++
 	if d.PowerOff {
-		return ErrPower
+		return errPower
 	}
 	if d.Step != nil {
 		d.Step()
@@ -123,7 +123,7 @@ func (d *Disk) step() error {
 
 func (d *Disk) rename(c change) error {
 	if d.PowerOff {
-		return ErrPower
+		return errPower
 	}
 	c.folder = path.Dir(c.name)
 	c.apply(d.names)
@@ -166,7 +166,7 @@ func (d *Disk) Create(name string) (durable.File, error) {
 // Extend cuts a file to size and opens it for writing at its end.
 func (d *Disk) Extend(name string, size int64) (durable.File, error) {
 	if d.PowerOff {
-		return nil, ErrPower
+		return nil, errPower
 	}
 	f := &cutFile{d, d.names[name]}
 	return f, f.put(write{offset: int(size), cut: true})
@@ -213,7 +213,7 @@ func (f *cutFile) put(w write) error {
 
 func (f *cutFile) Write(data []byte) (int, error) {
 	if f.disk.PowerOff {
-		return 0, ErrPower
+		return 0, errPower
 	}
 	// The data is written in blocks, each of which may be lost.
 	for rest := data; len(rest) > 0; {

@@ -59,7 +59,8 @@ type record struct {
 	Refused []instant `json:"refused"`
 }
 
-// Open returns the ledger of a file, which it does not read yet. With an empty path the count is kept only in memory.
+// Open returns the ledger of a file, which it does not read yet. With an empty path the
+// count is kept only in memory.
 func Open(path string) *Ledger { return &Ledger{path: path, now: now} }
 
 // OpenAt is Open with a clock that is ahead, for tests of later log-ins.

@@ -57,7 +57,8 @@ func (a *authenticator) request(r *base.Request) {
 		// On a full disk the count in memory remains: the camera matters more than the file.
 		_ = a.logins.Attempt(a.account)
 	}
-	// The library always answers the first challenge; some cameras expect an answer to the newest.
+	// The library always answers the first challenge; some cameras expect an answer to
+	// the newest.
 	if a.answerable {
 		a.answered++
 		uri := r.URL.CloneWithoutCredentials().String()

@@ -50,34 +50,34 @@ func listen(ctx context.Context, media *description.Media) (*decoderServer, erro
 	if err != nil {
 		return nil, fmt.Errorf("listen for the decoder: %w", err)
 	}
-	l := &decoderServer{listener: listener, path: "/" + rand.Text(), sdp: sdp, done: make(chan struct{})}
+	s := &decoderServer{listener: listener, path: "/" + rand.Text(), sdp: sdp, done: make(chan struct{})}
 	go func() {
-		defer close(l.done)
-		l.serve()
+		defer close(s.done)
+		s.serve()
 	}()
-	return l, nil
+	return s, nil
 }
 
-func (l *decoderServer) url() string { return "rtsp://" + l.listener.Addr().String() + l.path }
+func (s *decoderServer) url() string { return "rtsp://" + s.listener.Addr().String() + s.path }
 
 // started reports whether the first packet has been forwarded.
-func (l *decoderServer) started() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.hasPacket
+func (s *decoderServer) started() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasPacket
 }
 
 // send forwards a packet, or queues it until the decoder plays.
-func (l *decoderServer) send(packet []byte) error {
-	l.mu.Lock()
-	l.hasPacket = true
-	over := l.closed
-	l.mu.Unlock()
-	if over {
+func (s *decoderServer) send(packet []byte) error {
+	s.mu.Lock()
+	s.hasPacket = true
+	closed := s.closed
+	s.mu.Unlock()
+	if closed {
 		return net.ErrClosed
 	}
-	l.writing.Lock()
-	defer l.writing.Unlock()
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	if len(packet) > 0xffff {
 		return fmt.Errorf("packet of %d bytes is too large", len(packet))
 	}
@@ -85,28 +85,28 @@ func (l *decoderServer) send(packet []byte) error {
 	frame[0] = base.InterleavedFrameMagicByte
 	binary.BigEndian.PutUint16(frame[2:], uint16(len(packet)))
 	frame = append(frame, packet...)
-	if l.playing {
-		return l.write(frame)
+	if s.playing {
+		return s.write(frame)
 	}
-	if l.queuedBytes += len(frame); l.queuedBytes > maxQueued {
+	if s.queuedBytes += len(frame); s.queuedBytes > maxQueued {
 		return fmt.Errorf("the camera sent %d MiB before the decoder began", maxQueued>>20)
 	}
-	l.queue = append(l.queue, frame)
+	s.queue = append(s.queue, frame)
 	return nil
 }
 
 // discardQueue drops the packets that wait for the decoder.
-func (l *decoderServer) discardQueue() {
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	l.queue, l.queuedBytes = nil, 0
+func (s *decoderServer) discardQueue() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.queue, s.queuedBytes = nil, 0
 }
 
 // write requires that writing is held and the decoder has connected.
-func (l *decoderServer) write(text []byte) error {
-	l.mu.Lock()
-	c := l.conn
-	l.mu.Unlock()
+func (s *decoderServer) write(text []byte) error {
+	s.mu.Lock()
+	c := s.conn
+	s.mu.Unlock()
 	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
@@ -115,80 +115,80 @@ func (l *decoderServer) write(text []byte) error {
 }
 
 // play sends the reply, then the queued packets.
-func (l *decoderServer) play(reply []byte) error {
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	err := l.write(reply)
-	for _, frame := range l.queue {
+func (s *decoderServer) play(reply []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.write(reply)
+	for _, frame := range s.queue {
 		if err == nil {
-			err = l.write(frame)
+			err = s.write(frame)
 		}
 	}
-	l.queue, l.playing = nil, true
+	s.queue, s.playing = nil, true
 	return err
 }
 
 // serve accepts connections until one requests the stream's path, and serves that one
 // until it ends.
-func (l *decoderServer) serve() {
+func (s *decoderServer) serve() {
 	for {
-		c, err := l.listener.Accept()
+		c, err := s.listener.Accept()
 		if err != nil {
 			return
 		}
-		l.mu.Lock()
-		l.conn = c
-		over := l.closed
-		l.mu.Unlock()
-		served := !over && l.answer(c)
+		s.mu.Lock()
+		s.conn = c
+		closed := s.closed
+		s.mu.Unlock()
+		served := !closed && s.answer(c)
 		_ = c.Close()
-		if served || over {
+		if served || closed {
 			return
 		}
 	}
 }
 
-// answer serves a connection and reports whether it knew the path.
-func (l *decoderServer) answer(c net.Conn) (knew bool) {
+// answer serves a connection and reports whether it found the path.
+func (s *decoderServer) answer(c net.Conn) (found bool) {
 	in := conn.NewConn(c)
 	for {
-		if !knew {
+		if !found {
 			if err := c.SetReadDeadline(time.Now().Add(writeTimeout)); err != nil {
-				return knew
+				return found
 			}
 		}
 		message, err := in.Read()
 		if err != nil {
-			return knew
+			return found
 		}
 		request, ok := message.(*base.Request)
 		if !ok {
 			continue // the decoder's reports
 		}
-		if request.URL == nil || len(request.URL.Path) < len(l.path) || request.URL.Path[:len(l.path)] != l.path {
-			return knew
+		if request.URL == nil || len(request.URL.Path) < len(s.path) || request.URL.Path[:len(s.path)] != s.path {
+			return found
 		}
-		if !knew {
-			knew = true
+		if !found {
+			found = true
 			if err := c.SetReadDeadline(time.Time{}); err != nil {
-				return knew
+				return found
 			}
 		}
-		if err := l.reply(request); err != nil {
-			return knew
+		if err := s.reply(request); err != nil {
+			return found
 		}
 	}
 }
 
-func (l *decoderServer) reply(r *base.Request) error {
+func (s *decoderServer) reply(r *base.Request) error {
 	response := base.Response{StatusCode: base.StatusOK, Header: base.Header{"CSeq": r.Header["CSeq"], "Session": {"1"}}}
 	switch r.Method {
 	case base.Options:
 		response.Header["Public"] = base.HeaderValue{"OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"}
 	case base.Describe:
 		response.Header["Content-Type"] = base.HeaderValue{"application/sdp"}
-		response.Header["Content-Base"] = base.HeaderValue{l.url() + "/"}
-		response.Body = l.sdp
+		response.Header["Content-Base"] = base.HeaderValue{s.url() + "/"}
+		response.Body = s.sdp
 	case base.Setup:
 		response.Header["Transport"] = base.HeaderValue{"RTP/AVP/TCP;unicast;interleaved=0-1"}
 	}
@@ -197,22 +197,22 @@ func (l *decoderServer) reply(r *base.Request) error {
 		return err
 	}
 	if r.Method == base.Play {
-		return l.play(text)
+		return s.play(text)
 	}
-	l.writing.Lock()
-	defer l.writing.Unlock()
-	return l.write(text)
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.write(text)
 }
 
 // close ends the decoder's stream.
-func (l *decoderServer) close() {
-	_ = l.listener.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.closed = true
-	if l.conn != nil {
-		_ = l.conn.Close()
+func (s *decoderServer) close() {
+	_ = s.listener.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.conn != nil {
+		_ = s.conn.Close()
 	}
 }
 
-func (l *decoderServer) wait() { <-l.done }
+func (s *decoderServer) wait() { <-s.done }

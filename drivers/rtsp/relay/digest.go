@@ -104,7 +104,8 @@ func bestDigest(offers []challenge) (best digest, ok bool) {
 // answer is replaced.
 func (digest) plain() string { return `Digest realm="camera", nonce="camera"` }
 
-// answer is the Authorization header; count is the number of answers to this challenge, from 1.
+// answer is the Authorization header; count is the number of answers to this challenge,
+// from 1.
 func (d digest) answer(user, password, method, uri string, count int) string {
 	h := func(parts ...string) string {
 		sum := d.hash()

@@ -90,70 +90,70 @@ const (
 	ap, fu     = 48, 49
 )
 
-func inspectH264(payload []byte) (g packetInfo) {
+func inspectH264(payload []byte) (info packetInfo) {
 	if len(payload) == 0 {
-		return g
+		return info
 	}
 	switch payload[0] & 31 {
 	case stapA:
-		eachUnit(payload[1:], func(unit []byte) { g.h264(unit[0]&31, unit) })
+		eachUnit(payload[1:], func(unit []byte) { info.h264(unit[0]&31, unit) })
 	case fuA:
 		if len(payload) > 1 && payload[1]&0x80 != 0 { // its first part
-			g.h264(payload[1]&31, nil)
+			info.h264(payload[1]&31, nil)
 		}
 	default:
-		g.h264(payload[0]&31, payload)
+		info.h264(payload[0]&31, payload)
 	}
-	return g
+	return info
 }
 
 // h264 notes a unit; nil where only its beginning is there.
-func (g *packetInfo) h264(kind byte, unit []byte) {
+func (info *packetInfo) h264(kind byte, unit []byte) {
 	const recoveryPoint = 6 // SEI type that marks a decodable picture
 	switch h264.NALUType(kind) {
 	case h264.NALUTypeSPS:
-		g.begins = true
+		info.begins = true
 		if size := sizeH264(unit); size != (Size{}) {
-			g.size = size
+			info.size = size
 		}
 	case h264.NALUTypeIDR:
-		g.begins, g.key = true, true
+		info.begins, info.key = true, true
 	case h264.NALUTypeSEI:
 		if len(unit) > 1 && unit[1] == recoveryPoint {
-			g.begins, g.key = true, true
+			info.begins, info.key = true, true
 		}
 	}
 }
 
-func inspectH265(payload []byte) (g packetInfo) {
+func inspectH265(payload []byte) (info packetInfo) {
 	if len(payload) < 2 {
-		return g
+		return info
 	}
 	switch kind := payload[0] >> 1 & 63; kind {
 	case ap:
-		eachUnit(payload[2:], func(unit []byte) { g.h265(unit[0]>>1&63, unit) })
+		eachUnit(payload[2:], func(unit []byte) { info.h265(unit[0]>>1&63, unit) })
 	case fu:
 		if len(payload) > 2 && payload[2]&0x80 != 0 {
-			g.h265(payload[2]&63, nil)
+			info.h265(payload[2]&63, nil)
 		}
 	default:
-		g.h265(kind, payload)
+		info.h265(kind, payload)
 	}
-	return g
+	return info
 }
 
-func (g *packetInfo) h265(kind byte, unit []byte) {
+func (info *packetInfo) h265(kind byte, unit []byte) {
 	const firstKey, lastKey = 16, 21 // pictures at which decoding can start
 	switch {
 	case h265.NALUType(kind) == h265.NALUType_VPS_NUT:
-		g.begins = true
+		info.begins = true
 	case h265.NALUType(kind) == h265.NALUType_SPS_NUT:
-		g.begins = true
+		info.begins = true
 		if size := sizeH265(unit); size != (Size{}) {
-			g.size = size
+			info.size = size
 		}
 	case kind >= firstKey && kind <= lastKey:
-		g.begins, g.key = true, true
+		info.begins, info.key = true, true
 	}
 }
 
@@ -172,17 +172,17 @@ func eachUnit(payload []byte, look func(unit []byte)) {
 
 // inspectJPEG reads RFC 2435's header, whose sizes are in blocks of eight pixels; 0
 // means unknown.
-func inspectJPEG(payload []byte) (g packetInfo) {
+func inspectJPEG(payload []byte) (info packetInfo) {
 	if len(payload) < 8 {
-		return g
+		return info
 	}
 	offset := int(payload[1])<<16 | int(payload[2])<<8 | int(payload[3])
 	if offset != 0 {
-		return g
+		return info
 	}
-	g.begins, g.key = true, true
+	info.begins, info.key = true, true
 	if payload[6] != 0 && payload[7] != 0 {
-		g.size = Size{8 * int(payload[6]), 8 * int(payload[7])}
+		info.size = Size{8 * int(payload[6]), 8 * int(payload[7])}
 	}
-	return g
+	return info
 }

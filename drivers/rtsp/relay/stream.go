@@ -89,10 +89,10 @@ func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, log
 }
 
 func (s *Stream) play(ctx context.Context, l *session) error {
-	forma := s.media.Formats[0]
-	s.inspect = inspectorOf(forma)
+	videoFormat := s.media.Formats[0]
+	s.inspect = inspectorOf(videoFormat)
 	s.mu.Lock()
-	s.size = describedSize(forma)
+	s.size = describedSize(videoFormat)
 	size := s.size
 	s.mu.Unlock()
 	if err := size.Check(); err != nil {
@@ -102,7 +102,7 @@ func (s *Stream) play(ctx context.Context, l *session) error {
 	if s.decoder, err = listen(ctx, s.media); err != nil {
 		return err
 	}
-	s.client.OnPacketRTP(s.media, forma, s.forward)
+	s.client.OnPacketRTP(s.media, videoFormat, s.forward)
 	return l.play(ctx)
 }
 
@@ -127,8 +127,8 @@ func (s *Stream) forward(p *rtp.Packet) {
 	// last packet is marked.
 	whole := s.keyFrameSeen && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
 	// Of parameter sets without a following key frame only the newest are kept.
-	anew := seen.begins && !s.keyFrameSeen && p.Timestamp != s.stamp
-	if anew {
+	restarts := seen.begins && !s.keyFrameSeen && p.Timestamp != s.stamp
+	if restarts {
 		s.stamp = p.Timestamp
 	}
 	if seen.key && !s.keyFrameSeen {
@@ -147,7 +147,7 @@ func (s *Stream) forward(p *rtp.Packet) {
 	if !seen.begins && !s.decoder.started() {
 		return
 	}
-	if anew {
+	if restarts {
 		s.decoder.discardQueue()
 	}
 	text, err := p.Marshal()

@@ -18,9 +18,9 @@ import (
 
 // Size and rate of the camera's picture.
 const (
-	Width     = 320
-	Height    = 240
-	frameTime = 40 * time.Millisecond
+	frameWidth  = 320
+	frameHeight = 240
+	frameTime   = 40 * time.Millisecond
 )
 
 // Scene is what the camera shows.
@@ -150,7 +150,7 @@ func (c *Camera) draw(to io.Writer) {
 	tick := time.NewTicker(frameTime)
 	defer tick.Stop()
 	r := rand.New(rand.NewPCG(1, 1))
-	picture := make([]byte, Width*Height)
+	picture := make([]byte, frameWidth*frameHeight)
 	for n := 0; ; n++ {
 		switch Scene(c.scene.Load()) {
 		case Moving:
@@ -169,13 +169,13 @@ func (c *Camera) draw(to io.Writer) {
 }
 
 func drawMoving(picture []byte, n int, r *rand.Rand) {
-	for y := range Height {
-		for x := range Width {
+	for y := range frameHeight {
+		for x := range frameWidth {
 			light := 60 + (x/16+y/16)%2*30 + r.IntN(9)
 			if height := 40 + 20*((n/5)%3); y < height && x > 100 && x < 200 {
 				light += 90
 			}
-			picture[y*Width+x] = byte(light)
+			picture[y*frameWidth+x] = byte(light)
 		}
 	}
 }
