@@ -131,7 +131,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		"another value":   {"[1]", "decode manifest"},
 		"an unknown key":  {`{"format":1,"colour":"red"}`, `unknown field "colour"`},
 		"a string number": {`{"format":1,"decision":{"enter":"0.5"}}`, "decode manifest"},
-		// A newer format is told as such, whatever other keys it brings.
+		// A newer format is reported as such, whatever other keys it has.
 		"a newer format": {`{"format":2,"colour":"red"}`, "format: is 2, this program serves 1"},
 		"an empty one":   {`{"format":1}`, "name: is missing"},
 	}

@@ -123,7 +123,7 @@ func TestJudgeOnAStream(t *testing.T) {
 	play(10)
 	expect(drivers.OK, "")
 
-	for range 100 { // the decoder hands out the last frame again and again
+	for range 100 { // the decoder repeats the last frame
 		at = at.Add(frameTime)
 		if _, isNew := j.Frame(presentation, at, scene(r, 0, 2)); isNew {
 			t.Fatal("a frame whose time stands still is taken for a new one")

@@ -72,7 +72,7 @@ func furnaceSource(s furnace.Scenario, seed uint64, rate int, noise float64, rep
 	}
 }
 
-// film sends n pictures through the encoder and back and hands each to look.
+// film sends n pictures through the encoder and back and passes each to look.
 func film(ctx context.Context, e encoding, n int, draw source, look func(n int, p Picture)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	encode := exec.CommandContext(ctx, "ffmpeg", "-v", "error",

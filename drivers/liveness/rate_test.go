@@ -22,7 +22,7 @@ type paced struct {
 
 func exact(_ int, at time.Duration) float64 { return float64(at) / 1e6 }
 
-// watchFor follows the detector, asking it ten times a second, and hands each status
+// watchFor follows the detector, asking it ten times a second, and passes each status
 // to see.
 func (p paced) watchFor(spell time.Duration, see func(at time.Duration, s drivers.Status, cause string)) {
 	r := rand.New(rand.NewPCG(9, 9))

@@ -119,7 +119,7 @@ var wrong = []struct {
 		want: "server device busy",
 	},
 	{
-		// The gateway hands the late reply to whoever is connected by then: it
+		// The gateway sends the late reply to the client that is connected by then: it
 		// arrives in front of the next answer.
 		name:  "reply late, in front of the next",
 		kinds: []string{schemeRTUTCP, schemeSerial},

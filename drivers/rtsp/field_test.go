@@ -67,7 +67,7 @@ func TestCamerasOfTheField(t *testing.T) {
 }
 
 // A picture that changes its size within the session is never decoded over the
-// remains of the old one: the stream is opened again, the new size is told, and a
+// remains of the old one: the stream is opened again, the new size is reported, and a
 // crop that no longer fits is named.
 func TestPictureChangesItsSize(t *testing.T) {
 	camera := &rtsptest.Scripted{}

@@ -18,7 +18,7 @@ import (
 	"meltwatch/drivers/rtsp/relay"
 )
 
-// scripted is a decoder that does as told; a real one cannot be made to block on
+// scripted is a decoder that follows a script; a real one cannot be made to block on
 // demand.
 type scripted struct {
 	next func(into *gocv.Mat) (time.Duration, bool)
@@ -99,7 +99,7 @@ func TestBlockedDecoderEndsRun(t *testing.T) {
 	}
 }
 
-// A stream that hands out its last frame for ever is opened again, and frame
+// A stream that repeats its last frame is opened again, and frame
 // numbers go on from where they were.
 func TestStreamThatStandsStillIsReopened(t *testing.T) {
 	c := withDecoder(t, frames(10, 320, 240), frames(1<<30, 320, 240))

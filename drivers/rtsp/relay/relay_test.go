@@ -68,7 +68,7 @@ func writes(text string, repeated bool) func(net.Conn) bool {
 }
 
 // Whatever a camera answers, the error names what is wrong and where to mend it,
-// in time, and never the password; refusals are told from what may pass.
+// in time, and never the password; refusals are distinguished from temporary faults.
 func TestAnswersOfTheCamera(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -88,7 +88,7 @@ func TestTheCamerasCertificateIsVerified(t *testing.T) {
 	}
 }
 
-// A camera without TLS is told apart, and a camera that refuses TCP over TLS is not
+// A camera without TLS is identified, and a camera that refuses TCP over TLS is not
 // asked for UDP, which would not be encrypted.
 func TestTLSAndPlainAreNotMixed(t *testing.T) {
 	plain := &rtsptest.Scripted{SDP: plainSDP}
