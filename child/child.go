@@ -1,11 +1,11 @@
 // Package child runs a process for work that must not happen in this one: calls into
 // C libraries that block, crash and leak.
 //
-// Parent and child share a socket pair that the child inherits (its standard
-// output is left alone, since C libraries print there). Over it the parent makes
-// net/rpc calls: first a handshake that compares contract versions, then a
-// heartbeat, then whatever the child's Service offers. Every message is bounded
-// in size, every call in time, and calls in flight in number.
+// Parent and child share a socket pair that the child inherits (its standard output is
+// unused, because C libraries print there). Over it the parent makes net/rpc calls:
+// first a handshake that compares contract versions, then a heartbeat, then whatever
+// the child's Service offers. Every message is bounded in size, every call in time, and
+// calls in flight in number.
 //
 // Each end notices when the other ends: a child whose socket closes returns from
 // Serve, and a child that does not answer is killed. The caller restarts it: a Process
@@ -73,7 +73,7 @@ type Process struct {
 }
 
 // Start starts the program and makes the handshake. The process runs until Close, its
-// own end, or a missed heartbeat; ctx bounds the start alone.
+// own end, or a missed heartbeat; ctx bounds only the start.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if spec.HeartbeatTimeout == 0 {
 		spec.HeartbeatTimeout = defaultHeartbeatTimeout

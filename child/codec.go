@@ -141,7 +141,7 @@ func (c serverCodec) ReadRequestHeader(r *rpc.Request) error {
 func (c serverCodec) ReadRequestBody(into any) error { return c.body(into) }
 
 // WriteResponse sends a reply. One that cannot be sent, because a number in it is
-// not finite or it is too large, becomes an error of that call alone.
+// not finite or it is too large, becomes an error of that call only.
 func (c serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	m := message{Method: r.ServiceMethod, Seq: r.Seq, Error: r.Error}
 	body, err := json.Marshal(reply)

@@ -40,7 +40,7 @@ func checkMeters(meters map[string]Meter, normalCurrent float64, f report) {
 	}
 	checkPhases(carrier, f)
 	if carrier[FieldSetPoint] == "" && normalCurrent == 0 {
-		f("state.normal_current", "is missing: without the field set_point it alone tells an idle furnace from a quiet, dangerous one; give the usual current in amperes")
+		f("state.normal_current", "is missing: without the field set_point it is the only way to tell an idle furnace from a quiet, dangerous one; give the usual current in amperes")
 	}
 }
 

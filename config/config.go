@@ -61,7 +61,7 @@ type Camera struct {
 	// Crop is the part of the picture that shows the shell, in pixels; all zero
 	// means the whole picture.
 	Crop Crop `yaml:"crop"`
-	// A fault must last this long before senses.video says so; longer for a camera
+	// A fault must last this long before senses.video reports it; longer for a camera
 	// of less than a frame in StaleAfter. FrozenAfter should be at least twice the
 	// camera's distance of key frames.
 	StaleAfter  time.Duration `yaml:"stale_after"`
@@ -99,12 +99,12 @@ type State struct {
 	NormalCurrent float64 `yaml:"normal_current"`
 }
 
-// MQTT is how state leaves the box.
+// MQTT is the connection to the broker.
 type MQTT struct {
 	// Broker is tcp://host:port, ssl://host:port, ws://host:port/path or wss://….
 	Broker string `yaml:"broker"`
-	// Brokers by name, in the place of Broker, where there is more than one: the
-	// next is tried when one cannot be reached or does not acknowledge.
+	// Brokers by name replace Broker if there is more than one: the next is tried when
+	// one is unreachable or does not acknowledge.
 	Brokers  map[string]Broker `yaml:"brokers"`
 	ClientID string            `yaml:"client_id"` // default meltwatch-<site>-<furnace>
 	Username string            `yaml:"username"`
@@ -112,17 +112,17 @@ type MQTT struct {
 	PasswordFile string `yaml:"password_file"`
 	// CAFile verifies the broker; the system's roots when empty.
 	CAFile string `yaml:"ca_file"`
-	// CertFile and KeyFile, both PEM, are shown to a broker that asks for a
-	// certificate; a bare name is a systemd credential. These files are read at each
+	// CertFile and KeyFile, both PEM, are the client certificate for a broker that
+	// requires one; a bare name is a systemd credential. These files are read at each
 	// connection, so that a renewed certificate needs no restart.
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
-	// KeepAlive bounds how long a dead link goes unnoticed.
+	// KeepAlive bounds how long a lost connection goes unnoticed.
 	KeepAlive time.Duration `yaml:"keep_alive"`
-	// Queue bounds how many records wait in memory for a disk that does not take
-	// them, or for a broker where outbox.enabled is false.
+	// Queue bounds the records in memory while the disk refuses writes, or without an
+	// outbox.
 	Queue int `yaml:"queue"`
-	// HistoryRate bounds how many messages a second an outage's backlog may take.
+	// HistoryRate bounds the messages per second of an outage's backlog.
 	HistoryRate int `yaml:"history_rate"`
 	// Retain is false for a broker without retained messages. A subscriber then gets
 	// the next state within a second, and a document published while the agent is
@@ -141,8 +141,8 @@ type Broker struct {
 // NamedBroker is a broker with its name.
 type NamedBroker struct{ Name, URL string }
 
-// Addresses are the brokers in the order in which they are to be tried. A broker
-// given by its URL alone has no name.
+// Addresses are the brokers in the order in which they are to be tried. A broker given
+// only by its URL has no name.
 func (m MQTT) Addresses() []NamedBroker {
 	if len(m.Brokers) == 0 {
 		return []NamedBroker{{URL: m.Broker}}
@@ -157,25 +157,25 @@ func (m MQTT) Addresses() []NamedBroker {
 	return addresses
 }
 
-// Outbox is how much of what no broker has acknowledged is kept on disk: in all,
-// and by class. 1 MB is 10⁶ bytes.
+// Outbox bounds the unacknowledged records on disk: in all, and by class. 1 MB is 10⁶
+// bytes.
 type Outbox struct {
-	// Enabled is false where nothing may be written: records then wait in memory,
-	// and a restart loses them.
+	// Enabled is false if nothing may be written: records then wait in memory, and a
+	// restart loses them.
 	Enabled bool `yaml:"enabled"`
-	// TotalMB bounds all classes together: the oldest current goes first, then
+	// TotalMB bounds all classes together: the oldest current is dropped first, then
 	// the oldest state, then the oldest events.
 	TotalMB   int `yaml:"total_mb"`
 	EventMB   int `yaml:"event_mb"`
 	StateMB   int `yaml:"state_mb"`
 	CurrentMB int `yaml:"current_mb"`
-	// What is older than this is given up.
+	// Older records are dropped.
 	EventAge   time.Duration `yaml:"event_age"`
 	StateAge   time.Duration `yaml:"state_age"`
 	CurrentAge time.Duration `yaml:"current_age"`
 }
 
-// Log is what is written to standard error.
+// Log is the log on standard error.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
 	Format string `yaml:"format"` // text, json

@@ -15,7 +15,7 @@ import (
 // Tests replace it by a disk that loses, tears and reorders what was not
 // synced, or refuses to write.
 type Files interface {
-	// List returns what lies in a folder, in any order; an absent folder is empty.
+	// List returns the entries of a folder, in any order; a missing folder is empty.
 	List(folder string) ([]Entry, error)
 	// Read returns the first most bytes of a file.
 	Read(path string, most int64) ([]byte, error)

@@ -6,7 +6,7 @@ const ManifestFile = "manifest.json"
 // manifestFormat is the version of the manifest's layout that this code serves.
 const manifestFormat = 1
 
-// Manifest is the contract file that the export writes beside a SavedModel.
+// Manifest is the contract file that the export writes next to a SavedModel.
 type Manifest struct {
 	Format  int    `json:"format"`
 	Name    string `json:"name"`

@@ -21,7 +21,7 @@ import (
 // allows a file system to be, and more than a journalling one is.
 type Disk struct {
 	names   map[string]*inode // as a program sees it
-	durable map[string]*inode // as it lies on the disk
+	durable map[string]*inode // on the disk
 	pending []change          // of names, not yet durable
 
 	operations int
