@@ -58,7 +58,7 @@ type CameraChild interface {
 
 // Host is the machine that the program runs on.
 func Host(log *slog.Logger, level *slog.LevelVar, version string) (Env, error) {
-	boot, err := durable.KernelBoot()
+	boot, err := durable.KernelBootID()
 	return Env{
 		Log: log, Level: level, Version: version, Instance: rand.Text(), KernelBoot: boot,
 		Clock:  stamp.KernelClock{},

@@ -80,7 +80,7 @@ func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err e
 func (m *modelInstance) golden(ctx context.Context, v inference.GoldenVector) error {
 	ctx, cancel := context.WithTimeout(ctx, goldenTimeout)
 	defer cancel()
-	have, err := v.Ask(ctx, m.client)
+	have, err := v.Run(ctx, m.client)
 	if err != nil {
 		return err
 	}

@@ -1,15 +1,15 @@
-// Package child keeps a process that does what this one must not: call C
-// libraries that block, crash and leak.
+// Package child runs a process for work that must not happen in this one: calls into
+// C libraries that block, crash and leak.
 //
-// Parent and child share a socket pair that the child inherits (its standard
-// output is left alone, since C libraries print there). Over it the parent makes
-// net/rpc calls: first a handshake that compares contract versions, then a
-// heartbeat, then whatever the child's Service offers. Every message is bounded
-// in size, every call in time, and calls in flight in number.
+// Parent and child share a socket pair that the child inherits (its standard output is
+// unused, because C libraries print there). Over it the parent makes net/rpc calls:
+// first a handshake that compares contract versions, then a heartbeat, then whatever
+// the child's Service offers. Every message is bounded in size, every call in time, and
+// calls in flight in number.
 //
-// Either end notices the other's death: a child whose socket closes returns
-// from Serve, a child that stays silent is killed. Restarting is the caller's
-// business; a Process never comes back to life.
+// Each end notices when the other ends: a child whose socket closes returns from
+// Serve, and a child that does not answer is killed. The caller restarts it: a Process
+// that has ended stays ended.
 package child
 
 import (
@@ -41,24 +41,24 @@ type Spec struct {
 	Env []string
 	// Log receives what the child writes to standard error, line by line.
 	Log *slog.Logger
-	// Silence is how long a child may leave heartbeats unanswered before it is
+	// HeartbeatTimeout is how long a child may leave heartbeats unanswered before it is
 	// killed; 5 s when zero. It also bounds the handshake, threefold.
-	Silence time.Duration
+	HeartbeatTimeout time.Duration
 }
 
 const (
-	heartbeat      = 250 * time.Millisecond
-	defaultSilence = 5 * time.Second
+	heartbeatInterval       = 250 * time.Millisecond
+	defaultHeartbeatTimeout = 5 * time.Second
 	// maxInFlight bounds calls whose caller has given up but whose child has not
 	// answered yet; without it a stopped child would fill the socket and block
 	// the parent in a write.
-	maxInFlight = 4
-	grace       = time.Second // between closing the socket and SIGKILL
-	fdVariable  = "MELTWATCH_CHILD_FD"
+	maxInFlight  = 4
+	closeTimeout = time.Second // between closing the socket and SIGKILL
+	fdVariable   = "MELTWATCH_CHILD_FD"
 )
 
-// ErrSilent is why a process ended that did not answer its heartbeat.
-var ErrSilent = errors.New("child silent, killed")
+// errSilent is the error of a process that was killed for a missed heartbeat.
+var errSilent = errors.New("child silent, killed")
 
 // Process is one running child.
 type Process struct {
@@ -68,15 +68,15 @@ type Process struct {
 	slots  chan struct{}
 	done   chan struct{} // closed when the process has been reaped
 	silent atomic.Bool
-	ready  atomic.Bool // it has shaken hands
+	ready  atomic.Bool // the handshake has succeeded
 	err    error       // set before done closes
 }
 
-// Start starts the program and shakes hands. The process lives until Close, its
-// own death, or silence; ctx bounds the start alone.
+// Start starts the program and makes the handshake. The process runs until Close, its
+// own end, or a missed heartbeat; ctx bounds only the start.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
-	if spec.Silence == 0 {
-		spec.Silence = defaultSilence
+	if spec.HeartbeatTimeout == 0 {
+		spec.HeartbeatTimeout = defaultHeartbeatTimeout
 	}
 	ours, theirs, err := socketPair()
 	if err != nil {
@@ -95,17 +95,17 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		slots:  make(chan struct{}, maxInFlight),
 		done:   make(chan struct{}),
 	}
-	endFirst(cmd.Process.Pid)
+	preferOOMKill(cmd.Process.Pid)
 	forwarded := make(chan string, 1)
 	go func() { forwarded <- forward(stderr, spec.Log, cmd.Process.Pid) }()
 	go p.reap(forwarded)
-	if err := p.shakeHands(ctx); err != nil {
-		err = p.cause(err)
+	if err := p.handshake(ctx); err != nil {
+		err = p.handshakeCause(err)
 		p.Close()
 		return nil, err
 	}
 	p.ready.Store(true)
-	go p.beat()
+	go p.heartbeat()
 	return p, nil
 }
 
@@ -143,12 +143,12 @@ func start(spec Spec, socket *os.File) (*exec.Cmd, io.ReadCloser, error) {
 	return cmd, stderr, nil
 }
 
-func (p *Process) shakeHands(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*p.spec.Silence)
+func (p *Process) handshake(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*p.spec.HeartbeatTimeout)
 	defer cancel()
 	hello, err := Call[Hello](ctx, p, "Child.Hello", struct{}{})
 	if err != nil {
-		return fmt.Errorf("shake hands with %s: %w", p.spec.Program, err)
+		return fmt.Errorf("handshake with %s: %w", p.spec.Program, err)
 	}
 	if hello.Service != p.spec.Service || hello.Version != p.spec.Version {
 		return fmt.Errorf("%s offers %s version %d, this agent needs %s version %d: install programs of one release",
@@ -158,7 +158,7 @@ func (p *Process) shakeHands(ctx context.Context) error {
 }
 
 // Call calls a method such as "Model.Step". It returns ctx's error when ctx ends
-// first; the child may then still be at work, and counts as a call in flight
+// first; the child may then still be working, and the call counts as in flight
 // until it answers.
 func Call[Reply any](ctx context.Context, p *Process, method string, args any) (Reply, error) {
 	var none Reply
@@ -169,8 +169,8 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	case <-ctx.Done():
 		return none, fmt.Errorf("call %s: %w", method, ctx.Err())
 	}
-	// The reply is written by the client's goroutine, also after the caller has
-	// left, so each call has its own.
+	// The reply is written by the client's goroutine, also after the caller
+	// has returned, so each call has its own.
 	call := p.client.Go(method, args, new(Reply), make(chan *rpc.Call, 1))
 	finished := make(chan error, 1)
 	go func() {
@@ -189,13 +189,13 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	}
 }
 
-// beat asks for a sign of life and kills a child that gives none.
-func (p *Process) beat() {
-	ticker := time.NewTicker(heartbeat)
+// heartbeat pings the child and kills one that does not answer.
+func (p *Process) heartbeat() {
+	ticker := time.NewTicker(heartbeatInterval)
 	defer ticker.Stop()
 	for {
 		answer := p.client.Go("Child.Ping", struct{}{}, &struct{}{}, make(chan *rpc.Call, 1))
-		silence := time.NewTimer(p.spec.Silence)
+		silence := time.NewTimer(p.spec.HeartbeatTimeout)
 		select {
 		case <-answer.Done:
 			silence.Stop()
@@ -207,7 +207,7 @@ func (p *Process) beat() {
 			p.kill()
 			return
 		}
-		if answer.Error != nil { // the connection is gone: nothing can be asked of the child any more
+		if answer.Error != nil { // the connection has failed: no further call is possible
 			p.kill()
 			return
 		}
@@ -219,10 +219,10 @@ func (p *Process) beat() {
 	}
 }
 
-// cause is why a handshake failed: the process's exit, if it ended by itself, because
-// a broken pipe does not explain a missing library.
-func (p *Process) cause(handshake error) error {
-	timer := time.NewTimer(grace)
+// handshakeCause is why a handshake failed: the process's exit, if it ended by itself,
+// because a broken pipe does not explain a missing library.
+func (p *Process) handshakeCause(handshake error) error {
+	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()
 	select {
 	case <-p.done:
@@ -232,9 +232,9 @@ func (p *Process) cause(handshake error) error {
 	}
 }
 
-// endFirst makes the kernel kill the child before the agent when memory runs out. If
+// preferOOMKill makes the kernel kill the child before the agent when memory runs out. If
 // the kernel refuses, nothing changes.
-func endFirst(pid int) {
+func preferOOMKill(pid int) {
 	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
 }
 
@@ -245,7 +245,7 @@ func (p *Process) reap(forwarded <-chan string) {
 	_ = p.client.Close()
 	switch {
 	case p.silent.Load():
-		p.err = ErrSilent
+		p.err = errSilent
 	case err != nil:
 		p.err = fmt.Errorf("%s ended: %w", p.spec.Program, err)
 		if last != "" && !p.ready.Load() { // later its last line may be hours old
@@ -281,9 +281,9 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 // Close ends the child: it closes the socket, which a healthy child obeys, and
 // kills what is left after a second. It returns when the process is gone.
 func (p *Process) Close() {
-	// Closing twice is harmless and says so in an error that nobody needs.
+	// The only possible error is that the client is closed already.
 	_ = p.client.Close()
-	timer := time.NewTimer(grace)
+	timer := time.NewTimer(closeTimeout)
 	defer timer.Stop()
 	select {
 	case <-p.done:

@@ -76,7 +76,7 @@ func (l *logged) String() string {
 func spec(role string, log *logged) Spec {
 	return Spec{
 		Service: "Echo", Version: 7, Program: os.Args[0], Env: []string{childRole + "=" + role},
-		Log: slog.New(slog.NewTextHandler(log, nil)), Silence: time.Second,
+		Log: slog.New(slog.NewTextHandler(log, nil)), HeartbeatTimeout: time.Second,
 	}
 }
 
@@ -171,8 +171,8 @@ func TestStoppedChildIsKilledForItsSilence(t *testing.T) {
 	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	if err := waitEnd(t, p); !errors.Is(err, ErrSilent) {
-		t.Fatalf("got %v, want %v", err, ErrSilent)
+	if err := waitEnd(t, p); !errors.Is(err, errSilent) {
+		t.Fatalf("got %v, want %v", err, errSilent)
 	}
 }
 

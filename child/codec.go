@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// maxMessage bounds one message in bytes. The largest honest one is a preview
+// maxMessage bounds one message in bytes. The largest valid one is a preview
 // picture, half a MiB before base64.
 const maxMessage = 4 << 20
 
 // writeTimeout bounds one write to a peer that has stopped reading.
 const writeTimeout = 2 * time.Second
 
-// ErrTooLarge is returned for a message over the bound; the connection is closed.
-var ErrTooLarge = fmt.Errorf("message over %d bytes", maxMessage)
+// errTooLarge is returned for a message over the bound; the connection is closed.
+var errTooLarge = fmt.Errorf("message over %d bytes", maxMessage)
 
 // A message on the wire is its length, four bytes big-endian, and a JSON object.
 //
-// JSON and not gob, net/rpc's own: gob's decoder is not made for what an ill
-// process may write (fuzzing found an input on which it panics), and at a few
-// messages a second the difference in speed does not matter.
+// JSON replaces gob, net/rpc's own encoding, because gob's decoder is not made for
+// hostile input (fuzzing found an input on which it panics). At a few messages a second
+// the difference in speed does not matter.
 type message struct {
 	Method string          `json:"method"`
 	Seq    uint64          `json:"seq"`
@@ -48,7 +48,7 @@ func (w *wire) read() error {
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size > maxMessage {
-		return ErrTooLarge
+		return errTooLarge
 	}
 	text := make([]byte, size)
 	if _, err := io.ReadFull(w.in, text); err != nil {
@@ -61,7 +61,7 @@ func (w *wire) read() error {
 	return nil
 }
 
-// body decodes the last message's body; nil means that nobody wants it.
+// body decodes the last message's body; a nil target discards it.
 func (w *wire) body(into any) error {
 	if into == nil {
 		return nil
@@ -80,14 +80,14 @@ func (w *wire) write(m message, body json.RawMessage) error {
 		return fmt.Errorf("encode %s: %w", m.Method, err)
 	}
 	if len(text) > maxMessage {
-		return ErrTooLarge
+		return errTooLarge
 	}
 	if err := w.conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 		return err
 	}
 	framed := append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
 	if _, err := w.conn.Write(framed); err != nil {
-		// Half a message may be out: nothing after it can be understood.
+		// Part of the message may have been sent, so the stream is out of step.
 		w.conn.Close()
 		return err
 	}
@@ -141,12 +141,12 @@ func (c serverCodec) ReadRequestHeader(r *rpc.Request) error {
 func (c serverCodec) ReadRequestBody(into any) error { return c.body(into) }
 
 // WriteResponse sends a reply. One that cannot be sent, because a number in it is
-// not finite or it is too large, becomes an error of that call alone.
+// not finite or it is too large, becomes an error of that call only.
 func (c serverCodec) WriteResponse(r *rpc.Response, reply any) error {
 	m := message{Method: r.ServiceMethod, Seq: r.Seq, Error: r.Error}
 	body, err := json.Marshal(reply)
 	if err == nil && len(body) > maxMessage-len(r.ServiceMethod)-1024 {
-		err = ErrTooLarge
+		err = errTooLarge
 	}
 	if err != nil {
 		m.Error, body = "encode reply: "+err.Error(), nil

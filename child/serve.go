@@ -30,22 +30,22 @@ type Hello struct {
 	Version int
 }
 
-// lifeline is the part of the protocol that every child serves, as "Child".
-type lifeline struct{ hello Hello }
+// control is the service "Child", which every child offers.
+type control struct{ hello Hello }
 
-// Hello tells the parent who this is.
-func (l *lifeline) Hello(_ struct{}, reply *Hello) error {
+// Hello answers the handshake.
+func (l *control) Hello(_ struct{}, reply *Hello) error {
 	*reply = l.hello
 	return nil
 }
 
-// Ping shows that the process still runs; it says nothing about the work.
-func (l *lifeline) Ping(struct{}, *struct{}) error { return nil }
+// Ping answers the heartbeat: the process runs, whatever its calls do.
+func (l *control) Ping(struct{}, *struct{}) error { return nil }
 
 // Serve runs the service on the socket inherited from the parent until the
 // parent closes it or dies, or ctx ends. It returns nil in all three cases.
 func Serve(ctx context.Context, s Service) error {
-	conn, err := inherited()
+	conn, err := inheritedConn()
 	if err != nil {
 		return err
 	}
@@ -54,16 +54,16 @@ func Serve(ctx context.Context, s Service) error {
 
 func serve(ctx context.Context, conn net.Conn, s Service) error {
 	server := rpc.NewServer()
-	if err := server.RegisterName("Child", &lifeline{Hello{s.Name, s.Version}}); err != nil {
-		return fmt.Errorf("register lifeline: %w", err)
+	if err := server.RegisterName("Child", &control{Hello{s.Name, s.Version}}); err != nil {
+		return fmt.Errorf("register control service: %w", err)
 	}
 	if err := server.RegisterName(s.Name, s.Receiver); err != nil {
 		return fmt.Errorf("register %s: %w", s.Name, err)
 	}
 	codec := newServerCodec(conn)
 	go server.ServeCodec(codec)
-	// ServeCodec itself would wait for calls at work, and a call blocked in a C
-	// library may never end.
+	// ServeCodec itself would wait for running calls, and a call blocked in a C library
+	// may never end.
 	select {
 	case <-codec.ended:
 	case <-ctx.Done():
@@ -72,7 +72,7 @@ func serve(ctx context.Context, conn net.Conn, s Service) error {
 	return nil
 }
 
-func inherited() (net.Conn, error) {
+func inheritedConn() (net.Conn, error) {
 	number, err := strconv.Atoi(os.Getenv(fdVariable))
 	if err != nil {
 		return nil, errors.New("this program is started by meltwatch, not by hand: " + fdVariable + " is not set")

@@ -2,8 +2,10 @@ package child
 
 import (
 	"bufio"
+	"context"
 	"io"
 	"log/slog"
+	"regexp"
 	"strings"
 )
 
@@ -22,7 +24,7 @@ func forward(stderr io.Reader, log *slog.Logger, pid int) (last string) {
 	for {
 		line, more, err := lines.ReadLine()
 		if len(line) > 0 {
-			log.Info("child says", "pid", pid, "line", string(line))
+			log.Log(context.Background(), levelOf(string(line)), "child wrote to stderr", "pid", pid, "line", string(line))
 			last = strings.ToValidUTF8(string(line[:min(len(line), maxLast)]), "")
 		}
 		for more && err == nil {
@@ -32,4 +34,25 @@ func forward(stderr io.Reader, log *slog.Logger, pid int) (last string) {
 			return last // end of file: the child has closed its standard error
 		}
 	}
+}
+
+// severities find the level that a line states in the form of slog, TensorFlow, OpenCV,
+// Go's runtime, or a command that ends with an error.
+var severities = []struct {
+	level slog.Level
+	form  *regexp.Regexp
+}{
+	{slog.LevelError, regexp.MustCompile(`^time=\S+ level=ERROR|^\S+ \S+: [EF] \S+:\d+\]|^\[ *(ERROR|FATAL):|^(panic|fatal error): |^meltwatch-[a-z]+: `)},
+	{slog.LevelWarn, regexp.MustCompile(`^time=\S+ level=WARN|^\S+ \S+: W \S+:\d+\]|^\[ *WARN:`)},
+	{slog.LevelDebug, regexp.MustCompile(`^time=\S+ level=DEBUG|^\[ *(DEBUG|VERB):`)},
+}
+
+// levelOf is the level that a line states; Info if it states none.
+func levelOf(line string) slog.Level {
+	for _, s := range severities {
+		if s.form.MatchString(line) {
+			return s.level
+		}
+	}
+	return slog.LevelInfo
 }

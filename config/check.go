@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// fault reports one problem of a key.
-type fault func(key, format string, args ...any)
+// report reports one problem of a key.
+type report func(key, format string, args ...any)
 
-// newer reports what release 0.3.0 let pass.
-func (f fault) newer(key, format string, args ...any) { f(key, newer+format, args...) }
+// newer reports a fault that release 0.3.0 accepted.
+func (f report) newer(key, format string, args ...any) { f(key, newer+format, args...) }
 
 // under prefixes every key.
-func (f fault) under(prefix string) fault {
+func (f report) under(prefix string) report {
 	return func(key, format string, args ...any) {
 		if key == "" {
 			f(prefix, format, args...)
@@ -25,25 +25,25 @@ func (f fault) under(prefix string) fault {
 	}
 }
 
-func (f fault) oneOf(key, value string, allowed ...string) {
+func (f report) oneOf(key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		f(key, "%q is not one of %s", clip(value), strings.Join(allowed, ", "))
 	}
 }
 
-func (f fault) between(key string, value, least, most float64) {
+func (f report) between(key string, value, least, most float64) {
 	if value < least || value > most {
-		f(key, "%s is out of bounds: want %s to %s", plain(value), plain(least), plain(most))
+		f(key, "%s is out of bounds: want %s to %s", formatNumber(value), formatNumber(least), formatNumber(most))
 	}
 }
 
-func (f fault) lasting(key string, value, least, most time.Duration) {
+func (f report) duration(key string, value, least, most time.Duration) {
 	if value < least || value > most {
 		f(key, "%s is out of bounds: want %s to %s", value, least, most)
 	}
 }
 
-func (f fault) word(key, value string) {
+func (f report) topicWord(key, value string) {
 	switch {
 	case value == "":
 		f(key, "is missing: it is part of every topic, such as plant-1")
@@ -52,8 +52,8 @@ func (f fault) word(key, value string) {
 	}
 }
 
-// address checks a URL's scheme and host and that it holds no secret.
-func (f fault) address(key, value string, schemes ...string) {
+// url checks a URL's scheme and host and that it holds no secret.
+func (f report) url(key, value string, schemes ...string) {
 	if value == "" {
 		f(key, "is missing: give it as %s://host:port", schemes[0])
 		return
@@ -61,8 +61,8 @@ func (f fault) address(key, value string, schemes ...string) {
 	u, err := url.Parse(value)
 	switch {
 	case err != nil:
-		// The parser's own words would repeat the URL, and with it a password.
-		f(key, "is not a URL: give it as %s://host:port", schemes[0])
+		// The parser's message would repeat the URL, which may hold a password.
+		f(key, "invalid URL: give it as %s://host:port", schemes[0])
 	case !slices.Contains(schemes, u.Scheme):
 		f(key, "scheme %q is not one of %s", clip(u.Scheme), strings.Join(schemes, ", "))
 	case u.User != nil:
@@ -87,9 +87,9 @@ func validPort(text string) bool {
 	return err == nil && port > 0
 }
 
-func check(c Config, f fault) {
-	f.word("site", c.Site)
-	f.word("furnace", c.Furnace)
+func check(c Config, f report) {
+	f.topicWord("site", c.Site)
+	f.topicWord("furnace", c.Furnace)
 	checkMeters(c.Meters, c.State.NormalCurrent, f)
 	if c.Camera.Enabled {
 		c.Camera.check(f.under("camera"))
@@ -108,14 +108,14 @@ func check(c Config, f fault) {
 	}
 }
 
-func (m Model) check(f fault) {
+func (m Model) check(f report) {
 	if m.Path == "" {
 		f("path", "is missing: the folder that holds the model's manifest.json")
 	}
-	f.lasting("timeout", m.Timeout, 50*time.Millisecond, 900*time.Millisecond)
+	f.duration("timeout", m.Timeout, 50*time.Millisecond, 900*time.Millisecond)
 }
 
-func (s State) check(f fault) {
+func (s State) check(f report) {
 	f.between("mean_seconds", float64(s.MeanSeconds), 0, 120)
 	f.between("hold_seconds", float64(s.HoldSeconds), 0, 600)
 	f.between("enter", s.Enter, 0, 1)
@@ -128,16 +128,16 @@ func (s State) check(f fault) {
 	f.between("normal_current", s.NormalCurrent, 0, 200_000)
 }
 
-func (o Outbox) check(f fault) {
+func (o Outbox) check(f report) {
 	f.between("total_mb", float64(o.TotalMB), 8, 1_000_000)
 	total := float64(o.TotalMB)
 	f.between("event_mb", float64(o.EventMB), 2, total)
 	f.between("state_mb", float64(o.StateMB), 2, total)
 	f.between("current_mb", float64(o.CurrentMB), 2, total)
-	f.lasting("event_age", o.EventAge, time.Hour, 3650*day)
-	f.lasting("state_age", o.StateAge, time.Hour, 3650*day)
-	f.lasting("current_age", o.CurrentAge, time.Hour, 3650*day)
+	f.duration("event_age", o.EventAge, time.Hour, 3650*day)
+	f.duration("state_age", o.StateAge, time.Hour, 3650*day)
+	f.duration("current_age", o.CurrentAge, time.Hour, 3650*day)
 }
 
-// plain writes a number without an exponent.
-func plain(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }
+// formatNumber formats a number without an exponent.
+func formatNumber(value float64) string { return strconv.FormatFloat(value, 'f', -1, 64) }

@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-func (c Camera) check(f fault) {
+func (c Camera) check(f report) {
 	c.checkURL(f)
 	f.oneOf("transport", c.Transport, "auto", "tcp", "udp")
 	secure := strings.HasPrefix(c.URL, "rtsps:")
 	if secure && c.Transport == "udp" {
-		f("transport", "udp is not encrypted, so it does not go with rtsps: set tcp or auto")
+		f("transport", "udp is not encrypted, so it cannot be used with rtsps: set tcp or auto")
 	}
 	if c.CAFile != "" && !secure {
 		f("ca_file", "needs a camera of scheme rtsps: without TLS it would verify nothing")
 	}
-	f.lasting("timeout", c.Timeout, 500*time.Millisecond, time.Minute)
-	f.lasting("stale_after", c.StaleAfter, 500*time.Millisecond, time.Minute)
-	f.lasting("frozen_after", c.FrozenAfter, 500*time.Millisecond, time.Minute)
-	f.lasting("black_after", c.BlackAfter, 500*time.Millisecond, time.Minute)
+	f.duration("timeout", c.Timeout, 500*time.Millisecond, time.Minute)
+	f.duration("stale_after", c.StaleAfter, 500*time.Millisecond, time.Minute)
+	f.duration("frozen_after", c.FrozenAfter, 500*time.Millisecond, time.Minute)
+	f.duration("black_after", c.BlackAfter, 500*time.Millisecond, time.Minute)
 	crop := f.under("crop")
 	crop.between("x", float64(c.Crop.X), 0, 16_384)
 	crop.between("y", float64(c.Crop.Y), 0, 16_384)
@@ -38,24 +38,24 @@ func (c Camera) check(f fault) {
 	c.checkText(f, "ca_file", c.CAFile, 4096)
 }
 
-// longestURL bounds camera.url in bytes.
-const longestURL = 2048
+// maxURL bounds camera.url in bytes.
+const maxURL = 2048
 
 // checkURL checks the camera's whole URL. No message repeats it, because the fault
 // may be a password in it.
-func (c Camera) checkURL(f fault) {
+func (c Camera) checkURL(f report) {
 	switch {
-	case len(c.URL) > longestURL:
-		f.newer("url", "is over %d bytes: give it as rtsp://host:port/path", longestURL)
+	case len(c.URL) > maxURL:
+		f.newer("url", "is over %d bytes: give it as rtsp://host:port/path", maxURL)
 		return
 	case !printable(c.URL):
 		f.newer("url", "holds characters that cannot be printed, or invalid UTF-8: type it again")
 		return
 	}
-	f.address("url", c.URL, "rtsp", "rtsps")
+	f.url("url", c.URL, "rtsp", "rtsps")
 	u, err := url.Parse(c.URL)
 	if err != nil {
-		return // said by address
+		return // reported by url
 	}
 	if holdsSecret(u) {
 		f.newer("url", "holds a password in its path or query: use username and password_file instead")
@@ -87,7 +87,7 @@ func holdsSecret(u *url.URL) bool {
 	})
 }
 
-func (c Camera) checkText(f fault, key, value string, longest int) {
+func (c Camera) checkText(f report, key, value string, longest int) {
 	switch {
 	case len(value) > longest:
 		f.newer(key, "is over %d bytes: shorten it", longest)

@@ -46,7 +46,7 @@ func TestCamerasURL(t *testing.T) {
 		"rtsp:///stream":                                                    "names no host",
 		"rtsp://camera/\uFFFD":                                              "invalid UTF-8",
 		"rtsp://camera/\u200b":                                              "cannot be printed",
-		"rtsp://camera/" + strings.Repeat("x", longestURL):                  "is over 2048 bytes",
+		"rtsp://camera/" + strings.Repeat("x", maxURL):                      "is over 2048 bytes",
 	} {
 		_, err := Parse(camera(`url: "` + url + `"`))
 		switch {

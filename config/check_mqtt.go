@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-func (m MQTT) check(f fault) {
+func (m MQTT) check(f report) {
 	m.checkBrokers(f)
-	f.lasting("keep_alive", m.KeepAlive, time.Second, time.Hour)
+	f.duration("keep_alive", m.KeepAlive, time.Second, time.Hour)
 	f.between("queue", float64(m.Queue), 100, 1_000_000)
 	f.between("history_rate", float64(m.HistoryRate), 1, 10_000)
 	if len(m.ClientID) > 128 {
 		f("client_id", "is over 128 bytes: shorten it")
 	}
-	// The protocol's limit is 65,535 bytes; cloud brokers ask for a few hundred at
-	// most.
+	// The protocol's limit is 65,535 bytes; cloud brokers use a few hundred at most.
 	if len(m.Username) > 1024 {
 		f.newer("username", "is over 1024 bytes: shorten it")
 	}
@@ -31,23 +30,23 @@ func (m MQTT) check(f fault) {
 
 var brokerSchemes = []string{"tcp", "ssl", "ws", "wss"}
 
-func (m MQTT) checkBrokers(f fault) {
+func (m MQTT) checkBrokers(f report) {
 	if len(m.Brokers) == 0 {
-		f.address("broker", m.Broker, brokerSchemes...)
+		f.url("broker", m.Broker, brokerSchemes...)
 	} else if m.Broker != "" {
-		f("broker", "is given beside brokers: make it one of them")
+		f("broker", "is given together with brokers: make it one of them")
 	}
 	for _, b := range m.Addresses() {
 		key := "broker"
 		if b.Name != "" {
 			key = "brokers." + b.Name
-			f.address(key+".url", b.URL, brokerSchemes...)
+			f.url(key+".url", b.URL, brokerSchemes...)
 			f.between(key+".order", float64(m.Brokers[b.Name].Order), 0, 1000)
 		}
 		if strings.HasPrefix(b.URL, "ssl:") || strings.HasPrefix(b.URL, "wss:") {
 			continue
 		}
-		// Nor may a fail-over lead away from TLS.
+		// A fail-over must not leave TLS.
 		if m.CAFile != "" {
 			f("ca_file", "needs a broker of scheme ssl or wss: without TLS it would verify nothing; see %s", key)
 		}

@@ -2,15 +2,15 @@
 //
 // A configuration is one YAML document. Unknown keys are errors, every fault is
 // reported by its key together with what to do about it, and all faults are
-// reported at once. Lists of things are maps by name, because a JSON merge
+// reported at once. Collections are maps by name, because a JSON merge
 // patch (RFC 7396), which remote configuration uses (Merged), replaces arrays whole.
 //
 // Secrets are never values: a setting names a file, or a systemd credential,
 // that holds one.
 //
 // The package imports nothing of ours. A part of the agent receives its own
-// section by value; sections are compared as values to see what a change
-// touches, from afar or of the file.
+// section by value; sections are compared as values to find what a change of the file
+// or a remote document affects.
 package config
 
 import (
@@ -33,112 +33,13 @@ type Config struct {
 	State  State            `yaml:"state"`
 	MQTT   MQTT             `yaml:"mqtt"`
 	Outbox Outbox           `yaml:"outbox"`
-	// Remote, Trust and Commands are what may be done from afar, and by whom.
+	// Remote, Trust and Commands are what may be done remotely, and by whom.
 	Remote   Remote   `yaml:"remote"`
 	Trust    Trust    `yaml:"trust"`
 	Commands Commands `yaml:"commands"`
 	Log      Log      `yaml:"log"`
 	Paths    Paths    `yaml:"paths"`
 }
-
-// Meter is one Modbus unit on one connection.
-type Meter struct {
-	// URL says how to reach it: tcp://host:port, rtu:///dev/ttyUSB0, or
-	// rtuovertcp://host:port. Meters with one URL share the connection.
-	URL string `yaml:"url"`
-	// Serial line settings; used by rtu only.
-	Serial Serial `yaml:"serial"`
-	// Unit is the Modbus unit identifier: 0–255 over TCP, 1–247 on a serial line.
-	Unit int `yaml:"unit"`
-	// Period between polls, on an absolute schedule.
-	Period time.Duration `yaml:"period"`
-	// Timeout of one request; must be shorter than Period.
-	Timeout time.Duration `yaml:"timeout"`
-	// Settle is the wait between connecting and the first request, for devices
-	// that drop what comes too early.
-	Settle time.Duration `yaml:"settle"`
-	// Gap is the least time between a reply and the next request.
-	Gap time.Duration `yaml:"gap"`
-	// Base is the number of the first register in the device's manual: 0 or 1.
-	Base int `yaml:"base"`
-	// CurrentMin and CurrentMax bound what a phase of this furnace can draw, in
-	// amperes after scale and offset: a reading outside is missing. The set-point
-	// must lie between 0 and CurrentMax. A CurrentMax of 0 leaves the bound to the usual
-	// current, see MostCurrent: to State.NormalCurrent, or else to the set-point.
-	CurrentMin float64 `yaml:"current_min"`
-	CurrentMax float64 `yaml:"current_max"`
-	// ReadMax is the most registers per request, 1–125. ReadGap is the most unused
-	// registers that a request may include between two fields, to save a request; 0
-	// if the device refuses them.
-	ReadMax int `yaml:"read_max"`
-	ReadGap int `yaml:"read_gap"`
-	// Fields by the quantity they carry; FieldNames lists the known ones.
-	Fields map[string]Field `yaml:"fields"`
-}
-
-const (
-	// usualMost is twice the range of the meters of known furnaces, in amperes.
-	usualMost = 40_000
-	// anyMost is more than any electric furnace draws on a phase, in amperes.
-	anyMost = 200_000
-)
-
-// MostCurrent is the most that a phase can draw, in amperes: CurrentMax if set,
-// otherwise 40 kA or, if more, three times the usual current. usual is 0 if unknown.
-func (m Meter) MostCurrent(usual float64) float64 {
-	if m.CurrentMax > 0 {
-		return m.CurrentMax
-	}
-	return max(usualMost, 3*usual)
-}
-
-// MostSetPoint bounds the set-point, in amperes.
-func (m Meter) MostSetPoint() float64 {
-	if m.CurrentMax > 0 {
-		return m.CurrentMax
-	}
-	return anyMost
-}
-
-// Serial is a serial line's settings.
-type Serial struct {
-	Baud     int    `yaml:"baud"`
-	DataBits int    `yaml:"data_bits"`
-	Parity   string `yaml:"parity"` // none, even, odd
-	StopBits int    `yaml:"stop_bits"`
-}
-
-// Field is where a quantity stands in a meter's registers.
-type Field struct {
-	// Address in the meter's base.
-	Address int `yaml:"address"`
-	// Function is the Modbus function code: 3 (holding) or 4 (input registers).
-	Function int `yaml:"function"`
-	// Type is int16, uint16, int32, uint32, float32 or bit.
-	Type string `yaml:"type"`
-	// Bit is the number of the bit, 0–15 from the least significant, of a bit field.
-	Bit int `yaml:"bit"`
-	// Order of the bytes on the wire: ABCD, CDAB, BADC or DCBA. 16-bit types use
-	// only whether their two bytes are swapped (BADC and DCBA).
-	Order string `yaml:"order"`
-	// Missing lists raw register values, before Scale, that mean "not available",
-	// beside those that the type itself has (see drivers/modbus).
-	Missing []int64 `yaml:"missing"`
-	// The value is raw × Scale + Offset, in amperes for currents.
-	Scale  float64 `yaml:"scale"`
-	Offset float64 `yaml:"offset"`
-}
-
-// Names of the quantities that a field can carry.
-const (
-	FieldCurrentA = "current_a" // amperes, required
-	FieldCurrentB = "current_b"
-	FieldCurrentC = "current_c"
-	FieldSetPoint = "set_point" // amperes
-	FieldFeeding  = "feeding"   // bit
-	FieldExhaust  = "exhaust"   // bit
-	FieldManual   = "manual"    // bit
-)
 
 // Camera is the RTSP camera and what is cut out of its picture.
 type Camera struct {
@@ -160,7 +61,7 @@ type Camera struct {
 	// Crop is the part of the picture that shows the shell, in pixels; all zero
 	// means the whole picture.
 	Crop Crop `yaml:"crop"`
-	// A fault must last this long before senses.video says so; longer for a camera
+	// A fault must last this long before senses.video reports it; longer for a camera
 	// of less than a frame in StaleAfter. FrozenAfter should be at least twice the
 	// camera's distance of key frames.
 	StaleAfter  time.Duration `yaml:"stale_after"`
@@ -198,12 +99,12 @@ type State struct {
 	NormalCurrent float64 `yaml:"normal_current"`
 }
 
-// MQTT is how state leaves the box.
+// MQTT is the connection to the broker.
 type MQTT struct {
 	// Broker is tcp://host:port, ssl://host:port, ws://host:port/path or wss://….
 	Broker string `yaml:"broker"`
-	// Brokers by name, in the place of Broker, where there is more than one: the
-	// next is tried when one cannot be reached or does not acknowledge.
+	// Brokers by name replace Broker if there is more than one: the next is tried when
+	// one is unreachable or does not acknowledge.
 	Brokers  map[string]Broker `yaml:"brokers"`
 	ClientID string            `yaml:"client_id"` // default meltwatch-<site>-<furnace>
 	Username string            `yaml:"username"`
@@ -211,17 +112,17 @@ type MQTT struct {
 	PasswordFile string `yaml:"password_file"`
 	// CAFile verifies the broker; the system's roots when empty.
 	CAFile string `yaml:"ca_file"`
-	// CertFile and KeyFile, both PEM, are shown to a broker that asks for a
-	// certificate; a bare name is a systemd credential. These files are read at each
+	// CertFile and KeyFile, both PEM, are the client certificate for a broker that
+	// requires one; a bare name is a systemd credential. These files are read at each
 	// connection, so that a renewed certificate needs no restart.
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
-	// KeepAlive bounds how long a dead link goes unnoticed.
+	// KeepAlive bounds how long a lost connection goes unnoticed.
 	KeepAlive time.Duration `yaml:"keep_alive"`
-	// Queue bounds how many records wait in memory for a disk that does not take
-	// them, or for a broker where outbox.enabled is false.
+	// Queue bounds the records in memory while the disk refuses writes, or without an
+	// outbox.
 	Queue int `yaml:"queue"`
-	// HistoryRate bounds how many messages a second an outage's backlog may take.
+	// HistoryRate bounds the messages per second of an outage's backlog.
 	HistoryRate int `yaml:"history_rate"`
 	// Retain is false for a broker without retained messages. A subscriber then gets
 	// the next state within a second, and a document published while the agent is
@@ -237,55 +138,55 @@ type Broker struct {
 	Order int `yaml:"order"`
 }
 
-// Named is a broker with its name.
-type Named struct{ Name, URL string }
+// NamedBroker is a broker with its name.
+type NamedBroker struct{ Name, URL string }
 
-// Addresses are the brokers in the order in which they are to be tried. A broker
-// given by its URL alone has no name.
-func (m MQTT) Addresses() []Named {
+// Addresses are the brokers in the order in which they are to be tried. A broker given
+// only by its URL has no name.
+func (m MQTT) Addresses() []NamedBroker {
 	if len(m.Brokers) == 0 {
-		return []Named{{URL: m.Broker}}
+		return []NamedBroker{{URL: m.Broker}}
 	}
 	names := slices.SortedFunc(maps.Keys(m.Brokers), func(a, b string) int {
 		return cmp.Or(cmp.Compare(m.Brokers[a].Order, m.Brokers[b].Order), cmp.Compare(a, b))
 	})
-	addresses := make([]Named, len(names))
+	addresses := make([]NamedBroker, len(names))
 	for i, name := range names {
-		addresses[i] = Named{name, m.Brokers[name].URL}
+		addresses[i] = NamedBroker{name, m.Brokers[name].URL}
 	}
 	return addresses
 }
 
-// Outbox is how much of what no broker has acknowledged is kept on disk: in all,
-// and by class. 1 MB is 10⁶ bytes.
+// Outbox bounds the unacknowledged records on disk: in all, and by class. 1 MB is 10⁶
+// bytes.
 type Outbox struct {
-	// Enabled is false where nothing may be written: records then wait in memory,
-	// and a restart loses them.
+	// Enabled is false if nothing may be written: records then wait in memory, and a
+	// restart loses them.
 	Enabled bool `yaml:"enabled"`
-	// TotalMB bounds all classes together: the oldest current goes first, then
+	// TotalMB bounds all classes together: the oldest current is dropped first, then
 	// the oldest state, then the oldest events.
 	TotalMB   int `yaml:"total_mb"`
 	EventMB   int `yaml:"event_mb"`
 	StateMB   int `yaml:"state_mb"`
 	CurrentMB int `yaml:"current_mb"`
-	// What is older than this is given up.
+	// Older records are dropped.
 	EventAge   time.Duration `yaml:"event_age"`
 	StateAge   time.Duration `yaml:"state_age"`
 	CurrentAge time.Duration `yaml:"current_age"`
 }
 
-// Log is what is written to standard error.
+// Log is the log on standard error.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
 	Format string `yaml:"format"` // text, json
 }
 
-// Paths are local folders and programs; never set from afar.
+// Paths are local folders and programs; they are never set remotely.
 type Paths struct {
 	// State holds what must survive a restart: the boot counter, the last state,
 	// the outbox.
 	State string `yaml:"state"`
-	// Programs is the folder of meltwatch-camera and meltwatch-infer; empty means
-	// beside meltwatch itself.
+	// Programs is the folder of meltwatch-camera and meltwatch-infer; empty means the
+	// folder of meltwatch itself.
 	Programs string `yaml:"programs"`
 }

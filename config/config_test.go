@@ -127,11 +127,11 @@ func allKeys(t reflect.Type) []string {
 
 func TestBrokersAreTriedInTheirOrder(t *testing.T) {
 	m := MQTT{Brokers: map[string]Broker{"c": {URL: "tcp://c:1"}, "b": {URL: "tcp://b:1", Order: 2}, "a": {URL: "tcp://a:1", Order: 2}}}
-	want := []Named{{"c", "tcp://c:1"}, {"a", "tcp://a:1"}, {"b", "tcp://b:1"}}
+	want := []NamedBroker{{"c", "tcp://c:1"}, {"a", "tcp://a:1"}, {"b", "tcp://b:1"}}
 	if diff := cmp.Diff(want, m.Addresses()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]Named{{"", "tcp://d:1"}}, MQTT{Broker: "tcp://d:1"}.Addresses()); diff != "" {
+	if diff := cmp.Diff([]NamedBroker{{"", "tcp://d:1"}}, MQTT{Broker: "tcp://d:1"}.Addresses()); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,20 +22,21 @@ type defaulter interface{ withDefaults() any }
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// decoder fills a struct from a YAML document and collects every fault instead
-// of stopping at the first. It remembers where each key stands, so that later
-// checks can name the line too.
+// decoder fills a struct from a YAML document and collects every fault instead of
+// stopping at the first. It records the line of each key, so that later checks can name
+// it too.
 type decoder struct {
-	problems findings
+	problems problemList
 	lines    map[string]int
 }
 
 const (
-	// mostNamed bounds a section of names, such as meters; mostListed a list.
-	mostNamed  = 64
-	mostListed = 64
-	// longestText bounds a text in bytes; the longest path that Linux takes.
-	longestText = 4096
+	// maxNamed bounds the entries of a named section, such as meters; maxListed those
+	// of a list.
+	maxNamed  = 64
+	maxListed = 64
+	// maxText bounds a text in bytes, as Linux bounds a path.
+	maxText = 4096
 )
 
 func (d *decoder) value(node *yaml.Node, into reflect.Value, key string) {
@@ -66,8 +68,8 @@ func (d *decoder) list(node *yaml.Node, into reflect.Value, key string) {
 		d.problems.add(key, node.Line, "want a list such as [1, 2], found %s", nodeName(node))
 		return
 	}
-	if len(node.Content) > mostListed {
-		d.problems.add(key, node.Line, "has %d values: at most %d are allowed", len(node.Content), mostListed)
+	if len(node.Content) > maxListed {
+		d.problems.add(key, node.Line, "has %d values: at most %d are allowed", len(node.Content), maxListed)
 		return
 	}
 	values := reflect.MakeSlice(into.Type(), len(node.Content), len(node.Content))
@@ -87,7 +89,7 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 		path := join(key, name)
 		field, known := fields[name]
 		if !known {
-			if d.problems.full() { // what is only counted needs no suggestion
+			if d.problems.full() { // a fault that is only counted needs no suggestion
 				d.problems.add(path, nameNode.Line, "")
 				return
 			}
@@ -100,8 +102,8 @@ func (d *decoder) section(node *yaml.Node, into reflect.Value, key string) {
 
 // named decodes a mapping of names to sections.
 func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
-	if count := len(node.Content) / 2; node.Kind == yaml.MappingNode && count > mostNamed {
-		d.problems.add(key, node.Line, newer+"has %d entries: at most %d are allowed", count, mostNamed)
+	if count := len(node.Content) / 2; node.Kind == yaml.MappingNode && count > maxNamed {
+		d.problems.add(key, node.Line, newer+"has %d entries: at most %d are allowed", count, maxNamed)
 	}
 	if into.IsNil() && len(node.Content) > 0 { // an empty section equals an absent one
 		into.Set(reflect.MakeMap(into.Type()))
@@ -109,7 +111,7 @@ func (d *decoder) named(node *yaml.Node, into reflect.Value, key string) {
 	d.pairs(node, key, func(name string, nameNode, valueNode *yaml.Node) {
 		path := join(key, name)
 		if !ValidName(name) {
-			d.problems.add(path, nameNode.Line, "a name is 1–64 letters, digits, - or _")
+			d.problems.add(path, nameNode.Line, "invalid name: use 1–64 letters, digits, - or _")
 			return
 		}
 		element := reflect.New(into.Type().Elem()).Elem()
@@ -130,7 +132,7 @@ func (d *decoder) pairs(node *yaml.Node, key string, each func(string, *yaml.Nod
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		name := node.Content[i]
 		if name.Kind != yaml.ScalarNode {
-			d.problems.add(key, name.Line, "a key must be a plain word")
+			d.problems.add(key, name.Line, "a key must be a string")
 			continue
 		}
 		if seen[name.Value] {
@@ -160,7 +162,7 @@ func plainValue(node *yaml.Node, into reflect.Value) error {
 	case into.Kind() == reflect.Bool || into.Type() == durationType:
 		return nil
 	}
-	if digits := strings.TrimLeft(node.Value, "+-"); octalLooking(digits) {
+	if digits := strings.TrimLeft(node.Value, "+-"); looksOctal(digits) {
 		return fmt.Errorf("%q is read as %s by some and as octal by others: write %s, or 0o%s for octal",
 			clip(node.Value), clip(decimal(digits)), clip(decimal(digits)), clip(decimal(digits)))
 	}
@@ -185,7 +187,7 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 		}
 		into.SetBool(text == "true")
 	case into.Kind() == reflect.Int, into.Kind() == reflect.Int64:
-		bits := 32 // whatever an int's size is on this machine
+		bits := 32 // the size of an int on every platform
 		if into.Kind() == reflect.Int64 {
 			bits = 64
 		}
@@ -204,9 +206,9 @@ func setScalar(node *yaml.Node, into reflect.Value) error {
 	return nil
 }
 
-// octalLooking reports whether a number begins with a 0 that YAML 1.1 and C read as
+// looksOctal reports whether a number begins with a 0 that YAML 1.1 and C read as
 // octal.
-func octalLooking(digits string) bool {
+func looksOctal(digits string) bool {
 	return len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0123456789_") == ""
 }
 
@@ -216,8 +218,8 @@ func decimal(digits string) string { return cmp.Or(strings.TrimLeft(digits, "0_"
 // plainText refuses text that no path, URL or topic can hold.
 func plainText(text string) error {
 	switch {
-	case len(text) > longestText:
-		return fmt.Errorf("has %d bytes: at most %d are allowed", len(text), longestText)
+	case len(text) > maxText:
+		return fmt.Errorf("has %d bytes: at most %d are allowed", len(text), maxText)
 	case !utf8.ValidString(text):
 		return errors.New("is not valid UTF-8: write it as UTF-8")
 	case strings.ContainsFunc(text, unicode.IsControl):
@@ -263,7 +265,7 @@ func join(key, name string) string {
 	return key + "." + clip(name)
 }
 
-// clip keeps a hostile document from filling the log.
+// clip bounds a text of a hostile document in the log.
 func clip(text string) string {
 	const most = 64
 	if len(text) > most {
@@ -283,14 +285,9 @@ func ValidName(name string) bool {
 	}) < 0
 }
 
-// suggest names the known key that an unknown one was probably meant to be, or
-// else lists them.
+// suggest names the known key closest to a misspelt one, or else lists all known keys.
 func suggest(name string, fields map[string]reflect.Value) string {
-	known := make([]string, 0, len(fields))
-	for one := range fields {
-		known = append(known, one)
-	}
-	sort.Strings(known)
+	known := slices.Sorted(maps.Keys(fields))
 	for _, one := range known {
 		if len(name) < 100 && distance(name, one) <= 2 {
 			return "did you mean " + one + "?"

@@ -87,6 +87,6 @@ func onCurve(raw []byte) bool {
 	under := new(big.Int).Mul(curveD, yy)
 	under.Mod(under.Add(under, one), curveP)
 	over := new(big.Int).Sub(yy, one)
-	square := over.Mul(over, under) // a fraction is a square when the product is
+	square := over.Mul(over, under) // a fraction is a square if and only if the product is
 	return big.Jacobi(square.Mod(square, curveP), curveP) >= 0
 }

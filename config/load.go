@@ -19,8 +19,8 @@ const day = 24 * time.Hour
 // maxSize bounds a configuration document in bytes.
 const maxSize = 256 << 10
 
-// Default is the configuration that an empty document stands for. It is not
-// complete: site, furnace, a meter and a broker must be given.
+// Default is the configuration of an empty document. It is incomplete: site, furnace, a
+// meter and a broker must be given.
 func Default() Config {
 	return Config{
 		Camera: Camera{
@@ -67,7 +67,7 @@ func (Meter) withDefaults() any {
 		// and some hundred amperes when the arc goes out.
 		CurrentMin: -500,
 		// A request takes longer than sixteen bytes, even at 9,600 baud.
-		ReadMax: 125,
+		ReadMax: maxReadMax,
 		ReadGap: 8,
 	}
 }
@@ -76,7 +76,7 @@ func (Field) withDefaults() any {
 	return Field{Function: 3, Type: "float32", Order: "ABCD", Scale: 1}
 }
 
-// Text reads a file's document, which it neither parses nor checks.
+// Text reads a file's document without parsing or checking it.
 func Text(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -108,20 +108,20 @@ func Read(path string) (Config, error) {
 func Parse(text []byte) (Config, error) { return Merged(text, nil) }
 
 // Tolerate is Parse for the box's own file at the agent's start, after an upgrade.
-// Faults that release 0.3.0 accepted become warnings, and the values mean what they
-// meant then. An edited file and any document from afar must pass Parse or Merged.
+// Faults that release 0.3.0 accepted become warnings, and the values keep their former
+// meaning. An edited file and any remote document must pass Parse or Merged.
 func Tolerate(text []byte) (c Config, warnings Problems, err error) { return MergeTolerated(text, nil) }
 
-// MergeTolerated is Merged as Tolerate is Parse.
+// MergeTolerated is Merged with the rules of Tolerate.
 func MergeTolerated(local, patch []byte) (c Config, warnings Problems, err error) {
 	c, faults := merged(local, patch)
-	if err := faults.err(); faults.older {
+	if err := faults.err(); faults.olderRule {
 		return Config{}, nil, err
 	}
 	return c, faults.sorted(), nil
 }
 
-// ReadTolerated is Read as Tolerate is Parse, without the warnings.
+// ReadTolerated is Read with the rules of Tolerate, without the warnings.
 func ReadTolerated(path string) (Config, error) {
 	text, err := Text(path)
 	if err != nil {
@@ -134,9 +134,9 @@ func ReadTolerated(path string) (Config, error) {
 	return c, nil
 }
 
-// decode fills the defaults and checks the result. After a fault of an older rule the
+// decode applies the document to the defaults and checks the result. After a fault of an older rule the
 // configuration must not be used.
-func decode(root *yaml.Node) (Config, findings) {
+func decode(root *yaml.Node) (Config, problemList) {
 	c := Default()
 	d := decoder{lines: map[string]int{}}
 	if root != nil {
@@ -151,11 +151,11 @@ func decode(root *yaml.Node) (Config, findings) {
 	return c, d.problems
 }
 
-// reported says whether decoding already found fault with key: a second message
-// about the default that then stands there would only confuse.
+// reported reports whether decoding already found a fault with key: a second message
+// about its default would only confuse.
 func (d *decoder) reported(key string) bool { return d.problems.keys[key] }
 
-// line is where key stands, or else the section it is missing from.
+// line is the line of key, or else of the section it is missing from.
 func (d *decoder) line(key string) int {
 	for key != "" {
 		if line, ok := d.lines[key]; ok {
@@ -188,21 +188,21 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 	return document.Content[0], nil
 }
 
-// isUTF16 reports whether a document begins as an editor's UTF-16, which YAML
-// takes.
+// isUTF16 reports whether a document starts with the byte order mark of UTF-16, which
+// YAML accepts.
 func isUTF16(text []byte) bool {
 	return bytes.HasPrefix(text, []byte{0xFE, 0xFF}) || bytes.HasPrefix(text, []byte{0xFF, 0xFE})
 }
 
-// complete derives what the document leaves to other settings.
+// complete derives defaults from other settings.
 func (c *Config) complete() {
 	if c.MQTT.ClientID == "" && c.Site != "" && c.Furnace != "" {
 		c.MQTT.ClientID = "meltwatch-" + c.Site + "-" + c.Furnace
 	}
 	for name, m := range c.Meters {
 		if m.CurrentMax == 0 && c.State.NormalCurrent > 0 {
-			m.CurrentMax = m.MostCurrent(c.State.NormalCurrent)
+			m.CurrentMax = m.MaxCurrent(c.State.NormalCurrent)
 			c.Meters[name] = m
-		} // else the set-point decides, which is read later
+		} // otherwise the set-point, which is read later, sets the bound
 	}
 }

@@ -5,9 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -16,15 +14,15 @@ import (
 	"meltwatch/config/strict"
 )
 
-// A document from afar is a JSON merge patch (RFC 7396) over the box's own file:
-// an object's members replace those of the file, null removes one, so that its
-// default holds again. The result is held against the same rules as the file.
+// A remote document is a JSON merge patch (RFC 7396) over the box's own file: an
+// object's members replace those of the file, and null removes one, so that its default
+// applies again. The result is checked by the same rules as the file.
 
-// maxDepth bounds the nesting of a patch; the deepest setting stands at 5.
+// maxDepth bounds the nesting of a patch; the deepest setting is at level 5.
 const maxDepth = 16
 
-// localOnly are the settings that nothing from afar may touch: who the box is,
-// whom it believes, what it obeys, where it keeps things. restartOnly are those
+// localOnly are the settings that no remote document may change: the box's identity,
+// the keys it trusts, the commands it accepts, and its paths. restartOnly are those
 // that a running agent cannot change either.
 var (
 	localOnly = []string{
@@ -35,7 +33,7 @@ var (
 )
 
 // Merged applies a patch to the local file's document and checks the result as
-// Parse does. An empty patch is the local document alone. On a fault the error
+// Parse does. An empty patch leaves the local document unchanged. On a fault the error
 // is a Problems.
 func Merged(local, patch []byte) (Config, error) {
 	c, faults := merged(local, patch)
@@ -45,30 +43,30 @@ func Merged(local, patch []byte) (Config, error) {
 	return c, nil
 }
 
-func merged(local, patch []byte) (Config, findings) {
+func merged(local, patch []byte) (Config, problemList) {
 	root, err := parseYAML(local)
 	if err != nil {
-		return Config{}, failed(err)
+		return Config{}, documentProblem(err)
 	}
 	if len(bytes.TrimSpace(patch)) == 0 {
 		return decode(root)
 	}
 	if len(patch) > maxSize {
-		return Config{}, failed(fmt.Errorf("the document is over %d KiB: it cannot be a configuration", maxSize>>10))
+		return Config{}, documentProblem(fmt.Errorf("the document is over %d KiB: it cannot be a configuration", maxSize>>10))
 	}
 	change, err := parseJSON(patch)
 	if err != nil {
-		return Config{}, failed(err)
+		return Config{}, documentProblem(err)
 	}
-	var faults findings
-	refuse(change, "", &faults)
+	var faults problemList
+	refuseLocalOnly(change, "", &faults)
 	c, found := decode(merge(root, change))
-	faults.join(found)
+	faults.merge(found)
 	return c, faults
 }
 
-// parseJSON reads one JSON object as the YAML node that says the same. Its lines
-// are 0: a payload has none that a reader could find.
+// parseJSON reads one JSON object as the equivalent YAML node. Its lines are 0, because
+// a payload has no lines to refer to.
 func parseJSON(text []byte) (*yaml.Node, error) {
 	if err := strict.Check(text); err != nil {
 		return nil, err
@@ -78,9 +76,6 @@ func parseJSON(text []byte) (*yaml.Node, error) {
 	node, err := nextNode(in, "", 0)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := in.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("more follows the JSON object: send a single object")
 	}
 	if node.Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("want a JSON object of settings, found %s", nodeName(node))
@@ -96,7 +91,7 @@ func nextNode(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
 	switch value := token.(type) {
 	case json.Delim:
 		if depth == maxDepth {
-			return nil, fmt.Errorf("%s: nested deeper than %d: no setting stands there", key, maxDepth)
+			return nil, fmt.Errorf("%s: nested deeper than %d: no setting is there", key, maxDepth)
 		}
 		if value == '[' {
 			return sequence(in, key, depth)
@@ -136,7 +131,7 @@ func mapping(in *json.Decoder, key string, depth int) (*yaml.Node, error) {
 		if err != nil {
 			return nil, fmt.Errorf("not JSON: %w", err)
 		}
-		name, _ := token.(string) // the decoder lets nothing else stand there
+		name, _ := token.(string) // the decoder accepts only a string here
 		under := join(key, name)
 		value, err := nextNode(in, under, depth+1)
 		if err != nil {
@@ -164,7 +159,7 @@ func merge(target, patch *yaml.Node) *yaml.Node {
 	if target != nil && target.Kind == yaml.MappingNode {
 		merged.Line, merged.Anchor, before = target.Line, target.Anchor, target.Content
 	}
-	changes := map[string]*yaml.Node{} // that the target has a member for
+	changes := map[string]*yaml.Node{} // to members of the target
 	for i := 0; i+1 < len(before); i += 2 {
 		changes[before[i].Value] = nil
 	}
@@ -190,37 +185,36 @@ func merge(target, patch *yaml.Node) *yaml.Node {
 	return merged
 }
 
-// refuse finds what a patch must not hold: settings of the box alone, and paths
-// of secrets. A name of a credential is all that may come from afar: a path
-// would let a document send any file of the box to a camera of its choice.
-func refuse(patch *yaml.Node, key string, problems *findings) {
+// refuseLocalOnly finds what a patch must not hold: local settings, and paths of
+// secrets. A remote document may only name a credential: a path would let it send any
+// file of the box to a camera of its choice.
+func refuseLocalOnly(patch *yaml.Node, key string, problems *problemList) {
 	if patch.Kind != yaml.MappingNode {
 		if strings.HasSuffix(key, "_file") && strings.Contains(patch.Value, "/") {
-			problems.add(key, 0, "a path may not be set from afar: give the name of a systemd credential, or set it in the box's own file")
+			problems.add(key, 0, "a path may not be set remotely: give the name of a systemd credential, or set it in the box's own file")
 		}
 		return
 	}
 	for i := 0; i+1 < len(patch.Content); i += 2 {
 		path := join(key, patch.Content[i].Value)
 		if slices.Contains(localOnly, path) {
-			problems.add(path, 0, "is set in the box's own file alone: take it out of the document")
+			problems.add(path, 0, "can be set only in the box's own file: remove it from the document")
 			continue
 		}
-		refuse(patch.Content[i+1], path, problems)
+		refuseLocalOnly(patch.Content[i+1], path, problems)
 	}
 }
 
-// NeedsRestart names the settings that differ and that a running agent cannot
-// change.
+// NeedsRestart lists the changed settings that need a restart of the agent.
 func NeedsRestart(running, wanted Config) Problems {
-	var problems findings
+	var problems problemList
 	a, b := values(running), values(wanted)
 	for _, key := range restartOnly {
 		if a[key] != b[key] {
 			problems.add(key, 0, "cannot change while the agent runs: restart it (systemctl restart meltwatch)")
 		}
 	}
-	return problems.told
+	return problems.reported
 }
 
 func values(c Config) map[string]any {
@@ -234,7 +228,7 @@ func values(c Config) map[string]any {
 func Digest(c Config) string {
 	text, err := yaml.Marshal(c)
 	if err != nil {
-		return "" // the settings are numbers, words and maps of them: this cannot be
+		return "" // impossible: the settings are numbers, strings and maps of them
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])

@@ -15,10 +15,10 @@ import (
 
 func TestWorstPatchesAreAnsweredAtOnce(t *testing.T) {
 	local := read(t, "testdata/good.yaml")
-	stricttest.Bounded(t, func(document []byte) {
+	stricttest.CheckBounded(t, func(document []byte) {
 		_, err := Merged(local, document)
 		var problems Problems
-		if err != nil && (!errors.As(err, &problems) || len(problems) > mostProblems+1 || len(err.Error()) > 64<<10) {
+		if err != nil && (!errors.As(err, &problems) || len(problems) > maxProblems+1 || len(err.Error()) > 64<<10) {
 			t.Errorf("%d problems in %d bytes", len(problems), len(err.Error()))
 		}
 	})
@@ -31,10 +31,10 @@ func TestFaultsAreToldUpToABoundAndCounted(t *testing.T) {
 	}
 	_, err := Parse([]byte(text.String()))
 	var problems Problems
-	if !errors.As(err, &problems) || len(problems) != mostProblems+1 {
+	if !errors.As(err, &problems) || len(problems) != maxProblems+1 {
 		t.Fatalf("%d problems", len(problems))
 	}
-	if last := problems[mostProblems].String(); !strings.HasPrefix(last, "and 98") || !strings.HasSuffix(last, " more") {
+	if last := problems[maxProblems].String(); !strings.HasPrefix(last, "and 98") || !strings.HasSuffix(last, " more") {
 		t.Errorf("the last line is %q", last)
 	}
 }
@@ -109,16 +109,16 @@ func TestTextsAndNumbersOfAFileThatMustNotBeAccepted(t *testing.T) {
 
 func TestSectionsOfNamesAreBounded(t *testing.T) {
 	var many []string
-	for i := range mostNamed + 1 {
+	for i := range maxNamed + 1 {
 		many = append(many, fmt.Sprintf(`"b%d": {"url": "tcp://h:1"}`, i))
 	}
 	patch := func(n int) string {
 		return `{"mqtt": {"broker": null, "brokers": {` + strings.Join(many[:n], ",") + `}}}`
 	}
-	if _, err := with(t, patch(mostNamed)); err != nil {
+	if _, err := with(t, patch(maxNamed)); err != nil {
 		t.Error(err)
 	}
-	if _, err := with(t, patch(mostNamed+1)); err == nil || !strings.Contains(err.Error(), "mqtt.brokers: has 65 entries") {
+	if _, err := with(t, patch(maxNamed+1)); err == nil || !strings.Contains(err.Error(), "mqtt.brokers: has 65 entries") {
 		t.Errorf("%v", err)
 	}
 }

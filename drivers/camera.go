@@ -11,7 +11,7 @@ import "time"
 // means the whole picture.
 type Rect struct{ X, Y, Width, Height int }
 
-// CameraSettings say what to open and what to hand back. It is the argument of
+// CameraSettings are what to open and what to return. They are the argument of
 // Camera.Configure; a later call with other settings reopens the stream.
 type CameraSettings struct {
 	// URL is rtsp://host:port/path, without credentials.
@@ -19,8 +19,8 @@ type CameraSettings struct {
 	// Username and Password log in to the camera; neither reaches a log, an error or
 	// the decoder.
 	Username, Password string
-	// Logins is the file that counts refused log-ins over restarts; empty for a count
-	// in memory.
+	// Logins is the file that counts refused log-ins across restarts; empty keeps the
+	// count in memory.
 	Logins string
 	// Authorities are PEM certificates that verify an rtsps camera; empty for the
 	// system's.
@@ -31,17 +31,17 @@ type CameraSettings struct {
 	Timeout time.Duration
 	// Crop is cut out of the picture before scaling.
 	Crop Rect
-	// Width and Height are what the model takes, in pixels.
+	// Width and Height are the size of the model's input, in pixels.
 	Width, Height int
-	// Resize names the filter, as the model's manifest does: "area".
+	// Resize is the filter's name in the model's manifest: "area".
 	Resize string
-	// StaleAfter, FrozenAfter and BlackAfter are how long a fault must last
-	// before the status says so.
+	// StaleAfter, FrozenAfter and BlackAfter are how long a fault must last to become
+	// the status.
 	StaleAfter, FrozenAfter, BlackAfter time.Duration
 }
 
-// How RTP can come from the camera: interleaved with RTSP over TCP, over UDP, or
-// over TCP where the camera offers it and UDP where it does not.
+// The transports of RTP: interleaved with RTSP over TCP, over UDP, or over TCP where
+// the camera offers it and over UDP otherwise.
 const (
 	TransportAuto = "auto"
 	TransportTCP  = "tcp"
@@ -59,20 +59,20 @@ type LatestRequest struct {
 	After uint64
 }
 
-// LatestReply is the newest frame and the sense's health.
+// LatestReply is the newest frame and the health of the video.
 type LatestReply struct {
 	Status Status
-	// Cause is the last fault in words, empty when Status is OK.
+	// Cause describes the last fault, empty when Status is OK.
 	Cause string
-	// Refused says that the camera was reached but refused, so waiting does not help:
-	// a setting must be changed, here or in the camera.
+	// Refused is set if the camera was reached but refused the session. Waiting does
+	// not help: a setting must be changed, here or in the camera.
 	Refused bool
 	// PictureWidth and PictureHeight are the size of the camera's own picture in
 	// pixels; 0 before the first. Resized counts changes of size.
 	PictureWidth, PictureHeight int
 	Resized                     uint64
-	// Number counts frames since the stream was opened; it never decreases
-	// during the life of the child.
+	// Number counts frames since the stream was opened; it never decreases while the
+	// child runs.
 	Number uint64
 	// Age is how long ago the frame was taken, at the instant of the reply.
 	Age time.Duration
@@ -80,11 +80,11 @@ type LatestReply struct {
 	// After.
 	Pixels []byte
 	// Opens, Decoded and Dropped count openings of the stream, decoded frames,
-	// and frames superseded before anyone asked.
+	// and frames that were replaced before they were requested.
 	Opens, Decoded, Dropped uint64
 }
 
-// PreviewRequest asks Camera.Preview for a picture for people.
+// PreviewRequest asks Camera.Preview for a picture to look at.
 type PreviewRequest struct {
 	// MaxWidth bounds the picture in pixels; its proportions are kept.
 	MaxWidth int

@@ -8,29 +8,29 @@ import (
 	"meltwatch/config"
 )
 
-// largestInput is the most pixels a side that the model may ask for.
-const largestInput = 4096
+// maxInputSide bounds the width and the height of the model's input, in pixels.
+const maxInputSide = 4096
 
-// Check reports what keeps the settings from working, by configuration key.
+// Check reports every invalid setting by its configuration key.
 func (s CameraSettings) Check() error {
 	return errors.Join(
 		checkCameraURL(s.URL),
-		unless(s.Timeout > 0, "camera.timeout", "%v is not a time limit; set it above 0, such as 5s", s.Timeout),
-		unless(s.StaleAfter > 0 && s.FrozenAfter > 0 && s.BlackAfter > 0,
+		require(s.Timeout > 0, "camera.timeout", "%v is invalid; set it above 0, such as 5s", s.Timeout),
+		require(s.StaleAfter > 0 && s.FrozenAfter > 0 && s.BlackAfter > 0,
 			"camera.stale_after", "must be above 0, such as 2s, and so must frozen_after and black_after"),
-		unless(s.Crop == Rect{} || s.Crop.X >= 0 && s.Crop.Y >= 0 && s.Crop.Width > 0 && s.Crop.Height > 0,
-			"camera.crop", "%+v is not a rectangle; set width and height above 0, or all to 0 for the whole picture", s.Crop),
-		unless(slices.Contains([]string{TransportAuto, TransportTCP, TransportUDP}, s.Transport),
-			"camera.transport", "%q is not one of auto, tcp, udp", s.Transport),
-		unless(s.Transport != TransportUDP || !Secure(s.URL),
-			"camera.transport", "RTP over UDP is not encrypted, so it does not go with rtsps; set tcp or auto"),
-		unless(min(s.Width, s.Height) > 0 && max(s.Width, s.Height) <= largestInput,
-			"model.path", "the input of %d×%d pixels is outside 1 to %d; correct the model's manifest", s.Width, s.Height, largestInput),
-		unless(s.Resize == "area", "model.path", "resize filter %q is not built in; the model's manifest must say area", s.Resize),
+		require(s.Crop == Rect{} || s.Crop.X >= 0 && s.Crop.Y >= 0 && s.Crop.Width > 0 && s.Crop.Height > 0,
+			"camera.crop", "%+v is an invalid rectangle; set width and height above 0, or all to 0 for the whole picture", s.Crop),
+		require(slices.Contains([]string{TransportAuto, TransportTCP, TransportUDP}, s.Transport),
+			"camera.transport", "unknown transport %q; set auto, tcp or udp", s.Transport),
+		require(s.Transport != TransportUDP || !Secure(s.URL),
+			"camera.transport", "RTP over UDP is not encrypted, so it cannot be used with rtsps; set tcp or auto"),
+		require(min(s.Width, s.Height) > 0 && max(s.Width, s.Height) <= maxInputSide,
+			"model.path", "the model input of %d×%d pixels is outside 1 to %d; correct the model's manifest", s.Width, s.Height, maxInputSide),
+		require(s.Resize == "area", "model.path", "unknown resize filter %q; the model's manifest must say area", s.Resize),
 	)
 }
 
-func unless(ok bool, key, format string, args ...any) error {
+func require(ok bool, key, format string, args ...any) error {
 	if ok {
 		return nil
 	}
@@ -40,12 +40,12 @@ func unless(ok bool, key, format string, args ...any) error {
 func checkCameraURL(raw string) error {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil: // the error would repeat the URL, and a password that stands in it by mistake
-		return config.KeyErrorf("camera.url", "not a URL; write rtsp://host:554/path")
+	case err != nil: // the error would repeat the URL, which may hold a password by mistake
+		return config.KeyErrorf("camera.url", "invalid URL; write rtsp://host:554/path")
 	case u.User != nil:
 		return config.KeyErrorf("camera.url", "holds a user or password; move them to camera.username and camera.password_file")
 	case u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
-		return config.KeyErrorf("camera.url", "not an address of a stream; write rtsp://host:554/path")
+		return config.KeyErrorf("camera.url", "invalid stream address; write rtsp://host:554/path")
 	}
 	return nil
 }

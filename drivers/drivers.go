@@ -1,5 +1,5 @@
-// Package drivers is the contract between the agent and what it senses: the
-// furnace's three-phase current and the picture of its shell.
+// Package drivers is the contract between the agent and its inputs: the furnace's
+// three-phase current and the video of its shell.
 //
 // Units: currents are RMS amperes, pixels are 8-bit RGB. All times are the
 // host's and carry Go's monotonic reading, so intervals survive a clock jump.
@@ -16,7 +16,7 @@ import (
 // Phases is how many phases the furnace has: A, B and C, one per electrode.
 const Phases = 3
 
-// Bits are the switch positions that the PLC reports beside the currents.
+// Bits are the switch positions that the PLC reports with the currents.
 type Bits uint8
 
 // The bits of a PLC packet that the agent uses.
@@ -36,13 +36,13 @@ type Sample struct {
 	// Current is the RMS current of phases A, B, C in amperes. Always finite, and
 	// zero where Missing is set.
 	Current [Phases]float64
-	// Missing says why the sample holds no currents: a phase is marked as not
-	// available, or has a value that is impossible for a furnace. It names the phase,
-	// the raw value and the reason. Empty for a valid sample.
+	// Missing is why the sample holds no currents: a phase is marked as not available,
+	// or its value is impossible for a furnace. It names the phase, the raw value and
+	// the reason. Empty for a valid sample.
 	Missing string
 	// SetPoint is the current set-point in amperes, 0 when the plant reports none.
 	SetPoint float64
-	// Bits hold what the plant reports; a bit that is not configured stays 0.
+	// Bits are the switch positions; one that is not configured stays 0.
 	Bits Bits
 }
 
@@ -53,8 +53,8 @@ type Frame struct {
 	Time time.Time
 	// Number counts frames since the camera was opened, from 1.
 	Number uint64
-	// Stream counts the openings of the camera, from 1: frames of two of them may
-	// lag behind the furnace by different times.
+	// Stream counts the openings of the camera, from 1. Each may lag behind the furnace
+	// by a different time.
 	Stream uint64
 	// Width and Height are in pixels.
 	Width, Height int
@@ -62,35 +62,34 @@ type Frame struct {
 	Pixels []byte
 }
 
-// Status says whether a sense can be believed.
+// Status is the health of a sense.
 type Status string
 
-// What can be wrong with a sense, from the operator's point of view.
+// The statuses of a sense.
 const (
-	// OK: fresh values that change as a live sense's do.
+	// OK: values are recent and change as live ones do.
 	OK Status = "ok"
-	// Stale: no new value for longer than the sense's limit.
+	// Stale: no new value has arrived within the sense's limit.
 	Stale Status = "stale"
-	// Frozen: new values arrive but never change.
+	// Frozen: new values arrive but do not change.
 	Frozen Status = "frozen"
-	// Black: pictures arrive but show nothing (video only).
+	// Black: pictures arrive but are black (video only).
 	Black Status = "black"
-	// Invalid: values arrive, but too many of them cannot be a furnace's (current
-	// only).
+	// Invalid: values arrive, but too many are impossible for a furnace (current only).
 	Invalid Status = "invalid"
-	// Absent: the device cannot be reached.
+	// Absent: the device is unreachable.
 	Absent Status = "absent"
 )
 
-// Live reports whether decisions may rest on the sense.
+// Live reports whether decisions may use the sense.
 func (s Status) Live() bool { return s == OK }
 
 // Source is a device that yields values of type T until its context ends.
 type Source[T any] interface {
 	// Run delivers values to emit, one at a time and in time order, until ctx ends;
-	// it then returns nil after everything it started has stopped. Faults of the
-	// device are healed inside (close, wait, open again) and reported by the source's
-	// own observer; an error means that it could not begin, for example because of an
+	// it then returns nil once everything it started has stopped. The source recovers
+	// from faults of the device (close, wait, open again) and reports them through its
+	// own observer; an error means that it could not start, for example because of an
 	// invalid address. emit must not block for longer than the source's period.
 	Run(ctx context.Context, emit func(T)) error
 }

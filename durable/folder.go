@@ -1,6 +1,6 @@
-// Package durable keeps files so that a kill or a power cut leaves the old content or
-// the new, never a mixture. Files is all that is asked of a file system, Folder the
-// real one; package crashfs below is one whose power fails.
+// Package durable writes files so that a kill or a power cut leaves the old content or
+// the new, never a mixture. Files is the file system that it needs, Folder the real one,
+// and package crashfs a simulated one whose power fails.
 package durable
 
 import (
@@ -12,10 +12,10 @@ import (
 )
 
 // Files is a folder with one level of folders in it. Paths are relative to it.
-// Tests put a disk in its place that loses, tears and reorders what was not
+// Tests replace it by a disk that loses, tears and reorders what was not
 // synced, or refuses to write.
 type Files interface {
-	// List returns what lies in a folder, in any order; an absent folder is empty.
+	// List returns the entries of a folder, in any order; a missing folder is empty.
 	List(folder string) ([]Entry, error)
 	// Read returns the first most bytes of a file.
 	Read(path string, most int64) ([]byte, error)
@@ -35,7 +35,7 @@ type Files interface {
 // File is a file open for writing at its end.
 type File interface {
 	io.Writer
-	// Sync returns once everything written is durable.
+	// Sync makes everything written durable.
 	Sync() error
 	Close() error
 }
@@ -62,7 +62,7 @@ func (f Folder) List(folder string) ([]Entry, error) {
 	for _, one := range found {
 		info, infoErr := one.Info()
 		if infoErr != nil || !info.Mode().IsRegular() {
-			continue // removed meanwhile, or none of ours
+			continue // removed meanwhile, or not a plain file
 		}
 		entries = append(entries, Entry{one.Name(), info.Size(), info.ModTime()})
 	}
@@ -121,13 +121,14 @@ func (f Folder) MakeFolder(folder string) error {
 func (f Folder) SyncFolder(folder string) error { return syncFolder(f.path(folder)) }
 
 // Replace replaces a file, and makes its folder if there is none. It returns once the
-// new content is durable. One writer a file: it uses a file beside it, NAME.new.
+// new content is durable. Each file has one writer, because the content is first
+// written to NAME.new.
 func Replace(f Files, name string, data []byte) error {
-	folder, beside := filepath.Dir(name), name+".new"
+	folder, temporary := filepath.Dir(name), name+".new"
 	if err := f.MakeFolder(folder); err != nil {
 		return err
 	}
-	file, err := f.Create(beside)
+	file, err := f.Create(temporary)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func Replace(f Files, name string, data []byte) error {
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	if err := f.Rename(beside, name); err != nil {
+	if err := f.Rename(temporary, name); err != nil {
 		return err
 	}
 	return f.SyncFolder(folder)
@@ -149,11 +150,11 @@ func WriteFile(path string, data []byte) error {
 	return Replace(Folder(filepath.Dir(path)), filepath.Base(path), data)
 }
 
-// maxWhole bounds a file that is read whole, in bytes: no journal is so large.
-const maxWhole = 16 << 20
+// maxFile bounds a file that is read whole, in bytes; no journal is larger.
+const maxFile = 16 << 20
 
 // ReadFile returns a whole file, at most 16 MiB of it, or fs.ErrNotExist.
-func ReadFile(f Files, name string) ([]byte, error) { return f.Read(name, maxWhole) }
+func ReadFile(f Files, name string) ([]byte, error) { return f.Read(name, maxFile) }
 
 func syncFolder(path string) error {
 	folder, err := os.Open(path)

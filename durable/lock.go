@@ -11,12 +11,12 @@ import (
 )
 
 // Lock keeps every other process from locking the same folder until it is closed
-// or this process ends. On a disk where no lock file can be made there is none,
-// and no error: two agents on a full disk are less likely than one.
+// or this process ends. On a disk that takes no lock file the folder stays unlocked,
+// without an error: one agent on a full disk must still run.
 func (f Folder) Lock() (io.Closer, error) {
 	err := os.MkdirAll(string(f), 0o750)
 	if err != nil {
-		return io.NopCloser(nil), nil //nolint:nilerr // writing will tell what is wrong with the disk
+		return io.NopCloser(nil), nil //nolint:nilerr // the first write reports the fault of the disk
 	}
 	file, err := os.OpenFile(filepath.Join(string(f), "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

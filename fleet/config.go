@@ -194,7 +194,7 @@ func newestOf(running int64, others ...int64) int64 {
 const mostReport = 64 << 10
 
 func (c *connection) configReport(agent string) (r message.ConfigReport) {
-	if strict.Read(c.payload(agent, message.TopicConfigReported), mostReport, &r) != nil {
+	if strict.DecodeKnown(c.payload(agent, message.TopicConfigReported), mostReport, &r) != nil {
 		return message.ConfigReport{}
 	}
 	return r

@@ -79,7 +79,7 @@ func (c *connection) newestModel(agent string) int64 {
 }
 
 func (c *connection) modelReport(agent string) (r message.ModelReport) {
-	if strict.Read(c.payload(agent, message.TopicModelReported), mostReport, &r) != nil {
+	if strict.DecodeKnown(c.payload(agent, message.TopicModelReported), mostReport, &r) != nil {
 		return message.ModelReport{}
 	}
 	return r

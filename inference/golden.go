@@ -23,27 +23,27 @@ type GoldenVector struct {
 	Outputs   map[string][]byte `json:"outputs"` // base64 in the file
 }
 
-// ParseGolden decodes golden vectors and checks every tensor's name and size
+// parseGolden decodes golden vectors and checks every tensor's name and size
 // against the manifest.
-func (m Manifest) ParseGolden(data []byte) ([]GoldenVector, error) {
+func (m Manifest) parseGolden(data []byte) ([]GoldenVector, error) {
 	var file struct {
 		Vectors []GoldenVector `json:"vectors"`
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
-		return nil, fmt.Errorf("decode golden vectors: %w; %s", err, exportAgain)
+		return nil, fmt.Errorf("decode golden vectors: %w; %s", err, exportRemedy)
 	}
 	for _, v := range file.Vectors {
 		signature, ok := m.Signatures[v.Signature]
 		if !ok {
-			return nil, fmt.Errorf("check golden vector %q: unknown signature %q; %s", v.Name, v.Signature, exportAgain)
+			return nil, fmt.Errorf("check golden vector %q: unknown signature %q; %s", v.Name, v.Signature, exportRemedy)
 		}
 		if err := checkTensorBytes(v.Inputs, signature.Inputs); err != nil {
-			return nil, fmt.Errorf("check inputs of golden vector %q: %w; %s", v.Name, err, exportAgain)
+			return nil, fmt.Errorf("check inputs of golden vector %q: %w; %s", v.Name, err, exportRemedy)
 		}
 		if err := checkTensorBytes(v.Outputs, signature.Outputs); err != nil {
-			return nil, fmt.Errorf("check outputs of golden vector %q: %w; %s", v.Name, err, exportAgain)
+			return nil, fmt.Errorf("check outputs of golden vector %q: %w; %s", v.Name, err, exportRemedy)
 		}
 	}
 	return file.Vectors, nil
@@ -61,9 +61,9 @@ func (m Manifest) ReadGolden(dir string) ([]GoldenVector, error) {
 		return nil, fmt.Errorf("read golden vectors: %w", err)
 	}
 	if len(data) > maxGolden {
-		return nil, fmt.Errorf("read golden vectors: more than %d bytes; %s", maxGolden, exportAgain)
+		return nil, fmt.Errorf("read golden vectors: more than %d bytes; %s", maxGolden, exportRemedy)
 	}
-	return m.ParseGolden(data)
+	return m.parseGolden(data)
 }
 
 func checkTensorBytes(have map[string][]byte, want map[string]Tensor) error {

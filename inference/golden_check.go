@@ -12,9 +12,8 @@ type Caller interface {
 	Step(context.Context, Window) (Outputs, error)
 }
 
-// Ask runs the vector's inputs through a model and returns what it answers, by
-// the names of the signature's outputs.
-func (v GoldenVector) Ask(ctx context.Context, c Caller) (map[string][]float32, error) {
+// Run runs the vector's inputs through a model and returns its outputs by name.
+func (v GoldenVector) Run(ctx context.Context, c Caller) (map[string][]float32, error) {
 	floats := func(name string) []float32 { return Floats(v.Inputs[name]) }
 	if v.Signature == EncodeFrame {
 		out, err := c.EncodeFrame(ctx, Frame{Pixels: v.Inputs["frame"], Background: floats("background")})
@@ -27,7 +26,7 @@ func (v GoldenVector) Ask(ctx context.Context, c Caller) (map[string][]float32, 
 	return c.Step(ctx, window)
 }
 
-// Finite reports whether every number that goes in is one; pixels are.
+// Finite reports whether every input value is finite; pixels always are.
 func (v GoldenVector) Finite() bool {
 	for name, raw := range v.Inputs {
 		if name == "frame" {
@@ -42,8 +41,8 @@ func (v GoldenVector) Finite() bool {
 	return true
 }
 
-// Compare holds answers against the vector's outputs: every value must lie
-// within tolerance, which no value that is not a number does.
+// Compare compares outputs with the vector's: every value must lie within tolerance, so
+// NaN is an error.
 func (v GoldenVector) Compare(have map[string][]float32, tolerance float64) error {
 	for name, raw := range v.Outputs {
 		want := Floats(raw)

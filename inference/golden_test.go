@@ -40,7 +40,7 @@ func TestParseGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			vectors, err := m.ParseGolden(data)
+			vectors, err := m.parseGolden(data)
 			switch {
 			case c.want == "" && (err != nil || len(vectors) != 1):
 				t.Errorf("%d vectors, error %v", len(vectors), err)
@@ -66,7 +66,7 @@ func FuzzParseGolden(f *testing.F) {
 	}
 	f.Add(data)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		vectors, err := m.ParseGolden(data)
+		vectors, err := m.parseGolden(data)
 		if err != nil {
 			return
 		}

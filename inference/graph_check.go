@@ -15,12 +15,12 @@ import (
 // operations that read and write files. CheckGraph checks every node before
 // TensorFlow loads the file.
 
-// graphFile is what the library loads, unless one of otherGraphs lies beside it.
+// graphFile is the file that the library loads, unless the folder holds one of otherGraphs.
 const graphFile = "saved_model.pb"
 
 var otherGraphs = []string{"saved_model.pbtxt", "saved_model.cpb"}
 
-// CheckFolder reads a model folder that a box would accept.
+// CheckFolder checks a model folder as a box does before it accepts one.
 func CheckFolder(folder string) (Manifest, error) {
 	manifest, _, err := ReadManifest(folder)
 	if err != nil {
@@ -34,7 +34,7 @@ func CheckFolder(folder string) (Manifest, error) {
 func CheckGraph(dir string) error {
 	for _, name := range otherGraphs {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-			return fmt.Errorf("file %s: the graph must be in %s alone: remove it", name, graphFile)
+			return fmt.Errorf("file %s: the graph must be only in %s: remove it", name, graphFile)
 		}
 	}
 	file, err := os.Open(filepath.Join(dir, graphFile))
@@ -54,7 +54,7 @@ func CheckGraph(dir string) error {
 
 // graph is what a SavedModel says about its nodes.
 type graph struct {
-	wire
+	protoReader
 	nodes     []node
 	functions map[string][]node
 	// targets are all strings of the signatures and collections, and the restore
@@ -70,11 +70,11 @@ type node struct {
 }
 
 func checkGraph(in io.Reader, size int64) error {
-	g := graph{wire: wire{in: bufio.NewReader(in)}, functions: map[string][]node{}, targets: map[string]bool{}}
+	g := graph{protoReader: protoReader{in: bufio.NewReader(in)}, functions: map[string][]node{}, targets: map[string]bool{}}
 	if err := g.savedModel(size); err != nil {
 		return err
 	}
-	return g.judge()
+	return g.check()
 }
 
 // The field numbers are those of TensorFlow's saved_model.proto, meta_graph.proto,
@@ -104,7 +104,7 @@ func (g *graph) meta(field uint64, end int64) error {
 			return g.target(end)
 		})
 	case 4, 5: // collections, among them what is run at the start; signatures
-		return g.words(end)
+		return g.collectTargets(end)
 	}
 	return nil
 }
@@ -115,10 +115,10 @@ func (g *graph) target(end int64) error {
 	return err
 }
 
-// words treats every string in the maps of signatures and collections as a target.
-// Their messages are at most six deep; a text that could be a message is both.
-func (g *graph) words(end int64) error {
-	if g.hold(8*(end-g.at)) != nil {
+// collectTargets treats every string in the maps of signatures and collections as a target.
+// Their messages are at most six deep; a string that could be a message is treated as both.
+func (g *graph) collectTargets(end int64) error {
+	if g.reserve(8*(end-g.at)) != nil {
 		return errLarge
 	}
 	text := make([]byte, end-g.at)
@@ -126,26 +126,26 @@ func (g *graph) words(end int64) error {
 		return errWire
 	}
 	g.at = end
-	gather(text, g.targets, 0)
+	gatherTargets(text, g.targets, 0)
 	return nil
 }
 
-func gather(text []byte, into map[string]bool, depth int) {
-	if len(text) <= longestName {
+func gatherTargets(text []byte, into map[string]bool, depth int) {
+	if len(text) <= maxName {
 		into[nodeOf(string(text))] = true
 	}
 	if depth == 8 {
 		return
 	}
-	w := wire{in: bufio.NewReaderSize(strings.NewReader(string(text)), 64)}
-	// If it is not a message, the strings found so far do no harm.
+	w := protoReader{in: bufio.NewReaderSize(strings.NewReader(string(text)), 64)}
+	// If it is not a message, the strings found so far are harmless.
 	_ = w.each(int64(len(text)), func(_ uint64, end int64) error {
-		gather(text[w.at:end], into, depth+1)
+		gatherTargets(text[w.at:end], into, depth+1)
 		return nil
 	})
 }
 
-// nodeOf is the node that an input or a tensor's name leads to.
+// nodeOf is the node of an input or of a tensor's name.
 func nodeOf(text string) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(text, "^"), ":")
 	return name
@@ -196,7 +196,7 @@ func (g *graph) function(end int64) error {
 		return errWire
 	}
 	if _, twice := g.functions[names[0]]; twice {
-		return fmt.Errorf("function %.64q is defined twice: %s", names[0], exportAgain)
+		return fmt.Errorf("function %.64q is defined twice: %s", names[0], exportRemedy)
 	}
 	g.functions[names[0]] = body
 	return nil
@@ -235,7 +235,7 @@ func (g *graph) node(end int64) (n node, err error) {
 // attribute finds the functions that an attribute names: in func (10), and in the
 // func (9) of a list (1).
 func (g *graph) attribute(n *node, end int64, depth int) error {
-	if depth == deepestMessage {
+	if depth == maxNesting {
 		return errWire
 	}
 	return g.each(end, func(field uint64, end int64) error {
@@ -274,8 +274,8 @@ func (g *graph) called(n *node, end int64, depth int) error {
 	})
 }
 
-// judge refuses what is not allowed.
-func (g *graph) judge() error {
+// check refuses what is not allowed.
+func (g *graph) check() error {
 	if g.metas == 0 {
 		return errWire
 	}
@@ -289,38 +289,38 @@ func (g *graph) judge() error {
 		// The library looks up functions before its own operations, so no function
 		// may have an operation's name.
 		if !strings.HasPrefix(name, "__") {
-			return fmt.Errorf("function %.64q: a name must begin with __, as the export's do: %s", name, exportAgain)
+			return fmt.Errorf("function %.64q: a name must begin with __, as the export's do: %s", name, exportRemedy)
 		}
 		for _, n := range body {
-			if err := g.allows(n, saves[name]); err != nil {
+			if err := g.checkNode(n, saves[name]); err != nil {
 				return err
 			}
 			if called, ok := n.leadsTo(saves); ok {
-				return fmt.Errorf("function %.64q, which writes files, is called by node %.64q: %s", called, n.name, exportAgain)
+				return fmt.Errorf("function %.64q, which writes files, is called by node %.64q: %s", called, n.name, exportRemedy)
 			}
 		}
 	}
-	return g.judgeNodes(saves)
+	return g.checkNodes(saves)
 }
 
-// judgeNodes refuses a main graph from which a function that saves is reached.
-func (g *graph) judgeNodes(saves map[string]bool) error {
+// checkNodes refuses a main graph from which a function that saves is reached.
+func (g *graph) checkNodes(saves map[string]bool) error {
 	callers := map[string]bool{}
 	for _, n := range g.nodes {
-		if err := g.allows(n, false); err != nil {
+		if err := g.checkNode(n, false); err != nil {
 			return err
 		}
 		if called, ok := n.leadsTo(saves); ok {
 			callers[n.name] = true
 			if g.targets[n.name] {
-				return fmt.Errorf("function %.64q, which writes files, is run by node %.64q: %s", called, n.name, exportAgain)
+				return fmt.Errorf("function %.64q, which writes files, is run by node %.64q: %s", called, n.name, exportRemedy)
 			}
 		}
 	}
 	for _, n := range g.nodes {
 		for _, input := range n.inputs {
 			if callers[input] {
-				return fmt.Errorf("node %.64q needs node %.64q, which writes files: %s", n.name, input, exportAgain)
+				return fmt.Errorf("node %.64q needs node %.64q, which writes files: %s", n.name, input, exportRemedy)
 			}
 		}
 	}
@@ -336,10 +336,10 @@ func (n node) leadsTo(functions map[string]bool) (string, bool) {
 	return "", false
 }
 
-func (g *graph) allows(n node, maySave bool) error {
+func (g *graph) checkNode(n node, maySave bool) error {
 	_, function := g.functions[n.op]
 	if allowed[n.op] || function || maySave && saving[n.op] {
 		return nil
 	}
-	return fmt.Errorf("node %.64q: operation %.64q is not among those that a model from afar may hold: take it out of the network and %s", n.name, n.op, exportAgain)
+	return fmt.Errorf("node %.64q: operation %.64q is not allowed in a remote model: remove it from the network and %s", n.name, n.op, exportRemedy)
 }

@@ -153,7 +153,7 @@ func TestGraphsBesideTheGraphAreRefused(t *testing.T) {
 // What the names of a graph take in memory is bounded.
 func TestNamesOfAGraphAreBounded(t *testing.T) {
 	one := main1(nodeDef("", "Relu", nil))
-	text := model("y", bytes.Repeat(one, mostHeld/64))
+	text := model("y", bytes.Repeat(one, maxNames/64))
 	if err := checkGraph(bytes.NewReader(text), int64(len(text))); err == nil || !strings.Contains(err.Error(), "holds more names") {
 		t.Errorf("%v", err)
 	}

@@ -2,10 +2,10 @@ package inference
 
 import "strings"
 
-// allowed are the operations that a model from afar may hold: arithmetic, what
-// networks are made of, shapes, choices and loops, variables, and reading a
-// checkpoint. Nothing here writes a file, opens a connection, runs foreign code or
-// prints; an operation that is not named here is refused whatever it does.
+// allowed are the operations that a remote model may hold: arithmetic, network layers,
+// shapes, choices and loops, variables, and reading a checkpoint. Nothing here writes a
+// file, opens a connection, runs foreign code or prints; any other operation is
+// refused.
 var allowed = set(`
 Const Identity IdentityN NoOp Placeholder PlaceholderWithDefault StopGradient PreventGradient EnsureShape Snapshot
 PartitionedCall StatefulPartitionedCall If StatelessIf Case StatelessCase While StatelessWhile Assert

@@ -1,18 +1,16 @@
-// Package inference is the contract between the agent and a model: what a model
-// takes, what it answers, and the manifest that says so. Go holds no number of
-// a model of its own; every shape, rate, unit and threshold comes from the
-// manifest that the export wrote beside the SavedModel.
+// Package inference is the contract between the agent and a model: a model's inputs,
+// its outputs, and the manifest that describes them. Go code holds no model constants:
+// every shape, rate, unit and threshold comes from the manifest, which the export
+// writes next to the SavedModel.
 //
-// A model is two functions without hidden state. The caller keeps what lasts
-// (frame tokens, background), so a restart of the process that runs the model
-// loses nothing.
+// A model is two functions without hidden state. The caller keeps the state (frame
+// tokens, background), so a restart of the process that runs the model loses nothing.
 //
-// All tensors are flat, row-major, batch 1; shapes are the manifest's. Slices
-// that go in are only read and not kept; slices that come out belong to the
-// caller.
+// All tensors are flat, row-major, batch 1; shapes are the manifest's. Input slices are
+// neither changed nor kept; output slices belong to the caller.
 package inference
 
-// Frame is what EncodeFrame takes.
+// Frame is the input of EncodeFrame.
 type Frame struct {
 	// Pixels is Height × Width × 3 RGB, 0–255.
 	Pixels []byte
@@ -22,20 +20,20 @@ type Frame struct {
 	Background []float32
 }
 
-// Encoded is what EncodeFrame answers.
+// Encoded is the output of EncodeFrame.
 type Encoded struct {
 	// Tokens is Tokens × Dim of the manifest's video section.
 	Tokens []float32
-	// Background goes into the next call; a caller that wants the background to
-	// stand still keeps the old one.
+	// Background goes into the next call; a caller that freezes the background keeps
+	// the old one.
 	Background []float32
-	// Evidence is where on the crop this frame's tokens looked: EvidenceRows ×
-	// EvidenceColumns of weights that sum to 1, nil where the model has none. It
-	// says where a hot spot would be, so it means little while p_abnormal is low.
+	// Evidence is the attention of this frame's tokens over the crop: EvidenceRows ×
+	// EvidenceColumns weights that sum to 1, nil if the model has none. It locates a
+	// hot spot, so it means little while p_abnormal is low.
 	Evidence []float32
 }
 
-// Window is what Step takes: both senses on one time grid that ends at t_end.
+// Window is the input of Step: both senses on one time grid that ends at t_end.
 type Window struct {
 	// Tokens is Frames × Tokens × Dim, oldest first; a masked frame's tokens are
 	// ignored.
@@ -52,7 +50,7 @@ type Window struct {
 	SetPoint float32
 }
 
-// Outputs are Step's answers by the manifest's names. PAbnormal is always
+// Outputs are Step's outputs by the manifest's names. PAbnormal is always
 // present; the rest depends on the model.
 type Outputs map[string][]float32
 
@@ -62,12 +60,12 @@ const (
 	Step        = "step"
 )
 
-// Names of outputs that the agent understands.
+// Names of the outputs that the agent uses.
 const (
 	// PAbnormal is the probability that the furnace is abnormal, shape (1, 1).
 	PAbnormal = "p_abnormal"
-	// Alignment is the cosine between what the two senses say, −1…1, 0 while
-	// a sense is missing, shape (1, 1).
+	// Alignment is the cosine between the embeddings of the two senses, −1…1, 0 while a
+	// sense is missing, shape (1, 1).
 	Alignment = "alignment"
 	// Evidence is an output of encode_frame, see Encoded.
 	Evidence = "evidence"
@@ -75,10 +73,10 @@ const (
 	// or to 0 where no frame was seen.
 	FrameWeight = "frame_weight"
 	// LocalLoss is how badly the window's frames match their own samples with the
-	// current taken each of Offset.ShiftsS seconds later, shape (1, shifts). While
-	// the video is late by d seconds it is least at the shift −d.
+	// current taken each of Offset.ShiftsS seconds later, shape (1, shifts). If the
+	// video is late by d seconds, the loss is least at the shift −d.
 	LocalLoss = "local_loss"
-	// Surprise is the error of the model's guess at the next current, ≥ 0, shape
+	// Surprise is the error of the model's prediction of the next current, ≥ 0, shape
 	// (1, 1).
 	Surprise = "surprise"
 )

@@ -3,10 +3,10 @@ package inference
 // ManifestFile is the manifest's name inside a model folder.
 const ManifestFile = "manifest.json"
 
-// ManifestFormat is the version of the manifest's layout that this code serves.
-const ManifestFormat = 1
+// manifestFormat is the version of the manifest's layout that this code serves.
+const manifestFormat = 1
 
-// Manifest is the contract file that the export writes beside a SavedModel.
+// Manifest is the contract file that the export writes next to a SavedModel.
 type Manifest struct {
 	Format  int    `json:"format"`
 	Name    string `json:"name"`
@@ -20,10 +20,10 @@ type Manifest struct {
 	Labels     []string             `json:"labels"`     // ["normal", "abnormal"]
 	Decision   Decision             `json:"decision"`
 	Rule       Rule                 `json:"rule"`
-	// Offset says how to read the output local_loss; nil where the model has none.
+	// Offset describes the output local_loss; nil if the model has none.
 	Offset *Offset `json:"offset,omitempty"`
-	// Sampling is how the meter may be read; nil in releases without the section (see
-	// SamplingOf).
+	// Sampling is the tested meter rates; nil in releases without the section (see
+	// samplingOf).
 	Sampling *Sampling `json:"sampling,omitempty"`
 	// Metrics are the export's own figures on held-out batches, for people.
 	Metrics map[string]float64 `json:"metrics"`
@@ -97,8 +97,8 @@ type Decision struct {
 	Exit  float64 `json:"exit"`
 	// HoldSeconds is how long the mean must stay under Exit.
 	HoldSeconds int `json:"hold_seconds"`
-	// FreezeBackground is the p_abnormal above which the background stands still,
-	// so that a growing spot is not absorbed.
+	// FreezeBackground is the p_abnormal above which the background is frozen, so that
+	// a growing spot is not absorbed.
 	FreezeBackground float64 `json:"freeze_background"`
 }
 
@@ -109,20 +109,20 @@ type Rule struct {
 	CV45  float64 `json:"cv_45"`  // level for 45 s, the weaker sign
 }
 
-// Offset says how the clock offset between the senses is found from local_loss
-// and how fast the agent may follow it. An offset is positive while the video is
-// late: while its stamps lie behind those of the current they belong to.
+// Offset is how the clock offset between the senses is estimated from local_loss, and
+// how fast the agent may correct it. An offset is positive while the video is late:
+// while its stamps lie behind those of the current they belong to.
 type Offset struct {
 	// ShiftsS are the shifts of local_loss in seconds, ascending.
 	ShiftsS []float64 `json:"shifts_s"`
 	// EventAmps makes a window count: some phase must change by more between
-	// neighbouring samples during the window's frames. Without an event nothing
-	// says when anything happened.
+	// neighbouring samples during the window's frames. A window without an event has no
+	// information about time.
 	EventAmps float64 `json:"event_amps"`
-	// DipS is how far to both sides, in seconds, a loss is compared with its own
-	// curve: the senses meet where it lies deepest under what stands there. 0, or
-	// no such key, takes the losses as they are.
-	DipS float64 `json:"dip_s,omitempty"`
+	// ProminenceS is the distance in seconds, to both sides, of the losses with which
+	// each loss is compared: the senses match where it is lowest relative to them. With
+	// 0, or without the key, the losses are compared directly.
+	ProminenceS float64 `json:"dip_s,omitempty"`
 	// WindowSeconds is the length of current that the other numbers were chosen on.
 	WindowSeconds float64 `json:"window_seconds"`
 	// Pool is how many windows that count make one estimate.
@@ -130,7 +130,7 @@ type Offset struct {
 	// StepSPerMin is how far the agent's correction may move in a minute, in
 	// seconds; MostS is how far it may move from 0 either way.
 	StepSPerMin float64 `json:"step_s_per_min"`
-	MostS       float64 `json:"most_s"`
+	MaxS        float64 `json:"most_s"`
 }
 
 // Golden names the golden vectors.

@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// exportAgain is the remedy of most faults: nothing but the export writes a
-// manifest, so nobody should mend one by hand.
-const exportAgain = "export the model again"
+// exportRemedy is the remedy of most faults: a manifest is only written by the export
+// and never edited by hand.
+const exportRemedy = "export the model again"
 
 // maxElements bounds one tensor, so that a damaged manifest cannot ask for more
 // memory than the box has.
@@ -30,12 +30,12 @@ func (m Manifest) Check() error {
 	m.checkFiles(&f)
 	m.Current.check(&f)
 	m.Video.check(&f)
-	// Signatures are derived from the sizes, so wrong sizes would repeat here.
+	// Signatures are derived from the sizes, so invalid sizes would be reported twice.
 	if len(f) == 0 {
 		m.checkSignatures(&f)
 	}
 	if !slices.Equal(m.Labels, []string{"normal", "abnormal"}) {
-		f.add("labels", `are %q, must be ["normal" "abnormal"]; %s`, m.Labels, exportAgain)
+		f.add("labels", `are %q, must be ["normal" "abnormal"]; %s`, m.Labels, exportRemedy)
 	}
 	m.Decision.check(&f)
 	f.within("rule.cv_120", m.Rule.CV120, 1)
@@ -47,28 +47,28 @@ func (m Manifest) Check() error {
 }
 
 func (m Manifest) checkFormat() error {
-	if m.Format == ManifestFormat {
+	if m.Format == manifestFormat {
 		return nil
 	}
-	return fmt.Errorf("format: is %d, this program serves %d; use a model exported by this release's trainer, or install the release that serves it", m.Format, ManifestFormat)
+	return fmt.Errorf("format: is %d, this program serves %d; use a model exported by this release's trainer, or install the release that serves it", m.Format, manifestFormat)
 }
 
 var hexSHA256 = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 func (m Manifest) checkFiles(f *faults) {
 	if _, ok := m.Files["saved_model.pb"]; !ok {
-		f.add("files", "lack saved_model.pb; %s", exportAgain)
+		f.add("files", "saved_model.pb is missing; %s", exportRemedy)
 	}
 	for _, path := range slices.Sorted(maps.Keys(m.Files)) {
 		key := "files." + path
 		switch {
 		case !filepath.IsLocal(path) || strings.Contains(path, `\`):
-			f.add(key, "leads out of the model folder; %s", exportAgain)
+			f.add(key, "leads out of the model folder; %s", exportRemedy)
 		case path == ManifestFile:
-			f.add(key, "a manifest cannot hold its own hash; %s", exportAgain)
+			f.add(key, "a manifest cannot hold its own hash; %s", exportRemedy)
 		}
 		if !hexSHA256.MatchString(m.Files[path]) {
-			f.add(key, "is not a sha256 of 64 lower-case hexadecimal digits; %s", exportAgain)
+			f.add(key, "is not a sha256 of 64 lower-case hexadecimal digits; %s", exportRemedy)
 		}
 	}
 }
@@ -93,7 +93,7 @@ func (v VideoSpec) check(f *faults) {
 	f.product("video", v.Frames, v.Tokens, v.Dim)
 	f.product("video", v.Width, v.Height, 3)
 	if len(v.Background) == 0 {
-		f.add("video.background", "is empty, must be the shape of encode_frame's background; %s", exportAgain)
+		f.add("video.background", "is empty, must be the shape of encode_frame's background; %s", exportRemedy)
 	}
 	for _, n := range v.Background {
 		f.size("video.background", n)
@@ -108,27 +108,27 @@ func (v VideoSpec) check(f *faults) {
 
 func (d Decision) check(f *faults) {
 	if d.MeanSeconds < 1 || d.MeanSeconds > 600 {
-		f.add("decision.mean_seconds", "is %d, must be 1 to 600; %s", d.MeanSeconds, exportAgain)
+		f.add("decision.mean_seconds", "is %d, must be 1 to 600; %s", d.MeanSeconds, exportRemedy)
 	}
 	f.within("decision.enter", d.Enter, 1)
 	f.within("decision.exit", d.Exit, 1)
 	if d.Exit > d.Enter {
-		f.add("decision.exit", "is %g, above decision.enter %g, so the state would flicker; %s", d.Exit, d.Enter, exportAgain)
+		f.add("decision.exit", "is %g, above decision.enter %g, so the state would flicker; %s", d.Exit, d.Enter, exportRemedy)
 	}
 	if d.HoldSeconds < 0 || d.HoldSeconds > 3600 {
-		f.add("decision.hold_seconds", "is %d, must be 0 to 3600; %s", d.HoldSeconds, exportAgain)
+		f.add("decision.hold_seconds", "is %d, must be 0 to 3600; %s", d.HoldSeconds, exportRemedy)
 	}
 	f.within("decision.freeze_background", d.FreezeBackground, 1)
 }
 
 func (m Manifest) checkGolden(f *faults) {
 	if _, ok := m.Files[m.Golden.File]; !ok {
-		f.add("golden.file", "%q is not among files; %s", m.Golden.File, exportAgain)
+		f.add("golden.file", "%q is not among files; %s", m.Golden.File, exportRemedy)
 	}
 	f.within("golden.tolerance", m.Golden.Tolerance, 0.01)
 }
 
-// faults collects what is wrong, each by its JSON key.
+// faults collects faults by their JSON key.
 type faults []error
 
 func (f *faults) add(key, format string, args ...any) {
@@ -137,23 +137,23 @@ func (f *faults) add(key, format string, args ...any) {
 
 func (f *faults) required(key, value string) {
 	if value == "" {
-		f.add(key, "is missing; %s", exportAgain)
+		f.add(key, "is missing; %s", exportRemedy)
 	}
 }
 
 func (f *faults) oneOf(key, value string, known ...string) {
 	if !slices.Contains(known, value) {
-		f.add(key, "is %q, this program knows %q; %s", value, known, exportAgain)
+		f.add(key, "is %q, this program knows %q; %s", value, known, exportRemedy)
 	}
 }
 
 func (f *faults) size(key string, n int) {
 	if n < 1 || n > maxElements {
-		f.add(key, "is %d, must be 1 to %d; %s", n, maxElements, exportAgain)
+		f.add(key, "is %d, must be 1 to %d; %s", n, maxElements, exportRemedy)
 	}
 }
 
-// product bounds a whole tensor; sizes out of range have their own fault.
+// product bounds a whole tensor; sizes out of bounds have their own fault.
 func (f *faults) product(key string, sizes ...int) {
 	product := 1
 	for _, n := range sizes {
@@ -161,7 +161,7 @@ func (f *faults) product(key string, sizes ...int) {
 			return
 		}
 		if product *= n; product > maxElements {
-			f.add(key, "asks for a tensor of more than %d elements; %s", maxElements, exportAgain)
+			f.add(key, "asks for a tensor of more than %d elements; %s", maxElements, exportRemedy)
 			return
 		}
 	}
@@ -169,13 +169,13 @@ func (f *faults) product(key string, sizes ...int) {
 
 func (f *faults) positive(key string, x float64) {
 	if !(x > 0) || math.IsInf(x, 0) {
-		f.add(key, "is %g, must be above 0; %s", x, exportAgain)
+		f.add(key, "is %g, must be above 0; %s", x, exportRemedy)
 	}
 }
 
-// within wants 0 < x ≤ high.
+// within requires 0 < x ≤ high.
 func (f *faults) within(key string, x, high float64) {
 	if !(x > 0 && x <= high) {
-		f.add(key, "is %g, must be above 0 and at most %g; %s", x, high, exportAgain)
+		f.add(key, "is %g, must be above 0 and at most %g; %s", x, high, exportRemedy)
 	}
 }

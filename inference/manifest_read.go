@@ -15,28 +15,28 @@ import (
 	"slices"
 )
 
-// maxManifest bounds the file; a real one has a few kilobytes.
+// maxManifest bounds the file in bytes; a real one has a few kilobytes.
 const maxManifest = 1 << 20
 
-// ParseManifest decodes a manifest strictly, so that a misspelt or newer key is
+// parseManifest decodes a manifest strictly, so that a misspelt or newer key is
 // an error and never a silent default, and checks it.
-func ParseManifest(data []byte) (Manifest, error) {
-	// The format first: another format's keys are unknown ones, and the reader
-	// should hear of the format, not of them.
+func parseManifest(data []byte) (Manifest, error) {
+	// The format is checked first, because the keys of another format would be reported
+	// as unknown.
 	var head struct {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportAgain)
+		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportRemedy)
 	}
-	if head.Format != ManifestFormat {
+	if head.Format != manifestFormat {
 		return Manifest{}, fmt.Errorf("check manifest: %w", Manifest{Format: head.Format}.checkFormat())
 	}
 	var m Manifest
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&m); err != nil {
-		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportAgain)
+		return Manifest{}, fmt.Errorf("decode manifest: %w; %s", err, exportRemedy)
 	}
 	if err := m.Check(); err != nil {
 		return Manifest{}, fmt.Errorf("check manifest: %w", err)
@@ -58,9 +58,9 @@ func ReadManifest(dir string) (Manifest, string, error) {
 		return Manifest{}, "", fmt.Errorf("read manifest: %w", err)
 	}
 	if len(data) > maxManifest {
-		return Manifest{}, "", fmt.Errorf("read %s: more than %d bytes; %s", path, maxManifest, exportAgain)
+		return Manifest{}, "", fmt.Errorf("read %s: more than %d bytes; %s", path, maxManifest, exportRemedy)
 	}
-	m, err := ParseManifest(data)
+	m, err := parseManifest(data)
 	if err != nil {
 		return Manifest{}, "", fmt.Errorf("%s: %w", path, err)
 	}
@@ -69,8 +69,8 @@ func ReadManifest(dir string) (Manifest, string, error) {
 }
 
 // VerifyFiles compares every file of a model folder with its sha256 in the
-// manifest. A file that the manifest does not name is a fault too, since the
-// manifest's hash stands for the whole model.
+// manifest. A file that the manifest does not name is a fault too, because the
+// manifest's hash identifies the whole model.
 func (m Manifest) VerifyFiles(dir string) error {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -83,12 +83,12 @@ func (m Manifest) VerifyFiles(dir string) error {
 			faults = append(faults, err)
 		}
 	}
-	strangers, err := m.strangers(root.FS())
+	strangers, err := m.unlistedFiles(root.FS())
 	if err != nil {
 		return fmt.Errorf("list model folder %s: %w", dir, err)
 	}
 	for _, path := range strangers {
-		faults = append(faults, fmt.Errorf("file %s is not in the manifest; remove it or %s", path, exportAgain))
+		faults = append(faults, fmt.Errorf("file %s is not in the manifest; remove it or %s", path, exportRemedy))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("verify model folder %s: %w", dir, errors.Join(faults...))
@@ -112,8 +112,8 @@ func verifyFile(root *os.Root, path, want string) error {
 	return nil
 }
 
-// strangers lists files that the manifest does not name.
-func (m Manifest) strangers(folder fs.FS) ([]string, error) {
+// unlistedFiles lists files that the manifest does not name.
+func (m Manifest) unlistedFiles(folder fs.FS) ([]string, error) {
 	var found []string
 	err := fs.WalkDir(folder, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || path == ManifestFile {

@@ -13,7 +13,7 @@ import (
 // goodManifest is a small manifest without faults.
 func goodManifest() Manifest {
 	m := Manifest{
-		Format:  ManifestFormat,
+		Format:  manifestFormat,
 		Name:    "toy",
 		Version: "1",
 		Files: map[string]string{
@@ -31,7 +31,7 @@ func goodManifest() Manifest {
 		Metrics:  map[string]float64{"accuracy": 0.9},
 		Golden:   Golden{File: "golden.json", Tolerance: 1e-4},
 	}
-	m.Signatures = m.wanted()
+	m.Signatures = m.requiredSignatures()
 	return m
 }
 
@@ -41,7 +41,7 @@ func TestParseManifestKeepsEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	have, err := ParseManifest(data)
+	have, err := parseManifest(data)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"another format":             {func(m *Manifest) { m.Format = 7 }, []string{"format: is 7"}},
 		"no name":                    {func(m *Manifest) { m.Name = "" }, []string{"name: is missing"}},
 		"no version":                 {func(m *Manifest) { m.Version = "" }, []string{"version: is missing"}},
-		"no graph":                   {func(m *Manifest) { delete(m.Files, "saved_model.pb") }, []string{"files: lack saved_model.pb"}},
+		"no graph":                   {func(m *Manifest) { delete(m.Files, "saved_model.pb") }, []string{"files: saved_model.pb is missing"}},
 		"file outside":               {func(m *Manifest) { m.Files["../x"] = strings.Repeat("0", 64) }, []string{"files.../x: leads out"}},
 		"absolute file":              {func(m *Manifest) { m.Files["/etc/x"] = strings.Repeat("0", 64) }, []string{"files./etc/x: leads out"}},
 		"own hash":                   {func(m *Manifest) { m.Files[ManifestFile] = strings.Repeat("0", 64) }, []string{"files.manifest.json: "}},
@@ -77,9 +77,9 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"half a grid":                {func(m *Manifest) { m.Video.EvidenceRows = 0 }, []string{"video.evidence_rows"}},
 		"a gigantic frame":           {func(m *Manifest) { m.Video.Width = 1 << 20; m.Video.Height = 1 << 20 }, []string{"video: asks for a tensor"}},
 		"no step":                    {func(m *Manifest) { delete(m.Signatures, Step) }, []string{"signatures.step: is missing"}},
-		"a third function":           {func(m *Manifest) { m.Signatures["train"] = Signature{} }, []string{"signatures.train: is a function nobody calls"}},
+		"a third function":           {func(m *Manifest) { m.Signatures["train"] = Signature{} }, []string{"signatures.train: is an unknown function"}},
 		"input missing":              {func(m *Manifest) { delete(m.Signatures[Step].Inputs, "set_point") }, []string{"signatures.step.inputs.set_point: is missing"}},
-		"input too many":             {func(m *Manifest) { m.Signatures[Step].Inputs["voltage"] = Tensor{} }, []string{"signatures.step.inputs.voltage: is a tensor nobody"}},
+		"input too many":             {func(m *Manifest) { m.Signatures[Step].Inputs["voltage"] = Tensor{} }, []string{"signatures.step.inputs.voltage: is an unknown tensor"}},
 		"wrong type":                 {func(m *Manifest) { m.Signatures[EncodeFrame].Inputs["frame"] = Tensor{DType: "float32"} }, []string{`signatures.encode_frame.inputs.frame.dtype: is "float32"`}},
 		"wrong shape":                {func(m *Manifest) { m.Video.Dim = 9 }, []string{"signatures.step.inputs.tokens.shape: is [1 2 4 8]", "signatures.encode_frame.outputs.tokens.shape"}},
 		"no probability":             {func(m *Manifest) { delete(m.Signatures[Step].Outputs, PAbnormal) }, []string{"signatures.step.outputs.p_abnormal: is missing"}},
@@ -131,13 +131,13 @@ func TestParseManifestRefuses(t *testing.T) {
 		"another value":   {"[1]", "decode manifest"},
 		"an unknown key":  {`{"format":1,"colour":"red"}`, `unknown field "colour"`},
 		"a string number": {`{"format":1,"decision":{"enter":"0.5"}}`, "decode manifest"},
-		// A newer format is told as such, whatever other keys it brings.
+		// A newer format is reported as such, whatever other keys it has.
 		"a newer format": {`{"format":2,"colour":"red"}`, "format: is 2, this program serves 1"},
 		"an empty one":   {`{"format":1}`, "name: is missing"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			_, err := ParseManifest([]byte(c.text))
+			_, err := parseManifest([]byte(c.text))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
@@ -239,7 +239,7 @@ func FuzzParseManifest(f *testing.F) {
 	f.Add(late)
 	f.Add([]byte(`{"format":1,"video":{"background":[1,-1]},"files":{"..":""}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := ParseManifest(data)
+		m, err := parseManifest(data)
 		if err != nil {
 			return
 		}

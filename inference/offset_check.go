@@ -3,49 +3,49 @@ package inference
 import "math"
 
 const (
-	// leastShifts is what a least loss between two others needs, on both sides of
-	// where it may lie.
-	leastShifts = 5
-	// leastPool is how many windows can be parted into the four that must agree.
-	leastPool, mostPool = 4, 3600
+	// minShifts is the least number of shifts that allow a minimum with a neighbour on
+	// both sides.
+	minShifts = 5
+	// minPool is how many windows can be parted into the four that must agree.
+	minPool, maxPool = 4, 3600
 )
 
-// checkOffset holds the section offset against the output that it explains; each
-// without the other is a fault.
+// checkOffset checks the section offset and the output local_loss, which require each
+// other.
 func (m Manifest) checkOffset(f *faults) {
 	_, answered := m.Signatures[Step].Outputs[LocalLoss]
 	if m.Offset == nil {
 		if answered {
-			f.add("offset", "is missing, though step answers %s; %s", LocalLoss, exportAgain)
+			f.add("offset", "is missing, but step has the output %s; %s", LocalLoss, exportRemedy)
 		}
 		return
 	}
 	if !answered {
-		f.add("offset", "is there, though step does not answer %s; %s", LocalLoss, exportAgain)
+		f.add("offset", "is given, but step has no output %s; %s", LocalLoss, exportRemedy)
 	}
 	m.Offset.check(f)
 	if seconds := float64(m.Current.Samples) / m.Current.RateHz; m.Offset.WindowSeconds != seconds {
-		f.add("offset.window_seconds", "is %g, the section current makes it %g; %s", m.Offset.WindowSeconds, seconds, exportAgain)
+		f.add("offset.window_seconds", "is %g, the section current makes it %g; %s", m.Offset.WindowSeconds, seconds, exportRemedy)
 	}
 }
 
 func (o Offset) check(f *faults) {
 	f.positive("offset.event_amps", o.EventAmps)
 	f.positive("offset.step_s_per_min", o.StepSPerMin)
-	if o.Pool < leastPool || o.Pool > mostPool {
-		f.add("offset.pool", "is %d, must be %d to %d; %s", o.Pool, leastPool, mostPool, exportAgain)
+	if o.Pool < minPool || o.Pool > maxPool {
+		f.add("offset.pool", "is %d, must be %d to %d; %s", o.Pool, minPool, maxPool, exportRemedy)
 	}
 	if !o.ascending() {
-		f.add("offset.shifts_s", "are %v, must be %d finite numbers or more, each above the one before, on both sides of 0; %s", o.ShiftsS, leastShifts, exportAgain)
+		f.add("offset.shifts_s", "are %v, must be %d finite numbers or more, each above the one before, on both sides of 0; %s", o.ShiftsS, minShifts, exportRemedy)
 		return
 	}
-	// Beyond the shifts nothing can be seen, so nothing could lead there.
+	// The offset cannot be observed beyond the shifts.
 	reach := min(-o.ShiftsS[0], o.ShiftsS[len(o.ShiftsS)-1])
-	if !(o.DipS >= 0 && o.DipS <= reach) {
-		f.add("offset.dip_s", "is %g, must be 0 to %g, how far offset.shifts_s reach either way; %s", o.DipS, reach, exportAgain)
+	if !(o.ProminenceS >= 0 && o.ProminenceS <= reach) {
+		f.add("offset.dip_s", "is %g, must be 0 to %g, how far offset.shifts_s reach either way; %s", o.ProminenceS, reach, exportRemedy)
 	}
-	if !(o.MostS > 0 && o.MostS <= reach) {
-		f.add("offset.most_s", "is %g, must be above 0 and at most %g, how far offset.shifts_s reach either way; %s", o.MostS, reach, exportAgain)
+	if !(o.MaxS > 0 && o.MaxS <= reach) {
+		f.add("offset.most_s", "is %g, must be above 0 and at most %g, how far offset.shifts_s reach either way; %s", o.MaxS, reach, exportRemedy)
 	}
 }
 
@@ -56,5 +56,5 @@ func (o Offset) ascending() bool {
 		}
 	}
 	n := len(o.ShiftsS)
-	return n >= leastShifts && o.ShiftsS[0] < 0 && o.ShiftsS[n-1] > 0
+	return n >= minShifts && o.ShiftsS[0] < 0 && o.ShiftsS[n-1] > 0
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Sampling says how a meter may be read for the model to decide as it was tested.
+// Sampling is the range of meter rates for which the model was tested.
 type Sampling struct {
 	// RatesHz are the rates at which the tests read the meter. A meter that is read
 	// faster than the window's rate is thinned to it.
@@ -18,19 +18,19 @@ type Sampling struct {
 // 30 % of the samples lost.
 const testedCoverage = 0.7
 
-// SamplingOf is the manifest's section sampling; the window's own rate where there
+// samplingOf is the manifest's section sampling; the window's own rate where there
 // is none.
-func (m Manifest) SamplingOf() Sampling {
+func (m Manifest) samplingOf() Sampling {
 	if m.Sampling != nil {
 		return *m.Sampling
 	}
 	return Sampling{RatesHz: []float64{m.Current.RateHz}, Coverage: testedCoverage}
 }
 
-// LeastDensity is the least share of the window's slots that must hold a sample
+// MinDensity is the least share of the window's slots that must hold a sample
 // where the meter is read once in period. It fails for a rate that was not tested.
-func (m Manifest) LeastDensity(period time.Duration) (share float64, err error) {
-	s, rate := m.SamplingOf(), m.Current.RateHz
+func (m Manifest) MinDensity(period time.Duration) (share float64, err error) {
+	s, rate := m.samplingOf(), m.Current.RateHz
 	if hertz := 1 / period.Seconds(); hertz < rate {
 		rate = hertz
 	}
@@ -73,11 +73,11 @@ func (m Manifest) checkSampling(f *faults) {
 		return
 	}
 	if len(m.Sampling.RatesHz) == 0 {
-		f.add("sampling.rates_hz", "is missing: the rates at which the model was tested; %s", exportAgain)
+		f.add("sampling.rates_hz", "is missing: the rates at which the model was tested; %s", exportRemedy)
 	}
 	for _, rate := range m.Sampling.RatesHz {
 		if !(rate > 0 && rate <= m.Current.RateHz) {
-			f.add("sampling.rates_hz", "holds %g, must be above 0 and at most current.rate_hz (%g); %s", rate, m.Current.RateHz, exportAgain)
+			f.add("sampling.rates_hz", "holds %g, must be above 0 and at most current.rate_hz (%g); %s", rate, m.Current.RateHz, exportRemedy)
 		}
 	}
 	f.within("sampling.coverage", m.Sampling.Coverage, 1)

@@ -22,7 +22,7 @@ func TestLeastDensityFollowsTheTestedRates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := Manifest{Current: CurrentSpec{RateHz: 2, Samples: 240, Phases: 3}, Sampling: c.sampling}
-			least, err := m.LeastDensity(c.period)
+			least, err := m.MinDensity(c.period)
 			if (err != nil) != (c.least == 0) || math.Abs(least-c.least) > 1e-9 {
 				t.Errorf("least density %v, %v; want %v", least, err, c.least)
 			}

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// wanted is what the sizes of the current and video sections make of the two
-// signatures. Step may answer more than PAbnormal.
-func (m Manifest) wanted() map[string]Signature {
+// requiredSignatures are the two signatures that follow from the sections current and
+// video. Step may have more outputs than PAbnormal.
+func (m Manifest) requiredSignatures() map[string]Signature {
 	c, v := m.Current, m.Video
 	background := Tensor{DType: "float32", Shape: v.Background}
 	float := func(shape ...int) Tensor { return Tensor{DType: "float32", Shape: append([]int{1}, shape...)} }
@@ -34,8 +34,8 @@ func (m Manifest) wanted() map[string]Signature {
 	return map[string]Signature{EncodeFrame: encode, Step: step}
 }
 
-// known are the shapes of Step's optional outputs that the agent understands.
-func (m Manifest) known() map[string]Tensor {
+// optionalOutputs are the shapes of Step's optional outputs that the agent understands.
+func (m Manifest) optionalOutputs() map[string]Tensor {
 	known := map[string]Tensor{
 		Alignment:   {DType: "float32", Shape: []int{1, 1}},
 		FrameWeight: {DType: "float32", Shape: []int{1, m.Video.Frames}},
@@ -48,11 +48,11 @@ func (m Manifest) known() map[string]Tensor {
 }
 
 func (m Manifest) checkSignatures(f *faults) {
-	for name, want := range m.wanted() {
+	for name, want := range m.requiredSignatures() {
 		key := "signatures." + name
 		have, ok := m.Signatures[name]
 		if !ok {
-			f.add(key, "is missing; %s", exportAgain)
+			f.add(key, "is missing; %s", exportRemedy)
 			continue
 		}
 		checkTensors(f, key+".inputs", have.Inputs, want.Inputs)
@@ -63,20 +63,20 @@ func (m Manifest) checkSignatures(f *faults) {
 	}
 	for name := range m.Signatures {
 		if name != EncodeFrame && name != Step {
-			f.add("signatures."+name, "is a function nobody calls; %s", exportAgain)
+			f.add("signatures."+name, "is an unknown function; %s", exportRemedy)
 		}
 	}
 }
 
-// withOptional adds to what Step must answer what it may: outputs the agent
-// knows, in their shape, and others in any float32 shape.
+// withOptional adds Step's optional outputs to the required ones: those that the agent
+// knows, with their shape, and others with any float32 shape.
 func (m Manifest) withOptional(want, have map[string]Tensor) map[string]Tensor {
 	all := maps.Clone(want)
 	for name, tensor := range have {
 		if _, required := want[name]; required {
 			continue
 		}
-		if known, ok := m.known()[name]; ok {
+		if known, ok := m.optionalOutputs()[name]; ok {
 			all[name] = known
 		} else {
 			all[name] = Tensor{DType: "float32", Shape: tensor.Shape}
@@ -90,18 +90,18 @@ func checkTensors(f *faults, key string, have, want map[string]Tensor) {
 		h, ok := have[name]
 		switch {
 		case !ok:
-			f.add(key+"."+name, "is missing; %s", exportAgain)
+			f.add(key+"."+name, "is missing; %s", exportRemedy)
 		case h.DType != w.DType:
-			f.add(key+"."+name+".dtype", "is %q, must be %q; %s", h.DType, w.DType, exportAgain)
+			f.add(key+"."+name+".dtype", "is %q, must be %q; %s", h.DType, w.DType, exportRemedy)
 		case !slices.Equal(h.Shape, w.Shape):
-			f.add(key+"."+name+".shape", "is %v, the sections current and video ask for %v; %s", h.Shape, w.Shape, exportAgain)
+			f.add(key+"."+name+".shape", "is %v, the sections current and video ask for %v; %s", h.Shape, w.Shape, exportRemedy)
 		default:
 			checkShape(f, key+"."+name+".shape", h.Shape)
 		}
 	}
 	for name := range have {
 		if _, ok := want[name]; !ok {
-			f.add(key+"."+name, "is a tensor nobody provides or reads; %s", exportAgain)
+			f.add(key+"."+name, "is an unknown tensor; %s", exportRemedy)
 		}
 	}
 }

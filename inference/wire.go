@@ -7,32 +7,32 @@ import (
 	"io"
 )
 
-// wire reads protobuf's encoding as a stream: it holds only the current string in
-// memory.
-type wire struct {
-	in   *bufio.Reader
-	at   int64
-	held int64 // bytes that texts take in memory
+// protoReader reads protobuf's wire format as a stream: it holds only the current
+// string in memory.
+type protoReader struct {
+	in       *bufio.Reader
+	at       int64
+	reserved int64 // memory that names take, in bytes
 }
 
 var (
 	errWire  = errors.New("is damaged: not a valid SavedModel")
-	errLarge = fmt.Errorf("holds more names than %d MiB: the model is invalid", mostHeld>>20)
+	errLarge = fmt.Errorf("holds more names than %d MiB: the model is invalid", maxNames>>20)
 )
 
 const (
-	// longestName bounds a name in a graph, in bytes.
-	longestName = 4096
-	// mostHeld bounds what all names together take in memory, in bytes; the
-	// product's take 0.3 MiB.
-	mostHeld = 32 << 20
-	// deepestMessage bounds nesting.
-	deepestMessage = 16
+	// maxName bounds a name in a graph, in bytes.
+	maxName = 4096
+	// maxNames bounds the memory of all names, in bytes; those of the product take 0.3
+	// MiB.
+	maxNames = 32 << 20
+	// maxNesting bounds nesting.
+	maxNesting = 16
 )
 
 // varint reads a number. An overlong encoding is refused, because readers interpret
 // it differently.
-func (w *wire) varint() (uint64, error) {
+func (w *protoReader) varint() (uint64, error) {
 	var value uint64
 	for shift := 0; shift < 64; shift += 7 {
 		b, err := w.in.ReadByte()
@@ -51,7 +51,7 @@ func (w *wire) varint() (uint64, error) {
 	return 0, errWire
 }
 
-func (w *wire) skip(n int64) error {
+func (w *protoReader) skip(n int64) error {
 	for n > 0 {
 		step, err := w.in.Discard(int(min(n, 1<<20)))
 		n, w.at = n-int64(step), w.at+int64(step)
@@ -62,19 +62,19 @@ func (w *wire) skip(n int64) error {
 	return nil
 }
 
-func (w *wire) hold(bytes int64) error {
-	if w.held += bytes; w.held > mostHeld {
+func (w *protoReader) reserve(bytes int64) error {
+	if w.reserved += bytes; w.reserved > maxNames {
 		return errLarge
 	}
 	return nil
 }
 
-// text reads a text that ends at end.
-func (w *wire) text(end int64) (string, error) {
-	if end-w.at > longestName {
-		return "", fmt.Errorf("holds a name of %d bytes, the most is %d", end-w.at, longestName)
+// text reads the string that ends at end.
+func (w *protoReader) text(end int64) (string, error) {
+	if end-w.at > maxName {
+		return "", fmt.Errorf("holds a name of %d bytes, the most is %d", end-w.at, maxName)
 	}
-	if err := w.hold(64 + end - w.at); err != nil {
+	if err := w.reserve(64 + end - w.at); err != nil {
 		return "", err
 	}
 	buffer := make([]byte, end-w.at)
@@ -88,7 +88,7 @@ func (w *wire) text(end int64) (string, error) {
 
 // each calls visit with every text or message up to end: its field's number and
 // its own end. What visit does not read is skipped.
-func (w *wire) each(end int64, visit func(field uint64, end int64) error) error {
+func (w *protoReader) each(end int64, visit func(field uint64, end int64) error) error {
 	for w.at < end {
 		tag, err := w.varint()
 		if err != nil {
@@ -108,7 +108,7 @@ func (w *wire) each(end int64, visit func(field uint64, end int64) error) error 
 			if size, err = w.varint(); err != nil {
 				return err
 			}
-		default: // groups, which nobody writes any more
+		default: // groups, which are obsolete
 			return errWire
 		}
 		if w.at > end || size > uint64(end-w.at) || tag>>3 == 0 || tag>>3 >= 1<<29 {

@@ -1,5 +1,5 @@
-// Package retry is how everything here tries again: after a wait that grows with
-// each failure in a row, and with a log that a lasting fault does not fill.
+// Package retry holds the policy for repeated attempts: waits that grow with each
+// consecutive failure, and a log that a lasting fault does not fill.
 package retry
 
 import (
@@ -11,27 +11,27 @@ import (
 )
 
 const (
-	// Shortest is the nominal wait before the first new try.
-	Shortest = 250 * time.Millisecond
-	// Longest bounds every wait, jitter included: how long something healed may
-	// go unnoticed.
-	Longest = 8 * time.Second
-	// repeat is how often a lasting fault is logged.
-	repeat = time.Minute
+	// MinWait is the nominal wait before the first retry.
+	MinWait = 250 * time.Millisecond
+	// MaxWait bounds every wait, jitter included, and so how long a recovery may go
+	// unnoticed.
+	MaxWait = 8 * time.Second
+	// logInterval is how often a lasting fault is logged.
+	logInterval = time.Minute
 )
 
-// Wait is the pause before new try n, counted from 0: it doubles from Shortest to
-// Longest. The upper half of it is random, so that twenty boxes do not return to
-// a broker in step.
+// Wait is the pause before retry n, counted from 0: it doubles from MinWait to
+// MaxWait. The upper half of it is random, so that twenty boxes do not reconnect to a
+// broker at the same time.
 func Wait(n int) time.Duration {
-	full := Longest
+	full := MaxWait
 	if n < 5 { // 2⁵ × 250 ms = 8 s
-		full = Shortest << n
+		full = MinWait << n
 	}
 	return full/2 + rand.N(full/2+1)
 }
 
-// Sleep waits for d or the end of ctx and reports whether it waited to the end.
+// Sleep waits for d or the end of ctx, and reports whether all of d has passed.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -64,15 +64,15 @@ func (f *Faults) Report(err error) {
 	case f.count == 1:
 		f.began = now
 		f.Log.Warn("fault began", "err", err)
-	case now.Sub(f.logged) >= repeat:
-		f.Log.Warn("fault lasts", "err", err, "count", f.count)
+	case now.Sub(f.logged) >= logInterval:
+		f.Log.Warn("fault continues", "err", err, "count", f.count)
 	default:
 		return
 	}
 	f.logged = now
 }
 
-// Over notes that all is well; it says so only after a fault.
+// Over notes a success. It logs the recovery if there was a fault.
 func (f *Faults) Over() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 
 func TestWaitsGrowToACeiling(t *testing.T) {
 	for try := range 20 {
-		want := min(Shortest<<min(try, 10), Longest)
+		want := min(MinWait<<min(try, 10), MaxWait)
 		for range 100 {
 			if w := Wait(try); w < want/2 || w > want {
 				t.Fatalf("try %d waits %s, want %s to %s", try, w, want/2, want)

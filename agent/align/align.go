@@ -49,7 +49,7 @@ func GeometryOf(m *inference.Manifest) Geometry {
 		FrameTokens:  m.Video.Tokens * m.Video.Dim,
 	}
 	if m.Offset != nil {
-		g.MostCorrection = seconds(m.Offset.MostS)
+		g.MostCorrection = seconds(m.Offset.MaxS)
 	}
 	return g
 }

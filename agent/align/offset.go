@@ -104,7 +104,7 @@ func (o *Offset) Observe(w Window, loss []float32) {
 // prominence is how far each loss lies above the mean of those DipS to both sides; the
 // losses themselves where DipS is 0. Beyond an end its own value goes on.
 func (o *Offset) prominence(loss []float32) []float64 {
-	raw, shifts, aside := make([]float64, len(loss)), o.spec.ShiftsS, o.spec.DipS
+	raw, shifts, aside := make([]float64, len(loss)), o.spec.ShiftsS, o.spec.ProminenceS
 	for i, l := range loss {
 		raw[i] = float64(l)
 	}
@@ -136,7 +136,7 @@ func (o *Offset) elapsed(end time.Time) time.Duration {
 
 // follow moves the correction towards the estimate.
 func (o *Offset) follow(elapsed time.Duration) {
-	most := seconds(o.spec.MostS)
+	most := seconds(o.spec.MaxS)
 	goal := min(max(seconds(o.estimate.Seconds), -most), most)
 	step := time.Duration(o.spec.StepSPerMin / 60 * float64(elapsed))
 	o.correction += min(max(goal-o.correction, -step), step)

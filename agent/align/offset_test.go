@@ -19,7 +19,7 @@ func late(pool int) *inference.Manifest {
 	return &inference.Manifest{
 		Current: inference.CurrentSpec{RateHz: 2, Samples: 240, Phases: 3},
 		Video:   inference.VideoSpec{RateHz: 1, Frames: 16, Tokens: 1, Dim: 2},
-		Offset:  &inference.Offset{ShiftsS: shifts, EventAmps: 3000, WindowSeconds: 120, DipS: 1.5, Pool: pool, StepSPerMin: 0.2, MostS: 5},
+		Offset:  &inference.Offset{ShiftsS: shifts, EventAmps: 3000, WindowSeconds: 120, ProminenceS: 1.5, Pool: pool, StepSPerMin: 0.2, MaxS: 5},
 	}
 }
 
@@ -97,7 +97,7 @@ func TestTheOffsetLiesBetweenTwoShifts(t *testing.T) {
 func TestADipIsFoundOnASlope(t *testing.T) {
 	for dip, want := range map[float64]bool{1.5: true, 0: false} {
 		m := late(4)
-		m.Offset.DipS = dip
+		m.Offset.ProminenceS = dip
 		loss := valley(m, 1.2, 0, 1, silent)
 		for k, shift := range m.Offset.ShiftsS {
 			loss[k] += float32(0.3 * shift)
@@ -112,7 +112,7 @@ func TestADipIsFoundOnASlope(t *testing.T) {
 // A model exported before there was dip_s is read as before.
 func TestWithoutADipTheLeastLossCounts(t *testing.T) {
 	m := late(4)
-	m.Offset.DipS = 0
+	m.Offset.ProminenceS = 0
 	o := observed(m, 4, always(valley(m, -0.7, 0, 1, silent)))
 	if e, known := o.Estimate(); !known || math.Abs(e.Seconds+0.7) > 0.05 {
 		t.Fatalf("found %+v, known %v, want −0.7 s", e, known)
@@ -224,7 +224,7 @@ func TestCorrectionIsSlowBoundedAndStandsStillBetweenEvents(t *testing.T) {
 
 func TestCorrectionEndsAtItsBound(t *testing.T) {
 	m := late(4)
-	m.Offset.MostS = 1
+	m.Offset.MaxS = 1
 	o := observed(m, 1200, always(valley(m, -3, 0, 1, silent)))
 	if e, known := o.Estimate(); !known || math.Abs(e.Seconds+3) > 0.1 || o.Correction() != -time.Second {
 		t.Fatalf("estimate %+v, correction %s; want −3 s seen and −1 s taken", e, o.Correction())

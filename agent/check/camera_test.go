@@ -74,13 +74,13 @@ func TestCheckSaysAtOnceWhatTheCameraRefuses(t *testing.T) {
 	programs := programsForCamera(t)
 	for _, c := range []struct {
 		name, more string
-		camera     *rtsptest.Peculiar
+		camera     *rtsptest.Scripted
 		want       string
 	}{
-		{"401", "", &rtsptest.Peculiar{SDP: describedVideo, Schemes: []string{"MD5"}}, "camera.username: the camera asks for a log-in (401)"},
-		{"404", "", &rtsptest.Peculiar{Answer: refusing(base.StatusNotFound)}, "camera.url: the camera has no stream at this path (404)"},
-		{"453", "", &rtsptest.Peculiar{Answer: refusing(base.StatusNotEnoughBandwidth)}, "the camera has no bandwidth left for this stream (453)"},
-		{"461", ", transport: tcp", &rtsptest.Peculiar{SDP: describedVideo, UDP: true}, "camera.transport: the camera refuses RTP over TCP (461); set udp or auto"},
+		{"401", "", &rtsptest.Scripted{SDP: describedVideo, Schemes: []string{"MD5"}}, "camera.username: the camera asks for a log-in (401)"},
+		{"404", "", &rtsptest.Scripted{Answer: refusing(base.StatusNotFound)}, "camera.url: the camera has no stream at this path (404)"},
+		{"453", "", &rtsptest.Scripted{Answer: refusing(base.StatusNotEnoughBandwidth)}, "the camera has no bandwidth left for this stream (453)"},
+		{"461", ", transport: tcp", &rtsptest.Scripted{SDP: describedVideo, UDP: true}, "camera.transport: the camera refuses RTP over TCP (461); set udp or auto"},
 		{"nobody there", "", nil, "refuses connections"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,9 +143,9 @@ func causeOfRun(t *testing.T, k checker, programs string) string {
 // three times; a corrected file is tried at once.
 func TestWrongPasswordOverRestarts(t *testing.T) {
 	programs := programsForCamera(t)
-	source := &rtsptest.Peculiar{User: "viewer", Password: "right", Schemes: []string{"MD5"}}
+	source := &rtsptest.Scripted{User: "viewer", Password: "right", Schemes: []string{"MD5"}}
 	source.Serve(t)
-	source.SDP = rtsptest.Film(t.Context(), t, source.Send, rtsptest.H264("640x360", "10", 5)...)
+	source.SDP = rtsptest.Stream(t.Context(), t, source.Send, rtsptest.H264("640x360", "10", 5)...)
 	file := filepath.Join(t.TempDir(), "password")
 	write(t, file, "wrong\n")
 	k := cameraChecker(t, `url: "`+source.URL()+`", username: viewer, password_file: `+file)

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"meltwatch/agent/meters"
-	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/drivers"
 	"meltwatch/drivers/modbus"
@@ -127,7 +126,7 @@ func oneLine(all []error) error {
 func (t *trial) remarks() []string {
 	degraded, manners := meters.Remarks(t.latest)
 	all := append(degraded, manners...)
-	name, _ := settings.CurrentMeter(t.meters)
+	name, _ := config.CurrentMeter(t.meters)
 	if t.invalid > 0 && t.latest[name].Invalid == "" {
 		all = append(all, fmt.Sprintf("meters.%s: %d of %d answers were invalid: %s", name, t.invalid, t.good[name], t.why))
 	}
@@ -147,7 +146,7 @@ const (
 // assess compares the currents with what the furnace is set to, and looks for the
 // settings under which they fit when they do not.
 func (k checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
-	name, meter := settings.CurrentMeter(k.config.Meters)
+	name, meter := config.CurrentMeter(k.config.Meters)
 	expected, of := s.SetPoint, "the set-point"
 	if expected == 0 {
 		expected, of = k.config.State.NormalCurrent, "state.normal_current"
@@ -161,7 +160,7 @@ func (k checker) assess(ctx context.Context, s drivers.Sample, remarks []string)
 		return "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, too little for an arc: give amperes; if the meter reads kiloamperes, set the scale of its currents and of set_point to 1000",
 			name, values, of, expected), nil, remarks)
 	}
-	if modbus.Fits(s.Current, expected, meter.MostCurrent(expected)) {
+	if modbus.Fits(s.Current, expected, meter.MaxCurrent(expected)) {
 		return join(values, remarks), nil
 	}
 	if isOff(s, expected) {

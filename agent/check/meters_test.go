@@ -155,7 +155,7 @@ func TestCheckSaysWhatRunSays(t *testing.T) {
 	nobody := "tcp://" + l.Addr().String()
 	l.Close()
 	for name, c := range map[string]struct {
-		twist drivertest.Answer
+		twist drivertest.Rewrite
 		want  string
 	}{
 		"nobody listens":               {nil, "meters.main: connect: dial tcp 127.0.0.1:"},

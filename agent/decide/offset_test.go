@@ -22,7 +22,7 @@ import (
 func lateVideo(t *testing.T, lateness float64, script func(*plant)) {
 	t.Helper()
 	m := manifest()
-	m.Offset = &inference.Offset{EventAmps: 3000, WindowSeconds: 120, Pool: 60, StepSPerMin: 0.2, MostS: 5}
+	m.Offset = &inference.Offset{EventAmps: 3000, WindowSeconds: 120, Pool: 60, StepSPerMin: 0.2, MaxS: 5}
 	for i := range 21 {
 		m.Offset.ShiftsS = append(m.Offset.ShiftsS, -5+float64(i)/2)
 	}

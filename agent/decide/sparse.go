@@ -41,7 +41,7 @@ func (s *sparseness) check(w *align.Window, m *inference.Manifest, period time.D
 	if w.CurrentCoverage == 0 {
 		return false, nil
 	}
-	least, err := m.LeastDensity(period)
+	least, err := m.MinDensity(period)
 	if err == nil {
 		err = s.enough(w, least)
 	}

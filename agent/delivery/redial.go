@@ -17,23 +17,25 @@ type Redial struct {
 	// Wait is the pause before round n, retry.Wait unless it is set.
 	Wait func(n int) time.Duration
 
-	brokers []config.Named
+	brokers []config.NamedBroker
 	at      int
 	rounds  int
 }
 
 // NewRedial begins at the first of the brokers.
-func NewRedial(brokers []config.Named) *Redial { return &Redial{Wait: retry.Wait, brokers: brokers} }
+func NewRedial(brokers []config.NamedBroker) *Redial {
+	return &Redial{Wait: retry.Wait, brokers: brokers}
+}
 
 // Broker is the one to dial now.
-func (r *Redial) Broker() config.Named { return r.brokers[r.at] }
+func (r *Redial) Broker() config.NamedBroker { return r.brokers[r.at] }
 
 // Next is to be called after a connection that was acked, if any message was
 // acknowledged on it, and lasted for a time, 0 for none. It returns the wait before the
 // next dialling. A broker that acknowledges and then ends the connection at once is no
 // better than none.
 func (r *Redial) Next(acked bool, lasted time.Duration) (wait time.Duration) {
-	good := acked && lasted > retry.Longest
+	good := acked && lasted > retry.MaxWait
 	switch {
 	case good:
 		r.at, r.rounds = 0, 0
@@ -71,7 +73,7 @@ func (p *Publisher) redial(ctx context.Context) error {
 
 // connect makes one connection and serves it; it returns why it ended, and
 // whether the broker acknowledged anything.
-func (p *Publisher) connect(ctx context.Context, broker config.Named, faults *retry.Faults) (acked bool, err error) {
+func (p *Publisher) connect(ctx context.Context, broker config.NamedBroker, faults *retry.Faults) (acked bool, err error) {
 	s, err := mqtt.Dial(ctx, mqtt.Options{
 		Settings: p.settings, Broker: broker, ClientID: p.clientID(), Root: p.root, Will: true,
 		Log: p.log, ClearedAfter: p.clearedAfter,

@@ -139,7 +139,7 @@ func TestBrokerThatAcknowledgesNothingIsLeftForTheNext(t *testing.T) {
 }
 
 func TestRoundOfBrokers(t *testing.T) {
-	r := NewRedial([]config.Named{{Name: "a"}, {Name: "b"}, {Name: "c"}})
+	r := NewRedial([]config.NamedBroker{{Name: "a"}, {Name: "b"}, {Name: "c"}})
 	var order []string
 	var waits []bool
 	for _, good := range []bool{false, false, false, false, true, false} {

@@ -122,7 +122,7 @@ func Remarks(latest map[string]modbus.Report) (degraded, manners []string) {
 		for _, missing := range latest[name].Degraded {
 			degraded = append(degraded, "meters."+name+".fields."+missing)
 		}
-		for _, manner := range latest[name].Manners {
+		for _, manner := range latest[name].Quirks {
 			manners = append(manners, "meters."+name+": "+manner)
 		}
 	}

@@ -16,7 +16,7 @@ func TestHealthOfSeveralMeters(t *testing.T) {
 	registry := health.NewRegistry()
 	p := NewMonitor(registry.Add("meters", time.Minute))
 	p.Note(modbus.Report{Meter: "main", Invalid: "current_a: 0x8000 (int16) means not available", Counters: modbus.Counters{Polls: 5, Invalid: 2}})
-	p.Note(modbus.Report{Meter: "plc", Degraded: []string{"set_point: no answer"}, Manners: []string{"echo"}, Counters: modbus.Counters{Polls: 7, Errors: 1}})
+	p.Note(modbus.Report{Meter: "plc", Degraded: []string{"set_point: no answer"}, Quirks: []string{"echo"}, Counters: modbus.Counters{Polls: 7, Errors: 1}})
 	s := registry.Snapshot()["meters"]
 	if s.Status != "fault" || s.Error != "meters.main: current_a: 0x8000 (int16) means not available" {
 		t.Errorf("%s: %s", s.Status, s.Error)

@@ -34,7 +34,7 @@ type Handler func(topic string, payload []byte, retained bool)
 // Options say how to connect.
 type Options struct {
 	Settings config.MQTT
-	Broker   config.Named // of the settings' brokers
+	Broker   config.NamedBroker // of the settings' brokers
 	ClientID string
 	// Root is the start of the furnace's topics; topics are given without it, those of
 	// Publish excepted.

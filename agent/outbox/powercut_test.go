@@ -39,7 +39,7 @@ func script(l *Log, d *crashfs.Disk, a *account) {
 		l.Return(class, []uint64{number})
 		promise := func() { a.promised[class][payload] = true }
 		switch {
-		case class == Event && !d.Dead:
+		case class == Event && !d.PowerOff:
 			promise()
 		default:
 			unsynced = append(unsynced, promise)
@@ -48,7 +48,7 @@ func script(l *Log, d *crashfs.Disk, a *account) {
 	sync := func() {
 		time.Sleep(1100 * time.Millisecond)
 		l.Sync()
-		if d.Dead {
+		if d.PowerOff {
 			return
 		}
 		for _, f := range slices.Concat(unsynced, acked) {
@@ -66,7 +66,7 @@ func script(l *Log, d *crashfs.Disk, a *account) {
 			l.Ack(class, numbers[i:i+1])
 			payload := string(payloads[i])
 			delete(a.promised[class], payload)
-			if !d.Dead {
+			if !d.PowerOff {
 				acked = append(acked, func() { delete(a.promised[class], payload); a.ended[class][payload] = true })
 			}
 		}
@@ -145,8 +145,8 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 				d, a := crashfs.New(cut), newAccount()
 				l, _ := open(t, d, roomy())
 				script(l, d, a)
-				alive = !d.Dead
-				d.Dead = true
+				alive = !d.PowerOff
+				d.PowerOff = true
 				defer func() {
 					if t.Failed() {
 						t.Logf("cut at operation %d, odds %g, seed %d", cut, odds, seed)

@@ -248,7 +248,7 @@ func (m *Manager) settle() {
 	}
 	if err := m.journal.Lived(); err != nil {
 		m.observer.Fault(err)
-		m.started = time.Now().Add(retry.Longest - minute) // ask the disk again, later
+		m.started = time.Now().Add(retry.MaxWait - minute) // ask the disk again, later
 		return
 	}
 	m.observer.OK()

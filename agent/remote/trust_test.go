@@ -354,6 +354,6 @@ func TestWorstDocumentsAreAnsweredAtOnce(t *testing.T) {
 		}
 	}
 	for _, around := range []string{`%s`, `{"revision": 5, "config": %s}`, `{"revision": 5, "config": {}, "previous": %s, "key": "desk", "signature": "AAAA"}`} {
-		stricttest.Bounded(t, func(document []byte) { answer(fmt.Appendf(nil, around, document)) })
+		stricttest.CheckBounded(t, func(document []byte) { answer(fmt.Appendf(nil, around, document)) })
 	}
 }

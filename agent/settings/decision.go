@@ -72,8 +72,8 @@ func CheckThresholds(c config.State, d inference.Decision) error {
 
 // CheckSampling says why the model will not be used at the meter's rate.
 func CheckSampling(meters map[string]config.Meter, m *inference.Manifest) error {
-	name, meter := CurrentMeter(meters)
-	_, err := m.LeastDensity(meter.Period)
+	name, meter := config.CurrentMeter(meters)
+	_, err := m.MinDensity(meter.Period)
 	switch {
 	case err == nil:
 		return nil
@@ -84,18 +84,8 @@ func CheckSampling(meters map[string]config.Meter, m *inference.Manifest) error 
 	}
 }
 
-// CurrentMeter is the meter that carries the currents.
-func CurrentMeter(meters map[string]config.Meter) (string, config.Meter) {
-	for name, m := range meters {
-		if _, ok := m.Fields[config.FieldCurrentA]; ok {
-			return name, m
-		}
-	}
-	return "", config.Meter{} // the configuration was checked: there is one
-}
-
 // currentPeriod is the period of the meter that carries the currents.
 func currentPeriod(meters map[string]config.Meter) time.Duration {
-	_, m := CurrentMeter(meters)
+	_, m := config.CurrentMeter(meters)
 	return m.Period
 }

@@ -214,7 +214,7 @@ func (b *process) refusing() time.Time {
 }
 
 // well reports whether the outbox says that it keeps what it is given.
-func (b *process) well() bool { return b.refusing().IsZero() && !b.storage.Dead }
+func (b *process) well() bool { return b.refusing().IsZero() && !b.storage.PowerOff }
 
 // poll reads the meter.
 func (b *process) poll() bool {
@@ -303,7 +303,7 @@ func (b *process) redial(acked bool) {
 
 // wait is retry.Wait with the seed's chance.
 func (b *process) wait(n int) time.Duration {
-	full := min(retry.Shortest<<min(n, 10), retry.Longest)
+	full := min(retry.MinWait<<min(n, 10), retry.MaxWait)
 	return b.between(full/2, full)
 }
 

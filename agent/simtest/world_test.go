@@ -127,7 +127,7 @@ func (w *world) powerCut() {
 	w.dark = true // from here on nothing starts
 	w.after(w.between(0, 2*time.Second), func() {
 		w.tell("power cut")
-		w.storage.Dead = true
+		w.storage.PowerOff = true
 		w.crash()
 		odds := []float64{0, 1, 0.5, 0.9}[w.random.IntN(4)]
 		w.storage.Disk = w.storage.After(w.random, odds)

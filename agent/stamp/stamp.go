@@ -56,7 +56,7 @@ func New(files durable.Files, clock Clock, kernelBoot, instance string) *Stamper
 
 // OnHost is New on this machine, with an instance name of its own.
 func OnHost(folder string) (*Stamper, error) {
-	kernel, err := durable.KernelBoot()
+	kernel, err := durable.KernelBootID()
 	if err != nil {
 		return nil, err
 	}

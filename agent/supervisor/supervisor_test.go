@@ -41,7 +41,7 @@ func TestPartThatRanWellStartsAgainAtOnce(t *testing.T) {
 		var ended time.Time
 		starts := 0
 		Run(ctx, "meter", slog.New(slog.DiscardHandler), func(ctx context.Context) error {
-			if starts++; starts > 1 && time.Since(ended) > retry.Shortest {
+			if starts++; starts > 1 && time.Since(ended) > retry.MinWait {
 				t.Errorf("start %d came after %s", starts, time.Since(ended))
 			}
 			retry.Sleep(ctx, time.Minute)

@@ -27,7 +27,7 @@ func read(name string) ([]byte, error) {
 	if !strings.Contains(name, "/") {
 		folder := os.Getenv("CREDENTIALS_DIRECTORY")
 		if folder == "" {
-			return nil, fmt.Errorf("%q is no path and there is no systemd credential folder: give a path, or LoadCredential=%s:… in the unit", name, name)
+			return nil, fmt.Errorf("%q is not a path, and systemd's credential folder is missing: give a path, or LoadCredential=%s:… in the unit", name, name)
 		}
 		path = filepath.Join(folder, name)
 	}

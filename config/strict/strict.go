@@ -1,4 +1,4 @@
-// Package strict decodes documents from afar: one JSON object of limited size, in
+// Package strict decodes remote documents: one JSON object of limited size, in
 // valid UTF-8, without unknown or duplicate members. encoding/json alone would use
 // the last of two duplicate members, accept Revision for revision, and replace
 // invalid bytes with U+FFFD. A signature over such a document could then cover
@@ -16,18 +16,18 @@ import (
 	"strings"
 )
 
-// longestError limits an error message, in bytes.
-const longestError = 300
+// maxError limits an error message, in bytes.
+const maxError = 300
 
-// Decode decodes a payload of at most `most` bytes. The error says what is wrong;
-// errors.As finds json's own in it.
+// Decode decodes a payload of at most `most` bytes. The error wraps that of
+// encoding/json, if there is one.
 func Decode(payload []byte, most int, into any) error {
 	return decode(payload, most, into, true)
 }
 
-// Read is Decode for a reader that may be older than the writer: it ignores unknown
+// DecodeKnown is Decode for a reader that may be older than the writer: it ignores unknown
 // members.
-func Read(payload []byte, most int, into any) error {
+func DecodeKnown(payload []byte, most int, into any) error {
 	return decode(payload, most, into, false)
 }
 
@@ -43,34 +43,34 @@ func decode(payload []byte, most int, into any, onlyKnown bool) error {
 		return fmt.Errorf("want a JSON object, found %.20q", first)
 	}
 	if err := json.Unmarshal(payload, into); err != nil {
-		return short{err}
+		return shortError{err}
 	}
 	return nil
 }
 
-// Check verifies everything about a document except its members' names.
+// Check verifies a document except for its members' names.
 func Check(text []byte) error {
 	w := walker{text: text}
 	return w.check(nil)
 }
 
-// short shortens an error message: json's own may repeat the payload.
-type short struct{ err error }
+// shortError shortens an error message: json's own may repeat the payload.
+type shortError struct{ err error }
 
-// Error is the beginning of json's message.
-func (s short) Error() string {
+// Error returns the beginning of json's message.
+func (s shortError) Error() string {
 	words := s.err.Error()
-	if len(words) > longestError {
-		words = string(bytes.ToValidUTF8([]byte(words[:longestError]), nil)) + "…"
+	if len(words) > maxError {
+		words = string(bytes.ToValidUTF8([]byte(words[:maxError]), nil)) + "…"
 	}
 	return words
 }
 
-// Unwrap is json's error.
-func (s short) Unwrap() error { return s.err }
+// Unwrap returns json's error.
+func (s shortError) Unwrap() error { return s.err }
 
-func valid(text []byte) error {
-	if deep(text) {
+func checkJSON(text []byte) error {
+	if tooDeep(text) {
 		return fmt.Errorf("nested deeper than %d levels: reduce the nesting", maxDepth)
 	}
 	var raw json.RawMessage
@@ -80,12 +80,12 @@ func valid(text []byte) error {
 	case strings.HasSuffix(err.Error(), "after top-level value"):
 		return errors.New("more follows the JSON object: send a single object")
 	default:
-		return fmt.Errorf("not JSON: %w", short{err})
+		return fmt.Errorf("not JSON: %w", shortError{err})
 	}
 }
 
-// deep reports whether a text, JSON or not, nests too deep.
-func deep(text []byte) bool {
+// tooDeep reports whether a text, JSON or not, exceeds maxDepth.
+func tooDeep(text []byte) bool {
 	depth, quoted := 0, false
 	for at := 0; at < len(text); at++ {
 		switch c := text[at]; {
@@ -105,12 +105,12 @@ func deep(text []byte) bool {
 	return false
 }
 
-// TextError is a fault of one text.
+// TextError is the fault of one string.
 type TextError struct {
-	// Key is where the text stands, its members joined by dots.
+	// Key is the path of the string, its members joined by dots.
 	Key   string
 	fault string
 }
 
-// Error says what is wrong and where.
+// Error starts with the key.
 func (e TextError) Error() string { return e.Key + ": " + e.fault }

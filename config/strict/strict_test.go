@@ -60,7 +60,7 @@ func TestWhatEncodingJSONTakesIsRefused(t *testing.T) {
 	} {
 		var into outer
 		err := Decode([]byte(text), 1000, &into)
-		if err == nil || !strings.Contains(err.Error(), words) || len(err.Error()) > longestError+100 {
+		if err == nil || !strings.Contains(err.Error(), words) || len(err.Error()) > maxError+100 {
 			t.Errorf("%.60s…: %v, want %q", text, err, words)
 		}
 	}
@@ -77,10 +77,10 @@ func TestGoodDocumentsAreTaken(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	var other outer
-	if err := Read([]byte(`{"revision": 7, "of_a_later_version": {"a": 1}}`), 1000, &other); err != nil || other.Revision != 7 {
+	if err := DecodeKnown([]byte(`{"revision": 7, "of_a_later_version": {"a": 1}}`), 1000, &other); err != nil || other.Revision != 7 {
 		t.Errorf("%v, %+v", err, other)
 	}
-	if err := Read([]byte(`{"Revision": 7}`), 1000, &other); err == nil {
+	if err := DecodeKnown([]byte(`{"Revision": 7}`), 1000, &other); err == nil {
 		t.Error("Read takes another spelling of a known member")
 	}
 }

@@ -11,13 +11,13 @@ import (
 )
 
 const (
-	// maxDepth bounds nesting; the deepest document of ours has 8.
+	// maxDepth bounds nesting; the agent's deepest document has 8 levels.
 	maxDepth = 64
 	// maxNumber bounds a number's digits; a float64 is written in 24.
 	maxNumber = 64
 )
 
-// walker goes once through a text that is valid JSON.
+// walker checks a text that is valid JSON in one pass.
 type walker struct {
 	text      []byte
 	at        int
@@ -25,7 +25,7 @@ type walker struct {
 	stack     []level
 }
 
-// level is an object or a list that is open.
+// level is an open object or list.
 type level struct {
 	object bool
 	named  bool            // the next string is a member's name
@@ -37,7 +37,7 @@ type level struct {
 }
 
 func (w *walker) check(kind reflect.Type) error {
-	if err := valid(w.text); err != nil {
+	if err := checkJSON(w.text); err != nil {
 		return err
 	}
 	for w.at < len(w.text) {
@@ -71,7 +71,7 @@ func (w *walker) open(object bool, kind reflect.Type) {
 	if len(w.stack) > 0 {
 		kind = w.stack[len(w.stack)-1].member
 	}
-	l := level{object: object, named: object, kind: plain(kind)}
+	l := level{object: object, named: object, kind: decodedKind(kind)}
 	if object {
 		l.seen = map[string]bool{}
 	} else if l.kind != nil && (l.kind.Kind() == reflect.Slice || l.kind.Kind() == reflect.Array) {
@@ -81,9 +81,9 @@ func (w *walker) open(object bool, kind reflect.Type) {
 	w.at++
 }
 
-// plain is the type behind pointers; nil for one that decodes itself or takes
+// decodedKind is the type behind pointers; nil for one that decodes itself or takes
 // anything.
-func plain(kind reflect.Type) reflect.Type {
+func decodedKind(kind reflect.Type) reflect.Type {
 	for kind != nil && kind.Kind() == reflect.Pointer {
 		kind = kind.Elem()
 	}
@@ -147,7 +147,7 @@ func (w *walker) surrogates() error {
 func (w *walker) hex(at int) uint64 {
 	n, err := strconv.ParseUint(string(w.text[at:at+4]), 16, 16)
 	if err != nil {
-		return 0 // the text is valid JSON: this cannot be
+		return 0 // impossible: the text is valid JSON
 	}
 	return n
 }

@@ -86,12 +86,12 @@ func TestCamerasThatSendTooMuch(t *testing.T) {
 	const describes = "Content-Type: application/sdp\r\nContent-Length: "
 	for _, c := range []struct {
 		name   string
-		camera *rtsptest.Peculiar
+		camera *rtsptest.Scripted
 		want   string
 	}{
-		{"endless description", &rtsptest.Peculiar{Greet: pours(describes+"99999999999\r\n\r\nv=0\r\n", strings.Repeat("a=x:yyyyyyyyyyyy\r\n", 4096))}, "longer than 128 KiB"},
-		{"endless headers", &rtsptest.Peculiar{Greet: pours("", strings.Repeat("X-Header: yyyyyyyyyyyyyy\r\n", 4096))}, "the camera"},
-		{"a picture of 16384×8704", &rtsptest.Peculiar{SDP: "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=cam\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=control:video\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1; sprop-parameter-sets=" + huge + ",aM4xsg==\r\n"},
+		{"endless description", &rtsptest.Scripted{OnConnect: pours(describes+"99999999999\r\n\r\nv=0\r\n", strings.Repeat("a=x:yyyyyyyyyyyy\r\n", 4096))}, "longer than 128 KiB"},
+		{"endless headers", &rtsptest.Scripted{OnConnect: pours("", strings.Repeat("X-Header: yyyyyyyyyyyyyy\r\n", 4096))}, "the camera"},
+		{"a picture of 16384×8704", &rtsptest.Scripted{SDP: "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=cam\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\na=control:video\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1; sprop-parameter-sets=" + huge + ",aM4xsg==\r\n"},
 			"16384×8704 pixels is larger than 4096×2304"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

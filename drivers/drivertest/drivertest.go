@@ -1,5 +1,4 @@
-// Package drivertest is the suite that every drivers.Source passes, whatever it
-// reads: a meter, a recording, something not written yet.
+// Package drivertest is the conformance suite that every drivers.Source passes.
 package drivertest
 
 import (
@@ -14,7 +13,7 @@ import (
 	"meltwatch/drivers"
 )
 
-// Rig is a source together with the device it reads.
+// Rig is a source with its device.
 type Rig[T any] struct {
 	Source drivers.Source[T]
 	// Time is when a value was taken.
@@ -25,15 +24,15 @@ type Rig[T any] struct {
 }
 
 const (
-	// patience bounds every wait for something that must happen. It is long so
-	// that a busy machine fails no test; what must be quick is measured apart.
-	patience = 20 * time.Second
-	// few values show an order.
-	few = 5
+	// timeout bounds every wait for something that must happen. It is long so that a
+	// busy machine does not fail a test; what must be fast is measured separately.
+	timeout = 20 * time.Second
+	// fewValues are enough to show an order.
+	fewValues = 5
 )
 
-// Run puts the sources that start makes through the suite. start is called once
-// a case; what it opens it closes by t.Cleanup.
+// Run runs the suite. start returns the source of one case, and closes by t.Cleanup
+// what it opens.
 func Run[T any](t *testing.T, start func(t *testing.T) Rig[T]) {
 	t.Run("values come in time order", func(t *testing.T) { inOrder(t, start(t)) })
 	t.Run("nothing comes after Run has returned", func(t *testing.T) { silentAfter(t, start(t)) })
@@ -57,7 +56,7 @@ type session[T any] struct {
 
 	mu       sync.Mutex
 	returned bool
-	after    int // values that came once Run had returned
+	after    int // values emitted after Run had returned
 }
 
 func run[T any](t *testing.T, rig Rig[T]) *session[T] {
@@ -82,7 +81,7 @@ func (s *session[T]) emit(v T) {
 	}
 	select {
 	case s.values <- v:
-	default: // a test that does not look loses the value, and never blocks the source
+	default: // a test that does not receive loses the value, so that the source never blocks
 	}
 }
 
@@ -93,8 +92,8 @@ func (s *session[T]) next(t *testing.T) T {
 		return v
 	case err := <-s.done:
 		t.Fatalf("Run returned %v while its context was alive", err)
-	case <-time.After(patience):
-		t.Fatalf("no value within %v", patience)
+	case <-time.After(timeout):
+		t.Fatalf("no value within %v", timeout)
 	}
 	panic("not reached")
 }
@@ -108,8 +107,8 @@ func (s *session[T]) stop(t *testing.T) {
 		if err != nil {
 			t.Errorf("Run returned %v after its context ended, want nil", err)
 		}
-	case <-time.After(patience):
-		t.Fatalf("Run did not return within %v of its context's end", patience)
+	case <-time.After(timeout):
+		t.Fatalf("Run did not return within %v of its context's end", timeout)
 	}
 }
 
@@ -120,7 +119,7 @@ func inOrder[T any](t *testing.T, rig Rig[T]) {
 	if !strings.Contains(last.String(), " m=") {
 		t.Error("the value's time carries no monotonic reading")
 	}
-	for range few {
+	for range fewValues {
 		at := rig.Time(s.next(t))
 		if !at.After(last) {
 			t.Fatalf("a value of %v came after one of %v", at, last)
@@ -162,7 +161,7 @@ func leavesNothing[T any](t *testing.T, rig Rig[T]) {
 	s.next(t)
 	s.stop(t)
 	if rig.Break != nil {
-		rig.Break() // the device's end of the connection is not the source's
+		rig.Break() // closes the device's end of the connection, which the source does not own
 	}
 	if err := goleak.Find(before); err != nil {
 		t.Error(err)

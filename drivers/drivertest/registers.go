@@ -7,18 +7,18 @@ import (
 	"testing"
 )
 
-// Answer turns a correct answer to a request into what is sent, both complete Modbus
-// TCP frames; nil is silence.
-type Answer func(request, right []byte) []byte
+// Rewrite turns a correct answer to a request into the one that is sent, both complete
+// Modbus TCP frames; nil sends nothing.
+type Rewrite func(request, right []byte) []byte
 
 // Registers is a Modbus TCP meter with the given registers, from 0; others read 0.
-// twist, if not nil, changes each answer. url is tcp://host:port.
-func Registers(t *testing.T, registers []uint16, twist Answer) (url string) {
+// rewrite, if not nil, changes each answer. url is tcp://host:port.
+func Registers(t *testing.T, registers []uint16, rewrite Rewrite) (url string) {
 	t.Helper()
-	return serve(t, func(conn net.Conn) { serveRegisters(conn, registers, twist) })
+	return serve(t, func(conn net.Conn) { serveRegisters(conn, registers, rewrite) })
 }
 
-func serveRegisters(conn net.Conn, registers []uint16, twist Answer) {
+func serveRegisters(conn net.Conn, registers []uint16, rewrite Rewrite) {
 	defer conn.Close()
 	request := make([]byte, 12)
 	for {
@@ -36,8 +36,8 @@ func serveRegisters(conn net.Conn, registers []uint16, twist Answer) {
 			}
 			right = binary.BigEndian.AppendUint16(right, value)
 		}
-		if twist != nil {
-			right = twist(request, right)
+		if rewrite != nil {
+			right = rewrite(request, right)
 		}
 		if _, err := conn.Write(right); err != nil {
 			return

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// SlowMeter passes a Modbus TCP meter on, each answer late: for tests of polls that
-// are faster than the meter. url and what it returns are tcp://host:port.
+// SlowMeter is a proxy that delays each answer of a Modbus TCP meter, for tests of
+// polls that are faster than the meter. url and what it returns are tcp://host:port.
 func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	t.Helper()
 	return serve(t, func(near net.Conn) {
@@ -22,7 +22,7 @@ func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	})
 }
 
-// serve hands each connection to handle, in a goroutine of its own, until the test
+// serve passes each connection to handle, in a goroutine of its own, until the test
 // ends. url is tcp://host:port.
 func serve(t *testing.T, handle func(net.Conn)) (url string) {
 	t.Helper()

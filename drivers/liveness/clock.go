@@ -5,45 +5,45 @@ import (
 	"time"
 )
 
-// NoTime marks a frame without a presentation time.
-const NoTime = time.Duration(math.MinInt64)
+// noTime marks a frame without a presentation time.
+const noTime = time.Duration(math.MinInt64)
 
-// Presentation turns a decoder's time in milliseconds into a duration: NoTime if it
+// Presentation turns a decoder's time in milliseconds into a duration: noTime if it
 // is not a number, or further from zero than any stream lasts. Decoders mark an
 // unknown time by the least number that their type holds.
 func Presentation(milliseconds float64) time.Duration {
-	if !(math.Abs(milliseconds) <= float64(longest/time.Millisecond)) {
-		return NoTime
+	if !(math.Abs(milliseconds) <= float64(maxPresentation/time.Millisecond)) {
+		return noTime
 	}
 	return time.Duration(milliseconds * float64(time.Millisecond))
 }
 
 const (
-	// longest is how far from zero a presentation time can lie: RTP's 32 bits at
-	// 90 kHz wrap after 13 hours, and an unwrapped count runs as long as a session.
-	longest = 50 * 365 * 24 * time.Hour
-	// leap is how far a presentation time can run ahead of the frame's arrival, or
-	// fall back, from one frame to the next. A larger leap means a new stream.
-	leap = 10 * time.Second
+	// maxPresentation bounds a presentation time's distance from zero: RTP's 32 bits at
+	// 90 kHz wrap after 13 hours, and an unwrapped count grows for as long as the
+	// session lasts.
+	maxPresentation = 50 * 365 * 24 * time.Hour
+	// maxJump is how far a presentation time can run ahead of the frame's arrival, or
+	// fall back, from one frame to the next. A larger jump means a new stream.
+	maxJump = 10 * time.Second
 
-	// envelopeSlots × slotLength is how far back the envelope looks: long enough
-	// to meet one undelayed frame, short enough that a camera clock 50 ppm off
-	// moves the answer by 3 ms only.
+	// envelopeSlots × slotLength is the window of the envelope: long enough to hold one
+	// undelayed frame, short enough that a camera clock 50 ppm off shifts the result by
+	// only 3 ms.
 	envelopeSlots = 60
 	slotLength    = time.Second
 )
 
-// Clock maps a stream's presentation times to the host's clock.
+// clock maps a stream's presentation times to the host's clock.
 //
-// A frame arrives at its own instant plus a delay that is never negative, and
-// that varies: network, buffering, decoding. The least delay seen of late is
-// taken as the stream's constant part, so a frame was taken at its presentation
-// time plus the smallest (arrival − presentation) of the last minute: the lower
-// envelope. What is constant in the delay, such as the encoder's own, cannot be
-// seen from here and stays in the result.
+// A frame arrives at its capture time plus a delay that is never negative and that
+// varies: network, buffering, decoding. The least recent delay is taken as the stream's
+// constant part, so a frame was taken at its presentation time plus the smallest
+// (arrival − presentation) of the last minute: the lower envelope. A constant delay,
+// such as the encoder's own, cannot be measured here and stays in the result.
 //
-// The zero Clock is ready for use. It is not safe for concurrent use.
-type Clock struct {
+// The zero clock is ready for use. It is not safe for concurrent use.
+type clock struct {
 	origin  time.Time // arrival of the first frame; offsets are counted from it
 	arrived time.Time // and of the last
 	last    time.Duration
@@ -57,55 +57,55 @@ type slot struct {
 	least  time.Duration
 }
 
-// Taken returns when the frame with the presentation time was taken. It is never
+// captureTime maps a presentation time to the instant when the frame was taken. It is never
 // after its arrival, and later than the frame before as long as presentation times
 // grow. A presentation time that does not grow, or leaps ahead, means that the stream
-// restarted, and the clock learns it again. A frame without a time counts as taken
-// when it arrived, and the clock learns nothing from it.
-func (c *Clock) Taken(presentation time.Duration, arrival time.Time) time.Time {
-	if !known(presentation) {
+// restarted, and the clock starts again. A frame without a time counts as taken at its
+// arrival, and the clock ignores it.
+func (c *clock) captureTime(presentation time.Duration, arrival time.Time) time.Time {
+	if !hasTime(presentation) {
 		return c.after(arrival, arrival)
 	}
-	if c.origin.IsZero() || presentation <= c.last || c.leaps(presentation, arrival) {
+	if c.origin.IsZero() || presentation <= c.last || c.jumps(presentation, arrival) {
 		c.Restart()
 		c.origin = arrival
 	}
 	c.last, c.arrived = presentation, arrival
 	now := arrival.Sub(c.origin)
-	c.note(int64(now/slotLength)+1, now-presentation)
+	c.observe(int64(now/slotLength)+1, now-presentation)
 	return c.after(c.origin.Add(presentation+c.envelope(int64(now/slotLength)+1)), arrival)
 }
 
-func known(presentation time.Duration) bool {
-	return presentation >= -longest && presentation <= longest
+func hasTime(presentation time.Duration) bool {
+	return presentation >= -maxPresentation && presentation <= maxPresentation
 }
 
-// leaps reports whether the presentation time ran ahead of the frame's arrival.
-func (c *Clock) leaps(presentation time.Duration, arrival time.Time) bool {
-	return presentation-c.last > arrival.Sub(c.arrived)+leap
+// jumps reports whether the presentation time ran ahead of the frame's arrival.
+func (c *clock) jumps(presentation time.Duration, arrival time.Time) bool {
+	return presentation-c.last > arrival.Sub(c.arrived)+maxJump
 }
 
-// after keeps the instants in order: while the envelope still falls, a frame can
-// seem older than the one before.
-func (c *Clock) after(taken, arrival time.Time) time.Time {
+// after keeps capture times in order: while the envelope still falls, a frame can seem
+// older than the one before.
+func (c *clock) after(taken, arrival time.Time) time.Time {
 	if !taken.After(c.taken) {
-		taken = earlier(c.taken.Add(time.Microsecond), arrival)
+		taken = earliest(c.taken.Add(time.Microsecond), arrival)
 	}
 	c.taken = taken
 	return taken
 }
 
-// Restart forgets what was learnt of a stream, for one opened anew.
-func (c *Clock) Restart() { *c = Clock{taken: c.taken} }
+// Restart discards the envelope, for a stream that is opened again.
+func (c *clock) Restart() { *c = clock{taken: c.taken} }
 
-func (c *Clock) note(number int64, offset time.Duration) {
+func (c *clock) observe(number int64, offset time.Duration) {
 	s := &c.slots[number%envelopeSlots]
 	if s.number != number || offset < s.least {
 		*s = slot{number, offset}
 	}
 }
 
-func (c *Clock) envelope(now int64) time.Duration {
+func (c *clock) envelope(now int64) time.Duration {
 	least := c.slots[now%envelopeSlots].least
 	for _, s := range c.slots {
 		if s.number > 0 && now-s.number < envelopeSlots {
@@ -115,7 +115,7 @@ func (c *Clock) envelope(now int64) time.Duration {
 	return least
 }
 
-func earlier(a, b time.Time) time.Time {
+func earliest(a, b time.Time) time.Time {
 	if b.Before(a) {
 		return b
 	}

@@ -19,13 +19,13 @@ const frameTime = 40 * time.Millisecond
 
 // errorsOf maps n frames and returns how far each result lies after the instant
 // at which the frame was taken plus the constant delay.
-func (s stream) errorsOf(c *Clock, start time.Time, n int) []time.Duration {
+func (s stream) errorsOf(c *clock, start time.Time, n int) []time.Duration {
 	off := make([]time.Duration, n)
 	for i := range n {
 		at := start.Add(time.Duration(i) * frameTime)
 		presentation := time.Duration(float64(i) * float64(frameTime) * (1 + s.ppm/1e6))
 		arrival := at.Add(s.constant + s.random(i))
-		off[i] = c.Taken(presentation, arrival).Sub(at.Add(s.constant))
+		off[i] = c.captureTime(presentation, arrival).Sub(at.Add(s.constant))
 	}
 	return off
 }
@@ -61,7 +61,7 @@ func TestClockFollowsTheLeastDelay(t *testing.T) {
 		}}, time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var clock Clock
+			var clock clock
 			off := c.s.errorsOf(&clock, start, 30*60*25)
 			if got := worst(off[500:]); got > c.limit {
 				t.Errorf("off by up to %v after 20 s, want at most %v", got, c.limit)
@@ -73,7 +73,7 @@ func TestClockFollowsTheLeastDelay(t *testing.T) {
 // Two seconds of frames held up in the network and then delivered at once were
 // still taken 40 ms apart.
 func TestClockOfABurst(t *testing.T) {
-	var clock Clock
+	var clock clock
 	s := stream{random: func(n int) time.Duration {
 		if n >= 1000 && n < 1050 {
 			return time.Duration(1050-n) * frameTime
@@ -86,7 +86,7 @@ func TestClockOfABurst(t *testing.T) {
 }
 
 func TestClockNeverGoesBackNorAhead(t *testing.T) {
-	var clock Clock
+	var clock clock
 	r := rand.New(rand.NewPCG(4, 4))
 	arrival, presentation := time.Now(), time.Duration(0)
 	var last time.Time
@@ -100,7 +100,7 @@ func TestClockNeverGoesBackNorAhead(t *testing.T) {
 		default:
 			presentation += time.Duration(r.Int64N(int64(80 * time.Millisecond)))
 		}
-		taken := clock.Taken(presentation, arrival)
+		taken := clock.captureTime(presentation, arrival)
 		if taken.After(arrival) {
 			t.Fatalf("taken %v after it arrived", taken.Sub(arrival))
 		}
@@ -114,7 +114,7 @@ func TestClockNeverGoesBackNorAhead(t *testing.T) {
 // A camera that restarts counts from zero again; nothing of the old stream may
 // linger.
 func TestClockAfterARestart(t *testing.T) {
-	var clock Clock
+	var clock clock
 	quick := stream{random: exponential(5, 5*time.Millisecond)}
 	start := time.Now()
 	quick.errorsOf(&clock, start, 5000)
@@ -129,11 +129,11 @@ func FuzzClock(f *testing.F) {
 	f.Add(int64(0), int64(40e6), int64(80e6))
 	f.Add(int64(math.MaxInt64), int64(0), int64(1))
 	f.Fuzz(func(t *testing.T, a, b, c int64) {
-		var clock Clock
+		var clock clock
 		at := time.Now()
 		for i, p := range []int64{a, b, c, b, a} {
 			at = at.Add(time.Duration(i) * time.Second)
-			if taken := clock.Taken(time.Duration(p), at); taken.After(at) {
+			if taken := clock.captureTime(time.Duration(p), at); taken.After(at) {
 				t.Errorf("frame %d taken %v after it arrived", i, taken.Sub(at))
 			}
 		}

@@ -45,7 +45,7 @@ func TestJudgeOnEncodedPictures(t *testing.T) {
 				}
 				return scene(r, 0, c.noise)
 			})
-			j, at := NewJudge(limits), time.Now()
+			j, at := NewDetector(limits), time.Now()
 			j.Opened()
 			for n, p := range pictures {
 				at = at.Add(frameTime)

@@ -72,7 +72,7 @@ func furnaceSource(s furnace.Scenario, seed uint64, rate int, noise float64, rep
 	}
 }
 
-// film sends n pictures through the encoder and back and hands each to look.
+// film sends n pictures through the encoder and back and passes each to look.
 func film(ctx context.Context, e encoding, n int, draw source, look func(n int, p Picture)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	encode := exec.CommandContext(ctx, "ffmpeg", "-v", "error",
@@ -89,17 +89,17 @@ func film(ctx context.Context, e encoding, n int, draw source, look func(n int, 
 	decoded, decodedIn := io.Pipe()
 	encode.Stdin, encode.Stdout = raw, streamIn
 	decode.Stdin, decode.Stdout = stream, decodedIn
-	group.Go(func() error { return errors.Join(shoot(rawIn, n, draw), rawIn.Close()) })
+	group.Go(func() error { return errors.Join(writeFrames(rawIn, n, draw), rawIn.Close()) })
 	group.Go(func() error { return errors.Join(encode.Run(), streamIn.Close()) })
 	group.Go(func() error { return errors.Join(decode.Run(), decodedIn.Close()) })
-	group.Go(func() error { return develop(decoded, n, look) })
+	group.Go(func() error { return readFrames(decoded, n, look) })
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("%w: %s%s", err, encoding.String(), decoding.String())
 	}
 	return nil
 }
 
-func shoot(to io.Writer, n int, draw source) error {
+func writeFrames(to io.Writer, n int, draw source) error {
 	picture := image.NewYCbCr(image.Rect(0, 0, furnaceview.Width, furnaceview.Height), image.YCbCrSubsampleRatio420)
 	for i := range n {
 		draw(i, picture)
@@ -112,7 +112,7 @@ func shoot(to io.Writer, n int, draw source) error {
 	return nil
 }
 
-func develop(from io.Reader, n int, look func(int, Picture)) error {
+func readFrames(from io.Reader, n int, look func(int, Picture)) error {
 	in := bufio.NewReaderSize(from, PictureWidth*PictureHeight)
 	for i := range n {
 		pixels := make([]byte, PictureWidth*PictureHeight)

@@ -28,25 +28,25 @@ func amount(t *testing.T, variable string, usual float64) float64 {
 
 var factory = Limits{StaleAfter: 2 * time.Second, FrozenAfter: 2 * time.Second, BlackAfter: 2 * time.Second}
 
-// screening follows the judge over a film and keeps when it called the picture
+// screening follows the detector over a film and keeps when it called the picture
 // frozen.
 type screening struct {
-	judge *Judge
-	rate  int
-	start time.Time
+	detector *Detector
+	rate     int
+	start    time.Time
 }
 
 func newScreening(rate int) *screening {
-	s := &screening{NewJudge(factory), rate, time.Now()}
-	s.judge.Opened()
+	s := &screening{NewDetector(factory), rate, time.Now()}
+	s.detector.Opened()
 	return s
 }
 
 func (s *screening) show(n int, p Picture) drivers.Status {
 	at := time.Duration(n) * time.Second / time.Duration(s.rate)
 	arrival := s.start.Add(at)
-	s.judge.Frame(at, arrival, p)
-	status, _ := s.judge.Status(arrival)
+	s.detector.Frame(at, arrival, p)
+	status, _ := s.detector.Status(arrival)
 	return status
 }
 

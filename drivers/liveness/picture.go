@@ -1,41 +1,40 @@
 package liveness
 
-// Picture is a small grey copy of a camera picture, taken by leaving pixels out
-// and not by averaging them, because averaging would remove the sensor noise by
-// which a live picture is known. Row-major, one byte a pixel.
+// Picture is a small grey copy of a camera picture. It skips pixels instead of
+// averaging them, because averaging would remove the sensor noise that marks a live
+// picture. Row-major, one byte a pixel.
 type Picture struct {
 	Width, Height int
 	Pixels        []byte
 }
 
-// Size of the Picture that a Judge expects, whatever the camera's. Others work;
-// thresholds were chosen at this one.
+// Size of the Picture that a Detector expects. Other sizes work; the thresholds were
+// chosen at this one.
 const (
 	PictureWidth  = 320
 	PictureHeight = 180
 )
 
 const (
-	// noticeable is the least change of one pixel, in levels of 256, that is not
-	// put down to rounding in the decoder.
+	// noticeable is the smallest change of one pixel, in levels of 256, that exceeds
+	// rounding in the decoder.
 	noticeable = 2
-	// changedShare of the pixels must differ noticeably for two pictures not to be
-	// the same one. Measured over x264's settings of constant quality, within two
-	// seconds that hold a key frame: a repeated picture differs from itself in at
-	// most 2.8 % of the pixels, a still scene with sensor noise of half a level in
-	// at least 4.7 %. A clock that the camera writes into a frozen picture changes
-	// less than 1 %.
+	// changedShare of the pixels must differ noticeably for two pictures to differ.
+	// Measured over x264's settings of constant quality, within two seconds that hold a
+	// key frame: a repeated picture differs from itself in at most 2.8 % of the pixels,
+	// a still scene with sensor noise of half a level in at least 4.7 %. A clock that
+	// the camera writes into a frozen picture changes less than 1 %.
 	changedShare = 0.035
-	// cell is the side of the squares whose means make the sketch.
+	// cell is the side of the squares whose means are compared.
 	cell = 10
-	// cellShift is how far, in levels, a cell's mean must move to be seen, and
-	// shiftedShare how many cells must, for something to have moved. Coding noise
-	// moves no mean by more than 2; a written clock moves a few cells only.
+	// cellShift is how far, in levels, a cell's mean must change, and shiftedShare the
+	// share of such cells that counts as motion. Coding noise changes no mean by more
+	// than 2; a clock in the picture changes only a few cells.
 	cellShift    = 3
 	shiftedShare = 0.01
 )
 
-// changed reports whether b is another picture than a, be it by noise alone.
+// changed reports whether b differs from a, even by noise alone.
 func changed(a, b Picture) bool {
 	return len(a.Pixels) != len(b.Pixels) || changedBy(a, b) > changedShare
 }
@@ -52,9 +51,9 @@ func changedBy(a, b Picture) float64 {
 	return float64(count) / float64(max(len(b.Pixels), 1))
 }
 
-// sketch is a picture reduced to the means of its cells: it keeps the scene and
-// loses noise.
-func (p Picture) sketch() []byte {
+// cellMeans reduces a picture to the means of its cells, which keep the scene and lose
+// the noise.
+func (p Picture) cellMeans() []byte {
 	columns, rows := p.Width/cell, p.Height/cell
 	means := make([]byte, 0, columns*rows)
 	for row := range rows {
@@ -71,7 +70,7 @@ func (p Picture) sketch() []byte {
 	return means
 }
 
-// shifted reports whether something has moved between two sketches.
+// shifted reports whether something moved between two sets of cell means.
 func shifted(a, b []byte) bool {
 	if len(a) != len(b) {
 		return true
@@ -86,8 +85,8 @@ func shifted(a, b []byte) bool {
 }
 
 const (
-	// blackMean and blackVariance bound a picture that shows nothing: darker than
-	// any lit shell on average, and without a single bright spot of note.
+	// blackMean and blackVariance bound a black picture: darker on average than any lit
+	// shell, and without a bright spot.
 	blackMean     = 16
 	blackVariance = 8 * 8
 )

@@ -6,48 +6,48 @@ import (
 )
 
 const (
-	// rateSteps is how many frame intervals the median is taken over.
-	rateSteps = 7
-	// knownFrom is from how many on it is believed, and untilKnown how long the
-	// next frame may take before.
-	knownFrom  = 2
-	untilKnown = 5 * time.Second
-	// missedFrames usual intervals without a frame are a stall, if StaleAfter is
+	// maxIntervals is how many frame intervals enter the median.
+	maxIntervals = 7
+	// minIntervals are needed for the median; until then a frame may take
+	// initialTimeout.
+	minIntervals   = 2
+	initialTimeout = 5 * time.Second
+	// stallIntervals median intervals without a frame are a stall, if StaleAfter is
 	// shorter: one frame may be lost.
-	missedFrames = 2.5
+	stallIntervals = 2.5
 )
 
-// rate is the camera's usual frame interval. The zero rate is unknown.
+// rate estimates the camera's frame interval. The zero rate is unknown.
 type rate struct {
-	steps []time.Duration // the last rateSteps, oldest first
-	last  time.Time
+	intervals []time.Duration // the last rateSteps, oldest first
+	last      time.Time
 }
 
 // frame notes when a frame was taken.
 func (r *rate) frame(taken time.Time) {
 	if !r.last.IsZero() {
-		if len(r.steps) == rateSteps {
-			r.steps = r.steps[1:]
+		if len(r.intervals) == maxIntervals {
+			r.intervals = r.intervals[1:]
 		}
-		r.steps = append(r.steps, taken.Sub(r.last))
+		r.intervals = append(r.intervals, taken.Sub(r.last))
 	}
 	r.last = taken
 }
 
-// usual is the median frame interval, 0 while it is unknown.
-func (r *rate) usual() time.Duration {
-	if len(r.steps) < knownFrom {
+// median is the median frame interval, 0 while it is unknown.
+func (r *rate) median() time.Duration {
+	if len(r.intervals) < minIntervals {
 		return 0
 	}
-	sorted := slices.Sorted(slices.Values(r.steps))
+	sorted := slices.Sorted(slices.Values(r.intervals))
 	return sorted[len(sorted)/2]
 }
 
-// patience is how long the next frame may take: the limit, or longer where the
-// camera's own rate is slower.
-func (r *rate) patience(limit time.Duration) time.Duration {
-	if usual := r.usual(); usual > 0 {
-		return max(limit, time.Duration(missedFrames*float64(usual)))
+// timeout is how long the next frame may take: the limit, or longer if the camera's own
+// rate is slower.
+func (r *rate) timeout(limit time.Duration) time.Duration {
+	if usual := r.median(); usual > 0 {
+		return max(limit, time.Duration(stallIntervals*float64(usual)))
 	}
-	return max(limit, untilKnown)
+	return max(limit, initialTimeout)
 }

@@ -20,19 +20,19 @@ type paced struct {
 	late func(n int) time.Duration
 }
 
-func truly(_ int, at time.Duration) float64 { return float64(at) / 1e6 }
+func exact(_ int, at time.Duration) float64 { return float64(at) / 1e6 }
 
-// watchFor follows the judge, asking it ten times a second, and hands each status
+// watchFor follows the detector, asking it ten times a second, and passes each status
 // to see.
 func (p paced) watchFor(spell time.Duration, see func(at time.Duration, s drivers.Status, cause string)) {
 	r := rand.New(rand.NewPCG(9, 9))
 	start := time.Now()
-	j := NewJudge(factory)
+	j := NewDetector(factory)
 	j.Opened()
 	n := 0
 	for at := time.Duration(0); at < spell; at += 20 * time.Millisecond {
 		for ; p.arrival(n) <= at; n++ {
-			milliseconds := truly(n, time.Duration(n)*p.every)
+			milliseconds := exact(n, time.Duration(n)*p.every)
 			if p.time != nil {
 				milliseconds = p.time(n, time.Duration(n)*p.every)
 			}
@@ -69,38 +69,38 @@ func TestSlowAndOddlyTimedCamerasAreOK(t *testing.T) {
 			if n < 2 {
 				return math.MinInt64 / 90.
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"first time not a number", paced{every: time.Second, time: func(n int, at time.Duration) float64 {
 			if n == 0 {
 				return math.NaN()
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"no time ever", paced{every: 500 * time.Millisecond, time: func(int, time.Duration) float64 { return math.Inf(-1) }}},
 		{"now and then no time", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n%5 == 3 {
 				return -1e17
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"one time far ahead", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n == 20 {
 				return 1e9
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"time leaps ahead by days", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n >= 20 {
-				return truly(n, at) + 3e8
+				return exact(n, at) + 3e8
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 		{"time falls back by hours", paced{every: 200 * time.Millisecond, time: func(n int, at time.Duration) float64 {
 			if n < 20 {
-				return truly(n, at) + 1e7
+				return exact(n, at) + 1e7
 			}
-			return truly(n, at)
+			return exact(n, at)
 		}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -151,17 +151,17 @@ func TestStallsAreNamedAtTheCamerasRate(t *testing.T) {
 // A stall before the rate is known has a bound too, and opening the stream again
 // does not make the old frame a fresh one.
 func TestStallAfterTheFirstFrame(t *testing.T) {
-	j, at := NewJudge(factory), time.Now()
+	j, at := NewDetector(factory), time.Now()
 	j.Opened()
 	j.Frame(0, at, scene(rand.New(rand.NewPCG(1, 1)), 0, 2))
-	if status, cause := j.Status(at.Add(untilKnown)); status != drivers.Stale || !strings.Contains(cause, "no new frame") {
-		t.Errorf("%s (%s) %v after the only frame", status, cause, untilKnown)
+	if status, cause := j.Status(at.Add(initialTimeout)); status != drivers.Stale || !strings.Contains(cause, "no new frame") {
+		t.Errorf("%s (%s) %v after the only frame", status, cause, initialTimeout)
 	}
 }
 
 func TestBlackAtASlowRate(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 2))
-	j, at := NewJudge(factory), time.Now()
+	j, at := NewDetector(factory), time.Now()
 	j.Opened()
 	for n := range 12 {
 		p := scene(r, 7*n, 2)
@@ -191,12 +191,12 @@ func TestPresentation(t *testing.T) {
 		{0, 0},
 		{40, 40 * time.Millisecond},
 		{-40, -40 * time.Millisecond},
-		{math.NaN(), NoTime},
-		{math.Inf(1), NoTime},
-		{math.Inf(-1), NoTime},
-		{-1e17, NoTime},
-		{math.MaxFloat64, NoTime},
-		{math.MinInt64, NoTime},
+		{math.NaN(), noTime},
+		{math.Inf(1), noTime},
+		{math.Inf(-1), noTime},
+		{-1e17, noTime},
+		{math.MaxFloat64, noTime},
+		{math.MinInt64, noTime},
 	} {
 		if got := Presentation(c.milliseconds); got != c.want {
 			t.Errorf("Presentation(%g) = %v, want %v", c.milliseconds, got, c.want)

@@ -19,7 +19,7 @@ const (
 	schemeSerial = "rtu"
 )
 
-// address is where a line leads.
+// address is the other end of a line.
 type address struct {
 	scheme string
 	// target is host:port, or the device file of a serial line.
@@ -27,11 +27,11 @@ type address struct {
 	serial config.Serial
 }
 
-// parseAddress takes a URL that the configuration has checked.
+// parseAddress parses a URL that the configuration has checked.
 func parseAddress(raw string, serial config.Serial) (address, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return address{}, errors.New("not a URL")
+		return address{}, errors.New("invalid URL")
 	}
 	switch u.Scheme {
 	case schemeTCP, schemeRTUTCP:
@@ -50,27 +50,13 @@ func (a address) framing() framing {
 	return rtuFraming()
 }
 
-// silence is how long a serial line must rest before a request: 3.5 characters
-// of 11 bits, and a fixed 1.75 ms above 19,200 baud (Serial Line V1.02
-// §2.5.1.1). On RTU over TCP the gateway keeps it.
-func (a address) silence() time.Duration {
-	switch {
-	case a.scheme != schemeSerial:
-		return 0
-	case a.serial.Baud > 19200:
-		return 1750 * time.Microsecond
-	default:
-		return time.Duration(3.5 * 11 * float64(time.Second) / float64(a.serial.Baud))
-	}
-}
-
 // stream is an open line. Close from another goroutine ends a blocked Read.
 type stream interface {
 	io.ReadWriteCloser
 	SetDeadline(time.Time) error
 }
 
-// dial opens the line; it gives up when ctx ends.
+// dial opens the line until ctx ends.
 func dial(ctx context.Context, a address) (stream, error) {
 	if a.scheme == schemeSerial {
 		return openSerial(a.target, a.serial)

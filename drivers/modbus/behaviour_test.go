@@ -135,15 +135,15 @@ func (b behaviour) inBubble(kind string) func(*testing.T) {
 			}
 			d.checkSample(t, s)
 		}
-		b.told(t, reports[len(reports)-1])
+		b.checkQuirks(t, reports[len(reports)-1])
 	}
 }
 
-// told checks that the report names what is unusual.
-func (b behaviour) told(t *testing.T, r Report) {
+// checkQuirks checks that the report names what is unusual.
+func (b behaviour) checkQuirks(t *testing.T, r Report) {
 	t.Helper()
-	if !strings.Contains(strings.Join(r.Manners, "\n"), b.manner) {
-		t.Errorf("manners %q do not say %q", r.Manners, b.manner)
+	if !strings.Contains(strings.Join(r.Quirks, "\n"), b.manner) {
+		t.Errorf("manners %q do not say %q", r.Quirks, b.manner)
 	}
 	if got := strings.Join(r.Degraded, "\n"); !strings.Contains(got, b.degraded) || b.degraded == "" && got != "" {
 		t.Errorf("degraded %q, want %q", got, b.degraded)
@@ -170,7 +170,7 @@ func testBehaviours(t *testing.T, kind string, start func(*testing.T, string) (*
 			}
 			d.play(1<<30, b.do)
 			p := watch(t, map[string]config.Meter{"main": m})
-			b.told(t, p.goodAfter(t, d, b.lost, 5))
+			b.checkQuirks(t, p.goodAfter(t, d, b.lost, 5))
 		})
 	}
 }
@@ -328,7 +328,7 @@ func TestOutageTeachesNothing(t *testing.T) {
 				defer d.mu.Unlock()
 				recent := d.asked[len(d.asked)-20:]
 				if took := recent[19].Sub(recent[0]); took != 19*m.Period {
-					t.Errorf("20 requests in %v, want one a poll; manners %q", took, reports[len(reports)-1].Manners)
+					t.Errorf("20 requests in %v, want one a poll; manners %q", took, reports[len(reports)-1].Quirks)
 				}
 			})
 		})

@@ -14,7 +14,7 @@ import (
 	"meltwatch/drivers"
 )
 
-// A device answers reads on real sockets, and can be told to do one thing wrong.
+// A device answers reads on real sockets, and can be set to do one thing wrong.
 // Each reply's registers hold the number of the request that it answers, so that
 // a value taken from the wrong reply shows.
 type device struct {

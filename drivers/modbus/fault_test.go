@@ -119,7 +119,7 @@ var wrong = []struct {
 		want: "server device busy",
 	},
 	{
-		// The gateway hands the late reply to whoever is connected by then: it
+		// The gateway sends the late reply to the client that is connected by then: it
 		// arrives in front of the next answer.
 		name:  "reply late, in front of the next",
 		kinds: []string{schemeRTUTCP, schemeSerial},
@@ -279,9 +279,9 @@ func TestDeadMeterOnAnotherConnection(t *testing.T) {
 	t.Parallel()
 	d, dead := newDevice(t, schemeTCP), newDevice(t, schemeTCP)
 	dead.dead[1] = true
-	beside := meter(dead.url(), 1)
-	beside.Fields = map[string]config.Field{config.FieldSetPoint: float32At(8)}
-	p := watch(t, map[string]config.Meter{"main": meter(d.url(), 1), "plc": beside})
+	other := meter(dead.url(), 1)
+	other.Fields = map[string]config.Field{config.FieldSetPoint: float32At(8)}
+	p := watch(t, map[string]config.Meter{"main": meter(d.url(), 1), "plc": other})
 	var seen Report
 	for range 12 {
 		if r := p.report(t); r.Meter == "main" {
@@ -299,9 +299,9 @@ func TestDeadUnitOnSharedLine(t *testing.T) {
 	t.Parallel()
 	d := newDevice(t, schemeRTUTCP)
 	d.dead[2] = true
-	beside := meter(d.url(), 2)
-	beside.Fields = map[string]config.Field{config.FieldSetPoint: float32At(8)}
-	p := watch(t, map[string]config.Meter{"main": meter(d.url(), 1), "plc": beside})
+	other := meter(d.url(), 2)
+	other.Fields = map[string]config.Field{config.FieldSetPoint: float32At(8)}
+	p := watch(t, map[string]config.Meter{"main": meter(d.url(), 1), "plc": other})
 	polls := map[string]Counters{}
 	for polls["main"].Polls < 20 {
 		r := p.report(t)

@@ -11,6 +11,9 @@ import (
 	"meltwatch/config"
 )
 
+// mostRegisters is the most that one read may ask for.
+const mostRegisters = 125
+
 // canned is a stream whose other end has said everything already.
 type canned struct{ io.Reader }
 
@@ -36,10 +39,10 @@ func FuzzReply(f *testing.F) {
 		if tcp {
 			kind = schemeTCP
 		}
-		r := Request{Function: 3, Quantity: quantity%maxRegisters + 1}
+		r := request{Function: 3, Quantity: quantity%mostRegisters + 1}
 		got, err := cannedLine(kind, said).exchange(t.Context(), 7, time.Second, r)
 		if err != nil {
-			refused(err)
+			exceptionCode(err)
 			return
 		}
 		if len(got.registers) != 2*int(r.Quantity) {
@@ -67,7 +70,7 @@ func FuzzRTUAmongGarbage(f *testing.F) {
 	f.Add(withCRC([]byte{9, 3, 2, 1, 2}), withCRC([]byte{7, 3, 2, 1, 2}), byte(255), true)
 	f.Add([]byte{7, 3, 12, 7, 3, 12, 7}, []byte{7, 0x83}, byte(3), false)
 	f.Fuzz(func(t *testing.T, front, back []byte, most byte, refusal bool) {
-		front = front[:min(len(front), maxSeen-300)]
+		front = front[:min(len(front), maxReceived-300)]
 		body := []byte{7, 3, 12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 		if refusal {
 			body = []byte{7, 0x83, 2}
@@ -76,8 +79,8 @@ func FuzzRTUAmongGarbage(f *testing.F) {
 		line := slices.Concat(front, frame, back)
 		l := cannedLine(schemeRTUTCP, line)
 		l.stream = canned{crumbs{bytes.NewReader(line), int(most)%250 + 1}}
-		got, err := l.exchange(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 6})
-		code, refused := refused(err)
+		got, err := l.exchange(t.Context(), 7, time.Second, request{Function: 3, Quantity: 6})
+		code, refused := exceptionCode(err)
 		if err != nil && !refused {
 			t.Fatalf("the reply was not found: %v", err)
 		}
@@ -107,7 +110,7 @@ func TestGarbageCostsLittle(t *testing.T) {
 		for range exchanges {
 			l := cannedLine(schemeRTUTCP, nil)
 			l.stream = canned{crumbs{bytes.NewReader(bytes.Repeat(unit, 1<<16)), 1}}
-			if _, err := l.exchange(t.Context(), 7, time.Second, Request{Function: 3, Quantity: 6}); err == nil {
+			if _, err := l.exchange(t.Context(), 7, time.Second, request{Function: 3, Quantity: 6}); err == nil {
 				t.Fatal("a reply was made of it")
 			}
 		}
@@ -132,7 +135,7 @@ func FuzzPlan(f *testing.F) {
 				Address:  int(layout[i])<<8 | int(layout[i+1]),
 				Type:     types[int(layout[i+2])%len(types)],
 				Function: 3 + int(layout[i+3]&1),
-				Order:    orderNames[layout[i+3]>>1&3],
+				Order:    config.ByteOrders[layout[i+3]>>1&3],
 				Scale:    1,
 			}
 		}
@@ -153,24 +156,24 @@ func FuzzPlan(f *testing.F) {
 }
 
 // checkProbes wants requests whose answers cannot be mistaken for those of the plan.
-func checkProbes(t *testing.T, plan []Request) {
+func checkProbes(t *testing.T, plan []request) {
 	if len(plan) == 0 {
 		return
 	}
-	for _, probe := range probesFor(plan, maxRegisters) {
+	for _, probe := range probesFor(plan, mostRegisters) {
 		if probe.Quantity < 1 || int(probe.Address)+int(probe.Quantity) > 0x10000 {
 			t.Errorf("probe of %d registers from %d", probe.Quantity, probe.Address)
 		}
-		if slices.ContainsFunc(plan, func(r Request) bool { return r.Quantity == probe.Quantity }) {
+		if slices.ContainsFunc(plan, func(r request) bool { return r.Quantity == probe.Quantity }) {
 			t.Errorf("a probe of %d registers has the length of a read", probe.Quantity)
 		}
 	}
 }
 
-func checkRequests(t *testing.T, m config.Meter, plan []Request, noise []byte) {
+func checkRequests(t *testing.T, m config.Meter, plan []request, noise []byte) {
 	seen := map[string]bool{}
 	for _, r := range plan {
-		if r.Quantity < 1 || r.Quantity > maxRegisters || int(r.Address)+int(r.Quantity) > 0x10000 {
+		if r.Quantity < 1 || r.Quantity > mostRegisters || int(r.Address)+int(r.Quantity) > 0x10000 {
 			t.Errorf("request for %d registers from %d", r.Quantity, r.Address)
 		}
 		for _, f := range r.fields {
@@ -185,7 +188,7 @@ func checkRequests(t *testing.T, m config.Meter, plan []Request, noise []byte) {
 		wire := make([]byte, 2*int(r.Quantity))
 		copy(wire, noise)
 		got := newReading()
-		if err := got.take(r, reply{registers: wire}); err != nil {
+		if err := got.decode(r, reply{registers: wire}); err != nil {
 			t.Error(err)
 		}
 		if len(got.values)+len(got.lost) != len(r.fields) {

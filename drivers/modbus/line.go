@@ -13,43 +13,44 @@ import (
 	wire "github.com/goburrow/modbus"
 
 	"meltwatch/config"
+	"meltwatch/retry"
 )
 
-// line is one connection and its manners. One goroutine uses it.
+// line is one connection. One goroutine uses it.
 type line struct {
 	address address
 	framing framing
 	dial    func(context.Context, address) (stream, error)
-	// settle is the wait after connecting, gap the least rest between a reply
-	// and the next request.
+	// settle is the wait after connecting, gap the least time between a reply and the
+	// next request.
 	settle, gap time.Duration
 
 	stream stream // nil while closed
-	// release takes back the order to close the stream when the context ends.
+	// release cancels the closing of the stream at the end of the context.
 	release func() bool
-	// ready is when the next request may go out.
+	// ready is when the next request may be sent.
 	ready time.Time
-	// answers came since the stream was opened; excess is set when bytes beyond the
-	// last one came.
-	answers int
+	// replies counts those since the stream was opened; excess is set when more bytes
+	// followed the last one.
+	replies int
 	excess  bool
-	// hangups are the times in a row that the other end closed after one answer.
+	// hangups counts consecutive connections that the other end closed after one answer.
 	hangups int
 	// dialed is set once the line has been open, redials counts attempts after that,
 	// and redial grows while it cannot be opened.
 	dialed  bool
 	redials uint64
 	redial  backoff
-	manners manners
+	quirks  quirks
 }
 
-// reply is what a request brought, and when.
+// reply is the answer to a request, and its times.
 type reply struct {
 	registers      []byte
 	sent, received time.Time
 }
 
-// connectError is the fault of a line that could not be opened.
+// connectError means that the line could not be opened.
 type connectError struct{ error }
 
 func (e connectError) Unwrap() error { return e.error }
@@ -60,14 +61,14 @@ func Unreachable(err error) bool {
 	return errors.As(err, &connecting)
 }
 
-// hangup is the fault of a connection that the other end closed before a byte of
-// the reply came.
+// hangup means that the other end closed the connection before the first byte of the
+// reply.
 type hangup struct{ error }
 
 func (e hangup) Unwrap() error { return e.error }
 
 // open connects within the timeout. The stream is closed when ctx ends, which
-// cuts whatever read is under way.
+// interrupts a pending read.
 func (l *line) open(ctx context.Context, timeout time.Duration) error {
 	if l.dialed {
 		l.redials++
@@ -81,13 +82,14 @@ func (l *line) open(ctx context.Context, timeout time.Duration) error {
 	}
 	l.redial.reset()
 	l.dialed = true
-	l.stream, l.answers, l.excess = s, 0, false
+	l.stream, l.replies, l.excess = s, 0, false
 	l.release = context.AfterFunc(ctx, func() { _ = s.Close() })
 	l.ready = time.Now().Add(l.settle)
 	return nil
 }
 
-// close is safe on a closed line. Nothing can be done about a close that fails.
+// close has no effect on a closed line. A failed close is ignored, since the stream is
+// given up anyway.
 func (l *line) close() {
 	if l.stream == nil {
 		return
@@ -100,9 +102,9 @@ func (l *line) close() {
 // read makes one request to the unit, and connects first if necessary. After any
 // error other than a refusal the state of the stream is unknown, and the line is
 // closed.
-func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
-	got, err := l.ask(ctx, unit, timeout, r)
-	if _, ok := refused(err); err != nil && !ok {
+func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r request) (reply, error) {
+	got, err := l.request(ctx, unit, timeout, r)
+	if _, ok := exceptionCode(err); err != nil && !ok {
 		l.close()
 	}
 	if err != nil && !Unreachable(err) {
@@ -111,9 +113,10 @@ func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r Req
 	return got, err
 }
 
-// ask makes a request. It repeats the request over a new connection if the other end
-// closed the old one: some gateways close after each answer, others when idle.
-func (l *line) ask(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
+// request sends a request and receives its reply. It repeats the request over a new
+// connection if the other end closed the old one: some gateways close after each
+// answer, others when idle.
+func (l *line) request(ctx context.Context, unit byte, timeout time.Duration, r request) (reply, error) {
 	l.dropStale()
 	if l.stream == nil {
 		if err := l.open(ctx, timeout); err != nil {
@@ -122,29 +125,29 @@ func (l *line) ask(ctx context.Context, unit byte, timeout time.Duration, r Requ
 	}
 	got, err := l.exchange(ctx, unit, timeout, r)
 	var closed hangup
-	if !errors.As(err, &closed) || l.answers == 0 || ctx.Err() != nil {
+	if !errors.As(err, &closed) || l.replies == 0 || ctx.Err() != nil {
 		return got, err
 	}
-	l.hungUp()
+	l.handleHangup()
 	if err := l.open(ctx, timeout); err != nil {
 		return reply{}, err
 	}
 	return l.exchange(ctx, unit, timeout, r)
 }
 
-// closesEach is how often a connection must end after a single answer before the line
+// hangupThreshold is how often a connection must end after a single answer before the line
 // closes it after each answer itself.
-const closesEach = 2
+const hangupThreshold = 2
 
-// hungUp closes what the other end has closed.
-func (l *line) hungUp() {
-	if l.answers == 1 {
+// handleHangup closes a line that the other end has closed.
+func (l *line) handleHangup() {
+	if l.replies == 1 {
 		l.hangups++
 	} else {
 		l.hangups = 0
 	}
-	if l.hangups >= closesEach {
-		l.manners.note("the connection is closed after each answer, and reopened for each request")
+	if l.hangups >= hangupThreshold {
+		l.quirks.add("the connection is closed after each answer, and reopened for each request")
 	}
 	l.close()
 }
@@ -152,130 +155,130 @@ func (l *line) hungUp() {
 // dropStale closes a connection that cannot serve the next request: the other end has
 // closed it, or has sent unexpected bytes.
 func (l *line) dropStale() {
-	if l.stream == nil || l.answers == 0 {
+	if l.stream == nil || l.replies == 0 {
 		return
 	}
-	ended, unasked := pending(l.stream)
+	ended, unsolicited := peekInput(l.stream)
 	switch {
-	case ended, l.hangups >= closesEach:
-		l.hungUp()
-	case l.framing.numbered && (unasked || l.excess):
+	case ended, l.hangups >= hangupThreshold:
+		l.handleHangup()
+	case l.framing.numbered && (unsolicited || l.excess):
 		l.close()
 	}
 }
 
 // exchange makes one request over the open line.
-func (l *line) exchange(ctx context.Context, unit byte, timeout time.Duration, r Request) (reply, error) {
+func (l *line) exchange(ctx context.Context, unit byte, timeout time.Duration, r request) (reply, error) {
 	if err := sleepUntil(ctx, l.ready); err != nil {
 		return reply{}, err
 	}
-	asked, err := l.question(unit, r)
+	req, err := l.frame(unit, r)
 	if err != nil {
 		return reply{}, err
 	}
-	sent, err := l.put(asked, timeout)
+	sent, err := l.send(req, timeout)
 	if err != nil {
 		return reply{}, err
 	}
-	pdu, err := l.receive(asked, timeout)
+	pdu, err := l.receive(req, timeout)
 	received := time.Now()
 	l.ready = received.Add(l.gap)
 	if err != nil {
 		return reply{}, err
 	}
-	l.answers++
+	l.replies++
 	if pdu[0] == r.Function|exceptionBit {
 		return reply{}, &wire.ModbusError{FunctionCode: pdu[0], ExceptionCode: pdu[1]}
 	}
 	return reply{pdu[2:], sent, received}, nil
 }
 
-func (l *line) question(unit byte, r Request) (question, error) {
+func (l *line) frame(unit byte, r request) (framedRequest, error) {
 	body := binary.BigEndian.AppendUint16(nil, r.Address)
 	body = binary.BigEndian.AppendUint16(body, r.Quantity)
 	frame, err := l.framing.encode(unit, &wire.ProtocolDataUnit{FunctionCode: r.Function, Data: body})
 	if err != nil {
-		return question{}, fmt.Errorf("encode request: %w", err)
+		return framedRequest{}, fmt.Errorf("encode request: %w", err)
 	}
-	return question{r, unit, frame}, nil
+	return framedRequest{r, unit, frame}, nil
 }
 
-// put writes a request and starts the time that its reply has.
-func (l *line) put(asked question, timeout time.Duration) (sent time.Time, err error) {
+// send writes a request and starts the timeout of its reply.
+func (l *line) send(req framedRequest, timeout time.Duration) (sent time.Time, err error) {
 	sent = time.Now()
 	if err := l.stream.SetDeadline(sent.Add(timeout)); err != nil {
-		return sent, ended(fmt.Errorf("set deadline: %w", err))
+		return sent, asHangup(fmt.Errorf("set deadline: %w", err))
 	}
 	if !l.framing.numbered {
-		drain(l.stream)
+		discardInput(l.stream)
 	}
-	if _, err := l.stream.Write(asked.frame); err != nil {
-		return sent, ended(fmt.Errorf("send request: %w", err))
+	if _, err := l.stream.Write(req.adu); err != nil {
+		return sent, asHangup(fmt.Errorf("send request: %w", err))
 	}
 	return sent, nil
 }
 
-// maxSeen bounds how many bytes are looked through for one reply: several frames
-// of the largest size.
-const maxSeen = 2048
+// maxReceived bounds the bytes that are searched for one reply: several frames of the
+// largest size.
+const maxReceived = 2048
 
-// receive reads until the reply arrives, and skips what precedes it. The error says
-// what arrived instead.
-func (l *line) receive(asked question, timeout time.Duration) ([]byte, error) {
+// receive reads until the reply arrives, and skips what precedes it. The error
+// describes what arrived instead.
+func (l *line) receive(req framedRequest, timeout time.Duration) ([]byte, error) {
 	var chunk [256]byte
 	var seen []byte
 	from := 0
 	for {
 		n, err := l.stream.Read(chunk[:])
 		seen = append(seen, chunk[:n]...)
-		look, misfit := l.framing.find(asked, seen, from)
+		found, misfit := l.framing.find(req, seen, from)
 		if misfit != nil {
 			return nil, misfit
 		}
-		if look.pdu != nil {
-			l.accept(asked, seen, look)
-			return look.pdu, nil
+		if found.pdu != nil {
+			l.accept(req, seen, found)
+			return found.pdu, nil
 		}
-		from = look.begin
-		if len(seen) > maxSeen {
-			return nil, fmt.Errorf("%d bytes came and no answer among them: %s", len(seen), l.framing.tell(asked, seen))
+		from = found.begin
+		if len(seen) > maxReceived {
+			return nil, fmt.Errorf("%d bytes without a valid answer: %s", len(seen), l.framing.classify(req, seen))
 		}
 		if err != nil {
-			return nil, l.without(asked, seen, timeout, err)
+			return nil, l.noReply(req, seen, timeout, err)
 		}
 	}
 }
 
-// accept notes what was unusual about a good reply.
-func (l *line) accept(asked question, seen []byte, look found) {
-	if l.excess = len(seen) > look.end; l.excess && l.framing.numbered {
-		l.manners.note("more than the answer comes, and the connection is reopened")
+// accept records the quirks of a valid reply.
+func (l *line) accept(req framedRequest, seen []byte, found match) {
+	if l.excess = len(seen) > found.end; l.excess && l.framing.numbered {
+		l.quirks.add("more than the answer comes, and the connection is reopened")
 	}
-	if look.remark != "" {
-		l.manners.note(look.remark)
+	if found.quirk != "" {
+		l.quirks.add(found.quirk)
 	}
-	for _, what := range l.framing.tell(asked, seen[:look.begin]).kinds {
-		l.manners.note("read past " + what)
+	for _, what := range l.framing.classify(req, seen[:found.begin]).kinds {
+		l.quirks.add("read past " + what)
 	}
 }
 
-// without is the error for a missing reply.
-func (l *line) without(asked question, seen []byte, timeout time.Duration, err error) error {
+// noReply is the error of a missing reply.
+func (l *line) noReply(req framedRequest, seen []byte, timeout time.Duration, err error) error {
 	late := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case len(seen) > 0 && late:
-		return fmt.Errorf("no valid answer within %s, but %s", timeout, l.framing.tell(asked, seen))
+		return fmt.Errorf("no valid answer within %s, but %s", timeout, l.framing.classify(req, seen))
 	case len(seen) > 0:
-		return fmt.Errorf("no valid answer before the connection ended, but %s", l.framing.tell(asked, seen))
+		return fmt.Errorf("no valid answer before the connection ended, but %s", l.framing.classify(req, seen))
 	case late:
 		return fmt.Errorf("no answer within %s: %w", timeout, os.ErrDeadlineExceeded)
 	default:
-		return ended(fmt.Errorf("the connection ended before an answer came: %w", err))
+		return asHangup(fmt.Errorf("the connection ended before an answer came: %w", err))
 	}
 }
 
 // ended marks the errors that indicate a closed connection.
-func ended(err error) error {
+func asHangup(err error) error {
 	for _, sign := range []error{io.EOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED} {
 		if errors.Is(err, sign) {
 			return hangup{err}
@@ -286,7 +289,7 @@ func ended(err error) error {
 
 // refused returns the exception by which a device declined a well-formed
 // request. The stream is then still in step.
-func refused(err error) (code byte, ok bool) {
+func exceptionCode(err error) (code byte, ok bool) {
 	var exception *wire.ModbusError
 	if errors.As(err, &exception) {
 		return exception.ExceptionCode, true
@@ -296,46 +299,39 @@ func refused(err error) (code byte, ok bool) {
 
 // sleepUntil returns at t, or early with the context's error.
 func sleepUntil(ctx context.Context, t time.Time) error {
-	wait := time.Until(t)
-	if wait <= 0 {
-		return ctx.Err()
+	if wait := time.Until(t); wait > 0 {
+		retry.Sleep(ctx, wait)
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return ctx.Err()
 }
 
-func newLine(m config.Meter) (*line, error) {
-	a, err := parseAddress(m.URL, m.Serial)
+// newLine prepares the line that the meters share.
+func newLine(meters ...config.Meter) (*line, error) {
+	a, err := parseAddress(meters[0].URL, meters[0].Serial)
 	if err != nil {
 		return nil, fmt.Errorf("url: %w", err)
 	}
-	return &line{address: a, framing: a.framing(), dial: dial, settle: m.Settle, gap: max(m.Gap, a.silence())}, nil
+	return &line{address: a, framing: a.framing(), dial: dial, settle: config.LineSettle(meters...), gap: config.LineGap(meters...)}, nil
 }
 
-// maxManners limits what is remembered of a line: a device that keeps sending new
-// garbage must not fill memory or log.
-const maxManners = 16
+// maxQuirks bounds the quirks of a line: a device that keeps sending new garbage must
+// not fill memory or log.
+const maxQuirks = 16
 
-// manners lists the unusual behaviour of a line and its devices; each is logged once.
-type manners struct {
-	known []string
-	fresh int // how many of them, at the end, have not been reported
+// quirks lists the unusual behaviour of a line and its devices; each is logged once.
+type quirks struct {
+	known      []string
+	unreported int // how many, at the end of known, have not been logged
 }
 
-func (m *manners) note(what string) {
-	for _, known := range m.known {
+func (q *quirks) add(what string) {
+	for _, known := range q.known {
 		if known == what {
 			return
 		}
 	}
-	if len(m.known) < maxManners {
-		m.known = append(m.known, what)
-		m.fresh++
+	if len(q.known) < maxQuirks {
+		q.known = append(q.known, what)
+		q.unreported++
 	}
 }

@@ -32,7 +32,7 @@ func TestMissingCurrents(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d, m := distant(schemeTCP)
 				m.CurrentMax = 40_000
-				size := registers[c.typ]
+				size := config.Field{Type: c.typ}.Registers()
 				for phase, quantity := range currents {
 					f := float32At(size * phase)
 					f.Type = c.typ
@@ -63,22 +63,23 @@ func TestMissingCurrents(t *testing.T) {
 // A meter that starts holds one mark in all its registers, which no type may turn
 // into a current: −1 A or 0 A on each phase would be taken for a furnace that is off.
 func TestRegistersThatAreNotFilled(t *testing.T) {
-	for typ, size := range registers {
+	for _, typ := range config.FieldTypes {
 		if typ == "bit" {
 			continue
 		}
+		size := config.Field{Type: typ}.Registers()
 		for _, word := range []uint16{0xffff, 0x8000, 0x7fff} {
 			for _, scale := range []float64{1, 0.1, 0.001, 1e-6} {
 				got := newReading()
-				r := Request{Quantity: uint16(size * drivers.Phases)}
+				r := request{Quantity: uint16(size * drivers.Phases)}
 				for phase, quantity := range currents {
 					r.fields = append(r.fields, placed{quantity, size * phase, config.Field{Type: typ, Order: "ABCD", Scale: scale}})
 				}
 				wire := bytes.Repeat([]byte{byte(word >> 8), byte(word)}, int(r.Quantity))
-				if err := got.take(r, reply{registers: wire}); err != nil {
+				if err := got.decode(r, reply{registers: wire}); err != nil {
 					t.Fatal(err)
 				}
-				got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
+				got.validate(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
 				if got.missing() == "" {
 					t.Errorf("%s of 0x%04X, scale %g, gives %v", typ, word, scale, got.values)
 				}
@@ -90,15 +91,15 @@ func TestRegistersThatAreNotFilled(t *testing.T) {
 // One phase alone may well read what another type's mark is.
 func TestOnePhaseWithAMarkOfAnotherTypeIsAValue(t *testing.T) {
 	got := newReading()
-	var r Request
+	var r request
 	for phase, quantity := range currents {
 		r.fields = append(r.fields, placed{quantity, phase, config.Field{Type: "int16", Order: "ABCD", Scale: 1}})
 	}
 	r.Quantity = drivers.Phases
-	if err := got.take(r, reply{registers: []byte{0xff, 0xff, 0x3a, 0x98, 0x3a, 0x98}}); err != nil {
+	if err := got.decode(r, reply{registers: []byte{0xff, 0xff, 0x3a, 0x98, 0x3a, 0x98}}); err != nil {
 		t.Fatal(err)
 	}
-	got.judge(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
+	got.validate(config.Meter{CurrentMin: -500, CurrentMax: 40_000}, 0)
 	if got.missing() != "" || got.values[config.FieldCurrentA] != -1 {
 		t.Errorf("%v, missing %q", got.values, got.missing())
 	}
@@ -141,7 +142,7 @@ func TestBoundFollowsTheSetPoint(t *testing.T) {
 			for _, phase := range currents {
 				g.values[phase] = c.current
 			}
-			g.judge(config.Meter{CurrentMin: -500}, c.before)
+			g.validate(config.Meter{CurrentMin: -500}, c.before)
 			if (g.missing() != "") != c.missing {
 				t.Errorf("missing: %q", g.missing())
 			}

@@ -35,7 +35,7 @@ var refusals = []refusal{
 	}, "answer has unit id 3 where 7 was asked: set unit"},
 	{"speaks RTU", []string{schemeTCP}, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		return withCRC(append([]byte{7}, good[7:]...))
-	}, "does the port speak RTU? then the url is rtuovertcp://"},
+	}, "if the port speaks RTU, the url is rtuovertcp://"},
 	{"speaks HTTP", []string{schemeTCP}, func(*device, io.ReadWriteCloser, []byte, []byte) []byte {
 		return []byte("HTTP/1.1 400 Bad Request\r\n\r\n")
 	}, "protocol id"},
@@ -51,7 +51,7 @@ var refusals = []refusal{
 	}, "bytes that make no frame, 3 in all, first fe ff fe"},
 	{"babbles", serials, func(*device, io.ReadWriteCloser, []byte, []byte) []byte {
 		return slices.Repeat([]byte{7, 3, 12}, 1000)
-	}, "bytes came and no answer among them"},
+	}, "bytes without a valid answer"},
 	{"half an answer", nil, half, "cut short after"},
 	{"a checksum that is wrong", serials, func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		good[len(good)-1] ^= 1

@@ -6,12 +6,8 @@ import (
 	"meltwatch/config"
 )
 
-// maxRegisters is the most that one read may ask for (Application Protocol
-// V1.1b3, §6.3 and §6.4).
-const maxRegisters = 125
-
-// Request is one read of neighbouring registers.
-type Request struct {
+// request is one read of neighbouring registers.
+type request struct {
 	// Function is 3 (holding registers) or 4 (input registers).
 	Function byte
 	// Address is the first register as it goes over the wire, from 0.
@@ -29,22 +25,12 @@ type placed struct {
 	field    config.Field
 }
 
-func (p placed) end() int { return p.register + registers[p.field.Type] }
+func (p placed) end() int { return p.register + p.field.Registers() }
 
-// limits bound a read: the most registers per request, and the most unused registers
-// between two fields.
-type limits struct{ most, gap int }
-
-func limitsOf(m config.Meter) limits {
-	if m.ReadMax == 0 {
-		return limits{maxRegisters, m.ReadGap}
-	}
-	return limits{m.ReadMax, m.ReadGap}
-}
-
-// planRequests merges fields into as few requests as the limits allow: fields of
-// one function whose registers touch, overlap or leave a small gap share one.
-func planRequests(fields []placed, l limits) []Request {
+// planRequests merges fields into as few requests as possible: fields of one
+// function share a request of at most most registers, with at most gap unused
+// registers between two of them.
+func planRequests(fields []placed, most, gap int) []request {
 	slices.SortFunc(fields, func(a, b placed) int {
 		if a.field.Function != b.field.Function {
 			return a.field.Function - b.field.Function
@@ -54,26 +40,26 @@ func planRequests(fields []placed, l limits) []Request {
 		}
 		return a.end() - b.end()
 	})
-	var plan []Request
+	var plan []request
 	for _, f := range fields {
-		if n := len(plan); n > 0 && plan[n-1].absorb(f, l) {
+		if n := len(plan); n > 0 && plan[n-1].absorb(f, most, gap) {
 			continue
 		}
-		plan = append(plan, Request{
+		plan = append(plan, request{
 			Function: byte(f.field.Function),
 			Address:  uint16(f.register),
-			Quantity: uint16(registers[f.field.Type]),
+			Quantity: uint16(f.field.Registers()),
 			fields:   []placed{f},
 		})
 	}
 	return plan
 }
 
-// absorb extends the request by a field that begins at or after its first
-// register, and reports whether it could.
-func (r *Request) absorb(f placed, l limits) bool {
+// absorb extends the request by a field at or after its first register, and reports
+// whether that was possible.
+func (r *request) absorb(f placed, most, gap int) bool {
 	start, end := int(r.Address), int(r.Address)+int(r.Quantity)
-	if byte(f.field.Function) != r.Function || f.register > end+l.gap || f.end()-start > l.most {
+	if byte(f.field.Function) != r.Function || f.register > end+gap || f.end()-start > most {
 		return false
 	}
 	r.Quantity = uint16(max(end, f.end()) - start)
@@ -81,17 +67,16 @@ func (r *Request) absorb(f placed, l limits) bool {
 	return true
 }
 
-// carriesCurrent reports whether a phase is among the request's fields.
-func (r Request) carriesCurrent() bool { return slices.ContainsFunc(r.fields, isCurrent) }
+// carriesCurrent reports whether the request reads a phase.
+func (r request) carriesCurrent() bool { return slices.ContainsFunc(r.fields, isCurrent) }
 
 func isCurrent(p placed) bool { return slices.Contains(currents[:], p.quantity) }
 
-// divide is the next finer set of requests for the same fields, nil when there is
-// none: first without the gaps, then with the currents apart from the optional
-// fields, then in halves.
-func (r Request) divide(most int) []Request {
-	tight := limits{most: most}
-	if finer := planRequests(slices.Clone(r.fields), tight); len(finer) > 1 {
+// divide splits the request into smaller ones for the same fields, nil if it cannot be
+// split: first without the gaps, then with the currents apart from the optional fields,
+// then in halves.
+func (r request) divide(most int) []request {
+	if finer := planRequests(slices.Clone(r.fields), most, 0); len(finer) > 1 {
 		return finer
 	}
 	var phases, others []placed
@@ -103,14 +88,14 @@ func (r Request) divide(most int) []Request {
 		}
 	}
 	if len(phases) > 0 && len(others) > 0 {
-		return append(planRequests(phases, tight), planRequests(others, tight)...)
+		return append(planRequests(phases, most, 0), planRequests(others, most, 0)...)
 	}
 	half := len(r.fields) / 2
 	if half == 0 {
 		return nil
 	}
-	finer := append(planRequests(slices.Clone(r.fields[:half]), tight), planRequests(slices.Clone(r.fields[half:]), tight)...)
-	if slices.ContainsFunc(finer, func(part Request) bool { return part.Quantity == r.Quantity }) {
+	finer := append(planRequests(slices.Clone(r.fields[:half]), most, 0), planRequests(slices.Clone(r.fields[half:]), most, 0)...)
+	if slices.ContainsFunc(finer, func(part request) bool { return part.Quantity == r.Quantity }) {
 		return nil // bits of one register
 	}
 	return finer
@@ -125,6 +110,6 @@ func placeFields(m config.Meter) []placed {
 	return fields
 }
 
-// planOf is the list of requests that one poll of a meter makes, as long as the
-// device takes them all. The meter's configuration must have been checked.
-func planOf(m config.Meter) []Request { return planRequests(placeFields(m), limitsOf(m)) }
+// planOf is the list of requests of one poll, as long as the device accepts them all.
+// The meter's configuration must have been checked.
+func planOf(m config.Meter) []request { return planRequests(placeFields(m), m.ReadMax, m.ReadGap) }

@@ -41,7 +41,7 @@ func TestDecode(t *testing.T) {
 		{"bit with bytes swapped", []byte{0x00, 0x02}, swappedBit, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := Decode(c.wire, c.f)
+			got, err := decodeField(c.wire, c.f)
 			if err != nil || got != c.want {
 				t.Errorf("%v, %v; want %v", got, err, c.want)
 			}
@@ -62,7 +62,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"unknown order", []byte{1, 2}, config.Field{Type: "int16", Order: "ACBD"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got, err := Decode(c.wire, c.f); err == nil {
+			if got, err := decodeField(c.wire, c.f); err == nil {
 				t.Errorf("decoded to %v", got)
 			}
 		})
@@ -100,11 +100,11 @@ func onWire(significant []byte, order string) []byte {
 // beside them are numbers.
 func TestMarksOfAbsence(t *testing.T) {
 	for typ, all := range marks {
-		for _, order := range orderNames {
+		for _, order := range config.ByteOrders {
 			f := config.Field{Type: typ, Order: order, Scale: 0.001, Offset: 12}
 			for _, mark := range all {
-				value, err := Decode(onWire(mark, order), f)
-				var absent NotAvailable
+				value, err := decodeField(onWire(mark, order), f)
+				var absent notAvailable
 				if !errors.As(err, &absent) || !strings.Contains(err.Error(), "("+typ+") means not available") {
 					t.Errorf("%s %s % x: %v, %v", typ, order, mark, value, err)
 				}
@@ -119,7 +119,7 @@ func TestMarksOfAbsence(t *testing.T) {
 		"float32": {{0x46, 0x6a, 0x60, 0}, {0, 0, 0, 0}, {0x80, 0, 0, 0}},
 	} {
 		for _, significant := range beside {
-			if value, err := Decode(significant, config.Field{Type: typ, Order: "ABCD", Scale: 1}); err != nil {
+			if value, err := decodeField(significant, config.Field{Type: typ, Order: "ABCD", Scale: 1}); err != nil {
 				t.Errorf("%s % x: %v, %v", typ, significant, value, err)
 			}
 		}
@@ -142,11 +142,11 @@ func TestConfiguredMarksOfAbsence(t *testing.T) {
 		{"bit", 0xffff, []byte{0xff, 0xff}},
 	} {
 		f := config.Field{Type: c.typ, Order: "ABCD", Scale: 10, Missing: []int64{1, c.mark}}
-		if value, err := Decode(c.wire, f); !errors.As(err, new(NotAvailable)) {
+		if value, err := decodeField(c.wire, f); !errors.As(err, new(notAvailable)) {
 			t.Errorf("%s %d: % x is %v, %v", c.typ, c.mark, c.wire, value, err)
 		}
 		f.Missing = nil
-		if _, err := Decode(c.wire, f); err != nil {
+		if _, err := decodeField(c.wire, f); err != nil {
 			t.Errorf("%s % x without the mark: %v", c.typ, c.wire, err)
 		}
 	}
@@ -225,10 +225,10 @@ func TestReadsAreDivided(t *testing.T) {
 }
 
 // divideFirst takes the parts in the place of the first read that has some.
-func divideFirst(n *read) bool {
-	if !n.apart {
-		n.apart = len(n.parts) > 0
-		return n.apart
+func divideFirst(n *readNode) bool {
+	if !n.divided {
+		n.divided = len(n.parts) > 0
+		return n.divided
 	}
 	return slices.ContainsFunc(n.parts, divideFirst)
 }

@@ -11,47 +11,47 @@ import (
 	"meltwatch/retry"
 )
 
-// unit is one meter as its line's poller sees it.
+// unit is the state of one meter on its line.
 type unit struct {
 	name  string
 	meter config.Meter
-	plan  *read
+	plan  *readNode
 	tick  schedule
-	// wait keeps a unit that does not answer from costing the others on a shared
-	// line more than one timeout each time it runs out.
+	// wait delays a unit that does not answer, so that the others on a shared line lose
+	// one timeout each time at most.
 	wait backoff
-	// doubt: a reply of an earlier request may still be under way.
-	doubt    bool
-	probes   *probes
-	counters Counters
-	faults   *retry.Faults
-	setPoint float64           // the last one above 0, in amperes
-	lost     map[string]string // as of the latest poll
-	learnt   manners
+	// replyPending is set while the reply to an earlier request may still arrive.
+	replyPending bool
+	probes       *probes
+	counters     Counters
+	faults       *retry.Faults
+	setPoint     float64           // the last one above 0, in amperes
+	lost         map[string]string // as of the latest poll
+	quirks       quirks
 }
 
 func newUnit(name string, m config.Meter, faults *retry.Faults) *unit {
 	u := &unit{
-		name:   name,
-		meter:  m,
-		plan:   newPlan(m),
-		tick:   schedule{period: m.Period},
-		doubt:  true, // an agent that ran before may have left a question open
-		faults: faults,
+		name:         name,
+		meter:        m,
+		plan:         newPlan(m),
+		tick:         schedule{period: m.Period},
+		replyPending: true, // an earlier agent's request may still be answered
+		faults:       faults,
 	}
 	u.probes = u.newProbes(false)
 	return u
 }
 
-// newProbes are those for the reads that a poll makes now.
-func (u *unit) newProbes(deaf bool) *probes {
-	return &probes{requests: probesFor(u.plan.leaves(), limitsOf(u.meter).most), deaf: deaf}
+// newProbes are the probes for the current reads.
+func (u *unit) newProbes(unanswered bool) *probes {
+	return &probes{requests: probesFor(u.plan.leaves(), u.meter.ReadMax), unanswered: unanswered}
 }
 
-// poller owns one line and polls the units on it in the order they are due.
+// poller owns one line and polls its units in the order in which they are due.
 type poller struct {
 	line  *line
-	units []*unit // the one with the currents first, where it is here
+	units []*unit // the one with the currents first, if it is on this line
 
 	observe func(Report)
 	deliver func(*unit, reading)
@@ -71,14 +71,14 @@ func (p *poller) run(ctx context.Context) {
 		}
 		if missed := u.tick.skip(time.Now()); missed > 0 {
 			u.counters.Missed += missed
-			continue // another unit may be due before this one's next tick
+			continue // another unit may be due before the next tick of this one
 		}
 		p.poll(ctx, u)
 		u.tick.n++
 	}
 }
 
-// next is the unit whose tick comes first.
+// next is the unit that is due first.
 func (p *poller) next() *unit {
 	first := p.units[0]
 	for _, u := range p.units[1:] {
@@ -89,7 +89,7 @@ func (p *poller) next() *unit {
 	return first
 }
 
-// poll makes one attempt, unless a wait after repeated failures is running.
+// poll makes one attempt, unless the line or the unit waits after failures.
 func (p *poller) poll(ctx context.Context, u *unit) {
 	now := time.Now()
 	if p.line.redial.waiting(now) || u.wait.waiting(now) {
@@ -101,20 +101,20 @@ func (p *poller) poll(ctx context.Context, u *unit) {
 	got, err := p.attempt(ctx, u)
 	u.counters.Redials += p.line.redials - redials
 	if ctx.Err() != nil {
-		return // the line was cut on purpose
+		return // the line was closed on purpose
 	}
-	p.settle(u, got, err)
+	p.record(u, got, err)
 	if err == nil {
 		p.deliver(u, got)
 	}
 }
 
-// settle counts, logs and reports a poll.
-func (p *poller) settle(u *unit, got reading, err error) {
+// record counts, logs and reports a poll.
+func (p *poller) record(u *unit, got reading, err error) {
 	r := Report{Meter: u.name, Time: time.Now(), Err: err}
 	fault := err
 	if err == nil {
-		u.tellLost(got.lost)
+		u.logLost(got.lost)
 		r.Invalid, r.Degraded = got.missing(), got.degraded()
 		if r.Invalid != "" {
 			u.counters.Invalid++
@@ -129,95 +129,95 @@ func (p *poller) settle(u *unit, got reading, err error) {
 	} else {
 		u.faults.Over()
 	}
-	r.Manners = slices.Concat(p.line.manners.tell(u.faults.Log), u.learnt.tell(u.faults.Log))
+	r.Quirks = slices.Concat(p.line.quirks.report(u.faults.Log), u.quirks.report(u.faults.Log))
 	r.Counters = u.counters
 	p.observe(r)
 }
 
-// tellLost logs when an optional quantity goes missing, and when it is back.
-func (u *unit) tellLost(lost map[string]string) {
+// logLost logs when an optional quantity goes missing, and when it returns.
+func (u *unit) logLost(lost map[string]string) {
 	for quantity, why := range lost {
 		if _, known := u.lost[quantity]; !known && !isPhase(quantity) {
-			u.faults.Log.Warn("quantity missing", "quantity", quantity, "cause", why)
+			u.faults.Log.Warn("quantity missing", "quantity", quantity, "err", why)
 		}
 	}
 	for quantity := range u.lost {
 		if _, still := lost[quantity]; !still && !isPhase(quantity) {
-			u.faults.Log.Info("quantity read again", "quantity", quantity)
+			u.faults.Log.Info("quantity available again", "quantity", quantity)
 		}
 	}
 	u.lost = lost
 }
 
 // attempt makes the unit's requests, and connects first if necessary. Every error
-// except a refusal closes the line: a stream that is out of step does not recover by
-// itself.
+// except a Modbus exception closes the line: a stream that is out of step does not
+// recover by itself.
 func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
 	got := newReading()
 	if err := p.fetchParts(ctx, u, u.plan.parts, &got); err != nil {
-		if len(p.units) > 1 && slipped(err) {
+		if len(p.units) > 1 && replyOutstanding(err) {
 			u.wait.fail(time.Now())
 		}
 		return reading{}, err
 	}
 	u.wait.reset()
-	got.judge(u.meter, u.setPoint)
+	got.validate(u.meter, u.setPoint)
 	if known := got.values[config.FieldSetPoint]; known > 0 {
 		u.setPoint = known
 	}
 	return got, nil
 }
 
-// slipped reports whether a request went out and its reply may still come.
-func slipped(err error) bool {
-	_, refusal := refused(err)
+// replyOutstanding reports whether a request was sent whose reply may still arrive.
+func replyOutstanding(err error) bool {
+	_, refusal := exceptionCode(err)
 	return !refusal && !Unreachable(err)
 }
 
 // fetch reads a node of the plan, in parts if the device does not accept the whole. A
 // part that is refused or not answered does not affect the others, unless it carries
 // a current.
-func (p *poller) fetch(ctx context.Context, u *unit, n *read, got *reading) error {
-	if n.apart {
+func (p *poller) fetch(ctx context.Context, u *unit, n *readNode, got *reading) error {
+	if n.divided {
 		return p.fetchParts(ctx, u, n.parts, got)
 	}
 	if err := p.sync(ctx, u); err != nil {
-		return err // says nothing of this read
+		return err // this says nothing about the read
 	}
-	answer, err := p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, n.Request)
+	answer, err := p.line.read(ctx, byte(u.meter.Unit), u.meter.Timeout, n.request)
 	if err == nil {
-		n.succeeded()
-		u.probes.answered()
-		return got.take(n.Request, answer)
+		n.recordSuccess()
+		u.probes.planAnswered()
+		return got.decode(n.request, answer)
 	}
-	u.doubt = slipped(err)
-	n.fails()
-	if Unreachable(err) || ctx.Err() != nil || !n.suspect(err) {
+	u.replyPending = replyOutstanding(err)
+	n.recordFailure()
+	if Unreachable(err) || ctx.Err() != nil || !n.shouldTryParts(err) {
 		return err
 	}
 	parts := n.parts
-	if slipped(err) {
-		// A timeout has passed: what is optional waits for the next poll.
-		parts = n.needed()
-		got.lose(n.Request, err)
+	if replyOutstanding(err) {
+		// A timeout has passed, so optional fields wait for the next poll.
+		parts = n.required()
+		got.markLost(n.request, err)
 	}
 	if p.fetchParts(ctx, u, parts, got) != nil {
 		return err
 	}
-	if n.answeredInParts(err) {
-		u.learnt.note(fmt.Sprintf("reads are divided, because of: %v", err))
-		u.probes = u.newProbes(u.probes.deaf)
+	if n.recordPartSuccess(err) {
+		u.quirks.add(fmt.Sprintf("reads are divided, because of: %v", err))
+		u.probes = u.newProbes(u.probes.unanswered)
 	}
 	return nil
 }
 
 // fetchParts fails when a part with a current fails, or when none is read.
-func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*read, got *reading) error {
-	var failed []*read
+func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*readNode, got *reading) error {
+	var failed []*readNode
 	taken := 0
 	for _, part := range parts {
 		if part.wait.waiting(time.Now()) {
-			got.lose(part.Request, part.last)
+			got.markLost(part.request, part.last)
 			continue
 		}
 		err := p.fetch(ctx, u, part, got)
@@ -237,7 +237,7 @@ func (p *poller) fetchParts(ctx context.Context, u *unit, parts []*read, got *re
 	}
 	for _, part := range failed {
 		part.wait.fail(time.Now())
-		got.lose(part.Request, part.last)
+		got.markLost(part.request, part.last)
 	}
 	return nil
 }

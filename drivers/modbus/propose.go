@@ -16,7 +16,7 @@ import (
 type Proposal struct {
 	// Change is the settings to change, with their keys.
 	Change string
-	// Current is what the phases read then, in amperes.
+	// Current is the resulting reading of the phases, in amperes.
 	Current [drivers.Phases]float64
 	// Rescaled is set if it fits only with a power of ten, which may be a
 	// coincidence.
@@ -33,14 +33,14 @@ func (p Proposal) String() string {
 // and returns the fits with the fewest changes, the closest to expected (amperes, 0
 // for unknown) first. The meter must carry the currents.
 func Propose(ctx context.Context, name string, m config.Meter, expected float64) []Proposal {
-	return propose(name, m, expected, around(ctx, m))
+	return propose(name, m, expected, readNeighbourhood(ctx, m))
 }
 
 // registersAt are registers' contents by function and address, as they came over
 // the wire.
 type registersAt map[[2]int][2]byte
 
-func (r registersAt) put(q Request, wire []byte) {
+func (r registersAt) put(q request, wire []byte) {
 	for i := 0; 2*i+1 < len(wire); i++ {
 		r[[2]int{int(q.Function), int(q.Address) + i}] = [2]byte(wire[2*i:])
 	}
@@ -59,31 +59,31 @@ func (r registersAt) field(function, register, size int) []byte {
 	return wire
 }
 
-// blank reports whether the currents' registers all hold the same "not available"
+// blank reports whether all registers of the currents hold the same "not available"
 // mark.
 func (r registersAt) blank(m config.Meter) bool {
 	var all []byte
 	for _, quantity := range currents {
 		f := m.Fields[quantity]
-		all = append(all, r.field(f.Function, f.Address-m.Base, registers[f.Type])...)
+		all = append(all, r.field(f.Function, f.Address-m.Base, f.Registers())...)
 	}
 	if len(all) == 0 {
 		return false
 	}
-	_, ok := blank(all)
+	_, ok := blankWord(all)
 	return ok
 }
 
-// around reads the currents' registers and one more on each side: in one read if the
-// device accepts it, otherwise field by field.
-func around(ctx context.Context, m config.Meter) registersAt {
+// readNeighbourhood reads the currents' registers and one more on each side: in one
+// read if the device accepts it, otherwise field by field.
+func readNeighbourhood(ctx context.Context, m config.Meter) registersAt {
 	known := registersAt{}
 	l, err := newLine(m)
 	if err != nil {
 		return known
 	}
 	defer l.close()
-	ask := func(r Request) bool {
+	ask := func(r request) bool {
 		got, err := l.read(ctx, byte(m.Unit), m.Timeout, r)
 		known.put(r, got.registers)
 		return err == nil
@@ -95,37 +95,37 @@ func around(ctx context.Context, m config.Meter) registersAt {
 		for _, quantity := range currents {
 			f := m.Fields[quantity]
 			register := f.Address - m.Base + shift
-			if register < 0 || register+registers[f.Type] > 0x10000 || ctx.Err() != nil {
+			if register < 0 || register+f.Registers() > 0x10000 || ctx.Err() != nil {
 				continue
 			}
-			ask(Request{Function: byte(f.Function), Address: uint16(register), Quantity: uint16(registers[f.Type])})
+			ask(request{Function: byte(f.Function), Address: uint16(register), Quantity: uint16(f.Registers())})
 		}
 	}
 	return known
 }
 
 // window is one read of all currents and the given number of registers on each side.
-func window(m config.Meter, beside int) (r Request, ok bool) {
+func window(m config.Meter, margin int) (r request, ok bool) {
 	first, last := 0x10000, 0
 	function := m.Fields[config.FieldCurrentA].Function
 	for _, quantity := range currents {
 		f := m.Fields[quantity]
-		first, last = min(first, f.Address-m.Base), max(last, f.Address-m.Base+registers[f.Type])
+		first, last = min(first, f.Address-m.Base), max(last, f.Address-m.Base+f.Registers())
 		ok = f.Function == function
 	}
-	first, last = max(first-beside, 0), min(last+beside, 0x10000)
-	return Request{Function: byte(function), Address: uint16(first), Quantity: uint16(last - first)},
-		ok && last-first <= limitsOf(m).most
+	first, last = max(first-margin, 0), min(last+margin, 0x10000)
+	return request{Function: byte(function), Address: uint16(first), Quantity: uint16(last - first)},
+		ok && last-first <= m.ReadMax
 }
 
 var (
 	shifts = []int{0, -1, 1}
-	// alike are the types of one width.
-	alike = [][]string{{"int16", "uint16"}, {"float32", "int32", "uint32"}}
+	// sameWidth groups the types of one width.
+	sameWidth = [][]string{{"int16", "uint16"}, {"float32", "int32", "uint32"}}
 )
 
-// mostPower bounds the powers of ten that are tried: micro to mega.
-const mostPower = 6
+// maxPower bounds the powers of ten that are tried: micro to mega.
+const maxPower = 6
 
 // candidate is an interpretation that differs from the configured one.
 type candidate struct {
@@ -146,8 +146,8 @@ func (c candidate) changes() int {
 // maxChanges bounds how far from the configured reading a proposal may be.
 const maxChanges = 3
 
-// propose tries every candidate and keeps the fits with the fewest changes; one
-// that needs a power of ten counts as farther off than one that does not.
+// propose tries every candidate and returns the fits with the fewest changes; a power
+// of ten counts as an extra change.
 func propose(name string, m config.Meter, expected float64, known registersAt) []Proposal {
 	if known.blank(m) {
 		return nil // the meter has not filled its registers
@@ -156,7 +156,7 @@ func propose(name string, m config.Meter, expected float64, known registersAt) [
 	var found []Proposal
 	for _, c := range candidates(m.Fields[config.FieldCurrentA]) {
 		currents, reversed, ok := c.read(m, known)
-		if !ok || !Fits(currents, expected, m.MostCurrent(expected)) {
+		if !ok || !Fits(currents, expected, m.MaxCurrent(expected)) {
 			continue
 		}
 		cost := 2 * c.changes()
@@ -182,13 +182,13 @@ func propose(name string, m config.Meter, expected float64, known registersAt) [
 
 func candidates(f config.Field) []candidate {
 	var all []candidate
-	types := alike[registers[f.Type]-1]
+	types := sameWidth[f.Registers()-1]
 	for _, shift := range shifts {
-		for _, order := range orderNames[:2*registers[f.Type]] {
+		for _, order := range config.ByteOrders[:2*f.Registers()] {
 			for _, typ := range types {
-				for power := -mostPower; power <= mostPower; power++ {
+				for power := -maxPower; power <= maxPower; power++ {
 					c := candidate{shift: shift, power: power}
-					if registers[f.Type] == 1 && order == "CDAB" {
+					if f.Registers() == 1 && order == "CDAB" {
 						order = "BADC" // a single register's bytes are swapped by this
 					}
 					if order != f.Order {
@@ -225,11 +225,11 @@ func (c candidate) apply(f config.Field) config.Field {
 func (c candidate) read(m config.Meter, known registersAt) (read [drivers.Phases]float64, reversed []string, ok bool) {
 	for phase, quantity := range currents {
 		f := c.apply(m.Fields[quantity])
-		wire := known.field(f.Function, f.Address-m.Base, registers[f.Type])
+		wire := known.field(f.Function, f.Address-m.Base, f.Registers())
 		if wire == nil {
 			return read, nil, false
 		}
-		value, err := Decode(wire, f)
+		value, err := decodeField(wire, f)
 		if err != nil {
 			return read, nil, false
 		}
@@ -282,28 +282,29 @@ func (c candidate) describe(name string, m config.Meter, reversed []string) stri
 }
 
 const (
-	// A working furnace's phases draw this share of the expected current.
-	leastShare, mostShare = 0.3, 2
-	// unlike is how many times the smallest phase the largest may be.
-	unlike = 3
-	// working is the least current of a working furnace of which nothing is known, in
-	// amperes: above where its arc goes out.
-	working = 1000
+	// minShare and maxShare bound a working furnace's phases, as shares of the expected
+	// current.
+	minShare, maxShare = 0.3, 2
+	// maxPhaseRatio bounds the largest phase, as a multiple of the smallest.
+	maxPhaseRatio = 3
+	// minWorkingCurrent is the least current of a working furnace without an expected
+	// current, in amperes: its arc goes out below.
+	minWorkingCurrent = 1000
 )
 
-// Fits reports whether three currents are a working furnace's: near what is
-// expected (amperes, 0 for unknown), within most, and of one size.
+// Fits reports whether three currents are plausible for a working furnace: near
+// expected (amperes, 0 for unknown), at most most, and of similar size.
 func Fits(current [drivers.Phases]float64, expected, most float64) bool {
-	least := float64(working)
+	least := float64(minWorkingCurrent)
 	if expected > 0 {
-		least, most = leastShare*expected, min(most, mostShare*expected)
+		least, most = minShare*expected, min(most, maxShare*expected)
 	}
 	low, high := slices.Min(current[:]), slices.Max(current[:])
-	return low >= least && high <= most && high <= unlike*low
+	return low >= least && high <= most && high <= maxPhaseRatio*low
 }
 
-// distance is how far the phases' mean is from what is expected, as a ratio's
-// logarithm.
+// distance is the logarithm of the ratio between the phases' mean and the expected
+// current.
 func distance(current [drivers.Phases]float64, expected float64) float64 {
 	if expected <= 0 {
 		return 0

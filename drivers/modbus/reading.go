@@ -9,14 +9,14 @@ import (
 	"meltwatch/config"
 )
 
-// reading is what one poll of a unit brought.
+// reading is the result of one poll of a unit.
 type reading struct {
 	values map[string]float64
 	raw    map[string]string // the registers of each value, as text
 	lost   map[string]string // why a quantity has no value
-	blank  map[string]uint16 // what the registers hold that are not filled
-	// first and last bound the requests that carried the currents, or all where the
-	// meter has none.
+	blank  map[string]uint16 // the common word of registers that are not filled
+	// first and last bound the requests that carried the currents, or all requests if
+	// the meter has none.
 	first, last time.Time
 	phases      bool
 }
@@ -25,19 +25,19 @@ func newReading() reading {
 	return reading{values: map[string]float64{}, raw: map[string]string{}, lost: map[string]string{}, blank: map[string]uint16{}}
 }
 
-// take decodes the registers of a reply. A field without a value does not affect the
+// decode extracts the fields of a reply. A field without a value does not affect the
 // others.
-func (g *reading) take(r Request, answer reply) error {
+func (g *reading) decode(r request, answer reply) error {
 	if len(answer.registers) != 2*int(r.Quantity) {
 		return fmt.Errorf("decode reply: %d bytes where %d registers were asked", len(answer.registers), r.Quantity)
 	}
 	for _, f := range r.fields {
 		at := 2 * (f.register - int(r.Address))
-		wire := answer.registers[at : at+2*registers[f.field.Type]]
-		if word, ok := blank(wire); ok {
+		wire := answer.registers[at : at+2*f.field.Registers()]
+		if word, ok := blankWord(wire); ok {
 			g.blank[f.quantity] = word
 		}
-		value, err := Decode(wire, f.field)
+		value, err := decodeField(wire, f.field)
 		if err != nil {
 			g.lost[f.quantity] = err.Error()
 			continue
@@ -45,15 +45,15 @@ func (g *reading) take(r Request, answer reply) error {
 		g.values[f.quantity] = value
 		delete(g.lost, f.quantity)
 		if bits, err := raw(wire, f.field); err == nil {
-			g.raw[f.quantity] = rawText(bits, f.field.Type)
+			g.raw[f.quantity] = rawText(bits, f.field)
 		}
 	}
-	g.span(answer, r.carriesCurrent())
+	g.extend(answer, r.carriesCurrent())
 	return nil
 }
 
-// span widens the reading's time by a reply's.
-func (g *reading) span(answer reply, phases bool) {
+// extend widens the reading's time by a reply's.
+func (g *reading) extend(answer reply, phases bool) {
 	switch {
 	case g.phases && !phases:
 		return
@@ -72,27 +72,27 @@ func (g *reading) span(answer reply, phases bool) {
 func (g *reading) time() time.Time            { return g.first.Add(g.uncertainty()) }
 func (g *reading) uncertainty() time.Duration { return g.last.Sub(g.first) / 2 }
 
-// lose notes that a request brought none of its fields.
-func (g *reading) lose(r Request, err error) {
+// markLost marks all fields of a request as missing.
+func (g *reading) markLost(r request, err error) {
 	for _, f := range r.fields {
 		g.lost[f.quantity] = err.Error()
 	}
 }
 
-// judge marks values that are impossible for this furnace as missing. setPoint is the
-// last one known, in case none is read now.
-func (g *reading) judge(m config.Meter, setPoint float64) {
-	g.judgeBlank()
-	// The set-point first: where nothing else says what is usual, it bounds the phases.
-	g.drop(config.FieldSetPoint, func(value float64) string { return oddSetPoint(value, m.MostSetPoint()) })
-	most := m.MostCurrent(max(g.values[config.FieldSetPoint], setPoint))
+// validate marks values that are impossible for this furnace as missing. setPoint is
+// the last known one, for a reading without one.
+func (g *reading) validate(m config.Meter, setPoint float64) {
+	g.rejectBlank()
+	// The set-point is checked first, because it bounds the phases if nothing else does.
+	g.reject(config.FieldSetPoint, func(value float64) string { return implausibleSetPoint(value, m.MaxSetPoint()) })
+	most := m.MaxCurrent(max(g.values[config.FieldSetPoint], setPoint))
 	for _, phase := range currents {
-		g.drop(phase, func(value float64) string { return implausible(value, m.CurrentMin, most) })
+		g.reject(phase, func(value float64) string { return implausibleCurrent(value, m.CurrentMin, most) })
 	}
 }
 
-// drop marks a value as missing if there is a reason.
-func (g *reading) drop(quantity string, against func(float64) string) {
+// reject marks a value as missing if against gives a reason.
+func (g *reading) reject(quantity string, against func(float64) string) {
 	value, read := g.values[quantity]
 	if !read {
 		return
@@ -103,10 +103,10 @@ func (g *reading) drop(quantity string, against func(float64) string) {
 	}
 }
 
-// judgeBlank marks the currents as missing if all their registers hold the same mark,
-// as in a meter that is starting. Whatever the type makes of the mark, such as −1 A
-// on each phase, is not a measurement.
-func (g *reading) judgeBlank() {
+// rejectBlank marks the currents as missing if all their registers hold the same mark,
+// as in a meter that is starting. The number that the type makes of the mark, such as
+// −1 A, is not a measurement.
+func (g *reading) rejectBlank() {
 	word, ok := g.blank[currents[0]]
 	for _, quantity := range currents {
 		other, also := g.blank[quantity]
@@ -123,9 +123,9 @@ func (g *reading) judgeBlank() {
 	}
 }
 
-// implausible says why a phase's current is impossible for a furnace; empty if it is
-// possible.
-func implausible(value, least, most float64) string {
+// implausibleCurrent is the reason why a phase's current is impossible for a furnace;
+// empty if it is possible.
+func implausibleCurrent(value, least, most float64) string {
 	switch {
 	case value > most:
 		return fmt.Sprintf("%s A, above current_max (%s A): check address, type, order and scale, or raise current_max",
@@ -138,8 +138,8 @@ func implausible(value, least, most float64) string {
 	}
 }
 
-// oddSetPoint is the same for a set-point.
-func oddSetPoint(value, most float64) string {
+// implausibleSetPoint is the same for a set-point.
+func implausibleSetPoint(value, most float64) string {
 	switch {
 	case value < 0:
 		return fmt.Sprintf("%s A, a set-point below 0: check address, type, order and scale", amperes(value))
@@ -156,15 +156,15 @@ func amperes(value float64) string { return fmt.Sprintf("%.7g", value) }
 
 func isPhase(quantity string) bool { return slices.Contains(currents[:], quantity) }
 
-// missing says why the reading holds no currents, empty when it does.
-func (g *reading) missing() string { return strings.Join(g.without(isPhase), "; ") }
+// missing is why the reading holds no currents, empty if it holds them.
+func (g *reading) missing() string { return strings.Join(g.reasons(isPhase), "; ") }
 
-// degraded says which optional quantities have no value, and why.
+// degraded lists the optional quantities without a value, each with the reason.
 func (g *reading) degraded() []string {
-	return g.without(func(quantity string) bool { return !isPhase(quantity) })
+	return g.reasons(func(quantity string) bool { return !isPhase(quantity) })
 }
 
-func (g *reading) without(of func(quantity string) bool) []string {
+func (g *reading) reasons(of func(quantity string) bool) []string {
 	var all []string
 	for _, quantity := range quantities {
 		if why, lost := g.lost[quantity]; lost && of(quantity) {

@@ -6,32 +6,32 @@ import (
 	"time"
 )
 
-// Report says how one poll of one meter went.
+// Report is the outcome of one poll of one meter.
 type Report struct {
 	Meter string
 	Time  time.Time
 	// Err is nil when the meter answered.
 	Err error
-	// Invalid says why an answer holds no currents: a phase is not available, or has
-	// a value that is impossible for the furnace. Empty for a good poll.
+	// Invalid is why an answer holds no currents: a phase is not available, or its
+	// value is impossible for the furnace. Empty for a valid poll.
 	Invalid string
 	// Degraded lists the optional quantities without a value, each with the reason.
 	// They do not affect the currents.
 	Degraded []string
-	// Manners lists unusual behaviour of device and line that the driver has adapted
+	// Quirks lists unusual behaviour of device and line that the driver has adapted
 	// to: an echo, frames of other units, reads that are not accepted.
-	Manners  []string
+	Quirks   []string
 	Counters Counters
 }
 
 // Counters count since Run began.
 type Counters struct {
-	// Polls were attempted; Errors of them brought no values.
+	// Polls counts attempts; Errors those without an answer.
 	Polls, Errors uint64
-	// Invalid polls were answered but brought no currents.
+	// Invalid counts answered polls without valid currents.
 	Invalid uint64
-	// Missed ticks were not polled, because the line was still busy with an
-	// earlier one or a wait after repeated failures was running.
+	// Missed counts ticks without a poll, because the line was busy with an earlier one
+	// or waited after repeated failures.
 	Missed uint64
 	// Redials are attempts to open the line after the first that succeeded. A device
 	// that closes after each answer causes one per request.
@@ -48,11 +48,11 @@ func (c Counters) Plus(other Counters) Counters {
 	return c
 }
 
-// tell logs what has been noted since the last call, and returns all.
-func (m *manners) tell(log *slog.Logger) []string {
-	for _, what := range m.known[len(m.known)-m.fresh:] {
-		log.Info("device behaves unusually", "manner", what)
+// report logs the quirks found since the last call, and returns all.
+func (q *quirks) report(log *slog.Logger) []string {
+	for _, what := range q.known[len(q.known)-q.unreported:] {
+		log.Info("device has a quirk", "quirk", what)
 	}
-	m.fresh = 0
-	return slices.Clone(m.known)
+	q.unreported = 0
+	return slices.Clone(q.known)
 }

@@ -15,8 +15,8 @@ func rtuFraming() framing {
 			handler.SlaveId = unit
 			return handler.Encode(pdu)
 		},
-		find: findRTU,
-		tell: tellRTU,
+		find:     findRTU,
+		classify: classifyRTU,
 	}
 }
 
@@ -25,17 +25,16 @@ const (
 	rtuCRC  = 2
 )
 
-// findRTU looks for the reply at every byte: an RTU frame has no mark of its
-// beginning, and what comes before it may be a local echo of the request, another
-// unit's frame, or noise of the line's turn-around. Only unit, function, length and
-// CRC together make the reply. Each byte begins at most one checksum, of a length
-// that the protocol bounds, so the work is linear.
-func findRTU(asked question, seen []byte, from int) (found, error) {
-	waiting := -1 // the first beginning whose frame has not wholly come
+// findRTU tries every byte as the start of the reply: an RTU frame has no start mark,
+// and it may follow a local echo of the request, another unit's frame, or turn-around
+// noise. Unit, function, length and CRC together identify the reply. Each start costs
+// at most one checksum of bounded length, so the work is linear.
+func findRTU(req framedRequest, seen []byte, from int) (match, error) {
+	waiting := -1 // start of the first incomplete frame
 	for i := from; i < len(seen); i++ {
-		pdu, complete := rtuAt(asked, seen[i:])
+		pdu, complete := replyAt(req, seen[i:])
 		if pdu != nil {
-			return found{pdu: pdu, begin: i, end: i + rtuUnit + len(pdu) + rtuCRC}, nil
+			return match{pdu: pdu, begin: i, end: i + rtuUnit + len(pdu) + rtuCRC}, nil
 		}
 		if !complete && waiting < 0 {
 			waiting = i
@@ -44,19 +43,19 @@ func findRTU(asked question, seen []byte, from int) (found, error) {
 	if waiting < 0 {
 		waiting = len(seen)
 	}
-	return found{begin: waiting}, nil
+	return match{begin: waiting}, nil
 }
 
-// rtuAt is the reply's function and data if it stands at the beginning of b. When
-// it does not, complete says that more bytes cannot change this.
-func rtuAt(asked question, b []byte) (pdu []byte, complete bool) {
-	if b[0] != asked.unit {
+// replyAt is the reply's function and data if b starts with it. Otherwise complete
+// reports that more bytes cannot change that.
+func replyAt(req framedRequest, b []byte) (pdu []byte, complete bool) {
+	if b[0] != req.unit {
 		return nil, true
 	}
 	if len(b) < rtuUnit+2 {
 		return nil, false
 	}
-	length := answerPDU(asked, b[rtuUnit:])
+	length := replyLength(req, b[rtuUnit:])
 	if length == 0 {
 		return nil, true
 	}
@@ -97,38 +96,38 @@ var checksums = func() (table [256]uint16) {
 	return table
 }()
 
-// tellRTU names the frames among the bytes by what they are, and counts the rest.
-func tellRTU(asked question, seen []byte) (a account) {
-	seen = seen[:min(len(seen), maxSeen)]
-	dust := 0
+// classifyRTU describes the frames among the bytes, and counts the bytes outside them.
+func classifyRTU(req framedRequest, seen []byte) (a strayBytes) {
+	seen = seen[:min(len(seen), maxReceived)]
+	noise := 0
 	var first []byte
 	for i := 0; i < len(seen); {
-		if bytes.HasPrefix(seen[i:], asked.frame) {
-			a.note("an echo of the request")
-			i += len(asked.frame)
+		if bytes.HasPrefix(seen[i:], req.adu) {
+			a.add("an echo of the request")
+			i += len(req.adu)
 			continue
 		}
-		if frame := anyFrame(seen[i:]); frame != nil {
-			a.note(nameFrame(asked, frame))
+		if frame := frameAt(seen[i:]); frame != nil {
+			a.add(describeFrame(req, frame))
 			i += len(frame)
 			continue
 		}
-		if dust == 0 {
+		if noise == 0 {
 			first = seen[i:min(i+8, len(seen))]
 		}
-		dust++
+		noise++
 		i++
 	}
-	if dust > 0 {
-		a.note("bytes that make no frame")
-		a.rest = nameDust(asked, first, dust)
+	if noise > 0 {
+		a.add("bytes that make no frame")
+		a.detail = describeNoise(req, first, noise)
 	}
 	return a
 }
 
-// anyFrame is the frame of a read, or of a refusal, of whatever unit that stands at
-// the beginning of b; nil where none does.
-func anyFrame(b []byte) []byte {
+// frameAt is the frame at the start of b, a read or an exception of any unit; nil if
+// there is none.
+func frameAt(b []byte) []byte {
 	if len(b) < rtuUnit+exceptionPDU+rtuCRC {
 		return nil
 	}
@@ -144,31 +143,31 @@ func anyFrame(b []byte) []byte {
 	return nil
 }
 
-func nameFrame(asked question, frame []byte) string {
+func describeFrame(req framedRequest, frame []byte) string {
 	pdu := frame[rtuUnit : len(frame)-rtuCRC]
 	switch {
-	case frame[0] != asked.unit:
+	case frame[0] != req.unit:
 		return fmt.Sprintf("a stray frame of unit id %d", frame[0])
-	case len(frame) == 8 && pdu[0] == asked.Function:
+	case len(frame) == 8 && pdu[0] == req.Function:
 		return fmt.Sprintf("a request of another master to unit %d", frame[0])
 	default:
-		return misfit(asked, pdu).Error()
+		return mismatch(req, pdu).Error()
 	}
 }
 
-// nameDust describes bytes that make no frame: whether they look like a damaged
+// describeNoise describes bytes outside frames, and whether they look like a damaged
 // reply.
-func nameDust(asked question, first []byte, count int) string {
-	if len(first) > rtuUnit+1 && first[0] == asked.unit {
-		if length := answerPDU(asked, first[rtuUnit:]); length > 0 {
+func describeNoise(req framedRequest, first []byte, count int) string {
+	if len(first) > rtuUnit+1 && first[0] == req.unit {
+		if length := replyLength(req, first[rtuUnit:]); length > 0 {
 			whole := rtuUnit + length + rtuCRC
 			if count < whole {
 				return fmt.Sprintf("an answer cut short after %d of %d bytes", count, whole)
 			}
 			return fmt.Sprintf("an answer whose checksum (crc) is wrong, %d bytes", count)
 		}
-		if first[1] == asked.Function {
-			return fmt.Sprintf("an answer that states %d bytes of registers where %d were asked, in %d bytes without a valid checksum", first[2], 2*asked.Quantity, count)
+		if first[1] == req.Function {
+			return fmt.Sprintf("an answer that states %d bytes of registers where %d were asked, in %d bytes without a valid checksum", first[2], 2*req.Quantity, count)
 		}
 	}
 	return fmt.Sprintf("%d in all, first % x", count, first)

@@ -17,8 +17,8 @@ type schedule struct {
 func (s *schedule) due() time.Time { return s.start.Add(time.Duration(s.n) * s.period) }
 
 // skip passes over the ticks that are more than half a period late at now, and
-// returns how many. A tick less late than that is still nearest to its own
-// instant and is worth a poll.
+// returns how many. A tick that is less late is still nearest to its own instant, and
+// is polled.
 func (s *schedule) skip(now time.Time) uint64 {
 	late := now.Sub(s.due()) - s.period/2
 	if late <= 0 {
@@ -29,7 +29,7 @@ func (s *schedule) skip(now time.Time) uint64 {
 	return uint64(missed)
 }
 
-// backoff is a wait that grows with each failure in a row.
+// backoff is a wait that grows with each consecutive failure.
 type backoff struct {
 	failures int
 	until    time.Time

@@ -262,8 +262,8 @@ func TestFirstTickAfterAFaultIsTried(t *testing.T) {
 		b.fail(now)
 		longest = max(longest, b.until.Sub(now))
 	}
-	if longest > retry.Longest || longest < retry.Longest/2 {
-		t.Errorf("longest wait %v, want up to %v", longest, retry.Longest)
+	if longest > retry.MaxWait || longest < retry.MaxWait/2 {
+		t.Errorf("longest wait %v, want up to %v", longest, retry.MaxWait)
 	}
 }
 

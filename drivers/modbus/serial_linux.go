@@ -23,8 +23,8 @@ var baudRates = map[int]uint32{
 	115200: unix.B115200, 230400: unix.B230400, 460800: unix.B460800, 921600: unix.B921600,
 }
 
-// openSerial opens the device for this process alone, sets it to raw bytes at
-// the given rate and throws away what an earlier opening left in its buffers.
+// openSerial opens the device for this process alone, sets it to raw bytes at the given
+// rate and discards what its buffers hold.
 func openSerial(path string, s config.Serial) (stream, error) {
 	port, err := openTerminal(path)
 	if err != nil {
@@ -47,9 +47,9 @@ func openSerial(path string, s config.Serial) (stream, error) {
 }
 
 // openTerminal opens only a terminal device: opening another file for writing, or
-// another device at all, can have side effects (opening a watchdog starts it). The
-// path may come from afar, so the file is checked first, and that same file is then
-// opened even if the path has changed meanwhile.
+// another device at all, can have side effects (opening a watchdog starts it). The path
+// may come from a remote document, so the file is checked first, and the same file is
+// then opened even if the path has changed meanwhile.
 func openTerminal(path string) (*os.File, error) {
 	look, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -113,20 +113,20 @@ func rawTermios(s config.Serial) *unix.Termios {
 	return t
 }
 
-// drain throws away bytes that arrived before anything was asked: turn-around
-// noise of an RS-485 line, or the tail of a reply that came too late. It does
-// not wait, and stops after one buffer so that a babbling line cannot hold it.
-func drain(s stream) {
-	var dust [512]byte
-	glance(s, func(fd int) { _, _ = unix.Read(fd, dust[:]) })
+// discardInput discards input that arrived before the request: turn-around noise of an
+// RS-485 line, or the rest of a late reply. It does not wait, and stops after one
+// buffer, so that a noisy line cannot block it.
+func discardInput(s stream) {
+	var discarded [512]byte
+	withDescriptor(s, func(fd int) { _, _ = unix.Read(fd, discarded[:]) })
 }
 
-// pending reports, without waiting and without taking anything, whether the other end
-// of a connection has closed it, and whether bytes wait. For a stream that is not a
-// socket nothing is known.
-func pending(s stream) (ended, bytes bool) {
+// peekInput reports, without waiting or consuming input, whether the other end has
+// closed the connection, and whether input waits. Both are false for a stream that is
+// not a socket.
+func peekInput(s stream) (ended, bytes bool) {
 	var one [1]byte
-	glance(s, func(fd int) {
+	withDescriptor(s, func(fd int) {
 		n, _, err := unix.Recvfrom(fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
 		bytes = n > 0
 		ended = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
@@ -134,9 +134,9 @@ func pending(s stream) (ended, bytes bool) {
 	return ended, bytes
 }
 
-// glance lends a stream's descriptor. A stream without one, or a fault, is met
-// again by the request that follows, which reports it.
-func glance(s stream, look func(fd int)) {
+// withDescriptor calls look with the stream's descriptor. It ignores faults, because
+// the request that follows reports them.
+func withDescriptor(s stream, look func(fd int)) {
 	conn, ok := s.(syscall.Conn)
 	if !ok {
 		return

@@ -158,20 +158,3 @@ func TestSerialDeviceThatIsNotThere(t *testing.T) {
 		t.Error("a line that does not exist gave a value")
 	}
 }
-
-func TestSilenceOfTheLine(t *testing.T) {
-	for _, c := range []struct {
-		baud int
-		want time.Duration
-	}{
-		{9600, 4010416 * time.Nanosecond},
-		{19200, 2005208 * time.Nanosecond},
-		{38400, 1750 * time.Microsecond},
-		{115200, 1750 * time.Microsecond},
-	} {
-		a := address{scheme: schemeSerial, serial: config.Serial{Baud: c.baud}}
-		if got := a.silence(); got != c.want {
-			t.Errorf("%d baud: %v, want %v", c.baud, got, c.want)
-		}
-	}
-}

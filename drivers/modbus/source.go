@@ -3,12 +3,12 @@
 //
 // Each connection (a meter's URL) has a goroutine of its own, so meters on different
 // connections never wait for one another; meters on one connection take turns. A poll
-// is a short list of requests (see newPlan), made on a grid that does not drift.
-// Every reply is checked against its request, from the transaction number or CRC to
-// the number of bytes; a reply that does not match is an error and never a value.
+// is a short list of requests (see newPlan), on a schedule that does not drift. Every
+// reply is checked against its request, from the transaction number or CRC to the
+// number of bytes; a reply that does not match is an error and never a value.
 //
 // After an error other than a refusal by the device the connection is closed and
-// reopened, because a stream that is off by one reply stays off. If the other end
+// reopened, because a stream that is out of step by one reply stays so. If the other end
 // closed it between two answers, it is reopened in the same poll, otherwise at the
 // next tick. Only repeated connection failures, and a silent unit on a shared line,
 // are retried at growing intervals, up to 8 s.
@@ -41,7 +41,7 @@ import (
 	"meltwatch/retry"
 )
 
-// currents are the three quantities that make a sample; one meter holds all.
+// currents are the three quantities of a sample; one meter carries all of them.
 var currents = [drivers.Phases]string{config.FieldCurrentA, config.FieldCurrentB, config.FieldCurrentC}
 
 // switches are the quantities that are on or off, and their bit in a sample.
@@ -57,7 +57,7 @@ var quantities = append(currents[:], config.FieldSetPoint, config.FieldFeeding, 
 // Source polls a set of meters. It is a drivers.Source of samples.
 type Source struct {
 	meters  map[string]config.Meter
-	current string // the meter that holds the three currents
+	current string // the meter that carries the three currents
 	log     *slog.Logger
 	observe func(Report)
 	dial    func(context.Context, address) (stream, error)
@@ -70,18 +70,13 @@ var _ drivers.Source[drivers.Sample] = (*Source)(nil)
 // every poll, one call at a time, from several goroutines; it must not block.
 func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report)) (*Source, error) {
 	s := &Source{meters: maps.Clone(meters), log: log, dial: dial}
-	var turn sync.Mutex
+	var mu sync.Mutex
 	s.observe = func(r Report) {
-		turn.Lock()
-		defer turn.Unlock()
+		mu.Lock()
+		defer mu.Unlock()
 		observe(r)
 	}
-	for name, m := range meters {
-		if _, ok := m.Fields[config.FieldCurrentA]; ok {
-			s.current = name
-		}
-	}
-	if s.current == "" {
+	if s.current, _ = config.CurrentMeter(meters); s.current == "" {
 		return nil, config.KeyErrorf("meters", "no meter carries %s", config.FieldCurrentA)
 	}
 	return s, nil
@@ -90,13 +85,13 @@ func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report))
 // Run polls until ctx ends and emits a sample for each answered poll of the meter
 // that holds the currents.
 func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
-	beside := newAsides(s.meters)
+	others := newAuxiliary(s.meters)
 	deliver := func(u *unit, got reading) {
 		if u.name == s.current {
-			emit(sample(got, beside.values(got.time())))
+			emit(sample(got, others.values(got.time())))
 			return
 		}
-		beside.put(u.name, got)
+		others.store(u.name, got)
 	}
 	lines, err := s.pollers(deliver)
 	if err != nil {
@@ -110,14 +105,14 @@ func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
 	return nil
 }
 
-// pollers makes one for each URL.
+// pollers returns one poller per URL.
 func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, error) {
 	lines := map[string]*poller{}
-	for _, name := range s.order() {
+	for _, name := range s.meterOrder() {
 		m := s.meters[name]
 		p := lines[m.URL]
 		if p == nil {
-			l, err := newLine(m)
+			l, err := newLine(s.onLine(m.URL)...)
 			if err != nil {
 				return nil, fmt.Errorf("meters.%s.%w", name, err)
 			}
@@ -125,28 +120,36 @@ func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, erro
 			p = &poller{line: l, observe: s.observe, deliver: deliver}
 			lines[m.URL] = p
 		}
-		p.line.gap = max(p.line.gap, m.Gap)
-		p.line.settle = max(p.line.settle, m.Settle)
 		p.units = append(p.units, newUnit(name, m, &retry.Faults{Log: s.log.With("meter", name)}))
 	}
 	return lines, nil
 }
 
-// order names the meters, the one with the currents first: on a shared line it
-// takes the first turn of each tick.
-func (s *Source) order() []string {
+// onLine are the meters that share a connection, in meterOrder.
+func (s *Source) onLine(url string) (meters []config.Meter) {
+	for _, name := range s.meterOrder() {
+		if m := s.meters[name]; m.URL == url {
+			meters = append(meters, m)
+		}
+	}
+	return meters
+}
+
+// meterOrder lists the meters, the one with the currents first: on a shared line it is
+// polled first at each tick.
+func (s *Source) meterOrder() []string {
 	names := slices.DeleteFunc(slices.Sorted(maps.Keys(s.meters)), func(name string) bool { return name == s.current })
 	return append([]string{s.current}, names...)
 }
 
-// sample puts together what the current's meter and the others read. A
-// quantity that is not known is zero.
-func sample(got reading, beside map[string]float64) drivers.Sample {
+// sample merges the readings of the current's meter and the others. An unknown quantity
+// is zero.
+func sample(got reading, others map[string]float64) drivers.Sample {
 	value := func(quantity string) float64 {
 		if v, ok := got.values[quantity]; ok {
 			return v
 		}
-		return beside[quantity]
+		return others[quantity]
 	}
 	out := drivers.Sample{
 		Time:        got.time(),
@@ -167,33 +170,33 @@ func sample(got reading, beside map[string]float64) drivers.Sample {
 	return out
 }
 
-// besidePeriods is how many of its own periods another meter's value holds.
-const besidePeriods = 3
+// auxiliaryPeriods is for how many of its own periods another meter's value is valid.
+const auxiliaryPeriods = 3
 
-// asides keep the latest reading of each meter that holds no currents.
-type asides struct {
+// auxiliary keeps the latest reading of each meter that carries no currents.
+type auxiliary struct {
 	lifetime map[string]time.Duration
 
 	mu     sync.Mutex
 	latest map[string]reading
 }
 
-func newAsides(meters map[string]config.Meter) *asides {
-	a := &asides{lifetime: map[string]time.Duration{}, latest: map[string]reading{}}
+func newAuxiliary(meters map[string]config.Meter) *auxiliary {
+	a := &auxiliary{lifetime: map[string]time.Duration{}, latest: map[string]reading{}}
 	for name, m := range meters {
-		a.lifetime[name] = besidePeriods * m.Period
+		a.lifetime[name] = auxiliaryPeriods * m.Period
 	}
 	return a
 }
 
-func (a *asides) put(meter string, got reading) {
+func (a *auxiliary) store(meter string, got reading) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.latest[meter] = got
 }
 
-// values merges what is still fresh at t.
-func (a *asides) values(t time.Time) map[string]float64 {
+// values merges the readings that are still valid at t.
+func (a *auxiliary) values(t time.Time) map[string]float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	merged := map[string]float64{}

@@ -11,7 +11,7 @@ import (
 
 // Modbus fixes the order of the two bytes inside a register (high byte first:
 // Application Protocol V1.1b3, §4.2) but says nothing about values that span
-// two registers, so makers differ. With A the most significant byte of a value:
+// two registers, so manufacturers differ. With A the most significant byte of a value:
 //
 //	order   first register   second register
 //	ABCD        A B               C D          the common one
@@ -28,22 +28,13 @@ var orders = map[string][4]int{
 	"DCBA": {3, 2, 1, 0},
 }
 
-// orderNames are the byte orders, the common one first.
-var orderNames = []string{"ABCD", "CDAB", "BADC", "DCBA"}
-
-// registers is how many 16-bit registers each type takes.
-var registers = map[string]int{
-	"int16": 1, "uint16": 1, "bit": 1,
-	"int32": 2, "uint32": 2, "float32": 2,
-}
-
-// absent are the register contents that mean "not available", by type and in the
+// notAvailableMarks are the register contents that mean "not available", by type and in the
 // order of significance. Public register maps agree on 0x8000, 0x80000000 and all
 // bits set (SunSpec, SMA), on 0x7FFF and 0x7FFFFFFF for signed types (Sungrow), and
 // 0x7FFF is what an analog input reads past its range or with its wire broken (S7).
 // 0x8000 of an unsigned type is a plain number: no report names it, and Field.Missing
 // can.
-var absent = map[string][]uint32{
+var notAvailableMarks = map[string][]uint32{
 	"int16":  {0x8000, 0x7fff},
 	"uint16": {0xffff},
 	"int32":  {0x80000000, 0x7fffffff},
@@ -54,85 +45,84 @@ var absent = map[string][]uint32{
 // that mean "not available". Below smallest, the least normal one, it is another
 // type's value, or 0x80008000, and would be taken for 0 A.
 const (
-	farthest = 1e38
-	smallest = 0x1p-126
+	minMark   = 1e38
+	minNormal = 0x1p-126
 )
 
-// blanks are the contents of registers that a device has not filled yet or does not
+// blankWords are the contents of registers that a device has not filled yet or does not
 // use: all the same.
-var blanks = []uint16{0xffff, 0x8000, 0x7fff}
+var blankWords = []uint16{0xffff, 0x8000, 0x7fff}
 
-// blank is the content of registers that are not filled, false where they are.
-func blank(wire []byte) (word uint16, ok bool) {
+// blankWord is the word that all registers hold if they are not filled.
+func blankWord(wire []byte) (word uint16, ok bool) {
 	word = binary.BigEndian.Uint16(wire)
 	for ; len(wire) > 0; wire = wire[2:] {
 		if binary.BigEndian.Uint16(wire) != word {
 			return 0, false
 		}
 	}
-	return word, slices.Contains(blanks, word)
+	return word, slices.Contains(blankWords, word)
 }
 
-// NotAvailable is the error of a field whose registers hold a "not available" mark
-// instead of a value.
-type NotAvailable struct {
+// notAvailable is the error of a field whose registers hold a "not available" mark.
+type notAvailable struct {
 	// Raw is the registers' content in the order of significance, with its type.
 	Raw string
 }
 
-func (n NotAvailable) Error() string { return n.Raw + " means not available" }
+func (n notAvailable) Error() string { return n.Raw + " means not available" }
 
-// Decode turns the registers of one field, as they came over the wire, into its
+// decodeField turns the registers of one field, as they came over the wire, into its
 // value: raw × Scale + Offset, or 0 and 1 for a bit. The error is a NotAvailable if
 // the registers hold a mark of their type or of Field.Missing. A value that is not
 // finite is an error too: nothing downstream could distinguish it from a current.
-func Decode(wire []byte, f config.Field) (float64, error) {
+func decodeField(wire []byte, f config.Field) (float64, error) {
 	bits, err := raw(wire, f)
 	if err != nil {
 		return 0, err
 	}
-	if marksAbsence(bits, f) {
-		return 0, NotAvailable{rawText(bits, f.Type)}
+	if isNotAvailable(bits, f) {
+		return 0, notAvailable{rawText(bits, f)}
 	}
 	if f.Type == "bit" {
 		return float64(bits >> f.Bit & 1), nil
 	}
 	read := number(bits, f.Type)
-	if f.Type == "float32" && read != 0 && math.Abs(read) < smallest {
-		return 0, fmt.Errorf("%s: %.2g A cannot be a meter's readings: check address, order and type", rawText(bits, f.Type), read)
+	if f.Type == "float32" && read != 0 && math.Abs(read) < minNormal {
+		return 0, fmt.Errorf("%s: %.2g A cannot be a meter's readings: check address, order and type", rawText(bits, f), read)
 	}
 	value := read*f.Scale + f.Offset
 	if !finite(value) {
-		return 0, fmt.Errorf("%s gives a number that is not finite: correct scale and offset", rawText(bits, f.Type))
+		return 0, fmt.Errorf("%s gives a number that is not finite: correct scale and offset", rawText(bits, f))
 	}
 	return value, nil
 }
 
-// raw is a field's registers in the order of significance.
+// raw assembles a field's registers in the order of significance.
 func raw(wire []byte, f config.Field) (uint32, error) {
-	size := 2 * registers[f.Type]
+	size := 2 * f.Registers()
 	if size == 0 {
-		return 0, fmt.Errorf("decode %q: not a known type", f.Type)
+		return 0, fmt.Errorf("decode %q: unknown type", f.Type)
 	}
 	if len(wire) != size {
 		return 0, fmt.Errorf("decode %s: %d bytes where %d are needed", f.Type, len(wire), size)
 	}
 	order, ok := orders[f.Order]
 	if !ok {
-		return 0, fmt.Errorf("decode %s: %q is not a byte order", f.Type, f.Order)
+		return 0, fmt.Errorf("decode %s: unknown byte order %q", f.Type, f.Order)
 	}
 	return assemble(wire, order), nil
 }
 
-// marksAbsence reports whether the registers hold no value. An entry of
+// isNotAvailable reports whether the registers hold no value. An entry of
 // Field.Missing is met as the number that the type makes of the registers, or as
 // their bit pattern.
-func marksAbsence(bits uint32, f config.Field) bool {
+func isNotAvailable(bits uint32, f config.Field) bool {
 	value := number(bits, f.Type)
-	if f.Type == "float32" && !(math.Abs(value) < farthest) { // NaN included
+	if f.Type == "float32" && !(math.Abs(value) < minMark) { // NaN included
 		return true
 	}
-	if slices.Contains(absent[f.Type], bits) {
+	if slices.Contains(notAvailableMarks[f.Type], bits) {
 		return true
 	}
 	return slices.ContainsFunc(f.Missing, func(mark int64) bool {
@@ -140,9 +130,9 @@ func marksAbsence(bits uint32, f config.Field) bool {
 	})
 }
 
-// rawText shows registers as a manual does, with the type they were read as.
-func rawText(bits uint32, typ string) string {
-	return fmt.Sprintf("0x%0*X (%s)", 4*registers[typ], bits, typ)
+// rawText formats registers as a manual does, with their type.
+func rawText(bits uint32, f config.Field) string {
+	return fmt.Sprintf("0x%0*X (%s)", 4*f.Registers(), bits, f.Type)
 }
 
 func finite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }

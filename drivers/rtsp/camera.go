@@ -1,22 +1,22 @@
 // Package rtsp reads pictures of the furnace shell from an RTSP camera, through
-// OpenCV. It is meant to run in a process of its own: a read that OpenCV does not
-// come back from cannot be cancelled, and an exception in it ends the process.
+// OpenCV. It is meant to run in a process of its own: a blocked OpenCV read cannot be
+// cancelled, and an exception in OpenCV ends the process.
 //
-// The newest frame wins. A loop decodes as fast as frames come, and keeps one
-// picture; a frame that nobody asked for before the next is counted as dropped.
-// Cropping and scaling are done when somebody asks.
+// Only the newest frame is kept. A loop decodes frames as they arrive; a frame that is
+// replaced before it was requested counts as dropped. Cropping and scaling are done on
+// request.
 //
 // Pixels that leave the package are row-major 8-bit RGB and belong to the
-// receiver. Times are mapped and liveness is judged by package liveness.
+// receiver. Package liveness maps the times and detects liveness.
 //
-// Package relay keeps the session with the camera; the decoder reads from it and
-// never meets the camera itself.
+// Package relay keeps the session with the camera. The decoder reads from the relay and
+// never connects to the camera.
 //
-// A stream that ends, fails, changes its picture's size or stands still is closed
-// and opened again, after waits that grow to 8 s, or as long as a refused account
-// must rest. What standing still means follows the camera's own rate. A call into
-// the decoder that does not end although its stream was closed ends Run with
-// ErrBlocked, and the process should end with it.
+// A stream that ends, fails, stalls or changes its picture's size is closed and opened
+// again, after waits that grow to 8 s, or after the pause that a refused log-in
+// requires. The limit of a stall follows the camera's frame rate. If a call into the
+// decoder does not return although its stream was closed, Run ends with ErrBlocked, and
+// the process should end too.
 package rtsp
 
 import (
@@ -34,39 +34,39 @@ import (
 	"meltwatch/drivers/rtsp/relay"
 )
 
-// ErrBlocked is why Run gives up: the decoder does not come back, and only the
-// end of the process gets rid of it.
+// ErrBlocked means that a call into the decoder does not return; only the end of the
+// process stops it.
 var ErrBlocked = errors.New("the video decoder is blocked")
 
-// Camera keeps one stream open and the newest picture at hand. Its methods may
-// be called concurrently.
+// Camera keeps one stream open and its newest picture available. Its methods may be
+// called concurrently.
 type Camera struct {
-	// dial begins the session with the camera, open decodes what it brings.
+	// dial starts the session with the camera, open decodes its stream.
 	dial func(context.Context, drivers.CameraSettings, *login.Ledger, func() time.Duration) (session, error)
 	open func(url string) (capture, error)
 
-	// called is when the decoder was called, in nanoseconds since born; 0 while
-	// it is not.
-	born   time.Time
-	called atomic.Int64
-	// extra is what that call may take beyond the camera's patience.
-	extra atomic.Int64
+	// callStarted is when the running call into the decoder began, in nanoseconds since
+	// started; 0 without a call.
+	started     time.Time
+	callStarted atomic.Int64
+	// callExtra is how long that call may exceed the camera's timeout.
+	callExtra atomic.Int64
 	// changed holds a token when settings were replaced.
 	changed chan struct{}
 
-	mu       sync.Mutex
-	settings drivers.CameraSettings // zero until configured
-	judge    *liveness.Judge
-	picture  gocv.Mat // the newest; empty until there is one
-	taken    time.Time
-	number   uint64 // of the newest frame: how many were decoded that were new
-	asked    uint64 // number of the last frame that somebody was given
-	opens    uint64
-	dropped  uint64
-	size     relay.Size // of the camera's picture
-	resized  uint64
-	refused  bool    // the camera refuses what it is asked
-	session  session // of the moment, nil without one
+	mu            sync.Mutex
+	settings      drivers.CameraSettings // zero until configured
+	detector      *liveness.Detector
+	picture       gocv.Mat // the newest; empty before the first
+	taken         time.Time
+	number        uint64 // of the newest frame; counts new frames
+	lastRequested uint64 // number of the last frame that was returned
+	opens         uint64
+	dropped       uint64
+	size          relay.Size // of the camera's picture
+	resized       uint64
+	refused       bool    // the camera refuses the session
+	session       session // nil without one
 }
 
 // New makes a camera that waits for Configure. Close it after Run has ended.
@@ -74,7 +74,7 @@ func New() *Camera {
 	return &Camera{
 		dial:    dial,
 		open:    open,
-		born:    time.Now(),
+		started: time.Now(),
 		changed: make(chan struct{}, 1),
 		picture: gocv.NewMat(),
 	}
@@ -87,8 +87,8 @@ func (c *Camera) Close() error {
 	return c.picture.Close()
 }
 
-// Configure says what to open. It returns at once; other settings than the last
-// close the stream and forget its picture.
+// Configure sets what to open. It returns at once; changed settings close the stream
+// and discard its picture.
 func (c *Camera) Configure(s drivers.CameraSettings) error {
 	if err := s.Check(); err != nil {
 		return err
@@ -99,7 +99,7 @@ func (c *Camera) Configure(s drivers.CameraSettings) error {
 		return nil
 	}
 	c.settings = s
-	c.forget()
+	c.reset()
 	select {
 	case c.changed <- struct{}{}:
 	default: // a token is there already
@@ -107,23 +107,23 @@ func (c *Camera) Configure(s drivers.CameraSettings) error {
 	return nil
 }
 
-// forget drops what was seen under earlier settings. The caller holds mu.
-func (c *Camera) forget() {
+// reset discards the state of earlier settings. The caller holds mu.
+func (c *Camera) reset() {
 	limits := liveness.Limits{
 		StaleAfter:  c.settings.StaleAfter,
 		FrozenAfter: c.settings.FrozenAfter,
 		BlackAfter:  c.settings.BlackAfter,
 	}
-	c.judge = liveness.NewJudge(limits)
+	c.detector = liveness.NewDetector(limits)
 	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
 }
 
-// Latest is the newest frame, if it is newer than after, and the camera's
+// Latest returns the newest frame, if it is newer than r.After, and the camera's
 // health.
 func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.judge == nil {
+	if c.detector == nil {
 		return drivers.LatestReply{Status: drivers.Absent, Cause: "not configured yet"}, nil
 	}
 	now := time.Now()
@@ -137,7 +137,7 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 
 		PictureWidth: c.size.Width, PictureHeight: c.size.Height,
 	}
-	reply.Status, reply.Cause = c.judge.Status(now)
+	reply.Status, reply.Cause = c.detector.Status(now)
 	if c.taken.IsZero() {
 		return reply, nil
 	}
@@ -147,11 +147,11 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 	}
 	var err error
 	reply.Pixels, err = forModel(c.picture, c.settings)
-	c.asked = c.number
+	c.lastRequested = c.number
 	return reply, err
 }
 
-// Preview is the newest whole picture for people, as JPEG of at most 512 KiB.
+// Preview returns the newest whole picture as JPEG of at most 512 KiB.
 func (c *Camera) Preview(r drivers.PreviewRequest) (drivers.PreviewReply, error) {
 	picture := gocv.NewMat()
 	defer free(picture)
@@ -163,7 +163,7 @@ func (c *Camera) Preview(r drivers.PreviewRequest) (drivers.PreviewReply, error)
 	return drivers.PreviewReply{JPEG: jpeg, Age: time.Since(taken)}, err
 }
 
-// copyNewest copies rather than lends, so that encoding holds nobody up.
+// copyNewest copies the picture, so that encoding does not block the stream.
 func (c *Camera) copyNewest(into *gocv.Mat) (taken time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

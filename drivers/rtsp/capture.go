@@ -16,13 +16,13 @@ import (
 	"meltwatch/drivers/rtsp/relay"
 )
 
-// session is what brings the camera's stream to the decoder; a relay.Stream.
+// session delivers the camera's stream to the decoder; a relay.Stream.
 type session interface {
-	// Ready waits for the first picture that decoding can begin at, for a while.
+	// Ready waits up to tick for the first picture at which decoding can start.
 	Ready(ctx context.Context, tick time.Duration) (bool, error)
-	// URL is where the decoder opens it.
+	// URL is the decoder's address of the stream.
 	URL() string
-	// Size is the picture's as the stream tells it, zero while it does not.
+	// Size is the picture's size according to the stream, zero while it is unknown.
 	Size() relay.Size
 	// End makes the decoder's calls return; Err is then the cause, or an earlier one.
 	End(cause error)
@@ -30,32 +30,32 @@ type session interface {
 	Close()
 }
 
-func dial(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, patience func() time.Duration) (session, error) {
-	stream, err := relay.Open(ctx, s, logins, patience)
+func dial(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration) (session, error) {
+	stream, err := relay.Open(ctx, s, logins, timeout)
 	if err != nil {
 		return nil, err
 	}
 	return stream, nil
 }
 
-// capture is an open stream. Both calls may block for as long as the camera takes
-// for its next picture, and a sick decoder for ever.
+// capture is an open stream. Both calls may block until the camera's next picture, and
+// indefinitely if the decoder hangs.
 type capture interface {
 	// read decodes the next frame into the picture and returns its presentation
-	// time. When nothing new has come it may hand out the last frame again.
+	// time. Without a new frame it may return the last one again.
 	read(into *gocv.Mat) (presentation time.Duration, ok bool)
 	close()
 }
 
 type opencv struct{ stream *gocv.VideoCapture }
 
-// decoderTimeout bounds one wait of the decoder on its socket. The session ends
-// it earlier by closing the socket; this is for one that was lost.
+// decoderTimeout bounds one wait of the decoder on its socket. The session normally
+// ends it earlier by closing the socket.
 const decoderTimeout = time.Minute
 
-// options tells the decoder how to open a stream, which OpenCV takes from the
-// environment only. The stream begins at a key frame, so a second of it tells what
-// it holds; the decoder's own five would keep a slow camera waiting.
+// options sets how the decoder opens a stream, which OpenCV takes only from the
+// environment. The stream starts at a key frame, so one second is enough to analyse it;
+// the decoder's default of five would delay a slow camera.
 var options = sync.OnceValue(func() error {
 	return errors.Join(
 		os.Setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS",
@@ -64,12 +64,12 @@ var options = sync.OnceValue(func() error {
 	)
 })
 
-// open is OpenCV's, through FFmpeg.
+// open opens a stream with OpenCV through FFmpeg.
 func open(url string) (capture, error) {
 	if err := options(); err != nil {
-		return nil, fmt.Errorf("tell the decoder its options: %w", err)
+		return nil, fmt.Errorf("set decoder options: %w", err)
 	}
-	// The API is named, because otherwise OpenCV tries others too.
+	// The API is named, because OpenCV would otherwise try others too.
 	stream, err := gocv.OpenVideoCaptureWithAPI(url, gocv.VideoCaptureFFmpeg)
 	if err != nil {
 		return nil, errors.New("the camera's video cannot be decoded; set H.264, H.265 or MJPEG in the camera")

@@ -21,26 +21,26 @@ var inBand = []string{"-bsf:v", "dump_extra"}
 func TestCamerasOfTheField(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		camera *rtsptest.Peculiar
+		camera *rtsptest.Scripted
 		film   []string
 		// within the first picture must come, and the camera be ok for a spell after.
 		within, spell time.Duration
 	}{
-		{"UDP alone", &rtsptest.Peculiar{UDP: true}, rtsptest.H264("640x360", "10", 10), 6 * time.Second, 3 * time.Second},
-		{"digest SHA-256 alone", &rtsptest.Peculiar{Schemes: []string{"SHA-256"}}, rtsptest.H264("640x360", "10", 10), 6 * time.Second, 3 * time.Second},
-		{"Motion JPEG", &rtsptest.Peculiar{}, []string{
+		{"UDP alone", &rtsptest.Scripted{UDP: true}, rtsptest.H264("640x360", "10", 10), 6 * time.Second, 3 * time.Second},
+		{"digest SHA-256 alone", &rtsptest.Scripted{Schemes: []string{"SHA-256"}}, rtsptest.H264("640x360", "10", 10), 6 * time.Second, 3 * time.Second},
+		{"Motion JPEG", &rtsptest.Scripted{}, []string{
 			"-f", "lavfi", "-i", "testsrc2=size=640x360:rate=5", "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", "6", "-huffman", "default",
 		}, 6 * time.Second, 3 * time.Second},
-		{"no parameter sets described", &rtsptest.Peculiar{}, append(rtsptest.H264("640x360", "10", 10), inBand...), 6 * time.Second, 3 * time.Second},
-		{"key frames 6 s apart", &rtsptest.Peculiar{}, rtsptest.H264("640x360", "10", 60), 15 * time.Second, 3 * time.Second},
-		{"one a second", &rtsptest.Peculiar{}, rtsptest.H264("640x360", "1", 2), 12 * time.Second, 8 * time.Second},
-		{"one in two seconds", &rtsptest.Peculiar{}, rtsptest.H264("640x360", "1/2", 2), 20 * time.Second, 12 * time.Second},
+		{"no parameter sets described", &rtsptest.Scripted{}, append(rtsptest.H264("640x360", "10", 10), inBand...), 6 * time.Second, 3 * time.Second},
+		{"key frames 6 s apart", &rtsptest.Scripted{}, rtsptest.H264("640x360", "10", 60), 15 * time.Second, 3 * time.Second},
+		{"one a second", &rtsptest.Scripted{}, rtsptest.H264("640x360", "1", 2), 12 * time.Second, 8 * time.Second},
+		{"one in two seconds", &rtsptest.Scripted{}, rtsptest.H264("640x360", "1/2", 2), 20 * time.Second, 12 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.camera.User, c.camera.Password = "viewer", "p@ss:w0rd#1"
 			c.camera.Serve(t)
-			sdp := rtsptest.Film(t.Context(), t, c.camera.Send, c.film...)
+			sdp := rtsptest.Stream(t.Context(), t, c.camera.Send, c.film...)
 			if strings.HasPrefix(c.name, "no parameter") {
 				sdp = sprop.ReplaceAllString(sdp, "")
 			}
@@ -67,10 +67,10 @@ func TestCamerasOfTheField(t *testing.T) {
 }
 
 // A picture that changes its size within the session is never decoded over the
-// remains of the old one: the stream is opened again, the new size is told, and a
+// remains of the old one: the stream is opened again, the new size is reported, and a
 // crop that no longer fits is named.
 func TestPictureChangesItsSize(t *testing.T) {
-	camera := &rtsptest.Peculiar{}
+	camera := &rtsptest.Scripted{}
 	camera.Serve(t)
 	var showing atomic.Int32
 	only := func(n int32) func([]byte) {
@@ -82,9 +82,9 @@ func TestPictureChangesItsSize(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	camera.SDP = rtsptest.Film(ctx, t, only(0), append(rtsptest.H264("640x360", "10", 5), inBand...)...)
-	rtsptest.Film(ctx, t, only(1), append(rtsptest.H264("960x540", "10", 5), inBand...)...)
-	rtsptest.Film(ctx, t, only(2), append(rtsptest.H264("320x180", "10", 5), inBand...)...)
+	camera.SDP = rtsptest.Stream(ctx, t, only(0), append(rtsptest.H264("640x360", "10", 5), inBand...)...)
+	rtsptest.Stream(ctx, t, only(1), append(rtsptest.H264("960x540", "10", 5), inBand...)...)
+	rtsptest.Stream(ctx, t, only(2), append(rtsptest.H264("320x180", "10", 5), inBand...)...)
 	s := settings(camera.URL())
 	s.Crop = drivers.Rect{X: 400, Y: 200, Width: 200, Height: 150}
 	c := watch(t, s)

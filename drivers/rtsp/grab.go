@@ -15,30 +15,32 @@ import (
 )
 
 const (
-	// repeatWait follows a frame that was handed out before, so that a decoder
-	// with nothing to give is not asked in a tight loop.
-	repeatWait = 10 * time.Millisecond
-	// watchEvery is how often a call into the decoder is looked at.
+	// repeatPause follows a repeated frame, so that a decoder without new frames is not
+	// polled in a tight loop.
+	repeatPause = 10 * time.Millisecond
+	// watchEvery is how often the duration of a call into the decoder is checked.
 	watchEvery = 100 * time.Millisecond
-	// silenceFirst lets the session name a camera that sends nothing before the
-	// decoder's call counts as too long.
-	silenceFirst = time.Second
-	// keyWait is how long a key frame may take before the status says that it is
-	// waited for.
-	keyWait = 2 * time.Second
-	// openExtra is what the decoder may take to find out what a stream holds; of a
-	// slow camera it wants several pictures.
+	// sessionGrace lets the session report a silent camera before the decoder's call
+	// counts as too long.
+	sessionGrace = time.Second
+	// keyFrameNotice is how long a key frame may take before the status reports the
+	// wait.
+	keyFrameNotice = 2 * time.Second
+	// openExtra is how long the decoder may take to analyse a stream; it needs several
+	// pictures of a slow camera.
 	openExtra = 10 * time.Second
+	// abandonAfter is how long a call into the decoder may overrun its limit before
+	// Run gives up: closing the stream should have ended the call.
+	abandonAfter = 5 * time.Second
 )
 
-// Run keeps the stream open until ctx ends, and then returns nil. It returns
-// ErrBlocked when the decoder does not come back; the goroutine that called it
-// is then lost.
+// Run keeps the stream open until ctx ends, and then returns nil. It returns ErrBlocked
+// if a call into the decoder does not return; the calling goroutine is then lost.
 func (c *Camera) Run(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.keep(ctx)
+		c.keepOpen(ctx)
 	}()
 	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
@@ -47,7 +49,7 @@ func (c *Camera) Run(ctx context.Context) error {
 		case <-done:
 			return nil
 		case <-watch.C:
-			if busy, limit := c.inCall(), c.patience()+silenceFirst+time.Duration(c.extra.Load()); busy > limit+hopeless {
+			if busy, limit := c.callDuration(), c.timeout()+sessionGrace+time.Duration(c.callExtra.Load()); busy > limit+abandonAfter {
 				return fmt.Errorf("%w: no answer for %v", ErrBlocked, busy.Round(watchEvery))
 			} else if busy > limit {
 				c.interrupt(limit)
@@ -56,25 +58,25 @@ func (c *Camera) Run(ctx context.Context) error {
 	}
 }
 
-func (c *Camera) inCall() time.Duration {
-	called := c.called.Load()
+func (c *Camera) callDuration() time.Duration {
+	called := c.callStarted.Load()
 	if called == 0 {
 		return 0
 	}
-	return time.Since(c.born) - time.Duration(called)
+	return time.Since(c.started) - time.Duration(called)
 }
 
-// patience is how long the camera may take for its next picture.
-func (c *Camera) patience() time.Duration {
+// timeout is how long the camera's next picture may take.
+func (c *Camera) timeout() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.judge == nil {
+	if c.detector == nil {
 		return c.settings.Timeout
 	}
-	return c.judge.Patience(c.settings.Timeout)
+	return c.detector.Timeout(c.settings.Timeout)
 }
 
-// interrupt closes the stream under a decoder that makes no picture of it.
+// interrupt ends the session of a decoder that delivers no picture.
 func (c *Camera) interrupt(limit time.Duration) {
 	c.mu.Lock()
 	session := c.session
@@ -84,31 +86,31 @@ func (c *Camera) interrupt(limit time.Duration) {
 	}
 }
 
-// calling marks a call into the decoder for the time it takes, which may be longer
-// than the camera's patience by the extra.
-func (c *Camera) calling(extra time.Duration, call func()) {
-	c.extra.Store(int64(extra))
-	c.called.Store(int64(max(time.Since(c.born), 1)))
+// timeCall records a call into the decoder while it runs; it may exceed the camera's
+// timeout by extra.
+func (c *Camera) timeCall(extra time.Duration, call func()) {
+	c.callExtra.Store(int64(extra))
+	c.callStarted.Store(int64(max(time.Since(c.started), 1)))
 	call()
-	c.called.Store(0)
+	c.callStarted.Store(0)
 }
 
-// keep opens and reads the stream over and over, with the settings of the day.
-func (c *Camera) keep(ctx context.Context) {
+// keepOpen opens and reads the stream again and again, with the current settings.
+func (c *Camera) keepOpen(ctx context.Context) {
 	spare := gocv.NewMat()
-	defer func() { free(spare) }() // whichever is the spare by then
+	defer func() { free(spare) }() // accept swaps it
 	logins := login.Open("")
-	kept := ""
+	openedPath := ""
 	for try := 0; ctx.Err() == nil; try++ {
 		c.mu.Lock()
 		settings := c.settings
 		c.mu.Unlock()
 		if settings == (drivers.CameraSettings{}) {
-			c.pause(ctx, retry.Longest)
+			c.pause(ctx, retry.MaxWait)
 			continue
 		}
-		if settings.Logins != kept {
-			kept, logins = settings.Logins, login.Open(settings.Logins)
+		if settings.Logins != openedPath {
+			openedPath, logins = settings.Logins, login.Open(settings.Logins)
 		}
 		before := c.count()
 		c.watchStream(ctx, settings, logins, &spare)
@@ -119,7 +121,7 @@ func (c *Camera) keep(ctx context.Context) {
 	}
 }
 
-// pause waits, but not past new settings.
+// pause waits until new settings at the latest.
 func (c *Camera) pause(ctx context.Context, wait time.Duration) {
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -130,116 +132,114 @@ func (c *Camera) pause(ctx context.Context, wait time.Duration) {
 	}
 }
 
-// watchStream opens the stream and takes its frames until it fails, or until
-// other settings are wanted.
+// watchStream opens the stream and reads its frames until it fails or the settings
+// change.
 func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, spare *gocv.Mat) {
-	session, err := c.dial(ctx, s, logins, c.patience)
+	session, err := c.dial(ctx, s, logins, c.timeout)
 	if err != nil {
 		c.failed(s, err)
 		return
 	}
 	defer session.Close()
-	c.hold(session)
-	defer c.hold(nil)
+	c.setSession(session)
+	defer c.setSession(nil)
 	err = c.decode(ctx, s, session, spare)
 	if cause := session.Err(); cause != nil {
-		err = cause // the decoder saw its end alone
+		err = cause // the decoder only noticed the end
 	}
 	if err != nil {
 		c.failed(s, err)
 	}
 }
 
-func (c *Camera) hold(one session) {
+func (c *Camera) setSession(one session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session = one
 }
 
-// failed notes why there is no stream.
+// failed records why there is no stream.
 func (c *Camera) failed(s drivers.CameraSettings, err error) {
-	c.judged(s, func() {
+	c.update(s, func() {
 		var unreachable relay.Unreachable
 		c.refused = errors.As(err, &relay.Refusal{})
 		if errors.As(err, &unreachable) {
-			c.judge.Absent(err.Error())
+			c.detector.Absent(err.Error())
 			return
 		}
-		c.judge.Closed(err.Error())
+		c.detector.Closed(err.Error())
 	})
 }
 
-// decode takes the session's frames until ctx ends or settings change (nil), or
-// the stream fails.
+// decode reads the session's frames until ctx ends or the settings change (nil), or the
+// stream fails.
 func (c *Camera) decode(ctx context.Context, s drivers.CameraSettings, session session, spare *gocv.Mat) error {
-	if err := c.awaitKey(ctx, s, session); err != nil || ctx.Err() != nil || !c.current(s) {
+	if err := c.awaitKeyFrame(ctx, s, session); err != nil || ctx.Err() != nil || !c.current(s) {
 		return err
 	}
-	if err := c.measured(s, session.Size()); err != nil {
+	if err := c.recordSize(s, session.Size()); err != nil {
 		return err
 	}
 	var stream capture
 	var err error
-	c.calling(openExtra, func() { stream, err = c.open(session.URL()) })
+	c.timeCall(openExtra, func() { stream, err = c.open(session.URL()) })
 	if err != nil {
 		return err
 	}
-	defer func() { c.calling(0, stream.close) }()
-	c.judged(s, func() {
+	defer func() { c.timeCall(0, stream.close) }()
+	c.update(s, func() {
 		c.opens++
-		c.judge.Opened()
+		c.detector.Opened()
 	})
 	return c.frames(ctx, s, stream, spare)
 }
 
-// awaitKey waits for a picture that decoding can begin at, for as long as packets
-// come, and says so.
-func (c *Camera) awaitKey(ctx context.Context, s drivers.CameraSettings, session session) error {
+// awaitKeyFrame waits for a picture at which decoding can start, while packets arrive,
+// and reports the wait.
+func (c *Camera) awaitKeyFrame(ctx context.Context, s drivers.CameraSettings, session session) error {
 	for start := time.Now(); ctx.Err() == nil && c.current(s); {
-		ready, err := session.Ready(ctx, keyWait)
+		ready, err := session.Ready(ctx, keyFrameNotice)
 		if ready || err != nil && ctx.Err() == nil {
 			return err
 		}
-		c.judged(s, func() {
-			c.judge.Closed(fmt.Sprintf("the camera sends, and no key frame has come for %v; set a shorter key-frame (I-frame) interval in the camera",
+		c.update(s, func() {
+			c.detector.Closed(fmt.Sprintf("the camera sends, but no key frame has come for %v; set a shorter key-frame (I-frame) interval in the camera",
 				time.Since(start).Round(time.Second)))
 		})
 	}
 	return nil
 }
 
-// measured takes down the picture's size, and refuses one that the crop does not
-// fit.
-func (c *Camera) measured(s drivers.CameraSettings, size relay.Size) error {
+// recordSize records the picture's size, and refuses one that the crop does not fit.
+func (c *Camera) recordSize(s drivers.CameraSettings, size relay.Size) error {
 	if size == (relay.Size{}) {
 		return nil
 	}
-	c.judged(s, func() {
+	c.update(s, func() {
 		if c.size != (relay.Size{}) && c.size != size {
 			c.resized++
 		}
 		c.size = size
 	})
 	if _, err := cropWithin(s.Crop, size.Width, size.Height); err != nil {
-		return relay.Unfit(err)
+		return relay.Refuse(err)
 	}
 	return nil
 }
 
-// frames takes frames until ctx ends or settings change (nil), or the stream
-// fails.
+// frames reads frames until ctx ends or the settings change (nil), or the stream fails.
 func (c *Camera) frames(ctx context.Context, s drivers.CameraSettings, stream capture, spare *gocv.Mat) error {
 	advanced := time.Now()
 	for ctx.Err() == nil && c.current(s) {
 		var presentation time.Duration
 		var ok bool
-		c.calling(0, func() { presentation, ok = stream.read(spare) })
+		c.timeCall(0, func() { presentation, ok = stream.read(spare) })
 		if !ok {
 			return errors.New("the stream ended")
 		}
 		arrival := time.Now()
 		isNew, err := c.accept(s, presentation, arrival, spare)
-		switch limit := c.patience(); {
+		switch limit := c.timeout(); {
 		case err != nil:
 			return err
 		case isNew:
@@ -247,22 +247,21 @@ func (c *Camera) frames(ctx context.Context, s drivers.CameraSettings, stream ca
 		case arrival.Sub(advanced) > limit:
 			return fmt.Errorf("no new frame for %v", limit)
 		default:
-			c.pause(ctx, repeatWait)
+			c.pause(ctx, repeatPause)
 		}
 	}
 	return nil
 }
 
-// accept makes the spare picture the newest one, and the newest the spare, if
-// the frame is a new one.
+// accept swaps the spare picture and the newest one if the frame is new.
 func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, arrival time.Time, spare *gocv.Mat) (bool, error) {
-	if err := decoded(*spare); err != nil {
+	if err := checkDecoded(*spare); err != nil {
 		return false, err
 	}
-	if err := c.measured(s, relay.Size{Width: spare.Cols(), Height: spare.Rows()}); err != nil {
+	if err := c.recordSize(s, relay.Size{Width: spare.Cols(), Height: spare.Rows()}); err != nil {
 		return false, err
 	}
-	small, err := glance(*spare)
+	small, err := thumbnail(*spare)
 	if err != nil {
 		return false, err
 	}
@@ -271,11 +270,11 @@ func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, ar
 	if s != c.settings {
 		return false, nil
 	}
-	taken, isNew := c.judge.Frame(presentation, arrival, small)
+	taken, isNew := c.detector.Frame(presentation, arrival, small)
 	if !isNew {
 		return false, nil
 	}
-	if c.number > c.asked {
+	if c.number > c.lastRequested {
 		c.dropped++
 	}
 	c.picture, *spare = *spare, c.picture
@@ -285,13 +284,13 @@ func (c *Camera) accept(s drivers.CameraSettings, presentation time.Duration, ar
 	return true, nil
 }
 
-// judged tells the judge something about the stream of these settings, unless
-// others have come since.
-func (c *Camera) judged(s drivers.CameraSettings, tell func()) {
+// update changes the state of the stream with these settings, unless they have been
+// replaced.
+func (c *Camera) update(s drivers.CameraSettings, change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if s == c.settings {
-		tell()
+		change()
 	}
 }
 

@@ -13,14 +13,13 @@ import (
 	"meltwatch/drivers/rtsp/relay"
 )
 
-// Everything OpenCV is asked for here has been checked before, because its
-// exceptions end the process.
+// All arguments to OpenCV are checked first, because its exceptions end the process.
 
-// free gives a picture's memory back to C++, which has no way to refuse.
+// free releases a picture's memory in C++, which cannot fail.
 func free(m gocv.Mat) { _ = m.Close() }
 
-// glance is the picture as the judge of liveness takes it.
-func glance(picture gocv.Mat) (liveness.Picture, error) {
+// thumbnail is the picture in the form that package liveness takes.
+func thumbnail(picture gocv.Mat) (liveness.Picture, error) {
 	small, grey := gocv.NewMat(), gocv.NewMat()
 	defer free(small)
 	defer free(grey)
@@ -34,12 +33,27 @@ func glance(picture gocv.Mat) (liveness.Picture, error) {
 	return liveness.Picture{Width: size.X, Height: size.Y, Pixels: pixels}, nil
 }
 
-// decoded reports what keeps a decoded picture from being used.
-func decoded(picture gocv.Mat) error {
+// checkDecoded reports why a decoded picture cannot be used.
+func checkDecoded(picture gocv.Mat) error {
 	if picture.Type() != gocv.MatTypeCV8UC3 {
 		return fmt.Errorf("picture has type %v, not 8-bit colour", picture.Type())
 	}
-	return relay.Size{Width: picture.Cols(), Height: picture.Rows()}.TooLarge()
+	return relay.Size{Width: picture.Cols(), Height: picture.Rows()}.Check()
+}
+
+// cropWithin is the crop as a rectangle of a picture of the given size. A larger
+// rectangle would make OpenCV end the process.
+func cropWithin(crop drivers.Rect, width, height int) (image.Rectangle, error) {
+	whole := image.Rect(0, 0, width, height)
+	if crop == (drivers.Rect{}) {
+		return whole, nil
+	}
+	r := image.Rect(crop.X, crop.Y, crop.X+crop.Width, crop.Y+crop.Height)
+	if !r.In(whole) || r.Empty() {
+		return r, fmt.Errorf("camera.crop: %d×%d at (%d, %d) reaches out of the camera's %d×%d picture; correct it",
+			crop.Width, crop.Height, crop.X, crop.Y, width, height)
+	}
+	return r, nil
 }
 
 // forModel cuts the crop out and scales it: row-major RGB of Width × Height.
@@ -53,19 +67,19 @@ func forModel(picture gocv.Mat, s drivers.CameraSettings) ([]byte, error) {
 	scaled, rgb := gocv.NewMat(), gocv.NewMat()
 	defer free(scaled)
 	defer free(rgb)
-	// Area means each pixel is the mean of what it covers, so small spots dim but
-	// do not vanish between samples.
+	// With the area filter each pixel is the mean of what it covers, so small spots dim
+	// but do not vanish.
 	gocv.Resize(region, &scaled, image.Pt(s.Width, s.Height), 0, 0, gocv.InterpolationArea)
 	gocv.CvtColor(scaled, &rgb, gocv.ColorBGRToRGB)
 	return rgb.ToBytes(), nil
 }
 
-// largestPreview bounds a preview in bytes: it crosses to the agent, and may go
-// on over a thin uplink.
-const largestPreview = 512 << 10
+// maxPreview bounds a preview in bytes: it goes to the agent, and may continue over a
+// slow uplink.
+const maxPreview = 512 << 10
 
-// preview encodes the whole picture, no wider than asked. A picture that comes
-// out too large is tried again coarser, then smaller.
+// preview encodes the whole picture, at most as wide as requested. If the result is too
+// large, it lowers the quality, then the size.
 func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
 	if r.Quality < 1 || r.Quality > 100 || r.MaxWidth < 1 {
 		return nil, fmt.Errorf("preview of width %d, quality %d: set a width above 0 and a quality of 1 to 100", r.MaxWidth, r.Quality)
@@ -73,7 +87,7 @@ func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
 	width, quality := min(r.MaxWidth, picture.Cols()), r.Quality
 	for width > 0 {
 		jpeg, err := encode(picture, width, quality)
-		if err != nil || len(jpeg) <= largestPreview {
+		if err != nil || len(jpeg) <= maxPreview {
 			return jpeg, err
 		}
 		if quality > 50 {
@@ -82,7 +96,7 @@ func preview(picture gocv.Mat, r drivers.PreviewRequest) ([]byte, error) {
 			width = width * 2 / 3
 		}
 	}
-	return nil, errors.New("preview does not fit its bound at any size")
+	return nil, errors.New("preview too large at any size")
 }
 
 func encode(picture gocv.Mat, width, quality int) ([]byte, error) {

@@ -18,7 +18,7 @@ import (
 	"meltwatch/drivers/rtsp/relay"
 )
 
-// scripted is a decoder that does as told; a real one cannot be made to block on
+// scripted is a decoder that follows a script; a real one cannot be made to block on
 // demand.
 type scripted struct {
 	next func(into *gocv.Mat) (time.Duration, bool)
@@ -99,7 +99,7 @@ func TestBlockedDecoderEndsRun(t *testing.T) {
 	}
 }
 
-// A stream that hands out its last frame for ever is opened again, and frame
+// A stream that repeats its last frame is opened again, and frame
 // numbers go on from where they were.
 func TestStreamThatStandsStillIsReopened(t *testing.T) {
 	c := withDecoder(t, frames(10, 320, 240), frames(1<<30, 320, 240))
@@ -188,7 +188,7 @@ func TestPreviewIsBounded(t *testing.T) {
 	rng := gocv.TheRNG()
 	rng.Fill(&m, gocv.RNGDistUniform, 0, 255, false)
 	got, err := preview(m, drivers.PreviewRequest{MaxWidth: 4000, Quality: 100})
-	if err != nil || len(got) == 0 || len(got) > largestPreview {
+	if err != nil || len(got) == 0 || len(got) > maxPreview {
 		t.Errorf("preview of %d bytes (error %v)", len(got), err)
 	}
 }
@@ -203,14 +203,14 @@ func TestConfigureRefuses(t *testing.T) {
 		{"not a stream", func(s *drivers.CameraSettings) { s.URL = "http://camera/" }, "camera.url: "},
 		{"no host", func(s *drivers.CameraSettings) { s.URL = "rtsp:///path" }, "camera.url: "},
 		{"password in the URL", func(s *drivers.CameraSettings) { s.URL = "rtsp://u:hunter2@camera/" }, "move them to camera.username"},
-		{"password in a URL that cannot be read", func(s *drivers.CameraSettings) { s.URL = "rtsp://u:hunter2@camera:port/" }, "camera.url: not a URL"},
+		{"password in a URL that cannot be read", func(s *drivers.CameraSettings) { s.URL = "rtsp://u:hunter2@camera:port/" }, "camera.url: invalid URL"},
 		{"no timeout", func(s *drivers.CameraSettings) { s.Timeout = 0 }, "camera.timeout: "},
 		{"no limit", func(s *drivers.CameraSettings) { s.BlackAfter = 0 }, "black_after"},
 		{"crop of no height", func(s *drivers.CameraSettings) { s.Crop = drivers.Rect{Width: 5} }, "camera.crop: "},
 		{"crop left of the picture", func(s *drivers.CameraSettings) { s.Crop.X = -1 }, "camera.crop: "},
 		{"model input of no width", func(s *drivers.CameraSettings) { s.Width = 0 }, "model input"},
 		{"model input too large", func(s *drivers.CameraSettings) { s.Height = 1 << 20 }, "model input"},
-		{"filter not built in", func(s *drivers.CameraSettings) { s.Resize = "lanczos" }, `resize filter "lanczos"`},
+		{"filter not built in", func(s *drivers.CameraSettings) { s.Resize = "lanczos" }, `unknown resize filter "lanczos"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := settings("rtsp://127.0.0.1:8554/shell")

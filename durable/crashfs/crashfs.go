@@ -1,5 +1,5 @@
-// Package crashfs is a file system in memory under which power fails or a process dies,
-// for tests of what must survive that.
+// Package crashfs is a file system in memory for crash tests: its power fails, or the
+// process that uses it is killed.
 package crashfs
 
 import (
@@ -21,15 +21,15 @@ import (
 // allows a file system to be, and more than a journalling one is.
 type Disk struct {
 	names   map[string]*inode // as a program sees it
-	durable map[string]*inode // as it lies on the disk
+	durable map[string]*inode // on the disk
 	pending []change          // of names, not yet durable
 
 	operations int
 	cutAt      int // the operation at which power fails; −1 for never
-	// Dead: power has failed. A test may also set it between two operations.
-	Dead bool
-	// Step, unless nil, is called after every change and in the middle of a write: what a
-	// process does, after which it may be dead.
+	// PowerOff is set once power has failed. A test may also set it between two operations.
+	PowerOff bool
+	// Step, unless nil, is called after every change and in the middle of a write; a
+	// test may kill the process there.
 	Step func()
 	// Now stamps files that are written; time.Now unless a test sets another.
 	Now func() time.Time
@@ -71,25 +71,25 @@ func (c change) apply(names map[string]*inode) {
 	case c.file == nil:
 		delete(names, c.name)
 	case c.from != "" && names[c.from] != c.file:
-		// The file that it renames never came to be.
+		// The file to rename was never created.
 	default:
 		delete(names, c.from)
 		names[c.name] = c.file
 	}
 }
 
-// ErrPower is what every operation answers once power has failed.
-var ErrPower = errors.New("power failed")
+// errPower is the error of every operation after the power failure.
+var errPower = errors.New("power failed")
 
-// New returns an empty disk; cutAt −1 is never.
+// New returns an empty disk whose power fails at operation cutAt, −1 for never.
 func New(cutAt int) *Disk {
 	return &Disk{names: map[string]*inode{}, durable: map[string]*inode{}, cutAt: cutAt, Now: time.Now}
 }
 
-// CutIn lets power fail at the nth operation from now, the next one being 0.
+// CutIn makes the power fail at the nth operation from now, the next one being 0.
 func (d *Disk) CutIn(n int) { d.cutAt = d.operations + n }
 
-// Put lays a durable file onto the disk.
+// Put adds a durable file.
 func (d *Disk) Put(name string, data []byte) {
 	file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: d.Now()}
 	d.names[name], d.durable[name] = file, file
@@ -98,7 +98,7 @@ func (d *Disk) Put(name string, data []byte) {
 // Has reports whether a file is there.
 func (d *Disk) Has(name string) bool { return d.names[name] != nil }
 
-// Size is what all files hold, in bytes.
+// Size is the total size of all files, in bytes.
 func (d *Disk) Size() (n int64) {
 	for _, file := range d.names {
 		n += int64(len(file.seen))
@@ -109,11 +109,11 @@ func (d *Disk) Size() (n int64) {
 // step counts an operation; it fails from the cut on.
 func (d *Disk) step() error {
 	if d.operations == d.cutAt {
-		d.Dead = true
+		d.PowerOff = true
 	}
 	d.operations++
-	if d.Dead {
-		return ErrPower
+	if d.PowerOff {
+		return errPower
 	}
 	if d.Step != nil {
 		d.Step()
@@ -122,8 +122,8 @@ func (d *Disk) step() error {
 }
 
 func (d *Disk) rename(c change) error {
-	if d.Dead {
-		return ErrPower
+	if d.PowerOff {
+		return errPower
 	}
 	c.folder = path.Dir(c.name)
 	c.apply(d.names)
@@ -165,8 +165,8 @@ func (d *Disk) Create(name string) (durable.File, error) {
 
 // Extend cuts a file to size and opens it for writing at its end.
 func (d *Disk) Extend(name string, size int64) (durable.File, error) {
-	if d.Dead {
-		return nil, ErrPower
+	if d.PowerOff {
+		return nil, errPower
 	}
 	f := &cutFile{d, d.names[name]}
 	return f, f.put(write{offset: int(size), cut: true})
@@ -212,10 +212,10 @@ func (f *cutFile) put(w write) error {
 }
 
 func (f *cutFile) Write(data []byte) (int, error) {
-	if f.disk.Dead {
-		return 0, ErrPower
+	if f.disk.PowerOff {
+		return 0, errPower
 	}
-	// As blocks of the disk, each of which may be lost.
+	// The data is written in blocks, each of which may be lost.
 	for rest := data; len(rest) > 0; {
 		n := min(4096, len(rest))
 		if f.disk.Step != nil && len(rest) == len(data) {
@@ -268,10 +268,10 @@ func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 	return next
 }
 
-// PowerCut loses everything that is not durable, and power is back.
+// PowerCut loses everything that is not durable and restores the power.
 func (d *Disk) PowerCut() {
 	next := d.After(rand.New(rand.NewPCG(0, 0)), 0)
-	d.names, d.durable, d.pending, d.Dead = next.names, next.durable, nil, false
+	d.names, d.durable, d.pending, d.PowerOff = next.names, next.durable, nil, false
 }
 
 // Snapshot returns every file as a program sees it now.
@@ -283,7 +283,7 @@ func (d *Disk) Snapshot() map[string][]byte {
 	return files
 }
 
-// PutBack makes the disk hold these files and no others, all durable.
+// PutBack replaces the content of the disk by these files, all durable.
 func (d *Disk) PutBack(files map[string][]byte) {
 	d.names, d.durable, d.pending = map[string]*inode{}, map[string]*inode{}, nil
 	for name, data := range files {
@@ -291,7 +291,7 @@ func (d *Disk) PutBack(files map[string][]byte) {
 	}
 }
 
-// torn is what a failing disk makes of a write now and then.
+// torn damages a write at random, as a failing disk does.
 func torn(w write, r *rand.Rand, odds float64) write {
 	if odds == 1 || len(w.data) == 0 {
 		return w

@@ -17,14 +17,14 @@ import (
 // graph once.
 type function struct {
 	name    string
-	inputs  map[string]place
+	inputs  map[string]endpoint
 	outputs []string    // names, sorted
 	fetches []tf.Output // in the order of outputs
 	lengths []int       // of the outputs, in values
 }
 
-// place is where a named tensor enters or leaves the graph.
-type place struct {
+// endpoint is the graph's end of a named tensor.
+type endpoint struct {
 	output tf.Output
 	dtype  tf.DataType
 	shape  []int64
@@ -40,18 +40,18 @@ type input struct {
 var dtypes = map[string]tf.DataType{"float32": tf.Float, "uint8": tf.Uint8}
 
 // newFunction compares a signature of the SavedModel with the manifest's and
-// finds its tensors. Both ways: what only one of them has is a fault.
+// finds its tensors. A tensor that only one of them has is a fault.
 func newFunction(saved *tf.SavedModel, name string, manifest inference.Manifest) (*function, error) {
 	have, ok := saved.Signatures[name]
 	if !ok {
 		return nil, fmt.Errorf("find signature %s: the SavedModel has none; export the model again", name)
 	}
 	want := manifest.Signatures[name]
-	inputs, err := findPlaces(saved.Graph, have.Inputs, want.Inputs)
+	inputs, err := findEndpoints(saved.Graph, have.Inputs, want.Inputs)
 	if err != nil {
 		return nil, fmt.Errorf("compare inputs of %s with the manifest: %w; export the model again", name, err)
 	}
-	outputs, err := findPlaces(saved.Graph, have.Outputs, want.Outputs)
+	outputs, err := findEndpoints(saved.Graph, have.Outputs, want.Outputs)
 	if err != nil {
 		return nil, fmt.Errorf("compare outputs of %s with the manifest: %w; export the model again", name, err)
 	}
@@ -67,14 +67,14 @@ func newFunction(saved *tf.SavedModel, name string, manifest inference.Manifest)
 	return f, nil
 }
 
-func findPlaces(graph *tf.Graph, have map[string]tf.TensorInfo, want map[string]inference.Tensor) (map[string]place, error) {
-	places := make(map[string]place, len(want))
+func findEndpoints(graph *tf.Graph, have map[string]tf.TensorInfo, want map[string]inference.Tensor) (map[string]endpoint, error) {
+	places := make(map[string]endpoint, len(want))
 	for name, tensor := range want {
 		info, ok := have[name]
 		if !ok {
 			return nil, fmt.Errorf("the SavedModel has no tensor %s", name)
 		}
-		found, err := findPlace(graph, info, tensor)
+		found, err := findEndpoint(graph, info, tensor)
 		if err != nil {
 			return nil, fmt.Errorf("tensor %s: %w", name, err)
 		}
@@ -88,22 +88,22 @@ func findPlaces(graph *tf.Graph, have map[string]tf.TensorInfo, want map[string]
 	return places, nil
 }
 
-func findPlace(graph *tf.Graph, info tf.TensorInfo, want inference.Tensor) (place, error) {
+func findEndpoint(graph *tf.Graph, info tf.TensorInfo, want inference.Tensor) (endpoint, error) {
 	if info.DType != dtypes[want.DType] {
-		return place{}, fmt.Errorf("is TensorFlow type %d, the manifest says %s", info.DType, want.DType)
+		return endpoint{}, fmt.Errorf("is TensorFlow type %d, the manifest says %s", info.DType, want.DType)
 	}
 	shape, err := info.Shape.ToSlice()
 	if err != nil {
-		return place{}, fmt.Errorf("read shape: %w", err)
+		return endpoint{}, fmt.Errorf("read shape: %w", err)
 	}
 	if !slices.EqualFunc(shape, want.Shape, func(a int64, b int) bool { return a == int64(b) }) {
-		return place{}, fmt.Errorf("has shape %v, the manifest says %v", shape, want.Shape)
+		return endpoint{}, fmt.Errorf("has shape %v, the manifest says %v", shape, want.Shape)
 	}
 	output, err := graphOutput(graph, info.Name)
 	if err != nil {
-		return place{}, err
+		return endpoint{}, err
 	}
-	return place{output: output, dtype: info.DType, shape: shape}, nil
+	return endpoint{output: output, dtype: info.DType, shape: shape}, nil
 }
 
 // graphOutput finds "operation:index".
@@ -154,7 +154,7 @@ func (f *function) read(answers []*tf.Tensor) (map[string][]float32, error) {
 			return nil, fmt.Errorf("read tensor %s of %s: %d values, the manifest says %d; export the model again", name, f.name, len(values), f.lengths[i])
 		}
 		if err := inference.CheckFinite(name, values); err != nil {
-			return nil, fmt.Errorf("%w; the model is faulty, go back to the one before", err)
+			return nil, fmt.Errorf("%w; the model is faulty, return to the previous one", err)
 		}
 		outputs[name] = values
 	}

@@ -4,7 +4,7 @@
 // and golden vectors. Open refuses, with the reason and the remedy, a folder
 // that is not exactly what the manifest says: every file by its hash, every
 // tensor by name, type and shape. Only then does the library see a byte of it,
-// for what TensorFlow dislikes it may answer by ending the process. For the same
+// because TensorFlow may end the process on invalid input. For the same
 // reason every input's length is checked before a call.
 //
 // One thread runs a session: at this size (about 0.3 M parameters) handing work
@@ -26,7 +26,7 @@ import (
 	"meltwatch/inference"
 )
 
-// collectEvery bounds what waits for a finalizer: calls × about 60 KB for a
+// collectEvery bounds the memory that waits for a finalizer: calls × about 60 KB for a
 // 64 × 64 frame with its background in and out, so 4 MB.
 const collectEvery = 64
 
@@ -37,9 +37,9 @@ type Model struct {
 	session  *tf.Session
 	encode   *function
 	step     *function
-	// start is the background of a first frame, all -1.
-	start []float32
-	calls int
+	// initialBackground is the background of a first frame, all -1.
+	initialBackground []float32
+	calls             int
 }
 
 var _ inference.Model = (*Model)(nil)
@@ -84,9 +84,9 @@ func (m *Model) prepare(saved *tf.SavedModel) error {
 		return err
 	}
 	encode := m.manifest.Signatures[inference.EncodeFrame].Inputs
-	m.start = make([]float32, encode["background"].Elements())
-	for i := range m.start {
-		m.start[i] = -1
+	m.initialBackground = make([]float32, encode["background"].Elements())
+	for i := range m.initialBackground {
+		m.initialBackground[i] = -1
 	}
 	if err := m.warmUp(); err != nil {
 		return fmt.Errorf("warm up: %w", err)
@@ -124,7 +124,7 @@ func (m *Model) EncodeFrame(frame inference.Frame) (inference.Encoded, error) {
 	}
 	background := frame.Background
 	if background == nil {
-		background = m.start
+		background = m.initialBackground
 	}
 	out, err := m.run(m.encode, map[string]input{
 		"frame":      {bytes: frame.Pixels},
@@ -140,7 +140,7 @@ func (m *Model) EncodeFrame(frame inference.Frame) (inference.Encoded, error) {
 	}, nil
 }
 
-// Step judges a window.
+// Step runs the function step on a window.
 func (m *Model) Step(w inference.Window) (inference.Outputs, error) {
 	if err := m.manifest.CheckWindow(w); err != nil {
 		return nil, err

@@ -121,7 +121,7 @@ func TestWorstCommandsAreAnsweredAtOnce(t *testing.T) {
 		allowed := everything
 		allowed.PerMinute = 1 << 30
 		s.Adopt(allowed)
-		stricttest.Bounded(t, func(document []byte) {
+		stricttest.CheckBounded(t, func(document []byte) {
 			for _, text := range [][]byte{document, document[:min(len(document), message.MaxCommand)]} {
 				s.serve(t.Context(), &fakeAgent{}, request{text, false})
 			}

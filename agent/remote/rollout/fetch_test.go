@@ -229,7 +229,7 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 		}, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	m.Adopt(Limits{Enabled: true, Keys: b.keys, Package: 64e6})
-	stricttest.Bounded(t, func(document []byte) {
+	stricttest.CheckBounded(t, func(document []byte) {
 		m.process(t.Context(), [][]byte{document, document[:min(len(document), message.MaxModelDesired)]})
 	})
 	if log.Len() > 16<<10 {
@@ -238,7 +238,7 @@ func TestWorstModelDocumentsAreAnsweredAtOnce(t *testing.T) {
 	if err := m.expect(message.ModelDesired{Revision: 1, SignedPackage: signed}); err != nil {
 		t.Fatal(err)
 	}
-	stricttest.Bounded(t, func(document []byte) {
+	stricttest.CheckBounded(t, func(document []byte) {
 		m.receive(t.Context(), chunk{1, document})
 		m.receive(t.Context(), chunk{1, append(bytes.Clone(body[:64]), document...)})
 	})

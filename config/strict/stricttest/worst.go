@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Worst are JSON objects of nearly `size` bytes, by what is bad about them. Some are
-// invalid JSON.
+// Worst returns JSON objects of nearly `size` bytes by what makes them expensive. Some
+// are invalid JSON.
 func Worst(size int) map[string][]byte {
 	fill := func(before, each, after string) []byte {
 		var b strings.Builder
@@ -60,11 +60,11 @@ func Worst(size int) map[string][]byte {
 	}
 }
 
-// Bounded tests handle's limit: 0.2 s of CPU for a document of 255 KiB, and at most
+// CheckBounded tests handle's limit: 0.2 s of CPU for a document of 255 KiB, and at most
 // three times the work for twice the bytes. A busy machine or the race detector may
 // take several times as long, so the first limit is applied loosely; the second finds
 // work that is not linear.
-func Bounded(t *testing.T, handle func(document []byte)) {
+func CheckBounded(t *testing.T, handle func(document []byte)) {
 	t.Helper()
 	size := 255 << 10
 	if testing.Short() { // as under the race detector
@@ -94,7 +94,7 @@ func cpu(f func()) time.Duration {
 	return used() - began
 }
 
-// used is this process's time on the processor.
+// used is the CPU time of this process.
 func used() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -9,15 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// instant is when something was, by the wall clock and, within one boot of the
-// box, by a clock that nobody sets.
+// instant is a time by the wall clock and, within one boot of the box, by the boot
+// clock, which cannot be set.
 type instant struct {
 	At     time.Time     `json:"at"`
 	Boot   string        `json:"boot"`
 	Uptime time.Duration `json:"uptime_ns"`
 }
 
-// since is how long ago before was, as seen from i; never negative.
+// since is the time from before to i, never negative.
 func (i instant) since(before instant) time.Duration {
 	if i.Boot != "" && i.Boot == before.Boot {
 		return max(i.Uptime-before.Uptime, 0)
@@ -27,7 +27,7 @@ func (i instant) since(before instant) time.Duration {
 
 // boot is the kernel's boot id, empty if it is unknown.
 var boot = sync.OnceValue(func() string {
-	id, err := durable.KernelBoot()
+	id, err := durable.KernelBootID()
 	if err != nil {
 		return ""
 	}

@@ -1,9 +1,9 @@
-// Package login keeps a camera's account from being locked: it counts refused
-// log-ins in a file, so that neither a new child nor a new agent starts from
-// nothing, and says when the next one may be tried.
+// Package login prevents a camera from locking the account: it counts refused log-ins
+// in a file, so that the count survives a restart of the child or the agent, and
+// returns when the next log-in is permitted.
 //
-// An attempt is noted before the password is sent, and taken back when the
-// answer was no refusal: a process that dies between the two counts as refused.
+// An attempt is recorded before the password is sent, and removed if the answer was not
+// a refusal: a process that ends in between counts as refused.
 package login
 
 import (
@@ -25,30 +25,30 @@ import (
 )
 
 const (
-	// Most refused log-ins within Window are made. Cameras lock an account after
-	// five in half an hour, and each attempt meanwhile prolongs it.
-	Most   = 3
-	Window = 30 * time.Minute
+	// At most MaxRefusals log-ins are refused within Window. Cameras lock an account
+	// after five in half an hour, and each further attempt prolongs the lock.
+	MaxRefusals = 3
+	Window      = 30 * time.Minute
 
-	iterations = 10_000 // of the fingerprint, which stands on disk
-	largest    = 1 << 16
+	iterations = 10_000 // of the fingerprint, which is stored on disk
+	maxFile    = 1 << 16
 )
 
-// pauses are the least waits after the first refusal, the second and so on.
-var pauses = [Most - 1]time.Duration{10 * time.Second, time.Minute}
+// minWaits are the least waits after each refusal before the last permitted one.
+var minWaits = [MaxRefusals - 1]time.Duration{10 * time.Second, time.Minute}
 
-// Account is who logs in where. A change of any of the three begins anew.
+// Account identifies a log-in. A change of any of the three starts a new count.
 type Account struct{ URL, Username, Password string }
 
-// Ledger is the file. Its methods may be called concurrently; of several
-// processes the last to write wins, which errs by their number at most.
+// Ledger is the file of refused log-ins. Its methods may be called concurrently. With
+// several processes the last write wins, and the error is at most their number.
 type Ledger struct {
 	path string
 	now  func() instant
 
 	mu   sync.Mutex
 	last record
-	// derived is the account that last.Account was computed for.
+	// derived is the account of last.Account.
 	derived Account
 }
 
@@ -59,10 +59,11 @@ type record struct {
 	Refused []instant `json:"refused"`
 }
 
-// Open reads nothing yet. With an empty path the count is kept in memory alone.
+// Open returns the ledger of a file, which it does not read yet. With an empty path the
+// count is kept only in memory.
 func Open(path string) *Ledger { return &Ledger{path: path, now: now} }
 
-// OpenAt is Open with a clock that is ahead, to look at what comes later.
+// OpenAt is Open with a clock that is ahead, for tests of later log-ins.
 func OpenAt(path string, ahead time.Duration) *Ledger {
 	return &Ledger{path: path, now: func() instant {
 		i := now()
@@ -70,11 +71,11 @@ func OpenAt(path string, ahead time.Duration) *Ledger {
 	}}
 }
 
-// Now is the ledger's clock.
+// Now returns the time of the ledger's clock.
 func (l *Ledger) Now() time.Time { return l.now().At }
 
-// Next is when the account may next log in: now or before for at once. The count
-// is of refusals within Window.
+// Next returns when the account may log in next, now or earlier for at once, and the
+// number of refusals within Window.
 func (l *Ledger) Next(a Account) (at time.Time, refused int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,13 +86,13 @@ func (l *Ledger) Next(a Account) (at time.Time, refused int) {
 		return moment.At, 0
 	}
 	wait := Window - ages[0] // the oldest
-	if len(ages) < Most {
-		wait = pauses[len(ages)-1] - ages[len(ages)-1]
+	if len(ages) < MaxRefusals {
+		wait = minWaits[len(ages)-1] - ages[len(ages)-1]
 	}
 	return moment.At.Add(wait), len(ages)
 }
 
-// ages are how long ago the refusals within Window were, the longest first.
+// ages are the ages of the refusals within Window, the oldest first.
 func (l *Ledger) ages(moment instant) []time.Duration {
 	var ages []time.Duration
 	for _, one := range l.last.Refused {
@@ -103,8 +104,8 @@ func (l *Ledger) ages(moment instant) []time.Duration {
 	return ages
 }
 
-// Attempt notes that the password is about to be sent. The error says that the
-// file does not take it; the attempt then counts in this process alone.
+// Attempt records that the password is about to be sent. After an error of the file the
+// attempt counts only in this process.
 func (l *Ledger) Attempt(a Account) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,23 +113,23 @@ func (l *Ledger) Attempt(a Account) error {
 	moment := l.now()
 	l.last.Refused = slices.DeleteFunc(l.last.Refused, func(one instant) bool { return moment.since(one) >= Window })
 	l.last.Refused = append(l.last.Refused, moment)
-	if len(l.last.Refused) > Most {
-		l.last.Refused = l.last.Refused[len(l.last.Refused)-Most:]
+	if len(l.last.Refused) > MaxRefusals {
+		l.last.Refused = l.last.Refused[len(l.last.Refused)-MaxRefusals:]
 	}
 	return l.save()
 }
 
-// Accepted forgets every attempt: the account is right.
+// Accepted removes every attempt, because the camera accepted the account.
 func (l *Ledger) Accepted(a Account) error {
-	return l.change(a, func() { l.last.Refused = nil })
+	return l.update(a, func() { l.last.Refused = nil })
 }
 
-// Unanswered takes the last attempt back: nobody refused it.
+// Unanswered removes the last attempt, because the camera did not refuse it.
 func (l *Ledger) Unanswered(a Account) error {
-	return l.change(a, func() { l.last.Refused = l.last.Refused[:max(len(l.last.Refused)-1, 0)] })
+	return l.update(a, func() { l.last.Refused = l.last.Refused[:max(len(l.last.Refused)-1, 0)] })
 }
 
-func (l *Ledger) change(a Account, how func()) error {
+func (l *Ledger) update(a Account, how func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.load(a)
@@ -136,13 +137,13 @@ func (l *Ledger) change(a Account, how func()) error {
 	return l.save()
 }
 
-// load takes what the file says of the account. A file that is missing, damaged
-// or of another account says nothing, and this process's own count stands.
+// load reads the account's count from the file. If the file is missing, damaged or of
+// another account, this process's own count remains.
 func (l *Ledger) load(a Account) {
 	if found, err := l.read(); err == nil {
 		if a == l.derived && bytes.Equal(found.Salt, l.last.Salt) && bytes.Equal(found.Account, l.last.Account) || found.of(a) {
 			l.last, l.derived = found, a
-			l.carry()
+			l.rebase()
 			return
 		}
 	}
@@ -154,9 +155,9 @@ func (l *Ledger) load(a Account) {
 	l.derived = a
 }
 
-// carry turns refusals of an earlier boot into ones of this boot, so that a box
+// rebase converts the refusals of an earlier boot to this boot's uptime, so that a box
 // whose clock is behind waits for Window and not until the clock catches up.
-func (l *Ledger) carry() {
+func (l *Ledger) rebase() {
 	moment, carried := l.now(), false
 	for i, one := range l.last.Refused {
 		if one.Boot != moment.Boot {
@@ -166,12 +167,12 @@ func (l *Ledger) carry() {
 		}
 	}
 	if carried {
-		// Where the file does not take it, the next look carries them again.
+		// If the file cannot be written, the next load converts them again.
 		_ = l.save()
 	}
 }
 
-var errNoLogins = errors.New("not a file of log-ins")
+var errInvalidFile = errors.New("invalid file of log-ins")
 
 func (l *Ledger) read() (record, error) {
 	if l.path == "" {
@@ -181,8 +182,8 @@ func (l *Ledger) read() (record, error) {
 	if err != nil {
 		return record{}, err
 	}
-	if !info.Mode().IsRegular() || info.Size() > largest {
-		return record{}, errNoLogins
+	if !info.Mode().IsRegular() || info.Size() > maxFile {
+		return record{}, errInvalidFile
 	}
 	text, err := os.ReadFile(l.path)
 	if err != nil {
@@ -196,12 +197,12 @@ func decode(text []byte) (found record, err error) {
 		return record{}, err
 	}
 	if len(found.Salt) == 0 {
-		return record{}, errNoLogins
+		return record{}, errInvalidFile
 	}
 	return found, nil
 }
 
-// save writes the file so that a power cut leaves the old one or the new.
+// save writes the file; a power cut leaves the old content or the new.
 func (l *Ledger) save() error {
 	if l.path == "" {
 		return nil
@@ -211,7 +212,7 @@ func (l *Ledger) save() error {
 		return fmt.Errorf("encode refused log-ins: %w", err)
 	}
 	if err := durable.WriteFile(l.path, text); err != nil {
-		return fmt.Errorf("keep refused log-ins: %w", err)
+		return fmt.Errorf("save refused log-ins: %w", err)
 	}
 	return nil
 }
@@ -224,15 +225,15 @@ func salt() []byte {
 
 func (r record) of(a Account) bool { return bytes.Equal(r.Account, r.fingerprint(a)) }
 
-// fingerprint stands for the account without giving its password away.
+// fingerprint identifies the account without revealing its password.
 func (r record) fingerprint(a Account) []byte {
 	text, err := json.Marshal(a)
 	if err != nil {
-		return nil // strings alone: this cannot be
+		return nil // impossible: the account holds only strings
 	}
 	key, err := pbkdf2.Key(sha256.New, string(text), r.Salt, iterations, 16)
 	if err != nil {
-		return nil // the length is valid: this cannot be
+		return nil // impossible: the length is valid
 	}
 	return key
 }

@@ -43,15 +43,15 @@ func (b *box) tries(t *testing.T, path string, a Account, spell time.Duration) (
 func TestThreeRefusalsInHalfAnHour(t *testing.T) {
 	b, path := newBox(), filepath.Join(t.TempDir(), "logins.json")
 	times := b.tries(t, path, wrong, 3*time.Hour)
-	for i := Most; i < len(times); i++ {
-		if within := times[i] - times[i-Most]; within < Window {
-			t.Errorf("attempts %d to %d within %v", i-Most, i, within)
+	for i := MaxRefusals; i < len(times); i++ {
+		if within := times[i] - times[i-MaxRefusals]; within < Window {
+			t.Errorf("attempts %d to %d within %v", i-MaxRefusals, i, within)
 		}
 	}
 	if len(times) < 15 || len(times) > 18 {
 		t.Errorf("%d attempts in three hours, want about 3 in each half hour", len(times))
 	}
-	if first := times[1] - times[0]; first < pauses[0] {
+	if first := times[1] - times[0]; first < minWaits[0] {
 		t.Errorf("the second attempt after %v", first)
 	}
 	text, err := os.ReadFile(path)
@@ -145,7 +145,7 @@ func TestFileThatCannotBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	huge := filepath.Join(folder, "huge")
-	if err := os.WriteFile(huge, make([]byte, largest+1), 0o600); err != nil {
+	if err := os.WriteFile(huge, make([]byte, maxFile+1), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b := newBox()
@@ -153,13 +153,13 @@ func TestFileThatCannotBeUsed(t *testing.T) {
 		"no path": "", "no folder": filepath.Join(folder, "none", "x"), "a folder": folder, "damaged": damaged, "huge": huge,
 	} {
 		l := b.open(path)
-		for range 2 * Most {
+		for range 2 * MaxRefusals {
 			if at, _ := l.Next(wrong); at.After(b.At) {
 				b.wait(at.Sub(b.At))
 			}
 			_ = l.Attempt(wrong) // the error is what is tried
 		}
-		if _, refused := l.Next(wrong); refused == 0 || refused > Most {
+		if _, refused := l.Next(wrong); refused == 0 || refused > MaxRefusals {
 			t.Errorf("%s: %d refusals counted", name, refused)
 		}
 	}
@@ -175,11 +175,11 @@ func FuzzLedger(f *testing.F) {
 		b := newBox()
 		l := b.open("")
 		l.last, l.derived = found, wrong // as if the file were the account's
-		l.carry()
+		l.rebase()
 		if at, _ := l.Next(wrong); at.Sub(b.At) > Window {
 			t.Errorf("held until %v", at)
 		}
-		if err := l.Attempt(wrong); err != nil || len(l.last.Refused) > Most {
+		if err := l.Attempt(wrong); err != nil || len(l.last.Refused) > MaxRefusals {
 			t.Errorf("%d refusals kept, %v", len(l.last.Refused), err)
 		}
 	})

@@ -23,29 +23,29 @@ import (
 	"meltwatch/drivers/rtsp/login"
 )
 
-// link is a session that has been set up and does not play yet.
-type link struct {
-	client  *gortsplib.Client
-	media   *description.Media
-	account *account
+// session is an RTSP session that has been set up and does not play yet.
+type session struct {
+	client *gortsplib.Client
+	media  *description.Media
+	auth   *authenticator
 }
 
-// readTimeout is how long the library waits for an answer or a packet; opening
-// and silence have limits of their own.
+// readTimeout is the library's timeout of an answer or a packet; opening and silence
+// have their own limits.
 const readTimeout = 2 * time.Minute
 
-// connect logs in and sets the video up, over TCP where the camera offers it and
-// over UDP where it does not, unless the settings name one. Strange is told of
-// packets that are no part of the stream.
-func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, strange func(error)) (*link, error) {
+// connect logs in and sets the video up, over TCP if the camera offers it and over UDP
+// otherwise, unless the settings name one. foreign receives the errors of packets that
+// do not belong to the stream.
+func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, foreign func(error)) (*session, error) {
 	first := gortsplib.TransportTCP
 	if s.Transport == drivers.TransportUDP {
 		first = gortsplib.TransportUDP
 	}
-	l, err := setUp(ctx, s, logins, first, strange)
+	l, err := setUp(ctx, s, logins, first, foreign)
 	var status liberrors.ErrClientBadStatusCode
 	if s.Transport == drivers.TransportAuto && !drivers.Secure(s.URL) && errors.As(err, &status) && status.Code == base.StatusUnsupportedTransport {
-		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP, strange)
+		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP, foreign)
 	}
 	if err != nil {
 		return nil, explain(err, s)
@@ -54,46 +54,46 @@ func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger
 }
 
 // setUp logs in and sets the video up over one transport.
-func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, strange func(error)) (*link, error) {
+func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, foreign func(error)) (*session, error) {
 	address, err := withCredentials(s)
 	if err != nil {
 		return nil, err
 	}
-	trust, err := authorities(s)
+	security, err := tlsConfig(s)
 	if err != nil {
 		return nil, err
 	}
-	account := &account{who: accountOf(s), logins: logins}
+	auth := &authenticator{account: accountOf(s), logins: logins}
 	client := &gortsplib.Client{
 		Scheme: address.Scheme, Host: address.Host,
 		Transport: &transport, AnyPortEnable: true,
-		TLSConfig: trust, ReadTimeout: readTimeout, WriteTimeout: s.Timeout,
+		TLSConfig: security, ReadTimeout: readTimeout, WriteTimeout: s.Timeout,
 		UserAgent: "meltwatch",
-		OnRequest: account.request, OnResponse: account.response,
+		OnRequest: auth.request, OnResponse: auth.response,
 		OnTransportSwitch: func(error) {},
 		OnPacketsLost:     func(uint64) {},
-		OnDecodeError:     strange,
+		OnDecodeError:     foreign,
 	}
 	if err := client.Start2(); err != nil {
 		return nil, err
 	}
-	l := &link{client: client, account: account}
-	if err := within(ctx, client, func() error { return l.describe(address) }); err != nil {
+	l := &session{client: client, auth: auth}
+	if err := closeOnDone(ctx, client, func() error { return l.describe(address) }); err != nil {
 		client.Close()
-		return nil, account.settle(err, false)
+		return nil, auth.recordOutcome(err, false)
 	}
 	return l, nil
 }
 
-// within ends the client when ctx ends before the work does.
-func within(ctx context.Context, client *gortsplib.Client, work func() error) error {
+// closeOnDone closes the client if ctx ends before the work does.
+func closeOnDone(ctx context.Context, client *gortsplib.Client, work func() error) error {
 	stop := context.AfterFunc(ctx, client.Close)
 	defer stop()
 	return work()
 }
 
-func (l *link) describe(address *base.URL) error {
-	session, _, err := l.client.Describe(address)
+func (s *session) describe(address *base.URL) error {
+	session, _, err := s.client.Describe(address)
 	if err != nil {
 		return err
 	}
@@ -101,17 +101,17 @@ func (l *link) describe(address *base.URL) error {
 		if media.Type != description.MediaTypeVideo || media.IsBackChannel || len(media.Formats) == 0 {
 			continue
 		}
-		l.media = decodableFirst(media)
-		return l.account.renewed(func() error {
-			_, err := l.client.Setup(session.BaseURL, media, 0, 0)
+		s.media = decodableFirst(media)
+		return s.auth.retryStale(func() error {
+			_, err := s.client.Setup(session.BaseURL, media, 0, 0)
 			return err
 		})
 	}
 	return refusef("camera.url: the camera describes no video at this path; take the path from the camera's manual")
 }
 
-// decodableFirst puts the format that is decoded before others of the same track,
-// as data about the picture.
+// decodableFirst sorts the video formats before others of the same track, such as
+// metadata.
 func decodableFirst(media *description.Media) *description.Media {
 	slices.SortStableFunc(media.Formats, func(a, b format.Format) int { return cmp.Compare(rank(a), rank(b)) })
 	return media
@@ -126,16 +126,16 @@ func rank(f format.Format) int {
 	}
 }
 
-func (l *link) play(ctx context.Context) error {
-	return within(ctx, l.client, func() error {
-		return l.account.renewed(func() error {
-			_, err := l.client.Play(nil)
+func (s *session) play(ctx context.Context) error {
+	return closeOnDone(ctx, s.client, func() error {
+		return s.auth.retryStale(func() error {
+			_, err := s.client.Play(nil)
 			return err
 		})
 	})
 }
 
-func authorities(s drivers.CameraSettings) (*tls.Config, error) {
+func tlsConfig(s drivers.CameraSettings) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if s.Authorities == "" {
 		return c, nil // the system's
@@ -147,11 +147,11 @@ func authorities(s drivers.CameraSettings) (*tls.Config, error) {
 	return c, nil
 }
 
-// withCredentials is the URL as the library needs it. It must not be shown.
+// withCredentials is the URL for the library. It holds the password and must not be shown.
 func withCredentials(s drivers.CameraSettings) (*base.URL, error) {
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		return nil, errors.New("camera.url: not a URL")
+		return nil, errors.New("camera.url: invalid URL")
 	}
 	if s.Username != "" {
 		u.User = url.UserPassword(s.Username, s.Password)
@@ -162,12 +162,12 @@ func withCredentials(s drivers.CameraSettings) (*base.URL, error) {
 	return (*base.URL)(u), nil
 }
 
-// reach connects to the camera and hangs up: that tells a camera that is gone
-// from one that refuses.
-func reach(ctx context.Context, s drivers.CameraSettings) error {
+// checkReachable connects to the camera and disconnects, to distinguish an unreachable
+// camera from one that refuses.
+func checkReachable(ctx context.Context, s drivers.CameraSettings) error {
 	u, err := url.Parse(s.URL)
 	if err != nil {
-		return errors.New("camera.url: not a URL")
+		return errors.New("camera.url: invalid URL")
 	}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), drivers.PortOf(u)))

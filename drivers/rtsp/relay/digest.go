@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// The library answers a Digest as RFC 2069 had it, without qop and opaque. A camera
-// that keeps to RFC 7616 refuses that, and the refusal looks like a wrong password.
+// The library answers a Digest as in RFC 2069, without qop and opaque. A camera that
+// follows RFC 7616 refuses that, and the refusal looks like a wrong password.
 
 // challenge is one offer of a WWW-Authenticate header.
 type challenge struct {
@@ -77,7 +77,7 @@ type digest struct {
 	qop     bool // auth is among what it offers
 }
 
-// bestDigest is the strongest Digest that can be answered.
+// bestDigest is the strongest supported Digest.
 func bestDigest(offers []challenge) (best digest, ok bool) {
 	strength := 0
 	for _, c := range offers {
@@ -100,11 +100,12 @@ func bestDigest(offers []challenge) (best digest, ok bool) {
 	return best, ok
 }
 
-// plain is a challenge that the library understands, so that it sends the request
-// again; its answer is replaced.
+// plain is a challenge that the library supports, so that it repeats the request; its
+// answer is replaced.
 func (digest) plain() string { return `Digest realm="camera", nonce="camera"` }
 
-// answer is the Authorization header; count is of the answers to this challenge.
+// answer is the Authorization header; count is the number of answers to this challenge,
+// from 1.
 func (d digest) answer(user, password, method, uri string, count int) string {
 	h := func(parts ...string) string {
 		sum := d.hash()
@@ -136,7 +137,7 @@ func (d digest) answer(user, password, method, uri string, count int) string {
 	return text
 }
 
-// bare is a word without quotes; the algorithm was matched before.
+// bare removes the quotes; the algorithm has been matched before.
 func bare(word string) string { return strings.Trim(word, `" `) }
 
 var escapes = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "", "\n", "")

@@ -159,7 +159,7 @@ func TestOddAnswers(t *testing.T) {
 		"other channels":      with(base.Setup, base.StatusOK, "Transport", " RTP/AVP/TCP;unicast;interleaved=4-5;ssrc=zz"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			camera := &rtsptest.Peculiar{SDP: plainSDP, Answer: answer}
+			camera := &rtsptest.Scripted{SDP: plainSDP, Answer: answer}
 			camera.Serve(t)
 			if err := attempt(t, settings(camera.URL()), login.Open("")); err != nil {
 				t.Error(err)

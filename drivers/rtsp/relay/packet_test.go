@@ -16,7 +16,7 @@ import (
 
 // units wraps H.264 units into packets, one each.
 type units struct {
-	camera *rtsptest.Peculiar
+	camera *rtsptest.Scripted
 	number uint16
 	source uint32
 }
@@ -58,9 +58,9 @@ func spsOf(width, height int) []byte {
 	return nal
 }
 
-func opened(t *testing.T, camera *rtsptest.Peculiar) *Stream {
+func opened(t *testing.T, camera *rtsptest.Scripted) *Stream {
 	t.Helper()
-	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), patience)
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), timeout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestSizesOfThePicture(t *testing.T) {
 		{"4K and nothing else", []Size{{3840, 2160}, {3840, 2160}}, "sent nothing"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			camera := &rtsptest.Peculiar{SDP: plainSDP}
+			camera := &rtsptest.Scripted{SDP: plainSDP}
 			camera.Serve(t)
 			stream := opened(t, camera)
 			to := units{camera: camera}
@@ -110,7 +110,7 @@ func TestSizesOfThePicture(t *testing.T) {
 // An encoder that was started again within the session sends under another source:
 // that is noticed long before silence would be.
 func TestAnotherSourceEndsTheStream(t *testing.T) {
-	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera := &rtsptest.Scripted{SDP: plainSDP}
 	camera.Serve(t)
 	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), func() time.Duration { return time.Minute })
 	if err != nil {
@@ -119,7 +119,7 @@ func TestAnotherSourceEndsTheStream(t *testing.T) {
 	defer stream.Close()
 	to := units{camera: camera, source: 7}
 	to.send(t, 0, true, 0x65, 1, 2, 3)
-	time.Sleep(anotherAfter / 10)
+	time.Sleep(replacedAfter / 10)
 	to.source = 8 // a stray packet alone ends nothing
 	to.send(t, 9000, true, 0x65, 1, 2, 3)
 	to.source = 7
@@ -129,7 +129,7 @@ func TestAnotherSourceEndsTheStream(t *testing.T) {
 	}
 	to.source = 8
 	for range 20 {
-		time.Sleep(anotherAfter / 10)
+		time.Sleep(replacedAfter / 10)
 		to.send(t, 18000, true, 0x65, 1, 2, 3)
 	}
 	ends(t, stream, "began another stream")
@@ -138,7 +138,7 @@ func TestAnotherSourceEndsTheStream(t *testing.T) {
 // A viewer that joins between key frames waits, and gives the decoder nothing
 // that it could not begin with.
 func TestReadyWithTheKeyFrame(t *testing.T) {
-	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera := &rtsptest.Scripted{SDP: plainSDP}
 	camera.Serve(t)
 	stream := opened(t, camera)
 	to := units{camera: camera}
@@ -176,8 +176,8 @@ func FuzzVideoAlone(f *testing.F) {
 	f.Add([]byte(plainSDP))
 	f.Add([]byte("v=0\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 96\r\na=sendonly\r\nm=video"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got := videoAlone(body)
-		if len(got) > len(body) || readable(body) && !readable(got) {
+		got := firstVideo(body)
+		if len(got) > len(body) || parses(body) && !parses(got) {
 			t.Errorf("%q became %q", body, got)
 		}
 	})
@@ -189,12 +189,12 @@ func FuzzPeek(f *testing.F) {
 	f.Add([]byte{48 << 1, 1, 0, 4, 66, 1, 1, 1})
 	f.Add([]byte{0, 0, 0, 0, 1, 50, 80, 45})
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		for name, peek := range map[string]peeker{"h264": peekH264, "h265": peekH265, "jpeg": peekJPEG} {
+		for name, peek := range map[string]inspector{"h264": inspectH264, "h265": inspectH265, "jpeg": inspectJPEG} {
 			g := peek(payload)
 			if g.size != (Size{}) && !g.begins {
 				t.Errorf("%s: a size of %v without a beginning", name, g.size)
 			}
-			_ = g.size.TooLarge()
+			_ = g.size.Check()
 		}
 	})
 }

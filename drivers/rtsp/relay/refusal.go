@@ -19,27 +19,27 @@ import (
 	"meltwatch/drivers/rtsp/login"
 )
 
-// Refusal is an answer of the camera that asking again does not change: a setting
-// here or in the camera must.
+// Refusal is an error that a retry does not cure: a setting must be changed, here or in
+// the camera.
 type Refusal struct{ words string }
 
 func (r Refusal) Error() string { return r.words }
 
-// Unfit is the refusal of a stream that the settings do not fit.
-func Unfit(cause error) error { return Refusal{cause.Error()} }
+// Refuse is the refusal of a stream that does not fit the settings.
+func Refuse(cause error) error { return Refusal{cause.Error()} }
 
 func refusef(format string, args ...any) error { return Refusal{fmt.Sprintf(format, args...)} }
 
-// Unreachable is why the camera cannot be connected to.
+// Unreachable is the error of a camera without a connection.
 type Unreachable struct{ cause error }
 
 func (u Unreachable) Error() string { return u.cause.Error() }
 func (u Unreachable) Unwrap() error { return u.cause }
 
-const trouble = "the camera's words cannot be read as RTSP: %s; check that camera.url names its RTSP port"
+const unreadable = "the camera's answer is invalid RTSP: %s; check that camera.url names its RTSP port"
 
-// explain puts an error of the session into words with a remedy. None of them
-// holds the URL or the password.
+// explain turns an error of the session into one with a remedy. It never holds the URL
+// or the password.
 func explain(err error, s drivers.CameraSettings) error {
 	var status liberrors.ErrClientBadStatusCode
 	var refused Refusal
@@ -48,11 +48,11 @@ func explain(err error, s drivers.CameraSettings) error {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &status):
-		return byStatus(status.Code, s)
+		return explainStatus(status.Code, s)
 	case errors.As(err, &liberrors.ErrClientAuthSetup{}):
-		return refusef("camera.username: the camera offers no way to log in that is known here; set Digest with MD5 or SHA-256 in the camera")
-	case certificate(err) != "":
-		return refusef("camera.ca_file: the camera's certificate is not trusted: %s", certificate(err))
+		return refusef("camera.username: the camera offers no supported log-in; set Digest with MD5 or SHA-256 in the camera")
+	case certificateFault(err) != "":
+		return refusef("camera.ca_file: the camera's certificate is not trusted: %s", certificateFault(err))
 	case errors.As(err, &tls.RecordHeaderError{}):
 		return refusef("camera.url: the camera does not speak TLS at this port; give the port of RTSP over TLS, or write rtsp://")
 	case errors.As(err, &liberrors.ErrClientTransportHeaderInvalid{}), errors.As(err, &liberrors.ErrClientServerPortsNotProvided{}):
@@ -65,11 +65,11 @@ func explain(err error, s drivers.CameraSettings) error {
 	case strings.Contains(err.Error(), "Content-Length exceeds"):
 		return errors.New("the camera's description of its stream is longer than 128 KiB, which no camera's is; check camera.url")
 	default:
-		return fmt.Errorf(trouble, clip(err.Error()))
+		return fmt.Errorf(unreadable, clip(err.Error()))
 	}
 }
 
-func byStatus(code base.StatusCode, s drivers.CameraSettings) error {
+func explainStatus(code base.StatusCode, s drivers.CameraSettings) error {
 	switch code {
 	case base.StatusUnauthorized:
 		if s.Username == "" {
@@ -83,7 +83,7 @@ func byStatus(code base.StatusCode, s drivers.CameraSettings) error {
 	case base.StatusNotEnoughBandwidth:
 		return refusef("the camera has no bandwidth left for this stream (453); end another viewer, or set a smaller stream in the camera")
 	case base.StatusUnsupportedTransport:
-		return refusef("camera.transport: %s", unsupported(s))
+		return refusef("camera.transport: %s", unsupportedTransport(s))
 	case base.StatusMovedPermanently, base.StatusFound, base.StatusSeeOther, base.StatusUseProxy:
 		return refusef("camera.url: the camera sends viewers to another address (%d), which is not followed with a password; write that address", code)
 	default:
@@ -91,7 +91,7 @@ func byStatus(code base.StatusCode, s drivers.CameraSettings) error {
 	}
 }
 
-func unsupported(s drivers.CameraSettings) string {
+func unsupportedTransport(s drivers.CameraSettings) string {
 	switch s.Transport {
 	case drivers.TransportTCP:
 		return "the camera refuses RTP over TCP (461); set udp or auto"
@@ -102,9 +102,8 @@ func unsupported(s drivers.CameraSettings) string {
 	}
 }
 
-// certificate says what is wrong with the camera's certificate, empty where
-// something else is.
-func certificate(err error) string {
+// certificateFault is the fault of the camera's certificate, empty for another error.
+func certificateFault(err error) string {
 	var name x509.HostnameError
 	var stranger x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
@@ -123,7 +122,7 @@ func certificate(err error) string {
 	}
 }
 
-// clip bounds what comes from the camera and keeps control characters out.
+// clip bounds a text from the camera and replaces control characters.
 func clip(text string) string {
 	const most = 120
 	clean := strings.Map(func(r rune) rune {
@@ -138,8 +137,8 @@ func clip(text string) string {
 	return clean
 }
 
-// refusedLogin puts a pause between log-ins into words.
+// refusedLogin reports a refused log-in and the time of the next one.
 func refusedLogin(times int, at time.Time) error {
 	return refusef("camera.username, camera.password_file: the camera refused the log-in (401), %d of at most %d times in %v; the next try is at %s, or at once when the password's file, camera.username or camera.url changes",
-		times, login.Most, login.Window, at.UTC().Format("15:04:05 UTC"))
+		times, login.MaxRefusals, login.Window, at.UTC().Format("15:04:05 UTC"))
 }

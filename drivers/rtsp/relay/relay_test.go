@@ -28,13 +28,13 @@ func settings(url string) drivers.CameraSettings {
 	return drivers.CameraSettings{URL: url, Transport: drivers.TransportAuto, Timeout: 3 * time.Second}
 }
 
-func patience() time.Duration { return 3 * time.Second }
+func timeout() time.Duration { return 3 * time.Second }
 
 // attempt opens the camera once and returns why not.
 func attempt(t *testing.T, s drivers.CameraSettings, logins *login.Ledger) error {
 	t.Helper()
 	began := time.Now()
-	stream, err := Open(t.Context(), s, logins, patience)
+	stream, err := Open(t.Context(), s, logins, timeout)
 	if took := time.Since(began); took > s.Timeout+10*time.Second {
 		t.Errorf("took %v at a timeout of %v", took, s.Timeout)
 	}
@@ -68,50 +68,50 @@ func writes(text string, repeated bool) func(net.Conn) bool {
 }
 
 // Whatever a camera answers, the error names what is wrong and where to mend it,
-// in time, and never the password; refusals are told from what may pass.
+// in time, and never the password; refusals are distinguished from temporary faults.
 func TestAnswersOfTheCamera(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		camera  *rtsptest.Peculiar
+		camera  *rtsptest.Scripted
 		change  func(*drivers.CameraSettings)
 		want    string
 		refusal bool
 	}{
-		{"all well", &rtsptest.Peculiar{SDP: plainSDP}, nil, "", false},
-		{"digest MD5", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}}, nil, "", false},
-		{"digest SHA-256", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"SHA-256"}}, nil, "", false},
-		{"both digests and Basic", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"Basic", "MD5", "SHA-256", "Basic"}}, nil, "", false},
-		{"each challenge answered once", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"SHA-256"}, Once: true}, nil, "", false},
-		{"wrong password at each challenge", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}, Once: true}, func(s *drivers.CameraSettings) { s.Password = "wr0ng" }, "camera.username, camera.password_file: the camera refused the log-in (401), 1 of at most 3 times", true},
-		{"log-in refused at PLAY", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}, Answer: says(base.StatusUnauthorized, base.Play)}, nil, "camera.username, camera.password_file: the camera refused the log-in (401), 1 of at most 3 times", true},
-		{"Basic alone", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"Basic"}}, nil, "", false},
-		{"a digest that is not known", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"SHA-512-256"}}, nil, "camera.username: the camera offers no way to log in", true},
-		{"UDP alone", &rtsptest.Peculiar{SDP: plainSDP, UDP: true}, nil, "", false},
-		{"UDP alone and a log-in", &rtsptest.Peculiar{SDP: plainSDP, UDP: true, Schemes: []string{"SHA-256"}}, nil, "", false},
-		{"UDP alone, TCP asked", &rtsptest.Peculiar{SDP: plainSDP, UDP: true}, func(s *drivers.CameraSettings) { s.Transport = drivers.TransportTCP }, "camera.transport: the camera refuses RTP over TCP (461); set udp or auto", true},
-		{"TCP alone, UDP asked", &rtsptest.Peculiar{SDP: plainSDP, TCP: true}, func(s *drivers.CameraSettings) { s.Transport = drivers.TransportUDP }, "camera.transport: the camera refuses RTP over UDP (461); set tcp or auto", true},
-		{"neither", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusUnsupportedTransport, base.Setup)}, nil, "camera.transport: the camera refuses RTP over TCP and over UDP (461)", true},
-		{"wrong password", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}}, func(s *drivers.CameraSettings) { s.Password = "wr0ng" }, "camera.username, camera.password_file: the camera refused the log-in (401), 1 of at most 3 times", true},
-		{"log-in missing", &rtsptest.Peculiar{SDP: plainSDP, Schemes: []string{"MD5"}}, func(s *drivers.CameraSettings) { s.Username = "" }, "camera.username: the camera asks for a log-in (401)", true},
-		{"403", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusForbidden, base.Describe)}, nil, "camera.username: the camera forbids", true},
-		{"404", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotFound, base.Describe)}, nil, "camera.url: the camera has no stream at this path (404)", true},
-		{"404 at SETUP", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotFound, base.Setup)}, nil, "camera.url: the camera has no stream at this path (404)", true},
-		{"453", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotEnoughBandwidth, base.Setup)}, nil, "the camera has no bandwidth left for this stream (453)", true},
-		{"453 at PLAY", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusNotEnoughBandwidth, base.Play)}, nil, "the camera has no bandwidth left for this stream (453)", true},
-		{"503", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusServiceUnavailable, base.Describe)}, nil, "the camera answers 503", false},
-		{"redirection", &rtsptest.Peculiar{SDP: plainSDP, Answer: says(base.StatusFound, base.Describe)}, nil, "camera.url: the camera sends viewers to another address (302)", true},
-		{"sound and data that cannot be read", &rtsptest.Peculiar{SDP: strings.Replace(plainSDP, "m=video", "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/16000\r\nm=application 0 ?\r\nm=video", 1)}, nil, "", false},
-		{"parameter sets that cannot be read", &rtsptest.Peculiar{SDP: strings.Replace(strings.Replace(plainSDP, "mode=1", "mode=1; sprop-sps=AAAA; sprop-vps=???", 1), "H264", "H265", 1)}, nil, "", false},
-		{"audio alone", &rtsptest.Peculiar{SDP: strings.ReplaceAll(strings.ReplaceAll(plainSDP, "m=video", "m=audio"), "H264/90000", "opus/48000/2")}, nil, "camera.url: the camera describes no video", true},
-		{"description that is none", &rtsptest.Peculiar{SDP: "<html>"}, nil, "the camera's words cannot be read as RTSP", false},
-		{"description too long", &rtsptest.Peculiar{SDP: plainSDP + strings.Repeat("a=x\r\n", 40_000)}, nil, "the camera's description of its stream is longer than 128 KiB", false},
-		{"silent", &rtsptest.Peculiar{Greet: writes("", false)}, nil, "the camera takes connections but does not answer within 3s", false},
-		{"hangs up", &rtsptest.Peculiar{Greet: func(net.Conn) bool { return true }}, nil, "the camera closed the connection without an answer", false},
-		{"endless headers", &rtsptest.Peculiar{Greet: writes("RTSP/1.0 200 OK\r\nA: "+strings.Repeat("b", 60)+"\r\n"+strings.Repeat("C: d\r\n", 500), true)}, nil, "the camera", false},
-		{"endless line", &rtsptest.Peculiar{Greet: writes("RTSP/1.0 200 "+strings.Repeat("x", 4096), true)}, nil, "the camera", false},
-		{"endless noise", &rtsptest.Peculiar{Greet: writes(strings.Repeat("\x00\xff", 2048), true)}, nil, "the camera", false},
-		{"endless packets before an answer", &rtsptest.Peculiar{Greet: writes("$\x00\x10\x00"+strings.Repeat("x", 4096), true)}, nil, "the camera", false},
-		{"a web server", &rtsptest.Peculiar{Greet: writes("HTTP/1.1 400 Bad Request\r\n\r\n", false)}, nil, "the camera", false},
+		{"all well", &rtsptest.Scripted{SDP: plainSDP}, nil, "", false},
+		{"digest MD5", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"MD5"}}, nil, "", false},
+		{"digest SHA-256", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"SHA-256"}}, nil, "", false},
+		{"both digests and Basic", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"Basic", "MD5", "SHA-256", "Basic"}}, nil, "", false},
+		{"each challenge answered once", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"SHA-256"}, SingleUse: true}, nil, "", false},
+		{"wrong password at each challenge", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"MD5"}, SingleUse: true}, func(s *drivers.CameraSettings) { s.Password = "wr0ng" }, "camera.username, camera.password_file: the camera refused the log-in (401), 1 of at most 3 times", true},
+		{"log-in refused at PLAY", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"MD5"}, Answer: says(base.StatusUnauthorized, base.Play)}, nil, "camera.username, camera.password_file: the camera refused the log-in (401), 1 of at most 3 times", true},
+		{"Basic alone", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"Basic"}}, nil, "", false},
+		{"a digest that is not known", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"SHA-512-256"}}, nil, "camera.username: the camera offers no supported log-in", true},
+		{"UDP alone", &rtsptest.Scripted{SDP: plainSDP, UDP: true}, nil, "", false},
+		{"UDP alone and a log-in", &rtsptest.Scripted{SDP: plainSDP, UDP: true, Schemes: []string{"SHA-256"}}, nil, "", false},
+		{"UDP alone, TCP asked", &rtsptest.Scripted{SDP: plainSDP, UDP: true}, func(s *drivers.CameraSettings) { s.Transport = drivers.TransportTCP }, "camera.transport: the camera refuses RTP over TCP (461); set udp or auto", true},
+		{"TCP alone, UDP asked", &rtsptest.Scripted{SDP: plainSDP, TCP: true}, func(s *drivers.CameraSettings) { s.Transport = drivers.TransportUDP }, "camera.transport: the camera refuses RTP over UDP (461); set tcp or auto", true},
+		{"neither", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusUnsupportedTransport, base.Setup)}, nil, "camera.transport: the camera refuses RTP over TCP and over UDP (461)", true},
+		{"wrong password", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"MD5"}}, func(s *drivers.CameraSettings) { s.Password = "wr0ng" }, "camera.username, camera.password_file: the camera refused the log-in (401), 1 of at most 3 times", true},
+		{"log-in missing", &rtsptest.Scripted{SDP: plainSDP, Schemes: []string{"MD5"}}, func(s *drivers.CameraSettings) { s.Username = "" }, "camera.username: the camera asks for a log-in (401)", true},
+		{"403", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusForbidden, base.Describe)}, nil, "camera.username: the camera forbids", true},
+		{"404", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusNotFound, base.Describe)}, nil, "camera.url: the camera has no stream at this path (404)", true},
+		{"404 at SETUP", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusNotFound, base.Setup)}, nil, "camera.url: the camera has no stream at this path (404)", true},
+		{"453", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusNotEnoughBandwidth, base.Setup)}, nil, "the camera has no bandwidth left for this stream (453)", true},
+		{"453 at PLAY", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusNotEnoughBandwidth, base.Play)}, nil, "the camera has no bandwidth left for this stream (453)", true},
+		{"503", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusServiceUnavailable, base.Describe)}, nil, "the camera answers 503", false},
+		{"redirection", &rtsptest.Scripted{SDP: plainSDP, Answer: says(base.StatusFound, base.Describe)}, nil, "camera.url: the camera sends viewers to another address (302)", true},
+		{"sound and data that cannot be read", &rtsptest.Scripted{SDP: strings.Replace(plainSDP, "m=video", "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/16000\r\nm=application 0 ?\r\nm=video", 1)}, nil, "", false},
+		{"parameter sets that cannot be read", &rtsptest.Scripted{SDP: strings.Replace(strings.Replace(plainSDP, "mode=1", "mode=1; sprop-sps=AAAA; sprop-vps=???", 1), "H264", "H265", 1)}, nil, "", false},
+		{"audio alone", &rtsptest.Scripted{SDP: strings.ReplaceAll(strings.ReplaceAll(plainSDP, "m=video", "m=audio"), "H264/90000", "opus/48000/2")}, nil, "camera.url: the camera describes no video", true},
+		{"description that is none", &rtsptest.Scripted{SDP: "<html>"}, nil, "the camera's answer is invalid RTSP", false},
+		{"description too long", &rtsptest.Scripted{SDP: plainSDP + strings.Repeat("a=x\r\n", 40_000)}, nil, "the camera's description of its stream is longer than 128 KiB", false},
+		{"silent", &rtsptest.Scripted{OnConnect: writes("", false)}, nil, "the camera takes connections but does not answer within 3s", false},
+		{"hangs up", &rtsptest.Scripted{OnConnect: func(net.Conn) bool { return true }}, nil, "the camera closed the connection without an answer", false},
+		{"endless headers", &rtsptest.Scripted{OnConnect: writes("RTSP/1.0 200 OK\r\nA: "+strings.Repeat("b", 60)+"\r\n"+strings.Repeat("C: d\r\n", 500), true)}, nil, "the camera", false},
+		{"endless line", &rtsptest.Scripted{OnConnect: writes("RTSP/1.0 200 "+strings.Repeat("x", 4096), true)}, nil, "the camera", false},
+		{"endless noise", &rtsptest.Scripted{OnConnect: writes(strings.Repeat("\x00\xff", 2048), true)}, nil, "the camera", false},
+		{"endless packets before an answer", &rtsptest.Scripted{OnConnect: writes("$\x00\x10\x00"+strings.Repeat("x", 4096), true)}, nil, "the camera", false},
+		{"a web server", &rtsptest.Scripted{OnConnect: writes("HTTP/1.1 400 Bad Request\r\n\r\n", false)}, nil, "the camera", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			camera := c.camera
@@ -162,7 +162,7 @@ func TestCameraThatIsNotThere(t *testing.T) {
 // However often it is tried, by however many processes, a wrong password reaches
 // the camera three times; another one reaches it at once.
 func TestWrongPasswordIsSentThreeTimes(t *testing.T) {
-	camera := &rtsptest.Peculiar{SDP: plainSDP, User: "viewer", Password: "right", Schemes: []string{"MD5"}}
+	camera := &rtsptest.Scripted{SDP: plainSDP, User: "viewer", Password: "right", Schemes: []string{"MD5"}}
 	camera.Serve(t)
 	s := settings(camera.URL())
 	s.Username, s.Password = "viewer", "wrong"
@@ -175,8 +175,8 @@ func TestWrongPasswordIsSentThreeTimes(t *testing.T) {
 			}
 		}
 	}
-	if refused, _, _ := camera.Logins(); refused != login.Most {
-		t.Errorf("%d log-ins refused in 24 minutes, want %d", refused, login.Most)
+	if refused, _, _ := camera.Logins(); refused != login.MaxRefusals {
+		t.Errorf("%d log-ins refused in 24 minutes, want %d", refused, login.MaxRefusals)
 	}
 	s.Password = "right"
 	if err := attempt(t, s, login.OpenAt(path, 24*time.Minute)); err != nil {
@@ -186,7 +186,7 @@ func TestWrongPasswordIsSentThreeTimes(t *testing.T) {
 
 // A camera that hangs up in the middle of a log-in refused nothing.
 func TestUnansweredLoginIsNotCounted(t *testing.T) {
-	camera := &rtsptest.Peculiar{SDP: plainSDP, User: "viewer", Password: "right", Schemes: []string{"MD5"}}
+	camera := &rtsptest.Scripted{SDP: plainSDP, User: "viewer", Password: "right", Schemes: []string{"MD5"}}
 	camera.Answer = func(r *base.Request) *base.Response {
 		if _, with := r.Header["Authorization"]; with {
 			return &base.Response{}
@@ -197,7 +197,7 @@ func TestUnansweredLoginIsNotCounted(t *testing.T) {
 	s := settings(camera.URL())
 	s.Username, s.Password = "viewer", "right"
 	logins := login.Open("")
-	for range 2 * login.Most {
+	for range 2 * login.MaxRefusals {
 		if err := attempt(t, s, logins); err == nil || strings.Contains(err.Error(), "401") {
 			t.Fatalf("error %v", err)
 		}
@@ -205,20 +205,20 @@ func TestUnansweredLoginIsNotCounted(t *testing.T) {
 }
 
 func TestSilentCameraEndsTheStream(t *testing.T) {
-	camera := &rtsptest.Peculiar{SDP: plainSDP}
+	camera := &rtsptest.Scripted{SDP: plainSDP}
 	camera.Serve(t)
 	ends(t, opened(t, camera), "sent nothing for 3")
 }
 
 func TestOpenEndsWithItsContext(t *testing.T) {
-	camera := &rtsptest.Peculiar{Greet: writes("", false)}
+	camera := &rtsptest.Scripted{OnConnect: writes("", false)}
 	camera.Serve(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
 	began := time.Now()
 	s := settings(camera.URL())
 	s.Timeout = time.Minute
-	if _, err := Open(ctx, s, login.Open(""), patience); err == nil || time.Since(began) > 5*time.Second {
+	if _, err := Open(ctx, s, login.Open(""), timeout); err == nil || time.Since(began) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
 	}
 }

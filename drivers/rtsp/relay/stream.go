@@ -1,11 +1,10 @@
-// Package relay keeps the RTSP session with a camera and passes its video on to
-// a decoder in the same process, over a connection that does not leave the box.
+// Package relay keeps the RTSP session with a camera and forwards its video to a
+// decoder in the same process, over the loopback interface.
 //
-// So the decoder sees no password, no certificate and no stream that was not
-// looked at before: what the camera asks and refuses is known exactly, its
-// description is bounded, a picture too large is refused before memory is taken
-// for it, and a picture that changes its size ends the stream instead of being
-// decoded over the remains of the last.
+// So the decoder sees no password, no certificate and no unchecked stream. The relay
+// knows exactly what the camera asks for and refuses, bounds its description, refuses a
+// picture that is too large before memory is allocated for it, and ends the stream when
+// the picture changes its size.
 package relay
 
 import (
@@ -25,46 +24,46 @@ import (
 )
 
 const (
-	// watchEvery is how often a stream is looked at for silence.
+	// watchEvery is how often a stream is checked for silence.
 	watchEvery = 100 * time.Millisecond
-	// anotherAfter is how long the stream's own packets must have been missing for
-	// others to mean that it was replaced.
-	anotherAfter = 500 * time.Millisecond
-	// mostWaiting bounds what is kept until the decoder has connected, in bytes.
-	mostWaiting = 32 << 20
+	// replacedAfter is how long the stream's own packets must have been missing before
+	// packets of another source mean that it was replaced.
+	replacedAfter = 500 * time.Millisecond
+	// maxQueued bounds the packets kept until the decoder has connected, in bytes.
+	maxQueued = 32 << 20
 )
 
 // Stream is one session with the camera. Its methods may be called concurrently.
 type Stream struct {
-	client *gortsplib.Client
-	media  *description.Media
-	local  *local
-	peek   peeker
+	client  *gortsplib.Client
+	media   *description.Media
+	decoder *decoderServer
+	inspect inspector
 
 	ended  chan struct{} // closed when the stream is over
-	ready  chan struct{} // closed when decoding can begin
+	ready  chan struct{} // closed when decoding can start
 	closed sync.Once
 	// running are the goroutines that Close waits for.
 	running sync.WaitGroup
 	once    sync.Once // closes ready
 
-	mu      sync.Mutex
-	cause   error
-	size    Size
-	arrived time.Time // when the last packet came
-	keyed   bool      // a key frame has begun
-	stamp   uint32    // of the picture that it is, or its parameter sets before
+	mu           sync.Mutex
+	cause        error
+	size         Size
+	arrived      time.Time // when the last packet came
+	keyFrameSeen bool      // a key frame has begun
+	stamp        uint32    // of the picture that it is, or its parameter sets before
 }
 
-// Open logs in and has the camera send. Patience is how long no packet may come
-// before the stream counts as ended.
-func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, patience func() time.Duration) (*Stream, error) {
+// Open logs in and starts the camera's stream. The stream counts as ended when no
+// packet has arrived for timeout.
+func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration) (*Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	if err := reach(ctx, s); err != nil {
+	if err := checkReachable(ctx, s); err != nil {
 		return nil, err
 	}
-	if err := permitted(s, logins); err != nil {
+	if err := checkLoginBudget(s, logins); err != nil {
 		return nil, err
 	}
 	stream := &Stream{ended: make(chan struct{}), ready: make(chan struct{}), arrived: time.Now()}
@@ -72,114 +71,114 @@ func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, p
 		stream.Close()
 		return nil, err
 	}
-	stream.running.Go(func() { stream.watch(patience) })
+	stream.running.Go(func() { stream.watch(timeout) })
 	return stream, nil
 }
 
 func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, logins *login.Ledger) error {
-	link, err := connect(ctx, settings, logins, s.strange)
+	session, err := connect(ctx, settings, logins, s.foreignPacket)
 	if err != nil {
 		return err
 	}
-	s.client, s.media = link.client, link.media
-	if err := link.account.settle(s.play(ctx, link), true); err != nil {
+	s.client, s.media = session.client, session.media
+	if err := session.auth.recordOutcome(s.play(ctx, session), true); err != nil {
 		return explain(err, settings)
 	}
-	s.running.Go(func() { s.end(explain(orClosed(s.client.Wait()), settings)) })
+	s.running.Go(func() { s.end(explain(closedError(s.client.Wait()), settings)) })
 	return nil
 }
 
-func (s *Stream) play(ctx context.Context, l *link) error {
-	forma := s.media.Formats[0]
-	s.peek = peekerOf(forma)
+func (s *Stream) play(ctx context.Context, l *session) error {
+	videoFormat := s.media.Formats[0]
+	s.inspect = inspectorOf(videoFormat)
 	s.mu.Lock()
-	s.size = described(forma)
+	s.size = describedSize(videoFormat)
 	size := s.size
 	s.mu.Unlock()
-	if err := size.TooLarge(); err != nil {
+	if err := size.Check(); err != nil {
 		return err
 	}
 	var err error
-	if s.local, err = listen(ctx, s.media); err != nil {
+	if s.decoder, err = listen(ctx, s.media); err != nil {
 		return err
 	}
-	s.client.OnPacketRTP(s.media, forma, s.packet)
+	s.client.OnPacketRTP(s.media, videoFormat, s.forward)
 	return l.play(ctx)
 }
 
-func orClosed(err error) error {
+func closedError(err error) error {
 	if err == nil {
 		return errors.New("closed")
 	}
 	return err
 }
 
-// packet passes one packet on, once a picture that decoding can begin at has
-// begun. It is called by one goroutine at a time.
-func (s *Stream) packet(p *rtp.Packet) {
-	seen := s.peek(p.Payload)
+// forward forwards one packet, once a picture has begun at which decoding can start. It
+// is called by one goroutine at a time.
+func (s *Stream) forward(p *rtp.Packet) {
+	seen := s.inspect(p.Payload)
 	s.mu.Lock()
 	s.arrived = time.Now()
 	before := s.size
 	if seen.size != (Size{}) {
 		s.size = seen.size
 	}
-	// The picture that decoding begins at has come whole when the next one begins,
-	// or says so itself.
-	whole := s.keyed && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
-	// Of parameter sets that no key frame followed, the newest do.
-	anew := seen.begins && !s.keyed && p.Timestamp != s.stamp
-	if anew {
+	// The first decodable picture is complete when the next one begins, or when its
+	// last packet is marked.
+	whole := s.keyFrameSeen && (p.Timestamp != s.stamp || p.Marker) || seen.key && p.Marker
+	// Of parameter sets without a following key frame only the newest are kept.
+	restarts := seen.begins && !s.keyFrameSeen && p.Timestamp != s.stamp
+	if restarts {
 		s.stamp = p.Timestamp
 	}
-	if seen.key && !s.keyed {
-		s.keyed, s.stamp = true, p.Timestamp
+	if seen.key && !s.keyFrameSeen {
+		s.keyFrameSeen, s.stamp = true, p.Timestamp
 	}
 	size := s.size
 	s.mu.Unlock()
-	if err := size.TooLarge(); err != nil {
+	if err := size.Check(); err != nil {
 		s.end(err)
 		return
 	}
-	if before != (Size{}) && size != before && s.local.begun() {
+	if before != (Size{}) && size != before && s.decoder.started() {
 		s.end(fmt.Errorf("the camera changed its picture from %v to %v pixels; the stream is opened again", before, size))
 		return
 	}
-	if !seen.begins && !s.local.begun() {
+	if !seen.begins && !s.decoder.started() {
 		return
 	}
-	if anew {
-		s.local.forget()
+	if restarts {
+		s.decoder.discardQueue()
 	}
 	text, err := p.Marshal()
 	if err == nil {
-		err = s.local.send(text)
+		err = s.decoder.send(text)
 	}
 	if err != nil {
-		s.end(fmt.Errorf("pass a packet to the decoder: %w", err))
+		s.end(fmt.Errorf("forward packet to the decoder: %w", err))
 	}
 	if whole {
 		s.once.Do(func() { close(s.ready) })
 	}
 }
 
-// strange is called for a packet that the library left out. A camera that starts
-// its encoder again within the session sends under another source, all of which is
-// left out: then the stream is over.
-func (s *Stream) strange(err error) {
-	if !strings.Contains(err.Error(), "wrong SSRC") { // the library has no type for it
+// foreignPacket is called for a packet that the library dropped. A camera that restarts
+// its encoder within the session sends from another source, whose packets are all
+// dropped: the stream is then over.
+func (s *Stream) foreignPacket(err error) {
+	if !strings.Contains(err.Error(), "wrong SSRC") { // the library has no error type for it
 		return
 	}
 	s.mu.Lock()
 	silence := time.Since(s.arrived)
 	s.mu.Unlock()
-	if silence > anotherAfter {
+	if silence > replacedAfter {
 		s.end(errors.New("the camera began another stream within the session; it is opened again"))
 	}
 }
 
-// watch ends a stream that has fallen silent.
-func (s *Stream) watch(patience func() time.Duration) {
+// watch ends a stream that has become silent.
+func (s *Stream) watch(timeout func() time.Duration) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
@@ -190,16 +189,15 @@ func (s *Stream) watch(patience func() time.Duration) {
 			s.mu.Lock()
 			silence := time.Since(s.arrived)
 			s.mu.Unlock()
-			if limit := patience(); silence > limit {
+			if limit := timeout(); silence > limit {
 				s.end(fmt.Errorf("the camera has sent nothing for %v", silence.Round(watchEvery)))
 			}
 		}
 	}
 }
 
-// Ready waits until a key frame has come, because nothing can be decoded before.
-// It returns false when tick has passed without one, so that the caller can say
-// what it waits for.
+// Ready waits for a key frame, because nothing can be decoded before. It returns false
+// when tick has passed without one, so that the caller can report the wait.
 func (s *Stream) Ready(ctx context.Context, tick time.Duration) (bool, error) {
 	timer := time.NewTimer(tick)
 	defer timer.Stop()
@@ -215,24 +213,24 @@ func (s *Stream) Ready(ctx context.Context, tick time.Duration) (bool, error) {
 	}
 }
 
-// URL is where the decoder finds the stream; one decoder can open it, once.
-func (s *Stream) URL() string { return s.local.url() }
+// URL is the decoder's address of the stream; one decoder can open it, once.
+func (s *Stream) URL() string { return s.decoder.url() }
 
-// Size is the picture's, as far as the stream has told it.
+// Size is the picture's size, zero while the stream has not stated it.
 func (s *Stream) Size() Size {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.size
 }
 
-// Err is why the stream has ended; nil while it goes on.
+// Err is why the stream has ended, nil while it lasts.
 func (s *Stream) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cause
 }
 
-// End ends the stream for a reason of the caller's.
+// End ends the stream; Err then returns cause, or an earlier one.
 func (s *Stream) End(cause error) { s.end(cause) }
 
 func (s *Stream) end(cause error) {
@@ -243,20 +241,20 @@ func (s *Stream) end(cause error) {
 	s.mu.Unlock()
 	s.closed.Do(func() {
 		close(s.ended)
-		if s.local != nil {
-			s.local.close() // the decoder's read returns
+		if s.decoder != nil {
+			s.decoder.close() // the decoder's read returns
 		}
 	})
 }
 
-// Close ends the session and waits until nothing of it runs.
+// Close ends the session and waits for its goroutines.
 func (s *Stream) Close() {
 	s.end(errors.New("closed"))
 	if s.client != nil {
 		s.client.Close()
 	}
-	if s.local != nil {
-		s.local.wait()
+	if s.decoder != nil {
+		s.decoder.wait()
 	}
 	s.running.Wait()
 }

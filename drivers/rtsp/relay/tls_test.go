@@ -63,7 +63,7 @@ func TestTheCamerasCertificateIsVerified(t *testing.T) {
 		{"no authority", good, "text", "camera.ca_file: holds no certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			camera := &rtsptest.Peculiar{
+			camera := &rtsptest.Scripted{
 				SDP: plainSDP, User: "viewer", Password: password, Schemes: []string{"Basic"}, // the worst case
 				TLS: &tls.Config{Certificates: []tls.Certificate{c.certificate}, MinVersion: tls.VersionTLS12},
 			}
@@ -88,17 +88,17 @@ func TestTheCamerasCertificateIsVerified(t *testing.T) {
 	}
 }
 
-// A camera without TLS is told apart, and a camera that refuses TCP over TLS is not
+// A camera without TLS is identified, and a camera that refuses TCP over TLS is not
 // asked for UDP, which would not be encrypted.
 func TestTLSAndPlainAreNotMixed(t *testing.T) {
-	plain := &rtsptest.Peculiar{SDP: plainSDP}
+	plain := &rtsptest.Scripted{SDP: plainSDP}
 	plain.Serve(t)
 	s := settings(strings.Replace(plain.URL(), "rtsp:", "rtsps:", 1))
 	if err := attempt(t, s, login.Open("")); err == nil {
 		t.Error("TLS with a camera that speaks none")
 	}
 	certificate, text := certified(t, "127.0.0.1", time.Now().Add(time.Hour))
-	udp := &rtsptest.Peculiar{SDP: plainSDP, UDP: true, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
+	udp := &rtsptest.Scripted{SDP: plainSDP, UDP: true, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
 	udp.Serve(t)
 	s = settings(udp.URL())
 	s.Authorities = text

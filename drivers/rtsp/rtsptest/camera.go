@@ -1,6 +1,5 @@
-// Package rtsptest is an RTSP camera for tests, with faults to order: a real
-// server in the test's process, fed with H.264 by ffmpeg, which is fed with
-// pictures drawn here.
+// Package rtsptest is an RTSP camera for tests with injectable faults: a real server in
+// the test's process. It serves H.264 that ffmpeg encodes from drawn pictures.
 package rtsptest
 
 import (
@@ -19,9 +18,9 @@ import (
 
 // Size and rate of the camera's picture.
 const (
-	Width     = 320
-	Height    = 240
-	frameTime = 40 * time.Millisecond
+	frameWidth  = 320
+	frameHeight = 240
+	frameTime   = 40 * time.Millisecond
 )
 
 // Scene is what the camera shows.
@@ -37,7 +36,7 @@ const (
 	Black
 )
 
-// Camera is a running camera. Everything it starts ends with the test.
+// Camera is a running camera. It ends with the test.
 type Camera struct {
 	t     testing.TB
 	relay *relay
@@ -48,11 +47,11 @@ type Camera struct {
 
 	mu     sync.Mutex // guards what follows
 	ffmpeg *exec.Cmd
-	drawn  chan struct{} // closed when the goroutine that draws has ended
+	drawn  chan struct{} // closed when the drawing goroutine has ended
 }
 
-// Start starts a camera, or skips the test where there is no encoder. With a
-// user, readers must give it and its password.
+// Start starts a camera, or skips the test if ffmpeg is missing. With a user, readers
+// must log in.
 func Start(t testing.TB, user, password string) *Camera {
 	t.Helper()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
@@ -68,17 +67,17 @@ func Start(t testing.TB, user, password string) *Camera {
 	return c
 }
 
-// URL is where the camera is read, without user and password.
+// URL is the address of the stream, without user and password.
 func (c *Camera) URL() string { return "rtsp://" + c.address + "/shell" }
 
-// Show changes the scene, from the next frame on.
+// Show changes the scene from the next frame on.
 func (c *Camera) Show(s Scene) { c.scene.Store(int32(s)) }
 
-// Stall keeps every packet from the readers, whose connections stay.
+// Stall withholds every packet from the readers, whose connections stay open.
 func (c *Camera) Stall(stalled bool) { c.relay.stalled.Store(stalled) }
 
-// Plug starts the server, after Unplug on the same port. The publisher must be
-// started anew.
+// Plug starts the server, after Unplug on the same port. The publisher must be started
+// again.
 func (c *Camera) Plug() {
 	c.t.Helper()
 	c.server = &gortsplib.Server{
@@ -133,8 +132,7 @@ func (c *Camera) StartPublisher() {
 	}
 }
 
-// StopPublisher kills the encoder. Readers keep their connections and get
-// nothing.
+// StopPublisher kills the encoder. Readers stay connected and receive nothing.
 func (c *Camera) StopPublisher() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -142,7 +140,7 @@ func (c *Camera) StopPublisher() {
 		return
 	}
 	_ = c.ffmpeg.Process.Kill()
-	_ = c.ffmpeg.Wait() // killed, and says so
+	_ = c.ffmpeg.Wait() // reports the kill
 	<-c.drawn
 	c.ffmpeg = nil
 }
@@ -152,7 +150,7 @@ func (c *Camera) draw(to io.Writer) {
 	tick := time.NewTicker(frameTime)
 	defer tick.Stop()
 	r := rand.New(rand.NewPCG(1, 1))
-	picture := make([]byte, Width*Height)
+	picture := make([]byte, frameWidth*frameHeight)
 	for n := 0; ; n++ {
 		switch Scene(c.scene.Load()) {
 		case Moving:
@@ -171,13 +169,13 @@ func (c *Camera) draw(to io.Writer) {
 }
 
 func drawMoving(picture []byte, n int, r *rand.Rand) {
-	for y := range Height {
-		for x := range Width {
+	for y := range frameHeight {
+		for x := range frameWidth {
 			light := 60 + (x/16+y/16)%2*30 + r.IntN(9)
 			if height := 40 + 20*((n/5)%3); y < height && x > 100 && x < 200 {
 				light += 90
 			}
-			picture[y*Width+x] = byte(light)
+			picture[y*frameWidth+x] = byte(light)
 		}
 	}
 }

@@ -15,8 +15,8 @@ import (
 
 const publishPath = "/publish"
 
-// relay hands the packets of one publisher to all readers. A stream outlives its
-// publisher, as it does in a camera whose encoder hangs.
+// relay forwards the packets of one publisher to all readers. A stream outlives its
+// publisher, as in a camera whose encoder hangs.
 type relay struct {
 	user, password string
 	stalled        atomic.Bool
@@ -24,7 +24,7 @@ type relay struct {
 	mu      sync.Mutex
 	server  *gortsplib.Server
 	stream  *gortsplib.ServerStream
-	packets int // of the publisher of the moment
+	packets int // of the current publisher
 }
 
 func (r *relay) attach(s *gortsplib.Server) {
@@ -43,8 +43,8 @@ func (r *relay) detach() {
 }
 
 // published waits for the publisher's first packets.
-func (r *relay) published(patience time.Duration) bool {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+func (r *relay) published(timeout time.Duration) bool {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		r.mu.Lock()
 		packets := r.packets
 		r.mu.Unlock()
@@ -72,7 +72,7 @@ func (r *relay) current() *gortsplib.ServerStream {
 	return r.stream
 }
 
-// OnAnnounce begins a new stream. Readers of the old one are sent away.
+// OnAnnounce starts a new stream. Readers of the old one are disconnected.
 func (r *relay) OnAnnounce(ctx *gortsplib.ServerHandlerOnAnnounceCtx) (*base.Response, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -111,7 +111,7 @@ func (r *relay) OnRecord(ctx *gortsplib.ServerHandlerOnRecordCtx) (*base.Respons
 		open := r.stream == stream
 		r.mu.Unlock()
 		if open && stream != nil && !r.stalled.Load() {
-			_ = stream.WritePacketRTP(media, packet) // a reader that left is not this packet's business
+			_ = stream.WritePacketRTP(media, packet) // an error means that a reader has left
 		}
 	})
 	return &base.Response{StatusCode: base.StatusOK}, nil

@@ -16,11 +16,10 @@ import (
 
 func base64Of(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// Film has ffmpeg encode its test picture in real time and send it through the
-// camera, for as long as the context lasts. The arguments are ffmpeg's: what to
-// film and how to encode it. It returns once there is a description, which it
-// gives back; the camera's SDP is left alone.
-func Film(ctx context.Context, t testing.TB, send func(packet []byte), arguments ...string) (sdp string) {
+// Stream encodes a test picture with ffmpeg in real time and passes each RTP packet to
+// send until ctx ends. The arguments are ffmpeg's source and encoder. It returns the
+// SDP as soon as ffmpeg has written it; the camera's own SDP is unchanged.
+func Stream(ctx context.Context, t testing.TB, send func(packet []byte), arguments ...string) (sdp string) {
 	t.Helper()
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skipf("SKIPPED, no camera to test with: %v", err)
@@ -59,15 +58,15 @@ func Film(ctx context.Context, t testing.TB, send func(packet []byte), arguments
 	})
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if text, err := os.ReadFile(description); err == nil && len(text) > 50 {
-			return cleaned(string(text))
+			return cameraSDP(string(text))
 		}
 	}
 	t.Fatalf("ffmpeg described nothing: %s", complaint.String())
 	return ""
 }
 
-// cleaned makes a camera's description of ffmpeg's.
-func cleaned(sdp string) string {
+// cameraSDP turns ffmpeg's description into a camera's.
+func cameraSDP(sdp string) string {
 	var lines []string
 	for line := range strings.Lines(sdp) {
 		line = strings.TrimSpace(line)
@@ -84,8 +83,8 @@ func cleaned(sdp string) string {
 	return strings.Join(lines, "\r\n") + "\r\n"
 }
 
-// H264 are Film's arguments for the test picture through x264: its size, rate and
-// how many frames lie between key frames.
+// H264 returns Stream's arguments for the test picture through x264, with its size, its
+// rate and the number of frames between key frames.
 func H264(size, rate string, gop int) []string {
 	distance := fmt.Sprint(gop)
 	return []string{

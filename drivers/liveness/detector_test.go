@@ -82,7 +82,7 @@ func TestJudgeOnPictures(t *testing.T) {
 		}, drivers.OK},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			j, at := NewJudge(limits), time.Now()
+			j, at := NewDetector(limits), time.Now()
 			j.Opened()
 			for n := range int(c.spell/frameTime) + 1 {
 				if _, isNew := j.Frame(time.Duration(n)*frameTime, at, c.frame(n)); !isNew {
@@ -100,7 +100,7 @@ func TestJudgeOnPictures(t *testing.T) {
 // follow goes through a camera's life and checks the status at every step.
 func TestJudgeOnAStream(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	j, at := NewJudge(limits), time.Now()
+	j, at := NewDetector(limits), time.Now()
 	expect := func(want drivers.Status, cause string) {
 		t.Helper()
 		if status, why := j.Status(at); status != want || !strings.Contains(why, cause) {
@@ -123,7 +123,7 @@ func TestJudgeOnAStream(t *testing.T) {
 	play(10)
 	expect(drivers.OK, "")
 
-	for range 100 { // the decoder hands out the last frame again and again
+	for range 100 { // the decoder repeats the last frame
 		at = at.Add(frameTime)
 		if _, isNew := j.Frame(presentation, at, scene(r, 0, 2)); isNew {
 			t.Fatal("a frame whose time stands still is taken for a new one")
@@ -151,7 +151,7 @@ func TestJudgeOnAStream(t *testing.T) {
 // still come.
 func TestJudgeOnAGrowingDelay(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	j, start := NewJudge(limits), time.Now()
+	j, start := NewDetector(limits), time.Now()
 	j.Opened()
 	at := start
 	for n := range 20 * 25 {
@@ -166,7 +166,7 @@ func TestJudgeOnAGrowingDelay(t *testing.T) {
 func FuzzJudge(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6}, uint8(3), uint8(2))
 	f.Fuzz(func(t *testing.T, script []byte, width, height uint8) {
-		j, at := NewJudge(limits), time.Now()
+		j, at := NewDetector(limits), time.Now()
 		for i, b := range script {
 			at = at.Add(time.Duration(b) * 10 * time.Millisecond)
 			switch b % 5 {

@@ -2,21 +2,21 @@ package config
 
 import (
 	"errors"
-	"sort"
+	"maps"
+	"slices"
 	"time"
 )
 
-// Remote says what may be changed over MQTT. It is set on the box alone.
+// Remote is what may be changed over MQTT. It is set only on the box.
 type Remote struct {
-	// Config is whether documents on config/desired are obeyed, Model whether
-	// packages on model/desired are.
+	// Config enables documents on config/desired, Model packages on model/desired.
 	Config bool `yaml:"config"`
 	Model  bool `yaml:"model"`
-	// SignedConfig refuses documents that no key of trust.config_keys signed.
+	// SignedConfig refuses documents without a signature by a key of trust.config_keys.
 	// Model packages must be signed in any case.
 	SignedConfig bool `yaml:"signed_config"`
-	// Deadline is how long changed parts have to show that they work, where the
-	// document does not say.
+	// Deadline is how long changed parts have to prove that they work, unless the
+	// document states it.
 	Deadline time.Duration `yaml:"deadline"`
 	// ModelMB bounds a model package; ModelMemoryMB the resident memory of a
 	// process that runs one. 1 MB is 10⁶ bytes.
@@ -27,47 +27,42 @@ type Remote struct {
 	ModelLatency time.Duration `yaml:"model_latency"`
 }
 
-// Trust is whom the agent believes: Ed25519 public keys by name, base64 as
-// `meltwatch model keygen` prints them. It is set on the box alone.
+// Trust holds the trusted Ed25519 public keys by name, in base64 as `meltwatch model
+// keygen` prints them. It is set only on the box.
 type Trust struct {
 	ConfigKeys map[string]string `yaml:"config_keys"`
 	ModelKeys  map[string]string `yaml:"model_keys"`
 }
 
-// Commands is which commands over MQTT are obeyed. It is set on the box alone;
-// nothing here runs a shell.
+// Commands enables commands over MQTT. It is set only on the box; no command runs a
+// shell.
 type Commands struct {
-	Acknowledge bool `yaml:"acknowledge"` // let go of an alarm that is only held
+	Acknowledge bool `yaml:"acknowledge"` // release a held alarm
 	LogLevel    bool `yaml:"log_level"`   // for an hour
 	Restart     bool `yaml:"restart"`     // of one part
-	SelfTest    bool `yaml:"self_test"`   // how every part fares
+	SelfTest    bool `yaml:"self_test"`   // the state of every part
 	Snapshot    bool `yaml:"snapshot"`    // the newest crop as JPEG
-	// PerMinute bounds how many commands are looked at.
+	// PerMinute bounds the rate of commands.
 	PerMinute int `yaml:"per_minute"`
 }
 
-func (r Remote) check(f fault, t Trust) {
-	f.lasting("deadline", r.Deadline, 5*time.Second, 10*time.Minute)
+func (r Remote) check(f report, t Trust) {
+	f.duration("deadline", r.Deadline, 5*time.Second, 10*time.Minute)
 	f.between("model_mb", float64(r.ModelMB), 1, 1024)
 	f.between("model_memory_mb", float64(r.ModelMemoryMB), 50, 16_384)
-	f.lasting("model_latency", r.ModelLatency, 10*time.Millisecond, 900*time.Millisecond)
+	f.duration("model_latency", r.ModelLatency, 10*time.Millisecond, 900*time.Millisecond)
 	if r.Config && r.SignedConfig && len(t.ConfigKeys) == 0 {
 		f("signed_config", "is true, but trust.config_keys names no key: no document could ever be accepted")
 	}
 }
 
-func (t Trust) check(f fault) {
+func (t Trust) check(f report) {
 	checkKeys(f.under("config_keys"), t.ConfigKeys)
 	checkKeys(f.under("model_keys"), t.ModelKeys)
 }
 
-func checkKeys(f fault, keys map[string]string) {
-	names := make([]string, 0, len(keys))
-	for name := range keys {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+func checkKeys(f report, keys map[string]string) {
+	for _, name := range slices.Sorted(maps.Keys(keys)) {
 		if err := checkKey(keys[name]); err != nil {
 			report := f
 			if errors.Is(err, errWeakKey) {
@@ -78,4 +73,4 @@ func checkKeys(f fault, keys map[string]string) {
 	}
 }
 
-func (c Commands) check(f fault) { f.between("per_minute", float64(c.PerMinute), 1, 600) }
+func (c Commands) check(f report) { f.between("per_minute", float64(c.PerMinute), 1, 600) }

@@ -8,53 +8,53 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 )
 
-// LargestWidth × LargestHeight pixels are the largest picture that is decoded,
-// lying or upright: 4K, and little more. See the child's memory bound.
+// maxWidth × maxHeight pixels are the largest picture that is decoded, in either
+// orientation: slightly more than 4K. See the child's memory bound.
 const (
-	LargestWidth  = 4096
-	LargestHeight = 2304
+	maxWidth  = 4096
+	maxHeight = 2304
 )
 
-// Size is a picture's, in pixels; zero while it is unknown.
+// Size is a picture's size in pixels, zero while it is unknown.
 type Size struct{ Width, Height int }
 
 func (s Size) String() string { return fmt.Sprintf("%d×%d", s.Width, s.Height) }
 
-// TooLarge is the refusal of a size that is not meant to be decoded, or nil.
-func (s Size) TooLarge() error {
-	if max(s.Width, s.Height) <= LargestWidth && s.Width*s.Height <= LargestWidth*LargestHeight {
+// Check refuses a size above the limit.
+func (s Size) Check() error {
+	if max(s.Width, s.Height) <= maxWidth && s.Width*s.Height <= maxWidth*maxHeight {
 		return nil
 	}
 	return refusef("the camera's picture of %v pixels is larger than %d×%d; set a smaller stream in the camera, or its second stream in camera.url",
-		s, LargestWidth, LargestHeight)
+		s, maxWidth, maxHeight)
 }
 
-// glimpse is what one packet tells before anything is decoded.
-type glimpse struct {
-	begins bool // what a decoder needs first begins here: parameter sets or a key frame
+// packetInfo is what one packet reveals without decoding.
+type packetInfo struct {
+	begins bool // parameter sets or a key frame begin here, which a decoder needs first
 	key    bool // a key frame begins here
 	size   Size
 }
 
-// peeker reads packets of one format. Formats that it does not know begin
-// anywhere.
-type peeker func(payload []byte) glimpse
+// inspector inspects packets of one format. Unknown formats can be decoded from any
+// packet.
+type inspector func(payload []byte) packetInfo
 
-func peekerOf(f format.Format) peeker {
+func inspectorOf(f format.Format) inspector {
 	switch f.(type) {
 	case *format.H264:
-		return peekH264
+		return inspectH264
 	case *format.H265:
-		return peekH265
+		return inspectH265
 	case *format.MJPEG:
-		return peekJPEG
+		return inspectJPEG
 	default:
-		return func([]byte) glimpse { return glimpse{begins: true, key: true} }
+		return func([]byte) packetInfo { return packetInfo{begins: true, key: true} }
 	}
 }
 
-// described is the size that the stream's description tells.
-func described(f format.Format) Size {
+// describedSize is the size in the stream's description.
+func describedSize(f format.Format) Size {
 	switch f := f.(type) {
 	case *format.H264:
 		sps, _ := f.SafeParams()
@@ -70,7 +70,7 @@ func described(f format.Format) Size {
 func sizeH264(nal []byte) Size {
 	var sps h264.SPS
 	if len(nal) == 0 || sps.Unmarshal(nal) != nil {
-		return Size{} // the decoder refuses it or bears it
+		return Size{} // left to the decoder
 	}
 	return Size{sps.Width(), sps.Height()}
 }
@@ -90,75 +90,75 @@ const (
 	ap, fu     = 48, 49
 )
 
-func peekH264(payload []byte) (g glimpse) {
+func inspectH264(payload []byte) (info packetInfo) {
 	if len(payload) == 0 {
-		return g
+		return info
 	}
 	switch payload[0] & 31 {
 	case stapA:
-		eachUnit(payload[1:], func(unit []byte) { g.h264(unit[0]&31, unit) })
+		eachUnit(payload[1:], func(unit []byte) { info.h264(unit[0]&31, unit) })
 	case fuA:
 		if len(payload) > 1 && payload[1]&0x80 != 0 { // its first part
-			g.h264(payload[1]&31, nil)
+			info.h264(payload[1]&31, nil)
 		}
 	default:
-		g.h264(payload[0]&31, payload)
+		info.h264(payload[0]&31, payload)
 	}
-	return g
+	return info
 }
 
 // h264 notes a unit; nil where only its beginning is there.
-func (g *glimpse) h264(kind byte, unit []byte) {
-	const recoveryPoint = 6 // type of the message that stands in for a key frame
+func (info *packetInfo) h264(kind byte, unit []byte) {
+	const recoveryPoint = 6 // SEI type that marks a decodable picture
 	switch h264.NALUType(kind) {
 	case h264.NALUTypeSPS:
-		g.begins = true
+		info.begins = true
 		if size := sizeH264(unit); size != (Size{}) {
-			g.size = size
+			info.size = size
 		}
 	case h264.NALUTypeIDR:
-		g.begins, g.key = true, true
+		info.begins, info.key = true, true
 	case h264.NALUTypeSEI:
 		if len(unit) > 1 && unit[1] == recoveryPoint {
-			g.begins, g.key = true, true
+			info.begins, info.key = true, true
 		}
 	}
 }
 
-func peekH265(payload []byte) (g glimpse) {
+func inspectH265(payload []byte) (info packetInfo) {
 	if len(payload) < 2 {
-		return g
+		return info
 	}
 	switch kind := payload[0] >> 1 & 63; kind {
 	case ap:
-		eachUnit(payload[2:], func(unit []byte) { g.h265(unit[0]>>1&63, unit) })
+		eachUnit(payload[2:], func(unit []byte) { info.h265(unit[0]>>1&63, unit) })
 	case fu:
 		if len(payload) > 2 && payload[2]&0x80 != 0 {
-			g.h265(payload[2]&63, nil)
+			info.h265(payload[2]&63, nil)
 		}
 	default:
-		g.h265(kind, payload)
+		info.h265(kind, payload)
 	}
-	return g
+	return info
 }
 
-func (g *glimpse) h265(kind byte, unit []byte) {
-	const firstKey, lastKey = 16, 21 // any picture that decoding can begin at
+func (info *packetInfo) h265(kind byte, unit []byte) {
+	const firstKey, lastKey = 16, 21 // pictures at which decoding can start
 	switch {
 	case h265.NALUType(kind) == h265.NALUType_VPS_NUT:
-		g.begins = true
+		info.begins = true
 	case h265.NALUType(kind) == h265.NALUType_SPS_NUT:
-		g.begins = true
+		info.begins = true
 		if size := sizeH265(unit); size != (Size{}) {
-			g.size = size
+			info.size = size
 		}
 	case kind >= firstKey && kind <= lastKey:
-		g.begins, g.key = true, true
+		info.begins, info.key = true, true
 	}
 }
 
-// eachUnit walks over the units of a packet that holds several, each behind its
-// length in two bytes.
+// eachUnit visits the units of an aggregation packet, each preceded by its length in
+// two bytes.
 func eachUnit(payload []byte, look func(unit []byte)) {
 	for len(payload) > 2 {
 		length := int(payload[0])<<8 | int(payload[1])
@@ -170,19 +170,19 @@ func eachUnit(payload []byte, look func(unit []byte)) {
 	}
 }
 
-// peekJPEG reads RFC 2435's header, whose sizes are in blocks of eight pixels; 0
-// means that it does not say.
-func peekJPEG(payload []byte) (g glimpse) {
+// inspectJPEG reads RFC 2435's header, whose sizes are in blocks of eight pixels; 0
+// means unknown.
+func inspectJPEG(payload []byte) (info packetInfo) {
 	if len(payload) < 8 {
-		return g
+		return info
 	}
 	offset := int(payload[1])<<16 | int(payload[2])<<8 | int(payload[3])
 	if offset != 0 {
-		return g
+		return info
 	}
-	g.begins, g.key = true, true
+	info.begins, info.key = true, true
 	if payload[6] != 0 && payload[7] != 0 {
-		g.size = Size{8 * int(payload[6]), 8 * int(payload[7])}
+		info.size = Size{8 * int(payload[6]), 8 * int(payload[7])}
 	}
-	return g
+	return info
 }

@@ -19,44 +19,44 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 )
 
-// Peculiar is a camera that answers as told, one request at a time and in plain
-// sockets, so that it can do what a correct server does not. Its zero value
-// serves its SDP over TCP and UDP to everybody. Set the fields before Serve.
-type Peculiar struct {
+// Scripted is a camera on plain sockets that follows its fields, so that it can do what
+// a correct server does not. With the zero value it serves its SDP over TCP and UDP
+// without a log-in. Set the fields before Serve.
+type Scripted struct {
 	// SDP describes one video track with the control "video".
 	SDP string
-	// User and Password are demanded by Schemes: "Basic", "MD5", "SHA-256", as the
-	// offers in their order.
+	// Schemes are the offered log-ins in order: "Basic", "MD5", "SHA-256". They require
+	// User and Password.
 	User, Password string
 	Schemes        []string
-	// Once has each challenge answered once; the next request needs a new one, and is
-	// told so by stale.
-	Once bool
-	// TCP and UDP are whether RTP goes over them; neither set means both.
+	// SingleUse has each challenge answered once; the next request needs a new one, and is
+	// told so by the parameter stale.
+	SingleUse bool
+	// TCP and UDP are the supported transports of RTP; neither set means both.
 	TCP, UDP bool
-	// Answer may answer a request in the camera's place: nil leaves it to it, and an
-	// answer without a status ends the connection.
+	// Answer may replace the camera's answer to a request: nil keeps it, and an answer
+	// without a status ends the connection.
 	Answer func(r *base.Request) *base.Response
-	// Greet may take a connection over as soon as it is there.
-	Greet func(net.Conn) bool
-	// TLS is spoken where it is given.
+	// OnConnect may take a connection over as soon as it is there.
+	OnConnect func(net.Conn) bool
+	// TLS is used if it is set.
 	TLS *tls.Config
 
 	listener net.Listener
 	udp      net.PacketConn
 	running  sync.WaitGroup
 
-	mu       sync.Mutex
-	viewers  map[net.Conn]net.Addr // an address for one of UDP
-	Refused  int                   // log-ins
-	Accepted int
-	Clear    int // passwords that came readable
-	round    int // of the challenges
-	conns    []net.Conn
+	mu        sync.Mutex
+	viewers   map[net.Conn]net.Addr // an address for one of UDP
+	Refused   int                   // log-ins
+	Accepted  int
+	Cleartext int // passwords received in clear text
+	round     int // of the challenges
+	conns     []net.Conn
 }
 
 // Serve starts the camera; it ends with the test.
-func (p *Peculiar) Serve(t testing.TB) {
+func (p *Scripted) Serve(t testing.TB) {
 	t.Helper()
 	var err error
 	if p.listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
@@ -92,8 +92,8 @@ func (p *Peculiar) Serve(t testing.TB) {
 	})
 }
 
-// URL is where the camera is read.
-func (p *Peculiar) URL() string {
+// URL is the address of the stream.
+func (p *Scripted) URL() string {
 	scheme := "rtsp"
 	if p.TLS != nil {
 		scheme = "rtsps"
@@ -101,16 +101,16 @@ func (p *Peculiar) URL() string {
 	return scheme + "://" + p.listener.Addr().String() + "/stream"
 }
 
-// Logins are how many log-ins were refused and accepted, and how many passwords
-// came readable.
-func (p *Peculiar) Logins() (refused, accepted, readable int) {
+// Logins are how many log-ins were refused and accepted, and how many passwords arrived
+// in clear text.
+func (p *Scripted) Logins() (refused, accepted, readable int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.Refused, p.Accepted, p.Clear
+	return p.Refused, p.Accepted, p.Cleartext
 }
 
-// Send sends an RTP packet to everybody who plays.
-func (p *Peculiar) Send(packet []byte) {
+// Send sends an RTP packet to every viewer.
+func (p *Scripted) Send(packet []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for conn, address := range p.viewers {
@@ -127,14 +127,14 @@ func (p *Peculiar) Send(packet []byte) {
 	}
 }
 
-func (p *Peculiar) serve(conn net.Conn) {
+func (p *Scripted) serve(conn net.Conn) {
 	defer func() {
 		p.mu.Lock()
 		delete(p.viewers, conn)
 		p.mu.Unlock()
 		_ = conn.Close()
 	}()
-	if p.Greet != nil && p.Greet(conn) {
+	if p.OnConnect != nil && p.OnConnect(conn) {
 		return
 	}
 	in := bufio.NewReader(conn)
@@ -176,13 +176,13 @@ func (p *Peculiar) serve(conn net.Conn) {
 
 var clientPort = regexp.MustCompile(`client_port=(\d+)`)
 
-func (p *Peculiar) answer(r *base.Request, address *net.Addr) (answer *base.Response, plays bool) {
+func (p *Scripted) answer(r *base.Request, address *net.Addr) (answer *base.Response, plays bool) {
 	if p.Answer != nil {
 		if answer = p.Answer(r); answer != nil {
 			return answer, false
 		}
 	}
-	if len(p.Schemes) > 0 && r.Method != base.Options && !p.knows(r) {
+	if len(p.Schemes) > 0 && r.Method != base.Options && !p.authorized(r) {
 		return &base.Response{StatusCode: base.StatusUnauthorized, Header: base.Header{"WWW-Authenticate": p.offers(r)}}, false
 	}
 	answer = &base.Response{StatusCode: base.StatusOK, Header: base.Header{"Session": {"12345678"}}}
@@ -212,11 +212,11 @@ func (p *Peculiar) answer(r *base.Request, address *net.Addr) (answer *base.Resp
 	return answer, plays
 }
 
-func (p *Peculiar) offers(r *base.Request) (offers base.HeaderValue) {
+func (p *Scripted) offers(r *base.Request) (offers base.HeaderValue) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	stale := ""
-	if p.Once && len(r.Header["Authorization"]) > 0 {
+	if p.SingleUse && len(r.Header["Authorization"]) > 0 {
 		p.round++
 		stale = ", stale=TRUE"
 	}
@@ -230,20 +230,20 @@ func (p *Peculiar) offers(r *base.Request) (offers base.HeaderValue) {
 	return offers
 }
 
-// nonce is the challenge of the moment. The caller holds mu.
-func (p *Peculiar) nonce() string { return fmt.Sprintf("a1b2c3d4%d", p.round) }
+// nonce is the current challenge. The caller holds mu.
+func (p *Scripted) nonce() string { return fmt.Sprintf("a1b2c3d4%d", p.round) }
 
 var pair = regexp.MustCompile(`(\w+)="?([^",]*)"?`)
 
-// knows checks a log-in and counts it once a session, by DESCRIBE.
-func (p *Peculiar) knows(r *base.Request) bool {
+// authorized checks a log-in and counts it once a session, by DESCRIBE.
+func (p *Scripted) authorized(r *base.Request) bool {
 	given := strings.Join(r.Header["Authorization"], "")
 	if given == "" {
 		return false
 	}
 	var right bool
 	if strings.HasPrefix(given, "Basic") {
-		p.count(&p.Clear)
+		p.count(&p.Cleartext)
 		right = strings.TrimPrefix(given, "Basic ") == base64Of(p.User+":"+p.Password)
 	} else {
 		fields := map[string]string{}
@@ -257,8 +257,8 @@ func (p *Peculiar) knows(r *base.Request) bool {
 		p.mu.Lock()
 		nonce := p.nonce()
 		p.mu.Unlock()
-		if fields["nonce"] != nonce && p.Once {
-			return false // an old challenge, which is no wrong password
+		if fields["nonce"] != nonce && p.SingleUse {
+			return false // an expired challenge, not a wrong password
 		}
 		right = fields["response"] == sum(sum(p.User+":cam:"+p.Password)+":"+nonce+":"+sum(string(r.Method)+":"+fields["uri"]))
 	}
@@ -268,13 +268,13 @@ func (p *Peculiar) knows(r *base.Request) bool {
 	case r.Method == base.Describe:
 		p.count(&p.Accepted)
 	}
-	if right && p.Once {
+	if right && p.SingleUse {
 		p.count(&p.round)
 	}
 	return right
 }
 
-func (p *Peculiar) count(what *int) {
+func (p *Scripted) count(what *int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	*what++

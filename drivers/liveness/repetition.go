@@ -3,14 +3,14 @@ package liveness
 import "time"
 
 const (
-	// leastFloor is the least share of the pixels that a camera's noise must change
-	// from each frame to the next for its absence to mean anything.
-	leastFloor = 0.03
+	// minFloor is the least share of the pixels that a camera's noise must change from
+	// each frame to the next; below it, missing noise proves nothing.
+	minFloor = 0.03
 	// A frame is settled against the previous one if fewer pixels changed than a
 	// floorPart of the floor, or than settledShare. A clock shown in the picture
 	// stays below settledShare.
-	floorPart    = 1. / 3
-	settledShare = 0.01
+	settledFloorShare = 1. / 3
+	settledShare      = 0.01
 	// repeatedShare of the frames in each half of a spell are settled in a repeated
 	// picture. The rest are the encoder's key frames, on which it spends the bits
 	// that it saved. Measured with low-bitrate encoders: above 0.67; in a live
@@ -21,20 +21,20 @@ const (
 	floorQuantile = 0.05
 	floorFrames   = 25
 	floorStep     = 0.02
-	// quarantine is how many spells a frame waits before the floor learns from it:
-	// by then the picture would have been found to repeat.
-	quarantine = 2
+	// learningDelay is how many spells pass before the floor learns from a frame: by
+	// then a repetition would have been detected.
+	learningDelay = 2
 )
 
-// repeats detects a repeated picture: it lacks the noise that this camera shows in
+// repetition detects a repeated picture: it lacks the noise that this camera shows in
 // every live frame. An encoder that is short of bits changes a repeated picture more
-// than a live one at key frames, and hardly at all between them. Cameras whose
-// encoder leaves noise out are not judged by it.
-type repeats struct {
+// than a live one at key frames, and hardly at all between them. It does not apply to
+// cameras whose encoder drops the noise.
+type repetition struct {
 	before Picture
 	recent []change // of the last quarantine, oldest first
 	floor  float64
-	learnt int  // frames that the floor was learnt from
+	learnt int  // frames in the floor
 	found  bool // the picture has repeated for a spell
 }
 
@@ -45,7 +45,7 @@ type change struct {
 }
 
 // frame notes a frame; spell is how long a picture must repeat.
-func (r *repeats) frame(taken time.Time, p Picture, spell time.Duration) {
+func (r *repetition) frame(taken time.Time, p Picture, spell time.Duration) {
 	before := r.before
 	r.before = p
 	if len(before.Pixels) != len(p.Pixels) || len(p.Pixels) == 0 {
@@ -53,21 +53,21 @@ func (r *repeats) frame(taken time.Time, p Picture, spell time.Duration) {
 		return
 	}
 	r.recent = append(r.recent, change{taken, changedBy(before, p)})
-	for len(r.recent) > 2*fewestFrames && taken.Sub(r.recent[0].taken) > quarantine*spell {
+	for len(r.recent) > 2*minFrames && taken.Sub(r.recent[0].taken) > learningDelay*spell {
 		if !r.found {
 			r.learn(r.recent[0].share)
 		}
 		r.recent = r.recent[1:]
 	}
-	switch found := r.learnt >= floorFrames && r.floor >= leastFloor && r.repeated(spell); {
+	switch found := r.learnt >= floorFrames && r.floor >= minFloor && r.repeated(spell); {
 	case found:
 		r.found = true
-	case r.found: // what came meanwhile teaches nothing about a live picture
+	case r.found: // these frames say nothing about a live picture
 		r.recent, r.found = nil, false
 	}
 }
 
-func (r *repeats) learn(share float64) {
+func (r *repetition) learn(share float64) {
 	r.learnt++
 	switch {
 	case r.learnt <= floorFrames:
@@ -75,17 +75,17 @@ func (r *repeats) learn(share float64) {
 	case share < r.floor:
 		r.floor *= 1 - (1-floorQuantile)*floorStep
 	default:
-		// Never to nothing, or it could not rise again.
-		r.floor = max(r.floor*(1+floorQuantile*floorStep), leastFloor/100)
+		// The floor must stay above 0, or it could not rise again.
+		r.floor = max(r.floor*(1+floorQuantile*floorStep), minFloor/100)
 	}
 }
 
 // repeated reports whether enough frames are settled in both halves of the last
 // spell.
-func (r *repeats) repeated(spell time.Duration) bool {
+func (r *repetition) repeated(spell time.Duration) bool {
 	newest := len(r.recent) - 1
 	now, oldest := r.recent[newest].taken, newest
-	for oldest > 0 && (now.Sub(r.recent[oldest].taken) < spell || newest-oldest < 2*fewestFrames) {
+	for oldest > 0 && (now.Sub(r.recent[oldest].taken) < spell || newest-oldest < 2*minFrames) {
 		oldest--
 	}
 	length := now.Sub(r.recent[oldest].taken)
@@ -99,7 +99,7 @@ func (r *repeats) repeated(spell time.Duration) bool {
 			half = 1
 		}
 		frames[half]++
-		if c.share <= max(settledShare, floorPart*r.floor) {
+		if c.share <= max(settledShare, settledFloorShare*r.floor) {
 			settled[half]++
 		}
 	}
