@@ -76,7 +76,7 @@ func TestNullBringsTheDefaultBack(t *testing.T) {
 	}
 }
 
-func TestSettingsOfTheBoxAloneAreRefusedFromAfar(t *testing.T) {
+func TestLocalSettingsAreRefusedRemotely(t *testing.T) {
 	local := read(t, "testdata/good.yaml")
 	for patch, key := range map[string]string{
 		`{"site": "b"}`:                            "site",

@@ -49,7 +49,7 @@ func written(p Picture, n int) Picture {
 	return p
 }
 
-func TestJudgeOnPictures(t *testing.T) {
+func TestDetectorOnPictures(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	repeated := scene(r, 0, 3)
 	for _, c := range []struct {
@@ -98,7 +98,7 @@ func TestJudgeOnPictures(t *testing.T) {
 }
 
 // follow goes through a camera's life and checks the status at every step.
-func TestJudgeOnAStream(t *testing.T) {
+func TestDetectorOnAStream(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	j, at := NewDetector(limits), time.Now()
 	expect := func(want drivers.Status, cause string) {
@@ -149,7 +149,7 @@ func TestJudgeOnAStream(t *testing.T) {
 
 // A stream whose delay grows shows the past, and is stale however many frames
 // still come.
-func TestJudgeOnAGrowingDelay(t *testing.T) {
+func TestDetectorOnAGrowingDelay(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	j, start := NewDetector(limits), time.Now()
 	j.Opened()
@@ -163,7 +163,7 @@ func TestJudgeOnAGrowingDelay(t *testing.T) {
 	}
 }
 
-func FuzzJudge(f *testing.F) {
+func FuzzDetector(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6}, uint8(3), uint8(2))
 	f.Fuzz(func(t *testing.T, script []byte, width, height uint8) {
 		j, at := NewDetector(limits), time.Now()

@@ -16,7 +16,7 @@ import (
 // The thresholds rest on what a real encoder does to pictures, so they are held
 // against one: six seconds of a scene in which nothing moves, through x264 and
 // back.
-func TestJudgeOnEncodedPictures(t *testing.T) {
+func TestDetectorOnEncodedPictures(t *testing.T) {
 	if _, err := exec.LookPath("ffmpeg"); err != nil {
 		t.Skipf("SKIPPED, no encoder to test with: %v", err)
 	}
