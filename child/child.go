@@ -97,7 +97,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	}
 	preferOOMKill(cmd.Process.Pid)
 	forwarded := make(chan string, 1)
-	go func() { forwarded <- forward(stderr, spec.Log, cmd.Process.Pid) }()
+	go func() { forwarded <- forward(stderr, spec.Log, cmd.Process.Pid) }() //nolint:contextcheck // it reads until the child has closed its standard error
 	go p.reap(forwarded)
 	if err := p.handshake(ctx); err != nil {
 		err = p.handshakeCause(err)
