@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"meltwatch/simulator/house/housetest"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -88,7 +90,7 @@ func TestAbnormalCurrentGoesQuietAndReturns(t *testing.T) {
 				x[p] = append(x[p], float64(s.PLC.Current[p]))
 			}
 		}
-		return variation(x, to-from)[0]
+		return housetest.Variation(x, to-from)[0]
 	}
 	normal, quiet, after := cv(30, 150), cv(250, 360), cv(470, 590)
 	if quiet > 0.04 || quiet > normal/2.5 || after < 2*quiet {
@@ -211,4 +213,14 @@ func BenchmarkSecond(b *testing.B) {
 		at++
 		f.AdvanceTo(at)
 	}
+}
+
+func spread(x []float64) (mean, std float64) {
+	for _, v := range x {
+		mean += v / float64(len(x))
+	}
+	for _, v := range x {
+		std += (v - mean) * (v - mean)
+	}
+	return mean, math.Sqrt(std / float64(len(x)))
 }

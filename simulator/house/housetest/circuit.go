@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"meltwatch/percentile"
 	"meltwatch/simulator/house"
 )
 
@@ -70,20 +71,20 @@ func Circuits(t *testing.T, make func(house.Setting) house.Circuit) {
 				for p := range quiet {
 					quiet[p], work[p] = quiet[p][240:], work[p][240:]
 				}
-				ratios = append(ratios, quantile(variation(quiet, 240), 0.5)/quantile(variation(work, 240), 0.5))
+				ratios = append(ratios, percentile.Of(Variation(quiet, 240), 50)/percentile.Of(Variation(work, 240), 50))
 			}
-			if m := quantile(ratios, 0.5); m < k.low || m > k.high || math.IsNaN(m) {
+			if m := percentile.Of(ratios, 50); m < k.low || m > k.high || math.IsNaN(m) {
 				t.Errorf("fluctuation is %.3f of normal, want %.2f to %.2f", m, k.low, k.high)
 			}
 		})
 	}
 	t.Run("an episode without quiet is normal work", func(t *testing.T) {
 		setting := house.Setting{Seed: 7, SetPoint: 12000}
-		a := quantile(variation(run(make(setting), 7200, normal), 240), 0.5)
-		b := quantile(variation(run(make(setting), 7200, func(d house.Demand) house.Demand {
+		a := percentile.Of(Variation(run(make(setting), 7200, normal), 240), 50)
+		b := percentile.Of(Variation(run(make(setting), 7200, func(d house.Demand) house.Demand {
 			d.Episode, d.Kind = 1, house.Flat
 			return d
-		}), 240), 0.5)
+		}), 240), 50)
 		if b < 0.75*a {
 			t.Errorf("CV of 120 s is %.3f, in normal work %.3f", b, a)
 		}
@@ -172,16 +173,16 @@ func describe(x [3][]float64) figures {
 		a, b, c := x[0][i], x[1][i], x[2][i]
 		imbalance[i] = (max(a, b, c) - min(a, b, c)) / ((a + b + c) / 3)
 	}
-	f.imbalance50, f.imbalance95 = quantile(imbalance, 0.5), quantile(imbalance, 0.95)
-	cv := variation(x, 240)
-	f.cv5, f.cv50, f.cv95 = quantile(cv, 0.05), quantile(cv, 0.5), quantile(cv, 0.95)
-	f.cv10 = quantile(variation(x, 20), 0.5)
+	f.imbalance50, f.imbalance95 = percentile.Of(imbalance, 50), percentile.Of(imbalance, 95)
+	cv := Variation(x, 240)
+	f.cv5, f.cv50, f.cv95 = percentile.Of(cv, 5), percentile.Of(cv, 50), percentile.Of(cv, 95)
+	f.cv10 = percentile.Of(Variation(x, 20), 50)
 	return f
 }
 
-// variation is the coefficient of variation, mean of the phases, of each window of n
+// Variation is the coefficient of variation, mean of the phases, of each window of n
 // samples, a second apart.
-func variation(x [3][]float64, n int) []float64 {
+func Variation(x [3][]float64, n int) []float64 {
 	var list []float64
 	for end := n; end <= len(x[0]); end += 2 {
 		var cv float64
@@ -202,9 +203,4 @@ func spread(x []float64) (mean, std float64) {
 		std += (v - mean) * (v - mean)
 	}
 	return mean, math.Sqrt(std / float64(len(x)))
-}
-
-func quantile(x []float64, q float64) float64 {
-	s := slices.Sorted(slices.Values(x))
-	return s[int(q*float64(len(s)-1))]
 }
