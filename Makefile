@@ -95,5 +95,6 @@ clean: ## remove what was built; keep dependencies, recordings (data/) and train
 	rm -rf bin
 
 .PHONY: scenes
-scenes: ## draw the contact sheet of the simulated furnace, docs/scenes.png
+scenes: ## draw the contact sheets of the simulated furnaces, docs/scenes.png and docs/houses.png
 	go run ./cmd/furnace-sim sheet --out docs/scenes.png
+	go run ./cmd/furnace-sim sheet --houses --out docs/houses.png

@@ -30,14 +30,19 @@ func main() {
 	k := kong.Parse(&c,
 		kong.Name("furnace-sim"),
 		kong.Description("Simulate a fused-magnesium furnace."),
-		kong.Vars{
-			"arcs": families.Arcs, "currents": strings.Join(families.Currents(), ","),
-			"scene": families.Scene, "pictures": strings.Join(families.Pictures(), ","),
-		},
+		variables(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "furnace-sim:", err)
 		os.Exit(1)
+	}
+}
+
+// variables are the names that help texts and enumerations refer to.
+func variables() kong.Vars {
+	return kong.Vars{
+		"arcs": families.Arcs, "currents": strings.Join(families.Currents(), ","),
+		"scene": families.Scene, "pictures": strings.Join(families.Pictures(), ","),
 	}
 }

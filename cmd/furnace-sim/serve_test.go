@@ -14,7 +14,7 @@ import (
 func parsed(t *testing.T, arguments ...string) (serveCommand, error) {
 	t.Helper()
 	var c cli
-	parser, err := kong.New(&c)
+	parser, err := kong.New(&c, variables())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ import (
 
 // sheetCommand is furnace-sim sheet.
 type sheetCommand struct {
-	Out string `required:"" type:"path" help:"PNG file to write."`
+	Out    string `required:"" type:"path" help:"PNG file to write."`
+	Houses bool   `help:"Show the other houses' pictures instead."`
 }
 
 // Run draws the contact sheet.
@@ -20,5 +21,8 @@ func (c sheetCommand) Run() (err error) {
 		return fmt.Errorf("create --out: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	if c.Houses {
+		return contactsheet.WriteHouses(file)
+	}
 	return contactsheet.Write(file)
 }

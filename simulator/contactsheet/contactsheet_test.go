@@ -5,6 +5,8 @@ import (
 	"image/png"
 	"strings"
 	"testing"
+
+	"meltwatch/simulator/families"
 )
 
 func TestEveryTileIsAScenarioWithALegibleLabel(t *testing.T) {
@@ -48,6 +50,28 @@ func TestTheSheetIsASmallPNGThatShowsEveryTile(t *testing.T) {
 		x, y := gap+i%columns*tileWide, gap+i/columns*tileHigh+labelHigh
 		if at := sheet.At(x+pictureWide/2, y+pictureHigh/2); at == sheet.At(0, 0) {
 			t.Errorf("%s: nothing is drawn at its place", tile.label)
+		}
+	}
+}
+
+func TestEveryHouseButTheSealedOneIsShown(t *testing.T) {
+	var file bytes.Buffer
+	if err := WriteHouses(&file); err != nil {
+		t.Fatal(err)
+	}
+	sheet, err := png.Decode(&file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := (sheet.Bounds().Dy() - labelHigh - gap) / houseRowHigh
+	if want := meltsShown * (len(families.Pictures()) - 2); rows != want {
+		t.Errorf("%d melts are shown, want %d", rows, want)
+	}
+	for _, view := range views {
+		for _, r := range strings.ToUpper(view.label) {
+			if letters[r] == "" && r != ' ' {
+				t.Errorf("%s: no letter for %q", view.label, r)
+			}
 		}
 	}
 }

@@ -2,10 +2,6 @@ package housetest
 
 import (
 	"bytes"
-	"image"
-	"image/color"
-	"image/png"
-	"os"
 	"testing"
 
 	"meltwatch/simulator/house"
@@ -64,43 +60,6 @@ func Cameras(t *testing.T, make func(house.Setting) house.Camera) {
 			camera.Crop(v, p[:], nil)
 		}
 	})
-}
-
-// Sheet writes a contact sheet of six melts (rows) in twelve views (columns), each crop
-// three times enlarged: for the author's own eyes.
-func Sheet(path string, make func(house.Setting) house.Camera) error {
-	views := []func(house.View) house.View{
-		grown(0), grown(0.15), grown(0.35), grown(0.6), grown(1),
-		func(v house.View) house.View { v.Mist = 0.8; return v },
-		func(v house.View) house.View { v.Exposure = -0.9; return v },
-		func(v house.View) house.View { v = grown(0.7)(v); v.Exposure = -0.9; return v },
-		func(v house.View) house.View { v.Exposure = 0.9; return v },
-		func(v house.View) house.View { v = grown(0.7)(v); v.Exposure = 0.9; return v },
-		func(v house.View) house.View { v.Passes, v.Passer, v.Sparks = true, 0.5, 0.8; return v },
-		func(v house.View) house.View { v.EmberX, v.EmberY, v.Ember, v.Turbulence = 0.3, 0.6, 1, 2.5; return v },
-	}
-	const scale, gap = 3, 4
-	sheet := image.NewRGBA(image.Rect(0, 0, len(views)*(house.Side*scale+gap), 6*(house.Side*scale+gap)))
-	for row := range 6 {
-		for column, change := range views {
-			s := film(make, uint64(10+row), change)
-			for y := range house.Side * scale {
-				for x := range house.Side * scale {
-					at := 3 * (y/scale*house.Side + x/scale)
-					sheet.Set(column*(house.Side*scale+gap)+x, row*(house.Side*scale+gap)+y,
-						color.RGBA{s.pixels[at], s.pixels[at+1], s.pixels[at+2], 255})
-				}
-			}
-		}
-	}
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := png.Encode(file, sheet); err != nil {
-		return err
-	}
-	return file.Close()
 }
 
 type still struct{ pixels, mask []byte }
