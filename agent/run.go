@@ -88,6 +88,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return health.Notify(ctx, a.registry, a.env.Log) })
 	group.Go(func() error { a.reporter.HealthLoop(ctx); return nil })
+	group.Go(func() error { a.reporter.SaveLoop(ctx); return nil })
 	group.Go(func() error { <-ctx.Done(); a.running.Stop(); return nil })
 	return errors.Join(group.Wait(), a.closeOutbox())
 }

@@ -30,6 +30,9 @@ func (s *Stepper) Sample(sample drivers.Sample) { s.agent.sample(sample) }
 // Decide decides one second and publishes it.
 func (s *Stepper) Decide(ctx context.Context) decide.Decision { return s.agent.loop.Decide(ctx) }
 
+// Save writes the state that the next start resumes, if it is not written yet.
+func (s *Stepper) Save() { s.agent.reporter.SaveNow() }
+
 // Publisher is the one that records go to.
 func (s *Stepper) Publisher() *delivery.Publisher { return s.agent.out.Active() }
 

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,6 +58,8 @@ type Reporter struct {
 	decisions *health.Part
 	storage   *health.Part // of the state folder
 	newest    atomic.Pointer[message.State]
+	unsaved   atomic.Pointer[state.Saved] // nil once it is written
+	saves     chan struct{}
 
 	configSteps, modelSteps steps
 
@@ -78,6 +81,7 @@ func New(s Settings) *Reporter {
 		Settings:  s,
 		decisions: s.Registry.Add("decide", s.Limit),
 		storage:   s.Registry.Add("storage", s.Limit),
+		saves:     make(chan struct{}, 1),
 	}
 }
 
@@ -170,15 +174,44 @@ func (r *Reporter) OutboxIncident(i outbox.Incident) {
 	r.Log.Warn("outbox", "subject", i.Class, "what", i.What, "cause", i.Cause)
 }
 
-// save writes an alarm for the next start of the agent: when it begins and ends, and
-// each minute while it lasts. A furnace that works well writes nothing.
+// save has an alarm written for the next start of the agent: when it begins and ends,
+// and each minute while it lasts. A furnace that works well writes nothing. It does not
+// wait for the disk: SaveLoop writes.
 func (r *Reporter) save(s decide.Decision, changed bool) {
 	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
 	if !changed && !lasting {
 		return
 	}
 	r.savedAt = time.Now()
-	text, err := json.Marshal(r.Machine.Save(time.Now()))
+	saved := r.Machine.Save(time.Now())
+	r.unsaved.Store(&saved)
+	select {
+	case r.saves <- struct{}{}:
+	default: // the newest state is written next
+	}
+}
+
+// SaveLoop writes the states that are to be resumed, the newest one, until ctx ends. It is
+// the only one that waits for the state folder's disk.
+func (r *Reporter) SaveLoop(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			r.SaveNow()
+			return
+		case <-r.saves:
+			r.SaveNow()
+		}
+	}
+}
+
+// SaveNow writes the newest state that is not written yet.
+func (r *Reporter) SaveNow() {
+	saved := r.unsaved.Swap(nil)
+	if saved == nil {
+		return
+	}
+	text, err := json.Marshal(saved)
 	if err == nil {
 		err = durable.Replace(r.Files, stateFile, text)
 	}

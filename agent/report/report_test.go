@@ -1,15 +1,22 @@
 package report
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"meltwatch/agent/align"
 	"meltwatch/agent/decide"
+	"meltwatch/agent/health"
 	"meltwatch/agent/message"
 	"meltwatch/agent/stamp"
+	"meltwatch/agent/state"
+	"meltwatch/durable"
+	"meltwatch/durable/crashfs"
 )
 
 // published is a second's state as a subscriber reads it.
@@ -50,4 +57,53 @@ func TestStateTellsTheClockOffsetOnlyWhenItIsKnown(t *testing.T) {
 	if counted := known["counted"].(map[string]any); counted["current"] != true || counted["video"] != false {
 		t.Errorf("counted %v", counted)
 	}
+}
+
+// hanging is a state folder on a disk that does not answer until it is released.
+type hanging struct {
+	durable.Files
+	release chan struct{}
+}
+
+func (h hanging) Create(name string) (durable.File, error) {
+	<-h.release
+	return h.Files.Create(name)
+}
+
+// silent takes every payload.
+type silent struct{}
+
+func (silent) State(message.State, bool) {}
+func (silent) Event(message.Event)       {}
+func (silent) Health(message.Health)     {}
+func (silent) Retain(string, []byte)     {}
+
+// A disk that hangs holds no decision up; once it answers, the newest state is on it.
+func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := hanging{crashfs.New(-1), make(chan struct{})}
+		machine := state.New(state.Params{MeanSeconds: 1, Enter: 0.6, Exit: 0.4, HoldSeconds: 1})
+		r := New(Settings{
+			Output: silent{}, Registry: health.NewRegistry(), Limit: time.Hour, Machine: machine, Files: disk,
+			Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.DiscardHandler),
+			Model: func() message.ModelName { return message.ModelName{} }, Cause: func() string { return "" }, Dropped: func() uint64 { return 0 },
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); r.SaveLoop(ctx) }()
+		began := time.Now()
+		for _, s := range []state.State{state.Warming, state.Normal, state.Abnormal, state.Normal, state.Abnormal} {
+			r.Decided(decide.Decision{End: time.Now(), Status: state.Status{State: s}, Alignment: math.NaN(), Surprise: math.NaN()})
+			synctest.Wait()
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("five decisions took %s", took)
+		}
+		close(disk.release)
+		cancel()
+		<-ended
+		if text, err := durable.ReadFile(disk, stateFile); err != nil || len(text) == 0 {
+			t.Errorf("state file: %q, %v", text, err)
+		}
+	})
 }

@@ -275,6 +275,7 @@ func (b *process) round() bool {
 		b.trouble = time.Now()
 		return true
 	}
+	b.agent.Save()
 	b.agent.Publisher().Round()
 	if !b.well() {
 		b.trouble = time.Now()
