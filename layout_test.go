@@ -88,6 +88,7 @@ var within = map[string][]string{
 	"agent/health":              nil,
 	"agent/supervisor":          nil,
 	"agent/meters":              {"agent/health"},
+	"agent/metrics":             {"agent/health", "agent/message"},
 	"agent/report":              {"agent/decide", "agent/health", "agent/message", "agent/outbox", "agent/stamp", "agent/state"},
 	"agent/settings":            {"agent/decide", "agent/outbox", "agent/state"},
 	"agent/check":               {"agent/camera", "agent/infer", "agent/message", "agent/meters", "agent/mqtt", "agent/settings"},

@@ -31,6 +31,8 @@ const (
 	modelLimit  = 45 * time.Second
 	decideLimit = 10 * time.Second
 	mqttLimit   = 45 * time.Second
+	// A port that another program uses is no reason to restart the watch.
+	metricsLimit = time.Duration(math.MaxInt64)
 	// A disk may hang indefinitely, and no restart would cure it: the watch goes on
 	// from memory meanwhile, and the outbox never counts as stuck.
 	outboxLimit = time.Duration(math.MaxInt64)

@@ -19,6 +19,7 @@ import (
 //	log       log.level                    taken over
 //	commands  commands                     taken over
 //	models    remote, trust                taken over
+//	metrics   metrics                      the server closes and opens
 //
 // A part is replaced when its section differs, by reflect.DeepEqual, and at no
 // other time; the others do not notice.

@@ -65,7 +65,9 @@ func (a *Agent) addParts() error {
 		a.add("camera", func(c config.Config) any { return c.Camera }, a.buildCamera),
 	)
 	a.addDecision(*a.config.Load())
-	return errors.Join(err, a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters))
+	return errors.Join(err,
+		a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters),
+		a.add("metrics", func(c config.Config) any { return c.Metrics }, a.buildMetrics))
 }
 
 func (a *Agent) buildLog(c config.Config) (*instance, error) {

@@ -101,6 +101,7 @@ func check(c Config, f report) {
 	c.Remote.check(f.under("remote"), c.Trust)
 	c.Trust.check(f.under("trust"))
 	c.Commands.check(f.under("commands"))
+	c.Metrics.check(f.under("metrics"))
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.Paths.State == "" {

@@ -37,6 +37,7 @@ type Config struct {
 	Remote   Remote   `yaml:"remote"`
 	Trust    Trust    `yaml:"trust"`
 	Commands Commands `yaml:"commands"`
+	Metrics  Metrics  `yaml:"metrics"`
 	Log      Log      `yaml:"log"`
 	Paths    Paths    `yaml:"paths"`
 }

@@ -74,6 +74,13 @@ func (p *Part) Fault(err error) {
 	p.fault = err
 }
 
+// Status is how the part is now.
+func (p *Part) Status() Status {
+	p.registry.mu.Lock()
+	defer p.registry.mu.Unlock()
+	return p.state
+}
+
 // LastFault is the newest fault that was told, over or not; nil before the first.
 func (p *Part) LastFault() error {
 	p.registry.mu.Lock()
