@@ -142,9 +142,9 @@ func (s *Server) Run(ctx context.Context) error {
 			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
 			defer cancel()
 			if server.Shutdown(closing) != nil {
-				server.Close()
+				_ = server.Close() // what still runs is cut off
 			}
-			<-ended
+			<-ended //nolint:errcheck // it ended on request
 			return ctx.Err()
 		}
 	}

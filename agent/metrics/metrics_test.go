@@ -177,7 +177,8 @@ func TestServerServesUntilItsContextEndsAndNamesATakenPort(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if _, err := http.Get(url); err == nil {
+	if response, err := http.Get(url); err == nil {
+		response.Body.Close()
 		t.Error("still served after the end")
 	}
 }
