@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// KernelBoot is the kernel's boot id. It changes when the machine starts again, and
-// CLOCK_BOOTTIME may be compared within one boot id only.
+// KernelBoot returns the kernel's boot id. It changes when the machine restarts; values
+// of CLOCK_BOOTTIME are comparable within one boot id only.
 func KernelBoot() (string, error) {
 	text, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {

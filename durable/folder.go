@@ -1,6 +1,6 @@
-// Package durable keeps files so that a kill or a power cut leaves the old content or
-// the new, never a mixture. Files is all that is asked of a file system, Folder the
-// real one; package crashfs below is one whose power fails.
+// Package durable writes files so that a kill or a power cut leaves the old content or
+// the new, never a mixture. Files is the interface to a file system, Folder the real
+// one. Package crashfs simulates one whose power fails.
 package durable
 
 import (
@@ -11,22 +11,21 @@ import (
 	"time"
 )
 
-// Files is a folder with one level of folders in it. Paths are relative to it.
-// Tests put a disk in its place that loses, tears and reorders what was not
-// synced, or refuses to write.
+// Files is a folder with one level of folders in it. Paths are relative to it. Tests
+// replace it by a disk that loses, tears and reorders unsynced writes, or refuses them.
 type Files interface {
-	// List returns what lies in a folder, in any order; an absent folder is empty.
+	// List returns the files of a folder, in any order; a missing folder is empty.
 	List(folder string) ([]Entry, error)
 	// Read returns the first most bytes of a file.
 	Read(path string, most int64) ([]byte, error)
-	// Create makes an empty file or empties the one that is there.
+	// Create creates an empty file or truncates an existing one.
 	Create(path string) (File, error)
-	// Extend cuts a file to size and opens it for writing at its end.
+	// Extend truncates a file to size and opens it for writing at its end.
 	Extend(path string, size int64) (File, error)
 	Rename(from, to string) error
 	Remove(path string) error
-	// MakeFolder makes a folder and those above it, durably; one that is there is
-	// no error.
+	// MakeFolder creates a folder and its parents durably. An existing folder is not an
+	// error.
 	MakeFolder(folder string) error
 	// SyncFolder makes creations, renames and removals in a folder durable.
 	SyncFolder(folder string) error
@@ -35,7 +34,7 @@ type Files interface {
 // File is a file open for writing at its end.
 type File interface {
 	io.Writer
-	// Sync returns once everything written is durable.
+	// Sync returns when everything written is durable.
 	Sync() error
 	Close() error
 }
@@ -47,7 +46,7 @@ type Entry struct {
 	Modified time.Time
 }
 
-// Folder is the Files below a real folder, which need not exist yet.
+// Folder is a folder of the real file system, which need not exist yet.
 type Folder string
 
 func (f Folder) path(name string) string { return filepath.Join(string(f), name) }
@@ -62,7 +61,7 @@ func (f Folder) List(folder string) ([]Entry, error) {
 	for _, one := range found {
 		info, infoErr := one.Info()
 		if infoErr != nil || !info.Mode().IsRegular() {
-			continue // removed meanwhile, or none of ours
+			continue // removed meanwhile, or not a regular file
 		}
 		entries = append(entries, Entry{one.Name(), info.Size(), info.ModTime()})
 	}
@@ -79,12 +78,12 @@ func (f Folder) Read(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, most))
 }
 
-// Create makes or empties a file.
+// Create creates or truncates a file.
 func (f Folder) Create(path string) (File, error) {
 	return os.OpenFile(f.path(path), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 }
 
-// Extend cuts a file to size and opens it for writing at its end.
+// Extend truncates a file to size and opens it for writing at its end.
 func (f Folder) Extend(path string, size int64) (File, error) {
 	file, err := os.OpenFile(f.path(path), os.O_WRONLY, 0)
 	if err != nil {
@@ -105,7 +104,7 @@ func (f Folder) Rename(from, to string) error { return os.Rename(f.path(from), f
 // Remove deletes a file.
 func (f Folder) Remove(path string) error { return os.Remove(f.path(path)) }
 
-// MakeFolder makes a folder and syncs the ones that gained an entry.
+// MakeFolder creates a folder and syncs its parents.
 func (f Folder) MakeFolder(folder string) error {
 	path := f.path(folder)
 	if _, err := os.Stat(path); err == nil {
@@ -120,8 +119,9 @@ func (f Folder) MakeFolder(folder string) error {
 // SyncFolder makes a folder's entries durable.
 func (f Folder) SyncFolder(folder string) error { return syncFolder(f.path(folder)) }
 
-// Replace replaces a file, and makes its folder if there is none. It returns once the
-// new content is durable. One writer a file: it uses a file beside it, NAME.new.
+// Replace replaces a file, and creates its folder if it is missing. It returns when the
+// new content is durable. A file must have one writer only, because Replace uses the
+// temporary file NAME.new.
 func Replace(f Files, name string, data []byte) error {
 	folder, beside := filepath.Dir(name), name+".new"
 	if err := f.MakeFolder(folder); err != nil {
@@ -144,15 +144,15 @@ func Replace(f Files, name string, data []byte) error {
 	return f.SyncFolder(folder)
 }
 
-// WriteFile is Replace for a path of the real file system; the mode is 0600.
+// WriteFile calls Replace for a path of the real file system; the mode is 0600.
 func WriteFile(path string, data []byte) error {
 	return Replace(Folder(filepath.Dir(path)), filepath.Base(path), data)
 }
 
-// maxWhole bounds a file that is read whole, in bytes: no journal is so large.
+// maxWhole bounds the bytes that ReadFile reads; every journal is smaller.
 const maxWhole = 16 << 20
 
-// ReadFile returns a whole file, at most 16 MiB of it, or fs.ErrNotExist.
+// ReadFile returns the first 16 MiB of a file, or fs.ErrNotExist.
 func ReadFile(f Files, name string) ([]byte, error) { return f.Read(name, maxWhole) }
 
 func syncFolder(path string) error {

@@ -1,5 +1,5 @@
-// Package crashfs is a file system in memory under which power fails or a process dies,
-// for tests of what must survive that.
+// Package crashfs is a file system in memory that simulates power failures and killed
+// processes, for tests of crash safety.
 package crashfs
 
 import (
@@ -15,23 +15,23 @@ import (
 	"meltwatch/durable"
 )
 
-// Disk is a durable.Files in memory whose power fails at a chosen operation. What was
-// not synced then survives in part: each write on its own, whole, torn or as
-// zeros, and each change of a folder on its own. That is as hostile as POSIX
-// allows a file system to be, and more than a journalling one is.
+// Disk is a durable.Files in memory whose power fails at a chosen operation. Unsynced
+// changes then survive in part: each write independently, whole, torn or as zeros, and
+// each change of a folder independently. POSIX allows a file system to lose that much;
+// a journalling one loses less.
 type Disk struct {
-	names   map[string]*inode // as a program sees it
-	durable map[string]*inode // as it lies on the disk
-	pending []change          // of names, not yet durable
+	names   map[string]*inode // as the program sees them
+	durable map[string]*inode // as they are on the disk
+	pending []change          // changes of names, not yet durable
 
 	operations int
 	cutAt      int // the operation at which power fails; −1 for never
-	// Dead: power has failed. A test may also set it between two operations.
+	// Dead tells that power has failed. A test may also set it between two operations.
 	Dead bool
-	// Step, unless nil, is called after every change and in the middle of a write: what a
-	// process does, after which it may be dead.
+	// Step, unless nil, is called after every change and in the middle of a write: the
+	// points at which a process may be killed.
 	Step func()
-	// Now stamps files that are written; time.Now unless a test sets another.
+	// Now gives the modification times of files; New sets it to time.Now.
 	Now func() time.Time
 }
 
@@ -42,7 +42,7 @@ type inode struct {
 	at      time.Time
 }
 
-// write puts data at an offset; with cut it ends the file there first.
+// write writes data at an offset; with cut it truncates the file there first.
 type write struct {
 	offset int
 	data   []byte
@@ -60,7 +60,8 @@ func (w write) apply(b []byte) []byte {
 	return b
 }
 
-// change gives a name to an inode; from is the name it had, file nil removes.
+// change gives a name to an inode. from is its previous name; a nil file removes the
+// name.
 type change struct {
 	folder, from, name string
 	file               *inode
@@ -71,34 +72,34 @@ func (c change) apply(names map[string]*inode) {
 	case c.file == nil:
 		delete(names, c.name)
 	case c.from != "" && names[c.from] != c.file:
-		// The file that it renames never came to be.
+		// The creation of the renamed file was lost.
 	default:
 		delete(names, c.from)
 		names[c.name] = c.file
 	}
 }
 
-// ErrPower is what every operation answers once power has failed.
+// ErrPower is returned by every operation after power has failed.
 var ErrPower = errors.New("power failed")
 
-// New returns an empty disk; cutAt −1 is never.
+// New returns an empty disk whose power fails at operation cutAt, or never with −1.
 func New(cutAt int) *Disk {
 	return &Disk{names: map[string]*inode{}, durable: map[string]*inode{}, cutAt: cutAt, Now: time.Now}
 }
 
-// CutIn lets power fail at the nth operation from now, the next one being 0.
+// CutIn makes power fail at the nth operation from now; the next one is 0.
 func (d *Disk) CutIn(n int) { d.cutAt = d.operations + n }
 
-// Put lays a durable file onto the disk.
+// Put adds a durable file to the disk.
 func (d *Disk) Put(name string, data []byte) {
 	file := &inode{seen: slices.Clone(data), durable: slices.Clone(data), at: d.Now()}
 	d.names[name], d.durable[name] = file, file
 }
 
-// Has reports whether a file is there.
+// Has reports whether a file exists.
 func (d *Disk) Has(name string) bool { return d.names[name] != nil }
 
-// Size is what all files hold, in bytes.
+// Size is the size of all files in bytes.
 func (d *Disk) Size() (n int64) {
 	for _, file := range d.names {
 		n += int64(len(file.seen))
@@ -106,7 +107,7 @@ func (d *Disk) Size() (n int64) {
 	return n
 }
 
-// step counts an operation; it fails from the cut on.
+// step counts an operation, and fails from operation cutAt on.
 func (d *Disk) step() error {
 	if d.operations == d.cutAt {
 		d.Dead = true
@@ -127,7 +128,7 @@ func (d *Disk) rename(c change) error {
 	}
 	c.folder = path.Dir(c.name)
 	c.apply(d.names)
-	d.pending = append(d.pending, c) // it may have reached the disk though power fails
+	d.pending = append(d.pending, c) // it may reach the disk even if power fails now
 	return d.step()
 }
 
@@ -151,7 +152,7 @@ func (d *Disk) Read(name string, most int64) ([]byte, error) {
 	return slices.Clone(file.seen[:min(len(file.seen), int(most))]), nil
 }
 
-// Create makes or empties a file.
+// Create creates or truncates a file.
 func (d *Disk) Create(name string) (durable.File, error) {
 	file := d.names[name]
 	if file == nil {
@@ -163,7 +164,7 @@ func (d *Disk) Create(name string) (durable.File, error) {
 	return d.Extend(name, 0)
 }
 
-// Extend cuts a file to size and opens it for writing at its end.
+// Extend truncates a file to size and opens it for writing at its end.
 func (d *Disk) Extend(name string, size int64) (durable.File, error) {
 	if d.Dead {
 		return nil, ErrPower
@@ -180,7 +181,7 @@ func (d *Disk) Rename(from, to string) error {
 // Remove deletes a file.
 func (d *Disk) Remove(name string) error { return d.rename(change{name: name}) }
 
-// MakeFolder does nothing: folders are part of the names.
+// MakeFolder does nothing: folders exist as parts of names.
 func (d *Disk) MakeFolder(string) error { return nil }
 
 // SyncFolder makes the changes of a folder durable.
@@ -215,7 +216,7 @@ func (f *cutFile) Write(data []byte) (int, error) {
 	if f.disk.Dead {
 		return 0, ErrPower
 	}
-	// As blocks of the disk, each of which may be lost.
+	// Data is written in blocks, each of which may be lost.
 	for rest := data; len(rest) > 0; {
 		n := min(4096, len(rest))
 		if f.disk.Step != nil && len(rest) == len(data) {
@@ -224,7 +225,7 @@ func (f *cutFile) Write(data []byte) (int, error) {
 		if err := f.put(write{offset: len(f.file.seen), data: slices.Clone(rest[:n])}); err != nil {
 			return 0, err
 		}
-		f.disk.operations-- // one operation, however many blocks
+		f.disk.operations-- // all blocks count as one operation
 		rest = rest[n:]
 	}
 	f.disk.operations++
@@ -244,7 +245,8 @@ func (f *cutFile) Sync() error {
 
 func (f *cutFile) Close() error { return nil }
 
-// After is the disk that the next start finds.
+// After returns the disk that the next start finds. Each unsynced change survives with
+// probability odds.
 func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 	names := maps.Clone(d.durable)
 	for _, c := range d.pending {
@@ -254,7 +256,7 @@ func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 	}
 	next := New(-1)
 	next.Now = d.Now
-	for _, name := range slices.Sorted(maps.Keys(names)) { // one seed, one outcome
+	for _, name := range slices.Sorted(maps.Keys(names)) { // sorted, so that a seed has one outcome
 		file := names[name]
 		content := slices.Clone(file.durable)
 		for _, w := range file.pending {
@@ -268,13 +270,13 @@ func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 	return next
 }
 
-// PowerCut loses everything that is not durable, and power is back.
+// PowerCut discards everything that is not durable, and restores power.
 func (d *Disk) PowerCut() {
 	next := d.After(rand.New(rand.NewPCG(0, 0)), 0)
 	d.names, d.durable, d.pending, d.Dead = next.names, next.durable, nil, false
 }
 
-// Snapshot returns every file as a program sees it now.
+// Snapshot returns the content of every file as the program sees it.
 func (d *Disk) Snapshot() map[string][]byte {
 	files := map[string][]byte{}
 	for name, file := range d.names {
@@ -283,7 +285,7 @@ func (d *Disk) Snapshot() map[string][]byte {
 	return files
 }
 
-// PutBack makes the disk hold these files and no others, all durable.
+// PutBack replaces the disk's content by these files, all durable.
 func (d *Disk) PutBack(files map[string][]byte) {
 	d.names, d.durable, d.pending = map[string]*inode{}, map[string]*inode{}, nil
 	for name, data := range files {
@@ -291,7 +293,7 @@ func (d *Disk) PutBack(files map[string][]byte) {
 	}
 }
 
-// torn is what a failing disk makes of a write now and then.
+// torn truncates a write or replaces it by zeros, with some probability.
 func torn(w write, r *rand.Rand, odds float64) write {
 	if odds == 1 || len(w.data) == 0 {
 		return w
@@ -300,7 +302,7 @@ func torn(w write, r *rand.Rand, odds float64) write {
 	case 0:
 		w.data = w.data[:r.IntN(len(w.data))]
 	case 1:
-		w.data = make([]byte, len(w.data)) // the length was noted, the bytes were not
+		w.data = make([]byte, len(w.data)) // the length was written, the bytes were not
 	}
 	return w
 }
