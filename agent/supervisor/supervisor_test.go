@@ -15,7 +15,7 @@ import (
 
 var errBroken = errors.New("broken")
 
-func TestFailingPartIsStartedAgainAndSaysSoSeldom(t *testing.T) {
+func TestFailingPartIsRestartedAndRarelyLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
@@ -42,7 +42,7 @@ func TestPartThatRanWellStartsAgainAtOnce(t *testing.T) {
 		starts := 0
 		Run(ctx, "meter", slog.New(slog.DiscardHandler), func(ctx context.Context) error {
 			if starts++; starts > 1 && time.Since(ended) > retry.Shortest {
-				t.Errorf("start %d came after %s", starts, time.Since(ended))
+				t.Errorf("start %d after %s", starts, time.Since(ended))
 			}
 			retry.Sleep(ctx, time.Minute)
 			ended = time.Now()
