@@ -1,6 +1,6 @@
-// Package agent watches one furnace: it builds every part from its section of the
-// configuration, runs them, replaces those whose section changes, and publishes what
-// they find. docs/architecture.md draws it.
+// Package agent watches one furnace. It builds every part from its section of the
+// configuration, runs the parts, replaces those whose section changes, and publishes
+// their results. docs/architecture.md has a drawing.
 package agent
 
 import (
@@ -28,60 +28,59 @@ import (
 	"meltwatch/config"
 )
 
-// How long a part's loop may take to come round before the watchdog counts it
-// as stuck. Each is well above the longest bounded wait inside.
+// The time within which a part's loop must iterate, or the watchdog counts it as stuck.
+// Each is well above the longest bounded wait in the loop.
 const (
 	meterLimit  = 45 * time.Second
-	cameraLimit = 45 * time.Second // a child's start is given up after 15 s, restarts wait up to 8 s
+	cameraLimit = 45 * time.Second // a child's start may take 15 s, the wait before a restart 8 s
 	modelLimit  = 45 * time.Second
 	decideLimit = 10 * time.Second
 	mqttLimit   = 45 * time.Second
-	// A disk may hang indefinitely, and no restart would cure it: the watch goes on
-	// from memory meanwhile, and the outbox never counts as stuck.
+	// A disk may hang indefinitely, and a restart would not cure it. The agent goes on
+	// with records in memory, so the outbox never counts as stuck.
 	outboxLimit = time.Duration(math.MaxInt64)
 )
 
-// Agent is the watch of one furnace.
+// Agent watches one furnace.
 type Agent struct {
 	env      Env
-	config   atomic.Pointer[config.Config] // what runs; its manager changes it
+	config   atomic.Pointer[config.Config] // the running configuration; the manager changes it
 	registry *health.Registry
 	stamper  *stamp.Stamper
 	programs string
 
 	video    *videoSwitch
 	live     atomic.Pointer[modelInstance] // the model that decides
-	second   atomic.Pointer[modelInstance] // one that was loaded beside it, or nil
+	second   atomic.Pointer[modelInstance] // a candidate that is loaded too, or nil
 	loop     *decide.Loop
 	decided  atomic.Int64 // the end of the last decided second, Unix nanoseconds
 	out      *delivery.Switch
 	reporter *reporter
-	manager  *remote.Manager // of the configuration; nil without one
+	manager  *remote.Manager // of the configuration; nil if that does not change
 
-	outbox *outbox.Log // nil where records wait in memory
-	// outboxLock is held for as long as the outbox is open.
+	outbox *outbox.Log // nil if records wait in memory
+	// outboxLock is held while the outbox is open.
 	outboxLock io.Closer
 	open       openOutbox
 
-	// changing is held while instances end and begin.
+	// changing is held while instances are stopped and started.
 	changing sync.Mutex
 	running  *supervisor.Group
 	parts    []*part
 	services []service
 }
 
-// service is something that runs for as long as the agent does.
+// service is a loop that runs as long as the agent.
 type service struct {
 	name string
 	run  func(context.Context) error
 }
 
-// NewFixed builds an agent whose configuration does not change while it runs. It
-// starts nothing.
+// NewFixed builds an agent whose configuration does not change. It starts nothing.
 func NewFixed(c config.Config, env Env) (*Agent, error) { return build(c, c.Model.Path, env) }
 
-// build builds every part and starts none. model is the folder of the model that
-// decides, which need not be the configuration's.
+// build builds every part and starts none. model is the folder of the live model, which
+// may differ from the configured one.
 func build(c config.Config, model string, env Env) (*Agent, error) {
 	programs, err := settings.Programs(c.Paths.Programs)
 	if err != nil {
@@ -108,8 +107,7 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	return a, a.addParts()
 }
 
-// addParts builds the first instance of every part; part.go says what each is built
-// from.
+// addParts builds the first instance of every part. part.go lists the sections.
 func (a *Agent) addParts() error {
 	err := errors.Join(
 		a.add("log", func(c config.Config) any { return c.Log.Level }, a.buildLog),
@@ -124,8 +122,8 @@ func (a *Agent) buildLog(c config.Config) (*instance, error) {
 	return &instance{activate: func() { a.env.Level.Set(settings.LogLevel(c.Log)) }, missing: worksAtOnce}, nil
 }
 
-// Run watches the furnace until ctx ends; it may be called once. It returns an error
-// if systemd cannot be notified or the outbox fails at the end.
+// Run watches the furnace until ctx ends. It must be called once only. It returns an
+// error if systemd cannot be notified or the outbox cannot be closed.
 func (a *Agent) Run(ctx context.Context) error {
 	a.reporter.resume()
 	for _, s := range a.services {
@@ -144,7 +142,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(group.Wait(), a.closeOutbox())
 }
 
-// Once runs every part but the broker's for a while and returns the last state. It
+// Once runs every part except the broker's for a while and returns the last state. It
 // publishes nothing.
 func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
@@ -152,7 +150,7 @@ func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, e
 	var parts []*part
 	for _, p := range a.parts {
 		if p.name == "mqtt" {
-			a.registry.Remove(p.name) // it is not stuck, it is not here
+			a.registry.Remove(p.name) // otherwise it would count as stuck
 			continue
 		}
 		parts = append(parts, p)
@@ -168,5 +166,5 @@ func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, e
 	return verdict, nil
 }
 
-// log is the log of one part.
+// log returns the logger of one part.
 func (a *Agent) log(part string) *slog.Logger { return a.env.Log.With("part", part) }

@@ -18,8 +18,8 @@ import (
 	"meltwatch/inference"
 )
 
-// modelInstance is a model, its child, and the judge that asks it. One decides; another
-// may run beside it.
+// modelInstance is a model, its child and its decider. One instance is live; a second
+// one may run beside it.
 type modelInstance struct {
 	folder   string
 	client   ModelChild
@@ -29,7 +29,7 @@ type modelInstance struct {
 	child    *instance
 }
 
-// newModel prepares a model to decide; its child does not run yet.
+// newModel returns a model whose child does not run yet.
 func (a *Agent) newModel(folder string) (*modelInstance, error) {
 	record := a.registry.New(modelLimit)
 	client, manifest, err := a.env.Model(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log("model"), record)
@@ -46,7 +46,7 @@ func (a *Agent) startModel(m *modelInstance) {
 	a.start("model", m.child)
 }
 
-// Alive returns what has befallen the child since it loaded the model.
+// Alive returns the last fault of the child since it loaded the model.
 func (m *modelInstance) Alive() error { return m.health.LastFault() }
 
 // Memory is the child's resident memory in bytes.
@@ -57,7 +57,7 @@ func (m *modelInstance) Memory() (int64, error) {
 	}
 	process, err := procfs.NewProc(pid)
 	if err != nil {
-		return 0, infer.ErrNoModel // it ended in the meantime
+		return 0, infer.ErrNoModel // the process has ended
 	}
 	stat, err := process.Stat()
 	if err != nil {
@@ -66,18 +66,19 @@ func (m *modelInstance) Memory() (int64, error) {
 	return int64(stat.ResidentMemory()), nil
 }
 
-// goldenTimeout bounds a call of a golden vector; the first calls of a graph are
+// goldenTimeout bounds the call of a golden vector; the first calls of a graph are
 // slow.
 const goldenTimeout = 5 * time.Second
 
-// Golden runs the golden vectors twice, so that what was slow because it came
-// first does not count alone.
+// Golden runs the golden vectors twice and returns the times of the second round,
+// because the first calls are slow.
 func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err error) {
 	vectors, err := m.manifest.ReadGolden(m.folder)
 	if err != nil {
 		return nil, err
 	}
-	// What is no number cannot reach a child: the agent masks it.
+	// Vectors with values that are not finite are left out: the agent masks such values
+	// before they reach a child.
 	vectors = slices.DeleteFunc(vectors, func(v inference.GoldenVector) bool { return !v.Finite() })
 	for _, signature := range []string{inference.EncodeFrame, inference.Step} {
 		if !slices.ContainsFunc(vectors, func(v inference.GoldenVector) bool { return v.Signature == signature }) {
@@ -108,11 +109,11 @@ func (m *modelInstance) golden(ctx context.Context, v inference.GoldenVector) er
 	return v.Compare(have, m.manifest.Golden.Tolerance)
 }
 
-// Live is the model that decides.
+// Live returns the model that decides.
 func (a *Agent) Live() rollout.Instance { return a.live.Load() }
 
-// Fits wants the window and the picture of the live model, which current and
-// camera are set up for.
+// Fits requires the window and the picture of the live model, for which meters and
+// camera are set up.
 func (a *Agent) Fits(m inference.Manifest) error {
 	live := a.live.Load().manifest
 	want, have := live.Video, m.Video
@@ -120,9 +121,9 @@ func (a *Agent) Fits(m inference.Manifest) error {
 	want.EvidenceRows, want.EvidenceColumns = have.EvidenceRows, have.EvidenceColumns
 	switch {
 	case m.Current != live.Current:
-		return fmt.Errorf("current: wants %+v, this agent serves %+v: export the model for that", m.Current, live.Current)
+		return fmt.Errorf("current: the model needs %+v, this agent provides %+v: export the model for that", m.Current, live.Current)
 	case fmt.Sprint(have) != fmt.Sprint(want):
-		return fmt.Errorf("video: wants %dx%d %s by %s, %d frames at %g Hz; this agent serves %dx%d %s by %s, %d frames at %g Hz: export the model for that",
+		return fmt.Errorf("video: the model needs %dx%d %s by %s, %d frames at %g Hz; this agent provides %dx%d %s by %s, %d frames at %g Hz: export the model for that",
 			have.Width, have.Height, have.Channels, have.Resize, have.Frames, have.RateHz,
 			want.Width, want.Height, want.Channels, want.Resize, want.Frames, want.RateHz)
 	}
@@ -160,14 +161,14 @@ func (a *Agent) Load(ctx context.Context, folder string) (rollout.Instance, erro
 	}
 }
 
-// Shadow has a loaded model decide beside the live one.
+// Shadow makes a loaded model decide beside the live one.
 func (a *Agent) Shadow(ctx context.Context, one rollout.Instance, compare func(rollout.Comparison)) error {
 	b, ok := one.(*modelInstance)
 	if !ok {
-		return errors.New("not a model of this agent")
+		return errors.New("the model belongs to another agent")
 	}
 	return a.loop.Do(ctx, func() {
-		b.decider.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // it may have changed since
+		b.decider.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // the configuration may have changed since
 		a.loop.Shadow(b.decider, func(c decide.Comparison) {
 			compare(rollout.Comparison{
 				LiveP: c.Live.Verdict.P, LiveFault: c.Live.Fault, LiveTook: c.LiveTook,
@@ -177,7 +178,7 @@ func (a *Agent) Shadow(ctx context.Context, one rollout.Instance, compare func(r
 	})
 }
 
-// Switch has the live model and its shadow change places between two seconds.
+// Switch exchanges the live model and its shadow between two seconds.
 func (a *Agent) Switch(ctx context.Context) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -190,7 +191,7 @@ func (a *Agent) Switch(ctx context.Context) error {
 	})
 }
 
-// Drop ends the model that does not decide, if there is one.
+// Drop stops the second model, if there is one.
 func (a *Agent) Drop() {
 	a.changing.Lock()
 	defer a.changing.Unlock()

@@ -15,19 +15,19 @@ import (
 	"meltwatch/config"
 )
 
-// remoteLimit is how long the configuration's manager may take to come round: it
-// waits for replaced parts to end, the slowest of which waits for a disk.
+// remoteLimit is the limit of the configuration manager's loop, which waits for
+// replaced parts to end; the slowest of them waits for a disk.
 const remoteLimit = 45 * time.Second
 
-// Source is the box's own configuration.
+// Source is the local configuration.
 type Source struct {
-	// Path is the file, which Reload reads again; Document its text at the start.
+	// Path is the file, which Reload reads again; Document is its content at the start.
 	Path     string
 	Document []byte
 }
 
-// New builds an agent whose configuration and model can change while it runs. It
-// starts nothing.
+// New builds an agent whose configuration and model may change while it runs. It starts
+// nothing.
 func New(own Source, env Env) (*Agent, error) {
 	c, _, err := config.Tolerate(own.Document)
 	if err != nil {
@@ -56,7 +56,7 @@ func New(own Source, env Env) (*Agent, error) {
 	return a, nil
 }
 
-// addRemote adds what acts on documents and commands.
+// addRemote adds the managers of configuration and model, and the command server.
 func (a *Agent) addRemote(models *rollout.Manager) error {
 	if err := a.add("models", modelSection, a.buildLimits(models)); err != nil {
 		return err
@@ -75,11 +75,11 @@ func (a *Agent) addRemote(models *rollout.Manager) error {
 	return nil
 }
 
-// Reload has a running agent read its file again.
+// Reload makes a running agent read its file again.
 func (a *Agent) Reload() { a.manager.Reload() }
 
-// configuration publishes where a configuration stands, and makes an event of
-// each step that touches the agent.
+// configuration publishes the status of a configuration, and an event for each step
+// that affects the agent.
 func (r *reporter) configuration(report message.ConfigReport) {
 	text, err := json.Marshal(report)
 	if err != nil {
@@ -88,12 +88,12 @@ func (r *reporter) configuration(report message.ConfigReport) {
 	}
 	r.agent.out.Retain(message.TopicConfigReported, text)
 	if report.Status == message.Rejected {
-		return // nothing was touched, and a flood of them must not fill the outbox
+		return // nothing was changed, and many rejections must not fill the outbox
 	}
 	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
 }
 
-// steps makes an event of each step that a change takes, once.
+// steps publishes one event for each step of a change.
 type steps struct{ last atomic.Pointer[string] }
 
 func (s *steps) to(r *reporter, kind, subject, now string, faults []message.Fault) {

@@ -23,8 +23,8 @@ import (
 	"meltwatch/retry"
 )
 
-// reporter turns decided seconds into payloads, events, and the file from which
-// a restarted agent takes up an alarm.
+// reporter publishes decisions as states and events, and saves the state from which a
+// restarted agent resumes an alarm.
 type reporter struct {
 	agent   *Agent
 	machine *state.Machine
@@ -34,7 +34,7 @@ type reporter struct {
 	storage *health.Part // of the state folder
 	log     *slog.Logger
 	files   durable.Files // the state folder
-	// newest is the last state, for once and for the health loop.
+	// newest is the last state, for Once.
 	newest                  atomic.Pointer[message.State]
 	configSteps, modelSteps steps
 
@@ -47,10 +47,10 @@ type reporter struct {
 const stateFile = "state.json"
 
 const (
-	// saveEvery is how often a lasting alarm's file is renewed: it must be much
-	// fresher than the ten minutes within which it is taken up.
+	// saveEvery is the interval at which a lasting alarm is saved: much shorter than
+	// the ten minutes within which it is resumed.
 	saveEvery = time.Minute
-	// healthEvery is how often health is published though nothing changed.
+	// healthEvery is the interval at which unchanged health is published.
 	healthEvery = 10 * time.Second
 )
 
@@ -64,7 +64,7 @@ func newReporter(a *Agent, m *state.Machine, video inference.VideoSpec) *reporte
 	}
 }
 
-// decision publishes one decided second.
+// decision publishes one decision.
 func (r *reporter) decision(s decide.Decision) {
 	r.record.Beat()
 	r.record.Count(map[string]uint64{"dropped_samples": r.agent.loop.Dropped()})
@@ -112,7 +112,7 @@ func (r *reporter) payload(s decide.Decision) message.State {
 	return p
 }
 
-// events publishes what changed since the second before.
+// events publishes the changes since the previous second.
 func (r *reporter) events(now message.State, s decide.Decision) {
 	before := r.before
 	if before.Seq == 0 {
@@ -145,14 +145,14 @@ func (r *reporter) event(kind, subject, from, to, cause string) {
 	})
 }
 
-// outboxIncident makes an event of what befell the outbox.
+// outboxIncident publishes an incident of the outbox as an event.
 func (r *reporter) outboxIncident(i outbox.Incident) {
 	r.event("outbox", i.Class, "", i.What, i.Cause)
-	r.log.Warn("outbox", "subject", i.Class, "what", i.What, "cause", i.Cause)
+	r.log.Warn("outbox incident", "subject", i.Class, "what", i.What, "cause", i.Cause)
 }
 
-// save keeps an alarm for the next start of the agent: when it begins and ends,
-// and now and then while it lasts. A furnace that works well writes nothing.
+// save saves the state for the next start of the agent: when it changes, and at
+// intervals during an alarm. A normal furnace causes no writes.
 func (r *reporter) save(s decide.Decision, changed bool) {
 	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
 	if !changed && !lasting {
@@ -168,7 +168,7 @@ func (r *reporter) save(s decide.Decision, changed bool) {
 	}
 }
 
-// resume takes up an alarm of the agent's last run.
+// resume restores an alarm of the agent's last run.
 func (r *reporter) resume() {
 	text, err := durable.ReadFile(r.files, stateFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -179,8 +179,8 @@ func (r *reporter) resume() {
 		err = json.Unmarshal(text, &saved)
 	}
 	if err != nil {
-		// A damaged file must not keep the furnace unwatched.
-		r.log.Warn("last state not taken up", "err", err)
+		// A damaged file must not prevent the agent's start.
+		r.log.Warn("last state not resumed", "err", err)
 		return
 	}
 	r.machine.Resume(saved, time.Now())
@@ -195,13 +195,13 @@ func (r *reporter) healthLoop(ctx context.Context) {
 	}
 }
 
-// healthReport is what was published of health last.
+// healthReport is the last published health.
 type healthReport struct {
 	at       time.Time
 	statuses map[string]string // by part
 }
 
-// publishHealth publishes health if that is due.
+// publishHealth publishes health if it is due.
 func (r *reporter) publishHealth(last *healthReport) {
 	r.checkStorage()
 	now, parts := map[string]string{}, map[string]any{}
@@ -215,7 +215,7 @@ func (r *reporter) publishHealth(last *healthReport) {
 	r.agent.out.Health(message.Health{Stamp: r.stamper.Stamp("health", last.at), Agent: r.agent.env.Version, Parts: parts})
 }
 
-// checkStorage tries to count this start of the agent until that has worked.
+// checkStorage retries to count this start of the agent until it succeeds.
 func (r *reporter) checkStorage() {
 	r.storage.Beat()
 	if err := r.stamper.Save(); err != nil {
@@ -225,8 +225,8 @@ func (r *reporter) checkStorage() {
 	r.storage.OK()
 }
 
-// evidence sums up where the attention lies: its centre and standard deviation
-// as shares of the crop. Nil without attention.
+// evidence returns the centre and the standard deviation of the attention as shares of
+// the crop, or nil without attention.
 func evidence(weights []float32, video inference.VideoSpec) *message.Evidence {
 	rows, columns := video.EvidenceRows, video.EvidenceColumns
 	if rows*columns == 0 || len(weights) != rows*columns {

@@ -13,7 +13,7 @@ import (
 	"meltwatch/agent/stamp"
 )
 
-// published is a second's state as a subscriber reads it.
+// published returns the state of a decision as a subscriber reads it.
 func published(t *testing.T, s decide.Decision) map[string]any {
 	t.Helper()
 	stamper, err := stamp.OnHost(t.TempDir())
@@ -34,11 +34,11 @@ func published(t *testing.T, s decide.Decision) map[string]any {
 	return fields
 }
 
-func TestStateTellsTheClockOffsetOnlyWhenItIsKnown(t *testing.T) {
+func TestStateHasTheClockOffsetOnlyIfItIsKnown(t *testing.T) {
 	unknown := published(t, decide.Decision{End: time.Now(), Alignment: math.NaN(), Surprise: math.NaN()})
 	for _, key := range []string{"clock_offset_s", "clock_spread_s", "clock_correction_s", "surprise"} {
 		if value, there := unknown[key]; there {
-			t.Errorf("%s is %v while nothing is known", key, value)
+			t.Errorf("%s is %v although the offset is unknown", key, value)
 		}
 	}
 	known := published(t, decide.Decision{

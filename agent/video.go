@@ -9,7 +9,7 @@ import (
 	"meltwatch/drivers"
 )
 
-// buildCamera: progress is a live picture.
+// buildCamera builds the client of the camera child. Progress is a live picture.
 func (a *Agent) buildCamera(c config.Config) (*instance, error) {
 	if !c.Camera.Enabled {
 		return &instance{activate: func() { a.video.use(noCamera{}); a.registry.Remove("camera") }, missing: worksAtOnce}, nil
@@ -34,7 +34,7 @@ func (a *Agent) buildCamera(c config.Config) (*instance, error) {
 	}, nil
 }
 
-// videoSource gives pictures, or tells why it gives none.
+// videoSource supplies frames, or the cause why there are none.
 type videoSource interface {
 	Newest() (drivers.Frame, drivers.Status)
 	Cause() string
@@ -46,7 +46,7 @@ type noCamera struct{}
 func (noCamera) Newest() (drivers.Frame, drivers.Status) { return drivers.Frame{}, drivers.Absent }
 func (noCamera) Cause() string                           { return "camera.enabled is false" }
 
-// videoSwitch is whichever source is in use.
+// videoSwitch passes calls on to the active source.
 type videoSwitch struct {
 	mu     sync.Mutex
 	active videoSource
@@ -64,8 +64,8 @@ func (v *videoSwitch) source() videoSource {
 	return v.active
 }
 
-// Newest is decide.Video's.
+// Newest implements decide.Video.
 func (v *videoSwitch) Newest() (drivers.Frame, drivers.Status) { return v.source().Newest() }
 
-// Cause is the source's last fault.
+// Cause describes the active source's fault.
 func (v *videoSwitch) Cause() string { return v.source().Cause() }
