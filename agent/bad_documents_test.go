@@ -2,8 +2,8 @@ package agent
 
 import "strings"
 
-// badDocuments are what must end rejected, or rolled back, with its key. Every
-// one is a whole payload; revisions are far above what runs.
+// badDocuments returns payloads that must be rejected or rolled back, with the status
+// and the key of the fault. Revisions are far above the running one.
 func badDocuments() map[string]struct{ payload, status, key string } {
 	type bad = struct{ payload, status, key string }
 	patch := func(config, key string) bad {
@@ -81,7 +81,7 @@ func badDocuments() map[string]struct{ payload, status, key string } {
 		"number without a unit":        patch(`{"camera": {"timeout": 5}}`, "camera.timeout"),
 		"credential that is not there": patch(`{"camera": {"username": "u", "password_file": "nobody"}}`, "camera.password_file"),
 		"broker that does not exist":   rolledBack(`{"mqtt": {"broker": "tcp://127.0.0.1:1"}}`, "mqtt.broker"),
-		"broker that resolves not":     rolledBack(`{"mqtt": {"broker": "tcp://nobody.invalid:1883"}}`, "mqtt.broker"),
+		"broker that does not resolve": rolledBack(`{"mqtt": {"broker": "tcp://nobody.invalid:1883"}}`, "mqtt.broker"),
 		"camera that does not exist":   rolledBack(`{"camera": {"url": "rtsp://127.0.0.1:1/nobody"}}`, "camera.url"),
 		"camera and broker, both bad":  rolledBack(`{"camera": {"url": "rtsp://127.0.0.1:1/nobody"}, "mqtt": {"broker": "tcp://127.0.0.1:1"}}`, "camera.url"),
 	}

@@ -15,9 +15,9 @@ func brokerSection(c config.Config) any {
 	}{c.MQTT, c.Outbox}
 }
 
-// buildBroker: progress is a PUBACK. A connection to another broker opens beside
-// the one that serves; two to one broker under one client id would end each
-// other, so there the old one ends first.
+// buildBroker builds the connection to the broker. Progress is a PUBACK. A connection
+// to another broker overlaps the old one. Two connections to one broker under one
+// client id would end each other, so in that case the old one ends first.
 func (a *Agent) buildBroker(c config.Config) (*instance, error) {
 	record := a.registry.New(mqttLimit)
 	deferred := delivery.NewDeferred()
@@ -30,11 +30,11 @@ func (a *Agent) buildBroker(c config.Config) (*instance, error) {
 		run:      publisher.Run,
 		takeOver: func() {
 			deferred.Open(a.outboxFor(c))
-			// Two URLs may lead to one broker, where the connection that has just
-			// ended said that the agent is offline.
+			// Two URLs may lead to one broker, on which the connection that has just
+			// ended has published offline.
 			publisher.Retain(message.TopicAvailability, []byte(message.Online))
 		},
-		discard: func() { deferred.Open(delivery.NewMemory(1)) }, // it was given no record
+		discard: func() { deferred.Open(delivery.NewMemory(1)) }, // it has no record
 		missing: func() error {
 			if publisher.Counters()["acked"] > 0 {
 				return nil
@@ -43,10 +43,10 @@ func (a *Agent) buildBroker(c config.Config) (*instance, error) {
 			if cause == nil {
 				cause = errNothingYet
 			}
-			return config.KeyErrorf("mqtt.broker", "nothing acknowledged: %w", cause)
+			return config.KeyErrorf("mqtt.broker", "no message was acknowledged: %w", cause)
 		},
 	}, nil
 }
 
-// sameBroker reports whether two connections would meet at one broker.
+// sameBroker reports whether two configurations name the same brokers.
 func sameBroker(a, b config.MQTT) bool { return slices.Equal(a.Addresses(), b.Addresses()) }

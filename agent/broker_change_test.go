@@ -18,15 +18,15 @@ func retained(s *broker.Server, topic string) string {
 	return ""
 }
 
-// The connection to the new broker opens beside the old one, which says goodbye
-// once the new one has acknowledged something; no record is lost between them.
+// The connection to the new broker overlaps the old one, which publishes offline once
+// the new broker has acknowledged a message. No record is lost.
 func TestBrokerIsChangedRemotely(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t, working())
 	p.healthy()
 	old := p.server
 	began := time.Now()
-	fresh := p.broker() // hears into the same ledger
+	fresh := p.broker() // delivers to the same records
 	desired := fmt.Sprintf(`{"revision": 3, "deadline_s": 20, "config": {"mqtt": {"broker": %q}}}`, fresh)
 	if err := old.Publish("meltwatch/test/f1/config/desired", []byte(desired), true, 1); err != nil {
 		t.Fatal(err)
@@ -46,14 +46,15 @@ func TestBrokerIsChangedRemotely(t *testing.T) {
 	if pause := p.longestSilence(began); pause > 2*time.Second {
 		t.Errorf("no state for %s", pause)
 	}
-	// The agent hears the new broker now.
+	// The agent receives documents from the new broker now.
 	if r := p.ask(`{"revision": 4, "deadline_s": 20, "config": {"mqtt": {"broker": "` + fresh + `"}, "state": {"hold_seconds": 14}}}`); r.Status != "applied" || r.RunningRevision != 4 {
 		t.Errorf("report %+v", r)
 	}
 }
 
-// An edit of the box's own file takes the same road. TestReloadCommand sends the signal.
-func TestEditedFileIsTakenUpAtReload(t *testing.T) {
+// An edit of the local file is handled like a document. TestReloadCommand sends the
+// signal.
+func TestEditedFileIsAppliedAtReload(t *testing.T) {
 	long(t)
 	p := newPlant(t, working())
 	p.healthy()

@@ -8,7 +8,7 @@ import (
 	"meltwatch/drivers"
 )
 
-// buildCamera: progress is a live picture.
+// buildCamera builds the client of the camera child. Progress is a live picture.
 func (a *Agent) buildCamera(c config.Config) (*instance, error) {
 	if !c.Camera.Enabled {
 		return &instance{activate: func() { a.video.use(noCamera{}); a.registry.Remove("camera") }, missing: worksAtOnce}, nil

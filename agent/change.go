@@ -8,7 +8,7 @@ import (
 	"meltwatch/config"
 )
 
-// replaced is a part whose instance was changed, or is about to be.
+// replaced is a part whose instance is replaced by a change.
 type replaced struct {
 	part          *part
 	section       any
@@ -22,7 +22,8 @@ type change struct {
 	before config.Config
 }
 
-// Begin replaces the parts whose sections differ from what runs.
+// Begin replaces the parts whose sections differ from the running configuration. If it
+// returns faults, nothing has changed.
 func (a *Agent) Begin(wanted config.Config) (remote.Change, []message.Fault) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -54,7 +55,8 @@ func (a *Agent) Begin(wanted config.Config) (remote.Change, []message.Fault) {
 	return c, nil
 }
 
-// Begun is the change that the agent was started with.
+// Begun returns the change from before to the configuration with which the agent
+// started.
 func (a *Agent) Begun(before config.Config) remote.Change {
 	c := &change{agent: a, before: before}
 	for _, p := range a.parts {
@@ -65,7 +67,7 @@ func (a *Agent) Begun(before config.Config) remote.Change {
 	return c
 }
 
-// Missing names what has made no progress yet.
+// Missing lists the parts that have made no progress yet.
 func (c *change) Missing() (faults []message.Fault) {
 	for _, r := range c.parts {
 		if err := r.after.missing(); err != nil {
@@ -75,7 +77,7 @@ func (c *change) Missing() (faults []message.Fault) {
 	return faults
 }
 
-// Keep ends the instances that ran on beside the new ones.
+// Keep stops the previous instances that still run beside the new ones.
 func (c *change) Keep() {
 	c.agent.changing.Lock()
 	defer c.agent.changing.Unlock()
@@ -86,7 +88,7 @@ func (c *change) Keep() {
 	}
 }
 
-// Undo brings the instances before back.
+// Undo restores the previous instances.
 func (c *change) Undo() {
 	c.agent.changing.Lock()
 	defer c.agent.changing.Unlock()
@@ -108,12 +110,12 @@ func (c *change) Undo() {
 	c.agent.config.Store(&c.before)
 }
 
-// rebuild goes back to a configuration that this process never ran.
+// rebuild restores a configuration that this process never ran.
 func (c *change) rebuild(r replaced) {
 	before, err := r.part.build(c.before)
 	if err != nil {
-		// It ran in the process before; what it lacks now, such as a file of a
-		// secret, no other configuration gives back. The part stays as it is.
+		// The configuration ran in an earlier process, so its environment has changed:
+		// a secret's file may be missing. The part stays as it is.
 		c.agent.env.Log.Error("part not rolled back", "part", r.part.name, "err", err)
 		return
 	}
@@ -121,10 +123,9 @@ func (c *change) rebuild(r replaced) {
 	r.part.now, r.part.built = before, r.part.section(c.before)
 }
 
-// faultsOf lists the faults that an error joins, each by the setting that it names, or
-// by the part.
+// faultsOf lists the faults joined in an error, each with its setting or with the part.
 func faultsOf(part string, err error) []message.Fault {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only a join at the top is taken apart
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only a join at the top level is split
 		var all []message.Fault
 		for _, one := range joined.Unwrap() {
 			all = append(all, faultsOf(part, one)...)

@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// snapshotWidth bounds a snapshot in pixels, snapshotBytes as sent.
+	// snapshotWidth bounds a snapshot in pixels, snapshotBytes its JPEG in bytes.
 	snapshotWidth = 640
 	snapshotBytes = 256 << 10
-	// commandsLimit covers the wait for commands and for the outbox's disk, which may
-	// hang.
+	// commandsLimit is unlimited, because the loop waits for commands and for the
+	// outbox's disk, which may hang.
 	commandsLimit = outboxLimit
 )
 
-// commandHandler is what commands may do to the agent.
+// commandHandler executes commands on the agent.
 type commandHandler struct{ a *Agent }
 
 func (a *Agent) addCommands() error {
@@ -51,13 +51,13 @@ func (a *Agent) addCommands() error {
 	})
 }
 
-// Acknowledge lets go of a held alarm.
+// Acknowledge ends a held alarm, and reports whether there was one.
 func (h commandHandler) Acknowledge(ctx context.Context) (held bool, err error) {
 	err = h.a.loop.Do(ctx, func() { held = h.a.loop.Decider().Machine().Acknowledge(time.Now()) })
 	return held, err
 }
 
-// LogLevel sets the log's level, or the configuration's.
+// LogLevel sets the log level; "" restores the configured one.
 func (h commandHandler) LogLevel(level string) {
 	c := h.a.config.Load().Log
 	if level != "" {
@@ -66,7 +66,7 @@ func (h commandHandler) LogLevel(level string) {
 	h.a.env.Level.Set(settings.LogLevel(c))
 }
 
-// Restart ends a part and begins it again.
+// Restart stops a part and starts it again.
 func (h commandHandler) Restart(name string) error {
 	a := h.a
 	a.changing.Lock()
@@ -92,7 +92,7 @@ func (h commandHandler) Restart(name string) error {
 	return fmt.Errorf("part: %.64q is not one of model, %s", name, strings.Join(known, ", "))
 }
 
-// SelfTest is how every part fares.
+// SelfTest returns the status of every part, and an error if one has a fault.
 func (h commandHandler) SelfTest() (any, error) {
 	parts := h.a.registry.Snapshot()
 	var faults []error

@@ -21,7 +21,7 @@ func (p *plant) order(id, name, more string) message.CommandResult {
 	}
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		var r message.CommandResult
-		if text := p.said1("command/result"); text != nil {
+		if text := p.payloadOn("command/result"); text != nil {
 			if err := json.Unmarshal(text, &r); err != nil {
 				p.t.Fatal(err)
 			}
@@ -43,9 +43,9 @@ func TestRemoteCommands(t *testing.T) {
 		if r := p.order("1", "snapshot", ""); r.Status != message.Done {
 			t.Errorf("snapshot: %+v", r)
 		}
-		picture, err := jpeg.Decode(bytes.NewReader(p.said1("snapshot")))
+		picture, err := jpeg.Decode(bytes.NewReader(p.payloadOn("snapshot")))
 		if err != nil || picture.Bounds().Dx() < 100 {
-			t.Errorf("the snapshot is no picture: %v", err)
+			t.Errorf("the snapshot is an invalid picture: %v", err)
 		}
 		if r := p.order("2", "self_test", ""); r.Status != message.Done || r.Data == nil {
 			t.Errorf("self-test: %+v", r)
@@ -54,10 +54,10 @@ func TestRemoteCommands(t *testing.T) {
 			t.Errorf("log level: %+v, %s", r, p.agent.env.Level.Level())
 		}
 		if r := p.order("4", "acknowledge", ""); r.Status != message.Failed {
-			t.Errorf("acknowledged though nothing is held: %+v", r)
+			t.Errorf("acknowledged without a held alarm: %+v", r)
 		}
 		if r := p.order("5", "restart", `, "part": "everything"`); r.Status != message.Failed {
-			t.Errorf("restart of nothing: %+v", r)
+			t.Errorf("restart of an unknown part: %+v", r)
 		}
 		before := p.childPID("meltwatch-camera")
 		if r := p.order("6", "restart", `, "part": "camera"`); r.Status != message.Done || p.otherChild("meltwatch-camera", before) == 0 && !p.soon(func() bool { return p.otherChild("meltwatch-camera", before) != 0 }) {

@@ -8,21 +8,21 @@ import (
 	"meltwatch/config"
 )
 
-// addDecision adds the decision's settings. Its first instance has nothing to take
-// over: the model's decider was just built from them.
+// addDecision adds the settings of the decision as a part. Its first instance does
+// nothing, because the decider was built from the same settings.
 func (a *Agent) addDecision(c config.Config) {
 	live := a.live.Load().manifest
 	if err := settings.CheckThresholds(c.State, live.Decision); err != nil {
-		// An agent must not stay down for it: the exit is taken at the entry.
-		a.env.Log.Warn("thresholds", "err", err)
+		// This must not prevent the agent's start: the decider uses enter for both.
+		a.env.Log.Warn("thresholds contradict each other", "err", err)
 	}
 	a.warnOfSampling(c)
 	first := &instance{activate: func() {}, missing: a.decidedSince(time.Now())}
 	a.addBuilt("decide", settings.DecisionSection, first, a.buildDecision)
 }
 
-// buildDecision: the settings pass to the deciders between two seconds; progress is a
-// second decided since.
+// buildDecision passes new settings to the deciders between two seconds. Progress is a
+// decided second.
 func (a *Agent) buildDecision(c config.Config) (*instance, error) {
 	if err := settings.CheckThresholds(c.State, a.live.Load().manifest.Decision); err != nil {
 		return nil, err
@@ -54,6 +54,6 @@ func (a *Agent) decidedSince(t time.Time) func() error {
 
 func (a *Agent) warnOfSampling(c config.Config) {
 	if err := settings.CheckSampling(c.Meters, a.live.Load().manifest); err != nil {
-		a.env.Log.Warn("sampling", "err", err)
+		a.env.Log.Warn("model not tested at the meter's rate", "err", err)
 	}
 }

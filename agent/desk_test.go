@@ -12,7 +12,7 @@ import (
 	"meltwatch/agent/remote/modelpackage"
 )
 
-// desk is who signs packages.
+// desk is the operator who signs packages.
 type desk struct {
 	t       *testing.T
 	private ed25519.PrivateKey
@@ -33,7 +33,8 @@ func newDesk(t *testing.T) desk {
 	return desk{t, private, public}
 }
 
-// variant is the product's model under another name, its manifest edited.
+// variant packs and signs the product's model under another name, with an edited
+// manifest.
 func (d desk) variant(name string, edits ...string) (packed string, signed message.SignedPackage) {
 	d.t.Helper()
 	folder := d.t.TempDir()

@@ -17,46 +17,46 @@ import (
 	"meltwatch/inference"
 )
 
-// Env is the world around an agent: everything that is not its configuration. Host fills
-// it; a simulation puts its own clock, disk and children in their places.
+// Env is the environment of an agent: everything that is not its configuration. Host
+// returns the real one; a simulation has its own clock, disk and children.
 type Env struct {
-	// Log is the agent's, Level what a configuration may change of it.
+	// Log is the agent's log; Level is its level, which a configuration may change.
 	Log   *slog.Logger
 	Level *slog.LevelVar
-	// Version is the agent's own, as published; Instance tells this process from every
-	// other; KernelBoot is the kernel's boot id.
+	// Version is the agent's published version; Instance is unique to this process;
+	// KernelBoot is the kernel's boot id.
 	Version, Instance, KernelBoot string
 	// Clock stamps records.
 	Clock stamp.Clock
-	// Files is a folder on the disk.
+	// Files opens a folder on the disk.
 	Files func(folder string) durable.Files
-	// Model is the child that runs the model in folder, and the model's manifest.
+	// Model returns the child that runs the model in folder, and the model's manifest.
 	Model func(program, folder string, log *slog.Logger, record *health.Part) (ModelChild, *inference.Manifest, error)
-	// Camera is the child that reads the camera. It calls read for the settings of each
-	// opening after the first.
+	// Camera returns the child that reads the camera. first are its settings; it calls
+	// read to load them again.
 	Camera func(program string, first drivers.CameraSettings, read func() (drivers.CameraSettings, error), log *slog.Logger, record *health.Part) CameraChild
-	// Outbox is put between the publishers and the outbox; nil for nothing.
+	// Outbox wraps the outbox, for tests; it may be nil.
 	Outbox func(delivery.Outbox) delivery.Outbox
-	// Trace is told of each record as it is made, and whether it must be delivered even
-	// after an outage; nil for nobody.
+	// Trace is called with each record as it is made; kept tells that the record is
+	// also delivered after an outage. It may be nil.
 	Trace func(class message.Class, payload []byte, kept bool)
 }
 
-// ModelChild is a model in a process of its own, which runs within Run.
+// ModelChild is a model in a child process, which Run starts and stops.
 type ModelChild interface {
 	decide.Model
 	Run(ctx context.Context) error
-	// PID is the process's, 0 while there is none.
+	// PID is the process id, 0 without a process.
 	PID() int
 }
 
-// CameraChild is a camera read by a process of its own, which runs within Run.
+// CameraChild is a camera read by a child process, which Run starts and stops.
 type CameraChild interface {
 	videoSource
 	Run(ctx context.Context) error
 }
 
-// Host is the machine that the program runs on.
+// Host returns the environment on the real machine.
 func Host(log *slog.Logger, level *slog.LevelVar, version string) (Env, error) {
 	boot, err := durable.KernelBootID()
 	return Env{

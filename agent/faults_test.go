@@ -17,7 +17,7 @@ func working() furnace.Scenario {
 	return furnace.Scenario{Name: "working", Seed: 1, SetPoint: 15_000, Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 3600}}}
 }
 
-// One furnace, one fault after the other, as a shift of bad luck.
+// One furnace with one fault after the other.
 func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -51,7 +51,7 @@ func (p *plant) cameraFaults(t *testing.T) {
 	}
 }
 
-// streams is how long current and state paused at most since a moment.
+// streams returns the longest pauses of current and state since a time.
 func (p *plant) streams(since time.Time) []measure {
 	return []measure{
 		{"longest pause of current", p.longestGap(since), currentPause},
@@ -59,8 +59,9 @@ func (p *plant) streams(since time.Time) []measure {
 	}
 }
 
-// slowStart is a model child that takes as long to begin as on a slow box. A fast one
-// may be back before the next second is due, and the fall-back to the rule is not seen.
+// slowStart returns a model child that starts as slowly as on a slow box. A fast one
+// may be back before the next second is due, and the fall-back to the rule would not be
+// visible.
 func slowStart(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "slow")
@@ -68,8 +69,8 @@ func slowStart(t *testing.T) string {
 	return path
 }
 
-// The model's verdicts may pause for two seconds and then must give way to the
-// rule, whose cause an event tells, until another child has loaded the model.
+// The model's verdicts may pause for two seconds. Then the rule must decide, with the
+// cause in an event, until another child has loaded the model.
 func (p *plant) inferenceFaults(t *testing.T) {
 	p.t = t
 	p.install("meltwatch-infer", slowStart(t))
@@ -93,7 +94,7 @@ func (p *plant) inferenceFaults(t *testing.T) {
 	}
 }
 
-// causeTold wants the event of the fall-back to the rule, with its cause.
+// causeTold checks that an event reports the fall-back to the rule and its cause.
 func (p *plant) causeTold(since time.Time) {
 	p.t.Helper()
 	p.mu.Lock()
@@ -106,11 +107,11 @@ func (p *plant) causeTold(since time.Time) {
 			return
 		}
 	}
-	p.t.Errorf("no event tells of the fall-back to the rule since %s", since.Format(time.RFC3339))
+	p.t.Errorf("no event reports the fall-back to the rule since %s", since.Format(time.RFC3339))
 }
 
-// A child that exits at once or answers what is no number is started again and
-// again; meanwhile the rule decides every second, and the current flows.
+// A child that exits at once or answers NaN is restarted repeatedly. Meanwhile the rule
+// decides every second, and samples arrive.
 func (p *plant) illInference(t *testing.T) {
 	p.t = t
 	well := filepath.Join(needPrograms(t), "meltwatch-infer")
@@ -153,7 +154,7 @@ func (p *plant) cameraChildFaults(t *testing.T) {
 			named := p.within(patience, "senses.video not ok", func(s message.State) bool { return s.Senses.Video != "ok" })
 			back := p.within(patience, "senses.video ok", func(s message.State) bool { return s.Senses.Video == "ok" })
 			sources := p.sourcesSince(began)
-			return append(p.streams(began), measure{"named", named, videoNamed}, measure{"back", named + back, eyeReplaced},
+			return append(p.streams(began), measure{"named", named, videoNamed}, measure{"back", named + back, cameraReplaced},
 				measure{"without the model", time.Duration(sources["rule"]+sources["none"]) * time.Second, 0})
 		})
 	}
@@ -163,7 +164,7 @@ func (p *plant) meterFaults(t *testing.T) {
 	p.t = t
 	for _, fault := range serve.MeterFaults() {
 		if fault == serve.MeterFine || fault == serve.MeterOff || fault == serve.MeterStuck {
-			continue // the last two answer well: they are the state's business
+			continue // the sense stays ok during the last two
 		}
 		length, limit := 3*time.Second, meterHealed
 		if fault == serve.MeterDown {
@@ -192,8 +193,8 @@ func (p *plant) meterFaults(t *testing.T) {
 	}
 }
 
-// plausibleSince holds every sample against what a furnace at work can draw: a
-// reply taken for another's would be a set-point, a voltage or noise.
+// plausibleSince checks that every sample is plausible for a working furnace: a reply
+// to another request would be a set-point, a voltage or noise.
 func (p *plant) plausibleSince(since time.Time) {
 	p.t.Helper()
 	p.mu.Lock()
@@ -231,7 +232,7 @@ func TestStuckRegistersAreNamed(t *testing.T) {
 	})
 }
 
-// A furnace that trips draws nothing, as quietly as can be.
+// A tripped furnace draws no current, which has no variation.
 func TestTripIsOffAndNeverAbnormal(t *testing.T) {
 	long(t)
 	t.Parallel()

@@ -15,9 +15,8 @@ import (
 	"meltwatch/inference"
 )
 
-// Under the name of the inference child the test binary is one, and ill. Which
-// illness it has stands in the name of the model that it is asked to load: the
-// product's own is answered with what is no number, from the first call on.
+// Under the name of the inference child, the test binary is a faulty one. The name of
+// the loaded model selects the fault; for the product's model every answer is NaN.
 func TestMain(m *testing.M) {
 	switch filepath.Base(os.Args[0]) {
 	case "meltwatch-infer":
@@ -26,23 +25,22 @@ func TestMain(m *testing.M) {
 	default:
 		os.Exit(m.Run())
 	}
-	service := child.Service{Name: "Model", Version: inference.ChildVersion, Receiver: &illModel{}}
+	service := child.Service{Name: "Model", Version: inference.ChildVersion, Receiver: &faultyModel{}}
 	if err := child.Serve(context.Background(), service); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// illModel answers golden vectors with what they hold, so that it passes them,
-// and shows its illness in later steps.
-type illModel struct {
+// faultyModel answers golden vectors correctly, and has its fault in later steps.
+type faultyModel struct {
 	manifest inference.Manifest
 	vectors  []inference.GoldenVector
 	steps    int
 	leaked   [][]byte
 }
 
-func (m *illModel) Load(request inference.LoadRequest, reply *inference.LoadReply) (err error) {
+func (m *faultyModel) Load(request inference.LoadRequest, reply *inference.LoadReply) (err error) {
 	if m.manifest, reply.SHA256, err = inference.ReadManifest(request.Dir); err != nil {
 		return err
 	}
@@ -57,25 +55,25 @@ func (m *illModel) Load(request inference.LoadRequest, reply *inference.LoadRepl
 	return err
 }
 
-func (m *illModel) EncodeFrame(f inference.Frame, reply *inference.Encoded) error {
+func (m *faultyModel) EncodeFrame(f inference.Frame, reply *inference.Encoded) error {
 	if m.manifest.Name == "product" {
 		reply.Tokens = []float32{float32(math.NaN())}
 		return nil
 	}
-	m.beIll("slow")
+	m.fail("slow")
 	v, _ := m.golden(inference.EncodeFrame, map[string][]byte{"frame": f.Pixels, "background": inference.AppendFloats(nil, f.Background)})
 	reply.Tokens, reply.Background = inference.Floats(v.Outputs["tokens"]), inference.Floats(v.Outputs["background"])
 	reply.Evidence = inference.Floats(v.Outputs[inference.Evidence])
 	return nil
 }
 
-func (m *illModel) Step(w inference.Window, reply *inference.Outputs) error {
+func (m *faultyModel) Step(w inference.Window, reply *inference.Outputs) error {
 	*reply = inference.Outputs{}
 	if m.manifest.Name == "product" {
 		*reply = inference.Outputs{inference.PAbnormal: {float32(math.NaN())}}
 		return nil
 	}
-	m.beIll("slow")
+	m.fail("slow")
 	v, known := m.golden(inference.Step, map[string][]byte{
 		"tokens": inference.AppendFloats(nil, w.Tokens), "frame_mask": inference.AppendFloats(nil, w.FrameMask),
 		"current": inference.AppendFloats(nil, w.Current), "sample_mask": inference.AppendFloats(nil, w.SampleMask),
@@ -93,11 +91,11 @@ func (m *illModel) Step(w inference.Window, reply *inference.Outputs) error {
 	if m.manifest.Name == "returns NaN" {
 		(*reply)[inference.PAbnormal] = []float32{float32(math.NaN())}
 	}
-	m.beIll("later")
+	m.fail("later")
 	return nil
 }
 
-func (m *illModel) beIll(when string) {
+func (m *faultyModel) fail(when string) {
 	switch when + " " + m.manifest.Name {
 	case "slow is slow":
 		time.Sleep(850 * time.Millisecond)
@@ -110,8 +108,8 @@ func (m *illModel) beIll(when string) {
 	}
 }
 
-// golden is the vector with these inputs, or else any of the signature.
-func (m *illModel) golden(signature string, inputs map[string][]byte) (found inference.GoldenVector, known bool) {
+// golden returns the vector with these inputs, or any vector of the signature.
+func (m *faultyModel) golden(signature string, inputs map[string][]byte) (found inference.GoldenVector, known bool) {
 	for _, v := range m.vectors {
 		if v.Signature != signature {
 			continue

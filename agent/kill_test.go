@@ -16,15 +16,15 @@ import (
 	"meltwatch/config"
 )
 
-// killed is an agent as a process that is killed again and again.
+// killed is an agent in a process that is killed repeatedly.
 type killed struct {
 	t       *testing.T
-	plant   *plant // for its broker and its ears
+	plant   *plant // for its broker and its subscriber
 	program string
 	local   string
 	cmd     *exec.Cmd
 	log     strings.Builder
-	// patches by revision, and packages by their own.
+	// patches and packages by revision.
 	patches map[int64]string
 }
 
@@ -42,14 +42,14 @@ func (k *killed) kill() {
 	if err := k.cmd.Process.Kill(); err != nil {
 		k.t.Fatal(err)
 	}
-	_ = k.cmd.Wait() // killed: that is its error
+	_ = k.cmd.Wait() // the error is the kill
 }
 
-// heard waits for a payload of a topic that was said after a moment.
-func (k *killed) heard(topic string, after time.Time, into any, at func() time.Time) {
+// awaitPayload waits for a payload on a topic that was published after a time.
+func (k *killed) awaitPayload(topic string, after time.Time, into any, at func() time.Time) {
 	k.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if text := k.plant.said1(topic); text != nil {
+		if text := k.plant.payloadOn(topic); text != nil {
 			if err := json.Unmarshal(text, into); err != nil {
 				k.t.Fatal(err)
 			}
@@ -63,11 +63,11 @@ func (k *killed) heard(topic string, after time.Time, into any, at func() time.T
 	}
 }
 
-// honest holds the first reports of a process against the revisions that exist.
-func (k *killed) honest(after time.Time) (c message.ConfigReport, m message.ModelReport) {
+// checkReports compares the first reports of a process with the existing revisions.
+func (k *killed) checkReports(after time.Time) (c message.ConfigReport, m message.ModelReport) {
 	k.t.Helper()
-	k.heard("config/reported", after, &c, func() time.Time { return c.Time })
-	k.heard("model/reported", after, &m, func() time.Time { return m.Time })
+	k.awaitPayload("config/reported", after, &c, func() time.Time { return c.Time })
+	k.awaitPayload("model/reported", after, &m, func() time.Time { return m.Time })
 	effective, err := config.Merged([]byte(k.local), []byte(k.patches[c.RunningRevision]))
 	if err != nil || config.Digest(effective) != c.SHA256 {
 		k.t.Fatalf("the report says that revision %d runs, sha256 %.12s…; that revision has %.12s… (%v)", c.RunningRevision, c.SHA256, config.Digest(effective), err)
@@ -75,7 +75,7 @@ func (k *killed) honest(after time.Time) (c message.ConfigReport, m message.Mode
 	return c, m
 }
 
-// kills is how many random kills a test makes: a few, or as many as asked for.
+// kills is the number of random kills in a test.
 func kills(t *testing.T, few int) int {
 	t.Helper()
 	text := os.Getenv("MELTWATCH_KILLS")
@@ -89,14 +89,14 @@ func kills(t *testing.T, few int) int {
 	return n
 }
 
-// Kills at random instants while configurations, good and bad, and models are
-// rolled out: every next process runs the one before or the new one and says
-// which; once it is left alone it has what is wanted.
+// Kills at random instants while configurations, good and bad, and models are rolled
+// out. Each next process runs the old version or the new one and reports which. Without
+// further kills the agent reaches the desired version.
 func TestRandomKillsDuringRollOuts(t *testing.T) {
 	long(t)
 	d := newDesk(t)
 	built := needPrograms(t)
-	p := &plant{t: t, sim: startSim(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), said: map[string][]byte{}}
+	p := &plant{t: t, sim: startSim(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
 	local := strings.TrimSuffix(document(t, p.sim, p.broker()), "}") +
 		fmt.Sprintf(`, trust: {model_keys: {desk: %q}}, remote: {model_latency: 800ms}}`, d.public)
 	writeFile(t, p.file, local, 0o600)
@@ -116,7 +116,7 @@ func TestRandomKillsDuringRollOuts(t *testing.T) {
 	for range n {
 		began := time.Now()
 		k.start()
-		k.honest(began)
+		k.checkReports(began)
 		revision++
 		k.patches[revision] = k.patch(random, revision)
 		p.desire(fmt.Sprintf(`{"revision": %d, "deadline_s": 2, "config": %s}`, revision, k.patches[revision]))
@@ -127,7 +127,7 @@ func TestRandomKillsDuringRollOuts(t *testing.T) {
 		k.kill()
 		began = time.Now()
 		k.start()
-		c, m := k.honest(began)
+		c, m := k.checkReports(began)
 		states[c.Status]++
 		states["model "+m.Status]++
 		time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second))))
@@ -135,7 +135,7 @@ func TestRandomKillsDuringRollOuts(t *testing.T) {
 	}
 	t.Logf("%d kills, first words after them: %v", 2*n, states)
 
-	// Left alone, it does what is wanted, whatever was given up on the way.
+	// Without kills it reaches the desired versions, even if some were refused before.
 	k.start()
 	defer k.kill()
 	revision++
@@ -147,18 +147,18 @@ func TestRandomKillsDuringRollOuts(t *testing.T) {
 	if r := p.rolled(revision, ""); r.Status != "live" || r.Running != last.SHA256 {
 		t.Errorf("model: %+v\n%s", r, k.log.String())
 	}
-	// A model that ran already is live at once; the configuration of the last kill
-	// may still have its trial before it.
+	// A model that ran before is live at once. The configuration of the last kill may
+	// still be on trial first.
 	var c message.ConfigReport
 	for deadline := time.Now().Add(60 * time.Second); c.Status != "applied" || c.RunningRevision != revision; time.Sleep(50 * time.Millisecond) {
-		if err := json.Unmarshal(p.said1("config/reported"), &c); err != nil || time.Now().After(deadline) {
+		if err := json.Unmarshal(p.payloadOn("config/reported"), &c); err != nil || time.Now().After(deadline) {
 			t.Fatalf("configuration: %+v, %v\n%s", c, err, k.log.String())
 		}
 	}
-	p.within(30*time.Second, "decides by the model that is wanted", func(mqttState) bool { return p.model() == "model 1" })
+	p.within(30*time.Second, "the desired model decides", func(mqttState) bool { return p.model() == "model 1" })
 }
 
-// patch is a good change, or a camera that is not there.
+// patch returns a good change, or one to an unreachable camera.
 func (k *killed) patch(random *rand.Rand, revision int64) string {
 	if random.IntN(3) == 0 {
 		return fmt.Sprintf(`{"camera": {"url": "rtsp://127.0.0.1:1/%d"}}`, revision)

@@ -10,8 +10,9 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
-// buildMeters: progress is a few good polls in a row of every meter. A single one may
-// be luck if the meter answers more slowly than it is polled.
+// buildMeters builds the source of the meters. Progress is a few good polls in a row of
+// every meter: a single one may be chance if the meter answers more slowly than it is
+// polled.
 func (a *Agent) buildMeters(c config.Config) (*instance, error) {
 	record := a.registry.New(meterLimit)
 	monitor, ready := meters.NewMonitor(record), meters.NewReadiness(c.Meters)

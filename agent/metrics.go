@@ -6,7 +6,7 @@ import (
 	"meltwatch/config"
 )
 
-// buildMetrics: progress is a server that accepts connections.
+// buildMetrics builds the HTTP server of the metrics. Progress is an open listener.
 func (a *Agent) buildMetrics(c config.Config) (*instance, error) {
 	if c.Metrics.Listen == "" {
 		return &instance{activate: func() { a.registry.Remove("metrics") }, missing: worksAtOnce}, nil

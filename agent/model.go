@@ -14,7 +14,7 @@ import (
 	"meltwatch/inference"
 )
 
-// newModel prepares a model to decide; its child does not run yet.
+// newModel returns a model whose child does not run yet.
 func (a *Agent) newModel(folder string) (*modelInstance, error) {
 	record := a.registry.New(modelLimit)
 	client, manifest, err := a.env.Model(filepath.Join(a.programs, "meltwatch-infer"), folder, a.log("model"), record)
@@ -31,11 +31,11 @@ func (a *Agent) startModel(m *modelInstance) {
 	a.start("model", m.child)
 }
 
-// Live is the model that decides.
+// Live returns the model that decides.
 func (a *Agent) Live() rollout.Instance { return a.live.Load() }
 
-// Fits wants the window and the picture of the live model, which current and
-// camera are set up for.
+// Fits requires the window and the picture of the live model, for which meters and
+// camera are set up.
 func (a *Agent) Fits(m inference.Manifest) error {
 	live := a.live.Load().manifest
 	want, have := live.Video, m.Video
@@ -43,9 +43,9 @@ func (a *Agent) Fits(m inference.Manifest) error {
 	want.EvidenceRows, want.EvidenceColumns = have.EvidenceRows, have.EvidenceColumns
 	switch {
 	case m.Current != live.Current:
-		return fmt.Errorf("current: wants %+v, this agent serves %+v: export the model for that", m.Current, live.Current)
+		return fmt.Errorf("current: the model needs %+v, this agent provides %+v: export the model for that", m.Current, live.Current)
 	case fmt.Sprint(have) != fmt.Sprint(want):
-		return fmt.Errorf("video: wants %dx%d %s by %s, %d frames at %g Hz; this agent serves %dx%d %s by %s, %d frames at %g Hz: export the model for that",
+		return fmt.Errorf("video: the model needs %dx%d %s by %s, %d frames at %g Hz; this agent provides %dx%d %s by %s, %d frames at %g Hz: export the model for that",
 			have.Width, have.Height, have.Channels, have.Resize, have.Frames, have.RateHz,
 			want.Width, want.Height, want.Channels, want.Resize, want.Frames, want.RateHz)
 	}
@@ -83,14 +83,14 @@ func (a *Agent) Load(ctx context.Context, folder string) (rollout.Instance, erro
 	}
 }
 
-// Shadow has a loaded model decide beside the live one.
+// Shadow makes a loaded model decide beside the live one.
 func (a *Agent) Shadow(ctx context.Context, one rollout.Instance, compare func(rollout.Comparison)) error {
 	b, ok := one.(*modelInstance)
 	if !ok {
-		return errors.New("not a model of this agent")
+		return errors.New("the model belongs to another agent")
 	}
 	return a.loop.Do(ctx, func() {
-		b.decider.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // it may have changed since
+		b.decider.Adopt(settings.Decision(*a.config.Load(), b.manifest)) // the configuration may have changed since
 		a.loop.Shadow(b.decider, func(c decide.Comparison) {
 			compare(rollout.Comparison{
 				LiveP: c.Live.Verdict.P, LiveFault: c.Live.Fault, LiveTook: c.LiveTook,
@@ -100,7 +100,7 @@ func (a *Agent) Shadow(ctx context.Context, one rollout.Instance, compare func(r
 	})
 }
 
-// Switch has the live model and its shadow change places between two seconds.
+// Switch exchanges the live model and its shadow between two seconds.
 func (a *Agent) Switch(ctx context.Context) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -113,7 +113,7 @@ func (a *Agent) Switch(ctx context.Context) error {
 	})
 }
 
-// Drop ends the model that does not decide, if there is one.
+// Drop stops the second model, if there is one.
 func (a *Agent) Drop() {
 	a.changing.Lock()
 	defer a.changing.Unlock()

@@ -14,8 +14,8 @@ import (
 	"meltwatch/inference"
 )
 
-// modelInstance is a model, its child, and the judge that asks it. One decides; another
-// may run beside it.
+// modelInstance is a model, its child and its decider. One instance is live; a second
+// one may run beside it.
 type modelInstance struct {
 	folder   string
 	client   ModelChild
@@ -25,7 +25,7 @@ type modelInstance struct {
 	child    *instance
 }
 
-// Alive returns what has befallen the child since it loaded the model.
+// Alive returns the last fault of the child since it loaded the model.
 func (m *modelInstance) Alive() error { return m.health.LastFault() }
 
 // Memory is the child's resident memory in bytes.
@@ -45,18 +45,19 @@ func (m *modelInstance) Memory() (int64, error) {
 	return int64(stat.ResidentMemory()), nil
 }
 
-// goldenTimeout bounds a call of a golden vector; the first calls of a graph are
+// goldenTimeout bounds the call of a golden vector; the first calls of a graph are
 // slow.
 const goldenTimeout = 5 * time.Second
 
-// Golden runs the golden vectors twice, so that what was slow because it came
-// first does not count alone.
+// Golden runs the golden vectors twice and returns the times of the second round,
+// because the first calls are slow.
 func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err error) {
 	vectors, err := m.manifest.ReadGolden(m.folder)
 	if err != nil {
 		return nil, err
 	}
-	// What is no number cannot reach a child: the agent masks it.
+	// Vectors with values that are not finite are left out: the agent masks such values
+	// before they reach a child.
 	vectors = slices.DeleteFunc(vectors, func(v inference.GoldenVector) bool { return !v.Finite() })
 	for _, signature := range []string{inference.EncodeFrame, inference.Step} {
 		if !slices.ContainsFunc(vectors, func(v inference.GoldenVector) bool { return v.Signature == signature }) {

@@ -8,7 +8,7 @@ import (
 	"meltwatch/inference"
 )
 
-// A model that is rolled out brings thresholds of its own.
+// A new model has its own thresholds.
 func TestModelWhoseThresholdsDoNotFitIsRefused(t *testing.T) {
 	manifest, _, err := inference.ReadManifest("../inference/models/product")
 	if err != nil {

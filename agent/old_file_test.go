@@ -12,8 +12,8 @@ import (
 	"meltwatch/simulator/broker"
 )
 
-// What only check refuses, since release 0.3.0 let it pass, run warns of in check's
-// words, and starts.
+// Settings that release 0.3.0 accepted and check refuses: run starts, and warns in the
+// words of check.
 func TestFileOf030StartsWithAWarning(t *testing.T) {
 	long(t)
 	server, url, err := broker.Local()

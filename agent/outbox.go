@@ -13,8 +13,8 @@ import (
 	"meltwatch/retry"
 )
 
-// openOutbox opens the outbox on disk. Where that cannot be read, records wait in
-// memory until it can: a disk is no reason to leave a furnace unwatched.
+// openOutbox opens the outbox on disk. If that fails, records wait in memory until it
+// succeeds: a fault of the disk must not stop the agent.
 func (a *Agent) openOutbox(c config.Config) delivery.Outbox {
 	if !c.Outbox.Enabled {
 		return delivery.NewMemory(c.MQTT.Queue)
@@ -41,8 +41,8 @@ func (a *Agent) openOutbox(c config.Config) delivery.Outbox {
 	return opened
 }
 
-// tryOutbox opens and locks the outbox on disk. It is called before the publisher
-// runs, and where that fails by its keeper; closeOutbox comes after both.
+// tryOutbox opens and locks the outbox on disk. It is called before the publisher runs
+// and, after a failure, by the publisher's spooler; closeOutbox comes after both.
 func (a *Agent) tryOutbox(c config.Config, health *health.Part) error {
 	disk := a.env.Files(settings.OutboxFolder(c))
 	var lock io.Closer = io.NopCloser(nil)
@@ -61,8 +61,8 @@ func (a *Agent) tryOutbox(c config.Config, health *health.Part) error {
 	return nil
 }
 
-// outboxFor is the outbox as a configuration wants it: the one that is open, or
-// that one closed and opened with other bounds. No publisher may be using it.
+// outboxFor returns the outbox for a configuration: the open one, or that one reopened
+// with other bounds. No publisher may be using it.
 func (a *Agent) outboxFor(c config.Config) delivery.Outbox {
 	by := any(struct {
 		outbox config.Outbox
@@ -78,7 +78,7 @@ func (a *Agent) outboxFor(c config.Config) delivery.Outbox {
 	return a.opened
 }
 
-// closeOutbox comes after every publisher has ended.
+// closeOutbox closes the outbox. All publishers must have ended.
 func (a *Agent) closeOutbox() error {
 	if a.outbox == nil {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"meltwatch/config"
 )
 
-// Which part of the agent is built from which section of the configuration:
+// Each part of the agent is built from a section of the configuration:
 //
 //	meters    meters                       the meters' lines close and open
 //	camera    camera                       a new child opens the stream
@@ -21,43 +21,41 @@ import (
 //	models    remote, trust                taken over
 //	metrics   metrics                      the server closes and opens
 //
-// A part is replaced when its section differs, by reflect.DeepEqual, and at no
-// other time; the others do not notice.
+// A part is replaced only when its section differs, by reflect.DeepEqual. The other
+// parts are not affected.
 
-// part is a piece of the agent, built from its section and nothing else of the
-// configuration.
+// part is a part of the agent, built from its section of the configuration only.
 type part struct {
 	name    string
 	section func(config.Config) any
-	// build makes an instance of the part; it starts nothing and touches nothing that
-	// runs.
+	// build builds an instance. It starts nothing and does not affect running parts.
 	build func(config.Config) (*instance, error)
 
-	built any // the section of now
+	built any // the section of the current instance
 	now   *instance
 }
 
-// instance is a part as built from one section. It can be ended and started again.
+// instance is a part built from one section. It can be stopped and started again.
 type instance struct {
-	// activate puts it in the place of the instance before.
+	// activate makes it the current instance.
 	activate func()
-	// run is its loop, under a supervisor; nil for a part that has none.
+	// run is its loop, which runs under a supervisor; nil for a part without a loop.
 	run func(context.Context) error
-	// takeOver is called once the instance before has ended; nil if that left nothing.
+	// takeOver is called when the previous instance has ended; it may be nil.
 	takeOver func()
-	// discard is called when an instance that ran beside another is given up; may be nil.
+	// discard is called when an overlapping instance is rolled back; it may be nil.
 	discard func()
-	// missing says what keeps it from having shown that it works; nil once it has.
+	// missing returns why the instance has made no progress yet, or nil.
 	missing func() error
-	// overlap: the instance before runs on until this one has shown that it works.
+	// overlap tells that the previous instance runs until this one has made progress.
 	overlap bool
 
-	stop func() // ends the loop and waits; set by start
+	stop func() // stops the loop and waits for its end; set by start
 }
 
 func worksAtOnce() error { return nil }
 
-// differs reports whether a configuration asks for another instance.
+// differs reports whether a configuration requires another instance.
 func (p *part) differs(wanted config.Config) bool {
 	return !reflect.DeepEqual(p.section(wanted), p.built)
 }

@@ -26,42 +26,42 @@ import (
 	"meltwatch/simulator/serve"
 )
 
-// plant is a whole furnace's watch with every part real: the simulated furnace
-// behind Modbus and RTSP, a broker, the agent in this process, its children.
+// plant is an agent with every part real: the simulated furnace behind Modbus and RTSP,
+// a broker, the agent in this process and its children.
 type plant struct {
 	t    *testing.T
 	sim  *serve.Server
 	stop func() error
-	// programs is a folder of this plant's own, by which its children are known.
+	// programs is a folder of this plant alone, which identifies its children.
 	programs string
 	agent    *Agent
-	// file is the agent's own configuration file; server the last broker.
+	// file is the agent's configuration file; server is the last broker.
 	file   string
 	server *broker.Server
-	// address is the broker's.
+	// address is the address of the broker.
 	address string
 
 	mu      sync.Mutex
-	states  []heardState
-	samples []heardSample
+	states  []receivedState
+	samples []receivedSample
 	events  []message.Event
-	// said is the last payload of every topic.
-	said map[string][]byte
+	// lastPayload holds the last payload of every topic.
+	lastPayload map[string][]byte
 }
 
 type mqttState = message.State
 
-type heardState struct {
+type receivedState struct {
 	message.State
 	at time.Time
 }
 
-type heardSample struct {
+type receivedSample struct {
 	message.Sample
 	at time.Time
 }
 
-// needPrograms skips, aloud, where the children were not built.
+// needPrograms skips the test if the children are not built.
 func needPrograms(t *testing.T) string {
 	t.Helper()
 	folder, err := filepath.Abs("../bin")
@@ -76,8 +76,8 @@ func needPrograms(t *testing.T) string {
 	return folder
 }
 
-// long skips what -short leaves out: the race detector's run has it from the
-// other tests.
+// long skips the test in -short mode, as in the race detector's run, which covers the
+// same code with other tests.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -85,7 +85,7 @@ func long(t *testing.T) {
 	}
 }
 
-// settings are those of an agent at a simulated furnace.
+// settingsOf returns the configuration of an agent at a simulated furnace.
 func settingsOf(t *testing.T, sim *serve.Server, broker string) config.Config {
 	t.Helper()
 	c, err := config.Parse([]byte(document(t, sim, broker)))
@@ -95,7 +95,7 @@ func settingsOf(t *testing.T, sim *serve.Server, broker string) config.Config {
 	return c
 }
 
-// document is the same as text.
+// document returns the same configuration as text.
 func document(t *testing.T, sim *serve.Server, broker string) string {
 	t.Helper()
 	built, programs := needPrograms(t), t.TempDir()
@@ -129,7 +129,7 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 			t.Error(err)
 		}
 	})
-	p := &plant{t: t, sim: sim, file: filepath.Join(t.TempDir(), "meltwatch.yaml"), said: map[string][]byte{}}
+	p := &plant{t: t, sim: sim, file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
 	text := strings.TrimSuffix(document(t, sim, p.broker()), "}") + strings.Join(more, "") + "}"
 	writeFile(t, p.file, text, 0o600)
 	level := &slog.LevelVar{}
@@ -144,7 +144,7 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 	return p
 }
 
-// runAgent runs an agent until stop is called, at the latest when the test ends.
+// runAgent runs an agent until stop is called or the test ends.
 func runAgent(t *testing.T, a *Agent) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -167,7 +167,7 @@ func (l testLog) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// broker starts a broker that hands everything to the plant.
+// broker starts a broker that passes all messages to the plant.
 func (p *plant) broker() string {
 	p.t.Helper()
 	server, url, err := broker.Local()
@@ -188,18 +188,18 @@ func (p *plant) take(topic string, payload []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	p.said[topic] = payload
+	p.lastPayload[topic] = payload
 	var err error
 	switch topic {
 	case message.TopicState:
-		s := heardState{at: now}
+		s := receivedState{at: now}
 		err = json.Unmarshal(payload, &s.State)
 		p.states = append(p.states, s)
 	case message.TopicCurrent, "history/current":
 		var m struct{ Samples []message.Sample }
 		err = json.Unmarshal(payload, &m)
 		for _, s := range m.Samples {
-			p.samples = append(p.samples, heardSample{s, now})
+			p.samples = append(p.samples, receivedSample{s, now})
 		}
 	case message.TopicEvent:
 		var e message.Event
@@ -211,8 +211,8 @@ func (p *plant) take(topic string, payload []byte) {
 	}
 }
 
-// within waits until a state that was published after the call is as wanted and
-// returns how long that took.
+// within waits until ok accepts a state that was published after the call, and returns
+// the wait.
 func (p *plant) within(limit time.Duration, what string, ok func(message.State) bool) time.Duration {
 	p.t.Helper()
 	began := time.Now()
@@ -244,14 +244,14 @@ func (p *plant) healthy() {
 	})
 }
 
-// ruleReady waits for as much current as the rule wants, 45 s.
+// ruleReady waits for the 45 s of current that the rule needs.
 func (p *plant) ruleReady() {
 	p.t.Helper()
 	p.healthy()
 	p.within(90*time.Second, "enough current for the rule", func(s message.State) bool { return s.Coverage.Current > 0.4 })
 }
 
-// longestGap is the longest time between two samples' instants since a moment.
+// longestGap is the longest time between two samples' instants since a time.
 func (p *plant) longestGap(since time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -264,7 +264,7 @@ func (p *plant) longestGap(since time.Time) time.Duration {
 	return longest
 }
 
-// longestSilence is the longest time between two states' arrivals since a moment.
+// longestSilence is the longest time between the arrivals of two states since a time.
 func (p *plant) longestSilence(since time.Time) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -277,7 +277,7 @@ func (p *plant) longestSilence(since time.Time) time.Duration {
 	return longest
 }
 
-// sourcesSince lists who decided the seconds since a moment.
+// sourcesSince counts the sources of the verdicts since a time.
 func (p *plant) sourcesSince(since time.Time) map[string]int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -290,7 +290,7 @@ func (p *plant) sourcesSince(since time.Time) map[string]int {
 	return sources
 }
 
-// install puts another program in the place of a child's, for the next start.
+// install replaces a child's program for the next start.
 func (p *plant) install(program, target string) {
 	p.t.Helper()
 	path := filepath.Join(p.programs, program)
@@ -301,7 +301,7 @@ func (p *plant) install(program, target string) {
 	}
 }
 
-// childPID finds the plant's living child by its program's name.
+// childPID finds the plant's running child by its program's name.
 func (p *plant) childPID(program string) int {
 	p.t.Helper()
 	pid := p.otherChild(program, 0)
@@ -311,7 +311,7 @@ func (p *plant) childPID(program string) int {
 	return pid
 }
 
-// otherChild finds one that is not the given one, or 0.
+// otherChild finds another child than the given one, or returns 0.
 func (p *plant) otherChild(program string, not int) int {
 	p.t.Helper()
 	all, err := procfs.AllProcs()
@@ -320,7 +320,7 @@ func (p *plant) otherChild(program string, not int) int {
 	}
 	for _, process := range all {
 		line, err := process.CmdLine()
-		if err != nil || len(line) == 0 { // it ended in the meantime
+		if err != nil || len(line) == 0 { // the process has ended
 			continue
 		}
 		if line[0] == filepath.Join(p.programs, program) && process.PID != not {
@@ -330,7 +330,7 @@ func (p *plant) otherChild(program string, not int) int {
 	return 0
 }
 
-// freePort is a port that nothing listens on now.
+// freePort returns a port on which nothing listens.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -348,7 +348,7 @@ func writeFile(t *testing.T, path, text string, mode fs.FileMode) {
 	}
 }
 
-// hostEnv is this machine, with a log of the test's own.
+// hostEnv returns the environment on this machine with the test's log.
 func hostEnv(t *testing.T, handler slog.Handler) Env {
 	t.Helper()
 	env, err := Host(slog.New(handler), &slog.LevelVar{}, "test")

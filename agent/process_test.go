@@ -23,7 +23,7 @@ import (
 	"meltwatch/simulator/serve"
 )
 
-// startProgram starts the built agent as a process of its own.
+// startProgram starts the built agent as a process.
 func startProgram(t *testing.T, c config.Config) *exec.Cmd {
 	t.Helper()
 	text, err := yaml.Marshal(c)
@@ -63,8 +63,8 @@ func startSim(t *testing.T) *serve.Server {
 	return sim
 }
 
-// The broker that most plants run, set up as docs/mosquitto.md says, read by its
-// own command-line subscriber.
+// The broker that most plants run, set up as in docs/mosquitto.md, read by its
+// command-line subscriber.
 func TestMosquittoWithPassword(t *testing.T) {
 	mosquitto, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -73,7 +73,7 @@ func TestMosquittoWithPassword(t *testing.T) {
 		}
 	}
 	needPrograms(t)
-	// Not t.TempDir: mosquitto drops root for its own user, who must get in.
+	// Not t.TempDir: mosquitto changes to its own user, who needs access.
 	folder, err := os.MkdirTemp("", "meltwatch-mosquitto-")
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestMosquittoWithPassword(t *testing.T) {
 		if err := broker.Process.Kill(); err != nil {
 			t.Error(err)
 		}
-		_ = broker.Wait() // killed: that is its error
+		_ = broker.Wait() // the error is the kill
 	})
 
 	c := settingsOf(t, startSim(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
@@ -127,14 +127,14 @@ func TestMosquittoWithPassword(t *testing.T) {
 	if state.Version != 1 || state.Boot != 1 || state.Seq == 0 {
 		t.Fatalf("state %+v", state)
 	}
-	// Without the password nobody gets in.
+	// Without the password access is denied.
 	if out, err := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-t", "#", "-C", "1", "-W", "5").CombinedOutput(); err == nil {
-		t.Fatalf("a stranger read %s", out)
+		t.Fatalf("read without a password: %s", out)
 	}
 }
 
-// documentedConfig is the configuration that docs/mosquitto.md prints, with this
-// test's port and file.
+// documentedConfig returns the configuration in docs/mosquitto.md, with this test's
+// port and file.
 func documentedConfig(t *testing.T, port int, passwords string) string {
 	t.Helper()
 	page, err := os.ReadFile("../docs/mosquitto.md")
@@ -150,13 +150,13 @@ func documentedConfig(t *testing.T, port int, passwords string) string {
 	return fmt.Sprintf("listener %d 127.0.0.1\n%spersistence_location %s/\n", port, body, filepath.Dir(passwords))
 }
 
-// Twenty boxes are small: the agent itself must be too.
+// The agent must be small enough for a small box.
 func TestAgentStaysSmall(t *testing.T) {
 	long(t)
 	t.Parallel()
 	const limit = 40 << 10 // KiB
 	sim := startSim(t)
-	cmd := startProgram(t, settingsOf(t, sim, "tcp://127.0.0.1:1")) // no broker: records pile up meanwhile
+	cmd := startProgram(t, settingsOf(t, sim, "tcp://127.0.0.1:1")) // without a broker records accumulate
 	time.Sleep(30 * time.Second)
 	process, err := procfs.NewProc(cmd.Process.Pid)
 	if err != nil {
@@ -197,7 +197,7 @@ func TestOnceAndCheck(t *testing.T) {
 
 	out, err = exec.Command(program, "check", "--config", path).Output()
 	if err == nil {
-		t.Error("check found nothing wrong with a broker that is not there")
+		t.Error("check found no fault of an unreachable broker")
 	}
 	for _, want := range []string{"ok   config", "ok   manifest", "ok   meters", "ok   model", "ok   camera", "FAIL broker"} {
 		if !strings.Contains(string(out), want) {
@@ -206,7 +206,7 @@ func TestOnceAndCheck(t *testing.T) {
 	}
 }
 
-// A full or broken disk is no reason to leave a furnace unwatched.
+// A full or broken disk must not prevent the agent's start.
 func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	inTheWay := filepath.Join(t.TempDir(), "file")
@@ -221,7 +221,7 @@ func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 		t.Fatalf("verdict %+v, %v", verdict, err)
 	}
 	if storage := a.registry.Snapshot()["storage"]; storage.Status != "fault" || !strings.Contains(storage.Error, "paths.state") {
-		t.Errorf("health says of the state folder: %+v", storage)
+		t.Errorf("health of the state folder: %+v", storage)
 	}
 	if mqtt, there := a.registry.Snapshot()["mqtt"]; there {
 		t.Errorf("once waits for a part that it does not run: %+v", mqtt)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// install puts the programs and TensorFlow's library where a package does, below a
-// folder that is not the one they were built in.
+// install copies the programs and TensorFlow's library as a package does, below another
+// folder than the one they were built in.
 func install(t *testing.T) (bin string) {
 	t.Helper()
 	built, root := needPrograms(t), t.TempDir()
@@ -30,7 +30,7 @@ func install(t *testing.T) (bin string) {
 	return filepath.Join(root, "usr", "bin")
 }
 
-// alone runs a program without what this one was started with.
+// alone runs a program without the environment of this process.
 func alone(program string, arguments ...string) (string, error) {
 	cmd := exec.Command(program, arguments...)
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
@@ -49,7 +49,7 @@ func TestInstalledProgramsFindTheirLibraries(t *testing.T) {
 		if name == "meltwatch-camera" && strings.Contains(libraries, "tensorflow") {
 			t.Errorf("the camera's process loads TensorFlow:\n%s", libraries)
 		}
-		// Started by hand it gets past the loader, to its own words.
+		// Started by hand it passes the loader and prints its own message.
 		if said, _ := alone(program, "."); !strings.Contains(said, "started by meltwatch, not by hand") {
 			t.Errorf("%s: %s", name, said)
 		}

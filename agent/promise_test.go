@@ -10,32 +10,32 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// What docs/architecture.md promises under "What fails, what the operator sees, what
-// heals it", from the fault to the state that the broker's subscriber has.
+// The promises of docs/architecture.md under "What fails, what the operator sees, what
+// heals it", from the fault to the state at the broker's subscriber.
 const (
-	videoNamed    = 3 * time.Second  // camera or its child: senses.video
-	ruleDecides   = 2 * time.Second  // model child: source
-	currentNamed  = 2 * time.Second  // meter: 3.5 periods of 500 ms, and what it takes to tell
-	currentFrozen = 16 * time.Second // stuck registers: 15 s of equal readings, and likewise
-	videoHealed   = 10 * time.Second // from the camera's being well
-	eyeReplaced   = 20 * time.Second // camera child
-	modelReplaced = 15 * time.Second // model child, from its being well
-	meterHealed   = 5 * time.Second  // from the meter's being well
-	meterRedialed = 10 * time.Second // the same after a minute without it
-	statePause    = 2 * time.Second  // between two states
+	videoNamed     = 3 * time.Second  // camera or its child: senses.video
+	ruleDecides    = 2 * time.Second  // model child: source
+	currentNamed   = 2 * time.Second  // meter: 3.5 periods of 500 ms, and the delivery
+	currentFrozen  = 16 * time.Second // stuck registers: 15 s of equal readings, and the delivery
+	videoHealed    = 10 * time.Second // from the camera's recovery
+	cameraReplaced = 20 * time.Second // camera child
+	modelReplaced  = 15 * time.Second // model child, from its recovery
+	meterHealed    = 5 * time.Second  // from the meter's recovery
+	meterRedialed  = 10 * time.Second // the same after an outage of a minute
+	statePause     = 2 * time.Second  // between two states
 	// currentPause is one sample lost of those each 500 ms, where the meter is well; a
 	// stamp may be half of meters.….timeout off.
 	currentPause = 1150 * time.Millisecond
 )
 
 const (
-	// patience is how long a test waits for what is late.
+	// patience is how long a test waits for a late result.
 	patience = 30 * time.Second
-	// glances is how often the load is looked at.
-	glances = 500 * time.Millisecond
+	// loadInterval is the interval at which the load is read.
+	loadInterval = 500 * time.Millisecond
 )
 
-// measure is how long something took, and how long it may take.
+// measure is a measured time and its promised limit.
 type measure struct {
 	what           string
 	took, promised time.Duration
@@ -47,9 +47,9 @@ func (m measure) String() string {
 	return fmt.Sprintf("%s: %s, promised within %s", m.what, m.took.Round(10*time.Millisecond), m.promised)
 }
 
-// holds wants every measure of a case within its promise. A case that is late on a
-// machine with more to run than it has processors is tried once more when that has
-// passed, or after a minute, and the log says so: that one must do.
+// holds checks that every measure of a case is within its promise. A case that is late
+// on an overloaded machine is repeated once, when the load has passed or after a
+// minute. This is logged, and the repetition must pass.
 func holds(t *testing.T, name string, try func() []measure) {
 	t.Helper()
 	busy := watchLoad(t)
@@ -71,7 +71,7 @@ func holds(t *testing.T, name string, try func() []measure) {
 	}
 }
 
-// awaitQuiet waits until the machine is no busier than its processors allow.
+// awaitQuiet waits until the machine is no longer overloaded.
 func awaitQuiet(t *testing.T) {
 	t.Helper()
 	for range 30 {
@@ -83,8 +83,9 @@ func awaitQuiet(t *testing.T) {
 	}
 }
 
-// watchLoad returns a function that ends it and gives the mean number of runnable
-// processes. The kernel's one-minute average would still include the minute before.
+// watchLoad starts to measure the load. The returned function stops this and returns
+// the mean number of runnable processes. The kernel's one-minute average would include
+// the time before.
 func watchLoad(t *testing.T) (mean func() float64) {
 	t.Helper()
 	proc, err := procfs.NewDefaultFS()
@@ -95,7 +96,7 @@ func watchLoad(t *testing.T) (mean func() float64) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(glances)
+		tick := time.NewTicker(loadInterval)
 		defer tick.Stop()
 		for {
 			select {

@@ -16,8 +16,8 @@ import (
 	"meltwatch/simulator/broker"
 )
 
-// queueDocument is an agent's whose meter, camera and model answer nothing: what
-// fills its queues is the test's alone.
+// queueDocument returns the configuration of an agent whose meter, camera and model do
+// not answer, so that only the test fills its queues.
 func queueDocument(t *testing.T, broker string) string {
 	t.Helper()
 	return fmt.Sprintf(`{site: test, furnace: f1,
@@ -30,9 +30,9 @@ commands: {self_test: true, per_minute: 1},
 paths: {state: %q, programs: %q}}`, freePort(t), broker, t.TempDir(), t.TempDir())
 }
 
-// docs/architecture.md promises that each queue is counted in health: each is
-// overfilled before anything empties it, and the broker must hear by how much.
-func TestHealthCountsWhatFindsNoRoom(t *testing.T) {
+// docs/architecture.md promises that health counts the drops of each queue. Each queue
+// is overfilled before it is emptied, and health must report the number of drops.
+func TestHealthCountsTheDropsOfEachQueue(t *testing.T) {
 	t.Parallel()
 	server, url, err := broker.Local()
 	if err != nil {
@@ -61,12 +61,12 @@ func TestHealthCountsWhatFindsNoRoom(t *testing.T) {
 		least, most   uint64
 	}{
 		{"decide", "dropped_samples", func() { a.loop.Offer(drivers.Sample{Time: time.Now()}) }, 64 + 7, 7, 7},
-		// Of the 16 that found room one is looked at, the others are beyond per_minute.
+		// Of the 16 in the queue one is executed; the others exceed per_minute.
 		{"commands", "dropped_commands", hear(message.TopicCommand, "command"), 16 + 7, 15 + 7, 15 + 7},
 		{"remote", "dropped_documents", hear(message.TopicConfigDesired, "config/desired"), 16 + 7, 7, 7},
 		{"models", "dropped_documents", hear(message.TopicModelDesired, "model/desired"), 16 + 7, 7, 7},
 		{"models", "dropped_chunks", hear(message.TopicModelChunk, "model/chunk/0"), 8 + 7, 7, 7},
-		// The two results of the commands may come before the connection.
+		// The two results of the commands may be published before the connection.
 		{"mqtt", "dropped_answers", func() { a.out.Answer(message.TopicCommandResult, []byte("{}")) }, 64 + 7, 7, 9},
 	}
 	for _, q := range queues {

@@ -23,8 +23,8 @@ import (
 	"meltwatch/simulator/scene"
 )
 
-// realRecord reads nineteen minutes of a real furnace's current in normal work,
-// 2 Hz, or skips: the record is not ours to distribute.
+// realRecord reads nineteen minutes of a real furnace's current in normal operation at
+// 2 Hz, or skips the test: we may not distribute the record.
 func realRecord(t *testing.T) [][drivers.Phases]float64 {
 	t.Helper()
 	path := filepath.Join("..", "..", "shared", "data", "fmf_currents_2018-12-16.csv")
@@ -80,8 +80,8 @@ func startModel(t *testing.T) (*infer.Client, *inference.Manifest) {
 	}
 }
 
-// The real furnace worked well for all of these minutes: through alignment, the
-// model and the state there must be no alarm, seen with a camera or without.
+// The real furnace was normal for all of these minutes, so alignment, model and state
+// must raise no alarm, with a camera or without.
 func TestRealRecordRaisesNoAlarm(t *testing.T) {
 	record := realRecord(t)
 	for name, withVideo := range map[string]bool{"video absent": false, "simulated normal video": true} {
@@ -100,8 +100,8 @@ func TestRealRecordRaisesNoAlarm(t *testing.T) {
 	}
 }
 
-// watch plays a record to a judge, as fast as the model answers.
-func watch(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64, withVideo bool) (worst float64, decided int) {
+// watch plays a record to a decider, as fast as the model answers.
+func watch(t *testing.T, decider *decide.Decider, record [][drivers.Phases]float64, withVideo bool) (worst float64, decided int) {
 	t.Helper()
 	start := time.Now()
 	f := furnace.New(working(), furnace.NewBatch(5, 5), 5, 5)
@@ -109,7 +109,7 @@ func watch(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64
 	for i := 0; i+1 < len(record); i += 2 {
 		now := start.Add(time.Duration(i) * 500 * time.Millisecond)
 		for k, current := range record[i : i+2] {
-			judge.Sample(drivers.Sample{Time: now.Add(time.Duration(k) * 500 * time.Millisecond), Current: current, SetPoint: 15_000})
+			decider.Sample(drivers.Sample{Time: now.Add(time.Duration(k) * 500 * time.Millisecond), Current: current, SetPoint: 15_000})
 		}
 		frame, status := drivers.Frame{}, drivers.Absent
 		if withVideo {
@@ -117,7 +117,7 @@ func watch(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64
 			picture.Crop(f.AdvanceTo(float64(i)/2), pixels, mask)
 			frame, status = drivers.Frame{Time: now, Number: uint64(i + 1), Width: scene.Side, Height: scene.Side, Pixels: pixels}, drivers.OK
 		}
-		s := judge.Decide(t.Context(), now.Add(700*time.Millisecond), frame, status)
+		s := decider.Decide(t.Context(), now.Add(700*time.Millisecond), frame, status)
 		if s.Status.State == state.Abnormal {
 			t.Fatalf("alarm at %d s of the record, mean p %.3f by %s", i/2, s.Status.P, s.Verdict.Source)
 		}
@@ -128,7 +128,8 @@ func watch(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64
 	return worst, decided
 }
 
-// recordDecider is a judge for the real record, by the rule alone where model is nil.
+// recordDecider returns a decider for the real record; with a nil model the rule
+// decides.
 func recordDecider(manifest *inference.Manifest, model decide.Model, period time.Duration) *decide.Decider {
 	if model == nil {
 		model = noModel{}
@@ -139,7 +140,7 @@ func recordDecider(manifest *inference.Manifest, model decide.Model, period time
 	}, model)
 }
 
-// noModel is a model whose process is not there.
+// noModel is a model without a process.
 type noModel struct{}
 
 func (noModel) Model() (inference.LoadReply, bool) { return inference.LoadReply{}, false }
@@ -152,9 +153,9 @@ func (noModel) Step(context.Context, inference.Window) (inference.Outputs, error
 	return nil, infer.ErrNoModel
 }
 
-// play hands a record to a judge, two samples a second. edit changes a sample, and
-// says whether the meter delivers it; see looks at each second.
-func play(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64, edit func(i int, s *drivers.Sample) bool, see func(second int, s decide.Decision)) {
+// play plays a record to a decider, two samples a second. edit changes a sample and
+// reports whether the meter delivers it; see is called with each decision.
+func play(t *testing.T, decider *decide.Decider, record [][drivers.Phases]float64, edit func(i int, s *drivers.Sample) bool, see func(second int, s decide.Decision)) {
 	t.Helper()
 	start := time.Now()
 	for i := 0; i+1 < len(record); i += 2 {
@@ -162,10 +163,10 @@ func play(t *testing.T, judge *decide.Decider, record [][drivers.Phases]float64,
 		for k, current := range record[i : i+2] {
 			s := drivers.Sample{Time: now.Add(time.Duration(k) * 500 * time.Millisecond), Current: current, SetPoint: 15_000}
 			if edit(i+k, &s) {
-				judge.Sample(s)
+				decider.Sample(s)
 			}
 		}
-		see(i/2, judge.Decide(t.Context(), now.Add(700*time.Millisecond), drivers.Frame{}, drivers.Absent))
+		see(i/2, decider.Decide(t.Context(), now.Add(700*time.Millisecond), drivers.Frame{}, drivers.Absent))
 	}
 }
 
@@ -174,9 +175,8 @@ func unavailable(s *drivers.Sample) bool {
 	return true
 }
 
-// Each sample of the real record in turn is one that the meter cannot give: no state
-// changes, and an alarm is held. Samples 15 s apart are taken in one run, which is
-// four in a minute.
+// Each sample of the real record in turn is missing: no state changes, and an alarm is
+// held. One run leaves out samples 15 s apart, which is four in a minute.
 func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
 	record := realRecord(t)
 	manifest, _, err := inference.ReadManifest("../inference/models/product")
@@ -223,7 +223,7 @@ func TestRealRecordWithThreeSamplesMissingNamesTheSense(t *testing.T) {
 				named = true
 			}
 			if s.Status.State == state.Off {
-				t.Fatal("off on values that cannot be")
+				t.Fatal("off with invalid values")
 			}
 		})
 		// A second looks at the status every two samples, the loop ten times a second.
@@ -233,8 +233,8 @@ func TestRealRecordWithThreeSamplesMissingNamesTheSense(t *testing.T) {
 	}
 }
 
-// The record as it is, clipped at 20 kA and with arcs that go out, holds nothing
-// that is stuck; a phase that is stuck is named within 20 s.
+// The real record, clipped at 20 kA and with arcs that go out, has no stuck phase. A
+// phase that is made stuck is named within 20 s.
 func TestRealRecordAndAStuckPhase(t *testing.T) {
 	record := realRecord(t)
 	manifest, _, err := inference.ReadManifest("../inference/models/product")
@@ -267,8 +267,8 @@ func TestRealRecordAndAStuckPhase(t *testing.T) {
 	}
 }
 
-// However the real meter's samples are thinned, the record raises no alarm; windows
-// that the model was not tested with are the rule's.
+// The thinned record raises no alarm in any pattern. The rule decides windows with
+// which the model was not tested.
 func TestRealRecordThinnedRaisesNoAlarm(t *testing.T) {
 	record := realRecord(t)
 	model, manifest := startModel(t)

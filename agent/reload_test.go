@@ -13,11 +13,11 @@ import (
 	"meltwatch/config"
 )
 
-// The command finds the running agent by its state folder and has it read its
-// file again; it does not signal whatever has the process id now.
+// The command finds the running agent by its state folder and makes it read its file
+// again. It does not signal another process that has the process id now.
 func TestReloadCommand(t *testing.T) {
 	built := needPrograms(t)
-	p := &plant{t: t, sim: startSim(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), said: map[string][]byte{}}
+	p := &plant{t: t, sim: startSim(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
 	text := strings.Replace(document(t, p.sim, p.broker()), "camera: {", "camera: {enabled: false, ", 1)
 	writeFile(t, p.file, text, 0o600)
 	c, err := config.Parse([]byte(text))
@@ -28,7 +28,7 @@ func TestReloadCommand(t *testing.T) {
 		out, err := exec.Command(filepath.Join(built, "meltwatch"), "reload", "--config", p.file).CombinedOutput()
 		return string(out), err
 	}
-	if out, err := reload(); err == nil || !strings.Contains(out, "no agent seems to run") {
+	if out, err := reload(); err == nil || !strings.Contains(out, "no agent runs") {
 		t.Errorf("without an agent: %v: %s", err, out)
 	}
 	writeFile(t, filepath.Join(c.Paths.State, "pid"), fmt.Sprintln(os.Getpid()), 0o600)
@@ -40,14 +40,14 @@ func TestReloadCommand(t *testing.T) {
 	k.start()
 	defer k.kill()
 	var r message.ConfigReport
-	k.heard("config/reported", began, &r, func() time.Time { return r.Time })
+	k.awaitPayload("config/reported", began, &r, func() time.Time { return r.Time })
 	writeFile(t, p.file, strings.TrimSuffix(text, "}")+", state: {mean_seconds: 31}}", 0o600)
 	began = time.Now()
-	if out, err := reload(); err != nil || !strings.Contains(out, "asked process") {
+	if out, err := reload(); err != nil || !strings.Contains(out, "signalled process") {
 		t.Fatalf("%v: %s", err, out)
 	}
 	p.until("the edit is in force", func() bool {
-		k.heard("config/reported", began, &r, func() time.Time { return r.Time })
+		k.awaitPayload("config/reported", began, &r, func() time.Time { return r.Time })
 		return r.Status == "applied"
 	})
 	if r.From != "file" {

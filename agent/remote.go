@@ -11,19 +11,19 @@ import (
 	"meltwatch/config"
 )
 
-// remoteLimit is how long the configuration's manager may take to come round: it
-// waits for replaced parts to end, the slowest of which waits for a disk.
+// remoteLimit is the limit of the configuration manager's loop, which waits for
+// replaced parts to end; the slowest of them waits for a disk.
 const remoteLimit = 45 * time.Second
 
-// Source is the box's own configuration.
+// Source is the local configuration.
 type Source struct {
-	// Path is the file, which Reload reads again; Document its text at the start.
+	// Path is the file, which Reload reads again; Document is its content at the start.
 	Path     string
 	Document []byte
 }
 
-// New builds an agent whose configuration and model can change while it runs. It
-// starts nothing.
+// New builds an agent whose configuration and model may change while it runs. It starts
+// nothing.
 func New(own Source, env Env) (*Agent, error) {
 	c, _, err := config.Tolerate(own.Document)
 	if err != nil {
@@ -52,7 +52,7 @@ func New(own Source, env Env) (*Agent, error) {
 	return a, nil
 }
 
-// addRemote adds what acts on documents and commands.
+// addRemote adds the managers of configuration and model, and the command server.
 func (a *Agent) addRemote(models *rollout.Manager) error {
 	if err := a.add("models", modelSection, a.buildLimits(models)); err != nil {
 		return err
@@ -71,5 +71,5 @@ func (a *Agent) addRemote(models *rollout.Manager) error {
 	return nil
 }
 
-// Reload has a running agent read its file again.
+// Reload makes a running agent read its file again.
 func (a *Agent) Reload() { a.manager.Reload() }

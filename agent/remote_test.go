@@ -11,7 +11,7 @@ import (
 	"meltwatch/drivers/drivertest"
 )
 
-// desire publishes a document, retained, as a technician does.
+// desire publishes a retained document, like a technician.
 func (p *plant) desire(payload string) {
 	p.t.Helper()
 	if err := p.server.Publish("meltwatch/test/f1/config/desired", []byte(payload), true, 1); err != nil {
@@ -19,12 +19,12 @@ func (p *plant) desire(payload string) {
 	}
 }
 
-// reported waits for a report after a moment that is not about to change.
+// reported waits for a final report after a time.
 func (p *plant) reported(after time.Time) message.ConfigReport {
 	p.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		p.mu.Lock()
-		text := p.said["config/reported"]
+		text := p.lastPayload["config/reported"]
 		p.mu.Unlock()
 		var r message.ConfigReport
 		if text != nil {
@@ -41,7 +41,7 @@ func (p *plant) reported(after time.Time) message.ConfigReport {
 	}
 }
 
-// ask publishes a document and returns what became of it.
+// ask publishes a document and returns the final report.
 func (p *plant) ask(payload string) message.ConfigReport {
 	p.t.Helper()
 	began := time.Now()
@@ -49,11 +49,11 @@ func (p *plant) ask(payload string) message.ConfigReport {
 	return p.reported(began)
 }
 
-// slack is what a machine that is busy with other tests may be late by.
+// slack is the delay that a machine busy with other tests may cause.
 const slack = 2 * time.Second
 
-// unharmed holds the stream since a moment against what untouched parts owe: a
-// sample each 500 ms and a state each second, none of them lost.
+// unharmed checks that unchanged parts have published without a loss since a time: a
+// sample each 500 ms and a state each second.
 func (p *plant) unharmed(since time.Time) {
 	p.t.Helper()
 	if gap := p.longestGap(since); gap > time.Second+slack {
@@ -85,9 +85,8 @@ func at(r message.ConfigReport, key string) bool {
 	return false
 }
 
-// Whatever is asked for, the furnace stays watched: every document of the table
-// ends rejected or rolled back, with its key and a reason, and the parts that it
-// does not touch miss neither a sample nor a second of state.
+// Every document of the table is rejected or rolled back, with its key and a reason.
+// Parts that it does not change miss neither a sample nor a state.
 func TestBadDocumentsHarmNothing(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -117,11 +116,11 @@ func TestBadDocumentsHarmNothing(t *testing.T) {
 			t.Errorf("only %d documents", len(table))
 		}
 	})
-	p.within(20*time.Second, "video back after the last camera that was not there", func(s message.State) bool { return s.Senses.Video == "ok" })
+	p.within(20*time.Second, "video back after the last unreachable camera", func(s message.State) bool { return s.Senses.Video == "ok" })
 }
 
-// unharmedWhile wants the meters' part untouched too: a new life of it would
-// count from 0, and open its lines again.
+// unharmedWhile also checks that the meters' part is not replaced: a new instance would
+// count from 0 and open its lines again.
 func (p *plant) unharmedWhile(f func()) {
 	p.t.Helper()
 	began, before := time.Now(), p.agent.registry.Snapshot()["meters"].Counters
@@ -129,12 +128,12 @@ func (p *plant) unharmedWhile(f func()) {
 	p.unharmed(began)
 	after := p.agent.registry.Snapshot()["meters"].Counters
 	if after["polls"] < before["polls"] || after["redials"] != before["redials"] || after["errors"] != before["errors"] {
-		p.t.Errorf("the meters were touched: %v, then %v", before, after)
+		p.t.Errorf("the meters were replaced: %v, then %v", before, after)
 	}
 }
 
-// The meters' own section: a change that works, and one that asks faster than
-// the meter answers.
+// The meters' section: a change that works, and one that polls faster than the meter
+// answers.
 func TestMetersAreChangedAndChangedBack(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -175,13 +174,13 @@ func TestGoodChangesAreAppliedAndTouchNothingElse(t *testing.T) {
 			}
 		}
 	})
-	// The connection itself, on the same broker: history_rate makes a new one.
+	// history_rate makes a new connection to the same broker.
 	began := time.Now()
 	if r := p.ask(`{"revision": 10, "deadline_s": 30, "config": {"mqtt": {"history_rate": 150}, "outbox": {"event_mb": 30}}}`); r.Status != "applied" {
 		t.Errorf("report %+v", r)
 	}
 	time.Sleep(3 * time.Second)
-	if got := string(p.said1("availability")); got != "online" {
+	if got := string(p.payloadOn("availability")); got != "online" {
 		t.Errorf("availability %q", got)
 	}
 	p.eachSampleArrives(began)
@@ -190,13 +189,14 @@ func TestGoodChangesAreAppliedAndTouchNothingElse(t *testing.T) {
 	}
 }
 
-func (p *plant) said1(topic string) []byte {
+func (p *plant) payloadOn(topic string) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.said[topic]
+	return p.lastPayload[topic]
 }
 
-// eachSampleArrives wants every sample since a moment, live or as history.
+// eachSampleArrives waits until every sample since a time has arrived, live or as
+// history.
 func (p *plant) eachSampleArrives(since time.Time) {
 	p.t.Helper()
 	p.mu.Lock()

@@ -13,11 +13,12 @@ import (
 	"meltwatch/config"
 )
 
-// modelsLimit is how long the roll-out may take to come round: it waits for a
-// child's end and for a disk.
+// modelsLimit is the limit of the roll-out's loop, which waits for a child's end and
+// for a disk.
 const modelsLimit = 45 * time.Second
 
-// openModels says which model decides at start.
+// openModels returns the roll-out manager and the folder of the model that decides at
+// start.
 func openModels(c config.Config, env Env, report func(message.ModelReport)) (*rollout.Manager, string) {
 	folder := filepath.Join(c.Paths.State, "models")
 	return rollout.Open(rollout.Settings{
@@ -26,8 +27,8 @@ func openModels(c config.Config, env Env, report func(message.ModelReport)) (*ro
 	})
 }
 
-// downloadClient fetches packages. It does not decompress the answer, and it limits
-// the wait for the header.
+// downloadClient returns the client that downloads packages. It does not decompress,
+// and it bounds the wait for the header.
 func downloadClient() *http.Client {
 	return &http.Client{CheckRedirect: onlyHTTPS, Transport: &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
@@ -41,7 +42,7 @@ func downloadClient() *http.Client {
 	}}
 }
 
-// onlyHTTPS keeps a redirection from leaving TLS.
+// onlyHTTPS refuses a redirection away from HTTPS.
 func onlyHTTPS(request *http.Request, via []*http.Request) error {
 	if request.URL.Scheme != "https" || len(via) > 5 {
 		return http.ErrUseLastResponse
@@ -67,7 +68,8 @@ func (a *Agent) buildLimits(models *rollout.Manager) func(config.Config) (*insta
 	}
 }
 
-// receiveChunk takes the number from the topic; what is no number is no chunk.
+// receiveChunk takes a chunk's number from its topic; a topic without a valid number is
+// ignored.
 func receiveChunk(models *rollout.Manager) func(string, []byte) {
 	return func(topic string, payload []byte) {
 		number, err := strconv.ParseInt(topic[strings.LastIndex(topic, "/")+1:], 10, 64)

@@ -14,7 +14,7 @@ import (
 	"meltwatch/agent/remote/modelpackage"
 )
 
-// trusting makes a plant whose agent trusts the desk.
+// trusting returns a plant whose agent trusts the desk's key.
 func trusting(t *testing.T, d desk) *plant {
 	t.Helper()
 	p := newPlant(t, working(), fmt.Sprintf(`, trust: {model_keys: {desk: %q}}, remote: {model_latency: 800ms}`, d.public))
@@ -22,8 +22,8 @@ func trusting(t *testing.T, d desk) *plant {
 	return p
 }
 
-// rolled waits for a report on a package that is not about to change; while it
-// waits it sends the chunks that are asked for.
+// rolled waits for the final report on a package. Meanwhile it sends the requested
+// chunks.
 func (p *plant) rolled(revision int64, file string) message.ModelReport {
 	p.t.Helper()
 	for deadline := time.Now().Add(150 * time.Second); ; time.Sleep(20 * time.Millisecond) {
@@ -33,7 +33,7 @@ func (p *plant) rolled(revision int64, file string) message.ModelReport {
 			case "live", "rejected", "rolled_back":
 				return r
 			case "receiving":
-				if r.Chunks > 0 { // by a URL it needs none
+				if r.Chunks > 0 { // a URL needs no chunks
 					p.sendChunks(r, file)
 				}
 			}
@@ -46,7 +46,7 @@ func (p *plant) rolled(revision int64, file string) message.ModelReport {
 
 func (p *plant) modelReport() (r message.ModelReport) {
 	p.t.Helper()
-	if text := p.said1("model/reported"); text != nil {
+	if text := p.payloadOn("model/reported"); text != nil {
 		if err := json.Unmarshal(text, &r); err != nil {
 			p.t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func (p *plant) modelReport() (r message.ModelReport) {
 	return r
 }
 
-// sendChunks sends what is wanted next, the last first: order is the box's care.
+// sendChunks sends the requested chunks in reverse order.
 func (p *plant) sendChunks(r message.ModelReport, file string) {
 	p.t.Helper()
 	body, err := os.ReadFile(file)
@@ -90,7 +90,7 @@ func (p *plant) model() string {
 	return p.states[len(p.states)-1].Model.Name
 }
 
-// onlyByModel wants every second since a moment decided by a model.
+// onlyByModel checks that a model has decided every second since a time.
 func (p *plant) onlyByModel(since time.Time) {
 	p.t.Helper()
 	if sources := p.sourcesSince(since); sources["rule"]+sources["none"] > 0 {
@@ -98,8 +98,8 @@ func (p *plant) onlyByModel(since time.Time) {
 	}
 }
 
-// A good model arrives by chunks, shadows, decides, and stays; then one that was
-// on the disk before comes back; no second lacks a verdict.
+// A good model arrives in chunks, shadows, decides, and stays. Then one that is still
+// on disk returns. No second lacks a verdict.
 func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -115,7 +115,7 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 	t.Logf("shadow: %+v", *r.Shadow)
 	p.within(5*time.Second, "the new model's name", func(mqttState) bool { return p.model() == "better" })
 
-	// By file, and with the old one gone from the disk after a third.
+	// From a file; after a third model the first is deleted.
 	third, signedThird := d.variant("third")
 	p.wantModel(message.ModelDesired{Revision: 2, SignedPackage: signedThird, ShadowS: 5, WatchS: 5, URL: "file://" + third})
 	if r := p.rolled(2, ""); r.Status != "live" || r.Running != signedThird.SHA256 {
@@ -134,12 +134,12 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 	if folders != 2 {
 		t.Errorf("%d models on disk: %v", folders, models)
 	}
-	// The last two are on disk: nothing has to travel.
+	// The last two models are on disk, so nothing is transferred.
 	p.wantModel(message.ModelDesired{Revision: 3, SignedPackage: signed, ShadowS: 5, WatchS: 5})
 	if r := p.rolled(3, ""); r.Status != "live" || r.Running != signed.SHA256 {
 		t.Fatalf("report %+v", r)
 	}
-	// An empty payload is the box's own model.
+	// An empty payload requests the local model.
 	if err := p.server.Publish("meltwatch/test/f1/model/desired", nil, true, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 	p.onlyByModel(began)
 }
 
-// No ill model ever decides a second, and the old one misses none.
+// No faulty model ever decides, and the old one misses no second.
 func TestIllModelsNeverDecide(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -157,7 +157,7 @@ func TestIllModelsNeverDecide(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.install("meltwatch-infer", self) // for candidates; the live child runs on
+	p.install("meltwatch-infer", self) // for candidates; the live child keeps running
 	live := p.childPID("meltwatch-infer")
 	revision := int64(0)
 	p.unharmedWhile(func() {
@@ -203,7 +203,8 @@ func (p *plant) refused(revision int64, name, key string) {
 	p.t.Logf("%s: %s", name, strings.SplitN(r.Errors[0].Message, "\n", 2)[0])
 }
 
-// badPackages are refused by their signature or their bytes.
+// badPackages tries packages with a bad signature or bad content, which must be
+// rejected.
 func (p *plant) badPackages(d desk, revision int64) (tried int64) {
 	p.t.Helper()
 	stranger := newDesk(p.t)
@@ -240,8 +241,8 @@ func (p *plant) badPackages(d desk, revision int64) (tried int64) {
 	return tried
 }
 
-// A model that fails after the switch gives its place back at once, and the old
-// one, which ran on, decides the next second.
+// A model that fails after the switch is rolled back at once, and the old one, which
+// still runs, decides the next second.
 func TestModelThatFailsAfterTheSwitchGoesBack(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -269,7 +270,7 @@ func TestModelThatFailsAfterTheSwitchGoesBack(t *testing.T) {
 	if sources := p.sourcesSince(killed); sources["none"] > 0 {
 		t.Errorf("seconds without a verdict: %v", sources)
 	}
-	// And is not tried again at a reconnection.
+	// It is not tried again at a reconnection.
 	p.wantModel(message.ModelDesired{Revision: 1, SignedPackage: signed, ShadowS: 20, WatchS: 120, URL: "file://" + file})
 	time.Sleep(2 * time.Second)
 	if r := p.modelReport(); r.Status != "rolled_back" || r.Running != "" {

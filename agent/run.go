@@ -19,12 +19,11 @@ import (
 	"meltwatch/config"
 )
 
-// NewFixed builds an agent whose configuration does not change while it runs. It
-// starts nothing.
+// NewFixed builds an agent whose configuration does not change. It starts nothing.
 func NewFixed(c config.Config, env Env) (*Agent, error) { return build(c, c.Model.Path, env) }
 
-// build builds every part and starts none. model is the folder of the model that
-// decides, which need not be the configuration's.
+// build builds every part and starts none. model is the folder of the live model, which
+// may differ from the configured one.
 func build(c config.Config, model string, env Env) (*Agent, error) {
 	programs, err := settings.Programs(c.Paths.Programs)
 	if err != nil {
@@ -56,8 +55,7 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	return a, a.addParts()
 }
 
-// addParts builds the first instance of every part; part.go says what each is built
-// from.
+// addParts builds the first instance of every part. part.go lists the sections.
 func (a *Agent) addParts() error {
 	err := errors.Join(
 		a.add("log", func(c config.Config) any { return c.Log.Level }, a.buildLog),
@@ -74,8 +72,8 @@ func (a *Agent) buildLog(c config.Config) (*instance, error) {
 	return &instance{activate: func() { a.env.Level.Set(settings.LogLevel(c.Log)) }, missing: worksAtOnce}, nil
 }
 
-// Run watches the furnace until ctx ends; it may be called once. It returns an error
-// if systemd cannot be notified or the outbox fails at the end.
+// Run watches the furnace until ctx ends. It must be called once only. It returns an
+// error if systemd cannot be notified or the outbox cannot be closed.
 func (a *Agent) Run(ctx context.Context) error {
 	a.reporter.Resume()
 	for _, s := range a.services {
@@ -95,7 +93,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(group.Wait(), a.closeOutbox())
 }
 
-// Once runs every part but the broker's for a while and returns the last state. It
+// Once runs every part except the broker's for a while and returns the last state. It
 // publishes nothing.
 func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)

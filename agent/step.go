@@ -10,34 +10,34 @@ import (
 	"meltwatch/drivers"
 )
 
-// Stepper drives an agent's logic where time is not the host's: without goroutines,
-// sockets and processes, in the order in which its owner calls. Run calls the same
-// methods from its loops. An agent is stepped or run, never both.
+// Stepper drives an agent's logic in a simulation with virtual time: without
+// goroutines, sockets and processes, in the order of its caller. Run uses the same
+// methods in its loops. An agent is either stepped or run.
 type Stepper struct {
 	agent  *Agent
 	health report.Health
 }
 
-// Step begins to drive the agent.
+// Step returns a Stepper for the agent.
 func (a *Agent) Step() *Stepper {
 	a.reporter.Resume()
 	return &Stepper{agent: a}
 }
 
-// Sample takes what the meter with the currents answered.
+// Sample adds a sample of the meter with the currents.
 func (s *Stepper) Sample(sample drivers.Sample) { s.agent.sample(sample) }
 
-// Decide decides one second and publishes it.
+// Decide decides one second and publishes the decision.
 func (s *Stepper) Decide(ctx context.Context) decide.Decision { return s.agent.loop.Decide(ctx) }
 
-// Save writes the state that the next start resumes, if it is not written yet.
+// Save writes the state that the next start resumes, unless it is already written.
 func (s *Stepper) Save() { s.agent.reporter.SaveNow() }
 
-// Publisher is the one that records go to.
+// Publisher returns the active publisher.
 func (s *Stepper) Publisher() *delivery.Publisher { return s.agent.out.Active() }
 
-// Health publishes health if that is due.
+// Health publishes health if it is due.
 func (s *Stepper) Health() { s.agent.reporter.PublishHealth(&s.health) }
 
-// Status is how each part is.
+// Status returns the status of each part.
 func (s *Stepper) Status() map[string]health.Status { return s.agent.registry.Snapshot() }

@@ -25,7 +25,7 @@ import (
 
 const unitFile = "../systemd/meltwatch.service"
 
-// unitSettings are the unit's lines by name, in order.
+// unitSettings returns the unit's values by name, in order.
 func unitSettings(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile(unitFile)
@@ -41,12 +41,12 @@ func unitSettings(t *testing.T) map[string][]string {
 	return settings
 }
 
-// systemdGroups are the groups of system calls as the installed systemd has them.
+// systemdGroups returns the groups of system calls of the installed systemd.
 func systemdGroups(t *testing.T) map[string][]string {
 	t.Helper()
 	out, err := exec.Command("systemd-analyze", "syscall-filter").Output()
 	if err != nil {
-		t.Skipf("systemd-analyze is not here: %v; run make deps", err)
+		t.Skipf("systemd-analyze is missing: %v; run make deps", err)
 	}
 	groups, name := map[string][]string{}, ""
 	for line := range strings.Lines(string(out)) {
@@ -62,8 +62,8 @@ func systemdGroups(t *testing.T) map[string][]string {
 	return groups
 }
 
-// allowedCalls resolves SystemCallFilter= as systemd.exec(5) describes it: the first
-// line makes a list of what is allowed, further ones add to it or, with ~, take away.
+// allowedCalls resolves SystemCallFilter= as in systemd.exec(5): the first line lists
+// the allowed calls, further ones add to the list or, with ~, remove from it.
 func allowedCalls(t *testing.T, lines []string) []string {
 	t.Helper()
 	groups := systemdGroups(t)
@@ -87,7 +87,7 @@ func allowedCalls(t *testing.T, lines []string) []string {
 			}
 		}
 	}
-	for _, call := range expand("@default") { // always allowed in a list of the allowed
+	for _, call := range expand("@default") { // an allow list always includes it
 		allowed[call] = true
 	}
 	known, err := arch.GetInfo(runtime.GOARCH)
@@ -104,12 +104,12 @@ func allowedCalls(t *testing.T, lines []string) []string {
 	return calls
 }
 
-// underFilter is the name under which this test program puts itself under a filter,
-// and runs what follows on its command line.
+// underFilter is the name under which this test program installs a filter and runs the
+// rest of its command line.
 const underFilter = "meltwatch-under-filter"
 
-// filterVariable holds the allowed system calls, filterAdjtimex asks for the clock's
-// state in the place of a program.
+// filterVariable holds the allowed system calls; filterAdjtimex reads the clock's state
+// instead of running a program.
 const (
 	filterVariable = "MELTWATCH_TEST_CALLS"
 	filterAdjtimex = "adjtimex"
@@ -144,7 +144,7 @@ func runUnderFilter(command []string) {
 	os.Exit(0)
 }
 
-// filtered is a command that runs under the unit's list of system calls.
+// filtered returns a command that runs under the unit's list of system calls.
 func filtered(t *testing.T, calls []string, command ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -157,9 +157,8 @@ func filtered(t *testing.T, calls []string, command ...string) *exec.Cmd {
 	return cmd
 }
 
-// The clock may be asked, and not set; ProtectClock=yes, as it stood here once, denies
-// both.
-func TestClockCanBeAskedUnderTheUnitsFilter(t *testing.T) {
+// The clock may be read but not set. ProtectClock=yes denies both.
+func TestClockCanBeReadUnderTheUnitsFilter(t *testing.T) {
 	lines := unitSettings(t)["SystemCallFilter"]
 	calls := allowedCalls(t, lines)
 	if out, err := filtered(t, calls, filterAdjtimex).CombinedOutput(); err != nil {
@@ -170,14 +169,14 @@ func TestClockCanBeAskedUnderTheUnitsFilter(t *testing.T) {
 			t.Errorf("the unit allows %s", call)
 		}
 	}
-	without := allowedCalls(t, append(slices.Clone(lines), "~@clock")) // what ProtectClock= adds
+	without := allowedCalls(t, append(slices.Clone(lines), "~@clock")) // as ProtectClock= does
 	if out, err := filtered(t, without, filterAdjtimex).CombinedOutput(); err == nil {
 		t.Errorf("the filter denies nothing: %s", out)
 	}
 }
 
-// A serial meter is opened for reading and writing: the unit's list of devices must
-// hold it.
+// A serial meter is opened for reading and writing, so the unit's list of devices must
+// contain it.
 func TestUnitAllowsSerialDevices(t *testing.T) {
 	unit := unitSettings(t)
 	if slices.Contains(unit["ProtectClock"], "yes") {
@@ -189,7 +188,7 @@ func TestUnitAllowsSerialDevices(t *testing.T) {
 		}
 	}
 	if got := unit["OOMPolicy"]; !slices.Equal(got, []string{"continue"}) {
-		t.Errorf("OOMPolicy=%v: the camera's process may take the agent along", got)
+		t.Errorf("OOMPolicy=%v: the camera's process may end the agent", got)
 	}
 }
 
@@ -201,7 +200,7 @@ func TestSystemdFindsNoFaultInTheUnit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The program is not installed here.
+	// The program is not installed on this machine.
 	unit := filepath.Join(t.TempDir(), "meltwatch.service")
 	writeFile(t, unit, strings.Replace(string(text), "/usr/bin/meltwatch ", "/bin/true ", 1), 0o644)
 	out, err := exec.Command("systemd-analyze", "verify", "--man=no", unit).CombinedOutput()
@@ -210,8 +209,8 @@ func TestSystemdFindsNoFaultInTheUnit(t *testing.T) {
 	}
 }
 
-// All three programs do their work under the unit's system calls and address
-// families: samples, pictures and verdicts by the model reach the broker.
+// All three programs work under the unit's system calls and address families: samples,
+// pictures and verdicts of the model reach the broker.
 func TestAgentWorksUnderTheUnitsFilter(t *testing.T) {
 	long(t)
 	programs := needPrograms(t)

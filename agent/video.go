@@ -6,7 +6,7 @@ import (
 	"meltwatch/drivers"
 )
 
-// videoSource gives pictures, or tells why it gives none.
+// videoSource supplies frames, or the cause why there are none.
 type videoSource interface {
 	Newest() (drivers.Frame, drivers.Status)
 	Cause() string
@@ -18,7 +18,7 @@ type noCamera struct{}
 func (noCamera) Newest() (drivers.Frame, drivers.Status) { return drivers.Frame{}, drivers.Absent }
 func (noCamera) Cause() string                           { return "camera.enabled is false" }
 
-// videoSwitch is whichever source is in use.
+// videoSwitch passes calls on to the active source.
 type videoSwitch struct {
 	mu     sync.Mutex
 	active videoSource
@@ -36,8 +36,8 @@ func (v *videoSwitch) source() videoSource {
 	return v.active
 }
 
-// Newest is decide.Video's.
+// Newest implements decide.Video.
 func (v *videoSwitch) Newest() (drivers.Frame, drivers.Status) { return v.source().Newest() }
 
-// Cause is the source's last fault.
+// Cause describes the active source's fault.
 func (v *videoSwitch) Cause() string { return v.source().Cause() }

@@ -9,8 +9,8 @@ import (
 	"meltwatch/percentile"
 )
 
-// latencies are how long each state since a moment was on its way, from the end of
-// its second to the broker's subscriber.
+// latencies returns the time of each state since a time, from the end of its second to
+// the broker's subscriber.
 func (p *plant) latencies(since time.Time) (all []time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -23,8 +23,8 @@ func (p *plant) latencies(since time.Time) (all []time.Duration) {
 	return all
 }
 
-// The worst documents of 255 KiB on every topic that the agent hears, ten a second,
-// leave what it publishes alone.
+// The worst documents of 255 KiB on every subscribed topic, ten a second, do not affect
+// publishing.
 func TestWorstDocumentsLeaveTheStreamAlone(t *testing.T) {
 	long(t)
 	t.Parallel()
@@ -49,7 +49,7 @@ func TestWorstDocumentsLeaveTheStreamAlone(t *testing.T) {
 		}
 	})
 	during := percentile.Of(p.latencies(began), 95)
-	t.Logf("95th percentile of a state's way: %s before, %s meanwhile", before.Round(time.Millisecond), during.Round(time.Millisecond))
+	t.Logf("95th percentile of a state's latency: %s before, %s meanwhile", before.Round(time.Millisecond), during.Round(time.Millisecond))
 	if during > before+200*time.Millisecond {
 		t.Errorf("a state takes %s at the 95th percentile, %s before", during, before)
 	}

@@ -19,14 +19,14 @@ type Files interface {
 	List(folder string) ([]Entry, error)
 	// Read returns the first most bytes of a file.
 	Read(path string, most int64) ([]byte, error)
-	// Create makes an empty file or empties the one that is there.
+	// Create creates an empty file or truncates an existing one.
 	Create(path string) (File, error)
-	// Extend cuts a file to size and opens it for writing at its end.
+	// Extend truncates a file to size and opens it for writing at its end.
 	Extend(path string, size int64) (File, error)
 	Rename(from, to string) error
 	Remove(path string) error
-	// MakeFolder makes a folder and those above it, durably; one that is there is
-	// no error.
+	// MakeFolder creates a folder and its parents durably. An existing folder is not an
+	// error.
 	MakeFolder(folder string) error
 	// SyncFolder makes creations, renames and removals in a folder durable.
 	SyncFolder(folder string) error
@@ -47,7 +47,7 @@ type Entry struct {
 	Modified time.Time
 }
 
-// Folder is the Files below a real folder, which need not exist yet.
+// Folder is a folder of the real file system, which need not exist yet.
 type Folder string
 
 func (f Folder) path(name string) string { return filepath.Join(string(f), name) }
@@ -79,12 +79,12 @@ func (f Folder) Read(path string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(file, most))
 }
 
-// Create makes or empties a file.
+// Create creates or truncates a file.
 func (f Folder) Create(path string) (File, error) {
 	return os.OpenFile(f.path(path), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 }
 
-// Extend cuts a file to size and opens it for writing at its end.
+// Extend truncates a file to size and opens it for writing at its end.
 func (f Folder) Extend(path string, size int64) (File, error) {
 	file, err := os.OpenFile(f.path(path), os.O_WRONLY, 0)
 	if err != nil {
@@ -105,7 +105,7 @@ func (f Folder) Rename(from, to string) error { return os.Rename(f.path(from), f
 // Remove deletes a file.
 func (f Folder) Remove(path string) error { return os.Remove(f.path(path)) }
 
-// MakeFolder makes a folder and syncs the ones that gained an entry.
+// MakeFolder creates a folder and syncs its parents.
 func (f Folder) MakeFolder(folder string) error {
 	path := f.path(folder)
 	if _, err := os.Stat(path); err == nil {
@@ -145,7 +145,7 @@ func Replace(f Files, name string, data []byte) error {
 	return f.SyncFolder(folder)
 }
 
-// WriteFile is Replace for a path of the real file system; the mode is 0600.
+// WriteFile calls Replace for a path of the real file system; the mode is 0600.
 func WriteFile(path string, data []byte) error {
 	return Replace(Folder(filepath.Dir(path)), filepath.Base(path), data)
 }

@@ -27,13 +27,13 @@ func TestFilesAreReplacedWholeUnderPowerCuts(t *testing.T) {
 				t.Fatalf("power cut at operation %d: %q, %v; Replace returned %v", cut, text, readErr, err)
 			}
 			if err == nil {
-				return // the cut came after everything
+				return // the cut is after the last operation
 			}
 		}
 	}
 }
 
-func TestFolderIsMadeWhenItIsFirstWrittenTo(t *testing.T) {
+func TestFolderIsCreatedAtTheFirstWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "not", "yet", "there")
 	if _, err := durable.ReadFile(durable.Folder(filepath.Dir(path)), "there"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
@@ -48,7 +48,7 @@ func TestFolderIsMadeWhenItIsFirstWrittenTo(t *testing.T) {
 	}
 	left, err := os.ReadDir(filepath.Dir(path))
 	if err != nil || len(left) != 1 {
-		t.Errorf("beside the file lie %v, %v", left, err)
+		t.Errorf("files beside it: %v, %v", left, err)
 	}
 }
 

@@ -20,11 +20,11 @@ func (f Folder) Lock() (io.Closer, error) {
 	}
 	file, err := os.OpenFile(filepath.Join(string(f), "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return io.NopCloser(nil), nil //nolint:nilerr // likewise
+		return io.NopCloser(nil), nil //nolint:nilerr // as above
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(fmt.Errorf("%s is in use by another agent: give each agent a paths.state of its own", string(f)), file.Close())
+		return nil, errors.Join(fmt.Errorf("%s is in use by another agent: set a different paths.state for each agent", string(f)), file.Close())
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", string(f), err), file.Close())

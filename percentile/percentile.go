@@ -1,5 +1,5 @@
-// Package percentile holds the one definition of a percentile that the agent, the
-// demo and the measurements report: the nearest rank.
+// Package percentile defines the percentile that the agent, the demo and the
+// measurements report: the nearest rank.
 package percentile
 
 import (
@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// Of returns the smallest of the values that p of a hundred do not exceed, for p from 1
-// to 100, and zero if there are no values. It leaves the order of the values.
+// Of returns the smallest of the values that at least p percent of them do not exceed,
+// for p from 1 to 100, and zero if there are no values. It does not change the order of
+// the values.
 func Of[T cmp.Ordered](values []T, p int) T {
 	if len(values) == 0 {
 		var zero T

@@ -1,5 +1,5 @@
-// Package align puts samples of current and frames of video on one time grid:
-// the window from which the model decides.
+// Package align places samples of current and frames of video on one time grid: the
+// window from which the model decides.
 //
 // A window ends at t_end. Sample slot i of n stands at t_end − (n−1−i) periods,
 // frame slot k likewise. A slot holds the one value whose stamp is nearest, if
@@ -10,13 +10,12 @@
 // t_end lies on the grid of the poll schedule, which the aligner learns from the
 // stamps themselves, so that the jitter of a single poll moves no slot.
 //
-// A sense whose own pipeline delays it can be corrected: Correct takes a time off
-// the video's stamps before they are put into slots (Offset finds that time).
+// The delay of one sense's pipeline can be corrected: Correct subtracts a duration from
+// the video's stamps before frames are placed in slots. Offset estimates that duration.
 //
-// Stamps are the host's and are compared by Go's monotonic reading: a jump of
-// the wall clock moves nothing. Samples and frames are kept for the length of a
-// window (and as far back as a correction may reach) and no longer; the number
-// kept is bounded.
+// Stamps are taken by the host and compared by Go's monotonic reading, so a jump of the
+// wall clock has no effect. Samples and frames are kept for the length of a window plus
+// the largest correction. Their number is bounded.
 package align
 
 import (
@@ -58,52 +57,51 @@ func period(hertz float64) time.Duration {
 	return time.Duration(math.Round(float64(time.Second) / hertz))
 }
 
-// EncodedFrame is a frame as the model's encoder left it.
+// EncodedFrame is the output of the model's encoder for one frame.
 type EncodedFrame struct {
 	Time time.Time
 	// Tokens is FrameTokens long; the aligner keeps the slice.
 	Tokens []float32
-	// Evidence is where on this frame the model looked; may be nil.
+	// Evidence is the model's attention over this frame; it may be nil.
 	Evidence []float32
 }
 
-// Window is one moment's view of both senses.
+// Window holds what both senses measured up to one instant.
 type Window struct {
 	// End is t_end.
 	End time.Time
-	// Input is what the model takes.
+	// Input is the input of the model.
 	Input inference.Window
 	// CurrentSpan is the time that the samples cover: each covers the time since the
-	// previous one, up to SpokenFor.
+	// previous one, up to MaxSampleSpan.
 	CurrentSpan time.Duration
 	// CurrentDensity is the share of filled slots, 0–1, from the first filled slot to
 	// the last: 0.5 for a meter that is read at half the window's rate, however long
 	// it has run.
 	CurrentDensity float64
-	// CurrentCoverage and VideoCoverage are the shares of slots that hold a
-	// value, 0–1, of those that one can have reached: a late video has not yet
-	// come to the newest.
+	// CurrentCoverage and VideoCoverage are the shares of slots that hold a value, 0–1,
+	// of those that can hold one: a late video has not reached the newest slots yet.
 	CurrentCoverage, VideoCoverage float64
-	// VideoLag is by how much the frames' own stamps lie behind the slots they
-	// stand in, on average: the correction, to the nearest whole slot as each frame
-	// took it. 0 without a frame.
+	// VideoLag is the mean delay of the frames' stamps behind their slots: the
+	// correction, rounded to whole slots for each frame. It is 0 without a frame.
 	VideoLag time.Duration
-	// Evidence is that of the newest frame in the window; nil when there is none.
+	// Evidence belongs to the newest frame in the window; it is nil without one.
 	Evidence []float32
 
 	period time.Duration
 }
 
-// maxRate bounds how many samples and frames are kept: this many for each slot.
+// maxRate is the largest number of samples or frames kept for each slot.
 const maxRate = 10
 
-// Aligner collects both senses. It is owned by one goroutine.
+// Aligner collects samples and frames and builds windows from them. It is owned by one
+// goroutine.
 type Aligner struct {
 	geometry Geometry
 	samples  series[drivers.Sample]
 	frames   series[EncodedFrame]
 	grid     grid
-	// correction is taken off the frames' stamps.
+	// correction is subtracted from the frames' stamps.
 	correction time.Duration
 }
 
@@ -112,8 +110,8 @@ func New(g Geometry) *Aligner {
 	return &Aligner{geometry: g, grid: grid{period: g.SamplePeriod}}
 }
 
-// AddSample adds a sample; one that is older than the last is dropped, since a
-// source delivers in time order and an older stamp is a fault of its clock.
+// AddSample adds a sample. A sample that is not newer than the last is dropped: a
+// source delivers in time order, so an older stamp is a clock fault.
 func (a *Aligner) AddSample(s drivers.Sample) {
 	if !a.samples.add(s.Time, s) {
 		return
@@ -123,42 +121,41 @@ func (a *Aligner) AddSample(s drivers.Sample) {
 	a.samples.trim(oldest, maxRate*a.geometry.Samples)
 }
 
-// AddFrame adds an encoded frame; one that is not newer than the last is
-// dropped.
+// AddFrame adds an encoded frame. A frame that is not newer than the last is dropped.
 func (a *Aligner) AddFrame(f EncodedFrame) {
 	if !a.frames.add(f.Time, f) {
 		return
 	}
-	// A video that is early waits for its current, so that much more is kept.
+	// Early frames wait for the current, so they are kept longer by the largest
+	// correction.
 	oldest := f.Time.Add(-time.Duration(a.geometry.Frames)*a.geometry.FramePeriod - a.geometry.MostCorrection)
 	a.frames.trim(oldest, maxRate*a.geometry.Frames)
 }
 
-// Forget drops every sample before t: after the furnace stood still, what it
-// drew before says nothing about how it melts now.
+// Forget drops every sample before t: current drawn before an idle period tells nothing
+// about the new melt.
 func (a *Aligner) Forget(t time.Time) { a.samples.trim(t, len(a.samples.values)) }
 
-// ForgetFrames drops every frame: another model's tokens mean nothing to this
-// one.
+// ForgetFrames drops every frame, because one model cannot read another model's tokens.
 func (a *Aligner) ForgetFrames() { a.frames = series[EncodedFrame]{} }
 
-// Correct sets what is taken off the video's stamps from now on: the video is
-// late by so much, or early where it is negative. Beyond MostCorrection it stops.
+// Correct sets the duration that is subtracted from the video's stamps: positive for a
+// late video, negative for an early one, and limited to ±MostCorrection.
 //
-// Tokens are kept by their own stamps and put into slots anew for every window.
-// A correction that creeps therefore changes nothing until a frame's corrected
-// stamp passes the middle between two slots; then that frame moves on by one slot
-// whole, with its tokens as they are. Frames of one camera share a phase, so they
-// pass within the same few seconds. Where two come to stand in one slot the nearer
-// stays, and a slot that none reaches is masked: for a late video those at the
-// window's end, one a second of correction.
+// Tokens are kept by their original stamps and placed in slots anew for every window. A
+// slowly growing correction therefore changes nothing until a frame's corrected stamp
+// passes the middle between two slots; then the frame moves by one whole slot, and its
+// tokens do not change. Frames of one camera share a phase, so all of them move within
+// the same few seconds. If two frames fall into one slot, the nearer one is used. A
+// slot without a frame is masked: for a late video these are the newest slots, one for
+// each second of correction.
 func (a *Aligner) Correct(by time.Duration) {
 	most := a.geometry.MostCorrection
 	a.correction = min(max(by, -most), most)
 }
 
-// Settle is how long after its instant a sample may still be on the wire. A
-// window that ended later would always miss its newest slot.
+// Settle is how long a sample may take to arrive after its instant. A window that ended
+// later would always lack its newest sample.
 const Settle = 150 * time.Millisecond
 
 // Window builds the window that ends at the last point of the grid before now.
@@ -179,7 +176,7 @@ func (a *Aligner) Window(now time.Time) Window {
 	return w
 }
 
-// MaskCurrent hides every sample: what stands there cannot be believed.
+// MaskCurrent hides every sample from the model, because the readings are not trusted.
 func (w *Window) MaskCurrent() {
 	clear(w.Input.SampleMask)
 	clear(w.Input.Current)
@@ -204,7 +201,7 @@ func (a *Aligner) placeSamples(w *Window) {
 	w.measure()
 }
 
-// measure says how much of the window its samples cover.
+// measure computes how much of the window the samples cover.
 func (w *Window) measure() {
 	first, last, filled := 0, -1, 0
 	for slot, mask := range w.Input.SampleMask {
@@ -222,15 +219,15 @@ func (w *Window) measure() {
 	if filled > 0 {
 		w.CurrentDensity = float64(filled) / float64(last-first+1)
 	}
-	w.CurrentSpan, _ = w.spoken(0)
+	w.CurrentSpan, _ = w.covered(0)
 }
 
-// AfterGap hides the samples before the last gap of at least so long, as if the
-// meter had been read from then on only.
+// AfterGap hides the samples before the last gap of at least the given length, as if
+// the meter had been read only since then.
 func (w *Window) AfterGap(least time.Duration) {
 	mask := w.Input.SampleMask
 	slots := int(least / w.period)
-	later := len(mask) // the filled slot after the one looked at
+	later := len(mask) // the next filled slot
 	for slot := len(mask) - 1; slot >= 0; slot-- {
 		if mask[slot] == 0 {
 			continue
@@ -268,8 +265,8 @@ func (a *Aligner) placeFrames(w *Window) (coverage float64) {
 	return min(float64(seen)/float64(a.reachable()), 1)
 }
 
-// reachable is how many slots a frame can have reached: a video that is late
-// leaves the newest empty.
+// reachable is the number of slots that can hold a frame: a late video leaves the
+// newest slots empty.
 func (a *Aligner) reachable() int {
 	late := math.Round(float64(a.correction) / float64(a.geometry.FramePeriod))
 	return a.geometry.Frames - min(max(int(late), 0), a.geometry.Frames-1)

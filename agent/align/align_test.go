@@ -16,8 +16,8 @@ var (
 
 func at(seconds float64) time.Time { return start.Add(time.Duration(seconds * float64(time.Second))) }
 
-// sample carries its own number as current, so that a test can see which one
-// stands in a slot.
+// sample returns a sample whose current is its number, so that a test can tell which
+// sample a slot holds.
 func sample(number int, seconds float64) drivers.Sample {
 	return drivers.Sample{Time: at(seconds), Current: [3]float64{float64(number), 0, 0}, SetPoint: 15_000}
 }
@@ -132,7 +132,7 @@ func TestSlowerPollsLeaveHoles(t *testing.T) {
 	}
 }
 
-func TestFramesTakeTheirSecond(t *testing.T) {
+func TestFramesFillTheSlotsOfTheirSeconds(t *testing.T) {
 	a := New(model)
 	for i := range 40 {
 		a.AddFrame(EncodedFrame{Time: at(float64(i) + 0.3), Tokens: []float32{float32(i), 1}, Evidence: []float32{float32(i)}})
@@ -161,7 +161,7 @@ func TestLostFrameIsMasked(t *testing.T) {
 	}
 }
 
-func TestTimeThatStandsStillIsNotASecondSample(t *testing.T) {
+func TestRepeatedStampIsNotASecondSample(t *testing.T) {
 	a := New(model)
 	a.AddSample(sample(1, 1))
 	a.AddSample(sample(2, 1))
@@ -220,7 +220,7 @@ func TestCVWithoutCurrentIsNaN(t *testing.T) {
 	if cv, _ := a.Window(at(119.7)).CV(120 * time.Second); !math.IsNaN(cv) {
 		t.Fatalf("CV of 0 A is %v, want NaN", cv)
 	}
-	for i, sign := range []float64{1, -1, 1, -1} { // of either sign, it is current
+	for i, sign := range []float64{1, -1, 1, -1} { // current of either sign counts
 		a.AddSample(drivers.Sample{Time: at(1000 + float64(i)/2), Current: [drivers.Phases]float64{sign * 15_000}})
 	}
 	if mean := a.Window(at(1002)).LargestPhase(2 * time.Second); math.Abs(mean-15_000) > 1 {
@@ -231,9 +231,8 @@ func TestCVWithoutCurrentIsNaN(t *testing.T) {
 	}
 }
 
-// At any meter rate the samples cover the same time, and the density shows how far
-// apart they are.
-func TestSamplesSpeakForTheTimeBetweenThem(t *testing.T) {
+// At any meter rate the samples cover the same time; the density shows their distance.
+func TestSamplesCoverTheTimeBetweenThem(t *testing.T) {
 	for name, c := range map[string]struct {
 		every, from int // slots
 		density     float64
@@ -254,7 +253,7 @@ func TestSamplesSpeakForTheTimeBetweenThem(t *testing.T) {
 			}
 			w := a.Window(at(119.7))
 			if got := w.CurrentSpan.Seconds(); got < c.seconds[0] || got > c.seconds[1] {
-				t.Errorf("samples speak for %v s, want %v", got, c.seconds)
+				t.Errorf("samples cover %v s, want %v", got, c.seconds)
 			}
 			if math.Abs(w.CurrentDensity-c.density) > 0.02 {
 				t.Errorf("density %v, want %v", w.CurrentDensity, c.density)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// frames fills an aligner with 60 s of both senses: samples on the grid, and a
-// frame a second that carries its own second, stamped as the camera did.
+// frames returns an aligner with 60 s of both senses: samples on the grid, and one
+// frame a second whose token is its second.
 func frames(most time.Duration, phase float64) *Aligner {
 	g := model
 	g.MostCorrection = most
@@ -21,7 +21,7 @@ func frames(most time.Duration, phase float64) *Aligner {
 	return a
 }
 
-// slots are the seconds that the frames' slots hold, −1 where masked.
+// slots returns the seconds of the frames in the slots, −1 for a masked slot.
 func slots(w Window) []int {
 	held := make([]int, model.Frames)
 	for slot := range held {
@@ -35,7 +35,7 @@ func slots(w Window) []int {
 
 const now = 59.5 + 0.2 // the window ends at 59.5 s, its slots at x.5 s
 
-func TestLateVideoIsPutWhereItBelongs(t *testing.T) {
+func TestLateVideoIsPlacedInItsSlots(t *testing.T) {
 	a := frames(5*time.Second, 0.4)
 	a.Correct(3 * time.Second)
 	w := a.Window(at(now))
@@ -44,7 +44,7 @@ func TestLateVideoIsPutWhereItBelongs(t *testing.T) {
 		t.Fatalf("slots hold %v", held)
 	}
 	if w.VideoCoverage != 1 || math.Abs(w.CurrentCoverage-0.5) > 1e-9 || w.Evidence[0] != 59 {
-		t.Fatalf("coverage %v of the slots that a late video can have reached, current %v, evidence %v", w.VideoCoverage, w.CurrentCoverage, w.Evidence)
+		t.Fatalf("coverage %v of the slots that a late video can fill, current %v, evidence %v", w.VideoCoverage, w.CurrentCoverage, w.Evidence)
 	}
 	if lag := w.VideoLag.Seconds(); math.Abs(lag-2.9) > 1e-6 {
 		t.Fatalf("frames lie %v s behind their slots, want 2.9", lag)
@@ -63,8 +63,8 @@ func TestEarlyVideoWaitsForItsCurrent(t *testing.T) {
 	}
 }
 
-// A creeping correction moves frames by whole slots, all at one value of it, and
-// loses and doubles none.
+// A growing correction moves all frames by a whole slot at once, and neither loses nor
+// doubles a frame.
 func TestCreepingCorrectionMovesFramesByWholeSlots(t *testing.T) {
 	a := frames(5*time.Second, 0.205)
 	moves := 0
@@ -107,7 +107,7 @@ func TestSwingIsTheLargestChangeOfNeighbours(t *testing.T) {
 		case i == 230:
 			s.Current[2] = 11_500
 		case i >= 235:
-			s.Current[0] = 5_000 // after a gap: nobody knows how fast it came
+			s.Current[0] = 5_000 // after a gap, so the speed of the change is unknown
 		case i == 234:
 			continue
 		}
@@ -121,6 +121,6 @@ func TestSwingIsTheLargestChangeOfNeighbours(t *testing.T) {
 		t.Errorf("swing of the window %v A, want 6000", got)
 	}
 	if got := New(model).Window(at(1)).Swing(16 * time.Second); got != 0 {
-		t.Errorf("swing of nothing %v A", got)
+		t.Errorf("swing of an empty window %v A", got)
 	}
 }

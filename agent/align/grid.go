@@ -2,23 +2,23 @@ package align
 
 import "time"
 
-// grid is the time grid of a poll schedule, learnt from jittered stamps.
+// grid is the time grid of a poll schedule, estimated from jittered stamps.
 type grid struct {
 	period time.Duration
 	anchor time.Time // a point of the grid near the newest stamp; zero before the first
 }
 
 const (
-	// gain is how far one stamp moves the grid: small enough that ±100 ms of
-	// jitter moves a slot by a few milliseconds, large enough to follow a drift
-	// of 50 ppm and a schedule that was started anew.
+	// gain is the share of a stamp's residual by which the grid moves: small enough
+	// that ±100 ms of jitter moves a slot by a few milliseconds, large enough to follow
+	// a drift of 50 ppm and a restarted schedule.
 	gain = 1.0 / 16
-	// idle is the gap after which the schedule is taken to have started anew.
+	// idle is the gap after which the schedule counts as restarted.
 	idle = 5 * time.Second
 )
 
-// observe moves the grid towards a stamp. Between fast polls only the nearest
-// grid point's residual counts, so any rate of polling is welcome.
+// observe moves the grid towards a stamp. Only the distance to the nearest grid point
+// counts, so any poll rate works.
 func (g *grid) observe(stamp time.Time) {
 	if g.anchor.IsZero() || stamp.Sub(g.anchor) > idle {
 		g.anchor = stamp
@@ -30,8 +30,8 @@ func (g *grid) observe(stamp time.Time) {
 	g.anchor = point.Add(time.Duration(float64(residual) * gain))
 }
 
-// before is the last point of the grid that is not after t. Without a sample
-// the grid is that of t itself.
+// before returns the last point of the grid that is not after t. Before the first
+// sample it returns t.
 func (g *grid) before(t time.Time) time.Time {
 	if g.anchor.IsZero() {
 		return t

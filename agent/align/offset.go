@@ -8,32 +8,31 @@ import (
 	"meltwatch/inference"
 )
 
-// Offset finds how late the video is against the current, and how much of that
-// the aligner should take back.
+// Offset estimates how late the video is against the current, and the correction that
+// the aligner should apply.
 //
-// Both senses are stamped on arrival at one clock, so what is left between them
-// is the delay of one sense's own pipeline: an encoder's, a PLC's refresh. The
-// model says how badly frames match the current taken some seconds later or
-// earlier (local_loss). One window's curve says little; the mean over Pool
-// windows that hold an event dips where the senses meet. Most of the curve's other
-// course is slow: how well the furnace's state fits the frames at all. So the dip
-// is sought not at the least loss but where it lies deepest under the losses DipS
-// to both sides.
+// Both senses are stamped on arrival by one clock. The remaining difference is the
+// delay of one sense's pipeline, such as a video encoder or a PLC's refresh. The
+// model's local_loss tells how badly frames match the current taken some seconds later
+// or earlier. One window's curve is too noisy; the mean over Pool windows with an event
+// has a dip where the senses match. The rest of the curve changes slowly with the
+// furnace's state. The dip is therefore not the least loss, but the point that lies
+// deepest below the losses DipS to both sides.
 //
-// A curve is kept with its window's VideoLag, which turns "shift s of this
-// window" into "lateness VideoLag − s of the camera". On that axis curves taken
-// under different corrections can be pooled, and the estimate does not depend on
-// the correction: there is no loop between them that could swing.
+// A curve is kept with its window's VideoLag, which converts "shift s of this window"
+// to "lateness VideoLag − s of the camera". On that axis, curves taken under different
+// corrections can be pooled. The estimate does not depend on the correction, so the two
+// cannot oscillate.
 //
-// Only event windows teach and only they move the correction, by StepSPerMin at
-// most. It never jumps: a window under a correction that jumped would hold frames
-// that the model never saw so.
+// Only windows with an event update the estimate and the correction, the latter by
+// StepSPerMin at most. The correction never jumps, because the model was not trained on
+// windows whose frames are shifted against each other.
 //
 // It is owned by one goroutine.
 type Offset struct {
 	spec   inference.Offset
-	frames time.Duration // that a window's frames span
-	agree  float64       // seconds within which the parts of a pool must agree
+	frames time.Duration // span of a window's frames
+	agree  float64       // largest spread of the pool's parts, in seconds
 
 	curves     []curve // oldest first, Pool at most
 	estimate   Estimate
@@ -46,26 +45,26 @@ type Offset struct {
 type Estimate struct {
 	// Seconds is positive while the video is late.
 	Seconds float64
-	// Spread is the standard deviation of what the parts of the pool say, in
+	// Spread is the standard deviation of the estimates from the parts of the pool, in
 	// seconds.
 	Spread float64
-	// Windows is how many windows it rests on.
+	// Windows is the number of windows that the estimate is based on.
 	Windows int
 }
 
-// curve is one window's loss by shift, as far as it lies above those beside it, and
-// the window's VideoLag in seconds.
+// curve is the prominence of one window's loss by shift, and the window's VideoLag in
+// seconds.
 type curve struct {
 	lag  float64
 	loss []float64
 }
 
-// parts is into how many stretches of time a pool is cut: each must find the same
-// offset by itself. Chance has a least value too, but not four times at one place.
+// parts is the number of consecutive parts of a pool, each of which must find the same
+// offset. Noise has a minimum too, but not at the same shift in all four parts.
 const parts = 4
 
-// NewOffset returns an estimator that knows nothing; nil for a model that does
-// not answer local_loss.
+// NewOffset returns an empty estimator, or nil for a model without the output
+// local_loss.
 func NewOffset(m *inference.Manifest) *Offset {
 	if m.Offset == nil {
 		return nil
@@ -74,20 +73,20 @@ func NewOffset(m *inference.Manifest) *Offset {
 	return &Offset{
 		spec:   *m.Offset,
 		frames: time.Duration(g.Frames) * g.FramePeriod,
-		// A frame's own slot is the finest step that a correction can make.
+		// A slot is the finest step of a correction.
 		agree: g.FramePeriod.Seconds(),
 	}
 }
 
-// Restart forgets what was learnt: another model reads the senses in another way,
-// a camera opened anew may run another delay. The correction stays, because it
-// must not jump and because the plant's delay is most likely what it was.
+// Restart discards the estimate: another model reads the senses differently, and a
+// reopened camera may have another delay. The correction stays, because it must not
+// jump and the plant's delay has most likely not changed.
 func (o *Offset) Restart() {
 	o.curves, o.estimate, o.known = nil, Estimate{}, false
 }
 
-// Observe takes what the model answered for a window in which both senses could
-// be believed. loss has one value for each of the manifest's shifts.
+// Observe takes the model's local loss for a window in which both senses were live.
+// loss has one value for each of the manifest's shifts.
 func (o *Offset) Observe(w Window, loss []float32) {
 	elapsed := o.elapsed(w.End)
 	if w.Swing(o.frames) <= o.spec.EventAmps {
@@ -101,14 +100,14 @@ func (o *Offset) Observe(w Window, loss []float32) {
 	}
 }
 
-// prominence is how far each loss lies above the mean of those DipS to both sides; the
-// losses themselves where DipS is 0. Beyond an end its own value goes on.
+// prominence is the difference between each loss and the mean of the losses DipS to
+// both sides, or the loss itself if DipS is 0. Beyond its ends a curve is constant.
 func (o *Offset) prominence(loss []float32) []float64 {
 	raw, shifts, aside := make([]float64, len(loss)), o.spec.ShiftsS, o.spec.ProminenceS
 	for i, l := range loss {
 		raw[i] = float64(l)
 	}
-	// What is flat but for rounding would not look so once it is taken from itself.
+	// The difference of a curve that is flat but for rounding would not look flat.
 	if flat(raw) {
 		return make([]float64, len(loss))
 	}
@@ -123,8 +122,8 @@ func (o *Offset) prominence(loss []float32) []float64 {
 	return out
 }
 
-// elapsed is the time since the window before, at most a second: after a gap the
-// correction goes on as slowly as before it.
+// elapsed is the time since the previous window, at most a second: a gap does not make
+// the correction move faster.
 func (o *Offset) elapsed(end time.Time) time.Duration {
 	before := o.last
 	o.last = end
@@ -144,13 +143,14 @@ func (o *Offset) follow(elapsed time.Duration) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// Estimate is the newest; false while nothing can be said.
+// Estimate returns the newest estimate, and false while there is none.
 func (o *Offset) Estimate() (Estimate, bool) { return o.estimate, o.known }
 
-// Correction is what the aligner should take off the video's stamps.
+// Correction is what the aligner should subtract from the video's stamps.
 func (o *Offset) Correction() time.Duration { return o.correction }
 
-// pool estimates from all curves, if there are enough and their parts agree.
+// pool estimates the lateness from all curves. It returns false if there are too few or
+// their parts disagree.
 func (o *Offset) pool() (Estimate, bool) {
 	n := len(o.curves)
 	if n < o.spec.Pool {
@@ -172,8 +172,9 @@ func (o *Offset) pool() (Estimate, bool) {
 	return Estimate{Seconds: whole, Spread: spread, Windows: n}, spread <= o.agree
 }
 
-// least is the lateness in seconds at which the mean of the curves is least. There
-// is none at an edge, for the truth may lie beyond; a flat mean counts as least there.
+// least is the lateness in seconds at which the mean of the curves is least. A minimum
+// at an edge does not count, because the true one may lie beyond; a flat mean has its
+// minimum at the edge.
 func (o *Offset) least(curves []curve) (lateness float64, ok bool) {
 	at, mean := o.mean(curves)
 	best := 0
@@ -188,7 +189,7 @@ func (o *Offset) least(curves []curve) (lateness float64, ok bool) {
 	return vertex([3]float64(at[best-1:best+2]), [3]float64(mean[best-1:best+2])), true
 }
 
-// mean is the mean curve by lateness, as far as every curve reaches.
+// mean is the mean curve by lateness, where all curves have a value.
 func (o *Offset) mean(curves []curve) (at, mean []float64) {
 	var lag float64
 	for _, c := range curves {
@@ -206,7 +207,7 @@ func (o *Offset) mean(curves []curve) (at, mean []float64) {
 	return at, mean
 }
 
-// at is a curve's value at a shift, between two neighbours on a line; NaN beyond its
+// at is a curve's value at a shift, interpolated between its neighbours; NaN beyond its
 // ends.
 func (o *Offset) at(loss []float64, shift float64) float64 {
 	shifts := o.spec.ShiftsS
@@ -219,11 +220,10 @@ func (o *Offset) at(loss []float64, shift float64) float64 {
 	return math.NaN()
 }
 
-// rounding is what float32 leaves of a difference between equal values, relative
-// to them.
+// rounding is the relative error of a float32 difference between equal values.
 const rounding = 1e-6
 
-// flat reports whether nothing but rounding tells a curve's values apart.
+// flat reports whether a curve's values differ by rounding only.
 func flat(values []float64) bool {
 	least, most := values[0], values[0]
 	for _, v := range values {

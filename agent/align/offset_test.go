@@ -10,7 +10,7 @@ import (
 	"meltwatch/inference"
 )
 
-// late is a manifest with the section offset as an export would write it.
+// late returns a manifest with the section offset, as the export writes it.
 func late(pool int) *inference.Manifest {
 	shifts := make([]float64, 21)
 	for i := range shifts {
@@ -23,8 +23,8 @@ func late(pool int) *inference.Manifest {
 	}
 }
 
-// valley is the loss of a window whose video is late by so many seconds and
-// stands lag behind its slots; deep says how far the valley lies under its rim.
+// valley returns the loss curve of a window whose video is late by lateness seconds and
+// lag seconds behind its slots; deep is the depth of the curve's minimum.
 func valley(m *inference.Manifest, lateness, lag, deep float64, noise func() float64) []float32 {
 	loss := make([]float32, len(m.Offset.ShiftsS))
 	for i, shift := range m.Offset.ShiftsS {
@@ -36,7 +36,8 @@ func valley(m *inference.Manifest, lateness, lag, deep float64, noise func() flo
 
 func silent() float64 { return 0 }
 
-// eventWindow ends at a second and holds a jump of one phase during its frames.
+// eventWindow returns a window that ends at end seconds and has a jump of one phase
+// during its frames.
 func eventWindow(end, lag, jump float64) Window {
 	w := Window{End: at(end), VideoLag: seconds(lag), period: model.SamplePeriod, Input: inference.Window{
 		Current: make([]float32, 240*drivers.Phases), SampleMask: make([]float32, 240),
@@ -53,7 +54,7 @@ func eventWindow(end, lag, jump float64) Window {
 
 const jump = 4000 // amperes, an event
 
-// observed is an estimator that was given so many event windows, a second apart.
+// observed returns an estimator after a number of event windows, one a second.
 func observed(m *inference.Manifest, windows int, curve func(i int) []float32) *Offset {
 	o := NewOffset(m)
 	for i := range windows {
@@ -62,7 +63,7 @@ func observed(m *inference.Manifest, windows int, curve func(i int) []float32) *
 	return o
 }
 
-// always is a curve for observed that is the same in every window.
+// always returns the same curve for every window.
 func always(loss []float32) func(int) []float32 { return func(int) []float32 { return loss } }
 
 func TestPooledCurvesFindTheOffset(t *testing.T) {
@@ -92,8 +93,8 @@ func TestTheOffsetLiesBetweenTwoShifts(t *testing.T) {
 	}
 }
 
-// How well the states of both senses fit at all makes a slope along the curve, at
-// whose foot the least loss lies.
+// The fit of the furnace's state adds a slope to the curve, so the least loss is at its
+// end.
 func TestADipIsFoundOnASlope(t *testing.T) {
 	for dip, want := range map[float64]bool{1.5: true, 0: false} {
 		m := late(4)
@@ -104,12 +105,12 @@ func TestADipIsFoundOnASlope(t *testing.T) {
 		}
 		e, known := observed(m, 4, always(loss)).Estimate()
 		if known != want || known && math.Abs(e.Seconds-1.2) > 0.05 {
-			t.Errorf("compared with what lies %v s beside: found %+v, known %v", dip, e, known)
+			t.Errorf("dip_s %v: found %+v, known %v", dip, e, known)
 		}
 	}
 }
 
-// A model exported before there was dip_s is read as before.
+// A model that was exported without dip_s is still supported.
 func TestWithoutADipTheLeastLossCounts(t *testing.T) {
 	m := late(4)
 	m.Offset.ProminenceS = 0
@@ -119,7 +120,7 @@ func TestWithoutADipTheLeastLossCounts(t *testing.T) {
 	}
 }
 
-// While the correction creeps, windows of one pool stand apart by whole slots.
+// While the correction grows, windows of one pool differ by whole slots.
 func TestCurvesUnderDifferentCorrectionsArePooledByLateness(t *testing.T) {
 	m := late(60)
 	o := NewOffset(m)
@@ -145,7 +146,7 @@ func TestCurvesThatShowNothingGiveNoEstimate(t *testing.T) {
 		"rising from the edge":   func(int) []float32 { return valley(m, -7, 0, 1, silent) },
 		"least at the very edge": func(int) []float32 { return valley(m, 5, 0, 1, silent) },
 		"noise alone":            func(int) []float32 { return valley(m, 0, 0, 0, random.NormFloat64) },
-		"two minds":              func(i int) []float32 { return valley(m, float64(i/15%2)*4-2, 0, 1, silent) },
+		"two minima":             func(i int) []float32 { return valley(m, float64(i/15%2)*4-2, 0, 1, silent) },
 	} {
 		o := observed(m, 60, curve)
 		if e, known := o.Estimate(); known {
@@ -157,8 +158,8 @@ func TestCurvesThatShowNothingGiveNoEstimate(t *testing.T) {
 	}
 }
 
-// Chance must seldom look like an offset, however often it is asked.
-func TestNoiseSeldomLooksLikeAnOffset(t *testing.T) {
+// Noise must rarely give an estimate.
+func TestNoiseRarelyGivesAnEstimate(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	m := late(60)
 	found := 0
@@ -173,7 +174,7 @@ func TestNoiseSeldomLooksLikeAnOffset(t *testing.T) {
 	}
 }
 
-func TestQuietWindowsTeachNothing(t *testing.T) {
+func TestQuietWindowsGiveNoEstimate(t *testing.T) {
 	m := late(4)
 	o := NewOffset(m)
 	for i := range 100 {
@@ -209,7 +210,7 @@ func TestCorrectionIsSlowBoundedAndStandsStillBetweenEvents(t *testing.T) {
 	if o.Correction() != before {
 		t.Fatal("moved without an event")
 	}
-	second += 3600 // a gap of an hour is no reason to hurry
+	second += 3600 // a gap of an hour must not speed it up
 	observe(jump)
 	if step := o.Correction() - before; step > seconds(0.2)/60 {
 		t.Fatalf("moved by %s after a gap", step)
@@ -255,6 +256,6 @@ func TestModelWithoutLocalLossHasNoOffset(t *testing.T) {
 	m := late(4)
 	m.Offset = nil
 	if NewOffset(m) != nil || GeometryOf(m).MostCorrection != 0 {
-		t.Fatal("an offset out of nothing")
+		t.Fatal("an estimator for a model without local_loss")
 	}
 }

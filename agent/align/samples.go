@@ -2,6 +2,6 @@ package align
 
 import "meltwatch/drivers"
 
-// Samples are those that the window may still use, oldest first. The slice is
-// the aligner's own: read it before the next call.
+// Samples returns the samples that a window may still use, oldest first. The slice
+// belongs to the aligner and is valid until the next call.
 func (a *Aligner) Samples() []drivers.Sample { return a.samples.values }

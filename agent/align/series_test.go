@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// One pass finds what trying every value for every slot finds.
+// The single pass gives the same result as comparing every value with every slot.
 func TestNearestIsTheNearest(t *testing.T) {
 	random := rand.New(rand.NewPCG(2, 2))
 	for range 20_000 {
-		period := time.Duration(1 + random.IntN(9)) // short, so that many stand midway
+		period := time.Duration(1 + random.IntN(9)) // short, so that many values are midway between slots
 		n := 1 + random.IntN(6)
 		var s series[int]
 		at := start.Add(-2 * period)

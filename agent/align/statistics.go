@@ -8,18 +8,18 @@ import (
 	"meltwatch/drivers"
 )
 
-// SpokenFor is the longest time that one sample covers, back to the previous sample.
-// The current's variation, which the rule and the model judge, is the same whether it
-// is read twice a second or once in three.
-const SpokenFor = 3 * time.Second
+// MaxSampleSpan is the longest time that one sample covers, back to the previous
+// sample. The current's variation, which the rule and the model use, is the same at two
+// readings a second and at one in three seconds.
+const MaxSampleSpan = 3 * time.Second
 
 // CV is the coefficient of variation, std / mean averaged over the phases, of the
-// window's last span, and the share of that span that its samples cover. It is NaN
-// when a phase has no mean.
+// window's last span, and the share of that span that its samples cover. It is NaN when
+// a phase has no positive mean.
 func (w Window) CV(span time.Duration) (cv, share float64) {
 	from, slots := w.last(span)
-	spoken, n := w.spoken(from)
-	share = float64(spoken) / float64(time.Duration(slots)*w.period)
+	covered, n := w.covered(from)
+	share = float64(covered) / float64(time.Duration(slots)*w.period)
 	for phase := range drivers.Phases {
 		mean, deviation := w.moments(from, phase)
 		if n < 2 || mean <= 0 {
@@ -30,33 +30,33 @@ func (w Window) CV(span time.Duration) (cv, share float64) {
 	return cv, share
 }
 
-// spoken is the time that the samples from slot on cover, and their number. The
+// covered is the time that the samples from a slot on cover, and their number. The
 // window's first sample also covers the time before it, and the newest the time after
-// it, up to SpokenFor.
-func (w Window) spoken(from int) (spoken time.Duration, n int) {
-	before := -1 // the slot of the sample before
+// it, up to MaxSampleSpan.
+func (w Window) covered(from int) (covered time.Duration, n int) {
+	before := -1 // the slot of the previous sample
 	for slot, filled := range w.Input.SampleMask {
 		if filled == 0 {
 			continue
 		}
 		if slot >= from {
 			gap := time.Duration(min(slot-before, slot-from+1)) * w.period
-			if before < 0 && gap > SpokenFor {
+			if before < 0 && gap > MaxSampleSpan {
 				gap = w.period // the meter was not read before
 			}
-			spoken += min(gap, SpokenFor)
+			covered += min(gap, MaxSampleSpan)
 			n++
 		}
 		before = slot
 	}
 	if n > 0 {
-		spoken += min(time.Duration(len(w.Input.SampleMask)-1-before)*w.period, SpokenFor)
+		covered += min(time.Duration(len(w.Input.SampleMask)-1-before)*w.period, MaxSampleSpan)
 	}
-	return spoken, n
+	return covered, n
 }
 
 // LargestPhase is the largest phase's mean magnitude over the window's last span, in
-// amperes. It is under a level only if every phase is, and NaN without a sample.
+// amperes. It is below a level only if every phase is, and NaN without a sample.
 func (w Window) LargestPhase(span time.Duration) (amperes float64) {
 	from, _ := w.last(span)
 	var sums [drivers.Phases]float64
@@ -73,8 +73,8 @@ func (w Window) LargestPhase(span time.Duration) (amperes float64) {
 	return slices.Max(sums[:]) / float64(n)
 }
 
-// Swing is the largest change of a phase between neighbouring samples in the
-// window's last span, in amperes; 0 where no two neighbours were read.
+// Swing is the largest change of a phase between neighbouring samples in the window's
+// last span, in amperes; 0 without two neighbouring samples.
 func (w Window) Swing(span time.Duration) (amperes float64) {
 	from, _ := w.last(span)
 	for slot := from + 1; slot < len(w.Input.SampleMask); slot++ {
@@ -90,14 +90,15 @@ func (w Window) Swing(span time.Duration) (amperes float64) {
 	return amperes
 }
 
-// last is the first slot of the window's last span and how many slots it has.
+// last is the first slot of the window's last span, and the number of its slots.
 func (w Window) last(span time.Duration) (from, slots int) {
 	all := len(w.Input.SampleMask)
 	slots = min(int(span/w.period), all)
 	return all - slots, slots
 }
 
-// moments are mean and standard deviation of one phase's samples from slot on.
+// moments are the mean and the standard deviation of one phase's samples from a slot
+// on.
 func (w Window) moments(from, phase int) (mean, deviation float64) {
 	var sum, squares float64
 	n := 0

@@ -1,9 +1,10 @@
-// Package camera is the agent's end of the camera child: it starts the child, tells
-// it which stream to open, and fetches the newest frame several times a second. A
-// child that dies or hangs costs only the picture.
+// Package camera is the client of the camera child. It starts the child, sends it the
+// stream's settings, and fetches the newest frame several times a second. If the child
+// dies or hangs, only the video is lost.
 package camera
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,8 @@ type Client struct {
 	log      *slog.Logger
 	observer Observer
 
-	// pid is the living child's, 0 without one; process is it, nil likewise.
+	// pid is that of the running child, 0 without one; process is the running child, or
+	// nil.
 	pid     atomic.Int64
 	process atomic.Pointer[child.Process]
 
@@ -42,13 +44,14 @@ type Client struct {
 	cause  string
 	starts uint64
 	opened opening
-	stream uint64 // openings that gave a frame
-	size   size   // of the camera's own picture
+	stream uint64 // number of openings that gave a frame
+	size   size   // of the camera's picture before scaling
 }
 
 type size struct{ width, height int }
 
-// Refusal is a fault that waiting does not cure: the camera was reached but refused.
+// Refusal is the fault of a camera that was reached but refused the session. Waiting
+// does not cure it.
 type Refusal struct{ Cause string }
 
 func (r Refusal) Error() string { return r.Cause }
@@ -57,44 +60,43 @@ func (r Refusal) Error() string { return r.Cause }
 type opening struct{ start, open uint64 }
 
 const (
-	// every is how often the child is asked; a frame is at most this much older
-	// than the newest one when a second is decided.
+	// every is the interval of the requests to the child. A frame is at most this much
+	// older than the newest one when a second is decided.
 	every = 200 * time.Millisecond
-	// unansweredLimit bounds one question. Until it runs out the sense keeps its last
-	// status, so it counts against the three seconds in which a fault is named.
+	// unansweredLimit bounds one request. Until it expires the sense keeps its last
+	// status, so it is part of the three seconds in which a fault is reported.
 	unansweredLimit = time.Second
-	// tolerated is how many questions in a row may fail before the child is
+	// tolerated is the number of failed requests in a row after which the child is
 	// replaced.
 	tolerated = 3
-	// reread is how often the settings' files are looked at while the camera gives no
-	// live picture: a corrected password is tried at once. A live stream is left
-	// alone.
+	// reread is the interval at which the settings' files are read while there is no
+	// live picture, so that a corrected password is used at once. A live stream is not
+	// interrupted.
 	reread = 2 * time.Second
 )
 
-// New returns a client that will run program and have it open the stream. read loads
-// the settings again from files that may have changed.
+// New returns a client that runs program as the child. read loads the settings again
+// from files that may have changed.
 func New(program string, settings drivers.CameraSettings, read func() (drivers.CameraSettings, error), log *slog.Logger, observer Observer) *Client {
 	return &Client{program: program, settings: settings, read: read, log: log, observer: observer, status: drivers.Absent, cause: "not opened yet"}
 }
 
-// Newest returns the newest frame and whether the sense can be believed. The
-// frame's Number is 0 before the first.
+// Newest returns the newest frame and the status of the sense. The frame's Number is 0
+// before the first.
 func (c *Client) Newest() (drivers.Frame, drivers.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.frame, c.status
 }
 
-// Cause is the last fault in words; empty while all is well.
+// Cause describes the current fault; it is empty without one.
 func (c *Client) Cause() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.cause
 }
 
-// Run is one life of the child: it returns when the child has died, or was
-// replaced because it does not answer, or ctx ended.
+// Run starts the child and uses it until it dies, does not answer, or ctx ends.
 func (c *Client) Run(ctx context.Context) error {
 	err := c.live(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -103,7 +105,7 @@ func (c *Client) Run(ctx context.Context) error {
 	return err
 }
 
-// lose notes that there is no child that could see.
+// lose records that no child delivers frames.
 func (c *Client) lose(err error) {
 	c.observer.Fault(err)
 	c.mu.Lock()
@@ -166,7 +168,7 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 			}
 		}
 		if failed >= tolerated {
-			return fmt.Errorf("camera child gave no answer %d times in a row, replaced: %w", failed, err)
+			return fmt.Errorf("camera child left %d requests in a row unanswered and is replaced: %w", failed, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -178,11 +180,11 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 	}
 }
 
-// resubmit sends the child its settings if their files have changed.
+// resubmit sends the settings to the child if their files have changed.
 func (c *Client) resubmit(ctx context.Context, p *child.Process) error {
 	settings, err := c.read()
 	if err != nil {
-		c.log.Warn("camera settings could not be reread, keeping the last ones", "err", err)
+		c.log.Warn("camera settings not reread, keeping the last ones", "err", err)
 		return nil
 	}
 	if settings == c.settings {
@@ -193,15 +195,16 @@ func (c *Client) resubmit(ctx context.Context, p *child.Process) error {
 	return c.configure(ctx, p)
 }
 
-// PictureSize is the size of the camera's own picture in pixels; 0 before the first.
+// PictureSize is the size of the camera's picture in pixels before scaling; 0 before
+// the first.
 func (c *Client) PictureSize() (width, height int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.size.width, c.size.height
 }
 
-// measure logs a change of the picture's size: a crop in pixels then shows something
-// else.
+// measure logs a change of the picture's size, because a crop in pixels then covers
+// another area.
 func (c *Client) measure(latest drivers.LatestReply) {
 	now := size{latest.PictureWidth, latest.PictureHeight}
 	c.mu.Lock()
@@ -211,7 +214,7 @@ func (c *Client) measure(latest drivers.LatestReply) {
 	}
 	c.mu.Unlock()
 	if now != (size{}) && before != (size{}) && now != before {
-		c.log.Warn("camera picture size changed; check camera.crop",
+		c.log.Warn("camera picture size changed, check camera.crop",
 			"width_before", before.width, "height_before", before.height, "width", now.width, "height", now.height)
 	}
 }
@@ -232,8 +235,8 @@ func (c *Client) take(latest drivers.LatestReply) {
 			c.opened = now
 			c.stream++
 		}
-		// The age crossed the process boundary, not the instant: it is true on
-		// both sides of a clock jump.
+		// The child sends the frame's age, not its time: an age stays correct across a
+		// clock jump.
 		c.frame = drivers.Frame{
 			Time: time.Now().Add(-latest.Age), Number: latest.Number, Stream: c.stream,
 			Width: c.settings.Width, Height: c.settings.Height, Pixels: latest.Pixels,
@@ -247,17 +250,10 @@ func (c *Client) take(latest drivers.LatestReply) {
 		c.observer.OK()
 		return
 	}
-	cause := orElse(latest.Cause, "picture is "+string(latest.Status))
+	cause := cmp.Or(latest.Cause, "picture is "+string(latest.Status))
 	if latest.Refused {
 		c.observer.Fault(Refusal{cause})
 		return
 	}
 	c.observer.Fault(errors.New(cause))
-}
-
-func orElse(text, instead string) string {
-	if text == "" {
-		return instead
-	}
-	return text
 }

@@ -19,8 +19,8 @@ import (
 	"meltwatch/drivers"
 )
 
-// The test binary is its own camera child; a real one is tested in
-// drivers/camera and agent.
+// The test binary is its own camera child. The real child is tested in drivers/camera
+// and agent.
 const role = "MELTWATCH_TEST_CAMERA"
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// fake has a new frame at every question, taken 80 ms before.
+// fake has a new frame at every request, taken 80 ms before.
 type fake struct {
 	number   atomic.Uint64
 	settings drivers.CameraSettings
@@ -49,7 +49,7 @@ func (f *fake) Latest(_ drivers.LatestRequest, reply *drivers.LatestReply) error
 	reply.Age = 80 * time.Millisecond
 	reply.Pixels = make([]byte, 3*f.settings.Width*f.settings.Height)
 	reply.Status = drivers.OK
-	reply.Opens = 1 + reply.Number/4 // the stream breaks now and then
+	reply.Opens = 1 + reply.Number/4 // the stream breaks at intervals
 	if os.Getenv(role) != "breaks" {
 		reply.Opens = 1
 	}
@@ -71,20 +71,20 @@ func (f *fake) Latest(_ drivers.LatestRequest, reply *drivers.LatestReply) error
 	return nil
 }
 
-// heard keeps the reported faults.
-type heard struct {
+// faultRecorder records the reported faults.
+type faultRecorder struct {
 	quiet
 	mu     sync.Mutex
 	faults []error
 }
 
-func (h *heard) Fault(err error) {
+func (h *faultRecorder) Fault(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.faults = append(h.faults, err)
 }
 
-func (h *heard) last() error {
+func (h *faultRecorder) last() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.faults) == 0 {
@@ -150,7 +150,7 @@ func TestFrameCarriesTheInstantItWasTaken(t *testing.T) {
 	}
 }
 
-func TestFrameSaysWhichOpeningItIsOf(t *testing.T) {
+func TestFrameHasTheNumberOfItsOpening(t *testing.T) {
 	c, _ := start(t, "breaks")
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		frame, _ := c.Newest()
@@ -198,8 +198,8 @@ func TestDeadAndStoppedChildrenAreAbsentAndReplaced(t *testing.T) {
 	}
 }
 
-// A corrected password file is tried while the camera refuses, by the same child;
-// a file that cannot be read meanwhile changes nothing.
+// The same child uses a corrected password file while the camera refuses. A file that
+// cannot be read meanwhile changes nothing.
 func TestCorrectedPasswordIsTriedAtOnce(t *testing.T) {
 	var password atomic.Value
 	password.Store("wrong")
@@ -209,11 +209,11 @@ func TestCorrectedPasswordIsTriedAtOnce(t *testing.T) {
 		}
 		return drivers.CameraSettings{Width: 4, Height: 4, Password: password.Load().(string)}, nil
 	}
-	var observer heard
+	var observer faultRecorder
 	c, pid := startWith(t, "password", read, slog.New(slog.DiscardHandler), &observer)
 	for start := time.Now(); !errors.As(observer.last(), &Refusal{}); time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > 10*time.Second {
-			t.Fatalf("no refusal is told: %v", observer.last())
+			t.Fatalf("no refusal is reported: %v", observer.last())
 		}
 	}
 	before := pid()
@@ -229,7 +229,7 @@ func TestCorrectedPasswordIsTriedAtOnce(t *testing.T) {
 	}
 }
 
-func TestChangedPictureSizeIsTold(t *testing.T) {
+func TestChangedPictureSizeIsLogged(t *testing.T) {
 	var text lockedBuffer
 	c, _ := startWith(t, "resizes", same, slog.New(slog.NewTextHandler(&text, nil)), quiet{})
 	for start := time.Now(); !strings.Contains(text.String(), "check camera.crop"); time.Sleep(20 * time.Millisecond) {

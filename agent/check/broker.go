@@ -11,7 +11,7 @@ import (
 
 func (k checker) broker(ctx context.Context) (string, error) {
 	c := k.config.MQTT
-	c.ClientID += "-check" // beside the agent, not in its place
+	c.ClientID += "-check" // the agent's id would disconnect a running agent
 	var addresses []string
 	for _, b := range c.Addresses() {
 		addresses = append(addresses, b.URL)

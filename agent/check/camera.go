@@ -12,8 +12,8 @@ import (
 	"meltwatch/drivers"
 )
 
-// camera opens the stream as the agent would and waits for a live picture. It reports
-// a refusal at once.
+// camera opens the stream as the agent does, and waits for a live picture. It reports a
+// refusal at once.
 func (k checker) camera(ctx context.Context, programs string) (string, error) {
 	if !k.config.Camera.Enabled {
 		return "not enabled", nil
@@ -38,8 +38,8 @@ func (k checker) camera(ctx context.Context, programs string) (string, error) {
 	return k.config.Camera.URL + size, err
 }
 
-// cameraOffline checks the camera's settings without the camera, for faults that make
-// the agent refuse to run.
+// cameraOffline checks the camera's settings without the camera, for faults that
+// prevent the agent's start.
 func (k checker) cameraOffline() (string, error) {
 	if !k.config.Camera.Enabled {
 		return "not enabled", nil
@@ -48,8 +48,8 @@ func (k checker) cameraOffline() (string, error) {
 	return "not tried", err
 }
 
-// impatient ends the check when the camera has refused: asking again changes
-// nothing, and may lock an account.
+// impatient ends the check when the camera has refused: another attempt would fail too,
+// and may lock an account.
 type impatient struct {
 	*answered
 	end context.CancelFunc

@@ -23,8 +23,7 @@ import (
 	"meltwatch/inference"
 )
 
-// programsForCamera is where the camera's program was built; without it the test
-// skips, aloud.
+// programsForCamera returns the folder of the built camera program, or skips the test.
 func programsForCamera(t *testing.T) string {
 	t.Helper()
 	folder, err := filepath.Abs("../../bin")
@@ -37,7 +36,7 @@ func programsForCamera(t *testing.T) string {
 	return folder
 }
 
-// cameraDocument is a configuration of which the camera alone matters.
+// cameraDocument returns a configuration for tests of its camera section.
 func cameraDocument(t *testing.T, section string) string {
 	t.Helper()
 	return `{site: test, furnace: f1, mqtt: {broker: "tcp://127.0.0.1:1"},
@@ -69,8 +68,8 @@ func refusing(code base.StatusCode) func(*base.Request) *base.Response {
 	}
 }
 
-// What a camera refuses is said at once, by check and by run in the same words.
-func TestCheckSaysAtOnceWhatTheCameraRefuses(t *testing.T) {
+// A camera's refusal is reported at once, by check and by run in the same words.
+func TestCheckReportsARefusalOfTheCameraAtOnce(t *testing.T) {
 	programs := programsForCamera(t)
 	for _, c := range []struct {
 		name, more string
@@ -117,7 +116,7 @@ func unusedAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// causeOfRun is what the agent's camera says of the same settings.
+// causeOfRun returns the fault that run reports for the same settings.
 func causeOfRun(t *testing.T, k checker, programs string) string {
 	t.Helper()
 	read := func() (drivers.CameraSettings, error) { return settings.Camera(k.config, k.manifest.Video) }
@@ -135,12 +134,12 @@ func causeOfRun(t *testing.T, k checker, programs string) string {
 			return cause
 		}
 	}
-	t.Fatal("run says nothing")
+	t.Fatal("run reports no fault")
 	return ""
 }
 
-// However often check and run are started, a wrong password reaches the camera
-// three times; a corrected file is tried at once.
+// Over any number of starts of check and run, a wrong password reaches the camera three
+// times. A corrected file is used at once.
 func TestWrongPasswordOverRestarts(t *testing.T) {
 	programs := programsForCamera(t)
 	source := &rtsptest.Scripted{User: "viewer", Password: "right", Schemes: []string{"MD5"}}
@@ -169,8 +168,8 @@ func TestWrongPasswordOverRestarts(t *testing.T) {
 	}
 }
 
-// What run refuses of the camera's settings, check --offline refuses in the same
-// words, and touches nothing.
+// check --offline refuses the camera settings that run refuses, in the same words, and
+// does not change anything.
 func TestOfflineRefusesWhatRunRefuses(t *testing.T) {
 	for section, want := range map[string]string{
 		`url: "rtsp://127.0.0.1:1/stream"`: "",

@@ -1,5 +1,5 @@
-// Package check tries everything that an agent needs, with the code that the agent runs:
-// the meters, the camera, the model, the broker. It prints a line for each.
+// Package check tests everything that an agent needs, with the code that the agent
+// runs: the meters, the camera, the model and the broker. It prints a line for each.
 package check
 
 import (
@@ -18,18 +18,18 @@ import (
 	"meltwatch/inference"
 )
 
-// Options say what is tried.
+// Options configure a check.
 type Options struct {
-	// Config is the configuration, Path its file, for the first line.
+	// Config is the configuration, Path its file, for the first line of the output.
 	Config config.Config
 	Path   string
-	// Offline touches no device and no broker.
+	// Offline skips the devices and the broker.
 	Offline bool
 	// Timeout is how long each device may take to answer.
 	Timeout time.Duration
 }
 
-// Run tries everything and writes a line for each to out. It reports whether all of it
+// Run tests everything and writes a line for each to out. It reports whether everything
 // works.
 func Run(ctx context.Context, o Options, out io.Writer) (ok bool) {
 	report := lines{out: out}
@@ -44,7 +44,7 @@ func Run(ctx context.Context, o Options, out io.Writer) (ok bool) {
 	switch {
 	case !o.Offline:
 		k.devices(ctx, &report)
-	case k.hasModel: // which says what the pictures are scaled to
+	case k.hasModel: // the model defines the size of the pictures
 		detail, err := k.cameraOffline()
 		report.line("camera", "camera", err, detail)
 	}
@@ -61,12 +61,12 @@ type lines struct {
 func (l *lines) line(what, key string, err error, detail string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	word := "ok   "
+	mark := "ok   "
 	if err != nil {
-		word, detail, l.failed = "FAIL ", strings.TrimPrefix(key+": "+err.Error(), ": "), true
+		mark, detail, l.failed = "FAIL ", strings.TrimPrefix(key+": "+err.Error(), ": "), true
 	}
-	// A terminal that went away is no fault of what was checked.
-	_, _ = fmt.Fprintf(l.out, "%s%-9s %s\n", word, what, detail)
+	// A closed terminal is not a fault of the checked device.
+	_, _ = fmt.Fprintf(l.out, "%s%-9s %s\n", mark, what, detail)
 }
 
 // warn prints a problem that does not stop the agent.
@@ -91,9 +91,9 @@ type checker struct {
 // before a key frame, and some cameras send one every twenty seconds.
 const keyFrameWait = 10 * time.Second
 
-// devices checks everything beyond this process, side by side.
+// devices checks the devices, the broker and the model in parallel.
 func (k checker) devices(ctx context.Context, report *lines) {
-	patient, end := context.WithTimeout(ctx, k.timeout+keyFrameWait)
+	cameraCtx, end := context.WithTimeout(ctx, k.timeout+keyFrameWait)
 	defer end()
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
@@ -117,14 +117,15 @@ func (k checker) devices(ctx context.Context, report *lines) {
 			report.line("model", "model", err, detail)
 		})
 		running.Go(func() {
-			detail, err := k.camera(patient, programs)
+			detail, err := k.camera(cameraCtx, programs)
 			report.line("camera", "camera", err, detail)
 		})
 	}
 	running.Wait()
 }
 
-// answered remembers the last word of a part that is only tried.
+// answered is the observer of a part under test: it stores the last fault and the first
+// OK.
 type answered struct {
 	ok    chan struct{}
 	once  sync.Once
@@ -141,7 +142,7 @@ func (a *answered) Fault(err error) {
 	a.fault = err
 }
 
-// try runs a part until it says OK, or ctx ends.
+// try runs a part until it reports OK, or ctx ends.
 func try(ctx context.Context, run func(context.Context, *answered) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -151,7 +152,7 @@ func try(ctx context.Context, run func(context.Context, *answered) error) error 
 	select {
 	case <-a.ok:
 		cancel()
-		<-ended //nolint:errcheck // whatever it says now, it worked
+		<-ended //nolint:errcheck // it worked, so a later error does not matter
 		return nil
 	case err := <-ended:
 		a.mu.Lock()

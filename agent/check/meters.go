@@ -16,7 +16,8 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
-// meters polls every meter a few times, as run does, and judges the currents.
+// meters polls every meter a few times, as run does, and checks whether the currents
+// are plausible.
 func (k checker) meters(ctx context.Context) (string, error) {
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -45,18 +46,19 @@ type trial struct {
 	latest map[string]modbus.Report
 	good   map[string]int // answered polls
 	bad    map[string]int // failed polls, in a row
-	// invalid are the good polls without currents, and why the last one had none.
+	// invalid counts the good polls without currents; why is the reason of the last
+	// one.
 	invalid int
 	why     string
 }
 
 const (
-	// fewPolls are enough to learn which reads a device takes.
+	// fewPolls answered polls suffice to learn which reads a device supports.
 	fewPolls = 3
-	// failedPolls are enough to know that it does not answer: as many as a driver
-	// needs to find out that an RTU device leaves some reads unanswered, and one more.
+	// failedPolls failed polls in a row mean that a device does not answer: one more
+	// than a driver needs to find out that an RTU device leaves some reads unanswered.
 	failedPolls = 5
-	// failedDials are enough to know that nothing can be reached.
+	// failedDials failed connections in a row mean that a device is unreachable.
 	failedDials = 2
 )
 
@@ -64,7 +66,7 @@ func newTrial(meters map[string]config.Meter, end context.CancelFunc) *trial {
 	return &trial{meters: meters, end: end, latest: map[string]modbus.Report{}, good: map[string]int{}, bad: map[string]int{}}
 }
 
-// note takes a report; the source makes one call at a time.
+// note adds a report. The source makes one call at a time.
 func (t *trial) note(r modbus.Report) {
 	t.latest[r.Meter] = r
 	if r.Err == nil {
@@ -96,7 +98,7 @@ func (t *trial) settled(name string, m config.Meter) bool {
 	return t.good[name] >= polls || t.bad[name] >= failures
 }
 
-// fault is every meter's last fault, in the words of the health topic.
+// fault returns the last fault of every meter, as on the health topic.
 func (t *trial) fault() error {
 	var all []error
 	for _, name := range slices.Sorted(maps.Keys(t.meters)) {
@@ -110,7 +112,7 @@ func (t *trial) fault() error {
 	return oneLine(all)
 }
 
-// oneLine joins errors, nil when there are none.
+// oneLine joins errors in one line. It returns nil without an error.
 func oneLine(all []error) error {
 	words := make([]string, len(all))
 	for i, err := range all {
@@ -122,7 +124,7 @@ func oneLine(all []error) error {
 	return errors.New(strings.Join(words, "; "))
 }
 
-// remarks are the missing optional quantities and the devices' unusual behaviour.
+// remarks lists the missing optional quantities and the devices' unusual behaviour.
 func (t *trial) remarks() []string {
 	degraded, manners := meters.Remarks(t.latest)
 	all := append(degraded, manners...)
@@ -134,17 +136,17 @@ func (t *trial) remarks() []string {
 }
 
 const (
-	// offShare is the part of the expected current below which the furnace is off.
+	// offShare is the share of the expected current below which the furnace is off.
 	offShare = 0.1
-	// offCurrent stands in for it where nothing is expected, in amperes: an arc has
-	// gone out below it.
+	// offCurrent, in amperes, replaces that share if no current is expected: below it
+	// there is no arc.
 	offCurrent = 200
-	// overShare is the part of the expected current that no furnace reaches.
+	// overShare is the ratio to the expected current that no furnace reaches.
 	overShare = 2.5
 )
 
-// assess compares the currents with what the furnace is set to, and looks for the
-// settings under which they fit when they do not.
+// assess compares the currents with the expected one. If they do not fit, it searches
+// for settings under which they do.
 func (k checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
 	name, meter := config.CurrentMeter(k.config.Meters)
 	expected, of := s.SetPoint, "the set-point"
@@ -174,7 +176,7 @@ func (k checker) assess(ctx context.Context, s drivers.Sample, remarks []string)
 	}
 	found := propose()
 	most := slices.Max(s.Current[:])
-	low := expected > 0 && most < expected // a furnace that starts draws less than it is set to
+	low := expected > 0 && most < expected // a starting furnace draws less than its set-point
 	if low {
 		found = slices.DeleteFunc(found, func(p modbus.Proposal) bool { return p.Rescaled })
 	}
@@ -229,7 +231,7 @@ func hint(found []modbus.Proposal) string {
 	return fmt.Sprintf("; if it is working, %s", found[0])
 }
 
-// complain builds an error from the fault and from the settings that would fit.
+// complain builds an error from the fault and the settings that would fit.
 func complain(wrong string, found []modbus.Proposal, remarks []string) error {
 	for i, p := range found {
 		word := "; set "

@@ -18,7 +18,7 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
-// metersAt is a checker of one meter whose fields are given as YAML.
+// metersAt returns a checker of one meter whose fields are given as YAML.
 func metersAt(t *testing.T, url, fields string, more ...string) checker {
 	t.Helper()
 	c, err := config.Parse([]byte(fmt.Sprintf(`{site: a, furnace: b, camera: {enabled: false}, mqtt: {broker: "tcp://127.0.0.1:1883"},
@@ -35,7 +35,7 @@ const (
 	threeWords  = "current_a: {address: 4, type: int16}, current_b: {address: 5, type: int16}, current_c: {address: 6, type: int16}"
 )
 
-// floats are float32 registers, high word first, from a register on.
+// floats returns float32 registers, high word first, from a register on.
 func floats(from int, values ...float32) []uint16 {
 	registers := make([]uint16, from)
 	for _, v := range values {
@@ -68,8 +68,8 @@ func words(values ...int16) []uint16 {
 	return registers
 }
 
-// What check says of currents as a meter gives them, right or wrong.
-func TestCheckJudgesCurrents(t *testing.T) {
+// The output of check for right and wrong currents.
+func TestCheckAssessesCurrents(t *testing.T) {
 	for _, c := range []struct {
 		name      string
 		registers []uint16
@@ -129,9 +129,8 @@ func TestCheckJudgesCurrents(t *testing.T) {
 	}
 }
 
-// A phase that is not available now and then is said, though the last answer was
-// right.
-func TestCheckTellsOfInvalidAnswers(t *testing.T) {
+// A phase that is unavailable at times is reported even if the last answer was right.
+func TestCheckReportsInvalidAnswers(t *testing.T) {
 	answers := 0
 	k := metersAt(t, drivertest.Registers(t, words(15_012, 14_890, 15_100), func(_, right []byte) []byte {
 		if answers++; answers == 2 {
@@ -145,9 +144,9 @@ func TestCheckTellsOfInvalidAnswers(t *testing.T) {
 	}
 }
 
-// A meter that cannot be read is named as run names it, and without waiting for the
-// end of --timeout.
-func TestCheckSaysWhatRunSays(t *testing.T) {
+// A meter that cannot be read is reported in the words of run, before the end of
+// --timeout.
+func TestCheckReportsTheFaultsOfRun(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +183,7 @@ func TestCheckSaysWhatRunSays(t *testing.T) {
 	}
 }
 
-// alike leaves out what differs from one request to the next.
+// alike removes the parts that differ between requests.
 func alike(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= '0' && r <= '9' {
@@ -194,7 +193,7 @@ func alike(text string) string {
 	}, text)
 }
 
-// runSays is the fault that run shows in health.
+// runSays returns the fault that run reports in health.
 func runSays(t *testing.T, polled map[string]config.Meter) string {
 	t.Helper()
 	registry := health.NewRegistry()

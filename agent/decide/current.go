@@ -9,25 +9,25 @@ import (
 	"meltwatch/drivers"
 )
 
-// currentMonitor judges whether the current can be believed.
+// currentMonitor detects faults of the current sense.
 type currentMonitor struct {
 	period time.Duration
-	// idle is the level in amperes under which the furnace stands still.
+	// idle is the current in amperes below which the furnace is idle.
 	idle float64
-	// arrived is when the last sample was taken, valid or not; zero before the first.
+	// arrived is the time of the last sample, valid or not; zero before the first.
 	arrived time.Time
 	invalid invalidShare
 	stuck   stuckReadings
 }
 
 const (
-	// staleHalves half periods without a sample make the sense stale, so that it
-	// is said within three periods and one lost poll passes; lostAfter, and
-	// lostPeriods without one, make it absent.
+	// staleHalves half periods without a sample make the sense stale: it is reported
+	// within three periods, and one lost poll is tolerated. The longer of lostAfter and
+	// lostPeriods periods without one makes it absent.
 	staleHalves = 5
 	lostAfter   = 30 * time.Second
 	lostPeriods = 5
-	// settled is the time over which the furnace's level is measured if the meter is
+	// settled is the time over which the furnace's current is averaged if the meter is
 	// read often enough.
 	settled = 2 * time.Second
 )
@@ -36,7 +36,7 @@ func newCurrentMonitor(period time.Duration) *currentMonitor {
 	return &currentMonitor{period: period, invalid: invalidShare{period: period}}
 }
 
-// setPeriod follows a changed configuration.
+// setPeriod applies a changed configuration.
 func (m *currentMonitor) setPeriod(period time.Duration) {
 	m.period, m.invalid.period = period, period
 }
@@ -49,7 +49,7 @@ func (m *currentMonitor) sample(s drivers.Sample) {
 	}
 }
 
-// status is the sense's status at now, and its cause if the status alone does not
+// status returns the sense's status at now, and its cause if the status alone does not
 // explain it.
 func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause string) {
 	age := now.Sub(m.arrived)
@@ -68,33 +68,33 @@ func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause str
 	return drivers.OK, ""
 }
 
-// believed reports whether a verdict may use the current: the sense is live, or its
+// usable reports whether a verdict may use the current: the sense is live, or its
 // newest sample is recent enough. A meter that loses many samples is stale every few
 // seconds, and the mean over seconds would never be complete.
-func (m *currentMonitor) believed(now time.Time) bool {
+func (m *currentMonitor) usable(now time.Time) bool {
 	status, _ := m.status(now)
-	gap := status == drivers.Stale && now.Sub(m.arrived) <= align.SpokenFor && m.invalid.cause() == "" && m.stuck.cause(m.idle) == ""
+	gap := status == drivers.Stale && now.Sub(m.arrived) <= align.MaxSampleSpan && m.invalid.cause() == "" && m.stuck.cause(m.idle) == ""
 	return status.Live() || gap
 }
 
-// span is the time in which a live sense has read the current at least once.
+// span is a time in which a live sense reads the current at least once.
 func (m *currentMonitor) span() time.Duration { return max(settled, staleHalves*m.period/2) }
 
-// invalidShare counts samples without currents. A single one is masked; several mean
-// that the meter, its wiring or its configuration is faulty.
+// invalidShare counts samples without a valid current. A single one is masked; several
+// mean that the meter, its wiring or its configuration is faulty.
 type invalidShare struct {
 	period time.Duration
-	run    int         // invalid samples in a row up to the newest
+	run    int         // of invalid samples up to the newest one
 	times  []time.Time // of the invalid samples of the last minute
 	last   string      // why the newest of them is invalid
 }
 
 const (
-	// invalidRun samples in a row, or invalidPart of a minute's, make the sense
-	// invalid.
+	// invalidRun invalid samples in a row, or a share of invalidPart in a minute, make
+	// the sense invalid.
 	invalidRun  = 3
 	invalidPart = 0.05
-	// mostInvalid bounds what is kept of a minute.
+	// mostInvalid bounds the invalid samples kept of a minute.
 	mostInvalid = 64
 )
 
@@ -125,7 +125,7 @@ func (v *invalidShare) cause() string {
 	}
 }
 
-// allowed is how many invalid samples of a minute are only masked.
+// allowed is the number of invalid samples in a minute that are masked without a fault.
 func (v *invalidShare) allowed() int {
 	perMinute := float64(time.Minute) / float64(max(v.period, time.Millisecond))
 	return min(max(int(math.Ceil(invalidPart*perMinute)), invalidRun)-1, mostInvalid-1)

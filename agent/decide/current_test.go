@@ -13,7 +13,7 @@ import (
 
 const unavailable = "current_b: 0x8000 (int16) means not available"
 
-// missing makes every nth sample one without currents.
+// missing makes every nth sample invalid.
 func missing(nth int) func(*drivers.Sample) bool {
 	count := 0
 	return func(s *drivers.Sample) bool {
@@ -35,7 +35,7 @@ func TestOneInvalidSampleIsMaskedAlone(t *testing.T) {
 			}
 		}
 		if last := p.last(); last.CurrentCoverage >= 1 || last.CurrentCoverage < 0.97 {
-			p.t.Errorf("coverage %v: an invalid sample stands in the window, or more than it is masked", last.CurrentCoverage)
+			p.t.Errorf("coverage %v: an invalid sample is in the window, or a valid one is masked", last.CurrentCoverage)
 		}
 		for _, w := range p.model.windows {
 			for slot, filled := range w.SampleMask {
@@ -75,7 +75,7 @@ func TestInvalidSamplesGiveTheSenseAStatusOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestInvalidCurrentEndsNoAlarmAndClaimsNothing(t *testing.T) {
+func TestInvalidCurrentEndsNoAlarm(t *testing.T) {
 	for name, camera := range map[string]drivers.Status{"without a camera": drivers.Absent, "with one": drivers.OK} {
 		t.Run("alarm "+name, func(t *testing.T) {
 			operate(t, func(p *plant) {
@@ -87,7 +87,7 @@ func TestInvalidCurrentEndsNoAlarmAndClaimsNothing(t *testing.T) {
 				p.edit, p.model.p = missing(1), 0.01
 				p.sleep(20 * time.Minute)
 				if s := p.last(); s.Status.State != state.Abnormal || !s.Status.Held {
-					p.t.Fatalf("state %s, held %v on a current that cannot be", s.Status.State, s.Status.Held)
+					p.t.Fatalf("state %s, held %v with an invalid current", s.Status.State, s.Status.Held)
 				}
 			})
 		})
@@ -115,8 +115,8 @@ func TestInvalidCurrentEndsNoAlarmAndClaimsNothing(t *testing.T) {
 	})
 }
 
-// A furnace is off when no phase draws more than a tenth; the mean alone is under
-// it with one electrode still burning.
+// A furnace is off when no phase draws more than a tenth. The mean is below that even
+// with one electrode burning.
 func TestOffWantsEveryPhaseSmall(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.sleep(130 * time.Second)
@@ -131,13 +131,13 @@ func TestOffWantsEveryPhaseSmall(t *testing.T) {
 	})
 }
 
-// keep delivers the samples that a pattern of the meter's leaves.
+// keep drops the samples that a pattern excludes.
 func keep(pattern func(i int) bool) func(*drivers.Sample) bool {
 	i := 0
 	return func(*drivers.Sample) bool { i++; return pattern(i) }
 }
 
-// trusting is a model that takes missing samples for quiet current.
+// trusting is a model that mistakes missing samples for quiet current.
 func trusting(w inference.Window) inference.Outputs {
 	first, filled := -1, 0
 	for slot, mask := range w.SampleMask {
@@ -159,7 +159,7 @@ func TestFewerSamplesThanTheModelWasTestedWithRaiseNoAlarm(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 3))
 	for name, c := range map[string]struct {
 		keep   func(i int) bool
-		byRule bool // the sense is live all the time
+		byRule bool // the sense stays live
 	}{
 		"every second":   {func(i int) bool { return i%2 == 0 }, true},
 		"two in a row":   {func(i int) bool { return i%4 < 2 }, true},
@@ -206,7 +206,7 @@ func TestRuleFindsQuietCurrentReadAtHalfTheRate(t *testing.T) {
 	})
 }
 
-// A meter that is read at a rate of its own is judged by that rate.
+// The rule applies unless the model names the meter's rate.
 func TestRateThatTheModelNamesIsTheModels(t *testing.T) {
 	for name, c := range map[string]struct {
 		sampling *inference.Sampling
@@ -228,8 +228,8 @@ func TestRateThatTheModelNamesIsTheModels(t *testing.T) {
 	}
 }
 
-// After an outage of the meter the model decides on what was read since.
-func TestOutageOfTheMeterIsNoSparseSampling(t *testing.T) {
+// After an outage of the meter, the model decides from the samples since.
+func TestOutageOfTheMeterDoesNotCountAsSparseSampling(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.sleep(130 * time.Second)
 		p.dead = true
@@ -245,7 +245,7 @@ func TestOutageOfTheMeterIsNoSparseSampling(t *testing.T) {
 			}
 		}
 		if s := p.last(); s.CurrentCoverage > 0.4 {
-			p.t.Errorf("coverage %v: what was read before the outage still counts", s.CurrentCoverage)
+			p.t.Errorf("coverage %v: samples from before the outage still count", s.CurrentCoverage)
 		}
 	})
 }

@@ -19,7 +19,7 @@ func TestOneVerdictASecondRightAfterItsSample(t *testing.T) {
 		p.want(state.Normal, state.Model)
 		last := p.last()
 		if last.CurrentCoverage < 0.999 || last.VideoCoverage != 1 {
-			t.Fatalf("coverage %v and %v, want both whole", last.CurrentCoverage, last.VideoCoverage)
+			t.Fatalf("coverage %v and %v, want both 1", last.CurrentCoverage, last.VideoCoverage)
 		}
 		if mask := p.model.windows[len(p.model.windows)-1].SampleMask; mask[239] != 1 {
 			t.Fatal("the newest slot is empty")
@@ -39,7 +39,7 @@ func TestModelDecidesAbnormal(t *testing.T) {
 	})
 }
 
-func TestSilentModelGivesWayToTheRuleWithinTwoSeconds(t *testing.T) {
+func TestRuleReplacesASilentModelWithinTwoSeconds(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.sleep(130 * time.Second)
 		p.model.stalls = true
@@ -107,7 +107,7 @@ func TestDeadMeterLeavesVideo(t *testing.T) {
 	})
 }
 
-func TestStuckRegisterIsNotBelieved(t *testing.T) {
+func TestStuckRegisterIsHiddenFromTheModel(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.sleep(130 * time.Second)
 		p.stuck = true
@@ -167,13 +167,13 @@ func TestBackgroundStandsStillWhileAbnormal(t *testing.T) {
 	})
 }
 
-func TestNothingAtAllIsUnknown(t *testing.T) {
+func TestWithoutASenseTheStateIsUnknown(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.dead, p.video.status = true, drivers.Absent
 		p.sleep(10 * time.Second)
 		p.want(state.Unknown, state.None)
 		if !math.IsNaN(p.last().Alignment) {
-			t.Fatal("an alignment of nothing")
+			t.Fatal("an alignment without a sense")
 		}
 	})
 }

@@ -1,9 +1,9 @@
-// Package decide makes one verdict a second: it aligns the senses, asks the
-// model, falls back to the rule when the model does not answer in time, and
-// steps the furnace's state.
+// Package decide makes one verdict a second: it aligns the senses, calls the model,
+// falls back to the rule when the model does not answer in time, and updates the
+// furnace's state.
 //
-// One goroutine owns it all. Calls to the model are bounded by a deadline that
-// both share, so a second is always decided before the next one begins.
+// One goroutine owns all of it. The two calls to the model in a second share one
+// deadline, so each second is decided before the next one begins.
 package decide
 
 import (
@@ -18,49 +18,50 @@ import (
 	"meltwatch/inference"
 )
 
-// Model is what decides; the inference child's client in the agent.
+// Model makes the verdicts. In the agent it is the client of the inference child.
 type Model interface {
 	EncodeFrame(context.Context, inference.Frame) (inference.Encoded, error)
 	Step(context.Context, inference.Window) (inference.Outputs, error)
-	// Model says which model is loaded, if any.
+	// Model returns the loaded model, and false if none is loaded.
 	Model() (inference.LoadReply, bool)
 }
 
-// Decision is everything known about one second.
+// Decision is the result of one second.
 type Decision struct {
-	// End is the window's end; Current and Video say which sense can be believed.
+	// End is the window's end. Current and Video are the status of the senses.
 	End            time.Time
 	Current, Video drivers.Status
 	// CurrentCause explains a fault of the current if its status alone does not.
 	CurrentCause string
-	// Coverage of the window by each sense, 0–1.
+	// CurrentCoverage and VideoCoverage are the shares of the window that each sense
+	// covers, 0–1.
 	CurrentCoverage, VideoCoverage float64
 	Verdict                        state.Verdict
-	// Weak marks a rule verdict that rests on 45 s alone.
+	// Weak marks a verdict of the rule from 45 s alone.
 	Weak   bool
 	Status state.Status
-	// Counted says on which senses the verdict rests.
+	// Counted tells which senses the verdict uses.
 	Counted Counted
-	// Alignment is NaN where the model gives none or lacks a sense.
+	// Alignment is NaN if the model has no such output or lacks a sense.
 	Alignment float64
-	// Surprise is the error of the model's guess at the next current, NaN where it
-	// gives none or lacks the current.
+	// Surprise is the error of the model's prediction of the next current. It is NaN if
+	// the model has no such output or lacks the current.
 	Surprise float64
-	// Offset is how late the video is, nil while unknown; Correction is how much of
-	// it the window already takes back.
+	// Offset is how late the video is, nil while unknown. Correction is the part of it
+	// that the window corrects already.
 	Offset     *align.Estimate
 	Correction time.Duration
 	// Evidence is the attention over the newest frame, row-major, or nil.
 	Evidence []float32
-	// Fault is why the model did not decide; nil when it did.
+	// Fault is why the model did not decide; nil if it did.
 	Fault error
 }
 
-// Counted says on which senses a verdict rests: those of which its window held
-// anything. A sense that died a moment ago still counts through what it left there.
+// Counted tells which senses a verdict uses: those with a value in its window. A sense
+// that has just failed still counts through its last values.
 type Counted struct{ Current, Video bool }
 
-// Decider holds what one furnace's decisions need between seconds.
+// Decider decides for one furnace. It holds what the decisions need between seconds.
 type Decider struct {
 	manifest *inference.Manifest
 	params   state.Params
@@ -74,26 +75,26 @@ type Decider struct {
 	sparse  sparseness
 
 	background []float32
-	freeze     bool // the background stands still
+	freeze     bool // the background is not updated
 	lastFrame  time.Time
 
-	offset *align.Offset // nil for a model that cannot tell
-	sha256 string        // of the model that answers, empty before the first
-	stream uint64        // the opening of the camera that the newest frame is of
+	offset *align.Offset // nil for a model without the output
+	sha256 string        // of the loaded model, empty before the first
+	stream uint64        // number of the camera stream of the newest frame
 }
 
-// Settings are what a Judge is built from.
+// Settings configure a Decider.
 type Settings struct {
 	Manifest *inference.Manifest
 	Params   state.Params
 	Rule     inference.Rule
 	// Timeout bounds both calls of a second together.
 	Timeout time.Duration
-	// Period is the meter's.
+	// Period is the poll period of the meter.
 	Period time.Duration
 }
 
-// NewDecider returns a judge that has seen nothing yet.
+// NewDecider returns a decider with an empty window.
 func NewDecider(s Settings, m Model) *Decider {
 	return &Decider{
 		manifest: s.Manifest, params: s.Params, rule: s.Rule, model: m, timeout: s.Timeout,
@@ -104,26 +105,26 @@ func NewDecider(s Settings, m Model) *Decider {
 	}
 }
 
-// Machine is the furnace's state machine, to save and resume it.
-func (j *Decider) Machine() *state.Machine { return j.machine }
+// Machine returns the furnace's state machine, to save and resume it.
+func (d *Decider) Machine() *state.Machine { return d.machine }
 
-// Sample takes one reading of the current.
-func (j *Decider) Sample(s drivers.Sample) {
-	j.current.sample(s)
+// Sample adds one reading of the current.
+func (d *Decider) Sample(s drivers.Sample) {
+	d.current.sample(s)
 	if s.Missing == "" {
-		j.aligner.AddSample(s)
+		d.aligner.AddSample(s)
 	}
 }
 
-// Decide decides the second that ends about now. frame is the newest one, its
-// Number 0 when there is none.
-func (j *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Decision {
-	ctx, cancel := context.WithTimeout(ctx, j.timeout)
+// Decide decides the second that ends about now. frame is the newest frame; its Number
+// is 0 if there is none.
+func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Decision {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	j.follow(frame)
-	encodeErr := j.encode(ctx, frame, video)
-	w := j.aligner.Window(now)
-	current, cause := j.current.status(now)
+	d.follow(frame)
+	encodeErr := d.encode(ctx, frame, video)
+	w := d.aligner.Window(now)
+	current, cause := d.current.status(now)
 	s := Decision{
 		End: w.End, Current: current, CurrentCause: cause, Video: video,
 		VideoCoverage: w.VideoCoverage,
@@ -132,63 +133,64 @@ func (j *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 	if s.Current == drivers.Frozen {
 		w.MaskCurrent()
 	}
-	believed := j.current.believed(now)
+	usable := d.current.usable(now)
 	amperes := math.NaN() // only a live sense can show an idle furnace
 	if s.Current.Live() {
-		amperes = w.LargestPhase(j.current.span())
+		amperes = w.LargestPhase(d.current.span())
 	}
-	aside, sparse := j.sparse.check(&w, j.manifest, j.current.period, believed, j.rule)
+	aside, sparse := d.sparse.check(&w, d.manifest, d.current.period, usable, d.rule)
 	s.CurrentCoverage = w.CurrentCoverage
-	s.Verdict = j.sensed(s, w)
-	s.Verdict.CurrentLive, s.Verdict.Amperes, s.Verdict.CurrentAside = believed, amperes, aside
+	s.Verdict = d.sensed(s, w)
+	s.Verdict.CurrentLive, s.Verdict.Amperes, s.Verdict.CurrentAside = usable, amperes, aside
 	if s.Fault = encodeErr; s.Fault == nil {
-		s.Fault = j.ask(ctx, w, sparse, &s)
+		s.Fault = d.ask(ctx, w, sparse, &s)
 	}
 	if s.Fault != nil {
-		j.fallBack(w, &s)
+		d.fallBack(w, &s)
 	}
 	if !s.Verdict.Enough() {
-		s.Verdict.Source, s.Verdict.P = state.None, 0 // an answer, but no verdict yet
+		s.Verdict.Source, s.Verdict.P = state.None, 0 // too little was measured for a verdict
 		s.Counted = Counted{}
 	}
-	j.attend(&s)
-	s.Status = j.machine.Step(s.Verdict)
-	j.current.idle = j.machine.Idle()
+	d.addOffset(&s)
+	s.Status = d.machine.Step(s.Verdict)
+	d.current.idle = d.machine.Idle()
 	if s.Status.Restarted {
-		j.aligner.Forget(s.End.Add(-2 * time.Second))
-		j.sparse = sparseness{}
+		d.aligner.Forget(s.End.Add(-2 * time.Second))
+		d.sparse = sparseness{}
 	}
-	j.freeze = s.Verdict.Source == state.Model && s.Verdict.P >= j.manifest.Decision.FreezeBackground ||
+	d.freeze = s.Verdict.Source == state.Model && s.Verdict.P >= d.manifest.Decision.FreezeBackground ||
 		s.Status.State == state.Abnormal
 	return s
 }
 
-// encode encodes a frame that has not been encoded yet. The background moves on
-// only while the furnace looks normal: a growing spot must not be absorbed.
-func (j *Decider) encode(ctx context.Context, frame drivers.Frame, video drivers.Status) error {
-	if frame.Number == 0 || !video.Live() || !frame.Time.After(j.lastFrame) {
+// encode encodes a frame that has not been encoded yet. The background is updated only
+// while the furnace looks normal: it must not absorb a growing spot.
+func (d *Decider) encode(ctx context.Context, frame drivers.Frame, video drivers.Status) error {
+	if frame.Number == 0 || !video.Live() || !frame.Time.After(d.lastFrame) {
 		return nil
 	}
-	encoded, err := j.model.EncodeFrame(ctx, inference.Frame{Pixels: frame.Pixels, Background: j.background})
+	encoded, err := d.model.EncodeFrame(ctx, inference.Frame{Pixels: frame.Pixels, Background: d.background})
 	if err != nil {
 		return err
 	}
-	if want := j.manifest.Video.Tokens * j.manifest.Video.Dim; len(encoded.Tokens) != want {
-		return errors.New("model encoded a frame to another length than its manifest says")
+	if want := d.manifest.Video.Tokens * d.manifest.Video.Dim; len(encoded.Tokens) != want {
+		return errors.New("the model's encoded frame differs in length from its manifest")
 	}
-	j.lastFrame = frame.Time
-	if !j.freeze || j.background == nil {
-		j.background = encoded.Background
+	d.lastFrame = frame.Time
+	if !d.freeze || d.background == nil {
+		d.background = encoded.Background
 	}
-	j.aligner.AddFrame(align.EncodedFrame{Time: frame.Time, Tokens: encoded.Tokens, Evidence: encoded.Evidence})
+	d.aligner.AddFrame(align.EncodedFrame{Time: frame.Time, Tokens: encoded.Tokens, Evidence: encoded.Evidence})
 	return nil
 }
 
-// sensed is the verdict as far as the senses go: nobody has decided yet.
-func (j *Decider) sensed(s Decision, w align.Window) state.Verdict {
+// sensed returns the verdict's inputs from the senses, before the model or the rule
+// decides.
+func (d *Decider) sensed(s Decision, w align.Window) state.Verdict {
 	return state.Verdict{
 		Time: s.End, Source: state.None, SetPoint: float64(w.Input.SetPoint),
-		// A current that is stale ends no alarm by itself.
+		// A stale current does not end an alarm by itself.
 		CurrentInvalid: s.Current == drivers.Invalid || s.Current == drivers.Frozen || !s.Current.Live() && !s.Video.Live(),
 		VideoLive:      s.Video.Live(),
 		CurrentSeconds: w.CurrentSpan.Seconds(),
@@ -196,20 +198,20 @@ func (j *Decider) sensed(s Decision, w align.Window) state.Verdict {
 	}
 }
 
-var errNothingSeen = errors.New("neither sense has anything in the window")
+var errNothingSeen = errors.New("the window holds no sample and no frame")
 
-func (j *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Decision) error {
+func (d *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Decision) error {
 	if w.CurrentCoverage == 0 && w.VideoCoverage == 0 {
 		return errNothingSeen
 	}
 	if sparse != nil {
 		return sparse
 	}
-	outputs, err := j.model.Step(ctx, w.Input)
+	outputs, err := d.model.Step(ctx, w.Input)
 	if err != nil {
 		return err
 	}
-	if err := j.learn(w, s, outputs); err != nil {
+	if err := d.observeOffset(w, s, outputs); err != nil {
 		return err
 	}
 	p := float64(outputs[inference.PAbnormal][0])
@@ -225,8 +227,8 @@ func (j *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Deci
 	return nil
 }
 
-func (j *Decider) fallBack(w align.Window, s *Decision) {
-	p, weak, ok := rule(w, j.rule)
+func (d *Decider) fallBack(w align.Window, s *Decision) {
+	p, weak, ok := rule(w, d.rule)
 	if ok && s.Verdict.CurrentLive {
 		s.Verdict.Source, s.Verdict.P, s.Weak = state.Rule, p, weak
 		s.Counted = Counted{Current: true}

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// Do runs f between two seconds, in the loop's own goroutine: only there may a
-// judge and its machine be touched while the loop runs. It returns once f has
-// run, or an error when it could not begin before ctx or the loop ended.
+// Do runs f between two seconds in the loop's goroutine, the only place where a decider
+// and its machine may be used while the loop runs. It returns after f has run, or an
+// error if ctx or the loop ended before f began.
 func (l *Loop) Do(ctx context.Context, f func()) error {
 	done := make(chan struct{})
 	select {
@@ -21,17 +21,15 @@ func (l *Loop) Do(ctx context.Context, f func()) error {
 	return nil
 }
 
-// errEnded is a loop that runs no more.
 var errEnded = errors.New("the decision loop has ended")
 
-// Decider is the one that decides. Call it in Do.
+// Decider returns the live decider. Call it in Do.
 func (l *Loop) Decider() *Decider { return l.decider }
 
-// Adopt changes what a configuration may change while the furnace is watched.
-// The window, the background and the furnace's state stay; the manifest does
-// too.
-func (j *Decider) Adopt(s Settings) {
-	j.params, j.rule, j.timeout = s.Params, s.Rule, s.Timeout
-	j.machine.SetParams(s.Params)
-	j.current.setPeriod(s.Period)
+// Adopt applies settings while the loop runs. The window, the background, the furnace's
+// state and the manifest stay.
+func (d *Decider) Adopt(s Settings) {
+	d.params, d.rule, d.timeout = s.Params, s.Rule, s.Timeout
+	d.machine.SetParams(s.Params)
+	d.current.setPeriod(s.Period)
 }

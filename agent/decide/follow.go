@@ -9,55 +9,55 @@ import (
 	"meltwatch/inference"
 )
 
-// follow notices a model or an opening of the camera that is not the one before,
-// and forgets what only the one before could teach.
-func (j *Decider) follow(frame drivers.Frame) {
-	if loaded, ok := j.model.Model(); ok && loaded.SHA256 != j.sha256 {
-		if j.sha256 != "" {
-			j.aligner.ForgetFrames() // another model's tokens
-			j.background, j.lastFrame = nil, time.Time{}
-			j.restartOffset()
+// follow detects a new model or camera stream, and discards what was derived from the
+// previous one.
+func (d *Decider) follow(frame drivers.Frame) {
+	if loaded, ok := d.model.Model(); ok && loaded.SHA256 != d.sha256 {
+		if d.sha256 != "" {
+			d.aligner.ForgetFrames() // another model's tokens
+			d.background, d.lastFrame = nil, time.Time{}
+			d.restartOffset()
 		}
-		j.sha256 = loaded.SHA256
+		d.sha256 = loaded.SHA256
 	}
-	if frame.Number > 0 && frame.Stream != j.stream {
-		if j.stream != 0 {
-			j.restartOffset()
+	if frame.Number > 0 && frame.Stream != d.stream {
+		if d.stream != 0 {
+			d.restartOffset()
 		}
-		j.stream = frame.Stream
+		d.stream = frame.Stream
 	}
 }
 
-func (j *Decider) restartOffset() {
-	if j.offset != nil {
-		j.offset.Restart()
+func (d *Decider) restartOffset() {
+	if d.offset != nil {
+		d.offset.Restart()
 	}
 }
 
-// learn lets the model's local loss teach the clock offset, and says what is
-// known of it. Only a second in which both senses can be believed teaches.
-func (j *Decider) learn(w align.Window, s *Decision, outputs inference.Outputs) error {
-	if j.offset == nil {
+// observeOffset updates the clock offset from the model's local loss, in seconds with
+// both senses live.
+func (d *Decider) observeOffset(w align.Window, s *Decision, outputs inference.Outputs) error {
+	if d.offset == nil {
 		return nil
 	}
-	loss, want := outputs[inference.LocalLoss], len(j.manifest.Offset.ShiftsS)
+	loss, want := outputs[inference.LocalLoss], len(d.manifest.Offset.ShiftsS)
 	if len(loss) != want {
-		return fmt.Errorf("model answered %d values for %s, its manifest says %d", len(loss), inference.LocalLoss, want)
+		return fmt.Errorf("model output %s has %d values, its manifest says %d", inference.LocalLoss, len(loss), want)
 	}
 	if s.Current.Live() && s.Video.Live() && s.Verdict.VideoFull {
-		j.offset.Observe(w, loss)
-		j.aligner.Correct(j.offset.Correction())
+		d.offset.Observe(w, loss)
+		d.aligner.Correct(d.offset.Correction())
 	}
 	return nil
 }
 
-// attend fills in what is known of the offset, whoever decided the second.
-func (j *Decider) attend(s *Decision) {
-	if j.offset == nil {
+// addOffset adds the known offset to a decision, also to one by the rule.
+func (d *Decider) addOffset(s *Decision) {
+	if d.offset == nil {
 		return
 	}
-	if estimate, ok := j.offset.Estimate(); ok {
+	if estimate, ok := d.offset.Estimate(); ok {
 		s.Offset = &estimate
 	}
-	s.Correction = j.offset.Correction()
+	s.Correction = d.offset.Correction()
 }

@@ -9,13 +9,13 @@ import (
 	"meltwatch/drivers"
 )
 
-// Video is the sense of sight; the camera child's client in the agent.
+// Video supplies frames. In the agent it is the client of the camera child.
 type Video interface {
-	// Newest returns the newest frame, its Number 0 before the first.
+	// Newest returns the newest frame; its Number is 0 before the first.
 	Newest() (drivers.Frame, drivers.Status)
 }
 
-// Loop feeds a Judge from live senses and decides once a second.
+// Loop feeds a Decider from live senses and decides once a second.
 type Loop struct {
 	decider *Decider
 	video   Video
@@ -28,20 +28,19 @@ type Loop struct {
 	ended   chan struct{}
 }
 
-// maxWaiting bounds the samples that arrive while a second is being decided; beyond
-// it the newest is dropped and counted, which the window shows as a gap.
+// maxWaiting bounds the samples that arrive while a second is being decided. Beyond it
+// the newest is dropped and counted, and leaves a gap in the window.
 const maxWaiting = 64
 
-// changeEvery is how soon a sense's failure is reported between two seconds.
+// changeEvery is the interval of the check for a sense's failure between two seconds.
 const changeEvery = 100 * time.Millisecond
 
-// NewLoop returns a loop that hands each decided second to report, which must
-// not block.
-func NewLoop(j *Decider, v Video, report func(Decision)) *Loop {
-	return &Loop{decider: j, video: v, report: report, samples: make(chan drivers.Sample, maxWaiting), between: make(chan func()), ended: make(chan struct{})}
+// NewLoop returns a loop that passes each decision to report, which must not block.
+func NewLoop(d *Decider, v Video, report func(Decision)) *Loop {
+	return &Loop{decider: d, video: v, report: report, samples: make(chan drivers.Sample, maxWaiting), between: make(chan func()), ended: make(chan struct{})}
 }
 
-// Offer hands over a sample; it never blocks.
+// Offer queues a sample; it never blocks.
 func (l *Loop) Offer(s drivers.Sample) {
 	select {
 	case l.samples <- s:
@@ -50,7 +49,7 @@ func (l *Loop) Offer(s drivers.Sample) {
 	}
 }
 
-// Dropped counts samples that came while too many waited.
+// Dropped is the number of samples that were dropped because the queue was full.
 func (l *Loop) Dropped() uint64 { return l.dropped.Load() }
 
 // Run decides once a second until ctx ends. It runs once.
@@ -58,8 +57,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	defer close(l.ended)
 	timer := time.NewTimer(time.Second)
 	defer timer.Stop()
-	glance := time.NewTicker(changeEvery)
-	defer glance.Stop()
+	changes := time.NewTicker(changeEvery)
+	defer changes.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -70,21 +69,21 @@ func (l *Loop) Run(ctx context.Context) error {
 			f()
 		case <-timer.C:
 			timer.Reset(next(l.Decide(ctx).End, time.Now()))
-		case <-glance.C:
+		case <-changes.C:
 			l.reportChange()
 		}
 	}
 }
 
 // Decide decides one second from everything that has arrived, and reports it. Run calls
-// it once a second.
+// it.
 func (l *Loop) Decide(ctx context.Context) Decision {
 	l.drain()
 	frame, status := l.video.Newest()
 	now := time.Now()
 	compare := l.beginShadow(ctx, now, frame, status)
 	s := l.decider.Decide(ctx, now, frame, status)
-	if ctx.Err() == nil { // a second cut short by the end of the agent is no verdict
+	if ctx.Err() == nil { // the end of the agent may have cut the second short
 		l.last = s
 		l.report(s)
 	}
@@ -92,8 +91,8 @@ func (l *Loop) Decide(ctx context.Context) Decision {
 	return s
 }
 
-// reportChange reports the last second again when a sense has failed or healed since,
-// so that a change is visible before the next verdict.
+// reportChange reports the last decision again when a sense has failed or recovered
+// since, so that the change is visible before the next verdict.
 func (l *Loop) reportChange() {
 	_, video := l.video.Newest()
 	current, cause := l.decider.current.status(time.Now())
@@ -105,8 +104,8 @@ func (l *Loop) reportChange() {
 	l.report(l.last)
 }
 
-// drain takes the samples that already wait: select picks at random, and the
-// second should rest on everything that has arrived.
+// drain takes all waiting samples: select picks at random, but a decision should use
+// everything that has arrived.
 func (l *Loop) drain() {
 	for {
 		select {
@@ -118,10 +117,9 @@ func (l *Loop) drain() {
 	}
 }
 
-// next is how long to wait for the second after the one that ended at end: until
-// its window's newest sample has surely arrived, so that the verdict follows the
-// sample as closely as it can. The bounds keep one verdict a second while the
-// grid is being learnt.
+// next is the wait before the second after the one that ended at end. The newest sample
+// of its window has then arrived, and the verdict follows it as soon as possible. The
+// bounds keep one verdict a second while the grid is being estimated.
 func next(end, now time.Time) time.Duration {
 	const early = 5 * time.Millisecond // past the instant, so that rounding cannot put the window before it
 	wait := end.Add(time.Second + align.Settle + early).Sub(now)

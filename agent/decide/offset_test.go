@@ -13,12 +13,10 @@ import (
 	"meltwatch/inference"
 )
 
-// lateVideo runs a plant whose camera stamps every frame so many seconds too
-// late, before a model that can tell. The model is fake, its senses are not: a
-// frame carries the instant that it shows as pixels, the meter its own instant as
-// set-point, and the local loss is worked out from both as they stand in the
-// window, with noise. So the windows, the correction and the pool are the real
-// ones from end to end.
+// lateVideo runs a plant whose camera stamps every frame lateness seconds late. The
+// model is fake, but its inputs are real: a frame's pixels hold its true instant, the
+// set-point holds the sample's instant, and the local loss is computed from both in the
+// window, with noise. Windows, correction and pool are therefore the real ones.
 func lateVideo(t *testing.T, lateness float64, script func(*plant)) {
 	t.Helper()
 	m := manifest()
@@ -48,8 +46,8 @@ func lateVideo(t *testing.T, lateness float64, script func(*plant)) {
 	})
 }
 
-// misplaced is by how many seconds the frames stand behind what they show, on
-// average; 0 without a frame.
+// misplaced is the mean delay in seconds of the frames against their true instants; 0
+// without a frame.
 func misplaced(w inference.Window) float64 {
 	var sum, n float64
 	for slot, mask := range w.FrameMask {
@@ -61,7 +59,7 @@ func misplaced(w inference.Window) float64 {
 	return sum / max(n, 1)
 }
 
-func TestCorrectionConvergesWithoutSwinging(t *testing.T) {
+func TestCorrectionConvergesWithoutOscillation(t *testing.T) {
 	for _, lateness := range []float64{3, -3, 0.6} {
 		lateVideo(t, lateness, func(p *plant) {
 			p.sleep(40 * time.Minute)
@@ -72,16 +70,16 @@ func TestCorrectionConvergesWithoutSwinging(t *testing.T) {
 			if c := last.Correction.Seconds(); math.Abs(c-lateness) > 0.3 {
 				t.Errorf("late by %v s: corrected by %v s after 40 minutes", lateness, c)
 			}
-			// Half a slot is as near as whole slots come.
+			// Whole slots come within half a slot.
 			if away := misplaced(p.model.windows[len(p.model.windows)-1]); math.Abs(away) > 0.8 {
-				t.Errorf("late by %v s: frames still stand %v s away from what they show", lateness, away)
+				t.Errorf("late by %v s: frames are still %v s away from their instants", lateness, away)
 			}
 			steadily(t, p.seconds, lateness)
 		})
 	}
 }
 
-// steadily holds the correction to its pace and to one direction.
+// steadily checks the pace and the direction of the correction.
 func steadily(t *testing.T, seconds []Decision, lateness float64) {
 	t.Helper()
 	for i := 1; i < len(seconds); i++ {
@@ -90,7 +88,7 @@ func steadily(t *testing.T, seconds []Decision, lateness float64) {
 			t.Fatalf("late by %v s: jumped from %v to %v s", lateness, before, now)
 		}
 		if math.Abs(now) > math.Abs(lateness)+0.3 || now*lateness < -0.01 {
-			t.Fatalf("late by %v s: swung to %v s", lateness, now)
+			t.Fatalf("late by %v s: changed direction to %v s", lateness, now)
 		}
 		if seconds[i].Verdict.Source == state.Model && seconds[i].VideoCoverage < 0.9 && i > 20 {
 			t.Fatalf("second %d: a correction of %v s left %v of the frames", i, now, seconds[i].VideoCoverage)
@@ -108,7 +106,7 @@ func TestWithoutEventsNothingIsKnownOrMoved(t *testing.T) {
 	})
 }
 
-func TestKnowledgeStartsAnewAndTheCorrectionStays(t *testing.T) {
+func TestEstimateRestartsAndTheCorrectionStays(t *testing.T) {
 	for name, change := range map[string]func(*plant){
 		"another model":       func(p *plant) { p.model.sha256 = "second" },
 		"camera opened again": func(p *plant) { p.video.stream++ },
@@ -146,14 +144,14 @@ func TestAnotherModelStartsFromItsOwnTokens(t *testing.T) {
 			frames += mask
 		}
 		if frames > 2 {
-			t.Errorf("%v frames of the model before are in the window", frames)
+			t.Errorf("%v frames of the previous model are in the window", frames)
 		}
 		started := false
 		for _, f := range p.model.frames[len(p.model.frames)-2:] {
 			started = started || f.Background == nil
 		}
 		if !started {
-			t.Error("the background of the model before was handed on")
+			t.Error("the background of the previous model was passed on")
 		}
 	})
 }
@@ -165,13 +163,13 @@ func TestLocalLossOfAnotherLengthIsAFault(t *testing.T) {
 		}
 		p.sleep(60 * time.Second)
 		s := p.last()
-		if s.Fault == nil || !strings.Contains(s.Fault.Error(), "3 values for local_loss, its manifest says 21") || s.Verdict.Source != state.Rule {
+		if s.Fault == nil || !strings.Contains(s.Fault.Error(), "local_loss has 3 values, its manifest says 21") || s.Verdict.Source != state.Rule {
 			t.Fatalf("fault %v, verdict by %s", s.Fault, s.Verdict.Source)
 		}
 	})
 }
 
-func TestVerdictNamesTheSensesItRestsOn(t *testing.T) {
+func TestVerdictNamesTheSensesItUses(t *testing.T) {
 	for _, c := range []struct {
 		fact   string
 		change func(*plant)
@@ -198,7 +196,7 @@ func TestVerdictNamesTheSensesItRestsOn(t *testing.T) {
 	}
 }
 
-func TestModelWithoutLocalLossTellsNoOffset(t *testing.T) {
+func TestModelWithoutLocalLossGivesNoOffset(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.sleep(3 * time.Minute)
 		if s := p.last(); s.Offset != nil || s.Correction != 0 || !math.IsNaN(s.Surprise) {

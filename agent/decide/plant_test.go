@@ -14,7 +14,7 @@ import (
 	"meltwatch/inference"
 )
 
-// scripted is a model whose answers and faults the test sets.
+// scripted is a model whose outputs and faults the test sets.
 type scripted struct {
 	*sync.Mutex // the plant's
 	p           float32
@@ -47,7 +47,7 @@ func (m *scripted) EncodeFrame(ctx context.Context, f inference.Frame) (inferenc
 	return inference.Encoded{Tokens: tokens, Background: background, Evidence: []float32{0, 1, 0, 0}}, m.err
 }
 
-// stall is called with the lock held and holds it again when it returns.
+// stall is called with the lock held, and returns with the lock held.
 func (m *scripted) stall(ctx context.Context) error {
 	m.Unlock()
 	<-ctx.Done()
@@ -69,13 +69,13 @@ func (m *scripted) Step(ctx context.Context, w inference.Window) (inference.Outp
 	return outputs, m.err
 }
 
-// scene is the sense of sight, under the test's control.
+// scene is a Video under the test's control.
 type scene struct {
 	*sync.Mutex // the plant's
 	number      uint64
 	stream      uint64
 	status      drivers.Status
-	pixels      func(stamp time.Time) []byte // nil shows always the same
+	pixels      func(stamp time.Time) []byte // nil for constant pixels
 }
 
 func (s *scene) Newest() (drivers.Frame, drivers.Status) {
@@ -89,8 +89,8 @@ func (s *scene) Newest() (drivers.Frame, drivers.Status) {
 	return f, s.status
 }
 
-// plant's lock is held by the script whenever it runs, and by whatever else
-// looks at the fields, so a script may change them as it likes.
+// plant is a simulated furnace with its senses. The running script and every user of
+// the fields hold the lock, so a script may change the fields.
 type plant struct {
 	sync.Mutex
 	t       *testing.T
@@ -101,11 +101,11 @@ type plant struct {
 	noise   float64 // standard deviation of the current in amperes
 	dead    bool    // the meter does not answer
 	stuck   bool    // the meter repeats itself
-	// edit changes a sample before it is delivered, and says whether it is; nil
-	// delivers all as they are.
+	// edit changes a sample before its delivery, and reports whether it is delivered;
+	// nil delivers all samples unchanged.
 	edit    func(*drivers.Sample) bool
 	amperes float64
-	// setPoint is what the meter reports as such at an instant.
+	// setPoint returns the meter's set-point at an instant.
 	setPoint func(time.Time) float64
 }
 
@@ -117,7 +117,7 @@ func manifest() *inference.Manifest {
 	}
 }
 
-// operate runs a plant under virtual time; script may change it as time goes by.
+// operate runs a plant in virtual time; script may change it.
 func operate(t *testing.T, script func(*plant)) {
 	t.Helper()
 	operateWith(t, manifest(), script)

@@ -8,21 +8,22 @@ import (
 	"meltwatch/inference"
 )
 
-// The share of a span that its samples must cover for its CV to mean anything.
+// The least share of a span that samples must cover for a valid CV.
 const (
 	enough120 = 0.75
 	enough45  = 0.9
 )
 
-// RuleReads reports whether the rule can judge a meter that is read once in period.
+// RuleReads reports whether the rule can decide from a meter that is read once in
+// period.
 func RuleReads(period time.Duration) bool {
-	return float64(align.SpokenFor) >= enough120*float64(period)
+	return float64(align.MaxSampleSpan) >= enough120*float64(period)
 }
 
-// rule is the plant's own rule on current alone: in the semi-molten state the
-// melt no longer rolls, the arc gap stands still and the current goes quiet. It
-// returns 1 for quiet, 0 for lively; weak says that only the shorter span is
-// quiet; ok is false when there is too little current to tell, or a phase has none.
+// rule is the plant's rule on the current alone: in the semi-molten state the melt
+// stops rolling, the arc gap is constant and the current's variation is low. It returns
+// 1 for low variation, otherwise 0. weak tells that only the shorter span is quiet. ok
+// is false if there are too few samples or a phase draws no current.
 func rule(w align.Window, levels inference.Rule) (p float64, weak, ok bool) {
 	long, longShare := w.CV(120 * time.Second)
 	short, shortShare := w.CV(45 * time.Second)

@@ -7,36 +7,36 @@ import (
 	"meltwatch/drivers"
 )
 
-// Comparison is one second, decided by the judge that counts and by its shadow.
+// Comparison holds the decisions of the live decider and of its shadow for one second.
 type Comparison struct {
 	Live, Shadow Decision
-	// LiveTook and ShadowTook are how long each needed.
+	// LiveTook and ShadowTook are the durations of the decisions.
 	LiveTook, ShadowTook time.Duration
 }
 
-// shadow is a judge that decides every second too and is only compared. It has
-// its own model, window and machine, so nothing that it does can touch the live
-// verdict; it runs beside it, within the same bound of time.
+// shadow is a decider whose decisions are only compared. It has its own model, window
+// and machine, so it cannot affect the live verdict. It runs at the same time, within
+// the same timeout.
 type shadow struct {
 	decider *Decider
 	compare func(Comparison)
 }
 
-// Shadow has j decide beside the live judge from the next second on, with the
-// current that the live one has seen; compare must not block. Call it in Do.
-func (l *Loop) Shadow(j *Decider, compare func(Comparison)) {
+// Shadow makes d decide beside the live decider from the next second on. d gets the
+// live decider's samples. compare must not block. Call it in Do.
+func (l *Loop) Shadow(d *Decider, compare func(Comparison)) {
 	for _, s := range l.decider.aligner.Samples() {
-		j.Sample(s)
+		d.Sample(s)
 	}
-	l.shadow = &shadow{j, compare}
+	l.shadow = &shadow{d, compare}
 }
 
-// Unshadow lets the shadow go. Call it in Do.
+// Unshadow removes the shadow. Call it in Do.
 func (l *Loop) Unshadow() { l.shadow = nil }
 
-// Swap makes the shadow the judge that counts, and that one its shadow, with no
-// second in between: the furnace's state passes over, under the new judge's
-// thresholds. It reports whether there was a shadow. Call it in Do.
+// Swap exchanges the live decider and its shadow between two seconds. The furnace's
+// state passes to the new live decider, under its thresholds. It reports whether there
+// was a shadow. Call it in Do.
 func (l *Loop) Swap() bool {
 	if l.shadow == nil {
 		return false
@@ -49,7 +49,7 @@ func (l *Loop) Swap() bool {
 	return true
 }
 
-// sample hands a sample to whoever decides.
+// sample adds a sample to the decider and to its shadow.
 func (l *Loop) sample(s drivers.Sample) {
 	l.decider.Sample(s)
 	if l.shadow != nil {
@@ -57,8 +57,8 @@ func (l *Loop) sample(s drivers.Sample) {
 	}
 }
 
-// beginShadow has the shadow decide; the function it returns waits for that,
-// which the shadow's own timeout bounds, and compares.
+// beginShadow starts the shadow's decision. The returned function waits for it, at most
+// for the shadow's timeout, and compares.
 func (l *Loop) beginShadow(ctx context.Context, now time.Time, frame drivers.Frame, status drivers.Status) func(live Decision) {
 	s := l.shadow
 	if s == nil {

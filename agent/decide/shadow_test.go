@@ -8,7 +8,7 @@ import (
 	"meltwatch/inference"
 )
 
-// candidate is another judge over the same plant, with other thresholds.
+// candidate returns another decider for the same plant, with other thresholds.
 func (p *plant) candidate() (*Decider, *scripted) {
 	model := &scripted{Mutex: &p.Mutex, p: 0.1}
 	return NewDecider(Settings{
@@ -17,7 +17,7 @@ func (p *plant) candidate() (*Decider, *scripted) {
 	}, model), model
 }
 
-// do runs f in the loop, without the plant's lock, which the loop may want.
+// do runs f in the loop without the plant's lock, which the loop may need.
 func (p *plant) do(f func()) {
 	p.t.Helper()
 	p.Unlock()
@@ -61,8 +61,8 @@ func TestShadowThatHangsDelaysNothing(t *testing.T) {
 	})
 }
 
-// The candidate has seen 16 frames by the swap and takes the current over: every
-// second has a verdict by a model, and the state goes on.
+// The candidate has 16 frames and all samples at the swap: every second has a verdict
+// by a model, and the state is kept.
 func TestSwapMissesNoVerdictAndKeepsTheState(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.sleep(150 * time.Second)
@@ -75,7 +75,7 @@ func TestSwapMissesNoVerdictAndKeepsTheState(t *testing.T) {
 		p.do(func() { p.loop.Shadow(judge, func(c Comparison) { compared = c }) })
 		p.sleep(20 * time.Second)
 		if compared.Shadow.CurrentCoverage < 0.99 || compared.Shadow.VideoCoverage != 1 || compared.Shadow.Verdict.P < 0.69 {
-			t.Fatalf("the shadow's window is not whole: %+v", compared.Shadow)
+			t.Fatalf("the shadow's window is incomplete: %+v", compared.Shadow)
 		}
 		since := p.last().Status.Since
 		p.do(func() { p.loop.Swap() })
@@ -85,7 +85,7 @@ func TestSwapMissesNoVerdictAndKeepsTheState(t *testing.T) {
 		if last := p.last(); last.Verdict.P > 0.71 || last.Status.Since != since {
 			t.Errorf("p %v since %s, want the candidate's 0.7 since %s", last.Verdict.P, last.Status.Since, since)
 		}
-		// The old model shadows now; back at once.
+		// The old model shadows now, so it can return at once.
 		p.do(func() { p.loop.Swap() })
 		p.sleep(2 * time.Second)
 		if last := p.last(); last.Verdict.P < 0.79 {
@@ -94,7 +94,7 @@ func TestSwapMissesNoVerdictAndKeepsTheState(t *testing.T) {
 		p.do(p.loop.Unshadow)
 		p.do(func() {
 			if p.loop.Swap() {
-				t.Error("swapped with nobody")
+				t.Error("swapped without a shadow")
 			}
 		})
 		for i, s := range p.seconds {

@@ -14,7 +14,7 @@ import (
 
 var errModelAway = errors.New("the model is away")
 
-// readEvery makes a meter of another period.
+// readEvery changes the meter's period.
 func (p *plant) readEvery(period time.Duration, edit func(*drivers.Sample)) {
 	p.do(func() { p.loop.Decider().current.setPeriod(period) })
 	var last time.Time
@@ -28,9 +28,9 @@ func (p *plant) readEvery(period time.Duration, edit func(*drivers.Sample)) {
 	}
 }
 
-// Whatever the period, a furnace that stands still is off, one that works is not, and
-// neither the sense nor the state changes from poll to poll.
-func TestSlowMeterTellsOffAndDoesNotFlap(t *testing.T) {
+// At any period, an idle furnace is off, a working one is not, and neither sense nor
+// state changes from poll to poll.
+func TestSlowMeterShowsOffAndDoesNotFlap(t *testing.T) {
 	for _, period := range []time.Duration{time.Second, 3 * time.Second, 5 * time.Second, 10 * time.Second, time.Minute} {
 		for camera, status := range map[string]drivers.Status{"camera": drivers.OK, "no camera": drivers.Absent} {
 			t.Run(fmt.Sprint(period, " ", camera), func(t *testing.T) {
@@ -56,7 +56,7 @@ func TestSlowMeterTellsOffAndDoesNotFlap(t *testing.T) {
 	}
 }
 
-// A meter too slow for model and rule alike must not keep the camera from deciding.
+// With a meter too slow for model and rule, the video alone decides.
 func TestVideoDecidesWhereTheCurrentIsReadTooRarely(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.readEvery(5*time.Second, func(*drivers.Sample) {})
@@ -80,8 +80,8 @@ func TestVideoDecidesWhereTheCurrentIsReadTooRarely(t *testing.T) {
 	})
 }
 
-// Where polls are lost at random, the sense is stale every few seconds. That must not
-// tear the mean over seconds apart: an alarm would never be raised.
+// If polls are lost at random, the sense is stale every few seconds. This must not
+// interrupt the mean over seconds, or an alarm would never be raised.
 func TestLostPollsDoNotMakeTheStateFlap(t *testing.T) {
 	for _, loss := range []float64{0.1, 0.3, 0.5} {
 		t.Run(fmt.Sprint(loss), func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestLostPollsDoNotMakeTheStateFlap(t *testing.T) {
 	}
 }
 
-// An alarm does not end on what was read a moment ago.
+// A stale current does not end an alarm.
 func TestStaleCurrentEndsNoAlarm(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.video.status = drivers.Absent
@@ -127,8 +127,8 @@ func TestStaleCurrentEndsNoAlarm(t *testing.T) {
 	})
 }
 
-// The rule cannot tell the variation of a phase that draws nothing: it must not call
-// the furnace normal.
+// The variation of a phase without current is undefined, so the rule must not report
+// normal.
 func TestRuleIgnoresAPhaseWithoutCurrent(t *testing.T) {
 	for name, rest := range map[string]float64{"0 A": 0, "negative": -20} {
 		t.Run(name, func(t *testing.T) {

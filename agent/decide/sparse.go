@@ -8,14 +8,14 @@ import (
 	"meltwatch/inference"
 )
 
-// sparseness keeps windows from the model that hold fewer samples than it was tested
-// with: the model mistakes missing samples for quiet current.
+// sparseness detects windows with fewer samples than the model was tested with: the
+// model mistakes missing samples for quiet current.
 //
-// The rule on the current's variation decides instead. If there is too little for the
-// rule as well, the current is set aside, and the model judges the video alone.
+// The rule then decides instead. If there are too few samples for the rule as well, the
+// current is set aside, and the model decides from the video alone.
 type sparseness struct {
-	found bool // a second ago
-	// unable counts seconds in which the rule could not decide either; able counts
+	found bool // in the previous second
+	// unable counts the seconds in which the rule could not decide either; able counts
 	// the seconds in a row in which it could again.
 	unable, able int
 }
@@ -24,19 +24,19 @@ const (
 	// denser is the margin above the least density before the model decides again, so
 	// that the decider does not change from second to second.
 	denser = 0.05
-	// outage is a gap after which the window may start again: the tests include
-	// windows that have only just begun.
+	// outage is a gap after which the window may start again: the model's tests include
+	// windows that have just begun.
 	outage = 10 * time.Second
 	// asideAfter seconds without the rule set the current aside: a meter that is read
-	// often enough has shown the rule's shorter span by then. asideUntil seconds in
-	// a row with it end that.
+	// often enough has filled the rule's shorter span by then. asideUntil seconds in a
+	// row with the rule end that.
 	asideAfter = 45
 	asideUntil = 10
 )
 
-// check says why the model cannot judge the window, nil when it can. A window with an
-// outage is cut there if that helps. If the sense has failed, or the current is set
-// aside, the current is hidden instead.
+// check returns why the model cannot use the window, or nil. If it helps, the samples
+// before an outage are hidden. If the sense has failed or the current is set aside, all
+// samples are hidden, and the model decides from the video.
 func (s *sparseness) check(w *align.Window, m *inference.Manifest, period time.Duration, live bool, levels inference.Rule) (aside bool, err error) {
 	if w.CurrentCoverage == 0 {
 		return false, nil
@@ -53,7 +53,7 @@ func (s *sparseness) check(w *align.Window, m *inference.Manifest, period time.D
 	return aside, err
 }
 
-// aside counts a second, and reports whether neither the model nor the rule can use
+// aside counts one second, and reports whether neither the model nor the rule can use
 // the current.
 func (s *sparseness) aside(sparse error, w align.Window, levels inference.Rule) bool {
 	if _, _, ok := rule(w, levels); !ok && sparse != nil {

@@ -8,8 +8,8 @@ import (
 	"meltwatch/drivers"
 )
 
-// stuckReadings detects phases whose reading does not change although the furnace
-// works: the meter no longer refreshes the register.
+// stuckReadings detects phases whose reading does not change although the furnace is
+// working: the meter no longer updates the register.
 //
 // A register resolves amperes in steps. Quiet abnormal current moves by tens of
 // amperes a second, so a phase that reads the same for 15 s in steps of up to
@@ -28,10 +28,11 @@ type stuckReadings struct {
 }
 
 type stuckPhase struct {
-	// since is when the phase first read its present value, same how often it has.
+	// since is when the phase first read its present value, and same counts its
+	// readings since.
 	since time.Time
 	same  int
-	// changes are the last ones, in amperes, in no order; changed counts all.
+	// changes are the last changes in amperes, unordered; changed counts all of them.
 	changes [stuckChanges]float64
 	changed int
 	// low and high bound the phase's readings since another phase stopped changing:
@@ -40,17 +41,18 @@ type stuckPhase struct {
 }
 
 const (
-	// stuckAfter is how long, and stuckReads how often, a phase may read exactly the
-	// same.
+	// A phase is stuck when its reading has not changed for stuckAfter and stuckReads
+	// readings.
 	stuckAfter = 15 * time.Second
 	stuckReads = 10
 	// stuckStep is the coarsest resolution, in amperes, at which a quiet current is
 	// certain to move within stuckAfter.
 	stuckStep = 20
-	// stuckSwing is by how many of its own steps another phase must have moved for a
-	// phase in coarser steps to count as stuck.
+	// stuckSwing is the movement of another phase, in steps of the stuck phase, that
+	// makes a phase with coarser steps count as stuck.
 	stuckSwing = 20
-	// stuckChanges is how many changes give a register's resolution.
+	// stuckChanges is the number of changes from which a register's resolution is
+	// computed.
 	stuckChanges = 64
 	// fineStep is the finest resolution that matters, in amperes. It is far above the
 	// error of a float32 and far under stuckStep.
@@ -70,7 +72,7 @@ func (r *stuckReadings) sample(s drivers.Sample) {
 			p.changed++
 		}
 		p.since, p.same = s.Time, 1
-		for other := range r.phases { // restart their swing: this phase has changed
+		for other := range r.phases { // this phase has changed, so their swing restarts
 			r.phases[other].low[i], r.phases[other].high[i] = s.Current[other], s.Current[other]
 		}
 	}
@@ -104,8 +106,8 @@ func commonStep(a, b float64) float64 {
 	return max(a, fineStep)
 }
 
-// cause names the stuck phases, empty when none is. idle is the level in amperes
-// under which the furnace stands still.
+// cause names the stuck phases; it is empty if none is stuck. idle is the current in
+// amperes below which the furnace is idle.
 func (r *stuckReadings) cause(idle float64) string {
 	names := ""
 	for i := range r.phases {
@@ -124,9 +126,9 @@ func (r *stuckReadings) cause(idle float64) string {
 	return fmt.Sprintf("phase %s reads the same for %.0f s", names, stuckAfter.Seconds())
 }
 
-// step is the resolution of a phase's readings in amperes. Before the phase has
-// changed it is what the others, which the same meter reads, moved by at least; and
-// where none has changed, the largest power of ten that divides all readings.
+// step is the resolution of a phase's readings in amperes. Until the phase has changed,
+// it is the smallest step of the other phases, which the same meter reads. If none has
+// changed, it is the largest power of ten that divides all readings.
 func (r *stuckReadings) step(phase int) float64 {
 	if own := r.phases[phase].step(); own > 0 {
 		return own

@@ -44,9 +44,8 @@ func round(s *drivers.Sample, step float64) {
 	}
 }
 
-// Quiet current is the alarm: whatever the register's resolution, it must never be
-// taken for a stuck register.
-func TestQuietCurrentIsNeverTakenForStuck(t *testing.T) {
+// Quiet current is the alarm: at any resolution, it must not count as a stuck register.
+func TestQuietCurrentIsNeverStuck(t *testing.T) {
 	for name, step := range map[string]float64{"1 A": 1, "10 A": 10, "20 A": 20, "50 A": 50, "100 A": 100, "1 kA": 1000} {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(uint64(step), 9))
@@ -71,7 +70,7 @@ func TestQuietCurrentIsNeverTakenForStuck(t *testing.T) {
 	}
 }
 
-// An electrode that is raised draws 0 A while the others burn.
+// A raised electrode draws 0 A while the others burn.
 func TestRaisedElectrodeIsNotStuck(t *testing.T) {
 	operate(t, func(p *plant) {
 		p.edit = func(s *drivers.Sample) bool { s.Current[1] = 0; return true }
@@ -98,7 +97,7 @@ func TestStuckPhaseEndsNoAlarm(t *testing.T) {
 	})
 }
 
-// A meter's own offset keeps a furnace that stands still from reading 0 A.
+// With a meter's offset, an idle furnace does not read 0 A.
 func TestIdleFurnaceThatReadsItsMetersOffsetIsOff(t *testing.T) {
 	for name, offset := range map[string][drivers.Phases]float64{"7 A": {7, 7, 7}, "negative": {-3.2, -3.2, 1}, "40 A": {40, 41, 0}} {
 		t.Run(name, func(t *testing.T) {
@@ -148,8 +147,8 @@ func TestQuietCurrentOfAMeterWithFewDigitsIsNotStuck(t *testing.T) {
 	}
 }
 
-// A lively current moves by hundreds of steps at a time. Its meter's resolution is known
-// all the same, so a meter that freezes whole is noticed.
+// A lively current moves by hundreds of steps at a time. The resolution is found
+// nevertheless, so a frozen meter is detected.
 func TestMeterThatFreezesDuringLivelyCurrentIsStuck(t *testing.T) {
 	for name, step := range map[string]float64{"1 A": 1, "float32": 0, "20000 A in 4096 steps": 20_000. / 4096, "10 A": 10} {
 		t.Run(name, func(t *testing.T) {
@@ -180,8 +179,8 @@ func TestMeterThatFreezesDuringLivelyCurrentIsStuck(t *testing.T) {
 	}
 }
 
-// Coarse registers with an offset, or of a step that is no round number, are not mistaken
-// for fine ones.
+// Coarse registers with an offset, or with a step that is not a round number, do not
+// count as fine.
 func TestResolutionOfOddRegisters(t *testing.T) {
 	random := rand.New(rand.NewPCG(6, 6))
 	for _, c := range []struct{ step, offset float64 }{{48.828125, 0}, {100, 37}, {250, 3.5}, {1000, 0}, {33.333, 0.1}} {
@@ -195,7 +194,7 @@ func TestResolutionOfOddRegisters(t *testing.T) {
 			r.sample(s)
 		}
 		if got := r.step(0); math.Abs(got-c.step) > 0.05*c.step {
-			t.Errorf("step %g, offset %g: taken for %g A", c.step, c.offset, got)
+			t.Errorf("step %g, offset %g: resolution %g A", c.step, c.offset, got)
 		}
 	}
 }

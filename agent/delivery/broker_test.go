@@ -16,13 +16,13 @@ import (
 	brokers "meltwatch/simulator/broker"
 )
 
-// broker is a real broker in this process that a test can take down and bring
-// back on its address. What it was sent is kept over its lives.
+// broker is a real broker in this process that a test can stop and restart on its
+// address. Received messages are kept across restarts.
 type broker struct {
 	t       *testing.T
 	address string
 	server  *brokers.Server
-	// listen makes the listener of each life.
+	// listen creates the listener at each start.
 	listen func(address string) listeners.Listener
 	hooks  []mochi.Hook
 
@@ -76,12 +76,12 @@ func (b *broker) up() {
 
 func (b *broker) down() {
 	if b.server != nil {
-		_ = b.server.Close() // a listener that is closed already is no fault here
+		_ = b.server.Close() // the listener may be closed already
 	}
 	b.server = nil
 }
 
-// on returns what was published on a topic so far.
+// on returns the messages on a topic so far.
 func (b *broker) on(topic string) []received {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -94,7 +94,7 @@ func (b *broker) on(topic string) []received {
 	return found
 }
 
-// retained asks the broker as a newcomer would.
+// retained returns the retained message of a topic, as a new subscriber gets it.
 func (b *broker) retained(topic string) string {
 	for _, p := range b.server.Topics.Messages(topic) {
 		return string(p.Payload)
@@ -113,7 +113,7 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() bool)
 	}
 }
 
-// sequence reads the seq of every record on a topic, samples unpacked.
+// sequence returns the seq of every record in messages, samples unpacked.
 func sequence(t *testing.T, messages []received) []uint64 {
 	t.Helper()
 	var seqs []uint64

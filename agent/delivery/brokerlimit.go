@@ -1,78 +1,81 @@
 package delivery
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
 	"meltwatch/agent/message"
 )
 
-// MQTT 3.1.1 does not tell how large a packet a broker takes: one that gets a
-// larger one closes the connection, and would do so again at each connection. What a
-// broker bears is therefore learnt from what it acknowledged and where it left off.
+// MQTT 3.1.1 has no way for a broker to announce its largest packet: a broker that gets
+// a larger one closes the connection, each time it is sent. The limit is therefore
+// estimated from what the broker acknowledged and from where connections ended.
 
-// brokerLimit is what one broker bears, in bytes of topic and payload.
+// brokerLimit is the estimated packet limit of one broker, in bytes of topic and
+// payload.
 type brokerLimit struct {
 	// passed is the largest message that was acknowledged.
 	passed int
-	// pack bounds a pack of history; 0 while nothing says that it must.
+	// pack bounds a pack of history; 0 means no bound.
 	pack int
-	// refused is the smallest message that was refused for certain; 0 for none. It is
-	// tried again at a time, which is later with each verdict.
+	// refused is the size of the smallest message that counts as refused; 0 for none.
+	// Such a message is tried again at retryAt, after a wait that grows with the number
+	// of refusals.
 	refused  int
-	again    time.Time
-	verdicts int
-	// suspect is the size of the message at which the last connection ended, and
-	// strikes how many in a row ended at one of that size or less.
+	retryAt  time.Time
+	refusals int
+	// suspect is the size of the message at which the last connection ended; strikes is
+	// the number of connections in a row that ended at that size or less.
 	suspect, strikes int
-	// shrunk is the pack's bound that was logged last.
+	// shrunk is the bound of a pack that was logged last.
 	shrunk int
-	// heard bounds a pack to what came back as a probe; 0 where nothing is heard.
-	// probed says that nothing more is to be found out on this connection, wanting
-	// that a larger pack waits, silent is the least size that did not come back.
-	heard    int
-	cameBack bool // a probe did
-	probed   bool
-	wanting  bool
-	silent   int
-	silentAt time.Time
+	// delivered is the size of the largest probe that came back, which bounds a pack; 0
+	// without probing. probed tells that probing is finished on this connection,
+	// wanting that a larger pack waits. silent is the smallest size that did not come
+	// back.
+	delivered int
+	cameBack  bool // a probe came back
+	probed    bool
+	wanting   bool
+	silent    int
+	silentAt  time.Time
 }
 
-// certain is how many connections in a row must end at a message before it counts as
-// refused: a network may cut as many by chance.
-const certain = 3
+// refusedAfter is the number of connections in a row that must end at a message before
+// it counts as refused: a bad network may end fewer by chance.
+const refusedAfter = 3
 
-// A verdict may be chance's work after all, so what it keeps back is tried again.
+// The network may have been the cause after all, so a refused message is tried again.
 const (
-	soonestAgain = time.Minute
-	latestAgain  = time.Hour
+	minRetry = time.Minute
+	maxRetry = time.Hour
 )
 
-// leastPack is the least bound of a pack: one sample with its topic.
+// leastPack is the least bound of a pack in bytes: one sample with its topic.
 const leastPack = 600
 
-// acked notes a message that the broker took.
+// acked records a message that the broker acknowledged.
 func (l *brokerLimit) acked(size int) {
 	l.passed = max(l.passed, size)
 	if size >= l.suspect {
 		l.suspect, l.strikes = 0, 0
 	}
-	if l.refused > 0 && size >= l.refused { // it was not the size, after all
+	if l.refused > 0 && size >= l.refused { // the size was not the cause
 		l.refused = 0
 	}
 }
 
-// ended notes at which message a connection ended that was not ended on purpose:
-// the first that was not acknowledged and is larger than any that was. Clear says
-// that the broker acknowledged a message on that connection; the PUBACKs of others
-// may be lost with the connection's end. It reports whether that message is now
-// refused for certain.
+// ended records the message at which a connection was lost: the first unacknowledged
+// one that is larger than any acknowledged one. clear tells that the broker
+// acknowledged a message on that connection; otherwise PUBACKs may have been lost with
+// it. It reports whether the message counts as refused now.
 func (l *brokerLimit) ended(size int, clear bool) bool {
 	if size <= l.passed {
 		return false
 	}
-	// Packs shrink at once: that costs next to nothing if the size was not the cause.
-	l.pack = max(min(size/2, either(l.pack, size)), l.passed, leastPack)
+	// Packs shrink at once: a smaller pack costs little if the size was not the cause.
+	l.pack = max(min(size/2, cmp.Or(l.pack, size)), l.passed, leastPack)
 	if !clear {
 		return false
 	}
@@ -82,43 +85,36 @@ func (l *brokerLimit) ended(size int, clear bool) bool {
 		l.strikes = 1
 	}
 	l.suspect = size
-	if l.strikes < certain {
+	if l.strikes < refusedAfter {
 		return false
 	}
 	l.refused, l.strikes = size, 0
-	l.again = time.Now().Add(min(soonestAgain<<min(l.verdicts, 10), latestAgain))
-	l.verdicts++
+	l.retryAt = time.Now().Add(min(minRetry<<min(l.refusals, 10), maxRetry))
+	l.refusals++
 	return true
 }
 
-// retry lets what was refused pass once more, where it is time for it. Another
-// connection that ends there is the whole proof.
+// retry admits a refused message once more when its wait is over. One more connection
+// that ends there refuses it again.
 func (l *brokerLimit) retry() {
-	if l.refused > 0 && time.Now().After(l.again) {
-		l.suspect, l.strikes, l.refused = l.refused, certain-1, 0
+	if l.refused > 0 && time.Now().After(l.retryAt) {
+		l.suspect, l.strikes, l.refused = l.refused, refusedAfter-1, 0
 	}
-}
-
-func either(bound, instead int) int {
-	if bound == 0 {
-		return instead
-	}
-	return bound
 }
 
 // admits reports whether a message may be sent.
 func (l *brokerLimit) admits(size int) bool { return l.refused == 0 || size < l.refused }
 
-// fits reports whether a pack of history may be so large.
+// fits reports whether a pack of history may have a size.
 func (l *brokerLimit) fits(size int) bool {
-	if l.heard > 0 && l.heard < mostPack && size > l.heard {
+	if l.delivered > 0 && l.delivered < mostPack && size > l.delivered {
 		l.wanting = true
 		return false
 	}
 	return l.pack == 0 || size <= l.pack
 }
 
-// limitOf is what is known of a broker. The lock is held.
+// limitOf returns the limit of a broker. The lock is held.
 func (p *Publisher) limitOf(url string) *brokerLimit {
 	if p.limits[url] == nil {
 		p.limits[url] = &brokerLimit{}
@@ -126,25 +122,25 @@ func (p *Publisher) limitOf(url string) *brokerLimit {
 	return p.limits[url]
 }
 
-// tooLarge is a message that the broker never takes.
+// tooLarge is the error of a message that the broker refuses.
 type tooLarge struct {
 	broker string
 	topic  string
 	size   int
 }
 
-// Error says what to do.
+// Error names the message and the remedy.
 func (e *tooLarge) Error() string {
 	return fmt.Sprintf("%s closes the connection at %s of %d bytes: such messages are kept back; raise the broker's largest packet (mosquitto: max_packet_size)",
 		e.broker, e.topic, e.size)
 }
 
-// size of a message as the limit counts it.
+// size is a message's size as brokerLimit counts it.
 func (p *Publisher) size(topic string, payload []byte) int {
 	return len(p.root) + len(topic) + len(payload)
 }
 
-// cutOff learns from the end of a connection that was not ended on purpose.
+// cutOff updates the limit after a connection was lost.
 func (c *Connection) cutOff() {
 	p := c.publisher
 	p.mu.Lock()
@@ -167,30 +163,30 @@ func (c *Connection) cutOff() {
 	}
 	p.mu.Unlock()
 	if shrunk > 0 {
-		p.log.Warn("history goes in smaller messages: the broker closed the connection at one", "bytes", at.size, "most", shrunk)
+		p.log.Warn("history messages made smaller: the broker closed the connection at one", "bytes", at.size, "most", shrunk)
 	}
 	if refused != nil {
-		p.log.Warn("message kept back", "cause", refused)
+		p.log.Warn("message kept back", "err", refused)
 		p.Event(message.Event{Stamp: p.stamper.Stamp(string(message.ClassEvent), time.Now()), Kind: "broker", Subject: at.topic, To: "refused", Cause: refused.Error()})
 	}
 }
 
-// keepBack sets a message aside that the broker does not take: it is counted, and a
-// record of it stays in the outbox, or goes there, until it is tried again or another
-// broker is connected. The lock is held.
+// keepBack sets a message aside that the broker refuses. It is counted. Its records
+// stay in the outbox, or go there, until the message is tried again or another broker
+// is connected. The lock is held.
 func (p *Publisher) keepBack(topic string, size int, records []*record) {
 	p.keptBack++
 	p.kept = &tooLarge{p.broker, topic, size}
 	for _, r := range records {
 		r.sending = false
-		if r.number != 0 { // in the outbox it stays held
-			p.aside = append(p.aside, &record{class: r.class, number: r.number})
+		if r.number != 0 { // it stays held in the outbox
+			p.setAside = append(p.setAside, &record{class: r.class, number: r.number})
 		}
 	}
 }
 
-// useBroker makes a broker the one that the limits are learnt of. Records that
-// another one refused may pass here.
+// useBroker selects the limit of the connected broker. Records that another broker
+// refused are sent again.
 func (p *Publisher) useBroker(name, url string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -201,15 +197,15 @@ func (p *Publisher) useBroker(name, url string) {
 	p.release()
 }
 
-// release has what was set aside sent again. The lock is held.
+// release queues the messages that were set aside. The lock is held.
 func (p *Publisher) release() {
 	p.kept = nil
-	for _, r := range p.aside {
+	for _, r := range p.setAside {
 		p.returns.add(r)
 	}
-	p.aside = nil
+	p.setAside = nil
 	for topic := range p.retained {
-		if topic != message.TopicState { // the next second's comes by itself
+		if topic != message.TopicState { // the next second publishes a new one
 			p.changed[topic] = true
 		}
 	}

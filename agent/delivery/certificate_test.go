@@ -73,7 +73,7 @@ func (a *authority) issue(name string) (certificate, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
 }
 
-// server is a broker's configuration; mutual asks clients for a certificate.
+// server returns a broker's TLS configuration; mutual requires client certificates.
 func (a *authority) server(mutual bool) *tls.Config {
 	a.t.Helper()
 	pair, err := tls.X509KeyPair(a.issue("broker"))
@@ -88,7 +88,7 @@ func (a *authority) server(mutual bool) *tls.Config {
 	return c
 }
 
-// put writes a file that a test's agent, or a broker of another user, reads.
+// put writes a file that the agent and a broker under another user can read.
 func put(t *testing.T, folder, name string, text []byte) (path string) {
 	t.Helper()
 	path = filepath.Join(folder, name)

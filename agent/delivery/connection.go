@@ -11,22 +11,21 @@ const (
 	ackTimeout = 10 * time.Second
 	// window is how many messages may be unacknowledged at a time.
 	window = 32
-	// historyWindow is how many may be when another message of history goes out:
-	// the rest of the window is for the living.
+	// historyWindow is how many may be unacknowledged when a message of history is
+	// sent: the rest of the window is reserved for live messages.
 	historyWindow = window / 2
 )
 
 // Link carries messages to a broker over one connection.
 type Link interface {
-	// Publish hands over a message with QoS 1, after all before it, and returns the
-	// id that its PUBACK will bear; 0 when it was not taken.
+	// Publish hands over a message with QoS 1, after all before it, and returns the id
+	// of its PUBACK; 0 if it was not accepted.
 	Publish(topic string, retained bool, payload []byte) (id uint16)
 }
 
-// Connection is the publisher's account of one connection: what was sent on it,
-// and what of that was acknowledged. It has no goroutine and never waits. Run
-// steps it over the wire; whoever owns the time may step it over another Link.
-// It belongs to one goroutine.
+// Connection tracks what was sent on one connection and what was acknowledged. It has
+// no goroutine and never waits: Run steps it over MQTT, and a simulation steps it over
+// another Link. It belongs to one goroutine.
 type Connection struct {
 	publisher *Publisher
 	link      Link
@@ -34,21 +33,21 @@ type Connection struct {
 	history   pace
 	order     uint64 // messages sent so far
 	acked     bool   // a message was acknowledged
-	left      bool   // on purpose
+	left      bool   // the end is planned
 }
 
 // sent is a message that waits for its PUBACK.
 type sent struct {
-	order   uint64    // of sending, on this connection
+	order   uint64    // position in the order of sending on this connection
 	topic   string    // below the root
-	records []*record // what to keep should it never come
+	records []*record // kept if the PUBACK never arrives
 	size    int       // bytes of topic and payload
 	at      time.Time
-	probe   bool // of what the broker bears
+	probe   bool // a probe of the broker's limit
 }
 
-// Connect begins a connection over link: the retained topics are made true again
-// before anything else is said.
+// Connect begins a connection over link. It publishes the retained topics before
+// anything else.
 func (p *Publisher) Connect(link Link) *Connection {
 	c := &Connection{publisher: p, link: link, inFlight: map[uint64]sent{}}
 	c.publish(message.TopicAvailability, true, []byte(message.Online), nil)
@@ -58,7 +57,7 @@ func (p *Publisher) Connect(link Link) *Connection {
 	p.changed = map[string]bool{}
 	for topic := range p.retained {
 		if topic != message.TopicState && topic != message.TopicHealth {
-			p.changed[topic] = true // said after the greeting
+			p.changed[topic] = true // published after availability, state and health
 		}
 	}
 	p.mu.Unlock()
@@ -74,8 +73,9 @@ func (p *Publisher) Connect(link Link) *Connection {
 
 var errNoAck = fmt.Errorf("broker acknowledged nothing for %s", ackTimeout)
 
-// Step fills the window: live records first, then retained topics and answers, then history. Its
-// error ends the connection: the broker does not acknowledge.
+// Step fills the window: live records first, then retained topics and answers, then
+// history. After an error, which means that the broker does not acknowledge, the
+// connection must end.
 func (c *Connection) Step() error {
 	for len(c.inFlight) < window {
 		topic, retained, payload, records := c.publisher.next()
@@ -84,8 +84,8 @@ func (c *Connection) Step() error {
 		}
 		c.publish(topic, retained, payload, records)
 	}
-	// What the broker may refuse waits for its first PUBACK: a connection that ends at
-	// once would not show why.
+	// Messages that the broker may refuse wait for its first PUBACK: a connection that
+	// ends before it would not show the cause.
 	for c.acked && len(c.inFlight) < historyWindow && c.history.ready(time.Now()) {
 		topic, payload, records := c.publisher.nextHistory()
 		if payload == nil {
@@ -102,14 +102,14 @@ func (c *Connection) Step() error {
 	return nil
 }
 
-// publish sends one message; records are kept until it is acknowledged.
+// publish sends one message; records are kept until the message is acknowledged.
 func (c *Connection) publish(topic string, retained bool, payload []byte, records []*record) (key uint64) {
 	id := c.link.Publish(c.publisher.root+topic, retained, payload)
 	c.publisher.mu.Lock()
 	c.publisher.published++
 	c.publisher.mu.Unlock()
 	c.order++
-	key = notSent + c.order // a message that was not taken waits for the connection's end
+	key = notSent + c.order // a message that was not accepted waits for the connection's end
 	if id != 0 {
 		key = uint64(id)
 	}
@@ -117,10 +117,10 @@ func (c *Connection) publish(topic string, retained bool, payload []byte, record
 	return key
 }
 
-// notSent is beyond every message id.
+// notSent is larger than every message id.
 const notSent = 1 << 16
 
-// Acknowledge strikes the messages whose PUBACKs came.
+// Acknowledge removes the messages with these ids, whose PUBACKs have arrived.
 func (c *Connection) Acknowledge(ids []uint16) {
 	for _, id := range ids {
 		m, ours := c.inFlight[uint64(id)]
@@ -133,26 +133,26 @@ func (c *Connection) Acknowledge(ids []uint16) {
 	}
 }
 
-// Unacknowledged is how many messages wait for their PUBACKs.
+// Unacknowledged is the number of messages without a PUBACK.
 func (c *Connection) Unacknowledged() int { return len(c.inFlight) }
 
-// Leave says that the end, which is to follow, is planned.
+// Leave publishes offline and marks the connection's end as planned.
 func (c *Connection) Leave() {
 	c.left = true
 	c.publish(message.TopicAvailability, true, []byte(message.Offline), nil)
 }
 
-// End puts what was not acknowledged back.
+// End returns the unacknowledged records to their queues.
 func (c *Connection) End() {
 	if !c.left {
 		c.cutOff()
 	}
 	c.publisher.setConnected(false)
-	c.publisher.giveBack(c.inFlight)
+	c.publisher.requeue(c.inFlight)
 }
 
-// next takes what should be sent next on a live topic; payload is nil when
-// nothing waits. What the broker is known to refuse is set aside.
+// next takes the next message for a live topic; payload is nil if nothing waits. A
+// message that the broker refuses is set aside.
 func (p *Publisher) next() (topic string, retained bool, payload []byte, records []*record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -169,16 +169,16 @@ func (p *Publisher) next() (topic string, retained bool, payload []byte, records
 	}
 }
 
-// upcoming is called with the lock held.
+// upcoming takes the next message, also one that the broker refuses. The lock is held.
 func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, records []*record) {
 	if len(p.live) > 0 {
 		r := p.live[0]
 		p.live = p.live[1:]
 		records = []*record{r}
 		if r.class == message.ClassCurrent {
-			return message.TopicCurrent, false, message.Pack(p.leaving(records), false), records
+			return message.TopicCurrent, false, message.Pack(p.payloads(records), false), records
 		}
-		return string(r.class), r.class == message.ClassState, p.leaving(records)[0], records
+		return string(r.class), r.class == message.ClassState, p.payloads(records)[0], records
 	}
 	if topic, payload := p.nextChanged(); payload != nil {
 		return topic, true, payload, nil
@@ -189,7 +189,7 @@ func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, rec
 	return "", false, nil, nil
 }
 
-// mayPass reports whether the broker is not known to refuse a message.
+// mayPass reports whether a message is within the broker's limit.
 func (p *Publisher) mayPass(topic string, payload []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,14 +7,13 @@ import (
 	"meltwatch/agent/mqtt"
 )
 
-// control is what a publisher hears and says beside its records: subscriptions,
-// retained topics of which the newest payload counts, and answers, which are not
-// kept for longer than the connection lasts.
+// control holds what a publisher exchanges besides records: subscriptions, and answers,
+// which are not kept for longer than the connection lasts.
 type control struct {
-	mu      sync.Mutex
-	hears   map[string]mqtt.Handler
-	answers []answer // bounded by maxAnswers
-	dropped uint64   // answers
+	mu       sync.Mutex
+	handlers map[string]mqtt.Handler
+	answers  []answer // bounded by maxAnswers
+	dropped  uint64   // number of answers
 }
 
 type answer struct {
@@ -22,33 +21,34 @@ type answer struct {
 	payload []byte
 }
 
-// maxAnswers bounds what waits to be said; beyond it the oldest is dropped.
+// maxAnswers bounds the waiting answers; beyond it the oldest is dropped.
 const maxAnswers = 64
 
-// Subscribe has handle called with each message on a topic below the furnace's own,
-// which may end in wildcards. To be called before Run.
+// Subscribe makes handle receive each message on a topic below the furnace's root,
+// which may end in wildcards. Call it before Run.
 func (p *Publisher) Subscribe(topic string, handle func(topic string, payload []byte)) {
 	p.SubscribeRetained(topic, func(topic string, payload []byte, _ bool) { handle(topic, payload) })
 }
 
-// SubscribeRetained is Hear with a handler that tells what the broker repeats.
+// SubscribeRetained is Subscribe with a handler that also learns whether the broker
+// retained the message.
 func (p *Publisher) SubscribeRetained(topic string, handle mqtt.Handler) {
 	p.control.mu.Lock()
 	defer p.control.mu.Unlock()
-	if p.control.hears == nil {
-		p.control.hears = map[string]mqtt.Handler{}
+	if p.control.handlers == nil {
+		p.control.handlers = map[string]mqtt.Handler{}
 	}
-	p.control.hears[topic] = handle
+	p.control.handlers[topic] = handle
 }
 
 func (p *Publisher) handlers() map[string]mqtt.Handler {
 	p.control.mu.Lock()
 	defer p.control.mu.Unlock()
-	return maps.Clone(p.control.hears)
+	return maps.Clone(p.control.handlers)
 }
 
-// Retain publishes a retained topic; only the newest payload counts, and it is
-// said again at each connection.
+// Retain publishes a retained topic. Only the newest payload counts; it is published
+// again at each connection.
 func (p *Publisher) Retain(topic string, payload []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,8 +57,8 @@ func (p *Publisher) Retain(topic string, payload []byte) {
 	p.wake()
 }
 
-// Answer publishes a payload once; it waits for a connection, at most so long
-// as fewer than 64 others come after it.
+// Answer publishes a payload once. It waits for a connection, and is dropped when 64
+// newer answers wait.
 func (p *Publisher) Answer(topic string, payload []byte) {
 	p.control.mu.Lock()
 	p.control.answers = append(p.control.answers, answer{topic, payload})
@@ -72,7 +72,7 @@ func (p *Publisher) Answer(topic string, payload []byte) {
 	p.wake()
 }
 
-// droppedAnswers counts those that gave way to newer ones before they were said.
+// droppedAnswers is the number of answers that were dropped for newer ones.
 func (p *Publisher) droppedAnswers() uint64 {
 	p.control.mu.Lock()
 	defer p.control.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"meltwatch/agent/message"
 )
 
-// What is retained for the agent is heard at each connection, what the agent
-// retains is said again, and an answer is said once.
+// At each connection the agent receives the retained message and publishes its retained
+// topics again. An answer is published once.
 func TestControlTopicsOverReconnections(t *testing.T) {
 	b := newBroker(t)
 	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
@@ -57,7 +57,7 @@ func TestControlTopicsOverReconnections(t *testing.T) {
 	}
 }
 
-func TestAnswersThatNobodyTakesAreBounded(t *testing.T) {
+func TestWaitingAnswersAreBounded(t *testing.T) {
 	p := New(startSettings("tcp://127.0.0.1:1", 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
 	for i := range 10 * maxAnswers {
 		p.Answer("command/result", fmt.Append(nil, i))

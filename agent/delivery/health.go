@@ -7,41 +7,41 @@ import (
 	"meltwatch/agent/mqtt"
 )
 
-// A broker whose access list denies a topic acknowledges all the same, and throws
-// the message away. The agent therefore listens for its own health: what does not
-// come back has not arrived.
+// A broker whose access list denies a topic still acknowledges the message, and
+// discards it. The agent therefore subscribes to its own health: a message that does
+// not come back was not delivered.
 
 const (
-	// echoTimeout is how long the broker may take to hand our own health back.
+	// echoTimeout is how long the broker may take to deliver our own health to us.
 	echoTimeout = 10 * time.Second
-	// assertEvery is how often availability is set right at most: two that contradict
-	// each other must not flood the broker.
+	// assertEvery is the least interval between corrections of availability: two
+	// clients that contradict each other must not flood the broker.
 	assertEvery = 5 * time.Second
 )
 
-// echo is what is known of our own messages' way back, on one connection.
+// echo tracks whether our own messages come back on one connection.
 type echo struct {
-	acked   time.Time // when health was first acknowledged; zero before
-	heard   bool      // our own health came back
-	deaf    bool      // the broker refused the subscription
-	offline bool      // availability was heard to be other than online
+	acked    time.Time // when health was first acknowledged; zero before
+	received bool      // our own health came back
+	denied   bool      // the broker refused the subscription
+	offline  bool      // a message other than online arrived on availability
 }
 
 // missing reports whether our own health should have come back.
 func (e echo) missing() bool {
-	return !e.heard && !e.deaf && !e.acked.IsZero() && time.Since(e.acked) > echoTimeout
+	return !e.received && !e.denied && !e.acked.IsZero() && time.Since(e.acked) > echoTimeout
 }
 
-// onAvailability takes a message on our own availability: another's will, or a
-// forged one, may have said offline.
+// onAvailability handles a message on our own availability topic: another client's
+// will, or a forged message, may have published offline.
 func (p *Publisher) onAvailability(_ string, payload []byte, _ bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.echo.offline = string(payload) != message.Online
 }
 
-// checkBroker tells the observer what the broker does not do, and when it does it
-// again; it sets availability right.
+// checkBroker reports the broker's faults, and their end, to the observer. It also
+// corrects availability.
 func (p *Publisher) checkBroker() {
 	p.mu.Lock()
 	if p.echo.offline && p.settings.Retain && time.Since(p.announced) > assertEvery {
@@ -55,7 +55,7 @@ func (p *Publisher) checkBroker() {
 	}
 	var fault error
 	if p.echo.missing() {
-		p.limit.wanting = true // it may be the size, not the access list
+		p.limit.wanting = true // the size may be the cause, not the access list
 	}
 	switch {
 	case p.limit.silent > 0:
@@ -70,7 +70,7 @@ func (p *Publisher) checkBroker() {
 	p.faulty = fault != nil
 	p.mu.Unlock()
 	if began {
-		p.log.Warn("broker", "err", fault)
+		p.log.Warn("broker does not deliver", "err", fault)
 	}
 	switch {
 	case fault != nil:

@@ -16,7 +16,7 @@ func (p *Publisher) setConnected(connected bool) {
 	p.wakeSpooler()
 }
 
-// acknowledged ends the records of a message whose PUBACK came.
+// acknowledged marks the records of a message as delivered.
 func (p *Publisher) acknowledged(m sent) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -26,7 +26,7 @@ func (p *Publisher) acknowledged(m sent) {
 		p.probing.acked = time.Now()
 		return
 	}
-	p.spoken = p.spoken || m.topic == message.TopicHealth
+	p.healthAcked = p.healthAcked || m.topic == message.TopicHealth
 	if m.topic == message.TopicHealth && p.echo.acked.IsZero() {
 		p.echo.acked = time.Now()
 	}
@@ -38,10 +38,10 @@ func (p *Publisher) acknowledged(m sent) {
 	}
 }
 
-// giveBack lets go of what a lost connection left: sent and not acknowledged, or
-// waiting to be sent. What is in the outbox waits there again, what is not is
-// still fresh and goes there.
-func (p *Publisher) giveBack(inFlight map[uint64]sent) {
+// requeue handles the records that a lost connection left: unacknowledged ones, and
+// those waiting to be sent. Records in the outbox are returned to it; the others are
+// still fresh and will be stored.
+func (p *Publisher) requeue(inFlight map[uint64]sent) {
 	messages := slices.SortedFunc(maps.Values(inFlight), func(a, b sent) int { return cmp.Compare(a.order, b.order) })
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,15 +60,15 @@ func (p *Publisher) giveBack(inFlight map[uint64]sent) {
 	p.wakeSpooler()
 }
 
-// Backlog reports whether history lies ready.
+// Backlog reports whether history is ready to be sent.
 func (p *Publisher) Backlog() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.history) > 0
 }
 
-// nextHistory takes the next message of history: one record, or a pack of
-// current that the broker bears. What it is known to refuse is set aside.
+// nextHistory takes the next message of history: one record, or a pack of current
+// within the broker's limit. A message that the broker refuses is set aside.
 func (p *Publisher) nextHistory() (topic string, payload []byte, records []*record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,7 +83,7 @@ func (p *Publisher) nextHistory() (topic string, payload []byte, records []*reco
 	return "", nil, nil
 }
 
-// takeHistory takes the oldest record, and of current as many more as make a
+// takeHistory takes the oldest record and, for current, as many more as fit into a
 // message. The lock is held.
 func (p *Publisher) takeHistory() (topic string, payload []byte, records []*record) {
 	class := p.history[0].class
@@ -104,13 +104,13 @@ func (p *Publisher) takeHistory() (topic string, payload []byte, records []*reco
 		p.wakeSpooler()
 	}
 	if class == message.ClassCurrent {
-		return topic, message.Pack(p.leaving(records), true), records
+		return topic, message.Pack(p.payloads(records), true), records
 	}
-	return topic, message.Historical(p.leaving(records)[0]), records
+	return topic, message.Historical(p.payloads(records)[0]), records
 }
 
-// leaving is the records' payloads as they are to be sent.
-func (p *Publisher) leaving(records []*record) [][]byte {
+// payloads returns the records' payloads with corrected stamps.
+func (p *Publisher) payloads(records []*record) [][]byte {
 	payloads := make([][]byte, len(records))
 	for i, r := range records {
 		payloads[i] = p.stamper.Restamp(r.class, r.payload)
@@ -118,8 +118,8 @@ func (p *Publisher) leaving(records []*record) [][]byte {
 	return payloads
 }
 
-// pace spaces history messages. A round that came late may be caught up with, a
-// pause may not: else the first moment after it were a flood.
+// pace spaces history messages. A short delay is made up for, a pause is not: otherwise
+// a burst would follow it.
 type pace struct{ next time.Time }
 
 func (c *pace) ready(now time.Time) bool { return !now.Before(c.next) }
@@ -132,5 +132,6 @@ func (c *pace) sent(now time.Time, rate int) {
 	c.next = c.next.Add(time.Second / time.Duration(rate))
 }
 
-// packSamples is how many samples one history message holds: ten seconds at 2 Hz.
+// packSamples is the largest number of samples in a history message: ten seconds at 2
+// Hz.
 const packSamples = 20

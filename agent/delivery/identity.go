@@ -8,33 +8,33 @@ import (
 	"meltwatch/agent/message"
 )
 
-// Two agents with one identity, a cloned box perhaps, would throw each other out
-// of the broker for ever and mix their records. Each hears the other on the health
-// topic, which both publish, says so, and connects under a client id of its own
-// from then on: so both stay, and an operator can tell them apart.
+// Two agents with one identity, for example on a cloned box, would disconnect each
+// other again and again and mix their records. Each receives the other's messages on
+// the health topic. It then reports the conflict and connects under another client id,
+// so that both stay connected and an operator can tell them apart.
 
-// otherGone is how long after its last word another agent counts as gone: it
-// speaks every ten seconds.
+// otherGone is how long after its last message another agent counts as gone: it
+// publishes health every ten seconds.
 const otherGone = time.Minute
 
-// other is another agent of our identity.
+// other is another agent with our identity.
 type other struct {
 	boot     uint64
 	instance string
-	seen     time.Time // zero: none was ever
-	told     bool      // an event said so
+	seen     time.Time // zero if there was none
+	reported bool      // an event reported it
 }
 
 func (o other) present() bool { return !o.seen.IsZero() && time.Since(o.seen) < otherGone }
 
-// Error says what is wrong and what to do.
+// Error names the fault and the remedy.
 func (o other) Error() string {
 	return fmt.Sprintf("another agent (boot %d, instance %s) publishes as this one: give each furnace a name of its own, or stop the other", o.boot, o.instance)
 }
 
-// onHealth takes a message on our own health topic. One that was retained may
-// be a predecessor's, unless we have published since: spoken says so.
-func (p *Publisher) onHealth(payload []byte, retained, spoken bool) {
+// onHealth handles a message on our own health topic. A retained one may come from an
+// earlier process, unless ours has published health since, which published tells.
+func (p *Publisher) onHealth(payload []byte, retained, published bool) {
 	if p.isProbe(payload) {
 		return
 	}
@@ -47,11 +47,11 @@ func (p *Publisher) onHealth(payload []byte, retained, spoken bool) {
 	}
 	if h.Instance == p.stamper.Instance() {
 		p.mu.Lock()
-		p.echo.heard = true
+		p.echo.received = true
 		p.mu.Unlock()
 		return
 	}
-	if retained && !spoken {
+	if retained && !published {
 		return
 	}
 	p.mu.Lock()
@@ -64,11 +64,11 @@ func (p *Publisher) onHealth(payload []byte, retained, spoken bool) {
 	}
 }
 
-// checkOther tells the observer about another agent, and when it is gone.
+// checkOther reports another agent, and its end, to the observer.
 func (p *Publisher) checkOther() {
 	p.mu.Lock()
 	o := p.other
-	gone := o.told && !o.present()
+	gone := o.reported && !o.present()
 	if gone {
 		p.other = other{}
 	}
@@ -78,17 +78,17 @@ func (p *Publisher) checkOther() {
 		p.observer.Fault(o)
 	case gone:
 		p.observer.OK()
-		p.identityEvent("alone", "the other agent has not been heard for "+otherGone.String())
+		p.identityEvent("alone", "no message from the other agent for "+otherGone.String())
 	}
 }
 
 func (p *Publisher) identityEvent(to, cause string) {
-	p.log.Warn("identity", "to", to, "cause", cause)
+	p.log.Warn("agent identity changed", "to", to, "cause", cause)
 	p.Event(message.Event{Stamp: p.stamper.Stamp(string(message.ClassEvent), time.Now()), Kind: "identity", Subject: "agent", To: to, Cause: cause})
 }
 
-// clientID is the configured one, or one of this process alone while another
-// agent uses that.
+// clientID is the configured client id, or one unique to this process while another
+// agent uses the configured one.
 func (p *Publisher) clientID() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()

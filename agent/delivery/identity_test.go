@@ -12,13 +12,13 @@ import (
 	"meltwatch/agent/stamp"
 )
 
-func TestAgentOfOurNameIsToldOnceAndForgottenWhenSilent(t *testing.T) {
+func TestOtherAgentIsReportedOnceAndEndsWhenSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		watch := &heeded{}
+		watch := &lastStatus{}
 		p := New(startSettings("tcp://127.0.0.1:1", 100), root, stamp.At(1, "k", stamp.KernelClock{}, "mine-instance"), NewMemory(10), slog.New(slog.DiscardHandler), watch)
 		theirs := []byte(`{"boot":7,"instance":"theirs-instance"}`)
 		p.onHealth([]byte(`{"boot":1,"instance":"mine-instance"}`), false, true)
-		p.onHealth(theirs, true, false) // a predecessor's
+		p.onHealth(theirs, true, false) // of an earlier process
 		p.onHealth([]byte("nonsense"), false, true)
 		if len(p.fresh) != 0 || p.clientID() != "test" {
 			t.Fatalf("%d events, client id %s, want none", len(p.fresh), p.clientID())
@@ -40,15 +40,15 @@ func TestAgentOfOurNameIsToldOnceAndForgottenWhenSilent(t *testing.T) {
 	})
 }
 
-// Two boxes with one name: both say so, neither throws the other out any more.
-func TestTwoAgentsOfOneNameSaySo(t *testing.T) {
+// Two boxes with one name: both report it, and they no longer disconnect each other.
+func TestTwoAgentsOfOneNameReportIt(t *testing.T) {
 	t.Parallel()
-	d := &doorman{}
+	d := &authenticator{}
 	b := brokerBehind(t, plain, d)
-	watch := [2]*heeded{{}, {}}
+	watch := [2]*lastStatus{{}, {}}
 	var agents [2]*agent
 	c := startSettings(b.url(), 1000)
-	c.KeepAlive = 10 * time.Second // a busy machine must not look like a fight
+	c.KeepAlive = 10 * time.Second // a busy machine must not cause disconnections
 	for i := range agents {
 		agents[i] = startBy(t, c, NewMemory(1000), watch[i])
 	}
@@ -59,7 +59,7 @@ func TestTwoAgentsOfOneNameSaySo(t *testing.T) {
 	}
 	for !(shared(0) && shared(1)) {
 		if time.Now().After(ends) {
-			t.Fatalf("not seen: %v, %v; clients %v", watch[0].last(), watch[1].last(), d.visitors())
+			t.Fatalf("not seen: %v, %v; clients %v", watch[0].last(), watch[1].last(), d.clientIDs())
 		}
 		for _, a := range agents {
 			a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
@@ -77,25 +77,25 @@ func TestTwoAgentsOfOneNameSaySo(t *testing.T) {
 		}
 		return n >= 2
 	})
-	eventually(t, 20*time.Second, "one of them under an id of its own", func() bool {
-		came := d.visitors()
+	eventually(t, 20*time.Second, "one of them under another id", func() bool {
+		came := d.clientIDs()
 		return slices.ContainsFunc(agents[:], func(a *agent) bool { return slices.Contains(came, "test-"+a.stamper.Instance()[:8]) })
 	})
 	time.Sleep(9 * time.Second) // longer than any wait
-	before := len(d.visitors())
+	before := len(d.clientIDs())
 	time.Sleep(9 * time.Second)
-	if after := d.visitors(); len(after) > before {
-		t.Errorf("they still throw each other out: %v", after[before:])
+	if after := d.clientIDs(); len(after) > before {
+		t.Errorf("they still disconnect each other: %v", after[before:])
 	}
 }
 
-func TestPredecessorIsNoOtherAgent(t *testing.T) {
+func TestEarlierProcessIsNotAnotherAgent(t *testing.T) {
 	b := newBroker(t)
 	first := startAgent(t, b.url(), 1000)
 	first.Health(message.Health{Agent: "test"})
 	eventually(t, 10*time.Second, "health", func() bool { return b.retained(root+message.TopicHealth) != "" })
 	first.stop()
-	watch := &heeded{}
+	watch := &lastStatus{}
 	second := startBy(t, startSettings(b.url(), 1000), NewMemory(1000), watch)
 	second.Health(message.Health{Agent: "test"})
 	eventually(t, 10*time.Second, "health of the second", func() bool {

@@ -19,17 +19,17 @@ import (
 	"meltwatch/agent/message"
 )
 
-// hearer is a publisher that notes what it hears.
-type hearer struct {
+// subscriber is a publisher that records the messages it receives.
+type subscriber struct {
 	*Publisher
 	mu    sync.Mutex
 	heard []string
 	stop  func() error
 }
 
-func subscribeAt(t *testing.T, b *broker) *hearer {
+func subscribeAt(t *testing.T, b *broker) *subscriber {
 	t.Helper()
-	l := &hearer{Publisher: New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})}
+	l := &subscriber{Publisher: New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})}
 	l.renewEvery, l.clearedAfter = 300*time.Millisecond, 100*time.Millisecond
 	l.SubscribeRetained("config/desired", func(_ string, payload []byte, retained bool) {
 		l.mu.Lock()
@@ -48,13 +48,13 @@ func subscribeAt(t *testing.T, b *broker) *hearer {
 	return l
 }
 
-func (l *hearer) all() []string {
+func (l *subscriber) all() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clone(l.heard)
 }
 
-func (l *hearer) last() string {
+func (l *subscriber) last() string {
 	all := l.all()
 	if len(all) == 0 {
 		return "nothing"
@@ -69,8 +69,8 @@ func (b *broker) desire(payload string) {
 	}
 }
 
-// Documents in quick succession are heard in the order in which they were published.
-func TestDocumentsAreHeardInTheirOrder(t *testing.T) {
+// Documents in quick succession are received in the order of their publication.
+func TestDocumentsAreReceivedInOrder(t *testing.T) {
 	b := newBroker(t)
 	b.desire("begin")
 	l := subscribeAt(t, b)
@@ -89,12 +89,12 @@ func TestDocumentsAreHeardInTheirOrder(t *testing.T) {
 		for at < min(len(live), len(want)) && live[at] == want[at] {
 			at++
 		}
-		t.Errorf("%d heard of %d; other than published from number %d on", len(live), len(want), at)
+		t.Errorf("%d received of %d; order differs from number %d on", len(live), len(want), at)
 	}
 }
 
-// lateEnd holds the end of the first connection up: the library then forgets the
-// client that has come under the same id meanwhile, subscriptions and all.
+// lateEnd delays the end of the first connection. The library then removes the client
+// that has connected under the same id meanwhile, with its subscriptions.
 type lateEnd struct {
 	mochi.HookBase
 	came    atomic.Bool
@@ -113,8 +113,8 @@ func (l *lateEnd) OnUnsubscribed(*mochi.Client, packets.Packet) {
 	}
 }
 
-// A broker that loses a subscription without a word costs no document: neither one
-// that is published afterwards, nor that the topic is cleared.
+// If a broker loses a subscription silently, later documents and the clearing of the
+// topic still arrive.
 func TestLostSubscriptionCostsNoDocument(t *testing.T) {
 	for _, after := range []string{"two", ""} {
 		late := &lateEnd{ending: make(chan struct{}), release: make(chan struct{})}
@@ -125,27 +125,27 @@ func TestLostSubscriptionCostsNoDocument(t *testing.T) {
 		t.Cleanup(release)
 		b.desire("one")
 		first := subscribeAt(t, b)
-		eventually(t, 10*time.Second, "heard by the first", func() bool { return first.last() == "one true" })
+		eventually(t, 10*time.Second, "received by the first", func() bool { return first.last() == "one true" })
 		if err := first.stop(); err != nil {
 			t.Fatal(err)
 		}
 		<-late.ending
 		second := subscribeAt(t, b)
-		eventually(t, 10*time.Second, "heard by the second", func() bool { return second.last() == "one true" })
+		eventually(t, 10*time.Second, "received by the second", func() bool { return second.last() == "one true" })
 		release()
-		eventually(t, 10*time.Second, "forgotten", func() bool { return b.server.Clients.Len() <= 1 }) // the inline one
+		eventually(t, 10*time.Second, "forgotten", func() bool { return b.server.Clients.Len() <= 1 }) // the inline client
 		b.desire(after)
-		eventually(t, 10*time.Second, "what came after", func() bool { return second.last() == after+" true" })
+		eventually(t, 10*time.Second, "the later document", func() bool { return second.last() == after+" true" })
 		time.Sleep(time.Second) // three renewals
 		if got := second.all(); len(got) != 2 {
-			t.Errorf("heard %q: a repetition was handed on", got)
+			t.Errorf("received %q: a repetition was passed on", got)
 		}
 	}
 }
 
-// What the broker repeats within a connection is heard once; a new connection hears
-// it again, and a topic that was never retained is never taken for cleared.
-func TestRenewalsAreNoNews(t *testing.T) {
+// A retained message is handled once in a connection, and again in a new one. A topic
+// without a retained message never counts as cleared.
+func TestRenewalsRepeatNoMessage(t *testing.T) {
 	b := newBroker(t)
 	l := subscribeAt(t, b)
 	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
@@ -163,9 +163,9 @@ func TestRenewalsAreNoNews(t *testing.T) {
 	}
 }
 
-// A retained message of 8 MiB where configurations stand is neither held in
-// memory nor a reason to leave the broker; what comes after it is heard.
-func TestOversizePacketIsPassedOver(t *testing.T) {
+// A retained message of 8 MiB on config/desired is neither held in memory nor ends the
+// connection. The next message is received.
+func TestOversizePacketIsSkipped(t *testing.T) {
 	b := newBroker(t)
 	huge := []byte(strings.Repeat("x", 8<<20))
 	if err := b.server.Publish(root+"config/desired", huge, true, 1); err != nil {
@@ -183,7 +183,7 @@ func TestOversizePacketIsPassedOver(t *testing.T) {
 	if err := b.server.Publish(root+"config/desired", []byte("small"), true, 1); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the small one is heard", func() bool { return heard.Load() == 1 })
+	eventually(t, 10*time.Second, "the small one is received", func() bool { return heard.Load() == 1 })
 	if n := largest.Load(); n != 5 || p.Counters()["redials"] != 0 {
 		t.Errorf("heard %d bytes, %d redials", n, p.Counters()["redials"])
 	}

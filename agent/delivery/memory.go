@@ -7,31 +7,31 @@ import (
 	"meltwatch/agent/message"
 )
 
-// Outbox holds what is not acknowledged. Its methods may wait for a disk, and
-// for no network; they are called by one goroutine, the publisher's keeper.
+// Outbox stores unacknowledged records. Its methods may wait for a disk, but not for
+// the network. They are called by one goroutine, the publisher's spooler.
 //
-// A record has a number, which rises within its class. It is waiting, or held by
-// the publisher that appended or took it, until it is acknowledged.
+// A record has a number, which rises within its class. Until it is acknowledged, it is
+// either waiting or held by the publisher that appended or took it.
 type Outbox interface {
-	// Append adds a record as the newest of its class, held, and returns its
-	// number; 0 when it cannot be kept. An event is durable on return, as far as
-	// the outbox can do that at all.
+	// Append adds a record as the newest of its class, held, and returns its number; 0
+	// if it cannot be stored. An event is durable on return if the outbox is durable at
+	// all.
 	Append(class string, payload []byte) (number uint64)
 	// Take holds and returns up to most of the oldest waiting records of a class.
 	Take(class string, most int) (numbers []uint64, payloads [][]byte)
-	// Return lets go of held records that were not acknowledged: they wait again,
-	// in their places.
+	// Return returns held records that were not acknowledged: they wait again, in their
+	// places.
 	Return(class string, numbers []uint64)
-	// Ack ends records that were acknowledged.
+	// Ack removes records that were acknowledged.
 	Ack(class string, numbers []uint64)
-	// Sync makes what was appended durable; called at least each second.
+	// Sync makes the appended records durable. It is called at least once a second.
 	Sync()
-	// Counters are how many records wait and how many were dropped, by class.
+	// Counters returns the numbers of waiting and dropped records, by class.
 	Counters() map[string]uint64
 }
 
-// Memory is an Outbox that a restart empties. When it is full the oldest record
-// of the least worthy class goes, and is counted.
+// Memory is an Outbox that a restart empties. When it is full, the oldest record of the
+// class with the lowest priority is dropped and counted.
 type Memory struct {
 	bound   int
 	next    uint64
@@ -63,7 +63,7 @@ func (m *Memory) Append(class string, payload []byte) uint64 {
 	return number
 }
 
-// size is how many records there are.
+// size is the number of records.
 func (m *Memory) size() (n int) {
 	for _, records := range m.kept {
 		n += len(records)
@@ -71,7 +71,7 @@ func (m *Memory) size() (n int) {
 	return n
 }
 
-// holds reports whether a record is held.
+// holds reports whether any record is held.
 func (m *Memory) holds() bool {
 	for _, records := range m.kept {
 		if slices.ContainsFunc(records, func(k memoryRecord) bool { return k.held }) {
@@ -85,7 +85,7 @@ func (m *Memory) shrink() {
 	for total := m.size(); total > m.bound; total-- {
 		for i := len(message.Classes()) - 1; i >= 0; i-- {
 			if class := message.Classes()[i]; len(m.kept[class]) > 0 {
-				m.kept[class][0] = memoryRecord{} // let go of the payload
+				m.kept[class][0] = memoryRecord{} // release the payload
 				m.kept[class] = m.kept[class][1:]
 				m.dropped[class]++
 				break
@@ -94,7 +94,7 @@ func (m *Memory) shrink() {
 	}
 }
 
-// Take hands out the oldest waiting records.
+// Take holds and returns the oldest waiting records.
 func (m *Memory) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
 	records := m.kept[message.Class(class)]
 	for i := range records {
@@ -110,7 +110,7 @@ func (m *Memory) Take(class string, most int) (numbers []uint64, payloads [][]by
 	return numbers, payloads
 }
 
-// find is the place of a record, or −1.
+// find is the index of a record, or −1.
 func (m *Memory) find(class message.Class, number uint64) int {
 	records := m.kept[class]
 	i := sort.Search(len(records), func(i int) bool { return records[i].number >= number })
@@ -120,7 +120,7 @@ func (m *Memory) find(class message.Class, number uint64) int {
 	return -1
 }
 
-// Return lets go of records.
+// Return returns held records.
 func (m *Memory) Return(class string, numbers []uint64) {
 	for _, n := range numbers {
 		if i := m.find(message.Class(class), n); i >= 0 {
@@ -138,11 +138,11 @@ func (m *Memory) Ack(class string, numbers []uint64) {
 	}
 }
 
-// Sync does nothing: memory is as durable as it gets.
+// Sync does nothing: memory has no durable storage.
 func (m *Memory) Sync() {}
 
-// Counters by class: waiting_event, dropped_event and so on; held ones count as
-// waiting.
+// Counters are named waiting_event, dropped_event and so on, by class. Held records
+// count as waiting.
 func (m *Memory) Counters() map[string]uint64 {
 	counters := map[string]uint64{}
 	for _, class := range message.Classes() {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// mosquitto starts the real broker with more lines of configuration; "" where it is
-// not installed.
+// mosquitto starts the real broker with more lines of configuration. It returns "" if
+// mosquitto is not installed.
 func mosquitto(t *testing.T, more string) (address string) {
 	t.Helper()
 	address = freeAddress(t)
@@ -30,7 +30,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// mosquittoAt starts it at an address; false where it is not installed.
+// mosquittoAt starts mosquitto at an address. It returns false if mosquitto is not
+// installed.
 func mosquittoAt(t *testing.T, address, more string) bool {
 	t.Helper()
 	program, err := exec.LookPath("mosquitto")
@@ -46,7 +47,7 @@ func mosquittoAt(t *testing.T, address, more string) bool {
 	}
 	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\n%s", port, more)
 	if os.Getuid() == 0 {
-		text += "user root\n" // else it could not read what only root may
+		text += "user root\n" // otherwise it could not read files of root
 	}
 	cmd := exec.Command(program, "-c", put(t, t.TempDir(), "mosquitto.conf", []byte(text)))
 	if err := cmd.Start(); err != nil {
@@ -56,7 +57,7 @@ func mosquittoAt(t *testing.T, address, more string) bool {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Error(err)
 		}
-		_ = cmd.Wait() // killed: that is its error
+		_ = cmd.Wait() // the error is the kill
 	})
 	eventually(t, 20*time.Second, "mosquitto listens", func() bool {
 		c, err := net.Dial("tcp", address)

@@ -50,7 +50,7 @@ func (r *reader) on(topics ...string) (found []received) {
 	return found
 }
 
-// seqs is the set of what arrived on topics.
+// seqs is the set of the seqs that arrived on topics.
 func (r *reader) seqs(t *testing.T, topics ...string) map[uint64]bool {
 	set := map[uint64]bool{}
 	for _, seq := range sequence(t, r.on(topics...)) {
@@ -65,8 +65,8 @@ func (a *agent) samples(n int) {
 	}
 }
 
-// A broker that takes small packets only gets history in smaller packs: all of it
-// arrives, and live samples meanwhile.
+// A broker that accepts small packets only gets history in smaller packs. All of it
+// arrives, and live samples arrive meanwhile.
 func TestHistoryFitsIntoWhatTheBrokerTakes(t *testing.T) {
 	for _, most := range []int{4096, 2048, 1024} {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
@@ -75,7 +75,7 @@ func TestHistoryFitsIntoWhatTheBrokerTakes(t *testing.T) {
 			a := startAgent(t, "tcp://"+address, 10_000)
 			const kept = 400
 			a.samples(kept)
-			time.Sleep(1500 * time.Millisecond) // until they are the outbox's
+			time.Sleep(1500 * time.Millisecond) // until they are in the outbox
 			if !mosquittoAt(t, address, fmt.Sprintf("max_packet_size %d\nmax_queued_messages 0\n", most)) {
 				t.Skip("mosquitto is not installed")
 			}
@@ -112,11 +112,11 @@ func TestHistoryFitsIntoWhatTheBrokerTakes(t *testing.T) {
 	}
 }
 
-// A message that can never pass is set aside, counted and told; everything else goes
-// on, the events after it too.
+// A message that the broker refuses is set aside, counted and reported. All other
+// messages arrive, also later events.
 func TestMessageThatCannotPassIsSetAside(t *testing.T) {
 	address := freeAddress(t)
-	observer := &heeded{}
+	observer := &lastStatus{}
 	a := startBy(t, startSettings("tcp://"+address, 10_000), NewMemory(1000), observer)
 	a.Event(message.Event{Stamp: a.stamper.Stamp("event", time.Now()), Kind: "test", Cause: strings.Repeat("long ", 1000)})
 	a.Event(message.Event{Stamp: a.stamper.Stamp("event", time.Now()), Kind: "short"})
@@ -128,7 +128,7 @@ func TestMessageThatCannotPassIsSetAside(t *testing.T) {
 		return slices.ContainsFunc(r.on("event", "history/event"), func(m received) bool { return strings.Contains(m.payload, `"short"`) })
 	}
 	eventually(t, 60*time.Second, "the event after the one that cannot pass", short)
-	eventually(t, 20*time.Second, "the observer is told", func() bool {
+	eventually(t, 20*time.Second, "a fault is reported", func() bool {
 		return observer.last() != nil && strings.Contains(observer.last().Error(), "max_packet_size")
 	})
 	eventually(t, 20*time.Second, "an event about it", func() bool {
@@ -148,8 +148,8 @@ func TestMessageThatCannotPassIsSetAside(t *testing.T) {
 	}
 }
 
-// Connections that are cut at any moment by the network teach no limit that hurts:
-// what is small always passes.
+// Connections that the network ends at random lead to no harmful limit: small messages
+// always pass.
 func TestCutConnectionsSetNothingSmallAside(t *testing.T) {
 	l := &brokerLimit{}
 	for range 100 {
@@ -164,19 +164,19 @@ func TestCutConnectionsSetNothingSmallAside(t *testing.T) {
 	if l.ended(7200, true); !l.admits(7100) {
 		t.Error("refused after one connection that ended there")
 	}
-	for range certain {
+	for range refusedAfter {
 		l.ended(9000, true)
 	}
 	if l.admits(9000) || !l.admits(8999) {
-		t.Errorf("after %d connections that ended at 9000 bytes: %+v", certain, l)
+		t.Errorf("after %d connections that ended at 9000 bytes: %+v", refusedAfter, l)
 	}
 	if l.acked(9500); !l.admits(9000) {
 		t.Error("still refused though a larger one has passed")
 	}
 }
 
-// A broker whose access list denies our topics acknowledges all the same.
-func TestDeniedTopicsAreNoticed(t *testing.T) {
+// A broker whose access list denies our topics still acknowledges.
+func TestDeniedTopicsAreDetected(t *testing.T) {
 	for name, list := range map[string]string{
 		"may only read":     "topic read #\n",
 		"may only write":    "topic write #\n",
@@ -192,7 +192,7 @@ func TestDeniedTopicsAreNoticed(t *testing.T) {
 			if err := try(t, startSettings("tcp://"+address, 100)); err == nil || !strings.Contains(err.Error(), "access list") {
 				t.Errorf("check says %v", err)
 			}
-			observer := &heeded{}
+			observer := &lastStatus{}
 			a := startBy(t, startSettings("tcp://"+address, 100), NewMemory(100), observer)
 			a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
 			eventually(t, 30*time.Second, "the observer is told", func() bool {
@@ -209,7 +209,7 @@ func TestDeniedTopicsAreNoticed(t *testing.T) {
 		if err := try(t, startSettings("tcp://"+address, 100)); err != nil {
 			t.Error(err)
 		}
-		observer := &heeded{}
+		observer := &lastStatus{}
 		a := startBy(t, startSettings("tcp://"+address, 100), NewMemory(100), observer)
 		a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
 		time.Sleep(echoTimeout + 3*time.Second)
@@ -219,14 +219,14 @@ func TestDeniedTopicsAreNoticed(t *testing.T) {
 	})
 }
 
-// A broker that takes no retained messages ends the connection at the first one. The
-// fault names the setting, and with it everything is delivered.
+// A broker without retained messages ends the connection at the first one. The fault
+// names the setting; with the setting everything is delivered.
 func TestBrokerWithoutRetainedMessages(t *testing.T) {
 	address := mosquitto(t, "retain_available false\n")
 	if address == "" {
 		t.Skip("mosquitto is not installed")
 	}
-	observer := &heeded{}
+	observer := &lastStatus{}
 	settings := startSettings("tcp://"+address, 100)
 	refused := startBy(t, settings, NewMemory(100), observer)
 	eventually(t, 30*time.Second, "the fault names the setting", func() bool {
@@ -245,8 +245,8 @@ func TestBrokerWithoutRetainedMessages(t *testing.T) {
 	}
 }
 
-// Availability that somebody else made offline is set right, and two that
-// contradict each other do not flood the broker.
+// Availability that another client has set to offline is corrected, and two clients
+// that contradict each other do not flood the broker.
 func TestForgedOfflineDoesNotStay(t *testing.T) {
 	b := newBroker(t)
 	a := startAgent(t, b.url(), 1000)
@@ -258,7 +258,7 @@ func TestForgedOfflineDoesNotStay(t *testing.T) {
 		eventually(t, assertEvery+5*time.Second, "online again", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	}
 	before := len(b.on(root + message.TopicAvailability))
-	for range 50 { // a forger in a loop
+	for range 50 { // a client that repeats it
 		if err := b.server.Publish(root+message.TopicAvailability, []byte("offline"), true, 1); err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +266,7 @@ func TestForgedOfflineDoesNotStay(t *testing.T) {
 	}
 	time.Sleep(time.Second)
 	if ours := len(b.on(root+message.TopicAvailability)) - before - 50; ours > 2 {
-		t.Errorf("%d answers to 50 forgeries within 2 s", ours)
+		t.Errorf("%d corrections of 50 forgeries within 2 s", ours)
 	}
 	eventually(t, assertEvery+5*time.Second, "online in the end", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
 	a.stop()

@@ -19,7 +19,7 @@ import (
 	"meltwatch/durable"
 )
 
-// onDisk is an outbox as the agent opens it.
+// onDisk returns an outbox as the agent opens it.
 func onDisk(t *testing.T, folder string) *outbox.Log {
 	t.Helper()
 	plenty := outbox.Retention{Bytes: 1 << 40, Age: 1000 * time.Hour}
@@ -31,7 +31,7 @@ func onDisk(t *testing.T, folder string) *outbox.Log {
 	return l
 }
 
-// everyOutbox runs a test against each Outbox there is.
+// everyOutbox runs a test for each kind of Outbox.
 func everyOutbox(t *testing.T, test func(*testing.T, Outbox)) {
 	t.Run("memory", func(t *testing.T) { test(t, NewMemory(100_000)) })
 	t.Run("disk", func(t *testing.T) { test(t, onDisk(t, t.TempDir())) })
@@ -88,7 +88,7 @@ func TestOutboxHandsOutEachRecordOnceAndInOrder(t *testing.T) {
 	})
 }
 
-// Any sequence of operations must have the outcome that a plain list has.
+// Any sequence of operations must have the same result as with a plain list.
 func TestOutboxAgreesWithAList(t *testing.T) {
 	everyOutbox(t, func(t *testing.T, o Outbox) {
 		type entry struct {
@@ -138,7 +138,7 @@ func TestOutboxAgreesWithAList(t *testing.T) {
 	})
 }
 
-func TestHealthyLinkWritesEventsAlone(t *testing.T) {
+func TestHealthyConnectionStoresEventsOnly(t *testing.T) {
 	b := newBroker(t)
 	folder := t.TempDir()
 	a := startWith(t, b.url(), onDisk(t, folder))
@@ -163,8 +163,8 @@ func TestHealthyLinkWritesEventsAlone(t *testing.T) {
 	eventually(t, 10*time.Second, "events acknowledged", func() bool { return a.Counters()["waiting_event"] == 0 })
 }
 
-// The agent is restarted while the broker is away: what it had kept back comes
-// from the disk, as history of its former boot.
+// The agent is restarted while the broker is away. The records on disk arrive as
+// history of the former boot.
 func TestRestartInAnOutageLosesNothing(t *testing.T) {
 	b := newBroker(t)
 	b.down()
@@ -210,19 +210,19 @@ func (h hung) Append(class string, payload []byte) uint64 {
 	return h.Memory.Append(class, payload)
 }
 
-func TestDiskThatHangsDoesNotHoldUpTheLiveStream(t *testing.T) {
+func TestHangingDiskDoesNotDelayTheLiveStream(t *testing.T) {
 	b := newBroker(t)
 	h := hung{NewMemory(1000), make(chan struct{})}
 	a := startWith(t, b.url(), h)
 	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
-	a.second("normal") // its event waits for the disk
+	a.second("normal") // the event waits for the disk
 	time.Sleep(100 * time.Millisecond)
 	a.second("abnormal")
 	eventually(t, 10*time.Second, "state and samples", func() bool {
 		return strings.Contains(b.retained(root+message.TopicState), "abnormal") && len(b.on(root+message.TopicCurrent)) == 2
 	})
 	if n := len(b.on(root + message.TopicEvent)); n != 0 {
-		t.Errorf("%d events went out before they were kept", n)
+		t.Errorf("%d events were published before they were stored", n)
 	}
 	close(h.answer)
 	eventually(t, 10*time.Second, "events", func() bool { return len(b.on(root+message.TopicEvent)) == 2 })
@@ -231,7 +231,7 @@ func TestDiskThatHangsDoesNotHoldUpTheLiveStream(t *testing.T) {
 func TestHistoryKeepsItsRate(t *testing.T) {
 	var c pace
 	now, sent := time.Unix(1000, 0), 0
-	for range 10_000 { // ten seconds, looked at each millisecond
+	for range 10_000 { // ten seconds in steps of a millisecond
 		for c.ready(now) {
 			c.sent(now, 200)
 			sent++
@@ -252,7 +252,7 @@ func TestHistoryKeepsItsRate(t *testing.T) {
 	}
 }
 
-func TestWhatWaitsForTheOutboxIsBounded(t *testing.T) {
+func TestRecordsThatWaitForTheOutboxAreBounded(t *testing.T) {
 	a := New(startSettings("tcp://127.0.0.1:1", 4), root, nil, NewMemory(10), slog.New(slog.DiscardHandler), quiet{})
 	for range 3 {
 		a.Event(message.Event{Kind: "test"})

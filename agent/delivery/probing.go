@@ -9,14 +9,14 @@ import (
 	"meltwatch/agent/message"
 )
 
-// A broker may acknowledge a message that is too large for it and throw it away
-// (mosquitto's message_size_limit). So before history goes in large packs, the agent
-// publishes messages of growing size to itself: what comes back passes.
+// A broker may acknowledge a message above its size limit and discard it (mosquitto's
+// message_size_limit). Before history is sent in large packs, the agent therefore
+// publishes messages of growing size to itself, and uses the sizes that come back.
 
-// mostPack is more than a pack of history, in bytes.
+// mostPack is larger than any pack of history, in bytes.
 const mostPack = 8 << 10
 
-// probing is the probe under way; its size is 0 while there is none.
+// probing is the current probe; its size is 0 if there is none.
 type probing struct {
 	size  int
 	text  string
@@ -24,36 +24,36 @@ type probing struct {
 	back  bool
 }
 
-// silentLimit is a broker that throws large messages away.
+// silentLimit is the error of a broker that discards large messages.
 type silentLimit struct {
 	broker string
 	size   int
 }
 
-// Error says what to do.
+// Error names the limit and the remedy.
 func (e *silentLimit) Error() string {
-	return fmt.Sprintf("%s acknowledges a message of %d bytes and throws it away: history goes in smaller ones, a single larger one is lost; raise the broker's largest message (mosquitto: message_size_limit) to %d bytes or more",
+	return fmt.Sprintf("%s acknowledges a message of %d bytes and discards it: history is sent in smaller ones, and a larger single record is lost; raise the broker's largest message (mosquitto: message_size_limit) to %d bytes or more",
 		e.broker, e.size, 2*mostPack)
 }
 
-// beginProbing begins a connection on which our own messages come back.
+// beginProbing starts probing on a connection on which our own messages come back.
 func (l *brokerLimit) beginProbing() {
-	l.probed = l.heard >= mostPack || l.silent > 0 && time.Since(l.silentAt) < latestAgain
-	l.heard = max(l.heard, leastPack)
+	l.probed = l.delivered >= mostPack || l.silent > 0 && time.Since(l.silentAt) < maxRetry
+	l.delivered = max(l.delivered, leastPack)
 }
 
-// probeLost ends the probing at a size that did not come back. Where none did, the
-// size is not the cause, and what others are told of an access list holds.
+// probeLost ends probing at a size that did not come back. If no probe came back, the
+// size is not the cause, and the fault of the access list stands.
 func (l *brokerLimit) probeLost(size int) {
 	l.probed = true
 	if l.cameBack {
 		l.silent, l.silentAt = size, time.Now()
 		return
 	}
-	l.heard = mostPack
+	l.delivered = mostPack
 }
 
-// wantsProbe reports whether history waits for what the probing finds out.
+// wantsProbe reports whether history waits for the result of probing.
 func (l *brokerLimit) wantsProbe() bool { return l.wanting && !l.probed }
 
 // nextProbe is the size of the next probe.
@@ -61,19 +61,19 @@ func (l *brokerLimit) nextProbe() int {
 	if !l.cameBack {
 		return leastPack
 	}
-	return min(2*l.heard, mostPack)
+	return min(2*l.delivered, mostPack)
 }
 
-// probeText is a message to ourselves of a whole size in bytes with its topic. It
-// names no instance, so agents and meltctl pass it over.
+// probeText is a message to ourselves; size is in bytes and includes the topic. It
+// names no instance, so agents and meltctl ignore it.
 func probeText(root string, size int) string {
 	text := fmt.Sprintf(`{"v":1,"probe":%q,"fill":"`, rand.Text())
 	const end = `"}`
 	return text + strings.Repeat("x", max(0, size-len(root)-len(message.TopicHealth)-len(text)-len(end))) + end
 }
 
-// endProbing judges a probe with which the last connection ended: a broker may
-// acknowledge it, throw it away and then close.
+// endProbing evaluates a probe that was unanswered when the last connection ended: a
+// broker may acknowledge it, discard it and then close.
 func (p *Publisher) endProbing() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,17 +83,17 @@ func (p *Publisher) endProbing() {
 	p.probing = probing{}
 }
 
-// beginProbing is called where a connection begins on which we hear ourselves, or
-// do not.
+// beginProbing is called at the start of a connection. It probes unless the broker
+// denied reading our own topics.
 func (p *Publisher) beginProbing() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.echo.deaf {
+	if !p.echo.denied {
 		p.limit.beginProbing()
 	}
 }
 
-// probe takes the probing on by a step.
+// probe does one step of probing.
 func (c *Connection) probe() {
 	p := c.publisher
 	p.mu.Lock()
@@ -101,18 +101,18 @@ func (c *Connection) probe() {
 	text := ""
 	switch {
 	case s.size == 0 && l.wantsProbe():
-		if c.drains() { // a broker that closes the connection at the probe loses none of it
+		if c.sendingHistory() { // if the broker closes the connection at the probe, no history is in flight
 			break
 		}
 		size := l.nextProbe()
-		if l.pack > 0 && size > l.pack { // the broker is known to close the connection there
+		if l.pack > 0 && size > l.pack { // the broker closes the connection at this size
 			l.probed = true
 			break
 		}
 		text = probeText(p.root, size)
 		*s = probing{size: size, text: text}
 	case s.back:
-		l.heard, l.cameBack, l.silent = s.size, true, 0
+		l.delivered, l.cameBack, l.silent = s.size, true, 0
 		l.probed = s.size >= mostPack
 		*s = probing{}
 		p.wake()
@@ -129,8 +129,8 @@ func (c *Connection) probe() {
 	}
 }
 
-// drains reports whether history is on its way.
-func (c *Connection) drains() bool {
+// sendingHistory reports whether a message of history is in flight.
+func (c *Connection) sendingHistory() bool {
 	for _, m := range c.inFlight {
 		if strings.HasPrefix(m.topic, message.TopicHistory) {
 			return true
@@ -139,7 +139,7 @@ func (c *Connection) drains() bool {
 	return false
 }
 
-// isProbe reports whether a message is the probe under way.
+// isProbe reports whether a message is the current probe.
 func (p *Publisher) isProbe(payload []byte) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

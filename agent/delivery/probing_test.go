@@ -13,33 +13,33 @@ import (
 	"meltwatch/agent/stamp"
 )
 
-// A broker that throws large messages away and acknowledges them all the same
-// (mosquitto's message_size_limit) loses nothing of the history.
+// With a broker that acknowledges large messages and discards them (mosquitto's
+// message_size_limit), no history is lost.
 func TestHistoryIsNotLostToASilentSizeLimit(t *testing.T) {
 	for _, most := range []int{4096, 1024} {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			t.Parallel()
 			address := freeAddress(t)
-			observer := &heeded{}
+			observer := &lastStatus{}
 			a := startBy(t, startSettings("tcp://"+address, 10_000), NewMemory(10_000), observer)
 			a.Health(message.Health{Agent: "test", Stamp: a.stamper.Stamp("health", time.Now())})
 			const kept = 200
 			a.samples(kept)
-			time.Sleep(1500 * time.Millisecond) // until they are the outbox's
+			time.Sleep(1500 * time.Millisecond) // until they are in the outbox
 			if !mosquittoAt(t, address, fmt.Sprintf("message_size_limit %d\nmax_queued_messages 0\n", most)) {
 				t.Skip("mosquitto is not installed")
 			}
 			r := readFrom(t, address)
 			eventually(t, 60*time.Second, "all of it", func() bool { return len(r.seqs(t, message.TopicCurrent, "history/current")) == kept })
 			inOrder(t, sequence(t, r.on("history/current")))
-			eventually(t, 20*time.Second, "the observer is told", func() bool {
+			eventually(t, 20*time.Second, "a fault is reported", func() bool {
 				return observer.last() != nil && strings.Contains(observer.last().Error(), "message_size_limit")
 			})
 		})
 	}
 }
 
-// script is a Link that hands out message ids and takes down what was sent.
+// script is a Link that assigns message ids and records what was sent.
 type script struct {
 	topics []string
 }
@@ -49,7 +49,7 @@ func (s *script) Publish(topic string, _ bool, _ []byte) uint16 {
 	return uint16(len(s.topics))
 }
 
-// ids of the messages on topics other than these.
+// but returns the ids of the messages on other topics.
 func (s *script) but(topics ...string) (ids []uint16) {
 	for i, topic := range s.topics {
 		if !slices.Contains(topics, topic) {
@@ -59,9 +59,9 @@ func (s *script) but(topics ...string) (ids []uint16) {
 	return ids
 }
 
-// Connections that end before anything is acknowledged teach no size, and what chance
-// made the agent keep back goes out later, the records too that no outbox had yet.
-func TestChanceKeepsNothingBackForLong(t *testing.T) {
+// Connections that end before anything is acknowledged lead to no limit. Records that
+// were kept back wrongly are sent later, also those that were not in the outbox yet.
+func TestWronglyRefusedMessagesAreSentLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stamper, err := stamp.OnHost(t.TempDir())
 		if err != nil {
@@ -71,18 +71,18 @@ func TestChanceKeepsNothingBackForLong(t *testing.T) {
 		connect := func() (*Connection, *script) {
 			link := &script{}
 			c := p.Connect(link)
-			_ = c.Step() // what was sent is looked at
+			_ = c.Step() // the test checks what was sent
 			return c, link
 		}
 		p.State(message.State{State: "normal"}, true)
-		for range 2 * certain {
+		for range 2 * refusedAfter {
 			c, _ := connect()
 			c.End()
 		}
 		if p.limit.refused > 0 {
 			t.Fatalf("%d bytes count as refused, and nothing was ever acknowledged", p.limit.refused)
 		}
-		for range certain {
+		for range refusedAfter {
 			c, link := connect()
 			c.Acknowledge(link.but(message.TopicState))
 			c.End()
@@ -91,9 +91,9 @@ func TestChanceKeepsNothingBackForLong(t *testing.T) {
 		p.State(message.State{State: "abnormal"}, true)
 		_ = c.Step() // as above
 		if slices.Contains(link.topics, message.TopicState) {
-			t.Fatal("three connections ended at the state, and it is sent")
+			t.Fatal("three connections ended at the state, and it was sent again")
 		}
-		// The broker turns out to take it.
+		// The broker accepts it after all.
 		for range 200 {
 			c.Acknowledge(link.but())
 			p.Round()
@@ -104,8 +104,8 @@ func TestChanceKeepsNothingBackForLong(t *testing.T) {
 		if n := len(link.topics) - len(link.but("history/state")); n != 2 {
 			t.Errorf("%d of 2 states that were kept back arrived", n)
 		}
-		if p.kept != nil || len(p.aside) > 0 {
-			t.Errorf("%d records are still kept back: %v", len(p.aside), p.kept)
+		if p.kept != nil || len(p.setAside) > 0 {
+			t.Errorf("%d records are still kept back: %v", len(p.setAside), p.kept)
 		}
 	})
 }

@@ -1,23 +1,21 @@
-// Package mqtt publishes what the agent knows and owns every topic and payload.
+// Package delivery publishes records until a broker has acknowledged them, also after
+// an outage.
 //
-// While a broker is connected, records go out as they are made, on their live
-// topics. What was made in an outage, or sent and never acknowledged, waits in
-// the outbox and goes out afterwards on history/… topics with "historical":
-// true, live records first. An event is in the outbox before it goes out at all;
-// state and current go there only when they are not acknowledged within a
-// second. A record counts as delivered when its PUBACK arrives
-// on the connection that sent it and not before; within a class and a stream
-// first deliveries are in (boot, seq) order, and a repeated one has the same
-// (boot, seq).
+// While a broker is connected, records are published as they are made, on their live
+// topics. Records that were made in an outage, or were never acknowledged, wait in the
+// outbox. They are published afterwards on history/… topics with "historical": true;
+// live records have priority. An event is stored in the outbox before it is published.
+// State and current are stored only if they are not acknowledged within a second. A
+// record counts as delivered when its PUBACK arrives on the connection that sent it,
+// and not before. Within a class and a stream, first deliveries are in (boot, seq)
+// order; a repeated record has the same (boot, seq).
 //
-// One paho client serves one connection and is then thrown away: paho's own
-// reconnection and session resumption are off, because their acknowledgements
-// cannot be told from those of an earlier connection.
+// Package mqtt makes the connections, and package outbox stores records on disk.
 //
-// Lost when the agent dies or power fails: at most the last two seconds of state
-// and current, and with a Memory outbox all that waits. Dropped and counted: what
-// the outbox drops when it is full, and the oldest of the least worthy class of
-// what waits for an outbox that hangs.
+// If the agent is killed or power fails, at most the last two seconds of state and
+// current are lost, and with a Memory outbox all waiting records. Records are dropped,
+// and counted, when the outbox is full, or when too many wait for an outbox that hangs:
+// then the oldest of the class with the lowest priority.
 package delivery
 
 import (
@@ -37,7 +35,7 @@ import (
 	"meltwatch/config"
 )
 
-// Observer is told how the connection fares.
+// Observer receives the health of the connection.
 type Observer interface {
 	Beat()
 	OK()
@@ -45,60 +43,61 @@ type Observer interface {
 	Count(map[string]uint64)
 }
 
-// Publisher is the agent's end of the broker.
+// Publisher publishes records to a broker and receives messages from it.
 type Publisher struct {
 	settings config.MQTT
 	root     string
-	stamper  *stamp.Stamper // puts records right whose clock was not yet
+	stamper  *stamp.Stamper // corrects records made before the clock was set
 	log      *slog.Logger
 	observer Observer
-	// Trace, unless nil, is called with each record as it is made, and whether it is to be
-	// delivered even after an outage. It must not call the publisher. To be set before Run.
+	// Trace, unless nil, is called with each record as it is made; kept tells that the
+	// record is also delivered after an outage. It must not call the publisher. Set it
+	// before Run.
 	Trace func(class message.Class, payload []byte, kept bool)
 
-	mu        sync.Mutex
-	connected bool
-	fresh     []*record         // to be kept, not yet in the outbox, oldest first; bounded by settings.Queue
-	live      []*record         // to be sent on the live topics, oldest first; bounded by maxLive
-	history   []*record         // taken from the outbox, to be sent; bounded by prefetch
-	acks      numbers           // of the outbox: acknowledged, for the keeper to tell it
-	returns   numbers           // of the outbox: no longer held, likewise
-	stock     map[string]uint64 // the outbox's counters
-	retained  map[string][]byte // the newest payload of each retained topic
-	changed   map[string]bool   // retained topics published outside the classes
-	published uint64
-	acked     uint64
-	redials   uint64
-	overrun   uint64 // records that waited for the outbox in vain
-	spoken    bool   // a broker has our health
-	other     other
-	// What is known of the broker that is connected, or was last.
+	mu             sync.Mutex
+	connected      bool
+	fresh          []*record         // to be stored in the outbox, oldest first; bounded by settings.Queue
+	live           []*record         // to be sent on the live topics, oldest first; bounded by maxLive
+	history        []*record         // taken from the outbox, to be sent; bounded by prefetch
+	acks           numbers           // records in the outbox that were acknowledged, for the spooler
+	returns        numbers           // records in the outbox that are no longer held, for the spooler
+	outboxCounters map[string]uint64 // the outbox's counters
+	retained       map[string][]byte // the newest payload of each retained topic
+	changed        map[string]bool   // retained topics published outside the classes
+	published      uint64
+	acked          uint64
+	redials        uint64
+	overrun        uint64 // records dropped because the outbox hangs
+	healthAcked    bool   // a broker has acknowledged our health
+	other          other
+	// The fields up to faulty describe the broker that is connected, or was last.
 	limit     *brokerLimit
 	limits    map[string]*brokerLimit // by URL
 	probing   probing
 	broker    string    // its name and URL, for errors
 	kept      *tooLarge // the newest message that it refused, nil for none
-	keptBack  uint64    // such messages
-	aside     []*record // of them, those that the outbox has
-	announced time.Time // when availability was last said
+	keptBack  uint64    // number of refused messages
+	setAside  []*record // refused records that are in the outbox
+	announced time.Time // when availability was last published
 	echo      echo
-	faulty    bool // the observer was told what the broker does not do
+	faulty    bool // a fault of the broker was reported to the observer
 
 	control control
-	// renewEvery and clearedAfter are the constants; tests are in a hurry.
+	// renewEvery and clearedAfter are mqtt's constants; tests shorten them.
 	renewEvery, clearedAfter time.Duration
 	lastState                time.Time // when a state was last kept for history
-	outbox                   Outbox    // the keeper's alone
-	stocked                  time.Time // when its counters were last taken; likewise
-	news                     chan struct{}
-	work                     chan struct{} // for the keeper
+	outbox                   Outbox    // used by the spooler only
+	countersRead             time.Time // when its counters were last read; used by the spooler only
+	wakeup                   chan struct{}
+	spoolerWakeup            chan struct{} // wakes the spooler
 }
 
 const (
-	// maxLive bounds what waits for a connected but slow broker; beyond it
-	// records become history.
+	// maxLive bounds the records that wait for a slow broker; beyond it records become
+	// history.
 	maxLive = 256
-	// historyEvery is how often an unchanged state is kept through an outage.
+	// historyEvery is the interval at which an unchanged state is stored in an outage.
 	historyEvery = 10 * time.Second
 )
 
@@ -108,7 +107,7 @@ func New(settings config.MQTT, root string, stamper *stamp.Stamper, outbox Outbo
 		settings: settings, root: root, stamper: stamper, log: log, observer: observer, outbox: outbox,
 		acks: numbers{}, returns: numbers{}, renewEvery: mqtt.RenewEvery,
 		retained: map[string][]byte{}, changed: map[string]bool{},
-		news: make(chan struct{}, 1), work: make(chan struct{}, 1),
+		wakeup: make(chan struct{}, 1), spoolerWakeup: make(chan struct{}, 1),
 		limits: map[string]*brokerLimit{},
 	}
 	p.limit = p.limitOf("")
@@ -116,7 +115,7 @@ func New(settings config.MQTT, root string, stamper *stamp.Stamper, outbox Outbo
 	return p
 }
 
-// State publishes a state. changed says that it is not a repetition.
+// State publishes a state. changed tells that it is not a repetition.
 func (p *Publisher) State(s message.State, changed bool) {
 	payload := p.encode(s)
 	p.mu.Lock()
@@ -142,7 +141,7 @@ func (p *Publisher) record(class message.Class, value any) {
 	p.add(&record{class: class, payload: payload, made: time.Now(), keep: true})
 }
 
-// Health publishes how the parts fare; only the newest one counts.
+// Health publishes the health of the parts. Only the newest one counts.
 func (p *Publisher) Health(h message.Health) {
 	h.Goroutines, h.Instance = runtime.NumGoroutine(), p.stamper.Instance()
 	payload := p.encode(h)
@@ -153,9 +152,9 @@ func (p *Publisher) Health(h message.Health) {
 	p.wake()
 }
 
-// encode cannot fail for the payload types: they hold no channel, function or
-// cycle, and the agent puts no NaN in them. Should it fail all the same, the
-// fault is logged and an empty object takes the record's place.
+// encode cannot fail for the payload types: they hold no channel, function or cycle,
+// and the agent puts no NaN in them. If it fails nevertheless, the error is logged and
+// an empty object is published.
 func (p *Publisher) encode(value any) []byte {
 	payload, err := json.Marshal(value)
 	if err != nil {
@@ -165,12 +164,12 @@ func (p *Publisher) encode(value any) []byte {
 	return payload
 }
 
-// add is called with the lock held.
+// add queues a record. The lock is held.
 func (p *Publisher) add(r *record) {
 	if p.Trace != nil {
 		p.Trace(r.class, r.payload, r.keep)
 	}
-	if r.class != message.ClassEvent { // which waits for the outbox
+	if r.class != message.ClassEvent { // an event is stored in the outbox first
 		r.sending = p.sendLive(r)
 	}
 	if !r.keep {
@@ -185,7 +184,8 @@ func (p *Publisher) add(r *record) {
 	}
 }
 
-// sendLive queues a record for the live topics; false where it cannot go there.
+// sendLive queues a record for the live topics. It returns false if the record cannot
+// be sent now.
 func (p *Publisher) sendLive(r *record) bool {
 	if !p.connected || len(p.live) >= maxLive {
 		return false
@@ -195,8 +195,8 @@ func (p *Publisher) sendLive(r *record) bool {
 	return true
 }
 
-// overflow drops the oldest of the least worthy class of what waits for the
-// outbox: a disk that hangs must not cost the memory of the box.
+// overflow drops the oldest record of the class with the lowest priority from those
+// that wait for the outbox: a disk that hangs must not use up the memory.
 func (p *Publisher) overflow() {
 	for _, class := range slices.Backward(message.Classes()) {
 		i := slices.IndexFunc(p.fresh, func(r *record) bool { return r.class == class })
@@ -210,31 +210,31 @@ func (p *Publisher) overflow() {
 
 func (p *Publisher) wake() {
 	select {
-	case p.news <- struct{}{}:
+	case p.wakeup <- struct{}{}:
 	default:
 	}
 }
 
 func (p *Publisher) wakeSpooler() {
 	select {
-	case p.work <- struct{}{}:
+	case p.spoolerWakeup <- struct{}{}:
 	default:
 	}
 }
 
-// Run keeps a connection to the broker until ctx ends, then says goodbye. What
-// is not acknowledged by then is in the outbox when it returns.
+// Run keeps a connection to the broker until ctx ends, then publishes offline.
+// Unacknowledged records are in the outbox when it returns.
 func (p *Publisher) Run(ctx context.Context) error {
-	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var keeper sync.WaitGroup
-	keeper.Go(func() { p.spool(keeping) })
+	spooling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var spooler sync.WaitGroup
+	spooler.Go(func() { p.spool(spooling) })
 	err := p.redial(ctx)
 	stop()
-	keeper.Wait()
+	spooler.Wait()
 	return err
 }
 
-// Counters of the publisher and its outbox.
+// Counters returns the counters of the publisher and its outbox.
 func (p *Publisher) Counters() map[string]uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -242,6 +242,6 @@ func (p *Publisher) Counters() map[string]uint64 {
 		"published": p.published, "acked": p.acked, "redials": p.redials, "overrun": p.overrun, "kept_back": p.keptBack,
 		"fresh": uint64(len(p.fresh)), "dropped_answers": p.droppedAnswers(),
 	}
-	maps.Copy(counters, p.stock)
+	maps.Copy(counters, p.outboxCounters)
 	return counters
 }

@@ -12,7 +12,7 @@ import (
 	"meltwatch/config"
 )
 
-// quiet is an observer that nobody looks at.
+// quiet is an observer that ignores everything.
 type quiet struct{}
 
 func (quiet) Beat()                   {}
@@ -131,7 +131,7 @@ func outageWith(t *testing.T, o Outbox, length time.Duration) {
 	}
 }
 
-// seen is the set of seqs of one class, live and history together.
+// seen returns the seqs of one class, live and history together.
 func seen(t *testing.T, b *broker, class string) map[uint64]bool {
 	set := map[uint64]bool{}
 	for _, topic := range []string{class, message.TopicHistory + class} {
@@ -170,7 +170,7 @@ func TestBrokerAwayAtTheStart(t *testing.T) {
 	eventually(t, 15*time.Second, "event", func() bool { return len(b.on(root+"history/event")) == 1 })
 }
 
-func TestBrokerThatNeverAcknowledgesIsLeft(t *testing.T) {
+func TestConnectionWithoutAcknowledgementsEnds(t *testing.T) {
 	t.Parallel()
 	url, connections := deafBroker(t)
 	a := startAgent(t, url, 1000)
@@ -184,7 +184,7 @@ func TestBrokerThatNeverAcknowledgesIsLeft(t *testing.T) {
 	}
 }
 
-func TestFullMemoryDropsTheLeastWorthyFirst(t *testing.T) {
+func TestFullMemoryDropsTheLowestPriorityFirst(t *testing.T) {
 	m := NewMemory(10)
 	for range 8 {
 		m.Append("event", []byte("{}"))

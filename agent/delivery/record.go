@@ -6,24 +6,25 @@ import (
 	"meltwatch/agent/message"
 )
 
-// record is one JSON object on its way. The publisher's lock guards it, the
-// payload apart, which never changes.
+// record is one JSON object to be delivered. The publisher's lock guards it, except the
+// payload, which never changes.
 type record struct {
 	class   message.Class
 	payload []byte
 	made    time.Time
-	// keep is false for a state that says nothing new: it is published while
-	// connected and not kept for later.
+	// keep is false for a repeated state: it is published while connected and not
+	// stored.
 	keep bool
-	// sending: it waits in live or history, or for its PUBACK.
+	// sending tells that the record is queued in live or history, or waits for its
+	// PUBACK.
 	sending bool
-	// acked: its PUBACK came.
+	// acked tells that its PUBACK has arrived.
 	acked bool
-	// number in the outbox, 0 while it is not there.
+	// number is the record's number in the outbox, 0 if it is not there.
 	number uint64
 }
 
-// numbers by class, for the outbox.
+// numbers lists the outbox's record numbers by class.
 type numbers map[message.Class][]uint64
 
 func (n numbers) add(r *record) { n[r.class] = append(n[r.class], r.number) }

@@ -7,17 +7,18 @@ import (
 )
 
 // Recovering is an outbox on a disk that could not be read at the start. Records wait
-// in memory until it can; then they go there, behind what it held already.
+// in memory until the disk can be read; then they are moved there, after the older
+// records.
 type Recovering struct {
 	open   func() (Outbox, error)
 	bound  int
 	memory *Memory
 	disk   Outbox    // nil until it could be opened
-	tried  time.Time // last
+	tried  time.Time // last attempt
 }
 
 const (
-	// openEvery is how often a disk that could not be read is tried again.
+	// openEvery is the interval between attempts to open the disk.
 	openEvery = 10 * time.Second
 	// inMemory marks the numbers of records that are not on the disk.
 	inMemory = 1 << 63
@@ -29,8 +30,7 @@ func NewRecovering(bound int, open func() (Outbox, error)) *Recovering {
 	return &Recovering{open: open, bound: bound, memory: NewMemory(bound), tried: time.Now()}
 }
 
-// Append adds a record. What is in memory must reach the disk first, for the
-// order's sake.
+// Append adds a record. Records in memory must reach the disk first, to keep the order.
 func (l *Recovering) Append(class string, payload []byte) (number uint64) {
 	if l.disk != nil && l.memory.size() == 0 {
 		return l.disk.Append(class, payload)
@@ -41,7 +41,7 @@ func (l *Recovering) Append(class string, payload []byte) (number uint64) {
 	return number
 }
 
-// Take hands out the oldest waiting records: those on the disk are older.
+// Take holds and returns the oldest waiting records: those on the disk are older.
 func (l *Recovering) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
 	if l.disk != nil {
 		numbers, payloads = l.disk.Take(class, most)
@@ -53,9 +53,9 @@ func (l *Recovering) Take(class string, most int) (numbers []uint64, payloads []
 	return numbers, append(payloads, more...)
 }
 
-// Return lets go of records.
+// Return returns held records.
 func (l *Recovering) Return(class string, numbers []uint64) {
-	memory, disk := sorted(numbers)
+	memory, disk := split(numbers)
 	l.memory.Return(class, memory)
 	if l.disk != nil {
 		l.disk.Return(class, disk)
@@ -64,15 +64,15 @@ func (l *Recovering) Return(class string, numbers []uint64) {
 
 // Ack removes records.
 func (l *Recovering) Ack(class string, numbers []uint64) {
-	memory, disk := sorted(numbers)
+	memory, disk := split(numbers)
 	l.memory.Ack(class, memory)
 	if l.disk != nil {
 		l.disk.Ack(class, disk)
 	}
 }
 
-// sorted tells the numbers of memory from those of the disk.
-func sorted(numbers []uint64) (memory, disk []uint64) {
+// split separates the numbers in memory from those on the disk.
+func split(numbers []uint64) (memory, disk []uint64) {
 	for _, n := range numbers {
 		if n&inMemory != 0 {
 			memory = append(memory, n&^inMemory)
@@ -83,8 +83,8 @@ func sorted(numbers []uint64) (memory, disk []uint64) {
 	return memory, disk
 }
 
-// Sync tries to open the disk, and moves there what waits in memory as soon as
-// nothing of it is held.
+// Sync tries to open the disk. It moves the records from memory to the disk once none
+// of them is held.
 func (l *Recovering) Sync() {
 	if l.disk == nil {
 		if time.Since(l.tried) < openEvery {
@@ -93,7 +93,7 @@ func (l *Recovering) Sync() {
 		l.tried = time.Now()
 		disk, err := l.open()
 		if err != nil {
-			return // open has told why
+			return // open has reported the error
 		}
 		l.disk = disk
 	}
@@ -117,7 +117,7 @@ func (l *Recovering) move() {
 	l.memory.dropped = dropped
 }
 
-// Counters are memory's and the disk's together.
+// Counters are the sums over memory and disk.
 func (l *Recovering) Counters() map[string]uint64 {
 	counters := l.memory.Counters()
 	if l.disk != nil {

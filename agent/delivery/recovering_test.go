@@ -9,9 +9,9 @@ import (
 	"meltwatch/agent/outbox"
 )
 
-// The disk can be read after all: what waited in memory follows what was there,
-// in its order, and survives the next restart.
-func TestLateDiskTakesWhatWaitedInMemory(t *testing.T) {
+// When the disk can be read, the records in memory follow those on the disk, in order,
+// and survive the next restart.
+func TestLateDiskGetsTheRecordsFromMemory(t *testing.T) {
 	folder := t.TempDir()
 	former := onDisk(t, folder)
 	former.Return("event", []uint64{former.Append("event", []byte("of the former run"))})

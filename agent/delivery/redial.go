@@ -11,10 +11,10 @@ import (
 	"meltwatch/retry"
 )
 
-// Redial goes through the brokers, from the first: the next one at once, and from
-// the beginning after a wait that grows with each round.
+// Redial selects the broker to dial: after a failure the next one at once, and after
+// the last one the first again, after a wait that grows with each round.
 type Redial struct {
-	// Wait is the pause before round n, retry.Wait unless it is set.
+	// Wait is the pause before round n; NewRedial sets it to retry.Wait.
 	Wait func(n int) time.Duration
 
 	brokers []config.NamedBroker
@@ -22,18 +22,18 @@ type Redial struct {
 	rounds  int
 }
 
-// NewRedial begins at the first of the brokers.
+// NewRedial returns a Redial that starts at the first broker.
 func NewRedial(brokers []config.NamedBroker) *Redial {
 	return &Redial{Wait: retry.Wait, brokers: brokers}
 }
 
-// Broker is the one to dial now.
+// Broker returns the broker to dial now.
 func (r *Redial) Broker() config.NamedBroker { return r.brokers[r.at] }
 
-// Next is to be called after a connection that was acked, if any message was
-// acknowledged on it, and lasted for a time, 0 for none. It returns the wait before the
-// next dialling. A broker that acknowledges and then ends the connection at once is no
-// better than none.
+// Next is called after each connection or failed attempt. acked tells whether a message
+// was acknowledged; lasted is the connection's duration, 0 for a failed attempt. It
+// returns the wait before the next attempt. A broker that acknowledges and then ends
+// the connection at once counts as failed.
 func (r *Redial) Next(acked bool, lasted time.Duration) (wait time.Duration) {
 	good := acked && lasted > retry.MaxWait
 	switch {
@@ -49,7 +49,7 @@ func (r *Redial) Next(acked bool, lasted time.Duration) (wait time.Duration) {
 	return r.Wait(max(r.rounds-1, 0))
 }
 
-// redial connects, serves the connection until it is lost, and again.
+// redial connects, serves the connection until it is lost, and repeats this.
 func (p *Publisher) redial(ctx context.Context) error {
 	faults := &retry.Faults{Log: p.log.With("part", "mqtt")}
 	brokers := NewRedial(p.settings.Addresses())
@@ -58,7 +58,7 @@ func (p *Publisher) redial(ctx context.Context) error {
 		began := time.Now()
 		acked, err := p.connect(ctx, brokers.Broker(), faults)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the end was asked for
+			return nil //nolint:nilerr // the end was requested
 		}
 		p.observer.Fault(err)
 		faults.Report(err)
@@ -71,8 +71,8 @@ func (p *Publisher) redial(ctx context.Context) error {
 	}
 }
 
-// connect makes one connection and serves it; it returns why it ended, and
-// whether the broker acknowledged anything.
+// connect makes one connection and serves it. It returns whether the broker
+// acknowledged anything, and why the connection ended.
 func (p *Publisher) connect(ctx context.Context, broker config.NamedBroker, faults *retry.Faults) (acked bool, err error) {
 	s, err := mqtt.Dial(ctx, mqtt.Options{
 		Settings: p.settings, Broker: broker, ClientID: p.clientID(), Root: p.root, Will: true,

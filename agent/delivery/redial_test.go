@@ -20,24 +20,24 @@ import (
 	"meltwatch/config"
 )
 
-// heeded is an observer that remembers the last word.
-type heeded struct {
+// lastStatus is an observer that records the last status.
+type lastStatus struct {
 	quiet
 	mu    sync.Mutex
 	fault error
 }
 
-func (h *heeded) OK() { h.set(nil) }
+func (h *lastStatus) OK() { h.set(nil) }
 
-func (h *heeded) Fault(err error) { h.set(err) }
+func (h *lastStatus) Fault(err error) { h.set(err) }
 
-func (h *heeded) set(err error) {
+func (h *lastStatus) set(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fault = err
 }
 
-func (h *heeded) last() error {
+func (h *lastStatus) last() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.fault
@@ -60,30 +60,30 @@ func TestBrokerOverWebSocket(t *testing.T) {
 	eventually(t, 20*time.Second, "state", func() bool { return strings.Contains(b.retained(root+message.TopicState), "normal") })
 }
 
-// doorman lets in who knows the password of the moment.
-type doorman struct {
+// authenticator admits clients with the current password.
+type authenticator struct {
 	mochi.HookBase
 	mu       sync.Mutex
 	password string
-	came     []string // client ids, in order
+	ids      []string // client ids in order of arrival
 }
 
-func (d *doorman) ID() string { return "doorman" }
-func (d *doorman) Provides(what byte) bool {
+func (d *authenticator) ID() string { return "doorman" }
+func (d *authenticator) Provides(what byte) bool {
 	return what == mochi.OnConnectAuthenticate || what == mochi.OnACLCheck
 }
-func (d *doorman) OnACLCheck(*mochi.Client, string, bool) bool { return true }
-func (d *doorman) OnConnectAuthenticate(c *mochi.Client, p packets.Packet) bool {
+func (d *authenticator) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+func (d *authenticator) OnConnectAuthenticate(c *mochi.Client, p packets.Packet) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.came = append(d.came, c.ID)
+	d.ids = append(d.ids, c.ID)
 	return d.password == "" || string(p.Connect.Username) == "furnace-1" && string(p.Connect.Password) == d.password
 }
 
-func (d *doorman) visitors() []string {
+func (d *authenticator) clientIDs() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return slices.Clone(d.came)
+	return slices.Clone(d.ids)
 }
 
 func plain(address string) listeners.Listener {
@@ -91,12 +91,12 @@ func plain(address string) listeners.Listener {
 }
 
 func TestPasswordIsReadAtEachConnection(t *testing.T) {
-	d := &doorman{password: "old"}
+	d := &authenticator{password: "old"}
 	b := brokerBehind(t, plain, d)
 	folder := t.TempDir()
 	c := startSettings(b.url(), 1000)
 	c.Username, c.PasswordFile = "furnace-1", put(t, folder, "password", []byte("wrong\n"))
-	watch := &heeded{}
+	watch := &lastStatus{}
 	startBy(t, c, NewMemory(1000), watch)
 	eventually(t, 10*time.Second, "a refusal", func() bool { return watch.last() != nil })
 	if err := watch.last(); strings.Contains(err.Error(), "wrong") {
@@ -129,7 +129,7 @@ func TestNextBrokerIsTriedAndTheFirstPreferred(t *testing.T) {
 	})
 }
 
-func TestBrokerThatAcknowledgesNothingIsLeftForTheNext(t *testing.T) {
+func TestNextBrokerIsTriedIfNothingIsAcknowledged(t *testing.T) {
 	t.Parallel()
 	deaf, _ := deafBroker(t)
 	second := newBroker(t)

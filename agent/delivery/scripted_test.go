@@ -12,17 +12,17 @@ import (
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
-// scripted is a broker that keeps to the protocol no further than its script
-// says. Each connection has its number, from 1.
+// scripted is a broker that deviates from the protocol as its script says. Connections
+// are numbered from 1.
 type scripted struct {
 	t       *testing.T
 	address string
-	// connack answers a CONNECT; nil accepts.
+	// connack returns the reply to a CONNECT; nil accepts.
 	connack func(connection int) (code byte, sessionPresent bool)
-	// publish takes a message and answers whether, and after how long, it is
+	// publish handles a message. It returns whether and after how long it is
 	// acknowledged; kick ends the connection instead.
 	publish func(connection int, p *packets.PublishPacket) (ack bool, after time.Duration, kick bool)
-	suback  byte // what a SUBSCRIBE is answered
+	suback  byte // return code for a SUBSCRIBE
 	// greeting is sent after the CONNACK.
 	greeting func(connection int) []packets.ControlPacket
 
@@ -64,7 +64,7 @@ func (s *scripted) serve(number int, c net.Conn) {
 	write := func(p packets.ControlPacket) {
 		writing.Lock()
 		defer writing.Unlock()
-		_ = p.Write(c) // a client that has left misses nothing
+		_ = p.Write(c) // the client may have left
 	}
 	for {
 		in, err := packets.ReadPacket(c)
@@ -127,7 +127,7 @@ func (s *scripted) count() int {
 	return s.connections
 }
 
-// on is like broker's, which real brokers' tests use.
+// on returns the messages on a topic so far, like broker.on.
 func (s *scripted) on(topic string) (found []received) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,14 +139,14 @@ func (s *scripted) on(topic string) (found []received) {
 	return found
 }
 
-// deafBroker accepts connections and never acknowledges a message.
+// deafBroker starts a broker that accepts connections and never acknowledges a message.
 func deafBroker(t *testing.T) (url string, connections func() int) {
 	t.Helper()
 	s := startScripted(t, &scripted{publish: func(int, *packets.PublishPacket) (bool, time.Duration, bool) { return false, 0, false }})
 	return s.url(), s.count
 }
 
-// all waits until each event made so far has arrived, live or late, in order.
+// all waits until each event made so far has arrived, live or as history, in order.
 func (a *agent) all(from interface{ on(string) []received }, within time.Duration) {
 	t := a.t
 	t.Helper()
@@ -170,7 +170,7 @@ func (a *agent) all(from interface{ on(string) []received }, within time.Duratio
 	})
 }
 
-// firsts are the first deliveries.
+// firsts returns the first deliveries.
 func firsts(seqs []uint64) (list []uint64) {
 	seen := map[uint64]bool{}
 	for _, seq := range seqs {
@@ -193,17 +193,17 @@ func TestBrokerThatAcknowledgesLate(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 	}
 	a.all(s, 20*time.Second)
-	// What is slow is not lost, and so is not sent again.
+	// Slow acknowledgements are not lost, so nothing is sent again.
 	if live, late := len(s.on(root+message.TopicEvent)), len(s.on(root+"history/event")); live+late > 10 {
 		t.Errorf("10 events became %d live and %d late ones", live, late)
 	}
 	if n := s.count(); n != 1 {
-		t.Errorf("%d connections, want one that is borne", n)
+		t.Errorf("%d connections, want 1", n)
 	}
 }
 
-// The acknowledgements of the first connection come on the second: they are
-// nobody's, and nothing counts as delivered by them.
+// The acknowledgements of the first connection arrive on the second. They must not
+// count.
 func TestAcknowledgementOfAnEarlierConnectionDoesNotCount(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -241,7 +241,7 @@ func TestAcknowledgementOfAnEarlierConnectionDoesNotCount(t *testing.T) {
 	}
 }
 
-func TestBrokerThatRefusesKicksAndLies(t *testing.T) {
+func TestBrokerThatViolatesTheProtocol(t *testing.T) {
 	for name, script := range map[string]*scripted{
 		"refuses at first": {connack: func(n int) (byte, bool) {
 			if n < 4 {
@@ -266,7 +266,7 @@ func TestBrokerThatRefusesKicksAndLies(t *testing.T) {
 	}
 }
 
-// kicking ends the first five connections at their nth message.
+// kicking returns a script that ends the first five connections at their nth message.
 func kicking(nth int) func(int, *packets.PublishPacket) (bool, time.Duration, bool) {
 	var mu sync.Mutex
 	seen := map[int]int{}

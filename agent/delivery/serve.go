@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// idle is how often a connection with nothing to send looks after itself.
+	// idle is the interval of the steps of a connection with nothing to send.
 	idle = 500 * time.Millisecond
-	// goodbye is how long the last messages may take to be acknowledged, flush how long
-	// the DISCONNECT packet may take to leave.
+	// goodbye is how long the acknowledgement of the last messages may take, flush how
+	// long the DISCONNECT packet may take to be sent.
 	goodbye = 500 * time.Millisecond
 	flush   = 100 * time.Millisecond
 )
 
-// serve sends and hears over a session until it is lost or ctx ends.
+// serve sends and receives over a session until it is lost or ctx ends.
 func (p *Publisher) serve(ctx context.Context, s *mqtt.Session, url string) error {
 	p.mu.Lock()
 	p.echo = echo{}
@@ -66,7 +66,7 @@ func (p *Publisher) serve(ctx context.Context, s *mqtt.Session, url string) erro
 			return ctx.Err()
 		case err := <-s.Lost():
 			return s.LostError(err)
-		case <-p.news:
+		case <-p.wakeup:
 		case <-s.Acked():
 		case <-again.C:
 		case <-renew.C:
@@ -75,18 +75,18 @@ func (p *Publisher) serve(ctx context.Context, s *mqtt.Session, url string) erro
 	}
 }
 
-// subscribeHealth subscribes to our own health, before the birth, so that nothing said
-// in answer to that is missed. If the broker denies it, delivery goes on without.
+// subscribeHealth subscribes to our own health before availability is published, so
+// that no reply is missed. If the broker denies it, delivery goes on without it.
 func (p *Publisher) subscribeHealth(ctx context.Context, s *mqtt.Session) error {
 	p.mu.Lock()
-	spoken := p.spoken
+	published := p.healthAcked
 	p.mu.Unlock()
-	err := s.Subscribe(ctx, message.TopicHealth, func(_ string, payload []byte, retained bool) { p.onHealth(payload, retained, spoken) })
-	s.Acks() // the subscription's own
+	err := s.Subscribe(ctx, message.TopicHealth, func(_ string, payload []byte, retained bool) { p.onHealth(payload, retained, published) })
+	s.Acks() // discard the acknowledgement of the subscription
 	if errors.Is(err, mqtt.ErrDenied) {
-		p.log.Warn("broker denies reading our own topics: neither another agent of this name nor a denied topic would be noticed", "topic", p.root+message.TopicHealth)
+		p.log.Warn("broker denies reading our own topics: another agent of this name and a denied topic stay undetected", "topic", p.root+message.TopicHealth)
 		p.mu.Lock()
-		p.echo.deaf = true
+		p.echo.denied = true
 		p.mu.Unlock()
 		return nil
 	}
@@ -96,14 +96,15 @@ func (p *Publisher) subscribeHealth(ctx context.Context, s *mqtt.Session) error 
 	return err
 }
 
-// close ends the connection; an acknowledgement that has come counts still.
+// close ends the connection. Acknowledgements that have arrived still count.
 func (c *Connection) close(s *mqtt.Session) {
 	s.Close(flush)
 	c.Acknowledge(s.Acks())
 	c.End()
 }
 
-// goodbye publishes offline on purpose: the will is for accidents.
+// goodbye publishes offline, because the broker publishes the will only after an
+// unplanned end.
 func (c *Connection) goodbye(s *mqtt.Session) {
 	c.Leave()
 	deadline := time.NewTimer(goodbye)
@@ -112,7 +113,7 @@ func (c *Connection) goodbye(s *mqtt.Session) {
 		select {
 		case <-deadline.C:
 			return
-		case <-s.Lost(): //nolint:errcheck // the reason does not matter to who leaves
+		case <-s.Lost(): //nolint:errcheck // the connection ends anyway
 			return
 		case <-s.Acked():
 			c.Acknowledge(s.Acks())

@@ -7,22 +7,21 @@ import (
 	"meltwatch/agent/message"
 )
 
-// The keeper is the one goroutine of the publisher that may wait for the disk.
-// So neither the furnace's watch nor the live stream ever does, events excepted,
-// which are published only once the outbox has them.
+// The spooler is the only goroutine of the publisher that may wait for the disk. The
+// decision loop and the live stream never wait for it, except for events, which are
+// published only once the outbox has stored them.
 
 const (
-	// ackGrace is how long a state or current record may stay unacknowledged
-	// before it goes to the outbox. A healthy link keeps within it, and writes
-	// nothing.
+	// ackGrace is how long a state or current record may stay unacknowledged before it
+	// is stored in the outbox. On a healthy connection nothing is written.
 	ackGrace = time.Second
-	// spoolEvery is how often the keeper does.
+	// spoolEvery is the interval of the spooler's rounds.
 	spoolEvery = 250 * time.Millisecond
-	// prefetch is how many records of history lie ready to be sent.
+	// prefetch is the number of history records that are ready to be sent.
 	prefetch = 1024
 )
 
-// spool runs until ctx ends; then it stores whatever is not acknowledged.
+// spool runs until ctx ends; then it stores all unacknowledged records.
 func (p *Publisher) spool(ctx context.Context) {
 	tick := time.NewTicker(spoolEvery)
 	defer tick.Stop()
@@ -33,41 +32,42 @@ func (p *Publisher) spool(ctx context.Context) {
 			p.Flush()
 			return
 		case <-tick.C:
-		case <-p.work:
+		case <-p.spoolerWakeup:
 		}
 	}
 }
 
-// Round is one round of the keeper: it stores what is due, tells the outbox what
-// was acknowledged, and takes history out of it. Run calls it, several times a
-// second; it may wait for the disk.
+// Round is one round of the spooler: it stores due records, passes acknowledgements to
+// the outbox, and takes history from it. Run calls it several times a second. It may
+// wait for the disk.
 func (p *Publisher) Round() {
 	p.store(ackGrace)
 	p.outbox.Sync()
 	p.settle()
 	p.fetch()
-	if time.Since(p.stocked) >= time.Second {
-		p.stocked = time.Now()
-		p.noteCounters(p.outbox.Counters())
+	if time.Since(p.countersRead) >= time.Second {
+		p.countersRead = time.Now()
+		p.storeCounters(p.outbox.Counters())
 	}
 }
 
-// Flush is the keeper's last round: it stores whatever is not acknowledged.
+// Flush is the spooler's last round: it stores all unacknowledged records.
 func (p *Publisher) Flush() {
 	p.store(0)
 	p.settle()
 	p.outbox.Sync()
 }
 
-// noteCounters stock of the outbox, for who asks.
-func (p *Publisher) noteCounters(stock map[string]uint64) {
+// storeCounters stores the outbox's counters for Counters, which must not wait for the
+// disk.
+func (p *Publisher) storeCounters(counters map[string]uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stock = stock
+	p.outboxCounters = counters
 }
 
-// store puts into the outbox what is due: every event, and all the rest once the
-// oldest of it has waited for long enough: so what an outage keeps back is
+// store appends the due records to the outbox: every event, and all other records once
+// the oldest of them has waited for long enough. In an outage, records are thereby
 // committed in groups.
 func (p *Publisher) store(long time.Duration) {
 	for _, r := range p.due(long) {
@@ -76,7 +76,7 @@ func (p *Publisher) store(long time.Duration) {
 	}
 }
 
-// due takes the records to store out of fresh, oldest first.
+// due removes the records to store from fresh, oldest first.
 func (p *Publisher) due(long time.Duration) (due []*record) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +86,7 @@ func (p *Publisher) due(long time.Duration) (due []*record) {
 		late = late || r.class != message.ClassEvent && !r.acked && now.Sub(r.made) >= long
 	}
 	rest := p.fresh[:0]
-	left := map[message.Class]bool{} // whose later records must wait, for the order's sake
+	left := map[message.Class]bool{} // classes whose later records must wait, to keep the order
 	for _, r := range p.fresh {
 		switch {
 		case r.acked:
@@ -102,8 +102,8 @@ func (p *Publisher) due(long time.Duration) (due []*record) {
 	return due
 }
 
-// stored notes a record's number, and what became of it meanwhile. An event goes
-// on to the live stream from here.
+// stored sets a record's number, and passes on what has happened to it meanwhile. An
+// event is queued for the live topic here.
 func (p *Publisher) stored(r *record, number uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +120,7 @@ func (p *Publisher) stored(r *record, number uint64) {
 	}
 }
 
-// settle tells the outbox what was acknowledged and what came back.
+// settle passes acknowledged and returned records to the outbox.
 func (p *Publisher) settle() {
 	p.mu.Lock()
 	acks, returns := p.acks, p.returns
@@ -134,7 +134,7 @@ func (p *Publisher) settle() {
 	}
 }
 
-// fetch keeps history ready while a broker listens, the worthiest class first.
+// fetch keeps history ready while a broker is connected, in order of priority.
 func (p *Publisher) fetch() {
 	p.mu.Lock()
 	room := 0

@@ -8,13 +8,13 @@ import (
 	"meltwatch/agent/mqtt"
 )
 
-// Switch hands records to the active one of several publishers. While the connection
-// to another broker is on trial there are two.
+// Switch passes records to the active one of several publishers. There are two while
+// the connection to another broker is on trial.
 type Switch struct {
 	mu       sync.Mutex
 	active   *Publisher
 	handlers map[string]mqtt.Handler
-	retained map[string][]byte // beside state and health
+	retained map[string][]byte // without state and health
 }
 
 // NewSwitch returns a switch; Activate must come before the first record.
@@ -22,7 +22,7 @@ func NewSwitch() *Switch {
 	return &Switch{handlers: map[string]mqtt.Handler{}, retained: map[string][]byte{}}
 }
 
-// Subscribe has handle called with each message on a topic below the furnace's own,
+// Subscribe makes handle receive each message on a topic below the furnace's root,
 // which may hold wildcards, from the next Configure on.
 func (s *Switch) Subscribe(topic string, handle func(topic string, payload []byte)) {
 	s.SubscribeRetained(topic, func(topic string, payload []byte, _ bool) { handle(topic, payload) })
@@ -36,7 +36,7 @@ func (s *Switch) SubscribeRetained(topic string, handle mqtt.Handler) {
 	s.handlers[topic] = handle
 }
 
-// Configure gives a publisher the subscriptions and the retained topics.
+// Configure sets up the subscriptions and the retained topics of a publisher.
 func (s *Switch) Configure(p *Publisher) {
 	s.mu.Lock()
 	retained, handlers := maps.Clone(s.retained), maps.Clone(s.handlers)
@@ -49,7 +49,7 @@ func (s *Switch) Configure(p *Publisher) {
 	}
 }
 
-// Activate configures a publisher and makes it the one that records go to.
+// Activate configures a publisher and makes it the active one.
 func (s *Switch) Activate(p *Publisher) {
 	s.Configure(p)
 	s.mu.Lock()
@@ -57,14 +57,14 @@ func (s *Switch) Activate(p *Publisher) {
 	s.active = p
 }
 
-// Active is the publisher that records go to.
+// Active returns the publisher that gets the records.
 func (s *Switch) Active() *Publisher {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.active
 }
 
-// Retain publishes a retained topic, now and at each publisher to come.
+// Retain publishes a retained topic, now and on each later publisher.
 func (s *Switch) Retain(topic string, payload []byte) {
 	s.mu.Lock()
 	s.retained[topic] = payload
@@ -73,7 +73,7 @@ func (s *Switch) Retain(topic string, payload []byte) {
 	active.Retain(topic, payload)
 }
 
-// State publishes a state. changed says that it is not a repetition.
+// State publishes a state. changed tells that it is not a repetition.
 func (s *Switch) State(state message.State, changed bool) { s.Active().State(state, changed) }
 
 // Sample publishes one reading of the current.
@@ -82,14 +82,14 @@ func (s *Switch) Sample(sample message.Sample) { s.Active().Sample(sample) }
 // Event publishes an event.
 func (s *Switch) Event(e message.Event) { s.Active().Event(e) }
 
-// Health publishes how the parts are; only the newest one counts.
+// Health publishes the health of the parts. Only the newest one counts.
 func (s *Switch) Health(h message.Health) { s.Active().Health(h) }
 
 // Answer publishes a payload once.
 func (s *Switch) Answer(topic string, payload []byte) { s.Active().Answer(topic, payload) }
 
-// Deliver hands a message to the handler of a subscription, as a connection does. For
-// whoever carries messages over a Link of their own.
+// Deliver passes a message to the handler of a subscription, as a connection does. It
+// serves a simulation with its own Link.
 func (s *Switch) Deliver(subscription, topic string, payload []byte, retained bool) {
 	s.mu.Lock()
 	handle := s.handlers[subscription]

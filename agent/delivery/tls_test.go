@@ -12,7 +12,7 @@ import (
 	"meltwatch/agent/message"
 )
 
-// encrypted are the brokers with TLS: each listens where it says.
+// encrypted starts the brokers with TLS and returns their URLs.
 func encrypted(t *testing.T, a *authority, mutual bool) map[string]string {
 	t.Helper()
 	brokers := map[string]string{}
@@ -33,8 +33,7 @@ func encrypted(t *testing.T, a *authority, mutual bool) map[string]string {
 	return brokers
 }
 
-// mosquittoTLS is Debian's broker with TLS; empty, and said so, where it is not
-// installed.
+// mosquittoTLS starts mosquitto with TLS. It returns "" if mosquitto is not installed.
 func mosquittoTLS(t *testing.T, a *authority, mutual bool) (address string) {
 	t.Helper()
 	certificate, key := a.issue("broker")
@@ -51,7 +50,7 @@ func TestBrokerWithTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := startSettings(url, 100)
 			if err := try(t, c); err == nil || !strings.Contains(err.Error(), "unknown authority") {
-				t.Errorf("without its authority: %v", err)
+				t.Errorf("without the authority: %v", err)
 			}
 			c.CAFile = wrong
 			if err := try(t, c); err == nil || !strings.Contains(err.Error(), "unknown authority") {
@@ -93,8 +92,8 @@ func TestBrokerThatAsksForACertificate(t *testing.T) {
 	}
 }
 
-// The plant changes its authority, the broker's certificate and ours: an agent
-// that was up all the while reads the new files when it connects next.
+// The plant replaces its authority, the broker's certificate and ours. A running agent
+// reads the new files at its next connection.
 func TestRenewedCertificatesNeedNoRestart(t *testing.T) {
 	a := newAuthority(t)
 	folder := t.TempDir()

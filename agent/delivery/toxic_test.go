@@ -11,7 +11,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// listener is a subscriber of a broker that runs as a process of its own.
+// listener is a subscriber of a broker in another process.
 type listener struct {
 	mu       sync.Mutex
 	messages []received
@@ -47,7 +47,7 @@ func listen(t *testing.T, address string) *listener {
 	return l
 }
 
-// proxied is the way to an address, which a test can spoil.
+// proxied returns a proxy to an address, to which a test can add faults.
 func proxied(t *testing.T, upstream string) *toxiproxy.Proxy {
 	t.Helper()
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
@@ -59,9 +59,9 @@ func proxied(t *testing.T, upstream string) *toxiproxy.Proxy {
 	return p
 }
 
-// What can happen on the way to a real broker, while records are made: when the
-// way is good again every event has arrived, in order, and nothing waits.
-func TestSpoiltWayLosesNoEvent(t *testing.T) {
+// Network faults on the way to a real broker while records are made: after the fault
+// every event has arrived, in order, and no record waits.
+func TestNetworkFaultLosesNoEvent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute of real time: left out by -short")
 	}

@@ -1,10 +1,10 @@
-// Package health knows how every part of the agent fares, for the operator and
-// for systemd.
+// Package health holds the status of every part of the agent, for the operator and for
+// systemd.
 //
-// A part beats each time its loop comes round, whether what it tried succeeded
-// or not: a bounded error is progress, being stuck is not. systemd's watchdog is
-// fed only while every part has beaten within its own limit, so that an outage of
-// meter, camera or broker restarts nothing and a deadlock does.
+// A part beats in each iteration of its loop, whether the iteration succeeded or not: a
+// fault is progress, being stuck is not. systemd's watchdog is fed only while every
+// part has beaten within its limit. An outage of meter, camera or broker therefore does
+// not restart the agent, and a deadlock does.
 package health
 
 import (
@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Part is one part's record. Its methods may be called from any goroutine.
+// Part is the record of one part. Its methods are safe for concurrent use.
 type Part struct {
 	registry *Registry
 	limit    time.Duration
@@ -23,20 +23,20 @@ type Part struct {
 	fault error // the last one
 }
 
-// Status is how a part fares, as published.
+// Status is the published status of a part.
 type Status struct {
-	// Status is "ok", "fault", or "starting" before the first word.
+	// Status is "ok", "fault", or "starting" before the first report.
 	Status string `json:"status"`
 	// Since is when Status last changed.
 	Since time.Time `json:"since"`
-	// Error is the last fault in words; it stays after the fault is over.
+	// Error describes the last fault; it stays after the fault has ended.
 	Error string `json:"last_error,omitempty"`
-	// Degraded lists what the part is currently missing, each with the reason.
+	// Degraded lists what the part lacks at the moment, with the reasons.
 	Degraded []string `json:"degraded,omitempty"`
 	// Manners lists unusual behaviour of the part's device that the agent has adapted
 	// to.
 	Manners []string `json:"manners,omitempty"`
-	// Counters are the part's own, by name.
+	// Counters are the part's counters, by name.
 	Counters map[string]uint64 `json:"counters,omitempty"`
 }
 
@@ -49,24 +49,24 @@ type Registry struct {
 // NewRegistry returns an empty registry.
 func NewRegistry() *Registry { return &Registry{parts: map[string]*Part{}} }
 
-// Add adds a part whose loop comes round within limit.
+// Add adds a part whose loop iterates within limit.
 func (r *Registry) Add(name string, limit time.Duration) *Part {
 	p := r.New(limit)
 	r.Put(name, p)
 	return p
 }
 
-// Beat says that the part's loop came round.
+// Beat records an iteration of the part's loop.
 func (p *Part) Beat() {
 	p.registry.mu.Lock()
 	defer p.registry.mu.Unlock()
 	p.beat = time.Now()
 }
 
-// OK says that the part does its work.
+// OK reports that the part works.
 func (p *Part) OK() { p.set("ok", "") }
 
-// Fault says what keeps the part from its work.
+// Fault reports why the part does not work.
 func (p *Part) Fault(err error) {
 	p.set("fault", err.Error())
 	p.registry.mu.Lock()
@@ -74,14 +74,14 @@ func (p *Part) Fault(err error) {
 	p.fault = err
 }
 
-// Status is how the part is now.
+// Status returns the part's current status.
 func (p *Part) Status() Status {
 	p.registry.mu.Lock()
 	defer p.registry.mu.Unlock()
 	return p.state
 }
 
-// LastFault is the newest fault that was told, over or not; nil before the first.
+// LastFault is the last reported fault, also if it has ended; nil before the first.
 func (p *Part) LastFault() error {
 	p.registry.mu.Lock()
 	defer p.registry.mu.Unlock()
@@ -113,7 +113,7 @@ func (p *Part) Remark(degraded, manners []string) {
 	p.state.Degraded, p.state.Manners = degraded, manners
 }
 
-// Snapshot is every part's status by name.
+// Snapshot returns the status of every part, by name.
 func (r *Registry) Snapshot() map[string]Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,7 +124,7 @@ func (r *Registry) Snapshot() map[string]Status {
 	return out
 }
 
-// Stuck names the parts whose loops have not come round within their limits.
+// Stuck names the parts whose loops have not iterated within their limits.
 func (r *Registry) Stuck() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-func TestPartThatBeatsIsNotStuckThoughItFails(t *testing.T) {
+func TestFailingPartThatBeatsIsNotStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		registry := NewRegistry()
 		meter, model := registry.Add("meter", time.Second), registry.Add("model", time.Minute)
@@ -54,7 +54,7 @@ func TestStatusKeepsItsBeginningAndTheLastError(t *testing.T) {
 	})
 }
 
-// A real notification socket stands in for systemd.
+// A real notification socket replaces systemd.
 func TestWatchdogIsFedOnlyWhileNothingIsStuck(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -89,7 +89,7 @@ func TestWatchdogIsFedOnlyWhileNothingIsStuck(t *testing.T) {
 	if got := next(5 * time.Second); got != "WATCHDOG=1" {
 		t.Fatalf("got %q, want WATCHDOG=1", got)
 	}
-	// The part stops coming round: the words stop too.
+	// When the part stops beating, the notifications stop.
 	quiet := false
 	for range 50 {
 		if quiet = next(400*time.Millisecond) == ""; quiet {

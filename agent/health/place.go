@@ -2,15 +2,15 @@ package health
 
 import "time"
 
-// New returns a part's record that is on no registry yet: a part on trial keeps one
-// beside the record of the part that it may replace.
+// New returns a record that is not in the registry yet: a part on trial has one besides
+// the record of the part that it may replace.
 func (r *Registry) New(limit time.Duration) *Part {
 	now := time.Now()
 	return &Part{registry: r, limit: limit, beat: now, state: Status{Status: "starting", Since: now}}
 }
 
-// Put puts a record on the registry, in the place of the one of that name. It counts
-// as having beaten now: it may have waited off the registry.
+// Put adds a record to the registry, or replaces the one with this name. It counts as a
+// beat, because a record outside the registry may not have beaten for long.
 func (r *Registry) Put(name string, p *Part) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -18,7 +18,7 @@ func (r *Registry) Put(name string, p *Part) {
 	r.parts[name] = p
 }
 
-// Remove takes a record off the registry.
+// Remove removes a record from the registry.
 func (r *Registry) Remove(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -9,8 +9,8 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Notify tells systemd that the agent is ready, then feeds its watchdog while no
-// part is stuck, until ctx ends. Without systemd it only logs what is stuck.
+// Notify notifies systemd that the agent is ready, and feeds its watchdog while no part
+// is stuck, until ctx ends. Without systemd it only logs stuck parts.
 func Notify(ctx context.Context, b *Registry, log *slog.Logger) error {
 	const keepEnvironment = false // the children and a second notifier need it too
 	interval, err := daemon.SdWatchdogEnabled(keepEnvironment)

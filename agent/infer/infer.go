@@ -1,7 +1,7 @@
-// Package infer is the agent's end of the inference child: it starts the child,
-// has it load a model, and passes calls on. The child holds nothing that
-// matters, so it may die at any moment; calls then fail at once and the caller
-// falls back to the rule until a new child has loaded the model.
+// Package infer is the client of the inference child. It starts the child, makes it
+// load a model, and passes calls on. The child holds no other state, so it may die at
+// any moment. Calls then fail at once, and the caller falls back to the rule until a
+// new child has loaded the model.
 package infer
 
 import (
@@ -17,7 +17,7 @@ import (
 	"meltwatch/inference"
 )
 
-// Observer is told how the child fares.
+// Observer receives the status of the child.
 type Observer interface {
 	Beat()
 	OK()
@@ -25,7 +25,7 @@ type Observer interface {
 	Count(map[string]uint64)
 }
 
-// Client calls whichever child is alive. It is safe for concurrent use.
+// Client calls the running child. It is safe for concurrent use.
 type Client struct {
 	program, folder string
 	log             *slog.Logger
@@ -46,19 +46,19 @@ var ErrNoModel = errors.New("no model is loaded")
 
 const (
 	loadTimeout = 30 * time.Second
-	// tolerated is how many calls in a row may fail before the child is replaced.
+	// tolerated is the number of failed calls in a row after which the child is
+	// replaced.
 	tolerated = 5
 	beat      = time.Second
 )
 
-// New returns a client that will run program and have it load the model in
+// New returns a client that runs program as the child and makes it load the model in
 // folder.
 func New(program, folder string, log *slog.Logger, observer Observer) *Client {
 	return &Client{program: program, folder: folder, log: log, observer: observer}
 }
 
-// Run is one life of the child: it returns when the child has died, or was
-// replaced because it only fails, or ctx ended.
+// Run starts the child and uses it until it dies, only fails, or ctx ends.
 func (c *Client) Run(ctx context.Context) error {
 	err := c.live(ctx)
 	if err != nil && ctx.Err() == nil {
@@ -72,9 +72,9 @@ func (c *Client) live(ctx context.Context) error {
 	c.starts.Add(1)
 	p, err := child.Start(ctx, child.Spec{
 		Service: "Model", Version: inference.ChildVersion, Program: c.program, Log: c.log,
-		// TensorFlow reads these before any code of ours runs. Its notes would drown
-		// the log, its errors still come through. oneDNN's kernels order their sums
-		// by the processor they find, and cost a network of this size more than they save.
+		// TensorFlow reads these before our code runs. Level 2 keeps its many notes out
+		// of the log, but not its errors. oneDNN's kernels order sums differently on
+		// each processor, and slow a network of this size down.
 		Env: []string{"TF_CPP_MIN_LOG_LEVEL=2", "TF_ENABLE_ONEDNN_OPTS=0"},
 	})
 	if err != nil {
@@ -102,8 +102,7 @@ func (c *Client) load(ctx context.Context, p *child.Process) (inference.LoadRepl
 	return child.Call[inference.LoadReply](ctx, p, "Model.Load", inference.LoadRequest{Dir: c.folder})
 }
 
-// beatUntil keeps the watchdog content through a load, which is bounded by its
-// own timeout.
+// beatUntil reports progress to the watchdog during a load, which has its own timeout.
 func (c *Client) beatUntil(done <-chan struct{}) {
 	ticker := time.NewTicker(beat)
 	defer ticker.Stop()
@@ -131,12 +130,12 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 		case <-ticker.C:
 		}
 		if n := c.failures.Load(); n >= tolerated {
-			return fmt.Errorf("model failed %d calls in a row, child replaced", n)
+			return fmt.Errorf("model failed %d calls in a row and its child is replaced", n)
 		}
 	}
 }
 
-// Model says which model is loaded, if any.
+// Model returns the loaded model, and false if none is loaded.
 func (c *Client) Model() (inference.LoadReply, bool) {
 	p := c.alive.Load()
 	if p == nil {
@@ -154,7 +153,7 @@ func (c *Client) EncodeFrame(ctx context.Context, f inference.Frame) (inference.
 	return encoded, err
 }
 
-// Step decides a window. Every number it returns is finite.
+// Step runs the model on a window. All returned numbers are finite.
 func (c *Client) Step(ctx context.Context, w inference.Window) (inference.Outputs, error) {
 	outputs, err := call[inference.Outputs](ctx, c, "Model.Step", w)
 	if err != nil {
@@ -162,7 +161,7 @@ func (c *Client) Step(ctx context.Context, w inference.Window) (inference.Output
 	}
 	if len(outputs[inference.PAbnormal]) != 1 {
 		c.failures.Add(1)
-		return nil, fmt.Errorf("model answered %d values for %s, want 1", len(outputs[inference.PAbnormal]), inference.PAbnormal)
+		return nil, fmt.Errorf("model output %s has %d values, want 1", inference.PAbnormal, len(outputs[inference.PAbnormal]))
 	}
 	for name, values := range outputs {
 		if err := c.finite(name, values); err != nil {
@@ -190,7 +189,7 @@ func (c *Client) finite(name string, values []float32) error {
 	for _, v := range values {
 		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
 			c.failures.Add(1)
-			return fmt.Errorf("model answered %v for %s", v, name)
+			return fmt.Errorf("model output %s contains %v", name, v)
 		}
 	}
 	return nil

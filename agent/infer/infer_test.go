@@ -17,9 +17,9 @@ import (
 	"meltwatch/inference"
 )
 
-// The test binary is its own inference child. A real one, with TensorFlow, is
-// tested in agent; here its faults are scripted, by a file that the child reads
-// at each call, so that a test can heal it while it runs.
+// The test binary is its own inference child. The real child, with TensorFlow, is
+// tested in agent. Here a file that the child reads at each call scripts its faults, so
+// that a test can end a fault while the child runs.
 const script = "MELTWATCH_TEST_SCRIPT"
 
 func TestMain(m *testing.M) {
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 }
 
 func fault() string {
-	text, _ := os.ReadFile(os.Getenv(script)) // no file is no fault
+	text, _ := os.ReadFile(os.Getenv(script)) // a missing file means no fault
 	return string(text)
 }
 
@@ -111,7 +111,7 @@ func (m *model) behave(how string) {
 	}
 }
 
-// ask makes one bounded call, as the decide loop does.
+// ask makes one bounded call, like the decision loop.
 func (m *model) ask() (float32, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
@@ -140,7 +140,7 @@ func (m *model) healthyWithin(limit time.Duration) {
 	}
 }
 
-const limit = 15 * time.Second // of a healthy model's return, by the specification
+const limit = 15 * time.Second // within which a healthy model must return, by the specification
 
 func (m *model) pid() int {
 	m.t.Helper()
@@ -172,7 +172,7 @@ func TestStoppedChildIsReplaced(t *testing.T) {
 			break
 		}
 		if time.Since(began) > time.Second {
-			t.Fatal("a stopped child answers on")
+			t.Fatal("a stopped child still answers")
 		}
 	}
 	m.healthyWithin(limit)
@@ -197,7 +197,7 @@ func TestWrongAnswersAreErrorsAndReplaceTheChild(t *testing.T) {
 			m.behave(wrong)
 			for deadline := time.Now().Add(30 * time.Second); m.starts.Load() == before; {
 				if p, err := m.ask(); err == nil {
-					t.Fatalf("a model that should %s answered %v", wrong, p)
+					t.Fatalf("a model with the fault %q answered %v", wrong, p)
 				}
 				if time.Now().After(deadline) {
 					t.Fatal("the child was not replaced")

@@ -1,6 +1,6 @@
 package infer
 
-// PID is the living child's process id, 0 while there is none.
+// PID is the process id of the running child, 0 without one.
 func (c *Client) PID() int {
 	p := c.alive.Load()
 	if p == nil {

@@ -14,16 +14,16 @@ const MaxCommand = 4 << 10
 
 // Command is the payload of topic command.
 type Command struct {
-	// ID names the command; its result has the same. 1–64 bytes.
+	// ID identifies the command and its result. 1–64 bytes.
 	ID string `json:"id"`
 	// Command is acknowledge, log_level, restart, self_test or snapshot.
 	Command string `json:"command"`
-	// Deadline is the instant after which it must not be carried out any more, at
-	// most an hour ahead.
+	// Deadline is the instant after which the command must not be executed, at most an
+	// hour ahead.
 	Deadline time.Time `json:"deadline"`
-	// Part is what to restart: meters, camera, model or mqtt.
+	// Part is the part to restart: meters, camera, model or mqtt.
 	Part string `json:"part,omitempty"`
-	// Level is the log's for an hour: debug, info, warn or error.
+	// Level is the log level for the next hour: debug, info, warn or error.
 	Level string `json:"level,omitempty"`
 }
 
@@ -33,10 +33,10 @@ type CommandResult struct {
 	Time    time.Time `json:"time"`
 	ID      string    `json:"id"`
 	Command string    `json:"command"`
-	// Status is done, failed or rejected; Message says why.
+	// Status is done, failed or rejected; Message is the reason.
 	Status  string `json:"status"`
 	Message string `json:"message"`
-	// Data is what a self_test found.
+	// Data is the result of a self_test.
 	Data any `json:"data,omitempty"`
 }
 
@@ -46,7 +46,7 @@ const MaxCommandID = 64
 // ParseCommand decodes a payload strictly.
 func ParseCommand(payload []byte) (c Command, err error) {
 	if err := strict.Decode(payload, MaxCommand, &c); err != nil {
-		return Command{}, fmt.Errorf("not a command: %w; want {id, command, deadline}", err)
+		return Command{}, fmt.Errorf("invalid command: %w; want {id, command, deadline}", err)
 	}
 	switch {
 	case c.ID == "" || len(c.ID) > MaxCommandID:

@@ -21,13 +21,14 @@ const MaxConfigDesired = 256 << 10
 type ConfigDesired struct {
 	// Revision counts a furnace's documents; each must be higher than the last.
 	Revision int64 `json:"revision"`
-	// Config is a JSON merge patch over the box's own file; {} is that file alone.
+	// Config is a JSON merge patch over the box's local file; {} is the local file
+	// alone.
 	Config json.RawMessage `json:"config"`
-	// DeadlineS is how many seconds changed parts have to show that they work;
-	// remote.deadline when 0.
+	// DeadlineS is the time in seconds within which changed parts must make progress; 0
+	// means remote.deadline.
 	DeadlineS int `json:"deadline_s,omitempty"`
-	// Previous is the config that was wanted before, for meltctl config rollback;
-	// the agent does not look at it.
+	// Previous is the previous Config, for meltctl config rollback; the agent ignores
+	// it.
 	Previous json.RawMessage `json:"previous,omitempty"`
 	// Key names the key of trust.config_keys that made Signature, in base64.
 	Key       string `json:"key,omitempty"`
@@ -44,7 +45,7 @@ const (
 func ParseConfigDesired(payload []byte) (ConfigDesired, []Fault) {
 	var d ConfigDesired
 	if err := strict.Decode(payload, MaxConfigDesired, &d); err != nil {
-		return d, OneFault(jsonKey(err), "not a document of config/desired: "+err.Error()+"; want {revision, config, deadline_s}")
+		return d, OneFault(jsonKey(err), "invalid document on config/desired: "+err.Error()+"; want {revision, config, deadline_s}")
 	}
 	return d, d.check()
 }
@@ -74,6 +75,7 @@ func (d ConfigDesired) check() (faults []Fault) {
 	return faults
 }
 
+// Deadline returns DeadlineS as a duration, or a default if it is 0.
 func (d ConfigDesired) Deadline(otherwise time.Duration) time.Duration {
 	if d.DeadlineS == 0 {
 		return otherwise
@@ -81,8 +83,8 @@ func (d ConfigDesired) Deadline(otherwise time.Duration) time.Duration {
 	return time.Duration(d.DeadlineS) * time.Second
 }
 
-// signedText is what a signature is made over: for one furnace, one revision.
-// Spaces in the JSON do not count, since tools on the way may change them.
+// signedText is the text that is signed, for one furnace and one revision. It is
+// independent of spaces in the JSON, which tools may change in transit.
 func (d ConfigDesired) signedText(root string) ([]byte, error) {
 	text := fmt.Appendf(nil, "meltwatch config 1\n%s\n%d\n%d\n", root, d.Revision, d.DeadlineS)
 	body := bytes.NewBuffer(text)
@@ -109,14 +111,14 @@ func (d *ConfigDesired) Sign(root, name string, key ed25519.PrivateKey) error {
 	return nil
 }
 
-// Signed reports whether a key of keys, by name, signed the document for the
-// furnace whose topics start with root.
+// Signed reports whether one of the named keys signed the document for the furnace
+// whose topics start with root.
 func (d ConfigDesired) Signed(root string, keys map[string]string) bool {
 	return len(d.Verify(root, keys, true)) == 0
 }
 
-// Verify holds the signature, where there is one or must be one, against the
-// trusted keys.
+// Verify checks the signature against the trusted keys. Without required, a document
+// without a signature is accepted.
 func (d ConfigDesired) Verify(root string, keys map[string]string, required bool) []Fault {
 	if d.Signature == "" && !required {
 		return nil
@@ -126,18 +128,18 @@ func (d ConfigDesired) Verify(root string, keys map[string]string, required bool
 	}
 	public, ok := config.Key(keys[d.Key])
 	if !ok {
-		return OneFault("key", fmt.Sprintf("%.64q is not among this box's trust.config_keys: add it there, or sign with another", d.Key))
+		return OneFault("key", fmt.Sprintf("%.64q is missing from this box's trust.config_keys: add it there, or sign with another key", d.Key))
 	}
 	signature, err := base64.StdEncoding.DecodeString(d.Signature)
 	if err != nil {
-		return OneFault("signature", "is not base64")
+		return OneFault("signature", "is invalid base64")
 	}
 	text, err := d.signedText(root)
 	if err != nil {
 		return OneFault("config", err.Error())
 	}
 	if !ed25519.Verify(public, text, signature) {
-		return OneFault("signature", "does not fit: it was made with another key, or for another furnace, revision, deadline or config")
+		return OneFault("signature", "is invalid: it was made with another key, or for another furnace, revision, deadline or config")
 	}
 	return nil
 }

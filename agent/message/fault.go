@@ -11,7 +11,7 @@ type Fault struct {
 	Message string `json:"message"`
 }
 
-// OneFault is the one fault of a setting or member.
+// OneFault returns a list with one fault.
 func OneFault(key, message string) []Fault { return []Fault{{Key: key, Message: message}} }
 
 const (
@@ -20,8 +20,7 @@ const (
 	longestMessage = 1024
 )
 
-// Bounded is a list of faults for a report: never nil, and limited in length for
-// readers and logs.
+// Bounded limits a list of faults to the length of a report. The result is never nil.
 func Bounded(faults []Fault) []Fault {
 	told := make([]Fault, 0, min(len(faults), mostFaults))
 	for i, f := range faults {

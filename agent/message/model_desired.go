@@ -17,21 +17,22 @@ type ModelDesired struct {
 	// Revision counts a furnace's documents; each must be higher than the last.
 	Revision int64 `json:"revision"`
 	SignedPackage
-	// URL is where the package lies: https://… or file:///…; empty to receive it
-	// by chunks.
+	// URL is the package's location, https://… or file:///…; empty to receive it in
+	// chunks.
 	URL string `json:"url,omitempty"`
-	// ShadowS is how long the model shadows the live one, WatchS how long it may
-	// still be sent back after the switch, in seconds.
+	// ShadowS is how long the model shadows the live one, WatchS how long it is
+	// observed after the switch and may be rolled back, in seconds.
 	ShadowS int `json:"shadow_s,omitempty"`
 	WatchS  int `json:"watch_s,omitempty"`
-	// MinAgreement rejects a model that agrees with the live one in a smaller
-	// share of the shadow's seconds; 0 asks for none.
+	// MinAgreement is the least share of seconds in which the model must agree with the
+	// live one; 0 disables the check.
 	MinAgreement float64 `json:"min_agreement,omitempty"`
 }
 
 // longestURL bounds a URL in bytes.
 const longestURL = 4096
 
+// The defaults of ShadowS and WatchS.
 const (
 	DefaultShadow = 120
 	DefaultWatch  = 60
@@ -41,7 +42,7 @@ const (
 func ParseModelDesired(payload []byte) (ModelDesired, []Fault) {
 	var d ModelDesired
 	if err := strict.Decode(payload, MaxModelDesired, &d); err != nil {
-		return d, OneFault("", "not a document of model/desired: "+err.Error())
+		return d, OneFault("", "invalid document on model/desired: "+err.Error())
 	}
 	if d.ShadowS == 0 {
 		d.ShadowS = DefaultShadow
@@ -57,13 +58,13 @@ func (d ModelDesired) check() []Fault {
 	case d.Revision < 1:
 		return OneFault("revision", fmt.Sprintf("%d is invalid: revisions start at 1", d.Revision))
 	case d.Size < 1:
-		return OneFault("size", "is not the size of a package: take the file that `meltwatch model sign` wrote")
+		return OneFault("size", "is invalid: take the file that `meltwatch model sign` wrote")
 	case d.ShadowS < 5 || d.ShadowS > 7*86_400:
 		return OneFault("shadow_s", fmt.Sprintf("%d is out of bounds: want 5 to 604800 seconds", d.ShadowS))
 	case d.WatchS < 5 || d.WatchS > 3600:
 		return OneFault("watch_s", fmt.Sprintf("%d is out of bounds: want 5 to 3600 seconds", d.WatchS))
 	case !(d.MinAgreement >= 0 && d.MinAgreement <= 1):
-		return OneFault("min_agreement", fmt.Sprintf("%g is not a share: want 0 to 1", d.MinAgreement))
+		return OneFault("min_agreement", fmt.Sprintf("%g is out of bounds: want 0 to 1", d.MinAgreement))
 	}
 	return d.checkURL()
 }
@@ -78,12 +79,15 @@ func (d ModelDesired) checkURL() []Fault {
 	u, err := url.Parse(d.URL)
 	switch {
 	case err != nil || u.User != nil:
-		return OneFault("url", "is not a URL without user and password")
+		return OneFault("url", "is invalid, or contains a user or password")
 	case u.Scheme == "https" && u.Host != "", u.Scheme == "file" && u.Host == "" && strings.HasPrefix(u.Path, "/"):
 		return nil
 	}
-	return OneFault("url", "want https://host/path or file:///path")
+	return OneFault("url", "is invalid: want https://host/path or file:///path")
 }
 
+// Shadow is ShadowS as a duration.
 func (d ModelDesired) Shadow() time.Duration { return time.Duration(d.ShadowS) * time.Second }
-func (d ModelDesired) Watch() time.Duration  { return time.Duration(d.WatchS) * time.Second }
+
+// Watch is WatchS as a duration.
+func (d ModelDesired) Watch() time.Duration { return time.Duration(d.WatchS) * time.Second }

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// PackOverhead is more than what stands around a pack's samples, in bytes.
+// PackOverhead is an upper bound of the bytes around a pack's samples.
 const PackOverhead = 64
 
 // Current is the message of topic current and history/current.
@@ -16,7 +16,7 @@ type Current struct {
 	Historical bool              `json:"historical,omitempty"`
 }
 
-// Pack makes one message of samples, each valid JSON.
+// Pack encodes samples, each valid JSON, as one message.
 func Pack(samples [][]byte, historical bool) []byte {
 	var b bytes.Buffer
 	size := PackOverhead

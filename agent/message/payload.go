@@ -2,32 +2,32 @@ package message
 
 import "time"
 
-// Version of the payloads' layout.
+// Version is the layout version of the payloads.
 const Version = 1
 
-// Stamp tells when and by which run of which agent a record was made.
+// Stamp identifies a record and the time at which it was made.
 type Stamp struct {
 	Version int `json:"v"`
 	// Time is the record's instant by the host's wall clock.
 	Time time.Time `json:"time"`
-	// Boot counts the agent's starts; with Seq it names a record for ever.
+	// Boot counts the agent's starts; Boot and Seq together identify a record.
 	Boot uint64 `json:"boot"`
 	// Seq counts the records of one class in one boot, from 1.
 	Seq uint64 `json:"seq"`
-	// MonoMS is CLOCK_BOOTTIME at Time, in milliseconds; KernelBoot is the
-	// kernel's boot_id, within which it may be compared.
+	// MonoMS is CLOCK_BOOTTIME at Time, in milliseconds. It is comparable between
+	// records with the same KernelBoot, the kernel's boot_id.
 	MonoMS     int64  `json:"mono_ms"`
 	KernelBoot string `json:"kernel_boot"`
-	// Clock is "synced" or "unsynced", as the kernel saw it at the record's
-	// making; "restamped" when Time was put right later.
+	// Clock is the kernel's state when the record was made, "synced" or "unsynced", or
+	// "restamped" if Time was corrected later.
 	Clock string `json:"clock"`
 }
 
-// What Stamp.Clock says.
+// The values of Stamp.Clock.
 const (
 	ClockSynced   = "synced"
 	ClockUnsynced = "unsynced"
-	// ClockRestamped: Time was put right afterwards, by MonoMS.
+	// ClockRestamped means that Time was corrected later from MonoMS.
 	ClockRestamped = "restamped"
 )
 
@@ -36,45 +36,47 @@ type State struct {
 	Stamp
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
-	// Held: abnormal only because nothing can deny it.
+	// Held tells that the state is still abnormal only because no live sense can end
+	// it.
 	Held bool `json:"held"`
-	// PAbnormal is this second's p(abnormal), PMean the filtered one that the
-	// thresholds apply to; both 0 with source "none".
+	// PAbnormal is p(abnormal) of this second, PMean the filtered value that is
+	// compared with the thresholds; both are 0 with source "none".
 	PAbnormal float64 `json:"p_abnormal"`
 	PMean     float64 `json:"p_mean"`
-	// Source is who decided: model, rule or none. Weak marks a rule verdict that
-	// rests on 45 s of quiet current only.
+	// Source is what decided: model, rule or none. Weak marks a verdict of the rule
+	// from 45 s of current alone.
 	Source string `json:"source"`
 	Weak   bool   `json:"weak,omitempty"`
-	// Alignment is the cosine between what the two senses say; nil without both.
+	// Alignment is the cosine between the embeddings of the two senses; nil without
+	// both.
 	Alignment *float64 `json:"alignment"`
-	// ClockOffsetS is by how many seconds the video is late against the current, as
-	// estimated, and ClockSpreadS that estimate's standard deviation; absent while
-	// nothing is known. ClockCorrectionS is how much of it the window takes back.
+	// ClockOffsetS is the estimated delay of the video against the current, in seconds,
+	// and ClockSpreadS its standard deviation; both are absent while unknown.
+	// ClockCorrectionS is the part that the window corrects.
 	ClockOffsetS     *float64 `json:"clock_offset_s,omitempty"`
 	ClockSpreadS     *float64 `json:"clock_spread_s,omitempty"`
 	ClockCorrectionS float64  `json:"clock_correction_s,omitempty"`
-	// Surprise is the error of the model's guess at the next current, ≥ 0; absent
-	// where it makes none.
+	// Surprise is the error of the model's prediction of the next current, ≥ 0; absent
+	// if the model makes none.
 	Surprise *float64  `json:"surprise,omitempty"`
 	Evidence *Evidence `json:"evidence"`
 	Senses   Senses    `json:"senses"`
 	Coverage Coverage  `json:"coverage"`
 	Counted  Counted   `json:"counted"`
 	Model    ModelName `json:"model"`
-	// LatencyMS is from the window's end to this record.
+	// LatencyMS is the time from the window's end to this record.
 	LatencyMS float64 `json:"latency_ms"`
 }
 
-// Evidence is where on the crop the model looked: the centre of its attention
-// as a share of width and height, and its standard deviation likewise.
+// Evidence is the model's attention over the crop: its centre and its standard
+// deviation, as shares of width and height.
 type Evidence struct {
 	X      float64 `json:"x"`
 	Y      float64 `json:"y"`
 	Spread float64 `json:"spread"`
 }
 
-// Senses tell which sense can be believed: ok, stale, frozen, black, absent.
+// Senses holds the status of each sense: ok, stale, frozen, black, invalid or absent.
 type Senses struct {
 	Current string `json:"current"`
 	Video   string `json:"video"`
@@ -86,21 +88,21 @@ type Coverage struct {
 	Video   float64 `json:"video"`
 }
 
-// Counted says on which senses the verdict rests; on none with source "none".
+// Counted tells which senses the verdict uses; none with source "none".
 type Counted struct {
 	Current bool `json:"current"`
 	Video   bool `json:"video"`
 }
 
-// ModelName says which model decided; empty while none is loaded.
+// ModelName identifies the model; it is empty while none is loaded.
 type ModelName struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	SHA256  string `json:"sha256"`
 }
 
-// Sample is one reading of the current. Several stand in one Current message
-// where they come faster than 5 Hz, or late.
+// Sample is one reading of the current. A Current message holds one sample, or several
+// as history.
 type Sample struct {
 	Stamp
 	A float64 `json:"a"` // amperes
@@ -115,10 +117,10 @@ type Sample struct {
 	UncertaintyMS float64 `json:"uncertainty_ms"`
 }
 
-// Event is a change worth a line in a logbook.
+// Event is a change that the plant's logbook should record.
 type Event struct {
 	Stamp
-	// Kind: state, sense, source, start.
+	// Kind is the kind of change, such as state, sense, source or start.
 	Kind string `json:"kind"`
 	From string `json:"from"`
 	To   string `json:"to"`
@@ -127,13 +129,14 @@ type Event struct {
 	Cause   string `json:"cause"`
 }
 
-// Health is how every part fares.
+// Health is the status of every part.
 type Health struct {
 	Stamp
 	Agent string `json:"agent"` // the agent's version
-	// Instance names this process: two at a time are two agents of one name.
+	// Instance is unique to this process: two values at a time mean two agents with one
+	// name.
 	Instance string `json:"instance"`
-	// Goroutines is how many the agent has: a number that grows is a leak.
+	// Goroutines is their number in the agent: a growing number is a leak.
 	Goroutines int            `json:"goroutines"`
 	Parts      map[string]any `json:"parts"`
 }

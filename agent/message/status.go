@@ -1,19 +1,19 @@
 package message
 
-// How a document or command stands.
+// The status of a document or command.
 const (
-	Rejected   = "rejected"    // nothing was touched
-	RolledBack = "rolled_back" // it did not work, and what was before runs again
-	// Of a configuration.
+	Rejected   = "rejected"    // nothing was changed
+	RolledBack = "rolled_back" // it failed, and the version before it runs again
+	// Statuses of a configuration.
 	Applying = "applying"
 	Applied  = "applied"
-	// Of a model.
+	// Statuses of a model.
 	Receiving = "receiving"
 	Checking  = "checking"
 	Shadowing = "shadowing" // it decides beside the live model
-	Watching  = "watching"  // it decides, and may still have to go back
+	Watching  = "watching"  // it decides, and may still be rolled back
 	Live      = "live"
-	// Of a command.
+	// Statuses of a command.
 	Done   = "done"
 	Failed = "failed"
 )

@@ -1,6 +1,6 @@
-// Package message is everything that crosses MQTT: topics, payloads, the classes of
-// records, and how a pack of history is written. Whoever publishes, reads or checks a
-// message takes its names from here. docs/mqtt.md describes each for users.
+// Package message defines everything that crosses MQTT: topics, payloads, the classes
+// of records, and the encoding of a pack of samples. Publishers, subscribers and tests
+// take all names from here. docs/mqtt.md describes the messages for users.
 package message
 
 // Topics below meltwatch/<site>/<furnace>/. All are published with QoS 1.
@@ -10,8 +10,7 @@ const (
 	TopicCurrent      = "current"      // Current, each sample
 	TopicEvent        = "event"        // Event
 	TopicHealth       = "health"       // retained: Health
-	// What is heard, and said about it; packages remote, rollout and command own
-	// the payloads.
+	// Topics for documents and commands, and for their results.
 	TopicConfigDesired  = "config/desired"
 	TopicConfigReported = "config/reported" // retained
 	TopicModelDesired   = "model/desired"
@@ -20,10 +19,10 @@ const (
 	TopicCommand        = "command"
 	TopicCommandResult  = "command/result"
 	TopicSnapshot       = "snapshot" // JPEG
-	TopicHistory        = "history/" // + state, current, event: what an outage kept back
+	TopicHistory        = "history/" // + state, current, event: records delivered late
 )
 
-// What TopicAvailability says.
+// The payloads of TopicAvailability.
 const (
 	Online  = "online"
 	Offline = "offline"
@@ -35,13 +34,13 @@ func Root(site, furnace string) string { return "meltwatch/" + site + "/" + furn
 // Class is a kind of record; it is also the last part of its topic.
 type Class string
 
-// The classes, in the order in which they are given up when the outbox is full:
-// the last one goes first.
+// The classes in order of priority: when the outbox is full, records of the last class
+// are dropped first.
 const (
 	ClassEvent   Class = "event"
 	ClassState   Class = "state"
 	ClassCurrent Class = "current"
 )
 
-// Classes lists the classes, the one that is given up last first.
+// Classes returns the classes, highest priority first.
 func Classes() []Class { return []Class{ClassEvent, ClassState, ClassCurrent} }

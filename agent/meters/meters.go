@@ -1,5 +1,5 @@
-// Package meters follows the polls of every meter: whether they have shown that they
-// work, and what health tells of them.
+// Package meters evaluates the polls of every meter: whether each meter is ready, and
+// the meters' part of health.
 package meters
 
 import (
@@ -15,7 +15,7 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
-// Readiness counts each meter's good polls in a row.
+// Readiness counts the good polls in a row of each meter.
 type Readiness struct {
 	want map[string]int
 
@@ -24,11 +24,11 @@ type Readiness struct {
 	fault map[string]error
 }
 
-// SlowPoll is the period from which on one good poll must do: several would take
+// SlowPoll is the period from which on one good poll suffices: several would take
 // longer than the deadline.
 const SlowPoll = 5 * time.Second
 
-// NewReadiness wants one to three good polls of each meter.
+// NewReadiness requires three good polls of each meter, or one of a slow meter.
 func NewReadiness(meters map[string]config.Meter) *Readiness {
 	r := &Readiness{want: map[string]int{}, good: map[string]int{}, fault: map[string]error{}}
 	for name, m := range meters {
@@ -40,7 +40,7 @@ func NewReadiness(meters map[string]config.Meter) *Readiness {
 	return r
 }
 
-// Note takes a poll's report.
+// Note counts a poll.
 func (r *Readiness) Note(report modbus.Report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,7 +53,7 @@ func (r *Readiness) Note(report modbus.Report) {
 	}
 }
 
-// Missing says which meter has not shown yet that it works, nil for none.
+// Missing names a meter that is not ready, with the cause, or returns nil.
 func (r *Readiness) Missing() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,19 +70,19 @@ func (r *Readiness) Missing() error {
 	return nil
 }
 
-// Monitor turns the polls' reports into the meters' record on the health registry. It
-// is called for one report at a time.
+// Monitor updates the meters' part of health from the polls' reports. It must be called
+// for one report at a time.
 type Monitor struct {
 	record *health.Part
 	latest map[string]modbus.Report // by meter
 }
 
-// NewMonitor returns a monitor that writes to record.
+// NewMonitor returns a monitor that updates record.
 func NewMonitor(record *health.Part) *Monitor {
 	return &Monitor{record, map[string]modbus.Report{}}
 }
 
-// Note takes a report. After a failed poll the loop still counts as running.
+// Note adds a report. After a failed poll the loop still counts as running.
 func (p *Monitor) Note(r modbus.Report) {
 	p.latest[r.Meter] = r
 	var sum modbus.Counters
@@ -106,8 +106,8 @@ func (p *Monitor) Note(r modbus.Report) {
 	p.record.OK()
 }
 
-// pollFault is why a poll brought no currents: there was no answer, or the currents
-// are missing.
+// pollFault is why a poll gave no currents: there was no answer, or a current is
+// invalid.
 func pollFault(r modbus.Report) error {
 	if r.Err == nil && r.Invalid != "" {
 		return errors.New(r.Invalid)
@@ -115,8 +115,8 @@ func pollFault(r modbus.Report) error {
 	return r.Err
 }
 
-// Remarks are the missing optional quantities and the devices' unusual behaviour, by
-// key.
+// Remarks returns the missing optional quantities and the devices' unusual behaviour,
+// each with its key.
 func Remarks(latest map[string]modbus.Report) (degraded, manners []string) {
 	for _, name := range slices.Sorted(maps.Keys(latest)) {
 		for _, missing := range latest[name].Degraded {
@@ -129,4 +129,4 @@ func Remarks(latest map[string]modbus.Report) (degraded, manners []string) {
 	return degraded, manners
 }
 
-var errNothingYet = errors.New("nothing heard yet")
+var errNothingYet = errors.New("no poll yet")

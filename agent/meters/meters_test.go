@@ -11,7 +11,7 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
-// Health sums the meters up: a meter that is well does not hide one that is not.
+// Health combines all meters: a healthy meter does not hide a faulty one.
 func TestHealthOfSeveralMeters(t *testing.T) {
 	registry := health.NewRegistry()
 	p := NewMonitor(registry.Add("meters", time.Minute))
@@ -30,11 +30,11 @@ func TestHealthOfSeveralMeters(t *testing.T) {
 	p.Note(modbus.Report{Meter: "main"})
 	p.Note(modbus.Report{Meter: "plc"})
 	if s = registry.Snapshot()["meters"]; s.Status != "ok" || s.Degraded != nil {
-		t.Errorf("%s, degraded %q after all was well", s.Status, s.Degraded)
+		t.Errorf("%s, degraded %q after the recovery", s.Status, s.Degraded)
 	}
 }
 
-// A change of the meters whose currents are not a furnace's makes no progress.
+// A change of the meters with invalid currents makes no progress.
 func TestInvalidPollsAreNoProgress(t *testing.T) {
 	s := NewReadiness(map[string]config.Meter{"main": {Period: time.Second}})
 	for range 10 {

@@ -8,21 +8,20 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// acks notes which message ids were acknowledged on one connection. It is paho's
-// message store of that connection: paho deletes an outbound message from
-// its store when the PUBACK for it is read, and at no other time while the
-// connection is new and its session clean. A token cannot serve: it also
-// completes, without an error, when the connection is lost.
+// acks records which message ids were acknowledged on one connection. It is paho's
+// message store of that connection: with a clean session, paho deletes an outbound
+// message from the store only when it has read the PUBACK. A token cannot be used,
+// because it also completes, without an error, when the connection is lost.
 type acks struct {
 	paho.Store
 	mu    sync.Mutex
 	acked []uint16
-	// news holds one element when acked may have grown.
-	news chan struct{}
+	// changed holds one element when acked may have grown.
+	changed chan struct{}
 }
 
 func newAcks() *acks {
-	return &acks{Store: paho.NewMemoryStore(), news: make(chan struct{}, 1)}
+	return &acks{Store: paho.NewMemoryStore(), changed: make(chan struct{}, 1)}
 }
 
 // Del is called by paho when a message is acknowledged.
@@ -37,12 +36,12 @@ func (a *acks) Del(key string) {
 	a.acked = append(a.acked, uint16(id))
 	a.mu.Unlock()
 	select {
-	case a.news <- struct{}{}:
+	case a.changed <- struct{}{}:
 	default:
 	}
 }
 
-// take returns the ids acknowledged since the last cala.
+// take returns the ids acknowledged since the last call.
 func (a *acks) take() []uint16 {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,37 +11,35 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// A broker, or a proxy before it, may lose a subscription without a word: the
-// library of our tests' broker does where a connection ends at the very moment at
-// which the next one of the same client id begins. So each subscription is made
-// again now and then, which has the broker repeat what is retained: what was missed
-// is heard then, what was heard is passed over, and a topic that was cleared is
-// heard as an empty payload.
+// A broker or a proxy may lose a subscription silently. The broker of our tests does if
+// a connection ends while the next one of the same client id begins. Each subscription
+// is therefore renewed at intervals, which makes the broker repeat its retained
+// messages. Missed messages are then handled, known ones are ignored, and a topic that
+// was cleared is handled as an empty payload.
 const (
-	// RenewEvery is how often subscriptions are made again.
+	// RenewEvery is the interval at which subscriptions are renewed.
 	RenewEvery = 30 * time.Second
-	// clearedAfter is how long after a subscription's answer a retained message may
-	// come.
+	// clearedAfter is how long after the broker's SUBACK a retained message may arrive.
 	clearedAfter = 10 * time.Second
 )
 
-// received is what one session has heard.
+// received tracks the messages that one session has received.
 type received struct {
 	mu    sync.Mutex
 	round uint64 // of subscriptions
-	// sums is the hash of each topic's newest payload, seen the round in which the
-	// broker last handed over what it retains for it.
-	sums map[string][sha256.Size]byte
-	seen map[string]uint64
-	told map[string]bool // subscriptions whose failure was logged
+	// sums is the hash of each topic's newest payload; seen is the round in which the
+	// broker last sent the topic's retained message.
+	sums    map[string][sha256.Size]byte
+	seen    map[string]uint64
+	failing map[string]bool // filters whose failure was logged
 }
 
 func newReceived() *received {
-	return &received{sums: map[string][sha256.Size]byte{}, seen: map[string]uint64{}, told: map[string]bool{}}
+	return &received{sums: map[string][sha256.Size]byte{}, seen: map[string]uint64{}, failing: map[string]bool{}}
 }
 
-// isNew notes a message and reports whether it is one: the broker's repetition of
-// what this session has heard is not.
+// isNew records a message and reports whether it is new: a retained message that this
+// session has received before is not.
 func (e *received) isNew(topic string, payload []byte, retained bool) bool {
 	sum := sha256.Sum256(payload)
 	e.mu.Lock()
@@ -57,8 +55,8 @@ func (e *received) isNew(topic string, payload []byte, retained bool) bool {
 	return !retained || !known || before != sum
 }
 
-// cleared reports whether the broker, which retained something for a topic, did not
-// hand it over in this round.
+// cleared reports whether the broker, which had retained a message for a topic, sent
+// none in this round.
 func (e *received) cleared(topic string, round uint64) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -71,18 +69,19 @@ func (e *received) cleared(topic string, round uint64) bool {
 	return true
 }
 
-// failed reports whether a subscription's failure is news.
+// failed records the result of a subscription, and reports whether it failed for the
+// first time.
 func (e *received) failed(filter string, err error) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	before := e.told[filter]
-	e.told[filter] = err != nil
+	before := e.failing[filter]
+	e.failing[filter] = err != nil
 	return err != nil && !before
 }
 
-// Listen subscribes to every handler's topic, which may hold wildcards, and is to be
-// called at each connection and again every RenewEvery. It does not wait. What the
-// broker refuses is logged and leaves the connection alone: to publish matters more.
+// Listen subscribes to every handler's topic, which may hold wildcards. Call it at each
+// connection and again every RenewEvery. It does not wait. A refused subscription is
+// logged and does not end the connection, because publishing matters more.
 func (s *Session) Listen(ctx context.Context, handlers map[string]Handler) {
 	s.received.mu.Lock()
 	s.received.round++
@@ -94,8 +93,8 @@ func (s *Session) Listen(ctx context.Context, handlers map[string]Handler) {
 	}
 }
 
-// receiver hands what is new to a handler. Of a filter with wildcards nothing is
-// noted: anyone who may publish there could fill the memory with names.
+// receiver passes new messages to a handler. Messages of a filter with wildcards are
+// not recorded: any client that may publish there could fill the memory with topics.
 func (s *Session) receiver(filter string, handle Handler) paho.MessageHandler {
 	wild := strings.ContainsAny(filter, "+#")
 	return func(_ paho.Client, m paho.Message) {
@@ -106,15 +105,14 @@ func (s *Session) receiver(filter string, handle Handler) paho.MessageHandler {
 	}
 }
 
-// awaitSubscription waits for a subscription's answer, and then for what the broker
-// retains.
+// awaitSubscription waits for the SUBACK, and then for the broker's retained message.
 func (s *Session) awaitSubscription(ctx context.Context, token paho.Token, topic string, round uint64, handle Handler) {
 	err := answered(ctx, token, s.options.Root+topic)
 	if ctx.Err() != nil {
 		return
 	}
 	if s.received.failed(topic, err) {
-		s.options.Log.Warn("not subscribed", "topic", s.options.Root+topic, "err", err)
+		s.options.Log.Warn("subscription failed", "topic", s.options.Root+topic, "err", err)
 	}
 	if err != nil {
 		return
@@ -130,8 +128,8 @@ func (s *Session) awaitSubscription(ctx context.Context, token paho.Token, topic
 	}
 }
 
-// Subscribe subscribes to one topic and waits for the answer. The error is ErrDenied
-// where the broker's access list does not allow it.
+// Subscribe subscribes to one topic and waits for the SUBACK. The error is ErrDenied if
+// the broker's access list does not allow it.
 func (s *Session) Subscribe(ctx context.Context, topic string, handle Handler) error {
 	filter := s.options.Root + topic
 	token := s.client.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) { handle(topic, m.Payload(), m.Retained()) })
@@ -140,7 +138,8 @@ func (s *Session) Subscribe(ctx context.Context, topic string, handle Handler) e
 
 var (
 	errUnanswered = errors.New("no answer within " + answerTimeout.String())
-	// ErrDenied is a subscription that the broker's access list does not allow.
+	// ErrDenied is the error of a subscription that the broker's access list does not
+	// allow.
 	ErrDenied = errors.New("refused: let this user read it in the broker's access list")
 )
 

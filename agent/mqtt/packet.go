@@ -12,22 +12,21 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// maxPacket bounds a packet that a broker sends, in bytes: the largest payload
-// that is heard, and room for its topic. The protocol allows 256 MiB, which the
-// library would allocate before anyone could look at it. A larger packet is
-// passed over: to end the connection would let one retained message keep the
-// agent off the broker for good.
+// maxPacket bounds a packet that a broker sends, in bytes: the largest payload that is
+// accepted, and room for its topic. The protocol allows 256 MiB, which the library
+// would allocate before any check. A larger packet is skipped. Ending the connection
+// instead would let one retained message keep the agent off the broker permanently.
 const maxPacket = 512 << 10
 
-// openLimited connects as paho itself does, but for its proxies.
+// openLimited connects as paho does, except for proxies.
 func openLimited(log *slog.Logger) paho.OpenConnectionFunc {
 	return func(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
 		conn, err := open(uri, o)
 		if err != nil {
 			return nil, err
 		}
-		passedOver := func(size int) { log.Warn("packet passed over", "bytes", size, "most", maxPacket) }
-		return &limitedConn{Conn: conn, packets: packetFilter{in: bufio.NewReader(conn), passedOver: passedOver}}, nil
+		skipped := func(size int) { log.Warn("oversize packet skipped", "bytes", size, "most", maxPacket) }
+		return &limitedConn{Conn: conn, packets: packetFilter{in: bufio.NewReader(conn), skipped: skipped}}, nil
 	}
 }
 
@@ -41,33 +40,33 @@ func open(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
 	case "ssl":
 		return tls.DialWithDialer(dialer, "tcp", uri.Host, o.TLSConfig) //nolint:noctx // paho hands no context; the timeout bounds the handshake too
 	default:
-		return dialer.Dial("tcp", uri.Host) //nolint:noctx // likewise
+		return dialer.Dial("tcp", uri.Host) //nolint:noctx // as above
 	}
 }
 
-// limitedConn is a connection on which no oversize packet arrives.
+// limitedConn is a connection that skips oversize packets.
 type limitedConn struct {
 	net.Conn
 	packets packetFilter
 }
 
-// Read reads what the broker sent.
+// Read reads from packets of allowed size.
 func (b *limitedConn) Read(into []byte) (int, error) { return b.packets.Read(into) }
 
-// packetFilter lets a stream of MQTT packets through, but for those beyond maxPacket. A
-// packet is a byte of type and flags, the length of the rest in 1–4 bytes of 7
-// bits, the least first, and the rest (MQTT 3.1.1, section 2.2).
+// packetFilter passes a stream of MQTT packets on, without those larger than maxPacket.
+// A packet is a byte of type and flags, the length of the rest in 1–4 bytes of 7 bits,
+// least significant first, and the rest (MQTT 3.1.1, section 2.2).
 type packetFilter struct {
-	in         *bufio.Reader
-	passedOver func(size int)
+	in      *bufio.Reader
+	skipped func(size int)
 
-	head []byte // of the packet under way, not handed out yet
+	head []byte // of the current packet, not returned yet
 	rest int    // bytes of it that follow the head
 }
 
 const maxDigits = 4
 
-var errLength = errors.New("broker sent a packet whose length has no end")
+var errLength = errors.New("broker sent a packet with an invalid length: more than 4 bytes")
 
 // Read reads from one packet at a time.
 func (s *packetFilter) Read(into []byte) (int, error) {
@@ -86,7 +85,7 @@ func (s *packetFilter) Read(into []byte) (int, error) {
 	return n, err
 }
 
-// next begins the next packet, or passes over one.
+// next begins the next packet, or skips one.
 func (s *packetFilter) next() error {
 	kind, err := s.in.ReadByte()
 	if err != nil {
@@ -105,7 +104,7 @@ func (s *packetFilter) next() error {
 		head, more = append(head, digit), digit&0x80 != 0
 	}
 	if length > maxPacket {
-		s.passedOver(length)
+		s.skipped(length)
 		_, err := io.CopyN(io.Discard, s.in, int64(length))
 		return err
 	}

@@ -12,9 +12,9 @@ import (
 	"meltwatch/config"
 )
 
-// Probe connects to each broker once, publishes, sees that it comes back, and leaves.
-// Nothing stays at the broker. The client id must not be the agent's own, or the
-// broker would disconnect that.
+// Probe connects to each broker once, publishes a message and waits until it comes
+// back. It leaves nothing at the broker. The client id must differ from the running
+// agent's, or the broker would disconnect the agent.
 func Probe(ctx context.Context, settings config.MQTT, root string, log *slog.Logger) error {
 	var faults []error
 	for _, broker := range settings.Addresses() {
@@ -30,9 +30,8 @@ func Probe(ctx context.Context, settings config.MQTT, root string, log *slog.Log
 
 const probeTimeout = 3 * time.Second
 
-// probe publishes once on the topic of the agent's own health, not retained, and waits
-// until it comes back. Agents and meltctl pass such a message over: it names no
-// instance.
+// probe publishes once on the agent's health topic, not retained, and waits until the
+// message comes back. Agents and meltctl ignore it, because it names no instance.
 func (s *Session) probe(ctx context.Context) error {
 	topic := s.options.Root + message.TopicHealth
 	payload := fmt.Sprintf(`{"v":1,"probe":%q}`, rand.Text())
@@ -63,7 +62,8 @@ func (s *Session) probe(ctx context.Context) error {
 	}
 }
 
-// NotDelivered is a broker that acknowledges messages and delivers none.
+// NotDelivered returns the error of a broker that acknowledges messages and does not
+// deliver them.
 func NotDelivered(broker, topic string) error {
-	return fmt.Errorf("%s acknowledges what is published and delivers none of it: let this user write and read %s and the other topics beside it, in the broker's access list", broker, topic)
+	return fmt.Errorf("%s acknowledges messages but does not deliver them: let this user write and read %s and the other topics beside it, in the broker's access list", broker, topic)
 }

@@ -1,8 +1,8 @@
-// Package mqtt is one connection to one broker: it is dialled once, used, and thrown
-// away. Package delivery decides what goes over it and when to dial the next one.
+// Package mqtt is one connection to one broker: it is dialled once and not reused.
+// Package delivery decides what is sent over it and when to dial the next one.
 //
-// paho's own reconnection and session resumption are off, because their
-// acknowledgements cannot be told from those of an earlier connection.
+// paho's reconnection and session resumption are off, because with them an
+// acknowledgement may belong to an earlier connection.
 package mqtt
 
 import (
@@ -27,23 +27,24 @@ const (
 	answerTimeout = 10 * time.Second
 )
 
-// Handler takes a message on a topic below the furnace's own. retained says that
-// the broker kept it and repeats it now. It must not block, nor publish.
+// Handler handles a message on a topic below the furnace's root. retained tells that
+// the broker had stored it. A handler must not block or publish.
 type Handler func(topic string, payload []byte, retained bool)
 
-// Options say how to connect.
+// Options configure a connection.
 type Options struct {
 	Settings config.MQTT
-	Broker   config.NamedBroker // of the settings' brokers
+	Broker   config.NamedBroker // one of the settings' brokers
 	ClientID string
-	// Root is the start of the furnace's topics; topics are given without it, those of
-	// Publish excepted.
+	// Root is the start of the furnace's topics. All topics are given without it,
+	// except the topic of Publish.
 	Root string
-	// Will has the broker publish message.Offline when the connection ends by accident.
+	// Will makes the broker publish message.Offline after an unplanned end of the
+	// connection.
 	Will bool
 	Log  *slog.Logger
-	// ClearedAfter is how long after a subscription's answer a retained message may
-	// come; 0 stands for 10 s.
+	// ClearedAfter is how long after the SUBACK a retained message may arrive; 0 means
+	// 10 s.
 	ClearedAfter time.Duration
 }
 
@@ -56,9 +57,9 @@ type Session struct {
 	lost     chan error
 }
 
-// ErrNoRetain is the likely cause where a connection ends before anything was
+// ErrNoRetain is the likely cause if a connection ends before anything was
 // acknowledged.
-var ErrNoRetain = errors.New("the connection ends before anything is acknowledged: if this broker takes no retained messages, set mqtt.retain to false")
+var ErrNoRetain = errors.New("the connection ended before anything was acknowledged: if this broker takes no retained messages, set mqtt.retain to false")
 
 func newSession(o Options) *Session {
 	if o.ClearedAfter == 0 {
@@ -67,11 +68,11 @@ func newSession(o Options) *Session {
 	return &Session{options: o, acks: newAcks(), received: newReceived(), lost: make(chan error, 1)}
 }
 
-// Dial connects. It reads every secret and certificate anew: what was renewed since
-// the last connection counts from this one on.
+// Dial connects. It reads every secret and certificate anew, so a renewed file is used
+// from the next connection on.
 func Dial(ctx context.Context, o Options) (*Session, error) {
 	s := newSession(o)
-	options, err := s.clientOptions() //nolint:contextcheck // paho hands its dialling no context; a timeout bounds it
+	options, err := s.clientOptions() //nolint:contextcheck // paho dials without a context; a timeout bounds it
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func (s *Session) clientOptions() (*paho.ClientOptions, error) {
 		SetCleanSession(true).
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
-		SetOrderMatters(true). // else each message has a goroutine, and an older document may come last
+		SetOrderMatters(true). // otherwise each message has its own goroutine, and an older document may be handled last
 		SetConnectTimeout(dialTimeout).
 		SetWriteTimeout(writeTimeout).
 		SetKeepAlive(c.KeepAlive).
@@ -138,8 +139,9 @@ func (s *Session) String() string {
 	return s.options.Broker.Name + " at " + s.options.Broker.URL
 }
 
-// Publish hands a message over with QoS 1 and returns the id that its PUBACK will
-// bear, 0 if it was not taken. topic is whole. paho's token is of no use: see acks.
+// Publish publishes a message with QoS 1 and returns the id of its PUBACK, or 0 if it
+// was not accepted. topic includes the root. paho's token does not tell about the
+// PUBACK: see acks.
 func (s *Session) Publish(topic string, retained bool, payload []byte) (id uint16) {
 	retained = retained && s.options.Settings.Retain
 	if token, ok := s.client.Publish(topic, 1, retained, payload).(*paho.PublishToken); ok {
@@ -152,12 +154,12 @@ func (s *Session) Publish(topic string, retained bool, payload []byte) (id uint1
 func (s *Session) Acks() []uint16 { return s.acks.take() }
 
 // Acked holds an element when Acks may return something.
-func (s *Session) Acked() <-chan struct{} { return s.acks.news }
+func (s *Session) Acked() <-chan struct{} { return s.acks.changed }
 
-// Lost holds the error by which the connection ended, once it has.
+// Lost delivers the error that ended the connection.
 func (s *Session) Lost() <-chan error { return s.lost }
 
-// LostError names the broker and the reason of a connection's end.
+// LostError adds the broker to the reason of a connection's end.
 func (s *Session) LostError(reason error) error {
 	if reason == nil {
 		reason = errors.New("no reason given")
@@ -165,6 +167,6 @@ func (s *Session) LostError(reason error) error {
 	return fmt.Errorf("connection to %s lost: %w", s, reason)
 }
 
-// Close ends the connection; grace is how long the DISCONNECT packet may take to
-// leave.
+// Close ends the connection; grace is how long the DISCONNECT packet may take to be
+// sent.
 func (s *Session) Close(grace time.Duration) { s.client.Disconnect(uint(grace.Milliseconds())) }

@@ -29,7 +29,7 @@ func BenchmarkAppendInGroupsOf100(b *testing.B) {
 	b.ReportMetric(100*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-// filled is a folder with n records of current.
+// filled returns a folder with n records of current.
 func filled(tb testing.TB, n int) durable.Folder {
 	tb.Helper()
 	disk := durable.Folder(tb.TempDir())
@@ -68,8 +68,8 @@ func BenchmarkTakeAndAck(b *testing.B) {
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s")
 }
 
-// The memory that a million waiting records take is that of one segment.
-func TestMemoryDoesNotGrowWithWhatWaits(t *testing.T) {
+// A million waiting records need the memory of one segment.
+func TestMemoryDoesNotGrowWithWaitingRecords(t *testing.T) {
 	if testing.Short() {
 		t.Skip("writes 370 MB")
 	}

@@ -10,28 +10,26 @@ import (
 	"meltwatch/durable"
 )
 
-// The cursor says which records need no sending any more. Layout, little-endian:
+// The cursor stores which records are done. Layout, little-endian:
 //
 //	"MWCU"  version 1  zero 3
 //	for event, state, current:  next 8  spans 4  { lo 8  hi 8 } × spans
 //	crc 4   CRC-32C of all before
 //
-// next is the number that the next record of the class was going to get: it is
-// never given out twice, so that a new record cannot inherit an old one's
-// acknowledgement.
+// next is the number of the class's next record. A number is never used twice, so that
+// a new record cannot inherit the acknowledgement of an old one.
 const (
 	cursorName    = "cursor"
 	cursorMagic   = "MWCU"
 	cursorVersion = 1
-	// maxSpans bounds the cursor, and with it what is kept in memory of
-	// acknowledgements that overtook others. Past it the newest are forgotten,
-	// and their records are sent once more; a publisher with a window of 32
-	// messages in flight leaves no more gaps than that, and never gets there.
+	// maxSpans bounds the cursor, and the memory for acknowledgements out of order.
+	// Beyond it the newest are discarded, and their records are sent again. A publisher
+	// with a window of 32 messages leaves fewer gaps than that.
 	maxSpans   = 128
 	cursorMost = 8 + 3*(12+16*maxSpans) + 4
 )
 
-// mark is one class's part of the cursor.
+// mark is the cursor's part for one class.
 type mark struct {
 	next uint64
 	done spans
@@ -94,7 +92,7 @@ func decodeMark(b []byte) (m mark, rest []byte, err error) {
 	return m, b, nil
 }
 
-// readCursor returns zero marks where there is no cursor yet.
+// readCursor returns zero marks if there is no cursor yet.
 func readCursor(files durable.Files) ([classes]mark, error) {
 	b, err := files.Read(cursorName, cursorMost+1)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,24 +104,9 @@ func readCursor(files durable.Files) ([classes]mark, error) {
 	return decodeCursor(b)
 }
 
-// writeCursor replaces the cursor: a cut leaves the old one or the new one.
+// writeCursor replaces the cursor: a power cut leaves the old one or the new one.
 func writeCursor(files durable.Files, marks [classes]mark) error {
-	const fresh = cursorName + ".new"
-	if err := files.MakeFolder("."); err != nil {
-		return fmt.Errorf("write cursor: %w", err)
-	}
-	file, err := files.Create(fresh)
-	if err != nil {
-		return fmt.Errorf("write cursor: %w", err)
-	}
-	_, writeErr := file.Write(encodeCursor(marks))
-	if err := errors.Join(writeErr, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("write cursor: %w", err)
-	}
-	if err := files.Rename(fresh, cursorName); err != nil {
-		return fmt.Errorf("write cursor: %w", err)
-	}
-	if err := files.SyncFolder("."); err != nil {
+	if err := durable.Replace(files, cursorName, encodeCursor(marks)); err != nil {
 		return fmt.Errorf("write cursor: %w", err)
 	}
 	return nil

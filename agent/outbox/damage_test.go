@@ -35,7 +35,7 @@ func oneSegment(t testing.TB, payloads []string) []byte {
 	return data
 }
 
-// holding is a disk with segments of events by their first numbers.
+// holding returns a disk with segments of events by their first numbers.
 func holding(segments map[uint64][]byte) *crashfs.Disk {
 	d := crashfs.New(-1)
 	for first, data := range segments {
@@ -44,7 +44,7 @@ func holding(segments map[uint64][]byte) *crashfs.Disk {
 	return d
 }
 
-// prefixes is how many of the frames end at or before a length.
+// prefixes is the number of frames that end at or before a length.
 func prefixes(frames []frame, length int) (n int) {
 	for n < len(frames) && frames[n].end <= length {
 		n++
@@ -77,8 +77,8 @@ func TestTailTruncatedAtEveryByteKeepsEveryRecordBeforeIt(t *testing.T) {
 	}
 }
 
-// One flipped bit costs one record: it is missed, counted and told, the file is
-// kept aside, and all others arrive in order.
+// One flipped bit costs one record. It is counted and reported, the file is put aside,
+// and all other records arrive in order.
 func TestFlippedBitCostsOneRecord(t *testing.T) {
 	payloads := many(200, 100)
 	data := oneSegment(t, payloads)
@@ -117,8 +117,7 @@ func TestFlippedBitCostsOneRecord(t *testing.T) {
 	}
 }
 
-// A flipped bit in the newest segment must not cut away the sound records after
-// it, which were promised.
+// A flipped bit in the newest segment must not lose the intact records after it.
 func TestFlippedBitInTheTailSparesWhatFollows(t *testing.T) {
 	payloads := many(20, 50)
 	data := oneSegment(t, payloads)
@@ -129,7 +128,7 @@ func TestFlippedBitInTheTailSparesWhatFollows(t *testing.T) {
 	want := append(slices.Delete(slices.Clone(payloads), 7, 8), "new")
 	equal(t, "events", want, takeAll(l, Event))
 	if !w.saw(Event, "damaged") {
-		t.Fatal("the damage was not told")
+		t.Fatal("the damage was not reported")
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -138,42 +137,42 @@ func TestFlippedBitInTheTailSparesWhatFollows(t *testing.T) {
 	equal(t, "events after another start", want, takeAll(l, Event))
 }
 
-// sickDisk refuses what a full, read-only or failing disk refuses.
-type sickDisk struct {
+// failingDisk fails like a full, read-only or defective disk.
+type failingDisk struct {
 	durable.Files
-	writes, reads error // nil while well
+	writes, reads error // nil without a fault
 }
 
-func (s *sickDisk) Read(name string, most int64) ([]byte, error) {
+func (s *failingDisk) Read(name string, most int64) ([]byte, error) {
 	if s.reads != nil {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: s.reads}
 	}
 	return s.Files.Read(name, most)
 }
 
-func (s *sickDisk) Create(name string) (durable.File, error) {
+func (s *failingDisk) Create(name string) (durable.File, error) {
 	if s.writes != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
 	}
 	file, err := s.Files.Create(name)
-	return &sickFile{file, s}, err
+	return &failingFile{file, s}, err
 }
 
-func (s *sickDisk) Extend(name string, size int64) (durable.File, error) {
+func (s *failingDisk) Extend(name string, size int64) (durable.File, error) {
 	if s.writes != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
 	}
 	file, err := s.Files.Extend(name, size)
-	return &sickFile{file, s}, err
+	return &failingFile{file, s}, err
 }
 
-type sickFile struct {
+type failingFile struct {
 	durable.File
-	disk *sickDisk
+	disk *failingDisk
 }
 
-// Write writes a part before it refuses, as a disk does that fills up.
-func (f *sickFile) Write(data []byte) (int, error) {
+// Write writes a part before it fails, like a disk that fills up.
+func (f *failingFile) Write(data []byte) (int, error) {
 	if f.disk.writes != nil {
 		n, _ := f.File.Write(data[:len(data)/2])
 		return n, f.disk.writes
@@ -181,18 +180,18 @@ func (f *sickFile) Write(data []byte) (int, error) {
 	return f.File.Write(data)
 }
 
-func (f *sickFile) Sync() error {
+func (f *failingFile) Sync() error {
 	if f.disk.writes != nil {
 		return f.disk.writes
 	}
 	return f.File.Sync()
 }
 
-func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
+func TestRecordsWaitWhileTheDiskRefuses(t *testing.T) {
 	for _, sickness := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EIO, syscall.EFBIG} {
 		t.Run(sickness.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &sickDisk{Files: crashfs.New(-1)}
+				d := &failingDisk{Files: crashfs.New(-1)}
 				l, w := open(t, d, roomy())
 				put(l, Event, "before")
 				put(l, State, "state before")
@@ -215,7 +214,7 @@ func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
 				if w.fault != nil || !w.saw("disk", "ok") {
 					t.Fatalf("after the disk healed: fault %v, told %v", w.fault, w.incidents)
 				}
-				// What waited in memory is on the disk now, in its order.
+				// The records from memory are on the disk now, in order.
 				l, w = open(t, d, roomy())
 				equal(t, "events", events, takeAll(l, Event))
 				equal(t, "current", []string{"current"}, takeAll(l, Current))
@@ -230,7 +229,7 @@ func TestDiskThatRefusesIsWaitedFor(t *testing.T) {
 func TestMemoryIsBoundedWhileTheDiskRefuses(t *testing.T) {
 	settings := roomy()
 	settings.MemoryRecords = 10
-	l, _ := open(t, &sickDisk{Files: crashfs.New(-1), writes: syscall.ENOSPC}, settings)
+	l, _ := open(t, &failingDisk{Files: crashfs.New(-1), writes: syscall.ENOSPC}, settings)
 	for i := range 20 {
 		put(l, Current, fmt.Sprint("current ", i))
 		put(l, Event, fmt.Sprint("event ", i))
@@ -244,8 +243,8 @@ func TestMemoryIsBoundedWhileTheDiskRefuses(t *testing.T) {
 	}
 }
 
-func TestUnreadableSegmentHoldsUpNothing(t *testing.T) {
-	d := &sickDisk{Files: crashfs.New(-1)}
+func TestUnreadableSegmentDoesNotBlockOthers(t *testing.T) {
+	d := &failingDisk{Files: crashfs.New(-1)}
 	l, _ := open(t, d, roomy())
 	put(l, Event, "a")
 	put(l, State, "b")
@@ -269,8 +268,8 @@ func TestSegmentOfANewerLayoutIsNotTouched(t *testing.T) {
 	}
 }
 
-// FuzzScan: whatever the bytes, no panic, no hang; what is found is sound, rises
-// and lies within.
+// FuzzScan checks that no input panics or hangs, and that the found frames are intact,
+// in order and inside the input.
 func FuzzScan(f *testing.F) {
 	data := oneSegment(f, many(5, 40))
 	f.Add(data, uint64(1), uint64(100))
@@ -297,7 +296,8 @@ func FuzzScan(f *testing.F) {
 	})
 }
 
-// FuzzCursor: no panic, and what is accepted is what it would be written as.
+// FuzzCursor checks that no input panics, and that an accepted input equals its
+// encoding.
 func FuzzCursor(f *testing.F) {
 	f.Add(encodeCursor([classes]mark{{next: 9, done: spans{{1, 4}, {6, 7}}}, {next: 1}, {}}))
 	f.Add([]byte(cursorMagic))

@@ -13,9 +13,9 @@ import (
 	"meltwatch/durable"
 )
 
-// fills appends records to an outbox until the disk below it refuses, makes room,
-// and expects everything to be there: real errors of a real file system, and what
-// a write leaves that fails half-way.
+// fills appends records to an outbox until the disk refuses, makes room, and checks
+// that all records are there. Errors and partial writes are those of a real file
+// system.
 func fills(t *testing.T, folder string, want error, makeRoom func()) {
 	t.Helper()
 	l, w := open(t, durable.Folder(folder), roomy())
@@ -36,7 +36,7 @@ func fills(t *testing.T, folder string, want error, makeRoom func()) {
 	time.Sleep(retryEvery + 100*time.Millisecond)
 	l.Sync()
 	if w.fault != nil {
-		t.Fatalf("there is room again, and yet: %v", w.fault)
+		t.Fatalf("a fault remains after room was made: %v", w.fault)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func (l *Log) next(class string) uint64 { return l.queue(class).next }
 func TestFullFileSystem(t *testing.T) {
 	folder := t.TempDir()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("no tmpfs may be mounted here, so no real disk was filled: %v", err)
+		t.Skipf("tmpfs cannot be mounted here: %v", err)
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(folder, 0); err != nil {
@@ -74,7 +74,8 @@ func TestFullFileSystem(t *testing.T) {
 	})
 }
 
-// The limit of a file's size holds for a whole process, so another one meets it.
+// The limit of a file's size applies to a whole process, so the test uses another
+// process.
 func TestFileSizeLimit(t *testing.T) {
 	const variable = "OUTBOX_FILE_LIMIT"
 	if os.Getenv(variable) == "" {

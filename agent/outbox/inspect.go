@@ -9,32 +9,32 @@ import (
 	"meltwatch/durable"
 )
 
-// Summary is what one class has on disk.
+// Summary describes one class on disk.
 type Summary struct {
 	Class    string
 	Segments int
 	Bytes    int64
-	// Records that are sound, and how many of them are not done.
+	// Records is the number of intact records, Waiting how many of them are not done.
 	Records, Waiting uint64
-	// Missing numbers: records that damage destroyed.
+	// Missing is the number of records lost to damage.
 	Missing uint64
-	// Oldest and Newest are when the first and the last segment were last written
-	// to; zero without segments.
+	// Oldest and Newest are the times of the last writes to the first and the last
+	// segment; zero without segments.
 	Oldest, Newest time.Time
 }
 
-// Stored is one record as Walk meets it.
+// Stored is one record on disk.
 type Stored struct {
 	Class   string
 	Number  uint64
-	Waiting bool   // not acknowledged, as far as the cursor knows
-	Payload []byte // valid until the next one
+	Waiting bool   // not acknowledged according to the cursor
+	Payload []byte // valid until the next call
 }
 
-// Walk reads every segment of an outbox, which may be in use at the same time,
-// and calls each for every sound record, by class and in order. It changes
-// nothing. It returns what the classes hold, and the first error of the disk or
-// of each; a damaged cursor is one too, and comes after all has been read.
+// Walk reads every segment of an outbox, which may be in use, and calls each for every
+// intact record, by class and in order. It changes nothing. It returns a summary of
+// each class, and the first error of the disk or of each. The error of a damaged cursor
+// is returned after everything has been read.
 func Walk(files durable.Files, each func(Stored) error) ([]Summary, error) {
 	marks, cursorErr := readCursor(files)
 	var summaries []Summary
@@ -76,7 +76,7 @@ func (s *Summary) walkSegment(files durable.Files, one segment, end uint64, done
 	path := segmentPath(s.Class, one.first)
 	data, err := files.Read(path, readMost)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // done with, and deleted since the folder was read
+		return nil // deleted since the folder was listed
 	}
 	if err == nil {
 		err = checkHeader(data)

@@ -15,7 +15,7 @@ import (
 )
 
 // workerFolder, when set, makes this test binary a crash worker: it appends events to
-// the outbox in that folder and says which until it is killed.
+// the outbox in that folder and prints them until it is killed.
 const workerFolder = "OUTBOX_VICTIM_FOLDER"
 
 func TestCrashWorker(t *testing.T) {
@@ -25,7 +25,7 @@ func TestCrashWorker(t *testing.T) {
 	}
 	l, _ := open(t, durable.Folder(folder), roomy())
 	round := os.Getenv("OUTBOX_WORKER_ROUND")
-	end := time.Now().Add(20 * time.Second) // should nobody kill it
+	end := time.Now().Add(20 * time.Second) // in case it is not killed
 	for i := 0; time.Now().Before(end); i++ {
 		payload := fmt.Sprintf("%s-%06d%s", round, i, strings.Repeat("x", i%3*20_000))
 		number := l.Append(Event, []byte(payload))
@@ -41,8 +41,8 @@ func TestCrashWorker(t *testing.T) {
 	}
 }
 
-// A process killed at any moment leaves every event that Append returned for,
-// in order, over as many lives as one folder sees.
+// After a kill at any moment, every event for which Append has returned is there, in
+// order, over several processes in one folder.
 func TestKillLosesNoEvent(t *testing.T) {
 	folder := t.TempDir()
 	r := rand.New(rand.NewPCG(5, 6))
@@ -82,8 +82,8 @@ func TestKillLosesNoEvent(t *testing.T) {
 	}
 }
 
-// live lets one process live for a while from its first word on, kills it, and
-// returns the whole lines that it said.
+// live runs one process for a while after its first output, kills it, and returns its
+// complete output lines.
 func live(t *testing.T, folder string, round int, life time.Duration) []string {
 	t.Helper()
 	worker := exec.Command(os.Args[0], "-test.run=^TestCrashWorker$")
@@ -99,14 +99,14 @@ func live(t *testing.T, folder string, round int, life time.Duration) []string {
 	said := bufio.NewReader(out)
 	first, err := said.ReadString('\n')
 	if err != nil {
-		t.Fatal("the worker said nothing")
+		t.Fatal("the worker printed nothing")
 	}
 	time.AfterFunc(life, func() { _ = worker.Process.Kill() })
 	rest, err := io.ReadAll(said)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = worker.Wait() // killed, as it was meant to be
+	_ = worker.Wait() // the error is the kill
 	text := first + string(rest)
 	return strings.Split(text[:strings.LastIndexByte(text, '\n')], "\n")
 }

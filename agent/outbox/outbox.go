@@ -1,19 +1,17 @@
-// Package outbox keeps on disk what no broker has acknowledged yet.
+// Package outbox stores on disk the records that no broker has acknowledged yet.
 //
-// It is a log a class: event, state and current, in the order of their worth.
-// Each record gets a number, rising by one within its class, and is handed out
-// in that order until it is acknowledged. A log is a folder of segments of about
-// 1 MiB; a segment is deleted whole, when all its records are acknowledged or
-// dropped. docs/outbox-format.md draws the bytes and argues what a power cut can
-// and cannot do to them.
+// It has one log for each class: event, state and current, in order of priority. Each
+// record gets a number, rising by one within its class, and is returned in that order
+// until it is acknowledged. A log is a folder of segments of about 1 MiB. A segment is
+// deleted as a whole when all its records are acknowledged or dropped.
+// docs/outbox-format.md shows the bytes and the effects of a power cut.
 //
-// A record is in one of three conditions: waiting, held by the publisher that
-// appended or took it, or done. Whoever holds a record ends that by Ack or
-// Return. Only done is remembered across a restart: what was held then waits
-// again, and so may be sent twice.
+// A record is waiting, held by the publisher that appended or took it, or done. The
+// publisher ends holding with Ack or Return. Only done survives a restart: a record
+// that was held waits again, and may be sent twice.
 //
-// Payloads are opaque bytes, at most MaxRecord long; Append keeps the slice it
-// is given, and those that Take returns belong to the caller.
+// Payloads are opaque, at most MaxRecord bytes long. Append keeps its slice; the slices
+// that Take returns belong to the caller.
 package outbox
 
 import (
@@ -25,8 +23,9 @@ import (
 	"meltwatch/durable"
 )
 
-// The classes by worth: when the outbox is full the last one's oldest records go
-// first. Their number in a segment's header is their place here, from 1.
+// The classes in order of priority: when the outbox is full, the oldest records of the
+// last class are dropped first. A segment's header holds the class's position in this
+// list, from 1.
 const (
 	Event   = "event"
 	State   = "state"
@@ -37,103 +36,103 @@ const (
 
 var classNames = [classes]string{Event, State, Current}
 
-// Retention of one class.
+// Retention bounds one class.
 type Retention struct {
 	Bytes int64         // on disk
 	Age   time.Duration // of a segment's newest record
 }
 
-// Settings of an outbox.
+// Settings configure an outbox.
 type Settings struct {
-	// Bytes bounds all segments together. A bound may be passed by the segment
-	// that is being written, and for a second.
+	// Bytes bounds all segments together. A bound may be exceeded by the segment that
+	// is being written, and for a second.
 	Bytes int64
-	// Bounds by class.
+	// Event, State and Current bound the classes.
 	Event, State, Current Retention
-	// MemoryRecords bounds what waits in memory for a disk that does not take it.
+	// MemoryRecords bounds the records in memory while the disk refuses writes.
 	MemoryRecords int
 }
 
-// Observer is told how the disk fares.
+// Observer receives the status of the disk.
 type Observer interface {
 	Beat()
 	OK()
 	Fault(error)
 }
 
-// Incident is something the plant's logbook should hold.
+// Incident is an event of the outbox that the plant's logbook should record.
 type Incident struct {
 	Class string // or "disk"
-	// What happened: fault, ok, dropped, damaged.
+	// What is the kind: fault, ok, dropped or damaged.
 	What string
-	// Cause in words.
+	// Cause describes it.
 	Cause string
 }
 
 const (
-	// groupAge is how long a state or current record may wait for company before
-	// it is committed.
+	// groupAge is how long a state or current record may wait for others before they
+	// are committed together.
 	groupAge = time.Second
-	// cursorEvery is how often the cursor is written at most.
+	// cursorEvery is the least interval between writes of the cursor.
 	cursorEvery = time.Second
-	// retryEvery is how often a disk that refused is asked again.
+	// retryEvery is the interval of attempts while the disk refuses writes.
 	retryEvery = 2 * time.Second
-	// memoryBytes bounds the payloads that wait in memory for the disk.
+	// memoryBytes bounds the payloads in memory that are not on disk yet.
 	memoryBytes = 16 << 20
-	// reportEvery spaces incidents of drops, which come by the thousand.
+	// reportEvery is the least interval between incidents of drops, which may come by
+	// the thousand.
 	reportEvery = time.Minute
 )
 
 // Log is the outbox.
 //
-// Its contract: an event is durable when Append returns. A state or a current
-// record is durable when the next Sync returns, and at the latest with the first
-// Append more than a second after its own. What is durable is handed out, in the
-// order of its class, until it was acknowledged or dropped, whatever happens to
-// power or process; and nothing else ever is. An acknowledgement is durable a
-// second later, so that a cut repeats the records of its last second and those
-// that were held, and no others. Dropped are: by the bounds, whole segments from
-// the oldest on; records that damage to a file destroyed; nothing else. Both are
-// counted and told.
+// Its contract: an event is durable when Append returns. A state or current record is
+// durable when the next Sync returns, at the latest with the first Append more than a
+// second after its own. A durable record is returned, in the order of its class, until
+// it is acknowledged or dropped, across power cuts and crashes. No other record is
+// returned after a restart. An acknowledgement is durable a second later. A power cut
+// therefore repeats the records acknowledged in the last second and those that were
+// held, and no others. Records are lost in two ways only: the bounds drop whole
+// segments, the oldest first, and damage to a file destroys records. Both are counted
+// and reported.
 //
-// While the disk refuses (full, read-only, failing) the contract of durability
-// is suspended, Fault is told, and records wait in memory up to MemoryRecords,
-// the least worthy and oldest dropped first. Once the disk takes them again they
-// go there in their order, and OK is told.
+// While the disk refuses writes (full, read-only, failing), records are not durable,
+// Fault is reported, and records wait in memory up to MemoryRecords; the oldest of the
+// class with the lowest priority are dropped first. Once the disk accepts writes again,
+// the records are written in order, and OK is reported.
 //
 // A Log is safe for concurrent use; each method may wait for the disk.
 type Log struct {
 	files    durable.Files
 	settings Settings
 	observer Observer
-	tell     func(Incident) // called with the lock held: must not call back
+	tell     func(Incident) // called with the lock held; must not call the log
 
 	mu      sync.Mutex
 	queues  [classes]*queue
 	disk    condition
-	written time.Time // the cursor, last
-	news    bool      // done changed since
-	// gap: opening found numbers that were given out and never durable. The cursor
-	// must say so before any record comes after them, or a second cut would make
-	// them look like records that were lost.
-	gap  bool
-	told time.Time // drops, last
+	written time.Time // when the cursor was last written
+	changed bool      // the cursor's content has changed since
+	// gap tells that Open found numbers that were assigned and never durable. They must
+	// be in the cursor before a later record is written; otherwise they would look like
+	// lost records after a second power cut.
+	gap           bool
+	reportedDrops time.Time // when drops were last reported
 }
 
-// Open opens the outbox in files. It reads the folders, the cursor and the
-// newest segment of each class; what is wrong with any other shows when it is
-// handed out. tell may be called from any method and must not call back; it may
-// be nil.
+// Open opens the outbox in files. It reads the folders, the cursor and the newest
+// segment of each class; damage to another segment is found when its records are taken.
+// tell may be called from any method and must not call the log; it may be nil.
 func Open(files durable.Files, settings Settings, log *slog.Logger, observer Observer, tell func(Incident)) (*Log, error) {
 	if tell == nil {
 		tell = func(Incident) {}
 	}
 	l := &Log{files: files, settings: settings, observer: observer, tell: tell}
-	l.news = true // what opening finds out goes into the next cursor
+	l.changed = true // the next cursor stores what opening finds
 	marks, err := readCursor(files)
 	if err != nil {
-		// Without it everything is sent once more, which loses nothing.
-		log.Warn("outbox cursor not used", "err", err)
+		// Without the cursor all records are sent again; none is lost.
+		log.Warn("outbox cursor ignored", "err", err)
 	}
 	for i, class := range classNames {
 		l.queues[i] = newQueue(files, class, byte(i+1))
@@ -145,7 +144,7 @@ func Open(files durable.Files, settings Settings, log *slog.Logger, observer Obs
 	return l, nil
 }
 
-// queue is nil for a class that does not exist.
+// queue returns the queue of a class, or nil for an unknown class.
 func (l *Log) queue(class string) *queue {
 	for _, q := range l.queues {
 		if q.class == class {
@@ -155,9 +154,9 @@ func (l *Log) queue(class string) *queue {
 	return nil
 }
 
-// Append adds a record as the newest of its class, held by the caller, and
-// returns its number; 0 for one that cannot be kept: of an unknown class, empty
-// or too long. An event is durable on return.
+// Append adds a record as the newest of its class, held by the caller, and returns its
+// number. It returns 0 for a record of an unknown class, an empty one or one that is
+// too long. An event is durable on return.
 func (l *Log) Append(class string, payload []byte) (number uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -177,7 +176,7 @@ func (l *Log) Append(class string, payload []byte) (number uint64) {
 	return number
 }
 
-// Take hands out up to most of the oldest waiting records of a class.
+// Take holds and returns up to most of the oldest waiting records of a class.
 func (l *Log) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -193,7 +192,7 @@ func (l *Log) Take(class string, most int) (numbers []uint64, payloads [][]byte)
 	return numbers, payloads
 }
 
-// Ack says that records were delivered: they are done.
+// Ack marks delivered records as done.
 func (l *Log) Ack(class string, numbers []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -204,12 +203,13 @@ func (l *Log) Ack(class string, numbers []uint64) {
 	for _, n := range numbers {
 		if n > 0 && n < q.next {
 			q.finish(n, n+1)
-			l.news = true
+			l.changed = true
 		}
 	}
 }
 
-// Return says that records were not delivered: they wait again, in their place.
+// Return returns held records that were not delivered: they wait again, in their
+// places.
 func (l *Log) Return(class string, numbers []uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,16 +222,15 @@ func (l *Log) Return(class string, numbers []uint64) {
 	}
 }
 
-// Sync commits what was appended, applies the bounds, writes the cursor when it
-// is due, and deletes what is done with. The owner calls it at least once a
-// second.
+// Sync commits appended records, applies the bounds, writes the cursor when it is due,
+// and deletes segments that are done. The owner calls it at least once a second.
 func (l *Log) Sync() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sync(false)
 }
 
-// Close commits and writes the cursor. The log must not be used afterwards.
+// Close commits all records and writes the cursor. The log must not be used afterwards.
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -245,8 +244,8 @@ func (l *Log) Close() error {
 	return nil
 }
 
-// Counters by class: waiting (held ones included), dropped by a bound, lost to
-// damage, bytes and segments on disk.
+// Counters returns, for each class, the records waiting (including held ones), dropped
+// by a bound and lost to damage, and the bytes and segments on disk.
 func (l *Log) Counters() map[string]uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -264,7 +263,7 @@ func (l *Log) Counters() map[string]uint64 {
 	return counters
 }
 
-// sync is one round; at the end it is due to the cursor in any case.
+// sync does one round; atEnd, the cursor is written in any case.
 func (l *Log) sync(atEnd bool) {
 	l.observer.Beat()
 	l.enforceRetention()
@@ -277,7 +276,7 @@ func (l *Log) sync(atEnd bool) {
 		l.commit(q)
 	}
 	due := atEnd || time.Since(l.written) >= cursorEvery
-	if l.news && due || l.disk.refusing { // whose cursor is also the trial
+	if l.changed && due || l.disk.refusing { // while the disk refuses writes, the cursor is the test
 		l.save()
 		l.retire()
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// witness notes what the outbox tells.
+// witness records the reports of the outbox.
 type witness struct {
 	fault     error
 	incidents []Incident
@@ -48,7 +48,7 @@ func open(t testing.TB, files durable.Files, settings Settings) (*Log, *witness)
 	return l, w
 }
 
-// put appends records that wait at once.
+// put appends records and returns them, so that they wait.
 func put(l *Log, class string, payloads ...string) {
 	for _, p := range payloads {
 		l.Return(class, []uint64{l.Append(class, []byte(p))})
@@ -75,7 +75,7 @@ func many(n int, size int) (payloads []string) {
 	return payloads
 }
 
-// short names long payloads by their numbers.
+// short returns the numbers in long payloads.
 func short(payloads []string) (names []string) {
 	for _, p := range payloads {
 		names = append(names, p[:min(6, len(p))])
@@ -112,7 +112,7 @@ func TestHeldRecordsWaitAgainAfterAReopening(t *testing.T) {
 	l, _ := open(t, durable.Folder(folder), roomy())
 	put(l, State, "a", "b", "c")
 	numbers, _ := l.Take(State, 2)
-	l.Ack(State, numbers[1:]) // b overtook a
+	l.Ack(State, numbers[1:]) // b is acknowledged before a
 	l.Sync()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestHeldRecordsWaitAgainAfterAReopening(t *testing.T) {
 	equal(t, "states", []string{"a", "c"}, takeAll(l, State))
 }
 
-func TestWhatIsDoneLeavesTheDisk(t *testing.T) {
+func TestDoneRecordsAreDeleted(t *testing.T) {
 	folder := t.TempDir()
 	l, _ := open(t, durable.Folder(folder), roomy())
 	put(l, Current, many(10_000, 600)...)
@@ -141,7 +141,7 @@ func TestWhatIsDoneLeavesTheDisk(t *testing.T) {
 	}
 	left, err := os.ReadDir(filepath.Join(folder, Current))
 	if err != nil || len(left) > 1 {
-		t.Fatalf("%d files left of what was acknowledged, %v; want the newest at most", len(left), err)
+		t.Fatalf("%d files left after all was acknowledged, %v; want the newest at most", len(left), err)
 	}
 	counters := l.Counters()
 	if counters["waiting_current"] != 0 || counters["dropped_current"] != 0 || counters["lost_current"] != 0 {
@@ -149,8 +149,8 @@ func TestWhatIsDoneLeavesTheDisk(t *testing.T) {
 	}
 }
 
-// A number is never given out twice, even where the record it was given to never
-// reached the disk: else the new record would inherit the old one's end.
+// A number is never used twice, even if its record never reached the disk: otherwise a
+// new record would inherit the acknowledgement of an old one.
 func TestAcknowledgementOfAnUnwrittenRecordIsNotInherited(t *testing.T) {
 	folder := t.TempDir()
 	l, _ := open(t, durable.Folder(folder), roomy())
@@ -179,7 +179,7 @@ func TestClassBoundDropsItsOldestSegments(t *testing.T) {
 	}
 }
 
-func TestTotalBoundDropsTheLeastWorthyClassFirst(t *testing.T) {
+func TestTotalBoundDropsTheLowestPriorityFirst(t *testing.T) {
 	settings := roomy()
 	settings.Bytes = 5 << 20
 	l, _ := open(t, durable.Folder(t.TempDir()), settings)
@@ -198,7 +198,7 @@ func TestTotalBoundDropsTheLeastWorthyClassFirst(t *testing.T) {
 	}
 }
 
-func TestOldSegmentsAreGivenUpUnlessTheClockWasUnset(t *testing.T) {
+func TestOldSegmentsAreDroppedUnlessTheClockWasUnset(t *testing.T) {
 	folder := t.TempDir()
 	settings := roomy()
 	l, _ := open(t, durable.Folder(folder), settings)
@@ -218,11 +218,10 @@ func TestOldSegmentsAreGivenUpUnlessTheClockWasUnset(t *testing.T) {
 	equal(t, "state", []string{"of 1970"}, takeAll(l, State))
 }
 
-// The clock is set by a day, forth or back: a segment's age is wrong by that day
-// and by no more.
+// After a jump of the clock by a day, a segment's age is wrong by that day only.
 func TestClockJumpShiftsAgesByItself(t *testing.T) {
 	for name, test := range map[string]struct {
-		written time.Duration // before now, as its file says
+		written time.Duration // before now, by its file time
 		kept    bool
 	}{
 		"written tomorrow":                {-24 * time.Hour, true},
@@ -252,7 +251,7 @@ func TestClockJumpShiftsAgesByItself(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeKeptHasNoNumber(t *testing.T) {
+func TestRefusedRecordsGetNoNumber(t *testing.T) {
 	l, _ := open(t, durable.Folder(t.TempDir()), roomy())
 	for name, try := range map[string]func() uint64{
 		"unknown class": func() uint64 { return l.Append("video", []byte("x")) },

@@ -13,11 +13,11 @@ import (
 	"meltwatch/durable/crashfs"
 )
 
-// account is what a scripted run was promised by the time power failed.
+// account holds the guarantees of a scripted run up to the power cut.
 type account struct {
-	appended map[string][]string        // by class, in order: all that may be found
-	promised map[string]map[string]bool // durable by the contract, and not acknowledged: all that must be
-	ended    map[string]map[string]bool // acknowledged, and a cursor after that: none may be
+	appended map[string][]string        // by class, in order: the records that may be found
+	promised map[string]map[string]bool // durable and not acknowledged: the records that must be found
+	ended    map[string]map[string]bool // acknowledged before the last cursor: the records that must not be found
 }
 
 func newAccount() *account {
@@ -28,8 +28,8 @@ func newAccount() *account {
 	return a
 }
 
-// script is a life of the outbox: an outage, a reconnection, acknowledgements
-// out of order, segments that fill and go. Payloads tell themselves apart.
+// script uses the outbox: an outage, a reconnection, acknowledgements out of order,
+// segments that fill and are deleted. Payloads are unique.
 func script(l *Log, d *crashfs.Disk, a *account) {
 	var unsynced, acked []func()
 	add := func(class string, size int) {
@@ -93,7 +93,7 @@ func script(l *Log, d *crashfs.Disk, a *account) {
 	add(Event, 10)
 }
 
-// check opens what the cut left and holds it against the account.
+// check opens the disk after the power cut and compares it with the account.
 func (a *account) check(t *testing.T, d *crashfs.Disk) {
 	t.Helper()
 	l, _ := open(t, d, roomy())
@@ -116,7 +116,7 @@ func (a *account) check(t *testing.T, d *crashfs.Disk) {
 			}
 		}
 	}
-	// And life goes on.
+	// The outbox still works.
 	for _, class := range classNames {
 		put(l, class, "after the cut")
 		equal(t, class, []string{"after the cut"}, takeAll(l, class))
@@ -134,8 +134,8 @@ func (a *account) check(t *testing.T, d *crashfs.Disk) {
 	}
 }
 
-// Power fails at every single operation of the script in turn; each time what
-// was not synced is lost, kept, or lost and torn in parts.
+// Power fails at every operation of the script in turn. Each time the unsynced changes
+// are lost, kept, or partly lost and torn.
 func TestPowerCutAtEveryOperation(t *testing.T) {
 	cuts := 0
 	for cut := 0; ; cut++ {
@@ -166,8 +166,8 @@ func TestPowerCutAtEveryOperation(t *testing.T) {
 	}
 }
 
-// A second cut comes before the first Sync after a cut. What the first one took
-// had never been durable, so it is neither missed nor called damage.
+// A second power cut happens before the first Sync after the first cut. The records
+// lost in the first cut were never durable, so they must not count as damage.
 func TestSecondPowerCutBeforeTheFirstSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := crashfs.New(-1)
@@ -176,7 +176,7 @@ func TestSecondPowerCutBeforeTheFirstSync(t *testing.T) {
 		put(l, Current, "durable")
 		l.Sync()
 		put(l, Current, "numbered", "and never written")
-		l.Ack(Event, []uint64{1}) // for a cursor that knows of them
+		l.Ack(Event, []uint64{1}) // so that a cursor with them is written
 		l.mu.Lock()
 		l.save()
 		l.mu.Unlock()
@@ -194,9 +194,9 @@ func TestSecondPowerCutBeforeTheFirstSync(t *testing.T) {
 	})
 }
 
-// orderly is a disk that looks, whenever a segment is deleted, whether the cursor
-// knows already that it is done with. A test of cuts alone would not notice: what
-// is deleted too soon is missed only where the deletion outlives the cursor.
+// orderly is a disk that checks, at each deletion of a segment, that the cursor on disk
+// marks it as done. A test with power cuts alone would find this only if the deletion
+// survives and the cursor does not.
 type orderly struct {
 	*crashfs.Disk
 	t       *testing.T
@@ -206,7 +206,7 @@ type orderly struct {
 func (o *orderly) Remove(name string) error {
 	if first, ok := numbered(path.Base(name)); ok {
 		o.deleted++
-		marks, err := readCursor(o.After(rand.New(rand.NewPCG(1, 1)), 0)) // as a cut would leave it
+		marks, err := readCursor(o.After(rand.New(rand.NewPCG(1, 1)), 0)) // as after a power cut
 		if err != nil {
 			o.t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func (o *orderly) Remove(name string) error {
 			end = segments[i].first
 		}
 		if !mark.done.covers(first, end) {
-			o.t.Errorf("%s deleted before the cursor says that it is done with", name)
+			o.t.Errorf("%s deleted before the cursor marks it as done", name)
 		}
 	}
 	return o.Disk.Remove(name)

@@ -9,20 +9,18 @@ import (
 	"meltwatch/durable"
 )
 
-// queue is one class's log. Numbers run from 1; segments hold all below the
-// first of the tail, and the tail what is not on disk yet. The log's lock guards
-// it.
+// queue is the log of one class. Numbers start at 1. The tail holds the records that
+// are not on disk yet; the segments hold all earlier ones. The Log's lock guards it.
 type queue struct {
 	files durable.Files
 	class string
 	code  byte // in the segments' headers
-	// counted is what the class's counters are called: made once, for they are
-	// asked for each second.
+	// counted holds the names of the class's counters, which are read every second.
 	counted counterNames
 
-	segments []segment    // ascending; only the last is ever written to
-	active   durable.File // the last segment, open; nil when it is not
-	// extend says that the last segment may be continued once it is open.
+	segments []segment    // ascending; only the last is written to
+	active   durable.File // the last segment if it is open, or nil
+	// extend tells that the last segment may be appended to.
 	extend bool
 	cache  loaded
 
@@ -32,25 +30,26 @@ type queue struct {
 
 	next uint64 // the next record's number
 	done spans  // acknowledged, dropped or lost
-	held spans  // handed out; never overlaps done
+	held spans  // held by the publisher; never overlaps done
 
-	dropped uint64 // by the bounds, or never accepted
-	told    uint64 // of them
-	lost    uint64 // to damage
-	// damage waits to be told.
+	dropped  uint64 // dropped by the bounds, or never accepted
+	reported uint64 // of these, already reported
+	lost     uint64 // lost to damage
+	// damage lists damage that is not reported yet.
 	damage []string
-	// gap: see Log.gap.
+	// gap is this class's part of Log.gap.
 	gap bool
 }
 
 // segment is one file.
 type segment struct {
-	first    uint64 // no record of it has a lower number
-	size     int64  // bytes known to be sound when they were written
+	first    uint64 // lower bound of its records' numbers
+	size     int64  // bytes that were intact when written
 	modified time.Time
-	// damaged: records of it are missing; it is kept aside when it is done with.
+	// damaged tells that records are missing: the file is put aside when the segment is
+	// done.
 	damaged bool
-	// refused counts reads that failed.
+	// refused counts failed reads.
 	refused int
 }
 
@@ -66,7 +65,7 @@ func newQueue(files durable.Files, class string, code byte) *queue {
 	}
 }
 
-// counterNames are what Counters calls what it tells of a class.
+// counterNames are the names that Counters uses for a class.
 type counterNames struct{ waiting, dropped, lost, bytes, segments string }
 
 func (q *queue) path(s segment) string { return segmentPath(q.class, s.first) }
@@ -75,7 +74,7 @@ func segmentPath(class string, first uint64) string {
 	return fmt.Sprintf("%s/%020d%s", class, first, segmentSuffix)
 }
 
-// end is the number that segment i stays below.
+// end is the upper bound, exclusive, of the numbers in segment i.
 func (q *queue) end(i int) uint64 {
 	switch {
 	case i+1 < len(q.segments):
@@ -94,7 +93,7 @@ func (q *queue) bytes() (n int64) {
 	return n
 }
 
-// open finds the segments, and where the last one ends.
+// open lists the segments and finds the end of the last one.
 func (q *queue) open(m mark) error {
 	segments, err := listSegments(q.files, q.class)
 	if err != nil {
@@ -110,7 +109,7 @@ func (q *queue) open(m mark) error {
 	}
 	if last > 0 {
 		q.next = max(q.next, last+1)
-		q.gap = q.done.add(last+1, q.next) > 0 // given out once, and never durable
+		q.gap = q.done.add(last+1, q.next) > 0 // assigned once, and never durable
 	}
 	first := q.next
 	if len(q.segments) > 0 {
@@ -123,9 +122,9 @@ func (q *queue) open(m mark) error {
 	return nil
 }
 
-// openLast looks where the last segment's sound part ends and returns its last
-// number. A segment that holds nothing sound is what a power cut leaves of one
-// that was just begun: it is put aside, and 0 returned.
+// openLast finds the end of the last segment's intact part and returns its last number.
+// A segment without an intact record is left by a power cut just after its creation: it
+// is put aside, and 0 is returned.
 func (q *queue) openLast() (last uint64, err error) {
 	i := len(q.segments) - 1
 	s := &q.segments[i]
@@ -143,8 +142,8 @@ func (q *queue) openLast() (last uint64, err error) {
 		q.segments = q.segments[:i]
 		return 0, nil
 	}
-	// Torn at the end: the next record goes over what follows the sound part.
-	// Hit in the middle: what was spared stays, and the next record goes elsewhere.
+	// If the end is torn, the next record overwrites it. If the middle is damaged,
+	// intact records follow, and the next record goes into a new segment.
 	q.extend = !found.spared
 	if q.extend {
 		s.size = int64(found.whole)
@@ -167,7 +166,7 @@ func listSegments(files durable.Files, class string) ([]segment, error) {
 	return segments, nil
 }
 
-// numbered reads a segment's first number out of its name.
+// numbered parses the first number in a segment's file name.
 func numbered(name string) (first uint64, ok bool) {
 	digits, ok := strings.CutSuffix(name, segmentSuffix)
 	if !ok || len(digits) != 20 {
@@ -199,7 +198,7 @@ func (q *queue) finish(lo, hi uint64) uint64 {
 	q.held.cut(lo, hi)
 	added := q.done.add(lo, hi)
 	if len(q.done) > maxSpans {
-		q.done = q.done[:maxSpans] // sent once more, then
+		q.done = q.done[:maxSpans] // these records are sent again
 	}
 	return added
 }

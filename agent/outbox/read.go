@@ -8,8 +8,8 @@ import (
 	"sort"
 )
 
-// loaded is the segment that records are being handed out of, whole: so the
-// memory that reading takes is one segment a class, however many wait.
+// loaded is the segment that records are taken from. Reading needs the memory of one
+// segment for each class, however many records wait.
 type loaded struct {
 	first  uint64
 	size   int64
@@ -17,12 +17,12 @@ type loaded struct {
 	frames []frame
 }
 
-// giveUpReading is how many failed reads of a segment are borne before its
-// records count as lost, so that one bad block cannot hold up all after it.
+// giveUpReading is the number of failed reads after which a segment's records count as
+// lost, so that one bad block does not block all later records.
 const giveUpReading = 3
 
-// waiting is the least number from n on that is neither done nor held; it may be
-// beyond the newest.
+// waiting is the least number from n on that is neither done nor held. It may be beyond
+// the newest.
 func (q *queue) waiting(n uint64) uint64 {
 	for {
 		free := q.held.after(q.done.after(n))
@@ -33,8 +33,8 @@ func (q *queue) waiting(n uint64) uint64 {
 	}
 }
 
-// take hands out the oldest waiting records. With an error it still returns those
-// it got at.
+// take holds and returns the oldest waiting records. With an error it returns those
+// that it could read.
 func (q *queue) take(most int) (numbers []uint64, payloads [][]byte, err error) {
 	for n := q.waiting(1); n < q.next && len(numbers) < most; n = q.waiting(n) {
 		payload, next, err := q.find(n)
@@ -51,13 +51,13 @@ func (q *queue) take(most int) (numbers []uint64, payloads [][]byte, err error) 
 		payloads = append(payloads, payload)
 	}
 	if q.waiting(1) == q.next {
-		q.cache = loaded{} // let go of the segment
+		q.cache = loaded{} // release the memory
 	}
 	return numbers, payloads, nil
 }
 
-// find returns a copy of a record's payload. Where the record does not exist it
-// returns nil and the next number that may.
+// find returns a copy of a record's payload. If the record does not exist, it returns
+// nil and the next number that may exist.
 func (q *queue) find(n uint64) (payload []byte, next uint64, err error) {
 	if len(q.tail) > 0 && n >= q.tail[0].number {
 		i := sort.Search(len(q.tail), func(i int) bool { return q.tail[i].number >= n })
@@ -90,7 +90,7 @@ func (q *queue) find(n uint64) (payload []byte, next uint64, err error) {
 	return slices.Clone(q.cache.data[frames[k].start:frames[k].end]), 0, nil
 }
 
-// load reads segment i, unless it is there already.
+// load reads segment i unless it is cached.
 func (q *queue) load(i int) error {
 	s := &q.segments[i]
 	if q.cache.first == s.first && q.cache.size == s.size {
@@ -112,7 +112,7 @@ func (q *queue) load(i int) error {
 	return nil
 }
 
-// missing notes that numbers which should be on disk are not.
+// missing marks numbers that should be on disk and are not as lost.
 func (q *queue) missing(lo, hi uint64) {
 	lost := q.finish(lo, hi)
 	if lost == 0 {

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// condition is how the disk fares.
+// condition is the state of the disk.
 type condition struct {
 	refusing bool
-	err      error     // of the last round; nil when it went well
-	retry    time.Time // no sooner is a refusing disk asked again
+	err      error     // of the last round; nil without a fault
+	retry    time.Time // the earliest time of the next attempt
 }
 
-// resting reports whether the disk refused a moment ago.
+// resting reports whether the next attempt is not due yet.
 func (c condition) resting() bool { return c.refusing && time.Now().Before(c.retry) }
 
-// credible is before any instant at which this program can run: a file stamped
-// earlier was written under a clock that nobody had set, and its age is unknown.
+// credible is earlier than any valid time of this program: an earlier time of a file
+// comes from an unset clock, and the file's age is unknown.
 var credible = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// commit writes a queue's tail, unless the disk refused a moment ago.
+// commit writes a queue's tail, unless the disk rests.
 func (l *Log) commit(q *queue) {
 	if len(q.tail) == 0 || l.disk.resting() {
 		return
 	}
 	if l.gap {
-		if l.save(); l.news { // it was refused
+		if l.save(); l.changed { // the disk refused the cursor
 			return
 		}
 		l.gap = false
@@ -36,7 +36,7 @@ func (l *Log) commit(q *queue) {
 	}
 }
 
-// fault notes what the disk refused, and tells it when that begins.
+// fault records a fault of the disk, and reports the first one as an incident.
 func (l *Log) fault(err error) {
 	if !l.disk.refusing {
 		l.tell(Incident{"disk", "fault", err.Error()})
@@ -45,7 +45,7 @@ func (l *Log) fault(err error) {
 	l.observer.Fault(err)
 }
 
-// recovered notes a round without a fault.
+// recovered handles a round without a fault.
 func (l *Log) recovered() {
 	l.observer.OK()
 	if l.disk.refusing {
@@ -54,8 +54,8 @@ func (l *Log) recovered() {
 	}
 }
 
-// limitMemory commits early what waits for the disk beyond the bound, and drops
-// what the disk does not take: the oldest of the least worthy class.
+// limitMemory commits early if too many records wait in memory. If the disk refuses
+// them, it drops the oldest of the class with the lowest priority.
 func (l *Log) limitMemory() {
 	if !l.crowded() {
 		return
@@ -71,15 +71,15 @@ func (l *Log) limitMemory() {
 			}
 		}
 		oldest := least.tail[0]
-		least.tail[0] = record{} // let go of the payload
+		least.tail[0] = record{} // release the payload
 		least.tail = least.tail[1:]
 		least.tailBytes -= len(oldest.payload)
 		least.dropped += least.finish(oldest.number, oldest.number+1)
-		l.news = true
+		l.changed = true
 	}
 }
 
-// crowded reports whether more waits for the disk than may.
+// crowded reports whether too many records wait in memory.
 func (l *Log) crowded() bool {
 	records, bytes := 0, 0
 	for _, q := range l.queues {
@@ -88,8 +88,8 @@ func (l *Log) crowded() bool {
 	return records > l.settings.MemoryRecords || bytes > memoryBytes
 }
 
-// enforceRetention drops segments that are too old, or too many: of a class, then of all,
-// the least worthy class first.
+// enforceRetention drops segments that are too old or exceed a bound: first each
+// class's bounds, then the bound of all classes, lowest priority first.
 func (l *Log) enforceRetention() {
 	bounds := [classes]Retention{l.settings.Event, l.settings.State, l.settings.Current}
 	now := time.Now()
@@ -111,8 +111,8 @@ func (l *Log) enforceRetention() {
 	}
 }
 
-// alive is the segments that hold more than what is done with; those before
-// them are about to be deleted.
+// alive returns the segments from the first one with a record that is not done. Earlier
+// segments are about to be deleted.
 func (q *queue) alive() []segment {
 	for i := range q.segments {
 		if !q.done.covers(q.segments[i].first, q.end(i)) {
@@ -133,11 +133,11 @@ func (q *queue) expired(s segment, age time.Duration, now time.Time) bool {
 	return s.modified.After(credible) && now.Sub(s.modified) > age
 }
 
-// drop gives up the oldest segment that is alive.
+// drop drops the oldest segment that is alive.
 func (l *Log) drop(q *queue) {
 	i := len(q.segments) - len(q.alive())
 	q.dropped += q.finish(q.segments[i].first, q.end(i))
-	l.news = true
+	l.changed = true
 }
 
 // save writes the cursor.
@@ -146,17 +146,17 @@ func (l *Log) save() {
 	for i, q := range l.queues {
 		marks[i] = mark{q.next, q.done}
 	}
-	l.written, l.news = time.Now(), false
+	l.written, l.changed = time.Now(), false
 	if err := writeCursor(l.files, marks); err != nil {
-		l.news = true
+		l.changed = true
 		l.fault(err)
 	}
 }
 
-// retire deletes the segments that are done with, all but the one that is being
-// written. It comes after the cursor, so that a file that a power cut brings back
-// is known to be done with; where the cursor cannot be written, making room goes
-// first.
+// retire deletes the segments that are done, except the one being written. The cursor
+// is written first, so that a file that reappears after a power cut is known to be
+// done. If the cursor cannot be written, the segments are deleted all the same, to make
+// room.
 func (l *Log) retire() {
 	for _, q := range l.queues {
 		for len(q.segments) > 0 && q.done.covers(q.segments[0].first, q.end(0)) {
@@ -184,26 +184,26 @@ func (l *Log) remove(q *queue, s segment) {
 	}
 }
 
-// note tells damage that handing out came upon.
+// note reports damage that was found while taking records.
 func (l *Log) note(q *queue) {
 	if len(q.damage) == 0 {
 		return
 	}
-	l.news = true
+	l.changed = true
 	l.tell(Incident{q.class, "damaged", strings.Join(q.damage, "; ")})
 	q.damage = nil
 }
 
-// reportDrops tells, now and then, what the bounds cost.
+// reportDrops reports the dropped records, at most once in reportEvery.
 func (l *Log) reportDrops() {
-	if time.Since(l.told) < reportEvery {
+	if time.Since(l.reportedDrops) < reportEvery {
 		return
 	}
 	for _, q := range l.queues {
-		if q.dropped > q.told {
-			l.told = time.Now()
-			l.tell(Incident{q.class, "dropped", fmt.Sprintf("%d records dropped: the outbox is full, or they were too old", q.dropped-q.told)})
-			q.told = q.dropped
+		if q.dropped > q.reported {
+			l.reportedDrops = time.Now()
+			l.tell(Incident{q.class, "dropped", fmt.Sprintf("%d records dropped: the outbox is full, or they were too old", q.dropped-q.reported)})
+			q.reported = q.dropped
 		}
 	}
 }

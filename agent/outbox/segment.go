@@ -9,7 +9,7 @@ import (
 	"slices"
 )
 
-// The layout of a segment, little-endian (docs/outbox-format.md draws it):
+// The layout of a segment, little-endian (drawn in docs/outbox-format.md):
 //
 //	header  "MWOB"  version 1  class 1  check 2
 //	frame   length 4  crc 4  number 8  payload length      … repeated
@@ -25,11 +25,12 @@ const (
 	damagedSuffix  = ".damaged"
 	headerSize     = 8
 	frameHead      = 16
-	// segmentSize is where a segment is closed and the next begun, in bytes.
+	// segmentSize is the size, in bytes, at which a segment is closed and the next one
+	// begun.
 	segmentSize = 1 << 20
 	// MaxRecord is the longest payload in bytes.
 	MaxRecord = 256 << 10
-	// readMost is more than any segment of ours can hold.
+	// readMost is an upper bound of a segment's size in bytes.
 	readMost = segmentSize + frameHead + MaxRecord + headerSize
 )
 
@@ -43,8 +44,8 @@ func sealHeader(b []byte) []byte {
 	return binary.LittleEndian.AppendUint16(b, uint16(crc32.Checksum(b, castagnoli)))
 }
 
-// checkHeader refuses a sound header of a later layout, whose frames may mean
-// something else. A damaged header is no reason to give up what stands behind it.
+// checkHeader refuses an intact header of a later layout version, whose frames may have
+// another meaning. After a damaged header the frames are still read.
 func checkHeader(data []byte) error {
 	if len(data) < headerSize || data[4] <= segmentVersion || !bytes.Equal(sealHeader(slices.Clone(data[:6])), data[:headerSize]) {
 		return nil
@@ -67,27 +68,26 @@ func frameCRC(head, payload []byte) uint32 {
 	return crc32.Update(crc, castagnoli, payload)
 }
 
-// frame is where one sound record stands in a segment's bytes.
+// frame is the position of one intact record in a segment.
 type frame struct {
 	number     uint64
 	start, end int // of its payload
 }
 
-// scanned is what a segment's bytes hold.
+// scanned is the result of reading a segment.
 type scanned struct {
 	frames []frame
-	// whole is the length of the part before the first unsound byte; beyond it
-	// frames may follow that damage spared.
+	// whole is the length of the part before the first damage.
 	whole int
-	// spared says that they do.
+	// spared tells that intact frames follow the damage.
 	spared bool
 }
 
-// scan finds every sound frame whose number is in [first, limit) and rises. Past
-// a bad one it looks for the next at every byte, so that damage costs the
-// records it hit and no other. What it takes is bounded for any input: a
-// checksum is tried only where length and number could be right, and while
-// looking for at most a few times the segment's own length.
+// scan finds every intact frame whose number is in [first, limit) and rises. After a
+// damaged frame it searches for the next one at every byte, so only damaged records are
+// lost. Its work is bounded for any input: a checksum is computed only if length and
+// number are plausible, and the search computes checksums over at most a few times the
+// segment's length.
 func scan(data []byte, first, limit uint64) scanned {
 	s := scanned{whole: min(headerSize, len(data))}
 	budget := 8 * len(data)
@@ -113,7 +113,7 @@ func scan(data []byte, first, limit uint64) scanned {
 	return s
 }
 
-// frameAt reads the frame at an offset; tried is how many bytes it summed.
+// frameAt reads the frame at an offset; tried is the number of bytes in its checksum.
 func frameAt(data []byte, at int, first, limit uint64) (f frame, tried int, ok bool) {
 	head := data[at : at+frameHead]
 	length := binary.LittleEndian.Uint32(head)

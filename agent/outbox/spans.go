@@ -2,15 +2,14 @@ package outbox
 
 import "slices"
 
-// span is the numbers from lo up to and without hi.
+// span is the range of numbers from lo to hi, without hi.
 type span struct{ lo, hi uint64 }
 
-// spans is a set of numbers as ranges: sorted, apart from each other, none empty.
-// Acknowledgements come almost in order, so it stays a handful of ranges however
-// many numbers it holds.
+// spans is a set of numbers, stored as sorted, separate ranges that are not empty.
+// Acknowledgements come almost in order, so a few ranges hold any number of them.
 type spans []span
 
-// add puts lo up to hi into the set and returns how many of them are new.
+// add adds the numbers from lo up to hi and returns how many are new.
 func (s *spans) add(lo, hi uint64) (added uint64) {
 	if lo >= hi {
 		return 0
@@ -28,7 +27,7 @@ func (s *spans) add(lo, hi uint64) (added uint64) {
 	return added
 }
 
-// touching is the range of spans that overlap or border on lo up to hi.
+// touching returns the index range of the spans that overlap or border on lo up to hi.
 func (s *spans) touching(lo, hi uint64) (from, to int) {
 	from = slices.IndexFunc(*s, func(old span) bool { return old.hi >= lo })
 	if from < 0 {
@@ -41,7 +40,7 @@ func (s *spans) touching(lo, hi uint64) (from, to int) {
 	return from, to
 }
 
-// cut takes lo up to hi out of the set.
+// cut removes the numbers from lo up to hi.
 func (s *spans) cut(lo, hi uint64) {
 	if lo >= hi {
 		return
@@ -89,7 +88,7 @@ func (s spans) after(n uint64) uint64 {
 	return n
 }
 
-// size is how many numbers the set holds.
+// size is the number of elements.
 func (s spans) size() (n uint64) {
 	for _, one := range s {
 		n += one.hi - one.lo

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The ranges must say the same as a plain set, after any operations.
+// The ranges must equal a plain set after any operations.
 func TestSpansAgreeWithASet(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var s spans

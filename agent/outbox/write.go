@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// commit makes the tail durable. On an error the tail is as it was, the segment
-// is never written to again, and the next try begins a new one: after a failed
-// write or sync nobody knows what the disk holds beyond the sound part. Should
-// some of it come to light after all, the new segment's first number tells it
-// apart.
+// commit makes the tail durable. After an error the unwritten records stay in the tail,
+// and the next attempt begins a new segment: after a failed write or sync, the content
+// of the old one beyond its intact part is unknown. If some of it turns out to be
+// written, the new segment's first number separates the two.
 func (q *queue) commit(now time.Time) error {
 	q.forget()
 	for len(q.tail) > 0 {
@@ -24,11 +23,11 @@ func (q *queue) commit(now time.Time) error {
 			return err
 		}
 	}
-	q.tail = nil // with the payloads before it
+	q.tail = nil // releases the payloads too
 	return nil
 }
 
-// forget drops from the tail what was acknowledged before it was written.
+// forget removes records from the tail that were acknowledged before they were written.
 func (q *queue) forget() {
 	q.tail = slices.DeleteFunc(q.tail, func(r record) bool { return q.done.has(r.number) })
 	q.tailBytes = 0
@@ -37,7 +36,7 @@ func (q *queue) forget() {
 	}
 }
 
-// ready opens the segment that the tail's first record belongs into.
+// ready opens the segment for the tail's first record.
 func (q *queue) ready(now time.Time) error {
 	last := len(q.segments) - 1
 	if q.active != nil && q.segments[last].size < segmentSize {
@@ -55,7 +54,8 @@ func (q *queue) ready(now time.Time) error {
 	return q.begin(now)
 }
 
-// begin makes a segment and its name durable before any record goes into it.
+// begin creates a segment, and makes it and its name durable before a record is
+// written.
 func (q *queue) begin(now time.Time) error {
 	s := segment{first: q.tail[0].number, modified: now, size: headerSize}
 	if err := q.files.MakeFolder(q.class); err != nil {
@@ -75,7 +75,7 @@ func (q *queue) begin(now time.Time) error {
 	return nil
 }
 
-// write puts as much of the tail as fits into the open segment, and syncs.
+// write writes as much of the tail as fits into the open segment, and syncs.
 func (q *queue) write(now time.Time) error {
 	s := &q.segments[len(q.segments)-1]
 	var group []byte
@@ -100,29 +100,28 @@ func (q *queue) write(now time.Time) error {
 	return nil
 }
 
-// seal closes the open segment; what it holds is durable already.
+// seal closes the open segment, whose content is durable already.
 func (q *queue) seal() {
 	if q.active != nil {
-		_ = q.active.Close() // nothing that was promised can be lost by it
+		_ = q.active.Close() // the content is synced, so an error loses nothing
 		q.active = nil
 	}
 }
 
-// giveUp gives the last segment up as a place to write to; one without records
-// is given up altogether.
+// giveUp ends writing to the last segment, and removes it if it has no record.
 func (q *queue) giveUp() {
 	q.seal()
 	q.extend = false
 	last := len(q.segments) - 1
 	if last >= 0 && q.segments[last].size <= headerSize {
-		_ = q.files.Remove(q.path(q.segments[last])) // else it is emptied or found empty later
+		_ = q.files.Remove(q.path(q.segments[last])) // if this fails, a later Create or Open finds it empty
 		q.segments = q.segments[:last]
 	}
 }
 
-// putAside takes a segment out of the log: one with content is kept under
-// another name for who wants to look into it, one of a class at a time. Where the
-// disk refuses, the file stays, and the next start finds it again.
+// putAside removes a segment from the log. A segment with content is renamed for later
+// inspection; one file is kept for each class. If the disk refuses, the file stays, and
+// the next start finds it again.
 func (q *queue) putAside(s segment) {
 	path := q.path(s)
 	if s.size <= headerSize {

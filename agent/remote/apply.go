@@ -13,14 +13,14 @@ import (
 	"meltwatch/retry"
 )
 
-// request is a document that may be obeyed.
+// request is a document that has passed the checks.
 type request struct {
 	version  storedVersion
 	deadline time.Duration
 }
 
-// process reads payloads of config/desired in the order of arrival and obeys only the
-// newest acceptable one.
+// process checks payloads of config/desired in the order of arrival and applies only
+// the newest valid one.
 func (m *Manager) process(ctx context.Context, box Agent, payloads [][]byte) {
 	newest, running := (*request)(nil), m.version
 	for _, payload := range payloads {
@@ -39,12 +39,12 @@ func (m *Manager) process(ctx context.Context, box Agent, payloads [][]byte) {
 	}
 }
 
-// read decodes a payload and verifies it with the box's keys.
+// read decodes a payload and verifies its signature.
 func (m *Manager) read(payload []byte) (w request, faults []message.Fault) {
 	w = request{storedVersion{Version: Version{Local: m.version.Local}, Signed: m.version.Signed}, m.config.Remote.Deadline}
 	if !m.config.Remote.Config {
 		w.version.Revision = m.version.Revision
-		return w, message.OneFault("remote.config", "is false on this box: documents on config/desired are not obeyed")
+		return w, message.OneFault("remote.config", "is false on this box: documents on config/desired are ignored")
 	}
 	if len(payload) == 0 {
 		return w, m.unsignedReset()
@@ -66,12 +66,12 @@ func (m *Manager) read(payload []byte) (w request, faults []message.Fault) {
 	return w, nil
 }
 
-// compact removes the spaces, as the journal does, so that what runs has the same key
+// compact removes spaces, as the journal does, so that a version has the same key
 // before and after a restart.
 func compact(text json.RawMessage) json.RawMessage {
 	var out bytes.Buffer
 	if json.Compact(&out, text) != nil {
-		return text // nothing
+		return text // empty
 	}
 	return out.Bytes()
 }
@@ -81,7 +81,7 @@ func (m *Manager) apply(ctx context.Context, box Agent, w request) {
 	v := w.version
 	if v.key() == m.version.key() {
 		m.storeSignature(v)
-		m.publishAgain(v.Revision, message.Applied, fromDesired, nil) // as at each reconnection
+		m.publishAgain(v.Revision, message.Applied, fromDesired, nil) // the broker repeats it at each connection
 		return
 	}
 	if refused, ok := m.journal.Refused(); ok && refused.Version.key() == v.key() {
@@ -91,15 +91,15 @@ func (m *Manager) apply(ctx context.Context, box Agent, w request) {
 	m.applyVersion(ctx, box, v, fromDesired, w.deadline)
 }
 
-// storeSignature stores the signature of what runs if the journal has none, as from 0.3.0, or
-// another one.
+// storeSignature stores the signature of the running version if the journal has another
+// one, or none, as release 0.3.0 wrote it.
 func (m *Manager) storeSignature(v storedVersion) {
 	m.unproven = time.Time{}
 	if before := m.version.Signature; v.Revision == 0 || before != nil && (v.Signature.Signature == "" || v.Signature.Signature == before.Signature) {
 		return
 	}
 	if _, trial := m.journal.Trial(); trial {
-		return // at the next connection, when it has settled
+		return // stored at a later connection, when the trial has settled
 	}
 	if err := m.journal.Accept(v); err != nil {
 		m.observer.Fault(err)
@@ -108,7 +108,7 @@ func (m *Manager) storeSignature(v storedVersion) {
 	m.version = v
 }
 
-// refusedStatus is the status of what was given up before.
+// refusedStatus is the status of a version that was given up.
 func refusedStatus(tried bool) string {
 	if tried {
 		return message.RolledBack
@@ -116,8 +116,8 @@ func refusedStatus(tried bool) string {
 	return message.Rejected
 }
 
-// unsignedReset refuses an empty payload where documents must be signed: anyone
-// who may publish could send it.
+// unsignedReset refuses an empty payload if documents must be signed: an empty payload
+// carries no signature.
 func (m *Manager) unsignedReset() []message.Fault {
 	if !m.config.Remote.SignedConfig {
 		return nil
@@ -125,8 +125,8 @@ func (m *Manager) unsignedReset() []message.Fault {
 	return message.OneFault("signature", "an empty payload cannot be signed, and remote.signed_config is true on this box: send a signed document with config {}")
 }
 
-// checkOrder refuses documents older than what runs, such as replayed ones, and revisions
-// that leave no room for the next.
+// checkOrder refuses documents that are older than the running version, such as
+// replayed ones, and revisions that are too high.
 func checkOrder(v, running storedVersion, signed bool) []message.Fault {
 	base := commit.Base(running.Revision)
 	if signed {
@@ -147,8 +147,8 @@ func checkOrder(v, running storedVersion, signed bool) []message.Fault {
 	}
 }
 
-// readLocal looks at the box's own file again. A request for it puts the
-// file on trial even if it was refused before.
+// readLocal reads the local file again, and puts it on trial even if it was refused
+// before.
 func (m *Manager) readLocal(ctx context.Context, box Agent) {
 	revision := m.version.Revision
 	text, err := m.settings.ReadLocal()
@@ -176,7 +176,7 @@ func (m *Manager) readLocal(ctx context.Context, box Agent) {
 	}
 }
 
-// applyVersion runs a version and keeps it or goes back.
+// applyVersion puts a version on trial, and keeps it or rolls it back.
 func (m *Manager) applyVersion(ctx context.Context, box Agent, v storedVersion, from string, deadline time.Duration) {
 	c, err := v.config()
 	if err == nil {
@@ -192,7 +192,7 @@ func (m *Manager) applyVersion(ctx context.Context, box Agent, v storedVersion, 
 	}
 	if err := m.journal.Stage(v, m.version); err != nil {
 		m.observer.Fault(err)
-		m.publish(v.Revision, message.Rejected, from, message.OneFault("paths.state", "a change that cannot be noted on disk is not made: "+err.Error()))
+		m.publish(v.Revision, message.Rejected, from, message.OneFault("paths.state", "a change that cannot be recorded on disk is not made: "+err.Error()))
 		return
 	}
 	before, beforeConfig := m.version, m.config
@@ -217,7 +217,7 @@ func asError(p config.Problems) error {
 	return p
 }
 
-// accept takes a version that changes nothing that runs.
+// accept records a version that changes no part.
 func (m *Manager) accept(v storedVersion, from string) {
 	if err := m.journal.Accept(v); err != nil {
 		m.observer.Fault(err)
@@ -226,16 +226,16 @@ func (m *Manager) accept(v storedVersion, from string) {
 	m.publish(v.Revision, message.Applied, from, nil)
 }
 
-// prove waits for the progress of the changed parts. False means that the
-// journal has given the version up and the caller must go back.
+// prove waits for the progress of the changed parts. It returns false if the journal
+// has refused the version and the caller must roll back.
 func (m *Manager) prove(ctx context.Context, change Change, deadline time.Duration, from string) bool {
 	missing := m.wait(ctx, change, time.Now().Add(deadline))
 	if ctx.Err() != nil {
-		return true // the next start goes on with the trial
+		return true // the next start continues the trial
 	}
 	if len(missing) == 0 {
 		if err := m.journal.Show(); err != nil {
-			missing = message.OneFault("paths.state", "the change cannot be noted on disk: "+err.Error())
+			missing = message.OneFault("paths.state", "the change cannot be recorded on disk: "+err.Error())
 		}
 	}
 	if len(missing) > 0 {
@@ -254,7 +254,7 @@ func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) [
 		if len(missing) == 0 || time.Now().After(deadline) {
 			return missing
 		}
-		if !retry.Sleep(ctx, lookEvery) {
+		if !retry.Sleep(ctx, progressEvery) {
 			return nil
 		}
 		m.settle()
@@ -267,15 +267,15 @@ func (m *Manager) refuse(tried bool, faults []message.Fault) {
 	}
 }
 
-// rollBack returns to what ran before and says so.
+// rollBack restores the previous version and reports it.
 func (m *Manager) rollBack(revision int64, change Change, from string) {
 	change.Undo()
 	refused, _ := m.journal.Refused()
 	m.publish(revision, message.RolledBack, from, refused.Faults)
 }
 
-// proveStart goes on with a trial that the last process left, or that an edited
-// file began.
+// proveStart continues a trial that the last process left, or that an edited file
+// began.
 func (m *Manager) proveStart(ctx context.Context, box Agent, before config.Config) {
 	revision, from := m.version.Revision, m.last.From
 	change := box.Begun(before)

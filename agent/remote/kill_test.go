@@ -9,8 +9,8 @@ import (
 	"meltwatch/config"
 )
 
-// A kill at every step, of the process or of the power: the next process runs
-// the old configuration or the new one, says which, and goes on from there.
+// A kill or a power cut at every step: the next process runs the old configuration or
+// the new one, reports which, and continues.
 func TestKillAtEveryStep(t *testing.T) {
 	for _, end := range []string{"kept", "rolled back", "edited file"} {
 		for _, powerCut := range []bool{false, true} {
@@ -27,8 +27,8 @@ func TestKillAtEveryStep(t *testing.T) {
 	}
 }
 
-// killed plays one change and dies at a step of it; true when there was no such
-// step any more.
+// killed makes one change and dies at a step of it. It returns true if the change has
+// fewer steps.
 func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,9 +62,9 @@ func killed(t *testing.T, end string, powerCut bool, step int) (finished bool) {
 		isNew := func() bool { return config.Digest(b.running) != config.Digest(old) }
 		r := b.last()
 		if r.SHA256 != config.Digest(b.running) || (r.RunningRevision == 2) != (isNew() && revision == 2) {
-			t.Fatalf("step %d: the first word after the start is %+v, new runs: %v", step, r, isNew())
+			t.Fatalf("step %d: the first report after the start is %+v, new runs: %v", step, r, isNew())
 		}
-		// The broker hands the retained document over again.
+		// The broker sends the retained document again.
 		if end != "edited file" {
 			b.manager.Desired(desired(2, meanSeconds(wanted)))
 		}

@@ -1,25 +1,24 @@
-// Package remote changes the agent's configuration from afar, and back when the
-// change does not work.
+// Package remote changes the agent's configuration on request over MQTT, and rolls it
+// back if the change does not work.
 //
-// What is wanted is a pair: the box's own file, and a JSON merge patch over it
-// that the retained topic config/desired holds. Whenever one of them changes, or
-// a connection begins, the pair is
+// A configuration is a pair: the box's local file, and a JSON merge patch over it from
+// the retained topic config/desired. Whenever one of them changes, or a connection
+// begins, the pair is
 //
 //	parsed ▸ checked whole ▸ staged on disk ▸ applied ▸ shown to work ▸ kept
 //	   └─ rejected ─┘                            └── or rolled back ──┘
 //
-// and config/reported says where it stands. Applied means that the parts of the
-// agent whose section differs are replaced, and no other; shown to work, that
-// each of those has made progress (a sample, a frame, a verdict, a PUBACK)
-// before the deadline. Package commit holds what a kill at any step leaves.
+// and config/reported holds its status. Applied means that the parts of the agent whose
+// section differs are replaced, and no others. Shown to work means that each of them
+// has made progress (a sample, a frame, a verdict, a PUBACK) before the deadline.
+// Package commit stores the state across a kill at any step.
 //
-// Which part is built from which section is package main's business (parts.go),
-// behind Box. A pair that was rolled back is not tried again until it changes;
-// one that was rejected is checked again, which costs nothing and gives the same
-// answer.
+// Package agent decides which part is built from which section, behind the interface
+// Agent. A pair that was rolled back is not tried again until it changes. A rejected
+// pair is checked again, with the same result.
 //
-// One goroutine, Run's, owns it all; payloads and signals reach it through
-// Desired and Reload, which never block.
+// The goroutine of Run owns all state. Payloads and signals reach it through Desired
+// and Reload, which never block.
 package remote
 
 import (
@@ -40,36 +39,36 @@ import (
 	"meltwatch/retry"
 )
 
-// Version is a configuration: a local file's document and the patch over it.
+// Version is a configuration: the content of the local file and the patch over it.
 type Version struct {
-	// Revision is the patch's, 0 for the local file alone.
+	// Revision is that of the patch, 0 for the local file alone.
 	Revision int64           `json:"revision"`
 	Local    []byte          `json:"local"`
 	Patch    json.RawMessage `json:"patch,omitempty"`
 }
 
-// storedVersion is a version as the journal keeps it.
+// storedVersion is a version in the journal.
 type storedVersion struct {
 	Version
-	// Signature came with the patch; nil for the local file alone, and in a journal
-	// of 0.3.0.
+	// Signature is that of the patch; nil for the local file alone, and in a journal of
+	// release 0.3.0.
 	Signature *Signature `json:"signature,omitempty"`
-	// Signed is the highest revision of a signed document. If documents must be
-	// signed, no older one is accepted again, even after an unsigned one.
+	// Signed is the highest revision of a signed document. If documents must be signed,
+	// no older one is accepted, even after an unsigned one.
 	Signed int64 `json:"signed,omitempty"`
 }
 
-// alone is the local file without its patch.
+// alone returns the local file without the patch.
 func (k storedVersion) alone(local []byte) storedVersion {
 	only := storedVersion{Version: Version{Local: local}}
 	if k.Signature == nil || k.Signature.Signature == "" {
 		only.Signed = k.Signed
-	} // else the key has gone, and with it whatever it signed
+	} // otherwise the key is no longer trusted, and the revisions that it signed do not count
 	return only
 }
 
-// Signature is the rest of a signed document, kept so that it can be verified again
-// with the box's keys.
+// Signature holds the remaining fields of a signed document, so that the document can
+// be verified again.
 type Signature struct {
 	DeadlineS int             `json:"deadline_s,omitempty"`
 	Previous  json.RawMessage `json:"previous,omitempty"`
@@ -79,14 +78,14 @@ type Signature struct {
 
 func (v Version) config() (config.Config, error) { return config.Merged(v.Local, v.Patch) }
 
-// tolerated is config for the version that ran before this start, and for the box's
-// own file at the start: what the previous release accepted must run again.
+// tolerated is config for the version that ran before this start, and for the local
+// file at the start: a configuration that the previous release accepted must run again.
 func (v Version) tolerated() (config.Config, error) {
 	c, _, err := config.MergeTolerated(v.Local, v.Patch)
 	return c, err
 }
 
-// key tells versions apart.
+// key identifies a version.
 func (v Version) key() string {
 	hash := sha256.New()
 	for _, part := range [][]byte{binary.BigEndian.AppendUint64(nil, uint64(v.Revision)), v.Local, v.Patch} {
@@ -98,23 +97,26 @@ func (v Version) key() string {
 
 // Agent is the running agent.
 type Agent interface {
-	// Begin replaces the parts whose sections differ from what runs. When it
-	// returns faults, nothing has changed.
+	// Begin replaces the parts whose sections differ from the running configuration. If
+	// it returns faults, nothing has changed.
 	Begin(wanted config.Config) (Change, []message.Fault)
-	// Begun is the change from before to what the agent was started with.
+	// Begun returns the change from before to the configuration with which the agent
+	// started.
 	Begun(before config.Config) Change
 }
 
 // Change is a set of replaced parts on trial.
 type Change interface {
-	// Missing names what has made no progress yet, and why; empty once all have.
+	// Missing lists the parts without progress, with the reasons; it is empty once all
+	// have made progress.
 	Missing() []message.Fault
-	// Keep ends what the replaced parts left running; Undo brings it back.
+	// Keep stops the previous instances that still run; Undo restores the previous
+	// instances.
 	Keep()
 	Undo()
 }
 
-// Observer is told how the manager fares.
+// Observer receives the status of the manager.
 type Observer interface {
 	Beat()
 	OK()
@@ -122,33 +124,33 @@ type Observer interface {
 	Count(map[string]uint64)
 }
 
-// Settings are what a Manager is built from.
+// Settings configure a Manager.
 type Settings struct {
 	Files      durable.Files
 	KernelBoot string
-	// Root is the start of the furnace's topics: a signed document is for one
-	// furnace.
+	// Root is the start of the furnace's topics; a signature is valid for one furnace.
 	Root string
-	// ReadLocal reads the box's own file.
+	// ReadLocal reads the local file.
 	ReadLocal func() ([]byte, error)
 	// Report publishes config/reported; it must not block.
 	Report func(message.ConfigReport)
 	Log    *slog.Logger
 }
 
-// Manager is the only one that changes a configuration.
+// Manager changes the configuration; nothing else does.
 type Manager struct {
 	settings Settings
 	journal  *commit.Journal[storedVersion]
 	observer Observer
 
 	own     storedVersion // the local file alone
-	version storedVersion // what runs
+	version storedVersion // the running version
 	config  config.Config
-	started time.Time // when its minute began
+	started time.Time // when it began to run
 	last    message.ConfigReport
-	resumed *config.Config // what the unproven version at start is compared with
-	// unproven is when a patch of 0.3.0, whose signature was not stored, is dropped.
+	resumed *config.Config // the configuration before the version on trial at start
+	// unproven is when a patch of release 0.3.0, whose signature was not stored, is
+	// dropped.
 	unproven time.Time
 	// rejections are logged when they begin, and once a minute.
 	rejections retry.Faults
@@ -158,21 +160,21 @@ type Manager struct {
 }
 
 const (
-	// minute is how long a process must live under a version.
+	// minute is how long a process must run a version before it settles.
 	minute = time.Minute
-	// lookEvery is how often changed parts are asked for progress.
-	lookEvery = 100 * time.Millisecond
-	beat      = time.Second
+	// progressEvery is the interval at which the progress of changed parts is checked.
+	progressEvery = 100 * time.Millisecond
+	beat          = time.Second
 )
 
-// Open says what to run at start. local is the box's own file, which must be
-// valid: without it not even the place of the journal is known.
+// Open returns the manager and the configuration to run at start. local is the content
+// of the local file, which must be valid.
 func Open(s Settings, local []byte) (*Manager, config.Config, error) {
 	m := &Manager{settings: s, mailbox: mailbox.New(), reload: make(chan struct{}, 1), started: time.Now()}
 	m.rejections.Log = s.Log
 	var err error
 	if m.journal, err = commit.Open[storedVersion](s.Files, journalFile, s.KernelBoot); err != nil {
-		s.Log.Error("remote configuration not taken up", "err", err)
+		s.Log.Error("remote configuration not resumed", "err", err)
 	}
 	m.own = storedVersion{Version: Version{Local: local}}
 	m.version = m.own
@@ -185,11 +187,11 @@ func Open(s Settings, local []byte) (*Manager, config.Config, error) {
 
 const journalFile = "config.json"
 
-// Desired takes a payload of config/desired; of several that wait the newest
-// counts. It never blocks.
+// Desired queues a payload of config/desired. Of several waiting payloads the newest
+// valid one is applied. It never blocks.
 func (m *Manager) Desired(payload []byte) { m.mailbox.Put(payload) }
 
-// Reload has the local file read again.
+// Reload requests a new reading of the local file. It never blocks.
 func (m *Manager) Reload() {
 	select {
 	case m.reload <- struct{}{}:
@@ -225,22 +227,22 @@ func (m *Manager) Run(ctx context.Context, box Agent, observer Observer) error {
 	}
 }
 
-// beat tells the observer that the manager is alive, and how many payloads were
+// beat reports to the observer that the manager is alive, and how many payloads were
 // dropped.
 func (m *Manager) beat() {
 	m.observer.Beat()
 	m.observer.Count(map[string]uint64{"dropped_documents": m.mailbox.Dropped()})
 }
 
-// end notes that the end is no death.
+// end records that the end is planned.
 func (m *Manager) end() error {
 	if err := m.journal.Ended(); err != nil {
-		return fmt.Errorf("note the end: %w", err)
+		return fmt.Errorf("record the end: %w", err)
 	}
 	return nil
 }
 
-// settle makes what has run for a minute the good version.
+// settle makes the running version the good one after a minute.
 func (m *Manager) settle() {
 	t, ok := m.journal.Trial()
 	if !ok || time.Since(m.started) < minute || !t.Running && !t.Shown {
@@ -248,7 +250,7 @@ func (m *Manager) settle() {
 	}
 	if err := m.journal.Lived(); err != nil {
 		m.observer.Fault(err)
-		m.started = time.Now().Add(retry.MaxWait - minute) // ask the disk again, later
+		m.started = time.Now().Add(retry.MaxWait - minute) // try the disk again later
 		return
 	}
 	m.observer.OK()

@@ -14,7 +14,7 @@ import (
 	"meltwatch/config"
 )
 
-// bubble runs a script in virtual time.
+// bubble runs a script with a fake agent in virtual time.
 func bubble(t *testing.T, works func(config.Config) bool, script func(*fakeAgent)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -25,7 +25,7 @@ func bubble(t *testing.T, works func(config.Config) bool, script func(*fakeAgent
 	})
 }
 
-// send publishes a payload and waits for what becomes of it.
+// send publishes a payload and waits for the result.
 func (b *fakeAgent) send(payload []byte) {
 	b.manager.Desired(payload)
 	b.sleep(20 * time.Second)
@@ -72,7 +72,7 @@ func TestAgentThatWasAwayForFiveRevisionsAppliesTheLast(t *testing.T) {
 		b.send(desired(1, meanSeconds(31)))
 		b.stop()
 		b.start("boot")
-		b.send(desired(6, meanSeconds(36))) // all that a retained topic holds
+		b.send(desired(6, meanSeconds(36))) // a retained topic holds the newest only
 		b.want(message.Applied, 6, 6)
 		if b.begins != 2 || b.running.State.MeanSeconds != 36 {
 			t.Errorf("%d changes, mean_seconds %d", b.begins, b.running.State.MeanSeconds)
@@ -117,7 +117,7 @@ func TestOlderRevisionsAreRefused(t *testing.T) {
 	})
 }
 
-func TestLocalFileTakesTheSameRoad(t *testing.T) {
+func TestLocalFileIsHandledLikeADocument(t *testing.T) {
 	bubble(t, notThirteen, func(b *fakeAgent) {
 		b.send(desired(1, `{"state": {"hold_seconds": 20}}`))
 		reload := func(text string) {
@@ -141,8 +141,8 @@ func TestLocalFileTakesTheSameRoad(t *testing.T) {
 	})
 }
 
-// An edit that was rolled back does not come back with the next start, though
-// the file still holds it; an edit made while the agent was off is tried.
+// An edit that was rolled back is not applied at the next start, although the file
+// still holds it. An edit made while the agent was off is tried.
 func TestEditedFileAtStart(t *testing.T) {
 	bubble(t, notThirteen, func(b *fakeAgent) {
 		b.send(desired(1, meanSeconds(30)))
@@ -176,7 +176,7 @@ func TestThirdDeathRollsBackWithinAMinute(t *testing.T) {
 		b.send(desired(1, meanSeconds(30)))
 		b.want(message.Applied, 1, 1)
 		for death := 1; death <= 3; death++ {
-			// A death is a stop that the journal does not hear of.
+			// A death is an end that the journal does not record.
 			files := b.disk.Snapshot()
 			b.stop()
 			b.disk.PutBack(files)
@@ -228,16 +228,16 @@ func TestSignatures(t *testing.T) {
 			payload []byte
 			key     string
 		}{
-			"unsigned":                {signed(func(d *message.ConfigDesired) { d.Signature = "" }), "signature"},
-			"empty":                   {nil, "signature"},
-			"not base64":              {signed(func(d *message.ConfigDesired) { d.Signature = "§" }), "signature"},
-			"by a stranger":           {signed(resign("meltwatch/plant/f1/", stranger)), "signature"},
-			"for another furnace":     {signed(resign("meltwatch/plant/f2/", private)), "signature"},
-			"another revision":        {signed(func(d *message.ConfigDesired) { d.Revision = 4 }), "signature"},
-			"another deadline":        {signed(func(d *message.ConfigDesired) { d.DeadlineS = 11 }), "signature"},
-			"another previous":        {signed(func(d *message.ConfigDesired) { d.Previous = json.RawMessage("{}") }), "signature"},
-			"another config":          {signed(func(d *message.ConfigDesired) { d.Config = json.RawMessage(meanSeconds(31)) }), "signature"},
-			"a key that nobody knows": {signed(func(d *message.ConfigDesired) { d.Key = "attic" }), "key"},
+			"unsigned":            {signed(func(d *message.ConfigDesired) { d.Signature = "" }), "signature"},
+			"empty":               {nil, "signature"},
+			"not base64":          {signed(func(d *message.ConfigDesired) { d.Signature = "§" }), "signature"},
+			"by a stranger":       {signed(resign("meltwatch/plant/f1/", stranger)), "signature"},
+			"for another furnace": {signed(resign("meltwatch/plant/f2/", private)), "signature"},
+			"another revision":    {signed(func(d *message.ConfigDesired) { d.Revision = 4 }), "signature"},
+			"another deadline":    {signed(func(d *message.ConfigDesired) { d.DeadlineS = 11 }), "signature"},
+			"another previous":    {signed(func(d *message.ConfigDesired) { d.Previous = json.RawMessage("{}") }), "signature"},
+			"another config":      {signed(func(d *message.ConfigDesired) { d.Config = json.RawMessage(meanSeconds(31)) }), "signature"},
+			"an unknown key":      {signed(func(d *message.ConfigDesired) { d.Key = "attic" }), "key"},
 		} {
 			b.send(c.payload)
 			if r := b.last(); r.Status != message.Rejected || len(r.Errors) != 1 || r.Errors[0].Key != c.key {
@@ -250,7 +250,7 @@ func TestSignatures(t *testing.T) {
 	})
 }
 
-func TestDisabledBoxObeysNothing(t *testing.T) {
+func TestDisabledBoxIgnoresDocuments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newFakeAgent(t, always)
 		b.local = local[:len(local)-1] + ", remote: {config: false}}"
@@ -263,8 +263,8 @@ func TestDisabledBoxObeysNothing(t *testing.T) {
 	})
 }
 
-// FuzzDesired: no payload may panic, hang, or be taken without a revision and a
-// configuration.
+// FuzzDesired checks that no payload panics, hangs, or is accepted without a revision
+// and a configuration.
 func FuzzDesired(f *testing.F) {
 	f.Add(desired(1, meanSeconds(30)))
 	f.Add([]byte(`{"revision": -1, "config": {}, "deadline_s": 1e99}`))
@@ -277,7 +277,7 @@ func FuzzDesired(f *testing.F) {
 		d.Verify("root", map[string]string{}, true)
 		v := Version{d.Revision, []byte(local), d.Config}
 		if _, err := v.config(); err != nil && len(faultsOf(err)) == 0 {
-			t.Errorf("refused for no reason: %v", err)
+			t.Errorf("refused without a fault: %v", err)
 		}
 	})
 }

@@ -9,14 +9,14 @@ import (
 	"meltwatch/config"
 )
 
-// fromFile marks what the box's own file wanted; fromAfar what config/desired
-// did.
+// The sources of a configuration: the local file and config/desired.
 const (
 	fromFile    = "file"
 	fromDesired = "desired"
 )
 
-// setReport makes the next report. An empty from is where what runs came from.
+// setReport builds the next report. An empty from stands for the source of the running
+// version.
 func (m *Manager) setReport(revision int64, status, from string, faults []message.Fault) {
 	if from == "" {
 		from = fromFile
@@ -38,10 +38,10 @@ func (m *Manager) publish(revision int64, status, from string, faults []message.
 	case status == message.Rejected && from == fromDesired:
 		m.rejections.Report(fmt.Errorf("configuration revision %d rejected: %v", revision, m.last.Errors))
 	case len(faults) > 0:
-		m.settings.Log.Warn("configuration", "status", status, "revision", revision, "from", from, "errors", m.last.Errors)
+		m.settings.Log.Warn("configuration changed status", "status", status, "revision", revision, "from", from, "errors", m.last.Errors)
 	default:
 		m.rejections.Over()
-		m.settings.Log.Info("configuration", "status", status, "revision", revision, "from", from)
+		m.settings.Log.Info("configuration changed status", "status", status, "revision", revision, "from", from)
 	}
 	m.settings.Report(m.last)
 }
@@ -53,7 +53,7 @@ func (m *Manager) publishAgain(revision int64, status, from string, faults []mes
 	m.settings.Report(m.last)
 }
 
-// faultsOf turns what the checker found into faults.
+// faultsOf converts the problems of a configuration to faults.
 func faultsOf(err error) []message.Fault {
 	var problems config.Problems
 	if !errors.As(err, &problems) {
@@ -63,7 +63,7 @@ func faultsOf(err error) []message.Fault {
 	for _, p := range problems {
 		text := p.Message
 		if p.Line > 0 {
-			text += fmt.Sprintf(" (line %d of the box's own file)", p.Line)
+			text += fmt.Sprintf(" (line %d of the local file)", p.Line)
 		}
 		faults = append(faults, message.Fault{Key: p.Key, Message: text})
 	}

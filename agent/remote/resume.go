@@ -20,7 +20,7 @@ func (m *Manager) resume(local []byte) {
 	}
 	died, err := m.journal.Started()
 	if err != nil {
-		m.settings.Log.Warn("start not noted", "err", err)
+		m.settings.Log.Warn("start not recorded", "err", err)
 	}
 	wanted, trial := good, false
 	if t, ok := m.journal.Trial(); ok {
@@ -29,7 +29,7 @@ func (m *Manager) resume(local []byte) {
 	refused, _ := m.journal.Refused()
 	stays := staysOut(local, wanted, refused)
 	if stays {
-		m.own = storedVersion{Version: Version{Local: wanted.Local}} // whose trust is in force
+		m.own = storedVersion{Version: Version{Local: wanted.Local}} // its trusted keys stay in force
 	}
 	if faults := m.distrust(wanted); len(faults) > 0 {
 		m.discard(wanted, faults)
@@ -56,15 +56,15 @@ func (m *Manager) resume(local []byte) {
 	}
 }
 
-// staysOut reports whether the local file is an edit that was rolled back, with the
-// patch that runs or, if the edit no longer trusts that patch, without it.
+// staysOut reports whether the local file is an edit that was rolled back, together
+// with the running patch or, if the edit no longer trusts that patch, without it.
 func staysOut(local []byte, wanted storedVersion, refused commit.Refused[storedVersion]) bool {
 	v := refused.Version
 	return !bytes.Equal(wanted.Local, local) && bytes.Equal(v.Local, local) && (v.Revision == wanted.Revision || v.Revision == 0)
 }
 
-// edited starts with a local file that changed since the last start, on trial
-// like any other change.
+// edited puts a local file that has changed since the last start on trial, like any
+// other change.
 func (m *Manager) edited(v storedVersion) {
 	c, err := v.config()
 	if err != nil {
@@ -73,10 +73,10 @@ func (m *Manager) edited(v storedVersion) {
 	}
 	before := m.config
 	if len(config.NeedsRestart(before, c)) > 0 {
-		// The box's identity cannot be put on trial: it cannot be rolled back while
-		// the agent runs.
+		// The identity of the box cannot be on trial, because it cannot be rolled back
+		// while the agent runs.
 		if err := m.journal.Accept(v); err != nil {
-			m.settings.Log.Warn("edited file not noted", "err", err)
+			m.settings.Log.Warn("edited file not recorded", "err", err)
 		}
 		m.run(v)
 		m.setReport(v.Revision, message.Applied, fromFile, nil)
@@ -90,9 +90,9 @@ func (m *Manager) edited(v storedVersion) {
 	m.setReport(v.Revision, message.Applying, fromFile, nil)
 }
 
-// run notes what runs. A version that this program's rules no longer accept after an
-// upgrade, or that the box no longer trusts, is replaced by the local file alone,
-// which was checked.
+// run sets the running version. A version that is invalid under the rules of a new
+// release, or that the box no longer trusts, is replaced by the local file alone, which
+// was checked.
 func (m *Manager) run(v storedVersion) {
 	c, err := v.tolerated()
 	if faults := m.distrust(v); err == nil && len(faults) > 0 {
@@ -102,14 +102,15 @@ func (m *Manager) run(v storedVersion) {
 		m.version, m.config = v, c
 		return
 	}
-	m.settings.Log.Error("kept configuration no longer valid, running the local file alone", "revision", v.Revision, "err", err)
-	if c, err = m.own.tolerated(); err == nil { // it was checked: this cannot fail
+	m.settings.Log.Error("stored configuration no longer valid, running the local file alone", "revision", v.Revision, "err", err)
+	if c, err = m.own.tolerated(); err == nil { // cannot fail: the file was checked
 		m.version, m.config = m.own, c
 	}
 }
 
-// distrust says why the box's current file does not trust a patch that was accepted
-// earlier. A patch from 0.3.0 is not judged: its signature was not stored.
+// distrust returns why the current local file does not trust a patch that was accepted
+// earlier. A patch from release 0.3.0 is not checked, because its signature was not
+// stored.
 func (m *Manager) distrust(v storedVersion) []message.Fault {
 	own, err := m.own.tolerated()
 	if err != nil || v.Revision == 0 || v.Signature == nil || !own.Remote.SignedConfig {
@@ -120,24 +121,24 @@ func (m *Manager) distrust(v storedVersion) []message.Fault {
 	return d.Verify(m.settings.Root, own.Trust.ConfigKeys, true)
 }
 
-// discard starts with the local file alone, because what ran is no longer trusted. This
-// is not a trial: there is nothing to roll back to.
+// discard starts with the local file alone, because the version that ran is no longer
+// trusted. This is not a trial, because there is no version to roll back to.
 func (m *Manager) discard(v storedVersion, faults []message.Fault) {
 	m.own = v.alone(m.own.Local)
 	m.version = m.own
 	if err := m.journal.Accept(m.own); err != nil {
-		m.settings.Log.Warn("dropped document not noted", "err", err)
+		m.settings.Log.Warn("dropped document not recorded", "err", err)
 	}
 	m.settings.Log.Error("document no longer trusted, running the local file alone", "revision", v.Revision, "errors", faults)
 	m.setReport(v.Revision, message.RolledBack, fromDesired, faults)
 }
 
-// unprovenFor is how long a patch of 0.3.0 may run on a box that wants signatures
-// before the broker has handed it over again, signed.
+// unprovenFor is how long a patch of release 0.3.0 may run on a box that requires
+// signatures until a signed document arrives.
 const unprovenFor = 10 * time.Minute
 
-// discardUnproven returns to the local file after that time. It is a change like any
-// other: if the file alone does not work, the patch stays, and the report says so.
+// discardUnproven returns to the local file after unprovenFor. It is a change like any
+// other: if the file alone does not work, the patch stays, and this is reported.
 func (m *Manager) discardUnproven(ctx context.Context, box Agent) {
 	if m.unproven.IsZero() || time.Now().Before(m.unproven) {
 		return
@@ -146,6 +147,6 @@ func (m *Manager) discardUnproven(ctx context.Context, box Agent) {
 	revision := m.version.Revision
 	m.applyVersion(ctx, box, m.version.alone(m.version.Local), fromDesired, m.config.Remote.Deadline)
 	if m.version.Revision == 0 {
-		m.publish(revision, message.RolledBack, fromDesired, message.OneFault("signature", "was not stored by the previous release, and no signed document arrived: the box's own file runs alone"))
+		m.publish(revision, message.RolledBack, fromDesired, message.OneFault("signature", "was not stored by the previous release, and no signed document arrived: the local file runs alone"))
 	}
 }

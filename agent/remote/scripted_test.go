@@ -19,14 +19,14 @@ const local = `{site: plant, furnace: f1, meters: {main: {url: "tcp://127.0.0.1:
 current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}},
 camera: {url: "rtsp://127.0.0.1/x"}, mqtt: {broker: "tcp://127.0.0.1:1883"}, paths: {state: /tmp}}`
 
-// fakeAgent is an agent whose parts work or do not, as the test wants. It outlives
-// processes, and disks' memory does not.
+// fakeAgent is an agent whose parts work or fail as the test wants. It outlives
+// processes.
 type fakeAgent struct {
 	t *testing.T
-	// works says whether a configuration's parts would make progress.
+	// works reports whether a configuration's parts make progress.
 	works func(config.Config) bool
 	disk  *crashfs.Disk
-	// steps counts what the process under test does; it dies at dieAt.
+	// steps counts the operations of the process under test, which dies at dieAt.
 	steps, dieAt int
 
 	local   string
@@ -37,7 +37,7 @@ type fakeAgent struct {
 	stop    func()
 }
 
-// step is one thing that a process does, after which it may be dead.
+// step counts one operation of the process, which may die after it.
 func (b *fakeAgent) step() {
 	b.steps++
 	if b.steps == b.dieAt {
@@ -81,7 +81,7 @@ func newFakeAgent(t *testing.T, works func(config.Config) bool) *fakeAgent {
 	return b
 }
 
-// start starts a process, in a bubble of virtual time.
+// start starts a process in virtual time.
 func (b *fakeAgent) start(kernelBoot string) {
 	b.t.Helper()
 	settings := Settings{
@@ -116,7 +116,7 @@ func (b *fakeAgent) last() message.ConfigReport {
 	return b.reports[len(b.reports)-1]
 }
 
-// want holds the last report and what runs against what they must be.
+// want compares the last report and the running configuration with the expected ones.
 func (b *fakeAgent) want(status string, revision, running int64) {
 	b.t.Helper()
 	r := b.last()
@@ -133,15 +133,15 @@ func desired(revision int64, patch string) []byte {
 	return text
 }
 
-// meanSeconds is a patch that tells revisions apart.
+// meanSeconds returns a patch that identifies a revision.
 func meanSeconds(n int64) string { return fmt.Sprintf(`{"state": {"mean_seconds": %d}}`, n) }
 
 func always(config.Config) bool { return true }
 
-// notThirteen: a configuration whose mean_seconds is 13 does not work.
+// notThirteen makes a configuration with mean_seconds 13 fail.
 func notThirteen(c config.Config) bool { return c.State.MeanSeconds != 13 }
 
-// sleep lets the process under test do what it has to do by then.
+// sleep lets the process under test run for a while.
 func (b *fakeAgent) sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

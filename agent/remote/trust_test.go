@@ -52,8 +52,8 @@ func (s signer) desired(revision int64, patch string) []byte {
 	return text.Bytes()
 }
 
-// believing is the local file of a box that wants signatures by this key.
-func (s signer) believing() string {
+// trustingFile returns the local file of a box that requires signatures of this key.
+func (s signer) trustingFile() string {
 	return strings.TrimSuffix(local, "}") + fmt.Sprintf(", remote: {signed_config: true}, trust: {config_keys: {desk: %q}}}", s.public)
 }
 
@@ -65,8 +65,8 @@ func (b *fakeAgent) restart() {
 	b.sleep(2 * time.Minute)
 }
 
-// What was taken while nobody had to sign does not stay in force once documents
-// must be signed; what a key signed that is trusted still does.
+// A patch that was accepted unsigned does not stay in force once documents must be
+// signed. A patch signed by a key that is still trusted does.
 func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 	desk, other := newSigner(t), newSigner(t)
 	for name, c := range map[string]struct {
@@ -74,19 +74,19 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 		edited  string
 		stays   bool
 	}{
-		"unsigned":                {desired(12, meanSeconds(30)), desk.believing(), false},
-		"signed by this key":      {desk.desired(12, meanSeconds(30)), desk.believing(), true},
-		"spaces in it":            {desk.desired(12, "{\"state\" :\n {\"mean_seconds\": 30}, \"mqtt\": {\"username\": \"<&>\"}}"), desk.believing(), true},
-		"signed by another":       {other.desired(12, meanSeconds(30)), desk.believing(), false},
-		"nobody has to sign":      {desired(12, meanSeconds(30)), strings.TrimSuffix(local, "}") + ", log: {level: debug}}", true},
-		"edited, not about trust": {desk.desired(12, meanSeconds(30)), strings.TrimSuffix(desk.believing(), "}") + ", log: {level: debug}}", true},
+		"unsigned":                {desired(12, meanSeconds(30)), desk.trustingFile(), false},
+		"signed by this key":      {desk.desired(12, meanSeconds(30)), desk.trustingFile(), true},
+		"spaces in it":            {desk.desired(12, "{\"state\" :\n {\"mean_seconds\": 30}, \"mqtt\": {\"username\": \"<&>\"}}"), desk.trustingFile(), true},
+		"signed by another":       {other.desired(12, meanSeconds(30)), desk.trustingFile(), false},
+		"signatures not required": {desired(12, meanSeconds(30)), strings.TrimSuffix(local, "}") + ", log: {level: debug}}", true},
+		"edited, not about trust": {desk.desired(12, meanSeconds(30)), strings.TrimSuffix(desk.trustingFile(), "}") + ", log: {level: debug}}", true},
 	} {
 		for _, how := range []string{"restart", "reload", "reload within the minute"} {
 			bubble(t, always, func(b *fakeAgent) {
 				if name == "signed by another" {
 					b.local = strings.TrimSuffix(local, "}") + fmt.Sprintf(", trust: {config_keys: {desk: %q}}}", other.public)
 					b.restart()
-				} else if c.stays && name != "nobody has to sign" {
+				} else if c.stays && name != "signatures not required" {
 					b.local = strings.TrimSuffix(local, "}") + fmt.Sprintf(", trust: {config_keys: {desk: %q}}}", desk.public)
 					b.restart()
 				}
@@ -110,7 +110,7 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 				if r := b.last(); b.running.State.MeanSeconds != 0 || len(r.Errors) == 0 || r.Errors[0].Key != "signature" {
 					t.Errorf("%s, %s: mean_seconds %d runs, report %+v", name, how, b.running.State.MeanSeconds, r)
 				}
-				// The broker still holds it; a restart changes nothing either.
+				// The broker still retains it; a restart does not change the result.
 				b.send(c.payload)
 				b.restart()
 				if b.running.State.MeanSeconds != 0 || b.last().RunningRevision != 0 {
@@ -123,15 +123,15 @@ func TestPatchThatIsTrustedNoLongerIsDropped(t *testing.T) {
 	}
 }
 
-// An edit that asks for signatures and does not work stays out of force as any
-// other, and the patch in.
+// An edit that requires signatures and does not work is rolled back like any other, and
+// the patch stays in force.
 func TestEditThatTrustsNoLongerAndDoesNotWorkStaysOut(t *testing.T) {
 	desk := newSigner(t)
 	for _, reload := range []bool{true, false} {
 		bubble(t, notThirteen, func(b *fakeAgent) {
 			b.send(desired(12, meanSeconds(30)))
 			b.sleep(2 * time.Minute)
-			b.local = strings.TrimSuffix(desk.believing(), "}") + ", state: {mean_seconds: 13}}"
+			b.local = strings.TrimSuffix(desk.trustingFile(), "}") + ", state: {mean_seconds: 13}}"
 			if !reload {
 				b.local = strings.TrimSuffix(local, "}") + ", state: {hold_seconds: 21}}"
 				b.works = func(c config.Config) bool { return c.State.HoldSeconds != 21 }
@@ -150,7 +150,7 @@ func TestEditThatTrustsNoLongerAndDoesNotWorkStaysOut(t *testing.T) {
 	}
 }
 
-// A document that is published again with a signature is signed from then on.
+// A document that is published again with a signature counts as signed from then on.
 func TestSignatureThatComesLaterCounts(t *testing.T) {
 	desk := newSigner(t)
 	bubble(t, always, func(b *fakeAgent) {
@@ -159,13 +159,13 @@ func TestSignatureThatComesLaterCounts(t *testing.T) {
 		b.send(desired(12, meanSeconds(30)))
 		b.sleep(2 * time.Minute)
 		b.send(desk.desired(12, meanSeconds(30)))
-		b.local = desk.believing()
+		b.local = desk.trustingFile()
 		b.restart()
 		b.want(message.Applied, 12, 12)
 	})
 }
 
-// An unsigned document in between does not bring older signed ones back.
+// After an unsigned document, older signed ones are still refused.
 func TestOldSignedDocumentIsNotReplayedAfterAnUnsignedOne(t *testing.T) {
 	desk := newSigner(t)
 	bubble(t, always, func(b *fakeAgent) {
@@ -174,7 +174,7 @@ func TestOldSignedDocumentIsNotReplayedAfterAnUnsignedOne(t *testing.T) {
 		b.send(desk.desired(5, meanSeconds(35)))
 		b.send(desired(12, meanSeconds(42)))
 		b.want(message.Applied, 12, 12)
-		b.local = desk.believing()
+		b.local = desk.trustingFile()
 		b.restart()
 		b.want(message.RolledBack, 12, 0)
 		b.restart()
@@ -189,14 +189,14 @@ func TestOldSignedDocumentIsNotReplayedAfterAnUnsignedOne(t *testing.T) {
 	})
 }
 
-// A journal of 0.3.0 kept no signature: its patch runs until the broker has handed
-// it over again, and not for longer than ten minutes.
-func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
+// A journal of release 0.3.0 has no signature: its patch runs until a signed document
+// arrives, for ten minutes at most.
+func TestJournalOf030IsReadAndVerifiedAgain(t *testing.T) {
 	desk := newSigner(t)
 	for _, proven := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newFakeAgent(t, always)
-			b.local = desk.believing()
+			b.local = desk.trustingFile()
 			old, err := json.Marshal(map[string]any{"good": map[string]any{
 				"revision": 12, "local": []byte(b.local), "patch": json.RawMessage(meanSeconds(30)),
 			}})
@@ -229,8 +229,8 @@ func TestJournalOf030IsReadAndProvenAnew(t *testing.T) {
 	}
 }
 
-// One document under the highest number there is must not be the last.
-func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
+// A document with the highest revision must not block later ones.
+func TestHugeRevisionsDoNotBlockLaterOnes(t *testing.T) {
 	bubble(t, always, func(b *fakeAgent) {
 		b.send(desired(1, meanSeconds(30)))
 		for _, huge := range []int64{math.MaxInt64, math.MaxInt64 - 1, 1 << 53, 1<<53 - 1, 1<<32 + 2} {
@@ -239,10 +239,10 @@ func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
 				t.Errorf("revision %d: %+v", huge, r)
 			}
 		}
-		b.send(desired(1_800_000_000, meanSeconds(32))) // the seconds since 1970 may count
+		b.send(desired(1_800_000_000, meanSeconds(32))) // seconds since 1970 are valid
 		b.want(message.Applied, 1_800_000_000, 1_800_000_000)
 	})
-	// A box that 0.3.0 left with such a one takes the next.
+	// A box with such a revision from 0.3.0 accepts the next one.
 	bubble(t, always, func(b *fakeAgent) {
 		old, err := json.Marshal(map[string]any{"good": Version{math.MaxInt64, []byte(b.local), json.RawMessage(meanSeconds(30))}})
 		if err != nil {
@@ -259,8 +259,8 @@ func TestHugeRevisionsAreTheEndOfNothing(t *testing.T) {
 	})
 }
 
-// Whatever arrives while a change is on trial, in whatever order: the newest is
-// what runs in the end.
+// Of the documents that arrive while a change is on trial, the newest runs in the end,
+// in any order of arrival.
 func TestNewestOfManyWins(t *testing.T) {
 	for _, order := range [][]int64{{2, 3, 4}, {4, 3, 2}, {3, 4, 2}, {4, 2, 4}, {2, 4, 3, 3}, {2, 2, 4, 1}} {
 		bubble(t, always, func(b *fakeAgent) {
@@ -289,8 +289,7 @@ func TestNewestOfManyWins(t *testing.T) {
 	})
 }
 
-// The same document has one name before and after a restart, however it was
-// written.
+// A document has the same key before and after a restart, with any spaces.
 func TestDocumentWithSpacesIsKnownAfterARestart(t *testing.T) {
 	bubble(t, always, func(b *fakeAgent) {
 		payload := []byte("{\"revision\": 7, \"config\": {\"state\" :\n{\"mean_seconds\": 30}, \"mqtt\": {\"username\": \"<&>\"}}}")

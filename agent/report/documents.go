@@ -10,8 +10,8 @@ import (
 	"meltwatch/agent/message"
 )
 
-// Configuration publishes where a configuration stands, and makes an event of
-// each step that touches the agent.
+// Configuration publishes the status of a configuration, and an event for each step
+// that affects the agent.
 func (r *Reporter) Configuration(report message.ConfigReport) {
 	text, err := json.Marshal(report)
 	if err != nil {
@@ -25,7 +25,7 @@ func (r *Reporter) Configuration(report message.ConfigReport) {
 	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
 }
 
-// RollOut publishes where a roll-out stands, and makes an event of each step.
+// RollOut publishes the status of a roll-out, and an event for each step.
 func (r *Reporter) RollOut(report message.ModelReport) {
 	text, err := json.Marshal(report)
 	if err != nil {
@@ -39,7 +39,7 @@ func (r *Reporter) RollOut(report message.ModelReport) {
 	r.modelSteps.to(r, "model", "model", report.Status+" "+strconv.FormatInt(report.Revision, 10), report.Errors)
 }
 
-// steps makes an event of each step that a change takes, once.
+// steps publishes one event for each step of a change.
 type steps struct{ last atomic.Pointer[string] }
 
 func (s *steps) to(r *Reporter, kind, subject, now string, faults []message.Fault) {

@@ -7,8 +7,8 @@ import (
 	"meltwatch/inference"
 )
 
-// evidence sums up where the attention lies: its centre and standard deviation
-// as shares of the crop. Nil without attention.
+// evidence returns the centre and the standard deviation of the attention as shares of
+// the crop, or nil without attention.
 func evidence(weights []float32, video inference.VideoSpec) *message.Evidence {
 	rows, columns := video.EvidenceRows, video.EvidenceColumns
 	if rows*columns == 0 || len(weights) != rows*columns {

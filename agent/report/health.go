@@ -10,7 +10,7 @@ import (
 	"meltwatch/retry"
 )
 
-// healthEvery is how often health is published although nothing changed.
+// healthEvery is the interval at which unchanged health is published.
 const healthEvery = 10 * time.Second
 
 // HealthLoop publishes health when a part's status changes, and every ten seconds, until
@@ -22,13 +22,13 @@ func (r *Reporter) HealthLoop(ctx context.Context) {
 	}
 }
 
-// Health is what was published of health last.
+// Health is the last published health.
 type Health struct {
 	at       time.Time
 	statuses map[string]string // by part
 }
 
-// PublishHealth publishes health if that is due.
+// PublishHealth publishes health if it is due.
 func (r *Reporter) PublishHealth(last *Health) {
 	r.checkStorage()
 	now, parts := map[string]string{}, map[string]any{}
@@ -42,7 +42,7 @@ func (r *Reporter) PublishHealth(last *Health) {
 	r.Output.Health(message.Health{Stamp: r.Stamper.Stamp("health", last.at), Agent: r.Version, Parts: parts})
 }
 
-// checkStorage tries to count this start of the agent until that has worked.
+// checkStorage retries to count this start of the agent until it succeeds.
 func (r *Reporter) checkStorage() {
 	r.storage.Beat()
 	if err := r.Stamper.Save(); err != nil {

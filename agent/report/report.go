@@ -1,6 +1,6 @@
-// Package report turns what the agent decides and does into payloads: a state each second,
-// events for what changed, health, and the reports on documents. It keeps the file from
-// which a restarted agent resumes an alarm.
+// Package report publishes decisions as states and events, the health of the parts, and
+// the status of documents. It saves the state from which a restarted agent resumes an
+// alarm.
 package report
 
 import (
@@ -24,7 +24,7 @@ import (
 	"meltwatch/inference"
 )
 
-// Output takes payloads, as delivery.Switch does. Its methods do not block.
+// Output accepts payloads, as delivery.Switch does. Its methods do not block.
 type Output interface {
 	State(state message.State, changed bool)
 	Event(message.Event)
@@ -36,7 +36,8 @@ type Output interface {
 type Settings struct {
 	Output   Output
 	Registry *health.Registry
-	// Limit is how long decisions and the state folder may take to come round.
+	// Limit is the longest time without a decision or without an answer of the state
+	// folder's disk; after it the part counts as stuck.
 	Limit   time.Duration
 	Stamper *stamp.Stamper
 	Machine *state.Machine
@@ -44,15 +45,15 @@ type Settings struct {
 	Version string        // of the agent
 	Video   inference.VideoSpec
 	Log     *slog.Logger
-	// Model names the model that decides; Cause is the video's last fault; Dropped counts
-	// samples that the decision could not take.
+	// Model returns the name of the live model, Cause the last fault of the video, and
+	// Dropped the number of samples that the decision loop could not accept.
 	Model   func() message.ModelName
 	Cause   func() string
 	Dropped func() uint64
 }
 
-// Reporter publishes. Decided belongs to the decision loop; the other methods are safe
-// for concurrent use.
+// Reporter publishes the agent's payloads. Only the decision loop may call Decided; the
+// other methods are safe for concurrent use.
 type Reporter struct {
 	Settings
 	decisions *health.Part
@@ -71,8 +72,8 @@ type Reporter struct {
 // stateFile holds the furnace's state for the next start.
 const stateFile = "state.json"
 
-// saveEvery is how often a lasting alarm's file is written again: it must be much
-// fresher than the ten minutes within which an alarm is resumed.
+// saveEvery is the interval at which a lasting alarm is saved: much shorter than the ten
+// minutes within which it is resumed.
 const saveEvery = time.Minute
 
 // New returns a reporter, and adds its parts to the registry.
@@ -88,7 +89,7 @@ func New(s Settings) *Reporter {
 // Newest is the last published state, nil before the first.
 func (r *Reporter) Newest() *message.State { return r.newest.Load() }
 
-// Decided publishes one decided second.
+// Decided publishes one decision.
 func (r *Reporter) Decided(s decide.Decision) {
 	r.decisions.Beat()
 	r.decisions.Count(map[string]uint64{"dropped_samples": r.Dropped()})
@@ -134,7 +135,7 @@ func (r *Reporter) payload(s decide.Decision) message.State {
 	return p
 }
 
-// events publishes what changed since the second before.
+// events publishes the changes since the previous second.
 func (r *Reporter) events(now message.State, s decide.Decision) {
 	before := r.before
 	if before.Seq == 0 {
@@ -168,15 +169,15 @@ func (r *Reporter) Event(kind, subject, from, to, cause string) {
 	})
 }
 
-// OutboxIncident makes an event of an incident of the outbox.
+// OutboxIncident publishes an incident of the outbox as an event.
 func (r *Reporter) OutboxIncident(i outbox.Incident) {
 	r.Event("outbox", i.Class, "", i.What, i.Cause)
 	r.Log.Warn("outbox", "subject", i.Class, "what", i.What, "cause", i.Cause)
 }
 
-// save has an alarm written for the next start of the agent: when it begins and ends,
-// and each minute while it lasts. A furnace that works well writes nothing. It does not
-// wait for the disk: SaveLoop writes.
+// save marks the state for the next start of the agent: when it changes, and each minute
+// during an alarm. A normal furnace causes no writes. It does not wait for the disk:
+// SaveLoop writes.
 func (r *Reporter) save(s decide.Decision, changed bool) {
 	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
 	if !changed && !lasting {
@@ -191,8 +192,8 @@ func (r *Reporter) save(s decide.Decision, changed bool) {
 	}
 }
 
-// SaveLoop writes the states that are to be resumed, the newest one, until ctx ends. It is
-// the only one that waits for the state folder's disk.
+// SaveLoop writes the newest marked state until ctx ends. Only it waits for the disk of
+// the state folder.
 func (r *Reporter) SaveLoop(ctx context.Context) {
 	for {
 		select {
@@ -205,7 +206,7 @@ func (r *Reporter) SaveLoop(ctx context.Context) {
 	}
 }
 
-// SaveNow writes the newest state that is not written yet.
+// SaveNow writes the newest marked state unless it is already written.
 func (r *Reporter) SaveNow() {
 	saved := r.unsaved.Swap(nil)
 	if saved == nil {
@@ -220,7 +221,7 @@ func (r *Reporter) SaveNow() {
 	}
 }
 
-// Resume resumes an alarm of the agent's last run.
+// Resume restores an alarm of the agent's last run.
 func (r *Reporter) Resume() {
 	text, err := durable.ReadFile(r.Files, stateFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -231,7 +232,7 @@ func (r *Reporter) Resume() {
 		err = json.Unmarshal(text, &saved)
 	}
 	if err != nil {
-		// The watch goes on without a damaged file.
+		// A damaged file must not prevent the agent's start.
 		r.Log.Warn("last state not resumed", "err", err)
 		return
 	}

@@ -1,8 +1,9 @@
-// Package settings derives what each part of the agent is built from: from the
-// configuration, and from the manifest of the model that decides.
+// Package settings derives the settings of each part of the agent from the
+// configuration and from the live model's manifest.
 package settings
 
 import (
+	"cmp"
 	"time"
 
 	"meltwatch/agent/decide"
@@ -11,7 +12,7 @@ import (
 	"meltwatch/inference"
 )
 
-// Decision is what a model decides by.
+// Decision returns the settings of a model's decider.
 func Decision(c config.Config, m *inference.Manifest) decide.Settings {
 	return decide.Settings{
 		Manifest: m,
@@ -31,27 +32,19 @@ func DecisionSection(c config.Config) any {
 	}{c.State, c.Model.Timeout, currentPeriod(c.Meters)}
 }
 
-// Params are the manifest's, unless the configuration overrides them.
+// Params returns the manifest's parameters, overridden by the configuration.
 func Params(c config.State, d inference.Decision) state.Params {
 	return state.Params{
-		MeanSeconds:   either(c.MeanSeconds, d.MeanSeconds),
-		Enter:         either(c.Enter, d.Enter),
-		Exit:          either(c.Exit, d.Exit),
-		HoldSeconds:   either(c.HoldSeconds, d.HoldSeconds),
+		MeanSeconds:   cmp.Or(c.MeanSeconds, d.MeanSeconds),
+		Enter:         cmp.Or(c.Enter, d.Enter),
+		Exit:          cmp.Or(c.Exit, d.Exit),
+		HoldSeconds:   cmp.Or(c.HoldSeconds, d.HoldSeconds),
 		NormalCurrent: c.NormalCurrent,
 	}
 }
 
 func rule(c config.State, r inference.Rule) inference.Rule {
-	return inference.Rule{CV120: either(c.CV120, r.CV120), CV45: either(c.CV45, r.CV45)}
-}
-
-func either[T comparable](configured, instead T) T {
-	var unset T
-	if configured == unset {
-		return instead
-	}
-	return configured
+	return inference.Rule{CV120: cmp.Or(c.CV120, r.CV120), CV45: cmp.Or(c.CV45, r.CV45)}
 }
 
 // CheckThresholds compares the thresholds in effect, of which the configuration may
@@ -70,7 +63,7 @@ func CheckThresholds(c config.State, d inference.Decision) error {
 	}
 }
 
-// CheckSampling says why the model will not be used at the meter's rate.
+// CheckSampling returns why the model is not used at the meter's rate, or nil.
 func CheckSampling(meters map[string]config.Meter, m *inference.Manifest) error {
 	name, meter := config.CurrentMeter(meters)
 	_, err := m.MinDensity(meter.Period)
@@ -84,7 +77,7 @@ func CheckSampling(meters map[string]config.Meter, m *inference.Manifest) error 
 	}
 }
 
-// currentPeriod is the period of the meter that carries the currents.
+// currentPeriod is the period of the meter that reads the currents.
 func currentPeriod(meters map[string]config.Meter) time.Duration {
 	_, m := config.CurrentMeter(meters)
 	return m.Period

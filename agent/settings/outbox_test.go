@@ -10,16 +10,16 @@ import (
 	"meltwatch/config"
 )
 
-// A week without a broker, of a furnace read at 2 Hz, fits into the defaults.
+// An outage of a week with a furnace read at 2 Hz fits into the default bounds.
 func TestAWeeksOutageFitsIntoTheDefaults(t *testing.T) {
 	c := config.Default().Outbox
 	const week = 7 * 24 * 3600
-	const third = 1. / 3 // as many digits as a number may take
+	const third = 1. / 3 // a number with the most digits
 	stamp := message.Stamp{Version: 1, Time: time.Now().Round(0), Boot: 1000, Seq: 2 * week, MonoMS: 1000 * week, KernelBoot: strings.Repeat("0", 36), Clock: "unsynced"}
 	amperes := float64(float32(15_000 + third))
 	bytes := map[string]int{
 		"current": 2 * week * stored(t, message.Sample{Stamp: stamp, A: amperes, B: amperes, C: amperes, SetPoint: 15_000, UncertaintyMS: 0.123}),
-		// Each ten seconds, and a change a minute.
+		// One each ten seconds, and one change a minute.
 		"state": (week/10 + week/60) * stored(t, message.State{
 			Stamp: stamp, State: "abnormal", Since: stamp.Time, PAbnormal: third, PMean: third, Source: "model",
 			Alignment: new(float64), Evidence: &message.Evidence{X: third, Y: third, Spread: third}, Senses: message.Senses{Current: "ok", Video: "ok"},
@@ -39,11 +39,11 @@ func TestAWeeksOutageFitsIntoTheDefaults(t *testing.T) {
 		t.Errorf("a week takes %d bytes, allowed %d MB", total, c.TotalMB)
 	}
 	if c.CurrentAge < week*time.Second {
-		t.Errorf("current is given up after %s", c.CurrentAge)
+		t.Errorf("current is dropped after %s", c.CurrentAge)
 	}
 }
 
-// stored is how many bytes a record takes on disk.
+// stored is the size of a record on disk in bytes.
 func stored(t *testing.T, record any) int {
 	t.Helper()
 	payload, err := json.Marshal(record)

@@ -13,8 +13,8 @@ import (
 	"meltwatch/inference"
 )
 
-// Programs is the folder of the children's programs: that of the running program,
-// unless the configuration names another.
+// Programs returns the folder of the children's programs: the configured one, or the
+// folder of the running program.
 func Programs(configured string) (string, error) {
 	if configured != "" {
 		return configured, nil
@@ -26,8 +26,8 @@ func Programs(configured string) (string, error) {
 	return filepath.Dir(self), nil
 }
 
-// Camera is what the camera's child is told. It reads the secrets' files. An agent
-// does not start with an error.
+// Camera returns the settings of the camera child. It reads the files of the secrets.
+// With an error, the agent does not start.
 func Camera(all config.Config, video inference.VideoSpec) (drivers.CameraSettings, error) {
 	c := all.Camera
 	secrets := map[string]string{"password_file": c.PasswordFile, "ca_file": c.CAFile}
@@ -50,10 +50,10 @@ func Camera(all config.Config, video inference.VideoSpec) (drivers.CameraSetting
 	return settings, settings.Check()
 }
 
-// OutboxFolder is where the outbox lies on disk.
+// OutboxFolder is the folder of the outbox on disk.
 func OutboxFolder(c config.Config) string { return filepath.Join(c.Paths.State, "outbox") }
 
-// Outbox bounds the outbox.
+// Outbox returns the settings of the outbox.
 func Outbox(c config.Config) outbox.Settings {
 	const megabyte = 1_000_000
 	o := c.Outbox
@@ -66,11 +66,11 @@ func Outbox(c config.Config) outbox.Settings {
 	}
 }
 
-// LogLevel is the level of the log.
+// LogLevel returns the configured log level.
 func LogLevel(c config.Log) slog.Level {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		return slog.LevelInfo // the configuration was checked: this cannot be
+		return slog.LevelInfo // cannot happen: the configuration was checked
 	}
 	return level
 }

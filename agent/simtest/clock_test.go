@@ -6,16 +6,15 @@ import (
 )
 
 // hostClock is the box's clock. It is wrong from a power cut to the first
-// synchronisation where the box has no real-time clock, and when somebody sets it
-// wrong.
+// synchronisation if the box has no real-time clock, and after it is set wrong.
 type hostClock struct {
 	*loop
 	boot    int // of the kernel
 	booted  time.Time
-	off     time.Duration // what it is ahead by, unsynced
-	jumped  time.Duration // what it was set wrong by
+	off     time.Duration // how far it is ahead while unsynced
+	jumped  time.Duration // by how much it was set wrong
 	synced  bool
-	settled time.Time // when it last became right
+	settled time.Time // when it was last corrected
 }
 
 func (c *hostClock) Wall(t time.Time) time.Time {
@@ -48,7 +47,7 @@ func (c *hostClock) powerUp() {
 	})
 }
 
-// jump sets the clock wrong by a day, and right again later.
+// jump sets the clock wrong by a day, and corrects it later.
 func (c *hostClock) jump() {
 	c.jumped = 24 * time.Hour
 	if c.chance(0.5) {
@@ -62,8 +61,8 @@ func (c *hostClock) jump() {
 	})
 }
 
-// wrong reports whether a record that is arriving may bear a wrong time: one that
-// is put right by a clock that is wrong.
+// wrong reports whether an arriving record may have a wrong time, because a wrong clock
+// corrected it.
 func (c *hostClock) wrong(restamped bool) bool {
 	return restamped && (c.jumped != 0 || time.Since(c.settled) < time.Minute)
 }

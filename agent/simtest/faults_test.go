@@ -7,17 +7,17 @@ import (
 	"meltwatch/drivers"
 )
 
-// fault is something that goes wrong now and then.
+// fault is a fault that recurs at random times.
 type fault struct {
 	name  string
 	apart time.Duration // mean time from one end to the next beginning
 	lasts time.Duration // mean
 	begin func()
-	end   func() // nil for what happens at once
+	end   func() // nil for an instantaneous fault
 }
 
-// planFaults plans the life's faults. How often each comes differs from life to life
-// by a factor of ten.
+// planFaults plans the day's faults. The rate of each differs between days by a factor
+// of ten.
 func (w *world) planFaults() {
 	f, n, s := w.furnace, w.network, w.storage
 	for _, one := range []*fault{
@@ -76,7 +76,7 @@ func (w *world) hangDisk() {
 	}
 }
 
-// heal ends every fault that lasts, and lets none begin.
+// heal ends every lasting fault, and prevents new ones.
 func (w *world) heal() {
 	w.tell("all heals")
 	w.faulty = false

@@ -10,18 +10,17 @@ import (
 	"meltwatch/inference"
 )
 
-// furnace is the world that the senses see, the senses themselves, and the
-// stand-in for the model.
+// furnace simulates the furnace, its senses and the model.
 type furnace struct {
 	*loop
 	amperes, noise float64
 	glow           byte // of the shell
 
-	meterDead, meterStuck time.Time // since when; zero while it is not
+	meterDead, meterStuck time.Time // the fault's start; zero without it
 	last                  drivers.Sample
 	video                 drivers.Status
 	frames                uint64
-	model                 error // what the model answers, nil while it works
+	model                 error // the model's error; nil while it works
 }
 
 const setPoint = 15_000 // amperes
@@ -32,8 +31,8 @@ const (
 	quiet  = 150
 )
 
-// live plans the furnace's day: melts, abnormal ones among them, and pauses.
-func (f *furnace) live() {
+// planDay plans the furnace's day: melts, abnormal ones among them, and pauses.
+func (f *furnace) planDay() {
 	f.video = drivers.OK
 	f.melt()
 }
@@ -64,7 +63,7 @@ func (f *furnace) pause() {
 	f.after(f.between(2*time.Minute, 20*time.Minute), f.melt)
 }
 
-// sample is what the meter answers.
+// sample returns the meter's reading.
 func (f *furnace) sample() (s drivers.Sample, ok bool) {
 	if !f.meterDead.IsZero() {
 		return s, false
@@ -83,18 +82,18 @@ func (f *furnace) sample() (s drivers.Sample, ok bool) {
 	return s, true
 }
 
-// frame is the newest picture.
+// frame returns the newest frame.
 func (f *furnace) frame() (drivers.Frame, drivers.Status) {
 	f.frames++
 	return drivers.Frame{Time: time.Now().Add(-40 * time.Millisecond), Number: f.frames, Pixels: []byte{f.glow}}, f.video
 }
 
-// blind reports whether no sense has been worth anything for so long that an agent
-// that was started then must know.
+// blind reports whether all senses have failed for so long that an agent started at a
+// time must know it.
 func (f *furnace) blind(started time.Time) bool {
 	dead := !f.meterDead.IsZero() && time.Since(f.meterDead) > 4*time.Second
-	// A stuck meter shows only while there is current; standing still looks alike.
-	// An agent that has just begun to read it has not seen it stand still yet.
+	// A stuck meter is visible only while there is current; an idle furnace reads the
+	// same. An agent that has just started cannot know yet that the readings are stuck.
 	stuck := !f.meterStuck.IsZero() && min(time.Since(f.meterStuck), time.Since(started)) > 20*time.Second && f.last.Current[0] > 0
 	return !f.video.Live() && (dead || stuck)
 }
@@ -110,7 +109,7 @@ func manifest() *inference.Manifest {
 	}
 }
 
-// EncodeFrame answers one token: the glow.
+// EncodeFrame returns one token: the glow.
 func (f *furnace) EncodeFrame(_ context.Context, frame inference.Frame) (inference.Encoded, error) {
 	if f.model != nil {
 		return inference.Encoded{}, f.model
@@ -118,11 +117,10 @@ func (f *furnace) EncodeFrame(_ context.Context, frame inference.Frame) (inferen
 	return inference.Encoded{Tokens: []float32{float32(frame.Pixels[0]) / 255}, Background: []float32{0}}, nil
 }
 
-// Model says that the stand-in is loaded.
+// Model reports the simulated model as loaded.
 func (f *furnace) Model() (inference.LoadReply, bool) { return inference.LoadReply{}, true }
 
-// Step takes the furnace for abnormal when the shell glows or the last minute's
-// current is quiet.
+// Step returns abnormal when the shell glows or the last minute's current is quiet.
 func (f *furnace) Step(_ context.Context, w inference.Window) (inference.Outputs, error) {
 	if f.model != nil {
 		return nil, f.model
@@ -144,13 +142,13 @@ func (f *furnace) Step(_ context.Context, w inference.Window) (inference.Outputs
 	return inference.Outputs{inference.PAbnormal: {p}}, nil
 }
 
-// modelChild is the stand-in for the model's child.
+// modelChild replaces the model child.
 type modelChild struct{ *furnace }
 
 func (modelChild) Run(ctx context.Context) error { <-ctx.Done(); return nil }
 func (modelChild) PID() int                      { return 0 }
 
-// cameraChild is the stand-in for the camera's child.
+// cameraChild replaces the camera child.
 type cameraChild struct{ furnace *furnace }
 
 func (c cameraChild) Newest() (drivers.Frame, drivers.Status) { return c.furnace.frame() }

@@ -10,14 +10,15 @@ import (
 	"meltwatch/agent/message"
 )
 
-// records is what was made, what was promised, and what the broker received.
+// records holds the records that were made, the delivery guarantees, and what the
+// broker received.
 type records struct {
 	*loop
 	clock   *hostClock
 	classes map[message.Class]*account
-	// acks of the last seconds, and since when the disk does not take the cursor.
+	// acks of the last seconds, and since when the disk refuses the cursor.
 	acks []ack
-	// may is how many repetitions the contract allows by now.
+	// may is the number of repetitions that the contract allows so far.
 	may int
 }
 
@@ -26,23 +27,23 @@ type ack struct {
 	records int
 }
 
-// account is one class's part of the book.
+// account holds the records of one class.
 type account struct {
 	ledger.Class[note]
-	// counted is what the agent itself said was dropped or lost.
+	// counted is the number of records that the agent counted as dropped or lost.
 	counted uint64
 }
 
 // entry is one record.
 type entry = ledger.Entry[note]
 
-// note is what the book keeps of a record.
+// note is the note of a record in the ledger.
 type note struct {
 	made     time.Duration // of the simulated day; 0 for a record that was never made
 	unsynced bool          // made before the clock was set
 	jumped   bool          // made while the clock was wrong and did not know
-	kept     bool          // is to be delivered, sooner or later
-	promised bool          // is on the disk, as far as the outbox says
+	kept     bool          // must be delivered
+	promised bool          // on the disk according to the outbox
 }
 
 func newRecords(l *loop, clock *hostClock) *records {
@@ -53,7 +54,7 @@ func newRecords(l *loop, clock *hostClock) *records {
 	return b
 }
 
-// made notes a record; kept says that it must not be lost.
+// made records a new record; kept tells that it must be delivered.
 func (b *records) made(class message.Class, n ledger.Name, kept bool) {
 	a := b.classes[class]
 	if have := len(a.Boot(n.Boot)); n.Seq != uint64(have)+1 {
@@ -64,7 +65,7 @@ func (b *records) made(class message.Class, n ledger.Name, kept bool) {
 	}
 }
 
-// find is a record by its payload, and its name.
+// find returns the entry and the name of a record.
 func (b *records) find(class message.Class, payload []byte) (*entry, ledger.Name) {
 	n := nameOf(payload)
 	e := b.classes[class].Find(n)
@@ -79,7 +80,7 @@ func nameOf(payload []byte) ledger.Name {
 	return ledger.Name{Boot: number(payload, `"boot":`), Seq: number(payload, `"seq":`)}
 }
 
-// number reads the whole number after a key of a JSON object; 0 if there is none.
+// number reads the integer after a key of a JSON object; 0 without one.
 func number(payload []byte, key string) uint64 {
 	digits := after(payload, key)
 	end := 0
@@ -101,8 +102,7 @@ func after(payload []byte, key string) []byte {
 	return payload[i+len(key):]
 }
 
-// leaves checks that a record on its way out does not call itself unsynced when
-// the clock has been set since.
+// leaves checks that a published record is not unsynced if the clock has been set.
 func (b *records) leaves(payload []byte) {
 	if !b.clock.synced || !unsynced(payload) {
 		return
@@ -114,13 +114,13 @@ func (b *records) leaves(payload []byte) {
 	}
 }
 
-// unsynced reports whether records say that their clock was not set. The word
-// alone is sought first: its first letter is rare in JSON, a quotation mark is not.
+// unsynced reports whether a record is marked as unsynced. It searches the word without
+// a quotation mark first, which is faster because its first letter is rare in JSON.
 func unsynced(records []byte) bool {
 	return bytes.Contains(records, []byte(`unsynced`)) && bytes.Contains(records, []byte(`"clock":"unsynced"`))
 }
 
-// samples are the records of one message.
+// samples returns the records of one message.
 func samples(payload []byte) [][]byte {
 	list := after(payload, `"samples":[`)
 	if list == nil {
@@ -129,13 +129,13 @@ func samples(payload []byte) [][]byte {
 	return bytes.Split(bytes.TrimSuffix(list, []byte("]}")), []byte("},{"))
 }
 
-// receive is the broker's.
+// receive handles a message at the broker.
 func (b *records) receive(topic string, payload []byte) {
 	name, history := strings.CutPrefix(strings.TrimPrefix(topic, root), message.TopicHistory)
 	class := message.Class(name)
 	a := b.classes[class]
 	if a == nil {
-		b.note(topic, nil) // health counts the goroutines of all that runs beside this day
+		b.note(topic, nil) // health counts goroutines, also those of other days
 		return
 	}
 	b.note(topic, payload)
@@ -158,7 +158,7 @@ func (b *records) receive(topic string, payload []byte) {
 	}
 }
 
-// checkTime holds a record's time against the instant of its making.
+// checkTime compares a record's time with the instant at which it was made.
 func (b *records) checkTime(e *entry, record []byte) {
 	if e.Note.jumped || b.clock.wrong(e.Note.unsynced) || unsynced(record) {
 		return
@@ -174,14 +174,13 @@ func (b *records) checkTime(e *entry, record []byte) {
 	}
 }
 
-// acked notes acknowledgements that reached the agent.
+// acked counts acknowledgements that reached the agent.
 func (b *records) acked(records int) {
 	b.acks = append(b.acks, ack{time.Now(), records})
 }
 
-// undone is how many acknowledgements a crash may undo: those since the cursor
-// was last written, which is a second ago and a round, or longer while the disk
-// refuses.
+// undone is the number of acknowledgements that a crash may lose: those since the last
+// write of the cursor, a second and a round ago, or longer while the disk refuses.
 func (b *records) undone(refusing time.Time) (n int) {
 	since := time.Now().Add(-2 * time.Second)
 	if !refusing.IsZero() && refusing.Before(since) {
@@ -195,7 +194,7 @@ func (b *records) undone(refusing time.Time) (n int) {
 	return n
 }
 
-// forget drops the acknowledgements that no crash can undo any more.
+// forget drops the acknowledgements that a crash can no longer lose.
 func (b *records) forget(refusing time.Time) {
 	oldest := time.Now().Add(-time.Minute)
 	if !refusing.IsZero() && refusing.Add(-time.Minute).Before(oldest) {
@@ -208,9 +207,8 @@ func (b *records) forget(refusing time.Time) {
 	b.acks = b.acks[n:]
 }
 
-// crash checks what a dying agent leaves: all that is older than the contract's
-// window is on the disk, or was received. trouble is when the disk was last
-// known not to take what it should.
+// crash checks a killed agent: all records older than the contract's window must be on
+// the disk or received. trouble is the time of the last known fault of the disk.
 func (b *records) crash(boot uint64, trouble time.Duration, overrun uint64) {
 	for class, window := range map[message.Class]time.Duration{message.ClassEvent: 700 * time.Millisecond, message.ClassState: 3 * time.Second, message.ClassCurrent: 3 * time.Second} {
 		exposed := uint64(0)
@@ -226,14 +224,14 @@ func (b *records) crash(boot uint64, trouble time.Duration, overrun uint64) {
 	}
 }
 
-// close checks, after all has healed, that what was promised has arrived, or was
-// counted.
+// close checks, after all faults have ended, that all guaranteed records have arrived
+// or were counted as lost.
 func (b *records) close(boot, overrun uint64) {
 	for _, class := range message.Classes() {
 		a := b.classes[class]
 		missing, first := uint64(0), ledger.Name{}
 		for n, e := range a.All() {
-			late := e.Note.made > b.age()-5*time.Second // on its way
+			late := e.Note.made > b.age()-5*time.Second // may be in flight
 			if !e.Received && (e.Note.promised || e.Note.kept && n.Boot == boot && !late) {
 				if missing == 0 {
 					first = n
@@ -250,7 +248,7 @@ func (b *records) close(boot, overrun uint64) {
 	}
 }
 
-// repeated is how many deliveries came beyond the first.
+// repeated is the number of repeated deliveries.
 func (b *records) repeated() (n int) {
 	for _, a := range b.classes {
 		n += a.Repeated
@@ -258,7 +256,7 @@ func (b *records) repeated() (n int) {
 	return n
 }
 
-// sums are the records made and received, of all classes.
+// sums returns the numbers of records made and received, over all classes.
 func (b *records) sums() (made, received int) {
 	for _, a := range b.classes {
 		for range a.All() {

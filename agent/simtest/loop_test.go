@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// event is something that is to happen.
+// event is a planned call.
 type event struct {
-	at     time.Duration // of life
-	ticket uint64        // of events at one instant the first that was planned comes first
+	at     time.Duration // of the simulated day
+	ticket uint64        // orders events at one instant by their planning
 	do     func()
 }
 
@@ -34,29 +34,29 @@ func (e *events) Pop() any {
 	return x
 }
 
-// loop is the one thread of a life: events in the order of their time.
+// loop is the event loop of a simulated day.
 type loop struct {
 	random  *rand.Rand
 	planned events
 	tickets uint64
 	began   time.Time
-	// broken is the first violation of what is promised; it ends the life.
+	// broken is the first violation of a promise; it ends the day.
 	broken error
 	trace  uint64
-	tell   func(format string, args ...any) // of what befalls, for who replays
+	tell   func(format string, args ...any) // logs the day's events for a replay
 }
 
 func newLoop(seed uint64, tell func(string, ...any)) *loop {
 	return &loop{random: rand.New(rand.NewPCG(seed, 0x6c696665)), began: time.Now(), tell: tell}
 }
 
-// after plans something.
+// after plans a call.
 func (l *loop) after(d time.Duration, do func()) {
 	l.tickets++
 	heap.Push(&l.planned, &event{l.age() + d, l.tickets, do})
 }
 
-// every repeats something until it answers false.
+// every repeats a call until it returns false.
 func (l *loop) every(d time.Duration, do func() bool) {
 	var again func()
 	again = func() {
@@ -67,7 +67,7 @@ func (l *loop) every(d time.Duration, do func() bool) {
 	l.after(d, again)
 }
 
-// run lets time pass until an instant, or a violation.
+// run runs events until an instant, or a violation.
 func (l *loop) run(until time.Time) {
 	end := until.Sub(l.began)
 	for len(l.planned) > 0 && l.broken == nil && l.planned[0].at <= end {
@@ -80,14 +80,14 @@ func (l *loop) run(until time.Time) {
 	}
 }
 
-// sleep lets time pass until an age, unless that is reached.
+// sleep sleeps until an age of the day.
 func (l *loop) sleep(until time.Duration) {
 	if rest := until - l.age(); rest > 0 {
 		time.Sleep(rest)
 	}
 }
 
-// age is how long the life has lasted.
+// age is the time since the day's start.
 func (l *loop) age() time.Duration { return time.Since(l.began) }
 
 func (l *loop) violated(format string, args ...any) {
@@ -96,7 +96,7 @@ func (l *loop) violated(format string, args ...any) {
 	}
 }
 
-// note adds what just happened to the trace.
+// note adds an event to the trace.
 func (l *loop) note(what string, detail []byte) {
 	sum := crc32.Update(crc32.Update(0, castagnoli, []byte(what)), castagnoli, detail)
 	l.trace = (l.trace ^ uint64(sum) ^ uint64(l.age())<<20) * 0x100000001b3
@@ -104,13 +104,12 @@ func (l *loop) note(what string, detail []byte) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// some is a random time of the given mean: mostly shorter, now and then much
-// longer.
+// some returns a random duration with an exponential distribution.
 func (l *loop) some(mean time.Duration) time.Duration {
 	return time.Duration(l.random.ExpFloat64() * float64(mean))
 }
 
-// between is a random time.
+// between returns a uniformly distributed random duration.
 func (l *loop) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(l.random.Int64N(int64(most-least)+1))
 }

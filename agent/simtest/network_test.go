@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// network is the way to the broker, and the broker.
+// network simulates the network and the broker.
 type network struct {
 	*loop
 	records *records
 	up      bool
-	silent  bool // a lost connection is noticed only by what does not come back
-	deaf    bool // the broker takes everything and acknowledges nothing
+	silent  bool // a lost connection shows only by missing acknowledgements
+	deaf    bool // the broker receives but does not acknowledge
 	latency time.Duration
-	wire    *wire // the one connection, or nil
-	// ackEarly is a planted bug: what is handed over counts as acknowledged.
+	wire    *wire // the connection, or nil
+	// ackEarly is a planted bug: a sent message counts as acknowledged.
 	ackEarly bool
 }
 
-// wire is one connection. What it carries arrives in order, or not at all.
+// wire is one connection. Packets arrive in order, or not at all.
 type wire struct {
 	network *network
 	process *process
@@ -40,11 +40,11 @@ type packet struct {
 	records int
 }
 
-// Publish hands a message to the wire.
+// Publish sends a message over the wire.
 func (w *wire) Publish(topic string, _ bool, payload []byte) (id uint16) {
 	n := w.network
 	if w.dead && n.chance(0.5) {
-		return 0 // noticed by now
+		return 0 // the loss is known
 	}
 	w.ids++
 	p := packet{time.Now().Add(n.latency), w.ids, topic, payload, bytes.Count(payload, []byte(`"seq":`))}
@@ -63,7 +63,7 @@ func (w *wire) Publish(topic string, _ bool, payload []byte) (id uint16) {
 	return p.id
 }
 
-// arrive hands the broker what is due.
+// arrive delivers the due packets to the broker.
 func (w *wire) arrive() {
 	n := w.network
 	for len(w.going) > 0 && !w.going[0].due.After(time.Now()) {
@@ -84,7 +84,7 @@ func (w *wire) arrive() {
 	}
 }
 
-// bringBack brings acknowledgements back.
+// bringBack delivers the due acknowledgements.
 func (w *wire) bringBack() {
 	for len(w.coming) > 0 && !w.coming[0].due.After(time.Now()) {
 		p := w.coming[0]
@@ -106,12 +106,12 @@ func (w *wire) acknowledged(p packet) {
 	w.process.acknowledged(p.id)
 }
 
-// cut loses what is on the wire, in both directions.
+// cut drops all packets, in both directions.
 func (w *wire) cut() {
 	w.dead, w.going, w.coming = true, nil, nil
 }
 
-// dial makes a connection, if there is a way.
+// dial makes a connection if the network is up.
 func (n *network) dial(b *process) *wire {
 	if !n.up {
 		return nil
@@ -120,7 +120,7 @@ func (n *network) dial(b *process) *wire {
 	return n.wire
 }
 
-// lose ends the connection. The agent notices at once, or by and by.
+// lose ends the connection. The agent notices it at once or later.
 func (n *network) lose() {
 	w := n.wire
 	if w == nil || w.dead {
@@ -140,7 +140,7 @@ func (w *wire) noticed() {
 	}
 }
 
-// leave ends the wire on the agent's side.
+// leave closes the connection at the agent.
 func (w *wire) leave() (unacked int) {
 	w.cut()
 	w.process = nil

@@ -25,19 +25,19 @@ import (
 
 const root = "meltwatch/plant-1/f07/"
 
-// process is one run of the agent, from its start to its death.
+// process is one run of the agent, from its start to its end.
 type process struct {
 	*world
 	config  config.Config
 	agent   *agent.Stepper
-	promise *promises // of the outbox; nil until that could be opened
-	boot    uint64    // as the agent counts them, 0 before its first record
+	promise *promises // wraps the outbox; nil until it is open
+	boot    uint64    // the agent's boot; 0 before its first record
 
 	wire       *wire
 	connection *delivery.Connection
 	redialling *delivery.Redial
 	hung       time.Time // until when the spooler waits for the disk
-	trouble    time.Time // when the disk was last in trouble
+	trouble    time.Time // time of the disk's last fault
 	started    time.Time
 	dialled    time.Time
 	before     state.Status
@@ -45,10 +45,10 @@ type process struct {
 	dead       bool
 }
 
-// start is the agent's start on this box as it is now.
+// start starts the agent on this box.
 func (w *world) start() {
 	if w.dark || w.process != nil {
-		return // without power, or running again already
+		return // no power, or already running
 	}
 	w.starts++
 	text, c := w.document()
@@ -75,7 +75,8 @@ func (w *world) start() {
 	b.after(b.between(0, time.Second), b.dial)
 }
 
-// env is the agent's world: everything real is replaced here, and nothing of its logic.
+// env returns the agent's environment: all of it is simulated, but none of the agent's
+// logic.
 func (b *process) env() agent.Env {
 	return agent.Env{
 		Log: slog.New(slog.DiscardHandler), Level: &slog.LevelVar{}, Version: "simulated",
@@ -96,7 +97,7 @@ func (b *process) env() agent.Env {
 	}
 }
 
-// below is a folder of the disk.
+// below is a subfolder of the disk.
 type below struct {
 	durable.Files
 	folder string
@@ -125,7 +126,7 @@ func (f below) SyncFolder(folder string) error {
 	return f.Files.SyncFolder(path.Join(f.folder, folder))
 }
 
-// savedState is what the agent may resume from.
+// savedState returns the state that the agent may resume.
 func (b *process) savedState() (saved state.Saved) {
 	text, err := durable.ReadFile(b.storage, "state/state.json")
 	if err != nil || json.Unmarshal(text, &saved) != nil {
@@ -134,7 +135,7 @@ func (b *process) savedState() (saved state.Saved) {
 	return saved
 }
 
-// period of the meter, whatever a damaged document calls it.
+// period returns the meter's period; a damaged document may rename the meter.
 func (b *process) period() (period time.Duration) {
 	for _, m := range b.config.Meters {
 		period = m.Period
@@ -142,7 +143,7 @@ func (b *process) period() (period time.Duration) {
 	return period
 }
 
-// made takes each record as the agent makes it.
+// made handles each record as the agent makes it.
 func (b *process) made(class message.Class, payload []byte, kept bool) {
 	n := nameOf(payload)
 	b.boot = n.Boot
@@ -150,7 +151,7 @@ func (b *process) made(class message.Class, payload []byte, kept bool) {
 	if class != message.ClassEvent {
 		return
 	}
-	b.after(0, func() { b.round() }) // the spooler is woken
+	b.after(0, func() { b.round() }) // wakes the spooler
 	var e message.Event
 	if err := json.Unmarshal(payload, &e); err != nil {
 		b.violated("event %s: %v", payload, err)
@@ -161,11 +162,11 @@ func (b *process) made(class message.Class, payload []byte, kept bool) {
 		b.note("state", []byte(e.To))
 	}
 	if e.Kind == "outbox" && e.To == "damaged" && b.storage.unread.IsZero() {
-		b.violated("a sound disk counts as damaged: %s: %s", e.Subject, e.Cause)
+		b.violated("an intact disk counts as damaged: %s: %s", e.Subject, e.Cause)
 	}
 }
 
-// die ends the run: by a signal that cannot be caught, or with the power.
+// die ends the run, as SIGKILL or a power cut does.
 func (b *process) die() {
 	if b.dead {
 		return
@@ -188,7 +189,7 @@ func (b *process) die() {
 	b.records.crash(b.boot, trouble, b.agent.Publisher().Counters()["overrun"])
 }
 
-// counters are what the outbox says it dropped and lost: as health would say.
+// counters returns the outbox's counters of dropped and lost records, as in health.
 func (b *process) counters() map[string]uint64 {
 	if b.promise != nil {
 		return b.promise.Counters()
@@ -196,7 +197,7 @@ func (b *process) counters() map[string]uint64 {
 	return b.agent.Publisher().Counters()
 }
 
-// count adds what this run says it dropped and lost.
+// count adds this run's counters of dropped and lost records.
 func (b *process) count() {
 	counters := b.counters()
 	for class, a := range b.records.classes {
@@ -204,8 +205,8 @@ func (b *process) count() {
 	}
 }
 
-// refusing is since when the disk refuses, as far as the outbox says; zero while it does
-// not.
+// refusing is the start of the disk's fault according to the outbox; zero without a
+// fault.
 func (b *process) refusing() time.Time {
 	if o := b.agent.Status()["outbox"]; o.Status == "fault" {
 		return o.Since
@@ -213,7 +214,7 @@ func (b *process) refusing() time.Time {
 	return time.Time{}
 }
 
-// well reports whether the outbox says that it keeps what it is given.
+// well reports whether the outbox reports no fault.
 func (b *process) well() bool { return b.refusing().IsZero() && !b.storage.PowerOff }
 
 // poll reads the meter.
@@ -248,11 +249,11 @@ func (b *process) publishHealth() bool {
 	return true
 }
 
-// check holds a decided second against what is promised of it.
+// check compares a decision with the promises.
 func (b *process) check(s decide.Decision) {
 	now, before := s.Status, b.before
 	if b.furnace.blind(b.started) && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
-		b.violated("%s (held %v) though no sense has been worth anything for long", now.State, now.Held)
+		b.violated("%s (held %v) although all senses have failed for long", now.State, now.Held)
 	}
 	if before.State != state.Abnormal || now.State == state.Abnormal {
 		return
@@ -266,7 +267,7 @@ func (b *process) check(s decide.Decision) {
 	}
 }
 
-// round is the spooler's.
+// round runs a round of the spooler.
 func (b *process) round() bool {
 	if b.dead {
 		return false
@@ -302,13 +303,13 @@ func (b *process) redial(acked bool) {
 	b.after(b.redialling.Next(acked, time.Since(b.dialled)), b.dial)
 }
 
-// wait is retry.Wait with the seed's chance.
+// wait is retry.Wait with the seed's random source.
 func (b *process) wait(n int) time.Duration {
 	full := min(retry.MinWait<<min(n, 10), retry.MaxWait)
 	return b.between(full/2, full)
 }
 
-// step sends what there is to send, and again soon while history waits.
+// step sends waiting messages, and plans the next step while history waits.
 func (b *process) step() {
 	if b.dead || b.connection == nil {
 		return
@@ -344,21 +345,21 @@ func (b *process) disconnected(w *wire) {
 	b.redial(w.acked)
 }
 
-// bounded checks what memory and disk hold.
+// bounded checks the bounds of memory and disk.
 func (b *process) bounded() {
 	c := b.agent.Publisher().Counters()
 	if queue := uint64(b.config.MQTT.Queue); c["fresh"] > queue || c["unwritten"] > queue {
 		b.violated("%d fresh and %d unwritten records in memory, want %d at most", c["fresh"], c["unwritten"], queue)
 	}
-	// Beside the bound: the segments being written, those kept aside, the garbage
-	// of a disk that filled up.
+	// Allowed beyond the bound: the segments being written, damaged ones, and partial
+	// writes of a full disk.
 	const besides = 10 << 20
 	if size, most := b.storage.Size(), int64(b.config.Outbox.TotalMB)*1_000_000+besides; size > most {
 		b.violated("%d bytes on the disk, want %d at most", size, most)
 	}
 }
 
-// drained reports whether nothing waits any more.
+// drained reports whether no record waits.
 func (b *process) drained() bool {
 	c := b.agent.Publisher().Counters()
 	return !slices.ContainsFunc([]string{"waiting_event", "waiting_state", "waiting_current"}, func(key string) bool { return c[key] > 0 })

@@ -11,39 +11,40 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A life's garbage is short-lived and its heap small: collect it less often.
+	// A simulated day has a small heap of short-lived objects, so collect garbage less
+	// often.
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
 
-// lead leads one life in a bubble of time.
-func lead(t *testing.T, seed uint64, planted bug, tell func(string, ...any)) (w *world) {
+// runDay simulates one day in virtual time.
+func runDay(t *testing.T, seed uint64, planted bug, tell func(string, ...any)) (w *world) {
 	t.Helper()
-	synctest.Test(t, func(*testing.T) { w = live(seed, planted, tell) })
+	synctest.Test(t, func(*testing.T) { w = simulate(seed, planted, tell) })
 	return w
 }
 
 func silence(string, ...any) {}
 
-// seeds is how many lives are led.
+// seeds is the number of simulated days.
 func seeds(t *testing.T, usual int) int {
 	t.Helper()
 	text := os.Getenv("SIM_SEEDS")
 	if text == "" {
 		if testing.Short() {
-			return 1 // with one goroutine the race detector has little to find
+			return 1 // one goroutine leaves little for the race detector
 		}
 		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("SIM_SEEDS is %q: give the number of lives", text)
+		t.Fatalf("SIM_SEEDS is %q: give the number of days", text)
 	}
 	return n
 }
 
-// Days of furnace life, each with another course of faults, none of which breaks
-// a promise. A life that fails prints its seed.
+// Simulated days, each with other faults, break no promise. A failing day prints its
+// seed.
 func TestLives(t *testing.T) {
 	began := time.Now()
 	n := seeds(t, 20)
@@ -52,9 +53,9 @@ func TestLives(t *testing.T) {
 		for seed := range uint64(n) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
-				w := lead(t, seed, none, silence)
+				w := runDay(t, seed, none, silence)
 				if w.broken != nil {
-					t.Fatalf("seed %d: after %v\nlook at it: SIM_SEED=%d go test -run TestReplay -v ./agent/simtest", seed, w.broken, seed)
+					t.Fatalf("seed %d: after %v\nreplay it: SIM_SEED=%d go test -run TestReplay -v ./agent/simtest", seed, w.broken, seed)
 				}
 				made[seed], received[seed] = w.records.sums()
 				repeated[seed], boots[seed] = w.records.repeated(), w.starts
@@ -67,12 +68,11 @@ func TestLives(t *testing.T) {
 		}
 		return n
 	}
-	t.Logf("%d lives of a day in %s: %d records made, %d received, %d twice, %d starts of the agent",
+	t.Logf("%d days in %s: %d records made, %d received, %d twice, %d starts of the agent",
 		n, time.Since(began).Round(time.Second), total(made), total(received), total(repeated), total(boots))
 }
 
-// The same seed takes the same course: every message, state and fault at the same
-// instant.
+// The same seed gives the same day: every message, state and fault at the same instant.
 func TestSeedsReplay(t *testing.T) {
 	if testing.Short() {
 		t.Skip("several days of life: left out by -short")
@@ -80,19 +80,19 @@ func TestSeedsReplay(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			first, second := lead(t, seed, none, silence), lead(t, seed, none, silence)
+			first, second := runDay(t, seed, none, silence), runDay(t, seed, none, silence)
 			if first.trace != second.trace {
 				t.Fatalf("seed %d: trace %016x, then %016x", seed, first.trace, second.trace)
 			}
-			if other := lead(t, seed+1000, none, silence); other.trace == first.trace {
+			if other := runDay(t, seed+1000, none, silence); other.trace == first.trace {
 				t.Fatalf("seeds %d and %d leave the same trace", seed, seed+1000)
 			}
 		})
 	}
 }
 
-// A harness that finds nothing proves nothing: each planted bug breaks a promise
-// within a hundred lives, and replays.
+// A simulation that finds no bug proves nothing: each planted bug must break a promise
+// within a hundred days, and the day must replay.
 func TestPlantedBugsAreFound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("several days of life: left out by -short")
@@ -101,34 +101,34 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		t.Run(string(planted), func(t *testing.T) {
 			t.Parallel()
 			for seed := range uint64(100) {
-				w := lead(t, seed, planted, silence)
+				w := runDay(t, seed, planted, silence)
 				if w.broken == nil {
 					continue
 				}
 				t.Logf("found with seed %d, after %v", seed, w.broken)
-				if again := lead(t, seed, planted, silence); again.broken == nil || again.trace != w.trace {
+				if again := runDay(t, seed, planted, silence); again.broken == nil || again.trace != w.trace {
 					t.Errorf("seed %d does not replay", seed)
 				}
 				return
 			}
-			t.Error("not found within 100 lives")
+			t.Error("not found within 100 days")
 		})
 	}
 }
 
-// TestReplay tells the story of one life.
+// TestReplay logs one simulated day.
 func TestReplay(t *testing.T) {
 	text := os.Getenv("SIM_SEED")
 	if text == "" {
-		t.Skip("tells one life's story: set SIM_SEED")
+		t.Skip("logs one day: set SIM_SEED")
 	}
 	seed, err := strconv.ParseUint(text, 10, 64)
 	if err != nil {
-		t.Fatalf("SIM_SEED is %q: give the number of a life", text)
+		t.Fatalf("SIM_SEED is %q: give a seed", text)
 	}
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Time{}
-		w := live(seed, bug(os.Getenv("SIM_BUG")), func(format string, args ...any) {
+		w := simulate(seed, bug(os.Getenv("SIM_BUG")), func(format string, args ...any) {
 			if began.IsZero() {
 				began = time.Now()
 			}

@@ -11,14 +11,13 @@ import (
 	"meltwatch/durable/crashfs"
 )
 
-// storage is the box's disk: power cuts lose what was not synced, and now and
-// then it refuses.
+// storage is the box's disk: power cuts lose unsynced changes, and at times it fails.
 type storage struct {
 	*crashfs.Disk
-	writes error // what writing answers, nil while well
+	writes error // the error of writes; nil without a fault
 	reads  error
-	unread time.Time // when a read was last refused
-	// forgetful is a planted bug: the fsync of a segment is left out.
+	unread time.Time // when a read last failed
+	// forgetful is a planted bug: the fsync of a segment is omitted.
 	forgetful bool
 }
 
@@ -52,7 +51,7 @@ type storedFile struct {
 	name    string
 }
 
-// Write writes a part before it refuses, as a disk does that fills up.
+// Write writes a part before it fails, like a disk that fills up.
 func (f *storedFile) Write(data []byte) (int, error) {
 	if f.storage.writes == nil {
 		return f.File.Write(data)
@@ -74,12 +73,13 @@ func (f *storedFile) Sync() error {
 	return f.File.Sync()
 }
 
-// promises is the outbox as the publisher sees it. It notes what is promised.
+// promises wraps the outbox for the publisher, and records which records are
+// guaranteed.
 type promises struct {
 	delivery.Outbox
 	process *process
 	unsure  []*entry // appended, durable with the next Sync
-	// silent is a planted bug: what the outbox dropped is not counted.
+	// silent is a planted bug: dropped records are not counted.
 	silent bool
 }
 

@@ -11,7 +11,7 @@ import (
 	"meltwatch/durable/crashfs"
 )
 
-// bug is a planted one: the harness must find it.
+// bug is a planted bug, which the simulation must find.
 type bug string
 
 const (
@@ -21,7 +21,7 @@ const (
 	dropNotCounted bug = "a drop not counted"
 )
 
-// world is one life: a furnace, a box, a network, and what befalls them.
+// world is one simulated day: a furnace, a box, a network, and their faults.
 type world struct {
 	*loop
 	bug     bug
@@ -30,18 +30,18 @@ type world struct {
 	clock   *hostClock
 	storage *storage
 	records *records
-	process *process // nil while none runs
+	process *process // nil if the agent does not run
 	starts  int
 	faulty  bool // faults may begin
 	dark    bool // the power is off
 }
 
-// day is how long a life lasts.
+// day is the length of a simulated day.
 const day = 24 * time.Hour
 
-// live leads one life and returns what came of it.
-func live(seed uint64, planted bug, tell func(string, ...any)) *world {
-	// A clock that nobody has set shows the year 2000; it is later than that.
+// simulate simulates one day and returns its world.
+func simulate(seed uint64, planted bug, tell func(string, ...any)) *world {
+	// An unset clock shows the year 2000; the day must be later.
 	time.Sleep(time.Until(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)))
 	l := newLoop(seed, tell)
 	w := &world{loop: l, bug: planted, faulty: true}
@@ -52,7 +52,7 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 	w.storage = &storage{Disk: crashfs.New(-1), forgetful: planted == noSync}
 	w.storage.Now = func() time.Time { return w.clock.Wall(time.Now()) }
 	w.clock.powerUp()
-	w.furnace.live()
+	w.furnace.planDay()
 	w.planFaults()
 	w.start()
 	w.every(time.Minute, func() bool {
@@ -63,7 +63,7 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 	})
 	w.run(l.began.Add(day))
 	w.heal()
-	for range 60 { // until all that waits has gone out
+	for range 60 { // until all waiting records are delivered
 		w.run(time.Now().Add(time.Minute))
 		if w.broken != nil || w.process != nil && w.process.drained() {
 			break
@@ -78,15 +78,15 @@ func live(seed uint64, planted bug, tell func(string, ...any)) *world {
 func (w *world) finish() {
 	w.run(time.Now().Add(5 * time.Second))
 	if w.process == nil || !w.process.drained() {
-		w.violated("not drained an hour after all healed")
+		w.violated("records still wait an hour after the last fault")
 		return
 	}
 	w.process.count()
 	w.records.close(w.process.boot, w.process.agent.Publisher().Counters()["overrun"])
 }
 
-// document is the box's own, another one at every start. Now and then somebody has
-// damaged it: then it must be refused, and the agent starts with what it was.
+// document returns the local configuration, another one at every start. At times it is
+// damaged. It must then be refused, and the agent starts with the undamaged one.
 func (w *world) document() ([]byte, config.Config) {
 	r := rand.New(rand.NewPCG(uint64(w.starts), w.tickets))
 	pick := func(values ...int) int { return values[r.IntN(len(values))] }
@@ -107,7 +107,7 @@ outbox: {total_mb: %d, event_mb: 2, state_mb: 2, current_mb: %d, current_age: %d
 		at := r.IntN(len(text))
 		damaged := text[:at] + string(rune(' '+r.IntN(95))) + text[at+1:]
 		if c, err := config.Parse([]byte(damaged)); err == nil && c.Site == "plant-1" && c.Furnace == "f07" && c.Paths.State == "/state" {
-			text = damaged // harmless, a digit perhaps
+			text = damaged // the damage is harmless, such as another digit
 		}
 	}
 	c, err := config.Parse([]byte(text))
@@ -117,14 +117,14 @@ outbox: {total_mb: %d, event_mb: 2, state_mb: 2, current_mb: %d, current_age: %d
 	return []byte(text), c
 }
 
-// powerCut ends the power at one of the next operations of the disk, or after a
-// while without any.
+// powerCut cuts the power at one of the next operations of the disk, or after a while
+// without one.
 func (w *world) powerCut() {
 	if w.dark {
 		return
 	}
 	w.storage.CutIn(w.random.IntN(12))
-	w.dark = true // from here on nothing starts
+	w.dark = true // no process starts from now on
 	w.after(w.between(0, 2*time.Second), func() {
 		w.tell("power cut")
 		w.storage.PowerOff = true
@@ -139,7 +139,7 @@ func (w *world) powerCut() {
 	})
 }
 
-// kill ends the agent alone.
+// kill kills the agent only.
 func (w *world) kill() {
 	w.tell("kill")
 	w.crash()

@@ -8,19 +8,19 @@ import (
 	"meltwatch/agent/message"
 )
 
-// A box without a real-time clock starts in the wrong year, and learns the time
-// when it first reaches a server. What it stamped before that is put right when
-// it leaves: CLOCK_BOOTTIME ran on correctly all the while, so the record is as
-// old as its mono_ms says. That holds within one run of the kernel; a record of
-// an earlier one keeps the time it has and goes on saying "unsynced".
+// A box without a real-time clock starts with a wrong time, and sets it when it first
+// reaches a server. Records stamped before that are corrected when they are sent:
+// CLOCK_BOOTTIME has run correctly, so mono_ms gives the record's age. That holds
+// within one run of the kernel; a record of an earlier run keeps its time and stays
+// "unsynced".
 
-// unsyncedMark is in every record to put right, and rarely in another: what has
-// it is decoded and looked at. The word stands alone because its first letter is
-// rare in JSON, which makes the search quick, where a quotation mark is not.
+// unsyncedMark is in every record to correct, and rarely in another; only records with
+// it are decoded. It has no quotation mark in front, because a rare first letter makes
+// the search fast.
 var unsyncedMark = []byte(message.ClockUnsynced)
 
-// Restamp returns a record's payload with its time put right, where that is
-// needed and possible, and the payload itself elsewhere.
+// Restamp returns a record's payload with corrected time if that is needed and
+// possible, otherwise the payload unchanged.
 func (s *Stamper) Restamp(class message.Class, payload []byte) []byte {
 	if !bytes.Contains(payload, unsyncedMark) || !s.clock.Synced() {
 		return payload
@@ -37,9 +37,8 @@ func (s *Stamper) Restamp(class message.Class, payload []byte) []byte {
 	}
 }
 
-// restamped corrects a record's stamp, and the second time that it may hold. A
-// payload that is not of the type, as a later version may have left it on disk,
-// stays as it is.
+// restamped corrects a record's stamp, and its second time if it has one. A payload of
+// another type, which a later version may have left on disk, stays unchanged.
 func restamped[T any](s *Stamper, payload []byte, times func(record *T) (stamp *message.Stamp, since *time.Time)) []byte {
 	var record T
 	decoder := json.NewDecoder(bytes.NewReader(payload))
@@ -55,7 +54,7 @@ func restamped[T any](s *Stamper, payload []byte, times func(record *T) (stamp *
 	right := s.clock.Wall(time.Now()).Add(-age).Round(time.Millisecond)
 	by := right.Sub(stamp.Time)
 	stamp.Time, stamp.Clock = right, message.ClockRestamped
-	if since != nil && !since.IsZero() { // else nothing has begun
+	if since != nil && !since.IsZero() { // a zero time is no time
 		*since = since.Add(by)
 	}
 	again, err := json.Marshal(record)

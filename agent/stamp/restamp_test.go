@@ -12,10 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// wrongClock is a box that started without knowing the time.
+// wrongClock is the clock of a box that started with a wrong time.
 type wrongClock struct {
 	began  time.Time
-	off    time.Duration // what the wall clock is ahead by
+	off    time.Duration // how far the wall clock is ahead
 	synced bool
 }
 
@@ -32,9 +32,9 @@ func encoded(t *testing.T, value any) []byte {
 	return text
 }
 
-// Every kind of record made in the wrong year leaves with the right time, and
-// nothing else of it changed.
-func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
+// Every kind of record made with a wrong clock is published with the right time, and
+// otherwise unchanged.
+func TestRecordMadeBeforeTheClockWasSetGetsTheRightTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &wrongClock{began: time.Now(), off: -20 * 365 * 24 * time.Hour}
 		s := At(3, "kernel", clock, "")
@@ -48,7 +48,7 @@ func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
 
 		for class, payload := range payloads {
 			if got := string(s.Restamp(class, payload)); got != string(payload) {
-				t.Errorf("%s changed while nobody knew the time: %s", class, got)
+				t.Errorf("%s changed while the clock was unsynced: %s", class, got)
 			}
 		}
 		time.Sleep(10 * time.Minute)
@@ -65,7 +65,7 @@ func TestRecordMadeBeforeTheClockWasSetLeavesWithTheRightTime(t *testing.T) {
 	})
 }
 
-func TestRecordThatCannotBePutRightStaysAsItIs(t *testing.T) {
+func TestRecordThatCannotBeCorrectedStaysUnchanged(t *testing.T) {
 	clock := &wrongClock{began: time.Now()}
 	before := At(3, "kernel 1", clock, "")
 	unsynced := encoded(t, message.Event{Stamp: before.Stamp("event", time.Now()), Kind: "test"})
@@ -83,8 +83,8 @@ func TestRecordThatCannotBePutRightStaysAsItIs(t *testing.T) {
 	}
 }
 
-// The wall clock is set by a day, forth and back. The stamps follow it, for they
-// say what the clock showed; mono_ms, by which records are compared, does not.
+// The wall clock jumps by a day, forward and back. Times of stamps follow it; mono_ms,
+// by which records are compared, does not.
 func TestClockJumpMovesNoMonotonicStamp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := &wrongClock{began: time.Now(), synced: true}
@@ -102,8 +102,8 @@ func TestClockJumpMovesNoMonotonicStamp(t *testing.T) {
 	})
 }
 
-// FuzzRestamp: whatever lies on the disk, no panic, and what is changed is a
-// record still.
+// FuzzRestamp checks that no payload panics, and that a changed payload is still a
+// record.
 func FuzzRestamp(f *testing.F) {
 	clock := &wrongClock{began: time.Now()}
 	s := At(1, "k", clock, "")

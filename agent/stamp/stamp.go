@@ -1,5 +1,5 @@
-// Package stamp tells when and by which run of which agent a record was made, and
-// corrects that afterwards where the clock was not set at the time.
+// Package stamp stamps each record with its time, boot and sequence number. If the
+// clock was not set when a record was made, the stamp is corrected later.
 package stamp
 
 import (
@@ -26,18 +26,17 @@ type Stamper struct {
 
 	mu    sync.Mutex
 	seq   map[string]uint64 // by class
-	saved bool              // the counter's file holds boot
+	saved bool              // the file holds boot
 }
 
 // bootFile counts the starts of the agent.
 const bootFile = "boot"
 
-// New counts this start of the agent in files, the state folder, and returns the stamper
-// of this boot. instance tells this process from every other, and kernelBoot is the
-// kernel's boot id. A folder that does not take the count does not keep the furnace
-// unwatched: the boot's number then comes from the clock, which is beyond any count of
-// starts that a box lives to see, and Save puts it into the folder once that can be
-// written, so that later boots come after it.
+// New counts this start of the agent in files, the state folder, and returns the
+// stamper of this boot. instance is unique to this process, and kernelBoot is the
+// kernel's boot id. The agent also starts if the folder cannot be written. The boot
+// number is then the Unix time, which is higher than any count of starts. Save writes
+// it once the folder can be written, so that later boots have higher numbers.
 func New(files durable.Files, clock Clock, kernelBoot, instance string) *Stamper {
 	s := At(0, kernelBoot, clock, instance)
 	s.saved, s.files = false, files
@@ -54,7 +53,7 @@ func New(files durable.Files, clock Clock, kernelBoot, instance string) *Stamper
 	return s
 }
 
-// OnHost is New on this machine, with an instance name of its own.
+// OnHost calls New with the kernel's clock, the kernel's boot id and a random instance.
 func OnHost(folder string) (*Stamper, error) {
 	kernel, err := durable.KernelBootID()
 	if err != nil {
@@ -63,7 +62,7 @@ func OnHost(folder string) (*Stamper, error) {
 	return New(durable.Folder(folder), KernelClock{}, kernel, rand.Text()), nil
 }
 
-// At returns the stamper of a boot that its caller has counted.
+// At returns the stamper of a boot that the caller has counted.
 func At(boot uint64, kernelBoot string, clock Clock, instance string) *Stamper {
 	return &Stamper{
 		boot: boot, kernelBoot: kernelBoot, clock: clock, instance: instance,
@@ -83,8 +82,7 @@ func lastBoot(files durable.Files) (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
 }
 
-// Save writes the boot's number, if that has not been done, and returns why it could
-// not be.
+// Save writes the boot number unless it is written already.
 func (s *Stamper) Save() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,13 +96,13 @@ func (s *Stamper) Save() error {
 	return nil
 }
 
-// Instance tells this process from every other.
+// Instance is unique to this process.
 func (s *Stamper) Instance() string { return s.instance }
 
 // Boot is the number of this start of the agent.
 func (s *Stamper) Boot() uint64 { return s.boot }
 
-// Wall is t by the clock that stamps records; the zero time stays zero.
+// Wall is t on the clock that stamps records; the zero time stays zero.
 func (s *Stamper) Wall(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

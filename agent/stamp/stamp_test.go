@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestBootIsCountedAndADamagedCounterStartsBeyond(t *testing.T) {
+func TestBootIsCountedAndADamagedCounterStartsHigher(t *testing.T) {
 	folder := t.TempDir()
 	for want := uint64(1); want <= 3; want++ {
 		s, err := OnHost(folder)
@@ -20,12 +20,12 @@ func TestBootIsCountedAndADamagedCounterStartsBeyond(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, err := OnHost(folder); err != nil || s.Boot() <= 3 {
-		t.Fatalf("boot %d after damage, %v; want one beyond all before", s.Boot(), err)
+		t.Fatalf("boot %d after damage, %v; want a higher one", s.Boot(), err)
 	}
 }
 
-// The folder cannot be made, since a file stands in its way; then it can.
-func TestFolderThatRefusesTheCountGetsItLater(t *testing.T) {
+// The folder cannot be created at first, because a file has its name.
+func TestBootIsWrittenOnceTheFolderIsWritable(t *testing.T) {
 	parent := t.TempDir()
 	inTheWay := filepath.Join(parent, "state")
 	if err := os.WriteFile(inTheWay, nil, 0o600); err != nil {
@@ -33,7 +33,7 @@ func TestFolderThatRefusesTheCountGetsItLater(t *testing.T) {
 	}
 	first, err := OnHost(inTheWay)
 	if err != nil || first.Boot() < uint64(time.Now().Unix())-60 {
-		t.Fatalf("boot %d, %v; want one by the clock", first.Boot(), err)
+		t.Fatalf("boot %d, %v; want one from the clock", first.Boot(), err)
 	}
 	if err := first.Save(); err == nil || !strings.Contains(err.Error(), inTheWay) {
 		t.Fatalf("got %v, want an error that names the folder", err)

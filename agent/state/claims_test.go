@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-func TestSecondsWithoutAVerdictEndWhatWasClaimed(t *testing.T) {
+func TestSecondsWithoutAVerdictEndNormalAndOff(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*Verdict)
 		within int
 	}{
 		"the model is gone, the rule has no current": {func(v *Verdict) { v.CurrentLive, v.Amperes = false, math.NaN() }, 10},
-		"the current cannot be":                      {func(v *Verdict) { v.CurrentLive, v.CurrentInvalid, v.Amperes = false, true, math.NaN() }, 10},
+		"the current is invalid":                     {func(v *Verdict) { v.CurrentLive, v.CurrentInvalid, v.Amperes = false, true, math.NaN() }, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := warm(t)
@@ -31,7 +31,7 @@ func TestSecondsWithoutAVerdictEndWhatWasClaimed(t *testing.T) {
 	}
 }
 
-func TestOffEndsAtOnceWhereTheCurrentCannotBe(t *testing.T) {
+func TestOffEndsAtOnceIfTheCurrentIsInvalid(t *testing.T) {
 	f := warm(t)
 	idle := f.sees(0)
 	idle.Amperes = 0
@@ -47,7 +47,7 @@ func TestInvalidCurrentHoldsAnAlarm(t *testing.T) {
 	f := warm(t)
 	f.runs(30, f.sees(0.99))
 	f.want(Abnormal)
-	v := f.sees(0.01) // by the video alone
+	v := f.sees(0.01) // from the video alone
 	v.CurrentLive, v.CurrentInvalid, v.Amperes = false, true, math.NaN()
 	f.runs(3600, v)
 	f.want(Abnormal)
@@ -56,8 +56,8 @@ func TestInvalidCurrentHoldsAnAlarm(t *testing.T) {
 	f.want(Normal)
 }
 
-// Thresholds the wrong way round, of a file that an older release took, must not
-// make the state change every few seconds.
+// Swapped thresholds, which an older release accepted, must not make the state change
+// every few seconds.
 func TestExitAboveEnterDoesNotFlap(t *testing.T) {
 	f := warm(t)
 	f.machine.SetParams(Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.669, HoldSeconds: 10})
@@ -68,9 +68,9 @@ func TestExitAboveEnterDoesNotFlap(t *testing.T) {
 	}
 }
 
-// A set-point that is a controller's mark must neither make a working furnace off nor
-// an idle one abnormal.
-func TestSetPointFarFromTheNormalCurrentIsNotBelieved(t *testing.T) {
+// A set-point marked as invalid must neither make a working furnace off nor an idle one
+// abnormal.
+func TestSetPointFarFromTheNormalCurrentIsIgnored(t *testing.T) {
 	for name, c := range map[string]struct {
 		setPoint, amperes float64
 		want              State
@@ -94,7 +94,8 @@ func TestSetPointFarFromTheNormalCurrentIsNotBelieved(t *testing.T) {
 	}
 }
 
-// The agent restarts beside an idle furnace whose controller has cleared its set-point.
+// The agent restarts while the furnace is idle and its controller has cleared the
+// set-point.
 func TestRestartedAgentKnowsTheLastSetPoint(t *testing.T) {
 	before := warm(t)
 	before.runs(20, tripped(before.sees(1)))
@@ -108,7 +109,7 @@ func TestRestartedAgentKnowsTheLastSetPoint(t *testing.T) {
 	f.want(Off)
 }
 
-// Nothing says what the furnace's level is, but 0 A is none.
+// The furnace's normal current is unknown, but 0 A is off.
 func TestZeroCurrentIsOffAtAnyLevel(t *testing.T) {
 	f := newFurnace(t)
 	v := tripped(f.sees(1))
@@ -117,7 +118,7 @@ func TestZeroCurrentIsOffAtAnyLevel(t *testing.T) {
 	f.want(Off)
 }
 
-// A second or two without a valid sample, of a sense that is live, end nothing.
+// A live sense without a valid sample for a second or two does not end off.
 func TestMaskedSamplesDoNotEndOff(t *testing.T) {
 	f := warm(t)
 	f.runs(20, tripped(f.sees(1)))
@@ -133,8 +134,8 @@ func TestMaskedSamplesDoNotEndOff(t *testing.T) {
 	}
 }
 
-// After a gap the mean is not complete; a furnace that looks abnormal in each second
-// is not called normal until it is.
+// After a gap the mean is incomplete. A furnace that is abnormal in each second does
+// not become normal before the mean is complete.
 func TestSecondsOverTheThresholdAreNotNormal(t *testing.T) {
 	f := warm(t)
 	f.runs(5, blind(f.sees(0)))
@@ -146,9 +147,9 @@ func TestSecondsOverTheThresholdAreNotNormal(t *testing.T) {
 	}
 }
 
-// A set-point far beyond every furnace on record is believed once the current has come
-// near it: a garbled one would make a working furnace off.
-func TestLargeSetPointIsBelievedOnceTheCurrentAgrees(t *testing.T) {
+// A set-point above those of known furnaces is accepted only after the current has come
+// near it: a corrupt one would make a working furnace off.
+func TestLargeSetPointIsAcceptedOnceTheCurrentAgrees(t *testing.T) {
 	f := newFurnace(t)
 	v := f.sees(0.1)
 	v.SetPoint = 180_000

@@ -1,15 +1,15 @@
 // Package state turns one verdict a second into the furnace's state.
 //
-// The states are off, warming, normal, abnormal and unknown (design: "furnace
-// state" in docs/architecture.md). Abnormal is entered and left by the mean of
-// p(abnormal) over some seconds against two thresholds, so that one odd second
-// does nothing. Two promises stand above the filter: a furnace that stands still
-// is off and never abnormal, though its current is as quiet as can be; and an
-// abnormal state is never dropped because a sense or the model died: it is held,
-// and says so, until something that can see says otherwise.
+// The states are off, warming, normal, abnormal and unknown ("Furnace state" in
+// docs/architecture.md). Abnormal is entered and left when the mean of p(abnormal) over
+// some seconds passes one of two thresholds, so that a single outlier has no effect.
+// Two promises take precedence over the filter. An idle furnace is off and never
+// abnormal, although its current has no variation. An abnormal state is never dropped
+// because a sense or the model failed: it is marked as held until a live sense
+// contradicts it.
 //
-// The package is pure: time comes in with each verdict, nothing blocks, and
-// nothing is kept but the last seconds' verdicts.
+// The package is pure: time comes with each verdict, nothing blocks, and only the
+// verdicts of the last seconds are kept.
 package state
 
 import (
@@ -29,10 +29,10 @@ const (
 	Unknown  State = "unknown"
 )
 
-// Source says who decided a second.
+// Source tells what decided a second.
 type Source string
 
-// Who can decide. None is a second without any verdict.
+// The sources of a verdict. None marks a second without a verdict.
 const (
 	Model Source = "model"
 	Rule  Source = "rule"
@@ -41,40 +41,41 @@ const (
 
 // Params are the filter's lengths and thresholds.
 type Params struct {
-	// MeanSeconds is how many seconds of p are averaged.
+	// MeanSeconds is the number of seconds over which p is averaged.
 	MeanSeconds int
 	// Enter and Exit are thresholds on that mean; Exit ≤ Enter.
 	Enter, Exit float64
 	// HoldSeconds is how long the mean must stay under Exit.
 	HoldSeconds int
-	// NormalCurrent in amperes stands in for a missing set-point; 0 is unknown.
+	// NormalCurrent in amperes replaces a missing set-point; 0 means unknown.
 	NormalCurrent float64
 }
 
-// Verdict is what is known about one second.
+// Verdict is the decision of one second, with the measurements that the state machine
+// needs.
 type Verdict struct {
 	// Time is the window's end.
 	Time time.Time
-	// Source says who made P.
+	// Source tells what decided P.
 	Source Source
 	// P is p(abnormal), 0–1; ignored when Source is None.
 	P float64
-	// CurrentLive and VideoLive say which senses can be believed.
+	// CurrentLive and VideoLive tell which senses can be used.
 	CurrentLive, VideoLive bool
-	// CurrentInvalid says that the current's values are impossible for a furnace: in
-	// such a second no alarm ends and the furnace is not called off.
+	// CurrentInvalid tells that the current's values are impossible for a furnace: in
+	// such a second no alarm ends and the state does not change to off.
 	CurrentInvalid bool
-	// CurrentAside says that the current is live but too rarely read for any verdict:
-	// only the video's counts.
+	// CurrentAside tells that the current is live but read too rarely for a verdict,
+	// which then uses the video alone.
 	CurrentAside bool
 	// Amperes is the largest phase's mean magnitude over the last two seconds, or
 	// over the last readings of a slower meter; NaN without a reading.
 	Amperes float64
 	// SetPoint in amperes, 0 when the plant reports none.
 	SetPoint float64
-	// CurrentSeconds is how many seconds the window's samples of current cover.
+	// CurrentSeconds is the time in seconds that the window's samples of current cover.
 	CurrentSeconds float64
-	// VideoFull says that every frame of the window was seen.
+	// VideoFull tells that the window holds nearly all frames.
 	VideoFull bool
 }
 
@@ -83,39 +84,40 @@ type Status struct {
 	State State
 	// Since is when the state began.
 	Since time.Time
-	// Held says that the state is abnormal only because nothing can deny it.
+	// Held tells that the state is still abnormal only because no live sense can end
+	// it.
 	Held bool
-	// P is the filtered p(abnormal), 0 when there is none.
+	// P is the filtered p(abnormal), 0 without a verdict.
 	P float64
-	// Changed says that this verdict changed State; Cause says why.
+	// Changed tells that this verdict changed State; Cause is the reason.
 	Changed bool
 	Cause   string
-	// Restarted says that current came back after off: samples before this
-	// verdict's second tell nothing about the new melt.
+	// Restarted tells that the current has returned after off: earlier samples tell
+	// nothing about the new melt.
 	Restarted bool
 }
 
 const (
-	// offSeconds is how long the current must be under offShare of its normal
-	// level before the furnace counts as off.
+	// offSeconds is how long the current must be below offShare of its normal level
+	// before the state becomes off.
 	offSeconds = 10
 	offShare   = 0.1
-	// nothing, in amperes, stands in for that share while the normal level is unknown.
-	nothing = 1
-	// setPointRatio is the largest factor between a set-point and the configured
-	// normal current: beyond it the controller has cleared the set-point or marked it
+	// unknownIdle, in amperes, replaces that share while the normal level is unknown.
+	unknownIdle = 1
+	// setPointRatio is the largest factor between a valid set-point and the configured
+	// normal current: beyond it, the controller has cleared the set-point or marked it
 	// as invalid.
 	setPointRatio = 3
-	// recordCurrent is twice what known furnaces draw, in amperes.
-	recordCurrent = 40_000
-	// warmSeconds of current make the window whole; firstSeconds of it are enough
-	// for a first verdict.
+	// maxKnownCurrent is twice what known furnaces draw, in amperes.
+	maxKnownCurrent = 40_000
+	// warmSeconds of current fill the window; firstSeconds are enough for a first
+	// verdict.
 	warmSeconds  = 119
 	firstSeconds = 30
 	// After silentSeconds without a verdict the state becomes unknown.
 	silentSeconds = 10
-	// resumeWithin is how long after an abnormal state a restarted agent still
-	// takes it up again.
+	// resumeWithin is the largest age of an abnormal state that a restarted agent
+	// resumes.
 	resumeWithin = 10 * time.Minute
 )
 
@@ -124,53 +126,53 @@ type Machine struct {
 	params Params
 	status Status
 	recent []float64 // p of the last MeanSeconds decided seconds, oldest first
-	// under counts seconds in a row with the mean under Exit.
+	// under counts the seconds in a row with the mean below Exit.
 	under int
-	// still counts seconds in a row with next to no current, silent those without a
+	// still counts the seconds in a row of an idle furnace, silent those without a
 	// verdict.
 	still, silent int
-	// setPoint is the last one seen: some controllers clear it when they trip.
+	// setPoint is the last valid one: some controllers clear it when they trip.
 	setPoint float64
-	// by is who entered abnormal: what only the model saw, the rule cannot deny.
+	// by is the source that entered abnormal: the rule cannot end what only the model
+	// saw.
 	by Source
 }
 
-// New returns a machine that knows nothing yet.
+// New returns a machine in state unknown.
 func New(p Params) *Machine {
 	return &Machine{params: p.consistent(), status: Status{State: Unknown}}
 }
 
-// consistent keeps the exit at or under the entry: above it the state would change
-// every few seconds.
+// consistent limits Exit to Enter: above it, the state would change every few seconds.
 func (p Params) consistent() Params {
 	p.Exit = min(p.Exit, p.Enter)
 	return p
 }
 
-// Saved is what survives a restart of the agent.
+// Saved is the state that survives a restart of the agent.
 type Saved struct {
 	State State     `json:"state"`
 	Since time.Time `json:"since"`
 	// Seen is the time of the last verdict.
 	Seen time.Time `json:"seen"`
 	By   Source    `json:"by"`
-	// SetPoint is the last one seen, in amperes: a furnace may stand still with its
-	// controller's cleared when the agent comes back.
+	// SetPoint is the last valid one, in amperes: the furnace may be idle with a
+	// cleared set-point when the agent restarts.
 	SetPoint float64 `json:"set_point,omitempty"`
 }
 
-// Save is what a later Resume takes.
+// Save returns the state for a later Resume.
 func (m *Machine) Save(now time.Time) Saved {
 	return Saved{State: m.status.State, Since: m.status.Since, Seen: now, By: m.by, SetPoint: m.setPoint}
 }
 
-// Resume takes up an abnormal state that was seen less than ten minutes before now:
-// it is held until a live sense says otherwise. One seen after now is taken up too:
-// the clock is behind, as after a power cut on a box without one of its own, and an
-// alarm too many is better than one dropped. Any other state is determined again; the
+// Resume restores an abnormal state that was saved at most ten minutes before now. It
+// is held until a live sense contradicts it. A state saved after now is restored too:
+// the clock may be behind after a power cut on a box without a real-time clock, and a
+// false alarm is better than a dropped one. Any other state is determined again; the
 // set-point is always restored.
 func (m *Machine) Resume(s Saved, now time.Time) {
-	m.see(s.SetPoint, s.SetPoint) // it was believed
+	m.acceptSetPoint(s.SetPoint, s.SetPoint) // it was accepted before
 	age := now.Sub(s.Seen)
 	if s.State != Abnormal || age > resumeWithin {
 		return
@@ -179,11 +181,10 @@ func (m *Machine) Resume(s Saved, now time.Time) {
 	m.by = s.By
 }
 
-// SetParams changes the filter; what is known of the last seconds stays.
+// SetParams changes the filter's parameters; the verdicts of the last seconds stay.
 func (m *Machine) SetParams(p Params) { m.params = p.consistent() }
 
-// Acknowledge lets go of an abnormal state that is only held. It reports whether
-// there was one.
+// Acknowledge ends a held abnormal state. It reports whether there was one.
 func (m *Machine) Acknowledge(now time.Time) bool {
 	if m.status.State != Abnormal || !m.status.Held {
 		return false
@@ -192,7 +193,7 @@ func (m *Machine) Acknowledge(now time.Time) bool {
 	return true
 }
 
-// Step takes one second's verdict.
+// Step updates the state with the verdict of one second.
 func (m *Machine) Step(v Verdict) Status {
 	m.status.Changed, m.status.Restarted, m.status.Cause = false, false, ""
 	switch {
@@ -207,11 +208,10 @@ func (m *Machine) Step(v Verdict) Status {
 	return m.status
 }
 
-// standsStill handles a furnace that draws next to nothing: whatever the model
-// makes of a window of zeros does not count. A meter that dies ends it, since a
-// melt may start unseen.
+// standsStill handles an idle furnace: the model's verdict on a window of zeros does
+// not count. A failed meter ends this, because a melt could start unnoticed.
 func (m *Machine) standsStill(v Verdict) bool {
-	m.see(v.SetPoint, v.Amperes)
+	m.acceptSetPoint(v.SetPoint, v.Amperes)
 	switch {
 	case v.CurrentLive && math.IsNaN(v.Amperes):
 		// The last readings are missing, too few to distrust the sense.
@@ -228,16 +228,16 @@ func (m *Machine) standsStill(v Verdict) bool {
 	return true
 }
 
-// see takes a set-point, unless it is a mark or was cleared. Without a configured
-// normal current, a set-point above what known furnaces draw is accepted only once a
-// current, in amperes, has come near it: with a corrupt one every current would count
-// as off.
-func (m *Machine) see(setPoint, amperes float64) {
+// acceptSetPoint stores a set-point unless the controller cleared it or marked it as
+// invalid. Without a configured normal current, a set-point above maxKnownCurrent is
+// accepted only after a current, in amperes, has come near it: under a corrupt one,
+// every current would count as off.
+func (m *Machine) acceptSetPoint(setPoint, amperes float64) {
 	normal := m.params.NormalCurrent
-	if normal <= 0 && setPoint > recordCurrent {
-		normal = max(amperes, m.setPoint) // NaN where nothing was read
+	if normal <= 0 && setPoint > maxKnownCurrent {
+		normal = max(amperes, m.setPoint) // NaN without a reading
 	}
-	if setPoint > 0 && (normal <= 0 && setPoint <= recordCurrent || setPoint <= setPointRatio*normal && setPoint >= normal/setPointRatio) {
+	if setPoint > 0 && (normal <= 0 && setPoint <= maxKnownCurrent || setPoint <= setPointRatio*normal && setPoint >= normal/setPointRatio) {
 		m.setPoint = setPoint
 	}
 }
@@ -250,11 +250,11 @@ func (m *Machine) Idle() float64 {
 	case m.params.NormalCurrent > 0:
 		return offShare * m.params.NormalCurrent
 	default:
-		return nothing
+		return unknownIdle
 	}
 }
 
-// restart reports whether this is the second in which current came back.
+// restart reports whether the current returned in this second.
 func (m *Machine) restart(v Verdict) bool {
 	if m.status.State != Off {
 		return false
@@ -264,14 +264,13 @@ func (m *Machine) restart(v Verdict) bool {
 	return true
 }
 
-// Enough reports whether the senses have shown enough for a verdict: half a
-// minute of current, or every frame of the window.
+// Enough reports whether the senses have measured enough for a verdict: half a minute
+// of current, or nearly all frames of the window.
 func (v Verdict) Enough() bool {
 	return v.CurrentLive && v.CurrentSeconds >= firstSeconds || v.VideoLive && v.VideoFull
 }
 
-// warming reports whether a sense has not yet shown all that it will: a furnace that
-// is warming up is not yet judged by every means.
+// warming reports whether a live sense has not filled its window yet.
 func (v Verdict) warming() bool {
 	if v.CurrentAside {
 		return v.VideoLive && !v.VideoFull
@@ -279,7 +278,7 @@ func (v Verdict) warming() bool {
 	return v.CurrentLive && v.CurrentSeconds < warmSeconds
 }
 
-// decided reports whether the second has a verdict that rests on enough.
+// decided reports whether the second has a verdict from enough measurements.
 func (m *Machine) decided(v Verdict) bool {
 	return v.Source != None && v.P >= 0 && v.P <= 1 && v.Enough()
 }
@@ -302,7 +301,7 @@ func (m *Machine) undecided(v Verdict) {
 	case m.status.State == Unknown && warming:
 		m.enter(Warming, v.Time, "a sense is live")
 	}
-	// Seconds apart do not make a mean.
+	// The mean is over consecutive seconds only.
 	m.forget()
 	m.status.P = 0
 }
@@ -334,8 +333,8 @@ func (m *Machine) filter(v Verdict) {
 // leave decides whether an abnormal state ends.
 func (m *Machine) leave(v Verdict, full bool) {
 	if v.CurrentInvalid || v.Source == Rule && m.by == Model {
-		// The rule knows current alone; the model may have seen the shell glow. And
-		// the alarm may come from the current that can no longer be read.
+		// The rule sees the current only; the model may have seen the shell glow. And
+		// the alarm may come from a current that is invalid now.
 		m.status.Held, m.under = true, 0
 		return
 	}

@@ -25,7 +25,7 @@ func newFurnace(t *testing.T) *furnace {
 	return &furnace{t: t, machine: New(params), now: begin}
 }
 
-// warm is a furnace at work, both senses live and their windows full.
+// warm returns a working furnace, both senses live and their windows full.
 func warm(t *testing.T) *furnace {
 	f := newFurnace(t)
 	f.runs(15, f.sees(0.1))
@@ -69,11 +69,11 @@ func blind(v Verdict) Verdict {
 }
 
 func tripped(v Verdict) Verdict {
-	v.Amperes, v.P = 0, 1 // zero current is the quietest there is
+	v.Amperes, v.P = 0, 1 // zero current has no variation
 	return v
 }
 
-func TestOneOddSecondDoesNothing(t *testing.T) {
+func TestOneOutlierHasNoEffect(t *testing.T) {
 	f := warm(t)
 	f.runs(3, f.sees(1))
 	f.runs(20, f.sees(0.1))
@@ -82,7 +82,7 @@ func TestOneOddSecondDoesNothing(t *testing.T) {
 	}
 }
 
-func TestLastingSignIsAbnormalAndItsEndIsHeldForALittle(t *testing.T) {
+func TestLastingSignIsAbnormalUntilTheHoldEnds(t *testing.T) {
 	f := warm(t)
 	f.runs(10, f.sees(0.9))
 	f.want(Abnormal)
@@ -143,7 +143,7 @@ func TestRestartWarmsUpAnew(t *testing.T) {
 	f.want(Warming)
 	cold.CurrentSeconds = 60
 	f.runs(10, cold)
-	f.want(Abnormal) // from 30 s on an alarm counts
+	f.want(Abnormal) // from 30 s on verdicts count
 }
 
 func TestFirstVerdictsAreWarming(t *testing.T) {
@@ -196,7 +196,7 @@ func TestHeldEndsWhenALiveSenseConfirms(t *testing.T) {
 	f.wantHeld(false)
 }
 
-func TestRuleCannotDenyWhatTheModelSaw(t *testing.T) {
+func TestRuleCannotEndAnAlarmOfTheModel(t *testing.T) {
 	f := warm(t)
 	f.runs(20, f.sees(1))
 	rule := f.sees(0)
@@ -208,7 +208,7 @@ func TestRuleCannotDenyWhatTheModelSaw(t *testing.T) {
 	f.want(Normal)
 }
 
-func TestRuleEndsWhatItBegan(t *testing.T) {
+func TestRuleEndsItsOwnAlarm(t *testing.T) {
 	f := warm(t)
 	rule := f.sees(1)
 	rule.Source = Rule
@@ -219,11 +219,11 @@ func TestRuleEndsWhatItBegan(t *testing.T) {
 	f.want(Normal)
 }
 
-func TestAcknowledgeLetsGoOfWhatIsHeldAndOnlyThat(t *testing.T) {
+func TestAcknowledgeEndsAHeldAlarmOnly(t *testing.T) {
 	f := warm(t)
 	f.runs(20, f.sees(1))
 	if f.machine.Acknowledge(f.now) {
-		t.Fatal("a live alarm was acknowledged away")
+		t.Fatal("a live alarm was acknowledged")
 	}
 	f.runs(5, blind(f.sees(0)))
 	if !f.machine.Acknowledge(f.now) {
@@ -234,7 +234,7 @@ func TestAcknowledgeLetsGoOfWhatIsHeldAndOnlyThat(t *testing.T) {
 }
 
 func TestRestartedAgentHoldsARecentAlarm(t *testing.T) {
-	// Less than nothing: the clock was not set yet when the agent came back.
+	// A negative age: the clock was not set yet when the agent restarted.
 	for age, want := range map[time.Duration]State{9 * time.Minute: Abnormal, 11 * time.Minute: Unknown, -24 * time.Hour: Abnormal} {
 		f := newFurnace(t)
 		f.machine.Resume(Saved{State: Abnormal, Since: begin, Seen: begin, By: Model}, begin.Add(age))
@@ -251,7 +251,7 @@ func TestRestartedAgentDoesNotHoldAnythingElse(t *testing.T) {
 	f.want(Unknown)
 }
 
-func TestNotANumberIsNoVerdict(t *testing.T) {
+func TestNaNIsNotAVerdict(t *testing.T) {
 	f := warm(t)
 	f.runs(20, f.sees(1))
 	f.runs(60, f.sees(math.NaN()))
@@ -259,7 +259,7 @@ func TestNotANumberIsNoVerdict(t *testing.T) {
 	f.wantHeld(true)
 }
 
-// Whatever comes: blind is never normal, idle is never abnormal, abnormal never
+// In any sequence: blind is never normal, idle is never abnormal, and abnormal never
 // ends without a live sense.
 func TestPromisesHoldForRandomLives(t *testing.T) {
 	for seed := range uint64(200) {

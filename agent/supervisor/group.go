@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Group runs parts that begin and end independently of each other, each under Run.
+// Group runs parts that start and stop independently of each other, each under Run.
 type Group struct {
 	log *slog.Logger
 
@@ -22,8 +22,8 @@ func NewGroup(log *slog.Logger) *Group {
 	return &Group{log: log, cancels: map[int]context.CancelFunc{}}
 }
 
-// Start starts a part. stop ends it and waits until it has returned; it may be called
-// several times. After Stop nothing is started.
+// Start starts a part. stop stops the part and waits until it has returned; it may be
+// called several times. After Stop, Start does nothing.
 func (g *Group) Start(name string, part func(context.Context) error) (stop func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -44,7 +44,7 @@ func (g *Group) Start(name string, part func(context.Context) error) (stop func(
 	return func() { cancel(); <-done }
 }
 
-// Stop ends every part and waits for all of them.
+// Stop stops every part and waits for all of them.
 func (g *Group) Stop() {
 	g.mu.Lock()
 	g.ended = true

@@ -1,12 +1,12 @@
-// Package supervisor keeps one part of the agent alive.
+// Package supervisor restarts the parts of the agent.
 //
-// A part is a Run(ctx) error that owns what it starts. When it returns an error it is
+// A part is a Run(ctx) error that owns everything it starts. If it returns, it is
 // restarted after a wait that grows with each failure in a row, with jitter, up to a
-// maximum. After a part has run well for a while the wait is short again. No error
-// ends the supervision: one failed part must not leave a furnace unwatched, and the
-// part may work again later.
+// maximum. After the part has run well for a while the wait is short again. No error
+// ends the supervision: the other parts still watch the furnace, and the part may work
+// again later.
 //
-// Waits and the log of a lasting fault are package retry's.
+// Package retry provides the waits and the log of a lasting fault.
 package supervisor
 
 import (
@@ -18,11 +18,10 @@ import (
 	"meltwatch/retry"
 )
 
-// wellAfter is how long a part must run to count as healed.
+// wellAfter is how long a part must run to count as recovered.
 const wellAfter = 10 * time.Second
 
-// Run runs part until ctx ends. A part that returns nil before that is started
-// again as well.
+// Run runs part until ctx ends. A part that returns nil before that is restarted too.
 func Run(ctx context.Context, name string, log *slog.Logger, part func(context.Context) error) {
 	log = log.With("part", name)
 	faults := &retry.Faults{Log: log}
@@ -34,7 +33,7 @@ func Run(ctx context.Context, name string, log *slog.Logger, part func(context.C
 			return // an error after ctx ended is not a fault
 		}
 		if err == nil {
-			err = errors.New("ended for no reason")
+			err = errors.New("ended without an error")
 		}
 		if ranWell {
 			try = 0

@@ -15,7 +15,7 @@ import (
 
 var errBroken = errors.New("broken")
 
-func TestFailingPartIsStartedAgainAndSaysSoSeldom(t *testing.T) {
+func TestFailingPartIsRestartedAndRarelyLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()

@@ -11,13 +11,13 @@ import (
 
 type checkCommand struct {
 	configFlag
-	Offline bool          `help:"Check the configuration file alone; touch no device and no broker."`
+	Offline bool          `help:"Check the configuration file only, without devices and broker."`
 	Timeout time.Duration `default:"15s" help:"How long each device may take to answer."`
 }
 
-var errCheck = errors.New("not all is well; see above")
+var errCheck = errors.New("the check found faults; see above")
 
-// Run prints one line for each thing that must work and fails when one does not.
+// Run prints one line for each thing that must work, and fails if one does not.
 func (c checkCommand) Run(ctx context.Context, o outside) error {
 	settings, err := config.Read(c.Config)
 	if err != nil {

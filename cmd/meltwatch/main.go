@@ -2,7 +2,7 @@
 // Modbus and frames from an RTSP camera, decides each second with a TensorFlow
 // model whether the furnace is abnormal, and publishes the state over MQTT.
 //
-// This package is the command line alone; package agent is the watch.
+// This package holds the command line only; package agent watches the furnace.
 package main
 
 import (
@@ -25,21 +25,21 @@ import (
 var version = "dev"
 
 type commands struct {
-	Run     runCommand     `cmd:"" help:"Watch the furnace until told to stop."`
+	Run     runCommand     `cmd:"" help:"Watch the furnace until stopped."`
 	Check   checkCommand   `cmd:"" help:"Check the configuration, the meters, the camera, the model and the broker: one line each."`
-	Reload  reloadCommand  `cmd:"" help:"Have the running agent read its configuration file again."`
+	Reload  reloadCommand  `cmd:"" help:"Make the running agent read its configuration file again."`
 	Once    onceCommand    `cmd:"" help:"Decide once and print the verdict as JSON."`
-	Outbox  outboxCommand  `cmd:"" help:"Look into what no broker has acknowledged yet."`
-	Model   modelCommand   `cmd:"" help:"Make, sign and check model packages."`
+	Outbox  outboxCommand  `cmd:"" help:"Show the records that no broker has acknowledged yet."`
+	Model   modelCommand   `cmd:"" help:"Create, sign and check model packages."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
-// configFlag is the flag that run, check and once share.
+// configFlag is the flag that names the configuration file.
 type configFlag struct {
 	Config string `short:"c" default:"/etc/meltwatch/meltwatch.yaml" placeholder:"FILE" help:"Configuration file (${default}); config/sample.yaml shows every setting."`
 }
 
-// outside is what a command needs of the world around it.
+// outside holds the output streams of a command.
 type outside struct {
 	out    io.Writer
 	errOut io.Writer
@@ -70,7 +70,8 @@ func main() {
 	}
 }
 
-// newEnv is this machine, with a log to w as the configuration wants it.
+// newEnv returns the environment on this machine, with a log to w in the configured
+// format and level.
 func newEnv(w io.Writer, c config.Log) (agent.Env, error) {
 	level := &slog.LevelVar{}
 	level.Set(settings.LogLevel(c))

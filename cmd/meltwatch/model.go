@@ -12,20 +12,20 @@ import (
 	"meltwatch/inference"
 )
 
-// modelCommand makes, signs and checks model packages.
+// modelCommand creates, signs and checks model packages.
 type modelCommand struct {
-	Keygen modelKeygen `cmd:"" help:"Make a private key and print the public one, for trust.model_keys or trust.config_keys."`
-	Check  modelCheck  `cmd:"" help:"Check a model folder as the agent would before it loads it."`
+	Keygen modelKeygen `cmd:"" help:"Create a private key and print the public one, for trust.model_keys or trust.config_keys."`
+	Check  modelCheck  `cmd:"" help:"Check a model folder as the agent does before it loads it."`
 	Pack   modelPack   `cmd:"" help:"Pack a model folder into one file."`
 	Sign   modelSign   `cmd:"" help:"Sign a package; the signature goes into PACKAGE.sig."`
-	Verify modelVerify `cmd:"" help:"Check a package and its signature as a box would."`
+	Verify modelVerify `cmd:"" help:"Check a package and its signature as a box does."`
 }
 
 type modelKeygen struct {
 	Out string `arg:"" help:"File to write the private key to; it must not exist."`
 }
 
-// Run makes a key.
+// Run creates a key.
 func (c modelKeygen) Run(o outside) error {
 	public, err := modelpackage.NewKey(c.Out)
 	if err != nil {
@@ -54,7 +54,7 @@ type modelPack struct {
 	Out    string `arg:"" help:"Package to write."`
 }
 
-// Run packs a folder that a box would accept.
+// Run checks a folder as a box does, and packs it.
 func (c modelPack) Run(o outside) error {
 	manifest, err := inference.CheckFolder(c.Folder)
 	if err != nil {
@@ -73,7 +73,7 @@ func (c modelPack) Run(o outside) error {
 
 type modelSign struct {
 	Package string `arg:"" type:"existingfile"`
-	Key     string `required:"" type:"existingfile" help:"Private key, as keygen wrote it."`
+	Key     string `required:"" type:"existingfile" help:"Private key written by keygen."`
 	Name    string `required:"" help:"Name under which the boxes know the key."`
 }
 

@@ -11,10 +11,10 @@ import (
 
 type onceCommand struct {
 	configFlag
-	Wait time.Duration `default:"35s" help:"How long to gather current and frames before deciding; 120s fills the window."`
+	Wait time.Duration `default:"35s" help:"How long to collect current and frames before deciding; 120s fills the window."`
 }
 
-// Run gathers both senses for a while, decides once, and prints the verdict. It
+// Run collects current and frames for a while, and prints the last verdict. It
 // publishes nothing.
 func (c onceCommand) Run(ctx context.Context, o outside) error {
 	settings, err := config.ReadTolerated(c.Config)
@@ -22,7 +22,7 @@ func (c onceCommand) Run(ctx context.Context, o outside) error {
 		return err
 	}
 	settings.Log.Level = "error"
-	settings.Outbox.Enabled = false // it publishes nothing, and the agent may be running beside it
+	settings.Outbox.Enabled = false // nothing is published, and a running agent may hold the outbox
 	env, err := newEnv(o.errOut, settings.Log)
 	if err != nil {
 		return err

@@ -14,18 +14,17 @@ import (
 	"meltwatch/durable"
 )
 
-// outboxCommand looks into the outbox on disk and changes nothing; the agent may
-// be running.
+// outboxCommand reads the outbox on disk and changes nothing. The agent may be running.
 type outboxCommand struct {
-	Stat   outboxStat   `cmd:"" help:"Print what each class holds."`
+	Stat   outboxStat   `cmd:"" help:"Print a summary of each class."`
 	Dump   outboxDump   `cmd:"" help:"Print every record, one JSON object a line."`
 	Verify outboxVerify `cmd:"" help:"Read everything; fail if a record is damaged."`
 }
 
-// outboxFlags say which outbox.
+// outboxFlags select an outbox.
 type outboxFlags struct {
 	configFlag
-	Folder string `placeholder:"DIR" help:"The outbox's folder, instead of the one that the configuration names."`
+	Folder string `placeholder:"DIR" help:"Folder of the outbox, instead of the configured one."`
 }
 
 func (f outboxFlags) disk() (durable.Folder, error) {
@@ -49,7 +48,7 @@ func (f outboxFlags) walk(each func(outbox.Stored) error) ([]outbox.Summary, err
 
 type outboxStat struct{ outboxFlags }
 
-// Run prints a line a class.
+// Run prints a line for each class.
 func (c outboxStat) Run(o outside) error {
 	summaries, err := c.walk(func(outbox.Stored) error { return nil })
 	return errors.Join(err, printSummaries(o.out, summaries))
@@ -75,8 +74,8 @@ func instant(t time.Time) string {
 
 type outboxDump struct {
 	outboxFlags
-	Class string `enum:",event,state,current" default:"" help:"Only this class: event, state or current."`
-	All   bool   `help:"Acknowledged records too, as long as their segment is there."`
+	Class string `enum:",event,state,current" default:"" help:"Print only this class: event, state or current."`
+	All   bool   `help:"Print acknowledged records too, as long as their segment exists."`
 }
 
 // Run prints the records.
@@ -98,7 +97,7 @@ type dumped struct {
 	Payload any    `json:"payload"`
 }
 
-// payload is shown as what it is, JSON, or else as base64.
+// payload returns valid JSON as JSON, and anything else as base64.
 func payload(b []byte) any {
 	if json.Valid(b) {
 		return json.RawMessage(b)
@@ -108,13 +107,13 @@ func payload(b []byte) any {
 
 type outboxVerify struct{ outboxFlags }
 
-// Run fails when a record is missing.
+// Run prints a line for each class, and fails if a record is missing.
 func (c outboxVerify) Run(o outside) error {
 	summaries, err := c.walk(func(outbox.Stored) error { return nil })
 	err = errors.Join(err, printSummaries(o.out, summaries))
 	for _, s := range summaries {
 		if s.Missing > 0 {
-			err = errors.Join(err, fmt.Errorf("outbox class %s: %d records are damaged and lost; the agent passes over them and keeps their segment as *.damaged", s.Class, s.Missing))
+			err = errors.Join(err, fmt.Errorf("outbox class %s: %d records are damaged and lost; the agent skips them and keeps their segment as *.damaged", s.Class, s.Missing))
 		}
 	}
 	return err

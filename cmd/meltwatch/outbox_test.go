@@ -14,7 +14,7 @@ import (
 	"meltwatch/durable"
 )
 
-// looked runs an outbox command on a folder and returns what it printed.
+// looked runs an outbox command on a folder and returns its output.
 func looked(t *testing.T, command interface{ Run(outside) error }) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
@@ -22,7 +22,7 @@ func looked(t *testing.T, command interface{ Run(outside) error }) (string, erro
 	return out.String(), err
 }
 
-// noObserver is told nothing that a test asks for.
+// noObserver ignores all reports.
 type noObserver struct{}
 
 func (noObserver) Beat()       {}
@@ -46,7 +46,7 @@ func filledOutbox(t *testing.T) (folder string) {
 	return folder
 }
 
-func TestOutboxCommandsShowWhatWaits(t *testing.T) {
+func TestOutboxCommandsShowWaitingRecords(t *testing.T) {
 	flags := outboxFlags{Folder: filledOutbox(t)}
 	stat, err := looked(t, outboxStat{flags})
 	if err != nil || !strings.Contains(stat, "event    1        2        0        1") {

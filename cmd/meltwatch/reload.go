@@ -13,8 +13,8 @@ import (
 	"meltwatch/config"
 )
 
-// notePID writes the process's id for `meltwatch reload`. A folder that does not
-// take it is no reason to leave the furnace unwatched; health says so already.
+// notePID writes the process id for `meltwatch reload`. An error of the folder does not
+// stop the agent; health reports it.
 func notePID(folder string) error {
 	err := os.WriteFile(pidFile(folder), []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
 	var path *fs.PathError
@@ -28,7 +28,7 @@ func pidFile(folder string) string { return filepath.Join(folder, "pid") }
 
 type reloadCommand struct{ configFlag }
 
-// Run checks the file and has the running agent read it again.
+// Run checks the file and makes the running agent read it again.
 func (r reloadCommand) Run(o outside) error {
 	c, err := config.Read(r.Config)
 	if err != nil {
@@ -39,22 +39,22 @@ func (r reloadCommand) Run(o outside) error {
 		return err
 	}
 	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-		return fmt.Errorf("ask process %d to read its file again: %w", pid, err)
+		return fmt.Errorf("signal process %d: %w", pid, err)
 	}
-	_, err = fmt.Fprintf(o.out, "asked process %d; its log, the topic config/reported and meltctl say what became of it\n", pid)
+	_, err = fmt.Fprintf(o.out, "signalled process %d; its log, the topic config/reported and meltctl report the result\n", pid)
 	return err
 }
 
-// runningAgent finds the agent whose state folder this is, and makes sure that
-// the process is one.
+// runningAgent returns the process id of the agent with a state folder. It checks that
+// the process is an agent.
 func runningAgent(folder string) (int, error) {
 	text, err := os.ReadFile(pidFile(folder))
 	if err != nil {
-		return 0, fmt.Errorf("no agent seems to run with paths.state %s: %w", folder, err)
+		return 0, fmt.Errorf("no agent runs with paths.state %s: %w", folder, err)
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil {
-		return 0, fmt.Errorf("%s does not hold a process id: restart the agent", pidFile(folder))
+		return 0, fmt.Errorf("%s contains an invalid process id: restart the agent", pidFile(folder))
 	}
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	if err != nil || strings.TrimSpace(string(name)) != "meltwatch" {

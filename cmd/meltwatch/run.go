@@ -30,7 +30,7 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	}
 	log := env.Log
 	for _, w := range warnings {
-		log.Warn("this release refuses a setting in the file: it runs as before, but must be corrected before the next change", "setting", w.String())
+		log.Warn("setting invalid in this release: it has its old effect, but must be corrected before the next change", "setting", w.String())
 	}
 	a, err := agent.New(agent.Source{Path: r.Config, Document: text}, env)
 	if err != nil {
@@ -47,7 +47,7 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	return err
 }
 
-// onHangup calls f at each SIGHUP until ctx ends; the channel closes after that.
+// onHangup calls f at each SIGHUP until ctx ends, and then closes the channel.
 func onHangup(ctx context.Context, f func()) <-chan struct{} {
 	hangups, ended := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// What run refuses in a file, check --offline refuses in the same words.
+// check --offline refuses the files that run refuses, in the same words.
 func TestRunAndCheckRefuseInTheSameWords(t *testing.T) {
 	const good = `site: plant
 furnace: f1

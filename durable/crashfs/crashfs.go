@@ -15,10 +15,10 @@ import (
 	"meltwatch/durable"
 )
 
-// Disk is a durable.Files in memory whose power fails at a chosen operation. What was
-// not synced then survives in part: each write on its own, whole, torn or as
-// zeros, and each change of a folder on its own. That is as hostile as POSIX
-// allows a file system to be, and more than a journalling one is.
+// Disk is a durable.Files in memory whose power fails at a chosen operation. Unsynced
+// changes then survive in part: each write independently, whole, torn or as zeros, and
+// each change of a folder independently. POSIX allows a file system to lose that much;
+// a journalling one loses less.
 type Disk struct {
 	names   map[string]*inode // as a program sees it
 	durable map[string]*inode // on the disk
@@ -31,7 +31,7 @@ type Disk struct {
 	// Step, unless nil, is called after every change and in the middle of a write; a
 	// test may kill the process there.
 	Step func()
-	// Now stamps files that are written; time.Now unless a test sets another.
+	// Now gives the modification times of files; New sets it to time.Now.
 	Now func() time.Time
 }
 
@@ -42,7 +42,7 @@ type inode struct {
 	at      time.Time
 }
 
-// write puts data at an offset; with cut it ends the file there first.
+// write writes data at an offset; with cut it truncates the file there first.
 type write struct {
 	offset int
 	data   []byte
@@ -60,7 +60,8 @@ func (w write) apply(b []byte) []byte {
 	return b
 }
 
-// change gives a name to an inode; from is the name it had, file nil removes.
+// change gives a name to an inode. from is its previous name; a nil file removes the
+// name.
 type change struct {
 	folder, from, name string
 	file               *inode
@@ -95,7 +96,7 @@ func (d *Disk) Put(name string, data []byte) {
 	d.names[name], d.durable[name] = file, file
 }
 
-// Has reports whether a file is there.
+// Has reports whether a file exists.
 func (d *Disk) Has(name string) bool { return d.names[name] != nil }
 
 // Size is the total size of all files, in bytes.
@@ -106,7 +107,7 @@ func (d *Disk) Size() (n int64) {
 	return n
 }
 
-// step counts an operation; it fails from the cut on.
+// step counts an operation, and fails from operation cutAt on.
 func (d *Disk) step() error {
 	if d.operations == d.cutAt {
 		d.PowerOff = true
@@ -127,7 +128,7 @@ func (d *Disk) rename(c change) error {
 	}
 	c.folder = path.Dir(c.name)
 	c.apply(d.names)
-	d.pending = append(d.pending, c) // it may have reached the disk though power fails
+	d.pending = append(d.pending, c) // it may reach the disk even if power fails now
 	return d.step()
 }
 
@@ -151,7 +152,7 @@ func (d *Disk) Read(name string, most int64) ([]byte, error) {
 	return slices.Clone(file.seen[:min(len(file.seen), int(most))]), nil
 }
 
-// Create makes or empties a file.
+// Create creates or truncates a file.
 func (d *Disk) Create(name string) (durable.File, error) {
 	file := d.names[name]
 	if file == nil {
@@ -163,7 +164,7 @@ func (d *Disk) Create(name string) (durable.File, error) {
 	return d.Extend(name, 0)
 }
 
-// Extend cuts a file to size and opens it for writing at its end.
+// Extend truncates a file to size and opens it for writing at its end.
 func (d *Disk) Extend(name string, size int64) (durable.File, error) {
 	if d.PowerOff {
 		return nil, errPower
@@ -180,7 +181,7 @@ func (d *Disk) Rename(from, to string) error {
 // Remove deletes a file.
 func (d *Disk) Remove(name string) error { return d.rename(change{name: name}) }
 
-// MakeFolder does nothing: folders are part of the names.
+// MakeFolder does nothing: folders exist as parts of names.
 func (d *Disk) MakeFolder(string) error { return nil }
 
 // SyncFolder makes the changes of a folder durable.
@@ -224,7 +225,7 @@ func (f *cutFile) Write(data []byte) (int, error) {
 		if err := f.put(write{offset: len(f.file.seen), data: slices.Clone(rest[:n])}); err != nil {
 			return 0, err
 		}
-		f.disk.operations-- // one operation, however many blocks
+		f.disk.operations-- // all blocks count as one operation
 		rest = rest[n:]
 	}
 	f.disk.operations++
@@ -244,7 +245,8 @@ func (f *cutFile) Sync() error {
 
 func (f *cutFile) Close() error { return nil }
 
-// After is the disk that the next start finds.
+// After returns the disk that the next start finds. Each unsynced change survives with
+// probability odds.
 func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 	names := maps.Clone(d.durable)
 	for _, c := range d.pending {
@@ -254,7 +256,7 @@ func (d *Disk) After(r *rand.Rand, odds float64) *Disk {
 	}
 	next := New(-1)
 	next.Now = d.Now
-	for _, name := range slices.Sorted(maps.Keys(names)) { // one seed, one outcome
+	for _, name := range slices.Sorted(maps.Keys(names)) { // sorted, so that a seed has one outcome
 		file := names[name]
 		content := slices.Clone(file.durable)
 		for _, w := range file.pending {
@@ -274,7 +276,7 @@ func (d *Disk) PowerCut() {
 	d.names, d.durable, d.pending, d.PowerOff = next.names, next.durable, nil, false
 }
 
-// Snapshot returns every file as a program sees it now.
+// Snapshot returns the content of every file as the program sees it.
 func (d *Disk) Snapshot() map[string][]byte {
 	files := map[string][]byte{}
 	for name, file := range d.names {
@@ -300,7 +302,7 @@ func torn(w write, r *rand.Rand, odds float64) write {
 	case 0:
 		w.data = w.data[:r.IntN(len(w.data))]
 	case 1:
-		w.data = make([]byte, len(w.data)) // the length was noted, the bytes were not
+		w.data = make([]byte, len(w.data)) // the length was written, the bytes were not
 	}
 	return w
 }

@@ -1,11 +1,11 @@
-// Package ledger keeps the account of a delivery: which records were made, which
-// reached the broker, how often, and in which order. It knows nothing of payloads,
-// topics and clocks: its users read a record's name and keep what they note of it.
+// Package ledger records a delivery: which records were made, which reached the broker,
+// how often, and in which order. It does not depend on payloads, topics or clocks: its
+// users read a record's name and store a note of their own with it.
 //
-// A record is named by the boot of its maker and its number within that boot, from 1
-// on without a gap. Each class of records has a Class of its own. Each class comes on
-// two streams, live and as history; within a stream the first deliveries keep the
-// order of the names, and repetitions may come at any time.
+// A record is named by the boot of the agent that made it and its number within that
+// boot, from 1 on without a gap. Each class of records has its own Class, and is
+// delivered on two streams: live and history. Within a stream, first deliveries are in
+// the order of the names; repetitions may come at any time.
 package ledger
 
 import (
@@ -23,10 +23,10 @@ func (n Name) Before(other Name) bool {
 	return n.Boot < other.Boot || n.Boot == other.Boot && n.Seq < other.Seq
 }
 
-// String is the name for a report.
+// String formats the name for a report.
 func (n Name) String() string { return fmt.Sprintf("boot %d seq %d", n.Boot, n.Seq) }
 
-// Stream is a way on which a class of records reaches the broker.
+// Stream is one of the ways in which records of a class reach the broker.
 type Stream int
 
 // The streams.
@@ -35,13 +35,13 @@ const (
 	History
 )
 
-// Entry is one record: whether it was received, and what the user notes of it.
+// Entry is one record: whether it was received, and the user's note.
 type Entry[Note any] struct {
 	Received bool
 	Note     Note
 }
 
-// Class is the account of one class of records. The zero value is empty. It is not
+// Class holds the entries of one class of records. The zero value is empty. It is not
 // safe for concurrent use.
 type Class[Note any] struct {
 	boots  map[uint64][]*Entry[Note] // by seq − 1
@@ -51,8 +51,8 @@ type Class[Note any] struct {
 	Repeated int // deliveries beyond the first
 }
 
-// Entry returns a record's entry, and adds empty ones up to it. The pointer stays valid.
-// Seq is at least 1.
+// Entry returns a record's entry, and adds empty entries up to it. The pointer stays
+// valid. n.Seq must be at least 1.
 func (c *Class[Note]) Entry(n Name) *Entry[Note] {
 	if c.boots == nil {
 		c.boots = map[uint64][]*Entry[Note]{}
@@ -77,7 +77,7 @@ func (c *Class[Note]) Find(n Name) *Entry[Note] {
 	return boot[n.Seq-1]
 }
 
-// Boot returns a boot's entries, by seq − 1.
+// Boot returns a boot's entries, indexed by seq − 1.
 func (c *Class[Note]) Boot(boot uint64) []*Entry[Note] { return c.boots[boot] }
 
 // All yields every entry in the order of the names.
@@ -93,8 +93,8 @@ func (c *Class[Note]) All() iter.Seq2[Name, *Entry[Note]] {
 	}
 }
 
-// Receive notes that a record reached the broker on a stream. It returns the record's
-// entry, and whether this is its first delivery. The error tells that a younger record
+// Receive records that a record reached the broker on a stream. It returns the record's
+// entry, and whether this is its first delivery. The error means that a newer record
 // came first on this stream.
 func (c *Class[Note]) Receive(n Name, s Stream) (e *Entry[Note], first bool, err error) {
 	e = c.Entry(n)

@@ -11,7 +11,7 @@ func TestFirstDeliveriesKeepTheirOrder(t *testing.T) {
 	type delivery struct {
 		Name
 		Stream
-		fault string // what it is found guilty of
+		fault string // the reported fault
 	}
 	for _, c := range []struct {
 		fact               string
@@ -45,7 +45,7 @@ func TestEntriesAreFoundByName(t *testing.T) {
 	}
 	second := class.Entry(Name{2, 2})
 	class.Entry(Name{1, 1}).Note = "a"
-	class.Entry(Name{2, 3}) // a longer boot moves no entry
+	class.Entry(Name{2, 3}) // growth must not move an entry
 	second.Note = "b"
 	for _, unknown := range []Name{{1, 0}, {1, 2}, {2, 4}, {3, 1}, {0, 0}} {
 		if class.Find(unknown) != nil {

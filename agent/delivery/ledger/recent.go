@@ -2,9 +2,9 @@ package ledger
 
 import "time"
 
-// Recent counts records by the instant at which something happened to them. A crash
-// undoes what happened since the sender last wrote its cursor, so these records may
-// come again. The zero value is empty.
+// Recent counts records by the instant at which they were acknowledged. A crash loses
+// the acknowledgements since the sender last wrote its cursor, so these records may be
+// sent again. The zero value is empty.
 type Recent struct{ list []batch }
 
 type batch struct {
@@ -12,7 +12,7 @@ type batch struct {
 	records int
 }
 
-// Add notes that something happened to records. Instants do not go back.
+// Add counts records at an instant. Instants must not decrease.
 func (r *Recent) Add(at time.Time, records int) { r.list = append(r.list, batch{at, records}) }
 
 // Since counts the records from an instant on.
@@ -25,7 +25,7 @@ func (r *Recent) Since(t time.Time) (records int) {
 	return records
 }
 
-// Forget drops what lies before an instant.
+// Forget drops what was counted before an instant.
 func (r *Recent) Forget(before time.Time) {
 	old := 0
 	for old < len(r.list) && r.list[old].at.Before(before) {

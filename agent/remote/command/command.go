@@ -1,10 +1,11 @@
-// Package command obeys commands that come over MQTT: a short list, each allowed
-// by name in the box's own file, none of which runs a shell or takes a path.
+// Package command executes commands that arrive over MQTT. The list is short, each
+// command must be allowed by name in the local file, and none runs a shell or takes a
+// path.
 //
-// A command has an id and a deadline. It is carried out at most once, and not at all
-// once the deadline has passed; its id is on disk before anything is done, so that no
-// restart of the agent forgets it. A retained command is refused. The number of
-// commands per minute is limited; the rest are dropped, and reported once a minute.
+// A command has an id and a deadline. It is executed at most once, and not after its
+// deadline. Its id is written to disk before the execution, so that it survives a
+// restart of the agent. A retained command is refused. The number of commands per
+// minute is limited; more are dropped, which is reported once a minute.
 package command
 
 import (
@@ -23,13 +24,13 @@ import (
 
 // Agent is the running agent.
 type Agent interface {
-	// Acknowledge reports whether there was a held alarm to let go of.
+	// Acknowledge ends a held alarm, and reports whether there was one.
 	Acknowledge(ctx context.Context) (bool, error)
-	// LogLevel sets the log's level; "" is the configuration's.
+	// LogLevel sets the log level; "" restores the configured one.
 	LogLevel(level string)
-	// Restart ends a part and begins it again.
+	// Restart stops a part and starts it again.
 	Restart(part string) error
-	// SelfTest is how every part fares, and an error when one does not.
+	// SelfTest returns the status of every part, and an error if one has a fault.
 	SelfTest() (any, error)
 	// Snapshot publishes the newest picture.
 	Snapshot(ctx context.Context) error
@@ -42,16 +43,16 @@ type Observer interface {
 }
 
 const (
-	// maxAhead bounds how far ahead a deadline may lie, and with it how long an id
-	// must be remembered.
+	// maxAhead bounds how far ahead a deadline may be, and thereby how long an id must
+	// be stored.
 	maxAhead   = time.Hour
 	levelFor   = time.Hour
 	maxWaiting = 16
-	// carryOutLimit bounds carrying out one command.
-	carryOutLimit = 20 * time.Second
+	// executeLimit bounds the execution of one command.
+	executeLimit = 20 * time.Second
 )
 
-// Server carries commands out, one after the other.
+// Server executes commands one after the other.
 type Server struct {
 	answer   func(message.CommandResult)
 	payloads chan request
@@ -60,37 +61,36 @@ type Server struct {
 	mu      sync.Mutex
 	allowed config.Commands
 
-	recent []time.Time // of the last minute
-	told   time.Time   // when dropped commands were last reported
-	quiet  *time.Timer // ends a changed log level
-	// dropped counts payloads that were dropped: no room, or over the limit per
-	// minute.
+	recent        []time.Time // of the last minute
+	reportedDrops time.Time   // when dropped commands were last reported
+	levelTimer    *time.Timer // restores the log level
+	// dropped counts payloads dropped by a full queue or by the limit per minute.
 	dropped atomic.Uint64
 }
 
-// request is a payload, and whether the broker retains it.
+// request is a payload, and whether the broker has retained it.
 type request struct {
 	text     []byte
 	retained bool
 }
 
-// New returns a server that hands results to answer, which must not block. It
-// forgets ids with its process until Remember is called.
+// New returns a server that passes results to answer, which must not block. Without
+// Persist, ids are kept in memory only.
 func New(answer func(message.CommandResult)) *Server {
 	return &Server{answer: answer, payloads: make(chan request, maxWaiting), ids: &ids{seen: map[string]time.Time{}}}
 }
 
-// Persist keeps the ids of commands in files. To be called before Run.
+// Persist stores the ids of commands in files. Call it before Run.
 func (s *Server) Persist(files durable.Files) { s.ids = openIDs(files) }
 
-// Adopt changes what is allowed.
+// Adopt changes the allowed commands.
 func (s *Server) Adopt(c config.Commands) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.allowed = c
 }
 
-// Take takes a payload; it never blocks. What finds no room is dropped.
+// Take queues a payload; it never blocks. If the queue is full, the payload is dropped.
 func (s *Server) Take(payload []byte) { s.Handle(payload, false) }
 
 // Handle is Take for a payload that the broker may have retained.
@@ -105,18 +105,19 @@ func (s *Server) Handle(payload []byte, retained bool) {
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context, box Agent, observer Observer) error {
 	observer.OK()
-	s.quiet = time.NewTimer(levelFor)
-	s.quiet.Stop()
-	defer s.quiet.Stop()
+	s.levelTimer = time.NewTimer(levelFor)
+	s.levelTimer.Stop()
+	defer s.levelTimer.Stop()
 	for {
-		// What is dropped leaves a full queue behind it: the loop comes round again.
+		// After a drop the queue is full, so the loop runs again and reports the
+		// counter.
 		observer.Count(map[string]uint64{"dropped_commands": s.dropped.Load()})
 		select {
 		case <-ctx.Done():
 			return nil
 		case p := <-s.payloads:
 			s.serve(ctx, box, p)
-		case <-s.quiet.C:
+		case <-s.levelTimer.C:
 			box.LogLevel("")
 		}
 	}
@@ -140,7 +141,7 @@ func (s *Server) serve(ctx context.Context, box Agent, p request) {
 	r := message.CommandResult{Version: 1, ID: c.ID, Command: c.Command, Status: message.Done}
 	if err != nil {
 		r.Status = message.Rejected
-	} else if r.Data, err = s.carryOut(ctx, box, c); err != nil {
+	} else if r.Data, err = s.execute(ctx, box, c); err != nil {
 		r.Status = message.Failed
 	}
 	if err != nil {
@@ -150,7 +151,7 @@ func (s *Server) serve(ctx context.Context, box Agent, p request) {
 	s.answer(r)
 }
 
-// inTime holds the rate.
+// inTime reports whether a command is within the limit per minute.
 func (s *Server) inTime(now time.Time, perMinute int) bool {
 	s.recent = slices.DeleteFunc(s.recent, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
 	if len(s.recent) < perMinute {
@@ -158,15 +159,15 @@ func (s *Server) inTime(now time.Time, perMinute int) bool {
 		return true
 	}
 	s.dropped.Add(1)
-	if now.Sub(s.told) >= time.Minute {
-		s.told = now
+	if now.Sub(s.reportedDrops) >= time.Minute {
+		s.reportedDrops = now
 		s.answer(message.CommandResult{Version: 1, Time: now.UTC().Round(0), Status: message.Rejected,
-			Message: fmt.Sprintf("more than commands.per_minute (%d) came: they are dropped unread", perMinute)})
+			Message: fmt.Sprintf("more than commands.per_minute (%d) commands: the rest are dropped unread", perMinute)})
 	}
 	return false
 }
 
-// admit refuses what is not allowed, late, or was here before.
+// admit refuses a command that is not allowed, late or repeated.
 func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time) error {
 	by, known := map[string]bool{
 		"acknowledge": allowed.Acknowledge, "log_level": allowed.LogLevel, "restart": allowed.Restart,
@@ -182,27 +183,27 @@ func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time
 	case c.Deadline.After(now.Add(maxAhead)):
 		return fmt.Errorf("deadline: lies more than %s ahead of this box's clock", maxAhead)
 	case s.ids.known(c.ID):
-		return errors.New("id: was here before; a command is carried out once")
+		return errors.New("id: is already used; a command is executed once")
 	}
 	err := s.ids.note(c.ID, c.Deadline, now)
 	if err != nil && !slices.Contains(harmless, c.Command) {
-		return fmt.Errorf("paths.state: a command that cannot be noted on disk is not carried out: %w", err)
+		return fmt.Errorf("paths.state: a command that cannot be recorded on disk is not executed: %w", err)
 	}
 	return nil
 }
 
-// harmless commands change nothing: they are carried out even if the disk fails,
-// because repeating one after a restart does no harm.
+// harmless commands change nothing: they are executed even if the disk fails, because a
+// repetition after a restart does no harm.
 var harmless = []string{"self_test", "snapshot"}
 
-func (s *Server) carryOut(ctx context.Context, box Agent, c message.Command) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, carryOutLimit)
+func (s *Server) execute(ctx context.Context, box Agent, c message.Command) (any, error) {
+	ctx, cancel := context.WithTimeout(ctx, executeLimit)
 	defer cancel()
 	switch c.Command {
 	case "acknowledge":
 		held, err := box.Acknowledge(ctx)
 		if err == nil && !held {
-			err = errors.New("no alarm is held: only one that nothing can deny is let go of")
+			err = errors.New("no alarm is held: only a held alarm can be acknowledged")
 		}
 		return nil, err
 	case "log_level":
@@ -221,6 +222,6 @@ func (s *Server) setLevel(box Agent, level string) error {
 		return fmt.Errorf("level: %.64q is not one of debug, info, warn, error", level)
 	}
 	box.LogLevel(level)
-	s.quiet.Reset(levelFor)
+	s.levelTimer.Reset(levelFor)
 	return nil
 }

@@ -16,12 +16,12 @@ import (
 	"meltwatch/config"
 )
 
-// fakeAgent notes what it is told to do.
+// fakeAgent records the calls.
 type fakeAgent struct {
 	held bool
 	mu   sync.Mutex
 	did  []string
-	// dropped is what the server reported to its Observer.
+	// dropped is the counter that the server reported.
 	dropped uint64
 }
 
@@ -31,7 +31,7 @@ func (b *fakeAgent) note(what string) {
 	b.did = append(b.did, what)
 }
 
-// all is what has been reported so far.
+// all returns the calls so far.
 func (b *fakeAgent) all() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -61,8 +61,8 @@ func (b *fakeAgent) Snapshot(context.Context) error { b.note("snapshot"); return
 
 var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: true, SelfTest: true, Snapshot: true, PerMinute: 100}
 
-// serving runs a script against a server in virtual time; ask returns the last
-// result.
+// serving runs a script against a server in virtual time; ask sends a payload and
+// returns the result.
 func serving(t *testing.T, allowed config.Commands, script func(b *fakeAgent, ask func(string) message.CommandResult)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +111,7 @@ func TestCommandsAreCarriedOutOnce(t *testing.T) {
 		time.Sleep(2 * time.Hour)
 		synctest.Wait()
 		if b.all()[len(b.all())-1] != "level " {
-			t.Errorf("the log's level did not go back: %v", b.all())
+			t.Errorf("the log level was not restored: %v", b.all())
 		}
 	})
 }
@@ -119,15 +119,15 @@ func TestCommandsAreCarriedOutOnce(t *testing.T) {
 func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
 	serving(t, everything, func(b *fakeAgent, ask func(string) message.CommandResult) {
 		for text, why := range map[string]string{
-			`no JSON`: "not a command",
-			`{"id": "1", "command": "snapshot", "deadline": "soon"}`:               "not a command",
+			`no JSON`: "invalid command",
+			`{"id": "1", "command": "snapshot", "deadline": "soon"}`:               "invalid command",
 			`{"id": "1", "command": "snapshot"}`:                                   "deadline",
 			payload("", "snapshot", time.Minute, ""):                               "id",
 			payload(strings.Repeat("x", 65), "snapshot", time.Minute, ""):          "id",
 			payload("1", "snapshot", -time.Second, ""):                             "deadline",
 			payload("1", "snapshot", 2*time.Hour, ""):                              "deadline",
 			payload("1", "shell", time.Minute, ""):                                 "command",
-			payload("1", "snapshot", time.Minute, `, "shell": "rm"`):               "not a command",
+			payload("1", "snapshot", time.Minute, `, "shell": "rm"`):               "invalid command",
 			payload("1", "snapshot", time.Minute, "") + "{}":                       "more follows",
 			payload("1", strings.Repeat("x", message.MaxCommand), time.Minute, ""): "bytes",
 		} {
@@ -148,7 +148,7 @@ func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
 		}
 		b.held = false
 		if r := ask(payload("4", "acknowledge", time.Minute, "")); r.Status != message.Failed {
-			t.Errorf("acknowledged nothing: %+v", r)
+			t.Errorf("acknowledged without an alarm: %+v", r)
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestNothingIsAllowedByDefault(t *testing.T) {
 	})
 }
 
-func TestRateIsHeldAndSaidOnce(t *testing.T) {
+func TestRateIsLimitedAndReportedOnce(t *testing.T) {
 	allowed := everything
 	allowed.PerMinute = 5
 	serving(t, allowed, func(b *fakeAgent, ask func(string) message.CommandResult) {
@@ -186,8 +186,8 @@ func TestRateIsHeldAndSaidOnce(t *testing.T) {
 	})
 }
 
-// FuzzCommand: no payload may panic, and an accepted command has an id and a
-// deadline, and a result that can be encoded.
+// FuzzCommand checks that no payload panics, and that an accepted command has an id, a
+// deadline and a result that can be encoded.
 func FuzzCommand(f *testing.F) {
 	f.Add([]byte(`{"id": "1", "command": "snapshot", "deadline": "2030-01-02T15:04:05Z"}`))
 	f.Add([]byte(`{"id": "\ud800", "command": 5}`))
@@ -197,7 +197,7 @@ func FuzzCommand(f *testing.F) {
 			t.Errorf("accepted %+v", c)
 		}
 		s := New(func(message.CommandResult) {})
-		_ = s.admit(c, everything, time.Now()) // an error or none: both are well
+		_ = s.admit(c, everything, time.Now()) // both an error and none are valid
 		if _, err := json.Marshal(message.CommandResult{ID: c.ID, Command: c.Command}); err != nil {
 			t.Error(err)
 		}

@@ -11,15 +11,14 @@ import (
 // idsFile holds the ids of commands whose deadline has not passed.
 const idsFile = "commands.json"
 
-// ids are the ids seen, each until its deadline: an hour at most, so
-// commands.per_minute bounds them.
+// ids are the ids of received commands. Each is kept until its deadline, an hour at
+// most, so commands.per_minute bounds their number.
 type ids struct {
-	files durable.Files // nil: in memory alone
+	files durable.Files // nil to keep ids in memory only
 	seen  map[string]time.Time
 }
 
-// openIDs loads the ids that the last process noted. A damaged or missing file holds
-// none.
+// openIDs loads the ids of the last process. A damaged or missing file counts as empty.
 func openIDs(files durable.Files) *ids {
 	i := &ids{files: files, seen: map[string]time.Time{}}
 	text, err := durable.ReadFile(files, idsFile)
@@ -34,8 +33,8 @@ func (i *ids) known(id string) bool {
 	return known
 }
 
-// note remembers an id and drops those whose deadline has passed. It stays in memory
-// even if the disk refuses it.
+// note stores an id and drops those whose deadline has passed. If the disk fails, the
+// id is still kept in memory.
 func (i *ids) note(id string, deadline, now time.Time) error {
 	maps.DeleteFunc(i.seen, func(_ string, until time.Time) bool { return now.After(until) })
 	i.seen[id] = deadline

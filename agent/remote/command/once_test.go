@@ -14,8 +14,8 @@ import (
 	"meltwatch/durable/crashfs"
 )
 
-// life runs one process's server in a bubble: ask hands a payload over.
-func life(t *testing.T, files durable.Files, b *fakeAgent, script func(ask func(text string, retained bool) message.CommandResult)) {
+// runServer runs the server of one process in virtual time; ask sends a payload.
+func runServer(t *testing.T, files durable.Files, b *fakeAgent, script func(ask func(text string, retained bool) message.CommandResult)) {
 	t.Helper()
 	var last message.CommandResult
 	s := New(func(r message.CommandResult) { last = r })
@@ -36,14 +36,14 @@ func life(t *testing.T, files durable.Files, b *fakeAgent, script func(ask func(
 	}
 }
 
-// A command that comes again after the agent has started again is not carried out
-// again, power cut or not; one that the broker retains never is.
+// A command that is repeated after a restart of the agent is not executed again, also
+// after a power cut. A retained command is never executed.
 func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 	for _, powerCut := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			disk, b := crashfs.New(-1), &fakeAgent{held: true}
 			restart := payload("a", "restart", 50*time.Minute, `, "part": "camera"`)
-			life(t, disk, b, func(ask func(string, bool) message.CommandResult) {
+			runServer(t, disk, b, func(ask func(string, bool) message.CommandResult) {
 				if r := ask(payload("r", "restart", time.Minute, `, "part": "camera"`), true); r.Status != message.Rejected || !strings.Contains(r.Message, "retained") {
 					t.Errorf("retained: %+v", r)
 				}
@@ -54,7 +54,7 @@ func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 			if powerCut {
 				disk.PowerCut()
 			}
-			life(t, disk, b, func(ask func(string, bool) message.CommandResult) {
+			runServer(t, disk, b, func(ask func(string, bool) message.CommandResult) {
 				for _, retained := range []bool{false, true} {
 					if r := ask(restart, retained); r.Status != message.Rejected {
 						t.Errorf("again: %+v", r)
@@ -75,7 +75,7 @@ func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 	}
 }
 
-// full is a disk that takes nothing.
+// full is a full disk.
 type full struct{ durable.Files }
 
 func (full) Create(string) (durable.File, error) { return nil, errors.New("no space left on device") }
@@ -83,7 +83,7 @@ func (full) Create(string) (durable.File, error) { return nil, errors.New("no sp
 func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeAgent{held: true}
-		life(t, full{crashfs.New(-1)}, b, func(ask func(string, bool) message.CommandResult) {
+		runServer(t, full{crashfs.New(-1)}, b, func(ask func(string, bool) message.CommandResult) {
 			if r := ask(payload("a", "acknowledge", time.Minute, ""), false); r.Status != message.Rejected || !strings.Contains(r.Message, "no space") {
 				t.Errorf("%+v", r)
 			}
@@ -97,7 +97,7 @@ func TestCommandThatCannotBeNotedIsNotCarriedOut(t *testing.T) {
 	})
 }
 
-func TestDamagedIDsNameNone(t *testing.T) {
+func TestDamagedFileHoldsNoIDs(t *testing.T) {
 	for _, text := range []string{"", "null", "{", "[1]", `{"a": 7}`} {
 		disk := crashfs.New(-1)
 		disk.Put(idsFile, []byte(text))
@@ -129,7 +129,7 @@ func TestWorstCommandsAreAnsweredAtOnce(t *testing.T) {
 	})
 }
 
-// Members that encoding/json would take are refused: a retained or repeated command
+// Members that encoding/json would accept are refused: a retained or repeated command
 // must not pass under another spelling.
 func TestCommandsWithDoubledOrFoldedMembersAreRefused(t *testing.T) {
 	for _, text := range []string{

@@ -1,18 +1,15 @@
-// Package commit keeps on disk what runs, what is being tried and what was given
-// up, so that whatever ends the process, the next one knows what to run and what
-// to say about it.
+// Package commit stores on disk which version runs, which is on trial and which was
+// refused, so that after any end of the process the next one knows what to run and what
+// to report.
 //
-// A version is staged before anything of it runs, shown once its parts have
-// proved that they work, and settled, which makes it the good one, when the
-// process has lived under it for a minute. Until then the good one before it is
-// kept beside it. A version under which the process dies three times within a
-// minute of its start is refused; a start under another kernel boot id follows a
-// power cut or a reboot of the box, which says nothing about the version, and
-// does not count.
+// A version is staged before anything of it runs, and shown once its parts have made
+// progress. It is settled, and becomes the good version, when the process has run it
+// for a minute. Until then the previous good version is kept. A version under which the
+// process dies three times within a minute of its start is refused. A death before a
+// start under another kernel boot id does not count: the cause was a power cut or a
+// reboot.
 //
-// Everything stands in one file, which is replaced whole: written beside,
-// synced, renamed, the folder synced. A kill or power cut at any point leaves
-// the file before or the file after.
+// Everything is in one file, which package durable replaces as a whole.
 package commit
 
 import (
@@ -27,7 +24,7 @@ import (
 	"meltwatch/durable"
 )
 
-// Deaths is how many deaths refuse a version.
+// Deaths is the number of deaths after which a version is refused.
 const Deaths = 3
 
 // Journal keeps versions of one kind. It is owned by one goroutine.
@@ -47,10 +44,10 @@ type record[V any] struct {
 // Trial is a version that is not settled yet.
 type Trial[V any] struct {
 	Version V `json:"version"`
-	// Shown: its parts have proved that they work.
+	// Shown tells that its parts have made progress.
 	Shown bool `json:"shown"`
-	// Running: a process began to run it, has not lived for a minute since, and has
-	// not ended on purpose. Deaths counts those that died so.
+	// Running tells that a process has started with it and has neither run for a minute
+	// nor ended as planned. Deaths counts the processes that died in this state.
 	Running    bool   `json:"running"`
 	Deaths     int    `json:"deaths"`
 	KernelBoot string `json:"kernel_boot"`
@@ -60,12 +57,12 @@ type Trial[V any] struct {
 type Refused[V any] struct {
 	Version V               `json:"version"`
 	Faults  []message.Fault `json:"faults"`
-	// Tried: something of it ran.
+	// Tried tells that a part of it ran.
 	Tried bool `json:"tried"`
 }
 
-// Open reads the journal. One that cannot be read or understood is an error that
-// comes with an empty journal: nothing is known then but the local file.
+// Open reads the journal. If it cannot be read or decoded, Open returns an error and an
+// empty journal, with which only the local version is known.
 func Open[V any](files durable.Files, name, kernelBoot string) (*Journal[V], error) {
 	j := &Journal[V]{files: files, name: name, boot: kernelBoot}
 	text, err := durable.ReadFile(files, name)
@@ -77,18 +74,18 @@ func Open[V any](files durable.Files, name, kernelBoot string) (*Journal[V], err
 	}
 	if err != nil {
 		j.record = record[V]{}
-		return j, fmt.Errorf("read %s: %w; it is passed over", name, err)
+		return j, fmt.Errorf("read %s: %w; it is ignored", name, err)
 	}
 	return j, nil
 }
 
-// Good is the last version that settled; false before the first.
+// Good returns the last version that settled, and false before the first.
 func (j *Journal[V]) Good() (V, bool) { return deref(j.record.Good) }
 
-// Trial is the version that has not settled yet.
+// Trial returns the version that has not settled yet.
 func (j *Journal[V]) Trial() (Trial[V], bool) { return deref(j.record.Trial) }
 
-// Refused is the last version that was given up.
+// Refused returns the last version that was refused.
 func (j *Journal[V]) Refused() (Refused[V], bool) { return deref(j.record.Refused) }
 
 func deref[T any](p *T) (T, bool) {
@@ -99,8 +96,8 @@ func deref[T any](p *T) (T, bool) {
 	return *p, true
 }
 
-// Started tells the journal that a process begins with what it holds. A version
-// that has killed its process once too often is refused and reported back.
+// Started records the start of a process. It refuses the version on trial if that has
+// died too often, and reports this.
 func (j *Journal[V]) Started() (died bool, err error) {
 	if j.record.Trial == nil {
 		return false, nil
@@ -116,23 +113,22 @@ func (j *Journal[V]) Started() (died bool, err error) {
 	return false, j.put(record[V]{j.record.Good, &next, j.record.Refused})
 }
 
-// Stage puts a version on trial. good is what runs now and is fallen back to; a
-// trial before it that was shown counts as that.
+// Stage puts a version on trial. good is the running version, which is restored if v
+// fails; it may be an earlier trial that was shown.
 func (j *Journal[V]) Stage(v, good V) error {
 	return j.put(record[V]{&good, &Trial[V]{Version: v, Running: true, KernelBoot: j.boot}, j.record.Refused})
 }
 
-// Accept makes a version the good one without a trial: it changes nothing that
-// runs.
+// Accept makes a version the good one without a trial, because it changes no part.
 func (j *Journal[V]) Accept(v V) error { return j.put(record[V]{Good: &v, Refused: j.record.Refused}) }
 
-// Show notes that the version on trial has proved itself.
+// Show records that the parts of the version on trial have made progress.
 func (j *Journal[V]) Show() error {
 	return j.change(func(t *Trial[V]) { t.Shown = true })
 }
 
-// Lived notes that the process has lived for a minute: a version that was shown
-// settles, another is no longer blamed for a death.
+// Lived records that the process has run for a minute: a version that was shown
+// settles; for another, a death no longer counts.
 func (j *Journal[V]) Lived() error {
 	if t := j.record.Trial; t != nil && t.Shown {
 		return j.put(record[V]{Good: &t.Version, Refused: j.record.Refused})
@@ -140,13 +136,13 @@ func (j *Journal[V]) Lived() error {
 	return j.change(func(t *Trial[V]) { t.Running = false })
 }
 
-// Ended notes that the process ends on purpose.
+// Ended records that the process ends as planned.
 func (j *Journal[V]) Ended() error {
 	return j.change(func(t *Trial[V]) { t.Running = false })
 }
 
-// Refuse gives the version on trial up; tried says that something of it ran. It
-// is given up in memory even where the disk refuses to note it.
+// Refuse refuses the version on trial; tried tells that a part of it ran. If the disk
+// fails, the refusal is still kept in memory.
 func (j *Journal[V]) Refuse(tried bool, faults ...message.Fault) error {
 	if j.record.Trial == nil {
 		return nil
@@ -166,11 +162,11 @@ func (j *Journal[V]) change(f func(*Trial[V])) error {
 	return j.put(record[V]{j.record.Good, &next, j.record.Refused})
 }
 
-// put replaces the file; what is in memory follows only when that worked.
+// put replaces the file, and then the record in memory if that succeeded.
 func (j *Journal[V]) put(next record[V]) error {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // a patch stays as it was signed
+	encoder.SetEscapeHTML(false) // a patch must stay as it was signed
 	if err := encoder.Encode(next); err != nil {
 		return fmt.Errorf("encode %s: %w", j.name, err)
 	}
@@ -181,7 +177,7 @@ func (j *Journal[V]) put(next record[V]) error {
 	return nil
 }
 
-// Reject notes a version that was given up before it was staged.
+// Reject records a version that was refused before it was staged.
 func (j *Journal[V]) Reject(v V, faults ...message.Fault) error {
 	return j.put(record[V]{j.record.Good, j.record.Trial, &Refused[V]{v, slices.Clone(faults), false}})
 }

@@ -92,7 +92,7 @@ func TestPowerCutsPlannedEndsAndLateDeathsDoNotCount(t *testing.T) {
 	}
 }
 
-func TestDamagedJournalIsAnErrorAndNothing(t *testing.T) {
+func TestDamagedJournalIsAnErrorAndEmpty(t *testing.T) {
 	folder := t.TempDir()
 	must(t, open(t, folder, "boot").Stage("new", "old"), os.WriteFile(filepath.Join(folder, "journal.json"), []byte(`{"good": 1`), 0o600))
 	j, err := Open[string](durable.Folder(folder), "journal.json", "boot")
@@ -102,27 +102,27 @@ func TestDamagedJournalIsAnErrorAndNothing(t *testing.T) {
 	if _, ok := j.Good(); ok {
 		t.Error("something is good")
 	}
-	must(t, j.Stage("next", "old")) // and it can be written over
+	must(t, j.Stage("next", "old")) // it can be overwritten
 }
 
-// sick refuses to write.
-type sick struct{ durable.Files }
+// failing refuses to write.
+type failing struct{ durable.Files }
 
-func (sick) Create(string) (durable.File, error) { return nil, syscall.ENOSPC }
+func (failing) Create(string) (durable.File, error) { return nil, syscall.ENOSPC }
 
 func TestDiskThatRefusesChangesNothingButARefusal(t *testing.T) {
 	folder := durable.Folder(t.TempDir())
-	j, err := Open[string](sick{folder}, "journal.json", "boot")
+	j, err := Open[string](failing{folder}, "journal.json", "boot")
 	must(t, err)
 	if err := j.Stage("new", "old"); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v", err)
 	}
 	if _, ok := j.Trial(); ok {
-		t.Fatal("on trial though it could not be noted")
+		t.Fatal("on trial although it could not be recorded")
 	}
 	well, err := Open[string](folder, "journal.json", "boot")
 	must(t, err, well.Stage("new", "old"))
-	well.files = sick{folder}
+	well.files = failing{folder}
 	if err := well.Refuse(true, message.Fault{Key: "camera", Message: "no frame"}); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v", err)
 	}

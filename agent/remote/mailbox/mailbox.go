@@ -1,4 +1,4 @@
-// Package mailbox holds payloads of a topic until their reader has time for them.
+// Package mailbox queues the payloads of a topic for their reader.
 package mailbox
 
 import (
@@ -6,25 +6,25 @@ import (
 	"sync"
 )
 
-// maxWaiting bounds the payloads that wait while a change is on trial; beyond it the
+// maxWaiting bounds the payloads that wait while a change is on trial. Beyond it the
 // oldest is dropped.
 const maxWaiting = 16
 
-// Mailbox holds payloads in the order of their arrival. All of them are kept for the
-// reader, so that a late repetition of an older document cannot push the newest
-// out. It is safe for concurrent use.
+// Mailbox queues payloads in the order of their arrival. It keeps all of them for the
+// reader, so that a late repetition of an older document does not replace the newest.
+// It is safe for concurrent use.
 type Mailbox struct {
 	mu      sync.Mutex
 	waiting [][]byte
 	puts    uint64
 	dropped uint64
-	news    chan struct{}
+	arrived chan struct{}
 }
 
 // New returns an empty mailbox.
-func New() *Mailbox { return &Mailbox{news: make(chan struct{}, 1)} }
+func New() *Mailbox { return &Mailbox{arrived: make(chan struct{}, 1)} }
 
-// Put takes a payload; it never blocks.
+// Put adds a payload; it never blocks.
 func (m *Mailbox) Put(payload []byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -35,15 +35,15 @@ func (m *Mailbox) Put(payload []byte) {
 		m.dropped++
 	}
 	select {
-	case m.news <- struct{}{}:
+	case m.arrived <- struct{}{}:
 	default:
 	}
 }
 
 // News is ready when a payload may be waiting.
-func (m *Mailbox) News() <-chan struct{} { return m.news }
+func (m *Mailbox) News() <-chan struct{} { return m.arrived }
 
-// Take takes all that waits.
+// Take removes and returns all waiting payloads.
 func (m *Mailbox) Take() [][]byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,14 +52,14 @@ func (m *Mailbox) Take() [][]byte {
 	return all
 }
 
-// Dropped counts payloads that newer ones displaced before they were taken.
+// Dropped is the number of payloads that were dropped for newer ones.
 func (m *Mailbox) Dropped() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.dropped
 }
 
-// Peek returns what waits, and how many payloads were ever put in.
+// Peek returns the waiting payloads, and the number of all payloads ever added.
 func (m *Mailbox) Peek() (waiting [][]byte, puts uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"meltwatch/agent/message"
 )
 
-// A package that is signed and whole in every way is refused where its graph holds
-// an operation that writes files.
+// A signed and intact package is refused if its graph has an operation that writes
+// files.
 func TestSignedPackageThatWritesFilesIsRefused(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS(product)); err != nil {

@@ -12,8 +12,8 @@ import (
 
 const pemType = "PRIVATE KEY"
 
-// NewKey makes a private key file, PKCS #8 in PEM, readable by its owner alone,
-// and returns the public key as trust.… wants it.
+// NewKey creates a private key file, PKCS #8 in PEM, readable by its owner only. It
+// returns the public key in the format of trust.….
 func NewKey(path string) (public string, err error) {
 	pub, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
@@ -25,13 +25,13 @@ func NewKey(path string) (public string, err error) {
 	}
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return "", fmt.Errorf("make a key: %w", err)
+		return "", fmt.Errorf("create key: %w", err)
 	}
 	err = errors.Join(pem.Encode(file, &pem.Block{Type: pemType, Bytes: body}), file.Sync(), file.Close())
 	return base64.StdEncoding.EncodeToString(pub), err
 }
 
-// ReadKey reads a private key file. Its content never reaches an error.
+// ReadKey reads a private key file. No error contains any of its content.
 func ReadKey(path string) (ed25519.PrivateKey, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -52,8 +52,8 @@ func ReadKey(path string) (ed25519.PrivateKey, error) {
 	return private, nil
 }
 
-// PublicOf is a private key's public one, as trust.… wants it.
+// PublicOf returns the public key of a private one in the format of trust.….
 func PublicOf(key ed25519.PrivateKey) string {
-	public, _ := key.Public().(ed25519.PublicKey) // it is no other type
+	public, _ := key.Public().(ed25519.PublicKey) // always this type
 	return base64.StdEncoding.EncodeToString(public)
 }

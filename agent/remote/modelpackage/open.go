@@ -12,21 +12,21 @@ import (
 	"meltwatch/inference"
 )
 
-// ReadSigned reads the file that stands beside a package.
+// ReadSigned reads the .sig file of a package.
 func ReadSigned(path string) (s message.SignedPackage, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return s, fmt.Errorf("read signature: %w; make it with `meltwatch model sign`", err)
+		return s, fmt.Errorf("read signature: %w; create it with `meltwatch model sign`", err)
 	}
 	if err := strict.Decode(text, 4<<10, &s); err != nil {
-		return s, fmt.Errorf("read signature %s: %w; make it with `meltwatch model sign`", path, err)
+		return s, fmt.Errorf("read signature %s: %w; create it with `meltwatch model sign`", path, err)
 	}
 	return s, nil
 }
 
-// Open holds a package against what was signed, unpacks it into a folder, which
-// must be there and empty, and checks its manifest, every file's hash and the
-// operations of its graph. What it returns without an error is durable.
+// Open compares a package with its signed hash and size, unpacks it into an existing
+// empty folder, and checks its manifest, every file's hash and the operations of its
+// graph. Without an error, the unpacked files are durable.
 func Open(name, folder string, signed message.SignedPackage) (inference.Manifest, error) {
 	sha, size, err := Sum(name)
 	if err != nil {

@@ -1,13 +1,12 @@
-// Package modelpackage makes and reads model packages. A package is one file, an
-// uncompressed tar of a model folder: manifest.json, the SavedModel, the golden
-// vectors; the manifest holds the sha256 of every other file. A signature is
-// made over the sha256 and size of the whole file, so that a box can refuse a
-// package before it has received a byte of it.
+// Package modelpackage writes and reads model packages. A package is one file, an
+// uncompressed tar of a model folder: manifest.json, the SavedModel and the golden
+// vectors. The manifest holds the sha256 of every other file. The signature covers the
+// sha256 and size of the whole file, so that a box can refuse a package before it has
+// received any of it.
 //
-// Unpacking is bounded: nothing is compressed, no file is larger than what the
-// package itself holds, links, devices and names that leave the folder are
-// refused. What was written when a fault is found is left for the caller to
-// remove, and nothing is synced but by Open.
+// Unpacking is bounded: nothing is compressed, and no file is larger than the package.
+// Links, devices and names outside the folder are refused. After an error the caller
+// removes what was written. Only Open syncs files.
 package modelpackage
 
 import (
@@ -26,9 +25,9 @@ import (
 )
 
 const (
-	// maxFiles bounds how many files a package holds; a real one has five.
+	// maxFiles bounds the number of files in a package; a real one has five.
 	maxFiles = 256
-	// maxName bounds a name in bytes, maxDepth its folders.
+	// maxName bounds a name in bytes, maxDepth the number of its folders.
 	maxName  = 200
 	maxDepth = 8
 )
@@ -70,7 +69,7 @@ func writeFile(out *tar.Writer, root *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	// No time, owner or mode of the packing machine.
+	// Time, owner and mode of the packing machine are left out.
 	header := &tar.Header{Typeflag: tar.TypeReg, Name: name, Size: info.Size(), Mode: 0o644, Format: tar.FormatPAX}
 	if err := out.WriteHeader(header); err != nil {
 		return err
@@ -79,8 +78,8 @@ func writeFile(out *tar.Writer, root *os.Root, name string) error {
 	return err
 }
 
-// Unpack unpacks a package into a folder, which must exist. most bounds what is
-// written, in bytes: the size of the package, which no honest one exceeds.
+// Unpack unpacks a package into a folder, which must exist. most bounds the bytes
+// written; the caller passes the size of the package.
 func Unpack(r io.Reader, folder string, most int64) error {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
@@ -94,10 +93,10 @@ func Unpack(r io.Reader, folder string, most int64) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("read package: %w: it is no tar file, or is damaged", err)
+			return fmt.Errorf("read package: %w: it is damaged, or another format than tar", err)
 		}
 		if files == maxFiles {
-			return fmt.Errorf("package holds more than %d files: no model does", maxFiles)
+			return fmt.Errorf("package has too many files: at most %d are allowed", maxFiles)
 		}
 		if err := checkHeader(header); err != nil {
 			return err
@@ -106,7 +105,7 @@ func Unpack(r io.Reader, folder string, most int64) error {
 			continue
 		}
 		if header.Size > most {
-			return fmt.Errorf("package file %q: larger than the package itself", header.Name)
+			return fmt.Errorf("package file %q is larger than the package itself", header.Name)
 		}
 		most -= header.Size
 		if err := unpackFile(root, in, header); err != nil {
@@ -119,16 +118,16 @@ func checkHeader(h *tar.Header) error {
 	name := strings.TrimSuffix(h.Name, "/")
 	switch {
 	case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeDir:
-		return fmt.Errorf("package entry %.200q is no file: links and devices are refused", h.Name)
+		return fmt.Errorf("package entry %.200q is invalid: links and devices are refused", h.Name)
 	case len(name) > maxName || strings.Count(name, "/") >= maxDepth:
 		return fmt.Errorf("package entry %.64q…: the name is too long or too deep", h.Name)
 	case !filepath.IsLocal(name) || path.Clean(name) != name || strings.ContainsAny(name, "\x00\\"):
-		return fmt.Errorf("package entry %q leaves the package's folder, or is not written plainly", h.Name)
+		return fmt.Errorf("package entry %q is invalid: want a plain name inside the package's folder", h.Name)
 	}
 	return nil
 }
 
-// unpackFile never writes over a file: a name that comes twice is refused.
+// unpackFile does not overwrite: a repeated name is refused.
 func unpackFile(root *os.Root, in io.Reader, h *tar.Header) error {
 	if folder := path.Dir(h.Name); folder != "." {
 		if err := root.MkdirAll(folder, 0o750); err != nil {

@@ -73,8 +73,8 @@ func many(n int) (entries []entry) {
 	return entries
 }
 
-// Nothing that a package does may touch anything beside its folder, or cost more
-// disk than the package itself.
+// A package must not affect anything outside its folder, or use more disk than its own
+// size.
 func TestHostilePackagesAreRefusedAndLeaveNothingOutside(t *testing.T) {
 	long := strings.Repeat("n", 201)
 	for name, entries := range map[string][]entry{
@@ -111,8 +111,8 @@ func TestHostilePackagesAreRefusedAndLeaveNothingOutside(t *testing.T) {
 	}
 }
 
-// A sparse file of a terabyte takes a few hundred bytes in a tar; unpacked it
-// would fill the disk.
+// A sparse file of a terabyte needs a few hundred bytes in a tar, and would fill the
+// disk when unpacked.
 func TestBombIsRefusedBeforeItIsWritten(t *testing.T) {
 	var body bytes.Buffer
 	out := tar.NewWriter(&body)
@@ -126,8 +126,8 @@ func TestBombIsRefusedBeforeItIsWritten(t *testing.T) {
 	if err := out.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// The writer makes no sparse files, so the record is turned into one here; both
-	// have the same length.
+	// The writer makes no sparse files, so the record is converted here; both have the
+	// same length.
 	sparse := bytes.Replace(body.Bytes(), []byte("MELTWATCH.x=y"), []byte("GNU.sparse.=1"), 1)
 	for name, b := range map[string][]byte{"sparse": sparse, "larger than said": body.Bytes()} {
 		folder := t.TempDir()
@@ -158,7 +158,7 @@ func bytesUnder(t testing.TB, folder string) (n int64) {
 	return n
 }
 
-func TestSignatureVouchesForOnePackageByOneKey(t *testing.T) {
+func TestSignatureIsForOnePackageAndOneKey(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "key.pem")
 	public, err := NewKey(path)
@@ -169,7 +169,7 @@ func TestSignatureVouchesForOnePackageByOneKey(t *testing.T) {
 		t.Errorf("key file: %v, %v", info.Mode(), err)
 	}
 	if _, err := NewKey(path); err == nil {
-		t.Error("a key was written over")
+		t.Error("a key was overwritten")
 	}
 	key, err := ReadKey(path)
 	if err != nil || PublicOf(key) != public {
@@ -187,13 +187,13 @@ func TestSignatureVouchesForOnePackageByOneKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*message.SignedPackage, map[string]string){
-		"another size":      func(s *message.SignedPackage, _ map[string]string) { s.Size++ },
-		"another package":   func(s *message.SignedPackage, _ map[string]string) { s.SHA256 = strings.Repeat("0", 64) },
-		"no hash":           func(s *message.SignedPackage, _ map[string]string) { s.SHA256 = "../../etc" },
-		"another key":       func(_ *message.SignedPackage, k map[string]string) { k["desk"] = other },
-		"an unknown name":   func(s *message.SignedPackage, _ map[string]string) { s.Key = "attic" },
-		"a key that is not": func(_ *message.SignedPackage, k map[string]string) { k["desk"] = "" },
-		"no signature":      func(s *message.SignedPackage, _ map[string]string) { s.Signature = "" },
+		"another size":    func(s *message.SignedPackage, _ map[string]string) { s.Size++ },
+		"another package": func(s *message.SignedPackage, _ map[string]string) { s.SHA256 = strings.Repeat("0", 64) },
+		"no hash":         func(s *message.SignedPackage, _ map[string]string) { s.SHA256 = "../../etc" },
+		"another key":     func(_ *message.SignedPackage, k map[string]string) { k["desk"] = other },
+		"an unknown name": func(s *message.SignedPackage, _ map[string]string) { s.Key = "attic" },
+		"an empty key":    func(_ *message.SignedPackage, k map[string]string) { k["desk"] = "" },
+		"no signature":    func(s *message.SignedPackage, _ map[string]string) { s.Signature = "" },
 	} {
 		s, keys := signed, map[string]string{"desk": public}
 		change(&s, keys)
@@ -231,7 +231,8 @@ func TestChunksGoThereAndBack(t *testing.T) {
 	}
 }
 
-// FuzzChunk: no payload may panic, and what is accepted has its place and size.
+// FuzzChunk checks that no payload panics, and that accepted data has the right
+// position and size.
 func FuzzChunk(f *testing.F) {
 	sha := strings.Repeat("0a", 32)
 	good, err := Chunk(sha, []byte("data"))
@@ -248,8 +249,8 @@ func FuzzChunk(f *testing.F) {
 	})
 }
 
-// FuzzUnpack: no package may panic, hang, write beside its folder, or cost more
-// disk than it is long.
+// FuzzUnpack checks that no package panics, hangs, writes outside its folder, or uses
+// more disk than its length.
 func FuzzUnpack(f *testing.F) {
 	f.Add(packed(f, entry{"a/b", tar.TypeReg, "x", ""}, entry{"c", tar.TypeSymlink, "", "/"}))
 	f.Add(packed(f, entry{"../a", tar.TypeReg, "x", ""}))
@@ -260,7 +261,7 @@ func FuzzUnpack(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		_ = Unpack(bytes.NewReader(body), inner, int64(len(body))) // an error or none: both are well
+		_ = Unpack(bytes.NewReader(body), inner, int64(len(body))) // both an error and none are valid
 		if n := bytesUnder(t, outer); n > int64(len(body)) {
 			t.Errorf("%d bytes became %d", len(body), n)
 		}

@@ -8,20 +8,20 @@ import (
 	"meltwatch/agent/remote/commit"
 )
 
-// request is a document that may be obeyed; own asks for the box's own model.
+// request is a document that has passed the checks; own requests the local model.
 type request struct {
 	document message.ModelDesired
 	own      bool
 }
 
-// process reads payloads of model/desired in the order of arrival and obeys only the
-// newest acceptable one.
+// process checks payloads of model/desired in the order of arrival and applies only the
+// newest valid one.
 func (m *Manager) process(ctx context.Context, payloads [][]byte) {
 	limits, newest := m.limit(), (*request)(nil)
 	for _, payload := range payloads {
 		w, faults := m.read(payload, limits)
 		if newest != nil && !newest.own && !w.own && len(faults) == 0 && w.document.Revision < newest.document.Revision {
-			faults = message.OneFault("revision", fmt.Sprintf("%d is older than %d, which came before it", w.document.Revision, newest.document.Revision))
+			faults = message.OneFault("revision", fmt.Sprintf("%d is older than %d, which arrived before it", w.document.Revision, newest.document.Revision))
 		}
 		if len(faults) > 0 {
 			m.publish(modelOf(w.document), message.Rejected, nil, faults...)
@@ -38,7 +38,7 @@ func (m *Manager) process(ctx context.Context, payloads [][]byte) {
 func (m *Manager) read(payload []byte, limits Limits) (request, []message.Fault) {
 	if !limits.Enabled {
 		return request{document: message.ModelDesired{Revision: m.live.Revision, SignedPackage: message.SignedPackage{SHA256: m.live.SHA256}}},
-			message.OneFault("remote.model", "is false on this box: documents on model/desired are not obeyed")
+			message.OneFault("remote.model", "is false on this box: documents on model/desired are ignored")
 	}
 	if len(payload) == 0 {
 		return request{own: true}, nil
@@ -53,7 +53,7 @@ func (m *Manager) read(payload []byte, limits Limits) (request, []message.Fault)
 func (m *Manager) apply(ctx context.Context, w request) {
 	m.closeDownload()
 	if w.own {
-		m.takeOwn(ctx)
+		m.useLocal(ctx)
 		return
 	}
 	d := w.document
@@ -72,12 +72,12 @@ func (m *Manager) apply(ctx context.Context, w request) {
 	m.obtain(ctx, d)
 }
 
-// superseded reports whether a document is waiting that must replace model. An older
-// or refused document, or the same one again, as at each reconnection, does not
-// count.
+// superseded reports whether a document is waiting that must replace model. An older or
+// refused document does not count, nor does a repetition, which the broker sends at
+// each connection.
 func (m *Manager) superseded(model ModelID) bool {
 	waiting, puts := m.mailbox.Peek()
-	if puts == m.judged {
+	if puts == m.ignored {
 		return false
 	}
 	for _, payload := range waiting {
@@ -88,15 +88,15 @@ func (m *Manager) superseded(model ModelID) bool {
 			return true
 		}
 	}
-	m.judged = puts
+	m.ignored = puts
 	return false
 }
 
-// refusal is what can be said against a package before any of it has arrived.
+// refusal returns the reasons to reject a package before any of it has arrived.
 func (m *Manager) refusal(d message.ModelDesired, limits Limits) []message.Fault {
 	running := commit.Base(m.live.Revision)
 	if d.Revision < running || d.Revision == running && d.SHA256 != m.live.SHA256 {
-		return message.OneFault("revision", fmt.Sprintf("%d is not newer than %d, which decides: publish it under a higher revision", d.Revision, running))
+		return message.OneFault("revision", fmt.Sprintf("%d is not newer than the live model's %d: publish it under a higher revision", d.Revision, running))
 	}
 	if err := commit.CheckRevision(d.Revision, m.live.Revision); err != nil {
 		return message.OneFault("revision", err.Error())
@@ -105,12 +105,12 @@ func (m *Manager) refusal(d message.ModelDesired, limits Limits) []message.Fault
 		return message.OneFault("signature", err.Error())
 	}
 	if d.Size > limits.Package {
-		return message.OneFault("size", fmt.Sprintf("%d bytes are more than remote.model_mb of this box allows, %d", d.Size, limits.Package))
+		return message.OneFault("size", fmt.Sprintf("%d bytes exceed remote.model_mb of this box, %d bytes", d.Size, limits.Package))
 	}
 	return nil
 }
 
-// accept notes a document that asks for what decides already.
+// accept records a document that requests the live model.
 func (m *Manager) accept(model ModelID) {
 	if !model.same(m.live) {
 		model.Before = m.live.Before
@@ -122,8 +122,8 @@ func (m *Manager) accept(model ModelID) {
 	m.publish(model, message.Live, nil)
 }
 
-// takeOwn goes back to the box's own model: an empty payload asks for it.
-func (m *Manager) takeOwn(ctx context.Context) {
+// useLocal returns to the local model, as an empty payload requests.
+func (m *Manager) useLocal(ctx context.Context) {
 	own := ModelID{}
 	if m.live.SHA256 == "" {
 		m.accept(own)

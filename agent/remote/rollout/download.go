@@ -13,11 +13,11 @@ import (
 	"meltwatch/agent/remote/modelpackage"
 )
 
-// incoming is the package as far as it has arrived; a file beside it says which
-// one that is.
+// incoming is the file of the partly received package; the file incoming.part.sha256
+// identifies the package.
 const incoming = "incoming.part"
 
-// download is a package on its way.
+// download is a package that is being received.
 type download struct {
 	desired message.ModelDesired
 	file    *os.File
@@ -26,10 +26,10 @@ type download struct {
 	held    map[int64][]byte // chunks beyond next, at most modelpackage.Ahead
 }
 
-// obtain gets hold of a package and rolls it out.
+// obtain obtains a package and rolls it out.
 func (m *Manager) obtain(ctx context.Context, d message.ModelDesired) {
 	if m.intact(modelOf(d)) == nil {
-		m.run(ctx, d, modelOf(d)) // it was here before
+		m.run(ctx, d, modelOf(d)) // it is on disk already
 		return
 	}
 	if err := os.MkdirAll(m.settings.Folder, 0o750); err != nil {
@@ -48,8 +48,8 @@ func (m *Manager) obtain(ctx context.Context, d message.ModelDesired) {
 	m.complete(ctx)
 }
 
-// expect opens the file for a package's chunks, and goes on where an earlier
-// transfer of the same package stood.
+// expect opens the file for a package's chunks, and continues an earlier transfer of
+// the same package.
 func (m *Manager) expect(d message.ModelDesired) error {
 	name := filepath.Join(m.settings.Folder, incoming)
 	if was, err := os.ReadFile(name + ".sha256"); err != nil || string(was) != d.SHA256 {
@@ -74,7 +74,7 @@ func (m *Manager) expect(d message.ModelDesired) error {
 	return nil
 }
 
-// receive takes a chunk.
+// receive handles a chunk.
 func (m *Manager) receive(ctx context.Context, c chunk) {
 	a := m.download
 	if a == nil || c.number < a.next || c.number >= a.next+modelpackage.Ahead {
@@ -100,7 +100,7 @@ func (m *Manager) receive(ctx context.Context, c chunk) {
 	m.complete(ctx)
 }
 
-// complete rolls a package out once all of it is here.
+// complete rolls a package out once all of it has arrived.
 func (m *Manager) complete(ctx context.Context) {
 	a := m.download
 	if a.next < a.chunks {
@@ -120,8 +120,8 @@ func (m *Manager) closeDownload() {
 	m.download = nil
 }
 
-// beating keeps the watchdog content through a wait that is bounded.
-func (m *Manager) beating(ctx context.Context) (stop func()) {
+// keepBeating reports progress to the watchdog during a bounded wait.
+func (m *Manager) keepBeating(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -140,17 +140,19 @@ func (m *Manager) beating(ctx context.Context) (stop func()) {
 	return func() { cancel(); <-done }
 }
 
-// unpack checks a whole package, puts its model beside the others, and goes on.
+// unpack checks a complete package, stores its model beside the others, and rolls it
+// out.
 func (m *Manager) unpack(ctx context.Context, d message.ModelDesired) {
 	m.publish(modelOf(d), message.Checking, nil)
 	name := filepath.Join(m.settings.Folder, incoming)
 	beside := filepath.Join(m.settings.Folder, d.SHA256+".new")
-	stop := m.beating(ctx)
+	stop := m.keepBeating(ctx)
 	err := m.unpackInto(beside, name, d)
 	stop()
 	err = errors.Join(err, os.RemoveAll(name), os.RemoveAll(name+".sha256"))
 	if err == nil {
-		// What was here under this name was damaged, or there would be nothing to do.
+		// An existing folder of this name is damaged; otherwise the package would not
+		// have been requested.
 		err = errors.Join(os.RemoveAll(m.folder(modelOf(d))), os.Rename(beside, m.folder(modelOf(d))), m.settings.Files.SyncFolder("."))
 	}
 	if err != nil {

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// fetchTimeout bounds a download, stallTimeout how long no byte may come.
+	// fetchTimeout bounds a download, stallTimeout the time without a byte.
 	fetchTimeout = 10 * time.Minute
 	stallTimeout = 30 * time.Second
-	// lastWords is how long a cancelled download may take to end.
-	lastWords = time.Second
+	// cancelWait is how long a cancelled download may take to end.
+	cancelWait = time.Second
 )
 
 var (
@@ -28,7 +28,7 @@ var (
 	errStalled = fmt.Errorf("no byte has arrived for %s", stallTimeout)
 )
 
-// fetchURL gets a package from its URL.
+// fetchURL downloads a package from its URL.
 func (m *Manager) fetchURL(ctx context.Context, d message.ModelDesired) {
 	m.publish(modelOf(d), message.Receiving, nil)
 	mark := filepath.Join(m.settings.Folder, incoming+".sha256")
@@ -50,9 +50,9 @@ func (m *Manager) fetchURL(ctx context.Context, d message.ModelDesired) {
 	}
 }
 
-// await waits for a download until ctx ends, its time is up, or a newer document
-// arrives. A read that never returns, for example from a removed disk, is abandoned;
-// it writes nothing more.
+// await waits for a download until ctx ends, the download times out, or a newer
+// document arrives. A read that never returns, for example from a removed disk, is
+// abandoned; it does not write any more.
 func (m *Manager) await(ctx context.Context, d message.ModelDesired) error {
 	bounded, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errSlow)
 	defer cancel()
@@ -78,16 +78,17 @@ func (m *Manager) await(ctx context.Context, d message.ModelDesired) error {
 		err = errSuperseded
 	}
 	cancel()
-	late := time.NewTimer(lastWords)
+	late := time.NewTimer(cancelWait)
 	defer late.Stop()
 	select {
-	case <-done: //nolint:errcheck // it was called off
+	case <-done: //nolint:errcheck // it was cancelled
 	case <-late.C:
 	}
 	return err
 }
 
-// copyURL copies a package to the disk. No more than its size is read.
+// copyURL copies a package to the disk. It reads at most one byte more than the signed
+// size.
 func (m *Manager) copyURL(ctx context.Context, d message.ModelDesired) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -108,12 +109,12 @@ func (m *Manager) copyURL(ctx context.Context, d message.ModelDesired) error {
 	n, err := io.Copy(file, io.LimitReader(reader{ctx, body, stall}, d.Size+1))
 	err = errors.Join(causeOf(ctx, err), file.Close())
 	if err == nil && n != d.Size {
-		err = fmt.Errorf("the file has another size than the %d bytes that were signed", d.Size)
+		err = fmt.Errorf("the file differs from the signed size of %d bytes", d.Size)
 	}
 	return err
 }
 
-// causeOf is why ctx ended, if that is why a read failed.
+// causeOf returns the cause of ctx's end if a read failed because of it.
 func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
@@ -123,16 +124,16 @@ func causeOf(ctx context.Context, err error) error {
 
 // reader ends with its context and resets the stall timer at each read.
 type reader struct {
-	ctx   context.Context //nolint:containedctx // io.Reader knows none
+	ctx   context.Context //nolint:containedctx // io.Reader takes no context
 	body  io.Reader
 	stall *time.Timer
 }
 
-// Read reads on while the context lasts.
+// Read reads until the context ends.
 func (r reader) Read(p []byte) (int, error) {
 	n, err := r.body.Read(p)
 	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx) // what came late is not written
+		return 0, context.Cause(r.ctx) // late data is not written
 	}
 	if n > 0 {
 		r.stall.Reset(stallTimeout)
@@ -143,7 +144,7 @@ func (r reader) Read(p []byte) (int, error) {
 func (m *Manager) openURL(ctx context.Context, address string) (io.ReadCloser, error) {
 	u, err := url.Parse(address)
 	if err != nil {
-		return nil, errors.New("is not a URL")
+		return nil, errors.New("is an invalid URL")
 	}
 	if u.Scheme == "file" {
 		return openFile(u.Path)
@@ -163,8 +164,8 @@ func (m *Manager) openURL(ctx context.Context, address string) (io.ReadCloser, e
 	return response.Body, nil
 }
 
-// openFile opens a regular file and nothing else: opening a FIFO waits for its
-// writer, and opening a device may do anything.
+// openFile opens regular files only: opening a FIFO waits for its writer, and opening a
+// device may have side effects.
 func openFile(path string) (io.ReadCloser, error) {
 	info, err := os.Lstat(path)
 	if err == nil {
@@ -177,7 +178,7 @@ func openFile(path string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Another file may have come in its place meanwhile.
+	// The file may have been replaced meanwhile.
 	if info, err = file.Stat(); err == nil {
 		err = regular(path, info)
 	}
@@ -190,7 +191,7 @@ func openFile(path string) (io.ReadCloser, error) {
 func regular(path string, info os.FileInfo) error {
 	switch mode := info.Mode(); {
 	case mode&os.ModeSymlink != 0:
-		return fmt.Errorf("%s is a symbolic link: give the file that it leads to", path)
+		return fmt.Errorf("%s is a symbolic link: give the target instead", path)
 	case !mode.IsRegular():
 		return fmt.Errorf("%s is not a regular file: give the package itself", path)
 	}

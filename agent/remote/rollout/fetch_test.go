@@ -54,7 +54,7 @@ func TestURLsOfFilesLeadToRegularFilesOnly(t *testing.T) {
 	}
 }
 
-// watch is an Observer that notes the longest time between two beats.
+// watch is an Observer that records the longest time between two beats.
 type watch struct {
 	mu      sync.Mutex
 	last    time.Time
@@ -73,7 +73,7 @@ func (w *watch) OK()                     {}
 func (w *watch) Fault(error)             {}
 func (w *watch) Count(map[string]uint64) {}
 
-// real runs a manager on real time.
+// real runs a manager in real time.
 type real struct {
 	*Manager
 	watch watch
@@ -113,7 +113,7 @@ func (r *real) until(t *testing.T, what string, ok func(message.ModelReport) boo
 	}
 }
 
-// slowly serves a body by a byte now and then, for as long as anybody listens.
+// slowly serves a body of single bytes at intervals until the client leaves.
 func slowly(t *testing.T) *httptest.Server {
 	t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -140,8 +140,7 @@ func TestNewerDocumentEndsASlowDownload(t *testing.T) {
 		return report.Revision == 2 && report.Status == message.Receiving
 	}
 	r.until(t, "it receives", receives)
-	// Neither the same document again, as at a reconnection, nor an older one, nor
-	// one that nobody signed ends it.
+	// A repetition of the document, an older one and an unsigned one do not end it.
 	stranger := second
 	stranger.Signature = first.Signature
 	r.Desired(slow)
@@ -207,7 +206,7 @@ func TestHugeModelRevisionsAreRefused(t *testing.T) {
 			t.Errorf("revision %d: %+v", revision, got)
 		}
 	}
-	m.live.Revision = 1<<63 - 1 // 0.3.0 took it
+	m.live.Revision = 1<<63 - 1 // release 0.3.0 accepted it
 	if got := m.refusal(message.ModelDesired{Revision: 1, SignedPackage: signed}, Limits{Keys: b.keys, Package: 64e6}); len(got) != 0 {
 		t.Errorf("nothing can follow 2⁶³ − 1: %+v", got)
 	}

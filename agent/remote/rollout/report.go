@@ -7,7 +7,7 @@ import (
 	"meltwatch/agent/message"
 )
 
-// setReport makes the next report, about the model that decides.
+// setReport builds the next report, about the live model.
 func (m *Manager) setReport(status string, faults []message.Fault) {
 	m.setReportOf(m.live, status, faults)
 }
@@ -33,10 +33,10 @@ func (m *Manager) publish(model ModelID, status string, scores *message.ModelSco
 		m.rejections.Report(fmt.Errorf("model revision %d, sha256 %.64s, rejected: %v", model.Revision, model.SHA256, m.last.Errors))
 	case step == m.logged:
 	case len(faults) > 0:
-		m.settings.Log.Warn("model roll-out", "status", status, "revision", model.Revision, "sha256", model.SHA256, "errors", m.last.Errors)
+		m.settings.Log.Warn("model roll-out changed status", "status", status, "revision", model.Revision, "sha256", model.SHA256, "errors", m.last.Errors)
 	default:
 		m.rejections.Over()
-		m.settings.Log.Info("model roll-out", "status", status, "revision", model.Revision, "sha256", model.SHA256)
+		m.settings.Log.Info("model roll-out changed status", "status", status, "revision", model.Revision, "sha256", model.SHA256)
 	}
 	if status != message.Rejected {
 		m.logged = step

@@ -1,22 +1,19 @@
-// Package rollout puts another model in the place of the one that decides, and
-// back when it does not do.
+// Package rollout replaces the live model by another one, and rolls back if that fails.
 //
 //	model/desired ▸ signature, size ▸ receive by chunks or URL ▸ sha256 ▸ unpack
 //	▸ manifest fits ▸ loads in a second child ▸ golden vectors, latency, memory
 //	▸ shadows the live model ▸ switch ▸ watched ▸ kept, or back to the old one
 //
-// Up to the switch the live model does not notice; at the switch the two change
-// places between two seconds, so no second lacks a verdict; until it is kept the
-// old model runs on as the shadow, so that the way back is as short.
+// Before the switch the live model is not affected. The switch happens between two
+// seconds, so no second lacks a verdict. Until the new model is kept, the old one runs
+// on as the shadow, so that a roll-back is as fast as the switch.
 //
-// On disk, below one folder: incoming.part, the package as far as it has
-// arrived; <sha256>/, unpacked and verified models, the last two; model.json, a
-// commit.Journal of which one decides. A kill at any step leaves one of them
-// deciding, and the journal tells which.
+// On disk, below one folder: incoming.part, the partly received package; <sha256>/, the
+// last two unpacked and verified models; model.json, the commit.Journal of the live
+// model. After a kill at any step, the journal tells which model decides.
 //
-// One goroutine, Run's, owns it all; payloads reach it through Desired and
-// Chunk, which never block. What the checks ask of a running agent stands behind
-// Box.
+// The goroutine of Run owns all state. Payloads reach it through Desired and Chunk,
+// which never block. The checks use the running agent through the interface Agent.
 package rollout
 
 import (
@@ -39,13 +36,13 @@ import (
 	"meltwatch/retry"
 )
 
-// ModelID is a model that can decide.
+// ModelID identifies a model.
 type ModelID struct {
-	// Revision is that of the document that brought it; 0 before any.
+	// Revision is that of the document that requested it; 0 before the first.
 	Revision int64 `json:"revision"`
-	// SHA256 is the package's, empty for the box's own model, at model.path.
+	// SHA256 is that of the package; empty for the local model at model.path.
 	SHA256 string `json:"sha256"`
-	// Before is the package of the model that decided before it; both stay on disk.
+	// Before is the package of the previous live model; both stay on disk.
 	Before string `json:"before,omitempty"`
 }
 
@@ -53,18 +50,18 @@ func (m ModelID) same(other ModelID) bool {
 	return m.Revision == other.Revision && m.SHA256 == other.SHA256
 }
 
-// Instance is a model in a child of its own.
+// Instance is a model in its own child process.
 type Instance interface {
-	// Alive returns what has befallen the child since it loaded the model.
+	// Alive returns the last fault of the child since it loaded the model.
 	Alive() error
 	// Memory is the child's resident memory in bytes.
 	Memory() (int64, error)
-	// Golden runs the golden vectors and says how long each call took.
+	// Golden runs the golden vectors and returns the duration of each call.
 	Golden(ctx context.Context) ([]time.Duration, error)
 }
 
-// Comparison is one second, decided by the live model and by its shadow. A fault
-// is nil where the model answered.
+// Comparison holds the verdicts of the live model and of its shadow for one second. A
+// fault is nil if the model answered.
 type Comparison struct {
 	LiveP, ShadowP         float64
 	LiveFault, ShadowFault error
@@ -73,21 +70,21 @@ type Comparison struct {
 
 // Agent is the running agent.
 type Agent interface {
-	// Fits says why a model cannot take the live one's place, or nil.
+	// Fits returns why a model cannot replace the live one, or nil.
 	Fits(m inference.Manifest) error
 	// Load starts a second child with the model in folder.
 	Load(ctx context.Context, folder string) (Instance, error)
-	// Live is the model that decides.
+	// Live returns the model that decides.
 	Live() Instance
-	// Shadow has a loaded model decide beside the live one, each second compared.
+	// Shadow makes a loaded model decide beside the live one, and compares each second.
 	Shadow(ctx context.Context, b Instance, compare func(Comparison)) error
-	// Switch has the live model and its shadow change places.
+	// Switch exchanges the live model and its shadow.
 	Switch(ctx context.Context) error
-	// Drop ends the shadow, or a model that was only loaded, and its child.
+	// Drop stops the shadow, or a model that was only loaded, and its child.
 	Drop()
 }
 
-// Observer is told how the manager fares.
+// Observer receives the status of the manager.
 type Observer interface {
 	Beat()
 	OK()
@@ -95,9 +92,9 @@ type Observer interface {
 	Count(map[string]uint64)
 }
 
-// Limits are what the configuration says.
+// Limits are the limits from the configuration.
 type Limits struct {
-	// Enabled is whether model/desired is obeyed.
+	// Enabled tells whether documents on model/desired are applied.
 	Enabled bool
 	// Keys are trust.model_keys.
 	Keys map[string]string
@@ -107,9 +104,9 @@ type Limits struct {
 	Latency         time.Duration
 }
 
-// Settings are what a Manager is built from.
+// Settings configure a Manager.
 type Settings struct {
-	// Folder is where packages and models lie; Own is the box's own model.
+	// Folder holds packages and models; Own is the folder of the local model.
 	Folder, Own string
 	Files       durable.Files // of Folder
 	KernelBoot  string
@@ -119,7 +116,7 @@ type Settings struct {
 	Log    *slog.Logger
 }
 
-// Manager is the only one that changes which model decides.
+// Manager changes which model decides; nothing else does.
 type Manager struct {
 	settings Settings
 	journal  *commit.Journal[ModelID]
@@ -127,17 +124,17 @@ type Manager struct {
 	agent    Agent
 
 	live     ModelID
-	proving  bool // live has not proved itself since the start
+	proving  bool // live is on trial since the start
 	last     message.ModelReport
 	logged   string    // the last step that was logged
-	download *download // nil while nothing is being received
+	download *download // nil if no package is being received
 	// rejections are logged when they begin, and once a minute.
 	rejections retry.Faults
 
 	mailbox *mailbox.Mailbox
-	judged  uint64 // payloads put into it that supersede nothing
+	ignored uint64 // number of its payloads that supersede no model
 	chunks  chan chunk
-	// dropped counts chunks that found no room.
+	// dropped counts chunks dropped by the full queue.
 	dropped atomic.Uint64
 
 	mu     sync.Mutex
@@ -151,18 +148,18 @@ type chunk struct {
 
 const journalFile = "model.json"
 
-// Open says which model decides at start, by its folder. A model whose files are
-// damaged gives way to the box's own.
+// Open returns the manager and the folder of the model that decides at start. A model
+// with damaged files is replaced by the local one.
 func Open(s Settings) (m *Manager, folder string) {
 	m = &Manager{settings: s, mailbox: mailbox.New(), chunks: make(chan chunk, modelpackage.Ahead)}
 	m.rejections.Log = s.Log
 	var err error
 	if m.journal, err = commit.Open[ModelID](s.Files, journalFile, s.KernelBoot); err != nil {
-		s.Log.Error("which model was rolled out is not known, the box's own decides", "err", err)
+		s.Log.Error("journal of models not read, the local model decides", "err", err)
 	}
 	died, err := m.journal.Started()
 	if err != nil {
-		s.Log.Warn("start not noted", "err", err)
+		s.Log.Warn("start not recorded", "err", err)
 	}
 	m.live, _ = m.journal.Good()
 	if t, ok := m.journal.Trial(); ok {
@@ -180,7 +177,7 @@ func Open(s Settings) (m *Manager, folder string) {
 	return m, m.folder(m.live)
 }
 
-// giveUp falls back to what decided before, or to the box's own model.
+// giveUp returns to the previous model, or to the local one.
 func (m *Manager) giveUp(why error) {
 	damaged := m.live
 	faults := []message.Fault{{Key: "model", Message: why.Error()}}
@@ -189,7 +186,7 @@ func (m *Manager) giveUp(why error) {
 		m.live = good
 	}
 	if err := m.journal.Refuse(true, faults...); err != nil {
-		m.settings.Log.Warn("refusal not noted", "err", err)
+		m.settings.Log.Warn("refusal not recorded", "err", err)
 	}
 	m.settings.Log.Error("model given up", "sha256", damaged.SHA256, "err", why)
 	m.setReportOf(damaged, message.RolledBack, faults)
@@ -206,7 +203,7 @@ func (m *Manager) folder(model ModelID) string {
 // against the allowed operations: an earlier release may have accepted it.
 func (m *Manager) intact(model ModelID) error {
 	if model.SHA256 == "" {
-		return nil // the child will say so, as ever
+		return nil // the child reports its faults
 	}
 	manifest, _, err := inference.ReadManifest(m.folder(model))
 	if err == nil {
@@ -221,11 +218,12 @@ func (m *Manager) intact(model ModelID) error {
 	return nil
 }
 
-// sweep removes what is neither live, nor the one before it, nor on its way.
+// sweep removes all models except the live one, the previous one and the one being
+// received.
 func (m *Manager) sweep() {
 	entries, err := os.ReadDir(m.settings.Folder)
 	if err != nil {
-		return // nothing there yet
+		return // the folder does not exist yet
 	}
 	good, _ := m.journal.Good()
 	keep := map[string]bool{
@@ -255,12 +253,12 @@ func (m *Manager) limit() Limits {
 	return m.limits
 }
 
-// Desired takes a payload of model/desired; of several that wait the newest
-// counts. It never blocks.
+// Desired queues a payload of model/desired. Of several waiting payloads the newest
+// valid one is applied. It never blocks.
 func (m *Manager) Desired(payload []byte) { m.mailbox.Put(payload) }
 
-// Chunk takes a payload of model/chunk/<n>. One that finds no room is dropped:
-// the sender learns from model/reported what is still wanted.
+// Chunk queues a payload of model/chunk/<n>. It never blocks: if the queue is full, the
+// chunk is dropped, and model/reported asks the sender for it again.
 func (m *Manager) Chunk(number int64, payload []byte) {
 	select {
 	case m.chunks <- chunk{number, payload}:
@@ -297,7 +295,7 @@ func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error
 	}
 }
 
-// beat tells the observer that the manager is alive, and how many payloads were
+// beat reports to the observer that the manager is alive, and how many payloads were
 // dropped.
 func (m *Manager) beat() {
 	m.observer.Beat()

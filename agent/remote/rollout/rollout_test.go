@@ -36,7 +36,7 @@ func TestChunksArriveOutOfOrderTwiceAndOverARestart(t *testing.T) {
 		b.start("boot")
 		b.manager.Desired(desired)
 		synctest.Wait()
-		for _, n := range []int64{2, 1, 9, 0, 0, 3} { // 9 lies too far ahead
+		for _, n := range []int64{2, 1, 9, 0, 0, 3} { // 9 is too far ahead
 			send(n)
 		}
 		if r := b.last(); r.Status != message.Receiving || r.Next != 4 || r.Chunks != modelpackage.Chunks(signed.Size) {
@@ -58,7 +58,7 @@ func TestChunksArriveOutOfOrderTwiceAndOverARestart(t *testing.T) {
 	})
 }
 
-func TestModelThatFailsAfterTheSwitchIsSentBackAndNotTriedAgain(t *testing.T) {
+func TestModelThatFailsAfterTheSwitchIsRolledBackAndNotTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newScripted(t)
 		file, signed := b.variant("ill")
@@ -96,8 +96,8 @@ func TestNewerDocumentEndsAShadow(t *testing.T) {
 	})
 }
 
-// A kill at every step, of the process or of the power: the next process decides
-// by the old model or the new one, says which, and goes on from there.
+// A kill or a power cut at every step: the next process uses the old model or the new
+// one, reports which, and continues.
 func TestKillAtEveryStep(t *testing.T) {
 	for _, ill := range []bool{false, true} {
 		for _, powerCut := range []bool{false, true} {
@@ -114,8 +114,8 @@ func TestKillAtEveryStep(t *testing.T) {
 	}
 }
 
-// killed plays one roll-out and dies at a step of it; true when there was no
-// such step any more.
+// killed makes one roll-out and dies at a step of it. It returns true if the roll-out
+// has fewer steps.
 func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -139,9 +139,9 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 		b.dieAt = -1
 		b.start(kernel)
 		if r := b.last(); !b.true(r) {
-			t.Fatalf("step %d: the first word after the start is %+v, %s decides", step, r, b.deciding)
+			t.Fatalf("step %d: the first report after the start is %+v, %s decides", step, r, b.deciding)
 		}
-		b.manager.Desired(desired) // the broker hands the retained document over again
+		b.manager.Desired(desired) // the broker sends the retained document again
 		b.sleep(5 * time.Minute)
 		r := b.last()
 		switch {
@@ -155,7 +155,7 @@ func killed(t *testing.T, ill, powerCut bool, step int) (finished bool) {
 	return finished
 }
 
-func TestThirdDeathSendsTheModelBack(t *testing.T) {
+func TestThirdDeathRollsTheModelBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newScripted(t)
 		file, signed := b.variant("deadly")
@@ -166,7 +166,7 @@ func TestThirdDeathSendsTheModelBack(t *testing.T) {
 		for range 3 {
 			files := b.disk.Snapshot()
 			b.stop()
-			b.disk.PutBack(files) // a death is a stop that the journal does not hear of
+			b.disk.PutBack(files) // a death is an end that the journal does not record
 			b.start("boot")
 		}
 		b.want(message.RolledBack, 1, "")
@@ -174,7 +174,7 @@ func TestThirdDeathSendsTheModelBack(t *testing.T) {
 	})
 }
 
-func TestDamagedModelOnDiskGivesWayAtStart(t *testing.T) {
+func TestDamagedModelOnDiskIsReplacedAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newScripted(t)
 		file, signed := b.variant("fine")
@@ -207,12 +207,12 @@ func TestPackageOverHTTPSIsBoundedAndVerified(t *testing.T) {
 			return
 		}
 		if _, err := w.Write(content); err != nil {
-			return // the client has seen enough
+			return // the client has stopped reading
 		}
 	}))
 	defer server.Close()
 	m := &Manager{settings: Settings{Folder: b.folder, HTTP: server.Client()}}
-	for path, want := range map[string]string{"/fine": "", "/cut": "another size", "/endless": "another size", "/gone": "404"} {
+	for path, want := range map[string]string{"/fine": "", "/cut": "signed size", "/endless": "signed size", "/gone": "404"} {
 		err := m.copyURL(t.Context(), message.ModelDesired{SignedPackage: signed, URL: server.URL + path})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
@@ -223,10 +223,10 @@ func TestPackageOverHTTPSIsBoundedAndVerified(t *testing.T) {
 	}
 	stranger := &Manager{settings: Settings{Folder: b.folder, HTTP: &http.Client{}}}
 	if err := stranger.copyURL(t.Context(), message.ModelDesired{SignedPackage: signed, URL: server.URL + "/fine"}); err == nil {
-		t.Error("a server that nobody vouches for was trusted")
+		t.Error("a server with an untrusted certificate was trusted")
 	}
 	if _, err := m.openURL(t.Context(), "ftp://x/y"); err == nil {
-		t.Error("ftp was obeyed")
+		t.Error("ftp was accepted")
 	}
 }
 
@@ -253,8 +253,8 @@ func TestBadDesiredDocuments(t *testing.T) {
 	}
 }
 
-// FuzzModelDesired: no payload may panic, and none is accepted without a trusted
-// signature.
+// FuzzModelDesired checks that no payload panics, and that none is accepted without a
+// trusted signature.
 func FuzzModelDesired(f *testing.F) {
 	f.Add([]byte(`{"revision": 1, "sha256": "` + strings.Repeat("0a", 32) + `", "size": 5, "key": "desk", "signature": "AA=="}`))
 	f.Add([]byte(`{"url": "https://[::1", "min_agreement": "NaN"}`))

@@ -22,20 +22,20 @@ import (
 	"meltwatch/inference"
 )
 
-// scripted is an agent whose models do what the test wants. It outlives processes.
+// scripted is an agent whose models follow the test's script. It outlives processes.
 type scripted struct {
 	t      *testing.T
 	folder string
 	disk   *crashfs.Disk
-	// steps counts what the process under test does; it dies at dieAt.
+	// steps counts the operations of the process under test, which dies at dieAt.
 	steps, dieAt int
-	// fails says what a model, by its package, is found to do while it is observed.
+	// fails returns the fault of a model while it is observed, by its package.
 	fails map[string]error
 	keys  map[string]string
 
-	mu       sync.Mutex // of what a script reads while a process runs
-	deciding string     // folder of the model that decides
-	other    string     // of the one that was loaded beside it
+	mu       sync.Mutex // guards the fields that a script reads while a process runs
+	deciding string     // folder of the live model
+	other    string     // folder of the second model
 	compare  func(Comparison)
 	reports  []message.ModelReport
 	manager  *Manager
@@ -59,7 +59,7 @@ func (m fakeInstance) sha() string { return filepath.Base(m.folder) }
 func (m fakeInstance) Alive() error {
 	m.process.tick()
 	if m.process.deciding != m.folder {
-		return nil // the illness shows after the switch
+		return nil // the fault appears after the switch
 	}
 	return m.process.fails[m.sha()]
 }
@@ -69,7 +69,7 @@ func (m fakeInstance) Golden(context.Context) ([]time.Duration, error) {
 	return []time.Duration{time.Millisecond}, nil
 }
 
-// tick stands in for the decide loop's seconds.
+// tick replaces the seconds of the decision loop.
 func (b *scripted) tick() {
 	if b.compare != nil {
 		b.compare(Comparison{LiveP: 0.1, ShadowP: 0.1, LiveTook: time.Millisecond, ShadowTook: time.Millisecond})
@@ -153,7 +153,7 @@ func (b *scripted) last() message.ModelReport {
 	return b.reports[len(b.reports)-1]
 }
 
-// want holds the last report and what decides against what they must be.
+// want compares the last report and the live model with the expected ones.
 func (b *scripted) want(status string, revision int64, running string) {
 	b.t.Helper()
 	r := b.last()
@@ -162,7 +162,7 @@ func (b *scripted) want(status string, revision int64, running string) {
 	}
 }
 
-// true reports whether a report names what decides.
+// true reports whether a report names the live model.
 func (b *scripted) true(r message.ModelReport) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -213,7 +213,7 @@ func payload(t testing.TB, d message.ModelDesired) []byte {
 	return text
 }
 
-// sleep lets the process under test do what it has to do by then.
+// sleep lets the process under test run for a while.
 func (b *scripted) sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

@@ -12,25 +12,25 @@ import (
 )
 
 // A roll-out goes through stages: check, shadow, switch over, watch. Each returns its
-// outcome; settle notes the last one in the journal, and nothing else does but the
-// switch, which is noted before it is made.
+// outcome, and settle records the last one in the journal. Only the switch is recorded
+// elsewhere, before it is made.
 
-// rollOut is one model on its way from the disk to the decision.
+// rollOut is the roll-out of one model.
 type rollOut struct {
 	desired  message.ModelDesired
 	model    ModelID
-	before   ModelID // what decides until the switch
+	before   ModelID // the live model until the switch
 	instance Instance
 	stats    *shadowStats
 }
 
-// outcome is how a stage ended. The zero outcome passes on to the next stage.
+// outcome is the result of a stage. The zero outcome leads to the next stage.
 type outcome struct {
 	status string // message.Rejected, message.RolledBack or message.Live
 	fault  message.Fault
-	// again: nothing speaks against the model, so the journal does not refuse it.
+	// again tells that the model has no fault, so the journal does not refuse it.
 	again bool
-	// ended: the agent ends, or another document took over; the next start decides.
+	// ended tells that the agent ends; the next start continues.
 	ended bool
 }
 
@@ -40,7 +40,7 @@ func rejectedFor(key string, err error) outcome {
 	return outcome{status: message.Rejected, fault: message.Fault{Key: key, Message: err.Error()}}
 }
 
-// run takes a model that lies on the disk through the stages.
+// run takes a model on disk through the stages.
 func (m *Manager) run(ctx context.Context, d message.ModelDesired, model ModelID) {
 	r := &rollOut{desired: d, model: model, before: m.live, stats: newShadowStats(m.limit())}
 	for _, stage := range []func(context.Context, *rollOut) outcome{m.check, m.shadow, m.switchOver, m.watch} {
@@ -52,15 +52,15 @@ func (m *Manager) run(ctx context.Context, d message.ModelDesired, model ModelID
 	m.settle(ctx, r, outcome{status: message.Live})
 }
 
-// settle carries an outcome out and notes it.
+// settle applies an outcome and records it.
 func (m *Manager) settle(ctx context.Context, r *rollOut, o outcome) {
 	if o.ended {
 		return
 	}
 	if o.status == message.RolledBack {
-		// The old model, which shadows, decides first; then the journal is told.
+		// The old model, which shadows, takes over before the journal is written.
 		if err := m.agent.Switch(ctx); err != nil {
-			return // the agent ends, and the next start begins with the trial's watch
+			return // the agent ends, and the next start continues the watch
 		}
 		m.live = r.before
 	}
@@ -86,14 +86,14 @@ func (m *Manager) settle(ctx context.Context, r *rollOut, o outcome) {
 	if o.fault != (message.Fault{}) {
 		faults = []message.Fault{o.fault}
 	}
-	var scores *message.ModelScores // none of a model that never shadowed
+	var scores *message.ModelScores // nil for a model that never shadowed
 	if r.instance != nil {
 		scores = r.stats.scores()
 	}
 	m.publish(r.model, o.status, scores, faults...)
 }
 
-// reject notes a model that could not be obtained.
+// reject records a model that could not be obtained.
 func (m *Manager) reject(ctx context.Context, model ModelID, key string, err error) {
 	m.settle(ctx, &rollOut{model: model}, rejectedFor(key, err))
 }
@@ -101,7 +101,7 @@ func (m *Manager) reject(ctx context.Context, model ModelID, key string, err err
 // check loads a model in a second child and tries it on its golden vectors.
 func (m *Manager) check(ctx context.Context, r *rollOut) outcome {
 	m.publish(r.model, message.Checking, nil)
-	stop := m.beating(ctx)
+	stop := m.keepBeating(ctx)
 	defer stop()
 	instance, key, err := m.load(ctx, m.folder(r.model))
 	if err != nil {
@@ -112,7 +112,7 @@ func (m *Manager) check(ctx context.Context, r *rollOut) outcome {
 	return outcome{}
 }
 
-// shadow has the model decide beside the live one, and compares them.
+// shadow makes the model decide beside the live one, and compares them.
 func (m *Manager) shadow(ctx context.Context, r *rollOut) outcome {
 	if err := m.agent.Shadow(ctx, r.instance, r.stats.add); err != nil {
 		m.agent.Drop()
@@ -128,7 +128,7 @@ func (m *Manager) shadow(ctx context.Context, r *rollOut) outcome {
 	case err == nil && scores.Seconds == 0:
 		err = errNoComparison
 	case err == nil && scores.Agreement < r.desired.MinAgreement:
-		err = fmt.Errorf("agrees with the live model in a share of %.3f of the seconds, asked were %g", scores.Agreement, r.desired.MinAgreement)
+		err = fmt.Errorf("agrees with the live model in a share of %.3f of the seconds, min_agreement is %g", scores.Agreement, r.desired.MinAgreement)
 	}
 	if err != nil {
 		return rejectedFor("shadow", err)
@@ -136,14 +136,14 @@ func (m *Manager) shadow(ctx context.Context, r *rollOut) outcome {
 	return outcome{}
 }
 
-// switchOver makes the shadow decide. The journal knows before the switch happens: a
-// kill in between starts with the new model, which has passed every check.
+// switchOver makes the shadow decide. The journal is written before the switch: after a
+// kill in between, the agent starts with the new model, which has passed every check.
 func (m *Manager) switchOver(ctx context.Context, r *rollOut) outcome {
 	r.model.Before = r.before.SHA256
 	if err := m.journal.Stage(r.model, r.before); err != nil {
 		m.observer.Fault(err)
 		return outcome{status: message.Rejected, again: true,
-			fault: message.Fault{Key: "paths.state", Message: "a switch that cannot be noted on disk is not made: " + err.Error()}}
+			fault: message.Fault{Key: "paths.state", Message: "a switch that cannot be recorded on disk is not made: " + err.Error()}}
 	}
 	if err := m.agent.Switch(ctx); err != nil {
 		return outcome{ended: true}
@@ -154,8 +154,7 @@ func (m *Manager) switchOver(ctx context.Context, r *rollOut) outcome {
 	return outcome{}
 }
 
-// watch observes the model that decides now, and has the old one decide again if
-// something speaks against it.
+// watch observes the new live model, and rolls back if it has a fault.
 func (m *Manager) watch(ctx context.Context, r *rollOut) outcome {
 	err := m.observe(ctx, r, message.Watching, r.desired.Watch())
 	switch {
@@ -167,7 +166,7 @@ func (m *Manager) watch(ctx context.Context, r *rollOut) outcome {
 	return outcome{}
 }
 
-// proveStart goes on watching a model that the last process had switched to.
+// proveStart continues to watch a model that the last process had switched to.
 func (m *Manager) proveStart(ctx context.Context) {
 	before, _ := m.journal.Good()
 	r := &rollOut{
@@ -186,9 +185,9 @@ func (m *Manager) proveStart(ctx context.Context) {
 			err = m.agent.Shadow(ctx, old, func(Comparison) {})
 		}
 		if err != nil {
-			// Nothing better is at hand: the rule speaks while the new one does not.
+			// No other model is available: the rule decides while the new one does not.
 			m.agent.Drop()
-			m.observer.Fault(fmt.Errorf("%s; the model before it cannot decide either: %w", o.fault.Message, err))
+			m.observer.Fault(fmt.Errorf("%s; the previous model cannot decide either: %w", o.fault.Message, err))
 			return
 		}
 	}
@@ -213,7 +212,7 @@ func (m *Manager) load(ctx context.Context, folder string) (instance Instance, k
 	}
 	limits := m.limit()
 	if p := percentile.Of(took, 95); p > limits.Latency {
-		return nil, "latency", fmt.Errorf("a call takes %s at the 95th percentile, remote.model_latency allows %s", p.Round(time.Millisecond), limits.Latency)
+		return nil, "latency", fmt.Errorf("a call takes %s at the 95th percentile, longer than remote.model_latency, %s", p.Round(time.Millisecond), limits.Latency)
 	}
 	return instance, "memory", m.memory(instance, limits)
 }
@@ -221,23 +220,23 @@ func (m *Manager) load(ctx context.Context, folder string) (instance Instance, k
 func (m *Manager) memory(i Instance, limits Limits) error {
 	bytes, err := i.Memory()
 	if err != nil {
-		return fmt.Errorf("its process: %w", err)
+		return fmt.Errorf("memory of its process: %w", err)
 	}
 	if bytes > limits.Memory {
-		return fmt.Errorf("its process holds %d MB, remote.model_memory_mb allows %d", bytes/1_000_000, limits.Memory/1_000_000)
+		return fmt.Errorf("its process uses %d MB, more than remote.model_memory_mb, %d", bytes/1_000_000, limits.Memory/1_000_000)
 	}
 	return nil
 }
 
-var errSuperseded = errors.New("another document came before the model was switched to")
+var errSuperseded = errors.New("another document arrived before the switch")
 
 const (
 	reportEvery = 10 * time.Second
 	observe     = 200 * time.Millisecond
 )
 
-// observe watches a model at work for a while: the tally and its process. It
-// returns early with what speaks against it, or when ctx ends.
+// observe checks a running model's statistics and process for a duration. It returns
+// early with a fault, or when ctx ends.
 func (m *Manager) observe(ctx context.Context, r *rollOut, status string, long time.Duration) error {
 	tick := time.NewTicker(observe)
 	defer tick.Stop()
@@ -245,7 +244,7 @@ func (m *Manager) observe(ctx context.Context, r *rollOut, status string, long t
 	for {
 		m.beat()
 		limits := m.limit()
-		memory, _ := r.instance.Memory() // its fault is Alive's too
+		memory, _ := r.instance.Memory() // Alive reports its fault too
 		r.stats.hold(memory)
 		if err := errors.Join(r.instance.Alive(), r.stats.fault(limits), m.memory(r.instance, limits)); err != nil {
 			return err
@@ -272,7 +271,7 @@ func (m *Manager) observe(ctx context.Context, r *rollOut, status string, long t
 	}
 }
 
-// lived notes that a death of the agent is no longer the new model's doing.
+// lived records that a death of the agent no longer counts against the new model.
 func (m *Manager) lived() {
 	if t, ok := m.journal.Trial(); !ok || !t.Running {
 		return

@@ -10,7 +10,7 @@ import (
 	"meltwatch/percentile"
 )
 
-// shadowStats gathers comparisons, one a second, from the decide loop.
+// shadowStats accumulates the comparisons of the decision loop, one a second.
 type shadowStats struct {
 	mu       sync.Mutex
 	latency  time.Duration
@@ -22,27 +22,27 @@ type shadowStats struct {
 	faults   int
 	inARow   int
 	lastErr  error
-	recent   []time.Duration // what the new model took, the last minute's
+	recent   []time.Duration // the new model's times in the last minute
 	memory   int64
 	compared int
 }
 
 const (
-	// faultsInARow and faultShare say when a model that does not answer is given
-	// up: at once when it is silent, later when it only stumbles now and then.
+	// faultsInARow unanswered seconds in a row, or a share of faultShare after
+	// fewFaults of them, make a model fail.
 	faultsInARow = 3
 	faultShare   = 0.02
 	fewFaults    = 5
-	// recentSeconds is how many seconds the latency is judged by; fewer than
-	// enoughSeconds say nothing.
+	// recentSeconds is the number of seconds in the latency's percentile; it needs
+	// enoughSeconds at least.
 	recentSeconds = 60
 	enoughSeconds = 10
 )
 
 func newShadowStats(l Limits) *shadowStats { return &shadowStats{latency: l.Latency} }
 
-// add takes one second. A second that neither model decided, because no sense
-// shows anything, counts against none.
+// add adds one second. A second that neither model decided, because no sense was live,
+// counts against neither.
 func (t *shadowStats) add(c Comparison) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +70,7 @@ func (t *shadowStats) add(c Comparison) {
 	}
 }
 
-// switched says that the new model decides from now on.
+// switched records that the new model decides from now on.
 func (t *shadowStats) switched() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,23 +83,23 @@ func (t *shadowStats) hold(memory int64) {
 	t.memory = memory
 }
 
-// fault is what the seconds so far say against the new model.
+// fault returns the fault of the new model in the seconds so far, or nil.
 func (t *shadowStats) fault(l Limits) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.inARow >= faultsInARow {
-		return fmt.Errorf("%d seconds in a row without an answer that the other model gave: %w", t.inARow, t.lastErr)
+		return fmt.Errorf("%d seconds in a row that only the other model answered: %w", t.inARow, t.lastErr)
 	}
 	if t.faults >= fewFaults && float64(t.faults) > faultShare*float64(t.compared) {
 		return fmt.Errorf("%d of %d seconds without an answer: %w", t.faults, t.compared, t.lastErr)
 	}
 	if p := percentile.Of(t.recent, 95); len(t.recent) >= enoughSeconds && p > l.Latency {
-		return fmt.Errorf("takes %s for a second at the 95th percentile, remote.model_latency allows %s", p.Round(time.Millisecond), l.Latency)
+		return fmt.Errorf("takes %s for a second at the 95th percentile, longer than remote.model_latency, %s", p.Round(time.Millisecond), l.Latency)
 	}
 	return nil
 }
 
-// scores sum up.
+// scores summarises the comparison.
 func (t *shadowStats) scores() *message.ModelScores {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,4 +112,4 @@ func (t *shadowStats) scores() *message.ModelScores {
 	return s
 }
 
-var errNoComparison = errors.New("no second was compared: does the furnace show anything?")
+var errNoComparison = errors.New("no second was compared: check that the current or the video is live")
