@@ -33,9 +33,9 @@ build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	@mkdir -p bin
 	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltwatch ./cmd/meltwatch
 	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/meltctl ./cmd/meltctl
-	CGO_ENABLED=0 go build -o bin/furnace-sim ./cmd/furnace-sim
+	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/furnace-sim ./cmd/furnace-sim
 	CGO_ENABLED=0 go build -o bin/demo ./cmd/demo
-	CGO_ENABLED=0 go build -o bin/bench ./cmd/bench
+	CGO_ENABLED=0 go build $(LDFLAGS) -o bin/bench ./cmd/bench
 	go build -o bin/meltwatch-camera ./cmd/meltwatch-camera
 	go build -o bin/meltwatch-infer ./cmd/meltwatch-infer
 

@@ -87,6 +87,7 @@ var within = map[string][]string{
 	"agent/infer":               nil,
 	"agent/health":              nil,
 	"agent/supervisor":          nil,
+	"agent/logging":             nil,
 	"agent/meters":              {"agent/health"},
 	"agent/metrics":             {"agent/health", "agent/message"},
 	"agent/report":              {"agent/decide", "agent/health", "agent/message", "agent/outbox", "agent/stamp", "agent/state"},

@@ -4,17 +4,14 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"io"
 	"os"
-	"os/signal"
-	"syscall"
-
-	"github.com/alecthomas/kong"
 
 	"meltwatch/bench/rig"
+	"meltwatch/commandline"
 )
+
+// version is set by the build.
+var version = "dev"
 
 // cli is the command line.
 type cli struct {
@@ -29,17 +26,8 @@ func main() {
 	if status, isWorker := rig.RunWorker(); isWorker {
 		os.Exit(status)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var c cli
-	k := kong.Parse(&c,
-		kong.Name("bench"),
-		kong.Description("Test and measure the agent's promises about delivery."),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
-	if err := k.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
-		os.Exit(1)
-	}
+	commandline.Main(commandline.Program{
+		Name: "bench", Version: version, Description: "Test and measure the agent's promises about delivery.",
+	}, &c)
 }

@@ -3,18 +3,16 @@
 package main
 
 import (
-	"context"
-	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
+	"meltwatch/commandline"
 	"meltwatch/simulator/families"
 
 	"github.com/alecthomas/kong"
 )
+
+// version is set by the build.
+var version = "dev"
 
 // cli is the command line.
 type cli struct {
@@ -24,19 +22,11 @@ type cli struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var c cli
-	k := kong.Parse(&c,
-		kong.Name("furnace-sim"),
-		kong.Description("Simulate a fused-magnesium furnace."),
-		variables(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(os.Stdout, (*io.Writer)(nil)))
-	if err := k.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "furnace-sim:", err)
-		os.Exit(1)
-	}
+	commandline.Main(commandline.Program{
+		Name: "furnace-sim", Version: version, Description: "Simulate a fused-magnesium furnace.",
+		Options: []kong.Option{variables()},
+	}, &c)
 }
 
 // variables are the names that help texts and enumerations refer to.

@@ -4,16 +4,10 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"meltwatch/commandline"
 	"meltwatch/fleet"
 )
 
@@ -21,12 +15,13 @@ import (
 var version = "dev"
 
 type commands struct {
-	List      listCommand      `cmd:"" help:"List the agents that the broker knows."`
-	Watch     watchCommand     `cmd:"" help:"Print changes until interrupted."`
-	Config    configCommand    `cmd:"" help:"Show and change configurations."`
-	Model     modelCommand     `cmd:"" help:"Roll out models."`
-	Provision provisionCommand `cmd:"" help:"Write the files of new boxes from a template and a list."`
-	Version   versionCommand   `cmd:"" help:"Print the version."`
+	List       listCommand            `cmd:"" help:"List the agents that the broker knows."`
+	Watch      watchCommand           `cmd:"" help:"Print changes until interrupted."`
+	Config     configCommand          `cmd:"" help:"Show and change configurations."`
+	Model      modelCommand           `cmd:"" help:"Roll out models."`
+	Provision  provisionCommand       `cmd:"" help:"Write the files of new boxes from a template and a list."`
+	Version    commandline.Version    `cmd:"" help:"Print the version."`
+	Completion commandline.Completion `cmd:"" help:"Print the completion script of a shell. Example: source <(meltctl completion bash)"`
 }
 
 // brokerFlags are fleet.Broker on the command line.
@@ -50,28 +45,14 @@ type stageFlags struct {
 	Offline bool   `help:"Publish for offline agents too, without waiting for them: they catch up when they connect."`
 }
 
-type versionCommand struct{}
-
-// Run prints the version.
-func (versionCommand) Run(out io.Writer) error {
-	_, err := fmt.Fprintln(out, "meltctl", version)
-	return err
+func main() {
+	var c commands
+	commandline.Main(program(), &c)
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var c commands
-	parsed := kong.Parse(&c,
-		kong.Name("meltctl"),
-		kong.Description("Manages many Meltwatch agents over their broker.\n\nExamples:\n  meltctl list --broker tcp://192.0.2.12:1883\n  meltctl config set 'plant-1/*' patch.json --stages 1,25%,100%\n  meltctl model push all furnace.model --stages 1,100% --shadow 1h\n  meltctl provision --template box.yaml --list boxes.yaml --out boxes"),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.BindTo(os.Stdout, (*io.Writer)(nil)),
-	)
-	if err := parsed.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "meltctl:", fleet.Printable(err.Error()))
-		stop()
-		os.Exit(1)
+func program() commandline.Program {
+	return commandline.Program{
+		Name: "meltctl", Version: version, Printable: fleet.Printable,
+		Description: "Manages many Meltwatch agents over their broker.\n\nExamples:\n  meltctl list --broker tcp://192.0.2.12:1883\n  meltctl config set 'plant-1/*' patch.json --stages 1,25%,100%\n  meltctl model push all furnace.model --stages 1,100% --shadow 1h\n  meltctl provision --template box.yaml --list boxes.yaml --out boxes\n\nExit status: 0 success, 1 failure, 2 invalid command line.",
 	}
 }

@@ -6,18 +6,17 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/coreos/go-systemd/v22/journal"
 
 	"meltwatch/agent"
+	"meltwatch/agent/logging"
 	"meltwatch/agent/settings"
+	"meltwatch/commandline"
 	"meltwatch/config"
 )
 
@@ -25,18 +24,25 @@ import (
 var version = "dev"
 
 type commands struct {
-	Run     runCommand     `cmd:"" help:"Watch the furnace until stopped."`
-	Check   checkCommand   `cmd:"" help:"Check the configuration, the meters, the camera, the model and the broker: one line each."`
-	Reload  reloadCommand  `cmd:"" help:"Make the running agent read its configuration file again."`
-	Once    onceCommand    `cmd:"" help:"Decide once and print the verdict as JSON."`
-	Outbox  outboxCommand  `cmd:"" help:"Show the records that no broker has acknowledged yet."`
-	Model   modelCommand   `cmd:"" help:"Create, sign and check model packages."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Run        runCommand             `cmd:"" help:"Watch the furnace until stopped."`
+	Check      checkCommand           `cmd:"" help:"Check the configuration, the meters, the camera, the model and the broker: one line each."`
+	Reload     reloadCommand          `cmd:"" help:"Make the running agent read its configuration file again."`
+	Once       onceCommand            `cmd:"" help:"Decide once and print the verdict as JSON."`
+	Outbox     outboxCommand          `cmd:"" help:"Show the records that no broker has acknowledged yet."`
+	Model      modelCommand           `cmd:"" help:"Create, sign and check model packages."`
+	Version    commandline.Version    `cmd:"" help:"Print the version."`
+	Completion commandline.Completion `cmd:"" help:"Print the completion script of a shell. Example: source <(meltwatch completion bash)"`
 }
 
 // configFlag is the flag that names the configuration file.
 type configFlag struct {
-	Config string `short:"c" default:"/etc/meltwatch/meltwatch.yaml" placeholder:"FILE" help:"Configuration file (${default}); config/sample.yaml shows every setting."`
+	Config string `short:"c" default:"/etc/meltwatch/meltwatch.yaml" env:"MELTWATCH_CONFIG" predictor:"file" placeholder:"FILE" help:"Configuration file (${default}); config/sample.yaml shows every setting."`
+}
+
+// logFlags override the log section of the configuration.
+type logFlags struct {
+	Level  string `name:"log-level" env:"MELTWATCH_LOG_LEVEL" enum:",debug,info,warn,error" default:"" placeholder:"LEVEL" help:"Log at least from this level on, whatever log.level is: debug, info, warn or error."`
+	Format string `name:"log-format" env:"MELTWATCH_LOG_FORMAT" enum:",text,json" default:"" placeholder:"FORMAT" help:"Use this instead of log.format: text or json."`
 }
 
 // outside holds the output streams of a command.
@@ -45,40 +51,32 @@ type outside struct {
 	errOut io.Writer
 }
 
-type versionCommand struct{}
-
-// Run prints the version.
-func (versionCommand) Run(o outside) error {
-	_, err := fmt.Fprintln(o.out, "meltwatch", version)
-	return err
+func main() {
+	var c commands
+	commandline.Main(program(), &c)
 }
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var c commands
-	parsed := kong.Parse(&c,
-		kong.Name("meltwatch"),
-		kong.Description("An agent beside an electric furnace: current and picture in, furnace state out over MQTT.\n\nExamples:\n  meltwatch check -c furnace.yaml\n  meltwatch run -c furnace.yaml\n  meltwatch once -c furnace.yaml --wait 40s\n  meltwatch outbox stat -c furnace.yaml"),
-		kong.UsageOnError(),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-	)
-	if err := parsed.Run(outside{os.Stdout, os.Stderr}); err != nil {
-		fmt.Fprintln(os.Stderr, "meltwatch:", err)
-		stop()
-		os.Exit(1)
+func program() commandline.Program {
+	return commandline.Program{
+		Name: "meltwatch", Version: version,
+		Description: "An agent beside an electric furnace: current and picture in, furnace state out over MQTT.\n\nExamples:\n  meltwatch check -c furnace.yaml\n  meltwatch run -c furnace.yaml\n  meltwatch once -c furnace.yaml --wait 40s\n  meltwatch outbox stat -c furnace.yaml\n\nExit status: 0 success, 1 failure, 2 invalid command line.",
+		Options:     []kong.Option{kong.Bind(outside{os.Stdout, os.Stderr})},
 	}
 }
 
 // newEnv returns the environment on this machine, with a log to w in the configured
-// format and level.
-func newEnv(w io.Writer, c config.Log) (agent.Env, error) {
+// format, from the configured level on.
+func newEnv(w io.Writer, c config.Log, override logFlags) (agent.Env, error) {
 	level := &slog.LevelVar{}
 	level.Set(settings.LogLevel(c))
-	options := &slog.HandlerOptions{Level: level}
-	var handler slog.Handler = slog.NewTextHandler(w, options)
-	if c.Format == "json" {
-		handler = slog.NewJSONHandler(w, options)
+	o := logging.Options{Format: c.Format, Level: level}
+	if override.Format != "" {
+		o.Format = override.Format
 	}
-	return agent.Host(slog.New(handler), level, version)
+	if override.Level != "" {
+		o.Level = logging.Lower(level, settings.LogLevel(config.Log{Level: override.Level}))
+	}
+	// An error means that the variable of the journal is invalid: the log is no journal's.
+	o.Journal, _ = journal.StderrIsJournalStream()
+	return agent.Host(logging.New(w, o), level, version)
 }

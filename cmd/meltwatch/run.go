@@ -12,7 +12,10 @@ import (
 	"meltwatch/config"
 )
 
-type runCommand struct{ configFlag }
+type runCommand struct {
+	configFlag
+	logFlags
+}
 
 // Run watches the furnace.
 func (r runCommand) Run(ctx context.Context, o outside) error {
@@ -24,7 +27,7 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	if err != nil {
 		return fmt.Errorf("config %s:\n%w", r.Config, err)
 	}
-	env, err := newEnv(o.errOut, own.Log)
+	env, err := newEnv(o.errOut, own.Log, r.logFlags)
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ camera: {url: "rtsp://127.0.0.1/x"}
 		}
 		var out bytes.Buffer
 		o := outside{out: &out, errOut: &out}
-		run := runCommand{configFlag{file}}.Run(t.Context(), o)
+		run := runCommand{configFlag: configFlag{file}}.Run(t.Context(), o)
 		check := checkCommand{configFlag: configFlag{file}, Offline: true}.Run(t.Context(), o)
 		if run == nil || fmt.Sprint(run) != fmt.Sprint(check) || !strings.Contains(run.Error(), key) {
 			t.Errorf("%.60s: run says %v, check says %v; want %q", line, run, check, key)
@@ -43,7 +43,7 @@ func TestRunRefusesABadConfigurationWithItsKey(t *testing.T) {
 	if err := os.WriteFile(path, []byte("site: plant/1\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := runCommand{configFlag{path}}.Run(t.Context(), outside{errOut: os.Stderr})
+	err := runCommand{configFlag: configFlag{path}}.Run(t.Context(), outside{errOut: os.Stderr})
 	if err == nil || !strings.Contains(err.Error(), "site (line 1)") || !strings.Contains(err.Error(), "meters: is missing") {
 		t.Fatalf("got %v", err)
 	}
