@@ -28,6 +28,10 @@ deps-train: ## the same, with the Python packages for training and its tests
 env: ## print the compiler settings that an editor needs
 	@printf 'export CGO_CFLAGS=%q\nexport CGO_LDFLAGS=%q\nexport LD_LIBRARY_PATH=%q\n' "$$CGO_CFLAGS" "$$CGO_LDFLAGS" "$$LD_LIBRARY_PATH"
 
+.PHONY: deb
+deb: deps ## build dist/meltwatch_*.deb and dist/meltctl_*.deb (first time 6 minutes, then 3)
+	@scripts/deb.sh
+
 .PHONY: build
 build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	@mkdir -p bin

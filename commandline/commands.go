@@ -18,7 +18,8 @@ func (Version) Run(p Program, out io.Writer) error {
 
 // Completion is the command that prints a shell's completion script.
 type Completion struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+	Shell   string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
+	Program string `help:"Path of the program that the script calls; this one by default."`
 }
 
 // The scripts call the program with the line that is typed; it prints the candidates.
@@ -37,10 +38,13 @@ complete -f -c NAME -a "(__complete_NAME)"
 
 // Run prints the script.
 func (c Completion) Run(p Program, out io.Writer) error {
-	program, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("path of this program: %w", err)
+	program := c.Program
+	if program == "" {
+		var err error
+		if program, err = os.Executable(); err != nil {
+			return fmt.Errorf("path of this program: %w; give it as --program", err)
+		}
 	}
-	_, err = io.WriteString(out, strings.NewReplacer("PROGRAM", program, "NAME", p.Name).Replace(scripts[c.Shell]))
+	_, err := io.WriteString(out, strings.NewReplacer("PROGRAM", program, "NAME", p.Name).Replace(scripts[c.Shell]))
 	return err
 }

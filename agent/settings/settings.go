@@ -14,7 +14,8 @@ import (
 )
 
 // Programs returns the folder of the children's programs: the configured one, or the
-// folder of the running program.
+// folder of the running program, or ../lib/meltwatch from there, where a package puts
+// them.
 func Programs(configured string) (string, error) {
 	if configured != "" {
 		return configured, nil
@@ -23,7 +24,17 @@ func Programs(configured string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the folder of the programs: %w; set paths.programs", err)
 	}
-	return filepath.Dir(self), nil
+	return programsNear(filepath.Dir(self)), nil
+}
+
+func programsNear(folder string) string {
+	packaged := filepath.Join(folder, "..", "lib", "meltwatch")
+	for _, candidate := range []string{folder, packaged} {
+		if _, err := os.Stat(filepath.Join(candidate, "meltwatch-infer")); err == nil {
+			return candidate
+		}
+	}
+	return folder // the start of a child reports what is missing there
 }
 
 // Camera returns the settings of the camera child. It reads the files of the secrets.
