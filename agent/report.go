@@ -121,7 +121,7 @@ func (r *reporter) events(now message.State, s decide.Decision) {
 	}
 	if now.State != before.State {
 		r.event("state", "furnace", before.State, now.State, s.Status.Cause)
-		r.log.Info("furnace state", "from", before.State, "to", now.State, "cause", s.Status.Cause)
+		r.log.Info("furnace state changed", "from", before.State, "to", now.State, "cause", s.Status.Cause)
 	}
 	if now.Senses.Current != before.Senses.Current {
 		r.event("sense", "current", before.Senses.Current, now.Senses.Current, s.CurrentCause)

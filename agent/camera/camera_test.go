@@ -78,19 +78,19 @@ type faultRecorder struct {
 	faults []error
 }
 
-func (h *faultRecorder) Fault(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.faults = append(h.faults, err)
+func (r *faultRecorder) Fault(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, err)
 }
 
-func (h *faultRecorder) last() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.faults) == 0 {
+func (r *faultRecorder) last() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.faults) == 0 {
 		return nil
 	}
-	return h.faults[len(h.faults)-1]
+	return r.faults[len(r.faults)-1]
 }
 
 type quiet struct{}

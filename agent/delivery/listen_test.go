@@ -48,14 +48,14 @@ func subscribeAt(t *testing.T, b *broker) *subscriber {
 	return l
 }
 
-func (l *subscriber) all() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.heard)
+func (s *subscriber) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.heard)
 }
 
-func (l *subscriber) last() string {
-	all := l.all()
+func (s *subscriber) last() string {
+	all := s.all()
 	if len(all) == 0 {
 		return "nothing"
 	}

@@ -143,27 +143,27 @@ type failingDisk struct {
 	writes, reads error // nil without a fault
 }
 
-func (s *failingDisk) Read(name string, most int64) ([]byte, error) {
-	if s.reads != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: s.reads}
+func (d *failingDisk) Read(name string, most int64) ([]byte, error) {
+	if d.reads != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: d.reads}
 	}
-	return s.Files.Read(name, most)
+	return d.Files.Read(name, most)
 }
 
-func (s *failingDisk) Create(name string) (durable.File, error) {
-	if s.writes != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
+func (d *failingDisk) Create(name string) (durable.File, error) {
+	if d.writes != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: d.writes}
 	}
-	file, err := s.Files.Create(name)
-	return &failingFile{file, s}, err
+	file, err := d.Files.Create(name)
+	return &failingFile{file, d}, err
 }
 
-func (s *failingDisk) Extend(name string, size int64) (durable.File, error) {
-	if s.writes != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
+func (d *failingDisk) Extend(name string, size int64) (durable.File, error) {
+	if d.writes != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: d.writes}
 	}
-	file, err := s.Files.Extend(name, size)
-	return &failingFile{file, s}, err
+	file, err := d.Files.Extend(name, size)
+	return &failingFile{file, d}, err
 }
 
 type failingFile struct {
