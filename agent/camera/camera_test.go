@@ -170,7 +170,7 @@ func TestStatusIsTheChilds(t *testing.T) {
 	c, _ := start(t, "black")
 	waitFor(t, c, drivers.Black, 10*time.Second)
 	if c.Cause() == "" {
-		t.Fatal("no cause is given")
+		t.Fatal("the cause is empty")
 	}
 }
 
@@ -234,7 +234,7 @@ func TestChangedPictureSizeIsLogged(t *testing.T) {
 	c, _ := startWith(t, "resizes", same, slog.New(slog.NewTextHandler(&text, nil)), quiet{})
 	for start := time.Now(); !strings.Contains(text.String(), "check camera.crop"); time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > 10*time.Second {
-			t.Fatalf("the log says: %s", text.String())
+			t.Fatalf("the log is: %s", text.String())
 		}
 	}
 	if width, height := c.PictureSize(); width != 640 || height != 360 {

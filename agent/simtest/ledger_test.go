@@ -54,7 +54,7 @@ func newRecords(l *loop, clock *hostClock) *records {
 	return b
 }
 
-// made records a new record; kept tells that it must be delivered.
+// made records a new record; kept reports whether it must be delivered.
 func (r *records) made(class message.Class, n ledger.Name, kept bool) {
 	a := r.classes[class]
 	if have := len(a.Boot(n.Boot)); n.Seq != uint64(have)+1 {
