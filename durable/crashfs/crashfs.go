@@ -26,7 +26,8 @@ type Disk struct {
 
 	operations int
 	cutAt      int // the operation at which power fails; −1 for never
-	// Dead tells that power has failed. A test may also set it between two operations.
+	// Dead reports whether power has failed. A test may also set it between two
+	// operations.
 	Dead bool
 	// Step, unless nil, is called after every change and in the middle of a write: the
 	// points at which a process may be killed.
