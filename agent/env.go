@@ -37,8 +37,8 @@ type Env struct {
 	Camera func(program string, first drivers.CameraSettings, read func() (drivers.CameraSettings, error), log *slog.Logger, record *health.Part) CameraChild
 	// Outbox wraps the outbox, for tests; it may be nil.
 	Outbox func(delivery.Outbox) delivery.Outbox
-	// Trace is called with each record as it is made; kept tells that the record is
-	// also delivered after an outage. It may be nil.
+	// Trace is called with each record as it is made; kept reports whether the record
+	// is also delivered after an outage. It may be nil.
 	Trace func(class message.Class, payload []byte, kept bool)
 }
 

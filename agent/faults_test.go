@@ -25,7 +25,7 @@ func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
 	p.healthy()
 	t.Run("camera", p.cameraFaults)
 	t.Run("inference child", p.inferenceFaults)
-	t.Run("inference child that stays ill", p.illInference)
+	t.Run("inference child that stays faulty", p.faultyInference)
 	t.Run("camera child", p.cameraChildFaults)
 	t.Run("meter", p.meterFaults)
 }
@@ -112,7 +112,7 @@ func (p *plant) causeTold(since time.Time) {
 
 // A child that exits at once or answers NaN is restarted repeatedly. Meanwhile the rule
 // decides every second, and samples arrive.
-func (p *plant) illInference(t *testing.T) {
+func (p *plant) faultyInference(t *testing.T) {
 	p.t = t
 	well := filepath.Join(needPrograms(t), "meltwatch-infer")
 	exits := filepath.Join(t.TempDir(), "exits")

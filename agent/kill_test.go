@@ -70,7 +70,7 @@ func (k *killed) checkReports(after time.Time) (c message.ConfigReport, m messag
 	k.awaitPayload("model/reported", after, &m, func() time.Time { return m.Time })
 	effective, err := config.Merged([]byte(k.local), []byte(k.patches[c.RunningRevision]))
 	if err != nil || config.Digest(effective) != c.SHA256 {
-		k.t.Fatalf("the report says that revision %d runs, sha256 %.12s…; that revision has %.12s… (%v)", c.RunningRevision, c.SHA256, config.Digest(effective), err)
+		k.t.Fatalf("reported revision %d with sha256 %.12s…, want %.12s… (%v)", c.RunningRevision, c.SHA256, config.Digest(effective), err)
 	}
 	return c, m
 }
@@ -133,7 +133,7 @@ func TestRandomKillsDuringRollOuts(t *testing.T) {
 		time.Sleep(time.Duration(random.Int64N(int64(2 * time.Second))))
 		k.kill()
 	}
-	t.Logf("%d kills, first words after them: %v", 2*n, states)
+	t.Logf("%d kills, first reports after them: %v", 2*n, states)
 
 	// Without kills it reaches the desired versions, even if some were refused before.
 	k.start()

@@ -46,7 +46,7 @@ func TestFileOf030StartsWithAWarning(t *testing.T) {
 	}
 	for _, key := range []string{"meters.plc.fields.set_point.address", "mqtt.username", "trust.model_keys.desk"} {
 		if !strings.Contains(string(refused), key) || !strings.Contains(string(said), key) {
-			t.Errorf("%s: run says\n%s\ncheck says %v", key, said, refused)
+			t.Errorf("%s: run reports\n%s\ncheck reports %v", key, said, refused)
 		}
 	}
 	if server.Info.MessagesReceived == 0 {

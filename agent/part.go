@@ -47,7 +47,8 @@ type instance struct {
 	discard func()
 	// missing returns why the instance has made no progress yet, or nil.
 	missing func() error
-	// overlap tells that the previous instance runs until this one has made progress.
+	// overlap reports whether the previous instance runs until this one has made
+	// progress.
 	overlap bool
 
 	stop func() // stops the loop and waits for its end; set by start

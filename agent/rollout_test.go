@@ -148,7 +148,7 @@ func TestModelIsRolledOutWithoutAMissingVerdict(t *testing.T) {
 }
 
 // No faulty model ever decides, and the old one misses no second.
-func TestIllModelsNeverDecide(t *testing.T) {
+func TestFaultyModelsNeverDecide(t *testing.T) {
 	long(t)
 	t.Parallel()
 	d := newDesk(t)

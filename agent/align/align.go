@@ -132,8 +132,8 @@ func (a *Aligner) AddFrame(f EncodedFrame) {
 	a.frames.trim(oldest, maxRate*a.geometry.Frames)
 }
 
-// Forget drops every sample before t: current drawn before an idle period tells nothing
-// about the new melt.
+// Forget drops every sample before t: current from before an idle period does not
+// belong to the new melt.
 func (a *Aligner) Forget(t time.Time) { a.samples.trim(t, len(a.samples.values)) }
 
 // ForgetFrames drops every frame, because one model cannot read another model's tokens.

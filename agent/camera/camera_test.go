@@ -78,19 +78,19 @@ type faultRecorder struct {
 	faults []error
 }
 
-func (h *faultRecorder) Fault(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.faults = append(h.faults, err)
+func (r *faultRecorder) Fault(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, err)
 }
 
-func (h *faultRecorder) last() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(h.faults) == 0 {
+func (r *faultRecorder) last() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.faults) == 0 {
 		return nil
 	}
-	return h.faults[len(h.faults)-1]
+	return r.faults[len(r.faults)-1]
 }
 
 type quiet struct{}
@@ -170,7 +170,7 @@ func TestStatusIsTheChilds(t *testing.T) {
 	c, _ := start(t, "black")
 	waitFor(t, c, drivers.Black, 10*time.Second)
 	if c.Cause() == "" {
-		t.Fatal("no cause is given")
+		t.Fatal("the cause is empty")
 	}
 }
 
@@ -234,7 +234,7 @@ func TestChangedPictureSizeIsLogged(t *testing.T) {
 	c, _ := startWith(t, "resizes", same, slog.New(slog.NewTextHandler(&text, nil)), quiet{})
 	for start := time.Now(); !strings.Contains(text.String(), "check camera.crop"); time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > 10*time.Second {
-			t.Fatalf("the log says: %s", text.String())
+			t.Fatalf("the log is: %s", text.String())
 		}
 	}
 	if width, height := c.PictureSize(); width != 640 || height != 360 {

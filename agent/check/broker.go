@@ -9,13 +9,13 @@ import (
 	"meltwatch/agent/mqtt"
 )
 
-func (k checker) broker(ctx context.Context) (string, error) {
-	c := k.config.MQTT
-	c.ClientID += "-check" // the agent's id would disconnect a running agent
+func (c checker) broker(ctx context.Context) (string, error) {
+	settings := c.config.MQTT
+	settings.ClientID += "-check" // the agent's id would disconnect a running agent
 	var addresses []string
-	for _, b := range c.Addresses() {
+	for _, b := range settings.Addresses() {
 		addresses = append(addresses, b.URL)
 	}
-	err := mqtt.Probe(ctx, c, message.Root(k.config.Site, k.config.Furnace), slog.New(slog.DiscardHandler))
+	err := mqtt.Probe(ctx, settings, message.Root(c.config.Site, c.config.Furnace), slog.New(slog.DiscardHandler))
 	return strings.Join(addresses, ", "), err
 }

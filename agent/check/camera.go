@@ -14,11 +14,11 @@ import (
 
 // camera opens the stream as the agent does, and waits for a live picture. It reports a
 // refusal at once.
-func (k checker) camera(ctx context.Context, programs string) (string, error) {
-	if !k.config.Camera.Enabled {
+func (c checker) camera(ctx context.Context, programs string) (string, error) {
+	if !c.config.Camera.Enabled {
 		return "not enabled", nil
 	}
-	read := func() (drivers.CameraSettings, error) { return settings.Camera(k.config, k.manifest.Video) }
+	read := func() (drivers.CameraSettings, error) { return settings.Camera(c.config, c.manifest.Video) }
 	settings, err := read()
 	if err != nil {
 		return "", err
@@ -28,34 +28,34 @@ func (k checker) camera(ctx context.Context, programs string) (string, error) {
 	err = try(ctx, func(ctx context.Context, a *answered) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		client := camera.New(program, settings, read, slog.New(slog.DiscardHandler), &impatient{a, cancel})
+		client := camera.New(program, settings, read, slog.New(slog.DiscardHandler), &refusalObserver{a, cancel})
 		err := client.Run(ctx)
 		if width, height := client.PictureSize(); width > 0 {
 			size = fmt.Sprintf(", %d×%d pixels", width, height)
 		}
 		return err
 	})
-	return k.config.Camera.URL + size, err
+	return c.config.Camera.URL + size, err
 }
 
 // cameraOffline checks the camera's settings without the camera, for faults that
 // prevent the agent's start.
-func (k checker) cameraOffline() (string, error) {
-	if !k.config.Camera.Enabled {
+func (c checker) cameraOffline() (string, error) {
+	if !c.config.Camera.Enabled {
 		return "not enabled", nil
 	}
-	_, err := settings.Camera(k.config, k.manifest.Video)
+	_, err := settings.Camera(c.config, c.manifest.Video)
 	return "not tried", err
 }
 
-// impatient ends the check when the camera has refused: another attempt would fail too,
+// refusalObserver ends the check when the camera has refused: another attempt would fail too,
 // and may lock an account.
-type impatient struct {
+type refusalObserver struct {
 	*answered
 	end context.CancelFunc
 }
 
-func (i *impatient) Fault(err error) {
+func (i *refusalObserver) Fault(err error) {
 	if errors.As(err, &camera.Refusal{}) {
 		i.answered.Fault(err)
 		i.end()

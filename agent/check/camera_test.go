@@ -100,7 +100,7 @@ func TestCheckReportsARefusalOfTheCameraAtOnce(t *testing.T) {
 				t.Errorf("check took %v", took)
 			}
 			if run := causeOfRun(t, k, programs); run != err.Error() {
-				t.Errorf("check says %q, run says %q", err, run)
+				t.Errorf("check reports %q, run reports %q", err, run)
 			}
 		})
 	}
@@ -194,10 +194,10 @@ func TestOfflineRefusesWhatRunRefuses(t *testing.T) {
 			_, err = agent.NewFixed(c, env)
 		}
 		if ok != (want == "") || !strings.Contains(said, want) {
-			t.Errorf("%s: offline says %s", section, said)
+			t.Errorf("%s: offline reports %s", section, said)
 		}
 		if (err == nil) != ok || err != nil && !strings.Contains(said, err.Error()) {
-			t.Errorf("%s: run says %v, offline says %s", section, err, said)
+			t.Errorf("%s: run reports %v, offline reports %s", section, err, said)
 		}
 	}
 }

@@ -92,32 +92,32 @@ type checker struct {
 const keyFrameWait = 10 * time.Second
 
 // devices checks the devices, the broker and the model in parallel.
-func (k checker) devices(ctx context.Context, report *lines) {
-	cameraCtx, end := context.WithTimeout(ctx, k.timeout+keyFrameWait)
+func (c checker) devices(ctx context.Context, report *lines) {
+	cameraCtx, end := context.WithTimeout(ctx, c.timeout+keyFrameWait)
 	defer end()
-	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	programs, err := settings.Programs(k.config.Paths.Programs)
+	programs, err := settings.Programs(c.config.Paths.Programs)
 	if err != nil {
 		report.line("programs", "paths.programs", err, "")
 		return
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
-		detail, err := k.meters(ctx)
+		detail, err := c.meters(ctx)
 		report.line("meters", "", err, detail) // its errors name the meter
 	})
 	running.Go(func() {
-		detail, err := k.broker(ctx)
+		detail, err := c.broker(ctx)
 		report.line("broker", "mqtt", err, detail)
 	})
-	if k.hasModel {
+	if c.hasModel {
 		running.Go(func() {
-			detail, err := k.model(ctx, programs)
+			detail, err := c.model(ctx, programs)
 			report.line("model", "model", err, detail)
 		})
 		running.Go(func() {
-			detail, err := k.camera(cameraCtx, programs)
+			detail, err := c.camera(cameraCtx, programs)
 			report.line("camera", "camera", err, detail)
 		})
 	}
@@ -164,9 +164,9 @@ func try(ctx context.Context, run func(context.Context, *answered) error) error 
 	}
 }
 
-func (k checker) model(ctx context.Context, programs string) (string, error) {
+func (c checker) model(ctx context.Context, programs string) (string, error) {
 	program := filepath.Join(programs, "meltwatch-infer")
 	return "loads and answers", try(ctx, func(ctx context.Context, a *answered) error {
-		return infer.New(program, k.config.Model.Path, slog.New(slog.DiscardHandler), a).Run(ctx)
+		return infer.New(program, c.config.Model.Path, slog.New(slog.DiscardHandler), a).Run(ctx)
 	})
 }

@@ -18,11 +18,11 @@ import (
 
 // meters polls every meter a few times, as run does, and checks whether the currents
 // are plausible.
-func (k checker) meters(ctx context.Context) (string, error) {
+func (c checker) meters(ctx context.Context) (string, error) {
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := newTrial(k.config.Meters, cancel)
-	source, err := modbus.New(k.config.Meters, slog.New(slog.DiscardHandler), t.note)
+	t := newTrial(c.config.Meters, cancel)
+	source, err := modbus.New(c.config.Meters, slog.New(slog.DiscardHandler), t.note)
 	if err != nil {
 		return "", err
 	}
@@ -34,9 +34,9 @@ func (k checker) meters(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if last.Time.IsZero() {
-		return "", fmt.Errorf("no sample within %s", k.timeout)
+		return "", fmt.Errorf("no sample within %s", c.timeout)
 	}
-	return k.assess(ctx, last, t.remarks())
+	return c.assess(ctx, last, t.remarks())
 }
 
 // trial is a few polls of each meter.
@@ -147,11 +147,11 @@ const (
 
 // assess compares the currents with the expected one. If they do not fit, it searches
 // for settings under which they do.
-func (k checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
-	name, meter := config.CurrentMeter(k.config.Meters)
+func (c checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
+	name, meter := config.CurrentMeter(c.config.Meters)
 	expected, of := s.SetPoint, "the set-point"
 	if expected == 0 {
-		expected, of = k.config.State.NormalCurrent, "state.normal_current"
+		expected, of = c.config.State.NormalCurrent, "state.normal_current"
 	}
 	propose := func() []modbus.Proposal { return modbus.Propose(ctx, name, meter, expected) }
 	if s.Missing != "" {

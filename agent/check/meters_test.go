@@ -177,7 +177,7 @@ func TestCheckReportsTheFaultsOfRun(t *testing.T) {
 				t.Fatalf("after %v: %v, want %s", took, err, c.want)
 			}
 			if said := runSays(t, k.config.Meters); alike(said) != alike(err.Error()) {
-				t.Errorf("check says %s\nrun says   %s", err, said)
+				t.Errorf("check reports %s\nrun reports   %s", err, said)
 			}
 		})
 	}

@@ -40,7 +40,7 @@ type Decision struct {
 	// Weak marks a verdict of the rule from 45 s alone.
 	Weak   bool
 	Status state.Status
-	// Counted tells which senses the verdict uses.
+	// Counted names the senses that the verdict uses.
 	Counted Counted
 	// Alignment is NaN if the model has no such output or lacks a sense.
 	Alignment float64
@@ -57,8 +57,8 @@ type Decision struct {
 	Fault error
 }
 
-// Counted tells which senses a verdict uses: those with a value in its window. A sense
-// that has just failed still counts through its last values.
+// Counted names the senses that a verdict uses: those with a value in its window. A
+// sense that has just failed still counts through its last values.
 type Counted struct{ Current, Video bool }
 
 // Decider decides for one furnace. It holds what the decisions need between seconds.

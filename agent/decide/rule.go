@@ -22,8 +22,8 @@ func RuleReads(period time.Duration) bool {
 
 // rule is the plant's rule on the current alone: in the semi-molten state the melt
 // stops rolling, the arc gap is constant and the current's variation is low. It returns
-// 1 for low variation, otherwise 0. weak tells that only the shorter span is quiet. ok
-// is false if there are too few samples or a phase draws no current.
+// 1 for low variation, otherwise 0. weak reports whether only the shorter span is
+// quiet. ok is false if there are too few samples or a phase draws no current.
 func rule(w align.Window, levels inference.Rule) (p float64, weak, ok bool) {
 	long, longShare := w.CV(120 * time.Second)
 	short, shortShare := w.CV(45 * time.Second)

@@ -87,8 +87,8 @@ func (r *stuckReadings) sample(s drivers.Sample) {
 }
 
 // step is the resolution of the phase's register in amperes: the largest step of which
-// the last changes are multiples. The smallest change says little, because a lively
-// current seldom moves by one step. It is 0 before the first change.
+// the last changes are multiples. The smallest change does not suffice, because a
+// lively current rarely moves by one step. It is 0 before the first change.
 func (p *stuckPhase) step() float64 {
 	step := 0.0
 	for _, change := range p.changes[:min(p.changed, stuckChanges)] {

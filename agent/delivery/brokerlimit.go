@@ -31,7 +31,7 @@ type brokerLimit struct {
 	// shrunk is the bound of a pack that was logged last.
 	shrunk int
 	// delivered is the size of the largest probe that came back, which bounds a pack; 0
-	// without probing. probed tells that probing is finished on this connection,
+	// without probing. probed reports whether probing is finished on this connection,
 	// wanting that a larger pack waits. silent is the smallest size that did not come
 	// back.
 	delivered int
@@ -67,7 +67,7 @@ func (l *brokerLimit) acked(size int) {
 }
 
 // ended records the message at which a connection was lost: the first unacknowledged
-// one that is larger than any acknowledged one. clear tells that the broker
+// one that is larger than any acknowledged one. clear reports whether the broker
 // acknowledged a message on that connection; otherwise PUBACKs may have been lost with
 // it. It reports whether the message counts as refused now.
 func (l *brokerLimit) ended(size int, clear bool) bool {

@@ -122,14 +122,14 @@ func (p *Publisher) payloads(records []*record) [][]byte {
 // a burst would follow it.
 type pace struct{ next time.Time }
 
-func (c *pace) ready(now time.Time) bool { return !now.Before(c.next) }
+func (p *pace) ready(now time.Time) bool { return !now.Before(p.next) }
 
-func (c *pace) sent(now time.Time, rate int) {
+func (p *pace) sent(now time.Time, rate int) {
 	const catchUp = 50 * time.Millisecond
-	if oldest := now.Add(-catchUp); c.next.Before(oldest) {
-		c.next = oldest
+	if oldest := now.Add(-catchUp); p.next.Before(oldest) {
+		p.next = oldest
 	}
-	c.next = c.next.Add(time.Second / time.Duration(rate))
+	p.next = p.next.Add(time.Second / time.Duration(rate))
 }
 
 // packSamples is the largest number of samples in a history message: ten seconds at 2

@@ -33,7 +33,8 @@ func (o other) Error() string {
 }
 
 // onHealth handles a message on our own health topic. A retained one may come from an
-// earlier process, unless ours has published health since, which published tells.
+// earlier process, unless this one has published health since: published reports
+// whether it has.
 func (p *Publisher) onHealth(payload []byte, retained, published bool) {
 	if p.isProbe(payload) {
 		return

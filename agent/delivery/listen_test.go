@@ -48,14 +48,14 @@ func subscribeAt(t *testing.T, b *broker) *subscriber {
 	return l
 }
 
-func (l *subscriber) all() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return slices.Clone(l.heard)
+func (s *subscriber) all() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.heard)
 }
 
-func (l *subscriber) last() string {
-	all := l.all()
+func (s *subscriber) last() string {
+	all := s.all()
 	if len(all) == 0 {
 		return "nothing"
 	}
@@ -159,7 +159,7 @@ func TestRenewalsRepeatNoMessage(t *testing.T) {
 	b.desire("")
 	time.Sleep(time.Second)
 	if got := l.all(); !slices.Equal(got, []string{"not retained false", "kept false", " false"}) {
-		t.Errorf("heard %q", got)
+		t.Errorf("received %q", got)
 	}
 }
 
@@ -185,6 +185,6 @@ func TestOversizePacketIsSkipped(t *testing.T) {
 	}
 	eventually(t, 10*time.Second, "the small one is received", func() bool { return heard.Load() == 1 })
 	if n := largest.Load(); n != 5 || p.Counters()["redials"] != 0 {
-		t.Errorf("heard %d bytes, %d redials", n, p.Counters()["redials"])
+		t.Errorf("received %d bytes, %d redials", n, p.Counters()["redials"])
 	}
 }

@@ -190,7 +190,7 @@ func TestDeniedTopicsAreDetected(t *testing.T) {
 				t.Skip("mosquitto is not installed")
 			}
 			if err := try(t, startSettings("tcp://"+address, 100)); err == nil || !strings.Contains(err.Error(), "access list") {
-				t.Errorf("check says %v", err)
+				t.Errorf("check reports %v", err)
 			}
 			observer := &lastStatus{}
 			a := startBy(t, startSettings("tcp://"+address, 100), NewMemory(100), observer)

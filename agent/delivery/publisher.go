@@ -50,9 +50,9 @@ type Publisher struct {
 	stamper  *stamp.Stamper // corrects records made before the clock was set
 	log      *slog.Logger
 	observer Observer
-	// Trace, unless nil, is called with each record as it is made; kept tells that the
-	// record is also delivered after an outage. It must not call the publisher. Set it
-	// before Run.
+	// Trace, unless nil, is called with each record as it is made; kept reports whether
+	// the record is also delivered after an outage. It must not call the publisher. Set
+	// it before Run.
 	Trace func(class message.Class, payload []byte, kept bool)
 
 	mu             sync.Mutex
@@ -115,7 +115,7 @@ func New(settings config.MQTT, root string, stamper *stamp.Stamper, outbox Outbo
 	return p
 }
 
-// State publishes a state. changed tells that it is not a repetition.
+// State publishes a state. changed reports whether it is not a repetition.
 func (p *Publisher) State(s message.State, changed bool) {
 	payload := p.encode(s)
 	p.mu.Lock()

@@ -15,10 +15,10 @@ type record struct {
 	// keep is false for a repeated state: it is published while connected and not
 	// stored.
 	keep bool
-	// sending tells that the record is queued in live or history, or waits for its
+	// sending reports whether the record is queued in live or history, or waits for its
 	// PUBACK.
 	sending bool
-	// acked tells that its PUBACK has arrived.
+	// acked reports whether its PUBACK has arrived.
 	acked bool
 	// number is the record's number in the outbox, 0 if it is not there.
 	number uint64

@@ -31,22 +31,22 @@ func NewRecovering(bound int, open func() (Outbox, error)) *Recovering {
 }
 
 // Append adds a record. Records in memory must reach the disk first, to keep the order.
-func (l *Recovering) Append(class string, payload []byte) (number uint64) {
-	if l.disk != nil && l.memory.size() == 0 {
-		return l.disk.Append(class, payload)
+func (r *Recovering) Append(class string, payload []byte) (number uint64) {
+	if r.disk != nil && r.memory.size() == 0 {
+		return r.disk.Append(class, payload)
 	}
-	if number = l.memory.Append(class, payload); number != 0 {
+	if number = r.memory.Append(class, payload); number != 0 {
 		number |= inMemory
 	}
 	return number
 }
 
 // Take holds and returns the oldest waiting records: those on the disk are older.
-func (l *Recovering) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
-	if l.disk != nil {
-		numbers, payloads = l.disk.Take(class, most)
+func (r *Recovering) Take(class string, most int) (numbers []uint64, payloads [][]byte) {
+	if r.disk != nil {
+		numbers, payloads = r.disk.Take(class, most)
 	}
-	young, more := l.memory.Take(class, most-len(numbers))
+	young, more := r.memory.Take(class, most-len(numbers))
 	for _, n := range young {
 		numbers = append(numbers, n|inMemory)
 	}
@@ -54,20 +54,20 @@ func (l *Recovering) Take(class string, most int) (numbers []uint64, payloads []
 }
 
 // Return returns held records.
-func (l *Recovering) Return(class string, numbers []uint64) {
+func (r *Recovering) Return(class string, numbers []uint64) {
 	memory, disk := split(numbers)
-	l.memory.Return(class, memory)
-	if l.disk != nil {
-		l.disk.Return(class, disk)
+	r.memory.Return(class, memory)
+	if r.disk != nil {
+		r.disk.Return(class, disk)
 	}
 }
 
 // Ack removes records.
-func (l *Recovering) Ack(class string, numbers []uint64) {
+func (r *Recovering) Ack(class string, numbers []uint64) {
 	memory, disk := split(numbers)
-	l.memory.Ack(class, memory)
-	if l.disk != nil {
-		l.disk.Ack(class, disk)
+	r.memory.Ack(class, memory)
+	if r.disk != nil {
+		r.disk.Ack(class, disk)
 	}
 }
 
@@ -85,43 +85,43 @@ func split(numbers []uint64) (memory, disk []uint64) {
 
 // Sync tries to open the disk. It moves the records from memory to the disk once none
 // of them is held.
-func (l *Recovering) Sync() {
-	if l.disk == nil {
-		if time.Since(l.tried) < openEvery {
+func (r *Recovering) Sync() {
+	if r.disk == nil {
+		if time.Since(r.tried) < openEvery {
 			return
 		}
-		l.tried = time.Now()
-		disk, err := l.open()
+		r.tried = time.Now()
+		disk, err := r.open()
 		if err != nil {
 			return // open has reported the error
 		}
-		l.disk = disk
+		r.disk = disk
 	}
-	if l.memory.size() > 0 && !l.memory.holds() {
-		l.move()
+	if r.memory.size() > 0 && !r.memory.holds() {
+		r.move()
 	}
-	l.disk.Sync()
+	r.disk.Sync()
 }
 
-func (l *Recovering) move() {
+func (r *Recovering) move() {
 	for _, class := range message.Classes() {
-		_, payloads := l.memory.Take(string(class), l.bound)
+		_, payloads := r.memory.Take(string(class), r.bound)
 		for _, payload := range payloads {
-			if number := l.disk.Append(string(class), payload); number != 0 {
-				l.disk.Return(string(class), []uint64{number})
+			if number := r.disk.Append(string(class), payload); number != 0 {
+				r.disk.Return(string(class), []uint64{number})
 			}
 		}
 	}
-	dropped := l.memory.dropped
-	l.memory = NewMemory(l.bound)
-	l.memory.dropped = dropped
+	dropped := r.memory.dropped
+	r.memory = NewMemory(r.bound)
+	r.memory.dropped = dropped
 }
 
 // Counters are the sums over memory and disk.
-func (l *Recovering) Counters() map[string]uint64 {
-	counters := l.memory.Counters()
-	if l.disk != nil {
-		for key, n := range l.disk.Counters() {
+func (r *Recovering) Counters() map[string]uint64 {
+	counters := r.memory.Counters()
+	if r.disk != nil {
+		for key, n := range r.disk.Counters() {
 			counters[key] += n
 		}
 	}

@@ -30,10 +30,10 @@ func NewRedial(brokers []config.NamedBroker) *Redial {
 // Broker returns the broker to dial now.
 func (r *Redial) Broker() config.NamedBroker { return r.brokers[r.at] }
 
-// Next is called after each connection or failed attempt. acked tells whether a message
-// was acknowledged; lasted is the connection's duration, 0 for a failed attempt. It
-// returns the wait before the next attempt. A broker that acknowledges and then ends
-// the connection at once counts as failed.
+// Next is called after each connection or failed attempt. acked reports whether a
+// message was acknowledged; lasted is the connection's duration, 0 for a failed
+// attempt. It returns the wait before the next attempt. A broker that acknowledges and
+// then ends the connection at once counts as failed.
 func (r *Redial) Next(acked bool, lasted time.Duration) (wait time.Duration) {
 	good := acked && lasted > retry.MaxWait
 	switch {

@@ -27,20 +27,20 @@ type lastStatus struct {
 	fault error
 }
 
-func (h *lastStatus) OK() { h.set(nil) }
+func (s *lastStatus) OK() { s.set(nil) }
 
-func (h *lastStatus) Fault(err error) { h.set(err) }
+func (s *lastStatus) Fault(err error) { s.set(err) }
 
-func (h *lastStatus) set(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.fault = err
+func (s *lastStatus) set(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = err
 }
 
-func (h *lastStatus) last() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.fault
+func (s *lastStatus) last() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fault
 }
 
 // try connects once, as meltwatch check does.
@@ -68,22 +68,22 @@ type authenticator struct {
 	ids      []string // client ids in order of arrival
 }
 
-func (d *authenticator) ID() string { return "doorman" }
-func (d *authenticator) Provides(what byte) bool {
+func (a *authenticator) ID() string { return "doorman" }
+func (a *authenticator) Provides(what byte) bool {
 	return what == mochi.OnConnectAuthenticate || what == mochi.OnACLCheck
 }
-func (d *authenticator) OnACLCheck(*mochi.Client, string, bool) bool { return true }
-func (d *authenticator) OnConnectAuthenticate(c *mochi.Client, p packets.Packet) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.ids = append(d.ids, c.ID)
-	return d.password == "" || string(p.Connect.Username) == "furnace-1" && string(p.Connect.Password) == d.password
+func (a *authenticator) OnACLCheck(*mochi.Client, string, bool) bool { return true }
+func (a *authenticator) OnConnectAuthenticate(c *mochi.Client, p packets.Packet) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ids = append(a.ids, c.ID)
+	return a.password == "" || string(p.Connect.Username) == "furnace-1" && string(p.Connect.Password) == a.password
 }
 
-func (d *authenticator) clientIDs() []string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return slices.Clone(d.ids)
+func (a *authenticator) clientIDs() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.ids)
 }
 
 func plain(address string) listeners.Listener {

@@ -73,7 +73,7 @@ func (s *Switch) Retain(topic string, payload []byte) {
 	active.Retain(topic, payload)
 }
 
-// State publishes a state. changed tells that it is not a repetition.
+// State publishes a state. changed reports whether it is not a repetition.
 func (s *Switch) State(state message.State, changed bool) { s.Active().State(state, changed) }
 
 // Sample publishes one reading of the current.

@@ -83,7 +83,7 @@ func TestWatchdogIsFedOnlyWhileNothingIsStuck(t *testing.T) {
 		return string(buf[:n])
 	}
 	if got := next(5 * time.Second); got != "READY=1" {
-		t.Fatalf("first word is %q, want READY=1", got)
+		t.Fatalf("first notification is %q, want READY=1", got)
 	}
 	part.Beat()
 	if got := next(5 * time.Second); got != "WATCHDOG=1" {
@@ -104,6 +104,6 @@ func TestWatchdogIsFedOnlyWhileNothingIsStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := next(time.Second); !strings.HasPrefix(got, "STOPPING") {
-		t.Fatalf("last word is %q, want STOPPING=1", got)
+		t.Fatalf("last notification is %q, want STOPPING=1", got)
 	}
 }

@@ -146,7 +146,7 @@ func (m *model) pid() int {
 	m.t.Helper()
 	p := m.alive.Load()
 	if p == nil {
-		m.t.Fatal("no child is alive")
+		m.t.Fatal("the child does not run")
 	}
 	return p.PID()
 }

@@ -36,8 +36,8 @@ type State struct {
 	Stamp
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
-	// Held tells that the state is still abnormal only because no live sense can end
-	// it.
+	// Held reports whether the state is still abnormal only because no live sense can
+	// end it.
 	Held bool `json:"held"`
 	// PAbnormal is p(abnormal) of this second, PMean the filtered value that is
 	// compared with the thresholds; both are 0 with source "none".
@@ -88,7 +88,7 @@ type Coverage struct {
 	Video   float64 `json:"video"`
 }
 
-// Counted tells which senses the verdict uses; none with source "none".
+// Counted names the senses that the verdict uses; none with source "none".
 type Counted struct {
 	Current bool `json:"current"`
 	Video   bool `json:"video"`

@@ -83,27 +83,27 @@ func NewMonitor(record *health.Part) *Monitor {
 }
 
 // Note adds a report. After a failed poll the loop still counts as running.
-func (p *Monitor) Note(r modbus.Report) {
-	p.latest[r.Meter] = r
+func (m *Monitor) Note(r modbus.Report) {
+	m.latest[r.Meter] = r
 	var sum modbus.Counters
 	var fault error
-	for _, name := range slices.Sorted(maps.Keys(p.latest)) {
-		one := p.latest[name]
+	for _, name := range slices.Sorted(maps.Keys(m.latest)) {
+		one := m.latest[name]
 		sum = sum.Plus(one.Counters)
 		if fault == nil && pollFault(one) != nil {
 			fault = fmt.Errorf("meters.%s: %w", name, pollFault(one))
 		}
 	}
-	p.record.Beat()
-	p.record.Count(map[string]uint64{
+	m.record.Beat()
+	m.record.Count(map[string]uint64{
 		"polls": sum.Polls, "errors": sum.Errors, "invalid": sum.Invalid, "missed": sum.Missed, "redials": sum.Redials,
 	})
-	p.record.Remark(Remarks(p.latest))
+	m.record.Remark(Remarks(m.latest))
 	if fault != nil {
-		p.record.Fault(fault)
+		m.record.Fault(fault)
 		return
 	}
-	p.record.OK()
+	m.record.OK()
 }
 
 // pollFault is why a poll gave no currents: there was no answer, or a current is

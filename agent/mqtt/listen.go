@@ -40,42 +40,42 @@ func newReceived() *received {
 
 // isNew records a message and reports whether it is new: a retained message that this
 // session has received before is not.
-func (e *received) isNew(topic string, payload []byte, retained bool) bool {
+func (r *received) isNew(topic string, payload []byte, retained bool) bool {
 	sum := sha256.Sum256(payload)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	before, known := e.sums[topic]
-	e.sums[topic] = sum
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, known := r.sums[topic]
+	r.sums[topic] = sum
 	switch {
 	case retained:
-		e.seen[topic] = e.round
+		r.seen[topic] = r.round
 	case len(payload) == 0:
-		delete(e.seen, topic)
+		delete(r.seen, topic)
 	}
 	return !retained || !known || before != sum
 }
 
 // cleared reports whether the broker, which had retained a message for a topic, sent
 // none in this round.
-func (e *received) cleared(topic string, round uint64) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	seen, known := e.seen[topic]
+func (r *received) cleared(topic string, round uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen, known := r.seen[topic]
 	if !known || seen >= round {
 		return false
 	}
-	delete(e.seen, topic)
-	e.sums[topic] = sha256.Sum256(nil)
+	delete(r.seen, topic)
+	r.sums[topic] = sha256.Sum256(nil)
 	return true
 }
 
 // failed records the result of a subscription, and reports whether it failed for the
 // first time.
-func (e *received) failed(filter string, err error) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	before := e.failing[filter]
-	e.failing[filter] = err != nil
+func (r *received) failed(filter string, err error) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.failing[filter]
+	r.failing[filter] = err != nil
 	return err != nil && !before
 }
 

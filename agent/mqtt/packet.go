@@ -51,7 +51,7 @@ type limitedConn struct {
 }
 
 // Read reads from packets of allowed size.
-func (b *limitedConn) Read(into []byte) (int, error) { return b.packets.Read(into) }
+func (c *limitedConn) Read(into []byte) (int, error) { return c.packets.Read(into) }
 
 // packetFilter passes a stream of MQTT packets on, without those larger than maxPacket.
 // A packet is a byte of type and flags, the length of the rest in 1–4 bytes of 7 bits,
@@ -69,25 +69,25 @@ const maxDigits = 4
 var errLength = errors.New("broker sent a packet with an invalid length: more than 4 bytes")
 
 // Read reads from one packet at a time.
-func (s *packetFilter) Read(into []byte) (int, error) {
-	for len(s.head) == 0 && s.rest == 0 {
-		if err := s.next(); err != nil {
+func (f *packetFilter) Read(into []byte) (int, error) {
+	for len(f.head) == 0 && f.rest == 0 {
+		if err := f.next(); err != nil {
 			return 0, err
 		}
 	}
-	if len(s.head) > 0 {
-		n := copy(into, s.head)
-		s.head = s.head[n:]
+	if len(f.head) > 0 {
+		n := copy(into, f.head)
+		f.head = f.head[n:]
 		return n, nil
 	}
-	n, err := s.in.Read(into[:min(len(into), s.rest)])
-	s.rest -= n
+	n, err := f.in.Read(into[:min(len(into), f.rest)])
+	f.rest -= n
 	return n, err
 }
 
 // next begins the next packet, or skips one.
-func (s *packetFilter) next() error {
-	kind, err := s.in.ReadByte()
+func (f *packetFilter) next() error {
+	kind, err := f.in.ReadByte()
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (s *packetFilter) next() error {
 		if len(head) > maxDigits {
 			return errLength
 		}
-		digit, err := s.in.ReadByte()
+		digit, err := f.in.ReadByte()
 		if err != nil {
 			return err
 		}
@@ -104,10 +104,10 @@ func (s *packetFilter) next() error {
 		head, more = append(head, digit), digit&0x80 != 0
 	}
 	if length > maxPacket {
-		s.skipped(length)
-		_, err := io.CopyN(io.Discard, s.in, int64(length))
+		f.skipped(length)
+		_, err := io.CopyN(io.Discard, f.in, int64(length))
 		return err
 	}
-	s.head, s.rest = head, length
+	f.head, f.rest = head, length
 	return nil
 }

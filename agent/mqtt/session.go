@@ -27,8 +27,8 @@ const (
 	answerTimeout = 10 * time.Second
 )
 
-// Handler handles a message on a topic below the furnace's root. retained tells that
-// the broker had stored it. A handler must not block or publish.
+// Handler handles a message on a topic below the furnace's root. retained reports
+// whether the broker had stored it. A handler must not block or publish.
 type Handler func(topic string, payload []byte, retained bool)
 
 // Options configure a connection.

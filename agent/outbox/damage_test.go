@@ -103,7 +103,7 @@ func TestFlippedBitCostsOneRecord(t *testing.T) {
 			continue
 		}
 		if l.Counters()["lost_event"] != 1 || !w.saw(Event, "damaged") {
-			t.Fatalf("bit %d: counters %v, told %v", bit, l.Counters(), w.incidents)
+			t.Fatalf("bit %d: counters %v, incidents %v", bit, l.Counters(), w.incidents)
 		}
 		for n := range uint64(201) {
 			l.Ack(Event, []uint64{n + 1})
@@ -143,27 +143,27 @@ type failingDisk struct {
 	writes, reads error // nil without a fault
 }
 
-func (s *failingDisk) Read(name string, most int64) ([]byte, error) {
-	if s.reads != nil {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: s.reads}
+func (d *failingDisk) Read(name string, most int64) ([]byte, error) {
+	if d.reads != nil {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: d.reads}
 	}
-	return s.Files.Read(name, most)
+	return d.Files.Read(name, most)
 }
 
-func (s *failingDisk) Create(name string) (durable.File, error) {
-	if s.writes != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
+func (d *failingDisk) Create(name string) (durable.File, error) {
+	if d.writes != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: d.writes}
 	}
-	file, err := s.Files.Create(name)
-	return &failingFile{file, s}, err
+	file, err := d.Files.Create(name)
+	return &failingFile{file, d}, err
 }
 
-func (s *failingDisk) Extend(name string, size int64) (durable.File, error) {
-	if s.writes != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: s.writes}
+func (d *failingDisk) Extend(name string, size int64) (durable.File, error) {
+	if d.writes != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: d.writes}
 	}
-	file, err := s.Files.Extend(name, size)
-	return &failingFile{file, s}, err
+	file, err := d.Files.Extend(name, size)
+	return &failingFile{file, d}, err
 }
 
 type failingFile struct {
@@ -201,7 +201,7 @@ func TestRecordsWaitWhileTheDiskRefuses(t *testing.T) {
 				put(l, Current, "current")
 				l.Sync()
 				if !errors.Is(w.fault, sickness) || !w.saw("disk", "fault") {
-					t.Fatalf("fault %v, told %v", w.fault, w.incidents)
+					t.Fatalf("fault %v, incidents %v", w.fault, w.incidents)
 				}
 				events := takeAll(l, Event)
 				equal(t, "events while the disk refuses", []string{"before", "during 1", "during 2"}, events)
@@ -212,14 +212,14 @@ func TestRecordsWaitWhileTheDiskRefuses(t *testing.T) {
 				time.Sleep(retryEvery + time.Second)
 				l.Sync()
 				if w.fault != nil || !w.saw("disk", "ok") {
-					t.Fatalf("after the disk healed: fault %v, told %v", w.fault, w.incidents)
+					t.Fatalf("after the disk's recovery: fault %v, incidents %v", w.fault, w.incidents)
 				}
 				// The records from memory are on the disk now, in order.
 				l, w = open(t, d, roomy())
 				equal(t, "events", events, takeAll(l, Event))
 				equal(t, "current", []string{"current"}, takeAll(l, Current))
 				if len(w.incidents) > 0 {
-					t.Fatalf("told %v", w.incidents)
+					t.Fatalf("incidents %v", w.incidents)
 				}
 			})
 		})
@@ -264,7 +264,7 @@ func TestSegmentOfANewerLayoutIsNotTouched(t *testing.T) {
 	header := sealHeader(append([]byte(segmentMagic), segmentVersion+1, 1))
 	data := appendFrame(header, 1, []byte("x"))
 	if _, err := Open(holding(map[uint64][]byte{1: data}), roomy(), nil, &witness{}, nil); err == nil || !strings.Contains(err.Error(), "newer") {
-		t.Fatalf("got %v, want an error that says to update", err)
+		t.Fatalf("got %v, want an error that asks for an update", err)
 	}
 }
 

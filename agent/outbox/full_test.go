@@ -45,7 +45,7 @@ func fills(t *testing.T, folder string, want error, makeRoom func()) {
 	got := takeAll(l, Event)
 	equal(t, "events", append(short(payloads[:appended]), "while "), short(got))
 	if len(w.incidents) > 0 {
-		t.Fatalf("told %v", w.incidents)
+		t.Fatalf("incidents %v", w.incidents)
 	}
 	t.Logf("refused after %d records of 1 kB, all there", appended)
 }

@@ -113,9 +113,9 @@ type Log struct {
 	disk    condition
 	written time.Time // when the cursor was last written
 	changed bool      // the cursor's content has changed since
-	// gap tells that Open found numbers that were assigned and never durable. They must
-	// be in the cursor before a later record is written; otherwise they would look like
-	// lost records after a second power cut.
+	// gap reports whether Open found numbers that were assigned and never durable.
+	// These must be in the cursor before a later record is written; otherwise they
+	// would look like lost records after a second power cut.
 	gap           bool
 	reportedDrops time.Time // when drops were last reported
 }

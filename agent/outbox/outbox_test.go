@@ -175,7 +175,7 @@ func TestClassBoundDropsItsOldestSegments(t *testing.T) {
 	dropped := l.Counters()["dropped_current"]
 	equal(t, "what is left", short(all[dropped:]), short(left))
 	if dropped < 5000 || !w.saw(Current, "dropped") {
-		t.Fatalf("%d dropped, told %v", dropped, w.incidents)
+		t.Fatalf("%d dropped, incidents %v", dropped, w.incidents)
 	}
 }
 

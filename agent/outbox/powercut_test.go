@@ -189,7 +189,7 @@ func TestSecondPowerCutBeforeTheFirstSync(t *testing.T) {
 		l, w := open(t, d, roomy())
 		equal(t, "current", []string{"durable", "new", "newer"}, takeAll(l, Current))
 		if c := l.Counters(); c["lost_current"] != 0 || len(w.incidents) > 0 {
-			t.Fatalf("%d records count as lost, told %v", c["lost_current"], w.incidents)
+			t.Fatalf("%d records count as lost, incidents %v", c["lost_current"], w.incidents)
 		}
 	})
 }

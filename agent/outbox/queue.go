@@ -20,7 +20,7 @@ type queue struct {
 
 	segments []segment    // ascending; only the last is written to
 	active   durable.File // the last segment if it is open, or nil
-	// extend tells that the last segment may be appended to.
+	// extend reports whether the last segment may be appended to.
 	extend bool
 	cache  loaded
 
@@ -46,8 +46,8 @@ type segment struct {
 	first    uint64 // lower bound of its records' numbers
 	size     int64  // bytes that were intact when written
 	modified time.Time
-	// damaged tells that records are missing: the file is put aside when the segment is
-	// done.
+	// damaged reports whether records are missing: the file is put aside when the
+	// segment is done.
 	damaged bool
 	// refused counts failed reads.
 	refused int

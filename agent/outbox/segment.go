@@ -79,7 +79,7 @@ type scanned struct {
 	frames []frame
 	// whole is the length of the part before the first damage.
 	whole int
-	// spared tells that intact frames follow the damage.
+	// spared reports whether intact frames follow the damage.
 	spared bool
 }
 

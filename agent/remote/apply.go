@@ -21,7 +21,7 @@ type request struct {
 
 // process checks payloads of config/desired in the order of arrival and applies only
 // the newest valid one.
-func (m *Manager) process(ctx context.Context, box Agent, payloads [][]byte) {
+func (m *Manager) process(ctx context.Context, agent Agent, payloads [][]byte) {
 	newest, running := (*request)(nil), m.version
 	for _, payload := range payloads {
 		w, faults := m.read(payload)
@@ -35,7 +35,7 @@ func (m *Manager) process(ctx context.Context, box Agent, payloads [][]byte) {
 		newest, running = &w, w.version
 	}
 	if newest != nil {
-		m.apply(ctx, box, *newest)
+		m.apply(ctx, agent, *newest)
 	}
 }
 
@@ -77,7 +77,7 @@ func compact(text json.RawMessage) json.RawMessage {
 }
 
 // apply puts a document on trial, unless it already runs or was rolled back.
-func (m *Manager) apply(ctx context.Context, box Agent, w request) {
+func (m *Manager) apply(ctx context.Context, agent Agent, w request) {
 	v := w.version
 	if v.key() == m.version.key() {
 		m.storeSignature(v)
@@ -88,7 +88,7 @@ func (m *Manager) apply(ctx context.Context, box Agent, w request) {
 		m.publishAgain(v.Revision, refusedStatus(refused.Tried), fromDesired, refused.Faults)
 		return
 	}
-	m.applyVersion(ctx, box, v, fromDesired, w.deadline)
+	m.applyVersion(ctx, agent, v, fromDesired, w.deadline)
 }
 
 // storeSignature stores the signature of the running version if the journal has another
@@ -149,7 +149,7 @@ func checkOrder(v, running storedVersion, signed bool) []message.Fault {
 
 // readLocal reads the local file again, and puts it on trial even if it was refused
 // before.
-func (m *Manager) readLocal(ctx context.Context, box Agent) {
+func (m *Manager) readLocal(ctx context.Context, agent Agent) {
 	revision := m.version.Revision
 	text, err := m.settings.ReadLocal()
 	if err != nil {
@@ -167,7 +167,7 @@ func (m *Manager) readLocal(ctx context.Context, box Agent) {
 	if len(distrusted) > 0 {
 		v = v.alone(text)
 	}
-	m.applyVersion(ctx, box, v, fromFile, m.config.Remote.Deadline)
+	m.applyVersion(ctx, agent, v, fromFile, m.config.Remote.Deadline)
 	switch inForce := string(m.version.Local) == string(text); {
 	case !inForce:
 		m.own = before
@@ -177,7 +177,7 @@ func (m *Manager) readLocal(ctx context.Context, box Agent) {
 }
 
 // applyVersion puts a version on trial, and keeps it or rolls it back.
-func (m *Manager) applyVersion(ctx context.Context, box Agent, v storedVersion, from string, deadline time.Duration) {
+func (m *Manager) applyVersion(ctx context.Context, agent Agent, v storedVersion, from string, deadline time.Duration) {
 	c, err := v.config()
 	if err == nil {
 		err = asError(config.NeedsRestart(m.config, c))
@@ -196,7 +196,7 @@ func (m *Manager) applyVersion(ctx context.Context, box Agent, v storedVersion, 
 		return
 	}
 	before, beforeConfig := m.version, m.config
-	change, faults := box.Begin(c)
+	change, faults := agent.Begin(c)
 	if len(faults) > 0 {
 		m.refuse(false, faults)
 		m.publish(v.Revision, message.Rejected, from, faults)
@@ -276,9 +276,9 @@ func (m *Manager) rollBack(revision int64, change Change, from string) {
 
 // proveStart continues a trial that the last process left, or that an edited file
 // began.
-func (m *Manager) proveStart(ctx context.Context, box Agent, before config.Config) {
+func (m *Manager) proveStart(ctx context.Context, agent Agent, before config.Config) {
 	revision, from := m.version.Revision, m.last.From
-	change := box.Begun(before)
+	change := agent.Begun(before)
 	if t, ok := m.journal.Trial(); ok && t.Shown {
 		change.Keep()
 		m.publish(revision, message.Applied, from, nil)

@@ -59,10 +59,10 @@ type storedVersion struct {
 }
 
 // alone returns the local file without the patch.
-func (k storedVersion) alone(local []byte) storedVersion {
+func (v storedVersion) alone(local []byte) storedVersion {
 	only := storedVersion{Version: Version{Local: local}}
-	if k.Signature == nil || k.Signature.Signature == "" {
-		only.Signed = k.Signed
+	if v.Signature == nil || v.Signature.Signature == "" {
+		only.Signed = v.Signed
 	} // otherwise the key is no longer trusted, and the revisions that it signed do not count
 	return only
 }
@@ -200,14 +200,14 @@ func (m *Manager) Reload() {
 }
 
 // Run serves until ctx ends.
-func (m *Manager) Run(ctx context.Context, box Agent, observer Observer) error {
+func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error {
 	m.observer = observer
 	observer.OK()
 	m.settings.Report(m.last)
 	if m.resumed != nil {
 		before := *m.resumed
 		m.resumed = nil
-		m.proveStart(ctx, box, before)
+		m.proveStart(ctx, agent, before)
 	}
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
@@ -217,12 +217,12 @@ func (m *Manager) Run(ctx context.Context, box Agent, observer Observer) error {
 		case <-ctx.Done():
 			return m.end()
 		case <-m.mailbox.News():
-			m.process(ctx, box, m.mailbox.Take())
+			m.process(ctx, agent, m.mailbox.Take())
 		case <-m.reload:
-			m.readLocal(ctx, box)
+			m.readLocal(ctx, agent)
 		case <-tick.C:
 			m.settle()
-			m.discardUnproven(ctx, box)
+			m.discardUnproven(ctx, agent)
 		}
 	}
 }

@@ -26,9 +26,9 @@ func bubble(t *testing.T, works func(config.Config) bool, script func(*fakeAgent
 }
 
 // send publishes a payload and waits for the result.
-func (b *fakeAgent) send(payload []byte) {
-	b.manager.Desired(payload)
-	b.sleep(20 * time.Second)
+func (a *fakeAgent) send(payload []byte) {
+	a.manager.Desired(payload)
+	a.sleep(20 * time.Second)
 }
 
 func TestGoodChangeIsKeptAndABadOneUndone(t *testing.T) {

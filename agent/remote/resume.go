@@ -139,13 +139,13 @@ const unprovenFor = 10 * time.Minute
 
 // discardUnproven returns to the local file after unprovenFor. It is a change like any
 // other: if the file alone does not work, the patch stays, and this is reported.
-func (m *Manager) discardUnproven(ctx context.Context, box Agent) {
+func (m *Manager) discardUnproven(ctx context.Context, agent Agent) {
 	if m.unproven.IsZero() || time.Now().Before(m.unproven) {
 		return
 	}
 	m.unproven = time.Time{}
 	revision := m.version.Revision
-	m.applyVersion(ctx, box, m.version.alone(m.version.Local), fromDesired, m.config.Remote.Deadline)
+	m.applyVersion(ctx, agent, m.version.alone(m.version.Local), fromDesired, m.config.Remote.Deadline)
 	if m.version.Revision == 0 {
 		m.publish(revision, message.RolledBack, fromDesired, message.OneFault("signature", "was not stored by the previous release, and no signed document arrived: the local file runs alone"))
 	}

@@ -38,41 +38,41 @@ type fakeAgent struct {
 }
 
 // step counts one operation of the process, which may die after it.
-func (b *fakeAgent) step() {
-	b.steps++
-	if b.steps == b.dieAt {
+func (a *fakeAgent) step() {
+	a.steps++
+	if a.steps == a.dieAt {
 		runtime.Goexit()
 	}
 }
 
-func (b *fakeAgent) Begin(c config.Config) (Change, []message.Fault) {
-	b.begins++
-	b.step()
-	before := b.running
-	b.running = c
-	return change{b, before}, nil
+func (a *fakeAgent) Begin(c config.Config) (Change, []message.Fault) {
+	a.begins++
+	a.step()
+	before := a.running
+	a.running = c
+	return change{a, before}, nil
 }
 
-func (b *fakeAgent) Begun(before config.Config) Change { return change{b, before} }
+func (a *fakeAgent) Begun(before config.Config) Change { return change{a, before} }
 
 type change struct {
-	box    *fakeAgent
+	agent  *fakeAgent
 	before config.Config
 }
 
 func (c change) Missing() []message.Fault {
-	if c.box.works(c.box.running) {
+	if c.agent.works(c.agent.running) {
 		return nil
 	}
 	return message.OneFault("camera", "no frame: scripted")
 }
-func (c change) Keep() { c.box.step() }
-func (c change) Undo() { c.box.step(); c.box.running = c.before }
+func (c change) Keep() { c.agent.step() }
+func (c change) Undo() { c.agent.step(); c.agent.running = c.before }
 
-func (b *fakeAgent) Beat()                   {}
-func (b *fakeAgent) OK()                     {}
-func (b *fakeAgent) Fault(error)             {}
-func (b *fakeAgent) Count(map[string]uint64) {}
+func (a *fakeAgent) Beat()                   {}
+func (a *fakeAgent) OK()                     {}
+func (a *fakeAgent) Fault(error)             {}
+func (a *fakeAgent) Count(map[string]uint64) {}
 
 func newFakeAgent(t *testing.T, works func(config.Config) bool) *fakeAgent {
 	b := &fakeAgent{t: t, works: works, local: local, dieAt: -1}
@@ -82,46 +82,46 @@ func newFakeAgent(t *testing.T, works func(config.Config) bool) *fakeAgent {
 }
 
 // start starts a process in virtual time.
-func (b *fakeAgent) start(kernelBoot string) {
-	b.t.Helper()
+func (a *fakeAgent) start(kernelBoot string) {
+	a.t.Helper()
 	settings := Settings{
-		Files: b.disk, KernelBoot: kernelBoot, Root: "meltwatch/plant/f1/",
-		ReadLocal: func() ([]byte, error) { return []byte(b.local), nil },
-		Report:    func(r message.ConfigReport) { b.reports = append(b.reports, r); b.step() },
+		Files: a.disk, KernelBoot: kernelBoot, Root: "meltwatch/plant/f1/",
+		ReadLocal: func() ([]byte, error) { return []byte(a.local), nil },
+		Report:    func(r message.ConfigReport) { a.reports = append(a.reports, r); a.step() },
 		Log:       slog.New(slog.DiscardHandler),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		m, c, err := Open(settings, []byte(b.local))
+		m, c, err := Open(settings, []byte(a.local))
 		if err != nil {
-			b.t.Error(err)
+			a.t.Error(err)
 			return
 		}
-		b.running, b.manager = c, m
-		if err := m.Run(ctx, b, b); err != nil {
-			b.t.Error(err)
+		a.running, a.manager = c, m
+		if err := m.Run(ctx, a, a); err != nil {
+			a.t.Error(err)
 		}
 	}()
-	b.stop = func() { cancel(); <-done }
-	b.sleep(time.Millisecond)
+	a.stop = func() { cancel(); <-done }
+	a.sleep(time.Millisecond)
 }
 
-func (b *fakeAgent) last() message.ConfigReport {
-	b.t.Helper()
-	if len(b.reports) == 0 {
-		b.t.Fatal("nothing was reported")
+func (a *fakeAgent) last() message.ConfigReport {
+	a.t.Helper()
+	if len(a.reports) == 0 {
+		a.t.Fatal("nothing was reported")
 	}
-	return b.reports[len(b.reports)-1]
+	return a.reports[len(a.reports)-1]
 }
 
 // want compares the last report and the running configuration with the expected ones.
-func (b *fakeAgent) want(status string, revision, running int64) {
-	b.t.Helper()
-	r := b.last()
-	if r.Status != status || r.Revision != revision || r.RunningRevision != running || r.SHA256 != config.Digest(b.running) {
-		b.t.Fatalf("report %+v, running %.8s…; want %s of %d, running %d", r, config.Digest(b.running), status, revision, running)
+func (a *fakeAgent) want(status string, revision, running int64) {
+	a.t.Helper()
+	r := a.last()
+	if r.Status != status || r.Revision != revision || r.RunningRevision != running || r.SHA256 != config.Digest(a.running) {
+		a.t.Fatalf("report %+v, running %.8s…; want %s of %d, running %d", r, config.Digest(a.running), status, revision, running)
 	}
 }
 
@@ -142,7 +142,7 @@ func always(config.Config) bool { return true }
 func notThirteen(c config.Config) bool { return c.State.MeanSeconds != 13 }
 
 // sleep lets the process under test run for a while.
-func (b *fakeAgent) sleep(d time.Duration) {
+func (a *fakeAgent) sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }

@@ -58,11 +58,11 @@ func (s signer) trustingFile() string {
 }
 
 // restart ends the process and starts the next one.
-func (b *fakeAgent) restart() {
-	b.t.Helper()
-	b.stop()
-	b.start("boot")
-	b.sleep(2 * time.Minute)
+func (a *fakeAgent) restart() {
+	a.t.Helper()
+	a.stop()
+	a.start("boot")
+	a.sleep(2 * time.Minute)
 }
 
 // A patch that was accepted unsigned does not stay in force once documents must be

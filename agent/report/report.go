@@ -144,7 +144,7 @@ func (r *Reporter) events(now message.State, s decide.Decision) {
 	}
 	if now.State != before.State {
 		r.Event("state", "furnace", before.State, now.State, s.Status.Cause)
-		r.Log.Info("furnace state", "from", before.State, "to", now.State, "cause", s.Status.Cause)
+		r.Log.Info("furnace state changed", "from", before.State, "to", now.State, "cause", s.Status.Cause)
 	}
 	if now.Senses.Current != before.Senses.Current {
 		r.Event("sense", "current", before.Senses.Current, now.Senses.Current, s.CurrentCause)

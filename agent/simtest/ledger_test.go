@@ -54,23 +54,23 @@ func newRecords(l *loop, clock *hostClock) *records {
 	return b
 }
 
-// made records a new record; kept tells that it must be delivered.
-func (b *records) made(class message.Class, n ledger.Name, kept bool) {
-	a := b.classes[class]
+// made records a new record; kept reports whether it must be delivered.
+func (r *records) made(class message.Class, n ledger.Name, kept bool) {
+	a := r.classes[class]
 	if have := len(a.Boot(n.Boot)); n.Seq != uint64(have)+1 {
-		b.violated("%s %s follows %d", class, n, have)
+		r.violated("%s %s follows %d", class, n, have)
 	}
 	a.Entry(n).Note = note{
-		made: b.age(), unsynced: !b.clock.synced, jumped: b.clock.jumped != 0, kept: kept,
+		made: r.age(), unsynced: !r.clock.synced, jumped: r.clock.jumped != 0, kept: kept,
 	}
 }
 
 // find returns the entry and the name of a record.
-func (b *records) find(class message.Class, payload []byte) (*entry, ledger.Name) {
+func (r *records) find(class message.Class, payload []byte) (*entry, ledger.Name) {
 	n := nameOf(payload)
-	e := b.classes[class].Find(n)
+	e := r.classes[class].Find(n)
 	if e == nil || e.Note.made == 0 {
-		b.violated("%s %s was never made: %.200s", class, n, payload)
+		r.violated("%s %s was never made: %.200s", class, n, payload)
 		return &entry{}, n
 	}
 	return e, n
@@ -103,13 +103,13 @@ func after(payload []byte, key string) []byte {
 }
 
 // leaves checks that a published record is not unsynced if the clock has been set.
-func (b *records) leaves(payload []byte) {
-	if !b.clock.synced || !unsynced(payload) {
+func (r *records) leaves(payload []byte) {
+	if !r.clock.synced || !unsynced(payload) {
 		return
 	}
 	for _, record := range samples(payload) {
-		if unsynced(record) && bytes.Contains(record, []byte(b.clock.kernel())) {
-			b.violated("left unsynced though the clock is right: %.300s", record)
+		if unsynced(record) && bytes.Contains(record, []byte(r.clock.kernel())) {
+			r.violated("left unsynced though the clock is right: %.300s", record)
 		}
 	}
 }
@@ -130,63 +130,63 @@ func samples(payload []byte) [][]byte {
 }
 
 // receive handles a message at the broker.
-func (b *records) receive(topic string, payload []byte) {
+func (r *records) receive(topic string, payload []byte) {
 	name, history := strings.CutPrefix(strings.TrimPrefix(topic, root), message.TopicHistory)
 	class := message.Class(name)
-	a := b.classes[class]
+	a := r.classes[class]
 	if a == nil {
-		b.note(topic, nil) // health counts goroutines, also those of other days
+		r.note(topic, nil) // health counts goroutines, also those of other days
 		return
 	}
-	b.note(topic, payload)
+	r.note(topic, payload)
 	stream := ledger.Live
 	if history {
 		stream = ledger.History
 	}
 	for _, record := range samples(payload) {
-		e, n := b.find(class, record)
+		e, n := r.find(class, record)
 		if e.Note.made == 0 {
 			return
 		}
 		_, first, err := a.Receive(n, stream)
 		if err != nil {
-			b.violated("%s: %s %v", topic, class, err)
+			r.violated("%s: %s %v", topic, class, err)
 		}
 		if first {
-			b.checkTime(e, record)
+			r.checkTime(e, record)
 		}
 	}
 }
 
 // checkTime compares a record's time with the instant at which it was made.
-func (b *records) checkTime(e *entry, record []byte) {
-	if e.Note.jumped || b.clock.wrong(e.Note.unsynced) || unsynced(record) {
+func (r *records) checkTime(e *entry, record []byte) {
+	if e.Note.jumped || r.clock.wrong(e.Note.unsynced) || unsynced(record) {
 		return
 	}
 	text, _, _ := bytes.Cut(after(record, `"time":"`), []byte(`"`))
 	stamped, err := time.Parse(time.RFC3339Nano, string(text))
 	if err != nil {
-		b.violated("time of %.200s: %v", record, err)
+		r.violated("time of %.200s: %v", record, err)
 		return
 	}
-	if off := stamped.Sub(b.began.Add(e.Note.made)).Abs(); off > 2*time.Second {
-		b.violated("stamped %s off: %.300s", off, record)
+	if off := stamped.Sub(r.began.Add(e.Note.made)).Abs(); off > 2*time.Second {
+		r.violated("stamped %s off: %.300s", off, record)
 	}
 }
 
 // acked counts acknowledgements that reached the agent.
-func (b *records) acked(records int) {
-	b.acks = append(b.acks, ack{time.Now(), records})
+func (r *records) acked(records int) {
+	r.acks = append(r.acks, ack{time.Now(), records})
 }
 
 // undone is the number of acknowledgements that a crash may lose: those since the last
 // write of the cursor, a second and a round ago, or longer while the disk refuses.
-func (b *records) undone(refusing time.Time) (n int) {
+func (r *records) undone(refusing time.Time) (n int) {
 	since := time.Now().Add(-2 * time.Second)
 	if !refusing.IsZero() && refusing.Before(since) {
 		since = refusing.Add(-2 * time.Second)
 	}
-	for _, a := range b.acks {
+	for _, a := range r.acks {
 		if a.at.After(since) {
 			n += a.records
 		}
@@ -195,43 +195,43 @@ func (b *records) undone(refusing time.Time) (n int) {
 }
 
 // forget drops the acknowledgements that a crash can no longer lose.
-func (b *records) forget(refusing time.Time) {
+func (r *records) forget(refusing time.Time) {
 	oldest := time.Now().Add(-time.Minute)
 	if !refusing.IsZero() && refusing.Add(-time.Minute).Before(oldest) {
 		oldest = refusing.Add(-time.Minute)
 	}
 	n := 0
-	for n < len(b.acks) && b.acks[n].at.Before(oldest) {
+	for n < len(r.acks) && r.acks[n].at.Before(oldest) {
 		n++
 	}
-	b.acks = b.acks[n:]
+	r.acks = r.acks[n:]
 }
 
 // crash checks a killed agent: all records older than the contract's window must be on
 // the disk or received. trouble is the time of the last known fault of the disk.
-func (b *records) crash(boot uint64, trouble time.Duration, overrun uint64) {
+func (r *records) crash(boot uint64, trouble time.Duration, overrun uint64) {
 	for class, window := range map[message.Class]time.Duration{message.ClassEvent: 700 * time.Millisecond, message.ClassState: 3 * time.Second, message.ClassCurrent: 3 * time.Second} {
 		exposed := uint64(0)
-		for _, e := range b.classes[class].Boot(boot) {
+		for _, e := range r.classes[class].Boot(boot) {
 			n := e.Note
-			if n.kept && !e.Received && !n.promised && n.made > trouble && b.age()-n.made > window {
+			if n.kept && !e.Received && !n.promised && n.made > trouble && r.age()-n.made > window {
 				exposed++
 			}
 		}
 		if exposed > overrun {
-			b.violated("%d of %s made over %s before the crash are nowhere, %d were counted", exposed, class, window, overrun)
+			r.violated("%d of %s made over %s before the crash are nowhere, %d were counted", exposed, class, window, overrun)
 		}
 	}
 }
 
 // close checks, after all faults have ended, that all guaranteed records have arrived
 // or were counted as lost.
-func (b *records) close(boot, overrun uint64) {
+func (r *records) close(boot, overrun uint64) {
 	for _, class := range message.Classes() {
-		a := b.classes[class]
+		a := r.classes[class]
 		missing, first := uint64(0), ledger.Name{}
 		for n, e := range a.All() {
-			late := e.Note.made > b.age()-5*time.Second // may be in flight
+			late := e.Note.made > r.age()-5*time.Second // may be in flight
 			if !e.Received && (e.Note.promised || e.Note.kept && n.Boot == boot && !late) {
 				if missing == 0 {
 					first = n
@@ -240,25 +240,25 @@ func (b *records) close(boot, overrun uint64) {
 			}
 		}
 		if missing > a.counted+overrun {
-			b.violated("%d of %s are missing, from %s on; %d were counted as dropped or lost", missing, class, first, a.counted+overrun)
+			r.violated("%d of %s are missing, from %s on; %d were counted as dropped or lost", missing, class, first, a.counted+overrun)
 		}
 	}
-	if repeated := b.repeated(); repeated > b.may {
-		b.violated("%d records came twice; the contract allows %d", repeated, b.may)
+	if repeated := r.repeated(); repeated > r.may {
+		r.violated("%d records came twice; the contract allows %d", repeated, r.may)
 	}
 }
 
 // repeated is the number of repeated deliveries.
-func (b *records) repeated() (n int) {
-	for _, a := range b.classes {
+func (r *records) repeated() (n int) {
+	for _, a := range r.classes {
 		n += a.Repeated
 	}
 	return n
 }
 
 // sums returns the numbers of records made and received, over all classes.
-func (b *records) sums() (made, received int) {
-	for _, a := range b.classes {
+func (r *records) sums() (made, received int) {
+	for _, a := range r.classes {
 		for range a.All() {
 			made++
 		}

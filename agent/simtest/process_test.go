@@ -77,23 +77,23 @@ func (w *world) start() {
 
 // env returns the agent's environment: all of it is simulated, but none of the agent's
 // logic.
-func (b *process) env() agent.Env {
+func (p *process) env() agent.Env {
 	return agent.Env{
 		Log: slog.New(slog.DiscardHandler), Level: &slog.LevelVar{}, Version: "simulated",
-		Instance: fmt.Sprint(b.starts), KernelBoot: fmt.Sprintf("kernel %d", b.clock.boot),
-		Clock: b.clock,
-		Files: func(folder string) durable.Files { return below{b.storage, strings.TrimPrefix(folder, "/")} },
+		Instance: fmt.Sprint(p.starts), KernelBoot: fmt.Sprintf("kernel %d", p.clock.boot),
+		Clock: p.clock,
+		Files: func(folder string) durable.Files { return below{p.storage, strings.TrimPrefix(folder, "/")} },
 		Model: func(string, string, *slog.Logger, *health.Part) (agent.ModelChild, *inference.Manifest, error) {
-			return modelChild{b.furnace}, manifest(), nil
+			return modelChild{p.furnace}, manifest(), nil
 		},
 		Camera: func(string, drivers.CameraSettings, func() (drivers.CameraSettings, error), *slog.Logger, *health.Part) agent.CameraChild {
-			return cameraChild{b.furnace}
+			return cameraChild{p.furnace}
 		},
 		Outbox: func(o delivery.Outbox) delivery.Outbox {
-			b.promise = &promises{Outbox: o, process: b, silent: b.bug == dropNotCounted}
-			return b.promise
+			p.promise = &promises{Outbox: o, process: p, silent: p.bug == dropNotCounted}
+			return p.promise
 		},
-		Trace: b.made,
+		Trace: p.made,
 	}
 }
 
@@ -127,8 +127,8 @@ func (f below) SyncFolder(folder string) error {
 }
 
 // savedState returns the state that the agent may resume.
-func (b *process) savedState() (saved state.Saved) {
-	text, err := durable.ReadFile(b.storage, "state/state.json")
+func (p *process) savedState() (saved state.Saved) {
+	text, err := durable.ReadFile(p.storage, "state/state.json")
 	if err != nil || json.Unmarshal(text, &saved) != nil {
 		return state.Saved{}
 	}
@@ -136,124 +136,124 @@ func (b *process) savedState() (saved state.Saved) {
 }
 
 // period returns the meter's period; a damaged document may rename the meter.
-func (b *process) period() (period time.Duration) {
-	for _, m := range b.config.Meters {
+func (p *process) period() (period time.Duration) {
+	for _, m := range p.config.Meters {
 		period = m.Period
 	}
 	return period
 }
 
 // made handles each record as the agent makes it.
-func (b *process) made(class message.Class, payload []byte, kept bool) {
+func (p *process) made(class message.Class, payload []byte, kept bool) {
 	n := nameOf(payload)
-	b.boot = n.Boot
-	b.records.made(class, n, kept)
+	p.boot = n.Boot
+	p.records.made(class, n, kept)
 	if class != message.ClassEvent {
 		return
 	}
-	b.after(0, func() { b.round() }) // wakes the spooler
+	p.after(0, func() { p.round() }) // wakes the spooler
 	var e message.Event
 	if err := json.Unmarshal(payload, &e); err != nil {
-		b.violated("event %s: %v", payload, err)
+		p.violated("event %s: %v", payload, err)
 		return
 	}
-	b.tell("event %s %s: %s -> %s: %s", e.Kind, e.Subject, e.From, e.To, e.Cause)
+	p.tell("event %s %s: %s -> %s: %s", e.Kind, e.Subject, e.From, e.To, e.Cause)
 	if e.Kind == "state" {
-		b.note("state", []byte(e.To))
+		p.note("state", []byte(e.To))
 	}
-	if e.Kind == "outbox" && e.To == "damaged" && b.storage.unread.IsZero() {
-		b.violated("an intact disk counts as damaged: %s: %s", e.Subject, e.Cause)
+	if e.Kind == "outbox" && e.To == "damaged" && p.storage.unread.IsZero() {
+		p.violated("an intact disk counts as damaged: %s: %s", e.Subject, e.Cause)
 	}
 }
 
 // die ends the run, as SIGKILL or a power cut does.
-func (b *process) die() {
-	if b.dead {
+func (p *process) die() {
+	if p.dead {
 		return
 	}
-	b.dead = true
-	b.process = nil
-	if b.agent == nil {
+	p.dead = true
+	p.process = nil
+	if p.agent == nil {
 		return
 	}
-	if b.wire != nil {
-		b.records.may += b.wire.leave()
-		b.network.wire = nil
+	if p.wire != nil {
+		p.records.may += p.wire.leave()
+		p.network.wire = nil
 	}
-	b.records.may += b.records.undone(b.refusing())
-	b.count()
+	p.records.may += p.records.undone(p.refusing())
+	p.count()
 	trouble := time.Duration(-1)
-	if !b.trouble.IsZero() {
-		trouble = b.trouble.Sub(b.began)
+	if !p.trouble.IsZero() {
+		trouble = p.trouble.Sub(p.began)
 	}
-	b.records.crash(b.boot, trouble, b.agent.Publisher().Counters()["overrun"])
+	p.records.crash(p.boot, trouble, p.agent.Publisher().Counters()["overrun"])
 }
 
 // counters returns the outbox's counters of dropped and lost records, as in health.
-func (b *process) counters() map[string]uint64 {
-	if b.promise != nil {
-		return b.promise.Counters()
+func (p *process) counters() map[string]uint64 {
+	if p.promise != nil {
+		return p.promise.Counters()
 	}
-	return b.agent.Publisher().Counters()
+	return p.agent.Publisher().Counters()
 }
 
 // count adds this run's counters of dropped and lost records.
-func (b *process) count() {
-	counters := b.counters()
-	for class, a := range b.records.classes {
+func (p *process) count() {
+	counters := p.counters()
+	for class, a := range p.records.classes {
 		a.counted += counters["dropped_"+string(class)] + counters["lost_"+string(class)]
 	}
 }
 
 // refusing is the start of the disk's fault according to the outbox; zero without a
 // fault.
-func (b *process) refusing() time.Time {
-	if o := b.agent.Status()["outbox"]; o.Status == "fault" {
+func (p *process) refusing() time.Time {
+	if o := p.agent.Status()["outbox"]; o.Status == "fault" {
 		return o.Since
 	}
 	return time.Time{}
 }
 
 // well reports whether the outbox reports no fault.
-func (b *process) well() bool { return b.refusing().IsZero() && !b.storage.PowerOff }
+func (p *process) well() bool { return p.refusing().IsZero() && !p.storage.PowerOff }
 
 // poll reads the meter.
-func (b *process) poll() bool {
-	if b.dead {
+func (p *process) poll() bool {
+	if p.dead {
 		return false
 	}
-	if s, ok := b.furnace.sample(); ok {
-		b.agent.Sample(s)
-		b.step()
+	if s, ok := p.furnace.sample(); ok {
+		p.agent.Sample(s)
+		p.step()
 	}
 	return true
 }
 
-func (b *process) decide() bool {
-	if b.dead {
+func (p *process) decide() bool {
+	if p.dead {
 		return false
 	}
-	s := b.agent.Decide(context.Background())
-	b.check(s)
-	b.before = s.Status
-	b.step()
+	s := p.agent.Decide(context.Background())
+	p.check(s)
+	p.before = s.Status
+	p.step()
 	return true
 }
 
-func (b *process) publishHealth() bool {
-	if b.dead {
+func (p *process) publishHealth() bool {
+	if p.dead {
 		return false
 	}
-	b.agent.Health()
-	b.step()
+	p.agent.Health()
+	p.step()
 	return true
 }
 
 // check compares a decision with the promises.
-func (b *process) check(s decide.Decision) {
-	now, before := s.Status, b.before
-	if b.furnace.blind(b.started) && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
-		b.violated("%s (held %v) although all senses have failed for long", now.State, now.Held)
+func (p *process) check(s decide.Decision) {
+	now, before := s.Status, p.before
+	if p.furnace.blind(p.started) && now.State != state.Unknown && !(now.State == state.Abnormal && now.Held) {
+		p.violated("%s (held %v) although all senses have failed for long", now.State, now.Held)
 	}
 	if before.State != state.Abnormal || now.State == state.Abnormal {
 		return
@@ -263,104 +263,104 @@ func (b *process) check(s decide.Decision) {
 	case now.State == state.Off && s.Current.Live() && s.Verdict.Amperes < 0.1*setPoint:
 	case now.State == state.Normal && denied:
 	default:
-		b.violated("abnormal became %s, source %s, current %s, video %s: %s", now.State, s.Verdict.Source, s.Current, s.Video, now.Cause)
+		p.violated("abnormal became %s, source %s, current %s, video %s: %s", now.State, s.Verdict.Source, s.Current, s.Video, now.Cause)
 	}
 }
 
 // round runs a round of the spooler.
-func (b *process) round() bool {
-	if b.dead {
+func (p *process) round() bool {
+	if p.dead {
 		return false
 	}
-	if time.Now().Before(b.hung) {
-		b.trouble = time.Now()
+	if time.Now().Before(p.hung) {
+		p.trouble = time.Now()
 		return true
 	}
-	b.agent.Save()
-	b.agent.Publisher().Round()
-	if !b.well() {
-		b.trouble = time.Now()
+	p.agent.Save()
+	p.agent.Publisher().Round()
+	if !p.well() {
+		p.trouble = time.Now()
 	}
-	b.records.forget(b.refusing())
-	b.step()
+	p.records.forget(p.refusing())
+	p.step()
 	return true
 }
 
-func (b *process) dial() {
-	if b.dead || b.connection != nil {
+func (p *process) dial() {
+	if p.dead || p.connection != nil {
 		return
 	}
-	b.dialled = time.Now()
-	if b.wire = b.network.dial(b); b.wire == nil {
-		b.redial(false)
+	p.dialled = time.Now()
+	if p.wire = p.network.dial(p); p.wire == nil {
+		p.redial(false)
 		return
 	}
-	b.connection = b.agent.Publisher().Connect(b.wire)
-	b.step()
+	p.connection = p.agent.Publisher().Connect(p.wire)
+	p.step()
 }
 
-func (b *process) redial(acked bool) {
-	b.after(b.redialling.Next(acked, time.Since(b.dialled)), b.dial)
+func (p *process) redial(acked bool) {
+	p.after(p.redialling.Next(acked, time.Since(p.dialled)), p.dial)
 }
 
 // wait is retry.Wait with the seed's random source.
-func (b *process) wait(n int) time.Duration {
+func (p *process) wait(n int) time.Duration {
 	full := min(retry.MinWait<<min(n, 10), retry.MaxWait)
-	return b.between(full/2, full)
+	return p.between(full/2, full)
 }
 
 // step sends waiting messages, and plans the next step while history waits.
-func (b *process) step() {
-	if b.dead || b.connection == nil {
+func (p *process) step() {
+	if p.dead || p.connection == nil {
 		return
 	}
-	if err := b.connection.Step(); err != nil {
-		b.tell("%v", err)
-		b.disconnected(b.wire)
+	if err := p.connection.Step(); err != nil {
+		p.tell("%v", err)
+		p.disconnected(p.wire)
 		return
 	}
-	if b.agent.Publisher().Backlog() && !b.stepping {
-		b.stepping = true
-		b.after(50*time.Millisecond, func() { b.stepping = false; b.step() })
+	if p.agent.Publisher().Backlog() && !p.stepping {
+		p.stepping = true
+		p.after(50*time.Millisecond, func() { p.stepping = false; p.step() })
 	}
 }
 
-func (b *process) acknowledged(id uint16) {
-	if b.dead || b.connection == nil {
+func (p *process) acknowledged(id uint16) {
+	if p.dead || p.connection == nil {
 		return
 	}
-	b.connection.Acknowledge([]uint16{id})
-	if b.agent.Publisher().Backlog() {
-		b.step()
+	p.connection.Acknowledge([]uint16{id})
+	if p.agent.Publisher().Backlog() {
+		p.step()
 	}
 }
 
-func (b *process) disconnected(w *wire) {
-	if b.dead || b.wire != w || b.connection == nil {
+func (p *process) disconnected(w *wire) {
+	if p.dead || p.wire != w || p.connection == nil {
 		return
 	}
-	b.records.may += w.leave()
-	b.connection.End()
-	b.connection, b.wire = nil, nil
-	b.redial(w.acked)
+	p.records.may += w.leave()
+	p.connection.End()
+	p.connection, p.wire = nil, nil
+	p.redial(w.acked)
 }
 
 // bounded checks the bounds of memory and disk.
-func (b *process) bounded() {
-	c := b.agent.Publisher().Counters()
-	if queue := uint64(b.config.MQTT.Queue); c["fresh"] > queue || c["unwritten"] > queue {
-		b.violated("%d fresh and %d unwritten records in memory, want %d at most", c["fresh"], c["unwritten"], queue)
+func (p *process) bounded() {
+	c := p.agent.Publisher().Counters()
+	if queue := uint64(p.config.MQTT.Queue); c["fresh"] > queue || c["unwritten"] > queue {
+		p.violated("%d fresh and %d unwritten records in memory, want %d at most", c["fresh"], c["unwritten"], queue)
 	}
 	// Allowed beyond the bound: the segments being written, damaged ones, and partial
 	// writes of a full disk.
 	const besides = 10 << 20
-	if size, most := b.storage.Size(), int64(b.config.Outbox.TotalMB)*1_000_000+besides; size > most {
-		b.violated("%d bytes on the disk, want %d at most", size, most)
+	if size, most := p.storage.Size(), int64(p.config.Outbox.TotalMB)*1_000_000+besides; size > most {
+		p.violated("%d bytes on the disk, want %d at most", size, most)
 	}
 }
 
 // drained reports whether no record waits.
-func (b *process) drained() bool {
-	c := b.agent.Publisher().Counters()
+func (p *process) drained() bool {
+	c := p.agent.Publisher().Counters()
 	return !slices.ContainsFunc([]string{"waiting_event", "waiting_state", "waiting_current"}, func(key string) bool { return c[key] > 0 })
 }

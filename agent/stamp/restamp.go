@@ -54,7 +54,7 @@ func restamped[T any](s *Stamper, payload []byte, times func(record *T) (stamp *
 	right := s.clock.Wall(time.Now()).Add(-age).Round(time.Millisecond)
 	by := right.Sub(stamp.Time)
 	stamp.Time, stamp.Clock = right, message.ClockRestamped
-	if since != nil && !since.IsZero() { // a zero time is no time
+	if since != nil && !since.IsZero() { // a zero time stays zero
 		*since = since.Add(by)
 	}
 	again, err := json.Marshal(record)

@@ -29,7 +29,7 @@ const (
 	Unknown  State = "unknown"
 )
 
-// Source tells what decided a second.
+// Source names what decided a second.
 type Source string
 
 // The sources of a verdict. None marks a second without a verdict.
@@ -56,17 +56,17 @@ type Params struct {
 type Verdict struct {
 	// Time is the window's end.
 	Time time.Time
-	// Source tells what decided P.
+	// Source names what decided P.
 	Source Source
 	// P is p(abnormal), 0–1; ignored when Source is None.
 	P float64
-	// CurrentLive and VideoLive tell which senses can be used.
+	// CurrentLive and VideoLive report whether a sense can be used.
 	CurrentLive, VideoLive bool
-	// CurrentInvalid tells that the current's values are impossible for a furnace: in
-	// such a second no alarm ends and the state does not change to off.
+	// CurrentInvalid reports whether the current's values are impossible for a furnace:
+	// in such a second no alarm ends and the state does not change to off.
 	CurrentInvalid bool
-	// CurrentAside tells that the current is live but read too rarely for a verdict,
-	// which then uses the video alone.
+	// CurrentAside reports whether the current is live but read too rarely for a
+	// verdict, which then uses the video alone.
 	CurrentAside bool
 	// Amperes is the largest phase's mean magnitude over the last two seconds, or
 	// over the last readings of a slower meter; NaN without a reading.
@@ -75,7 +75,7 @@ type Verdict struct {
 	SetPoint float64
 	// CurrentSeconds is the time in seconds that the window's samples of current cover.
 	CurrentSeconds float64
-	// VideoFull tells that the window holds nearly all frames.
+	// VideoFull reports whether the window holds nearly all frames.
 	VideoFull bool
 }
 
@@ -84,16 +84,16 @@ type Status struct {
 	State State
 	// Since is when the state began.
 	Since time.Time
-	// Held tells that the state is still abnormal only because no live sense can end
-	// it.
+	// Held reports whether the state is still abnormal only because no live sense can
+	// end it.
 	Held bool
 	// P is the filtered p(abnormal), 0 without a verdict.
 	P float64
-	// Changed tells that this verdict changed State; Cause is the reason.
+	// Changed reports whether this verdict changed State; Cause is the reason.
 	Changed bool
 	Cause   string
-	// Restarted tells that the current has returned after off: earlier samples tell
-	// nothing about the new melt.
+	// Restarted reports whether the current has returned after off: earlier samples
+	// tell nothing about the new melt.
 	Restarted bool
 }
 

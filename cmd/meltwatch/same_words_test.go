@@ -33,7 +33,7 @@ camera: {url: "rtsp://127.0.0.1/x"}
 		run := runCommand{configFlag: configFlag{file}}.Run(t.Context(), o)
 		check := checkCommand{configFlag: configFlag{file}, Offline: true}.Run(t.Context(), o)
 		if run == nil || fmt.Sprint(run) != fmt.Sprint(check) || !strings.Contains(run.Error(), key) {
-			t.Errorf("%.60s: run says %v, check says %v; want %q", line, run, check, key)
+			t.Errorf("%.60s: run reports %v, check reports %v; want %q", line, run, check, key)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func (s *Server) Handle(payload []byte, retained bool) {
 }
 
 // Run serves until ctx ends.
-func (s *Server) Run(ctx context.Context, box Agent, observer Observer) error {
+func (s *Server) Run(ctx context.Context, agent Agent, observer Observer) error {
 	observer.OK()
 	s.levelTimer = time.NewTimer(levelFor)
 	s.levelTimer.Stop()
@@ -116,14 +116,14 @@ func (s *Server) Run(ctx context.Context, box Agent, observer Observer) error {
 		case <-ctx.Done():
 			return nil
 		case p := <-s.payloads:
-			s.serve(ctx, box, p)
+			s.serve(ctx, agent, p)
 		case <-s.levelTimer.C:
-			box.LogLevel("")
+			agent.LogLevel("")
 		}
 	}
 }
 
-func (s *Server) serve(ctx context.Context, box Agent, p request) {
+func (s *Server) serve(ctx context.Context, agent Agent, p request) {
 	now := time.Now()
 	s.mu.Lock()
 	allowed := s.allowed
@@ -141,7 +141,7 @@ func (s *Server) serve(ctx context.Context, box Agent, p request) {
 	r := message.CommandResult{Version: 1, ID: c.ID, Command: c.Command, Status: message.Done}
 	if err != nil {
 		r.Status = message.Rejected
-	} else if r.Data, err = s.execute(ctx, box, c); err != nil {
+	} else if r.Data, err = s.execute(ctx, agent, c); err != nil {
 		r.Status = message.Failed
 	}
 	if err != nil {
@@ -196,32 +196,32 @@ func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time
 // repetition after a restart does no harm.
 var harmless = []string{"self_test", "snapshot"}
 
-func (s *Server) execute(ctx context.Context, box Agent, c message.Command) (any, error) {
+func (s *Server) execute(ctx context.Context, agent Agent, c message.Command) (any, error) {
 	ctx, cancel := context.WithTimeout(ctx, executeLimit)
 	defer cancel()
 	switch c.Command {
 	case "acknowledge":
-		held, err := box.Acknowledge(ctx)
+		held, err := agent.Acknowledge(ctx)
 		if err == nil && !held {
 			err = errors.New("no alarm is held: only a held alarm can be acknowledged")
 		}
 		return nil, err
 	case "log_level":
-		return nil, s.setLevel(box, c.Level)
+		return nil, s.setLevel(agent, c.Level)
 	case "restart":
-		return nil, box.Restart(c.Part)
+		return nil, agent.Restart(c.Part)
 	case "self_test":
-		return box.SelfTest()
+		return agent.SelfTest()
 	default:
-		return nil, box.Snapshot(ctx)
+		return nil, agent.Snapshot(ctx)
 	}
 }
 
-func (s *Server) setLevel(box Agent, level string) error {
+func (s *Server) setLevel(agent Agent, level string) error {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, level) {
 		return fmt.Errorf("level: %.64q is not one of debug, info, warn, error", level)
 	}
-	box.LogLevel(level)
+	agent.LogLevel(level)
 	s.levelTimer.Reset(levelFor)
 	return nil
 }

@@ -25,39 +25,39 @@ type fakeAgent struct {
 	dropped uint64
 }
 
-func (b *fakeAgent) note(what string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.did = append(b.did, what)
+func (a *fakeAgent) note(what string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.did = append(a.did, what)
 }
 
 // all returns the calls so far.
-func (b *fakeAgent) all() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Clone(b.did)
+func (a *fakeAgent) all() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.did)
 }
 
-func (b *fakeAgent) OK()                              {}
-func (b *fakeAgent) Count(counters map[string]uint64) { b.dropped = counters["dropped_commands"] }
+func (a *fakeAgent) OK()                              {}
+func (a *fakeAgent) Count(counters map[string]uint64) { a.dropped = counters["dropped_commands"] }
 
-func (b *fakeAgent) Acknowledge(context.Context) (bool, error) {
-	b.note("acknowledge")
-	return b.held, nil
+func (a *fakeAgent) Acknowledge(context.Context) (bool, error) {
+	a.note("acknowledge")
+	return a.held, nil
 }
-func (b *fakeAgent) LogLevel(level string) { b.note("level " + level) }
-func (b *fakeAgent) Restart(part string) error {
-	b.note("restart " + part)
+func (a *fakeAgent) LogLevel(level string) { a.note("level " + level) }
+func (a *fakeAgent) Restart(part string) error {
+	a.note("restart " + part)
 	if part != "camera" {
 		return errors.New("part: not one")
 	}
 	return nil
 }
-func (b *fakeAgent) SelfTest() (any, error) {
-	b.note("self_test")
+func (a *fakeAgent) SelfTest() (any, error) {
+	a.note("self_test")
 	return map[string]string{"camera": "ok"}, nil
 }
-func (b *fakeAgent) Snapshot(context.Context) error { b.note("snapshot"); return nil }
+func (a *fakeAgent) Snapshot(context.Context) error { a.note("snapshot"); return nil }
 
 var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: true, SelfTest: true, Snapshot: true, PerMinute: 100}
 

@@ -44,10 +44,10 @@ type record[V any] struct {
 // Trial is a version that is not settled yet.
 type Trial[V any] struct {
 	Version V `json:"version"`
-	// Shown tells that its parts have made progress.
+	// Shown reports whether its parts have made progress.
 	Shown bool `json:"shown"`
-	// Running tells that a process has started with it and has neither run for a minute
-	// nor ended as planned. Deaths counts the processes that died in this state.
+	// Running reports whether a process has started with it and has neither run for a
+	// minute nor ended as planned. Deaths counts the processes that died in this state.
 	Running    bool   `json:"running"`
 	Deaths     int    `json:"deaths"`
 	KernelBoot string `json:"kernel_boot"`
@@ -57,7 +57,7 @@ type Trial[V any] struct {
 type Refused[V any] struct {
 	Version V               `json:"version"`
 	Faults  []message.Fault `json:"faults"`
-	// Tried tells that a part of it ran.
+	// Tried reports whether a part of it ran.
 	Tried bool `json:"tried"`
 }
 
@@ -141,8 +141,8 @@ func (j *Journal[V]) Ended() error {
 	return j.change(func(t *Trial[V]) { t.Running = false })
 }
 
-// Refuse refuses the version on trial; tried tells that a part of it ran. If the disk
-// fails, the refusal is still kept in memory.
+// Refuse refuses the version on trial; tried reports whether a part of it ran. If the
+// disk fails, the refusal is still kept in memory.
 func (j *Journal[V]) Refuse(tried bool, faults ...message.Fault) error {
 	if j.record.Trial == nil {
 		return nil

@@ -94,7 +94,7 @@ type Observer interface {
 
 // Limits are the limits from the configuration.
 type Limits struct {
-	// Enabled tells whether documents on model/desired are applied.
+	// Enabled reports whether documents on model/desired are applied.
 	Enabled bool
 	// Keys are trust.model_keys.
 	Keys map[string]string

@@ -42,9 +42,9 @@ type scripted struct {
 	stop     func()
 }
 
-func (b *scripted) step() {
-	b.steps++
-	if b.steps == b.dieAt {
+func (s *scripted) step() {
+	s.steps++
+	if s.steps == s.dieAt {
 		runtime.Goexit()
 	}
 }
@@ -70,42 +70,42 @@ func (m fakeInstance) Golden(context.Context) ([]time.Duration, error) {
 }
 
 // tick replaces the seconds of the decision loop.
-func (b *scripted) tick() {
-	if b.compare != nil {
-		b.compare(Comparison{LiveP: 0.1, ShadowP: 0.1, LiveTook: time.Millisecond, ShadowTook: time.Millisecond})
+func (s *scripted) tick() {
+	if s.compare != nil {
+		s.compare(Comparison{LiveP: 0.1, ShadowP: 0.1, LiveTook: time.Millisecond, ShadowTook: time.Millisecond})
 	}
 }
 
-func (b *scripted) Fits(inference.Manifest) error { return nil }
-func (b *scripted) Load(_ context.Context, folder string) (Instance, error) {
-	b.step()
+func (s *scripted) Fits(inference.Manifest) error { return nil }
+func (s *scripted) Load(_ context.Context, folder string) (Instance, error) {
+	s.step()
 	if _, err := os.Stat(folder); err != nil {
 		return nil, err
 	}
-	b.other = folder
-	return fakeInstance{b, folder}, nil
+	s.other = folder
+	return fakeInstance{s, folder}, nil
 }
-func (b *scripted) Live() Instance { return fakeInstance{b, b.deciding} }
-func (b *scripted) Shadow(_ context.Context, _ Instance, compare func(Comparison)) error {
-	b.step()
-	b.compare = compare
+func (s *scripted) Live() Instance { return fakeInstance{s, s.deciding} }
+func (s *scripted) Shadow(_ context.Context, _ Instance, compare func(Comparison)) error {
+	s.step()
+	s.compare = compare
 	return nil
 }
-func (b *scripted) Switch(context.Context) error {
-	b.mu.Lock()
-	b.deciding, b.other = b.other, b.deciding
-	b.mu.Unlock()
-	b.step()
+func (s *scripted) Switch(context.Context) error {
+	s.mu.Lock()
+	s.deciding, s.other = s.other, s.deciding
+	s.mu.Unlock()
+	s.step()
 	return nil
 }
-func (b *scripted) Drop() {
-	b.compare, b.other = nil, ""
-	b.step()
+func (s *scripted) Drop() {
+	s.compare, s.other = nil, ""
+	s.step()
 }
-func (b *scripted) Beat()                   {}
-func (b *scripted) OK()                     {}
-func (b *scripted) Fault(error)             {}
-func (b *scripted) Count(map[string]uint64) {}
+func (s *scripted) Beat()                   {}
+func (s *scripted) OK()                     {}
+func (s *scripted) Fault(error)             {}
+func (s *scripted) Count(map[string]uint64) {}
 
 const own = "../../../inference/models/product"
 
@@ -116,15 +116,15 @@ func newScripted(t *testing.T) *scripted {
 	return b
 }
 
-func (b *scripted) start(kernelBoot string) {
-	b.t.Helper()
+func (s *scripted) start(kernelBoot string) {
+	s.t.Helper()
 	settings := Settings{
-		Folder: b.folder, Own: own, Files: b.disk, KernelBoot: kernelBoot,
+		Folder: s.folder, Own: own, Files: s.disk, KernelBoot: kernelBoot,
 		Report: func(r message.ModelReport) {
-			b.mu.Lock()
-			b.reports = append(b.reports, r)
-			b.mu.Unlock()
-			b.step()
+			s.mu.Lock()
+			s.reports = append(s.reports, r)
+			s.mu.Unlock()
+			s.step()
 		},
 		HTTP: http.DefaultClient, Log: slog.New(slog.DiscardHandler),
 	}
@@ -133,72 +133,72 @@ func (b *scripted) start(kernelBoot string) {
 	go func() {
 		defer close(done)
 		m, folder := Open(settings)
-		m.Adopt(Limits{Enabled: true, Keys: b.keys, Package: 64e6, Memory: 600e6, Latency: 200 * time.Millisecond})
-		b.manager, b.deciding, b.other, b.compare = m, folder, "", nil
-		if err := m.Run(ctx, b, b); err != nil {
-			b.t.Error(err)
+		m.Adopt(Limits{Enabled: true, Keys: s.keys, Package: 64e6, Memory: 600e6, Latency: 200 * time.Millisecond})
+		s.manager, s.deciding, s.other, s.compare = m, folder, "", nil
+		if err := m.Run(ctx, s, s); err != nil {
+			s.t.Error(err)
 		}
 	}()
-	b.stop = func() { cancel(); <-done }
-	b.sleep(time.Millisecond)
+	s.stop = func() { cancel(); <-done }
+	s.sleep(time.Millisecond)
 }
 
-func (b *scripted) last() message.ModelReport {
-	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.reports) == 0 {
-		b.t.Fatal("nothing was reported")
+func (s *scripted) last() message.ModelReport {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.reports) == 0 {
+		s.t.Fatal("nothing was reported")
 	}
-	return b.reports[len(b.reports)-1]
+	return s.reports[len(s.reports)-1]
 }
 
 // want compares the last report and the live model with the expected ones.
-func (b *scripted) want(status string, revision int64, running string) {
-	b.t.Helper()
-	r := b.last()
-	if r.Status != status || r.Revision != revision || r.Running != running || !b.true(r) {
-		b.t.Fatalf("report %+v, %s decides; want %s of %d, running %.12q", r, b.deciding, status, revision, running)
+func (s *scripted) want(status string, revision int64, running string) {
+	s.t.Helper()
+	r := s.last()
+	if r.Status != status || r.Revision != revision || r.Running != running || !s.true(r) {
+		s.t.Fatalf("report %+v, %s decides; want %s of %d, running %.12q", r, s.deciding, status, revision, running)
 	}
 }
 
 // true reports whether a report names the live model.
-func (b *scripted) true(r message.ModelReport) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (s *scripted) true(r message.ModelReport) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if r.Running == "" {
-		return b.deciding == own
+		return s.deciding == own
 	}
-	return filepath.Base(b.deciding) == r.Running
+	return filepath.Base(s.deciding) == r.Running
 }
 
 // variant packs and signs the product's model under another name.
-func (b *scripted) variant(name string) (file string, signed message.SignedPackage) {
-	b.t.Helper()
-	folder := b.t.TempDir()
+func (s *scripted) variant(name string) (file string, signed message.SignedPackage) {
+	s.t.Helper()
+	folder := s.t.TempDir()
 	if err := os.CopyFS(folder, os.DirFS(own)); err != nil {
-		b.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	path := filepath.Join(folder, "manifest.json")
 	text, err := os.ReadFile(path)
 	if err != nil {
-		b.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	text = []byte(strings.Replace(string(text), `"name": "product"`, `"name": "`+name+`"`, 1))
 	var body bytes.Buffer
-	file = filepath.Join(b.t.TempDir(), "model.tar")
-	keyFile := filepath.Join(b.t.TempDir(), "key.pem")
+	file = filepath.Join(s.t.TempDir(), "model.tar")
+	keyFile := filepath.Join(s.t.TempDir(), "key.pem")
 	public, keyErr := modelpackage.NewKey(keyFile)
 	if err := errors.Join(keyErr, os.WriteFile(path, text, 0o600), modelpackage.Write(&body, folder), os.WriteFile(file, body.Bytes(), 0o600)); err != nil {
-		b.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	key, err := modelpackage.ReadKey(keyFile)
 	if err != nil {
-		b.t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	b.keys[name] = public
+	s.keys[name] = public
 	if signed.SHA256, signed.Size, err = modelpackage.Sum(file); err != nil {
-		b.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	signed.Sign(name, key)
 	return file, signed
@@ -214,7 +214,7 @@ func payload(t testing.TB, d message.ModelDesired) []byte {
 }
 
 // sleep lets the process under test run for a while.
-func (b *scripted) sleep(d time.Duration) {
+func (s *scripted) sleep(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }

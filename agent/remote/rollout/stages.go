@@ -28,9 +28,9 @@ type rollOut struct {
 type outcome struct {
 	status string // message.Rejected, message.RolledBack or message.Live
 	fault  message.Fault
-	// again tells that the model has no fault, so the journal does not refuse it.
+	// again reports whether the model has no fault, so the journal does not refuse it.
 	again bool
-	// ended tells that the agent ends; the next start continues.
+	// ended reports whether the agent ends; the next start continues.
 	ended bool
 }
 

@@ -43,73 +43,73 @@ func newShadowStats(l Limits) *shadowStats { return &shadowStats{latency: l.Late
 
 // add adds one second. A second that neither model decided, because no sense was live,
 // counts against neither.
-func (t *shadowStats) add(c Comparison) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+func (s *shadowStats) add(c Comparison) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	oldP, newP, oldFault, newFault, took := c.LiveP, c.ShadowP, c.LiveFault, c.ShadowFault, c.ShadowTook
-	if t.isLive {
+	if s.isLive {
 		oldP, newP, oldFault, newFault, took = newP, oldP, newFault, oldFault, c.LiveTook
 	}
-	t.compared++
+	s.compared++
 	switch {
 	case newFault == nil && oldFault == nil:
-		t.seconds++
-		t.oldSum, t.newSum = t.oldSum+oldP, t.newSum+newP
+		s.seconds++
+		s.oldSum, s.newSum = s.oldSum+oldP, s.newSum+newP
 		if (oldP >= 0.5) == (newP >= 0.5) {
-			t.agreed++
+			s.agreed++
 		}
 		fallthrough
 	case newFault == nil:
-		t.inARow = 0
-		t.recent = append(t.recent, took)
-		t.recent = t.recent[max(0, len(t.recent)-recentSeconds):]
+		s.inARow = 0
+		s.recent = append(s.recent, took)
+		s.recent = s.recent[max(0, len(s.recent)-recentSeconds):]
 	case oldFault == nil:
-		t.faults++
-		t.inARow++
-		t.lastErr = newFault
+		s.faults++
+		s.inARow++
+		s.lastErr = newFault
 	}
 }
 
 // switched records that the new model decides from now on.
-func (t *shadowStats) switched() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.isLive = true
+func (s *shadowStats) switched() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.isLive = true
 }
 
-func (t *shadowStats) hold(memory int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.memory = memory
+func (s *shadowStats) hold(memory int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.memory = memory
 }
 
 // fault returns the fault of the new model in the seconds so far, or nil.
-func (t *shadowStats) fault(l Limits) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.inARow >= faultsInARow {
-		return fmt.Errorf("%d seconds in a row that only the other model answered: %w", t.inARow, t.lastErr)
+func (s *shadowStats) fault(l Limits) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inARow >= faultsInARow {
+		return fmt.Errorf("%d seconds in a row that only the other model answered: %w", s.inARow, s.lastErr)
 	}
-	if t.faults >= fewFaults && float64(t.faults) > faultShare*float64(t.compared) {
-		return fmt.Errorf("%d of %d seconds without an answer: %w", t.faults, t.compared, t.lastErr)
+	if s.faults >= fewFaults && float64(s.faults) > faultShare*float64(s.compared) {
+		return fmt.Errorf("%d of %d seconds without an answer: %w", s.faults, s.compared, s.lastErr)
 	}
-	if p := percentile.Of(t.recent, 95); len(t.recent) >= enoughSeconds && p > l.Latency {
+	if p := percentile.Of(s.recent, 95); len(s.recent) >= enoughSeconds && p > l.Latency {
 		return fmt.Errorf("takes %s for a second at the 95th percentile, longer than remote.model_latency, %s", p.Round(time.Millisecond), l.Latency)
 	}
 	return nil
 }
 
 // scores summarises the comparison.
-func (t *shadowStats) scores() *message.ModelScores {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := &message.ModelScores{Seconds: t.seconds, Faults: t.faults, MemoryMB: float64(t.memory) / 1e6}
-	s.LatencyMS = float64(percentile.Of(t.recent, 95).Microseconds()) / 1000
-	if t.seconds > 0 {
-		n := float64(t.seconds)
-		s.Agreement, s.OldP, s.NewP = float64(t.agreed)/n, t.oldSum/n, t.newSum/n
+func (s *shadowStats) scores() *message.ModelScores {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := &message.ModelScores{Seconds: s.seconds, Faults: s.faults, MemoryMB: float64(s.memory) / 1e6}
+	out.LatencyMS = float64(percentile.Of(s.recent, 95).Microseconds()) / 1000
+	if s.seconds > 0 {
+		n := float64(s.seconds)
+		out.Agreement, out.OldP, out.NewP = float64(s.agreed)/n, s.oldSum/n, s.newSum/n
 	}
-	return s
+	return out
 }
 
 var errNoComparison = errors.New("no second was compared: check that the current or the video is live")
