@@ -83,7 +83,7 @@ maintainer: The Meltwatch authors <meltwatch@localhost>
 license: Apache-2.0
 description: |
 $(sed 's/^/  /' <<<"$2")
-deb: {compression: xz}
+deb: {compression: zstd}
 umask: 0o022
 YAML
 }
