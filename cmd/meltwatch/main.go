@@ -28,6 +28,7 @@ type commands struct {
 	Run     runCommand     `cmd:"" help:"Watch the furnace until told to stop."`
 	Check   checkCommand   `cmd:"" help:"Check the configuration, the meters, the camera, the model and the broker: one line each."`
 	Reload  reloadCommand  `cmd:"" help:"Have the running agent read its configuration file again."`
+	Probe   probeCommand   `cmd:"" help:"Find out what a meter gives, and print the configuration for it."`
 	Once    onceCommand    `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Outbox  outboxCommand  `cmd:"" help:"Look into what no broker has acknowledged yet."`
 	Model   modelCommand   `cmd:"" help:"Make, sign and check model packages."`
