@@ -48,7 +48,6 @@ func (c probeModbus) Run(ctx context.Context, o outside) error {
 		URL: c.URL, Serial: config.Serial{Baud: c.Baud, DataBits: 8, Parity: c.Parity, StopBits: c.StopBits},
 		Units: c.Unit, Registers: c.Registers, Expected: c.Current,
 		Timeout: c.Timeout, Pace: time.Duration(float64(time.Second) / c.Rate), Within: c.Within,
-		Readings: probe.Readings, Interval: probe.Interval,
 	})
 	if err != nil {
 		return err

@@ -4,56 +4,26 @@ package modbus
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"meltwatch/config"
+	"meltwatch/drivers/drivertest"
 )
 
 // newSerialDevice is a device at the far end of a pseudo-terminal, which stands
 // for a serial line in everything but speed.
 func newSerialDevice(t *testing.T) (d *device, url string) {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		t.Skipf("SKIPPED, no serial line is tested: %v", err)
-	}
-	t.Cleanup(func() { master.Close() })
-	var number int
-	err = control(master, func(fd int) (err error) {
-		if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-			return err
-		}
-		number, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
-		return err
-	})
-	if err != nil {
-		t.Skipf("SKIPPED, no serial line is tested: %v", err)
-	}
+	line, url := drivertest.SerialLine(t)
 	d = &device{kind: schemeSerial, dead: map[byte]bool{}}
-	go d.serve(patientLine{master})
-	return d, fmt.Sprintf("rtu:///dev/pts/%d", number)
-}
-
-// patientLine hides that the other end of a pseudo-terminal comes and goes.
-type patientLine struct{ *os.File }
-
-func (p patientLine) Read(b []byte) (int, error) {
-	for {
-		n, err := p.File.Read(b)
-		if errors.Is(err, syscall.EIO) {
-			time.Sleep(time.Millisecond) // nobody has it open
-			continue
-		}
-		return n, err
-	}
+	go d.serve(line)
+	return d, url
 }
 
 func serialMeter(url string) config.Meter {

@@ -21,8 +21,9 @@ type value struct {
 type decoded struct {
 	area   Area
 	values map[kind][]*value // by the register's place in the area
-	// floats marks registers that belong to a run of coherent float32 values.
-	floats []bool
+	// floats marks registers that belong to a run of coherent float32 values, counters
+	// those of integers that rise slowly.
+	floats, counters []bool
 }
 
 func decodeArea(a Area) decoded {
@@ -33,18 +34,8 @@ func decodeArea(a Area) decoded {
 			d.values[k][i] = decodeValue(a, a.First+i, k)
 		}
 	}
-	// An unsigned value that equals the signed one says nothing new.
-	for _, k := range kinds {
-		if k.typ != "uint16" && k.typ != "uint32" {
-			continue
-		}
-		for i, v := range d.values[k] {
-			if signed := d.values[kind{k.typ[1:], k.order}][i]; v != nil && signed != nil && v.mean == signed.mean {
-				d.values[k][i] = nil
-			}
-		}
-	}
 	d.markFloats()
+	d.markCounters()
 	return d
 }
 
@@ -147,4 +138,28 @@ func (d *decoded) markFloats() {
 			}
 		}
 	}
+}
+
+// markCounters finds integers that only rise, by little, in the usual byte orders.
+func (d *decoded) markCounters() {
+	d.counters = make([]bool, len(d.area.Words)+1)
+	for _, k := range []kind{{"uint16", "ABCD"}, {"uint32", "ABCD"}, {"uint32", "CDAB"}} {
+		for i, v := range d.values[k] {
+			if v != nil && !d.floats[i] && len(v.series) > 2 && v.mean < 1<<30 && v.strictlyRises() && v.step < 0.01 {
+				for j := range k.registers() {
+					d.counters[i+j] = d.counters[i+j] || moves(d.area.Words[i+j])
+				}
+			}
+		}
+	}
+}
+
+// strictlyRises reports a value that is higher at each reading.
+func (v *value) strictlyRises() bool {
+	for i := 1; i < len(v.series); i++ {
+		if v.series[i] <= v.series[i-1] {
+			return false
+		}
+	}
+	return true
 }

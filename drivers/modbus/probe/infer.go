@@ -61,8 +61,8 @@ type Candidate struct {
 	Address [drivers.Phases]int `json:"address"`
 	// Current is the mean of each phase's readings, in amperes.
 	Current [drivers.Phases]float64 `json:"current_a"`
-	// Variation is the mean step between two readings, as a share of the mean: the
-	// smallest of the phases.
+	// Variation is the mean step between two readings, as a share of the mean, over
+	// the phases.
 	Variation float64 `json:"variation"`
 	// Score orders the candidates; Reasons say what it is made of.
 	Score   float64  `json:"score"`

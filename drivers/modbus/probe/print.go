@@ -13,7 +13,7 @@ func advice(o Options, r Result) (all []string) {
 	if len(r.Candidates) == 0 {
 		all = append(all, "No three registers look like a furnace's currents (2 to 20 kA, alike, fluctuating).")
 		if allStill(r.Areas) {
-			all = append(all, "No register moved: probe again while the furnace works.")
+			all = append(all, "No register moved: probe again while the furnace works, and with a longer --within if the device renews its values slowly.")
 		} else {
 			all = append(all, "Probe again while the furnace works: without an arc there is nothing to tell currents by.")
 		}
@@ -59,8 +59,12 @@ func (r Result) Print(out io.Writer) error {
 	for _, note := range r.Notes {
 		w.line("note: %s", note)
 	}
+	var best *Candidate
+	if len(r.Candidates) > 0 {
+		best = &r.Candidates[0]
+	}
 	for _, a := range r.Areas {
-		w.area(a)
+		w.area(a, best)
 	}
 	for _, b := range r.Bits {
 		w.bits(b)
@@ -105,10 +109,10 @@ func (w *printer) line(format string, args ...any) {
 	}
 }
 
-func (w *printer) area(a Area) {
+func (w *printer) area(a Area, best *Candidate) {
 	w.line("\nunit %d, function %d: %d registers answer", a.Unit, a.Function, a.answered())
 	table := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
-	for _, row := range Rows(a) {
+	for _, row := range Rows(a, best) {
 		if _, err := fmt.Fprintf(table, "%5d\t0x%04X\t%s\t%s\n", row.Register, row.Word, row.Guess, strings.Join(row.Read, ", ")); err != nil && w.err == nil {
 			w.err = err
 		}

@@ -11,7 +11,6 @@ package probe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -35,16 +34,16 @@ type Options struct {
 	Pace time.Duration
 	// Within is how long the survey may take in all.
 	Within time.Duration
-	// Readings is how often each register is read, Interval the time between.
-	Readings int
+	// Interval is the time between two readings of a register; 0 derives it from Within.
 	Interval time.Duration
 }
 
 const (
-	// Readings and Interval are what the values' motion is judged by, unless Options
-	// say otherwise: counters are told from currents by four readings.
-	Readings = 4
-	Interval = 1500 * time.Millisecond
+	// readings is how often each register is read: four tell a counter from a current,
+	// which seldom rises three times in a row.
+	readings = 4
+	// intervalShare of Within is the time between two readings.
+	intervalShare = 0.075
 )
 
 // Span is a range of numbers, both ends included.
@@ -82,8 +81,11 @@ func (o Options) check() error {
 	if o.Registers.Last > 65_535 || o.Registers.size() > mostRegisters {
 		return fmt.Errorf("--registers %s: want at most %d registers up to 65535", o.Registers, mostRegisters)
 	}
-	if o.Readings < 2 || o.Within <= 0 || o.Timeout <= 0 || o.Pace < 0 {
-		return errors.New("invalid options: give at least two readings, and a positive timeout")
+	if o.Timeout <= 0 || o.Pace < 0 || o.Interval < 0 {
+		return fmt.Errorf("--timeout %s: give more than 0", o.Timeout)
+	}
+	if o.Within < time.Second || o.Within > time.Hour {
+		return fmt.Errorf("--within %s is out of bounds: want 1s to 1h", o.Within)
 	}
 	if o.Timeout > o.Within/2 {
 		return fmt.Errorf("--timeout %s is over half of --within (%s): lower it, or raise --within", o.Timeout, o.Within)
@@ -105,15 +107,18 @@ type Result struct {
 	Verify []string `json:"verify"`
 }
 
-// Run surveys the device and infers. The error names the URL and the remedy; it is
-// ctx's own if ctx has ended.
+// Run surveys the device and infers. The error names the URL and the remedy; it
+// wraps ctx's own if ctx has ended.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.check(); err != nil {
 		return Result{}, err
 	}
+	if o.Interval == 0 {
+		o.Interval = time.Duration(intervalShare * float64(o.Within))
+	}
 	s, err := survey(ctx, o)
 	if ctx.Err() != nil {
-		return Result{}, ctx.Err()
+		return Result{}, fmt.Errorf("%s: interrupted: %w", o.URL, ctx.Err())
 	}
 	if err != nil {
 		return Result{Survey: s}, fmt.Errorf("%s: %w", o.URL, err)

@@ -163,10 +163,10 @@ func (r *ranger) merged() (all []run) {
 	return all
 }
 
-// repeats reports whether the area holds the same registers as one that is known: many
+// repeatsArea reports whether the area holds the same registers as one that is known: many
 // devices answer function 4 like 3, or ignore the unit id. The known registers are read
 // before and after.
-func (s *surveyor) repeats(ctx context.Context, r *ranger, known *ranger) bool {
+func (s *surveyor) repeatsArea(ctx context.Context, r *ranger, known *ranger) bool {
 	if len(known.accepted) == 0 {
 		return false
 	}

@@ -37,16 +37,23 @@ func flagRegisters(a Area, c Candidate) (found []int) {
 
 // ownsRegister reports whether the candidate reads the register.
 func ownsRegister(c Candidate, register int) bool {
-	size := config.Field{Type: c.Type}.Registers()
-	for _, address := range c.Address {
-		if register >= address && register < address+size {
-			return true
+	name, _, _ := owner(c, register)
+	return name != ""
+}
+
+// owner is the candidate's quantity that holds a register, how it is read, and which of
+// its registers this is.
+func owner(c Candidate, register int) (name string, k kind, place int) {
+	within := func(address int, k kind) bool { return register >= address && register < address+k.registers() }
+	for phase, quantity := range []string{config.FieldCurrentA, config.FieldCurrentB, config.FieldCurrentC} {
+		if k := (kind{c.Type, c.Order}); within(c.Address[phase], k) {
+			return quantity, k, register - c.Address[phase]
 		}
 	}
-	if p := c.SetPoint; p != nil {
-		return register >= p.Address && register < p.Address+config.Field{Type: p.Type}.Registers()
+	if p := c.SetPoint; p != nil && within(p.Address, kind{p.Type, p.Order}) {
+		return config.FieldSetPoint, kind{p.Type, p.Order}, register - p.Address
 	}
-	return false
+	return "", kind{}, 0
 }
 
 // beside32 reports whether the register can be the upper half of a number of two
@@ -98,28 +105,61 @@ type Row struct {
 }
 
 // Rows lists an area's registers. Values of two registers stand at their first one.
-func Rows(a Area) (rows []Row) {
+// The registers of best, if it is of this area, carry their quantity's name.
+func Rows(a Area, best *Candidate) (rows []Row) {
+	if best != nil && (best.Unit != a.Unit || best.Function != a.Function) {
+		best = nil
+	}
 	read := decodeArea(a)
 	for i, words := range a.Words {
 		if len(words) == 0 {
 			continue
 		}
 		row := Row{Register: a.First + i, Word: words[len(words)-1], Moves: moves(words)}
-		var first *value
-		for _, k := range kinds {
-			v := read.of(k, row.Register)
-			if v == nil || !plausible(v, k, words[0]) {
-				continue
-			}
-			if first == nil {
-				first = v
-				row.Guess = guess(v, k)
-			}
-			row.Read = append(row.Read, fmt.Sprintf("%s %s %.6g", k.typ, k.order, v.series[len(v.series)-1]))
-		}
+		row.read(read, words[0], best)
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// read lists the ways of reading a register, the most telling one first.
+func (row *Row) read(read decoded, word uint16, best *Candidate) {
+	var like kind
+	if best != nil {
+		name, k, place := owner(*best, row.Register)
+		if v := read.of(k, row.Register); v != nil && place == 0 {
+			row.Guess, row.Read = name, []string{wayOf(v, k)}
+			return
+		}
+		if name != "" {
+			row.Guess = "second half of " + name
+			return
+		}
+		if like = (kind{best.Type, best.Order}); like.registers() == 2 && read.floats[row.Register-read.area.First] && abs(row.Register-best.Address[0])%2 == 1 {
+			if v := read.of(like, row.Register-1); v.coherent() && v.mean != 0 {
+				return // the second half of the value before it
+			}
+		}
+	}
+	for _, k := range append([]kind{like}, kinds...) {
+		v := read.of(k, row.Register)
+		if v == nil || !plausible(v, k, word) || k == like && len(row.Read) > 0 {
+			continue
+		}
+		if signed, ok := strings.CutPrefix(k.typ, "u"); ok {
+			if s := read.of(kind{signed, k.order}, row.Register); s != nil && s.mean == v.mean {
+				continue // it says nothing new
+			}
+		}
+		if row.Guess == "" {
+			row.Guess = guess(v, k)
+		}
+		row.Read = append(row.Read, wayOf(v, k))
+	}
+}
+
+func wayOf(v *value, k kind) string {
+	return fmt.Sprintf("%s %s %.6g", k.typ, k.order, v.series[len(v.series)-1])
 }
 
 // plausible reports whether a way of reading gives what an instrument may say.

@@ -14,14 +14,14 @@ import (
 
 // assess judges three values as currents. It is not ok if they cannot be.
 func assess(read decoded, k kind, phases [drivers.Phases]*value, scale, expected float64) (c Candidate, ok bool) {
-	c = Candidate{Unit: read.area.Unit, Function: read.area.Function, Type: k.typ, Order: k.order, Variation: math.Inf(1)}
+	c = Candidate{Unit: read.area.Unit, Function: read.area.Function, Type: k.typ, Order: k.order, Variation: 1}
 	for phase, v := range phases {
 		c.Address[phase], c.Scale[phase] = v.register, scale
 		if v.mean < 0 {
 			c.Scale[phase] = -scale
 		}
 		c.Current[phase] = v.mean * c.Scale[phase]
-		c.Variation = min(c.Variation, v.step)
+		c.Variation *= math.Cbrt(v.step) // the geometric mean, so that one calm phase does not decide
 		if !inBounds(c.Current[phase], expected) || !sameSize(v) {
 			return c, false
 		}
@@ -67,6 +67,9 @@ func (c *Candidate) weighForm(read decoded, k kind, phases [drivers.Phases]*valu
 		c.add(6, "three float32 values of this size are rarely a coincidence")
 		c.weighHalves(read, k, phases)
 	case k.registers() == 2:
+		if k.order == "BADC" || k.order == "DCBA" {
+			c.add(-1.5, "")
+		}
 		if phases[0].mean < 1<<16 && scale == 1 {
 			c.add(1, "")
 		}
@@ -78,13 +81,11 @@ func (c *Candidate) weighForm(read decoded, k kind, phases [drivers.Phases]*valu
 			c.add(-3, "")
 		}
 	}
-	if k.typ != "float32" {
-		for _, v := range phases {
-			if i := v.register - read.area.First; read.floats[i] || read.floats[i+k.registers()-1] {
-				c.add(-5, "the registers look like part of float32 values")
-				break
-			}
-		}
+	if k.typ != "float32" && marked(read, read.floats, k, phases) > 0 {
+		c.add(-5, "the registers look like part of float32 values")
+	}
+	if n := marked(read, read.counters, k, phases); n > 0 {
+		c.add(-float64(n), "%d of them look like counters", n)
 	}
 	if stride := c.Address[1] - c.Address[0]; stride > k.registers() {
 		c.add(-1-0.05*float64(stride), "")
@@ -97,6 +98,16 @@ func (c *Candidate) weighForm(read decoded, k kind, phases [drivers.Phases]*valu
 	if slices.ContainsFunc(c.Scale[:], func(s float64) bool { return s < 0 }) {
 		c.add(-2, "negative: a reversed transformer")
 	}
+}
+
+// marked counts the phases with a marked register.
+func marked(read decoded, marks []bool, k kind, phases [drivers.Phases]*value) (n int) {
+	for _, v := range phases {
+		if i := v.register - read.area.First; marks[i] || marks[i+k.registers()-1] {
+			n++
+		}
+	}
+	return n
 }
 
 // weighHalves compares the two registers of each float32. Read with the other word
@@ -231,6 +242,9 @@ func findSetPoint(read decoded, like kind, c *Candidate) *SetPoint {
 	for _, k := range kinds {
 		for _, scale := range scalesOf(k.typ, 0) {
 			alien := k != like || scale != math.Abs(c.Scale[0])
+			if k.typ == "float32" && k.typ == like.typ && alien {
+				continue
+			}
 			if alien && (k.order != like.order && k.registers() == 2 || k.registers() == 1 && k.order != "ABCD") {
 				continue
 			}

@@ -27,8 +27,8 @@ type Survey struct {
 	Notes []string `json:"notes"`
 	// Requests counts the reads that were made.
 	Requests int `json:"requests"`
-	// Slowest is the longest time that an answer took, in nanoseconds.
-	Slowest time.Duration `json:"slowest_ns"`
+	// Slowest is the longest time that an answer took.
+	Slowest time.Duration `json:"-"`
 
 	// reads are the searches of each area, which know the accepted requests.
 	reads map[areaKey]*ranger
@@ -192,18 +192,18 @@ func (s *surveyor) askUnit(ctx context.Context, unit int, timeout time.Duration)
 // of the time; what is left of it then goes to those that are not finished.
 func (s *surveyor) mapUnits(ctx context.Context, units []int) {
 	var own []*ranger
-	areas := 2 * len(units)
-	for _, unit := range units {
+	for i, unit := range units {
+		if s.repeatsUnit(ctx, own, unit) {
+			continue
+		}
 		for _, function := range []int{3, 4} {
 			r := s.newRanger(unit, function)
-			same := slices.IndexFunc(own, func(known *ranger) bool { return r.over == "" && s.repeats(ctx, r, known) })
-			if same >= 0 {
-				s.note("unit %d, function %d gives the same registers as unit %d, function %d", unit, function, own[same].unit, own[same].function)
-				areas--
+			if function == 4 && s.repeatsArea(ctx, r, own[len(own)-1]) {
+				s.note("unit %d gives the same registers by function 4 as by function 3", unit)
 				continue
 			}
+			areas := 2*(len(units)-i) + 3 - function
 			until := time.Now().Add(s.until(mapShare) / time.Duration(areas))
-			areas--
 			r.search(ctx, func() bool { return time.Now().Before(until) })
 			own = append(own, r)
 		}
@@ -219,6 +219,17 @@ func (s *surveyor) mapUnits(ctx context.Context, units []int) {
 			}
 		}
 	}
+}
+
+// repeatsUnit reports whether a unit gives the registers of one that is known.
+func (s *surveyor) repeatsUnit(ctx context.Context, own []*ranger, unit int) bool {
+	for _, known := range own {
+		if s.repeatsArea(ctx, s.newRanger(unit, known.function), known) {
+			s.note("unit %d gives the same registers as unit %d: the device may ignore the unit id", unit, known.unit)
+			return true
+		}
+	}
+	return false
 }
 
 // keepArea notes what became of a search.
@@ -270,7 +281,7 @@ func (s *surveyor) readAgain(ctx context.Context) {
 	for i, a := range s.survey.Areas {
 		plans[i] = s.survey.reads[areaKey{a.Unit, a.Function}].merged()
 	}
-	for reading := 1; reading < s.options.Readings && ctx.Err() == nil; reading++ {
+	for reading := 1; reading < readings && ctx.Err() == nil; reading++ {
 		retry.Sleep(ctx, s.options.Interval)
 		for i := range s.survey.Areas {
 			plans[i] = s.readArea(ctx, &s.survey.Areas[i], plans[i])
