@@ -124,7 +124,7 @@ const (
 	leastCurrent, mostCurrent = 2_000, 20_000
 	// leastScore is what a candidate must have to be named, likelyScore what it must have
 	// to be called likely, and likelyLead what it must be ahead of the next by.
-	leastScore, likelyScore, likelyLead = 1, 4, 1.5
+	leastScore, likelyScore, likelyLead = 0, 4, 1.5
 )
 
 // Infer looks for the phases' currents among the registers. expected is the usual

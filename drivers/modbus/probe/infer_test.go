@@ -40,6 +40,34 @@ func TestCurrentsRankFirst(t *testing.T) {
 	}
 }
 
+// Where there are no currents, nothing else is called likely.
+func TestNothingElseIsLikely(t *testing.T) {
+	const seeds = 30
+	named := 0
+	for form := range forms {
+		for seed := range uint64(seeds) {
+			p := newPlant(seed*100+uint64(form), form)
+			for i, q := range p.quantities {
+				if q.name == "current" { // the arc is out
+					p.quantities[i].start, p.quantities[i].move, p.values[i] = 0, constant, 0
+				}
+			}
+			p.write()
+			found := Infer([]Area{p.area(readings)}, 0)
+			if len(found) > 0 {
+				named++
+			}
+			if Likely(found) {
+				t.Errorf("form %d, seed %d: %v is called likely: %v", form, seed, found[0], found[0].Reasons)
+			}
+		}
+	}
+	t.Logf("of %d maps without currents %d have a candidate", seeds*len(forms), named)
+	if named > seeds*len(forms)/10 {
+		t.Error("want a tenth at most")
+	}
+}
+
 // The phases' currents at four readings, with a spread of some hundredths.
 var (
 	phaseA = []float64{15_012, 14_420, 15_890, 14_960}

@@ -67,16 +67,10 @@ func (c *Candidate) weighForm(read decoded, k kind, phases [drivers.Phases]*valu
 		c.add(6, "three float32 values of this size are rarely a coincidence")
 		c.weighHalves(read, k, phases)
 	case k.registers() == 2:
-		if k.order == "BADC" || k.order == "DCBA" {
-			c.add(-1.5, "")
-		}
 		if phases[0].mean < 1<<16 && scale == 1 {
 			c.add(1, "")
 		}
 	default:
-		if k.order != "ABCD" {
-			c.add(-2, "")
-		}
 		if scale == 1000 {
 			c.add(-3, "")
 		}
@@ -86,6 +80,12 @@ func (c *Candidate) weighForm(read decoded, k kind, phases [drivers.Phases]*valu
 	}
 	if n := marked(read, read.counters, k, phases); n > 0 {
 		c.add(-float64(n), "%d of them look like counters", n)
+	}
+	if plain, swapped := unswapped[k.order]; swapped && k.typ != "float32" {
+		c.add(-1.5, "")
+		if calmer(read, kind{k.typ, plain}, phases) {
+			c.add(-3, "without swapped bytes they move less")
+		}
 	}
 	if stride := c.Address[1] - c.Address[0]; stride > k.registers() {
 		c.add(-1-0.05*float64(stride), "")
@@ -98,6 +98,18 @@ func (c *Candidate) weighForm(read decoded, k kind, phases [drivers.Phases]*valu
 	if slices.ContainsFunc(c.Scale[:], func(s float64) bool { return s < 0 }) {
 		c.add(-2, "negative: a reversed transformer")
 	}
+}
+
+// unswapped is the order that differs by the bytes inside words alone.
+var unswapped = map[string]string{"BADC": "ABCD", "DCBA": "CDAB"}
+
+// calmer reports whether another way of reading the phases gives less motion, as the
+// right one does.
+func calmer(read decoded, other kind, phases [drivers.Phases]*value) bool {
+	return slices.ContainsFunc(phases[:], func(v *value) bool {
+		plain := read.of(other, v.register)
+		return plain != nil && plain.step < v.step
+	})
 }
 
 // marked counts the phases with a marked register.
@@ -169,7 +181,7 @@ func all(phases [drivers.Phases]*value, holds func(*value) bool) bool {
 // current by some hundredths; numbers that mean nothing jump by a third.
 func variationPoints(share float64) float64 {
 	marks := []struct{ share, points float64 }{
-		{0.0005, -4}, {0.004, -2}, {0.01, 0.5}, {0.04, 3}, {0.2, 3}, {0.35, 0}, {0.6, -4},
+		{0.0005, -4}, {0.003, -2}, {0.007, 0.3}, {0.012, 1.5}, {0.04, 3}, {0.2, 3}, {0.35, 0}, {0.6, -4},
 	}
 	if share <= marks[0].share {
 		return marks[0].points
