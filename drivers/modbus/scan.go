@@ -81,7 +81,7 @@ func (s *Scanner) clear(ctx context.Context, timeout time.Duration, unit int) er
 	if s.line.framing.numbered {
 		return nil
 	}
-	return s.line.awaitSilence(ctx, timeout)
+	return s.line.awaitSilence(ctx, timeout/2)
 }
 
 // Quirks lists unusual behaviour of the line that the driver has adapted to.

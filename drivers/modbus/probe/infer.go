@@ -89,6 +89,17 @@ func (c Candidate) mean() float64 {
 	return (c.Current[0] + c.Current[1] + c.Current[2]) / drivers.Phases
 }
 
+// addresses are the quantities' addresses in a base.
+func (c Candidate) addresses(base int) map[string]int {
+	all := map[string]int{
+		config.FieldCurrentA: c.Address[0] + base, config.FieldCurrentB: c.Address[1] + base, config.FieldCurrentC: c.Address[2] + base,
+	}
+	if c.SetPoint != nil {
+		all[config.FieldSetPoint] = c.SetPoint.Address + base
+	}
+	return all
+}
+
 func (c Candidate) String() string {
 	return fmt.Sprintf("unit %d, function %d, registers %d %d %d, %s %s, scale %g",
 		c.Unit, c.Function, c.Address[0], c.Address[1], c.Address[2], c.Type, c.Order, math.Abs(c.Scale[0]))

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
+
+	"meltwatch/config"
 )
 
 // advice says how sure the result is, and what to do next.
@@ -59,12 +61,8 @@ func (r Result) Print(out io.Writer) error {
 	for _, note := range r.Notes {
 		w.line("note: %s", note)
 	}
-	var best *Candidate
-	if len(r.Candidates) > 0 {
-		best = &r.Candidates[0]
-	}
-	for _, a := range r.Areas {
-		w.area(a, best)
+	for _, a := range r.Registers {
+		w.area(a)
 	}
 	for _, b := range r.Bits {
 		w.bits(b)
@@ -86,9 +84,10 @@ func (r Result) Print(out io.Writer) error {
 // otherBase says what to write where the manual counts from 1.
 func (r Result) otherBase() string {
 	c := r.Candidates[0]
-	text := fmt.Sprintf("# with base: 1, as most manuals count: current_a %d, current_b %d, current_c %d", c.Address[0]+1, c.Address[1]+1, c.Address[2]+1)
-	if c.SetPoint != nil {
-		text += fmt.Sprintf(", set_point %d", c.SetPoint.Address+1)
+	text := fmt.Sprintf("# with base: 1, as most manuals count: current_a %d, current_b %d, current_c %d",
+		r.Base1[config.FieldCurrentA], r.Base1[config.FieldCurrentB], r.Base1[config.FieldCurrentC])
+	if at, ok := r.Base1[config.FieldSetPoint]; ok {
+		text += fmt.Sprintf(", set_point %d", at)
 	}
 	prefix := map[int]int{3: 4, 4: 3}[c.Function]
 	if c.Address[2] < 9999 {
@@ -109,10 +108,10 @@ func (w *printer) line(format string, args ...any) {
 	}
 }
 
-func (w *printer) area(a Area, best *Candidate) {
-	w.line("\nunit %d, function %d: %d registers answer", a.Unit, a.Function, a.answered())
+func (w *printer) area(a AreaRows) {
+	w.line("\nunit %d, function %d: %d registers answer", a.Unit, a.Function, len(a.Rows))
 	table := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
-	for _, row := range Rows(a, best) {
+	for _, row := range a.Rows {
 		if _, err := fmt.Fprintf(table, "%5d\t0x%04X\t%s\t%s\n", row.Register, row.Word, row.Guess, strings.Join(row.Read, ", ")); err != nil && w.err == nil {
 			w.err = err
 		}

@@ -101,6 +101,10 @@ type Result struct {
 	Survey
 	Candidates []Candidate `json:"candidates"`
 	Likely     bool        `json:"likely"`
+	// Registers says how each register can be read.
+	Registers []AreaRows `json:"registers"`
+	// Base1 are the addresses to write with base: 1.
+	Base1 map[string]int `json:"addresses_with_base_1,omitempty"`
 	// YAML is the section to paste into the configuration, empty without candidates.
 	YAML string `json:"yaml,omitempty"`
 	// Verify says what to do next, a sentence each.
@@ -125,10 +129,16 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	}
 	r := Result{Survey: s, Candidates: Infer(s.Areas, o.Expected)}
 	r.Likely = Likely(r.Candidates)
+	var best *Candidate
 	if len(r.Candidates) > 0 {
+		best = &r.Candidates[0]
+		r.Base1 = best.addresses(1)
 		if r.YAML, err = suggest(o, s, r.Candidates[0]); err != nil {
 			return r, err
 		}
+	}
+	for _, a := range s.Areas {
+		r.Registers = append(r.Registers, AreaRows{a.Unit, a.Function, Rows(a, best)})
 	}
 	r.Verify = advice(o, r)
 	return r, nil

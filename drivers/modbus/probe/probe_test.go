@@ -91,6 +91,8 @@ func TestFindsTheCurrentsOfTenMaps(t *testing.T) {
 				p.everyUnit = true
 			case 3:
 				p.everyFunc = true
+			case 4:
+				p.silentGaps = true
 			}
 			d := newDevice(t, transports[form%len(transports)], p.answer)
 			began := time.Now()

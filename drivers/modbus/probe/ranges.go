@@ -44,9 +44,9 @@ type division struct{ halves, given int }
 const (
 	// maxRead is the most registers of one request.
 	maxRead = 125
-	// mostFailed is how many requests may fail before the search of an area ends: each may
-	// cost a timeout.
-	mostFailed = 6
+	// mostFailed is how many requests may fail before the search of an area ends, in which
+	// nothing was found: each may cost a timeout.
+	mostFailed = 24
 )
 
 func (s *surveyor) newRanger(unit, function int) *ranger {
@@ -101,7 +101,7 @@ func (r *ranger) search(ctx context.Context, more func() bool) {
 }
 
 func (s *surveyor) readRun(ctx context.Context, unit, function int, of run) ([]byte, error) {
-	return s.read(ctx, s.options.Timeout, modbus.Query{Unit: unit, Function: function, Address: of.first, Quantity: of.size})
+	return s.read(ctx, s.patience(of.size), modbus.Query{Unit: unit, Function: function, Address: of.first, Quantity: of.size})
 }
 
 // take keeps a range that was given. Where both halves of a range are given and the
@@ -123,6 +123,7 @@ func (r *ranger) take(t task, data []byte) {
 func (r *ranger) divide(t task, err error) {
 	code, refusal := modbus.ExceptionCode(err)
 	busy := refusal && (code == 5 || code == 6)
+	about := refusal && (code == 2 || code == 3) // the registers
 	switch {
 	case modbus.Unreachable(err), refusal && gateway(code):
 		r.over = err.Error()
@@ -130,11 +131,11 @@ func (r *ranger) divide(t task, err error) {
 	case refusal && code == 1:
 		r.over = "the function is refused"
 		return
-	case busy || !refusal:
+	case !about:
 		r.failed++
 	}
 	switch {
-	case r.failed >= mostFailed:
+	case r.failed >= mostFailed && len(r.accepted) == 0:
 		r.over = "the search ended early, because several reads failed: " + err.Error() + "; give fewer --registers, or a longer --timeout"
 	case busy:
 		r.open = append(r.open, t)

@@ -94,6 +94,13 @@ func bitList(word uint16) string {
 	return strings.Join(all, " ")
 }
 
+// AreaRows is how the registers of one area can be read.
+type AreaRows struct {
+	Unit     int   `json:"unit"`
+	Function int   `json:"function"`
+	Rows     []Row `json:"rows"`
+}
+
 // Row is a register with the readings of it that give something.
 type Row struct {
 	Register int      `json:"register"`

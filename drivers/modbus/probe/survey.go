@@ -55,7 +55,7 @@ type areaKey struct{ unit, function int }
 // Shares of the time after which each stage stops asking for more, so that the readings
 // always have theirs.
 const (
-	unitsShare, mapShare, bitsShare = 0.4, 0.6, 0.65
+	unitsShare, mapShare, bitsShare = 0.5, 0.65, 0.68
 	// mostUnits bounds the units whose registers are read.
 	mostUnits = 8
 )
@@ -103,6 +103,16 @@ func (s *surveyor) said(unit int) string {
 	return ""
 }
 
+// patience is how long a read of n registers may take, once answers have come: known
+// devices answer at an even pace, and the wire behind a gateway adds its time.
+func (s *surveyor) patience(n int) time.Duration {
+	if s.survey.Slowest == 0 {
+		return s.options.Timeout
+	}
+	const slowestWire = 11 * time.Second / 9600 // of a byte
+	return min(s.options.Timeout, 4*s.survey.Slowest+100*time.Millisecond+time.Duration(5+2*n)*slowestWire)
+}
+
 // read makes one request and counts it.
 func (s *surveyor) read(ctx context.Context, timeout time.Duration, q modbus.Query) ([]byte, error) {
 	s.survey.Requests++
@@ -113,42 +123,60 @@ func (s *surveyor) read(ctx context.Context, timeout time.Duration, q modbus.Que
 	return data, err
 }
 
-// askUnits returns the unit ids that answer. Where none does, it asks again with more
-// patience: a gateway that waits for an absent unit keeps the next ones waiting.
-func (s *surveyor) askUnits(ctx context.Context) ([]int, error) {
-	var found []int
-	var last error
-	for _, patience := range []time.Duration{1, 3} {
-		found, s.survey.Units = nil, nil
-		garbled := 0
-		for unit := s.options.Units.First; unit <= s.options.Units.Last; unit++ {
+// tries are the reads by which a unit is sought, one after the other until some unit
+// answers. The second waits longer, because a gateway that waits for an absent unit keeps
+// the next ones waiting. It and the third read elsewhere, because some devices do not
+// answer reads of registers that they do not have.
+var tries = []struct {
+	function int
+	middle   bool // of the registers, else the first
+	patience time.Duration
+}{{3, false, 1}, {4, true, 2}, {3, true, 1}}
+
+// askUnits returns the unit ids that answer.
+func (s *surveyor) askUnits(ctx context.Context) (found []int, err error) {
+	asked := map[int]int{} // places in the survey
+	for _, try := range tries {
+		q := modbus.Query{Function: try.function, Address: s.options.Registers.First, Quantity: min(2, s.options.Registers.size())}
+		if try.middle {
+			q.Address += (s.options.Registers.size() - q.Quantity) / 2
+		}
+		for q.Unit = s.options.Units.First; q.Unit <= s.options.Units.Last; q.Unit++ {
 			if s.until(unitsShare) <= 0 {
-				s.note("units %d-%d were not asked for want of time: raise --within, or give them by --unit", unit, s.options.Units.Last)
 				break
 			}
-			answers, err := s.askUnit(ctx, unit, patience*s.options.Timeout)
-			if modbus.Unreachable(err) || ctx.Err() != nil {
-				return nil, err
+			answers, said := s.askUnit(ctx, try.patience*s.options.Timeout, q)
+			if modbus.Unreachable(said) || ctx.Err() != nil {
+				return nil, said
 			}
-			said := "answers"
-			if err != nil {
-				said, last = err.Error(), err
+			at, known := asked[q.Unit]
+			if !known {
+				at = len(s.survey.Units)
+				asked[q.Unit] = at
+				s.survey.Units = append(s.survey.Units, Unit{})
 			}
-			s.survey.Units = append(s.survey.Units, Unit{unit, answers, said})
+			if err == nil || !silent(said) {
+				err = said
+			}
+			s.survey.Units[at] = Unit{q.Unit, answers, "answers"}
+			if said != nil {
+				s.survey.Units[at].Said = said.Error()
+			}
 			if answers {
-				found = append(found, unit)
-			} else if !silent(err) {
-				garbled++
+				found = append(found, q.Unit)
 			}
 		}
-		if len(found) > 0 {
-			return found, nil
-		}
-		if garbled == len(s.survey.Units) && last != nil {
-			break // each answer came, and was none
+		if len(found) > 0 || err != nil && !silent(err) {
+			break // what came was no answer, and will not be one elsewhere
 		}
 	}
-	return nil, fmt.Errorf("none of the units %s answers: %w; %s", s.options.Units, last, s.remedy(last))
+	if next := s.options.Units.First + len(asked); next <= s.options.Units.Last {
+		s.note("units %d-%d were not asked for want of time: raise --within, or give them by --unit", next, s.options.Units.Last)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("none of the units %d-%d answers: %w; %s", s.options.Units.First, s.options.Units.First+len(asked)-1, err, s.remedy(err))
+	}
+	return found, nil
 }
 
 // silent reports whether nothing came at all.
@@ -177,10 +205,8 @@ func (s *surveyor) remedy(err error) string {
 // gateway reports whether an exception says that the unit itself was not reached.
 func gateway(code int) bool { return code == 10 || code == 11 }
 
-// askUnit reads two registers by function 3, and by 4 if that is unknown. A refusal is
-// an answer too, unless it is a gateway's.
-func (s *surveyor) askUnit(ctx context.Context, unit int, timeout time.Duration) (answers bool, err error) {
-	q := modbus.Query{Unit: unit, Function: 3, Address: s.options.Registers.First, Quantity: min(2, s.options.Registers.size())}
+// askUnit makes one read. A refusal is an answer too, unless it is a gateway's.
+func (s *surveyor) askUnit(ctx context.Context, timeout time.Duration, q modbus.Query) (answers bool, err error) {
 	_, err = s.read(ctx, timeout, q)
 	if code, refused := modbus.ExceptionCode(err); refused {
 		return !gateway(code), err
@@ -259,7 +285,7 @@ func (s *surveyor) holds(unit int) bool {
 func (s *surveyor) readBits(ctx context.Context, unit, function int) {
 	first := s.options.Registers.First
 	for n := s.options.Registers.size(); n >= 8; n /= 2 {
-		data, err := s.read(ctx, s.options.Timeout, modbus.Query{Unit: unit, Function: function, Address: first, Quantity: n})
+		data, err := s.read(ctx, s.patience(n/16), modbus.Query{Unit: unit, Function: function, Address: first, Quantity: n})
 		if err == nil {
 			b := Bits{Unit: unit, Function: function, First: first, Set: make([]bool, n)}
 			for i := range b.Set {
@@ -281,13 +307,19 @@ func (s *surveyor) readAgain(ctx context.Context) {
 	for i, a := range s.survey.Areas {
 		plans[i] = s.survey.reads[areaKey{a.Unit, a.Function}].merged()
 	}
-	for reading := 1; reading < readings && ctx.Err() == nil; reading++ {
+	complete := 1
+	for ; complete < readings; complete++ {
 		retry.Sleep(ctx, s.options.Interval)
 		for i := range s.survey.Areas {
 			plans[i] = s.readArea(ctx, &s.survey.Areas[i], plans[i])
 		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	s.trim()
+	for _, a := range s.survey.Areas {
+		a.trim(complete)
+	}
 }
 
 // readArea makes one reading of an area, and returns the ranges for the next one.
@@ -324,17 +356,19 @@ func (a *Area) keep(r run, data []byte) {
 	}
 }
 
-// trim leaves out the registers that were not read as often as the others.
-func (s *surveyor) trim() {
-	for _, a := range s.survey.Areas {
-		most := 0
-		for _, w := range a.Words {
-			most = max(most, len(w))
-		}
-		for i, w := range a.Words {
-			if len(w) < most {
-				a.Words[i] = nil
-			}
+// trim leaves out readings that were not completed, and registers that were not read as
+// often as the others.
+func (a *Area) trim(complete int) {
+	most := 0
+	for _, w := range a.Words {
+		most = max(most, len(w))
+	}
+	most = min(most, complete)
+	for i, w := range a.Words {
+		if len(w) < most {
+			a.Words[i] = nil
+		} else if w != nil {
+			a.Words[i] = w[:most]
 		}
 	}
 }
