@@ -22,16 +22,6 @@ type Area struct {
 	Words [][]uint16 `json:"words"`
 }
 
-// answered counts the registers with contents.
-func (a Area) answered() (n int) {
-	for _, w := range a.Words {
-		if len(w) > 0 {
-			n++
-		}
-	}
-	return n
-}
-
 // at is the readings of one register, nil outside the area.
 func (a Area) at(register int) []uint16 {
 	if i := register - a.First; i >= 0 && i < len(a.Words) {

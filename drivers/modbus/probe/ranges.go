@@ -201,11 +201,11 @@ func (s *surveyor) repeatsArea(ctx context.Context, r *ranger, known *ranger) bo
 		}
 	}
 	// Two constants could be alike in two devices of one make; so many could not.
-	return exact && moves16(data) || len(constants) >= 3
+	return exact && varied(data) || len(constants) >= 3
 }
 
-// moves16 reports whether registers hold more than one value.
-func moves16(data []byte) bool {
+// varied reports whether registers hold more than one value.
+func varied(data []byte) bool {
 	for i := 2; i+1 < len(data); i += 2 {
 		if data[i] != data[0] || data[i+1] != data[1] {
 			return true
