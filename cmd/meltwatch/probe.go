@@ -18,7 +18,7 @@ type probeCommand struct {
 type probeModbus struct {
 	URL       string        `arg:"" help:"The meter: tcp://HOST:PORT, rtuovertcp://HOST:PORT or rtu:///dev/ttyUSB0."`
 	Unit      probe.Span    `default:"1-5" placeholder:"1-5" help:"Unit ids to ask (${default})."`
-	Registers probe.Span    `default:"0-60" placeholder:"0-60" help:"Registers to ask, counted from 0 (${default})."`
+	Registers probe.Span    `default:"0-60" placeholder:"0-60" help:"Registers to ask, counted from 0: a manual's 40001 is 0 (${default})."`
 	Current   float64       `placeholder:"AMPS" help:"The furnace's usual current, which tells its registers from others."`
 	Rate      float64       `default:"10" placeholder:"N" help:"Requests a second at most (${default})."`
 	Timeout   time.Duration `default:"500ms" help:"How long a request waits for its answer."`

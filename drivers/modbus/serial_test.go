@@ -4,6 +4,7 @@ package modbus
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,5 +127,31 @@ func TestSerialDeviceThatIsNotThere(t *testing.T) {
 	p := watch(t, map[string]config.Meter{"main": serialMeter("rtu:///dev/no-such-line")})
 	if r := p.report(t); r.Err == nil {
 		t.Error("a line that does not exist gave a value")
+	}
+}
+
+// A scanner does not take a late reply for the next one.
+func TestScannerOutlivesALateReply(t *testing.T) {
+	d, url := newSerialDevice(t)
+	s, err := NewScanner(serialMeter(url), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const timeout = 200 * time.Millisecond
+	d.play(1, func(_ *device, line io.ReadWriteCloser, _, good []byte) []byte {
+		time.AfterFunc(timeout+timeout/4, func() { _, _ = line.Write(good) })
+		return nil
+	})
+	q := Query{Unit: 1, Function: 3, Quantity: 2}
+	if _, _, err := s.Read(t.Context(), timeout, q); err == nil {
+		t.Fatal("a reply came that was held back")
+	}
+	data, took, err := s.Read(t.Context(), timeout, q)
+	if err != nil || took <= 0 {
+		t.Fatalf("%v after %v", err, took)
+	}
+	if value, err := Decode(data, float32At(0)); err != nil || value != 2 {
+		t.Errorf("the value is that of request %v (%v), want 2", value, err)
 	}
 }

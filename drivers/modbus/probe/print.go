@@ -109,7 +109,7 @@ func (w *printer) line(format string, args ...any) {
 }
 
 func (w *printer) area(a AreaRows) {
-	w.line("\nunit %d, function %d: %d registers answer", a.Unit, a.Function, len(a.Rows))
+	w.line("\nunit %d, function %d: %d registers answer; each with its contents, what it may be, and how it can be read", a.Unit, a.Function, len(a.Rows))
 	table := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
 	for _, row := range a.Rows {
 		if _, err := fmt.Fprintf(table, "%5d\t0x%04X\t%s\t%s\n", row.Register, row.Word, row.Guess, strings.Join(row.Read, ", ")); err != nil && w.err == nil {

@@ -151,13 +151,13 @@ func TestDevicesThatGiveNothing(t *testing.T) {
 		{"silence on RTU over TCP", "rtuovertcp", func(byte, []byte) []byte { return nil }, []string{"none of the units 1-5 answers", "--unit"}, 4 * time.Second},
 		{"silence on a serial line", "rtu", func(byte, []byte) []byte { return nil }, []string{"none of the units 1-5 answers", "--baud"}, 4 * time.Second},
 		{"a gateway without units", "tcp", func(_ byte, pdu []byte) []byte { return exception(pdu, 11) }, []string{"the gateway answers, but reaches no such unit"}, 2 * time.Second},
-		{"exceptions about the function", "tcp", func(_ byte, pdu []byte) []byte { return exception(pdu, 1) }, []string{"answers, but gives none of the registers 0-60", "--registers"}, 2 * time.Second},
+		{"exceptions about the function", "tcp", func(_ byte, pdu []byte) []byte { return exception(pdu, 1) }, []string{"unit 1 gives none of the registers 0-60", "--registers"}, 2 * time.Second},
 		{"exceptions about the registers", "tcp", func(unit byte, pdu []byte) []byte {
 			if unit != 3 {
 				return nil
 			}
 			return exception(pdu, 2)
-		}, []string{"unit 3 answers, but gives none of the registers", "illegal data address"}, 10 * time.Second},
+		}, []string{"unit 3 gives none of the registers", "illegal data address"}, 10 * time.Second},
 		{"garbage", "rtuovertcp", func(unit byte, _ []byte) []byte { return []byte{0x55, unit, 0xaa, 1, 2, 3, 4} }, []string{"none of the units 1-5 answers", "answer is of function", "rtuovertcp://"}, 2 * time.Second},
 		{"another protocol", "tcp", func(byte, []byte) []byte { return []byte{9} }, []string{"none of the units 1-5 answers", "a stated length of 2 bytes", "rtuovertcp://"}, 4 * time.Second},
 		{"zeros", "tcp", flat(0), nil, 6 * time.Second},
@@ -257,5 +257,54 @@ func TestSpan(t *testing.T) {
 		if err := s.UnmarshalText([]byte(text)); err == nil || !strings.Contains(err.Error(), "give it as 1-5") {
 			t.Errorf("%q is %v, %v", text, s, err)
 		}
+	}
+}
+
+// Bits are shown where they are, and left to a person to tell apart.
+func TestBits(t *testing.T) {
+	for _, scheme := range transports {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			testBits(t, scheme)
+		})
+	}
+}
+
+func testBits(t *testing.T, scheme string) {
+	t.Helper()
+	p := newPlant(1000, 0)
+	flags := p.currents[2] + 4
+	for r := range p.registers {
+		if r > flags {
+			delete(p.registers, r)
+		}
+	}
+	p.registers[flags] = 0b101
+	p.quantities, p.values = p.quantities[:0], p.values[:0] // nothing moves but the currents below
+	like := p.like
+	for i, at := range p.currents {
+		like.address, like.registersOf, like.start, like.move = at, 2, 9000+100*float64(i), within(0.04)
+		p.quantities, p.values = append(p.quantities, like), append(p.values, like.start)
+	}
+	d := newDevice(t, scheme, func(unit byte, pdu []byte) []byte {
+		if int(unit) == p.unit && pdu[0] == 1 {
+			return append([]byte{1, 8}, 0b100, 0, 0, 0, 0, 0, 0, 0)
+		}
+		return p.answer(unit, pdu)
+	})
+	r, err := Run(t.Context(), quick(d.url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Bits) != 1 || r.Bits[0].Function != 1 || !r.Bits[0].Set[2] || r.Bits[0].Set[1] {
+		t.Errorf("coils are %+v", r.Bits)
+	}
+	if want := fmt.Sprintf("# register %d may hold bits (set: 0 2)", flags); !strings.Contains(r.YAML, want) {
+		t.Errorf("lacks %q:\n%s", want, r.YAML)
+	}
+	pasted(t, r)
+	var text strings.Builder
+	if err := r.Print(&text); err != nil || !strings.Contains(text.String(), "61 coils answer; set: 2 ") {
+		t.Errorf("%v:\n%s", err, text.String())
 	}
 }

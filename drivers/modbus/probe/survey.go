@@ -88,7 +88,7 @@ func survey(ctx context.Context, o Options) (Survey, error) {
 	s.readAgain(ctx)
 	s.survey.Notes = append(s.survey.Notes, s.scanner.Quirks()...)
 	if len(s.survey.Areas) == 0 {
-		return s.survey, fmt.Errorf("unit %d answers, but gives none of the registers %s by function 3 or 4 (%s): give other --registers, as the manual lists them",
+		return s.survey, fmt.Errorf("unit %d gives none of the registers %s by function 3 or 4 (it %s): give other --registers, as the manual lists them",
 			units[0], o.Registers, s.said(units[0]))
 	}
 	return s.survey, nil

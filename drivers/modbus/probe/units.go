@@ -46,7 +46,10 @@ func (s *surveyor) askUnits(ctx context.Context) (found []int, err error) {
 				err = said
 			}
 			s.survey.Units[at] = Unit{q.Unit, answers, "answers"}
-			if said != nil {
+			switch {
+			case answers && said != nil:
+				s.survey.Units[at].Said = "answers: " + said.Error()
+			case said != nil:
 				s.survey.Units[at].Said = said.Error()
 			}
 			if answers {
