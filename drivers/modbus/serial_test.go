@@ -139,8 +139,10 @@ func TestScannerOutlivesALateReply(t *testing.T) {
 	}
 	defer s.Close()
 	const timeout = 200 * time.Millisecond
-	d.play(1, func(_ *device, line io.ReadWriteCloser, _, good []byte) []byte {
-		time.AfterFunc(timeout+timeout/4, func() { _, _ = line.Write(good) })
+	wait := timeout + timeout/4 // and the second reply comes after the first
+	d.play(2, func(_ *device, line io.ReadWriteCloser, _, good []byte) []byte {
+		time.AfterFunc(wait, func() { _, _ = line.Write(good) })
+		wait = timeout / 2
 		return nil
 	})
 	q := Query{Unit: 1, Function: 3, Quantity: 2}
