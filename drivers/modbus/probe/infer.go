@@ -191,10 +191,17 @@ func sameAmperes(a, b Candidate) bool {
 	return a.Unit == b.Unit
 }
 
-// Likely reports whether the first candidate stands out.
+// Likely reports whether the first candidate stands out. The same registers of another
+// unit or function do not speak against it: the device may give them twice.
 func Likely(found []Candidate) bool {
-	return len(found) > 0 && found[0].Score >= likelyScore &&
-		(len(found) == 1 || found[0].Score-found[1].Score >= likelyLead)
+	if len(found) == 0 || found[0].Score < likelyScore {
+		return false
+	}
+	best := found[0]
+	return !slices.ContainsFunc(found[1:], func(c Candidate) bool {
+		again := c.Address == best.Address && c.Type == best.Type && c.Order == best.Order && c.Scale == best.Scale
+		return !again && best.Score-c.Score < likelyLead
+	})
 }
 
 // scalesOf are the scales that are tried. A float is in amperes or kiloamperes, unless

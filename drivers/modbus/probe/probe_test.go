@@ -107,7 +107,7 @@ func TestFindsTheCurrentsOfTenMaps(t *testing.T) {
 			}
 			if p.everyUnit {
 				p.unit = 1
-				if notes := strings.Join(r.Notes, " "); !strings.Contains(notes, "unit 2, 3, 4, 5 gives the same registers as unit 1") {
+				if notes := strings.Join(r.Notes, " "); !strings.Contains(notes, "unit ids 2, 3, 4, 5: the same registers as unit 1") {
 					t.Errorf("notes %q", r.Notes)
 				}
 			}
@@ -190,13 +190,19 @@ func TestDevicesThatGiveNothing(t *testing.T) {
 }
 
 func TestNothingListens(t *testing.T) {
-	began := time.Now()
-	_, err := Run(t.Context(), quick("tcp://127.0.0.1:1"))
-	if err == nil || !strings.Contains(err.Error(), "tcp://127.0.0.1:1: connect:") || !strings.Contains(err.Error(), "check the address and the port") {
-		t.Errorf("error %v", err)
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("took %v", took)
+	for url, want := range map[string]string{
+		"tcp://127.0.0.1:1":        "check the address and the port",
+		"rtuovertcp://127.0.0.1:1": "check the address and the port",
+		"rtu:///dev/no-such-line":  "check the device's name",
+	} {
+		began := time.Now()
+		_, err := Run(t.Context(), quick(url))
+		if err == nil || !strings.Contains(err.Error(), url+": connect:") || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("took %v", took)
+		}
 	}
 }
 

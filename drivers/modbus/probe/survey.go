@@ -74,7 +74,7 @@ func survey(ctx context.Context, o Options) (Survey, error) {
 	defer cancel()
 	defer s.scanner.Close()
 	if err := s.scanner.Open(ctx, min(connectTimeout, o.Within/2)); err != nil {
-		return s.survey, fmt.Errorf("%w: check the address and the port, and that the device allows another connection", err)
+		return s.survey, fmt.Errorf("%w: %s", err, s.unreachable())
 	}
 	units, err := s.askUnits(ctx)
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *surveyor) mapUnits(ctx context.Context, units []int) {
 		}
 	}
 	for _, known := range slices.Sorted(maps.Keys(repeating)) {
-		s.note("unit %s gives the same registers as unit %d: the device may ignore the unit id", strings.Join(repeating[known], ", "), known)
+		s.note("unit ids %s: the same registers as unit %d; the device may ignore the unit id", strings.Join(repeating[known], ", "), known)
 	}
 	for _, r := range own {
 		r.search(ctx, func() bool { return s.until(mapShare) > 0 })

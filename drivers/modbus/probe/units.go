@@ -77,13 +77,24 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
+// serial reports whether the line is one of this machine's.
+func (s *surveyor) serial() bool { return strings.HasPrefix(s.options.URL, "rtu:") }
+
+// unreachable says what to do when no connection can be opened.
+func (s *surveyor) unreachable() string {
+	if s.serial() {
+		return "check the device's name, that this user may open it (group dialout), and that the agent does not use the line"
+	}
+	return "check the address and the port, and that the device allows another connection"
+}
+
 // remedy says what to try when no unit answers.
 func (s *surveyor) remedy(err error) string {
 	code, refused := modbus.ExceptionCode(err)
 	switch {
 	case refused && gateway(code):
 		return "the gateway answers, but reaches no such unit: give other ids by --unit, and check the line behind it"
-	case strings.HasPrefix(s.options.URL, "rtu:"):
+	case s.serial():
 		return "check the wiring (A and B), --baud, --parity and --stop-bits, and give other ids by --unit"
 	case silent(err):
 		return "give other ids by --unit (a device without a serial line often has 0, 1 or 255), or a longer --timeout"
