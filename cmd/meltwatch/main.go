@@ -27,6 +27,7 @@ type commands struct {
 	Run        runCommand             `cmd:"" help:"Watch the furnace until stopped."`
 	Check      checkCommand           `cmd:"" help:"Check the configuration, the meters, the camera, the model and the broker: one line each."`
 	Reload     reloadCommand          `cmd:"" help:"Make the running agent read its configuration file again."`
+	Probe      probeCommand           `cmd:"" help:"Find out what a meter gives, and print the configuration for it."`
 	Once       onceCommand            `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Outbox     outboxCommand          `cmd:"" help:"Show the records that no broker has acknowledged yet."`
 	Model      modelCommand           `cmd:"" help:"Create, sign and check model packages."`

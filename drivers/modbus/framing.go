@@ -82,7 +82,7 @@ func replyLength(req framedRequest, pdu []byte) int {
 	switch {
 	case pdu[0] == req.Function|exceptionBit:
 		return exceptionPDU
-	case pdu[0] == req.Function && int(pdu[1]) == 2*int(req.Quantity):
+	case pdu[0] == req.Function && int(pdu[1]) == req.dataLength():
 		return 2 + int(pdu[1])
 	default:
 		return 0
@@ -163,9 +163,9 @@ func mismatch(req framedRequest, pdu []byte) error {
 		return fmt.Errorf("answer is of function '%d' where %d was asked", function, req.Function)
 	}
 	if pdu[0] == req.Function && int(pdu[1]) == len(pdu)-2 {
-		return fmt.Errorf("answer holds %d bytes of registers where %d were asked", len(pdu)-2, 2*req.Quantity)
+		return fmt.Errorf("answer holds %d bytes of %s where %d were asked", len(pdu)-2, req.objects(), req.dataLength())
 	}
-	return fmt.Errorf("answer states %d bytes of registers and holds %d where %d were asked", pdu[1], len(pdu)-2, 2*req.Quantity)
+	return fmt.Errorf("answer states %d bytes of %s and holds %d where %d were asked", pdu[1], req.objects(), len(pdu)-2, req.dataLength())
 }
 
 // classifyTCP recognizes replies to earlier requests, and a truncated one.

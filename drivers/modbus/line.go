@@ -108,7 +108,7 @@ func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r req
 		l.close()
 	}
 	if err != nil && !Unreachable(err) {
-		err = fmt.Errorf("read %d registers from %d (counted from 0) by function %d: %w", r.Quantity, r.Address, r.Function, err)
+		err = fmt.Errorf("read %d %s from %d (counted from 0) by function %d: %w", r.Quantity, r.objects(), r.Address, r.Function, err)
 	}
 	return got, err
 }

@@ -18,6 +18,27 @@ type request struct {
 	fields []placed
 }
 
+// objects is what the request's function reads, in the standard's words.
+func (r request) objects() string {
+	switch r.Function {
+	case 1:
+		return "coils"
+	case 2:
+		return "discrete inputs"
+	default:
+		return "registers"
+	}
+}
+
+// dataLength is the number of bytes that the reply holds: two a register, or one for
+// eight coils or discrete inputs (Application Protocol V1.1b3, §6.1–6.4).
+func (r request) dataLength() int {
+	if r.Function == 1 || r.Function == 2 {
+		return (int(r.Quantity) + 7) / 8
+	}
+	return 2 * int(r.Quantity)
+}
+
 // placed is a field and its first register, counted from 0.
 type placed struct {
 	quantity string // config's name of what it carries: current_a, …

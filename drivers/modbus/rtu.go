@@ -167,7 +167,7 @@ func describeNoise(req framedRequest, first []byte, count int) string {
 			return fmt.Sprintf("an answer whose checksum (crc) is wrong, %d bytes", count)
 		}
 		if first[1] == req.Function {
-			return fmt.Sprintf("an answer that states %d bytes of registers where %d were asked, in %d bytes without a valid checksum", first[2], 2*req.Quantity, count)
+			return fmt.Sprintf("an answer that states %d bytes of %s where %d were asked, in %d bytes without a valid checksum", first[2], req.objects(), req.dataLength(), count)
 		}
 	}
 	return fmt.Sprintf("%d in all, first % x", count, first)

@@ -15,6 +15,6 @@ func openSerial(string, config.Serial) (stream, error) {
 	return nil, errors.New("open serial line: only built for linux; use a tcp:// or rtuovertcp:// gateway")
 }
 
-func drain(stream) {}
+func discardInput(stream) {}
 
-func pending(stream) (ended, bytes bool) { return false, false }
+func peekInput(stream) (ended, bytes bool) { return false, false }

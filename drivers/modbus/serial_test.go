@@ -4,56 +4,27 @@ package modbus
 
 import (
 	"errors"
-	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"meltwatch/config"
+	"meltwatch/drivers/drivertest"
 )
 
 // newSerialDevice is a device at the far end of a pseudo-terminal, which stands
 // for a serial line in everything but speed.
 func newSerialDevice(t *testing.T) (d *device, url string) {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		t.Skipf("SKIPPED, no serial line is tested: %v", err)
-	}
-	t.Cleanup(func() { master.Close() })
-	var number int
-	err = control(master, func(fd int) (err error) {
-		if err = unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
-			return err
-		}
-		number, err = unix.IoctlGetInt(fd, unix.TIOCGPTN)
-		return err
-	})
-	if err != nil {
-		t.Skipf("SKIPPED, no serial line is tested: %v", err)
-	}
+	line, url := drivertest.SerialLine(t)
 	d = &device{kind: schemeSerial, dead: map[byte]bool{}}
-	go d.serve(patientLine{master})
-	return d, fmt.Sprintf("rtu:///dev/pts/%d", number)
-}
-
-// patientLine hides that the other end of a pseudo-terminal comes and goes.
-type patientLine struct{ *os.File }
-
-func (p patientLine) Read(b []byte) (int, error) {
-	for {
-		n, err := p.File.Read(b)
-		if errors.Is(err, syscall.EIO) {
-			time.Sleep(time.Millisecond) // nobody has it open
-			continue
-		}
-		return n, err
-	}
+	go d.serve(line)
+	return d, url
 }
 
 func serialMeter(url string) config.Meter {
@@ -156,5 +127,33 @@ func TestSerialDeviceThatIsNotThere(t *testing.T) {
 	p := watch(t, map[string]config.Meter{"main": serialMeter("rtu:///dev/no-such-line")})
 	if r := p.report(t); r.Err == nil {
 		t.Error("a line that does not exist gave a value")
+	}
+}
+
+// A scanner does not take a late reply for the next one.
+func TestScannerOutlivesALateReply(t *testing.T) {
+	d, url := newSerialDevice(t)
+	s, err := NewScanner(serialMeter(url), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const timeout = 200 * time.Millisecond
+	wait := timeout + timeout/4 // and the second reply comes after the first
+	d.play(2, func(_ *device, line io.ReadWriteCloser, _, good []byte) []byte {
+		time.AfterFunc(wait, func() { _, _ = line.Write(good) })
+		wait = timeout / 2
+		return nil
+	})
+	q := Query{Unit: 1, Function: 3, Quantity: 2}
+	if _, _, err := s.Read(t.Context(), timeout, q); err == nil {
+		t.Fatal("a reply came that was held back")
+	}
+	data, took, err := s.Read(t.Context(), timeout, q)
+	if err != nil || took <= 0 {
+		t.Fatalf("%v after %v", err, took)
+	}
+	if value, err := Decode(data, float32At(0)); err != nil || value != 2 {
+		t.Errorf("the value is that of request %v (%v), want 2", value, err)
 	}
 }
