@@ -94,7 +94,7 @@ def configure(root, meter, camera, broker):
     text = file.read_text()
     for old, new in {
         "tcp://192.0.2.10:502 ": f"tcp://127.0.0.1:{meter} ",
-        "rtsp://192.0.2.11:554/stream": f"rtsp://127.0.0.1:{camera}/stream",
+        "rtsp://192.0.2.11:554/stream": f"rtsp://127.0.0.1:{camera}/furnace",
         "tcp://192.0.2.12:1883": f"tcp://127.0.0.1:{broker}",
     }.items():
         if text.count(old) != 1:

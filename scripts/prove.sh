@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [lives] [ledger] [soak];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [lives] [ledger] [soak] [package];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -76,6 +76,14 @@ freezes() {
   return "${PIPESTATUS[0]}"
 }
 
+# Both packages in a fresh Debian 12 root; needs root and the network.
+package() {
+  for command in debootstrap patchelf; do
+    command -v $command >/dev/null || apt-get install -y -qq --no-install-recommends $command >/dev/null || return 1
+  done
+  make deb >&2 && scripts/package_test.py
+}
+
 wanted=$*
 stage fuzzing "Fuzzing, 1,000,000 executions a target" fuzzing
 stage kills "A hundred kills during roll-outs" kills
@@ -86,4 +94,5 @@ stage freezes "Frozen pictures and quiet hours" freezes
 stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"
+stage package "The package in a fresh Debian 12" package
 exit "$status"
