@@ -12,9 +12,23 @@ import (
 	"meltwatch/drivers"
 )
 
+// tryCamera checks the settings, and without --offline the camera.
+func tryCamera(ctx context.Context, k *checker) outcome {
+	if k.options.Offline {
+		detail, err := k.cameraOffline()
+		return from(detail, err)
+	}
+	programs, err := settings.Programs(k.config.Paths.Programs)
+	if err != nil {
+		return failure(err)
+	}
+	detail, err := k.camera(ctx, programs)
+	return from(detail, err)
+}
+
 // camera opens the stream as the agent does, and waits for a live picture. It reports a
 // refusal at once.
-func (k checker) camera(ctx context.Context, programs string) (string, error) {
+func (k *checker) camera(ctx context.Context, programs string) (string, error) {
 	if !k.config.Camera.Enabled {
 		return "not enabled", nil
 	}
@@ -23,7 +37,7 @@ func (k checker) camera(ctx context.Context, programs string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	program := filepath.Join(programs, "meltwatch-camera")
+	program := filepath.Join(programs, cameraProgram)
 	var size string
 	err = try(ctx, func(ctx context.Context, a *answered) error {
 		ctx, cancel := context.WithCancel(ctx)
@@ -40,7 +54,7 @@ func (k checker) camera(ctx context.Context, programs string) (string, error) {
 
 // cameraOffline checks the camera's settings without the camera, for faults that
 // prevent the agent's start.
-func (k checker) cameraOffline() (string, error) {
+func (k *checker) cameraOffline() (string, error) {
 	if !k.config.Camera.Enabled {
 		return "not enabled", nil
 	}
