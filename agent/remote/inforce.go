@@ -37,12 +37,15 @@ func InForce(s Settings, local []byte) (Force, error) {
 	}
 	refused, _ := journal.Refused()
 	f := Force{Trial: trial}
-	switch stays := staysOut(local, wanted, refused); {
+	stays := staysOut(local, wanted, refused)
+	if stays {
+		m.own = storedVersion{Version: Version{Local: wanted.Local}} // as in resume
+	}
+	switch untrusted := m.distrust(wanted); {
+	case len(untrusted) > 0:
+		f.Faults, wanted = untrusted, m.own
 	case stays:
 		f.Faults = refused.Faults
-	case len(m.distrust(wanted)) > 0:
-		f.Faults = m.distrust(wanted)
-		wanted = own
 	case !bytes.Equal(wanted.Local, local):
 		edited := storedVersion{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed}
 		if _, err := edited.config(); err != nil {

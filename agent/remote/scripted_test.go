@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"github.com/google/go-cmp/cmp"
 	"log/slog"
 	"runtime"
 	"testing"
@@ -90,6 +91,11 @@ func (b *fakeAgent) start(kernelBoot string) {
 		Report:    func(r message.ConfigReport) { b.reports = append(b.reports, r); b.step() },
 		Log:       slog.New(slog.DiscardHandler),
 	}
+	before := b.disk.Snapshot()
+	force, damaged := InForce(settings, []byte(b.local))
+	if diff := cmp.Diff(before, b.disk.Snapshot()); diff != "" {
+		b.t.Errorf("InForce changed the disk: %s", diff)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -98,6 +104,11 @@ func (b *fakeAgent) start(kernelBoot string) {
 		if err != nil {
 			b.t.Error(err)
 			return
+		}
+		if died := m.last.Status == message.RolledBack && len(force.Faults) == 0; !died && damaged == nil {
+			if diff := cmp.Diff(c, force.Config); diff != "" || m.version.Revision != force.Revision {
+				b.t.Errorf("revision %d starts, InForce says %d: %s", m.version.Revision, force.Revision, diff)
+			}
 		}
 		b.running, b.manager = c, m
 		if err := m.Run(ctx, b, b); err != nil {
