@@ -108,7 +108,7 @@ func entries() []entry {
 		{id: "revision", name: "revision", key: "paths.state", requires: settings, try: tryRevision},
 		{id: "clock", name: "clock", online: true, try: tryClock},
 		{id: "storage", name: "storage", key: "paths.state", requires: settings, after: inForce, online: true, try: tryStorage},
-		{id: "disk", name: "disk", key: "paths.state", requires: settings, after: inForce, online: true, try: tryDisk},
+		{id: "disk", name: "disk", key: "paths.state", requires: []string{"storage"}, online: true, try: tryDisk},
 		{id: cameraProgram, name: "programs", key: "paths.programs", requires: settings, after: inForce, online: true, try: tryCameraProgram},
 		{id: modelProgram, name: "programs", key: "paths.programs", requires: settings, after: inForce, online: true, try: tryModelProgram},
 		{id: "manifest", name: "manifest", key: "model.path", requires: settings, after: inForce, try: tryManifest},

@@ -35,6 +35,9 @@ func tryConfig(_ context.Context, k *checker) outcome {
 // tryRevision finds out which configuration is in force: the one that the other checks
 // use, because an agent does.
 func tryRevision(_ context.Context, k *checker) outcome {
+	if _, err := missingFolders(k.config.Paths.State); err != nil {
+		return outcome{lines: []Line{{Status: Skip, Detail: "not checked because of the fault of storage"}}}
+	}
 	boot, err := durable.KernelBootID()
 	if err != nil {
 		return outcome{lines: []Line{failed(err)}, passable: true}

@@ -3,8 +3,11 @@ package check
 import (
 	"crypto/x509"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
+	"slices"
+	"strings"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"golang.org/x/sys/unix"
@@ -37,7 +40,10 @@ func remedies() []known {
 		{expired, "renew the server's certificate, or set the clock of this box"},
 		{as[x509.CertificateInvalidError], "replace the server's certificate"},
 		{as[x509.HostnameError], "use a host name that the server's certificate holds"},
+		{says("certificate required", "bad certificate"), "set cert_file and key_file to a certificate that the server accepts"},
+		{is(io.EOF, unix.ECONNRESET), "the other side closed the connection: check scheme and port, and that it is not full"},
 		{is(unix.ENOSPC, unix.EDQUOT), "delete files, or use a larger disk"},
+		{is(unix.EIO), "the disk is failing: replace it"},
 		{is(unix.EROFS), "mount the disk for writing, or repair it"},
 		{is(unix.ENOTDIR), "a part of the path is a file: name another folder"},
 		{is(fs.ErrPermission), "give this user the right, with chown or chmod"},
@@ -59,6 +65,13 @@ func is(targets ...error) func(error) bool {
 func as[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// says finds the alerts of TLS, which have no type of their own.
+func says(texts ...string) func(error) bool {
+	return func(err error) bool {
+		return err != nil && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), "tls: "+text) })
+	}
 }
 
 func expired(err error) bool {

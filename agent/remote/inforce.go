@@ -2,7 +2,6 @@ package remote
 
 import (
 	"bytes"
-	"fmt"
 
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote/commit"
@@ -55,7 +54,7 @@ func InForce(s Settings, local []byte) (Force, error) {
 		}
 	}
 	if _, err := wanted.tolerated(); err != nil {
-		f.Faults = append(f.Faults, message.Fault{Message: fmt.Sprintf("revision %d is no longer valid, the file itself runs: %v", wanted.Revision, err)})
+		f.Faults = append(f.Faults, faultsOf(err)...) // run falls back to the file itself
 	}
 	m.run(wanted)
 	f.Version, f.Config = m.version.Version, m.config
