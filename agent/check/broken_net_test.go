@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"net"
 	"os/exec"
@@ -83,7 +84,7 @@ func aclBroker(filters auth.Filters) func(*testing.T, plant, *box) {
 		hook := new(auth.Hook)
 		ledger := &auth.Ledger{Auth: auth.AuthRules{{Allow: true}}, ACL: auth.ACLRules{{Filters: filters}}}
 		address := unusedAddress(t)
-		server := mochi.New(&mochi.Options{})
+		server := mochi.New(&mochi.Options{Logger: slog.New(slog.DiscardHandler)})
 		if err := server.AddHook(hook, &auth.Options{Ledger: ledger}); err != nil {
 			t.Fatal(err)
 		}
@@ -138,8 +139,8 @@ func badBrokers() []broken {
 			write(t, file, "")
 			b.mqtt = b.mqtt[:strings.Index(b.mqtt, ", ca_file")] + ", ca_file: " + file
 		}, "broker", "mqtt.ca_file", []string{"PEM"}},
-		{"mosquitto denies writing", toMosquitto("topic read #\n"), "broker", "mqtt.broker", []string{topic, "access list"}},
-		{"mosquitto denies reading", toMosquitto("topic write #\n"), "broker", "mqtt.broker", []string{topic, "access list"}},
+		{"mosquitto denies writing", toMosquitto("topic read #\n"), "broker", "mqtt.broker", []string{"denies publishing on " + topic, "access list"}},
+		{"mosquitto denies reading", toMosquitto("topic write #\n"), "broker", "mqtt.broker", []string{"takes messages on " + topic, "let this user read it"}},
 		{"may not subscribe", aclBroker(auth.Filters{"#": auth.WriteOnly}), "broker", "mqtt.broker", []string{"subscribe to " + topic, "let this user read it", "access list"}},
 		{"may not publish", aclBroker(auth.Filters{"#": auth.ReadOnly}), "broker", "mqtt.broker", []string{topic, "write", "access list"}},
 		{"closes every connection", listening(func(c net.Conn) { c.Close() }), "broker", "mqtt.broker", []string{"scheme and port"}},

@@ -24,7 +24,7 @@ func Probe(ctx context.Context, settings config.MQTT, broker config.NamedBroker,
 }
 
 // probeTimeout is how long the broker may take to acknowledge and to return a message.
-const probeTimeout = 2 * time.Second
+const probeTimeout = 1500 * time.Millisecond
 
 // probe publishes once on the agent's health topic, not retained, and waits until the
 // message comes back. An agent must be allowed to write and read that topic in any case.
@@ -51,7 +51,7 @@ func (s *Session) probe(ctx context.Context) error {
 	case <-back:
 		return nil
 	case <-timer.C:
-		return s.undelivered(topic)
+		return s.undelivered(ctx, topic, payload)
 	case err := <-s.lost:
 		return fmt.Errorf("publish on %s: %w: let this user write it in the broker's access list", topic, s.LostError(err))
 	case <-ctx.Done():
@@ -60,11 +60,24 @@ func (s *Session) probe(ctx context.Context) error {
 }
 
 // undelivered returns why a message did not come back.
-func (s *Session) undelivered(topic string) error {
+func (s *Session) undelivered(ctx context.Context, topic, payload string) error {
 	if len(s.Acks()) == 0 {
 		return fmt.Errorf("%s did not acknowledge a message on %s within %s: let this user write it in the broker's access list, or restart the broker", s, topic, probeTimeout)
 	}
-	return NotDelivered(s.String(), topic)
+	options, err := s.clientOptions() //nolint:contextcheck // as in Dial
+	if err != nil {
+		return err
+	}
+	s.Close(0) // a second connection of this client id would end this one
+	writes, err := mayWrite(ctx, *options, s.options.Broker.URL, topic, payload)
+	switch {
+	case err != nil: // a broker without MQTT 5
+		return NotDelivered(s.String(), topic)
+	case writes:
+		return fmt.Errorf("%s takes messages on %s but does not deliver them: let this user read it, in the broker's access list", s, topic)
+	default:
+		return fmt.Errorf("%s denies publishing on %s: let this user write it and the other topics beside it, in the broker's access list", s, topic)
+	}
 }
 
 // NotDelivered returns the error of a broker that acknowledges messages and does not
