@@ -229,7 +229,7 @@ func badCameras() []broken {
 	}
 	return []broken{
 		{"port closed", func(t *testing.T, _ plant, b *box) { b.camera = "url: " + quoted("rtsp://"+unusedAddress(t)+"/x") }, "camera", "camera.url", []string{"refuses connections", "correct the address or the port"}},
-		{"host unknown", at(`url: "rtsp://camera.invalid/x"`), "camera", "camera.url", []string{"camera.invalid"}},
+		{"host unknown", at(`url: "rtsp://camera.invalid/x"`), "camera", "camera.url", []string{"camera.invalid", "correct the host's name"}},
 		{"path unknown", scripted(func() *rtsptest.Scripted { return &rtsptest.Scripted{Answer: refusing(base.StatusNotFound)} }, ""), "camera", "camera.url", []string{"404"}},
 		{"log-in missing", scripted(asks, ""), "camera", "camera.username", []string{"asks for a log-in (401)"}},
 		{"wrong password", func(t *testing.T, p plant, b *box) {

@@ -5,10 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"meltwatch/agent/camera"
 	"meltwatch/agent/settings"
+	"meltwatch/config"
 	"meltwatch/drivers"
 )
 
@@ -37,6 +42,9 @@ func (k *checker) camera(ctx context.Context, programs string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := reach(ctx, settings); err != nil {
+		return "", err
+	}
 	program := filepath.Join(programs, cameraProgram)
 	var size string
 	err = try(ctx, func(ctx context.Context, a *answered) error {
@@ -50,6 +58,29 @@ func (k *checker) camera(ctx context.Context, programs string) (string, error) {
 		return err
 	})
 	return k.config.Camera.URL + size, err
+}
+
+// reach connects to the camera and disconnects. The child would go on trying where a
+// person must act: an unknown host, a missing route. A refused connection is the child's
+// to report.
+func reach(ctx context.Context, s drivers.CameraSettings) error {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		return config.KeyErrorf("camera.url", "invalid URL; write rtsp://host:554/path")
+	}
+	dialer := net.Dialer{Timeout: s.Timeout}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), drivers.PortOf(u)))
+	var late net.Error
+	switch {
+	case err == nil:
+		return conn.Close()
+	case errors.Is(err, unix.ECONNREFUSED):
+		return nil
+	case errors.As(err, &late) && late.Timeout():
+		return config.KeyErrorf("camera.url", "camera at %s does not answer within %v (camera.timeout): check cable, address and firewall", u.Hostname(), s.Timeout)
+	default:
+		return config.KeyErrorf("camera.url", "reach camera: %w", err)
+	}
 }
 
 // cameraOffline checks the camera's settings without the camera, for faults that
