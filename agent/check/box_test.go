@@ -36,7 +36,7 @@ func (oldModel) Load(_ string, _ *string) error { return nil }
 // the world around it.
 type box struct {
 	site, meter, fields, camera, model, state, mqtt, paths, more string
-	// folder is the state folder, programs and models copies that a case may break.
+	// folder is the state folder.
 	folder string
 	// file replaces the whole configuration file, unless it is empty.
 	file string
@@ -48,7 +48,6 @@ type box struct {
 // plant is what all boxes of a test share.
 type plant struct {
 	programs, broker, meter string
-	camera                  string
 }
 
 // soundRegisters are three phases and a set-point.
@@ -99,7 +98,7 @@ func (b *box) check(t *testing.T, only ...string) (lines []Line, ok bool) {
 	if _, folder := os.Lstat(filepath.Dir(b.path)); here != nil && folder == nil {
 		write(t, b.path, b.text())
 	}
-	k := newChecker(Options{Path: b.path, JSON: true, Timeout: 15 * time.Second, Only: only})
+	k := newChecker(Options{Path: b.path, JSON: true, Timeout: time.Minute, Only: only})
 	k.clock = setClock{}
 	if b.change != nil {
 		b.change(k)

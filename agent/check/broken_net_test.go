@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"log/slog"
 	"math/big"
 	"net"
@@ -149,6 +150,9 @@ func badBrokers() []broken {
 			time.Sleep(time.Second)
 			c.Close()
 		}), "broker", "mqtt.broker", []string{"scheme and port"}},
+		{"a document from afar names another broker", stored(func(local string) string {
+			return fmt.Sprintf(`{"good": {"revision": 7, "local": %q, "patch": {"mqtt": {"broker": "tcp://127.0.0.1:1"}}}}`, local)
+		}), "broker", "mqtt.broker", []string{"tcp://127.0.0.1:1:", "connection refused"}},
 		{"one of two brokers away", func(t *testing.T, p plant, b *box) {
 			b.mqtt = "brokers: {near: {url: " + quoted(p.broker) + "}, far: {url: " + quoted("tcp://"+unusedAddress(t)) + "}}"
 		}, "broker", "mqtt.brokers.far.url", []string{"connection refused"}},

@@ -2,8 +2,9 @@
 // runs, and prints a line for each. All lines are always printed: a check that another
 // one's fault prevents is skipped, with the reason.
 //
-// It does not disturb a running agent: it takes no lock, writes one file of its own into
-// the state folder and removes it, and has an MQTT client id of its own.
+// It does not disturb a running agent: it leaves the outbox and its lock alone, writes
+// one file of its own into the state folder and removes it, and has an MQTT client id of
+// its own.
 package check
 
 import (
