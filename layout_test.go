@@ -92,7 +92,7 @@ var within = map[string][]string{
 	"agent/metrics":             {"agent/health", "agent/message"},
 	"agent/report":              {"agent/decide", "agent/health", "agent/message", "agent/outbox", "agent/stamp", "agent/state"},
 	"agent/settings":            {"agent/decide", "agent/outbox", "agent/state"},
-	"agent/check":               {"agent/camera", "agent/infer", "agent/message", "agent/meters", "agent/mqtt", "agent/settings"},
+	"agent/check":               {"agent/camera", "agent/infer", "agent/message", "agent/meters", "agent/mqtt", "agent/remote", "agent/settings", "agent/stamp"},
 	"agent/remote/mailbox":      nil,
 	"agent/remote/commit":       {"agent/message"},
 	"agent/remote/modelpackage": {"agent/message"},

@@ -122,7 +122,7 @@ func (s State) check(f report) {
 	f.between("enter", s.Enter, 0, 1)
 	f.between("exit", s.Exit, 0, 1)
 	if s.Enter != 0 && s.Exit != 0 && s.Exit > s.Enter {
-		f("exit", "%g is above enter (%g): the state would flicker", s.Exit, s.Enter)
+		f("exit", "%g is above enter (%g): the state would flicker; set it to %g or less", s.Exit, s.Enter, s.Enter)
 	}
 	f.between("cv_120", s.CV120, 0, 1)
 	f.between("cv_45", s.CV45, 0, 1)

@@ -16,13 +16,18 @@ import (
 	"meltwatch/drivers/modbus"
 )
 
+func tryMeters(ctx context.Context, k *checker) outcome {
+	detail, err := k.meters(ctx)
+	return from(detail, err)
+}
+
 // meters polls every meter a few times, as run does, and checks whether the currents
 // are plausible.
-func (c checker) meters(ctx context.Context) (string, error) {
+func (k *checker) meters(ctx context.Context) (string, error) {
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t := newTrial(c.config.Meters, cancel)
-	source, err := modbus.New(c.config.Meters, slog.New(slog.DiscardHandler), t.note)
+	t := newTrial(k.config.Meters, cancel)
+	source, err := modbus.New(k.config.Meters, slog.New(slog.DiscardHandler), t.note)
 	if err != nil {
 		return "", err
 	}
@@ -34,9 +39,9 @@ func (c checker) meters(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if last.Time.IsZero() {
-		return "", fmt.Errorf("no sample within %s", c.timeout)
+		return "", fmt.Errorf("no sample within %s", k.timeout)
 	}
-	return c.assess(ctx, last, t.remarks())
+	return k.assess(ctx, last, t.remarks())
 }
 
 // trial is a few polls of each meter.
@@ -109,19 +114,7 @@ func (t *trial) fault() error {
 			all = append(all, fmt.Errorf("meters.%s: %w", name, r.Err))
 		}
 	}
-	return oneLine(all)
-}
-
-// oneLine joins errors in one line. It returns nil without an error.
-func oneLine(all []error) error {
-	words := make([]string, len(all))
-	for i, err := range all {
-		words[i] = err.Error()
-	}
-	if len(words) == 0 {
-		return nil
-	}
-	return errors.New(strings.Join(words, "; "))
+	return errors.Join(all...)
 }
 
 // remarks lists the missing optional quantities and the devices' unusual behaviour.
@@ -147,11 +140,11 @@ const (
 
 // assess compares the currents with the expected one. If they do not fit, it searches
 // for settings under which they do.
-func (c checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
-	name, meter := config.CurrentMeter(c.config.Meters)
+func (k *checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
+	name, meter := config.CurrentMeter(k.config.Meters)
 	expected, of := s.SetPoint, "the set-point"
 	if expected == 0 {
-		expected, of = c.config.State.NormalCurrent, "state.normal_current"
+		expected, of = k.config.State.NormalCurrent, "state.normal_current"
 	}
 	propose := func() []modbus.Proposal { return modbus.Propose(ctx, name, meter, expected) }
 	if s.Missing != "" {

@@ -19,7 +19,7 @@ import (
 )
 
 // metersAt returns a checker of one meter whose fields are given as YAML.
-func metersAt(t *testing.T, url, fields string, more ...string) checker {
+func metersAt(t *testing.T, url, fields string, more ...string) *checker {
 	t.Helper()
 	c, err := config.Parse([]byte(fmt.Sprintf(`{site: a, furnace: b, camera: {enabled: false}, mqtt: {broker: "tcp://127.0.0.1:1883"},
 meters: {main: {url: %q, period: 100ms, timeout: 80ms, fields: {%s}%s}}, state: {normal_current: 15000}}`,
@@ -27,7 +27,9 @@ meters: {main: {url: %q, period: 100ms, timeout: 80ms, fields: {%s}%s}}, state: 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return checker{config: c, timeout: 15 * time.Second}
+	k := newChecker(Options{Timeout: 15 * time.Second})
+	k.config = c
+	return k
 }
 
 const (
@@ -177,7 +179,7 @@ func TestCheckReportsTheFaultsOfRun(t *testing.T) {
 				t.Fatalf("after %v: %v, want %s", took, err, c.want)
 			}
 			if said := runSays(t, k.config.Meters); alike(said) != alike(err.Error()) {
-				t.Errorf("check reports %s\nrun reports   %s", err, said)
+				t.Errorf("check says %s\nrun says   %s", err, said)
 			}
 		})
 	}

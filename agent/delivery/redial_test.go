@@ -48,7 +48,7 @@ func try(t *testing.T, c config.MQTT) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	return mqtt.Probe(ctx, c, root, slog.New(slog.DiscardHandler))
+	return mqtt.Probe(ctx, c, c.Addresses()[0], root, slog.New(slog.DiscardHandler))
 }
 
 func TestBrokerOverWebSocket(t *testing.T) {

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"meltwatch/agent/message"
 	"meltwatch/config"
 	"meltwatch/durable/crashfs"
@@ -90,6 +92,11 @@ func (a *fakeAgent) start(kernelBoot string) {
 		Report:    func(r message.ConfigReport) { a.reports = append(a.reports, r); a.step() },
 		Log:       slog.New(slog.DiscardHandler),
 	}
+	before := a.disk.Snapshot()
+	force, damaged := InForce(settings, []byte(a.local))
+	if diff := cmp.Diff(before, a.disk.Snapshot()); diff != "" {
+		a.t.Errorf("InForce changed the disk: %s", diff)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -98,6 +105,11 @@ func (a *fakeAgent) start(kernelBoot string) {
 		if err != nil {
 			a.t.Error(err)
 			return
+		}
+		if died := m.last.Status == message.RolledBack && len(force.Faults) == 0; !died && damaged == nil {
+			if diff := cmp.Diff(c, force.Config); diff != "" || m.version.Revision != force.Revision {
+				a.t.Errorf("revision %d starts, InForce says %d: %s", m.version.Revision, force.Revision, diff)
+			}
 		}
 		a.running, a.manager = c, m
 		if err := m.Run(ctx, a, a); err != nil {
