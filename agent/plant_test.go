@@ -238,7 +238,7 @@ func (p *plant) within(limit time.Duration, what string, ok func(message.State) 
 
 func (p *plant) healthy() {
 	p.t.Helper()
-	p.within(90*time.Second, "both senses live, each enough for a verdict alone", func(s message.State) bool {
+	p.within(180*time.Second, "both senses live, each enough for a verdict alone", func(s message.State) bool {
 		return s.Senses == (message.Senses{Current: "ok", Video: "ok"}) && s.Source == "model" &&
 			s.Coverage.Video > 0.95 && s.Coverage.Current > 0.27
 	})
@@ -248,7 +248,7 @@ func (p *plant) healthy() {
 func (p *plant) ruleReady() {
 	p.t.Helper()
 	p.healthy()
-	p.within(90*time.Second, "enough current for the rule", func(s message.State) bool { return s.Coverage.Current > 0.4 })
+	p.within(180*time.Second, "enough current for the rule", func(s message.State) bool { return s.Coverage.Current > 0.4 })
 }
 
 // longestGap is the longest time between two samples' instants since a time.

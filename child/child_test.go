@@ -76,7 +76,7 @@ func (l *logged) String() string {
 func spec(role string, log *logged) Spec {
 	return Spec{
 		Service: "Echo", Version: 7, Program: os.Args[0], Env: []string{childRole + "=" + role},
-		Log: slog.New(slog.NewTextHandler(log, nil)), HeartbeatTimeout: time.Second,
+		Log: slog.New(slog.NewTextHandler(log, nil)), HeartbeatTimeout: 10 * time.Second, // on a busy machine a child answers late
 	}
 }
 
@@ -167,7 +167,13 @@ func TestKilledChildIsNoticed(t *testing.T) {
 }
 
 func TestStoppedChildIsKilledForItsSilence(t *testing.T) {
-	p, _ := startEcho(t)
+	s := spec("echo", &logged{})
+	s.HeartbeatTimeout = time.Second
+	p, err := Start(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
 	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,12 @@ for program in meltwatch meltctl; do
     $root/bin/$program completion $shell --program /usr/bin/$program > $root/completion/$program.$shell
   done
 done
-gzip -9nc CHANGELOG.md > $root/doc/changelog.gz
+maintainer='The Meltwatch authors <authors@meltwatch.example>'
+# Debian's own format; what changed stands in CHANGELOG.md.
+for package in meltwatch meltctl; do
+  printf '%s (%s) bookworm; urgency=medium\n\n  * See CHANGELOG.md beside this file.\n\n -- %s  %s\n' \
+    $package "$version" "$maintainer" "$(date -uR -d "@$SOURCE_DATE_EPOCH")" | gzip -9n > $root/doc/$package.gz
+done
 
 # package NAME DESCRIPTION prints the part of a description that both packages share.
 package() {
@@ -79,11 +84,10 @@ version_schema: none
 mtime: "$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)"
 section: misc
 priority: optional
-maintainer: The Meltwatch authors <meltwatch@localhost>
-license: Apache-2.0
+maintainer: $maintainer
 description: |
 $(sed 's/^/  /' <<<"$2")
-deb: {compression: zstd}
+deb: {compression: gzip}
 umask: 0o022
 YAML
 }
@@ -98,7 +102,9 @@ contents:
   - {src: $root/completion/$1.zsh, dst: /usr/share/zsh/vendor-completions/_$1, file_info: {mode: 0644}}
   - {src: $root/completion/$1.fish, dst: /usr/share/fish/vendor_completions.d/$1.fish, file_info: {mode: 0644}}
   - {src: packaging/copyright, dst: /usr/share/doc/$1/copyright, file_info: {mode: 0644}}
-  - {src: $root/doc/changelog.gz, dst: /usr/share/doc/$1/changelog.gz, file_info: {mode: 0644}}
+  - {src: $root/doc/$1.gz, dst: /usr/share/doc/$1/changelog.gz, file_info: {mode: 0644}}
+  - {src: CHANGELOG.md, dst: /usr/share/doc/$1/CHANGELOG.md, file_info: {mode: 0644}}
+  - {src: packaging/$1.lintian, dst: /usr/share/lintian/overrides/$1, file_info: {mode: 0644}}
 YAML
 }
 
@@ -133,11 +139,10 @@ YAML
   - {src: README.md, dst: /usr/share/doc/meltwatch/README.md, file_info: {mode: 0644}}
   - {src: NOTICE, dst: /usr/share/doc/meltwatch/NOTICE, file_info: {mode: 0644}}
   - {src: docs, dst: /usr/share/doc/meltwatch/docs, type: tree}
-  - {src: packaging/lintian-overrides, dst: /usr/share/lintian/overrides/meltwatch, file_info: {mode: 0644}}
 YAML
 } > dist/meltwatch.yaml
 
-say "packing (1-3 minutes)"
+say "packing (1 minute)"
 for name in meltctl meltwatch; do
   "$nfpm" package --config dist/$name.yaml --packager deb --target dist/ >/dev/null
 done

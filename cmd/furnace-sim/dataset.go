@@ -20,8 +20,8 @@ type datasetCommand struct {
 	Seed     uint64   `default:"1" help:"The same seed gives the same data."`
 	FPS      int      `name:"fps" default:"1" help:"Frames a second; a divisor of 50."`
 	Life     string   `default:"mixed" enum:"mixed,normal,shift,hard" help:"mixed: many abnormal episodes; normal: none; shift: one or two in hours; hard: mixed, with episodes that show in one sense only."`
-	Picture  string   `default:"${scene}" enum:"${pictures}" help:"Family of the pictures: ${enum}."`
-	Current  []string `default:"${arcs}" enum:"${currents}" help:"Families of the current, in turn for each record: ${enum}."`
+	Picture  []string `default:"${scene}" enum:"${pictures}" help:"Families of the pictures, in turn for each melt: ${enum}."`
+	Current  []string `default:"${arcs}" enum:"${currents}" help:"Families of the current: a melt's first record takes the next one when the pictures have gone round, its further records those after it: ${enum}."`
 	Scenario string   `type:"existingfile" help:"YAML file with the scenario, instead of --life: the melt that serve shows with the same --scenario and --seed. Needs --batches 1."`
 	Reroll   int      `default:"0" help:"Further current records for the same video."`
 	Train    float64  `default:"0.7" help:"Share of batches for training."`
@@ -41,7 +41,7 @@ func (c datasetCommand) Run(ctx context.Context, out io.Writer) error {
 	}
 	err := dataset.Write(ctx, dataset.Options{
 		Dir: c.Out, Batches: c.Batches, Seconds: c.Seconds, Seed: c.Seed, FPS: c.FPS,
-		Life: furnace.Life(c.Life), Scenario: scenario, Reroll: c.Reroll, Picture: own(c.Picture, families.Scene), Currents: currents(c.Current), Train: c.Train, Val: c.Val, Workers: c.Workers,
+		Life: furnace.Life(c.Life), Scenario: scenario, Reroll: c.Reroll, Pictures: others(c.Picture, families.Scene), Currents: others(c.Current, families.Arcs), Train: c.Train, Val: c.Val, Workers: c.Workers,
 	}, func(done, total int, spent time.Duration) {
 		left := time.Duration(float64(spent) / float64(done) * float64(total-done))
 		fmt.Fprintf(os.Stderr, "\r%d of %d batches, %s left   ", done, total, left.Round(time.Second))
@@ -56,16 +56,9 @@ func (c datasetCommand) Run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// own is empty for the simulator's own family, whose data sets name none.
-func own(name, family string) string {
-	if name == family {
-		return ""
-	}
-	return name
-}
-
-func currents(names []string) []string {
-	if len(names) == 1 && names[0] == families.Arcs {
+// others is empty for the simulator's own family alone, whose data sets name none.
+func others(names []string, own string) []string {
+	if len(names) == 1 && names[0] == own {
 		return nil
 	}
 	return names

@@ -9,7 +9,7 @@
 //	labels/B.csv       time,severity,label,state,onset     at 1 Hz
 //	truth/R.csv        time,kind,near_normal,hidden        at 1 Hz, R = B or B_rN
 //	train.json, val.json, test.json   lists of batch names
-//	dataset.json       how it was made, and each record's clock offset
+//	dataset.json       how it was made, each batch's and record's family, and clock offset
 //
 // Times are seconds from the batch's start, currents amperes. Labels stand in
 // the furnace's own time; the stamps of frames and samples are what a box beside
@@ -22,7 +22,6 @@
 package dataset
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,9 +55,11 @@ type Options struct {
 	// keep a network from memorising a batch's current. The flame in the video follows
 	// the first record only.
 	Reroll int
-	// Picture names the family of the pictures, Currents those of the records in turn;
-	// empty for the simulator's own.
-	Picture  string
+	// Pictures names the families of the pictures, which the batches take in turn. Currents
+	// names those of the records: the first record of a batch takes them in turn each time
+	// that the pictures have gone round, so that every pair comes up, and a batch's further
+	// records take the next. Empty for the simulator's own.
+	Pictures []string
 	Currents []string
 	// Train and Val are the shares of batches in either part; the rest is test.
 	Train, Val float64
@@ -85,8 +86,10 @@ func (o Options) Check() error {
 	default:
 		faults = append(faults, fmt.Errorf("life: %q is not mixed, normal, shift or hard", o.Life))
 	}
-	_, err := families.Camera(cmp.Or(o.Picture, families.Scene), house.Setting{})
-	faults = append(faults, err)
+	for _, name := range o.Pictures {
+		_, err := families.Camera(name, house.Setting{})
+		faults = append(faults, err)
+	}
 	for _, name := range o.Currents {
 		_, err := families.Circuit(name, house.Setting{})
 		faults = append(faults, err)
@@ -128,8 +131,10 @@ func Write(ctx context.Context, o Options, progress Progress) error {
 
 // batch is one melt of the data set.
 type batch struct {
-	Name    string   `json:"name"`
-	Split   string   `json:"split"`
+	Name  string `json:"name"`
+	Split string `json:"split"`
+	// Picture is the family of the picture; empty for the simulator's own.
+	Picture string   `json:"picture,omitempty"`
 	Frames  int      `json:"frames"`
 	Records []record `json:"records"`
 	// Scored and Abnormal count the labelled seconds.
@@ -145,10 +150,14 @@ func plan(o Options) []batch {
 	batches := make([]batch, o.Batches)
 	for i := range batches {
 		batches[i] = batch{Name: fmt.Sprintf("batch-%04d", i), Split: "test", video: r.Uint64(), timeline: r.Uint64()}
+		round := i
+		if n := len(o.Pictures); n > 0 {
+			batches[i].Picture, round = o.Pictures[i%n], i/n
+		}
 		for k := range 1 + o.Reroll {
 			batches[i].Records = append(batches[i].Records, drawRecord(r, batches[i].Name, k))
 			if n := len(o.Currents); n > 0 {
-				batches[i].Records[k].Current = o.Currents[(i+k)%n]
+				batches[i].Records[k].Current = o.Currents[(round+k)%n]
 			}
 		}
 	}
@@ -213,8 +222,6 @@ type index struct {
 	Seconds  int    `json:"seconds"`
 	FPS      int    `json:"fps"`
 	Reroll   int    `json:"reroll"`
-	// Picture is the family of the pictures; empty for the simulator's own.
-	Picture string `json:"picture,omitempty"`
 	// VideoAxes and MaskAxes name the arrays' axes in order.
 	VideoAxes string  `json:"video_axes"`
 	MaskAxes  string  `json:"mask_axes"`
@@ -237,7 +244,7 @@ func writeIndex(o Options, batches []batch) error {
 		}
 	}
 	return writeJSON(filepath.Join(o.Dir, "dataset.json"), index{
-		Format: 1, Seed: o.Seed, Life: o.Life, Scenario: o.Scenario.Name, Seconds: o.Seconds, FPS: o.FPS, Reroll: o.Reroll, Picture: o.Picture,
+		Format: 1, Seed: o.Seed, Life: o.Life, Scenario: o.Scenario.Name, Seconds: o.Seconds, FPS: o.FPS, Reroll: o.Reroll,
 		VideoAxes: "T,C,W,H", MaskAxes: "T,W,H", Width: side, Height: side, RateHz: 1 / furnace.Period, Batches: batches,
 	})
 }

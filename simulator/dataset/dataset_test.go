@@ -171,6 +171,53 @@ func TestRerolledCurrentsDifferUnderTheSameCourse(t *testing.T) {
 	}
 }
 
+func TestEveryPictureMeetsEveryCurrent(t *testing.T) {
+	o := options(t.TempDir())
+	o.Pictures, o.Currents = []string{"metal", "scene", "plates"}, []string{"arcs", "regimes"}
+	o.Batches, o.Seconds, o.Reroll = 12, 3, 2
+	times := map[string]int{}
+	for _, b := range write(t, o).Batches {
+		times[b.Picture+"+"+b.Records[0].Current]++
+		for k, r := range b.Records[1:] {
+			if r.Current == b.Records[k].Current {
+				t.Errorf("%s: record %d repeats the current %s of the one before", b.Name, k+1, r.Current)
+			}
+		}
+	}
+	for _, picture := range o.Pictures {
+		for _, current := range o.Currents {
+			if n := times[picture+"+"+current]; n != 2 {
+				t.Errorf("%s with %s in %d of 12 batches, want 2: %v", picture, current, n, times)
+			}
+		}
+	}
+}
+
+func TestTheOwnFamilyInTurnLooksAsItDoesAlone(t *testing.T) {
+	alone, turn := options(t.TempDir()), options(t.TempDir())
+	alone.Batches, alone.Seconds, alone.Reroll = 2, 60, 0
+	turn.Batches, turn.Seconds, turn.Reroll = 2, 60, 0
+	turn.Pictures, turn.Currents = []string{"scene", "metal"}, []string{"arcs", "regimes"}
+	write(t, alone)
+	write(t, turn)
+	for name, equal := range map[string]bool{
+		"videos/batch-0000.npy": true, "currents/batch-0000.csv": true, "labels/batch-0000.csv": true, "labels/batch-0001.csv": true,
+		"videos/batch-0001.npy": false,
+	} {
+		x, err := os.ReadFile(filepath.Join(alone.Dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		y, err := os.ReadFile(filepath.Join(turn.Dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(x, y) != equal {
+			t.Errorf("%s: equal is %v, want %v", name, !equal, equal)
+		}
+	}
+}
+
 func TestWritingStopsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -188,6 +235,8 @@ func TestOptionsThatCannotWorkAreNamed(t *testing.T) {
 		{"odd frame rate", "fps: 7", func(o *Options) { o.FPS = 7 }},
 		{"shares above one", "train and val", func(o *Options) { o.Train, o.Val = 0.9, 0.2 }},
 		{"unknown life", "life", func(o *Options) { o.Life = "wild" }},
+		{"unknown picture among known", "oil", func(o *Options) { o.Pictures = []string{"metal", "oil"} }},
+		{"unknown current among known", "water", func(o *Options) { o.Currents = []string{"arcs", "water"} }},
 		{"several melts of one scenario", "batches", func(o *Options) { o.Scenario, o.Seconds = furnace.Demo(), 60 }},
 		{"longer than its scenario", "seconds: the scenario is over after 600", func(o *Options) {
 			o.Scenario, o.Batches, o.Reroll, o.Seconds = furnace.Demo(), 1, 0, 900

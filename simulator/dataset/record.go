@@ -79,8 +79,8 @@ func build(o Options, b *batch, rec *record) (*furnace.Furnace, error) {
 // camera draws crops.
 type camera func(s furnace.State, pixels, mask []byte)
 
-func newCamera(o Options, b *batch, f *furnace.Furnace) (camera, error) {
-	other, err := families.Camera(cmp.Or(o.Picture, families.Scene), house.Setting{Seed: b.video, SetPoint: f.Batch().SetPoint})
+func newCamera(b *batch, f *furnace.Furnace) (camera, error) {
+	other, err := families.Camera(cmp.Or(b.Picture, families.Scene), house.Setting{Seed: b.video, SetPoint: f.Batch().SetPoint})
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (w *writer) open(withVideo bool) (err error) {
 	if w.video, err = createNPY(path("videos", ".npy"), 3, side, side); err != nil {
 		return err
 	}
-	if w.crop, err = newCamera(w.options, w.batch, w.furnace); err != nil {
+	if w.crop, err = newCamera(w.batch, w.furnace); err != nil {
 		return err
 	}
 	w.pixels, w.spot = make([]byte, 3*side*side), make([]byte, side*side)

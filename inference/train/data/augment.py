@@ -12,6 +12,7 @@ Shapes: B windows, M frames.
 import numpy as np
 from keras import ops
 
+from .meters import METERS
 from .window import FRAMES, SAMPLES, SIZE
 
 MIST_GRID = 5  # cells along one side of the mist
@@ -19,8 +20,11 @@ BEGUN = 0.2  # share of windows with less than a whole window of a sense
 BLOCK = 4  # pixels along one side of an encoder's block
 
 
-def draw(rng, windows, frames):
-    """Random settings of pixels(), by their names in the batch."""
+def draw(rng, windows, frames, lamp=None):
+    """Random settings of pixels(), by their names in the batch.
+
+    lamp: also draws those of other cameras and halls; what a lamp is in the background.
+    """
     some = lambda p, *shape: (rng.random((windows, *shape)) < p).astype(np.float32)
     gain = rng.normal(0, 0.2, (windows, 1)) + rng.normal(0, 0.12, (windows, 3))
     mist = rng.random((windows, frames, MIST_GRID, MIST_GRID)) ** 2
@@ -37,7 +41,25 @@ def draw(rng, windows, frames):
         "hidden": np.concatenate([corner + drift, (corner + drift + side) * hidden],
                                  axis=2).astype(np.float32),
         "shade": rng.uniform(0, 160, (windows, 1)).astype(np.float32),  # (B,1) grey level of that person
-    } | draw_decoding(rng, windows, frames, some)
+    } | draw_decoding(rng, windows, frames, some) | ({} if lamp is None else draw_wide(rng, windows, frames, some, lamp))
+
+
+def draw_wide(rng, windows, frames, some, lamp):
+    """Settings of other cameras and halls: tone curve, clipping, wandering white balance, a fixed bright reflection."""
+    wander = np.cumsum(rng.normal(0, 0.06, (windows, frames, 3)), axis=1) * some(0.5, 1, 1)
+    flicker = rng.normal(0, 0.1, (windows, frames, 1)) * some(0.3, 1, 1)
+    return {
+        "curve": np.exp(rng.normal(0, 0.25, (windows, 1)) + rng.normal(0, 0.05, (windows, 3))).astype(np.float32),  # (B,3) exponent
+        "white": np.exp(wander + flicker + some(0.25, 1, 1) * rng.uniform(0, 0.9, (windows, 1, 1))
+                        + some(0.2, 1, 1) * rng.uniform(-1.2, 0, (windows, 1, 1))).astype(np.float32),  # (B,M,3) gain
+        # (B,5): centre, height and width as shares of the picture, and the share of the lamp; 0 without one.
+        "lamp": np.concatenate([rng.random((windows, 2)), np.exp(rng.uniform(np.log(0.02), np.log(0.2), (windows, 2))),
+                                some(0.3, 1) * rng.uniform(0.5, 1, (windows, 1))], axis=1).astype(np.float32),
+        "lamp_stands": np.full((windows, 1), lamp, np.float32),
+        "lamp_colour": (255 * np.array([1.0, 0.9, 0.75]) ** rng.uniform(0, 2, (windows, 1))).astype(np.float32),  # (B,3)
+        # (B,M,1): the lamp's share in each frame; mostly steady.
+        "lamp_light": (1 - some(0.3, 1, 1) * rng.random((windows, frames, 1)) * 0.5).astype(np.float32),
+    }
 
 
 def draw_decoding(rng, windows, frames, some):
@@ -58,9 +80,26 @@ def draw_decoding(rng, windows, frames, some):
 def pixels(frames, background, settings):
     """frames (B,M,64,64,3) 0–255 as float32 and background (B,M,64,64,1), by draw()'s settings."""
     x = ops.cast(frames, "float32") * settings["gain"][:, None, None, None]  # (B,M,64,64,3)
+    if "curve" in settings:
+        x, background = otherwise(x, background, settings)
     x = cover(x, settings)                                                 # (B,M,64,64,3)
     x = decoded(x, settings)                                               # (B,M,64,64,3)
     return ops.clip(x, 0.0, 255.0), softened(background, settings)
+
+
+def otherwise(x, background, settings):
+    """x (B,M,64,64,3) by draw_wide()'s settings, and the background (B,M,64,64,1) with the lamp in it."""
+    line = (ops.arange(SIZE, dtype="float32") + 0.5) / SIZE                # (64,)
+    lamp = settings["lamp"]                                                # (B,5)
+    off = lambda at, side: ops.square((line - lamp[:, at : at + 1]) / lamp[:, side : side + 1])  # (B,64)
+    disc = ops.sigmoid(4.0 * (1.0 - off(0, 2)[:, :, None] - off(1, 3)[:, None])) * lamp[:, 4][:, None, None]  # (B,64,64)
+    disc = disc[:, None, :, :, None]                                       # (B,1,64,64,1)
+    x = x + (settings["lamp_colour"][:, None, None, None] - x) * disc * settings["lamp_light"][:, :, :, None, None]
+    stands = settings["lamp_stands"][:, :, None, None, None]               # (B,1,1,1,1)
+    lit = background + (stands - background) * disc                        # (B,M,64,64,1)
+    background = ops.where(background < 0, background, lit)
+    x = ops.clip(x * (settings["white"][:, :, None, None] / 255.0), 1e-3, 1.0)
+    return 255.0 * ops.exp(settings["curve"][:, None, None, None] * ops.log(x)), background
 
 
 def decoded(x, settings):
@@ -109,12 +148,12 @@ def inside(line, low, high):
     return ops.cast(ops.logical_and(line >= low, line < high), "float32")
 
 
-def current(rng, amps, mask, set_point):
+def current(rng, amps, mask, set_point, odd=0.0):
     """Augments one window of current, its mask and its set-point in place.
 
     amps (240,3), mask (240,), set_point (1,). Current against set-point ±5 %, phases in any
     order, up to 4 samples lost; sometimes no set-point, a partly filled window, or a gap of
-    up to 10 samples.
+    up to 10 samples. odd: share of windows that a slower or lossy meter has sampled.
     """
     amps *= rng.uniform(0.95, 1.05)
     amps[:] = amps[:, rng.permutation(amps.shape[1])]
@@ -126,6 +165,13 @@ def current(rng, amps, mask, set_point):
     if rng.random() < 0.1:
         start, length = rng.integers(0, SAMPLES), rng.integers(2, 11)
         mask[start : start + length] = 0
+    if odd and rng.random() < odd:
+        mask *= thinned(rng)
+
+
+def thinned(rng):
+    """The mask of one of meters.METERS: (240,)."""
+    return METERS[rng.choice(list(METERS))](SAMPLES, rng)
 
 
 def seen_slots(rng, count):

@@ -23,6 +23,7 @@ class Tokenized:
     lags: list  # seconds by which each current is stamped later than the video
     label: np.ndarray  # (S,) int8
     onset: np.ndarray  # (S,)
+    hidden: np.ndarray | None = None  # as layout.Batch.hidden
 
 
 def read(folder, data, split, rerolls=True, most=None):
@@ -35,9 +36,10 @@ def _read(folder, name, rerolls):
         raise ValueError(f"{folder}: tokens of {name} are missing, so they were made from other data; give the run a new folder, or remove this one")
     with np.load(folder / f"{name}.npz") as kept:
         count = kept["amps"].shape[0] if rerolls else 1
-        currents = [layout.Current(*(kept[k][i] for k in ("amps", "mask", "set_point", "last"))) for i in range(count)]
+        currents = [layout.Current(*(kept[k][i] for k in ("amps", "mask", "set_point", "last")),
+                                   blind=kept["blind"][i] if "blind" in kept else None) for i in range(count)]
         return Tokenized(name=name, tokens=np.load(folder / f"{name}.npy", mmap_mode="r"), seen=kept["seen"],
-                         currents=currents, lags=list(kept["lags"][:count]), label=kept["label"], onset=kept["onset"])
+                         currents=currents, lags=list(kept["lags"][:count]), label=kept["label"], onset=kept["onset"], hidden=kept["hidden"] if "hidden" in kept else None)
 
 
 def lags(data):
@@ -59,6 +61,8 @@ def write(out, batch, tokens, seen, known):
     length = min(len(c.mask) for c in batch.currents)
     stack = lambda field: np.stack([getattr(c, field)[:length] for c in batch.currents])
     names = [batch.name, *(f"{batch.name}_r{k}" for k in range(1, len(batch.currents)))]
-    np.savez(out / f"{batch.name}.npz", seen=seen, label=batch.label, onset=batch.onset,
+    told = batch.hidden is not None and all(c.blind is not None for c in batch.currents)
+    blind = {"hidden": batch.hidden, "blind": np.stack([c.blind for c in batch.currents])} if told else {}
+    np.savez(out / f"{batch.name}.npz", seen=seen, label=batch.label, onset=batch.onset, **blind,
              amps=stack("amps"), mask=stack("mask"), set_point=stack("set_point"),
              last=np.stack([c.last for c in batch.currents]), lags=[known.get(n, 0.0) for n in names])

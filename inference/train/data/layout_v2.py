@@ -6,6 +6,8 @@
     currents/B.csv        time and the phases a,b,c (or ia,ib,ic, i1,i2,i3, …), amperes, and
                           optionally set_point; B_rK.csv the same course with other
                           currents, for training (simulated data only)
+    truth/B.csv           near_normal and hidden: whether a sense is blind, by whole seconds
+                          (simulated data only)
     labels/B.csv          label 1 abnormal, 0 normal, −1 unscored, by whole seconds, and
                           onset; derived from the masks where the file is missing
     train.json, val.json, test.json   lists of batches; as published {"B.mat": [frames]}
@@ -20,6 +22,9 @@ import numpy as np
 
 from . import records, splits, tables
 from .matfile import MatFile
+
+
+TRUTH = (2, 3)  # columns near_normal and hidden of truth/B.csv
 
 
 def here(folder):
@@ -70,7 +75,7 @@ def read_batch(folder, name, rerolls=True):
     paths = [folder / "currents" / f"{record}.csv"]
     if rerolls:
         paths += sorted((folder / "currents").glob(f"{record}_r*.csv"))
-    tables = [read_current(p) for p in paths]
+    currents = [read_current(p) for p in paths]
     label = onset = None
     if (labels := folder / "labels" / f"{record}.csv").exists():
         zero, label, onset = read_labels(labels)
@@ -79,14 +84,28 @@ def read_batch(folder, name, rerolls=True):
     else:
         raise ValueError(f"{folder}/timestamps/{record}.csv: has no rows, and {labels} is missing; write one of them")
     if first is not None:
-        tables = [within(t, *stamps[[first, end - 1]]) for t in tables]
+        currents = [within(t, *stamps[[first, end - 1]]) for t in currents]
         label = label if label is None else outside_unscored(label, *(stamps[[first, end - 1]] - zero))
-    tables = [t | {"time": t["time"] - zero} for t in tables]
+    currents = [t | {"time": t["time"] - zero} for t in currents]
     first = first or 0
     with open_video(folder, record, len(stamps), label is None) as (frames, masks, where):
         video = records.Video(stamps[first:end] - zero, lambda i: frames(i + first),
                               masks and (lambda i: masks(i + first)), where)
-        return records.batch(name, video, tables, label, onset)
+        batch = records.batch(name, video, currents, label, onset)
+    for path, current in zip(paths, batch.currents, strict=True):
+        current.blind, hidden = read_truth(folder, path.stem, len(batch.label))
+        batch.hidden = batch.hidden if path is not paths[0] else hidden
+    return batch
+
+
+def read_truth(folder, record, seconds):
+    """Whether current and video are blind at each second of simulated data, (S,) each; None where this is unknown."""
+    path = folder / "truth" / f"{record}.csv"
+    if not path.exists():
+        return None, None
+    # Only the simulator writes these, so nothing has to be guessed, and there are thousands.
+    blind = np.loadtxt(path, delimiter=",", skiprows=1, usecols=TRUTH, ndmin=2) > 0.5
+    return (blind[:, 0], blind[:, 1]) if len(blind) == seconds else (None, None)
 
 
 def within(table, start, end):

@@ -24,6 +24,8 @@ class Current:
     mask: np.ndarray  # (G,) float32
     set_point: np.ndarray  # (G,) float32, 0 where unknown
     last: np.ndarray  # (S,) index of the newest instant at each second, may be −1
+    # (S,) whether the current does not show the episode, None where unknown; simulated data only.
+    blind: np.ndarray | None = None
 
 
 @dataclass
@@ -37,6 +39,7 @@ class Batch:
     currents: list  # of Current; the first was recorded with the video
     label: np.ndarray  # (S,) int8: 1 abnormal, 0 normal, −1 unscored
     onset: np.ndarray  # (S,) seconds, NaN outside an episode
+    hidden: np.ndarray | None = None  # (S,) whether the video does not show the episode, as Current.blind
 
 
 @dataclass

@@ -68,17 +68,19 @@ class PixelWindows(Windows):
 
     def __init__(self, batches, config, steps, seed, lags=None):
         super().__init__(batches, config, steps, seed)
-        self.tracks = [background.tracks(b) for b in batches]
+        self.space = background.SPACES[config.normalisation]
+        self.tracks = [background.tracks(b, self.space) for b in batches]
         self.stirs = [stir_of(b.currents[0], (lags or {}).get(b.name, 0.0)) for b in batches]
 
     def __getitem__(self, step):
         # A generator for each step, so that the order of requests does not matter.
         rng = np.random.default_rng((self.seed, step))
         b, m, size = self.config.windows, self.config.frames, window.SIZE
-        x = augment.draw(rng, b, m) | self.empty({
+        x = augment.draw(rng, b, m, self.space.lamp if self.config.wide else None) | self.empty({
             "frames": ((m, size, size, 3), np.uint8), "background": ((m, size, size, 1), np.float32),
             "frame_index": ((m,), np.int32), "frame_seen": ((m,), np.float32)})
         y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None],
+             "shows": np.ones((b, 2), np.float32),
              "spot": np.zeros((b, m, 64), np.float32), "stir": np.zeros((b, m, 2), np.float32)}
         for i in range(b):
             self._fill(rng, {k: v[i] for k, v in x.items()}, {k: v[i] for k, v in y.items()})
@@ -90,8 +92,9 @@ class PixelWindows(Windows):
         batch = self.batches[n]
         record = batch.currents[rng.integers(len(batch.currents))]
         amps, mask, set_point = current_window(record, second)
-        augment.current(rng, amps, mask, set_point)
+        augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
         x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask, set_point
+        y["shows"][:] = shows(batch, record, second)
         self._fill_video(rng, x, y, n, second)
 
     def _fill_video(self, rng, x, y, n, second):
@@ -101,7 +104,7 @@ class PixelWindows(Windows):
         index = np.where(seconds >= 0, batch.frame_at[np.maximum(seconds, 0)], -1)
         there = index >= 0
         frames = batch.frames[np.maximum(index, 0)]  # (M,64,64,3)
-        maps = background.drawn(rng, batch, self.tracks[n], np.maximum(seconds, 0))  # (M,64,64)
+        maps = background.drawn(rng, batch, self.tracks[n], np.maximum(seconds, 0), self.space)  # (M,64,64)
         spot = batch.spot[np.maximum(index, 0)].astype(np.float32).reshape(m, 8, 8)
         if rng.random() < 0.5:
             frames, maps, spot = frames[:, :, ::-1], maps[:, :, ::-1], spot[:, :, ::-1]
@@ -114,6 +117,15 @@ class PixelWindows(Windows):
         spot = spot.reshape(m, 64) * there[:, None]
         y["spot"][:] = spot / np.maximum(spot.sum(axis=1, keepdims=True), 1)
         y["stir"][:] = self.stirs[n][np.maximum(seconds, 0)] * x["frame_seen"][:, None]
+
+
+def shows(batch, record, second):
+    """Whether the current and the video show the state of a second, 1 or 0 each; 1 where unknown.
+
+    Only an abnormal state can fail to show.
+    """
+    abnormal = batch.label[second] == 1
+    return [0.0 if abnormal and blind is not None and blind[second] else 1.0 for blind in (record.blind, batch.hidden)]
 
 
 def stir_of(record, lag):
@@ -148,17 +160,19 @@ class TokenWindows(Windows):
                         "there": ((1,), np.float32), "paired": ((1,), np.float32),
                         "own_current": ((window.SAMPLES, window.PHASES), np.float32),
                         "own_mask": ((window.SAMPLES,), np.float32), "own_set_point": ((1,), np.float32)})
-        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None]}
+        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None], "shows": np.ones((b, 2), np.float32)}
         half = b // 2 if self.config.views else b
         drawn = [self.draw(rng, i % 2) for i in range(half)]
         if self.config.views:
             y["label"] = np.tile(y["label"][:half], (2, 1))
         for i in range(b):
             n, second = drawn[i % half]
-            self._fill(rng, {k: v[i] for k, v in x.items()}, n, second)
+            k = self._fill(rng, {k: v[i] for k, v in x.items()}, n, second)
+            y["shows"][i] = shows(self.batches[n], self.batches[n].currents[k], second)
         return x, y
 
     def _fill(self, rng, x, n, second):
+        """Writes a window that ends at a second of batch n into the rows of x; returns the number of its current."""
         batch = self.batches[n]
         with_current, with_video = augment.drop_sense(rng, self.config.drop_sense)
         own = len(batch.currents) == 1 or rng.random() < self.config.own_current
@@ -166,7 +180,7 @@ class TokenWindows(Windows):
         late = 0 if rng.random() >= self.config.late else rng.integers(-self.LATEST, self.LATEST + 1)
         lag = round(batch.lags[k] * window.SAMPLE_HZ)
         amps, mask, set_point = current_window(batch.currents[k], second, lag + late)
-        augment.current(rng, amps, mask, set_point)
+        augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
         x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask * with_current, set_point
         _, given = augment.seen_slots(rng, window.FRAMES)
         seconds = np.arange(second - window.FRAMES + 1, second + 1)
@@ -182,3 +196,4 @@ class TokenWindows(Windows):
         known = current_window(batch.currents[0], second, round(batch.lags[0] * window.SAMPLE_HZ))
         for name, value in zip(("own_current", "own_mask", "own_set_point"), known, strict=True):
             x[name][:] = value
+        return k

@@ -12,14 +12,26 @@ TEMPERATURE = 0.1
 SMOOTHING = 0.02
 
 
-def cross_entropy(target, logit):
-    """Binary cross-entropy from logits, mean over the batch."""
-    return ops.mean(ops.relu(logit) - logit * target + ops.log1p(ops.exp(-ops.abs(logit))))
+def cross_entropy(target, logit, weight=None):
+    """Binary cross-entropy from logits, mean over the batch; weight: of each window."""
+    each = ops.relu(logit) - logit * target + ops.log1p(ops.exp(-ops.abs(logit)))
+    return ops.mean(each) if weight is None else ops.sum(weight * each) / ops.maximum(ops.sum(weight), 1.0)
 
 
-def verdict(label, logit, smoothing=SMOOTHING):
+def verdict(label, logit, smoothing=SMOOTHING, weight=None):
     """Cross-entropy of a verdict with smoothed labels."""
-    return cross_entropy(label * (1.0 - smoothing) + 0.5 * smoothing, logit)
+    return cross_entropy(label * (1.0 - smoothing) + 0.5 * smoothing, logit, weight)
+
+
+def own_verdicts(config, y, out):
+    """Cross-entropy of each sense's own verdict: current, video.
+
+    With config.own_blind at False, a sense is not taught an episode that it does not show:
+    it would learn that by heart.
+    """
+    for place, sense in enumerate(("current", "video")):
+        weight = None if config.own_blind else y["shows"][:, place : place + 1]
+        yield verdict(y["label"], out[f"logit_{sense}"], weight=weight)
 
 
 def label_contrast(z, label, temperature=TEMPERATURE):

@@ -91,7 +91,7 @@ class Product(System):
         logit = self.correct(self.drop(fused, training=training))          # (B,1)
         z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))  # (B,D/2)
         return {
-            "logit": logit + logit_c * s.c_there + logit_v * s.v_there,    # (B,1)
+            "logit": logit + self.evidence(logit_c, s.c_there) + self.evidence(logit_v, s.v_there),  # (B,1)
             "logit_current": logit_c, "logit_video": logit_v,
             "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused)),
             "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
@@ -125,8 +125,7 @@ class Product(System):
         c, label, half = self.config, y["label"], self.config.windows // 2
         terms = {
             "verdict": losses.verdict(label, out["logit"]),
-            "own": c.own_weight * (losses.verdict(label, out["logit_current"])
-                                   + losses.verdict(label, out["logit_video"])),
+            "own": c.own_weight * sum(losses.own_verdicts(c, y, out)),
             "next": c.next_weight * ops.sum(out["forecast_error"]) / ops.maximum(ops.sum(out["forecast_mask"]), 1.0),
         }
         if c.align_weight:

@@ -14,6 +14,7 @@ Attributes and layers keep the names under which runs have saved their weights.
 Shapes: B windows, T samples, P phases, N tokens, D features.
 """
 
+import math
 from typing import NamedTuple
 
 import keras
@@ -21,7 +22,11 @@ from keras import ops
 
 from ..data import window
 from ..data.window import FRAME_TOKENS
+from .fitted import FittedFrameTokens
 from .tokenizers import CurrentTokens, FrameTokens, changes, relative_current
+
+# By the names of background.SPACES.
+FRAMES = {"mean": FrameTokens, "fitted": FittedFrameTokens}
 
 CURRENT_TOKENS = 1 + window.PATCHES + len(CurrentTokens.SPANS)  # 34 with the register
 MERGED_TOKENS = 1 + window.FRAMES  # 17 with the register: one token a frame
@@ -51,8 +56,8 @@ class System(keras.Model):
     def __init__(self, config, **kwargs):
         super().__init__(**kwargs)
         d, self.config = config.dim, config
-        self.frames = FrameTokens(d, name="frames")
-        self.current = CurrentTokens(d, name="current")
+        self.frames = FRAMES[config.normalisation](d, name="frames")
+        self.current = CurrentTokens(d, sparse=config.sparse_current, name="current")
         normal = {"initializer": keras.initializers.RandomNormal(stddev=0.05)}
         self.slot = self.add_weight(name="slot", shape=(window.PATCHES, d), **normal)
         self.moment = self.add_weight(name="moment", shape=(window.FRAMES, d), **normal)
@@ -83,7 +88,7 @@ class System(keras.Model):
 
     def encode_frame(self, frame, background, training=False):
         """frame (B,64,64,3) 0–255, background (B,64,64,1) → tokens, background′, evidence."""
-        tokens, background, evidence = self.frames(frame, background, training=training)
+        tokens, background, evidence, _ = self.frames(frame, background, training=training)
         return {"tokens": tokens, "background": background, "evidence": evidence}
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
@@ -138,6 +143,18 @@ class System(keras.Model):
         x = ops.concatenate([register[:, None], x], axis=1)                # (B,N+1,D)
         # A missing sense is masked as a whole, whatever remains of it.
         return x, ops.concatenate([ops.ones_like(there), mask * there], axis=1)
+
+    def evidence(self, logit, there):
+        """What a sense's own verdict adds to the fused logit; 0 where the sense is missing: (B,1).
+
+        A sense that shows an episode with probability 1 − config.blind_share only has, at a
+        likelihood ratio of e^logit where it shows, the ratio blind_share + (1 − blind_share) e^logit.
+        So it hardly speaks against an episode that the other sense sees.
+        """
+        blind = self.config.blind_share
+        if blind:
+            logit = ops.logaddexp(math.log(blind), logit + math.log(1.0 - blind))
+        return logit * there
 
     def frame_weight(self, weights):
         """Attention over the frames' tokens (B,16 or 64), summed by frame and scaled to 1; 0 without frames: (B,16)."""

@@ -72,8 +72,10 @@ class CurrentTokens(keras.layers.Layer):
     STRIDES = (4, 2)  # of the two convolutions; their product is PATCH
     CHANNELS = STATISTICS = 13
 
-    def __init__(self, dim, **kwargs):
+    def __init__(self, dim, sparse=False, **kwargs):
+        """sparse: also tell how many changes from sample to sample are known, and claim none that are not."""
         super().__init__(**kwargs)
+        self.sparse = sparse
         first, second = self.STRIDES
         self.patches = keras.layers.Conv1D(dim, first, strides=first, activation="relu", name="patches")
         self.mix = keras.layers.Conv1D(dim, 2 * second, strides=second, padding="same", name="mix")
@@ -90,7 +92,7 @@ class CurrentTokens(keras.layers.Layer):
                                     initializer="random_normal")
         self.patches.build((None, SAMPLES, self.CHANNELS))
         self.mix.build((None, SAMPLES // self.STRIDES[0], self.dim))
-        self.statistics.build((None, len(self.SPANS), self.STATISTICS))
+        self.statistics.build((None, len(self.SPANS), self.STATISTICS + self.sparse))
         self.spread.build((None, len(self.SPANS), self.dim))
 
     def call(self, current, sample_mask, set_point):
@@ -141,6 +143,10 @@ class CurrentTokens(keras.layers.Layer):
         step = divide(sums[:, :, 10:13], sums[:, :, 13:], 1.0)             # (B,3,3)
         # Both are near 0 for a lively furnace: CV 0.08, step 0.05.
         spread = ops.log(ops.concatenate([cv, step], axis=2) + 1e-3) + 2.75  # (B,3,6)
+        if self.sparse:
+            # Without changes their mean would read as the quietest of currents.
+            told = ops.cast(sums[:, :, 13:] >= self.NEEDED, "float32")     # (B,3,1)
+            spread = ops.concatenate([spread[:, :, :3], spread[:, :, 3:] * told], axis=2)
         level = ops.mean(mean, axis=2, keepdims=True)                      # (B,3,1)
         between = ops.max(mean, axis=2, keepdims=True) - ops.min(mean, axis=2, keepdims=True)
         features = ops.concatenate([
@@ -150,6 +156,7 @@ class CurrentTokens(keras.layers.Layer):
             count / self.whole,                                            # (B,3,1)
             ops.mean(spread[:, :, :3], axis=2, keepdims=True),             # (B,3,1)
             level,                                                         # (B,3,1)
+            *([sums[:, :, 13:] / self.whole] if self.sparse else []),      # (B,3,1)
         ], axis=2)
         return features, ops.cast(count[:, :, 0] >= self.NEEDED, "float32")
 
@@ -190,7 +197,7 @@ def convolved(x, convolution, norm, training):
 
 
 class FrameTokens(keras.layers.Layer):
-    """One frame and its background → 4 tokens, the next background, the evidence.
+    """One frame and its background → 4 tokens, the next background, the evidence, scores of the places or None.
 
     Three learned queries attend to an 8 × 8 map. The first is trained to find the hot
     spot (unimodal.py), and its attention is the evidence. The last token describes the
@@ -199,6 +206,7 @@ class FrameTokens(keras.layers.Layer):
     """
 
     WIDTHS = (16, 32)
+    CHANNELS = 5  # of the picture that the convolutions read
     OVERALL = 17  # quantities of the whole frame
 
     def __init__(self, dim, **kwargs):
@@ -219,7 +227,7 @@ class FrameTokens(keras.layers.Layer):
         normal = "random_normal"
         self.place = self.add_weight(name="place", shape=(GRID * GRID, self.dim), initializer=normal)
         self.queries = self.add_weight(name="queries", shape=(QUERIES, self.dim), initializer=normal)
-        shape = (None, SIZE, SIZE, 5)
+        shape = (None, SIZE, SIZE, self.CHANNELS)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             convolution.build(shape)
             shape = convolution.compute_output_shape(shape)
@@ -229,23 +237,43 @@ class FrameTokens(keras.layers.Layer):
         self.values.build((None, GRID * GRID, self.dim))
         self.colour.build((None, self.OVERALL))
 
-    def call(self, frame, background, training=False):
+    def prepare(self, frame, background):
+        """What the convolutions read (B,64,64,CHANNELS), the next background, quantities of the whole frame (B,OVERALL)."""
         balanced, mean = normalized_frame(frame)                           # (B,64,64,3), (B,3)
         grey = ops.mean(balanced, axis=3, keepdims=True)                   # (B,64,64,1)
         known, following = follow(background, grey)                        # (B,64,64,1) twice
         residual = ops.clip(grey - known, -3.0, 3.0)                       # (B,64,64,1)
         x = ops.concatenate([balanced - 1.0, residual, ops.abs(residual)], axis=3)  # (B,64,64,5)
+        return x, following, self.overall(mean, grey, residual)
+
+    def call(self, frame, background, training=False):
+        x, following, overall = self.prepare(frame, background)
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = ops.relu(convolved(x, convolution, norm, training))        # (B,32,32,16) … (B,8,8,D)
         x = x + ops.relu(self.block(x))                                    # (B,8,8,D)
-        x = ops.reshape(x, (-1, GRID * GRID, self.dim)) + self.place       # (B,64,D)
-        scores = ops.matmul(self.keys(x), ops.transpose(self.queries))     # (B,64,3)
+        x = ops.reshape(x, (-1, GRID * GRID, self.dim))                    # (B,64,D)
+        glow = self.places(x)                                              # (B,64) or None
+        x = x + self.place                                                 # (B,64,D)
+        scores = self.looked_at(ops.matmul(self.keys(x), ops.transpose(self.queries)), glow)  # (B,64,3)
         weights = ops.softmax(scores, axis=1)                              # (B,64,3)
         looked = ops.matmul(ops.transpose(weights, (0, 2, 1)), self.values(x))  # (B,3,D)
-        colour = self.colour(self.overall(mean, grey, residual))           # (B,D)
+        colour = self.colour(self.described(overall, glow))                # (B,D)
         tokens = ops.concatenate([looked, colour[:, None]], axis=1)        # (B,4,D)
         evidence = ops.reshape(weights[:, :, 0], (-1, GRID, GRID))         # (B,8,8)
-        return tokens, following, evidence
+        return tokens, following, evidence, glow
+
+    # What a subclass with a score of each place overrides.
+
+    def places(self, x):
+        """The score of each place, from its features x (B,64,D): (B,64), or None."""
+
+    def looked_at(self, scores, glow):
+        """The queries' scores (B,64,3) with those of the places."""
+        return scores
+
+    def described(self, overall, glow):
+        """The quantities of the whole frame with those of the places."""
+        return overall
 
     def overall(self, mean, grey, residual):
         """Quantities of the whole frame: (B,17).

@@ -20,6 +20,9 @@ from .fusion import MASKED, AttentionPooling, FusionBlock, apart
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System
 from .tokenizers import GRID
 
+TAKEN = 0.05  # share of a spot's pixels from which it takes a place
+RARE = 8.0  # weight of a place with a spot against one without, of which there are far more
+
 
 class Unimodal(System):
     def __init__(self, config, **kwargs):
@@ -47,7 +50,7 @@ class Unimodal(System):
         logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
         logit_v = self.verdicts["video"](self.drop(u_v, training=training))  # (B,1)
         return {
-            "logit": logit_c * s.c_there + logit_v * s.v_there,            # (B,1)
+            "logit": self.evidence(logit_c, s.c_there) + self.evidence(logit_v, s.v_there),  # (B,1)
             "logit_current": logit_c, "logit_video": logit_v,
             "alignment": 0.0 * s.c_there,                                  # it does not align
             "frame_weight": self.frame_weight(weights[:, 1:]),             # (B,16)
@@ -60,7 +63,7 @@ class Unimodal(System):
         if training:
             frames, background = augment.pixels(frames, background, x)
         m, size = frames.shape[1], window.SIZE
-        tokens, _, evidence = self.frames(
+        tokens, _, evidence, glow = self.frames(
             ops.reshape(frames, (-1, size, size, 3)),                      # (BM,64,64,3)
             ops.reshape(background, (-1, size, size, 1)),                  # (BM,64,64,1)
             training=training)
@@ -71,15 +74,17 @@ class Unimodal(System):
         out = self.infer(tokens, ops.sum(slots, axis=1), x["current"], x["sample_mask"],
                          x["set_point"], training=training)
         stir = ops.take_along_axis(out["stir"], x["frame_index"], axis=1)  # (B,M)
-        return out | {"evidence": ops.reshape(evidence, (-1, m, GRID * GRID)), "stir": stir}  # (B,M,64)
+        places = {} if glow is None else {"glow": ops.reshape(glow, (-1, m, GRID * GRID))}  # (B,M,64)
+        return out | places | {"evidence": ops.reshape(evidence, (-1, m, GRID * GRID)), "stir": stir}  # (B,M,64)
 
     def losses(self, x, y, out):
+        current, video = losses.own_verdicts(self.config, y, out)
         return {
-            "current": losses.verdict(y["label"], out["logit_current"]),
-            "video": losses.verdict(y["label"], out["logit_video"]),
+            "current": current,
+            "video": video,
             "spot": self.config.spot_weight * spot_loss(y["spot"], out["evidence"]),
             "stir": self.config.stir_weight * stir_loss(y["stir"], out["stir"]),
-        }
+        } | ({"glow": self.config.glow_weight * glow_loss(y["spot"], out["glow"])} if "glow" in out else {})
 
     def phase(self, number, count):
         """The tokenizers are trained here, not frozen."""
@@ -92,6 +97,12 @@ def spot_loss(spot, evidence):
     """
     missed = -ops.sum(spot * ops.log(evidence + 1e-6), axis=2)             # (B,M)
     return ops.sum(missed) / ops.maximum(ops.sum(spot), 1.0)
+
+
+def glow_loss(spot, glow):
+    """Cross-entropy of the places' scores with whether the hot spot takes the place: spot and glow (B,M,64)."""
+    taken = ops.cast(spot > TAKEN, "float32")                              # (B,M,64)
+    return losses.cross_entropy(taken, glow, 1.0 + (RARE - 1.0) * taken)
 
 
 def stir_loss(stir, told):

@@ -31,9 +31,14 @@ class Run:
     router: str = "soft"  # or sparse, constant
     frame_tokens: str = "concat"  # or mean
     train_current: bool = True  # whether the current's tokenizer is trained further
+    normalisation: str = "mean"  # of frames: mean, or fitted to the background (models/fitted.py)
+    sparse_current: bool = False  # whether the statistics tell how many changes of the current are known
+    blind_share: float = 0.0  # probability that a sense does not show an episode (System.evidence)
     # Losses.
+    own_blind: bool = True  # whether a sense is also taught episodes that it does not show
     own_weight: float = 0.3  # verdict of each sense
     spot_weight: float = 0.1
+    glow_weight: float = 1.0  # places of the hot spot, where the tokenizer scores places
     stir_weight: float = 0.5  # recent change of the current, read from a frame
     align_weight: float = 0.1  # contrast between the senses' projections
     local_weight: float = 0.0  # frames to the codes of their own seconds
@@ -54,6 +59,8 @@ class Run:
     weight_decay: float = 0.02
     drop_sense: float = 0.15
     own_current: float = 0.5  # share of windows with the current recorded with the video
+    wide: bool = False  # whether augmentation draws other cameras and halls too
+    odd_sampling: float = 0.0  # share of windows from slow or lossy meters
     late: float = 0.3  # share of windows with one sense delayed against the other
     early: int = 3  # factor by which windows soon after a change of the label are drawn more often
     # Decision.
@@ -82,6 +89,32 @@ class Unimodal(Run):
     steps: int = 2500  # all other runs depend on these tokens
     stir_weight: float = 0.15
     early: int = 1
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What helps on furnaces of other makers; a mix-in, before Run among the bases.
+
+    Trained on data of several families with episodes that one sense alone shows
+    (furnace-sim dataset --life hard --picture … --current …).
+    """
+
+    normalisation: str = "fitted"
+    sparse_current: bool = True
+    blind_share: float = 0.25
+    own_blind: bool = False
+    wide: bool = True
+    odd_sampling: float = 0.25
+
+
+@dataclass(frozen=True)
+class UnimodalTransfer(Transfer, Unimodal):
+    """The senses for other makers' furnaces."""
+
+    name: str = "senses-transfer"
+    row: str = ""
+    title: str = "the senses, for other makers' furnaces"
+    version: str = "0.4.0"
 
 
 @dataclass(frozen=True)
@@ -281,6 +314,16 @@ class Product(Longer, Run):
 
 
 @dataclass(frozen=True)
+class ProductTransfer(Transfer, Product):
+    """The product for other makers' furnaces."""
+
+    name: str = "product-transfer"
+    row: str = ""
+    title: str = "the product, for other makers' furnaces"
+    version: str = "0.4.0"
+
+
+@dataclass(frozen=True)
 class ProductEqual(Product):
     """The product with the steps and the rate of the other rows."""
 
@@ -331,4 +374,4 @@ class Toy(Product):
 ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM,
         OneLLMOneExpert, OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual,
         ProductFusion, ProductLarge)
-ALL = {run.name: run for run in (Unimodal, *ROWS, Toy)}
+ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductTransfer, Toy)}

@@ -31,12 +31,14 @@ class Views:
     """Encodes training batches under augmentation."""
 
     def __init__(self, model):
+        self.space = background.SPACES[model.config.normalisation]
+        self.lamp = self.space.lamp if model.config.wide else None
         self.encode = Compiled(lambda frames, maps, settings: self._encode(model, frames, maps, settings))
 
     def _encode(self, model, frames, maps, settings):
         frames, maps = augment.pixels(frames, maps, settings)
         m, size = frames.shape[1], window.SIZE
-        out, _, _ = model.frames(ops.reshape(frames, (-1, size, size, 3)),
+        out, *_ = model.frames(ops.reshape(frames, (-1, size, size, 3)),
                                     ops.reshape(maps, (-1, size, size, 1)), training=False)
         return ops.reshape(out, (-1, m, *out.shape[1:]))                   # (N,20,4,D)
 
@@ -45,13 +47,13 @@ class Views:
         seconds = len(batch.label)
         count = -(-seconds // SEGMENT)
         grid = np.minimum(np.arange(count * SEGMENT), seconds - 1).reshape(count, SEGMENT)
-        settings = augment.draw(rng, count, SEGMENT)
+        settings = augment.draw(rng, count, SEGMENT, self.lamp)
         # A camera keeps its colour cast throughout a melt.
         settings["gain"][:] = settings["gain"][:1]
         # Augmentation softens the first half only (augment.softened).
         order = rng.permutation(count)
         frames = batch.frames[np.maximum(batch.frame_at[grid[order]], 0)]  # (N,20,64,64,3)
-        maps = np.stack([background.drawn(rng, batch, kept, row) for row in grid[order]])[..., None]
+        maps = np.stack([background.drawn(rng, batch, kept, row, self.space) for row in grid[order]])[..., None]
         turned = slice(None, None, -1) if rng.random() < 0.5 else slice(None)
         by = rng.integers(-2, 3, 2)
         frames, maps = (np.roll(x[:, :, :, turned], by, (2, 3)) for x in (frames, maps))
@@ -67,7 +69,7 @@ def write_views(model, data, split, out, seed, views=VIEWS, log=print):
     names = layout.names(data, split)
     for n, name in enumerate(names):
         batch = layout.read_batch(data, name)
-        kept, rng = background.tracks(batch), np.random.default_rng((seed, n))
+        kept, rng = background.tracks(batch, encoder.space), np.random.default_rng((seed, n))
         cache.write(out, batch, np.stack([encoder.tokens(batch, kept, rng) for _ in range(views)]), batch.frame_at >= 0, known)
         if (n + 1) % 40 == 0:
             log(f"encoded {n + 1} of {len(names)} batches")

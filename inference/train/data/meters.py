@@ -1,0 +1,30 @@
+"""Meters that give fewer samples than the window has: slow ones, and ones on a bad line.
+
+Each takes a number of samples and a random generator, and tells which samples it keeps.
+"""
+
+import numpy as np
+
+LOST = 0.3  # share of the samples that a bad line loses
+BURST = (3, 21)  # samples lost together, from and to below
+
+
+def slow(every):
+    """A meter that is polled once in so many samples."""
+    return lambda count, rng: np.arange(count) % every == rng.integers(every)
+
+
+def singly(count, rng):
+    return rng.random(count) >= LOST
+
+
+def in_bursts(count, rng):
+    kept = np.ones(count, bool)
+    while count and kept.mean() > 1 - LOST:
+        start = rng.integers(count)
+        kept[start : start + rng.integers(*BURST)] = False
+    return kept
+
+
+METERS = {"every-2nd": slow(2), "every-3rd": slow(3), "lost": singly, "bursts": in_bursts}
+EVERY = "every"  # of the window's own samples
