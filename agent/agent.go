@@ -31,7 +31,7 @@ const (
 	modelLimit  = 45 * time.Second
 	decideLimit = 10 * time.Second
 	mqttLimit   = 45 * time.Second
-	// A port that another program uses is no reason to restart the watch.
+	// The watch must not restart because another program uses the port.
 	metricsLimit = time.Duration(math.MaxInt64)
 	// A disk may hang indefinitely, and a restart would not cure it. The agent goes on
 	// with records in memory, so the outbox never counts as stuck.

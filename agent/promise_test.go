@@ -71,7 +71,7 @@ func holds(t *testing.T, name string, try func() []measure) {
 	}
 }
 
-// awaitQuiet waits until the machine is no longer overloaded.
+// awaitQuiet waits until the machine's load has fallen.
 func awaitQuiet(t *testing.T) {
 	t.Helper()
 	for range 30 {

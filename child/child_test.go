@@ -210,7 +210,7 @@ func TestReplyThatCannotBeSentIsThatCallsError(t *testing.T) {
 		t.Fatalf("got %v for a message over the bound", err)
 	}
 	if _, err := Call[float64](t.Context(), p, "Echo.NotANumber", struct{}{}); err == nil || !strings.Contains(err.Error(), "NaN") {
-		t.Fatalf("got %v for a number that is none", err)
+		t.Fatalf("got %v for NaN", err)
 	}
 	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("still here")); err != nil {
 		t.Fatalf("a call after them: %v", err)

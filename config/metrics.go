@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// Metrics are served over HTTP to whoever reaches the address. It is set only on the box.
+// Metrics are served over HTTP to every client that reaches the address. It is set only on the box.
 type Metrics struct {
 	// Listen is an address and a port, such as 127.0.0.1:9469; empty serves nothing.
 	Listen string `yaml:"listen"`

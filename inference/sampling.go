@@ -18,8 +18,8 @@ type Sampling struct {
 // 30 % of the samples lost.
 const testedCoverage = 0.7
 
-// samplingOf is the manifest's section sampling; the window's own rate where there
-// is none.
+// samplingOf returns the manifest's section sampling, or the window's own rate if that
+// section is missing.
 func (m Manifest) samplingOf() Sampling {
 	if m.Sampling != nil {
 		return *m.Sampling

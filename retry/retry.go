@@ -31,6 +31,27 @@ func Wait(n int) time.Duration {
 	return full/2 + rand.N(full/2+1)
 }
 
+// Every calls f every d, in a goroutine, until ctx ends or stop is called. f does not run
+// after stop has returned.
+func Every(ctx context.Context, d time.Duration, f func()) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(d)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				f()
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}
+
 // Sleep waits for d or the end of ctx, and reports whether all of d has passed.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

@@ -59,3 +59,24 @@ func TestSleepEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+func TestEveryCallsUntilItIsStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := 0
+		stop := Every(t.Context(), time.Second, func() { calls++ })
+		time.Sleep(3500 * time.Millisecond)
+		stop()
+		time.Sleep(time.Minute)
+		if calls != 3 {
+			t.Errorf("%d calls in 3.5 s, want 3", calls)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		stop = Every(ctx, time.Second, func() { calls++ })
+		cancel()
+		time.Sleep(time.Minute)
+		stop()
+		if calls != 3 {
+			t.Errorf("%d calls after the context ended", calls-3)
+		}
+	})
+}

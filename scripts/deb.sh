@@ -32,7 +32,7 @@ else
 fi
 git diff --quiet HEAD || version=$version.changed
 
-root=dist/root
+root=dist/tree
 rm -rf dist && mkdir -p $root/{bin,lib,man,completion,doc}
 say "building the programs of $version (3 minutes the first time)"
 flags=(-trimpath -ldflags "-s -w -buildid= -X main.version=$version")
@@ -57,7 +57,7 @@ done
 
 say "dependencies"
 mkdir -p dist/shlibs/debian && touch dist/shlibs/debian/control
-depends=$(cd dist/shlibs && dpkg-shlibdeps -O --ignore-missing-info -l../root/lib ../root/lib/meltwatch-{camera,infer} ../root/lib/libtensorflow_*.so.2 2>../shlibs.log |
+depends=$(cd dist/shlibs && dpkg-shlibdeps -O --ignore-missing-info -l../tree/lib ../tree/lib/meltwatch-{camera,infer} ../tree/lib/libtensorflow_*.so.2 2>../shlibs.log |
   sed -n 's/^shlibs:Depends=//p')
 [ -n "$depends" ] || { say "dpkg-shlibdeps found no dependency:"; cat dist/shlibs.log; exit 1; }
 
@@ -146,7 +146,7 @@ say "packing (1 minute)"
 for name in meltctl meltwatch; do
   "$nfpm" package --config dist/$name.yaml --packager deb --target dist/ >/dev/null
 done
-rm -rf dist/root dist/shlibs dist/*.yaml dist/shlibs.log
+rm -rf dist/tree dist/shlibs dist/*.yaml dist/shlibs.log
 for deb in dist/*.deb; do
   say "$deb: $(($(stat -c %s "$deb") >> 20)) MiB, $(sha256sum "$deb" | cut -c1-16)"
 done

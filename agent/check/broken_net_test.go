@@ -1,16 +1,9 @@
 package check
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -28,28 +21,13 @@ import (
 	"meltwatch/simulator/broker"
 )
 
-// selfSigned is a certificate that is its own authority, and its file.
+// selfSigned is drivertest.SelfSigned with the authority in a file.
 func selfSigned(t *testing.T, host string, until time.Time) (tls.Certificate, string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: host}, DNSNames: []string{host}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: until, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	certificate, authority := drivertest.SelfSigned(t, host, until)
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	write(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, file
+	write(t, file, authority)
+	return certificate, file
 }
 
 // brokerWith starts a broker in this process.
@@ -109,7 +87,7 @@ func badBrokers() []broken {
 		}
 	}
 	listening := func(serve func(net.Conn)) func(*testing.T, plant, *box) {
-		return func(t *testing.T, _ plant, b *box) { b.mqtt = "broker: " + quoted("tcp://"+listen(t, serve)) }
+		return func(t *testing.T, _ plant, b *box) { b.mqtt = "broker: " + quoted(drivertest.Serve(t, serve)) }
 	}
 	const topic = "meltwatch/plant-1/f07/health"
 	return []broken{
@@ -157,26 +135,6 @@ func badBrokers() []broken {
 			b.mqtt = "brokers: {near: {url: " + quoted(p.broker) + "}, far: {url: " + quoted("tcp://"+unusedAddress(t)) + "}}"
 		}, "broker", "mqtt.brokers.far.url", []string{"connection refused"}},
 	}
-}
-
-// listen accepts connections and passes each to serve.
-func listen(t *testing.T, serve func(net.Conn)) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go serve(conn)
-		}
-	}()
-	return l.Addr().String()
 }
 
 func badMeters() []broken {

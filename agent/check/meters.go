@@ -131,8 +131,8 @@ func (t *trial) remarks() []string {
 const (
 	// offShare is the share of the expected current below which the furnace is off.
 	offShare = 0.1
-	// offCurrent, in amperes, replaces that share if no current is expected: below it
-	// there is no arc.
+	// offCurrent, in amperes, replaces that share if no current is expected. Below it
+	// the arc is out.
 	offCurrent = 200
 	// overShare is the ratio to the expected current that no furnace reaches.
 	overShare = 2.5

@@ -61,7 +61,7 @@ type Publisher struct {
 	live           []*record         // to be sent on the live topics, oldest first; bounded by maxLive
 	history        []*record         // taken from the outbox, to be sent; bounded by prefetch
 	acks           numbers           // records in the outbox that were acknowledged, for the spooler
-	returns        numbers           // records in the outbox that are no longer held, for the spooler
+	returns        numbers           // records that the spooler must read from the outbox again
 	outboxCounters map[string]uint64 // the outbox's counters
 	retained       map[string][]byte // the newest payload of each retained topic
 	changed        map[string]bool   // retained topics published outside the classes

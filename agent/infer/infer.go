@@ -15,6 +15,7 @@ import (
 
 	"meltwatch/child"
 	"meltwatch/inference"
+	"meltwatch/retry"
 )
 
 // Observer receives the status of the child.
@@ -96,24 +97,9 @@ func (c *Client) live(ctx context.Context) error {
 func (c *Client) load(ctx context.Context, p *child.Process) (inference.LoadReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	loaded := make(chan struct{})
-	defer close(loaded)
-	go c.beatUntil(loaded)
+	// Loading has its own timeout, so the watchdog sees progress meanwhile.
+	defer retry.Every(ctx, beat, c.observer.Beat)()
 	return child.Call[inference.LoadReply](ctx, p, "Model.Load", inference.LoadRequest{Dir: c.folder})
-}
-
-// beatUntil reports progress to the watchdog during a load, which has its own timeout.
-func (c *Client) beatUntil(done <-chan struct{}) {
-	ticker := time.NewTicker(beat)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ticker.C:
-			c.observer.Beat()
-		}
-	}
 }
 
 func (c *Client) watch(ctx context.Context, p *child.Process) error {

@@ -106,7 +106,7 @@ func (m *Monitor) Note(r modbus.Report) {
 	m.record.OK()
 }
 
-// pollFault is why a poll gave no currents: there was no answer, or a current is
+// pollFault returns why a poll gave no currents: there was no answer, or a current is
 // invalid.
 func pollFault(r modbus.Report) error {
 	if r.Err == nil && r.Invalid != "" {

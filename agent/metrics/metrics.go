@@ -1,5 +1,5 @@
 // Package metrics serves what the agent knows of itself over HTTP, in Prometheus' text
-// format: /metrics, and /healthz and /readyz for whoever only asks whether it works.
+// format: /metrics, and /healthz and /readyz for probes that only ask whether it works.
 //
 // docs/metrics.md lists every metric. Labels have a bounded number of values: parts,
 // senses, states and statuses, never a name from outside.
@@ -78,7 +78,7 @@ func answer(w http.ResponseWriter, faults []string, word string) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		text = word + ": " + strings.Join(faults, "; ") + "\n"
 	}
-	_, _ = w.Write([]byte(text)) // a client that went away is no fault
+	_, _ = w.Write([]byte(text)) // the client may have disconnected
 }
 
 // Server serves a Source on an address.

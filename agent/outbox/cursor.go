@@ -92,7 +92,7 @@ func decodeMark(b []byte) (m mark, rest []byte, err error) {
 	return m, b, nil
 }
 
-// readCursor returns zero marks if there is no cursor yet.
+// readCursor returns zero marks if the cursor is missing.
 func readCursor(files durable.Files) ([classes]mark, error) {
 	b, err := files.Read(cursorName, cursorMost+1)
 	if errors.Is(err, fs.ErrNotExist) {

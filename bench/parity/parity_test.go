@@ -138,6 +138,6 @@ func TestDisagreementFails(t *testing.T) {
 		t.Errorf("fault of a melt that shows nothing abnormal for long: %v", err)
 	}
 	if err := compare(make([]liveSecond, 600), offline).fault(); err == nil {
-		t.Error("a silent agent is no fault")
+		t.Error("a silent agent passed")
 	}
 }

@@ -32,7 +32,7 @@ func TestServeRefusesWhatCannotWorkAndNamesTheFlag(t *testing.T) {
 		fact, want string
 		arguments  []string
 	}{
-		{"side channel for everybody", "--control-open", []string{"--control", "0.0.0.0:0"}},
+		{"control on 0.0.0.0", "--control-open", []string{"--control", "0.0.0.0:0"}},
 		{"side channel on all addresses", "--control-open", []string{"--control", ":8555"}},
 		{"side channel without port", "--control", []string{"--control", "127.0.0.1"}},
 		{"word order", "--word-order", []string{"--word-order", "AABB"}},

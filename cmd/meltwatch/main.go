@@ -77,7 +77,7 @@ func newEnv(w io.Writer, c config.Log, override logFlags) (agent.Env, error) {
 	if override.Level != "" {
 		o.Level = logging.Lower(level, settings.LogLevel(config.Log{Level: override.Level}))
 	}
-	// An error means that the variable of the journal is invalid: the log is no journal's.
+	// With an error JOURNAL_STREAM is invalid, so the log does not go to the journal.
 	o.Journal, _ = journal.StderrIsJournalStream()
 	return agent.Host(logging.New(w, o), level, version)
 }

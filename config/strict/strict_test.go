@@ -95,7 +95,7 @@ func FuzzDecode(f *testing.F) {
 		err := Decode(text, 1<<16, &o)
 		if err != nil {
 			if !utf8.ValidString(err.Error()) && utf8.Valid(text) {
-				t.Errorf("the error is no text: %q", err)
+				t.Errorf("the error is not valid text: %q", err)
 			}
 			return
 		}

@@ -123,8 +123,8 @@ func (w *walker) quoted() error {
 	return w.name(top, name)
 }
 
-// surrogates reads an escape \uXXXX, and the second where the first is half of a
-// pair. It leaves the last digit to the caller.
+// surrogates reads an escape \uXXXX, and a second one if the first is half of a pair. It
+// leaves the last digit to the caller.
 func (w *walker) surrogates() error {
 	first := w.hex(w.at + 1)
 	w.at += 4

@@ -15,7 +15,7 @@ type Rewrite func(request, right []byte) []byte
 // rewrite, if not nil, changes each answer. url is tcp://host:port.
 func Registers(t *testing.T, registers []uint16, rewrite Rewrite) (url string) {
 	t.Helper()
-	return serve(t, func(conn net.Conn) { serveRegisters(conn, registers, rewrite) })
+	return Serve(t, func(conn net.Conn) { serveRegisters(conn, registers, rewrite) })
 }
 
 func serveRegisters(conn net.Conn, registers []uint16, rewrite Rewrite) {

@@ -11,7 +11,7 @@ import (
 // polls that are faster than the meter. url and what it returns are tcp://host:port.
 func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	t.Helper()
-	return serve(t, func(near net.Conn) {
+	return Serve(t, func(near net.Conn) {
 		far, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(url, "tcp://"))
 		if err != nil {
 			near.Close()
@@ -22,9 +22,9 @@ func SlowMeter(t *testing.T, url string, late time.Duration) string {
 	})
 }
 
-// serve passes each connection to handle, in a goroutine of its own, until the test
+// Serve passes each connection to handle, in a goroutine of its own, until the test
 // ends. url is tcp://host:port.
-func serve(t *testing.T, handle func(net.Conn)) (url string) {
+func Serve(t *testing.T, handle func(net.Conn)) (url string) {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

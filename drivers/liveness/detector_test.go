@@ -62,7 +62,7 @@ func TestDetectorOnPictures(t *testing.T) {
 		{"something moves once a second", 5 * time.Second, func(n int) Picture { return scene(r, n/25*8, 0) }, drivers.OK},
 		{"still scene with sensor noise", 5 * time.Second, func(int) Picture { return scene(r, 0, 3) }, drivers.OK},
 		{"noise alone for a long time", 26 * time.Second, func(int) Picture { return scene(r, 0, 3) }, drivers.Frozen},
-		{"one picture for ever", 3 * time.Second, func(int) Picture { return repeated }, drivers.Frozen},
+		{"the same picture always", 3 * time.Second, func(int) Picture { return repeated }, drivers.Frozen},
 		{"one picture, not yet for long", 2400 * time.Millisecond, func(int) Picture { return repeated }, drivers.OK},
 		{"one picture with a running clock in it", 3 * time.Second, func(n int) Picture {
 			p := repeated

@@ -239,7 +239,7 @@ func throughTheCodec(t *testing.T, seed uint64, at float64) (crops, decoded [][]
 	if err := errors.Join(<-written, e.close()); err != nil {
 		t.Fatal(err)
 	}
-	// The parameters are no picture of their own.
+	// The parameters do not count as a picture.
 	list[1].units = append(list[0].units, list[1].units...)
 	return crops, decode(t, list[1:])
 }

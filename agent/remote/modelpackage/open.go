@@ -43,14 +43,8 @@ func Open(name, folder string, signed message.SignedPackage) (inference.Manifest
 	if err := Unpack(file, folder, signed.Size); err != nil {
 		return inference.Manifest{}, err
 	}
-	manifest, _, err := inference.ReadManifest(folder)
+	manifest, err := inference.CheckFolder(folder)
 	if err != nil {
-		return inference.Manifest{}, err
-	}
-	if err := manifest.VerifyFiles(folder); err != nil {
-		return manifest, err
-	}
-	if err := inference.CheckGraph(folder); err != nil {
 		return manifest, err
 	}
 	return manifest, syncAll(folder)

@@ -7,10 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote/modelpackage"
+	"meltwatch/retry"
 )
 
 // incoming is the file of the partly received package; the file incoming.part.sha256
@@ -120,33 +120,13 @@ func (m *Manager) closeDownload() {
 	m.download = nil
 }
 
-// keepBeating reports progress to the watchdog during a bounded wait.
-func (m *Manager) keepBeating(ctx context.Context) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		tick := time.NewTicker(beat)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				m.beat()
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
-}
-
 // unpack checks a complete package, stores its model beside the others, and rolls it
 // out.
 func (m *Manager) unpack(ctx context.Context, d message.ModelDesired) {
 	m.publish(modelOf(d), message.Checking, nil)
 	name := filepath.Join(m.settings.Folder, incoming)
 	beside := filepath.Join(m.settings.Folder, d.SHA256+".new")
-	stop := m.keepBeating(ctx)
+	stop := retry.Every(ctx, beat, m.beat) // the watchdog sees progress during a bounded wait
 	err := m.unpackInto(beside, name, d)
 	stop()
 	err = errors.Join(err, os.RemoveAll(name), os.RemoveAll(name+".sha256"))

@@ -205,14 +205,7 @@ func (m *Manager) intact(model ModelID) error {
 	if model.SHA256 == "" {
 		return nil // the child reports its faults
 	}
-	manifest, _, err := inference.ReadManifest(m.folder(model))
-	if err == nil {
-		err = manifest.VerifyFiles(m.folder(model))
-	}
-	if err == nil {
-		err = inference.CheckGraph(m.folder(model))
-	}
-	if err != nil {
+	if _, err := inference.CheckFolder(m.folder(model)); err != nil {
 		return fmt.Errorf("model %.12s… on disk: %w", model.SHA256, err)
 	}
 	return nil

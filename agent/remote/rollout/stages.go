@@ -9,6 +9,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/inference"
 	"meltwatch/percentile"
+	"meltwatch/retry"
 )
 
 // A roll-out goes through stages: check, shadow, switch over, watch. Each returns its
@@ -101,7 +102,7 @@ func (m *Manager) reject(ctx context.Context, model ModelID, key string, err err
 // check loads a model in a second child and tries it on its golden vectors.
 func (m *Manager) check(ctx context.Context, r *rollOut) outcome {
 	m.publish(r.model, message.Checking, nil)
-	stop := m.keepBeating(ctx)
+	stop := retry.Every(ctx, beat, m.beat) // the watchdog sees progress during a bounded wait
 	defer stop()
 	instance, key, err := m.load(ctx, m.folder(r.model))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"meltwatch/config"
 )
 
-// Registers that are no currents are named as far as they can be told, so that the reader
+// Registers that are not currents are named as far as they can be told, so that the reader
 // of the report can compare them with the device's manual.
 
 // flagBits bounds the highest bit that a register of switches is expected to use.

@@ -103,7 +103,7 @@ func TestAnswersOfTheCamera(t *testing.T) {
 		{"sound and data that cannot be read", &rtsptest.Scripted{SDP: strings.Replace(plainSDP, "m=video", "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/16000\r\nm=application 0 ?\r\nm=video", 1)}, nil, "", false},
 		{"parameter sets that cannot be read", &rtsptest.Scripted{SDP: strings.Replace(strings.Replace(plainSDP, "mode=1", "mode=1; sprop-sps=AAAA; sprop-vps=???", 1), "H264", "H265", 1)}, nil, "", false},
 		{"audio alone", &rtsptest.Scripted{SDP: strings.ReplaceAll(strings.ReplaceAll(plainSDP, "m=video", "m=audio"), "H264/90000", "opus/48000/2")}, nil, "camera.url: the camera describes no video", true},
-		{"description that is none", &rtsptest.Scripted{SDP: "<html>"}, nil, "the camera's answer is invalid RTSP", false},
+		{"invalid description", &rtsptest.Scripted{SDP: "<html>"}, nil, "the camera's answer is invalid RTSP", false},
 		{"description too long", &rtsptest.Scripted{SDP: plainSDP + strings.Repeat("a=x\r\n", 40_000)}, nil, "the camera's description of its stream is longer than 128 KiB", false},
 		{"silent", &rtsptest.Scripted{OnConnect: writes("", false)}, nil, "the camera takes connections but does not answer within 3s", false},
 		{"hangs up", &rtsptest.Scripted{OnConnect: func(net.Conn) bool { return true }}, nil, "the camera closed the connection without an answer", false},

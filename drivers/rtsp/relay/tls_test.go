@@ -1,54 +1,23 @@
 package relay
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"meltwatch/drivers/drivertest"
 	"meltwatch/drivers/rtsp/login"
 	"meltwatch/drivers/rtsp/rtsptest"
 )
 
-// certified makes a certificate of its own issuer for a host.
-func certified(t *testing.T, host string, expires time.Time) (tls.Certificate, string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "camera"},
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: expires,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{host}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
-
 // Over rtsps nobody but the camera that is meant hears of the password.
 func TestTheCamerasCertificateIsVerified(t *testing.T) {
-	good, goodPEM := certified(t, "127.0.0.1", time.Now().Add(time.Hour))
-	_, strangerPEM := certified(t, "127.0.0.1", time.Now().Add(time.Hour))
-	other, otherPEM := certified(t, "camera.example", time.Now().Add(time.Hour))
-	old, oldPEM := certified(t, "127.0.0.1", time.Now().Add(-time.Hour))
+	good, goodPEM := drivertest.SelfSigned(t, "127.0.0.1", time.Now().Add(time.Hour))
+	_, strangerPEM := drivertest.SelfSigned(t, "127.0.0.1", time.Now().Add(time.Hour))
+	other, otherPEM := drivertest.SelfSigned(t, "camera.example", time.Now().Add(time.Hour))
+	old, oldPEM := drivertest.SelfSigned(t, "127.0.0.1", time.Now().Add(-time.Hour))
 	for _, c := range []struct {
 		name        string
 		certificate tls.Certificate
@@ -97,7 +66,7 @@ func TestTLSAndPlainAreNotMixed(t *testing.T) {
 	if err := attempt(t, s, login.Open("")); err == nil {
 		t.Error("TLS with a camera that speaks none")
 	}
-	certificate, text := certified(t, "127.0.0.1", time.Now().Add(time.Hour))
+	certificate, text := drivertest.SelfSigned(t, "127.0.0.1", time.Now().Add(time.Hour))
 	udp := &rtsptest.Scripted{SDP: plainSDP, UDP: true, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
 	udp.Serve(t)
 	s = settings(udp.URL())

@@ -19,7 +19,7 @@ from ..data.window import SIZE
 from .tokenizers import GRID, FrameTokens
 
 LEAST_RESIDUAL = 0.05  # spread of the residual; a quieter one is not magnified further
-GAIN = (0.2, 3.0)  # of the background; others are no camera's
+GAIN = (0.2, 3.0)  # of the background; a camera's gain stays within
 
 
 def spread_of(x, mean):

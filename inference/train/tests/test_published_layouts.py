@@ -138,7 +138,7 @@ FAULTS = {
     "neither layout": (lambda d: shutil.rmtree(d / "videos"), "contains neither videos/"),
     "one batch for two splits": (lambda d: (d / "val.json").unlink(), "too few to split; record more"),
     "no list": (lambda d: (d / "train.json").unlink(), "train.json: is missing; write the list"),
-    "a list that is none": (lambda d: (d / "train.json").write_text("3"), "train.json: expected a list"),
+    "a number for a list": (lambda d: (d / "train.json").write_text("3"), "train.json: expected a list"),
     "a list cut short": (lambda d: (d / "train.json").write_text('["bat'), "train.json: invalid JSON"),
     "no video": (lambda d: (d / "videos" / "batch-0.npy").unlink(), "batch-0.npy: is missing, and so is batch-0.mat"),
     "no stamps": (lambda d: (d / "timestamps" / "batch-0.csv").unlink(), "timestamps/batch-0.csv: is missing; add it"),

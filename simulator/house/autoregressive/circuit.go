@@ -166,7 +166,7 @@ func (c *circuit) mood(d house.Demand) (scale, memory float64) {
 }
 
 // draw is a mood of a scale within bounds. The memory is as often shorter as longer:
-// alone it is no sign.
+// alone it is not a sign.
 func (c *circuit) draw(low, high float64) mood {
 	return mood{math.Exp(between(c.rng, math.Log(low), math.Log(high))), math.Exp2(between(c.rng, -1, 1))}
 }
