@@ -56,6 +56,7 @@ var forbidden = []struct {
 	why      string
 }{
 	{"config", "", nil, "config is what everything else is built from"},
+	{"commandline", "", nil, "a command line knows no command"},
 	{"retry", "", nil, "retry serves drivers and agent alike"},
 	{"durable", "", nil, "durable files serve drivers and agent alike"},
 	{"percentile", "", nil, "a percentile is the same everywhere"},
