@@ -119,12 +119,41 @@ def watch(root, broker, processes):
         if state["state"] in ("normal", "abnormal", "warming"):
             break
         if time.monotonic() - began > 60:
-            sys.exit(f"no verdict within 60 s: {state}")
-    print(f"- READY after {ready:.1f} s, first verdict ({state['state']}) after {time.monotonic() - began:.1f} s")
+            sys.exit(f"no state within 60 s: {state}")
+    print(f"- READY after {ready:.1f} s, first state ({state['state']}) after {time.monotonic() - began:.1f} s")
     wait_for("WATCHDOG=1", lambda: notified.has("WATCHDOG=1"), 60)
     agent.send_signal(signal.SIGTERM)
     if agent.wait(20):
         sys.exit(f"the agent ended with status {agent.returncode}: {(root / 'tmp/log').read_text()[-2000:]}")
+
+
+def upgrade(root):
+    """Installs a newer package with another sample, as every release has one, over an edited configuration."""
+    package = next(HERE.glob("dist/meltwatch_*.deb"))
+    configuration, outbox = root / "etc/meltwatch/meltwatch.yaml", root / "var/lib/meltwatch/outbox"
+    edited = configuration.read_text()
+    kept = sorted(p.name for p in outbox.rglob("*"))
+    if not kept:
+        sys.exit(f"the agent left nothing in {outbox}")
+    with tempfile.TemporaryDirectory(dir=HERE / "dist") as folder:
+        tree = pathlib.Path(folder) / "tree"
+        run("dpkg-deb", "--raw-extract", package, tree)
+        control = tree / "DEBIAN/control"
+        version = next(line.split(": ")[1] for line in control.read_text().splitlines() if line.startswith("Version: "))
+        control.write_text(control.read_text().replace(f"Version: {version}", f"Version: {version}+newer"))
+        sample = tree / "etc/meltwatch/meltwatch.yaml"
+        sample.write_text(sample.read_text() + "# A setting of the newer release.\n")
+        run("dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", tree, root / "tmp/newer.deb")
+    apt = ("chroot", root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-qq", "--no-install-recommends")
+    run(*apt, "-o", "Dpkg::Options::=--force-confold", "/tmp/newer.deb")
+    if run("chroot", root, "meltwatch", "check", "--offline", "--json").count('"fail"'):
+        sys.exit("the upgraded agent refuses its configuration")
+    if configuration.read_text() != edited or sorted(p.name for p in outbox.rglob("*")) != kept:
+        sys.exit("the upgrade changed the configuration or the outbox")
+    older = subprocess.run([*apt, f"/tmp/{package.name}"], capture_output=True, text=True)
+    if not older.returncode:
+        sys.exit("apt installs the older package without being told to downgrade")
+    print("- upgrade with another sample: edited configuration and outbox as before; a downgrade is refused by apt")
 
 
 def purge(root):
@@ -159,7 +188,8 @@ def main():
         lines = run("chroot", root, "meltwatch", "check")
         print(f"- `meltwatch check`: {time.monotonic() - checking:.1f} s, {len(lines.splitlines())} lines, none of them FAIL")
         watch(root, broker, processes)
-        print(f"- from `apt install` to the first verdict and a clean end: {(time.monotonic() - installing) / 60:.1f} minutes")
+        print(f"- from `apt install` to the first state and a clean end: {(time.monotonic() - installing) / 60:.1f} minutes")
+        upgrade(root)
         purge(root)
     finally:
         for p in processes:

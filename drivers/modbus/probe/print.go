@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -111,14 +112,31 @@ func (w *printer) line(format string, args ...any) {
 func (w *printer) area(a AreaRows) {
 	w.line("\nunit %d, function %d: %d registers answer; each with its contents, what it may be, and how it can be read", a.Unit, a.Function, len(a.Rows))
 	table := tabwriter.NewWriter(w.out, 0, 0, 2, ' ', 0)
-	for _, row := range a.Rows {
-		if _, err := fmt.Fprintf(table, "%5d\t0x%04X\t%s\t%s\n", row.Register, row.Word, row.Guess, strings.Join(row.Read, ", ")); err != nil && w.err == nil {
+	for rest := a.Rows; len(rest) > 0; {
+		n := alike(rest)
+		row, register := rest[0], fmt.Sprint(rest[0].Register)
+		if n > 1 {
+			register += fmt.Sprintf("–%d", rest[n-1].Register)
+		}
+		if _, err := fmt.Fprintf(table, "%s\t0x%04X\t%s\t%s\n", register, row.Word, row.Guess, strings.Join(row.Read, ", ")); err != nil && w.err == nil {
 			w.err = err
 		}
+		rest = rest[n:]
 	}
 	if err := table.Flush(); err != nil && w.err == nil {
 		w.err = err
 	}
+}
+
+// alike returns how many rows from the first on share one line: the neighbours with the
+// same contents. They are one line because most registers of most devices hold nothing.
+func alike(rows []Row) int {
+	n := 1
+	for n < len(rows) && rows[n].Register == rows[n-1].Register+1 && rows[n].Word == rows[0].Word &&
+		rows[n].Guess == rows[0].Guess && slices.Equal(rows[n].Read, rows[0].Read) {
+		n++
+	}
+	return n
 }
 
 func (w *printer) bits(b Bits) {
