@@ -49,19 +49,35 @@ type source func(n int, picture *image.YCbCr)
 // furnaceSource draws a furnace in the given course, with the sensor's noise of
 // the given deviation a pixel.
 func furnaceSource(s furnace.Scenario, seed uint64, rate int, noise float64, repeated func(n int) bool) source {
+	draw := drawing(s, seed, rate)
+	grain := grained(seed, noise)
+	return func(n int, picture *image.YCbCr) {
+		if n > 0 && repeated(n) {
+			return
+		}
+		draw(n, picture)
+		grain(picture)
+	}
+}
+
+// drawing is a furnace in the given course, without the sensor's noise.
+func drawing(s furnace.Scenario, seed uint64, rate int) source {
+	b := furnace.NewBatch(seed, seed)
+	f := furnace.New(s, b, seed, seed)
+	view := furnaceview.New(b)
+	return func(n int, picture *image.YCbCr) {
+		view.Full(f.AdvanceTo(float64(n)/float64(rate)), picture)
+	}
+}
+
+// grained adds a sensor's noise of the given deviation to the luma of a picture.
+func grained(seed uint64, noise float64) func(*image.YCbCr) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	grain := make([]int16, 1<<18)
 	for i := range grain {
 		grain[i] = int16(math.Round(noise * r.NormFloat64()))
 	}
-	b := furnace.NewBatch(seed, seed)
-	f := furnace.New(s, b, seed, seed)
-	view := furnaceview.New(b)
-	return func(n int, picture *image.YCbCr) {
-		if n > 0 && repeated(n) {
-			return
-		}
-		view.Full(f.AdvanceTo(float64(n)/float64(rate)), picture)
+	return func(picture *image.YCbCr) {
 		for y := range furnaceview.Height {
 			row := picture.Y[y*picture.YStride:][:furnaceview.Width]
 			at := r.IntN(len(grain) - len(row))
@@ -70,6 +86,46 @@ func furnaceSource(s furnace.Scenario, seed uint64, rate int, noise float64, rep
 			}
 		}
 	}
+}
+
+// sharedSources are the views of several cameras, each with noise of its own, of a
+// furnace that is drawn once: drawing it takes longer than encoding it.
+func sharedSources(ctx context.Context, s furnace.Scenario, seed uint64, rate int, noise float64, cameras, n int) []source {
+	drawn := make([]chan *image.YCbCr, cameras)
+	sources := make([]source, cameras)
+	for k := range cameras {
+		drawn[k] = make(chan *image.YCbCr, 2)
+		grain := grained(seed+uint64(k)<<32, noise)
+		sources[k] = func(_ int, picture *image.YCbCr) {
+			select {
+			case p := <-drawn[k]:
+				copy(picture.Y, p.Y)
+				copy(picture.Cb, p.Cb)
+				copy(picture.Cr, p.Cr)
+				grain(picture)
+			case <-ctx.Done():
+			}
+		}
+	}
+	go func() {
+		draw := drawing(s, seed, rate)
+		for i := range n {
+			p := newPicture()
+			draw(i, p)
+			for k := range cameras {
+				select {
+				case drawn[k] <- p:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}
+	}()
+	return sources
+}
+
+func newPicture() *image.YCbCr {
+	return image.NewYCbCr(image.Rect(0, 0, furnaceview.Width, furnaceview.Height), image.YCbCrSubsampleRatio420)
 }
 
 // film sends n pictures through the encoder and back and passes each to look.
@@ -100,7 +156,7 @@ func film(ctx context.Context, e encoding, n int, draw source, look func(n int, 
 }
 
 func writeFrames(to io.Writer, n int, draw source) error {
-	picture := image.NewYCbCr(image.Rect(0, 0, furnaceview.Width, furnaceview.Height), image.YCbCrSubsampleRatio420)
+	picture := newPicture()
 	for i := range n {
 		draw(i, picture)
 		for _, plane := range [][]byte{picture.Y, picture.Cb, picture.Cr} {
