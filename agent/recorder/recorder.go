@@ -1,0 +1,217 @@
+// Package recorder keeps what the agent measured and decided on disk, in a ring that is
+// bounded in bytes and age.
+//
+// A recording is a folder of segments of ten minutes. Each segment is a tar file, which
+// every tar program opens, with these entries; times are UTC:
+//
+//	current/20261128T134005.000Z.csv   the samples of some seconds, amperes
+//	state/20261128T134005.000Z.jsonl   the published state of each second
+//	event/20261128T134005.000Z.jsonl   events
+//	crop/20261128T134001.234Z.png      what the model saw, without loss
+//	view/20261128T134001.310Z.jpg      the whole picture
+//
+// Beside a complete segment stands its summary, a JSON file of the same name. Both are
+// appended to or replaced only, so a power cut costs the last seconds: entries carry a
+// CRC, an incomplete end is cut off at the next start, and a missing summary is made
+// again from its segment.
+//
+// One goroutine (Run) uses the disk. The other methods never wait for it: what a full
+// queue cannot take is dropped and counted.
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/drivers"
+	"meltwatch/durable"
+	"meltwatch/retry"
+)
+
+// Settings configure a Recorder.
+type Settings struct {
+	// Files is the folder of the recording.
+	Files durable.Files
+	// MaxBytes bounds all segments together, MaxAge those that are not kept.
+	MaxBytes int64
+	MaxAge   time.Duration
+	// Free returns the free bytes of the disk; the ring shrinks while less than MinFree
+	// is left. It may be nil.
+	Free    func() (int64, error)
+	MinFree int64
+	// Synced reports whether the wall clock is right, so that ages count; nil means yes.
+	Synced func() bool
+	// Wall is the wall-clock time at an instant.
+	Wall     func(time.Time) time.Time
+	Log      *slog.Logger
+	Observer Observer
+}
+
+// Observer receives the recorder's status.
+type Observer interface {
+	Beat()
+	OK()
+	Fault(error)
+	Count(map[string]uint64)
+}
+
+const (
+	// segmentLength is how long a segment is.
+	segmentLength = 10 * time.Minute
+	// maxSegment bounds a segment, in bytes.
+	maxSegment = 64 << 20
+	// flushEvery is the interval at which the disk gets what was recorded: a power cut
+	// loses at most this much.
+	flushEvery = 5 * time.Second
+	// keepAround is how much is kept before and after an alarm, a fault or a mark.
+	keepAround = 10 * time.Minute
+	// maxWaiting bounds the queue: a minute of samples, states and pictures.
+	maxWaiting = 512
+	// retryAfter is the wait after the disk refused.
+	retryAfter = 10 * time.Second
+)
+
+// Second is one decided second.
+type Second struct {
+	// Decided is when it was decided.
+	Decided time.Time
+	State   message.State
+	// Frame is the newest frame as the model saw it; its Number is 0 without one.
+	Frame drivers.Frame
+}
+
+// Recorder records. Its methods are safe for concurrent use.
+type Recorder struct {
+	Settings
+	queue   chan func(*writer)
+	dropped atomic.Uint64
+	written atomic.Uint64 // bytes
+}
+
+// New returns a recorder. It starts nothing.
+func New(s Settings) *Recorder {
+	return &Recorder{Settings: s, queue: make(chan func(*writer), maxWaiting)}
+}
+
+// Sample records one reading, also one that is missing.
+func (r *Recorder) Sample(s drivers.Sample) {
+	s.Time = r.Wall(s.Time)
+	r.offer(func(w *writer) { w.sample(s) })
+}
+
+// Second records a decision, with the frame that it used.
+func (r *Recorder) Second(s Second) {
+	s.Decided, s.Frame.Time = r.Wall(s.Decided), r.Wall(s.Frame.Time)
+	r.offer(func(w *writer) { w.second(s) })
+}
+
+// View records the whole picture, a JPEG taken at an instant.
+func (r *Recorder) View(at time.Time, jpeg []byte) {
+	at = r.Wall(at)
+	r.offer(func(w *writer) { w.picture(View, at, jpeg) })
+}
+
+// Event records an event. What is recorded around an alarm or a fault is kept.
+func (r *Recorder) Event(e message.Event) {
+	r.offer(func(w *writer) { w.event(e) })
+}
+
+func (r *Recorder) offer(f func(*writer)) {
+	select {
+	case r.queue <- f:
+	default:
+		r.dropped.Add(1)
+		r.Observer.Fault(errSlow)
+		r.count()
+	}
+}
+
+var errSlow = errors.New("recorder.folder: the disk does not keep up, so some of the recording is missing; use a faster disk or set recorder.enabled to false")
+
+func (r *Recorder) count() {
+	r.Observer.Count(map[string]uint64{"dropped": r.dropped.Load(), "bytes_written": r.written.Load()})
+}
+
+// Run records until ctx ends. A disk that refuses is tried again.
+func (r *Recorder) Run(ctx context.Context) error {
+	faults := &retry.Faults{Log: r.Log}
+	for {
+		err := r.record(ctx, faults)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.Observer.Fault(err)
+		faults.Report(fmt.Errorf("not recording: %w", err))
+		if !r.discardFor(ctx, retryAfter) {
+			return ctx.Err()
+		}
+	}
+}
+
+// discardFor drops what arrives for a while: the disk cannot take it, and memory must not
+// grow.
+func (r *Recorder) discardFor(ctx context.Context, wait time.Duration) bool {
+	end := time.NewTimer(wait)
+	defer end.Stop()
+	for {
+		r.Observer.Beat()
+		select {
+		case <-ctx.Done():
+			return false
+		case <-end.C:
+			r.count()
+			return true
+		case <-r.queue:
+			r.dropped.Add(1)
+		}
+	}
+}
+
+// record writes until ctx ends or the disk refuses.
+func (r *Recorder) record(ctx context.Context, faults *retry.Faults) error {
+	w, err := openWriter(r.Settings)
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			r.drain(w)
+			return errors.Join(w.flush(), w.closeSegment(), ctx.Err())
+		case f := <-r.queue:
+			f(w)
+		case <-ticker.C:
+			r.Observer.Beat()
+			if err := w.flush(); err != nil {
+				w.abandon()
+				r.dropped.Add(w.unwritten)
+				r.count()
+				return err
+			}
+			r.written.Store(w.written)
+			r.count()
+			if len(r.queue) < maxWaiting/2 {
+				r.Observer.OK()
+				faults.Over()
+			}
+		}
+	}
+}
+
+func (r *Recorder) drain(w *writer) {
+	for {
+		select {
+		case f := <-r.queue:
+			f(w)
+		default:
+			return
+		}
+	}
+}
