@@ -12,10 +12,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"meltwatch/agent/alarm"
 	"meltwatch/agent/decide"
 	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/recorder"
 	"meltwatch/agent/remote"
 	"meltwatch/agent/report"
 	"meltwatch/agent/stamp"
@@ -36,6 +38,8 @@ const (
 	// A disk may hang indefinitely, and a restart would not cure it. The agent goes on
 	// with records in memory, so the outbox never counts as stuck.
 	outboxLimit = time.Duration(math.MaxInt64)
+	// The same holds for the disk of the recorder.
+	recorderLimit = outboxLimit
 )
 
 // Agent watches one furnace.
@@ -52,8 +56,12 @@ type Agent struct {
 	loop     *decide.Loop
 	decided  atomic.Int64 // the end of the last decided second, Unix nanoseconds
 	out      *delivery.Switch
+	recorder atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
 	reporter *report.Reporter
-	manager  *remote.Manager // of the configuration; nil if that does not change
+	alarms   *alarm.Book
+	// snapshots are pictures of alarms that are being made.
+	snapshots sync.WaitGroup
+	manager   *remote.Manager // of the configuration; nil if that does not change
 
 	outbox *outbox.Log // nil if records wait in memory
 	// outboxLock is held while the outbox is open.

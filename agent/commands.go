@@ -51,10 +51,14 @@ func (a *Agent) addCommands() error {
 	})
 }
 
-// Acknowledge ends a held alarm, and reports whether there was one.
-func (h commandHandler) Acknowledge(ctx context.Context) (held bool, err error) {
-	err = h.a.loop.Do(ctx, func() { held = h.a.loop.Decider().Machine().Acknowledge(time.Now()) })
-	return held, err
+// Acknowledge marks the alarm as seen, and ends it if it is only held.
+func (h commandHandler) Acknowledge(ctx context.Context, by string) (held bool, err error) {
+	return h.a.acknowledge(ctx, by)
+}
+
+// Shelve silences the alarm for a time.
+func (h commandHandler) Shelve(by, reason string, lasts time.Duration) error {
+	return h.a.alarms.Shelve(by, reason, lasts)
 }
 
 // LogLevel sets the log level; "" restores the configured one.
@@ -111,13 +115,8 @@ func (h commandHandler) SelfTest() (any, error) {
 
 // Snapshot publishes the newest picture.
 func (h commandHandler) Snapshot(ctx context.Context) error {
-	camera, ok := h.a.video.source().(interface {
-		Preview(ctx context.Context, maxWidth int) ([]byte, error)
-	})
-	if !ok {
-		return errors.New("camera.enabled is false on this box")
-	}
-	jpeg, err := camera.Preview(ctx, snapshotWidth)
+	const quality = 70
+	jpeg, _, err := h.a.view(ctx, snapshotWidth, quality)
 	if err != nil {
 		return err
 	}

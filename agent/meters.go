@@ -37,6 +37,9 @@ func (a *Agent) sample(s drivers.Sample) {
 	if s.Missing == "" { // missing samples are counted but not published
 		a.out.Sample(a.stamped(s))
 	}
+	if r := a.recorder.Load(); r != nil {
+		r.Sample(s)
+	}
 	a.loop.Offer(s)
 }
 

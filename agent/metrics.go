@@ -2,7 +2,6 @@ package agent
 
 import (
 	"meltwatch/agent/metrics"
-	"meltwatch/agent/settings"
 	"meltwatch/config"
 )
 
@@ -16,10 +15,7 @@ func (a *Agent) buildMetrics(c config.Config) (*instance, error) {
 		Address: c.Metrics.Listen, Log: a.log("metrics"), Observer: record,
 		Source: metrics.Source{
 			Version: a.env.Version, Health: a.registry.Snapshot, Stuck: a.registry.Stuck, State: a.reporter.Newest,
-			Thresholds: func() (enter, exit float64) {
-				p := settings.Params(a.config.Load().State, a.live.Load().manifest.Decision)
-				return p.Enter, p.Exit
-			},
+			Thresholds: a.thresholds,
 		},
 	}
 	return &instance{

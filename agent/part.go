@@ -19,6 +19,7 @@ import (
 //	log       log.level                    taken over
 //	commands  commands                     taken over
 //	models    remote, trust                taken over
+//	recorder  recorder                     a new recorder goes on with the recording
 //	metrics   metrics                      the server closes and opens
 //
 // A part is replaced only when its section differs, by reflect.DeepEqual. The other

@@ -42,7 +42,7 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	a.live.Store(live)
 	a.registry.Put("model", live.health)
 	a.reporter = report.New(report.Settings{
-		Output: a.out, Registry: a.registry, Limit: decideLimit, Stamper: a.stamper,
+		Output: recordedOutput{a.out, a}, Registry: a.registry, Limit: decideLimit, Stamper: a.stamper,
 		Machine: live.decider.Machine(), Video: live.manifest.Video,
 		Files: env.Files(c.Paths.State), Version: env.Version, Log: a.log("decide"),
 		Model: a.modelName, Cause: a.video.Cause, Dropped: func() uint64 { return a.loop.Dropped() },
@@ -50,7 +50,10 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	a.loop = decide.NewLoop(live.decider, a.video, func(s decide.Decision) {
 		a.decided.Store(s.End.UnixNano())
 		a.reporter.Decided(s)
+		a.alarms.Decided(*a.reporter.Newest(), s, a.looksAbnormal(s))
+		a.record(s)
 	})
+	a.openAlarms()
 	a.services = []service{{"decide", a.loop.Run}}
 	return a, a.addParts()
 }
@@ -65,6 +68,7 @@ func (a *Agent) addParts() error {
 	a.addDecision(*a.config.Load())
 	return errors.Join(err,
 		a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters),
+		a.add("recorder", recorderSection, a.buildRecorder),
 		a.add("metrics", func(c config.Config) any { return c.Metrics }, a.buildMetrics))
 }
 
@@ -89,6 +93,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return health.Notify(ctx, a.registry, a.env.Log) })
 	group.Go(func() error { a.reporter.HealthLoop(ctx); return nil })
 	group.Go(func() error { a.reporter.SaveLoop(ctx); return nil })
+	group.Go(func() error { a.saveAlarms(ctx); return nil })
 	group.Go(func() error { <-ctx.Done(); a.running.Stop(); return nil })
 	return errors.Join(group.Wait(), a.closeOutbox())
 }

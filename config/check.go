@@ -102,6 +102,7 @@ func check(c Config, f report) {
 	c.Trust.check(f.under("trust"))
 	c.Commands.check(f.under("commands"))
 	c.Metrics.check(f.under("metrics"))
+	c.Recorder.check(f.under("recorder"))
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.Paths.State == "" {

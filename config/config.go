@@ -37,7 +37,9 @@ type Config struct {
 	Remote   Remote   `yaml:"remote"`
 	Trust    Trust    `yaml:"trust"`
 	Commands Commands `yaml:"commands"`
+	Alarm    Alarm    `yaml:"alarm"`
 	Metrics  Metrics  `yaml:"metrics"`
+	Recorder Recorder `yaml:"recorder"`
 	Log      Log      `yaml:"log"`
 	Paths    Paths    `yaml:"paths"`
 }
@@ -190,4 +192,6 @@ type Paths struct {
 	// Programs is the folder of meltwatch-camera and meltwatch-infer; empty means the
 	// folder of meltwatch itself.
 	Programs string `yaml:"programs"`
+	// Recordings is the folder of the recorder; empty means recordings below State.
+	Recordings string `yaml:"recordings"`
 }

@@ -52,6 +52,9 @@ func Default() Config {
 			Model: true, ModelMB: 64, ModelMemoryMB: 600, ModelLatency: 300 * time.Millisecond,
 		},
 		Commands: Commands{PerMinute: 12},
+		Alarm:    Alarm{Snapshot: true},
+		// Seven days at 1.5 GB a day and what is around alarms.
+		Recorder: Recorder{Enabled: true, TotalMB: 12_000, Age: 14 * day, MinFreeMB: 1_000, ViewWidth: 400},
 		Log:      Log{Level: "info", Format: "text"},
 		Paths:    Paths{State: "/var/lib/meltwatch"},
 	}

@@ -37,11 +37,12 @@ type Trust struct {
 // Commands enables commands over MQTT. It is set only on the box; no command runs a
 // shell.
 type Commands struct {
-	Acknowledge bool `yaml:"acknowledge"` // release a held alarm
+	Acknowledge bool `yaml:"acknowledge"` // mark an alarm as seen; release a held one
 	LogLevel    bool `yaml:"log_level"`   // for an hour
 	Restart     bool `yaml:"restart"`     // of one part
 	SelfTest    bool `yaml:"self_test"`   // the state of every part
-	Snapshot    bool `yaml:"snapshot"`    // the newest crop as JPEG
+	Snapshot    bool `yaml:"snapshot"`    // the newest picture as JPEG
+	Shelve      bool `yaml:"shelve"`      // silence an alarm for a time
 	// PerMinute bounds the rate of commands.
 	PerMinute int `yaml:"per_minute"`
 }

@@ -85,6 +85,8 @@ type Window struct {
 	// VideoLag is the mean delay of the frames' stamps behind their slots: the
 	// correction, rounded to whole slots for each frame. It is 0 without a frame.
 	VideoLag time.Duration
+	// FrameTimes are the instants of the frames in the window, in order.
+	FrameTimes []time.Time
 	// Evidence belongs to the newest frame in the window; it is nil without one.
 	Evidence []float32
 
@@ -257,6 +259,7 @@ func (a *Aligner) placeFrames(w *Window) (coverage float64) {
 		w.Input.FrameMask[slot] = 1
 		copy(w.Input.Tokens[slot*g.FrameTokens:(slot+1)*g.FrameTokens], f.Tokens)
 		w.Evidence = f.Evidence
+		w.FrameTimes = append(w.FrameTimes, f.Time)
 	}
 	if seen == 0 {
 		return 0

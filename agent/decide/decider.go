@@ -53,6 +53,12 @@ type Decision struct {
 	Correction time.Duration
 	// Evidence is the attention over the newest frame, row-major, or nil.
 	Evidence []float32
+	// Frame is the newest frame, FrameTimes are the instants of those in the window.
+	Frame      drivers.Frame
+	FrameTimes []time.Time
+	// CV120 and CV45 are the current's coefficients of variation over 120 and 45 s; NaN
+	// while too little was measured.
+	CV120, CV45 float64
 	// Fault is why the model did not decide; nil if it did.
 	Fault error
 }
@@ -127,8 +133,8 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 	current, cause := d.current.status(now)
 	s := Decision{
 		End: w.End, Current: current, CurrentCause: cause, Video: video,
-		VideoCoverage: w.VideoCoverage,
-		Alignment:     math.NaN(), Surprise: math.NaN(),
+		VideoCoverage: w.VideoCoverage, Frame: frame, FrameTimes: w.FrameTimes,
+		Alignment: math.NaN(), Surprise: math.NaN(),
 	}
 	if s.Current == drivers.Frozen {
 		w.MaskCurrent()
@@ -140,6 +146,7 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 	}
 	aside, sparse := d.sparse.check(&w, d.manifest, d.current.period, usable, d.rule)
 	s.CurrentCoverage = w.CurrentCoverage
+	s.CV120, s.CV45 = variation(w)
 	s.Verdict = d.sensed(s, w)
 	s.Verdict.CurrentLive, s.Verdict.Amperes, s.Verdict.CurrentAside = usable, amperes, aside
 	if s.Fault = encodeErr; s.Fault == nil {

@@ -20,15 +20,27 @@ func RuleReads(period time.Duration) bool {
 	return float64(align.MaxSampleSpan) >= enough120*float64(period)
 }
 
+// variation returns the coefficients of variation that the rule compares; NaN where the
+// samples cover too little.
+func variation(w align.Window) (long, short float64) {
+	long, longShare := w.CV(120 * time.Second)
+	short, shortShare := w.CV(45 * time.Second)
+	if longShare < enough120 {
+		long = math.NaN()
+	}
+	if shortShare < enough45 {
+		short = math.NaN()
+	}
+	return long, short
+}
+
 // rule is the plant's rule on the current alone: in the semi-molten state the melt
 // stops rolling, the arc gap is constant and the current's variation is low. It returns
 // 1 for low variation, otherwise 0. weak reports whether only the shorter span is
 // quiet. ok is false if there are too few samples or a phase draws no current.
 func rule(w align.Window, levels inference.Rule) (p float64, weak, ok bool) {
-	long, longShare := w.CV(120 * time.Second)
-	short, shortShare := w.CV(45 * time.Second)
-	haveLong := longShare >= enough120 && !math.IsNaN(long)
-	haveShort := shortShare >= enough45 && !math.IsNaN(short)
+	long, short := variation(w)
+	haveLong, haveShort := !math.IsNaN(long), !math.IsNaN(short)
 	switch {
 	case haveLong && long < levels.CV120:
 		return 1, false, true

@@ -25,6 +25,11 @@ type Command struct {
 	Part string `json:"part,omitempty"`
 	// Level is the log level for the next hour: debug, info, warn or error.
 	Level string `json:"level,omitempty"`
+	// By is who acknowledges or shelves an alarm; Reason why, and Minutes for how long it
+	// is shelved.
+	By      string `json:"by,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+	Minutes int    `json:"minutes,omitempty"`
 }
 
 // CommandResult is the payload of command/result.

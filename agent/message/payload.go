@@ -47,6 +47,8 @@ type State struct {
 	// from 45 s of current alone.
 	Source string `json:"source"`
 	Weak   bool   `json:"weak,omitempty"`
+	// Alone is p(abnormal) by each sense alone; absent if the model does not tell.
+	Alone *Alone `json:"alone,omitempty"`
 	// Alignment is the cosine between the embeddings of the two senses; nil without
 	// both.
 	Alignment *float64 `json:"alignment"`

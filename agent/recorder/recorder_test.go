@@ -212,16 +212,16 @@ func checkIntact(t *testing.T, disk *crashfs.Disk) (samples int) {
 // A power cut at any operation loses the last seconds at most, and the next start finds
 // whole segments.
 func TestPowerCutsLoseTheLastSecondsOnly(t *testing.T) {
-	cuts := 40
+	cuts := 20
 	if os.Getenv("MELTWATCH_KILLS") != "" {
-		cuts = 400
+		cuts = 200
 	}
 	lost := 0
 	for k := range cuts {
 		synctest.Test(t, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(k), 9))
 			disk := crashfs.New(-1)
-			disk.CutIn(r.IntN(900))
+			disk.CutIn(r.IntN(350))
 			began := time.Now()
 			rec := New(settings(disk, &observed{}))
 			ctx, cancel := context.WithCancel(t.Context())

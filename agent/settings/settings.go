@@ -1,12 +1,14 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 
 	"meltwatch/agent/outbox"
+	"meltwatch/agent/recorder"
 	"meltwatch/config"
 	"meltwatch/config/credential"
 	"meltwatch/drivers"
@@ -61,12 +63,14 @@ func Camera(all config.Config, video inference.VideoSpec) (drivers.CameraSetting
 	return settings, settings.Check()
 }
 
+// megabyte is the unit of bounds, in bytes.
+const megabyte = 1_000_000
+
 // OutboxFolder is the folder of the outbox on disk.
 func OutboxFolder(c config.Config) string { return filepath.Join(c.Paths.State, "outbox") }
 
 // Outbox returns the settings of the outbox.
 func Outbox(c config.Config) outbox.Settings {
-	const megabyte = 1_000_000
 	o := c.Outbox
 	return outbox.Settings{
 		Bytes:         int64(o.TotalMB) * megabyte,
@@ -75,6 +79,17 @@ func Outbox(c config.Config) outbox.Settings {
 		Current:       outbox.Retention{Bytes: int64(o.CurrentMB) * megabyte, Age: o.CurrentAge},
 		MemoryRecords: c.MQTT.Queue,
 	}
+}
+
+// RecordingsFolder is the folder of the recorder.
+func RecordingsFolder(c config.Config) string {
+	return cmp.Or(c.Paths.Recordings, filepath.Join(c.Paths.State, "recordings"))
+}
+
+// Recorder returns the bounds of the recorder.
+func Recorder(c config.Config) recorder.Settings {
+	r := c.Recorder
+	return recorder.Settings{MaxBytes: int64(r.TotalMB) * megabyte, MaxAge: r.Age, MinFree: int64(r.MinFreeMB) * megabyte}
 }
 
 // LogLevel returns the configured log level.

@@ -22,6 +22,7 @@ func (c onceCommand) Run(ctx context.Context, o outside) error {
 		return err
 	}
 	settings.Log.Level = "error"
+	settings.Recorder.Enabled = false
 	settings.Outbox.Enabled = false // nothing is published, and a running agent may hold the outbox
 	env, err := newEnv(o.errOut, settings.Log, logFlags{})
 	if err != nil {

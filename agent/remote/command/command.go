@@ -9,6 +9,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,11 @@ import (
 
 // Agent is the running agent.
 type Agent interface {
-	// Acknowledge ends a held alarm, and reports whether there was one.
-	Acknowledge(ctx context.Context) (bool, error)
+	// Acknowledge marks the alarm as seen by somebody, and ends it if it is only held,
+	// which it reports.
+	Acknowledge(ctx context.Context, by string) (held bool, err error)
+	// Shelve silences the alarm for a time.
+	Shelve(by, reason string, lasts time.Duration) error
 	// LogLevel sets the log level; "" restores the configured one.
 	LogLevel(level string)
 	// Restart stops a part and starts it again.
@@ -170,12 +174,12 @@ func (s *Server) inTime(now time.Time, perMinute int) bool {
 // admit refuses a command that is not allowed, late or repeated.
 func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time) error {
 	by, known := map[string]bool{
-		"acknowledge": allowed.Acknowledge, "log_level": allowed.LogLevel, "restart": allowed.Restart,
+		"acknowledge": allowed.Acknowledge, "log_level": allowed.LogLevel, "restart": allowed.Restart, "shelve": allowed.Shelve,
 		"self_test": allowed.SelfTest, "snapshot": allowed.Snapshot,
 	}[c.Command]
 	switch {
 	case !known:
-		return fmt.Errorf("command: %.64q is not one of acknowledge, log_level, restart, self_test, snapshot", c.Command)
+		return fmt.Errorf("command: %.64q is not one of acknowledge, log_level, restart, self_test, shelve, snapshot", c.Command)
 	case !by:
 		return fmt.Errorf("commands.%s is false on this box", c.Command)
 	case now.After(c.Deadline):
@@ -192,6 +196,9 @@ func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time
 	return nil
 }
 
+// unnamed stands for whoever sent a command without saying by whom.
+const unnamed = "a command"
+
 // harmless commands change nothing: they are executed even if the disk fails, because a
 // repetition after a restart does no harm.
 var harmless = []string{"self_test", "snapshot"}
@@ -201,11 +208,15 @@ func (s *Server) execute(ctx context.Context, agent Agent, c message.Command) (a
 	defer cancel()
 	switch c.Command {
 	case "acknowledge":
-		held, err := agent.Acknowledge(ctx)
-		if err == nil && !held {
-			err = errors.New("no alarm is held: only a held alarm can be acknowledged")
+		held, err := agent.Acknowledge(ctx, cmp.Or(c.By, unnamed))
+		if err != nil {
+			return nil, err
 		}
-		return nil, err
+		return struct {
+			Ended bool `json:"ended"`
+		}{held}, nil
+	case "shelve":
+		return nil, agent.Shelve(cmp.Or(c.By, unnamed), c.Reason, time.Duration(c.Minutes)*time.Minute)
 	case "log_level":
 		return nil, s.setLevel(agent, c.Level)
 	case "restart":

@@ -41,9 +41,16 @@ func (a *fakeAgent) all() []string {
 func (a *fakeAgent) OK()                              {}
 func (a *fakeAgent) Count(counters map[string]uint64) { a.dropped = counters["dropped_commands"] }
 
-func (a *fakeAgent) Acknowledge(context.Context) (bool, error) {
-	a.note("acknowledge")
-	return a.held, nil
+func (a *fakeAgent) Acknowledge(_ context.Context, by string) (bool, error) {
+	if !a.held {
+		return false, errors.New("no alarm")
+	}
+	a.note("acknowledge by " + by)
+	return true, nil
+}
+func (a *fakeAgent) Shelve(by, reason string, lasts time.Duration) error {
+	a.note(fmt.Sprintf("shelve by %s for %s: %s", by, lasts, reason))
+	return nil
 }
 func (a *fakeAgent) LogLevel(level string) { a.note("level " + level) }
 func (a *fakeAgent) Restart(part string) error {
@@ -59,7 +66,7 @@ func (a *fakeAgent) SelfTest() (any, error) {
 }
 func (a *fakeAgent) Snapshot(context.Context) error { a.note("snapshot"); return nil }
 
-var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: true, SelfTest: true, Snapshot: true, PerMinute: 100}
+var everything = config.Commands{Acknowledge: true, LogLevel: true, Restart: true, SelfTest: true, Snapshot: true, Shelve: true, PerMinute: 100}
 
 // serving runs a script against a server in virtual time; ask sends a payload and
 // returns the result.
@@ -96,7 +103,9 @@ func payload(id, command string, in time.Duration, more string) string {
 func TestCommandsAreCarriedOutOnce(t *testing.T) {
 	serving(t, everything, func(b *fakeAgent, ask func(string) message.CommandResult) {
 		for i, c := range [][3]string{
-			{"acknowledge", "", "acknowledge"}, {"restart", `, "part": "camera"`, "restart camera"},
+			{"acknowledge", "", "acknowledge by a command"}, {"restart", `, "part": "camera"`, "restart camera"},
+			{"acknowledge", `, "by": "Li"`, "acknowledge by Li"},
+			{"shelve", `, "by": "Li", "reason": "tapping", "minutes": 15`, "shelve by Li for 15m0s: tapping"},
 			{"self_test", "", "self_test"}, {"snapshot", "", "snapshot"}, {"log_level", `, "level": "debug"`, "level debug"},
 		} {
 			text := payload(fmt.Sprint(i), c[0], time.Minute, c[1])
@@ -155,7 +164,7 @@ func TestCommandsThatMustNotBeCarriedOut(t *testing.T) {
 
 func TestNothingIsAllowedByDefault(t *testing.T) {
 	serving(t, config.Default().Commands, func(b *fakeAgent, ask func(string) message.CommandResult) {
-		for i, command := range []string{"acknowledge", "log_level", "restart", "self_test", "snapshot"} {
+		for i, command := range []string{"acknowledge", "log_level", "restart", "self_test", "shelve", "snapshot"} {
 			if r := ask(payload(fmt.Sprint(i), command, time.Minute, "")); r.Status != message.Rejected || !strings.Contains(r.Message, "commands."+command) {
 				t.Errorf("%s: %+v", command, r)
 			}

@@ -65,7 +65,7 @@ func TestCommandIsCarriedOutOnceOverRestarts(t *testing.T) {
 					t.Errorf("another: %+v", r)
 				}
 			})
-			if strings.Join(b.all(), ", ") != "restart camera, acknowledge" {
+			if strings.Join(b.all(), ", ") != "restart camera, acknowledge by a command" {
 				t.Errorf("did %q", b.all())
 			}
 			if text, err := durable.ReadFile(disk, idsFile); err != nil || strings.Contains(string(text), `"a"`) {

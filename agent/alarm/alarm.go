@@ -1,0 +1,243 @@
+// Package alarm follows the furnace's alarm: it explains it when it is raised, and keeps
+// who has acknowledged or shelved it, also across a restart of the agent.
+//
+// The words are those of ISA-18.2: an alarm is raised, may be acknowledged, may be
+// shelved for a time with a reason, and is cleared. None of it changes the furnace's
+// state, and each alarm starts unacknowledged: what silences one never silences the next.
+package alarm
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/message"
+	"meltwatch/agent/stamp"
+	"meltwatch/durable"
+	"meltwatch/inference"
+)
+
+// Settings are what a Book needs.
+type Settings struct {
+	// Publish publishes an alarm, Event a step of its life. Neither blocks.
+	Publish func(message.Alarm)
+	Event   func(kind, subject, from, to, cause string)
+	// Raised is called when a new alarm is raised; it must not block. It may be nil.
+	Raised  func(message.Alarm)
+	Stamper *stamp.Stamper
+	Files   durable.Files // the state folder
+	Log     *slog.Logger
+	// Thresholds and Levels are those in effect.
+	Thresholds func() (enter, exit float64)
+	Levels     func() inference.Rule
+}
+
+// file holds the alarm for the next start.
+const file = "alarm.json"
+
+const (
+	// maxShelved bounds how long an alarm may be shelved.
+	maxShelved = 8 * time.Hour
+	maxBy      = 64  // bytes
+	maxReason  = 200 // bytes
+)
+
+// Book follows the alarm. Decided is called by the decision loop only; the other methods
+// are safe for concurrent use.
+type Book struct {
+	Settings
+	background Background // of the decision loop
+
+	mu     sync.Mutex
+	now    *message.Alarm // the newest; nil before the first
+	saving chan message.Alarm
+}
+
+// Open reads the last alarm. A damaged file is logged and ignored: the state tells
+// whether there is an alarm.
+func Open(s Settings) *Book {
+	b := &Book{Settings: s, saving: make(chan message.Alarm, 1)}
+	text, err := durable.ReadFile(s.Files, file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b
+	}
+	var last message.Alarm
+	if err == nil {
+		err = json.Unmarshal(text, &last)
+	}
+	if err != nil || last.ID == "" {
+		s.Log.Warn("last alarm not read", "err", err)
+		return b
+	}
+	b.now = &last
+	return b
+}
+
+// Newest returns the newest alarm, nil before the first.
+func (b *Book) Newest() *message.Alarm {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now == nil {
+		return nil
+	}
+	copied := *b.now
+	return &copied
+}
+
+// Change is where the newest frame is brighter than its background, or nil. The decision
+// loop calls it.
+func (b *Book) Change() *message.Change { return b.background.Change() }
+
+// Decided follows a decision, published as now.
+func (b *Book) Decided(now message.State, d decide.Decision, frozen bool) {
+	b.background.Observe(d.Frame, frozen)
+	abnormal := now.State == "abnormal"
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	active := b.now != nil && b.now.Phase != message.AlarmCleared
+	switch {
+	case abnormal && (!active || now.Since.After(b.now.Raised.Add(time.Minute)) && !now.Held):
+		b.raise(now, d)
+	case abnormal && b.now.Held != now.Held:
+		b.now.Held = now.Held
+		b.publish()
+	case abnormal && b.now.Phase == message.AlarmShelved && !time.Now().Before(b.now.Shelved.Until):
+		b.move(message.AlarmRaised, "the time is over")
+	case !abnormal && active && now.State != "":
+		b.now.Cleared = now.Time
+		b.now.Held = false
+		b.move(message.AlarmCleared, d.Status.Cause)
+	}
+}
+
+// raise makes a new alarm of the decision.
+func (b *Book) raise(now message.State, d decide.Decision) {
+	enter, exit := b.Thresholds()
+	levels := b.Levels()
+	a := message.Alarm{
+		ID: fmt.Sprintf("%d-%d", now.Boot, now.Seq), Phase: message.AlarmRaised, Raised: now.Since,
+		Cause: d.Status.Cause, Held: now.Held, Source: now.Source, PAbnormal: now.PAbnormal, PMean: now.PMean,
+		Enter: enter, Exit: exit, Alone: now.Alone,
+		CV120: known(d.CV120), CV45: known(d.CV45), Level120: levels.CV120, Level45: levels.CV45,
+		Senses: now.Senses, Coverage: now.Coverage, Counted: now.Counted,
+		ClockOffsetS: now.ClockOffsetS, ClockCorrectionS: now.ClockCorrectionS,
+		Evidence: now.Evidence, Change: b.background.Change(), Model: now.Model,
+	}
+	for _, t := range d.FrameTimes {
+		a.Frames = append(a.Frames, b.Stamper.Wall(t))
+	}
+	if !a.Counted.Video {
+		a.Evidence, a.Change = nil, nil
+	}
+	a.Agree = agree(a.Evidence, a.Change)
+	a.Summary = Summary(a)
+	b.now = &a
+	b.Event("alarm", a.ID, "", a.Phase, a.Summary)
+	b.publish()
+	if b.Raised != nil {
+		b.Raised(a)
+	}
+}
+
+func known(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+// move changes the phase, with an event. The lock is held.
+func (b *Book) move(phase, cause string) {
+	from := b.now.Phase
+	b.now.Phase = phase
+	b.Event("alarm", b.now.ID, from, phase, cause)
+	b.publish()
+}
+
+// publish publishes the alarm and marks it to be saved. The lock is held.
+func (b *Book) publish() {
+	b.now.Stamp = b.Stamper.Stamp("alarm", time.Now())
+	b.Publish(*b.now)
+	for {
+		select {
+		case b.saving <- *b.now:
+			return
+		case <-b.saving: // the newest is written
+		}
+	}
+}
+
+var errNoAlarm = errors.New("no alarm is active, so there is nothing to acknowledge or shelve")
+
+// Acknowledge records that somebody has seen the alarm.
+func (b *Book) Acknowledge(by string) error {
+	if err := checkName(by); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now == nil || b.now.Phase == message.AlarmCleared {
+		return errNoAlarm
+	}
+	b.now.Acknowledged = &message.Acknowledged{By: by, At: b.Stamper.Wall(time.Now())}
+	b.move(message.AlarmAcknowledged, "by "+by)
+	return nil
+}
+
+// Shelve records that somebody has silenced the alarm for a time, and why.
+func (b *Book) Shelve(by, reason string, lasts time.Duration) error {
+	switch {
+	case lasts < time.Minute || lasts > maxShelved:
+		return fmt.Errorf("minutes: %s is out of bounds: shelve for 1 to %.0f minutes", lasts, maxShelved.Minutes())
+	case reason == "" || len(reason) > maxReason || !plain(reason):
+		return fmt.Errorf("reason: is missing, longer than %d bytes or not plain text", maxReason)
+	}
+	if err := checkName(by); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.now == nil || b.now.Phase == message.AlarmCleared {
+		return errNoAlarm
+	}
+	at := b.Stamper.Wall(time.Now())
+	b.now.Shelved = &message.Shelved{By: by, At: at, Until: at.Add(lasts), Reason: reason}
+	b.move(message.AlarmShelved, fmt.Sprintf("by %s for %s: %s", by, lasts, reason))
+	return nil
+}
+
+func checkName(by string) error {
+	if by == "" || len(by) > maxBy || !plain(by) || strings.TrimSpace(by) != by {
+		return fmt.Errorf("by: is missing, longer than %d bytes or not plain text: say who you are", maxBy)
+	}
+	return nil
+}
+
+func plain(text string) bool {
+	return utf8.ValidString(text) && !slices.ContainsFunc([]rune(text), unicode.IsControl)
+}
+
+// Saves is where the newest alarm waits to be saved with Save, outside the decision loop.
+func (b *Book) Saves() <-chan message.Alarm { return b.saving }
+
+// Save writes an alarm for the next start.
+func (b *Book) Save(a message.Alarm) error {
+	text, err := json.Marshal(a)
+	if err == nil {
+		err = durable.Replace(b.Files, file, text)
+	}
+	if err != nil {
+		return fmt.Errorf("save alarm: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"image"
+	"time"
+
+	"meltwatch/agent/alarm"
+	"meltwatch/agent/decide"
+	"meltwatch/agent/message"
+	"meltwatch/agent/settings"
+	"meltwatch/agent/state"
+	"meltwatch/inference"
+)
+
+// openAlarms builds the book of alarms.
+func (a *Agent) openAlarms() {
+	a.alarms = alarm.Open(alarm.Settings{
+		Publish: func(now message.Alarm) { a.retain(message.TopicAlarm, now) },
+		Event:   a.reporter.Event,
+		Raised:  a.alarmRaised,
+		Stamper: a.stamper, Files: a.env.Files(a.config.Load().Paths.State), Log: a.log("alarm"),
+		Thresholds: a.thresholds,
+		Levels: func() inference.Rule {
+			return settings.Decision(*a.config.Load(), a.live.Load().manifest).Rule
+		},
+	})
+	// A subscriber that comes later than the agent finds the last alarm too.
+	if last := a.alarms.Newest(); last != nil {
+		a.retain(message.TopicAlarm, *last)
+	}
+}
+
+func (a *Agent) retain(topic string, payload any) {
+	text, err := json.Marshal(payload)
+	if err != nil {
+		a.env.Log.Error("payload not encoded", "topic", topic, "err", err)
+		return
+	}
+	a.out.Retain(topic, text)
+}
+
+// thresholds are those in effect for the mean of p(abnormal).
+func (a *Agent) thresholds() (enter, exit float64) {
+	p := settings.Params(a.config.Load().State, a.live.Load().manifest.Decision)
+	return p.Enter, p.Exit
+}
+
+// looksAbnormal reports whether the picture may show what the background must not absorb.
+func (a *Agent) looksAbnormal(s decide.Decision) bool {
+	return s.Status.State == state.Abnormal ||
+		s.Verdict.Source == state.Model && s.Verdict.P >= a.live.Load().manifest.Decision.FreezeBackground
+}
+
+// saveAlarms writes each step of an alarm until ctx ends. Only it waits for the disk.
+func (a *Agent) saveAlarms(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-a.alarms.Saves():
+			if err := a.alarms.Save(now); err != nil {
+				a.env.Log.Warn("alarm not saved for the next start", "err", err)
+			}
+		}
+	}
+}
+
+// alarmRaised publishes the picture of an alarm, with what speaks for it drawn.
+func (a *Agent) alarmRaised(raised message.Alarm) {
+	if !a.config.Load().Alarm.Snapshot || !raised.Counted.Video {
+		return
+	}
+	a.snapshots.Go(func() {
+		jpeg, err := a.evidenceSnapshot(context.Background(), raised)
+		if err != nil {
+			a.log("alarm").Warn("alarm without a picture", "err", err)
+			return
+		}
+		a.out.Answer(message.TopicSnapshot, jpeg)
+	})
+}
+
+// evidenceSnapshot is the newest picture with an alarm's evidence drawn.
+func (a *Agent) evidenceSnapshot(ctx context.Context, of message.Alarm) ([]byte, error) {
+	const quality = 80
+	picture, _, err := a.view(ctx, snapshotWidth, quality)
+	if err != nil {
+		return nil, err
+	}
+	drawn, err := alarm.Draw(picture, a.cropShare(), of.Evidence, of.Change)
+	if err != nil {
+		return nil, err
+	}
+	if len(drawn) > snapshotBytes {
+		return nil, errors.New("the picture is larger than 256 KiB")
+	}
+	return drawn, nil
+}
+
+// cropShare is the crop in thousandths of the whole picture's width and height.
+func (a *Agent) cropShare() image.Rectangle {
+	const whole = 1000
+	crop := a.config.Load().Camera.Crop
+	sized, ok := a.video.source().(interface{ PictureSize() (width, height int) })
+	if !ok || crop.Width == 0 {
+		return image.Rect(0, 0, whole, whole)
+	}
+	width, height := sized.PictureSize()
+	if width == 0 || height == 0 {
+		return image.Rect(0, 0, whole, whole)
+	}
+	return image.Rect(whole*crop.X/width, whole*crop.Y/height, whole*(crop.X+crop.Width)/width, whole*(crop.Y+crop.Height)/height)
+}
+
+// acknowledge marks the alarm as seen, and ends one that is only held. It reports whether
+// one was held.
+func (a *Agent) acknowledge(ctx context.Context, by string) (held bool, err error) {
+	if err := a.alarms.Acknowledge(by); err != nil {
+		return false, err
+	}
+	err = a.loop.Do(ctx, func() { held = a.loop.Decider().Machine().Acknowledge(time.Now()) })
+	return held, err
+}
