@@ -58,7 +58,7 @@ type Agent struct {
 	out      *delivery.Switch
 	recorder atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
 	reporter *report.Reporter
-	alarms   *alarm.Book
+	alarms   *alarm.Tracker
 	// snapshots are pictures of alarms that are being made.
 	snapshots sync.WaitGroup
 	manager   *remote.Manager // of the configuration; nil if that does not change

@@ -15,7 +15,7 @@ import (
 	"meltwatch/inference"
 )
 
-// openAlarms builds the book of alarms.
+// openAlarms builds the tracker of alarms.
 func (a *Agent) openAlarms() {
 	a.alarms = alarm.Open(alarm.Settings{
 		Publish: func(now message.Alarm) { a.retain(message.TopicAlarm, now) },

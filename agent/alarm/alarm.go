@@ -27,7 +27,7 @@ import (
 	"meltwatch/inference"
 )
 
-// Settings are what a Book needs.
+// Settings are what a Tracker needs.
 type Settings struct {
 	// Publish publishes an alarm, Event a step of its life. Neither blocks.
 	Publish func(message.Alarm)
@@ -52,21 +52,24 @@ const (
 	maxReason  = 200 // bytes
 )
 
-// Book follows the alarm. Decided is called by the decision loop only; the other methods
+// Tracker follows the alarm. Decided is called by the decision loop only; the other methods
 // are safe for concurrent use.
-type Book struct {
+type Tracker struct {
 	Settings
 	background Background // of the decision loop
 
 	mu     sync.Mutex
 	now    *message.Alarm // the newest; nil before the first
+	// unshelve is when a shelved alarm is raised again, by the monotonic clock: a wall
+	// clock that is set must not prolong the silence.
+	unshelve time.Time
 	saving chan message.Alarm
 }
 
 // Open reads the last alarm. A damaged file is logged and ignored: the state tells
 // whether there is an alarm.
-func Open(s Settings) *Book {
-	b := &Book{Settings: s, saving: make(chan message.Alarm, 1)}
+func Open(s Settings) *Tracker {
+	b := &Tracker{Settings: s, saving: make(chan message.Alarm, 1)}
 	text, err := durable.ReadFile(s.Files, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b
@@ -80,11 +83,15 @@ func Open(s Settings) *Book {
 		return b
 	}
 	b.now = &last
+	if last.Shelved != nil {
+		left := last.Shelved.Until.Sub(s.Stamper.Wall(time.Now()))
+		b.unshelve = time.Now().Add(min(left, last.Shelved.Until.Sub(last.Shelved.At), maxShelved))
+	}
 	return b
 }
 
 // Newest returns the newest alarm, nil before the first.
-func (b *Book) Newest() *message.Alarm {
+func (b *Tracker) Newest() *message.Alarm {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.now == nil {
@@ -96,10 +103,10 @@ func (b *Book) Newest() *message.Alarm {
 
 // Change is where the newest frame is brighter than its background, or nil. The decision
 // loop calls it.
-func (b *Book) Change() *message.Change { return b.background.Change() }
+func (b *Tracker) Change() *message.Change { return b.background.Change() }
 
 // Decided follows a decision, published as now.
-func (b *Book) Decided(now message.State, d decide.Decision, frozen bool) {
+func (b *Tracker) Decided(now message.State, d decide.Decision, frozen bool) {
 	b.background.Observe(d.Frame, frozen)
 	abnormal := now.State == "abnormal"
 	b.mu.Lock()
@@ -111,7 +118,7 @@ func (b *Book) Decided(now message.State, d decide.Decision, frozen bool) {
 	case abnormal && b.now.Held != now.Held:
 		b.now.Held = now.Held
 		b.publish()
-	case abnormal && b.now.Phase == message.AlarmShelved && !time.Now().Before(b.now.Shelved.Until):
+	case abnormal && b.now.Phase == message.AlarmShelved && !time.Now().Before(b.unshelve):
 		b.move(message.AlarmRaised, "the time is over")
 	case !abnormal && active && now.State != "":
 		b.now.Cleared = now.Time
@@ -121,7 +128,7 @@ func (b *Book) Decided(now message.State, d decide.Decision, frozen bool) {
 }
 
 // raise makes a new alarm of the decision.
-func (b *Book) raise(now message.State, d decide.Decision) {
+func (b *Tracker) raise(now message.State, d decide.Decision) {
 	enter, exit := b.Thresholds()
 	levels := b.Levels()
 	a := message.Alarm{
@@ -157,7 +164,7 @@ func known(v float64) *float64 {
 }
 
 // move changes the phase, with an event. The lock is held.
-func (b *Book) move(phase, cause string) {
+func (b *Tracker) move(phase, cause string) {
 	from := b.now.Phase
 	b.now.Phase = phase
 	b.Event("alarm", b.now.ID, from, phase, cause)
@@ -165,8 +172,8 @@ func (b *Book) move(phase, cause string) {
 }
 
 // publish publishes the alarm and marks it to be saved. The lock is held.
-func (b *Book) publish() {
-	b.now.Stamp = b.Stamper.Stamp("alarm", time.Now())
+func (b *Tracker) publish() {
+	b.now.Stamp = b.Stamper.Stamp(string(message.ClassAlarm), time.Now())
 	b.Publish(*b.now)
 	for {
 		select {
@@ -180,7 +187,7 @@ func (b *Book) publish() {
 var errNoAlarm = errors.New("no alarm is active, so there is nothing to acknowledge or shelve")
 
 // Acknowledge records that somebody has seen the alarm.
-func (b *Book) Acknowledge(by string) error {
+func (b *Tracker) Acknowledge(by string) error {
 	if err := checkName(by); err != nil {
 		return err
 	}
@@ -195,7 +202,7 @@ func (b *Book) Acknowledge(by string) error {
 }
 
 // Shelve records that somebody has silenced the alarm for a time, and why.
-func (b *Book) Shelve(by, reason string, lasts time.Duration) error {
+func (b *Tracker) Shelve(by, reason string, lasts time.Duration) error {
 	switch {
 	case lasts < time.Minute || lasts > maxShelved:
 		return fmt.Errorf("minutes: %s is out of bounds: shelve for 1 to %.0f minutes", lasts, maxShelved.Minutes())
@@ -211,6 +218,7 @@ func (b *Book) Shelve(by, reason string, lasts time.Duration) error {
 		return errNoAlarm
 	}
 	at := b.Stamper.Wall(time.Now())
+	b.unshelve = time.Now().Add(lasts)
 	b.now.Shelved = &message.Shelved{By: by, At: at, Until: at.Add(lasts), Reason: reason}
 	b.move(message.AlarmShelved, fmt.Sprintf("by %s for %s: %s", by, lasts, reason))
 	return nil
@@ -228,10 +236,10 @@ func plain(text string) bool {
 }
 
 // Saves is where the newest alarm waits to be saved with Save, outside the decision loop.
-func (b *Book) Saves() <-chan message.Alarm { return b.saving }
+func (b *Tracker) Saves() <-chan message.Alarm { return b.saving }
 
 // Save writes an alarm for the next start.
-func (b *Book) Save(a message.Alarm) error {
+func (b *Tracker) Save(a message.Alarm) error {
 	text, err := json.Marshal(a)
 	if err == nil {
 		err = durable.Replace(b.Files, file, text)

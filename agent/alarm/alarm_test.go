@@ -25,14 +25,14 @@ import (
 	"meltwatch/inference"
 )
 
-// desk collects what a book publishes.
+// desk collects what a tracker publishes.
 type desk struct {
 	alarms []message.Alarm
 	events []string
 	seq    uint64
 }
 
-func (d *desk) open(files durable.Files) *Book {
+func (d *desk) open(files durable.Files) *Tracker {
 	return Open(Settings{
 		Publish: func(a message.Alarm) { d.alarms = append(d.alarms, a) },
 		Event: func(kind, subject, from, to, _ string) {
@@ -47,7 +47,7 @@ func (d *desk) open(files durable.Files) *Book {
 func (d *desk) last() message.Alarm { return d.alarms[len(d.alarms)-1] }
 
 // second is one decided second in a state that began at a time.
-func (d *desk) second(b *Book, name string, since time.Time, held bool) {
+func (d *desk) second(b *Tracker, name string, since time.Time, held bool) {
 	d.seq++
 	now := message.State{
 		Stamp: message.Stamp{Time: time.Now(), Boot: 7, Seq: d.seq}, State: name, Since: since, Held: held, Source: "model",

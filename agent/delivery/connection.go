@@ -181,6 +181,9 @@ func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, rec
 		return string(r.class), r.class == message.ClassState, p.payloads(records)[0], records
 	}
 	if topic, payload := p.nextChanged(); payload != nil {
+		if topic == message.TopicAlarm {
+			payload = p.stamper.Restamp(message.ClassAlarm, payload)
+		}
 		return topic, true, payload, nil
 	}
 	if a, ok := p.nextAnswer(); ok {

@@ -63,6 +63,21 @@ type Alarm struct {
 	Shelved      *Shelved      `json:"shelved,omitempty"`
 }
 
+// Times are all instants besides the stamp's, to be corrected with it.
+func (a *Alarm) Times() []*time.Time {
+	all := []*time.Time{&a.Raised, &a.Cleared}
+	for i := range a.Frames {
+		all = append(all, &a.Frames[i])
+	}
+	if a.Acknowledged != nil {
+		all = append(all, &a.Acknowledged.At)
+	}
+	if a.Shelved != nil {
+		all = append(all, &a.Shelved.At, &a.Shelved.Until)
+	}
+	return all
+}
+
 // Alone is p(abnormal) by each sense alone, 0–1; nil for a sense that the window lacks.
 type Alone struct {
 	Current *float64 `json:"current"`

@@ -42,5 +42,9 @@ const (
 	ClassCurrent Class = "current"
 )
 
+// ClassAlarm counts the alarms that are published; they are retained, not kept in the
+// outbox.
+const ClassAlarm Class = "alarm"
+
 // Classes returns the classes, highest priority first.
 func Classes() []Class { return []Class{ClassEvent, ClassState, ClassCurrent} }

@@ -120,3 +120,8 @@ func parseHeader(h *tar.Header) (e Entry, sum uint32, err error) {
 	}
 	return Entry{Kind: kind, Time: at, Size: h.Size}, uint32(crc), nil
 }
+
+// Name is the entry's name in its tar file.
+func (e Entry) Name() string {
+	return string(e.Kind) + "/" + e.Time.UTC().Format(layout) + extension[e.Kind]
+}

@@ -27,26 +27,28 @@ func (s *Stamper) Restamp(class message.Class, payload []byte) []byte {
 	}
 	switch class {
 	case message.ClassState:
-		return restamped(s, payload, func(r *message.State) (*message.Stamp, *time.Time) { return &r.Stamp, &r.Since })
+		return restamped(s, payload, func(r *message.State) (*message.Stamp, []*time.Time) { return &r.Stamp, []*time.Time{&r.Since} })
 	case message.ClassCurrent:
-		return restamped(s, payload, func(r *message.Sample) (*message.Stamp, *time.Time) { return &r.Stamp, nil })
+		return restamped(s, payload, func(r *message.Sample) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
 	case message.ClassEvent:
-		return restamped(s, payload, func(r *message.Event) (*message.Stamp, *time.Time) { return &r.Stamp, nil })
+		return restamped(s, payload, func(r *message.Event) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
+	case message.ClassAlarm:
+		return restamped(s, payload, func(r *message.Alarm) (*message.Stamp, []*time.Time) { return &r.Stamp, r.Times() })
 	default:
 		return payload
 	}
 }
 
-// restamped corrects a record's stamp, and its second time if it has one. A payload of
+// restamped corrects a record's stamp, and its other times if it has some. A payload of
 // another type, which a later version may have left on disk, stays unchanged.
-func restamped[T any](s *Stamper, payload []byte, times func(record *T) (stamp *message.Stamp, since *time.Time)) []byte {
+func restamped[T any](s *Stamper, payload []byte, times func(record *T) (stamp *message.Stamp, others []*time.Time)) []byte {
 	var record T
 	decoder := json.NewDecoder(bytes.NewReader(payload))
 	decoder.DisallowUnknownFields()
 	if decoder.Decode(&record) != nil {
 		return payload
 	}
-	stamp, since := times(&record)
+	stamp, others := times(&record)
 	if stamp.Clock != message.ClockUnsynced || stamp.KernelBoot != s.kernelBoot {
 		return payload
 	}
@@ -54,8 +56,10 @@ func restamped[T any](s *Stamper, payload []byte, times func(record *T) (stamp *
 	right := s.clock.Wall(time.Now()).Add(-age).Round(time.Millisecond)
 	by := right.Sub(stamp.Time)
 	stamp.Time, stamp.Clock = right, message.ClockRestamped
-	if since != nil && !since.IsZero() { // a zero time stays zero
-		*since = since.Add(by)
+	for _, t := range others {
+		if !t.IsZero() { // a zero time stays zero
+			*t = t.Add(by)
+		}
 	}
 	again, err := json.Marshal(record)
 	if err != nil {

@@ -44,7 +44,9 @@ func TestRecordMadeBeforeTheClockWasSetGetsTheRightTime(t *testing.T) {
 		state := message.State{Stamp: s.Stamp("state", made), State: "abnormal", Since: shown.Add(-time.Minute), PMean: 0.123456789, Senses: message.Senses{Current: "ok", Video: "black"}}
 		sample := message.Sample{Stamp: s.Stamp("current", made), A: 1.0 / 3, SetPoint: 15_000, Manual: true}
 		event := message.Event{Stamp: s.Stamp("event", made), Kind: "state", Cause: `a "cause"`}
-		payloads := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event)}
+		alarm := message.Alarm{Stamp: s.Stamp("alarm", made), ID: "3-1", Raised: shown, Frames: []time.Time{shown},
+			Shelved: &message.Shelved{At: shown, Until: shown.Add(time.Minute)}}
+		payloads := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event), message.ClassAlarm: encoded(t, alarm)}
 
 		for class, payload := range payloads {
 			if got := string(s.Restamp(class, payload)); got != string(payload) {
@@ -56,7 +58,10 @@ func TestRecordMadeBeforeTheClockWasSetGetsTheRightTime(t *testing.T) {
 		state.Time, state.Clock, state.Since = made.UTC().Round(0), "restamped", made.Add(-time.Minute).UTC().Round(0)
 		sample.Time, sample.Clock = state.Time, "restamped"
 		event.Time, event.Clock = state.Time, "restamped"
-		want := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event)}
+		right := made.UTC().Round(0)
+		alarm.Time, alarm.Clock, alarm.Raised, alarm.Frames[0] = right, "restamped", right, right
+		alarm.Shelved.At, alarm.Shelved.Until = right, right.Add(time.Minute)
+		want := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event), message.ClassAlarm: encoded(t, alarm)}
 		for class, payload := range payloads {
 			if diff := cmp.Diff(string(want[class]), string(s.Restamp(class, payload))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", class, diff)

@@ -1,0 +1,201 @@
+// The page "Back": the recording under one cursor, and labels.
+import { element, words, get, post, row, button, dateTime, seconds, chart, currentData, verdictData, currentSeries, verdictSeries } from "./common.js";
+
+const detail = 3600; // seconds of which every reading is shown
+const svg = (name, attributes) => {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
+};
+const local = (t) => new Date(t * 1000 - new Date(t * 1000).getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+
+export function start(shared, query) {
+  const asked = Number(query.get("t"));
+  const view = { cursor: asked || Date.now() / 1000 - 10, length: Number(query.get("length")) || 1800, offset: Number(query.get("offset")) || 0 };
+  view.to = asked ? asked + view.length / 2 : Date.now() / 1000;
+  const label = { from: null, to: null, onset: null };
+  let playing = null, loaded = { minutes: [], states: [], marks: [], labels: [], spans: [] };
+  const hooks = { setCursor: [] };
+  const charts = {
+    current: chart(element("back-current"), currentSeries(), { hooks: { ready: [(u) => clicks(u)], draw: [cursorLine] } }),
+    p: chart(element("back-p"), verdictSeries(), { scale: { range: [0, 1] }, hooks: { ready: [(u) => clicks(u)], draw: [cursorLine] } }),
+  };
+
+  function clicks(u) { u.over.addEventListener("click", (e) => move(u.posToVal(e.offsetX, "x"))); }
+  function cursorLine(u) {
+    const x = Math.round(u.valToPos(view.cursor, "x", true));
+    if (!(x >= u.bbox.left && x <= u.bbox.left + u.bbox.width)) return;
+    u.ctx.save();
+    u.ctx.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
+    u.ctx.lineWidth = 2;
+    u.ctx.beginPath();
+    u.ctx.moveTo(x, u.bbox.top);
+    u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+    u.ctx.stroke();
+    u.ctx.restore();
+  }
+
+  async function load() {
+    element("until").value = local(view.to);
+    element("length").value = String(view.length);
+    const from = view.to - view.length;
+    const timeline = await get(`/api/timeline?from=${from}&to=${view.to}`);
+    if (timeline.error) { element("cursor-time").textContent = timeline.error; return; }
+    loaded = Object.fromEntries(Object.entries(timeline).map(([key, value]) => [key, value || []]));
+    draw();
+    labels();
+    if (view.length > detail) {
+      const minutes = loaded.minutes.map((m) => ({ t: seconds(m.at), p: m.p, mean: m.p, a: m.amperes, b: m.amperes, c: m.amperes }));
+      fill(minutes, minutes);
+    } else {
+      const exact = await get(`/api/samples?from=${from}&to=${view.to}`);
+      if (!exact.error) fill(exact.samples || [], exact.states || []);
+    }
+    move(view.cursor);
+  }
+
+  function fill(samples, states) {
+    const now = shared.now || { enter: null, exit: null };
+    if (charts.current) charts.current.set(currentData(samples));
+    if (charts.p) charts.p.set(verdictData(states, now.enter, now.exit));
+  }
+
+  // draw draws the timeline: recorded stretches, states, alarms and faults, labels.
+  function draw() {
+    const box = element("timeline"), from = view.to - view.length;
+    const x = (t) => 1000 * (t - from) / view.length;
+    const picture = svg("svg", { viewBox: "0 0 1000 68", preserveAspectRatio: "none", "aria-hidden": "true" });
+    const rect = (a, b, y, height, fill, title) => {
+      const r = svg("rect", { x: Math.max(x(a), 0), y, width: Math.max(Math.min(x(b), 1000) - Math.max(x(a), 0), 2), height, fill });
+      const text = svg("title", {});
+      text.textContent = title;
+      r.append(text);
+      picture.append(r);
+    };
+    for (const s of loaded.spans) rect(seconds(s.from), seconds(s.to), 0, 68, "rgba(128,128,128,.15)", words.recorded);
+    const states = loaded.states.map((s) => ({ t: seconds(s.at), state: s.state })).sort((a, b) => a.t - b.t);
+    states.forEach((s, i) => {
+      const end = i + 1 < states.length ? states[i + 1].t : Math.min(view.to, Date.now() / 1000);
+      rect(s.t, end, s.state === "abnormal" ? 14 : 24, s.state === "abnormal" ? 30 : 20, `var(--${s.state})`, words["state_" + s.state]);
+    });
+    for (const m of loaded.marks) {
+      const alarm = m.kind === "alarm", fault = m.kind === "sense" && m.to !== "ok";
+      if (alarm || fault || m.kind === "mark") rect(seconds(m.at), seconds(m.at), 2, 10, alarm ? "var(--abnormal)" : fault ? "var(--warming)" : "var(--accent)", m.kind + " " + (m.cause || m.to));
+    }
+    for (const l of loaded.labels) rect(seconds(l.from), seconds(l.to), 52, 12, l.class === "abnormal" ? "var(--abnormal)" : l.class === "normal" ? "var(--normal)" : "var(--quiet)", words[l.class]);
+    picture.append(svg("line", { id: "timeline-cursor", x1: x(view.cursor), x2: x(view.cursor), y1: 0, y2: 68, stroke: "var(--ink)", "stroke-width": 3, "vector-effect": "non-scaling-stroke" }));
+    box.replaceChildren(picture);
+  }
+
+  // move moves the cursor; pictures are shown at the cursor plus the offset between the
+  // senses, so that both show the same instant of the furnace.
+  let asking = false, wanted = null;
+  function move(t) {
+    view.cursor = Math.min(t, Date.now() / 1000);
+    if (view.cursor > view.to || view.cursor < view.to - view.length) {
+      view.to = view.cursor + view.length / 2;
+      load();
+      return;
+    }
+    const box = element("timeline"), line = element("timeline-cursor");
+    const share = (view.cursor - view.to + view.length) / view.length;
+    if (line) for (const end of ["x1", "x2"]) line.setAttribute(end, 1000 * share);
+    box.setAttribute("aria-valuenow", Math.round(100 * share));
+    box.setAttribute("aria-valuetext", dateTime(view.cursor * 1000));
+    element("cursor-time").textContent = dateTime(view.cursor * 1000);
+    for (const c of Object.values(charts)) if (c) c.plot.redraw(false);
+    const address = `t=${view.cursor.toFixed(1)}&length=${view.length}&offset=${view.offset}`;
+    element("share").href = "#back?" + address;
+    element("clip").href = `/api/clip.tar?from=${(view.cursor - 60).toFixed(1)}&to=${(view.cursor + 60).toFixed(1)}`;
+    pictures(view.cursor + view.offset);
+  }
+
+  function pictures(t) {
+    wanted = t;
+    if (asking) return;
+    asking = true;
+    const image = element("then"), at = wanted;
+    const done = (text) => {
+      asking = false;
+      element("then-caption").textContent = text;
+      image.alt = text;
+      element("then-crop").alt = words.crop;
+      if (wanted !== at) pictures(wanted);
+    };
+    image.onload = () => done(words.picture_of.replace("{time}", dateTime(at * 1000)));
+    image.onerror = () => done(words.no_picture);
+    image.src = "/api/picture?kind=view&at=" + at.toFixed(2);
+    element("then-crop").src = "/api/picture?kind=crop&at=" + at.toFixed(2);
+  }
+
+  function play() {
+    if (playing) { clearInterval(playing); playing = null; element("play").textContent = words.play; return; }
+    element("play").textContent = words.pause;
+    playing = setInterval(() => move(view.cursor + Number(element("speed").value) * 0.25), 250);
+  }
+
+  function setLabel(name) {
+    label[name] = view.cursor;
+    element("label-" + name).textContent = new Date(view.cursor * 1000).toLocaleTimeString();
+  }
+
+  async function save(event) {
+    if (event) event.preventDefault();
+    const chosen = element("label-class").value;
+    const stretch = { class: chosen, from: new Date((label.from ?? view.cursor) * 1000), to: new Date((label.to ?? view.cursor + 1) * 1000), note: element("label-note").value };
+    if (chosen === "abnormal" && label.onset !== null) stretch.onset = new Date(label.onset * 1000);
+    await put([stretch]);
+  }
+
+  async function put(list) {
+    const kept = await post("/api/labels", list);
+    element("cursor-time").textContent = kept.error || words.saved;
+    if (!kept.error) load();
+  }
+
+  function labels() {
+    element("labels").tBodies[0].replaceChildren(...loaded.labels.map((l) => row([
+      dateTime(l.from), dateTime(l.to), words[l.class], l.by || "", l.note || "",
+      button(words.remove, () => put([{ ...l, removed: true }])),
+    ])));
+  }
+
+  const keys = {
+    ArrowLeft: (e) => move(view.cursor - (e.shiftKey ? 60 : 1)), ArrowRight: (e) => move(view.cursor + (e.shiftKey ? 60 : 1)),
+    " ": play, "[": () => setLabel("from"), "]": () => setLabel("to"), o: () => setLabel("onset"),
+    a: () => { element("label-class").value = "abnormal"; }, n: () => { element("label-class").value = "normal"; }, d: () => { element("label-class").value = "doubtful"; },
+    Enter: () => save(),
+  };
+  const pressed = (e) => {
+    if (e.ctrlKey || e.altKey || e.metaKey || document.querySelector("dialog[open]")) return;
+    if (/^(INPUT|SELECT|BUTTON|A|TEXTAREA)$/.test(e.target.tagName)) return;
+    const act = keys[e.key];
+    if (!act) return;
+    e.preventDefault();
+    act(e);
+  };
+  document.addEventListener("keydown", pressed);
+
+  const box = element("timeline");
+  const drag = (e) => { if (e.buttons & 1) move(view.to - view.length + view.length * (e.clientX - box.getBoundingClientRect().left) / box.clientWidth); };
+  box.onpointerdown = drag;
+  box.onpointermove = drag;
+  element("range").onsubmit = (e) => { e.preventDefault(); view.length = Number(element("length").value); view.to = new Date(element("until").value).getTime() / 1000 || view.to; view.cursor = Math.min(view.cursor, view.to); load(); };
+  element("earlier").onclick = () => { view.to -= view.length; view.cursor -= view.length; load(); };
+  element("later").onclick = () => { view.to = Math.min(view.to + view.length, Date.now() / 1000); view.cursor = Math.min(view.cursor + view.length, view.to); load(); };
+  element("step-back").onclick = () => move(view.cursor - 1);
+  element("step-on").onclick = () => move(view.cursor + 1);
+  element("play").onclick = play;
+  for (const name of ["from", "onset", "to"]) element("set-" + name).onclick = () => setLabel(name);
+  element("label-form").onsubmit = save;
+  element("offset").value = view.offset;
+  const offset = () => { view.offset = Number(element("offset").value); element("offset-out").textContent = view.offset.toFixed(1) + " s"; move(view.cursor); };
+  element("offset").oninput = offset;
+  element("offset-out").textContent = view.offset.toFixed(1) + " s";
+  load();
+  return { stop() {
+    if (playing) clearInterval(playing);
+    document.removeEventListener("keydown", pressed);
+    for (const c of Object.values(charts)) if (c) c.destroy();
+  } };
+}

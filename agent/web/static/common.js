@@ -1,0 +1,114 @@
+// What all pages share.
+
+export const element = (id) => document.getElementById(id);
+export let words = {};
+
+export function language() {
+  const wanted = localStorage.getItem("language") || navigator.language || "en";
+  return wanted.startsWith("zh") ? "zh" : "en";
+}
+
+// translate puts the language's words in place of the English ones.
+export async function translate() {
+  const name = language();
+  words = await get("/static/lang/" + name + ".json");
+  document.documentElement.lang = name === "zh" ? "zh-CN" : "en";
+  for (const node of document.querySelectorAll("[data-t]")) {
+    const text = words[node.dataset.t];
+    if (text !== undefined) node.textContent = text;
+  }
+  for (const node of document.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", words[node.dataset.tLabel]);
+}
+
+export async function get(path) {
+  try {
+    const answer = await fetch(path, { credentials: "same-origin" });
+    return await answer.json();
+  } catch (error) {
+    return { error: words.disconnected || String(error) };
+  }
+}
+
+export async function post(path, body) {
+  try {
+    const answer = await fetch(path, { method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    return await answer.json();
+  } catch (error) {
+    return { error: words.disconnected || String(error) };
+  }
+}
+
+export const time = (value) => new Date(value).toLocaleTimeString(document.documentElement.lang, { hour12: false });
+export const dateTime = (value) => new Date(value).toLocaleString(document.documentElement.lang, { hour12: false });
+export const seconds = (value) => new Date(value).getTime() / 1000;
+export const number = (value, digits = 2) => value === null || value === undefined ? "–" : value.toFixed(digits);
+
+export function length(s) {
+  if (s < 120) return Math.round(s) + " s";
+  if (s < 7200) return Math.round(s / 60) + " min";
+  return (s / 3600).toFixed(1) + " h";
+}
+
+// facts fills a definition list.
+export function facts(list, pairs) {
+  list.replaceChildren(...pairs.flatMap(([name, value]) => {
+    const term = document.createElement("dt"), text = document.createElement("dd");
+    term.textContent = name;
+    text.textContent = value;
+    return [term, text];
+  }));
+}
+
+export function row(cells) {
+  const tr = document.createElement("tr");
+  for (const cell of cells) {
+    const td = document.createElement("td");
+    if (cell instanceof Node) td.append(cell); else td.textContent = cell;
+    tr.append(td);
+  }
+  return tr;
+}
+
+export function button(text, pressed) {
+  const b = document.createElement("button");
+  b.type = "button";
+  b.textContent = text;
+  b.addEventListener("click", pressed);
+  return b;
+}
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+
+// chart draws lines over time; null where the library is missing.
+export function chart(into, series, options = {}) {
+  if (!window.uPlot) return null;
+  const axis = { stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 } };
+  const plot = new window.uPlot({
+    width: Math.max(into.clientWidth, 240), height: 190, cursor: { y: false, drag: { x: false, y: false } },
+    legend: { live: false }, scales: { x: { time: true }, y: options.scale || {} },
+    axes: [axis, { ...axis, size: 60 }],
+    series: [{}, ...series.map((s) => ({ label: s.label, stroke: colour(s.colour), width: 1.5, dash: s.dash, spanGaps: false }))],
+    hooks: options.hooks || {},
+  }, [[], ...series.map(() => [])], into);
+  const sized = new ResizeObserver(() => plot.setSize({ width: Math.max(into.clientWidth, 240), height: 190 }));
+  sized.observe(into);
+  return { plot, set: (data) => plot.setData(data), destroy: () => { sized.disconnect(); plot.destroy(); into.replaceChildren(); } };
+}
+
+// currentData and verdictData turn the agent's points into a chart's columns.
+export const currentData = (points) => [points.map((p) => p.t), points.map((p) => p.a), points.map((p) => p.b), points.map((p) => p.c)];
+export const verdictData = (verdicts, enter, exit) => [
+  verdicts.map((v) => v.t), verdicts.map((v) => v.p), verdicts.map((v) => v.mean), verdicts.map(() => enter), verdicts.map(() => exit)];
+export const currentSeries = () => [{ label: "A", colour: "a" }, { label: "B", colour: "b" }, { label: "C", colour: "c" }];
+export const verdictSeries = () => [
+  { label: "p", colour: "quiet" }, { label: words.mean, colour: "accent" },
+  { label: words.enter, colour: "abnormal", dash: [6, 4] }, { label: words.exit, colour: "normal", dash: [2, 4] }];
+
+// shape gives each state a form of its own: colour alone does not tell them apart.
+export const shape = {
+  off: "M50 10 V50 M25 25 A35 35 0 1 0 75 25",
+  warming: "M20 15 H80 L20 85 H80 Z",
+  normal: "M15 55 L40 80 L85 22",
+  abnormal: "M50 10 L92 86 H8 Z M50 38 V60 M50 73 V74",
+  unknown: "M32 35 A18 18 0 1 1 50 53 V66 M50 82 V83",
+};

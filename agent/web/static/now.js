@@ -1,0 +1,106 @@
+// The page "Now": the state in one word, why, and whether every part works.
+import { element, words, facts, row, get, post, number, time, length, seconds, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./common.js";
+
+const span = 600; // seconds in the charts
+
+export function start(shared) {
+  const charts = { current: chart(element("chart-current"), currentSeries()), p: chart(element("chart-p"), verdictSeries(), { scale: { range: [0, 1] } }) };
+  let samples = [], states = [], parts = "";
+
+  const listener = (message) => {
+    samples.push(...(message.samples || []));
+    states.push(...(message.states || []));
+    const oldest = Date.now() / 1000 - span;
+    samples = samples.filter((p) => p.t > oldest);
+    states = states.filter((v) => v.t > oldest);
+    show(message.now);
+  };
+
+  function show(now) {
+    const s = now.state, name = s ? s.state : "unknown";
+    const box = element("state");
+    box.dataset.state = name;
+    element("shape-path").setAttribute("d", shape[name]);
+    if (element("word").textContent !== words["state_" + name]) element("word").textContent = words["state_" + name];
+    element("since").textContent = s ? words.since.replace("{time}", time(s.since)).replace("{length}", length((Date.now() - new Date(s.since)) / 1000)) + (s.held ? " · " + words.held : "") : words.nothing_yet;
+    alarm(now);
+    if (charts.current) charts.current.set(currentData(samples));
+    if (charts.p) charts.p.set(verdictData(states, now.enter, now.exit));
+    figures(now);
+    table(now);
+  }
+
+  function alarm(now) {
+    const a = now.alarm, active = a && a.phase !== "cleared";
+    element("alarm").hidden = !a;
+    if (!a) return;
+    element("alarm-summary").textContent = a.summary;
+    const lines = [[words.raised, time(a.raised)], [words.phase, words["phase_" + a.phase]]];
+    if (a.cleared) lines.push([words.phase_cleared, time(a.cleared)]);
+    if (a.acknowledged) lines.push([words.acknowledged, a.acknowledged.by + ", " + time(a.acknowledged.at)]);
+    if (a.shelved) lines.push([words.shelved, a.shelved.by + ", " + words.until + " " + time(a.shelved.until) + ": " + a.shelved.reason]);
+    if (a.agree === false) lines.push([words.place, words.disagree]);
+    facts(element("alarm-facts"), lines);
+    element("ack").disabled = element("shelve").disabled = !active || !now.user;
+    element("ack").title = now.user ? "" : words.log_in_first;
+    element("alarm-back").href = "#back?t=" + Math.round(seconds(a.raised)) + "&length=1800";
+  }
+
+  function figures(now) {
+    const s = now.state;
+    if (!s) return;
+    const senses = (name) => words["sense_" + s.senses[name]] + ", " + words.coverage + " " + Math.round(100 * s.coverage[name]) + " %";
+    const lines = [
+      [words.current, senses("current") + (now.newest ? " · " + [now.newest.a, now.newest.b, now.newest.c].map((v) => Math.round(v)).join(" / ") + " A" : "")],
+      [words.video, senses("video")],
+      [words.decided_by, words["source_" + s.source] + (s.model.name ? ": " + s.model.name + " " + s.model.version : "")],
+      ["p(abnormal)", number(s.p_abnormal) + ", " + words.mean + " " + number(s.p_mean) + " (" + words.enter + " " + number(now.enter, 3) + ", " + words.exit + " " + number(now.exit, 3) + ")"],
+    ];
+    if (s.alone) lines.push([words.alone, words.current + " " + number(s.alone.current) + ", " + words.video + " " + number(s.alone.video)]);
+    lines.push([words.alignment, number(s.alignment) + (s.clock_offset_s === undefined ? "" : " · " + words.offset + " " + number(s.clock_offset_s, 1) + " s")]);
+    facts(element("figures"), lines);
+  }
+
+  function table(now) {
+    const key = JSON.stringify(Object.entries(now.health).map(([name, p]) => [name, p.status, p.last_error]));
+    if (key === parts) return; // a screen reader would read it again
+    parts = key;
+    element("parts").tBodies[0].replaceChildren(...Object.keys(now.health).sort().map((name) => {
+      const p = now.health[name];
+      return row([words["part_" + name] || name, words["status_" + p.status] || p.status, p.status === "ok" ? words.nothing : p.last_error || words.wait]);
+    }));
+  }
+
+  // The next picture is asked for when the last one has arrived: a slow line is not filled.
+  const picture = element("live");
+  let ended = false, timer;
+  const next = () => { if (!ended) timer = setTimeout(() => { picture.src = "/api/view.jpg?evidence=" + (element("drawn").checked ? 1 : 0) + "&t=" + Date.now(); }, 1000); };
+  picture.onload = () => { picture.alt = words.picture_now; next(); };
+  picture.onerror = () => { picture.alt = words.no_picture; next(); };
+  picture.src = "/api/view.jpg?evidence=" + (element("drawn").checked ? 1 : 0) + "&t=" + Date.now();
+
+  element("ack").onclick = async () => { const a = await post("/api/acknowledge", {}); if (a.error) alert(a.error); };
+  element("shelve").onclick = () => { element("shelve-error").textContent = ""; element("shelving").showModal(); };
+  element("shelve-cancel").onclick = () => element("shelving").close();
+  element("shelve-form").onsubmit = async (event) => {
+    event.preventDefault();
+    const a = await post("/api/shelve", { minutes: Number(element("shelve-minutes").value), reason: element("shelve-reason").value });
+    if (a.error) element("shelve-error").textContent = a.error; else element("shelving").close();
+  };
+
+  get("/api/live").then((live) => {
+    if (live.error || ended) return;
+    samples = live.samples || [];
+    states = live.states || [];
+    if (shared.now) show(shared.now);
+  });
+  if (shared.now) show(shared.now);
+  shared.listeners.add(listener);
+  return { stop() {
+    ended = true;
+    clearTimeout(timer);
+    picture.onload = picture.onerror = null;
+    shared.listeners.delete(listener);
+    for (const c of Object.values(charts)) if (c) c.destroy();
+  } };
+}

@@ -1,0 +1,208 @@
+// Package web serves the local page: the furnace now, its recordings, labels for
+// training, and what to set. It uses no framework and loads nothing from outside.
+//
+// Without web.password_file the page only shows, and only to this machine; with it, who
+// logs in may acknowledge, shelve, mark and label. docs/page.md describes it.
+package web
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"meltwatch/agent/health"
+	"meltwatch/agent/message"
+	"meltwatch/agent/recorder"
+)
+
+// static holds the page. Its folder vendor holds the charts' library, which make deps
+// adds; the page says so if it is missing.
+//
+//go:embed static
+var static embed.FS
+
+// Source is the agent behind the page. Its functions are safe for concurrent use.
+type Source struct {
+	Site, Furnace, Version string
+	// State, Alarm, Health, Thresholds and Model are as published; State and Alarm are nil
+	// before the first.
+	State      func() *message.State
+	Alarm      func() *message.Alarm
+	Health     func() map[string]health.Status
+	Thresholds func() (enter, exit float64)
+	// Config is the configuration in force as YAML, without a secret.
+	Config func() (string, error)
+	// View is the newest whole picture as JPEG, with or without the evidence drawn.
+	View func(ctx context.Context, evidence bool) ([]byte, error)
+	// Crop is the configured crop, and the size of the picture that it is of.
+	Crop func() Crop
+	// Acknowledge and Shelve act on the alarm; Mark records a remark.
+	Acknowledge func(ctx context.Context, by string) (held bool, err error)
+	Shelve      func(by, reason string, lasts time.Duration) error
+	Mark        func(by, text string)
+	// Library and Labels are the recording and what persons said of it.
+	Library *recorder.Library
+	Labels  *recorder.Labels
+	Live    *Live
+}
+
+// Crop is a rectangle in pixels of a picture of some size.
+type Crop struct {
+	X             int `json:"x"`
+	Y             int `json:"y"`
+	Width         int `json:"width"`
+	Height        int `json:"height"`
+	PictureWidth  int `json:"picture_width"`
+	PictureHeight int `json:"picture_height"`
+}
+
+// Server serves a Source on an address.
+type Server struct {
+	Address string // host:port
+	// PasswordHash is bcrypt's; empty lets nobody log in.
+	PasswordHash []byte
+	Source       Source
+	Log          *slog.Logger
+	Observer     Observer
+	// Listening, unless nil, is called with the address once it accepts connections.
+	Listening func(net.Addr)
+}
+
+// Observer is told how the server is.
+type Observer interface {
+	Beat()
+	OK()
+	Fault(error)
+}
+
+const (
+	headerTimeout = 5 * time.Second
+	readTimeout   = 10 * time.Second
+	idleTimeout   = time.Minute
+	beat          = 5 * time.Second
+	shutdown      = time.Second
+	maxHeader     = 16 << 10
+	// maxConnections bounds the open connections: a page holds two.
+	maxConnections = 64
+)
+
+// Run serves until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	handler, err := s.Handler(ctx)
+	if err != nil {
+		return err
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", s.Address)
+	if err != nil {
+		err = fmt.Errorf("web.listen: %w", err)
+		s.Observer.Fault(err)
+		return err
+	}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
+	s.Observer.OK()
+	if s.Listening != nil {
+		s.Listening(listener.Addr())
+	}
+	tick := time.NewTicker(beat)
+	defer tick.Stop()
+	for {
+		s.Observer.Beat()
+		select {
+		case <-tick.C:
+		case err := <-ended:
+			s.Observer.Fault(err)
+			return fmt.Errorf("serve page: %w", err)
+		case <-ctx.Done():
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
+			defer cancel()
+			if server.Shutdown(closing) != nil {
+				_ = server.Close() // what still runs is cut off
+			}
+			<-ended //nolint:errcheck // it ended on request
+			return ctx.Err()
+		}
+	}
+}
+
+// Handler returns the page's handler. Streams end with ctx.
+func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		return nil, err
+	}
+	host, _, err := net.SplitHostPort(s.Address)
+	if err != nil {
+		return nil, fmt.Errorf("web.listen: %w", err)
+	}
+	p := &page{Source: s.Source, log: s.Log, ctx: ctx.Done(), sessions: newSessions(s.PasswordHash), local: isLoopback(host)}
+	if !p.local && len(s.PasswordHash) == 0 {
+		return nil, fmt.Errorf("web.password_file: is missing; %s is reachable from other machines, so a password is required", s.Address)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", p.index(files))
+	mux.Handle("GET /static/", http.StripPrefix("/static/", cached(http.FileServerFS(files))))
+	mux.HandleFunc("POST /login", p.login)
+	mux.HandleFunc("POST /logout", p.logout)
+	for pattern, handle := range map[string]http.HandlerFunc{
+		"GET /api/now": p.now, "GET /api/live": p.live, "GET /api/stream": p.stream, "GET /api/view.jpg": p.view,
+		"GET /api/timeline": p.timeline, "GET /api/samples": p.samples, "GET /api/picture": p.picture,
+		"GET /api/labels": p.labels, "GET /api/clip.tar": p.clip, "GET /api/config": p.config,
+	} {
+		mux.HandleFunc(pattern, p.reading(handle))
+	}
+	for pattern, handle := range map[string]http.HandlerFunc{
+		"POST /api/acknowledge": p.acknowledge, "POST /api/shelve": p.shelve, "POST /api/mark": p.mark, "POST /api/labels": p.putLabels,
+	} {
+		mux.HandleFunc(pattern, p.writing(handle))
+	}
+	return secure(mux), nil
+}
+
+// page answers requests.
+type page struct {
+	Source
+	log      *slog.Logger
+	ctx      <-chan struct{} // closed when streams must end
+	sessions *sessions
+	local    bool // whether only this machine reaches the page
+	streams  counter
+}
+
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=300")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// index serves the page itself.
+func (p *page) index(files fs.FS) http.HandlerFunc {
+	_, missing := fs.Stat(files, "vendor/uPlot.iife.min.js")
+	return func(w http.ResponseWriter, r *http.Request) {
+		text, err := fs.ReadFile(files, "index.html")
+		if err != nil {
+			http.Error(w, "the page is missing from this build", http.StatusInternalServerError)
+			return
+		}
+		if missing != nil {
+			text = []byte(strings.Replace(string(text), `<script src="/static/vendor/uPlot.iife.min.js" defer></script>`, "", 1))
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		_, _ = w.Write(text) // the client may have gone
+	}
+}
