@@ -91,6 +91,7 @@ var within = map[string][]string{
 	"agent/logging":             nil,
 	"agent/meters":              {"agent/health"},
 	"agent/alarm":               {"agent/decide", "agent/message", "agent/stamp"},
+	"agent/web":                 {"agent/health", "agent/message", "agent/recorder"},
 	"agent/metrics":             {"agent/health", "agent/message"},
 	"agent/recorder":            {"agent/message"},
 	"agent/report":              {"agent/decide", "agent/health", "agent/message", "agent/outbox", "agent/stamp", "agent/state"},

@@ -16,12 +16,14 @@ import (
 	"meltwatch/agent/decide"
 	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
+	"meltwatch/agent/message"
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/recorder"
 	"meltwatch/agent/remote"
 	"meltwatch/agent/report"
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/supervisor"
+	"meltwatch/agent/web"
 	"meltwatch/config"
 )
 
@@ -40,6 +42,7 @@ const (
 	outboxLimit = time.Duration(math.MaxInt64)
 	// The same holds for the disk of the recorder.
 	recorderLimit = outboxLimit
+	webLimit      = metricsLimit
 )
 
 // Agent watches one furnace.
@@ -56,9 +59,11 @@ type Agent struct {
 	loop     *decide.Loop
 	decided  atomic.Int64 // the end of the last decided second, Unix nanoseconds
 	out      *delivery.Switch
+	page     web.Live                          // the last minutes, for the page
 	recorder atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
 	reporter *report.Reporter
 	alarms   *alarm.Tracker
+	change   atomic.Pointer[message.Change] // where the newest frame is brighter than before
 	// snapshots are pictures of alarms that are being made.
 	snapshots sync.WaitGroup
 	manager   *remote.Manager // of the configuration; nil if that does not change

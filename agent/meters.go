@@ -35,7 +35,9 @@ func (a *Agent) buildMeters(c config.Config) (*instance, error) {
 // sample publishes a sample and hands it to the decision.
 func (a *Agent) sample(s drivers.Sample) {
 	if s.Missing == "" { // missing samples are counted but not published
-		a.out.Sample(a.stamped(s))
+		stamped := a.stamped(s)
+		a.out.Sample(stamped)
+		a.page.Sample(stamped.Time, s)
 	}
 	if r := a.recorder.Load(); r != nil {
 		r.Sample(s)

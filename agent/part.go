@@ -20,6 +20,7 @@ import (
 //	commands  commands                     taken over
 //	models    remote, trust                taken over
 //	recorder  recorder                     a new recorder goes on with the recording
+//	web       web                          the server closes and opens
 //	metrics   metrics                      the server closes and opens
 //
 // A part is replaced only when its section differs, by reflect.DeepEqual. The other

@@ -112,6 +112,7 @@ meters: {plc: {url: %q, fields: {
 camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}},
 model: {path: ../inference/models/product},
 mqtt: {broker: %q},
+web: {listen: ""},
 paths: {state: %q, programs: %q}}`,
 		sim.MeterURL(), sim.CameraURL(), crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), broker, t.TempDir(), programs)
 }

@@ -51,7 +51,9 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 		a.decided.Store(s.End.UnixNano())
 		a.reporter.Decided(s)
 		a.alarms.Decided(*a.reporter.Newest(), s, a.looksAbnormal(s))
+		a.change.Store(a.alarms.Change())
 		a.record(s)
+		a.page.State(*a.reporter.Newest())
 	})
 	a.openAlarms()
 	a.services = []service{{"decide", a.loop.Run}}
@@ -69,6 +71,7 @@ func (a *Agent) addParts() error {
 	return errors.Join(err,
 		a.add("meters", func(c config.Config) any { return c.Meters }, a.buildMeters),
 		a.add("recorder", recorderSection, a.buildRecorder),
+		a.add("web", webSection, a.buildWeb),
 		a.add("metrics", func(c config.Config) any { return c.Metrics }, a.buildMetrics))
 }
 

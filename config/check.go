@@ -103,6 +103,7 @@ func check(c Config, f report) {
 	c.Commands.check(f.under("commands"))
 	c.Metrics.check(f.under("metrics"))
 	c.Recorder.check(f.under("recorder"))
+	c.Web.check(f.under("web"))
 	f.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	f.oneOf("log.format", c.Log.Format, "text", "json")
 	if c.Paths.State == "" {

@@ -40,6 +40,7 @@ type Config struct {
 	Alarm    Alarm    `yaml:"alarm"`
 	Metrics  Metrics  `yaml:"metrics"`
 	Recorder Recorder `yaml:"recorder"`
+	Web      Web      `yaml:"web"`
 	Log      Log      `yaml:"log"`
 	Paths    Paths    `yaml:"paths"`
 }

@@ -54,6 +54,7 @@ func Default() Config {
 		Commands: Commands{PerMinute: 12},
 		Alarm:    Alarm{Snapshot: true},
 		// Seven days at 1.5 GB a day and what is around alarms.
+		Web:      Web{Listen: "127.0.0.1:8480"},
 		Recorder: Recorder{Enabled: true, TotalMB: 12_000, Age: 14 * day, MinFreeMB: 1_000, ViewWidth: 400},
 		Log:      Log{Level: "info", Format: "text"},
 		Paths:    Paths{State: "/var/lib/meltwatch"},

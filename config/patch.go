@@ -26,7 +26,7 @@ const maxDepth = 16
 // that a running agent cannot change either.
 var (
 	localOnly = []string{
-		"site", "furnace", "trust", "remote", "commands", "metrics", "paths", "model.path", "log.format",
+		"site", "furnace", "trust", "remote", "commands", "metrics", "web", "paths", "model.path", "log.format",
 		"camera.ca_file", "mqtt.client_id", "mqtt.ca_file", "mqtt.cert_file", "mqtt.key_file",
 	}
 	restartOnly = []string{"site", "furnace", "paths", "model.path", "log.format"}

@@ -58,12 +58,12 @@ type Tracker struct {
 	Settings
 	background Background // of the decision loop
 
-	mu     sync.Mutex
-	now    *message.Alarm // the newest; nil before the first
+	mu  sync.Mutex
+	now *message.Alarm // the newest; nil before the first
 	// unshelve is when a shelved alarm is raised again, by the monotonic clock: a wall
 	// clock that is set must not prolong the silence.
 	unshelve time.Time
-	saving chan message.Alarm
+	saving   chan message.Alarm
 }
 
 // Open reads the last alarm. A damaged file is logged and ignored: the state tells

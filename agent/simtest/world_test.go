@@ -102,6 +102,7 @@ camera: {url: "rtsp://192.0.2.11/stream"}
 paths: {state: /state}
 mqtt: {broker: "tcp://192.0.2.12:1883", queue: %d, history_rate: %d}
 recorder: {enabled: false}
+web: {listen: ""}
 outbox: {total_mb: %d, event_mb: 2, state_mb: 2, current_mb: %d, current_age: %dh}
 `, pick(500, 500, 1000), pick(100, 1000, 10_000), pick(50, 200, 500), current+pick(6, 8), current, pick(1, 24, 192))
 	if r.IntN(3) == 0 {

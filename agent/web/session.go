@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -144,6 +145,14 @@ func (p *page) logout(w http.ResponseWriter, r *http.Request) {
 func validUser(name string) bool {
 	return name != "" && len(name) <= maxUser && utf8.ValidString(name) && strings.TrimSpace(name) == name &&
 		!strings.ContainsFunc(name, unicode.IsControl)
+}
+
+// CheckHash refuses what is not bcrypt's hash, such as a plain password.
+func CheckHash(hash []byte) error {
+	if _, err := bcrypt.Cost(hash); err != nil {
+		return errors.New("the file does not hold a hash: make one with meltwatch password")
+	}
+	return nil
 }
 
 // Hash returns bcrypt's hash of a password, for web.password_file.

@@ -23,6 +23,7 @@ func (c onceCommand) Run(ctx context.Context, o outside) error {
 	}
 	settings.Log.Level = "error"
 	settings.Recorder.Enabled = false
+	settings.Web.Listen = ""
 	settings.Outbox.Enabled = false // nothing is published, and a running agent may hold the outbox
 	env, err := newEnv(o.errOut, settings.Log, logFlags{})
 	if err != nil {

@@ -1,0 +1,104 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"go.yaml.in/yaml/v3"
+
+	"meltwatch/agent/message"
+	"meltwatch/agent/recorder"
+	"meltwatch/agent/settings"
+	"meltwatch/agent/web"
+	"meltwatch/config"
+	"meltwatch/config/credential"
+)
+
+// webSection is the page's own section, and the folder that it shows.
+func webSection(c config.Config) any {
+	return struct {
+		web      config.Web
+		recorder bool
+		folder   string
+	}{c.Web, c.Recorder.Enabled, settings.RecordingsFolder(c)}
+}
+
+// buildWeb builds the local page. It works at once: a port in use is told in health and
+// tried again, and must not undo a change of the configuration.
+func (a *Agent) buildWeb(c config.Config) (*instance, error) {
+	if c.Web.Listen == "" {
+		return &instance{activate: func() { a.registry.Remove("web") }, missing: worksAtOnce}, nil
+	}
+	var hash []byte
+	if c.Web.PasswordFile != "" {
+		text, err := credential.Read(c.Web.PasswordFile)
+		if err != nil {
+			return nil, config.KeyErrorf("web.password_file", "%w", err)
+		}
+		hash = []byte(text)
+		if err := web.CheckHash(hash); err != nil {
+			return nil, config.KeyErrorf("web.password_file", "%w", err)
+		}
+	}
+	record := a.registry.New(webLimit)
+	source := a.pageSource(c)
+	if c.Recorder.Enabled {
+		folder := settings.RecordingsFolder(c)
+		source.Library = recorder.OpenLibrary(folder)
+		source.Labels = recorder.OpenLabels(a.env.Files(folder))
+	}
+	server := &web.Server{Address: c.Web.Listen, PasswordHash: hash, Source: source, Log: a.log("web"), Observer: record}
+	return &instance{
+		activate: func() { a.registry.Put("web", record) },
+		run:      server.Run,
+		missing:  worksAtOnce,
+	}, nil
+}
+
+func (a *Agent) pageSource(c config.Config) web.Source {
+	return web.Source{
+		Site: c.Site, Furnace: c.Furnace, Version: a.env.Version,
+		State: a.reporter.Newest, Alarm: a.alarms.Newest, Health: a.registry.Snapshot, Thresholds: a.thresholds,
+		Config: a.configInForce, View: a.pageView, Crop: a.pageCrop,
+		Acknowledge: a.acknowledge, Shelve: a.alarms.Shelve,
+		Mark: func(by, text string) { a.reporter.Event("mark", by, "", "", text) },
+		Live: &a.page,
+	}
+}
+
+// configInForce is the running configuration as YAML. Secrets are files, so it holds none.
+func (a *Agent) configInForce() (string, error) {
+	var text bytes.Buffer
+	out := yaml.NewEncoder(&text)
+	const indent = 2
+	out.SetIndent(indent)
+	err := errors.Join(out.Encode(*a.config.Load()), out.Close())
+	return text.String(), err
+}
+
+// pageWidth is the width of the page's pictures, in pixels.
+const pageWidth = 960
+
+func (a *Agent) pageView(ctx context.Context, evidence bool) ([]byte, error) {
+	if !evidence {
+		const quality = 75
+		jpeg, _, err := a.view(ctx, pageWidth, quality)
+		return jpeg, err
+	}
+	of := message.Alarm{}
+	if s := a.reporter.Newest(); s != nil && s.Counted.Video {
+		of.Evidence = s.Evidence
+	}
+	of.Change = a.change.Load()
+	return a.evidenceSnapshot(ctx, of)
+}
+
+func (a *Agent) pageCrop() web.Crop {
+	c := a.config.Load().Camera.Crop
+	crop := web.Crop{X: c.X, Y: c.Y, Width: c.Width, Height: c.Height}
+	if sized, ok := a.video.source().(interface{ PictureSize() (width, height int) }); ok {
+		crop.PictureWidth, crop.PictureHeight = sized.PictureSize()
+	}
+	return crop
+}
