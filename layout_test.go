@@ -95,6 +95,7 @@ var within = map[string][]string{
 	"agent/metrics":             {"agent/health", "agent/message"},
 	"agent/recorder":            {"agent/message"},
 	"agent/report":              {"agent/decide", "agent/health", "agent/message", "agent/outbox", "agent/stamp", "agent/state"},
+	"agent/replay":              {"agent/decide", "agent/recorder"},
 	"agent/settings":            {"agent/decide", "agent/outbox", "agent/recorder", "agent/state"},
 	"agent/check":               {"agent/camera", "agent/infer", "agent/message", "agent/meters", "agent/mqtt", "agent/remote", "agent/settings", "agent/stamp"},
 	"agent/remote/mailbox":      nil,

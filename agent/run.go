@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -101,20 +102,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(group.Wait(), a.closeOutbox())
 }
 
+// withoutBroker removes the broker's part before Run.
+func (a *Agent) withoutBroker() {
+	a.parts = slices.DeleteFunc(a.parts, func(p *part) bool { return p.name == "mqtt" })
+	a.registry.Remove("mqtt") // it is not stuck, it is not here
+}
+
 // Once runs every part except the broker's for a while and returns the last state. It
 // publishes nothing.
 func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	var parts []*part
-	for _, p := range a.parts {
-		if p.name == "mqtt" {
-			a.registry.Remove(p.name) // it is not stuck, it is not here
-			continue
-		}
-		parts = append(parts, p)
-	}
-	a.parts = parts
+	a.withoutBroker()
 	if err := a.Run(ctx); err != nil {
 		return nil, err
 	}

@@ -313,6 +313,7 @@ func TestPageInABrowser(t *testing.T) {
 	b.shoot("alarm-dark", 1280, 1000, "dark")
 	b.shoot("alarm-phone", 360, 780, "light")
 	b.shoot("wall", 1920, 1080, "dark")
+	b.run(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}))
 	b.run(emulation.SetDeviceMetricsOverride(1280, 1000, 1, false))
 
 	b.logIn()

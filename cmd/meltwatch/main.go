@@ -29,6 +29,10 @@ type commands struct {
 	Reload     reloadCommand          `cmd:"" help:"Make the running agent read its configuration file again."`
 	Probe      probeCommand           `cmd:"" help:"Find out what a meter gives, and print the configuration for it."`
 	Once       onceCommand            `cmd:"" help:"Decide once and print the verdict as JSON."`
+	Record     recordCommand          `cmd:"" help:"Record the senses and what is decided, without a broker."`
+	Replay     replayCommand          `cmd:"" help:"Decide a recording again, with this model and these thresholds."`
+	Export     exportCommand          `cmd:"" help:"Write a recording and its labels as a data set for training."`
+	Password   passwordCommand        `cmd:"" help:"Print the hash of a password for web.password_file."`
 	Outbox     outboxCommand          `cmd:"" help:"Show the records that no broker has acknowledged yet."`
 	Model      modelCommand           `cmd:"" help:"Create, sign and check model packages."`
 	Version    commandline.Version    `cmd:"" help:"Print the version."`

@@ -98,6 +98,8 @@ if (first.error) {
   shared.now = first;
   session(first);
   window.addEventListener("hashchange", route);
+  // The charts take their colours when they are made.
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", route);
   route();
   listen();
 }

@@ -86,7 +86,7 @@ export function chart(into, series, options = {}) {
   const plot = new window.uPlot({
     width: Math.max(into.clientWidth, 240), height: 190, cursor: { y: false, drag: { x: false, y: false } },
     legend: { live: false }, scales: { x: { time: true }, y: options.scale || {} },
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [{ ...axis, values: (_, ticks) => ticks.map((t) => time(t * 1000)) }, { ...axis, size: 60 }],
     series: [{}, ...series.map((s) => ({ label: s.label, stroke: colour(s.colour), width: 1.5, dash: s.dash, spanGaps: false }))],
     hooks: options.hooks || {},
   }, [[], ...series.map(() => [])], into);

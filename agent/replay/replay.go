@@ -1,0 +1,154 @@
+// Package replay runs a recording through the very decision that runs live, with the
+// recording's own time: a second takes as long as its verdict.
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"meltwatch/agent/decide"
+	"meltwatch/agent/recorder"
+	"meltwatch/drivers"
+)
+
+// Second is one second, decided again.
+type Second struct {
+	// Recorded is what was decided then, Again what is decided now.
+	Recorded recorder.Decided
+	Again    decide.Decision
+	// Settled reports whether the replay has run for as long as a window and the
+	// background need, so that both can be compared.
+	Settled bool
+}
+
+// Result sums a replay up.
+type Result struct {
+	// Seconds were decided, Settled of them can be compared, and Equal have the state that
+	// was recorded.
+	Seconds, Settled, Equal int
+	Took                    time.Duration
+}
+
+const (
+	// settling is the window's 120 s, the background's minute, and the filter's half.
+	settling = 210 * time.Second
+	// chunk is how much of a recording is in memory at a time.
+	chunk = 10 * time.Minute
+	// maxPause is the longest pause after which the window still holds.
+	maxPause = 30 * time.Second
+)
+
+var errEmpty = errors.New("the recording holds no decided second between from and to")
+
+// Run decides each recorded second of [from, to] again and passes it to each.
+func Run(ctx context.Context, l *recorder.Library, d *decide.Decider, from, to time.Time, each func(Second)) (Result, error) {
+	began := time.Now()
+	r := run{library: l, decider: d, each: each}
+	for start := from; start.Before(to); start = start.Add(chunk) {
+		end := start.Add(chunk)
+		if end.After(to) {
+			end = to
+		}
+		if err := r.chunk(ctx, start, end); err != nil {
+			return r.result, err
+		}
+	}
+	r.result.Took = time.Since(began)
+	if r.result.Seconds == 0 {
+		return r.result, errEmpty
+	}
+	return r.result, nil
+}
+
+type run struct {
+	library *recorder.Library
+	decider *decide.Decider
+	each    func(Second)
+	result  Result
+
+	samples []drivers.Sample // read, and not yet arrived
+	frame   drivers.Frame
+	began   time.Time // of the stretch without a pause
+	last    time.Time
+	end     time.Time // of the last window
+}
+
+func (r *run) chunk(ctx context.Context, from, to time.Time) error {
+	seconds, err := r.library.States(from, to.Add(-time.Nanosecond))
+	if err != nil {
+		return err
+	}
+	samples, err := r.library.Samples(from, to.Add(-time.Nanosecond))
+	if err != nil {
+		return err
+	}
+	crops, err := r.library.Entries(from.Add(-time.Minute), to, recorder.Crop)
+	if err != nil {
+		return err
+	}
+	byTime := map[int64]recorder.Entry{}
+	for _, e := range crops {
+		byTime[e.Time.UnixMilli()] = e
+	}
+	r.samples = append(r.samples, samples...)
+	for _, s := range seconds {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if s.Time.Equal(r.end) {
+			continue // reported again because a sense had changed
+		}
+		r.end = s.Time
+		if err := r.takeFrame(s, byTime); err != nil {
+			return err
+		}
+		r.second(ctx, s)
+	}
+	return nil
+}
+
+// takeFrame makes the newest frame that of a recorded second.
+func (r *run) takeFrame(s recorder.Decided, crops map[int64]recorder.Entry) error {
+	if s.FrameTime == nil || s.FrameTime.Equal(r.frame.Time) {
+		return nil
+	}
+	e, ok := crops[s.FrameTime.UnixMilli()]
+	if !ok {
+		return nil // the queue of the recorder was full
+	}
+	data, err := r.library.Read(e)
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", e.Segment, err)
+	}
+	pixels, width, height, err := recorder.DecodeCrop(data)
+	if err != nil {
+		return fmt.Errorf("recording %s: %w", e.Segment, err)
+	}
+	r.frame = drivers.Frame{Time: *s.FrameTime, Number: s.Frame, Stream: s.Stream, Width: width, Height: height, Pixels: pixels}
+	return nil
+}
+
+func (r *run) second(ctx context.Context, s recorder.Decided) {
+	if r.began.IsZero() || s.At.Sub(r.last) > maxPause {
+		r.began = s.At
+	}
+	r.last = s.At
+	arrived := 0
+	for arrived < len(r.samples) && !r.samples[arrived].Time.Add(r.samples[arrived].Uncertainty).After(s.At) {
+		r.decider.Sample(r.samples[arrived])
+		arrived++
+	}
+	r.samples = r.samples[arrived:]
+	again := r.decider.Decide(ctx, s.At, r.frame, drivers.Status(s.Senses.Video))
+	second := Second{Recorded: s, Again: again, Settled: s.At.Sub(r.began) >= settling}
+	r.result.Seconds++
+	if second.Settled {
+		r.result.Settled++
+		if string(again.Status.State) == s.State.State {
+			r.result.Equal++
+		}
+	}
+	r.each(second)
+}
