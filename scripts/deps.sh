@@ -85,4 +85,5 @@ if [ "${1:-}" = --python ]; then
     say "Python packages: present"
   fi
 fi
+scripts/page.sh
 say "ready"

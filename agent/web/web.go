@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -199,7 +200,8 @@ func (p *page) index(files fs.FS) http.HandlerFunc {
 			return
 		}
 		if missing != nil {
-			text = []byte(strings.Replace(string(text), `<script src="/static/vendor/uPlot.iife.min.js" defer></script>`, "", 1))
+			lines := slices.DeleteFunc(strings.SplitAfter(string(text), "\n"), func(line string) bool { return strings.Contains(line, "/static/vendor/") })
+			text = []byte(strings.Join(lines, ""))
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,12 +59,17 @@ func (d Options) Run(ctx context.Context, out *os.File) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	plant, err := serve.Start(serving, serve.Options{Scenario: furnace.Demo(), Log: slog.New(slog.DiscardHandler)})
+	plant, err := serve.Start(serving, serve.Options{Scenario: d.scenario(), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, plant.Close()) }()
-	_, err = fmt.Fprintf(out, "demo: furnace at %s and %s, broker at %s; %d seconds, Ctrl-C ends it\n", plant.MeterURL(), plant.CameraURL(), url, d.Seconds)
+	page, err := pageAddress(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "demo: furnace at %s and %s, broker at %s; %d seconds, Ctrl-C ends it\ndemo: watch it at http://%s (log in with the password %q)\n",
+		plant.MeterURL(), plant.CameraURL(), url, d.Seconds, page, pagePassword)
 	if err != nil {
 		return err
 	}
@@ -75,12 +81,50 @@ func (d Options) Run(ctx context.Context, out *os.File) (err error) {
 		return err
 	}
 	defer client.Disconnect(100)
-	agent, err := d.startAgent(folder, plant.MeterURL(), plant.CameraURL(), url)
+	agent, err := d.startAgent(ctx, folder, plant.MeterURL(), plant.CameraURL(), url, page)
 	if err != nil {
 		return err
 	}
 	follow(ctx, watcher, plant, newView(out), total, agent.ended)
 	return errors.Join(agent.stop(), conclude(watcher, out))
+}
+
+// shortRun is the length under which the melt becomes abnormal early.
+const shortRun = 240
+
+func (d Options) scenario() furnace.Scenario {
+	if d.Seconds < shortRun {
+		return furnace.ShortDemo()
+	}
+	return furnace.Demo()
+}
+
+// pagePassword lets a visitor try the page's labels; the page is on this machine only.
+const pagePassword = "meltwatch"
+
+// pageAddress is the page's usual address, or another port if that is in use.
+func pageAddress(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	for _, address := range []string{"127.0.0.1:8480", "127.0.0.1:0"} {
+		listener, err := config.Listen(ctx, "tcp", address)
+		if err != nil {
+			continue
+		}
+		free := listener.Addr().String()
+		return free, listener.Close()
+	}
+	return "", errors.New("no port is free for the page")
+}
+
+// hashPassword writes the hash of the page's password with the agent's own command.
+func (d Options) hashPassword(ctx context.Context, path string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(d.Bin, "meltwatch"), "password")
+	cmd.Stdin = strings.NewReader(pagePassword + "\n")
+	hash, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("hash of the page's password: %w; run make build", err)
+	}
+	return os.WriteFile(path, hash, 0o600)
 }
 
 // follow updates the view and reads the truth each half second, until ctx or the agent
@@ -138,9 +182,12 @@ type process struct {
 	err   error // set before ended closes
 }
 
-func (d Options) startAgent(folder, meter, camera, broker string) (*process, error) {
+func (d Options) startAgent(ctx context.Context, folder, meter, camera, broker, page string) (*process, error) {
 	path := filepath.Join(folder, "meltwatch.yaml")
-	if err := os.WriteFile(path, []byte(d.config(folder, meter, camera, broker)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(d.config(folder, meter, camera, broker, page)), 0o600); err != nil {
+		return nil, err
+	}
+	if err := d.hashPassword(ctx, filepath.Join(folder, "page.hash")); err != nil {
 		return nil, err
 	}
 	p := &process{log: &bytes.Buffer{}, ended: make(chan struct{})}
@@ -186,7 +233,7 @@ func (p *process) stop() error {
 	return nil
 }
 
-func (d Options) config(folder, meter, camera, broker string) string {
+func (d Options) config(folder, meter, camera, broker, page string) string {
 	crop := scene.CropRect
 	return fmt.Sprintf(`site: demo
 furnace: furnace-1
@@ -208,8 +255,13 @@ model:
   path: %s
 mqtt:
   broker: %s
+web:
+  listen: %s
+  password_file: %s
+recorder:
+  min_free_mb: 0
 paths:
   state: %s
   programs: %s
-`, meter, camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), d.Model, broker, filepath.Join(folder, "state"), d.Bin)
+`, meter, camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), d.Model, broker, page, filepath.Join(folder, "page.hash"), filepath.Join(folder, "state"), d.Bin)
 }

@@ -173,6 +173,19 @@ func (s Scenario) Seconds() float64 {
 	return sum
 }
 
+// ShortDemo returns a melt that becomes abnormal within seconds, so that an alarm is seen
+// in two minutes.
+func ShortDemo() Scenario {
+	return Scenario{
+		Name: "short demo", Seed: 1, SetPoint: 15000,
+		Segments: []Segment{
+			{State: Normal, Seconds: 25},
+			{State: Abnormal, Seconds: 600},
+		},
+		Nuisances: []Nuisance{{Cause: Sparks, At: 8, Seconds: 5}},
+	}
+}
+
 // Demo returns the scenario of the demo: normal work with every disturbance that must not
 // raise an alarm, a ramp, an abnormal stretch and the recovery.
 func Demo() Scenario {
