@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
@@ -63,6 +64,14 @@ func (a *Agent) pageSource(c config.Config) web.Source {
 		Config: a.configInForce, View: a.pageView, Crop: a.pageCrop,
 		Acknowledge: a.acknowledge, Shelve: a.alarms.Shelve,
 		Mark: func(by, text string) { a.reporter.Event("mark", by, "", "", text) },
+		Labelled: func(l recorder.Label) {
+			said := string(l.Class)
+			if l.Removed {
+				said = "removed"
+			}
+			stretch := l.From.UTC().Format(time.RFC3339) + " to " + l.To.UTC().Format(time.RFC3339)
+			a.reporter.Event("label", l.ID, "", said, "by "+l.By+": "+stretch)
+		},
 		Live: &a.page,
 	}
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [lives] [ledger] [soak] [package];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [lives] [ledger] [soak] [package];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -76,6 +76,13 @@ freezes() {
   return "${PIPESTATUS[0]}"
 }
 
+# Power cuts in the file layer of the recorder.
+recordings() {
+  MELTWATCH_KILLS=200 CGO_ENABLED=0 go test ./agent/recorder -v -timeout 1h -run 'PowerCuts' 2>&1 |
+    awk '/_test\.go:[0-9]+: |^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
+  return "${PIPESTATUS[0]}"
+}
+
 # Both packages in a fresh Debian 12 root; needs root and the network.
 package() {
   for command in debootstrap patchelf; do
@@ -91,6 +98,7 @@ stage model "The model on data that nothing has seen" .deps/venv/bin/python -m i
 stage agree "Live and offline" bin/bench agree --minutes "${AGREE_MINUTES:-20}"
 stage race "Every fault of the plant under the race detector" race
 stage freezes "Frozen pictures and quiet hours" freezes
+stage recordings "Recordings under power cuts" recordings
 stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"

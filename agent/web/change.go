@@ -117,5 +117,8 @@ func (p *page) putLabels(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
+	for _, l := range kept {
+		p.Labelled(l)
+	}
 	answer(w, kept)
 }

@@ -49,6 +49,8 @@ type Source struct {
 	Acknowledge func(ctx context.Context, by string) (held bool, err error)
 	Shelve      func(by, reason string, lasts time.Duration) error
 	Mark        func(by, text string)
+	// Labelled tells that somebody labelled a stretch.
+	Labelled func(recorder.Label)
 	// Library and Labels are the recording and what persons said of it.
 	Library *recorder.Library
 	Labels  *recorder.Labels

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -79,8 +80,9 @@ func (f *furnace) source() Source {
 			f.note("shelved by %s for %s: %s", by, lasts, reason)
 			return nil
 		},
-		Mark:    func(by, text string) { f.note("marked by %s: %s", by, text) },
-		Library: recorder.OpenLibrary(f.folder), Labels: recorder.OpenLabels(durable.Folder(f.folder)),
+		Labelled: func(l recorder.Label) { f.note("labelled %s by %s", l.Class, l.By) },
+		Mark:     func(by, text string) { f.note("marked by %s: %s", by, text) },
+		Library:  recorder.OpenLibrary(f.folder), Labels: recorder.OpenLabels(durable.Folder(f.folder)),
 		Live: &f.live,
 	}
 }
@@ -223,7 +225,7 @@ func TestOnlyWhoLogsInChangesAnything(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
-	for _, want := range []string{"acknowledged by Li", "shelved by Li for 15m0s: tapping", "marked by Li: tap"} {
+	for _, want := range []string{"acknowledged by Li", "shelved by Li for 15m0s: tapping", "marked by Li: tap", "labelled abnormal by Li"} {
 		if !strings.Contains(f.all(), want) {
 			t.Errorf("%q is missing in %q", want, f.all())
 		}
@@ -546,6 +548,23 @@ func TestPageIsSmall(t *testing.T) {
 		t.Errorf("the page is %d bytes, want at most 150 KiB", total)
 	}
 	t.Logf("%d bytes", total)
+}
+
+// FuzzLabels checks that no body of a request panics, and that what is accepted can be
+// read again.
+func FuzzLabels(f *testing.F) {
+	f.Add([]byte(`[{"class": "normal", "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T01:00:00Z"}]`))
+	f.Add([]byte(`[{"id": "x", "removed": true}]`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		source := (&furnace{folder: t.TempDir()}).source()
+		p := &page{Source: source, sessions: newSessions(nil)}
+		w := httptest.NewRecorder()
+		p.putLabels(w, httptest.NewRequest("POST", "/api/labels", bytes.NewReader(body)))
+		all, err := source.Labels.All()
+		if err != nil || w.Code == 200 && bytes.Contains(body, []byte(`"class"`)) && !bytes.Contains(body, []byte("removed")) && len(all) == 0 {
+			t.Errorf("%d; %d labels, %v", w.Code, len(all), err)
+		}
+	})
 }
 
 func FuzzInstant(f *testing.F) {

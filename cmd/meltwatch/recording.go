@@ -147,10 +147,16 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 	if err != nil {
 		return err
 	}
+	labels, err := recorder.OpenLabels(durable.Folder(c.folder(s))).All()
+	if err != nil {
+		return err
+	}
 	out, before := json.NewEncoder(o.out), ""
+	judged := judgement{labels: labels}
 	var printing error
 	result, err := agent.Replay(ctx, s, env, l, from, to, func(second replay.Second) {
 		state := string(second.Again.Status.State)
+		judged.add(second)
 		switch {
 		case c.JSON:
 			printing = errors.Join(printing, out.Encode(replayed{
@@ -168,7 +174,56 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 	}
 	_, err = fmt.Fprintf(o.out, "%d s decided again in %s (%.0f times as fast); the state is the recorded one in %s of %d compared seconds\n",
 		result.Seconds, result.Took.Round(100*time.Millisecond), float64(result.Seconds)/result.Took.Seconds(), percent(result.Equal, result.Settled), result.Settled)
+	if err == nil && judged.seconds > 0 {
+		_, err = fmt.Fprintf(o.out, "labelled: then right in %s, now right in %s of %d seconds; of %d abnormal stretches %d were found then, %d now\n",
+			percent(judged.then, judged.seconds), percent(judged.now, judged.seconds), judged.seconds, len(judged.foundThen), found(judged.foundThen), found(judged.foundNow))
+	}
 	return err
+}
+
+// judgement compares what was decided then and now with what persons say.
+type judgement struct {
+	labels             []recorder.Label
+	seconds, then, now int
+	// foundThen and foundNow are whether an abnormal stretch had a second called abnormal.
+	foundThen, foundNow map[string]bool
+}
+
+func (j *judgement) add(s replay.Second) {
+	if !s.Settled {
+		return
+	}
+	at := s.Recorded.At
+	for _, l := range j.labels {
+		if at.Before(l.From) || !at.Before(l.To) || l.Class == recorder.ClassDoubtful || l.Class == recorder.ClassAbnormal && at.Before(l.Onset) {
+			continue
+		}
+		abnormal := l.Class == recorder.ClassAbnormal
+		then, now := s.Recorded.State.State == "abnormal", s.Again.Status.State == "abnormal"
+		j.seconds++
+		if then == abnormal {
+			j.then++
+		}
+		if now == abnormal {
+			j.now++
+		}
+		if abnormal {
+			if j.foundThen == nil {
+				j.foundThen, j.foundNow = map[string]bool{}, map[string]bool{}
+			}
+			j.foundThen[l.ID] = j.foundThen[l.ID] || then
+			j.foundNow[l.ID] = j.foundNow[l.ID] || now
+		}
+	}
+}
+
+func found(stretches map[string]bool) (n int) {
+	for _, one := range stretches {
+		if one {
+			n++
+		}
+	}
+	return n
 }
 
 func percent(part, whole int) string {
