@@ -483,3 +483,24 @@ func TestPageInChinese(t *testing.T) {
 	}
 	b.quiet()
 }
+
+// TestPicturesOfTheDocuments takes the pictures of the documents from a running page, such
+// as the demo's, at MELTWATCH_PAGE, into MELTWATCH_SCREENSHOTS.
+func TestPicturesOfTheDocuments(t *testing.T) {
+	url := os.Getenv("MELTWATCH_PAGE")
+	if url == "" {
+		t.Skip("MELTWATCH_PAGE names no page to take pictures of")
+	}
+	b := openTab(t, url)
+	b.until(200*time.Second, `document.getElementById("word").textContent === "ABNORMAL"`)
+	b.run(chromedp.Click("#drawn"), chromedp.Sleep(4*time.Second))
+	b.shoot("page-alarm", 1280, 1180, "light")
+	b.shoot("page-dark", 1280, 1180, "dark")
+	b.shoot("page-phone", 360, 780, "light")
+	b.shoot("page-wall", 1920, 1080, "dark")
+	b.run(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}))
+	b.visit(fmt.Sprintf("back?t=%d&length=600", time.Now().Unix()-15))
+	b.run(chromedp.Sleep(4 * time.Second))
+	b.shoot("page-back", 1280, 1100, "light")
+	b.quiet()
+}
