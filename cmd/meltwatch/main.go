@@ -27,7 +27,7 @@ type commands struct {
 	Run        runCommand             `cmd:"" help:"Watch the furnace until stopped."`
 	Check      checkCommand           `cmd:"" help:"Check the configuration, this machine, the model, the broker, the meters and the camera: a line for each thing that must work."`
 	Reload     reloadCommand          `cmd:"" help:"Make the running agent read its configuration file again."`
-	Probe      probeCommand           `cmd:"" help:"Find out what a meter gives, and print the configuration for it."`
+	Probe      probeCommand           `cmd:"" help:"Find out what a meter or a camera gives, and print the configuration for it."`
 	Once       onceCommand            `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Outbox     outboxCommand          `cmd:"" help:"Show the records that no broker has acknowledged yet."`
 	Model      modelCommand           `cmd:"" help:"Create, sign and check model packages."`
