@@ -27,6 +27,16 @@ const (
 	ExitInvalid = 2 // the command line is invalid
 )
 
+// Status is an error that ends the program with an exit status of its own, above
+// ExitInvalid.
+type Status struct {
+	Exit int
+	Err  error
+}
+
+func (s Status) Error() string { return s.Err.Error() }
+func (s Status) Unwrap() error { return s.Err }
+
 // Program describes a program.
 type Program struct {
 	Name    string
@@ -93,6 +103,10 @@ func run(ctx context.Context, p Program, grammar any, arguments []string) (statu
 	parsed.BindTo(os.Stdout, (*io.Writer)(nil))
 	parsed.Bind(p)
 	if err := parsed.Run(); err != nil {
+		var own Status
+		if errors.As(err, &own) {
+			return fail(p, os.Stderr, err, own.Exit)
+		}
 		return fail(p, os.Stderr, err, ExitFailed)
 	}
 	return ExitOK

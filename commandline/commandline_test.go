@@ -27,7 +27,12 @@ type heat struct {
 
 var errTooHot = errors.New("more than 300 °C\x1b[31m: choose less")
 
+var errMelted = errors.New("the oven has melted")
+
 func (h heat) Run(_ context.Context, out io.Writer) error {
+	if h.Degrees > 1000 {
+		return fmt.Errorf("heat: %w", Status{5, errMelted})
+	}
 	if h.Degrees > 300 {
 		return errTooHot
 	}
@@ -70,6 +75,7 @@ func TestAnswersOfACommandLine(t *testing.T) {
 	}{
 		{line: "heat 200", out: "heated to 200\n"},
 		{line: "heat 400", errOut: "oven: more than 300 °C[31m: choose less\n", status: ExitFailed},
+		{line: "heat 2000", errOut: "oven: heat: the oven has melted\n", status: 5},
 		{line: "--version", out: "oven 1.2.3\n"},
 		{line: "-V", out: "oven 1.2.3\n"},
 		{line: "version", out: "oven 1.2.3\n"},
