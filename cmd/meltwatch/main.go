@@ -31,6 +31,7 @@ type commands struct {
 	Once       onceCommand            `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Outbox     outboxCommand          `cmd:"" help:"Show the records that no broker has acknowledged yet."`
 	Model      modelCommand           `cmd:"" help:"Create, sign and check model packages."`
+	Schema     schemaCommand          `cmd:"" help:"Print the JSON Schema of the configuration or of a payload."`
 	Version    commandline.Version    `cmd:"" help:"Print the version."`
 	Completion commandline.Completion `cmd:"" help:"Print the completion script of a shell. Example: source <(meltwatch completion bash)"`
 }
@@ -61,7 +62,7 @@ func program() commandline.Program {
 	return commandline.Program{
 		Name: "meltwatch", Version: version,
 		Description: "An agent beside an electric furnace: current and picture in, furnace state out over MQTT.\n\nExamples:\n  meltwatch check -c furnace.yaml\n  meltwatch run -c furnace.yaml\n  meltwatch once -c furnace.yaml --wait 40s\n  meltwatch outbox stat -c furnace.yaml\n\nExit status: 0 success, 1 failure, 2 invalid command line.",
-		Options:     []kong.Option{kong.Bind(outside{os.Stdout, os.Stderr})},
+		Options:     []kong.Option{kong.Bind(outside{os.Stdout, os.Stderr}), schemaVars()},
 	}
 }
 

@@ -10,8 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
-
+	"meltwatch/commandline"
 	"meltwatch/drivers/rtsp/probe"
 	"meltwatch/drivers/rtsp/rtsptest"
 	"meltwatch/simulator/serve"
@@ -21,7 +20,7 @@ import (
 func probingCamera(t *testing.T, arguments ...string) (string, error) {
 	t.Helper()
 	var c commands
-	parser, err := kong.New(&c)
+	parser, err := commandline.Parser(program(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
