@@ -33,6 +33,8 @@ type StreamReport struct {
 	Announced      float64
 	// Width and Height are the picture's size in pixels; 0 is unknown.
 	Width, Height int
+	// Resized counts changes of that size, as LatestReply does.
+	Resized uint64
 
 	// Packets arrived, Lost is how many are missing by their numbers.
 	Packets, Lost uint64
@@ -45,6 +47,8 @@ type StreamReport struct {
 	// frames; 0 before the second.
 	KeyFrameDistance time.Duration
 	KeyFramePictures uint64
+	// FirstKeyFrame is how long after the first packet the first key frame came; 0 before.
+	FirstKeyFrame time.Duration
 	// SinceKeyFrame is how long the newest key frame, or else the first packet, is ago.
 	SinceKeyFrame time.Duration
 	// Jitter is the deviation of the arrivals from the presentation times (RFC 3550,

@@ -22,8 +22,11 @@ type Video struct {
 	// frames; 0 if fewer than two came.
 	KeyFrameSeconds  float64 `json:"key_frame_s"`
 	KeyFramePictures uint64  `json:"key_frame_pictures"`
-	Packets          uint64  `json:"packets"`
-	Lost             uint64  `json:"lost"`
+	// KeyFrameAtLeast is what their distance must be at least by the waits for one, in
+	// seconds, where fewer than two came.
+	KeyFrameAtLeast float64 `json:"key_frame_at_least_s"`
+	Packets         uint64  `json:"packets"`
+	Lost            uint64  `json:"lost"`
 	// MeasuredSeconds is how long packets were measured.
 	MeasuredSeconds float64 `json:"measured_s"`
 
@@ -67,6 +70,9 @@ func videoOf(r drivers.StreamReport) Video {
 		Packets:       r.Packets, Lost: r.Lost, MeasuredSeconds: round(r.Span.Seconds(), 1),
 		KeyFrameSeconds: round(r.KeyFrameDistance.Seconds(), 2), KeyFramePictures: r.KeyFramePictures,
 		supported: r.Supported,
+	}
+	if r.KeyFrames < 2 {
+		v.KeyFrameAtLeast = round(max(r.FirstKeyFrame, r.SinceKeyFrame).Seconds(), 1)
 	}
 	if pictures := max(r.Pictures, r.MarkedPictures); pictures > 1 && r.Span > 0 {
 		v.Rate = round(float64(pictures-1)/r.Span.Seconds(), 2)

@@ -31,10 +31,16 @@ func (p *prober) findings() []Finding {
 	f.transports(p.result.Transports)
 	f.video(p.result, r)
 	f.clock(p.result.Clock, r)
+	if r.Resized > 0 {
+		f.notice("camera.crop", "the picture changed its size %d times, last to %d×%d: set one size in the camera, because the crop is in its pixels", r.Resized, r.Width, r.Height)
+	}
 	for _, why := range p.broken {
 		f.notice("", "the stream was interrupted: %s", why)
 	}
 	f.picture(r)
+	if p.still && r.Status.Live() {
+		f.notice("", "the picture did not change in %.0f s: see whether the camera shows what is there now, and probe again while the furnace works", enough.Seconds())
+	}
 	f.crop(p.options.Settings.Crop, r)
 	return f.all
 }
@@ -102,8 +108,8 @@ func (f *findings) video(result Result, r drivers.StreamReport) {
 		f.notice("camera.frozen_after", "key frames are %.4g s apart: after each opening the picture comes up to that late; set 1 to 2 s in the camera. Until then frozen_after must be twice the distance, as below", v.KeyFrameSeconds)
 	case r.KeyFrames == 0:
 		f.fault("", "no key frame came within %.0f s, so nothing could be decoded: set a key-frame (I-frame) interval of 1 to 2 s in the camera", r.SinceKeyFrame.Seconds())
-	case r.KeyFrames == 1 && r.SinceKeyFrame.Seconds() > farKeyFrames:
-		f.notice("camera.frozen_after", "key frames are more than %.0f s apart: set 1 to 2 s in the camera", r.SinceKeyFrame.Seconds())
+	case v.KeyFrameAtLeast > farKeyFrames:
+		f.notice("camera.frozen_after", "key frames are %.4g s apart or more: after each opening the picture comes up to that late; set 1 to 2 s in the camera", v.KeyFrameAtLeast)
 	}
 	if v.Rate > 0 && v.Rate < 0.25 {
 		f.fault("", "%.2g pictures a second are too few: set at least one in four seconds in the camera", v.Rate)

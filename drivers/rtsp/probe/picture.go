@@ -10,6 +10,7 @@ import (
 	"image/draw"
 	"image/png"
 	"io"
+	"math"
 
 	"meltwatch/child"
 	"meltwatch/drivers"
@@ -39,6 +40,34 @@ func fetch(ctx context.Context, p *child.Process) (image.Image, error) {
 		return nil, fmt.Errorf("decode the picture: %w", err)
 	}
 	return picture, nil
+}
+
+// stillBelow is the mean difference of two pictures, of 255 levels, under which they
+// count as alike. An encoder changes a repeated picture a little at each key frame.
+const stillBelow = 0.2
+
+// alike compares two pictures at a grid of points.
+func alike(a, b image.Image) bool {
+	if a.Bounds() != b.Bounds() {
+		return false
+	}
+	const points = 256 // a side
+	bounds := a.Bounds()
+	stepX, stepY := max(1, bounds.Dx()/points), max(1, bounds.Dy()/points)
+	sum, n := 0.0, 0.0
+	for y := bounds.Min.Y; y < bounds.Max.Y; y += stepY {
+		for x := bounds.Min.X; x < bounds.Max.X; x += stepX {
+			one, other := grey(a.At(x, y)), grey(b.At(x, y))
+			sum += math.Abs(one - other)
+			n++
+		}
+	}
+	return sum < stillBelow*n
+}
+
+func grey(c color.Color) float64 {
+	r, g, b, _ := c.RGBA()
+	return float64(r+g+b) / (3 * 257)
 }
 
 // WritePNG writes the picture with the crop drawn into it, and with marks along its edges

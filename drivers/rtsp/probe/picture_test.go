@@ -5,6 +5,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math/rand/v2"
 	"testing"
 
 	"meltwatch/drivers"
@@ -34,6 +35,28 @@ func checkDrawn(t *testing.T, r Result, crop drivers.Rect) {
 	}
 	if !alike(drawn.At(100, 0), bright) || alike(drawn.At(150, 0), bright) {
 		t.Error("the marks along the edges are missing")
+	}
+}
+
+func TestAlike(t *testing.T) {
+	noisy := func(seed uint64, noise int) image.Image {
+		random := rand.New(rand.NewPCG(seed, 1))
+		picture := image.NewGray(image.Rect(0, 0, 640, 360))
+		for i := range picture.Pix {
+			picture.Pix[i] = uint8(100 + i%50 + random.IntN(2*noise+1) - noise)
+		}
+		return picture
+	}
+	for _, c := range []struct {
+		a, b image.Image
+		want bool
+	}{
+		{noisy(1, 2), noisy(1, 2), true}, {noisy(1, 2), noisy(2, 2), false}, {noisy(1, 0), noisy(2, 1), false}, {noisy(1, 0), noisy(2, 0), true},
+		{noisy(1, 0), image.NewGray(image.Rect(0, 0, 320, 240)), false},
+	} {
+		if alike(c.a, c.b) != c.want {
+			t.Errorf("alike is %v", !c.want)
+		}
 	}
 }
 

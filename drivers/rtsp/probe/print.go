@@ -91,11 +91,18 @@ func (w *printer) video(v Video) {
 	if v.AnnouncedRate > 0 {
 		announced = fmt.Sprintf("%.4g announced", v.AnnouncedRate)
 	}
-	w.item("rate", "%.4g pictures/s over %.4g s, %s", v.Rate, v.MeasuredSeconds, announced)
-	if v.KeyFrameSeconds > 0 {
-		w.item("key frames", "%.3g s apart (%d pictures)", v.KeyFrameSeconds, v.KeyFramePictures)
+	if v.Rate > 0 {
+		w.item("rate", "%.4g pictures/s over %.4g s, %s", v.Rate, v.MeasuredSeconds, announced)
 	} else {
-		w.item("key frames", "fewer than two in %.4g s", v.MeasuredSeconds)
+		w.item("rate", "unknown: fewer than two pictures came, %s", announced)
+	}
+	switch {
+	case v.KeyFrameSeconds > 0 && v.KeyFramePictures == 1:
+		w.item("key frames", "each picture is one")
+	case v.KeyFrameSeconds > 0:
+		w.item("key frames", "%.3g s apart (%d pictures)", v.KeyFrameSeconds, v.KeyFramePictures)
+	default:
+		w.item("key frames", "%.3g s apart or more: fewer than two came", v.KeyFrameAtLeast)
 	}
 	w.item("packets", "%d, %d lost", v.Packets, v.Lost)
 }

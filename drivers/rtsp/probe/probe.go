@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"image"
 	"log/slog"
+	"slices"
 	"time"
 
 	"meltwatch/child"
@@ -116,6 +117,9 @@ type prober struct {
 	// watched is the report of the session whose pictures were watched.
 	watched *drivers.StreamReport
 	broken  []string // why its earlier sessions were over
+	// first is the first picture, still whether one some seconds later was alike.
+	first           image.Image
+	compared, still bool
 }
 
 // Run asks the camera. The error is one of the options or of the child; what is wrong
@@ -137,7 +141,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("start the camera's program: %w; paths.programs names its folder", err)
 	}
 	defer p.process.Close()
+	p.result.Login.Offers = []string{}
 	if err := p.transports(ctx); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("the camera or its program answers too slowly for %s (--within): %w", o.Within, err)
+		}
 		return p.result, err
 	}
 	return p.finish()
@@ -222,16 +230,22 @@ func (p *prober) try(ctx context.Context, transport string, last bool) (drivers.
 type goal struct {
 	full bool // pictures, and not only the first packet
 	// deadline ends the measurement. late replaces it while packets come that hold no key
-	// frame yet: a picture is worth more than the other transport.
+	// frame yet, and while the picture has not changed: that is worth more than the other
+	// transport.
 	deadline, late time.Time
 }
 
-func (g goal) reached(r drivers.StreamReport, watched time.Duration) bool {
-	deadline := g.deadline
-	if g.full && r.Packets > 0 && r.Decoded == 0 {
-		deadline = g.late
+func (g goal) reached(r drivers.StreamReport, watched time.Duration, still bool) bool {
+	switch {
+	case !g.full && r.Packets > 0:
+		return true
+	case g.full && still:
+		return !r.Status.Live() || !time.Now().Before(g.late)
+	case g.full && r.Packets > 0 && r.Decoded == 0:
+		return !time.Now().Before(g.late)
+	default:
+		return g.full && watched >= enough && r.KeyFrames >= 2 || !time.Now().Before(g.deadline)
 	}
-	return g.full && watched >= enough && r.KeyFrames >= 2 || !g.full && r.Packets > 0 || !time.Now().Before(deadline)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -266,8 +280,11 @@ func (p *prober) follow(ctx context.Context, goal goal) (drivers.StreamReport, e
 		if !pictures.IsZero() {
 			watched = time.Since(pictures)
 		}
+		if err := p.compare(ctx, goal, r, watched); err != nil {
+			return best, err
+		}
 		failed := r.Packets == 0 && r.Ended != "" && best.Packets == 0
-		if failed || goal.reached(r, watched) {
+		if failed || goal.reached(r, watched, p.still) {
 			return best, nil
 		}
 		select {
@@ -278,11 +295,27 @@ func (p *prober) follow(ctx context.Context, goal goal) (drivers.StreamReport, e
 	}
 }
 
+// compare takes one picture at first and one at last, and notes whether they differ. A
+// live picture has the sensor's noise and a moving furnace in it.
+func (p *prober) compare(ctx context.Context, goal goal, r drivers.StreamReport, watched time.Duration) (err error) {
+	switch {
+	case !goal.full || r.Decoded == 0 || !r.Status.Live():
+	case p.first == nil:
+		p.first, err = fetch(ctx, p.process)
+	case !p.compared && watched >= enough:
+		p.compared = true
+		var now image.Image
+		now, err = fetch(ctx, p.process)
+		p.still = err == nil && alike(p.first, now)
+	}
+	return err
+}
+
 // mostInterruptions bounds what is kept of a stream that breaks again and again.
 const mostInterruptions = 3
 
 func (p *prober) interrupted(why string) {
-	if why != "" && len(p.broken) < mostInterruptions {
+	if why != "" && len(p.broken) < mostInterruptions && !slices.Contains(p.broken, why) {
 		p.broken = append(p.broken, why)
 	}
 }
@@ -295,7 +328,7 @@ func resultOf(name string, r drivers.StreamReport) Transport {
 	case r.Ended != "":
 		return Transport{Name: name, Detail: r.Ended}
 	case name == drivers.TransportUDP && r.Described:
-		return Transport{Name: name, Detail: "the camera accepted the session, but no packet arrived; a firewall may drop UDP"}
+		return Transport{Name: name, Detail: "the camera accepted the session, but no packet arrived in time; a firewall may drop UDP"}
 	default:
 		return Transport{Name: name, Detail: "no packet arrived in time"}
 	}

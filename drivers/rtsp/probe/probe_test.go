@@ -102,6 +102,7 @@ func TestRefusals(t *testing.T) {
 		{"too large", &rtsptest.Scripted{SDP: strings.Replace(plainSDP, "packetization-mode=1", "packetization-mode=1; sprop-parameter-sets="+base64.StdEncoding.EncodeToString(rtsptest.SPS(8192, 4608))+",aO48gA==", 1)}, "", nil, "", "is larger than 4096×2304; set a smaller stream"},
 		{"TLS by a stranger", &rtsptest.Scripted{SDP: plainSDP, TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}, "", nil, "camera.ca_file", "issuer is unknown"},
 		{"silent", &rtsptest.Scripted{SDP: plainSDP}, "", func(o *Options) { o.Settings.Timeout = time.Second }, "", "has sent nothing for"},
+		{"silent over UDP", &rtsptest.Scripted{SDP: plainSDP, UDP: true}, "", nil, "camera.transport", "no packet arrived; a firewall may drop"},
 		{"nothing listens", nil, "", nil, "camera.url", "refuses connections"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -10,7 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"meltwatch/drivers/drivertest"
 	"meltwatch/drivers/rtsp/rtsptest"
 )
 
@@ -150,8 +153,10 @@ func TestStreamsThatDoNotFit(t *testing.T) {
 		{"UDP alone", &rtsptest.Scripted{UDP: true}, rtsptest.H264("640x360", "10", 10), false, "camera.transport", "tcp does not work: the camera refuses RTP over TCP (461)", "transport: udp"},
 		{"TCP alone", &rtsptest.Scripted{TCP: true}, rtsptest.H264("640x360", "10", 10), false, "camera.transport", "udp does not work: the camera refuses RTP over UDP (461)", "transport: auto"},
 		{"key frames 6 s apart", &rtsptest.Scripted{}, rtsptest.H264("640x360", "10", 60), false, "camera.frozen_after", "key frames are 6 s apart", "frozen_after: 12s"},
+		{"key frames 20 s apart", &rtsptest.Scripted{}, rtsptest.H264("640x360", "10", 200), false, "camera.frozen_after", "s apart or more", "frozen_after: "},
 		{"one in two seconds", &rtsptest.Scripted{}, rtsptest.H264("640x360", "1/2", 2), false, "", "", "stale_after: 5s"},
 		{"black", &rtsptest.Scripted{}, black, true, "", "the picture is black", "transport: auto"},
+		{"still", &rtsptest.Scripted{}, append([]string{"-f", "lavfi", "-i", "smptebars=size=640x360:rate=10", "-pix_fmt", "yuv420p"}, black[4:]...), true, "", "the picture is frozen", "transport: auto"},
 		{"MPEG-4", &rtsptest.Scripted{}, []string{"-f", "lavfi", "-i", "testsrc2=size=640x360:rate=10", "-c:v", "mpeg4", "-g", "10"}, true, "", "is not supported: set H.264, H.265 or MJPEG", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -162,6 +167,9 @@ func TestStreamsThatDoNotFit(t *testing.T) {
 				film = append(film, inBand...)
 			}
 			c.camera.SDP = rtsptest.Stream(t.Context(), t, c.camera.Send, film...)
+			if strings.HasSuffix(c.name, "20 s apart") {
+				time.Sleep(4 * time.Second) // a viewer that joins in the midst
+			}
 			r, _ := probed(t, options(t, c.camera.URL()))
 			if c.want != "" && !hasFinding(r, c.fault, c.key, c.want) || r.Usable() == c.fault {
 				t.Errorf("want a finding (fault %v) of %q with %q: %+v", c.fault, c.key, c.want, r.Findings)
@@ -196,5 +204,33 @@ func TestAcceptedLogin(t *testing.T) {
 				t.Errorf("%d refused, %d accepted", refused, accepted)
 			}
 		})
+	}
+}
+
+// A size that changes meanwhile is told, and a camera with TLS is used over TCP alone.
+func TestSizeThatChangesOverTLS(t *testing.T) {
+	long(t)
+	certificate, authorities := drivertest.SelfSigned(t, "127.0.0.1", time.Now().Add(time.Hour))
+	camera := &rtsptest.Scripted{TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}}
+	camera.Serve(t)
+	began := time.Now()
+	only := func(late bool) func([]byte) {
+		return func(packet []byte) {
+			if late == (time.Since(began) > 6*time.Second) {
+				camera.Send(packet)
+			}
+		}
+	}
+	camera.SDP = rtsptest.Stream(t.Context(), t, only(false), append(rtsptest.H264("640x360", "10", 5), "-bsf:v", "dump_extra")...)
+	rtsptest.Stream(t.Context(), t, only(true), append(rtsptest.H264("320x240", "10", 5), "-bsf:v", "dump_extra")...)
+	began = time.Now()
+	o := options(t, camera.URL())
+	o.Settings.Authorities, o.CAFile = authorities, "/etc/meltwatch/camera-ca.pem"
+	r, _ := probed(t, o)
+	if !r.Usable() || !hasFinding(r, false, "camera.crop", "the picture changed its size 1 times, last to 320×240") || r.Video.Width != 320 {
+		t.Errorf("%+v", r)
+	}
+	if !strings.Contains(r.YAML, "ca_file: /etc/meltwatch/camera-ca.pem") || len(r.Transports) != 2 || !strings.Contains(r.Transports[1].Detail, "not encrypted") {
+		t.Errorf("%+v\n%s", r.Transports, r.YAML)
 	}
 }

@@ -52,7 +52,7 @@ func (p *prober) measuredLimits() (l limits) {
 			l.timeout = timeout
 		}
 	}
-	if frozen := wholeSeconds(2 * p.result.Video.KeyFrameSeconds); frozen > defaults.FrozenAfter {
+	if frozen := wholeSeconds(2 * max(p.result.Video.KeyFrameSeconds, p.result.Video.KeyFrameAtLeast)); frozen > defaults.FrozenAfter {
 		l.frozen = frozen
 	}
 	return l

@@ -23,6 +23,7 @@ type mediaClock struct {
 	jitter      float64
 	jumps       uint64
 
+	firstKey        time.Time // arrival of the first key frame
 	keyStamp        uint32
 	keyArrived      time.Time // the newest key frame; before the first, the first packet
 	keySeen         bool
@@ -82,7 +83,9 @@ func (c *mediaClock) keyFrame(stamp uint32, arrival time.Time, picture uint64) b
 	if c.keySeen && stamp == c.keyStamp {
 		return false
 	}
-	if c.keySeen {
+	if !c.keySeen {
+		c.firstKey = arrival
+	} else {
 		if distance := c.media - c.keyMedia; distance > c.keyDistance {
 			c.keyDistance, c.keyPictures = distance, picture-c.keyPicture
 		}

@@ -33,6 +33,9 @@ func (s *Survey) Report() drivers.StreamReport {
 	if !s.clock.first.IsZero() {
 		r.SinceKeyFrame = time.Since(s.clock.keyArrived)
 	}
+	if s.clock.keySeen {
+		r.FirstKeyFrame = s.clock.firstKey.Sub(s.clock.first)
+	}
 	return r
 }
 

@@ -46,7 +46,7 @@ func TestSurveyOfTheClock(t *testing.T) {
 		if math.Abs(r.ClockDrift-(c.pace-1)) > c.error || r.DriftSpan < 9*time.Second || r.ClockJumps != 0 {
 			t.Errorf("%s: drift %.5f over %v, %d jumps", c.name, r.ClockDrift, r.DriftSpan, r.ClockJumps)
 		}
-		if distance := time.Duration(2 * c.pace * float64(time.Second)); r.KeyFramePictures != 20 || (r.KeyFrameDistance-distance).Abs() > time.Millisecond || r.KeyFrames != 6 {
+		if distance := time.Duration(2 * c.pace * float64(time.Second)); r.KeyFramePictures != 20 || (r.KeyFrameDistance-distance).Abs() > time.Millisecond || r.KeyFrames != 6 || r.FirstKeyFrame != 0 {
 			t.Errorf("%s: %d key frames %v apart, %d pictures", c.name, r.KeyFrames, r.KeyFrameDistance, r.KeyFramePictures)
 		}
 		if r.Pictures != 120 || r.MarkedPictures != 120 || !r.HasSenderClock || r.SenderClockBehind != 300*time.Millisecond {
