@@ -12,10 +12,8 @@ type StreamReport struct {
 	Status  Status
 	Cause   string
 	Decoded uint64
-	// Ended is why the last session could not begin or was over; empty before. Refused
-	// and Unreachable tell its kind.
-	Ended                string
-	Refused, Unreachable bool
+	// Ended is why the last session could not begin or was over; empty before.
+	Ended string
 
 	// Offers are the log-ins that the camera offers: "Basic", "Digest MD5". LoggedIn and
 	// LoginRefused are its answers to a password.
@@ -23,8 +21,6 @@ type StreamReport struct {
 	LoggedIn, LoginRefused bool
 	// Described is set once the camera has described a video stream.
 	Described bool
-	// Transport is how RTP is carried: TransportTCP or TransportUDP.
-	Transport string
 	// Codec and Profile are the format's names. Supported is false for a format that is
 	// left to the decoder. Announced is the described number of pictures a second; 0 is
 	// unknown.

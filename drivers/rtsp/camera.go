@@ -71,8 +71,7 @@ type Camera struct {
 	attempts      uint64        // at a session, with these settings
 	survey        *relay.Survey // of the newest
 	ended         string        // why the last session was over
-	unreachable   bool
-	encoded       []byte // the picture whose parts are being fetched
+	encoded       []byte        // the picture whose parts are being fetched
 	encodedTaken  time.Time
 }
 
@@ -124,7 +123,7 @@ func (c *Camera) reset() {
 	c.detector = liveness.NewDetector(limits)
 	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
 	c.configuredAt = c.number
-	c.attempts, c.survey, c.ended, c.unreachable = 0, &relay.Survey{}, "", false
+	c.attempts, c.survey, c.ended = 0, &relay.Survey{}, ""
 }
 
 // Latest returns the newest frame, if it is newer than r.After, and the camera's

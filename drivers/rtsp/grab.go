@@ -169,8 +169,7 @@ func (c *Camera) failed(s drivers.CameraSettings, err error) {
 		var unreachable relay.Unreachable
 		c.refused = errors.As(err, &relay.Refusal{})
 		c.ended = err.Error()
-		c.unreachable = errors.As(err, &unreachable)
-		if c.unreachable {
+		if errors.As(err, &unreachable) {
 			c.detector.Absent(err.Error())
 			return
 		}

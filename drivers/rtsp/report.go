@@ -18,7 +18,7 @@ func (c *Camera) Report() (drivers.StreamReport, error) {
 	}
 	r := c.survey.Report()
 	r.Attempts, r.Decoded = c.attempts, c.decoded()
-	r.Ended, r.Refused, r.Unreachable = c.ended, c.refused, c.unreachable
+	r.Ended = c.ended
 	r.Resized = c.resized
 	r.Status, r.Cause = c.detector.Status(time.Now())
 	if c.size.Width > 0 {

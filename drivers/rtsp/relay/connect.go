@@ -55,12 +55,6 @@ func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger
 
 // setUp logs in and sets the video up over one transport.
 func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, survey *Survey, foreign func(error)) (*session, error) {
-	survey.update(func(r *drivers.StreamReport) {
-		r.Transport = drivers.TransportTCP
-		if transport == gortsplib.TransportUDP {
-			r.Transport = drivers.TransportUDP
-		}
-	})
 	address, err := withCredentials(s)
 	if err != nil {
 		return nil, err
