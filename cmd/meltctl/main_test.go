@@ -52,6 +52,7 @@ func TestCommandLineReachesTheBroker(t *testing.T) {
 	}{
 		{line: "list --wait 3s", output: "p/f1"},
 		{line: "list other/*", fault: "other/*"},
+		{line: "list --json", output: `{"agent":"p/f1","availability":"offline","state":"","held":false,"model":{"name":"","version":""},"version":"","faulty_parts":null,"config":{"status":""`},
 		{line: "config get p/f1", output: `"revision": 4`},
 		{line: "config diff all " + patch, output: "state.hold_seconds: 21 → 30"},
 		{line: "config set all " + patch, output: "p/f1: offline", fault: "offline"},
