@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	mangokong "github.com/alecthomas/mango-kong"
 	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/posener/complete"
 	"github.com/willabides/kongplete"
@@ -51,8 +50,8 @@ type Program struct {
 
 // flags are the flags that every program has.
 type flags struct {
-	Version kong.VersionFlag  `short:"V" help:"Print the version and exit."`
-	Man     mangokong.ManFlag `hidden:"" help:"Print the manual page in roff and exit."`
+	Version kong.VersionFlag `short:"V" help:"Print the version and exit."`
+	Man     manual           `hidden:"" help:"Print the manual page in roff and exit."`
 }
 
 // Main parses the arguments of the process into grammar, a pointer to a struct of

@@ -25,6 +25,11 @@ type heat struct {
 	Log     string `predictor:"file" help:"File to write to."`
 }
 
+// Help is wrapped in the source.
+func (heat) Help() string {
+	return "The oven is heated until it is\nas hot as wanted.\n\nExamples:\n  oven heat 200\n  oven heat 250"
+}
+
 var errTooHot = errors.New("more than 300 °C\x1b[31m: choose less")
 
 var errMelted = errors.New("the oven has melted")
@@ -113,6 +118,11 @@ func TestManualPageNamesEveryCommandAndFlag(t *testing.T) {
 	for _, want := range []string{".TH OVEN 1", "heat", "fan", "oven heat 200"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+	for _, line := range []string{"The oven is heated until it is as hot as wanted\\&.", "  oven heat 250"} {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("the page lacks the line %q:\n%s", line, page)
 		}
 	}
 	if man, err := exec.LookPath("man"); err == nil {

@@ -29,7 +29,7 @@ func long(t *testing.T) {
 func TestFiguresAgreeWithFFprobe(t *testing.T) {
 	long(t)
 	if _, err := exec.LookPath("ffprobe"); err != nil {
-		t.Skipf("SKIPPED, nobody to compare with: %v", err)
+		t.Skipf("SKIPPED, nothing was compared: %v", err)
 	}
 	for _, c := range []struct {
 		name string
