@@ -17,7 +17,11 @@ func (r Result) Print(out io.Writer) error {
 		}
 		w.item("transport "+t.Name, "%s", word)
 	}
-	w.item("log-in", "%s", r.Login)
+	if r.Video.Codec == "" && len(r.Login.Offers) == 0 {
+		w.item("log-in", "unknown: the camera answered too little")
+	} else {
+		w.item("log-in", "%s", r.Login)
+	}
 	if r.Video.Codec != "" {
 		w.video(r.Video)
 		w.clock(r.Clock)

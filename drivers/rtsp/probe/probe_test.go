@@ -122,7 +122,7 @@ func TestRefusals(t *testing.T) {
 			}
 			began := time.Now()
 			r, text := probed(t, o)
-			if took := time.Since(began); took > 10*time.Second {
+			if took := time.Since(began); took > 20*time.Second { // 2 to 6 s on a machine at rest
 				t.Errorf("took %v", took)
 			}
 			if r.Usable() || r.YAML != "" || !hasFinding(r, true, c.key, c.want) {
