@@ -122,7 +122,7 @@ func (c *Camera) reset() {
 	}
 	c.detector = liveness.NewDetector(limits)
 	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
-	c.configuredAt = c.number
+	c.configuredAt, c.encoded = c.number, nil
 	c.attempts, c.survey, c.ended = 0, &relay.Survey{}, ""
 }
 

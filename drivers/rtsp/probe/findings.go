@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"meltwatch/drivers"
 )
@@ -32,7 +33,7 @@ func (p *prober) findings() []Finding {
 	f.video(p.result, r)
 	f.clock(p.result.Clock, r)
 	if r.Resized > 0 {
-		f.notice("camera.crop", "the picture changed its size %d times, last to %d×%d: set one size in the camera, because the crop is in its pixels", r.Resized, r.Width, r.Height)
+		f.notice("camera.crop", "the picture changed its size while it was watched (changes: %d), last to %d×%d: set one size in the camera, because the crop is in its pixels", r.Resized, r.Width, r.Height)
 	}
 	for _, why := range p.broken {
 		f.notice("", "the stream was interrupted: %s", why)
@@ -137,7 +138,8 @@ func (f *findings) clock(c Clock, r drivers.StreamReport) {
 		if *c.BehindSeconds < 0 {
 			side = "ahead of"
 		}
-		f.notice("", "the camera's time of day is %.3g s %s this machine's, so the lag is unknown: have both set by NTP", math.Abs(*c.BehindSeconds), side)
+		differs := time.Duration(math.Abs(*c.BehindSeconds) * float64(time.Second)).Round(10 * time.Millisecond)
+		f.notice("", "the camera's time of day is %s %s this machine's, so the lag is unknown: have both set by NTP", differs, side)
 	}
 }
 

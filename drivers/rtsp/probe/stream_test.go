@@ -227,7 +227,7 @@ func TestSizeThatChangesOverTLS(t *testing.T) {
 	o := options(t, camera.URL())
 	o.Settings.Authorities, o.CAFile = authorities, "/etc/meltwatch/camera-ca.pem"
 	r, _ := probed(t, o)
-	if !r.Usable() || !hasFinding(r, false, "camera.crop", "the picture changed its size 1 times, last to 320×240") || r.Video.Width != 320 {
+	if !r.Usable() || !hasFinding(r, false, "camera.crop", "the picture changed its size while it was watched (changes: 1), last to 320×240") || r.Video.Width != 320 {
 		t.Errorf("%+v", r)
 	}
 	if !strings.Contains(r.YAML, "ca_file: /etc/meltwatch/camera-ca.pem") || len(r.Transports) != 2 || !strings.Contains(r.Transports[1].Detail, "not encrypted") {
