@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,11 @@ import (
 // The test binary is its own camera child, the real one.
 func TestMain(m *testing.M) {
 	if os.Getenv("MELTWATCH_CHILD_FD") == "" {
+		flag.Parse()
+		if err := flag.Set("test.parallel", "4"); err != nil { // they wait for streams more than they work
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 		os.Exit(m.Run())
 	}
 	if err := camera.Serve(context.Background()); err != nil {
