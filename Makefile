@@ -56,6 +56,10 @@ test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Py
 test-pure: ## the tests that need no C library and no Python (10 minutes)
 	CGO_ENABLED=0 go test $$(scripts/pure.sh)
 
+.PHONY: schemas
+schemas: ## generate docs/schemas from the code (seconds)
+	CGO_ENABLED=0 go test ./docs/schemas -run TestFilesAreGenerated -update
+
 .PHONY: lint
 lint: ## golangci-lint, installed at its pinned version (first time 3 minutes)
 	@scripts/lint.sh

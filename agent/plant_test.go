@@ -20,6 +20,7 @@ import (
 
 	"meltwatch/agent/message"
 	"meltwatch/config"
+	"meltwatch/docs/schemas/schematest"
 	"meltwatch/simulator/broker"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/scene"
@@ -193,6 +194,9 @@ func (p *plant) take(topic string, payload []byte) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	p.lastPayload[topic] = payload
+	if err := schematest.Payload(topic, payload); err != nil && !strings.HasSuffix(topic, "desired") && topic != message.TopicCommand { // tests send bad ones
+		p.t.Errorf("payload outside its schema: %v", err)
+	}
 	var err error
 	switch topic {
 	case message.TopicState:

@@ -53,6 +53,42 @@ func TestReloadCommand(t *testing.T) {
 	if r.From != "file" {
 		t.Errorf("report %+v", r)
 	}
+	waiting := func(arguments ...string) (string, int) {
+		cmd := exec.Command(filepath.Join(built, "meltwatch"), append([]string{"reload", "--config", p.file, "--wait"}, arguments...)...)
+		out, err := cmd.CombinedOutput()
+		if err != nil && cmd.ProcessState == nil {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	for _, c := range []struct {
+		more, flags, want string
+		status            int
+	}{
+		{", state: {mean_seconds: 32}}", "--timeout 30s", "applied\n", 0},
+		{", state: {mean_seconds: 32}}", "--timeout 30s", "applied\n", 0}, // unchanged
+		{", state: {mean_seconds: 33}}", "--timeout 30s --json", `"status": "applied"`, 0},
+		{", state: {mean_seconds: none}}", "--timeout 30s", "state.mean_seconds", 1},
+		{", remote: {deadline: 5s}}", "--timeout 30s", "applied\n", 0},
+	} {
+		writeFile(t, p.file, strings.TrimSuffix(text, "}")+c.more, 0o600)
+		if out, status := waiting(strings.Fields(c.flags)...); status != c.status || !strings.Contains(out, c.want) {
+			t.Errorf("%s: exit status %d, want %d: %s", c.more, status, c.status, out)
+		}
+	}
+	writeFile(t, p.file, strings.Replace(text, "furnace: ", "furnace: x", 1), 0o600)
+	if out, status := waiting("--timeout", "30s"); status != 3 || !strings.Contains(out, "rejected") || !strings.Contains(out, "furnace: ") {
+		t.Errorf("another identity: exit status %d: %s", status, out)
+	}
+	// A meter that does not answer is rolled back after remote.deadline of the file before.
+	broken := strings.Replace(text, p.sim.MeterURL(), "tcp://127.0.0.1:1", 1)
+	writeFile(t, p.file, broken, 0o600)
+	if out, status := waiting("--timeout", "1s"); status != 4 || !strings.Contains(out, "no result within 1s") {
+		t.Errorf("in vain: exit status %d: %s", status, out)
+	}
+	if out, status := waiting("--timeout", "40s"); status != 3 || !strings.Contains(out, "rolled back") || !strings.Contains(out, "meters") {
+		t.Errorf("a meter that does not answer: exit status %d: %s", status, out)
+	}
 }
 
 func (p *plant) until(what string, ok func() bool) {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// maxMessage bounds one message in bytes. The largest valid one is a preview
-// picture, half a MiB before base64.
+// maxMessage bounds one message in bytes. The largest valid one is a part of a whole
+// picture, 2 MiB before base64.
 const maxMessage = 4 << 20
 
 // writeTimeout bounds one write to a peer that has stopped reading.

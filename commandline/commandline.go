@@ -14,7 +14,6 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	mangokong "github.com/alecthomas/mango-kong"
 	"github.com/coreos/go-systemd/v22/journal"
 	"github.com/posener/complete"
 	"github.com/willabides/kongplete"
@@ -26,6 +25,16 @@ const (
 	ExitFailed  = 1 // the command failed
 	ExitInvalid = 2 // the command line is invalid
 )
+
+// Status is an error that ends the program with an exit status of its own, above
+// ExitInvalid.
+type Status struct {
+	Exit int
+	Err  error
+}
+
+func (s Status) Error() string { return s.Err.Error() }
+func (s Status) Unwrap() error { return s.Err }
 
 // Program describes a program.
 type Program struct {
@@ -41,8 +50,8 @@ type Program struct {
 
 // flags are the flags that every program has.
 type flags struct {
-	Version kong.VersionFlag  `short:"V" help:"Print the version and exit."`
-	Man     mangokong.ManFlag `hidden:"" help:"Print the manual page in roff and exit."`
+	Version kong.VersionFlag `short:"V" help:"Print the version and exit."`
+	Man     manual           `hidden:"" help:"Print the manual page in roff and exit."`
 }
 
 // Main parses the arguments of the process into grammar, a pointer to a struct of
@@ -93,6 +102,10 @@ func run(ctx context.Context, p Program, grammar any, arguments []string) (statu
 	parsed.BindTo(os.Stdout, (*io.Writer)(nil))
 	parsed.Bind(p)
 	if err := parsed.Run(); err != nil {
+		var own Status
+		if errors.As(err, &own) {
+			return fail(p, os.Stderr, err, own.Exit)
+		}
 		return fail(p, os.Stderr, err, ExitFailed)
 	}
 	return ExitOK

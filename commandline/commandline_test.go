@@ -25,9 +25,19 @@ type heat struct {
 	Log     string `predictor:"file" help:"File to write to."`
 }
 
+// Help is wrapped in the source.
+func (heat) Help() string {
+	return "The oven is heated until it is\nas hot as wanted.\n\nExamples:\n  oven heat 200\n  oven heat 250"
+}
+
 var errTooHot = errors.New("more than 300 °C\x1b[31m: choose less")
 
+var errMelted = errors.New("the oven has melted")
+
 func (h heat) Run(_ context.Context, out io.Writer) error {
+	if h.Degrees > 1000 {
+		return fmt.Errorf("heat: %w", Status{5, errMelted})
+	}
 	if h.Degrees > 300 {
 		return errTooHot
 	}
@@ -70,6 +80,7 @@ func TestAnswersOfACommandLine(t *testing.T) {
 	}{
 		{line: "heat 200", out: "heated to 200\n"},
 		{line: "heat 400", errOut: "oven: more than 300 °C[31m: choose less\n", status: ExitFailed},
+		{line: "heat 2000", errOut: "oven: heat: the oven has melted\n", status: 5},
 		{line: "--version", out: "oven 1.2.3\n"},
 		{line: "-V", out: "oven 1.2.3\n"},
 		{line: "version", out: "oven 1.2.3\n"},
@@ -107,6 +118,11 @@ func TestManualPageNamesEveryCommandAndFlag(t *testing.T) {
 	for _, want := range []string{".TH OVEN 1", "heat", "fan", "oven heat 200"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+	for _, line := range []string{"The oven is heated until it is as hot as wanted\\&.", "  oven heat 250"} {
+		if !strings.Contains(page, "\n"+line+"\n") {
+			t.Errorf("the page lacks the line %q:\n%s", line, page)
 		}
 	}
 	if man, err := exec.LookPath("man"); err == nil {

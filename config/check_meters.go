@@ -121,6 +121,9 @@ var (
 	fieldNames = append([]string{FieldCurrentA, FieldCurrentB, FieldCurrentC, FieldSetPoint}, bitFields...)
 )
 
+// FieldNames returns the quantities that a meter's fields can carry.
+func FieldNames() []string { return slices.Clone(fieldNames) }
+
 func (r Field) check(f report, name string, m Meter) {
 	if !slices.Contains(fieldNames, name) {
 		f("", "unknown quantity: known are %s", strings.Join(fieldNames, ", "))

@@ -50,7 +50,7 @@ const (
 
 // CameraVersion is the version of these calls. The agent refuses a child of
 // another one.
-const CameraVersion = 2
+const CameraVersion = 3
 
 // LatestRequest asks Camera.Latest for the newest frame.
 type LatestRequest struct {

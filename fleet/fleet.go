@@ -139,13 +139,9 @@ func await(ctx context.Context, token paho.Token) error {
 func (c *connection) close() { c.client.Disconnect(100) }
 
 func (c *connection) take(_ paho.Client, m paho.Message) {
-	parts := strings.SplitN(m.Topic(), "/", 4) // meltwatch, site, furnace, the rest
-	if len(parts) != 4 {
+	agent, topic, ok := splitTopic(m.Topic())
+	if !ok {
 		return
-	}
-	agent, topic := parts[1]+"/"+parts[2], parts[3]
-	if !config.ValidName(parts[1]) || !config.ValidName(parts[2]) {
-		return // invalid names for an agent: another program writes below meltwatch/
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,6 +150,16 @@ func (c *connection) take(_ paho.Client, m paho.Message) {
 	}
 	c.payloads[agent][topic] = m.Payload()
 	c.last = time.Now()
+}
+
+// splitTopic divides a topic into the agent's name and the rest. It returns false for names
+// that are invalid for an agent: another program writes below meltwatch/.
+func splitTopic(full string) (agent, topic string, ok bool) {
+	parts := strings.SplitN(full, "/", 4) // meltwatch, site, furnace, the rest
+	if len(parts) != 4 || !config.ValidName(parts[1]) || !config.ValidName(parts[2]) {
+		return "", "", false
+	}
+	return parts[1] + "/" + parts[2], parts[3], true
 }
 
 // gather waits until the retained topics have arrived.

@@ -193,7 +193,7 @@ func TestRollOutToTenStopsAtTheBadBox(t *testing.T) {
 	if out, err = p.rollBack("test/f[0-3]", how); err != nil || strings.Count(out, ": done") != 4 {
 		t.Fatalf("rollback: %v\n%s", err, out)
 	}
-	table, err := p.do(func(f Fleet) error { return f.List(t.Context(), "all") })
+	table, err := p.do(func(f Fleet) error { return f.List(t.Context(), "all", false) })
 	if err != nil || strings.Count(table, "online") != 10 || strings.Count(table, "applied") != 10 {
 		t.Errorf("list: %v\n%s", err, table)
 	}

@@ -42,33 +42,86 @@ func (c *connection) overview(agent string) (o overview) {
 	return o
 }
 
-// health returns the agent's version and the names of its faulty parts.
+// health returns the agent's version and the names of its faulty parts, as text.
 func (c *connection) health(agent string) (version, faulty string) {
-	var h healthOf
-	if json.Unmarshal(c.payload(agent, message.TopicHealth), &h) != nil || h.Agent == "" { // a probe of check names no agent
+	version, ill, known := c.faulty(agent)
+	switch {
+	case !known:
 		return "?", "?"
+	case len(ill) == 0:
+		return version, "ok"
+	default:
+		return version, strings.Join(ill, " ")
 	}
-	var ill []string
-	for name, part := range h.Parts {
-		if part.Status != "ok" {
-			ill = append(ill, name)
-		}
-	}
-	slices.Sort(ill)
-	if len(ill) == 0 {
-		return h.Agent, "ok"
-	}
-	return h.Agent, strings.Join(ill, " ")
 }
 
-// List prints one line for each agent.
-func (f Fleet) List(ctx context.Context, agents string) error {
+// faulty returns the agent's version and its faulty parts, if it has reported them.
+func (c *connection) faulty(agent string) (version string, parts []string, known bool) {
+	var h healthOf
+	if json.Unmarshal(c.payload(agent, message.TopicHealth), &h) != nil || h.Agent == "" { // a probe of check names no agent
+		return "", nil, false
+	}
+	parts = []string{}
+	for name, part := range h.Parts {
+		if part.Status != "ok" {
+			parts = append(parts, name)
+		}
+	}
+	slices.Sort(parts)
+	return h.Agent, parts, true
+}
+
+// listed is an agent as JSON. What is unknown is empty.
+type listed struct {
+	Agent        string `json:"agent"`
+	Availability string `json:"availability"`
+	overview
+	Version string `json:"version"`
+	// Faulty are the parts whose status is not ok; null without a health report.
+	Faulty  []string `json:"faulty_parts"`
+	Config  document `json:"config"`
+	RollOut document `json:"roll_out"`
+}
+
+// document is where a document stands, and which runs.
+type document struct {
+	Status          string          `json:"status"`
+	Revision        int64           `json:"revision"`
+	RunningRevision int64           `json:"running_revision"`
+	Errors          []message.Fault `json:"errors"`
+}
+
+func (c *connection) listed(agent string) listed {
+	version, faulty, _ := c.faulty(agent)
+	config, model := c.configReport(agent), c.modelReport(agent)
+	l := listed{
+		Agent: agent, Availability: string(c.payload(agent, message.TopicAvailability)), Version: version, Faulty: faulty,
+		Config:  document{config.Status, config.Revision, config.RunningRevision, config.Errors},
+		RollOut: document{model.Status, model.Revision, model.RunningRevision, model.Errors},
+	}
+	if json.Unmarshal(c.payload(agent, message.TopicState), &l.overview) != nil {
+		l.overview = overview{}
+	}
+	return l
+}
+
+// List prints one line for each agent, as a table or as JSON objects.
+func (f Fleet) List(ctx context.Context, agents string, asJSON bool) error {
 	return f.with(ctx, func(c *connection) error {
 		chosen, err := c.choose(agents)
 		if err != nil {
 			return err
 		}
-		return c.table(f.Out, chosen)
+		if !asJSON {
+			return c.table(f.Out, chosen)
+		}
+		out := json.NewEncoder(f.Out)
+		for _, agent := range chosen {
+			if err := out.Encode(c.listed(agent)); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -30,6 +30,12 @@ var users = []struct {
 		"write " + message.Root("+", "+") + message.TopicModelDesired,
 		"write " + message.Root("+", "+") + message.TopicModelChunk,
 		"write " + message.Root("+", "+") + message.TopicCommand,
+		// Forget clears what a box has retained.
+		"write " + message.Root("+", "+") + message.TopicAvailability,
+		"write " + message.Root("+", "+") + message.TopicState,
+		"write " + message.Root("+", "+") + message.TopicHealth,
+		"write " + message.Root("+", "+") + message.TopicConfigReported,
+		"write " + message.Root("+", "+") + message.TopicModelReported,
 	}},
 	{"reader", []string{"read meltwatch/#"}},
 }

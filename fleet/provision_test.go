@@ -226,6 +226,21 @@ func TestAccessListKeepsBoxesApart(t *testing.T) {
 	if hears("f1", "f2/health") {
 		t.Error("f1 hears another box")
 	}
+	if err := publish("f2", "f2/availability"); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][2]string{{"reader", "cannot be cleared: the broker's access list"}, {"desk", ""}} {
+		user, want := c[0], c[1]
+		var said output
+		fleet := Fleet{Broker{URL: fmt.Sprintf("tcp://127.0.0.1:%d", port), Username: user, PasswordFile: filepath.Join(out, user+".password"), Wait: 3 * time.Second}, &said}
+		err := fleet.Forget(t.Context(), "plant-1/f2", false, false, nil)
+		if (err == nil) != (want == "") || !strings.Contains(said.String(), want) {
+			t.Errorf("forget as %s: %v\n%s", user, err, said.String())
+		}
+		if user == "desk" && hears("f2", "f2/health") {
+			t.Error("desk forgot a box, and its health is still there")
+		}
+	}
 	stranger := exec.Command("mosquitto_sub", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-u", "plant-1-f1", "-P", "guess", "-t", "#", "-C", "1", "-W", "2")
 	if stranger.Run() == nil {
 		t.Error("a guess at the password got in")

@@ -138,7 +138,7 @@ func (b *Tracker) raise(now message.State, d decide.Decision) {
 		CV120: known(d.CV120), CV45: known(d.CV45), Level120: levels.CV120, Level45: levels.CV45,
 		Senses: now.Senses, Coverage: now.Coverage, Counted: now.Counted,
 		ClockOffsetS: now.ClockOffsetS, ClockCorrectionS: now.ClockCorrectionS,
-		Evidence: now.Evidence, Change: b.background.Change(), Model: now.Model,
+		Frames: []time.Time{}, Evidence: now.Evidence, Change: b.background.Change(), Model: now.Model,
 	}
 	for _, t := range d.FrameTimes {
 		a.Frames = append(a.Frames, b.Stamper.Wall(t))

@@ -61,6 +61,7 @@ func (p *Publisher) onHealth(payload []byte, retained, published bool) {
 	cause := p.other.Error()
 	p.mu.Unlock()
 	if !known {
+		p.log.Warn("agent identity changed", "to", "shared", "cause", cause)
 		p.identityEvent("shared", cause)
 	}
 }
@@ -79,12 +80,13 @@ func (p *Publisher) checkOther() {
 		p.observer.Fault(o)
 	case gone:
 		p.observer.OK()
-		p.identityEvent("alone", "no message from the other agent for "+otherGone.String())
+		cause := "no message from the other agent for " + otherGone.String()
+		p.log.Info("agent identity changed", "to", "alone", "cause", cause)
+		p.identityEvent("alone", cause)
 	}
 }
 
 func (p *Publisher) identityEvent(to, cause string) {
-	p.log.Warn("agent identity changed", "to", to, "cause", cause)
 	p.Event(message.Event{Stamp: p.stamper.Stamp(string(message.ClassEvent), time.Now()), Kind: "identity", Subject: "agent", To: to, Cause: cause})
 }
 

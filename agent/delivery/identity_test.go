@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"log/slog"
 	"slices"
 	"strings"
@@ -15,7 +16,8 @@ import (
 func TestOtherAgentIsReportedOnceAndEndsWhenSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		watch := &lastStatus{}
-		p := New(startSettings("tcp://127.0.0.1:1", 100), root, stamp.At(1, "k", stamp.KernelClock{}, "mine-instance"), NewMemory(10), slog.New(slog.DiscardHandler), watch)
+		var log bytes.Buffer
+		p := New(startSettings("tcp://127.0.0.1:1", 100), root, stamp.At(1, "k", stamp.KernelClock{}, "mine-instance"), NewMemory(10), slog.New(slog.NewTextHandler(&log, nil)), watch)
 		theirs := []byte(`{"boot":7,"instance":"theirs-instance"}`)
 		p.onHealth([]byte(`{"boot":1,"instance":"mine-instance"}`), false, true)
 		p.onHealth(theirs, true, false) // of an earlier process
@@ -36,6 +38,11 @@ func TestOtherAgentIsReportedOnceAndEndsWhenSilent(t *testing.T) {
 		p.checkOther()
 		if len(p.fresh) != 2 || watch.last() != nil || p.clientID() != "test" || !strings.Contains(string(p.fresh[1].payload), `"alone"`) {
 			t.Fatalf("%d events, fault %v, client id %s", len(p.fresh), watch.last(), p.clientID())
+		}
+		for _, want := range []string{`level=WARN msg="agent identity changed" to=shared`, `level=INFO msg="agent identity changed" to=alone`} {
+			if strings.Count(log.String(), want) != 1 {
+				t.Errorf("the log lacks %q:\n%s", want, log.String())
+			}
 		}
 	})
 }

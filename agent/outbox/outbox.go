@@ -69,6 +69,9 @@ type Incident struct {
 	Cause string
 }
 
+// Recovered is the kind of an incident that ends a fault.
+const Recovered = "ok"
+
 const (
 	// groupAge is how long a state or current record may wait for others before they
 	// are committed together.

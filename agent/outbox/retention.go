@@ -50,7 +50,7 @@ func (l *Log) recovered() {
 	l.observer.OK()
 	if l.disk.refusing {
 		l.disk = condition{}
-		l.tell(Incident{"disk", "ok", "the disk takes records again"})
+		l.tell(Incident{"disk", Recovered, "the disk takes records again"})
 	}
 }
 

@@ -147,19 +147,25 @@ func checkOrder(v, running storedVersion, signed bool) []message.Fault {
 	}
 }
 
-// readLocal reads the local file again, and puts it on trial even if it was refused
-// before.
+// readLocal reads the local file again, puts it on trial even if it was refused before,
+// and records the result for the one who asked.
 func (m *Manager) readLocal(ctx context.Context, agent Agent) {
-	revision := m.version.Revision
 	text, err := m.settings.ReadLocal()
 	if err != nil {
-		m.publish(revision, message.Rejected, fromFile, message.OneFault("", err.Error()))
+		m.publish(m.version.Revision, message.Rejected, fromFile, message.OneFault("", err.Error()))
+		m.recordReload(text, m.last)
 		return
 	}
+	m.recordReload(text, m.applyLocal(ctx, agent, text))
+}
+
+// applyLocal puts the content of the local file on trial and returns its result.
+func (m *Manager) applyLocal(ctx context.Context, agent Agent, text []byte) message.ConfigReport {
+	revision := m.version.Revision
 	v := storedVersion{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature, m.version.Signed}
 	if v.key() == m.version.key() {
 		m.publish(v.Revision, message.Applied, fromFile, nil)
-		return
+		return m.last
 	}
 	before := m.own
 	m.own = storedVersion{Version: Version{Local: text}}
@@ -168,12 +174,14 @@ func (m *Manager) readLocal(ctx context.Context, agent Agent) {
 		v = v.alone(text)
 	}
 	m.applyVersion(ctx, agent, v, fromFile, m.config.Remote.Deadline)
+	result := m.last
 	switch inForce := string(m.version.Local) == string(text); {
 	case !inForce:
 		m.own = before
 	case len(distrusted) > 0:
 		m.publish(revision, message.RolledBack, fromDesired, distrusted)
 	}
+	return result
 }
 
 // applyVersion puts a version on trial, and keeps it or rolls it back.

@@ -172,7 +172,11 @@ func (r *Reporter) Event(kind, subject, from, to, cause string) {
 // OutboxIncident publishes an incident of the outbox as an event.
 func (r *Reporter) OutboxIncident(i outbox.Incident) {
 	r.Event("outbox", i.Class, "", i.What, i.Cause)
-	r.Log.Warn("outbox", "subject", i.Class, "what", i.What, "cause", i.Cause)
+	log := r.Log.Warn
+	if i.What == outbox.Recovered {
+		log = r.Log.Info
+	}
+	log("outbox incident", "subject", i.Class, "what", i.What, "cause", i.Cause)
 }
 
 // save marks the state for the next start of the agent: when it changes, and each minute

@@ -1,10 +1,12 @@
 package report
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"math"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"meltwatch/agent/decide"
 	"meltwatch/agent/health"
 	"meltwatch/agent/message"
+	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/state"
 	"meltwatch/durable"
@@ -77,6 +80,19 @@ func (silent) State(message.State, bool) {}
 func (silent) Event(message.Event)       {}
 func (silent) Health(message.Health)     {}
 func (silent) Retain(string, []byte)     {}
+
+// What ends a fault is logged as information, what begins one as a warning.
+func TestLevelOfAnOutboxIncident(t *testing.T) {
+	var log bytes.Buffer
+	r := &Reporter{Settings: Settings{Output: silent{}, Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.NewTextHandler(&log, nil))}}
+	for _, c := range []struct{ what, level string }{{"fault", "WARN"}, {"dropped", "WARN"}, {"damaged", "WARN"}, {outbox.Recovered, "INFO"}} {
+		log.Reset()
+		r.OutboxIncident(outbox.Incident{Class: "disk", What: c.what, Cause: "test"})
+		if !strings.Contains(log.String(), "level="+c.level+` msg="outbox incident" subject=disk what=`+c.what) {
+			t.Errorf("%s: %s", c.what, log.String())
+		}
+	}
+}
 
 // A disk that hangs holds no decision up; once it answers, the newest state is on it.
 func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {

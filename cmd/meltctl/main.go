@@ -19,6 +19,10 @@ type commands struct {
 	Watch      watchCommand           `cmd:"" help:"Print changes until interrupted."`
 	Config     configCommand          `cmd:"" help:"Show and change configurations."`
 	Model      modelCommand           `cmd:"" help:"Roll out models."`
+	Ack        ackCommand             `cmd:"" help:"Acknowledge alarms, and print the answers."`
+	Shelve     shelveCommand          `cmd:"" help:"Silence alarms for a time, and print the answers."`
+	Snapshot   snapshotCommand        `cmd:"" help:"Ask agents for a picture, and save it."`
+	Forget     forgetCommand          `cmd:"" help:"Clear what the broker keeps of a box that is gone."`
 	Provision  provisionCommand       `cmd:"" help:"Write the files of new boxes from a template and a list."`
 	Version    commandline.Version    `cmd:"" help:"Print the version."`
 	Completion commandline.Completion `cmd:"" help:"Print the completion script of a shell. Example: source <(meltctl completion bash)"`

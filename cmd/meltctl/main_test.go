@@ -52,6 +52,7 @@ func TestCommandLineReachesTheBroker(t *testing.T) {
 	}{
 		{line: "list --wait 3s", output: "p/f1"},
 		{line: "list other/*", fault: "other/*"},
+		{line: "list --json", output: `{"agent":"p/f1","availability":"offline","state":"","held":false,"model":{"name":"","version":""},"version":"","faulty_parts":null,"config":{"status":""`},
 		{line: "config get p/f1", output: `"revision": 4`},
 		{line: "config diff all " + patch, output: "state.hold_seconds: 21 → 30"},
 		{line: "config set all " + patch, output: "p/f1: offline", fault: "offline"},
@@ -64,6 +65,13 @@ func TestCommandLineReachesTheBroker(t *testing.T) {
 		{line: "config rollback all --offline", output: "p/f1: done"},
 		{line: "config get p/f1", output: `"revision": 6`},
 		{line: "model reset all --offline", output: "p/f1: done"},
+		{line: "ack all", output: "p/f1: offline", fault: "1 of 1 agents: not done"},
+		{line: "ack all --timeout 0s", fault: "--timeout"},
+		{line: "snapshot p/f1 --json", output: `{"agent":"p/f1","status":"offline"`, fault: "not done"},
+		{line: "forget p/f1", fault: "not a terminal"},
+		{line: "forget p/f1 --json", fault: "--yes"},
+		{line: "forget p/f1 --yes", output: "p/f1: done: meltwatch/p/f1/availability"},
+		{line: "forget p/f1 --yes", fault: "no agent matches"},
 	} {
 		output, err := meltctl(t, append(strings.Fields(c.line), "--broker", url)...)
 		if !strings.Contains(output, c.output) || (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {

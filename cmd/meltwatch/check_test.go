@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"meltwatch/agent/check"
+	"meltwatch/commandline"
 )
 
 // A wrong command line is refused before anything is tried.
@@ -24,7 +23,7 @@ func TestCheckRefusesAWrongCommandLine(t *testing.T) {
 		"check --timeout 0s":                 "--timeout: 0s is invalid",
 		"check --json --offline --timeout=x": "--timeout",
 	} {
-		parser, err := kong.New(&commands{})
+		parser, err := commandline.Parser(program(), &commands{})
 		if err != nil {
 			t.Fatal(err)
 		}

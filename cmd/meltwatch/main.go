@@ -27,7 +27,7 @@ type commands struct {
 	Run        runCommand             `cmd:"" help:"Watch the furnace until stopped."`
 	Check      checkCommand           `cmd:"" help:"Check the configuration, this machine, the model, the broker, the meters and the camera: a line for each thing that must work."`
 	Reload     reloadCommand          `cmd:"" help:"Make the running agent read its configuration file again."`
-	Probe      probeCommand           `cmd:"" help:"Find out what a meter gives, and print the configuration for it."`
+	Probe      probeCommand           `cmd:"" help:"Find out what a meter or a camera gives, and print the configuration for it."`
 	Once       onceCommand            `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Record     recordCommand          `cmd:"" help:"Record the senses and what is decided, without a broker."`
 	Replay     replayCommand          `cmd:"" help:"Decide a recording again, with this model and these thresholds."`
@@ -35,6 +35,7 @@ type commands struct {
 	Password   passwordCommand        `cmd:"" help:"Print the hash of a password for web.password_file."`
 	Outbox     outboxCommand          `cmd:"" help:"Show the records that no broker has acknowledged yet."`
 	Model      modelCommand           `cmd:"" help:"Create, sign and check model packages."`
+	Schema     schemaCommand          `cmd:"" help:"Print the JSON Schema of the configuration or of a payload."`
 	Version    commandline.Version    `cmd:"" help:"Print the version."`
 	Completion commandline.Completion `cmd:"" help:"Print the completion script of a shell. Example: source <(meltwatch completion bash)"`
 }
@@ -65,7 +66,7 @@ func program() commandline.Program {
 	return commandline.Program{
 		Name: "meltwatch", Version: version,
 		Description: "An agent beside an electric furnace: current and picture in, furnace state out over MQTT.\n\nExamples:\n  meltwatch check -c furnace.yaml\n  meltwatch run -c furnace.yaml\n  meltwatch once -c furnace.yaml --wait 40s\n  meltwatch outbox stat -c furnace.yaml\n\nExit status: 0 success, 1 failure, 2 invalid command line.",
-		Options:     []kong.Option{kong.Bind(outside{os.Stdout, os.Stderr})},
+		Options:     []kong.Option{kong.Bind(outside{os.Stdout, os.Stderr}), schemaVars()},
 	}
 }
 

@@ -46,12 +46,39 @@ func (f outboxFlags) walk(each func(outbox.Stored) error) ([]outbox.Summary, err
 	return outbox.Walk(disk, each)
 }
 
-type outboxStat struct{ outboxFlags }
+type outboxStat struct {
+	outboxFlags
+	JSON bool `name:"json" help:"Print one JSON object a line: class, waiting, records, missing, segments, bytes, oldest, newest."`
+}
 
 // Run prints a line for each class.
 func (c outboxStat) Run(o outside) error {
 	summaries, err := c.walk(func(outbox.Stored) error { return nil })
+	if c.JSON {
+		return errors.Join(err, encodeSummaries(o.out, summaries))
+	}
 	return errors.Join(err, printSummaries(o.out, summaries))
+}
+
+// encodeSummaries prints a JSON object for each class.
+func encodeSummaries(out io.Writer, summaries []outbox.Summary) error {
+	lines := json.NewEncoder(out)
+	for _, s := range summaries {
+		line := struct {
+			Class    string    `json:"class"`
+			Waiting  uint64    `json:"waiting"`
+			Records  uint64    `json:"records"`
+			Missing  uint64    `json:"missing"`
+			Segments int       `json:"segments"`
+			Bytes    int64     `json:"bytes"`
+			Oldest   time.Time `json:"oldest,omitzero"`
+			Newest   time.Time `json:"newest,omitzero"`
+		}{s.Class, s.Waiting, s.Records, s.Missing, s.Segments, s.Bytes, s.Oldest.UTC(), s.Newest.UTC()}
+		if err := lines.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printSummaries(out io.Writer, summaries []outbox.Summary) error {

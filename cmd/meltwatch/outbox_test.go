@@ -48,7 +48,11 @@ func filledOutbox(t *testing.T) (folder string) {
 
 func TestOutboxCommandsShowWaitingRecords(t *testing.T) {
 	flags := outboxFlags{Folder: filledOutbox(t)}
-	stat, err := looked(t, outboxStat{flags})
+	encoded, err := looked(t, outboxStat{flags, true})
+	if err != nil || !strings.Contains(encoded, `{"class":"event","waiting":1,"records":2,"missing":0,"segments":1,`) || strings.Count(encoded, "\n") != 3 {
+		t.Errorf("stat --json: %v\n%s", err, encoded)
+	}
+	stat, err := looked(t, outboxStat{outboxFlags: flags})
 	if err != nil || !strings.Contains(stat, "event    1        2        0        1") {
 		t.Errorf("stat: %v\n%s", err, stat)
 	}

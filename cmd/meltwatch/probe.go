@@ -13,6 +13,7 @@ import (
 // probeCommand finds out what a device gives, before there is a configuration.
 type probeCommand struct {
 	Modbus probeModbus `cmd:"" help:"Find the currents in a meter's registers, and print the section of the configuration."`
+	Camera probeCamera `cmd:"" help:"Find out what a camera offers, save its picture, and print the section of the configuration."`
 }
 
 type probeModbus struct {

@@ -7,8 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alecthomas/kong"
-
+	"meltwatch/commandline"
 	"meltwatch/drivers/modbus/probe"
 	"meltwatch/simulator/serve"
 )
@@ -17,7 +16,7 @@ import (
 func probing(t *testing.T, arguments ...string) (string, error) {
 	t.Helper()
 	var c commands
-	parser, err := kong.New(&c)
+	parser, err := commandline.Parser(program(), &c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,6 +69,18 @@ func (c *calls) Latest(r drivers.LatestRequest, reply *drivers.LatestReply) (err
 	return err
 }
 
+// Report returns what is known of the camera and its stream.
+func (c *calls) Report(_ struct{}, reply *drivers.StreamReport) (err error) {
+	*reply, err = c.camera.Report()
+	return err
+}
+
+// Picture returns a part of the newest whole picture as PNG.
+func (c *calls) Picture(r drivers.PictureRequest, reply *drivers.PictureReply) (err error) {
+	*reply, err = c.camera.Picture(r)
+	return err
+}
+
 // Preview returns the newest whole picture.
 func (c *calls) Preview(r drivers.PreviewRequest, reply *drivers.PreviewReply) (err error) {
 	*reply, err = c.camera.Preview(r)

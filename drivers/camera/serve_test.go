@@ -1,8 +1,10 @@
 package camera
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"image/png"
 	"io"
 	"net"
 	"net/rpc"
@@ -74,8 +76,34 @@ func TestCallsOverTheWire(t *testing.T) {
 	if err := client.Call("Camera.Preview", drivers.PreviewRequest{MaxWidth: 320, Quality: 80}, &preview); err != nil || len(preview.JPEG) == 0 {
 		t.Errorf("preview of %d bytes, error %v", len(preview.JPEG), err)
 	}
+	var report drivers.StreamReport
+	if err := client.Call("Camera.Report", struct{}{}, &report); err != nil || report.Decoded == 0 || report.Codec != "H264" || report.Width != 320 || report.Ended != "" {
+		t.Errorf("report %+v, error %v", report, err)
+	}
+	checkWholePicture(t, client)
 	s.Width = 0
 	if err := client.Call("Camera.Configure", s, &struct{}{}); err == nil {
 		t.Error("settings that cannot work were accepted")
+	}
+}
+
+// checkWholePicture fetches a whole picture, part by part.
+func checkWholePicture(t *testing.T, client *rpc.Client) {
+	t.Helper()
+	var encoded []byte
+	for size := 1; len(encoded) < size; {
+		var part drivers.PictureReply
+		if err := client.Call("Camera.Picture", drivers.PictureRequest{Offset: len(encoded)}, &part); err != nil || len(part.PNG) == 0 {
+			t.Fatalf("part at %d: %d bytes, %v", len(encoded), len(part.PNG), err)
+		}
+		encoded, size = append(encoded, part.PNG...), part.Size
+	}
+	if picture, err := png.DecodeConfig(bytes.NewReader(encoded)); err != nil || picture.Width != 320 || picture.Height != 240 {
+		t.Errorf("picture %+v, error %v", picture, err)
+	}
+	for _, offset := range []int{-1, len(encoded), 1} { // the parts are gone once the last was fetched
+		if err := client.Call("Camera.Picture", drivers.PictureRequest{Offset: offset}, &drivers.PictureReply{}); err == nil {
+			t.Errorf("a part at %d", offset)
+		}
 	}
 }

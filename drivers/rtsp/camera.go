@@ -42,7 +42,7 @@ var ErrBlocked = errors.New("the video decoder is blocked")
 // called concurrently.
 type Camera struct {
 	// dial starts the session with the camera, open decodes its stream.
-	dial func(context.Context, drivers.CameraSettings, *login.Ledger, func() time.Duration) (session, error)
+	dial func(context.Context, drivers.CameraSettings, *login.Ledger, func() time.Duration, *relay.Survey) (session, error)
 	open func(url string) (capture, error)
 
 	// callStarted is when the running call into the decoder began, in nanoseconds since
@@ -65,8 +65,14 @@ type Camera struct {
 	dropped       uint64
 	size          relay.Size // of the camera's picture
 	resized       uint64
-	refused       bool    // the camera refuses the session
-	session       session // nil without one
+	refused       bool          // the camera refuses the session
+	session       session       // nil without one
+	configuredAt  uint64        // number when these settings were set
+	attempts      uint64        // at a session, with these settings
+	survey        *relay.Survey // of the newest
+	ended         string        // why the last session was over
+	encoded       []byte        // the picture whose parts are being fetched
+	encodedTaken  time.Time
 }
 
 // New makes a camera that waits for Configure. Close it after Run has ended.
@@ -116,6 +122,8 @@ func (c *Camera) reset() {
 	}
 	c.detector = liveness.NewDetector(limits)
 	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
+	c.configuredAt, c.encoded = c.number, nil
+	c.attempts, c.survey, c.ended = 0, &relay.Survey{}, ""
 }
 
 // Latest returns the newest frame, if it is newer than r.After, and the camera's
@@ -168,7 +176,7 @@ func (c *Camera) copyNewest(into *gocv.Mat) (taken time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.taken.IsZero() {
-		return time.Time{}, errors.New("preview: no picture yet")
+		return time.Time{}, errors.New("no picture yet")
 	}
 	c.picture.CopyTo(into)
 	return c.taken, nil

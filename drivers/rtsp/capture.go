@@ -30,8 +30,8 @@ type session interface {
 	Close()
 }
 
-func dial(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration) (session, error) {
-	stream, err := relay.Open(ctx, s, logins, timeout)
+func dial(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration, survey *relay.Survey) (session, error) {
+	stream, err := relay.Open(ctx, s, logins, timeout, survey)
 	if err != nil {
 		return nil, err
 	}

@@ -135,7 +135,12 @@ func (c *Camera) pause(ctx context.Context, wait time.Duration) {
 // watchStream opens the stream and reads its frames until it fails or the settings
 // change.
 func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, spare *gocv.Mat) {
-	session, err := c.dial(ctx, s, logins, c.timeout)
+	survey := &relay.Survey{}
+	c.update(s, func() {
+		c.attempts++
+		c.survey = survey
+	})
+	session, err := c.dial(ctx, s, logins, c.timeout, survey)
 	if err != nil {
 		c.failed(s, err)
 		return
@@ -163,6 +168,7 @@ func (c *Camera) failed(s drivers.CameraSettings, err error) {
 	c.update(s, func() {
 		var unreachable relay.Unreachable
 		c.refused = errors.As(err, &relay.Refusal{})
+		c.ended = err.Error()
 		if errors.As(err, &unreachable) {
 			c.detector.Absent(err.Error())
 			return

@@ -74,6 +74,16 @@ func forModel(picture gocv.Mat, s drivers.CameraSettings) ([]byte, error) {
 	return rgb.ToBytes(), nil
 }
 
+// encodePNG encodes the whole picture without loss, quickly rather than small.
+func encodePNG(picture gocv.Mat) ([]byte, error) {
+	buffer, err := gocv.IMEncodeWithParams(gocv.PNGFileExt, picture, []int{gocv.IMWritePngCompression, 1})
+	if err != nil {
+		return nil, fmt.Errorf("encode picture: %w", err)
+	}
+	defer buffer.Close()
+	return bytes.Clone(buffer.GetBytes()), nil // the buffer's memory is C++'s
+}
+
 // maxPreview bounds a preview in bytes: it goes to the agent, and may continue over a
 // slow uplink.
 const maxPreview = 512 << 10

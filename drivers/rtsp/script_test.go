@@ -45,7 +45,7 @@ func (s *scriptedSession) Close()                                             {}
 func withDecoder(t *testing.T, streams ...func(into *gocv.Mat) (time.Duration, bool)) *Camera {
 	t.Helper()
 	c := New()
-	c.dial = func(context.Context, drivers.CameraSettings, *login.Ledger, func() time.Duration) (session, error) {
+	c.dial = func(context.Context, drivers.CameraSettings, *login.Ledger, func() time.Duration, *relay.Survey) (session, error) {
 		return &scriptedSession{}, nil
 	}
 	var mu sync.Mutex

@@ -17,6 +17,7 @@ import (
 type authenticator struct {
 	account login.Account
 	logins  *login.Ledger
+	survey  *Survey
 
 	mu           sync.Mutex
 	challenge    digest      // the camera's last challenge
@@ -69,6 +70,9 @@ func (a *authenticator) request(r *base.Request) {
 // response is called for each response, before anything is made of it.
 func (a *authenticator) response(r *base.Response) {
 	offers := challenges(r.Header["WWW-Authenticate"])
+	if rate := describedRate(r.Body); rate > 0 {
+		a.survey.update(func(r *drivers.StreamReport) { r.Announced = rate })
+	}
 	sanitize(r)
 	normalize(r)
 	a.mu.Lock()
@@ -79,6 +83,7 @@ func (a *authenticator) response(r *base.Response) {
 	if r.StatusCode != base.StatusUnauthorized {
 		return
 	}
+	a.survey.offered(offers)
 	a.challenge, a.answerable = bestDigest(offers)
 	a.answered, a.stale = 0, false
 	for _, offer := range offers {
@@ -108,10 +113,12 @@ func (a *authenticator) recordOutcome(outcome error, accepted bool) error {
 	switch {
 	case !a.passwordSent:
 	case unauthorized(outcome):
+		a.survey.update(func(r *drivers.StreamReport) { r.LoginRefused = true })
 		if at, times := a.logins.Next(a.account); times > 0 {
 			return errors.Join(outcome, refusedLogin(times, at))
 		}
 	case outcome == nil || accepted || errors.As(outcome, &status):
+		a.survey.update(func(r *drivers.StreamReport) { r.LoggedIn = true })
 		_ = a.logins.Accepted(a.account) // as above
 	default:
 		_ = a.logins.Unanswered(a.account)

@@ -37,15 +37,15 @@ const readTimeout = 2 * time.Minute
 // connect logs in and sets the video up, over TCP if the camera offers it and over UDP
 // otherwise, unless the settings name one. foreign receives the errors of packets that
 // do not belong to the stream.
-func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, foreign func(error)) (*session, error) {
+func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, survey *Survey, foreign func(error)) (*session, error) {
 	first := gortsplib.TransportTCP
 	if s.Transport == drivers.TransportUDP {
 		first = gortsplib.TransportUDP
 	}
-	l, err := setUp(ctx, s, logins, first, foreign)
+	l, err := setUp(ctx, s, logins, first, survey, foreign)
 	var status liberrors.ErrClientBadStatusCode
 	if s.Transport == drivers.TransportAuto && !drivers.Secure(s.URL) && errors.As(err, &status) && status.Code == base.StatusUnsupportedTransport {
-		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP, foreign)
+		l, err = setUp(ctx, s, logins, gortsplib.TransportUDP, survey, foreign)
 	}
 	if err != nil {
 		return nil, explain(err, s)
@@ -54,7 +54,7 @@ func connect(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger
 }
 
 // setUp logs in and sets the video up over one transport.
-func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, foreign func(error)) (*session, error) {
+func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, transport gortsplib.Transport, survey *Survey, foreign func(error)) (*session, error) {
 	address, err := withCredentials(s)
 	if err != nil {
 		return nil, err
@@ -63,7 +63,7 @@ func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, 
 	if err != nil {
 		return nil, err
 	}
-	auth := &authenticator{account: accountOf(s), logins: logins}
+	auth := &authenticator{account: accountOf(s), logins: logins, survey: survey}
 	client := &gortsplib.Client{
 		Scheme: address.Scheme, Host: address.Host,
 		Transport: &transport, AnyPortEnable: true,
@@ -71,7 +71,7 @@ func setUp(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, 
 		UserAgent: "meltwatch",
 		OnRequest: auth.request, OnResponse: auth.response,
 		OnTransportSwitch: func(error) {},
-		OnPacketsLost:     func(uint64) {},
+		OnPacketsLost:     survey.lost,
 		OnDecodeError:     foreign,
 	}
 	if err := client.Start2(); err != nil {
@@ -102,6 +102,7 @@ func (s *session) describe(address *base.URL) error {
 			continue
 		}
 		s.media = decodableFirst(media)
+		s.auth.survey.describe(s.media.Formats[0])
 		return s.auth.retryStale(func() error {
 			_, err := s.client.Setup(session.BaseURL, media, 0, 0)
 			return err

@@ -29,11 +29,18 @@ func (s Size) Check() error {
 		s, maxWidth, maxHeight)
 }
 
+// parameters are what a sequence parameter set reveals; the zero value is unknown.
+type parameters struct {
+	size    Size
+	profile string
+	rate    float64 // in pictures a second
+}
+
 // packetInfo is what one packet reveals without decoding.
 type packetInfo struct {
 	begins bool // parameter sets or a key frame begin here, which a decoder needs first
 	key    bool // a key frame begins here
-	size   Size
+	parameters
 }
 
 // inspector inspects packets of one format. Unknown formats can be decoded from any
@@ -53,34 +60,58 @@ func inspectorOf(f format.Format) inspector {
 	}
 }
 
-// describedSize is the size in the stream's description.
-func describedSize(f format.Format) Size {
+// described are the parameters in the stream's description.
+func described(f format.Format) parameters {
 	switch f := f.(type) {
 	case *format.H264:
 		sps, _ := f.SafeParams()
-		return sizeH264(sps)
+		return parametersH264(sps)
 	case *format.H265:
 		_, sps, _ := f.SafeParams()
-		return sizeH265(sps)
+		return parametersH265(sps)
 	default:
-		return Size{}
+		return parameters{}
 	}
 }
 
-func sizeH264(nal []byte) Size {
+func parametersH264(nal []byte) parameters {
 	var sps h264.SPS
 	if len(nal) == 0 || sps.Unmarshal(nal) != nil {
-		return Size{} // left to the decoder
+		return parameters{} // left to the decoder
 	}
-	return Size{sps.Width(), sps.Height()}
+	return parameters{Size{sps.Width(), sps.Height()}, profileH264(sps), plausibleRate(sps.FPS(), nil)}
 }
 
-func sizeH265(nal []byte) Size {
+func parametersH265(nal []byte) parameters {
 	var sps h265.SPS
 	if len(nal) == 0 || sps.Unmarshal(nal) != nil {
-		return Size{}
+		return parameters{}
 	}
-	return Size{sps.Width(), sps.Height()}
+	return parameters{Size{sps.Width(), sps.Height()}, profileH265(sps), plausibleRate(sps.FPS(), nil)}
+}
+
+// profileH264 is the profile by ITU-T H.264, annex A.
+func profileH264(sps h264.SPS) string {
+	names := map[uint8]string{66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High 10", 122: "High 4:2:2", 244: "High 4:4:4 Predictive"}
+	name, known := names[sps.ProfileIdc]
+	switch {
+	case !known:
+		return fmt.Sprint(sps.ProfileIdc)
+	case sps.ProfileIdc == 66 && sps.ConstraintSet1Flag:
+		return "Constrained Baseline"
+	default:
+		return name
+	}
+}
+
+// profileH265 is the profile by ITU-T H.265, annex A.
+func profileH265(sps h265.SPS) string {
+	number := sps.ProfileTierLevel.GeneralProfileIdc
+	names := map[uint8]string{1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Rext"}
+	if name, known := names[number]; known {
+		return name
+	}
+	return fmt.Sprint(number)
 }
 
 // RFC 6184 and RFC 7798: the types of packets that hold several units, or a part
@@ -107,15 +138,19 @@ func inspectH264(payload []byte) (info packetInfo) {
 	return info
 }
 
+func (info *packetInfo) note(p parameters) {
+	if p != (parameters{}) {
+		info.parameters = p
+	}
+}
+
 // h264 notes a unit; nil where only its beginning is there.
 func (info *packetInfo) h264(kind byte, unit []byte) {
 	const recoveryPoint = 6 // SEI type that marks a decodable picture
 	switch h264.NALUType(kind) {
 	case h264.NALUTypeSPS:
 		info.begins = true
-		if size := sizeH264(unit); size != (Size{}) {
-			info.size = size
-		}
+		info.note(parametersH264(unit))
 	case h264.NALUTypeIDR:
 		info.begins, info.key = true, true
 	case h264.NALUTypeSEI:
@@ -149,9 +184,7 @@ func (info *packetInfo) h265(kind byte, unit []byte) {
 		info.begins = true
 	case h265.NALUType(kind) == h265.NALUType_SPS_NUT:
 		info.begins = true
-		if size := sizeH265(unit); size != (Size{}) {
-			info.size = size
-		}
+		info.note(parametersH265(unit))
 	case kind >= firstKey && kind <= lastKey:
 		info.begins, info.key = true, true
 	}

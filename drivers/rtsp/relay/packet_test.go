@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -32,35 +31,9 @@ func (u *units) send(t *testing.T, stamp uint32, last bool, unit ...byte) {
 	u.camera.Send(text)
 }
 
-// spsOf writes the parameter set of a picture of so many macroblocks.
-func spsOf(width, height int) []byte {
-	var bits strings.Builder
-	ue := func(v int) {
-		text := fmt.Sprintf("%b", v+1)
-		bits.WriteString(strings.Repeat("0", len(text)-1) + text)
-	}
-	for _, v := range []int{0, 0, 2, 1} { // id, frame numbers, order, references
-		ue(v)
-	}
-	bits.WriteString("0") // no gaps
-	ue(width/16 - 1)
-	ue(height/16 - 1)
-	bits.WriteString("11001") // frames alone, direct inference, no crop, no VUI, the end
-	text := bits.String() + strings.Repeat("0", (8-bits.Len()%8)%8)
-	nal := []byte{0x67, 66, 0, 40}
-	for i := 0; i < len(text); i += 8 {
-		var b byte
-		for _, bit := range text[i : i+8] {
-			b = b<<1 | byte(bit-'0')
-		}
-		nal = append(nal, b)
-	}
-	return nal
-}
-
 func opened(t *testing.T, camera *rtsptest.Scripted) *Stream {
 	t.Helper()
-	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), timeout)
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), timeout, &Survey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +72,7 @@ func TestSizesOfThePicture(t *testing.T) {
 			stream := opened(t, camera)
 			to := units{camera: camera}
 			for i, size := range c.sizes {
-				to.send(t, uint32(9000*i), false, spsOf(size.Width, size.Height)...)
+				to.send(t, uint32(9000*i), false, rtsptest.SPS(size.Width, size.Height)...)
 				to.send(t, uint32(9000*i), true, 0x65, 1, 2, 3)
 			}
 			ends(t, stream, c.want)
@@ -112,7 +85,7 @@ func TestSizesOfThePicture(t *testing.T) {
 func TestAnotherSourceEndsTheStream(t *testing.T) {
 	camera := &rtsptest.Scripted{SDP: plainSDP}
 	camera.Serve(t)
-	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), func() time.Duration { return time.Minute })
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), func() time.Duration { return time.Minute }, &Survey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +121,7 @@ func TestReadyWithTheKeyFrame(t *testing.T) {
 	if ready, err := stream.Ready(t.Context(), 200*time.Millisecond); ready || err != nil {
 		t.Fatalf("ready %v, %v without a key frame", ready, err)
 	}
-	to.send(t, 900_000, false, spsOf(640, 368)...)
+	to.send(t, 900_000, false, rtsptest.SPS(640, 368)...)
 	to.send(t, 900_000, true, 0x65, 1, 2, 3)
 	if ready, err := stream.Ready(t.Context(), 2*time.Second); !ready || err != nil {
 		t.Fatalf("ready %v, %v with a key frame", ready, err)
@@ -184,7 +157,7 @@ func FuzzVideoAlone(f *testing.F) {
 }
 
 func FuzzPeek(f *testing.F) {
-	f.Add(append([]byte{24, 0, 9}, spsOf(640, 368)...))
+	f.Add(append([]byte{24, 0, 9}, rtsptest.SPS(640, 368)...))
 	f.Add([]byte{28, 0x85, 1})
 	f.Add([]byte{48 << 1, 1, 0, 4, 66, 1, 1, 1})
 	f.Add([]byte{0, 0, 0, 0, 1, 50, 80, 45})

@@ -57,6 +57,8 @@ func explain(err error, s drivers.CameraSettings) error {
 		return refusef("camera.url: the camera does not speak TLS at this port; give the port of RTSP over TLS, or write rtsp://")
 	case errors.As(err, &liberrors.ErrClientTransportHeaderInvalid{}), errors.As(err, &liberrors.ErrClientServerPortsNotProvided{}):
 		return refusef("camera.transport: the camera's answer to SETUP names no usable transport; set camera.transport to the other of tcp and udp")
+	case errors.As(err, &liberrors.ErrClientUDPTimeout{}):
+		return errors.New("camera.transport: the camera accepted RTP over UDP, but no packet arrived; a firewall may drop them; set tcp")
 	case errors.As(err, &liberrors.ErrClientRequestTimedOut{}), errors.Is(err, os.ErrDeadlineExceeded),
 		errors.As(err, &liberrors.ErrClientTerminated{}), errors.As(err, &network) && network.Timeout():
 		return fmt.Errorf("the camera takes connections but does not answer within %v (camera.timeout)", s.Timeout)

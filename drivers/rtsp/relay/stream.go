@@ -39,6 +39,7 @@ type Stream struct {
 	media   *description.Media
 	decoder *decoderServer
 	inspect inspector
+	survey  *Survey
 
 	ended  chan struct{} // closed when the stream is over
 	ready  chan struct{} // closed when decoding can start
@@ -56,8 +57,8 @@ type Stream struct {
 }
 
 // Open logs in and starts the camera's stream. The stream counts as ended when no
-// packet has arrived for timeout.
-func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration) (*Stream, error) {
+// packet has arrived for timeout. The survey is the session's own, also after an error.
+func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration, survey *Survey) (*Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	if err := checkReachable(ctx, s); err != nil {
@@ -66,7 +67,7 @@ func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, t
 	if err := checkLoginBudget(s, logins); err != nil {
 		return nil, err
 	}
-	stream := &Stream{ended: make(chan struct{}), ready: make(chan struct{}), arrived: time.Now()}
+	stream := &Stream{ended: make(chan struct{}), ready: make(chan struct{}), arrived: time.Now(), survey: survey}
 	if err := stream.start(ctx, s, logins); err != nil {
 		stream.Close()
 		return nil, err
@@ -76,7 +77,7 @@ func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, t
 }
 
 func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, logins *login.Ledger) error {
-	session, err := connect(ctx, settings, logins, s.foreignPacket)
+	session, err := connect(ctx, settings, logins, s.survey, s.foreignPacket)
 	if err != nil {
 		return err
 	}
@@ -92,7 +93,7 @@ func (s *Stream) play(ctx context.Context, l *session) error {
 	videoFormat := s.media.Formats[0]
 	s.inspect = inspectorOf(videoFormat)
 	s.mu.Lock()
-	s.size = describedSize(videoFormat)
+	s.size = described(videoFormat).size
 	size := s.size
 	s.mu.Unlock()
 	if err := size.Check(); err != nil {
@@ -117,8 +118,11 @@ func closedError(err error) error {
 // is called by one goroutine at a time.
 func (s *Stream) forward(p *rtp.Packet) {
 	seen := s.inspect(p.Payload)
+	arrival := time.Now()
+	sent, _ := s.client.PacketNTP(s.media, p)
+	s.survey.packet(p, seen, arrival, sent)
 	s.mu.Lock()
-	s.arrived = time.Now()
+	s.arrived = arrival
 	before := s.size
 	if seen.size != (Size{}) {
 		s.size = seen.size
