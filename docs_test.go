@@ -7,19 +7,19 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"meltwatch/docs/pagestest"
 )
 
 var (
 	namedTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
-	namedPath = regexp.MustCompile("`((?:agent|bench|child|cmd|docs|drivers|durable|fleet|inference|percentile|retry|scripts|simulator|systemd)/[A-Za-z0-9_./-]+)`")
-	linkedTo  = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+	namedPath = regexp.MustCompile("`((?:agent|bench|child|cmd|docs|drivers|durable|fleet|inference|percentile|retry|scripts|simulator|systemd|config|packaging|commandline)/[A-Za-z0-9_./-]+)`")
 )
 
-// Tests, files and pages that the documents name exist.
+// Tests and files that the documents name exist.
 func TestDocumentsNameWhatExists(t *testing.T) {
 	tests := map[string]bool{}
 	declared := regexp.MustCompile(`func ((?:Test|Fuzz)[A-Za-z0-9]+)\(`)
-	var pages []string
 	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -34,30 +34,52 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 			for _, found := range declared.FindAllSubmatch(text, -1) {
 				tests[string(found[1])] = true
 			}
-		// What a release or a proof once said stays as it was.
-		case filepath.Ext(path) == ".md" && path != "CHANGELOG.md" && path != "docs/proof.md":
-			pages = append(pages, path)
 		}
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, page := range pages {
-		text, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, found := range namedTest.FindAllSubmatch(text, -1) {
-			if !tests[string(found[1])] {
-				t.Errorf("%s names the test %s", page, found[1])
+	for _, page := range currentPages(t) {
+		for _, found := range namedTest.FindAllStringSubmatch(page.Text, -1) {
+			if !tests[found[1]] {
+				t.Errorf("%s names the test %s", page.Path, found[1])
 			}
 		}
-		for _, found := range namedPath.FindAllSubmatch(text, -1) {
-			missing(t, page, string(found[1]))
+		for _, found := range namedPath.FindAllStringSubmatch(page.Text, -1) {
+			missing(t, page.Path, found[1])
 		}
-		for _, found := range linkedTo.FindAllSubmatch(text, -1) {
-			missing(t, page, filepath.Join(filepath.Dir(page), string(found[1])))
+	}
+}
+
+// The index of the pages names each page once.
+func TestIndexNamesEachPageOnce(t *testing.T) {
+	named := map[string]int{}
+	for _, page := range currentPages(t) {
+		if page.Path != "docs/README.md" {
+			continue
+		}
+		for _, link := range page.Links() {
+			link, _, _ = strings.Cut(link, "#")
+			named[filepath.Join("docs", link)]++
+		}
+	}
+	for _, page := range append(currentPages(t), pagestest.Page{Path: "docs/proof.md"}) {
+		if folder := filepath.Dir(page.Path); folder == "docs" && page.Path != "docs/README.md" && named[page.Path] != 1 {
+			t.Errorf("docs/README.md names %s %d times", page.Path, named[page.Path])
+		}
+	}
+}
+
+// Pictures of the pages stay small, because each clone and package carries them.
+func TestPicturesAreSmall(t *testing.T) {
+	pictures, err := filepath.Glob("docs/pictures/*.png")
+	if err != nil || len(pictures) == 0 {
+		t.Fatalf("pictures %q, error %v", pictures, err)
+	}
+	for _, name := range pictures {
+		if info, err := os.Stat(name); err != nil || info.Size() > 150_000 {
+			t.Errorf("%s: %v, error %v", name, info, err)
 		}
 	}
 }
