@@ -21,8 +21,8 @@ var debian = map[string]string{
 	"mosquitto_sub":    "needs the reader's broker; TestMosquittoWithPassword subscribes by it",
 	"ffmpeg":           "needs the reader's film", "promtool": "agent/metrics runs it",
 	"editor": "waits for a person", "man": "a pager", "tar": "reads the reader's archive",
-	"ssh": "needs the reader's box", "jq": "a filter", "dpkg": "reads the machine's packages",
-	"cp": "a file of the reader's", "mkdir": "a folder of the reader's", "rsync": "needs the reader's box",
+	"ssh": "needs the reader's box", "systemd-run": "needs systemd as the first process", "podman": "needs a container engine", "jq": "a filter", "dpkg": "reads the machine's packages",
+	"cp": "a file of the reader's", "mv": "a file of the reader's", "echo": "of the shell", "mkdir": "a folder of the reader's", "rsync": "needs the reader's box",
 	"source": "of the shell", "export": "of the shell", "eval": "of the shell", "chown": "needs root", "chmod": "needs root",
 }
 

@@ -13,7 +13,7 @@ import (
 
 var (
 	namedTest = regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9]+)`")
-	namedPath = regexp.MustCompile("`((?:agent|bench|child|cmd|docs|drivers|durable|fleet|inference|percentile|retry|scripts|simulator|systemd|config|packaging|commandline)/[A-Za-z0-9_./-]+)`")
+	namedPath = regexp.MustCompile("`((?:agent|bench|child|cmd|docs|drivers|durable|fleet|inference|percentile|retry|scripts|simulator|systemd|packaging|commandline)/[A-Za-z0-9_./-]+)`")
 )
 
 // Tests and files that the documents name exist.
