@@ -90,3 +90,26 @@ func missing(t *testing.T, page, path string) {
 		t.Errorf("%s names %s", page, path)
 	}
 }
+
+// privatePhrases are metaphors and old turns that a reader whose first language is another
+// has to guess at, with what to say instead. Pages of releases and proofs stay as they are.
+var privatePhrases = map[string]string{
+	`\bbefall`: "fault, happen", `\bfor good\b`: "permanently", `\bfor ever\b`: "without limit",
+	`\bwhoever\b`: "everyone who", `\bfrom afar\b`: "remote", `\bcomes? round\b`: "is not stuck",
+	`\bvouch`: "sign", `\bobey(s|ed)?\b`: "apply, carry out", `\bhears?\b`: "receive",
+	`\blets? go of\b`: "end", `\bits own business\b`: "free", `\bdies\b`: "ends, fails",
+	`\bthe road of\b`: "the steps of", `\bvictim\b`: "process", `\bnothing is no\b`: "each … is",
+}
+
+func TestPagesUsePlainWords(t *testing.T) {
+	for phrase, instead := range privatePhrases {
+		pattern := regexp.MustCompile("(?i)" + phrase)
+		for _, page := range currentPages(t) {
+			for i, line := range strings.Split(page.Text, "\n") {
+				if found := pattern.FindString(line); found != "" {
+					t.Errorf("%s:%d: %q: say %s", page.Path, i+1, found, instead)
+				}
+			}
+		}
+	}
+}
