@@ -71,19 +71,32 @@ func unknownCommand(c pagestest.Command) string {
 	}
 }
 
-// unknownTarget checks make's targets and variables against the Makefile and the scripts
-// and programs that it runs.
+// unknownTarget checks make's targets against the Makefile, and variables against it and
+// the scripts that it runs.
 func unknownTarget(arguments []string) string {
 	text, err := os.ReadFile("Makefile")
 	if err != nil {
 		return err.Error()
 	}
+	// Scripts read variables that make hands on to them by environment.
+	scripts, err := filepath.Glob("scripts/*.sh")
+	if err != nil {
+		return err.Error()
+	}
+	variables := text
+	for _, name := range scripts {
+		script, err := os.ReadFile(name)
+		if err != nil {
+			return err.Error()
+		}
+		variables = append(variables, script...)
+	}
 	for _, word := range arguments {
 		name, _, isVariable := strings.Cut(word, "=")
 		switch {
 		case strings.HasPrefix(word, "-"):
-		case isVariable && !strings.Contains(string(text), name):
-			return "the Makefile does not know the variable " + name
+		case isVariable && !regexp.MustCompile(`\b`+regexp.QuoteMeta(name)+`\b`).Match(variables):
+			return "neither the Makefile nor a script reads the variable " + name
 		case !isVariable && !regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(word)+`:`).Match(text):
 			return "the Makefile has no target " + word
 		}
@@ -155,6 +168,33 @@ func TestUnknownCommandsAreFound(t *testing.T) {
 	} {
 		if got := unknownCommand(pagestest.Split(text, 1)[0]); (got != "") != fault {
 			t.Errorf("%s: %q", text, got)
+		}
+	}
+}
+
+// The quick start in Chinese has the commands of the English pages, word for word.
+func TestChineseQuickStartHasTheEnglishCommands(t *testing.T) {
+	english := map[string]bool{}
+	var chinese []pagestest.Command
+	for _, page := range currentPages(t) {
+		if page.Path == "docs/quick-start.zh.md" {
+			chinese = page.Commands()
+			continue
+		}
+		commands := append(page.Commands(), page.Inline("ssh")...)
+		for _, program := range ours {
+			commands = append(commands, page.Inline(program)...)
+		}
+		for _, c := range commands {
+			english[c.Text()] = true
+		}
+	}
+	if len(chinese) < 8 {
+		t.Errorf("only %d commands found", len(chinese))
+	}
+	for _, c := range chinese {
+		if !english[c.Text()] {
+			t.Errorf("docs/quick-start.zh.md:%d: no English page has %s", c.Line, c.Text())
 		}
 	}
 }

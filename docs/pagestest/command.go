@@ -30,19 +30,20 @@ func (p Page) Commands() (commands []Command) {
 	return commands
 }
 
-// Inline are the commands of a program that the prose names between backticks, at least
-// one word behind the program's name.
+// Inline are the commands of a program that the prose names between backticks, also over
+// the end of a line, with at least one word behind the program's name.
 func (p Page) Inline(program string) (commands []Command) {
-	line := 0
-	for text := range strings.Lines(p.Prose) {
-		line++
-		for _, found := range codeSpan.FindAllStringSubmatch(text, -1) {
-			for _, c := range Split(found[1], line) {
+	line := 1
+	for paragraph := range strings.SplitSeq(p.Prose, "\n\n") {
+		for _, at := range codeSpan.FindAllStringSubmatchIndex(paragraph, -1) {
+			text := strings.Join(strings.Fields(paragraph[at[2]:at[3]]), " ")
+			for _, c := range Split(text, line+strings.Count(paragraph[:at[2]], "\n")) {
 				if c.Program() == program && len(c.Words) > 1 {
 					commands = append(commands, c)
 				}
 			}
 		}
+		line += strings.Count(paragraph, "\n") + 2
 	}
 	return commands
 }

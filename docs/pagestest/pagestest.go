@@ -91,7 +91,7 @@ func Parse(path, text string) (Page, error) {
 var (
 	heading  = regexp.MustCompile(`^#{1,6}\s+(.*?)\s*#*$`)
 	linked   = regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`)
-	codeSpan = regexp.MustCompile("`([^`\n]+)`")
+	codeSpan = regexp.MustCompile("`((?:[^`\n]|\n[^`\n])+)`") // it ends at an empty line
 	target   = regexp.MustCompile(`\]\(\s*<?([^)>\s]+)>?(?:\s+"[^"]*")?\s*\)`)
 	picture  = regexp.MustCompile(`(?i)<img[^>]*\ssrc="([^"]+)"`)
 )

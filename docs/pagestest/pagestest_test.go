@@ -47,6 +47,13 @@ func TestPage(t *testing.T) {
 	if d := cmp.Diff([]Command{{Line: 5, Words: []string{"run", "it"}}}, page.Commands()); d != "" {
 		t.Error(d)
 	}
+	inline, err := Parse("c.md", "x\n\ny `run it\n  now` and `run` or `other it`\n\n`run\n\nthis`\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]Command{{Line: 3, Words: []string{"run", "it", "now"}}}, inline.Inline("run")); d != "" {
+		t.Error(d)
+	}
 	if d := cmp.Diff(map[string]bool{"a": true, "b": true}, page.FirstCells("Same")); d != "" {
 		t.Error(d)
 	}
