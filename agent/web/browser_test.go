@@ -493,7 +493,8 @@ func TestPicturesOfTheDocuments(t *testing.T) {
 	}
 	b := openTab(t, url)
 	b.until(200*time.Second, `document.getElementById("word").textContent === "ABNORMAL"`)
-	b.run(chromedp.Click("#drawn"), chromedp.Sleep(4*time.Second))
+	// The click scrolls; the pictures show the page from its top.
+	b.run(chromedp.Click("#drawn"), chromedp.Evaluate("scrollTo(0, 0)", nil), chromedp.Sleep(4*time.Second))
 	b.shoot("page-alarm", 1280, 1180, "light")
 	b.shoot("page-dark", 1280, 1180, "dark")
 	b.shoot("page-phone", 360, 780, "light")
