@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"meltwatch/docs/pagestest"
+	"meltwatch/docs/schemas"
 )
 
 var (
@@ -67,6 +68,24 @@ func TestIndexNamesEachPageOnce(t *testing.T) {
 	for _, page := range append(currentPages(t), pagestest.Page{Path: "docs/proof.md"}) {
 		if folder := filepath.Dir(page.Path); folder == "docs" && page.Path != "docs/README.md" && named[page.Path] != 1 {
 			t.Errorf("docs/README.md names %s %d times", page.Path, named[page.Path])
+		}
+	}
+}
+
+// The page of the payloads names each of their schemas.
+func TestTopicsPageNamesEachSchema(t *testing.T) {
+	text, err := os.ReadFile("docs/mqtt.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, found := strings.Cut(string(text), "JSON Schema")
+	list, _, ended := strings.Cut(list, "\n\n")
+	if !found || !ended {
+		t.Error("docs/mqtt.md has no paragraph on the schemas")
+	}
+	for _, name := range schemas.Names() {
+		if name != "config" && !strings.Contains(list, "`"+name+"`") {
+			t.Errorf("docs/mqtt.md does not name the schema %s", name)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package pagestest
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -18,13 +19,24 @@ func (c Command) Program() string { return path.Base(c.Words[0]) }
 // Text is the command on one line.
 func (c Command) Text() string { return strings.Join(c.Words, " ") }
 
-// Commands are the simple commands of the page's blocks marked sh. Those of a pipeline, a
-// list or a substitution are separate; assignments before a command and redirections are
-// left out.
+// ours are the programs whose commands count in blocks without a language, too: a writer
+// may forget to mark a block.
+var ours = []string{"meltwatch", "meltctl", "furnace-sim", "bench", "make", "python"}
+
+// Commands are the simple commands of the page's blocks marked sh, and those of our own
+// programs in blocks that are not marked. Commands of a pipeline, a list or a substitution
+// are separate; assignments before a command and redirections are left out.
 func (p Page) Commands() (commands []Command) {
 	for _, b := range p.Blocks {
-		if b.Language == "sh" {
+		switch b.Language {
+		case "sh":
 			commands = append(commands, Split(b.Text, b.Line)...)
+		case "bash", "shell", "console", "":
+			for _, c := range Split(b.Text, b.Line) {
+				if len(c.Words) > 1 && slices.Contains(ours, c.Program()) {
+					commands = append(commands, c)
+				}
+			}
 		}
 	}
 	return commands
