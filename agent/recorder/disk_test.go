@@ -91,7 +91,7 @@ func TestDiskThatRefusesOrHangs(t *testing.T) {
 					}
 					disk.set(fault, hang)
 					feed(600)
-					if err, dropped := o.last(); err == nil || dropped == 0 || !strings.Contains(err.Error(), "recorder.folder") {
+					if dropped, err := o.last(); err == nil || dropped == 0 || !strings.Contains(err.Error(), "recorder.folder") {
 						t.Errorf("status %v, %d dropped", err, dropped)
 					}
 					if waiting := len(r.queue); waiting > maxWaiting {
@@ -102,7 +102,7 @@ func TestDiskThatRefusesOrHangs(t *testing.T) {
 						close(hang)
 					}
 					feed(120)
-					if err, _ := o.last(); err != nil {
+					if _, err := o.last(); err != nil {
 						t.Errorf("status after the fault: %v", err)
 					}
 				})
@@ -132,7 +132,7 @@ func TestRingMakesRoom(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
 		time.Sleep(20 * time.Second)
-		if err, _ := o.last(); err == nil || !strings.Contains(err.Error(), "recorder.min_free_mb") {
+		if _, err := o.last(); err == nil || !strings.Contains(err.Error(), "recorder.min_free_mb") {
 			t.Errorf("status %v", err)
 		}
 		cancel()

@@ -44,10 +44,10 @@ func (o *observed) Count(c map[string]uint64) {
 	defer o.mu.Unlock()
 	o.counters = c
 }
-func (o *observed) last() (error, uint64) {
+func (o *observed) last() (dropped uint64, fault error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.fault, o.counters["dropped"]
+	return o.counters["dropped"], o.fault
 }
 
 func settings(files durable.Files, o *observed) Settings {
@@ -125,7 +125,7 @@ func TestRecordedIsReadAsItWas(t *testing.T) {
 				time.Sleep(time.Second)
 			}
 		})
-		if err, dropped := o.last(); err != nil || dropped > 0 {
+		if dropped, err := o.last(); err != nil || dropped > 0 {
 			t.Errorf("status %v, %d dropped", err, dropped)
 		}
 		l := OpenLibrary(folder)

@@ -25,7 +25,7 @@ import (
 )
 
 // glowing is a model that says abnormal when the shell glows and the current is quiet.
-type glowing struct{ now float32 }
+type glowing struct{}
 
 func (m *glowing) EncodeFrame(_ context.Context, f inference.Frame) (inference.Encoded, error) {
 	return inference.Encoded{Tokens: []float32{float32(f.Pixels[0]) / 255}, Background: []float32{0}}, nil
@@ -95,7 +95,7 @@ func live(t *testing.T, folder string, lasts time.Duration) (began, ended time.T
 	done := make(chan error, 2)
 	go func() { done <- r.Run(ctx) }()
 	v := &video{r: rand.New(rand.NewPCG(3, 4)), status: drivers.OK, glow: 20}
-	noise := 1500.0
+	var noise float64
 	loop := decide.NewLoop(decider(), v, func(d decide.Decision) {
 		s := message.State{Stamp: message.Stamp{Time: d.End.UTC().Round(0)}, State: string(d.Status.State), PAbnormal: d.Verdict.P, PMean: d.Status.P}
 		s.Senses = message.Senses{Current: string(d.Current), Video: string(d.Video)}
