@@ -210,6 +210,9 @@ func checkIntact(t *testing.T, disk *crashfs.Disk) (samples int) {
 // whole segments.
 func TestPowerCutsLoseTheLastSecondsOnly(t *testing.T) {
 	cuts := 20
+	if testing.Short() {
+		cuts = 3
+	}
 	if os.Getenv("MELTWATCH_KILLS") != "" {
 		cuts = 200
 	}
@@ -250,6 +253,9 @@ func TestPowerCutsLoseTheLastSecondsOnly(t *testing.T) {
 
 // The ring keeps its bounds, and what is around an alarm outlasts ordinary hours.
 func TestRingKeepsItsBoundsAndAlarms(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hours of recording: left out by -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		disk := crashfs.New(-1)
 		s := settings(disk, &observed{})
@@ -258,7 +264,7 @@ func TestRingKeepsItsBoundsAndAlarms(t *testing.T) {
 		recordFor(t, s, 1800, "normal")
 		recordFor(t, s, 60, "abnormal")
 		alarm := time.Now()
-		for range 10 {
+		for range 6 {
 			recordFor(t, s, 1800, "normal")
 		}
 		if size := disk.Size(); size > s.MaxBytes+4<<20 {
