@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,12 +78,23 @@ const side = 64 // of a frame, in pixels
 // video is the furnace's picture: four seconds in five are new.
 type video struct {
 	r      *rand.Rand
+	mu     sync.Mutex
 	frame  drivers.Frame
 	status drivers.Status
 	glow   byte
 }
 
-func (v *video) Newest() (drivers.Frame, drivers.Status) { return v.frame, v.status }
+func (v *video) Newest() (drivers.Frame, drivers.Status) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.frame, v.status
+}
+
+func (v *video) show(f drivers.Frame) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.frame = f
+}
 
 // live runs a decision loop for a time, with an abnormal stretch in it, and records.
 func live(t *testing.T, folder string, lasts time.Duration) (began, ended time.Time) {
@@ -124,7 +136,7 @@ func live(t *testing.T, folder string, lasts time.Duration) (began, ended time.T
 			for i := range pixels {
 				pixels[i] = v.glow + byte(v.r.IntN(20))
 			}
-			v.frame = drivers.Frame{Time: time.Now().Add(-90 * time.Millisecond), Number: v.frame.Number + 1, Stream: 1, Width: side, Height: side, Pixels: pixels}
+			v.show(drivers.Frame{Time: time.Now().Add(-90 * time.Millisecond), Number: v.frame.Number + 1, Stream: 1, Width: side, Height: side, Pixels: pixels})
 		}
 		time.Sleep(500*time.Millisecond + time.Duration(v.r.IntN(10)-5)*time.Millisecond)
 	}
