@@ -223,13 +223,17 @@ func TestPowerCutsLoseTheLastSecondsOnly(t *testing.T) {
 			disk := crashfs.New(-1)
 			disk.CutIn(r.IntN(350))
 			began := time.Now()
-			rec := New(settings(disk, &observed{}))
+			o := &observed{}
+			rec := New(settings(disk, o))
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- rec.Run(ctx) }()
-			f := &furnace{r: r, state: "normal"}
+			f := &furnace{r: rand.New(rand.NewPCG(uint64(k), 8)), state: "normal"}
 			recorded := 0
-			for !disk.PowerOff && time.Since(began) < 30*time.Minute {
+			for time.Since(began) < 30*time.Minute {
+				if _, fault := o.last(); fault != nil {
+					break // the power is off
+				}
 				f.second(rec)
 				recorded++
 				time.Sleep(time.Second)
