@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds dist/meltwatch_*.deb and dist/meltctl_*.deb with a list of their parts each (SBOM).
 # The same commit gives the same bytes. Usage: scripts/deb.sh [amd64|arm64]; without an
-# argument for this machine. arm64 is cross-built on amd64.
+# argument for this machine. arm64 is cross-built on amd64. With CHILDREN=no the agent is
+# packed alone: it reads the meters and decides by the rule.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 release=0.4.0
@@ -16,7 +17,9 @@ if ! command -v dpkg-shlibdeps >/dev/null; then
   say "installing dpkg-dev from Debian"
   as_root apt-get install -y -qq --no-install-recommends dpkg-dev >/dev/null
 fi
-children=$(scripts/cgo.sh "$architecture")
+with_children=${CHILDREN:-yes}
+children=''
+[ "$with_children" = no ] || children=$(scripts/cgo.sh "$architecture")
 
 nfpm=.deps/bin/nfpm
 if ! "$nfpm" --version 2>/dev/null | grep -q "${tool#v}"; then
@@ -43,24 +46,31 @@ flags=(-trimpath -ldflags "-s -w -buildid= -X main.version=$version")
 for program in meltwatch meltctl; do
   CGO_ENABLED=0 GOARCH=$architecture go build "${flags[@]}" -o $root/bin/ ./cmd/$program
 done
-eval "$children"
-go build -buildmode=pie "${flags[@]}" -o $root/lib/ ./cmd/meltwatch-camera ./cmd/meltwatch-infer
-cp -L "$TENSORFLOW"/lib/libtensorflow_{cc,framework}.so.2 "$OPENCV"/lib/*.so.* $root/lib/
-"${CROSS}strip" --strip-unneeded $root/lib/*.so.*
+depends=''
+if [ "$with_children" != no ]; then
+  eval "$children"
+  go build -buildmode=pie "${flags[@]}" -o $root/lib/ ./cmd/meltwatch-camera ./cmd/meltwatch-infer
+  cp -L "$TENSORFLOW"/lib/libtensorflow_{cc,framework}.so.2 "$OPENCV"/lib/*.so.* $root/lib/
+  "${CROSS}strip" --strip-unneeded $root/lib/*.so.*
 
-say "dependencies"
-mkdir -p dist/shlibs/debian && touch dist/shlibs/debian/control
-# The libraries of another architecture are not installed here, but unpacked with their
-# packages' own lists of symbols.
-places=()
-[ -z "$CROSS" ] || for place in "$OPENCV"/packages/*; do places+=("-S$place"); done
-depends=$(cd dist/shlibs && DEB_HOST_ARCH=$architecture dpkg-shlibdeps -O "${places[@]}" -l../tree/lib ../tree/lib/meltwatch-{camera,infer} ../tree/lib/*.so.* 2>../shlibs.log |
-  sed -n 's/^shlibs:Depends=//p')
-[ -n "$depends" ] || { say "dpkg-shlibdeps found no dependency:"; cat dist/shlibs.log; exit 1; }
+  say "dependencies"
+  mkdir -p dist/shlibs/debian && touch dist/shlibs/debian/control
+  # The libraries of another architecture are not installed here, but unpacked with their
+  # packages' own lists of symbols.
+  places=()
+  [ -z "$CROSS" ] || for place in "$OPENCV"/packages/*; do places+=("-S$place"); done
+  depends=$(cd dist/shlibs && DEB_HOST_ARCH=$architecture dpkg-shlibdeps -O --ignore-missing-info "${places[@]}" -l../tree/lib ../tree/lib/meltwatch-{camera,infer} ../tree/lib/*.so.* 2>../shlibs.log |
+    sed -n 's/^shlibs:Depends=//p' | tr ',' '\n' | sed 's/^ *//' |
+    grep -vE '^lib(av|sw)[a-z]+[0-9]+ ' | paste -sd, | sed 's/,/, /g') # a build machine may have Debian's FFmpeg, too
+  # The package's own libraries have no such lists, so missing ones are passed over; these must be found.
+  for package in libc6 'libstdc++6' libjpeg62-turbo; do
+    [[ $depends == *"$package"* ]] || { say "dpkg-shlibdeps did not find $package:"; cat dist/shlibs.log; exit 1; }
+  done
+fi
 
 # Programs print the same on every architecture; those of this machine can be run.
 own=$root/bin
-if [ -n "$CROSS" ]; then
+if [ "$architecture" != "$here" ]; then
   own=$root/own && mkdir $own
   for program in meltwatch meltctl; do
     CGO_ENABLED=0 GOARCH=$here go build "${flags[@]}" -o $own/ ./cmd/$program
@@ -86,15 +96,19 @@ sbom() {
     --sbom "dist/${name}_${version}_$architecture.cdx.json" --licences $root/doc/$name.licences "$@"
   gzip -9n $root/doc/$name.licences
 }
-pins=$(cat "$OPENCV/versions") # "OPENCV FFMPEG"
-tensorflow_version=$(sed -n 's/^tensorflow=//p' scripts/tensorflow.sh)
-opencv_version=${pins% *} ffmpeg_version=${pins#* }
 sbom meltctl $root/bin/meltctl
-sbom meltwatch --linked "$depends" \
-  --shipped "tensorflow=$tensorflow_version=Apache-2.0=pypi=$(echo $root/lib/libtensorflow_*.so.2 | tr ' ' ,)=$TENSORFLOW/THIRD_PARTY_NOTICES.txt" \
-  --shipped "opencv=$opencv_version=Apache-2.0=deb/debian==$OPENCV/opencv.copyright" \
-  --shipped "ffmpeg=$ffmpeg_version=LGPL-2.1-or-later=deb/debian=$(echo $root/lib/lib{av,sw}*.so.* | tr ' ' ,)=$OPENCV/ffmpeg.copyright" \
-  $root/bin/meltwatch $root/lib/meltwatch-camera $root/lib/meltwatch-infer
+if [ "$with_children" = no ]; then
+  sbom meltwatch $root/bin/meltwatch
+else
+  pins=$(cat "$OPENCV/versions") # "OPENCV FFMPEG"
+  tensorflow_version=$(sed -n 's/^tensorflow=//p' scripts/tensorflow.sh)
+  opencv_version=${pins% *} ffmpeg_version=${pins#* }
+  sbom meltwatch --linked "$depends" \
+    --shipped "tensorflow=$tensorflow_version=Apache-2.0=pypi=$(echo $root/lib/libtensorflow_*.so.2 | tr ' ' ,)=$TENSORFLOW/THIRD_PARTY_NOTICES.txt" \
+    --shipped "opencv=$opencv_version=Apache-2.0=deb/debian==$OPENCV/opencv.copyright" \
+    --shipped "ffmpeg=$ffmpeg_version=LGPL-2.1-or-later=deb/debian=$(echo $root/lib/lib{av,sw}*.so.* | tr ' ' ,)=$OPENCV/ffmpeg.copyright" \
+    $root/bin/meltwatch $root/lib/meltwatch-camera $root/lib/meltwatch-infer
+fi
 
 maintainer='The Meltwatch authors <authors@meltwatch.example>'
 # Debian's own format; what changed stands in CHANGELOG.md.
@@ -145,23 +159,31 @@ YAML
  rolls models out and makes the files of new boxes.'
   files meltctl
 } > dist/meltctl.yaml
-{
-  package meltwatch 'watch of an electric furnace
+description='watch of an electric furnace
  Reads the three-phase current over Modbus and the pictures of an RTSP camera,
  decides with a TensorFlow model whether the furnace is abnormal, and
  publishes the state over MQTT.'
-  echo 'depends:'
-  tr ',' '\n' <<<"$depends" | sed 's/^ */  - "/; s/$/"/'
+if [ "$with_children" = no ]; then
+  description=$description'
+ .
+ This build lacks the camera and the model (meltwatch-camera, meltwatch-infer):
+ set camera.enabled to false, and the variation of the current alone decides.'
+fi
+{
+  package meltwatch "$description"
+  if [ -n "$depends" ]; then
+    echo 'depends:'
+    tr ',' '\n' <<<"$depends" | sed 's/^ */  - "/; s/$/"/'
+  fi
   echo 'recommends: [mosquitto-clients]'
   cat <<YAML
 scripts: {postinstall: packaging/postinst, preremove: packaging/prerm, postremove: packaging/postrm}
 YAML
   files meltwatch
-  for program in meltwatch-camera meltwatch-infer; do
-    echo "  - {src: $root/lib/$program, dst: /usr/lib/meltwatch/$program, file_info: {mode: 0755}}"
-  done
-  for library in $root/lib/*.so.*; do
-    echo "  - {src: $library, dst: /usr/lib/meltwatch/${library##*/}, file_info: {mode: 0644}}"
+  for file in $(ls $root/lib); do
+    mode=0644
+    [[ $file != meltwatch-* ]] || mode=0755
+    echo "  - {src: $root/lib/$file, dst: /usr/lib/meltwatch/$file, file_info: {mode: $mode}}"
   done
   cat <<YAML
   - {src: inference/models/product, dst: /usr/share/meltwatch/models/product, type: tree}

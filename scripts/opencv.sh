@@ -107,6 +107,8 @@ cmake -S . -B "$build/cmake" "${opencv_options[@]}" -DCMAKE_C_FLAGS="$flags" -DC
   -DZLIB_INCLUDE_DIR="$build/sysroot/usr/include" -DZLIB_LIBRARY="$libraries/libz.so" >"$build/log" 2>&1 ||
   { tail -30 "$build/log" >&2; exit 1; }
 grep -Eq 'FFMPEG: +YES' "$build/log" || { say "OpenCV does not find FFmpeg:"; cat "$build/log" >&2; exit 1; }
+# The text of getBuildInformation() names the folder.
+echo '"built by scripts/opencv.sh of Meltwatch\n"' >"$build/cmake/modules/core/version_string.inc"
 nice -n 10 make -C "$build/cmake" -j2 >"$build/make.log" 2>&1 || { grep -B5 -A20 -m1 'rror' "$build/make.log" >&2; exit 1; }
 
 result=$build/result
