@@ -46,7 +46,7 @@ flags=(-trimpath -ldflags "-s -w -buildid= -X main.version=$version")
 for program in meltwatch meltctl; do
   CGO_ENABLED=0 GOARCH=$architecture go build "${flags[@]}" -o $root/bin/ ./cmd/$program
 done
-depends=''
+depends=procps # kill, by which systemd has the agent read its file again
 if [ "$with_children" != no ]; then
   eval "$children"
   go build -buildmode=pie "${flags[@]}" -o $root/lib/ ./cmd/meltwatch-camera ./cmd/meltwatch-infer
@@ -63,6 +63,7 @@ if [ "$with_children" != no ]; then
     sed -n 's/^shlibs:Depends=//p' | tr ',' '\n' | sed 's/^ *//' |
     grep -vE '^lib(av|sw)[a-z]+[0-9]+ ' | paste -sd, | sed 's/,/, /g') # a build machine may have Debian's FFmpeg, too
   # The package's own libraries have no such lists, so missing ones are passed over; these must be found.
+  depends="procps, $depends"
   for package in libc6 'libstdc++6' libjpeg62-turbo; do
     [[ $depends == *"$package"* ]] || { say "dpkg-shlibdeps did not find $package:"; cat dist/shlibs.log; exit 1; }
   done
@@ -98,7 +99,7 @@ sbom() {
 }
 sbom meltctl $root/bin/meltctl
 if [ "$with_children" = no ]; then
-  sbom meltwatch $root/bin/meltwatch
+  sbom meltwatch --linked "$depends" $root/bin/meltwatch
 else
   pins=$(cat "$OPENCV/versions") # "OPENCV FFMPEG"
   tensorflow_version=$(sed -n 's/^tensorflow=//p' scripts/tensorflow.sh)
@@ -171,10 +172,8 @@ if [ "$with_children" = no ]; then
 fi
 {
   package meltwatch "$description"
-  if [ -n "$depends" ]; then
-    echo 'depends:'
-    tr ',' '\n' <<<"$depends" | sed 's/^ */  - "/; s/$/"/'
-  fi
+  echo 'depends:'
+  tr ',' '\n' <<<"$depends" | sed 's/^ */  - "/; s/$/"/'
   echo 'recommends: [mosquitto-clients]'
   cat <<YAML
 scripts: {postinstall: packaging/postinst, preremove: packaging/prerm, postremove: packaging/postrm}

@@ -40,7 +40,8 @@ def run(*command, timeout=900):
 
 def installed(root):
     """Bytes on disk of the whole root, without apt's own lists and archives."""
-    out = run("du", "-sxB1", "--exclude=var/lib/apt/lists/*", "--exclude=var/cache/apt/*", "--exclude=tmp/*", root)
+    left_out = (f"--exclude={root / folder}/*" for folder in ("var/lib/apt/lists", "var/cache/apt", "tmp"))
+    out = run("du", "-sxB1", *left_out, root)
     return int(out.split()[0])
 
 
@@ -256,6 +257,7 @@ def purge(root, enter):
 def service(root, architecture):
     """The unit under a real systemd, through an upgrade and a purge, while the broker is away and the outbox fills."""
     run("chroot", root, *APT, "install", "--no-install-recommends", "systemd", "dbus")
+    unit(root)
     with booted(root) as system:
         began = time.monotonic()
         system.run("systemctl", "enable", "--now", "meltwatch")  # waits for READY
@@ -297,7 +299,7 @@ def fresh_root(architecture):
         yield root
     finally:
         for target in reversed(mounted):
-            run("umount", target)
+            run("umount", "--lazy", target)  # or what is deleted next would be the machine's own devices
         shutil.rmtree(root)
         if registered:
             registered.write_text("-1")  # takes the entry back
@@ -358,7 +360,6 @@ def main():
         installing = time.monotonic()
         install(root, a.architecture)
         documents(root)
-        unit(root)
         with plant(processes) as (meter, camera, broker):
             configure(root, meter, camera, broker)
             checking = time.monotonic()
