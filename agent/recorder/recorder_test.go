@@ -246,8 +246,8 @@ func TestPowerCutsLoseTheLastSecondsOnly(t *testing.T) {
 			}
 			missing := 2*recorded - checkIntact(t, next)
 			lost = max(lost, missing)
-			// A flush runs each five seconds; what arrives until the disk has it may go too.
-			if missing > 2*6 {
+			// A flush runs each four seconds; what arrives until the disk has it may go too.
+			if missing > 2*5 {
 				t.Errorf("cut %d after %d s: %d samples lost, want those of 5 s at most", k, recorded, missing)
 			}
 		})
