@@ -29,8 +29,8 @@ env: ## print the compiler settings that an editor needs
 	@printf 'export CGO_CFLAGS=%q\nexport CGO_LDFLAGS=%q\nexport LD_LIBRARY_PATH=%q\n' "$$CGO_CFLAGS" "$$CGO_LDFLAGS" "$$LD_LIBRARY_PATH"
 
 .PHONY: deb
-deb: deps ## build dist/meltwatch_*.deb and dist/meltctl_*.deb (first time 6 minutes, then 3)
-	@scripts/deb.sh
+deb: deps ## build dist/meltwatch_*.deb and dist/meltctl_*.deb (first time 20 minutes, then 3); ARCH=arm64 for the other architecture
+	@scripts/deb.sh $(ARCH)
 
 .PHONY: build
 build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)

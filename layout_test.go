@@ -57,6 +57,7 @@ var forbidden = []struct {
 }{
 	{"config", "", nil, "config is what everything else is built from"},
 	{"commandline", "", nil, "a command line knows no command"},
+	{"localhttp", "", nil, "a page's guard knows no page"},
 	{"retry", "", nil, "retry serves drivers and agent alike"},
 	{"durable", "", nil, "durable files serve drivers and agent alike"},
 	{"percentile", "", nil, "a percentile is the same everywhere"},

@@ -209,6 +209,37 @@ func TestSystemdFindsNoFaultInTheUnit(t *testing.T) {
 	}
 }
 
+// systemd's judgement of the unit stays low, and docs/security.md gives the reason for each
+// line that it marks.
+func TestSystemdJudgesTheUnit(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skipf("%v; run make deps", err)
+	}
+	page, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", unitFile).CombinedOutput()
+	if err != nil {
+		t.Fatalf("more than 2.0: %v: %s", err, out)
+	}
+	marked := 0
+	for line := range strings.Lines(string(out)) {
+		mark, rest, _ := strings.Cut(line, " ")
+		if mark != "✗" {
+			continue
+		}
+		marked++
+		name := strings.Fields(rest)[0]
+		if !strings.Contains(string(page), "`"+strings.ReplaceAll(name, "|", `\|`)+"`") {
+			t.Errorf("docs/security.md does not explain %s", name)
+		}
+	}
+	if marked == 0 {
+		t.Errorf("nothing is marked: %s", out)
+	}
+}
+
 // All three programs work under the unit's system calls and address families: samples,
 // pictures and verdicts of the model reach the broker.
 func TestAgentWorksUnderTheUnitsFilter(t *testing.T) {

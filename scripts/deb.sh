@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
-# Builds dist/meltwatch_*.deb and dist/meltctl_*.deb. The same commit gives the same bytes.
+# Builds dist/meltwatch_*.deb and dist/meltctl_*.deb with a list of their parts each (SBOM).
+# The same commit gives the same bytes. Usage: scripts/deb.sh [amd64|arm64]; without an
+# argument for this machine. arm64 is cross-built on amd64. With CHILDREN=no the agent is
+# packed alone: it reads the meters and decides by the rule.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 release=0.4.0
 tool=v2.41.3
+here=$(dpkg --print-architecture)
+architecture=${1:-$here}
 
 say() { printf 'deb: %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-for command in patchelf dpkg-shlibdeps; do
-  command -v "$command" >/dev/null && continue
-  say "installing patchelf and dpkg-dev from Debian"
-  as_root apt-get install -y -qq --no-install-recommends patchelf dpkg-dev >/dev/null
-done
+if ! command -v dpkg-shlibdeps >/dev/null; then
+  say "installing dpkg-dev from Debian"
+  as_root apt-get install -y -qq --no-install-recommends dpkg-dev >/dev/null
+fi
+with_children=${CHILDREN:-yes}
+children=''
+[ "$with_children" = no ] || children=$(scripts/cgo.sh "$architecture")
+
 nfpm=.deps/bin/nfpm
 if ! "$nfpm" --version 2>/dev/null | grep -q "${tool#v}"; then
   say "building nfpm $tool (1 minute)"
@@ -22,7 +30,6 @@ fi
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-case $(uname -m) in x86_64) architecture=amd64 ;; aarch64) architecture=arm64 ;; *) say "unsupported machine: $(uname -m)"; exit 1 ;; esac
 commit=$(git rev-parse --short=10 HEAD)
 if [ "$(git describe --tags --exact-match 2>/dev/null || true)" = "v$release" ]; then
   version=$release
@@ -33,40 +40,77 @@ fi
 git diff --quiet HEAD || version=$version.changed
 
 root=dist/tree
-rm -rf dist && mkdir -p $root/{bin,lib,man,completion,doc}
-say "building the programs of $version (3 minutes the first time)"
+rm -rf $root dist/*_"$architecture".* && mkdir -p $root/{bin,lib,man,completion,doc}
+say "building the programs of $version for $architecture (3 minutes the first time)"
 flags=(-trimpath -ldflags "-s -w -buildid= -X main.version=$version")
 for program in meltwatch meltctl; do
-  CGO_ENABLED=0 go build "${flags[@]}" -o $root/bin/ ./cmd/$program
+  CGO_ENABLED=0 GOARCH=$architecture go build "${flags[@]}" -o $root/bin/ ./cmd/$program
 done
-# Sections of their own let the linker leave out what the children never call.
-export CGO_CXXFLAGS="-O2 -ffunction-sections -fdata-sections"
-export CGO_CFLAGS="$CGO_CFLAGS $CGO_CXXFLAGS"
-export CGO_LDFLAGS="$CGO_LDFLAGS -Wl,--gc-sections"
-go build "${flags[@]}" -o $root/lib/ ./cmd/meltwatch-camera ./cmd/meltwatch-infer
-cp -L .deps/libtensorflow/lib/libtensorflow_{cc,framework}.so.2 $root/lib/
-# The linker names every library on its command line. A child must not require those
-# that nothing in it refers to: one of them brings a graphical desktop along.
-for program in $root/lib/meltwatch-{camera,infer}; do
-  patchelf --set-rpath '$ORIGIN' $program
-  # ldd prints nothing and succeeds if every library is used.
-  for library in $(LD_LIBRARY_PATH='' ldd -u $program | grep -o 'libopencv_[^ ]*' || true); do
-    patchelf --remove-needed "$library" $program
+depends=procps # kill, by which systemd has the agent read its file again
+if [ "$with_children" != no ]; then
+  eval "$children"
+  go build -buildmode=pie "${flags[@]}" -o $root/lib/ ./cmd/meltwatch-camera ./cmd/meltwatch-infer
+  cp -L "$TENSORFLOW"/lib/libtensorflow_{cc,framework}.so.2 "$OPENCV"/lib/*.so.* $root/lib/
+  "${CROSS}strip" --strip-unneeded $root/lib/*.so.*
+
+  say "dependencies"
+  mkdir -p dist/shlibs/debian && touch dist/shlibs/debian/control
+  # The libraries of another architecture are not installed here, but unpacked with their
+  # packages' own lists of symbols.
+  places=()
+  [ -z "$CROSS" ] || for place in "$OPENCV"/packages/*; do places+=("-S$place"); done
+  depends=$(cd dist/shlibs && DEB_HOST_ARCH=$architecture dpkg-shlibdeps -O --ignore-missing-info "${places[@]}" -l../tree/lib ../tree/lib/meltwatch-{camera,infer} ../tree/lib/*.so.* 2>../shlibs.log |
+    sed -n 's/^shlibs:Depends=//p' | tr ',' '\n' | sed 's/^ *//' |
+    grep -vE '^lib(av|sw)[a-z]+[0-9]+ ' | paste -sd, | sed 's/,/, /g') # a build machine may have Debian's FFmpeg, too
+  # The package's own libraries have no such lists, so missing ones are passed over; these must be found.
+  depends="procps, $depends"
+  for package in libc6 'libstdc++6' libjpeg62-turbo; do
+    [[ $depends == *"$package"* ]] || { say "dpkg-shlibdeps did not find $package:"; cat dist/shlibs.log; exit 1; }
   done
-done
+fi
 
-say "dependencies"
-mkdir -p dist/shlibs/debian && touch dist/shlibs/debian/control
-depends=$(cd dist/shlibs && dpkg-shlibdeps -O --ignore-missing-info -l../tree/lib ../tree/lib/meltwatch-{camera,infer} ../tree/lib/libtensorflow_*.so.2 2>../shlibs.log |
-  sed -n 's/^shlibs:Depends=//p')
-[ -n "$depends" ] || { say "dpkg-shlibdeps found no dependency:"; cat dist/shlibs.log; exit 1; }
-
+# Programs print the same on every architecture; those of this machine can be run.
+own=$root/bin
+if [ "$architecture" != "$here" ]; then
+  own=$root/own && mkdir $own
+  for program in meltwatch meltctl; do
+    CGO_ENABLED=0 GOARCH=$here go build "${flags[@]}" -o $own/ ./cmd/$program
+  done
+fi
 for program in meltwatch meltctl; do
-  $root/bin/$program --man | gzip -9n > $root/man/$program.1.gz
+  $own/$program --man | gzip -9n > $root/man/$program.1.gz
   for shell in bash zsh fish; do
-    $root/bin/$program completion $shell --program /usr/bin/$program > $root/completion/$program.$shell
+    $own/$program completion $shell --program /usr/bin/$program > $root/completion/$program.$shell
   done
 done
+# The figures behind docs/comparison.md serve nobody beside a furnace.
+git ls-files docs | grep -v '^docs/comparison/.*\.json$' | while read -r file; do
+  install -D -m 644 "$file" "$root/$file"
+done
+
+say "list of parts"
+# sbom NAME [OPTIONS] PROGRAM...
+sbom() {
+  local name=$1
+  shift
+  scripts/sbom.py --name "$name" --version "$version" --time "$SOURCE_DATE_EPOCH" \
+    --sbom "dist/${name}_${version}_$architecture.cdx.json" --licences $root/doc/$name.licences "$@"
+  gzip -9n $root/doc/$name.licences
+}
+sbom meltctl $root/bin/meltctl
+if [ "$with_children" = no ]; then
+  sbom meltwatch --linked "$depends" $root/bin/meltwatch
+else
+  pins=$(cat "$OPENCV/versions") # "OPENCV FFMPEG"
+  tensorflow_version=$(sed -n 's/^tensorflow=//p' scripts/tensorflow.sh)
+  opencv_version=${pins% *} ffmpeg_version=${pins#* }
+  sbom meltwatch --linked "$depends" \
+    --shipped "tensorflow=$tensorflow_version=Apache-2.0=pypi=$(echo $root/lib/libtensorflow_*.so.2 | tr ' ' ,)=$TENSORFLOW/THIRD_PARTY_NOTICES.txt" \
+    --shipped "opencv=$opencv_version=Apache-2.0=deb/debian==$OPENCV/opencv.copyright" \
+    --shipped "ffmpeg=$ffmpeg_version=LGPL-2.1-or-later=deb/debian=$(echo $root/lib/lib{av,sw}*.so.* | tr ' ' ,)=$OPENCV/ffmpeg.copyright" \
+    $root/bin/meltwatch $root/lib/meltwatch-camera $root/lib/meltwatch-infer
+fi
+
 maintainer='The Meltwatch authors <authors@meltwatch.example>'
 # Debian's own format; what changed stands in CHANGELOG.md.
 for package in meltwatch meltctl; do
@@ -101,6 +145,8 @@ contents:
   - {src: $root/completion/$1.bash, dst: /usr/share/bash-completion/completions/$1, file_info: {mode: 0644}}
   - {src: $root/completion/$1.zsh, dst: /usr/share/zsh/vendor-completions/_$1, file_info: {mode: 0644}}
   - {src: $root/completion/$1.fish, dst: /usr/share/fish/vendor_completions.d/$1.fish, file_info: {mode: 0644}}
+  - {src: dist/${1}_${version}_$architecture.cdx.json, dst: /usr/share/doc/$1/$1.cdx.json, file_info: {mode: 0644}}
+  - {src: $root/doc/$1.licences.gz, dst: /usr/share/doc/$1/LICENCES.gz, file_info: {mode: 0644}}
   - {src: packaging/copyright, dst: /usr/share/doc/$1/copyright, file_info: {mode: 0644}}
   - {src: $root/doc/$1.gz, dst: /usr/share/doc/$1/changelog.gz, file_info: {mode: 0644}}
   - {src: CHANGELOG.md, dst: /usr/share/doc/$1/CHANGELOG.md, file_info: {mode: 0644}}
@@ -114,11 +160,18 @@ YAML
  rolls models out and makes the files of new boxes.'
   files meltctl
 } > dist/meltctl.yaml
-{
-  package meltwatch 'watch of an electric furnace
+description='watch of an electric furnace
  Reads the three-phase current over Modbus and the pictures of an RTSP camera,
  decides with a TensorFlow model whether the furnace is abnormal, and
  publishes the state over MQTT.'
+if [ "$with_children" = no ]; then
+  description=$description'
+ .
+ This build lacks the camera and the model (meltwatch-camera, meltwatch-infer):
+ set camera.enabled to false, and the variation of the current alone decides.'
+fi
+{
+  package meltwatch "$description"
   echo 'depends:'
   tr ',' '\n' <<<"$depends" | sed 's/^ */  - "/; s/$/"/'
   echo 'recommends: [mosquitto-clients]'
@@ -126,11 +179,10 @@ YAML
 scripts: {postinstall: packaging/postinst, preremove: packaging/prerm, postremove: packaging/postrm}
 YAML
   files meltwatch
-  for program in meltwatch-camera meltwatch-infer; do
-    echo "  - {src: $root/lib/$program, dst: /usr/lib/meltwatch/$program, file_info: {mode: 0755}}"
-  done
-  for library in libtensorflow_cc.so.2 libtensorflow_framework.so.2; do
-    echo "  - {src: $root/lib/$library, dst: /usr/lib/meltwatch/$library, file_info: {mode: 0644}}"
+  for file in $(ls $root/lib); do
+    mode=0644
+    [[ $file != meltwatch-* ]] || mode=0755
+    echo "  - {src: $root/lib/$file, dst: /usr/lib/meltwatch/$file, file_info: {mode: $mode}}"
   done
   cat <<YAML
   - {src: inference/models/product, dst: /usr/share/meltwatch/models/product, type: tree}
@@ -138,7 +190,7 @@ YAML
   - {src: config/sample.yaml, dst: /etc/meltwatch/meltwatch.yaml, type: config, file_info: {mode: 0644}}
   - {src: README.md, dst: /usr/share/doc/meltwatch/README.md, file_info: {mode: 0644}}
   - {src: NOTICE, dst: /usr/share/doc/meltwatch/NOTICE, file_info: {mode: 0644}}
-  - {src: docs, dst: /usr/share/doc/meltwatch/docs, type: tree}
+  - {src: $root/docs, dst: /usr/share/doc/meltwatch/docs, type: tree}
 YAML
 } > dist/meltwatch.yaml
 
@@ -147,6 +199,6 @@ for name in meltctl meltwatch; do
   "$nfpm" package --config dist/$name.yaml --packager deb --target dist/ >/dev/null
 done
 rm -rf dist/tree dist/shlibs dist/*.yaml dist/shlibs.log
-for deb in dist/*.deb; do
+for deb in dist/*_"$architecture".deb; do
   say "$deb: $(($(stat -c %s "$deb") >> 20)) MiB, $(sha256sum "$deb" | cut -c1-16)"
 done

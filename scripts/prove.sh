@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [lives] [ledger] [soak] [package];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [lives] [ledger] [soak] [package] [arm64];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -83,12 +83,59 @@ recordings() {
   return "${PIPESTATUS[0]}"
 }
 
-# Both packages in a fresh Debian 12 root; needs root and the network.
+# Both packages in a fresh Debian 12 root, their bytes from a second build, and the camera's tests
+# with the package's own OpenCV and FFmpeg; needs root and the network.
 package() {
-  for command in debootstrap patchelf; do
-    command -v $command >/dev/null || apt-get install -y -qq --no-install-recommends $command >/dev/null || return 1
+  packaged "$(dpkg --print-architecture)" && same_bytes && camera_with_packaged_libraries
+}
+
+# The packages of arm64, cross-built, under qemu-user; with CHILDREN=no the agent alone.
+arm64() {
+  packaged arm64
+}
+
+packaged() {
+  local tests
+  tests=$(mktemp -d)
+  for command in debootstrap qemu-user-static lintian; do
+    dpkg -s $command >/dev/null 2>&1 || apt-get install -y -qq --no-install-recommends $command >/dev/null || return 1
   done
-  make deb >&2 && scripts/package_test.py
+  {
+    make deb ARCH="$1" && CGO_ENABLED=0 go build -o bin/furnace-sim ./cmd/furnace-sim &&
+      CGO_ENABLED=0 go test -c -o "$tests/agent.test" ./agent &&
+      { [ "${CHILDREN:-yes}" = no ] || golden_test "$1" "$tests"; }
+  } >&2 && lintian --fail-on error,warning dist/*_"$1".deb && scripts/package_test.py --architecture "$1" --tests "$tests"
+  local result=$?
+  rm -rf "$tests"
+  return $result
+}
+
+# golden_test ARCHITECTURE FOLDER links the golden vectors' test as the package's children are.
+golden_test() {
+  (eval "$(scripts/cgo.sh "$1")" && go test -c -o "$2/golden.test" ./inference/tensorflow)
+}
+
+# A clone elsewhere gives the same packages.
+same_bytes() {
+  local clone result=0
+  if ! git diff --quiet HEAD; then
+    echo "- second build: left out, because the tree has changes that no commit holds"
+    return 0
+  fi
+  clone=$(mktemp -d)
+  git clone -q . "$clone/elsewhere" && ln -s "$PWD/.deps" "$clone/elsewhere/.deps" && "$clone/elsewhere/scripts/deb.sh" >&2 || result=1
+  for file in dist/*_"$(dpkg --print-architecture)".*; do
+    cmp "$file" "$clone/elsewhere/$file" || result=1
+    [ $result -ne 0 ] || echo "- a second build in another folder gives the same $(basename "$file"), $(sha256sum "$file" | cut -c1-16)…"
+  done
+  rm -rf "$clone"
+  return $result
+}
+
+camera_with_packaged_libraries() {
+  (eval "$(scripts/cgo.sh)" && LD_LIBRARY_PATH=$OPENCV/lib go test -timeout 20m ./drivers/rtsp/... ./drivers/camera) |
+    sed 's/^/- with the package'"'"'s OpenCV and FFmpeg: /'
+  return "${PIPESTATUS[0]}"
 }
 
 wanted=$*
@@ -103,4 +150,5 @@ stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"
 stage package "The package in a fresh Debian 12" package
+stage arm64 "The package of arm64 under qemu-user" arm64
 exit "$status"

@@ -67,7 +67,7 @@ const (
 	maxSegment = 64 << 20
 	// flushEvery is the interval at which the disk gets what was recorded: a power cut
 	// loses at most this much.
-	flushEvery = 5 * time.Second
+	flushEvery = 4 * time.Second
 	// keepAround is how much is kept before and after an alarm, a fault or a mark.
 	keepAround = 10 * time.Minute
 	// maxWaiting bounds the queue: a minute of samples, states and pictures.

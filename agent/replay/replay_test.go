@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,7 +26,7 @@ import (
 )
 
 // glowing is a model that says abnormal when the shell glows and the current is quiet.
-type glowing struct{ now float32 }
+type glowing struct{}
 
 func (m *glowing) EncodeFrame(_ context.Context, f inference.Frame) (inference.Encoded, error) {
 	return inference.Encoded{Tokens: []float32{float32(f.Pixels[0]) / 255}, Background: []float32{0}}, nil
@@ -77,12 +78,23 @@ const side = 64 // of a frame, in pixels
 // video is the furnace's picture: four seconds in five are new.
 type video struct {
 	r      *rand.Rand
+	mu     sync.Mutex
 	frame  drivers.Frame
 	status drivers.Status
 	glow   byte
 }
 
-func (v *video) Newest() (drivers.Frame, drivers.Status) { return v.frame, v.status }
+func (v *video) Newest() (drivers.Frame, drivers.Status) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.frame, v.status
+}
+
+func (v *video) show(f drivers.Frame) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.frame = f
+}
 
 // live runs a decision loop for a time, with an abnormal stretch in it, and records.
 func live(t *testing.T, folder string, lasts time.Duration) (began, ended time.Time) {
@@ -95,7 +107,7 @@ func live(t *testing.T, folder string, lasts time.Duration) (began, ended time.T
 	done := make(chan error, 2)
 	go func() { done <- r.Run(ctx) }()
 	v := &video{r: rand.New(rand.NewPCG(3, 4)), status: drivers.OK, glow: 20}
-	noise := 1500.0
+	var noise float64
 	loop := decide.NewLoop(decider(), v, func(d decide.Decision) {
 		s := message.State{Stamp: message.Stamp{Time: d.End.UTC().Round(0)}, State: string(d.Status.State), PAbnormal: d.Verdict.P, PMean: d.Status.P}
 		s.Senses = message.Senses{Current: string(d.Current), Video: string(d.Video)}
@@ -124,7 +136,7 @@ func live(t *testing.T, folder string, lasts time.Duration) (began, ended time.T
 			for i := range pixels {
 				pixels[i] = v.glow + byte(v.r.IntN(20))
 			}
-			v.frame = drivers.Frame{Time: time.Now().Add(-90 * time.Millisecond), Number: v.frame.Number + 1, Stream: 1, Width: side, Height: side, Pixels: pixels}
+			v.show(drivers.Frame{Time: time.Now().Add(-90 * time.Millisecond), Number: v.frame.Number + 1, Stream: 1, Width: side, Height: side, Pixels: pixels})
 		}
 		time.Sleep(500*time.Millisecond + time.Duration(v.r.IntN(10)-5)*time.Millisecond)
 	}
@@ -140,10 +152,16 @@ func TestReplayDecidesAsLive(t *testing.T) {
 		folder := t.TempDir()
 		began, ended := live(t, folder, 20*time.Minute)
 		abnormal, differs := 0, 0
+		judged := Judgement{Labels: []recorder.Label{
+			{ID: "1", Class: recorder.ClassAbnormal, From: began.Add(500 * time.Second), To: began.Add(800 * time.Second)},
+			{ID: "2", Class: recorder.ClassNormal, From: began.Add(300 * time.Second), To: began.Add(500 * time.Second)},
+			{ID: "3", Class: recorder.ClassDoubtful, From: began.Add(800 * time.Second), To: began.Add(900 * time.Second)},
+		}}
 		result, err := Run(t.Context(), recorder.OpenLibrary(folder), decider(), began.Add(-time.Minute), ended, func(s Second) {
 			if s.Recorded.State.State == "abnormal" {
 				abnormal++
 			}
+			judged.Add(s)
 			if s.Settled && math.Abs(s.Again.Verdict.P-s.Recorded.PAbnormal) > 1e-6 {
 				differs++
 			}
@@ -153,6 +171,9 @@ func TestReplayDecidesAsLive(t *testing.T) {
 		}
 		if result.Seconds < 1150 || result.Settled < 900 || float64(result.Equal) < 0.995*float64(result.Settled) {
 			t.Errorf("%+v, want the recorded state in 99.5 %%", result)
+		}
+		if judged.Seconds < 490 || judged.Then < 400 || judged.Then > 499 || judged.Now < judged.Then-5 || judged.Stretches() != 1 || judged.FoundThen() != 1 || judged.FoundNow() != 1 {
+			t.Errorf("judged %+v", judged)
 		}
 		if abnormal < 200 || differs > result.Settled/200 {
 			t.Errorf("%d abnormal seconds; p differs in %d of %d", abnormal, differs, result.Settled)

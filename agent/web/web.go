@@ -22,6 +22,7 @@ import (
 	"meltwatch/agent/health"
 	"meltwatch/agent/message"
 	"meltwatch/agent/recorder"
+	"meltwatch/localhttp"
 )
 
 // static holds the page. Its folder vendor holds the charts' library, which make deps
@@ -151,7 +152,7 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web.listen: %w", err)
 	}
-	p := &page{Source: s.Source, log: s.Log, ctx: ctx.Done(), sessions: newSessions(s.PasswordHash), local: isLoopback(host)}
+	p := &page{Source: s.Source, log: s.Log, ctx: ctx.Done(), sessions: newSessions(s.PasswordHash), local: localhttp.Loopback(host)}
 	if !p.local && len(s.PasswordHash) == 0 {
 		return nil, fmt.Errorf("web.password_file: is missing; %s is reachable from other machines, so a password is required", s.Address)
 	}
@@ -172,7 +173,7 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	} {
 		mux.HandleFunc(pattern, p.writing(handle))
 	}
-	return secure(mux), nil
+	return localhttp.Secure(mux), nil
 }
 
 // page answers requests.

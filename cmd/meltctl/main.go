@@ -16,6 +16,7 @@ var version = "dev"
 
 type commands struct {
 	List       listCommand            `cmd:"" help:"List the agents that the broker knows."`
+	Dash       dashCommand            `cmd:"" help:"Serve a page with all furnaces, alarms first."`
 	Watch      watchCommand           `cmd:"" help:"Print changes until interrupted."`
 	Config     configCommand          `cmd:"" help:"Show and change configurations."`
 	Model      modelCommand           `cmd:"" help:"Roll out models."`

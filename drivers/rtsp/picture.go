@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/png"
 
 	"gocv.io/x/gocv"
 
@@ -74,14 +75,18 @@ func forModel(picture gocv.Mat, s drivers.CameraSettings) ([]byte, error) {
 	return rgb.ToBytes(), nil
 }
 
-// encodePNG encodes the whole picture without loss, quickly rather than small.
+// encodePNG encodes the whole picture without loss, quickly rather than small. It uses Go's
+// encoder, because the package's OpenCV has no PNG.
 func encodePNG(picture gocv.Mat) ([]byte, error) {
-	buffer, err := gocv.IMEncodeWithParams(gocv.PNGFileExt, picture, []int{gocv.IMWritePngCompression, 1})
-	if err != nil {
+	rgba := gocv.NewMat()
+	defer free(rgba)
+	gocv.CvtColor(picture, &rgba, gocv.ColorBGRToRGBA)
+	pixels := &image.NRGBA{Pix: rgba.ToBytes(), Stride: 4 * rgba.Cols(), Rect: image.Rect(0, 0, rgba.Cols(), rgba.Rows())}
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestSpeed}).Encode(&out, pixels); err != nil {
 		return nil, fmt.Errorf("encode picture: %w", err)
 	}
-	defer buffer.Close()
-	return bytes.Clone(buffer.GetBytes()), nil // the buffer's memory is C++'s
+	return out.Bytes(), nil
 }
 
 // maxPreview bounds a preview in bytes: it goes to the agent, and may continue over a

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"meltwatch/agent/recorder"
+	"meltwatch/agent/settings"
+	"meltwatch/config"
+	"meltwatch/durable"
+)
+
+type exportCommand struct {
+	recordingFlags
+	Out    string `required:"" placeholder:"DIR" help:"Folder to write; it must not exist."`
+	Normal bool   `help:"Count seconds without a label as normal. Without it they are not scored."`
+}
+
+// Help is the second part of the command's help.
+func (exportCommand) Help() string {
+	return `Writes layout V2 of docs/own-data.md: a batch for each stretch without a gap of 10 s, an hour long at most. Every fifth is
+kept for the test. Labels come from the page.
+
+Examples:
+  meltwatch export -c furnace.yaml --out data/own
+  meltwatch export -c furnace.yaml --out data/own-normal --normal --from 2026-11-20T00:00:00Z --to 2026-11-21T00:00:00Z`
+}
+
+// Run writes the data set, and prints a line a batch.
+func (c exportCommand) Run(o outside) error {
+	folder := c.Folder
+	if folder == "" {
+		s, err := config.ReadTolerated(c.Config)
+		if err != nil {
+			return err
+		}
+		folder = settings.RecordingsFolder(s)
+	}
+	l, from, to, err := c.open(folder)
+	if err != nil {
+		return err
+	}
+	labels, err := recorder.OpenLabels(durable.Folder(folder)).All()
+	if err != nil {
+		return err
+	}
+	done, err := recorder.Export(l, labels, from, to, c.Out, c.Normal)
+	if err != nil {
+		return fmt.Errorf("export to %s: %w", c.Out, err)
+	}
+	for _, s := range done {
+		if _, err := fmt.Fprintf(o.out, "%s  %s  %d pictures, %d readings, %d labelled seconds\n", s.Name, s.To.Sub(s.From).Round(time.Second), s.Frames, s.Samples, s.Labelled); err != nil {
+			return err
+		}
+	}
+	return nil
+}

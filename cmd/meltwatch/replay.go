@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"meltwatch/agent"
+	"meltwatch/agent/recorder"
+	"meltwatch/agent/replay"
+	"meltwatch/config"
+	"meltwatch/durable"
+)
+
+type replayCommand struct {
+	recordingFlags
+	Model string `placeholder:"DIR" type:"existingdir" help:"Model folder, instead of the configured one."`
+	JSON  bool   `name:"json" help:"Print each second as one JSON object a line."`
+}
+
+// Help is the second part of the command's help.
+func (replayCommand) Help() string {
+	return `The recording runs through the decision that runs live, faster than it was. The summary says in how many seconds the
+state is the recorded one; the first 210 s after a pause are not compared, because the window fills.
+
+Examples:
+  meltwatch replay -c furnace.yaml
+  meltwatch replay -c furnace.yaml --model models/own --from 2026-11-28T13:40:00Z --json`
+}
+
+// replayed is a line of --json.
+type replayed struct {
+	Time      time.Time `json:"time"`
+	Recorded  string    `json:"recorded"`
+	State     string    `json:"state"`
+	PRecorded float64   `json:"p_recorded"`
+	P         float64   `json:"p"`
+	PMean     float64   `json:"p_mean"`
+	Compared  bool      `json:"compared"`
+}
+
+// Run decides the recording again, and prints a summary or each second.
+func (c replayCommand) Run(ctx context.Context, o outside) error {
+	s, err := config.ReadTolerated(c.Config)
+	if err != nil {
+		return err
+	}
+	if c.Model != "" {
+		s.Model.Path = c.Model
+	}
+	s.Log.Level = "error"
+	env, err := newEnv(o.errOut, s.Log, logFlags{})
+	if err != nil {
+		return err
+	}
+	l, from, to, err := c.open(c.folder(s))
+	if err != nil {
+		return err
+	}
+	labels, err := recorder.OpenLabels(durable.Folder(c.folder(s))).All()
+	if err != nil {
+		return err
+	}
+	out, before := json.NewEncoder(o.out), ""
+	judged := replay.Judgement{Labels: labels}
+	var printing error
+	result, err := agent.Replay(ctx, s, env, l, from, to, func(second replay.Second) {
+		state := string(second.Again.Status.State)
+		judged.Add(second)
+		switch {
+		case c.JSON:
+			printing = errors.Join(printing, out.Encode(replayed{
+				second.Recorded.Time, second.Recorded.State.State, state,
+				second.Recorded.PAbnormal, second.Again.Verdict.P, second.Again.Status.P, second.Settled,
+			}))
+		case state != before:
+			_, err := fmt.Fprintf(o.out, "%s  %s (recorded: %s)\n", second.Recorded.Time.Format(time.RFC3339), state, second.Recorded.State.State)
+			printing = errors.Join(printing, err)
+			before = state
+		}
+	})
+	if err = errors.Join(err, printing); err != nil || c.JSON {
+		return err
+	}
+	_, err = fmt.Fprintf(o.out, "%d s decided again in %s (%.0f times as fast); the state is the recorded one in %s of %d compared seconds\n",
+		result.Seconds, result.Took.Round(100*time.Millisecond), float64(result.Seconds)/result.Took.Seconds(), percent(result.Equal, result.Settled), result.Settled)
+	if err == nil && judged.Seconds > 0 {
+		_, err = fmt.Fprintf(o.out, "labelled: then right in %s, now right in %s of %d seconds; of %d abnormal stretches %d were found then, %d now\n",
+			percent(judged.Then, judged.Seconds), percent(judged.Now, judged.Seconds), judged.Seconds, judged.Stretches(), judged.FoundThen(), judged.FoundNow())
+	}
+	return err
+}
+
+func percent(part, whole int) string {
+	if whole == 0 {
+		return "–"
+	}
+	const hundred = 100
+	return fmt.Sprintf("%.2f %%", hundred*float64(part)/float64(whole))
+}
