@@ -25,3 +25,16 @@ func TestCommandsOfThePagesParse(t *testing.T) {
 		return err
 	})
 }
+
+// Each command stands in a page.
+func TestPagesNameEachCommand(t *testing.T) {
+	parser, err := commandline.Parser(program(), &commands{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, leaf := range parser.Model.Leaves(true) {
+		names = append(names, leaf.FullPath())
+	}
+	pagestest.Names(t, "../..", names)
+}

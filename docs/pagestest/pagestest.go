@@ -210,6 +210,22 @@ func Parses(t *testing.T, root, program string, files []string, exceptions map[s
 	}
 }
 
+// Names fails the test for each command, such as "meltctl config set", that no page below
+// root names.
+func Names(t *testing.T, root string, commands []string) {
+	t.Helper()
+	pages, err := Read(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range commands {
+		named := regexp.MustCompile(`\b` + strings.ReplaceAll(regexp.QuoteMeta(command), " ", `\s+`) + `\b`)
+		if !slices.ContainsFunc(pages, func(p Page) bool { return !p.Historical() && named.MatchString(p.Text) }) {
+			t.Errorf("no page names %s", command)
+		}
+	}
+}
+
 // Historical tells that a page says what was true of a release or a run: it is not kept up
 // to date.
 func (p Page) Historical() bool { return p.Path == "CHANGELOG.md" || p.Path == "docs/proof.md" }
