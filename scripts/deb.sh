@@ -84,7 +84,7 @@ for program in meltwatch meltctl; do
   done
 done
 # The figures behind docs/comparison.md serve nobody beside a furnace.
-git ls-files docs | grep -v '^docs/comparison/.*\.json$' | while read -r file; do
+git ls-files docs | grep -Ev '^docs/comparison/.*\.json$|\.go$' | while read -r file; do
   install -D -m 644 "$file" "$root/$file"
 done
 

@@ -31,7 +31,7 @@ type ackCommand struct {
 // Help is printed below the command's flags.
 func (ackCommand) Help() string {
 	return `The alarm is marked as seen, with who and when; the furnace's state stays. One that is only held, because nothing can
-show that it is over, ends. A box obeys where commands.acknowledge is true in its own file.
+show that it is over, ends. A box does it only if commands.acknowledge is true in its own file.
 
 Exit status: 0 if every chosen agent has done it, 1 if one has not (its line says why), 2 if the command line is wrong.
 
@@ -55,7 +55,7 @@ type shelveCommand struct {
 // Help is printed below the command's flags.
 func (shelveCommand) Help() string {
 	return `The topic alarm says that the alarm is shelved, so that a horn or a dashboard can fall silent; the furnace's state stays.
-After the time it is raised again, and the next alarm is never shelved. A box obeys where commands.shelve is true in its own file.
+After the time it is raised again, and the next alarm is never shelved. A box does it only if commands.shelve is true in its own file.
 
 Exit status: 0 if every chosen agent has done it, 1 if one has not (its line says why), 2 if the command line is wrong.
 
@@ -76,7 +76,7 @@ type snapshotCommand struct {
 
 // Help is printed below the command's flags.
 func (snapshotCommand) Help() string {
-	return `The picture is the camera's newest, as JPEG of at most 640 pixels width and 256 KiB. A box obeys where
+	return `The picture is the camera's newest, as JPEG of at most 640 pixels width and 256 KiB. A box does it only if
 commands.snapshot is true in its own file.
 
 Exit status: 0 if every picture was saved, 1 if one was not (its line says why), 2 if the command line is wrong.
