@@ -63,7 +63,7 @@ def sections(config, result, commit):
             "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
         },
         "sampling": {"rates_hz": [window.SAMPLE_HZ], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
-        "decision": result["decision"] | {"freeze_background": config.freeze_background},
+        "decision": result["decision"] | config.freezing().sections(),
         "rule": result["rule"],
         "metrics": result["metrics"],
     } | offset(config, result["metrics"].get("offset_bias_s", 0.0))

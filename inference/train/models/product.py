@@ -12,8 +12,13 @@ the next patch of current from the patch before and from the frames of its secon
 (BLIP-2's generation); its error is the surprise.
 
 encode_frame(frame, background) → tokens, background′, evidence, once a frame;
-step(tokens, frame mask, current, sample mask, set-point) → p_abnormal,
-alignment, frame_weight, local_loss, surprise, once a second.
+step(tokens, frame mask, current, sample mask, set-point) → p_abnormal, p_current,
+p_video, alignment, frame_weight, local_loss, surprise, once a second.
+
+p_current and p_video are p_abnormal with the other sense masked. One pass gives all three,
+because the senses meet in the pooling only: it reads the tokens under three masks, and the
+register of a missing sense stands beside that sense's own tokens. Fusion blocks mix the
+senses before; with them step has no p_current and p_video.
 
 Shapes: B windows, N tokens, D features.
 """
@@ -29,6 +34,8 @@ from .codebook import Codebook
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
 
+SENSES = ("current", "video")
+MISSING = -1.0  # p_current or p_video while the sense is missing
 FORECAST_PATCHES = 4  # newest patches, whose seconds the frames show
 
 
@@ -55,7 +62,7 @@ class Product(System):
             layer.build((None, d))
         self.foresee.build((None, None, 2 * d))
         self.next.build((None, None, d // 2))
-        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
+        self._apart = apart(CURRENT_TOKENS, 1, MERGED_TOKENS, 1)
         self._shifts = codebook.shift_matrix()
         # The frames of each of the newest patches: (4,16).
         self._patch_frames = (self._frame_slots[None] == window.PATCHES - FORECAST_PATCHES
@@ -64,7 +71,8 @@ class Product(System):
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
         out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
-        return {
+        alone = {f"p_{sense}": out[f"p_{sense}"] for sense in SENSES if f"p_{sense}" in out}
+        return alone | {
             "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
             "alignment": out["alignment"],                                 # (B,1)
             "frame_weight": out["frame_weight"],                           # (B,16)
@@ -73,33 +81,55 @@ class Product(System):
         }
 
     def align(self, s, training=False):
-        mask = ops.concatenate([s.c_mask, s.v_mask], axis=1)               # (B,51)
-        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,51)
-        x = self.own(ops.concatenate([s.c, s.v], axis=1), ops.minimum(bias, self._apart), training=training)
-        c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:]                # (B,34,D), (B,17,D)
-        seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,17,D), (B,17,U)
-        forecast_errors, counted = self.forecast_errors(s, v)                            # (B,4) twice
-        v = v + seen                                                       # (B,17,D)
-        u_c, _ = self.pools["current"](c, s.c_mask)                        # (B,D)
-        u_v, _ = self.pools["video"](v, s.v_mask)                          # (B,D)
+        none, one = 0.0 * s.c_there, 1.0 + 0.0 * s.c_there                 # (B,1) twice
+        heard = ops.concatenate([s.c_mask, one, s.v_mask, one], axis=1)    # (B,53)
+        bias = ops.minimum((1.0 - heard)[:, None, None] * MASKED, self._apart)  # (B,1,53,53)
+        x = ops.concatenate([s.c, self.missing("current", none), s.v, self.missing("video", none)], axis=1)
+        x = self.own(x, bias, training=training)                           # (B,53,D)
+        c, v = x[:, : CURRENT_TOKENS + 1], x[:, CURRENT_TOKENS + 1 :]      # (B,35,D), (B,18,D)
+        seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,18,D), (B,18,U)
+        forecast_errors, counted = self.forecast_errors(s, v[:, :-1])      # (B,4) twice
+        v = v + seen                                                       # (B,18,D)
+        c_mask, v_mask = (ops.concatenate([m, none], axis=1) for m in (s.c_mask, s.v_mask))  # (B,35), (B,18)
+        u_c, _ = self.pools["current"](c, c_mask)                          # (B,D)
+        u_v, _ = self.pools["video"](v, v_mask)                            # (B,D)
         logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
         logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
-        x = ops.concatenate([c, v], axis=1)                                # (B,51,D)
+        masks = [ops.concatenate([c_mask, v_mask], axis=1)]                # (B,53)
+        x = ops.concatenate([c, v], axis=1)                                # (B,53,D)
         for block in self.fusion:
-            x = block(x, bias, training=training)                          # (B,51,D)
-        fused, weights = self.pools["fused"](x, mask)                      # (B,D), (B,51)
-        logit = self.correct(self.drop(fused, training=training))          # (B,1)
+            x = block(x, (1.0 - masks[0])[:, None, None] * MASKED, training=training)  # (B,53,D)
+        if not self.fusion:
+            masks.append(ops.concatenate([c_mask, 0.0 * s.v_mask, one], axis=1))
+            masks.append(ops.concatenate([0.0 * s.c_mask, one, v_mask], axis=1))
+        fused, weights = self.pools["fused"].several(x, ops.stack(masks, axis=1))  # (B,1 or 3,D), (B,1 or 3,53)
+        corrections = self.correct(self.drop(fused, training=training))[:, :, 0]   # (B,1 or 3)
         z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))  # (B,D/2)
-        return {
-            "logit": logit + self.evidence(logit_c, s.c_there) + self.evidence(logit_v, s.v_there),  # (B,1)
+        evidence = {"current": self.evidence(logit_c, s.c_there), "video": self.evidence(logit_v, s.v_there)}  # (B,1) each
+        logit = corrections[:, :1] + evidence["current"] + evidence["video"]  # (B,1)
+        return self.alone(s, corrections, evidence) | {
+            "logit": logit,
             "logit_current": logit_c, "logit_video": logit_v,
-            "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused)),
+            "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused[:, 0])),
             "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
-            "frame_weight": self.frame_weight(weights[:, CURRENT_TOKENS + 1:]),  # (B,16)
-            "attention": attention[:, 1:],                                 # (B,16,U)
+            "frame_weight": self.frame_weight(weights[:, 0, CURRENT_TOKENS + 2 : -1]),  # (B,16)
+            "attention": attention[:, 1:-1],                               # (B,16,U)
             "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
             "forecast_error": forecast_errors, "forecast_mask": counted,                # (B,4)
         }
+
+    def missing(self, sense, none):
+        """The register of a missing sense as a sequence of one: (B,1,D); none: zeros (B,1)."""
+        return (none + self.register[sense][0])[:, None]
+
+    def alone(self, s, corrections, evidence):
+        """The logit and the probability with each sense alone, MISSING where it is missing: (B,1) each; none with fusion blocks."""
+        out = {}
+        if not self.fusion:
+            for place, (sense, there) in enumerate(zip(SENSES, (s.c_there, s.v_there), strict=True), start=1):
+                logit = corrections[:, place : place + 1] + evidence[sense]
+                out |= {f"alone_{sense}": logit, f"p_{sense}": ops.where(there > 0.5, ops.sigmoid(logit), MISSING)}
+        return out
 
     def forecast_errors(self, s, v):
         """Forecast errors of the newest four patches, and which count: (B,4) each.

@@ -7,6 +7,8 @@ on two cores. Runs and results are stored under these names and fields.
 
 from dataclasses import dataclass
 
+from ..models.decision import Freezing
+
 
 @dataclass(frozen=True)
 class Run:
@@ -65,6 +67,11 @@ class Run:
     early: int = 3  # factor by which windows soon after a change of the label are drawn more often
     # Decision.
     freeze_background: float = 0.5
+    freeze_alone: float = 0.0  # p of one sense alone that freezes it too, 0 for never
+    freeze_alone_seconds: int = 0
+
+    def freezing(self):
+        return Freezing(self.freeze_background, self.freeze_alone, self.freeze_alone_seconds)
 
 
 @dataclass(frozen=True)
