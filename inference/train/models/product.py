@@ -71,9 +71,7 @@ class Product(System):
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
         out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
-        alone = {f"p_{sense}": out[f"p_{sense}"] for sense in SENSES if f"p_{sense}" in out}
-        return alone | {
-            "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
+        return self.verdict(out) | {                                       # (B,1) each
             "alignment": out["alignment"],                                 # (B,1)
             "frame_weight": out["frame_weight"],                           # (B,16)
             "local_loss": self.local_losses(out),                          # (B,21)
@@ -107,9 +105,10 @@ class Product(System):
         z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))  # (B,D/2)
         evidence = {"current": self.evidence(logit_c, s.c_there), "video": self.evidence(logit_v, s.v_there)}  # (B,1) each
         logit = corrections[:, :1] + evidence["current"] + evidence["video"]  # (B,1)
-        return self.alone(s, corrections, evidence) | {
+        return self.alone(corrections, evidence) | {
             "logit": logit,
             "logit_current": logit_c, "logit_video": logit_v,
+            "there_current": s.c_there, "there_video": s.v_there,          # (B,1) twice
             "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused[:, 0])),
             "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
             "frame_weight": self.frame_weight(weights[:, 0, CURRENT_TOKENS + 2 : -1]),  # (B,16)
@@ -122,14 +121,22 @@ class Product(System):
         """The register of a missing sense as a sequence of one: (B,1,D); none: zeros (B,1)."""
         return (none + self.register[sense][0])[:, None]
 
-    def alone(self, s, corrections, evidence):
-        """The logit and the probability with each sense alone, MISSING where it is missing: (B,1) each; none with fusion blocks."""
-        out = {}
-        if not self.fusion:
-            for place, (sense, there) in enumerate(zip(SENSES, (s.c_there, s.v_there), strict=True), start=1):
-                logit = corrections[:, place : place + 1] + evidence[sense]
-                out |= {f"alone_{sense}": logit, f"p_{sense}": ops.where(there > 0.5, ops.sigmoid(logit), MISSING)}
-        return out
+    def alone(self, corrections, evidence):
+        """The logit with each sense alone: (B,1) each. With fusion blocks there are none."""
+        if self.fusion:
+            return {}
+        return {f"alone_{sense}": corrections[:, place : place + 1] + evidence[sense]
+                for place, sense in enumerate(SENSES, start=1)}
+
+    def verdict(self, out):
+        """p_abnormal, and p_current and p_video, which are MISSING with their sense: (B,1) each."""
+        logit, offset, alone = out["logit"], self.config.offset, {}
+        for sense in SENSES if not self.fusion else ():
+            there, own = out[f"there_{sense}"] > 0.5, out[f"alone_{sense}"]  # (B,1) twice
+            alone[f"p_{sense}"] = ops.where(there, ops.sigmoid(own - offset), MISSING)
+            if self.config.lone_witness:
+                logit = ops.where(there, ops.maximum(logit, own), logit)
+        return alone | {"p_abnormal": ops.sigmoid(logit - offset)}
 
     def forecast_errors(self, s, v):
         """Forecast errors of the newest four patches, and which count: (B,4) each.

@@ -333,6 +333,26 @@ def test_each_sense_alone_is_the_pass_with_the_other_masked():
     np.testing.assert_allclose(out["p_current"], out["p_abnormal"], atol=1e-6)
 
 
+def test_a_lone_witness_is_not_outvoted():
+    m = small(configs.Product, fusion_blocks=0, lone_witness=True, offset=1.5)
+    plain = small(configs.Product, fusion_blocks=0)
+    for part in (plain.correct, *plain.verdicts.values()):
+        part.kernel.assign(0.3 * rng.standard_normal(part.kernel.shape))
+    m.set_weights(plain.get_weights())
+    w = drawn(8)
+    w["frame_mask"][0], w["sample_mask"][1] = 0, 0
+    of = lambda p: np.log(p / (1 - p))
+    before, out = numbers(plain.step(**w)), numbers(m.step(**w))
+    known = {s: np.where(before[f"p_{s}"] < 0, 0, before[f"p_{s}"]) for s in ("current", "video")}
+    greatest = np.maximum(before["p_abnormal"], np.maximum(known["current"], known["video"]))
+    assert (greatest > before["p_abnormal"] + 1e-3).any() and (greatest[:2] == before["p_abnormal"][:2]).all()
+    np.testing.assert_allclose(of(out["p_abnormal"]), of(greatest) - 1.5, atol=1e-4)
+    for sense in known:
+        there = before[f"p_{sense}"] >= 0
+        np.testing.assert_allclose(of(out[f"p_{sense}"][there]), of(before[f"p_{sense}"][there]) - 1.5, atol=1e-4)
+        assert (out["p_abnormal"] >= out[f"p_{sense}"] - 1e-6).all() and (out[f"p_{sense}"][~there] == -1).all()
+
+
 def test_with_fusion_blocks_no_sense_is_alone():
     assert not {"p_current", "p_video"} & small(configs.ProductFusion).step(**drawn()).keys()
 

@@ -36,6 +36,10 @@ class Run:
     normalisation: str = "mean"  # of frames: mean, or fitted to the background (models/fitted.py)
     sparse_current: bool = False  # whether the statistics tell how many changes of the current are known
     blind_share: float = 0.0  # probability that a sense does not show an episode (System.evidence)
+    # The verdict is the greatest of the fused logit and of each sense's alone, less the offset: a sense
+    # that sees nothing is no witness against one that sees.
+    lone_witness: bool = False
+    offset: float = 0.0
     # Losses.
     own_blind: bool = True  # whether a sense is also taught episodes that it does not show
     own_weight: float = 0.3  # verdict of each sense
