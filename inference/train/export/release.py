@@ -197,7 +197,7 @@ def main(argv=None):
     parser.add_argument("--version", help="version of the model, such as 1.0.0")
     args = parser.parse_args(argv)
     model, result = load(args.run), calibrated(pathlib.Path(args.run) / RESULT)
-    batch = layout.read_split(args.data, "test", rerolls=False)[0]
+    batch = layout.read_batch(args.data, layout.names(args.data, "test")[0], rerolls=False)
     called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
     manifest = release_checked(model, result, batch, args.out, current_commit(), called)
     if args.figures:

@@ -43,6 +43,8 @@ class Product(System):
     def __init__(self, config, **kwargs):
         super().__init__(config, **kwargs)
         d = config.dim
+        if config.fusion_blocks and (config.lone_witness or config.freeze_alone):
+            raise ValueError("lone_witness and freeze_alone need each sense alone, which fusion blocks mix; set fusion_blocks to 0")
         block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
         self.own = FusionBlock(name="own", **block)
         self.bank = Codebook(d, name="bank")
