@@ -24,6 +24,7 @@ from . import golden, saved_model
 from .release import functions
 
 GRAPH = "saved_model.pb"
+VARIABLE = re.compile(r"ReadVariableOp(_\d+)?/resource$")  # in the name of a frozen variable
 VERDICTS = {"p_abnormal", "p_current", "p_video"}  # a new fusion changes them
 REMEDY = "check out the commit that its manifest names"
 
@@ -53,8 +54,8 @@ def weights(model):
 
 
 def constants(nodes):
-    """The float constants of a graph: name → array."""
-    tensors = {n.name: n.attr["value"].tensor for n in nodes if n.op == "Const"}
+    """The float constants of a graph that were variables: name → array."""
+    tensors = {n.name: n.attr["value"].tensor for n in nodes if n.op == "Const" and VARIABLE.search(n.name)}
     return {name: tf.make_ndarray(t) for name, t in tensors.items() if t.dtype == tf.float32.as_datatype_enum}
 
 

@@ -132,11 +132,13 @@ class Product(System):
 
     def verdict(self, out):
         """p_abnormal, and p_current and p_video, which are MISSING with their sense: (B,1) each."""
-        logit, offset, alone = out["logit"], self.config.offset, {}
+        logit, alone, config = out["logit"], {}, self.config
+        both = out["there_current"] * out["there_video"]                   # (B,1)
+        offset = config.offset_alone + both * (config.offset - config.offset_alone)  # (B,1)
         for sense in SENSES if not self.fusion else ():
             there, own = out[f"there_{sense}"] > 0.5, out[f"alone_{sense}"]  # (B,1) twice
             alone[f"p_{sense}"] = ops.where(there, ops.sigmoid(own - offset), MISSING)
-            if self.config.lone_witness:
+            if config.lone_witness:
                 logit = ops.where(there, ops.maximum(logit, own), logit)
         return alone | {"p_abnormal": ops.sigmoid(logit - offset)}
 

@@ -220,7 +220,7 @@ def test_a_run_comes_back_from_its_folder(trained, tmp_path):
 
 def test_weights_come_back_from_an_export(exported, trained):
     out, _ = exported
-    again = recover.recovered(out, dataclasses.replace(configs.Toy(), lone_witness=False, offset=0.0))
+    again = recover.recovered(out, dataclasses.replace(configs.Toy(), lone_witness=True, offset=2.0, offset_alone=1.0))
     for a, b in zip(recover.weights(trained), recover.weights(again), strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
 

@@ -40,6 +40,7 @@ class Run:
     # that sees nothing is no witness against one that sees.
     lone_witness: bool = False
     offset: float = 0.0
+    offset_alone: float = 0.0  # the offset while a sense is missing, when there is only one witness
     # Losses.
     own_blind: bool = True  # whether a sense is also taught episodes that it does not show
     own_weight: float = 0.3  # verdict of each sense
@@ -328,7 +329,8 @@ class Product(Longer, Run):
 class ProductLone(Product):
     """The product whose lone witness is not outvoted, on the same weights (export/recover.py); docs/transfer.md has its figures.
 
-    The offset and the freezing were chosen on the families scene and plates, and read on metal and emission.
+    The offset and the freezing were chosen on the families scene and plates, and read on metal and emission; the
+    offset for one sense on the own house's validation melts.
     """
 
     name: str = "product-lone"
@@ -337,6 +339,7 @@ class ProductLone(Product):
     version: str = "0.4.0"
     lone_witness: bool = True
     offset: float = 2.0
+    offset_alone: float = 1.1
     freeze_alone: float = 0.27
     freeze_alone_seconds: int = 300
 
