@@ -34,7 +34,6 @@ from .codebook import Codebook
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
 
-SENSES = ("current", "video")
 MISSING = -1.0  # p_current or p_video while the sense is missing
 FORECAST_PATCHES = 4  # newest patches, whose seconds the frames show
 
@@ -64,7 +63,15 @@ class Product(System):
             layer.build((None, d))
         self.foresee.build((None, None, 2 * d))
         self.next.build((None, None, d // 2))
-        self._apart = apart(CURRENT_TOKENS, 1, MERGED_TOKENS, 1)
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS, 1, 1)
+        # The registers of the missing senses see themselves, and are masked for the rest.
+        self._maskable = np.repeat([1.0, 0.0], [CURRENT_TOKENS + MERGED_TOKENS, 2]).astype("float32")
+        # Which tokens each reading hears: both senses, the current, the video; a missing one leaves its register. (3,53) twice.
+        heard = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], "float32")[: 1 if self.fusion else 3]
+        left = np.array([[0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], "float32")[: len(heard)]
+        lengths = (CURRENT_TOKENS, MERGED_TOKENS, 1, 1)
+        self._heard, self._in_its_place = (np.repeat(rows, lengths, axis=1) for rows in (heard, left))
+        self._heard_senses = heard[:, :2].T.copy()                         # (2,1 or 3)
         self._shifts = codebook.shift_matrix()
         # The frames of each of the newest patches: (4,16).
         self._patch_frames = (self._frame_slots[None] == window.PATCHES - FORECAST_PATCHES
@@ -81,66 +88,59 @@ class Product(System):
         }
 
     def align(self, s, training=False):
-        none, one = 0.0 * s.c_there, 1.0 + 0.0 * s.c_there                 # (B,1) twice
-        heard = ops.concatenate([s.c_mask, one, s.v_mask, one], axis=1)    # (B,53)
-        bias = ops.minimum((1.0 - heard)[:, None, None] * MASKED, self._apart)  # (B,1,53,53)
-        x = ops.concatenate([s.c, self.missing("current", none), s.v, self.missing("video", none)], axis=1)
-        x = self.own(x, bias, training=training)                           # (B,53,D)
-        c, v = x[:, : CURRENT_TOKENS + 1], x[:, CURRENT_TOKENS + 1 :]      # (B,35,D), (B,18,D)
+        """The sequence: the current's tokens, the video's, the register of a missing video, that of a missing current."""
+        c_mask, v_mask = s.c_mask, ops.pad(s.v_mask, [[0, 0], [0, 1]])     # (B,34), (B,18)
+        mask = ops.pad(ops.concatenate([c_mask, v_mask], axis=1), [[0, 0], [0, 1]])  # (B,53)
+        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,53)
+        x = ops.pad(ops.concatenate([s.c, s.v], axis=1), [[0, 0], [0, 2], [0, 0]]) + self.missing()  # (B,53,D)
+        x = self.own(x, ops.minimum(bias * self._maskable, self._apart), training=training)  # (B,53,D)
+        c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:-1]              # (B,34,D), (B,18,D)
         seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,18,D), (B,18,U)
         forecast_errors, counted = self.forecast_errors(s, v[:, :-1])      # (B,4) twice
         v = v + seen                                                       # (B,18,D)
-        c_mask, v_mask = (ops.concatenate([m, none], axis=1) for m in (s.c_mask, s.v_mask))  # (B,35), (B,18)
         u_c, _ = self.pools["current"](c, c_mask)                          # (B,D)
         u_v, _ = self.pools["video"](v, v_mask)                            # (B,D)
         logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
         logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
-        masks = [ops.concatenate([c_mask, v_mask], axis=1)]                # (B,53)
-        x = ops.concatenate([c, v], axis=1)                                # (B,53,D)
+        x = ops.concatenate([c, v, x[:, -1:]], axis=1)                     # (B,53,D)
         for block in self.fusion:
-            x = block(x, (1.0 - masks[0])[:, None, None] * MASKED, training=training)  # (B,53,D)
-        if not self.fusion:
-            masks.append(ops.concatenate([c_mask, 0.0 * s.v_mask, one], axis=1))
-            masks.append(ops.concatenate([0.0 * s.c_mask, one, v_mask], axis=1))
-        fused, weights = self.pools["fused"].several(x, ops.stack(masks, axis=1))  # (B,1 or 3,D), (B,1 or 3,53)
+            x = block(x, bias, training=training)                          # (B,53,D)
+        masks = mask[:, None] * self._heard + self._in_its_place           # (B,1 or 3,53)
+        fused, weights = self.pools["fused"].several(x, masks)             # (B,1 or 3,D), (B,1 or 3,53)
         corrections = self.correct(self.drop(fused, training=training))[:, :, 0]   # (B,1 or 3)
         z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))  # (B,D/2)
-        evidence = {"current": self.evidence(logit_c, s.c_there), "video": self.evidence(logit_v, s.v_there)}  # (B,1) each
-        logit = corrections[:, :1] + evidence["current"] + evidence["video"]  # (B,1)
-        return self.alone(corrections, evidence) | {
-            "logit": logit,
+        evidence = ops.concatenate([self.evidence(logit_c, s.c_there), self.evidence(logit_v, s.v_there)], axis=1)  # (B,2)
+        logits = corrections + ops.matmul(evidence, self._heard_senses)    # (B,1 or 3)
+        return {
+            "logit": logits[:, :1], "logits": logits,                      # (B,1), (B,1 or 3)
             "logit_current": logit_c, "logit_video": logit_v,
             "there_current": s.c_there, "there_video": s.v_there,          # (B,1) twice
             "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused[:, 0])),
             "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
-            "frame_weight": self.frame_weight(weights[:, 0, CURRENT_TOKENS + 2 : -1]),  # (B,16)
+            "frame_weight": self.frame_weight(weights[:, 0, CURRENT_TOKENS + 1 : -2]),  # (B,16)
             "attention": attention[:, 1:-1],                               # (B,16,U)
             "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
             "forecast_error": forecast_errors, "forecast_mask": counted,                # (B,4)
         }
 
-    def missing(self, sense, none):
-        """The register of a missing sense as a sequence of one: (B,1,D); none: zeros (B,1)."""
-        return (none + self.register[sense][0])[:, None]
-
-    def alone(self, corrections, evidence):
-        """The logit with each sense alone: (B,1) each. With fusion blocks there are none."""
-        if self.fusion:
-            return {}
-        return {f"alone_{sense}": corrections[:, place : place + 1] + evidence[sense]
-                for place, sense in enumerate(SENSES, start=1)}
+    def missing(self):
+        """The registers of a missing video and of a missing current at the end of a sequence of zeros: (53,D)."""
+        registers = ops.stack([self.register[sense][0] for sense in ("video", "current")])  # (2,D)
+        return ops.pad(registers, [[CURRENT_TOKENS + MERGED_TOKENS, 0], [0, 0]])
 
     def verdict(self, out):
         """p_abnormal, and p_current and p_video, which are MISSING with their sense: (B,1) each."""
-        logit, alone, config = out["logit"], {}, self.config
-        both = out["there_current"] * out["there_video"]                   # (B,1)
-        offset = config.offset_alone + both * (config.offset - config.offset_alone)  # (B,1)
-        for sense in SENSES if not self.fusion else ():
-            there, own = out[f"there_{sense}"] > 0.5, out[f"alone_{sense}"]  # (B,1) twice
-            alone[f"p_{sense}"] = ops.where(there, ops.sigmoid(own - offset), MISSING)
-            if config.lone_witness:
-                logit = ops.where(there, ops.maximum(logit, own), logit)
-        return alone | {"p_abnormal": ops.sigmoid(logit - offset)}
+        config, logits = self.config, out["logits"]
+        if config.offset or config.offset_alone:
+            both = out["there_current"] * out["there_video"]               # (B,1)
+            logits = logits - (config.offset_alone + both * (config.offset - config.offset_alone))
+        p = ops.sigmoid(logits)                                            # (B,1 or 3)
+        if self.fusion:
+            return {"p_abnormal": p}
+        there = ops.concatenate([out["there_current"], out["there_video"]], axis=1) > 0.5  # (B,2)
+        alone = ops.where(there, p[:, 1:], MISSING)                        # (B,2)
+        found = ops.max(ops.concatenate([p[:, :1], alone], axis=1), axis=1, keepdims=True) if config.lone_witness else p[:, :1]
+        return {"p_abnormal": found, "p_current": alone[:, :1], "p_video": alone[:, 1:]}
 
     def forecast_errors(self, s, v):
         """Forecast errors of the newest four patches, and which count: (B,4) each.
