@@ -33,5 +33,5 @@ func (f *freeze) step(s Decision, m inference.Decision) {
 		f.alone++
 	}
 	f.on = suspected && !f.spent
-	f.spent = f.alone >= m.FreezeAloneSeconds || f.spent && f.alone > 0
+	f.spent = f.alone > 0 && (f.spent || f.alone >= m.FreezeAloneSeconds)
 }

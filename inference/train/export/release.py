@@ -17,7 +17,7 @@ from ..data import layout, window
 from ..data.window import FRAME_TOKENS
 from ..evaluation import batched, clock_offset
 from ..evaluation.calibrate import RESULT
-from ..models import codebook
+from ..models import codebook, decision
 from ..models.tokenizers import GRID
 from ..training.checkpoint import load
 from . import model_card
@@ -63,7 +63,7 @@ def sections(config, result, commit):
             "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
         },
         "sampling": {"rates_hz": [window.SAMPLE_HZ], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
-        "decision": result["decision"] | config.freezing().sections(),
+        "decision": result["decision"] | decision.Freezing.of(config).sections(),
         "rule": result["rule"],
         "metrics": result["metrics"],
     } | offset(config, result["metrics"].get("offset_bias_s", 0.0))

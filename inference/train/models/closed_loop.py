@@ -33,7 +33,7 @@ class Runner:
 
     def __init__(self, model):
         self.token_shape = (window.FRAMES, FRAME_TOKENS, model.config.dim)
-        self.freezing = model.config.freezing()
+        self.freezing = decisions.Freezing.of(model.config)
         self.encode_frame, self.infer_window = Compiled(model.encode_frame), Compiled(model.step)
 
     def encode(self, *arrays):

@@ -57,6 +57,11 @@ class Freezing:
     alone: float = 0.0  # p_current or p_video from which it does; 0 for never
     alone_seconds: int = 0  # for so many seconds at most
 
+    @classmethod
+    def of(cls, config):
+        """The freezing of a configs.Run."""
+        return cls(config.freeze_background, config.freeze_alone, config.freeze_alone_seconds)
+
     def sections(self):
         """The manifest's keys."""
         alone = {"freeze_alone": self.alone, "freeze_alone_seconds": self.alone_seconds} if self.alone else {}
@@ -84,7 +89,7 @@ class Freeze:
         held = suspected & ~self.spent
         change = np.where(held, 1, np.where(suspected, 0, -1))
         self.alone = np.where(certain, self.alone, np.maximum(self.alone + change, 0))
-        spent = (self.alone >= f.alone_seconds) | self.spent & (self.alone > 0)
+        spent = (self.alone > 0) & (self.spent | (self.alone >= f.alone_seconds))
         self.spent = np.where(certain, self.spent, spent)
         return certain | held
 

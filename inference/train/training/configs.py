@@ -7,8 +7,6 @@ on two cores. Runs and results are stored under these names and fields.
 
 from dataclasses import dataclass
 
-from ..models.decision import Freezing
-
 
 @dataclass(frozen=True)
 class Run:
@@ -36,10 +34,8 @@ class Run:
     normalisation: str = "mean"  # of frames: mean, or fitted to the background (models/fitted.py)
     sparse_current: bool = False  # whether the statistics tell how many changes of the current are known
     blind_share: float = 0.0  # probability that a sense does not show an episode (System.evidence)
-    # The verdict is the greatest of the fused logit and of each sense's alone, less the offset: a sense
-    # that sees nothing is no witness against one that sees.
-    lone_witness: bool = False
-    offset: float = 0.0
+    lone_witness: bool = False  # whether the verdict is the greatest of the fused logit and of each sense's alone
+    offset: float = 0.0  # taken off the verdict's logit
     offset_alone: float = 0.0  # the offset while a sense is missing, when there is only one witness
     # Losses.
     own_blind: bool = True  # whether a sense is also taught episodes that it does not show
@@ -74,9 +70,6 @@ class Run:
     freeze_background: float = 0.5
     freeze_alone: float = 0.0  # p of one sense alone that freezes it too, 0 for never
     freeze_alone_seconds: int = 0
-
-    def freezing(self):
-        return Freezing(self.freeze_background, self.freeze_alone, self.freeze_alone_seconds)
 
 
 @dataclass(frozen=True)
@@ -327,11 +320,7 @@ class Product(Longer, Run):
 
 @dataclass(frozen=True)
 class ProductLone(Product):
-    """The product whose lone witness is not outvoted, on the same weights (export/recover.py); docs/transfer.md has its figures.
-
-    The offset and the freezing were chosen on the families scene and plates, and read on metal and emission; the
-    offset for one sense on the own house's validation melts.
-    """
+    """The product whose lone witness is not outvoted, on the same weights (export/recover.py); see docs/transfer.md."""
 
     name: str = "product-lone"
     row: str = ""
