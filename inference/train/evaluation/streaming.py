@@ -49,10 +49,6 @@ def _finish(runner, loop, row, alone):
                  loop.p[row, :seconds], loop.alignment[row, :seconds])
     if not alone:
         return out
-    if loop.senses is not None:
-        # A missing sense says nothing against normal operation.
-        out.current, out.video = np.maximum(loop.senses[row, :seconds], 0).T
-        return out
     steps = range(0, seconds, loop.every)
     answers = [_alone(runner, loop, row, steps[i : i + CHUNK]) for i in range(0, len(steps), CHUNK)]
     held = np.repeat(np.concatenate(answers, axis=1), loop.every, axis=1)

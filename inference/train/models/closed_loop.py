@@ -55,8 +55,7 @@ class ClosedLoop:
         self.frozen = np.zeros(rows, bool)
         self.freeze = decisions.Freeze(runner.freezing, rows)
         self.p = np.zeros((rows, self.seconds), np.float32)
-        # p_current and p_video, −1 where the sense is missing; None if the network has neither.
-        self.senses = None  # (rows,seconds,2)
+        self.senses = None  # p_current and p_video of the last step (2,rows), −1 for a missing sense; None if the network has neither
         self.alignment = np.zeros((rows, self.seconds), np.float32)
         self.decided = np.zeros((rows, self.seconds), bool)
         # Tokens of each second, preceded by 15 empty ones.
@@ -69,12 +68,11 @@ class ClosedLoop:
         if second % self.every == 0:
             self.decide(second)
         else:
-            for kept in (self.p, self.alignment, self.decided, *([] if self.senses is None else [self.senses])):
+            for kept in (self.p, self.alignment, self.decided):
                 kept[:, second] = kept[:, second - 1]
         abnormal = [m.step(float(p), d) for m, p, d in
                     zip(self.machines, self.p[:, second], self.decided[:, second], strict=True)]
-        senses = None if self.senses is None else self.senses[:, second].T
-        self.frozen = self.freeze.step(self.p[:, second], senses, self.decided[:, second], np.array(abnormal))
+        self.frozen = self.freeze.step(self.p[:, second], self.senses, self.decided[:, second], np.array(abnormal))
 
     def look(self, second):
         """Encodes the frames of a second and updates the background unless it is frozen."""
@@ -94,9 +92,7 @@ class ClosedLoop:
         self.p[:, second] = out["p_abnormal"][:, 0]
         self.alignment[:, second] = out["alignment"][:, 0]
         if "p_current" in out:
-            if self.senses is None:
-                self.senses = np.full((*self.p.shape, 2), -1, np.float32)
-            self.senses[:, second] = np.concatenate([out["p_current"], out["p_video"]], axis=1)
+            self.senses = np.stack([out["p_current"][:, 0], out["p_video"][:, 0]])
         seen, mask = inputs[1], inputs[3]
         self.decided[:, second] = ((mask.sum(1) / window.SAMPLE_HZ >= ENOUGH_CURRENT)
                                    | (seen.mean(1) > ENOUGH_VIDEO))

@@ -15,7 +15,7 @@ encode_frame(frame, background) → tokens, background′, evidence, once a fram
 step(tokens, frame mask, current, sample mask, set-point) → p_abnormal, p_current,
 p_video, alignment, frame_weight, local_loss, surprise, once a second.
 
-p_current and p_video are p_abnormal with the other sense masked. One pass gives all three,
+p_current and p_video are p_abnormal with the other sense masked, but for config.offset_alone. One pass gives all three,
 because the senses meet in the pooling only: it reads the tokens under three masks, and the
 register of a missing sense stands beside that sense's own tokens. Fusion blocks mix the
 senses before; with them step has no p_current and p_video.

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from inference.train import models
 from inference.train.data import cache, layout, window
 from inference.train.evaluation import batched, clock_offset, metrics, streaming
-from inference.train.models import codebook, decision
+from inference.train.models import codebook
 from inference.train.models.closed_loop import Runner
-from inference.train.training import configs
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +41,6 @@ def test_the_closed_loop_and_the_batch_agree(folder, tokenized, trained):
     np.testing.assert_array_equal(fast.decided, slow.decided)
     # Current alone does not depend on any background.
     np.testing.assert_allclose(fast.current, slow.current, atol=1e-3)
-
-
-def test_each_sense_alone_comes_from_the_same_steps(folder):
-    """What step gives for each sense is what a pass with the other masked gives."""
-    model = models.build(configs.Product(dim=16, hidden=16))
-    for layer in (model.correct, *model.verdicts.values()):
-        layer.kernel.assign(0.1 * np.random.default_rng(1).standard_normal(layer.kernel.shape))
-    runner, batches = Runner(model), layout.read_split(folder, "test", rerolls=False)
-    (at_once,) = streaming.predict(runner, batches, every=5)
-    step = runner.step
-    runner.step = lambda *arrays: {k: v for k, v in step(*arrays).items() if k not in ("p_current", "p_video")}
-    runner.freezing = decision.Freezing(runner.freezing.p)
-    (masked,) = streaming.predict(runner, batches, every=5)
-    for sense in ("current", "video"):
-        held = getattr(at_once, sense)
-        assert (held > 0).mean() > 0.5 and held.std() > 1e-3
-        np.testing.assert_allclose(held[held > 0], getattr(masked, sense)[held > 0], atol=1e-5)
 
 
 def test_held_verdicts_repeat(tokenized, trained):

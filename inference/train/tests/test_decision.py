@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from inference.train.data import layout
+from inference.train.data import layout, window
 from inference.train.evaluation import metrics, operating_point, rule
 from inference.train.evaluation.streaming import Predictions
 from inference.train.models import decision
+from inference.train.models.closed_loop import ClosedLoop
 
 
 def predicted(p, label, onset=None):
@@ -223,3 +224,33 @@ def test_an_alarm_freezes_as_long_as_it_lasts_and_is_not_counted():
     for p, abnormal in ((np.where(seconds < 60, 0.9, 0.1), None), (np.zeros(120), seconds < 60)):
         on = frozen(freezing, p, senses, abnormal)
         assert np.flatnonzero(on).tolist() == [*range(70), *range(80, 90)]
+
+
+class Suspicious:
+    """A network whose video alone is suspicious, and whose background counts its updates."""
+
+    token_shape = (window.FRAMES, window.FRAME_TOKENS, 1)
+
+    def __init__(self, freezing):
+        self.freezing = freezing
+
+    def encode(self, frames, background):
+        return {"tokens": np.zeros((len(frames), window.FRAME_TOKENS, 1)), "background": background + 1}
+
+    def step(self, tokens, seen, current, mask, set_point):
+        of = lambda p: np.full((len(tokens), 1), p, np.float32)
+        return {"p_abnormal": of(0.1), "alignment": of(0), "p_current": of(-1), "p_video": of(0.9)}
+
+
+@pytest.mark.parametrize("freezing,still", [(decision.Freezing(0.5), 0), (decision.Freezing(0.5, 0.7, 20), 20)])
+def test_one_sense_alone_freezes_the_background_of_the_closed_loop(freezing, still):
+    seconds, side = 100, window.SIZE
+    record = layout.Current(amps=np.ones((200, 3), np.float32), mask=np.ones(200, np.float32), set_point=np.ones(200, np.float32),
+                            last=window.SAMPLE_HZ * np.arange(seconds) + 1)
+    batch = layout.Batch(name="toy", frames=np.zeros((1, side, side, 3), np.uint8), spot=np.zeros((1, 64), np.uint8),
+                         frame_at=np.zeros(seconds, int), currents=[record], label=np.zeros(seconds, np.int8),
+                         onset=np.full(seconds, np.nan))
+    loop = ClosedLoop(Suspicious(freezing), [batch], decision.PROVISIONAL, every=2)
+    for second in range(seconds):
+        loop.advance(second)
+    assert (loop.background == -1 + seconds - still).all()
