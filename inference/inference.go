@@ -64,6 +64,10 @@ const (
 const (
 	// PAbnormal is the probability that the furnace is abnormal, shape (1, 1).
 	PAbnormal = "p_abnormal"
+	// PCurrent and PVideo are the probabilities that each sense gives without the other,
+	// shape (1, 1); Missing while the sense is missing.
+	PCurrent = "p_current"
+	PVideo   = "p_video"
 	// Alignment is the cosine between the embeddings of the two senses, −1…1, 0 while a
 	// sense is missing, shape (1, 1).
 	Alignment = "alignment"
@@ -80,6 +84,9 @@ const (
 	// (1, 1).
 	Surprise = "surprise"
 )
+
+// Missing is the value of PCurrent and PVideo while their sense is missing.
+const Missing = -1
 
 // Model runs a model's two functions. It is not safe for concurrent use.
 type Model interface {

@@ -100,6 +100,12 @@ type Decision struct {
 	// FreezeBackground is the p_abnormal above which the background is frozen, so that
 	// a growing spot is not absorbed.
 	FreezeBackground float64 `json:"freeze_background"`
+	// FreezeAlone is the PCurrent or PVideo from which the background is frozen too; 0 in
+	// releases without the key, which freeze it by p_abnormal only.
+	FreezeAlone float64 `json:"freeze_alone,omitempty"`
+	// FreezeAloneSeconds bounds how long one sense alone keeps the background frozen, so
+	// that a lasting reflection is absorbed.
+	FreezeAloneSeconds int `json:"freeze_alone_seconds,omitempty"`
 }
 
 // Rule is the fallback on current alone: abnormal while the coefficient of

@@ -119,6 +119,13 @@ func (d Decision) check(f *faults) {
 		f.add("decision.hold_seconds", "is %d, must be 0 to 3600; %s", d.HoldSeconds, exportRemedy)
 	}
 	f.within("decision.freeze_background", d.FreezeBackground, 1)
+	if d.FreezeAlone == 0 && d.FreezeAloneSeconds == 0 {
+		return
+	}
+	f.within("decision.freeze_alone", d.FreezeAlone, 1)
+	if d.FreezeAloneSeconds < 1 || d.FreezeAloneSeconds > 3600 {
+		f.add("decision.freeze_alone_seconds", "is %d, must be 1 to 3600; %s", d.FreezeAloneSeconds, exportRemedy)
+	}
 }
 
 func (m Manifest) checkGolden(f *faults) {

@@ -92,6 +92,10 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"certain entry":              {func(m *Manifest) { m.Decision.Enter = 1.5 }, []string{"decision.enter: is 1.5"}},
 		"negative hold":              {func(m *Manifest) { m.Decision.HoldSeconds = -1 }, []string{"decision.hold_seconds: is -1"}},
 		"background always frozen":   {func(m *Manifest) { m.Decision.FreezeBackground = 0 }, []string{"decision.freeze_background: is 0"}},
+		"alone without outputs":      {func(m *Manifest) { m.Decision.FreezeAlone, m.Decision.FreezeAloneSeconds = 0.5, 60 }, []string{"decision.freeze_alone: needs the output p_current of step", "decision.freeze_alone: needs the output p_video of step"}},
+		"alone without a bound":      {func(m *Manifest) { m.Decision.FreezeAlone = 0.5 }, []string{"decision.freeze_alone_seconds: is 0"}},
+		"alone at any probability":   {func(m *Manifest) { m.Decision.FreezeAloneSeconds = 60 }, []string{"decision.freeze_alone: is 0"}},
+		"one sense in odd shape":     {func(m *Manifest) { m.Signatures[Step].Outputs[PVideo] = Tensor{DType: "float32", Shape: []int{1}} }, []string{"signatures.step.outputs.p_video.shape"}},
 		"rule without level":         {func(m *Manifest) { m.Rule = Rule{} }, []string{"rule.cv_120: is 0", "rule.cv_45: is 0"}},
 		"golden vectors not hashed":  {func(m *Manifest) { m.Golden.File = "other.json" }, []string{`golden.file: "other.json" is not among files`}},
 		"golden vectors too lenient": {func(m *Manifest) { m.Golden.Tolerance = 1 }, []string{"golden.tolerance: is 1"}},
@@ -114,6 +118,17 @@ func TestCheckNamesTheKey(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestCheckAcceptsOneSenseAloneAndItsFreezing(t *testing.T) {
+	m := goodManifest()
+	m.Decision.FreezeAlone, m.Decision.FreezeAloneSeconds = 0.5, 60
+	for _, name := range []string{PCurrent, PVideo} {
+		m.Signatures[Step].Outputs[name] = Tensor{DType: "float32", Shape: []int{1, 1}}
+	}
+	if err := m.Check(); err != nil {
+		t.Error(err)
 	}
 }
 

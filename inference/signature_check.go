@@ -37,6 +37,8 @@ func (m Manifest) requiredSignatures() map[string]Signature {
 // optionalOutputs are the shapes of Step's optional outputs that the agent understands.
 func (m Manifest) optionalOutputs() map[string]Tensor {
 	known := map[string]Tensor{
+		PCurrent:    {DType: "float32", Shape: []int{1, 1}},
+		PVideo:      {DType: "float32", Shape: []int{1, 1}},
 		Alignment:   {DType: "float32", Shape: []int{1, 1}},
 		FrameWeight: {DType: "float32", Shape: []int{1, m.Video.Frames}},
 		Surprise:    {DType: "float32", Shape: []int{1, 1}},
@@ -60,6 +62,13 @@ func (m Manifest) checkSignatures(f *faults) {
 			want.Outputs = m.withOptional(want.Outputs, have.Outputs)
 		}
 		checkTensors(f, key+".outputs", have.Outputs, want.Outputs)
+	}
+	if m.Decision.FreezeAlone > 0 {
+		for _, name := range []string{PCurrent, PVideo} {
+			if _, ok := m.Signatures[Step].Outputs[name]; !ok {
+				f.add("decision.freeze_alone", "needs the output %s of step, which is missing; %s", name, exportRemedy)
+			}
+		}
 	}
 	for name := range m.Signatures {
 		if name != EncodeFrame && name != Step {

@@ -44,6 +44,9 @@ type Decision struct {
 	Counted Counted
 	// Alignment is NaN if the model has no such output or lacks a sense.
 	Alignment float64
+	// PCurrent and PVideo are the probabilities that each sense gives without the other.
+	// They are NaN if the model has no such outputs or lacks the sense.
+	PCurrent, PVideo float64
 	// Surprise is the error of the model's prediction of the next current. It is NaN if
 	// the model has no such output or lacks the current.
 	Surprise float64
@@ -81,7 +84,7 @@ type Decider struct {
 	sparse  sparseness
 
 	background []float32
-	freeze     bool // the background is not updated
+	freeze     freeze
 	lastFrame  time.Time
 
 	offset *align.Offset // nil for a model without the output
@@ -134,7 +137,7 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 	s := Decision{
 		End: w.End, Current: current, CurrentCause: cause, Video: video,
 		VideoCoverage: w.VideoCoverage, Frame: frame, FrameTimes: w.FrameTimes,
-		Alignment: math.NaN(), Surprise: math.NaN(),
+		Alignment: math.NaN(), Surprise: math.NaN(), PCurrent: math.NaN(), PVideo: math.NaN(),
 	}
 	if s.Current == drivers.Frozen {
 		w.MaskCurrent()
@@ -158,6 +161,7 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 	if !s.Verdict.Enough() {
 		s.Verdict.Source, s.Verdict.P = state.None, 0 // too little was measured for a verdict
 		s.Counted = Counted{}
+		s.PCurrent, s.PVideo = math.NaN(), math.NaN()
 	}
 	d.addOffset(&s)
 	s.Status = d.machine.Step(s.Verdict)
@@ -166,8 +170,7 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 		d.aligner.Forget(s.End.Add(-2 * time.Second))
 		d.sparse = sparseness{}
 	}
-	d.freeze = s.Verdict.Source == state.Model && s.Verdict.P >= d.manifest.Decision.FreezeBackground ||
-		s.Status.State == state.Abnormal
+	d.freeze.step(s, d.manifest.Decision)
 	return s
 }
 
@@ -185,7 +188,7 @@ func (d *Decider) encode(ctx context.Context, frame drivers.Frame, video drivers
 		return errors.New("the model's encoded frame differs in length from its manifest")
 	}
 	d.lastFrame = frame.Time
-	if !d.freeze || d.background == nil {
+	if !d.freeze.on || d.background == nil {
 		d.background = encoded.Background
 	}
 	d.aligner.AddFrame(align.EncodedFrame{Time: frame.Time, Tokens: encoded.Tokens, Evidence: encoded.Evidence})
@@ -227,11 +230,21 @@ func (d *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Deci
 	if alignment := outputs[inference.Alignment]; len(alignment) == 1 && s.Counted.Current && s.Counted.Video {
 		s.Alignment = float64(alignment[0])
 	}
+	s.PCurrent = alone(outputs[inference.PCurrent], s.Counted.Current)
+	s.PVideo = alone(outputs[inference.PVideo], s.Counted.Video)
 	if surprise := outputs[inference.Surprise]; len(surprise) == 1 && s.Counted.Current {
 		s.Surprise = float64(surprise[0])
 	}
 	s.Evidence = w.Evidence
 	return nil
+}
+
+// alone is a sense's own probability, or NaN if the model does not give it.
+func alone(output []float32, counted bool) float64 {
+	if !counted || len(output) != 1 || output[0] < 0 { // inference.Missing
+		return math.NaN()
+	}
+	return min(float64(output[0]), 1)
 }
 
 func (d *Decider) fallBack(w align.Window, s *Decision) {

@@ -126,6 +126,9 @@ func (r *Reporter) payload(s decide.Decision) message.State {
 	if !math.IsNaN(s.Surprise) {
 		p.Surprise = &s.Surprise
 	}
+	if current, video := known(s.PCurrent), known(s.PVideo); current != nil || video != nil {
+		p.Alone = &message.Alone{Current: current, Video: video}
+	}
 	if s.Offset != nil {
 		p.ClockOffsetS, p.ClockSpreadS = &s.Offset.Seconds, &s.Offset.Spread
 	}
@@ -133,6 +136,14 @@ func (r *Reporter) payload(s decide.Decision) message.State {
 	p.Model = r.Model()
 	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
 	return p
+}
+
+// known is a value that the model gave, or nil.
+func known(v float64) *float64 {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
 }
 
 // events publishes the changes since the previous second.

@@ -42,20 +42,26 @@ func published(t *testing.T, s decide.Decision) map[string]any {
 }
 
 func TestStateTellsTheClockOffsetOnlyWhenItIsKnown(t *testing.T) {
-	unknown := published(t, decide.Decision{End: time.Now(), Alignment: math.NaN(), Surprise: math.NaN()})
+	unknown := published(t, decide.Decision{End: time.Now(), Alignment: math.NaN(), Surprise: math.NaN(), PCurrent: math.NaN(), PVideo: math.NaN()})
+	if _, there := unknown["alone"]; there {
+		t.Errorf("each sense alone is %v while the model does not tell", unknown["alone"])
+	}
 	for _, key := range []string{"clock_offset_s", "clock_spread_s", "clock_correction_s", "surprise"} {
 		if value, there := unknown[key]; there {
 			t.Errorf("%s is %v while nothing is known", key, value)
 		}
 	}
 	known := published(t, decide.Decision{
-		End: time.Now(), Alignment: 0.5, Surprise: 0.25, Counted: decide.Counted{Current: true},
+		End: time.Now(), Alignment: 0.5, Surprise: 0.25, PCurrent: 0.75, PVideo: math.NaN(), Counted: decide.Counted{Current: true},
 		Offset: &align.Estimate{Seconds: -1.5, Spread: 0.2, Windows: 60}, Correction: -500 * time.Millisecond,
 	})
 	for key, want := range map[string]any{"clock_offset_s": -1.5, "clock_spread_s": 0.2, "clock_correction_s": -0.5, "surprise": 0.25} {
 		if known[key] != want {
 			t.Errorf("%s is %v, want %v", key, known[key], want)
 		}
+	}
+	if alone := known["alone"].(map[string]any); alone["current"] != 0.75 || alone["video"] != nil {
+		t.Errorf("each sense alone %v", alone)
 	}
 	if counted := known["counted"].(map[string]any); counted["current"] != true || counted["video"] != false {
 		t.Errorf("counted %v", counted)
@@ -109,7 +115,7 @@ func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {
 		go func() { defer close(ended); r.SaveLoop(ctx) }()
 		began := time.Now()
 		for _, s := range []state.State{state.Warming, state.Normal, state.Abnormal, state.Normal, state.Abnormal} {
-			r.Decided(decide.Decision{End: time.Now(), Status: state.Status{State: s}, Alignment: math.NaN(), Surprise: math.NaN()})
+			r.Decided(decide.Decision{End: time.Now(), Status: state.Status{State: s}, Alignment: math.NaN(), Surprise: math.NaN(), PCurrent: math.NaN(), PVideo: math.NaN()})
 			synctest.Wait()
 		}
 		if took := time.Since(began); took > 0 {

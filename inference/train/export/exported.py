@@ -19,8 +19,10 @@ class Exported:
         manifest = json.loads((folder / saved_model.MANIFEST).read_text())
         video = manifest["video"]
         self.token_shape = (video["frames"], video["tokens"], video["dim"])
-        self.freeze = manifest["decision"].pop("freeze_background")
-        self.decision = decision.Decision(**manifest["decision"])
+        known = manifest["decision"]
+        self.freezing = decision.Freezing(
+            known.pop("freeze_background"), known.pop("freeze_alone", 0.0), known.pop("freeze_alone_seconds", 0))
+        self.decision = decision.Decision(**known)
 
     def encode(self, frames, background):
         return self._rows("encode_frame", {"frame": frames, "background": background})

@@ -85,6 +85,10 @@ def decision(manifest):
     d, r = manifest["decision"], manifest["rule"]
     yield "## What the manifest says"
     yield (f"Mean of p(abnormal) over {d['mean_seconds']} s; abnormal from {d['enter']:g}, left under {d['exit']:g} "
-           f"held for {d['hold_seconds']} s; background frozen from p = {d['freeze_background']:g}. "
+           f"held for {d['hold_seconds']} s; background frozen from p = {d['freeze_background']:g}{frozen_alone(d)}. "
            f"Rule: CV of 120 s under {r['cv_120']:g}, of 45 s under {r['cv_45']:g}. "
            f"{manifest['metrics']['parameters']:.0f} parameters.")
+
+
+def frozen_alone(d):
+    return f", by one sense alone from {d['freeze_alone']:g} for {d['freeze_alone_seconds']} s at most" if "freeze_alone" in d else ""

@@ -17,7 +17,7 @@ from ..data import layout, window
 from ..data.window import FRAME_TOKENS
 from ..evaluation import batched, clock_offset
 from ..evaluation.calibrate import RESULT
-from ..models import codebook
+from ..models import codebook, decision
 from ..models.tokenizers import GRID
 from ..training.checkpoint import load
 from . import model_card
@@ -63,7 +63,7 @@ def sections(config, result, commit):
             "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
         },
         "sampling": {"rates_hz": [window.SAMPLE_HZ], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
-        "decision": result["decision"] | {"freeze_background": config.freeze_background},
+        "decision": result["decision"] | decision.Freezing.of(config).sections(),
         "rule": result["rule"],
         "metrics": result["metrics"],
     } | offset(config, result["metrics"].get("offset_bias_s", 0.0))
@@ -197,7 +197,7 @@ def main(argv=None):
     parser.add_argument("--version", help="version of the model, such as 1.0.0")
     args = parser.parse_args(argv)
     model, result = load(args.run), calibrated(pathlib.Path(args.run) / RESULT)
-    batch = layout.read_split(args.data, "test", rerolls=False)[0]
+    batch = layout.read_batch(args.data, layout.names(args.data, "test")[0], rerolls=False)
     called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
     manifest = release_checked(model, result, batch, args.out, current_commit(), called)
     if args.figures:

@@ -1,8 +1,8 @@
 """Runs a network along whole records, second by second, as the agent does.
 
-The loop is closed: the background is frozen while the network's own p_abnormal is high or
-the state is abnormal, so the background absorbs a hot spot that the network misses, as in
-service. All batches advance together, one row each.
+The loop is closed: the background is frozen while the network's own p_abnormal is high, the
+state is abnormal or one sense alone is suspicious (decision.Freeze), so the background
+absorbs a hot spot that the network misses, as in service. All batches advance together, one row each.
 """
 
 import keras
@@ -33,7 +33,7 @@ class Runner:
 
     def __init__(self, model):
         self.token_shape = (window.FRAMES, FRAME_TOKENS, model.config.dim)
-        self.freeze = model.config.freeze_background
+        self.freezing = decisions.Freezing.of(model.config)
         self.encode_frame, self.infer_window = Compiled(model.encode_frame), Compiled(model.step)
 
     def encode(self, *arrays):
@@ -53,7 +53,9 @@ class ClosedLoop:
         self.machines = [decisions.Filter(decision) for _ in batches]
         self.background = np.full((rows, size, size, 1), -1, np.float32)
         self.frozen = np.zeros(rows, bool)
+        self.freeze = decisions.Freeze(runner.freezing, rows)
         self.p = np.zeros((rows, self.seconds), np.float32)
+        self.senses = None  # p_current and p_video of the last step (2,rows), −1 for a missing sense; None if the network has neither
         self.alignment = np.zeros((rows, self.seconds), np.float32)
         self.decided = np.zeros((rows, self.seconds), bool)
         # Tokens of each second, preceded by 15 empty ones.
@@ -70,8 +72,7 @@ class ClosedLoop:
                 kept[:, second] = kept[:, second - 1]
         abnormal = [m.step(float(p), d) for m, p, d in
                     zip(self.machines, self.p[:, second], self.decided[:, second], strict=True)]
-        high = self.decided[:, second] & (self.p[:, second] >= self.runner.freeze)
-        self.frozen = high | np.array(abnormal)
+        self.frozen = self.freeze.step(self.p[:, second], self.senses, self.decided[:, second], np.array(abnormal))
 
     def look(self, second):
         """Encodes the frames of a second and updates the background unless it is frozen."""
@@ -90,6 +91,8 @@ class ClosedLoop:
         out = self.runner.step(*inputs)
         self.p[:, second] = out["p_abnormal"][:, 0]
         self.alignment[:, second] = out["alignment"][:, 0]
+        if "p_current" in out:
+            self.senses = np.stack([out["p_current"][:, 0], out["p_video"][:, 0]])
         seen, mask = inputs[1], inputs[3]
         self.decided[:, second] = ((mask.sum(1) / window.SAMPLE_HZ >= ENOUGH_CURRENT)
                                    | (seen.mean(1) > ENOUGH_VIDEO))

@@ -78,9 +78,14 @@ class AttentionPooling(keras.layers.Layer):
 
     def call(self, h, mask):
         """h (B,N,D), mask (B,N) with at least one 1 → R (B,D), weights (B,N)."""
+        read, weights = self.several(h, mask[:, None])                     # (B,1,D), (B,1,N)
+        return read[:, 0], weights[:, 0]                                   # (B,D), (B,N)
+
+    def several(self, h, masks):
+        """h (B,N,D) read under each of R masks (B,R,N) → (B,R,D), weights (B,R,N)."""
         scores = self.second(self.first(h))[:, :, 0]                       # (B,N)
-        weights = ops.softmax(scores + (1.0 - mask) * MASKED, axis=1)      # (B,N)
-        return ops.matmul(weights[:, None], h)[:, 0], weights              # (B,D), (B,N)
+        weights = ops.softmax(scores[:, None] + (1.0 - masks) * MASKED, axis=2)  # (B,R,N)
+        return ops.matmul(weights, h), weights                             # (B,R,D), (B,R,N)
 
 
 def mean(x, mask):
@@ -89,7 +94,7 @@ def mean(x, mask):
     return total / ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
 
 
-def apart(one, other):
-    """The bias that keeps two sequences from attending to each other: (one+other, one+other) of 0 and MASKED."""
-    first = np.arange(one + other) < one
-    return np.where(first[:, None] == first[None], 0, MASKED).astype("float32")
+def apart(*lengths):
+    """The bias that keeps sequences of these lengths from attending to each other: (N,N) of 0 and MASKED."""
+    part = np.repeat(np.arange(len(lengths)), lengths)
+    return np.where(part[:, None] == part[None], 0, MASKED).astype("float32")

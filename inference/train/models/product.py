@@ -12,8 +12,13 @@ the next patch of current from the patch before and from the frames of its secon
 (BLIP-2's generation); its error is the surprise.
 
 encode_frame(frame, background) → tokens, background′, evidence, once a frame;
-step(tokens, frame mask, current, sample mask, set-point) → p_abnormal,
-alignment, frame_weight, local_loss, surprise, once a second.
+step(tokens, frame mask, current, sample mask, set-point) → p_abnormal, p_current,
+p_video, alignment, frame_weight, local_loss, surprise, once a second.
+
+p_current and p_video are p_abnormal with the other sense masked, but for config.offset_alone. One pass gives all three,
+because the senses meet in the pooling only: it reads the tokens under three masks, and the
+register of a missing sense stands beside that sense's own tokens. Fusion blocks mix the
+senses before; with them step has no p_current and p_video.
 
 Shapes: B windows, N tokens, D features.
 """
@@ -29,6 +34,7 @@ from .codebook import Codebook
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
 
+MISSING = -1.0  # p_current or p_video while the sense is missing
 FORECAST_PATCHES = 4  # newest patches, whose seconds the frames show
 
 
@@ -36,6 +42,8 @@ class Product(System):
     def __init__(self, config, **kwargs):
         super().__init__(config, **kwargs)
         d = config.dim
+        if config.fusion_blocks and (config.lone_witness or config.freeze_alone):
+            raise ValueError("lone_witness and freeze_alone need each sense alone, which fusion blocks mix; set fusion_blocks to 0")
         block = {"dim": d, "heads": config.heads, "hidden": config.hidden, "dropout": config.dropout}
         self.own = FusionBlock(name="own", **block)
         self.bank = Codebook(d, name="bank")
@@ -55,7 +63,15 @@ class Product(System):
             layer.build((None, d))
         self.foresee.build((None, None, 2 * d))
         self.next.build((None, None, d // 2))
-        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS)
+        self._apart = apart(CURRENT_TOKENS, MERGED_TOKENS, 1, 1)
+        # The registers of the missing senses see themselves, and are masked for the rest.
+        self._maskable = np.repeat([1.0, 0.0], [CURRENT_TOKENS + MERGED_TOKENS, 2]).astype("float32")
+        # Which tokens each reading hears: both senses, the current, the video; a missing one leaves its register. (3,53) twice.
+        heard = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]], "float32")[: 1 if self.fusion else 3]
+        left = np.array([[0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], "float32")[: len(heard)]
+        lengths = (CURRENT_TOKENS, MERGED_TOKENS, 1, 1)
+        self._heard, self._in_its_place = (np.repeat(rows, lengths, axis=1) for rows in (heard, left))
+        self._heard_senses = heard[:, :2].T.copy()                         # (2,1 or 3)
         self._shifts = codebook.shift_matrix()
         # The frames of each of the newest patches: (4,16).
         self._patch_frames = (self._frame_slots[None] == window.PATCHES - FORECAST_PATCHES
@@ -64,8 +80,7 @@ class Product(System):
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
         out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
-        return {
-            "p_abnormal": ops.sigmoid(out["logit"]),                       # (B,1)
+        return self.verdict(out) | {                                       # (B,1) each
             "alignment": out["alignment"],                                 # (B,1)
             "frame_weight": out["frame_weight"],                           # (B,16)
             "local_loss": self.local_losses(out),                          # (B,21)
@@ -73,33 +88,59 @@ class Product(System):
         }
 
     def align(self, s, training=False):
-        mask = ops.concatenate([s.c_mask, s.v_mask], axis=1)               # (B,51)
-        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,51)
-        x = self.own(ops.concatenate([s.c, s.v], axis=1), ops.minimum(bias, self._apart), training=training)
-        c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:]                # (B,34,D), (B,17,D)
-        seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,17,D), (B,17,U)
-        forecast_errors, counted = self.forecast_errors(s, v)                            # (B,4) twice
-        v = v + seen                                                       # (B,17,D)
-        u_c, _ = self.pools["current"](c, s.c_mask)                        # (B,D)
-        u_v, _ = self.pools["video"](v, s.v_mask)                          # (B,D)
+        """The sequence: the current's tokens, the video's, the register of a missing video, that of a missing current."""
+        c_mask, v_mask = s.c_mask, ops.pad(s.v_mask, [[0, 0], [0, 1]])     # (B,34), (B,18)
+        mask = ops.pad(ops.concatenate([c_mask, v_mask], axis=1), [[0, 0], [0, 1]])  # (B,53)
+        bias = (1.0 - mask)[:, None, None] * MASKED                        # (B,1,1,53)
+        x = ops.pad(ops.concatenate([s.c, s.v], axis=1), [[0, 0], [0, 2], [0, 0]]) + self.missing()  # (B,53,D)
+        x = self.own(x, ops.minimum(bias * self._maskable, self._apart), training=training)  # (B,53,D)
+        c, v = x[:, :CURRENT_TOKENS], x[:, CURRENT_TOKENS:-1]              # (B,34,D), (B,18,D)
+        seen, attention = self.globally(normalized(v), self.bank.embedding)  # (B,18,D), (B,18,U)
+        forecast_errors, counted = self.forecast_errors(s, v[:, :-1])      # (B,4) twice
+        v = v + seen                                                       # (B,18,D)
+        u_c, _ = self.pools["current"](c, c_mask)                          # (B,D)
+        u_v, _ = self.pools["video"](v, v_mask)                            # (B,D)
         logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
         logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
-        x = ops.concatenate([c, v], axis=1)                                # (B,51,D)
+        x = ops.concatenate([c, v, x[:, -1:]], axis=1)                     # (B,53,D)
         for block in self.fusion:
-            x = block(x, bias, training=training)                          # (B,51,D)
-        fused, weights = self.pools["fused"](x, mask)                      # (B,D), (B,51)
-        logit = self.correct(self.drop(fused, training=training))          # (B,1)
+            x = block(x, bias, training=training)                          # (B,53,D)
+        masks = mask[:, None] * self._heard + self._in_its_place           # (B,1 or 3,53)
+        fused, weights = self.pools["fused"].several(x, masks)             # (B,1 or 3,D), (B,1 or 3,53)
+        corrections = self.correct(self.drop(fused, training=training))[:, :, 0]   # (B,1 or 3)
         z_c, z_v = unit(self.project["current"](u_c)), unit(self.project["video"](u_v))  # (B,D/2)
+        evidence = ops.concatenate([self.evidence(logit_c, s.c_there), self.evidence(logit_v, s.v_there)], axis=1)  # (B,2)
+        logits = corrections + ops.matmul(evidence, self._heard_senses)    # (B,1 or 3)
         return {
-            "logit": logit + self.evidence(logit_c, s.c_there) + self.evidence(logit_v, s.v_there),  # (B,1)
+            "logit": logits[:, :1], "logits": logits,                      # (B,1), (B,1 or 3)
             "logit_current": logit_c, "logit_video": logit_v,
-            "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused)),
+            "there_current": s.c_there, "there_video": s.v_there,          # (B,1) twice
+            "z_current": z_c, "z_video": z_v, "z_fused": unit(self.project["fused"](fused[:, 0])),
             "alignment": cosine(z_c, z_v) * s.c_there * s.v_there,         # (B,1)
-            "frame_weight": self.frame_weight(weights[:, CURRENT_TOKENS + 1:]),  # (B,16)
-            "attention": attention[:, 1:],                                 # (B,16,U)
+            "frame_weight": self.frame_weight(weights[:, 0, CURRENT_TOKENS + 1 : -2]),  # (B,16)
+            "attention": attention[:, 1:-1],                               # (B,16,U)
             "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
             "forecast_error": forecast_errors, "forecast_mask": counted,                # (B,4)
         }
+
+    def missing(self):
+        """The registers of a missing video and of a missing current at the end of a sequence of zeros: (53,D)."""
+        registers = ops.stack([self.register[sense][0] for sense in ("video", "current")])  # (2,D)
+        return ops.pad(registers, [[CURRENT_TOKENS + MERGED_TOKENS, 0], [0, 0]])
+
+    def verdict(self, out):
+        """p_abnormal, and p_current and p_video, which are MISSING with their sense: (B,1) each."""
+        config, logits = self.config, out["logits"]
+        if config.offset or config.offset_alone:
+            both = out["there_current"] * out["there_video"]               # (B,1)
+            logits = logits - (config.offset_alone + both * (config.offset - config.offset_alone))
+        p = ops.sigmoid(logits)                                            # (B,1 or 3)
+        if self.fusion:
+            return {"p_abnormal": p}
+        there = ops.concatenate([out["there_current"], out["there_video"]], axis=1) > 0.5  # (B,2)
+        alone = ops.where(there, p[:, 1:], MISSING)                        # (B,2)
+        found = ops.max(ops.concatenate([p[:, :1], alone], axis=1), axis=1, keepdims=True) if config.lone_witness else p[:, :1]
+        return {"p_abnormal": found, "p_current": alone[:, :1], "p_video": alone[:, 1:]}
 
     def forecast_errors(self, s, v):
         """Forecast errors of the newest four patches, and which count: (B,4) each.

@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from inference.train.data import layout
+from inference.train.data import layout, window
 from inference.train.evaluation import metrics, operating_point, rule
 from inference.train.evaluation.streaming import Predictions
 from inference.train.models import decision
+from inference.train.models.closed_loop import ClosedLoop
 
 
 def predicted(p, label, onset=None):
@@ -187,3 +188,69 @@ def test_rule_levels_lie_under_all_but_what_is_allowed(folder):
     assert rule.level([lively], 120, 0) > 0.08
     assert rule.level([lively, batch], 120, 0) <= least
     assert rule.level([lively, batch], 120, 1) > 0.08
+
+
+def frozen(freezing, p, senses, abnormal=None):
+    """Which seconds the background of one furnace stands still after: p (S,), senses (2,S)."""
+    machine = decision.Freeze(freezing, 1)
+    quiet = np.zeros(len(p), bool) if abnormal is None else abnormal
+    one = np.ones(1, bool)
+    return np.array([machine.step(p[i : i + 1], senses[:, i : i + 1], one, quiet[i : i + 1])[0] for i in range(len(p))])
+
+
+def test_either_sense_alone_freezes_the_background_for_a_while():
+    freezing = decision.Freezing(0.5, 0.7, 20)
+    p, senses = np.zeros(200), np.full((2, 200), 0.1)
+    senses[1, 10:100] = 0.8  # a reflection
+    senses[0, 130:140] = 0.9
+    on = frozen(freezing, p, senses)
+    assert np.flatnonzero(on).tolist() == [*range(10, 30), *range(130, 140)]
+    assert not frozen(decision.Freezing(0.5), p, senses).any()
+    senses[0, 110:130] = 0.9  # after 10 calm seconds of the 20 that it takes
+    assert not frozen(freezing, p, senses)[100:140].any()
+
+
+def test_a_missing_sense_and_a_second_without_verdict_do_not_freeze():
+    freezing = decision.Freezing(0.5, 0.7, 20)
+    machine = decision.Freeze(freezing, 2)
+    senses = np.array([[-1.0, -1.0], [0.9, 0.9]])
+    assert machine.step(np.zeros(2), senses, np.array([True, False]), np.zeros(2, bool)).tolist() == [True, False]
+
+
+def test_an_alarm_freezes_as_long_as_it_lasts_and_is_not_counted():
+    freezing, seconds = decision.Freezing(0.5, 0.7, 20), np.arange(120)
+    senses = np.where(seconds < 70, 0.9, 0.1) * np.ones((2, 1))
+    senses[:, 80:90] = 0.9
+    for p, abnormal in ((np.where(seconds < 60, 0.9, 0.1), None), (np.zeros(120), seconds < 60)):
+        on = frozen(freezing, p, senses, abnormal)
+        assert np.flatnonzero(on).tolist() == [*range(70), *range(80, 90)]
+
+
+class Suspicious:
+    """A network whose video alone is suspicious, and whose background counts its updates."""
+
+    token_shape = (window.FRAMES, window.FRAME_TOKENS, 1)
+
+    def __init__(self, freezing):
+        self.freezing = freezing
+
+    def encode(self, frames, background):
+        return {"tokens": np.zeros((len(frames), window.FRAME_TOKENS, 1)), "background": background + 1}
+
+    def step(self, tokens, seen, current, mask, set_point):
+        of = lambda p: np.full((len(tokens), 1), p, np.float32)
+        return {"p_abnormal": of(0.1), "alignment": of(0), "p_current": of(-1), "p_video": of(0.9)}
+
+
+@pytest.mark.parametrize("freezing,still", [(decision.Freezing(0.5), 0), (decision.Freezing(0.5, 0.7, 20), 20)])
+def test_one_sense_alone_freezes_the_background_of_the_closed_loop(freezing, still):
+    seconds, side = 100, window.SIZE
+    record = layout.Current(amps=np.ones((200, 3), np.float32), mask=np.ones(200, np.float32), set_point=np.ones(200, np.float32),
+                            last=window.SAMPLE_HZ * np.arange(seconds) + 1)
+    batch = layout.Batch(name="toy", frames=np.zeros((1, side, side, 3), np.uint8), spot=np.zeros((1, 64), np.uint8),
+                         frame_at=np.zeros(seconds, int), currents=[record], label=np.zeros(seconds, np.int8),
+                         onset=np.full(seconds, np.nan))
+    loop = ClosedLoop(Suspicious(freezing), [batch], decision.PROVISIONAL, every=2)
+    for second in range(seconds):
+        loop.advance(second)
+    assert (loop.background == -1 + seconds - still).all()

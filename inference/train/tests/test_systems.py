@@ -314,6 +314,51 @@ def test_own_verdicts_do_not_see_the_other_sense():
         np.testing.assert_allclose(m.infer(**a)["logit_current"], m.infer(**b)["logit_current"], atol=1e-6)
 
 
+def test_each_sense_alone_is_the_pass_with_the_other_masked():
+    m = small(configs.Product, fusion_blocks=0)
+    for part in (m.correct, *m.verdicts.values()):
+        part.kernel.assign(0.3 * rng.standard_normal(part.kernel.shape))
+    for value in m.register.values():
+        value.assign(rng.standard_normal(value.shape))
+    w = drawn(4)
+    w["frame_mask"][1, :9] = 0
+    w["sample_mask"][2, :130] = 0
+    out = numbers(m.step(**w))
+    for sense, other in (("current", "frame_mask"), ("video", "sample_mask")):
+        masked = numbers(m.step(**w | {other: 0 * w[other]}))["p_abnormal"]
+        np.testing.assert_allclose(out[f"p_{sense}"], masked, atol=1e-6)
+        assert np.abs(masked - out["p_abnormal"]).max() > 1e-3
+    out = numbers(m.step(**w | {"frame_mask": 0 * w["frame_mask"]}))
+    assert (out["p_video"] == -1).all()
+    np.testing.assert_allclose(out["p_current"], out["p_abnormal"], atol=1e-6)
+
+
+def test_a_lone_witness_is_not_outvoted():
+    m = small(configs.Product, fusion_blocks=0, lone_witness=True, offset=1.5, offset_alone=0.5)
+    plain = small(configs.Product, fusion_blocks=0)
+    for part in (plain.correct, *plain.verdicts.values()):
+        part.kernel.assign(0.3 * rng.standard_normal(part.kernel.shape))
+    m.set_weights(plain.get_weights())
+    w = drawn(8)
+    w["frame_mask"][0], w["sample_mask"][1] = 0, 0
+    of = lambda p: np.log(p / (1 - p))
+    before, out = numbers(plain.step(**w)), numbers(m.step(**w))
+    known = {s: np.where(before[f"p_{s}"] < 0, 0, before[f"p_{s}"]) for s in ("current", "video")}
+    greatest = np.maximum(before["p_abnormal"], np.maximum(known["current"], known["video"]))
+    assert (greatest > before["p_abnormal"] + 1e-3).any()
+    np.testing.assert_allclose(greatest[:2], before["p_abnormal"][:2], atol=1e-6)
+    offset = np.where(np.arange(8)[:, None] < 2, 0.5, 1.5)  # one sense is missing in the first two
+    np.testing.assert_allclose(of(out["p_abnormal"]), of(greatest) - offset, atol=1e-4)
+    for sense in known:
+        there = before[f"p_{sense}"] >= 0
+        np.testing.assert_allclose(of(out[f"p_{sense}"][there]), of(before[f"p_{sense}"][there]) - offset[there], atol=1e-4)
+        assert (out["p_abnormal"] >= out[f"p_{sense}"] - 1e-6).all() and (out[f"p_{sense}"][~there] == -1).all()
+
+
+def test_with_fusion_blocks_no_sense_is_alone():
+    assert not {"p_current", "p_video"} & small(configs.ProductFusion).step(**drawn()).keys()
+
+
 def test_frames_of_each_patch():
     model = small(configs.Product)
     assert model._patch_frames.sum() == window.FRAMES - np.sum(window.frame_slots() < 26)

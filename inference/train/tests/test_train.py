@@ -10,7 +10,7 @@ import pytest
 from inference.train import models
 from inference.train.data import cache, layout, sampler
 from inference.train.evaluation import calibrate, streaming
-from inference.train.export import golden, model_card, release, saved_model
+from inference.train.export import golden, model_card, recover, release, saved_model
 from inference.train.models.closed_loop import Runner
 from inference.train.training import checkpoint, configs, fit, train
 
@@ -216,3 +216,16 @@ def test_a_run_comes_back_from_its_folder(trained, tmp_path):
     assert dataclasses.asdict(again.config) == dataclasses.asdict(trained.config)
     for a, b in zip(trained.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_weights_come_back_from_an_export(exported, trained):
+    out, _ = exported
+    again = recover.recovered(out, dataclasses.replace(configs.Toy(), lone_witness=True, offset=2.0, offset_alone=1.0))
+    for a, b in zip(recover.weights(trained), recover.weights(again), strict=True):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+
+
+def test_weights_of_another_network_are_refused(exported):
+    out, _ = exported
+    with pytest.raises(ValueError, match="another network or version; check out the commit"):
+        recover.recovered(out, dataclasses.replace(configs.Toy(), hidden=24))

@@ -34,6 +34,9 @@ class Run:
     normalisation: str = "mean"  # of frames: mean, or fitted to the background (models/fitted.py)
     sparse_current: bool = False  # whether the statistics tell how many changes of the current are known
     blind_share: float = 0.0  # probability that a sense does not show an episode (System.evidence)
+    lone_witness: bool = False  # whether the verdict is the greatest of the fused logit and of each sense's alone
+    offset: float = 0.0  # taken off the verdict's logit
+    offset_alone: float = 0.0  # the offset while a sense is missing, when there is only one witness
     # Losses.
     own_blind: bool = True  # whether a sense is also taught episodes that it does not show
     own_weight: float = 0.3  # verdict of each sense
@@ -65,6 +68,8 @@ class Run:
     early: int = 3  # factor by which windows soon after a change of the label are drawn more often
     # Decision.
     freeze_background: float = 0.5
+    freeze_alone: float = 0.0  # p of one sense alone that freezes it too, 0 for never
+    freeze_alone_seconds: int = 0
 
 
 @dataclass(frozen=True)
@@ -305,12 +310,27 @@ class Product(Longer, Run):
     name: str = "product"
     row: str = "10"
     title: str = "the product, 1,500 steps at twice the rate"
-    version: str = "0.3.0"
+    version: str = "0.3.1"
     system: str = "Product"
     hidden: int = 64
     fusion_blocks: int = 0
     local_weight: float = 2.0
     label_weight: float = 0.1
+
+
+@dataclass(frozen=True)
+class ProductLone(Product):
+    """The product whose lone witness is not outvoted, on the same weights (export/recover.py); see docs/transfer.md."""
+
+    name: str = "product-lone"
+    row: str = ""
+    title: str = "the product, a lone witness not outvoted"
+    version: str = "0.4.0"
+    lone_witness: bool = True
+    offset: float = 2.0
+    offset_alone: float = 1.1
+    freeze_alone: float = 0.27
+    freeze_alone_seconds: int = 300
 
 
 @dataclass(frozen=True)
@@ -365,7 +385,6 @@ class Toy(Product):
     name: str = "toy"
     dim: int = 16
     hidden: int = 16
-    fusion_blocks: int = 1
     steps: int = 3
     windows: int = 8
     frames: int = 4
@@ -374,4 +393,4 @@ class Toy(Product):
 ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM,
         OneLLMOneExpert, OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual,
         ProductFusion, ProductLarge)
-ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductTransfer, Toy)}
+ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductLone, ProductTransfer, Toy)}
