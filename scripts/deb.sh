@@ -41,6 +41,11 @@ git diff --quiet HEAD || version=$version.changed
 
 root=dist/tree
 rm -rf $root dist/*_"$architecture".* && mkdir -p $root/{bin,lib,man,completion,doc}
+# The page's charts are inside the agent.
+scripts/page.sh
+vendor=agent/web/static/vendor
+[ -e $vendor/uPlot.iife.min.js ] || { say "uPlot, the charts' library, is missing and cannot be fetched"; exit 1; }
+charts="uplot=$(cat $vendor/.version)=MIT=npm==$vendor/LICENSE"
 say "building the programs of $version for $architecture (3 minutes the first time)"
 flags=(-trimpath -ldflags "-s -w -buildid= -X main.version=$version")
 for program in meltwatch meltctl; do
@@ -99,12 +104,12 @@ sbom() {
 }
 sbom meltctl $root/bin/meltctl
 if [ "$with_children" = no ]; then
-  sbom meltwatch --linked "$depends" $root/bin/meltwatch
+  sbom meltwatch --linked "$depends" --shipped "$charts" $root/bin/meltwatch
 else
   pins=$(cat "$OPENCV/versions") # "OPENCV FFMPEG"
   tensorflow_version=$(sed -n 's/^tensorflow=//p' scripts/tensorflow.sh)
   opencv_version=${pins% *} ffmpeg_version=${pins#* }
-  sbom meltwatch --linked "$depends" \
+  sbom meltwatch --linked "$depends" --shipped "$charts" \
     --shipped "tensorflow=$tensorflow_version=Apache-2.0=pypi=$(echo $root/lib/libtensorflow_*.so.2 | tr ' ' ,)=$TENSORFLOW/THIRD_PARTY_NOTICES.txt" \
     --shipped "opencv=$opencv_version=Apache-2.0=deb/debian==$OPENCV/opencv.copyright" \
     --shipped "ffmpeg=$ffmpeg_version=LGPL-2.1-or-later=deb/debian=$(echo $root/lib/lib{av,sw}*.so.* | tr ' ' ,)=$OPENCV/ffmpeg.copyright" \
