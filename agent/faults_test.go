@@ -2,8 +2,11 @@ package agent
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -21,7 +24,7 @@ func working() furnace.Scenario {
 func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, working())
+	p := newPlant(t, working(), fmt.Sprintf(", metrics: {listen: \"127.0.0.1:%d\"}", freePort(t)))
 	p.healthy()
 	t.Run("camera", p.cameraFaults)
 	t.Run("inference child", p.inferenceFaults)
@@ -41,6 +44,7 @@ func (p *plant) cameraFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			named := p.within(patience, "senses.video "+name, func(s message.State) bool { return s.Senses.Video == name })
+			p.metricsTell(`meltwatch_sense_status{sense="video",status="` + name + `"} 1`)
 			time.Sleep(time.Second)
 			if err := p.sim.SetCameraFault(serve.CameraFine); err != nil {
 				t.Fatal(err)
@@ -48,6 +52,39 @@ func (p *plant) cameraFaults(t *testing.T) {
 			healed := p.within(patience, "senses.video ok", func(s message.State) bool { return s.Senses.Video == "ok" })
 			return append(p.streams(began), measure{"named", named, videoNamed}, measure{"healed", healed, videoHealed})
 		})
+	}
+}
+
+// metricsTell waits until the metrics hold a line, and checks both probes meanwhile: one
+// sense or the model away is a fault of that part, and the watch goes on.
+func (p *plant) metricsTell(line string) {
+	p.t.Helper()
+	get := func(path string) (int, string) {
+		answer, err := http.Get("http://" + p.agent.config.Load().Metrics.Listen + path)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		return answer.StatusCode, string(text)
+	}
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		_, text := get("/metrics")
+		if strings.Contains(text, line+"\n") {
+			break
+		}
+		if time.Since(began) > 3*time.Second {
+			p.t.Errorf("the metrics do not hold %s", line)
+			return
+		}
+	}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if status, text := get(path); status != http.StatusOK {
+			p.t.Errorf("%s: %d %s", path, status, text)
+		}
 	}
 }
 
@@ -83,6 +120,7 @@ func (p *plant) inferenceFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			fell := p.within(patience, "source rule", func(s message.State) bool { return s.Source == "rule" })
+			p.metricsTell(`meltwatch_verdict_source{source="rule"} 1`)
 			p.within(patience, "source model", func(s message.State) bool { return s.Source == "model" })
 			back := time.Since(began).Round(10 * time.Millisecond)
 			if p.otherChild("meltwatch-infer", pid) == 0 {
@@ -177,6 +215,7 @@ func (p *plant) meterFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			named := p.within(patience, "senses.current not ok", func(s message.State) bool { return s.Senses.Current != "ok" })
+			p.metricsTell(`meltwatch_sense_status{sense="current",status="ok"} 0`)
 			time.Sleep(time.Until(began.Add(length)))
 			if err := p.sim.SetMeterFault(serve.MeterFine); err != nil {
 				t.Fatal(err)
