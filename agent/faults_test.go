@@ -120,7 +120,7 @@ func (p *plant) inferenceFaults(t *testing.T) {
 				t.Fatal(err)
 			}
 			fell := p.within(patience, "source rule", func(s message.State) bool { return s.Source == "rule" })
-			p.metricsTell(`meltwatch_verdict_source{source="rule"} 1`)
+			p.metricsTell(`meltwatch_verdict_source{status="rule"} 1`)
 			p.within(patience, "source model", func(s message.State) bool { return s.Source == "model" })
 			back := time.Since(began).Round(10 * time.Millisecond)
 			if p.otherChild("meltwatch-infer", pid) == 0 {
