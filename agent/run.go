@@ -97,8 +97,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	group.Go(func() error { return health.Notify(ctx, a.registry, a.env.Log) })
 	group.Go(func() error { a.reporter.HealthLoop(ctx); return nil })
 	group.Go(func() error { a.reporter.SaveLoop(ctx); return nil })
-	group.Go(func() error { a.saveAlarms(ctx); return nil })
-	group.Go(func() error { <-ctx.Done(); a.running.Stop(); return nil })
+	stopped := make(chan struct{})
+	group.Go(func() error { a.saveAlarms(stopped); return nil })
+	group.Go(func() error { <-ctx.Done(); a.running.Stop(); close(stopped); return nil })
 	return errors.Join(group.Wait(), a.closeOutbox())
 }
 

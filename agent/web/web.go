@@ -46,9 +46,9 @@ type Source struct {
 	View func(ctx context.Context, evidence bool) ([]byte, error)
 	// Crop is the configured crop, and the size of the picture that it is of.
 	Crop func() Crop
-	// Acknowledge and Shelve act on the alarm; Mark records a remark.
-	Acknowledge func(ctx context.Context, by string) (held bool, err error)
-	Shelve      func(by, reason string, lasts time.Duration) error
+	// Acknowledge and Shelve act on the alarm with an id; Mark records a remark.
+	Acknowledge func(ctx context.Context, id, by string) (held bool, err error)
+	Shelve      func(id, by, reason string, lasts time.Duration) error
 	Mark        func(by, text string)
 	// Labelled tells that somebody labelled a stretch.
 	Labelled func(recorder.Label)

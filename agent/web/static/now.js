@@ -5,7 +5,7 @@ const span = 600; // seconds in the charts
 
 export function start(shared) {
   const charts = { current: chart(element("chart-current"), currentSeries()), p: chart(element("chart-p"), verdictSeries(), { scale: { range: [0, 1] } }) };
-  let samples = [], states = [], parts = "";
+  let samples = [], states = [], parts = "", seen = "", shelving = "";
 
   const listener = (message) => {
     samples.push(...(message.samples || []));
@@ -34,6 +34,7 @@ export function start(shared) {
     const a = now.alarm, active = a && a.phase !== "cleared";
     element("alarm").hidden = !a;
     if (!a) return;
+    seen = a.id;
     element("alarm-summary").textContent = a.summary;
     const lines = [[words.raised, time(a.raised)], [words.phase, words["phase_" + a.phase]]];
     if (a.cleared) lines.push([words.phase_cleared, time(a.cleared)]);
@@ -79,12 +80,12 @@ export function start(shared) {
   picture.onerror = () => { picture.alt = words.no_picture; next(); };
   picture.src = "/api/view.jpg?evidence=" + (element("drawn").checked ? 1 : 0) + "&t=" + Date.now();
 
-  element("ack").onclick = async () => { const a = await post("/api/acknowledge", {}); if (a.error) alert(a.error); };
-  element("shelve").onclick = () => { element("shelve-error").textContent = ""; element("shelving").showModal(); };
+  element("ack").onclick = async () => { const a = await post("/api/acknowledge", { alarm: seen }); if (a.error) alert(a.error); };
+  element("shelve").onclick = () => { shelving = seen; element("shelve-error").textContent = ""; element("shelving").showModal(); };
   element("shelve-cancel").onclick = () => element("shelving").close();
   element("shelve-form").onsubmit = async (event) => {
     event.preventDefault();
-    const a = await post("/api/shelve", { minutes: Number(element("shelve-minutes").value), reason: element("shelve-reason").value });
+    const a = await post("/api/shelve", { alarm: shelving, minutes: Number(element("shelve-minutes").value), reason: element("shelve-reason").value });
     if (a.error) element("shelve-error").textContent = a.error; else element("shelving").close();
   };
 
