@@ -111,7 +111,7 @@ func (j *Labels) read() (all []Label, intact int64, err error) {
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("recorder.folder: %s: %w", labelFile, err)
+		return nil, 0, fmt.Errorf("paths.recordings: %s: %w", labelFile, err)
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1 // a power cut may have torn the last line
 	byID := map[string]Label{}
@@ -161,7 +161,7 @@ func (j *Labels) Put(labels ...Label) ([]Label, error) {
 		return nil, err
 	}
 	if intact+int64(text.Len()) > maxLabelLines {
-		return nil, fmt.Errorf("recorder.folder: %s is full; export the labels and move the file away", labelFile)
+		return nil, fmt.Errorf("paths.recordings: %s is full; export the labels and move the file away", labelFile)
 	}
 	return labels, j.append(intact, text.Bytes())
 }
@@ -169,14 +169,14 @@ func (j *Labels) Put(labels ...Label) ([]Label, error) {
 func (j *Labels) append(at int64, text []byte) error {
 	file, err := j.open(at)
 	if err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	_, err = file.Write(text)
 	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	return nil
 }
