@@ -29,7 +29,11 @@ func (a *Agent) openAlarms() {
 			return settings.Decision(*a.config.Load(), a.live.Load().manifest).Rule
 		},
 	})
-	// A subscriber that comes later than the agent finds the last alarm too.
+}
+
+// retainLastAlarm publishes the last alarm once there is a publisher: a subscriber that
+// comes later than the agent finds it too.
+func (a *Agent) retainLastAlarm() {
 	if last := a.alarms.Newest(); last != nil {
 		a.retain(message.TopicAlarm, *last)
 	}

@@ -58,7 +58,11 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	})
 	a.openAlarms()
 	a.services = []service{{"decide", a.loop.Run}}
-	return a, a.addParts()
+	if err := a.addParts(); err != nil {
+		return nil, err
+	}
+	a.retainLastAlarm()
+	return a, nil
 }
 
 // addParts builds the first instance of every part. part.go lists the sections.
