@@ -261,10 +261,14 @@ func TestInvalidLabelsAreRefused(t *testing.T) {
 		"by":     func(l *Label) { l.By = "\x1b[31m" },
 		"id":     func(l *Label) { l.ID = strings.Repeat("x", 65) },
 		"alarm":  func(l *Label) { l.Alarm = "\xff" },
+		"id:":    func(l *Label) { l.ID, l.Removed = strings.Repeat("x", 100_000), true },
+		"note::": func(l *Label) { l.ID, l.Removed, l.Note = "x", true, "\x1b" },
+		"class:": func(l *Label) { l.ID, l.Removed, l.Class = "x", true, Class(strings.Repeat("x", 1000)) },
+		"from:":  func(l *Label) { l.From, l.To = l.From.AddDate(10_000, 0, 0), l.To.AddDate(10_000, 0, 0) },
 	} {
 		l := good
 		change(&l)
-		if _, err := OpenLabels(crashfs.New(-1)).Put(l); err == nil || !strings.HasPrefix(err.Error(), strings.TrimSuffix(want, ":")+":") {
+		if _, err := OpenLabels(crashfs.New(-1)).Put(l); err == nil || !strings.HasPrefix(err.Error(), strings.TrimRight(want, ":")+":") {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

@@ -56,9 +56,10 @@ const (
 
 // Check reports the first invalid field, by its name and with the remedy.
 func (l Label) Check() error {
+	if err := l.checkTexts(); err != nil || l.Removed && l.ID != "" {
+		return err
+	}
 	switch {
-	case l.Removed && l.ID != "":
-		return nil
 	case !slices.Contains([]Class{ClassAbnormal, ClassNormal, ClassDoubtful}, l.Class):
 		return fmt.Errorf("class: %.20q is not one of abnormal, normal, doubtful", string(l.Class))
 	case l.From.IsZero() || l.To.IsZero() || !l.From.Before(l.To):
@@ -69,6 +70,18 @@ func (l Label) Check() error {
 		return errors.New("onset: outside the stretch; set it between from and to")
 	case !l.Onset.IsZero() && l.Class != ClassAbnormal:
 		return errors.New("onset: only an abnormal stretch has one; remove it")
+	case l.From.Year() < 1970 || l.To.Year() > lastYear:
+		return errors.New("from: the year is not one of a recording")
+	default:
+		return nil
+	}
+}
+
+// lastYear is the last that JSON can hold.
+const lastYear = 9999
+
+func (l Label) checkTexts() error {
+	switch {
 	case len(l.Note) > maxText || !plain(l.Note):
 		return errors.New("note: longer than 500 bytes, or not plain text; shorten it")
 	case len(l.By) > maxName || !plain(l.By):
@@ -77,6 +90,8 @@ func (l Label) Check() error {
 		return errors.New("alarm: not the id of an alarm")
 	case len(l.ID) > maxName || !plain(l.ID):
 		return errors.New("id: not the id of a label")
+	case len(l.Class) > maxName || !plain(string(l.Class)):
+		return errors.New("class: not one of abnormal, normal, doubtful")
 	default:
 		return nil
 	}

@@ -31,6 +31,7 @@ type furnace struct {
 	did    []string
 	folder string
 	began  time.Time
+	stuck  time.Time // when its decisions stopped
 	live   Live
 }
 
@@ -60,6 +61,11 @@ func (f *furnace) source() Source {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			s := f.state
+			if f.stuck.IsZero() {
+				s.Time = time.Now().UTC()
+			} else {
+				s.Time = f.stuck
+			}
 			return &s
 		},
 		Alarm:      func() *message.Alarm { return f.alarm },
@@ -385,6 +391,12 @@ func TestBackIsRead(t *testing.T) {
 	_, text := do(t, c, "GET", url+"/api/timeline?"+span, "")
 	if err := json.Unmarshal([]byte(text), &timeline); err != nil || len(timeline.States) == 0 || len(timeline.Marks) != 1 || timeline.Marks[0].Cause != "<b>p</b>" {
 		t.Errorf("timeline %s, %v", text, err)
+	}
+	// A mark outside the stretch is not shown at its edge.
+	_, text = do(t, c, "GET", fmt.Sprintf("%s/api/timeline?from=%d&to=%d", url, f.began.Unix()+60, f.began.Unix()+200), "")
+	timeline.Marks = nil
+	if err := json.Unmarshal([]byte(text), &timeline); err != nil || len(timeline.Marks) > 0 {
+		t.Errorf("marks of another stretch %+v, %v", timeline.Marks, err)
 	}
 	var samples struct {
 		Samples []Point
