@@ -71,12 +71,12 @@ func (d *digest) event(e message.Event, size int) (kept bool) {
 		d.marked += size
 		d.Marks = append(d.Marks, Mark{e.Time, e.Kind, e.Subject, e.From, e.To, e.Cause})
 	}
-	reason, worth := worthKeeping(e)
-	return worth && d.keep(e.Time, reason)
+	reason, ok := keptAround(e)
+	return ok && d.keep(e.Time, reason)
 }
 
-// worthKeeping reports whether what is around an event is kept, and why.
-func worthKeeping(e message.Event) (reason string, ok bool) {
+// keptAround reports whether what is around an event is kept, and why.
+func keptAround(e message.Event) (reason string, ok bool) {
 	const longest = 100 // bytes
 	reason = strings.TrimSpace(e.Kind + " " + e.Subject)
 	return strings.ToValidUTF8(reason[:min(len(reason), longest)], ""), e.Kind == "sense" && e.From == "ok" || e.Kind == "mark"

@@ -148,7 +148,7 @@ func (w *writer) event(e message.Event) {
 	if w.summary.event(e, w.evs.Len()-before) {
 		w.keepBefore(e.Time)
 	}
-	if reason, ok := worthKeeping(e); ok {
+	if reason, ok := keptAround(e); ok {
 		w.keepAfter(reason)
 	}
 }
