@@ -138,6 +138,9 @@ func (f smallFile) Write(data []byte) (int, error) {
 // A disk that others filled while the agent was away, after a power cut: the ring makes
 // room, and leaves no empty files.
 func TestStartOnAFullDiskMakesRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("hours of recording: left out by -short")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		disk, o := &small{Disk: crashfs.New(-1)}, &observed{}
 		disk.most.Store(1 << 40)
@@ -185,6 +188,9 @@ func TestClockIsSetMeanwhile(t *testing.T) {
 		"a second back": {0, -time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && len(steps) < 3 {
+				t.Skip("hours of recording: left out by -short")
+			}
 			folder := t.TempDir()
 			synctest.Test(t, func(t *testing.T) {
 				o := &observed{}

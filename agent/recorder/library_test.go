@@ -25,7 +25,7 @@ func TestLibraryFollowsAGrowingSegment(t *testing.T) {
 		l, began := OpenLibrary(folder), time.Now()
 		running(t, s, func(r *Recorder) {
 			f := &furnace{r: rand.New(rand.NewPCG(1, 2)), state: "normal"}
-			for n := range 1300 {
+			for n := range 700 {
 				if f.state = "normal"; n/100%2 == 1 {
 					f.state = "abnormal"
 				}
