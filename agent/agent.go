@@ -77,6 +77,8 @@ type Agent struct {
 
 	// changing is held while instances are stopped and started.
 	changing sync.Mutex
+	// beside reports whether another agent may watch this furnace.
+	beside   bool
 	running  *supervisor.Group
 	parts    []*part
 	services []service

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"image"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"meltwatch/agent/settings"
 	"meltwatch/agent/state"
 	"meltwatch/inference"
+	"meltwatch/retry"
 )
 
 // openAlarms builds the tracker of alarms.
@@ -27,7 +29,11 @@ func (a *Agent) openAlarms() {
 			return settings.Decision(*a.config.Load(), a.live.Load().manifest).Rule
 		},
 	})
-	// A subscriber that comes later than the agent finds the last alarm too.
+}
+
+// retainLastAlarm publishes the last alarm once there is a publisher: a subscriber that
+// comes later than the agent finds it too.
+func (a *Agent) retainLastAlarm() {
 	if last := a.alarms.Newest(); last != nil {
 		a.retain(message.TopicAlarm, *last)
 	}
@@ -54,17 +60,42 @@ func (a *Agent) looksAbnormal(s decide.Decision) bool {
 		s.Verdict.Source == state.Model && s.Verdict.P >= a.live.Load().manifest.Decision.FreezeBackground
 }
 
-// saveAlarms writes each step of an alarm until ctx ends. Only it waits for the disk.
-func (a *Agent) saveAlarms(ctx context.Context) {
+// saveAlarmAgain is the wait before an alarm that the disk refused is saved again.
+const saveAlarmAgain = 10 * time.Second
+
+// saveAlarms writes each step of an alarm until no further one can come. Only it waits for
+// the disk.
+func (a *Agent) saveAlarms(ended <-chan struct{}) {
+	faults := &retry.Faults{Log: a.log("alarm")}
+	again := time.NewTicker(saveAlarmAgain)
+	defer again.Stop()
+	var waiting *message.Alarm // not on the disk yet
+	save := func() {
+		if waiting == nil {
+			return
+		}
+		if err := a.alarms.Save(*waiting); err != nil {
+			faults.Report(fmt.Errorf("alarm not saved for the next start: %w", err))
+			return
+		}
+		faults.Over()
+		waiting = nil
+	}
 	for {
 		select {
-		case <-ctx.Done():
-			return
-		case now := <-a.alarms.Saves():
-			if err := a.alarms.Save(now); err != nil {
-				a.env.Log.Warn("alarm not saved for the next start", "err", err)
+		case <-ended:
+			select {
+			case last := <-a.alarms.Saves():
+				waiting = &last
+			default:
 			}
+			save()
+			return
+		case newest := <-a.alarms.Saves():
+			waiting = &newest
+		case <-again.C:
 		}
+		save()
 	}
 }
 
@@ -115,12 +146,14 @@ func (a *Agent) cropShare() image.Rectangle {
 	return image.Rect(whole*crop.X/width, whole*crop.Y/height, whole*(crop.X+crop.Width)/width, whole*(crop.Y+crop.Height)/height)
 }
 
-// acknowledge marks the alarm as seen, and ends one that is only held. It reports whether
-// one was held.
-func (a *Agent) acknowledge(ctx context.Context, by string) (held bool, err error) {
-	if err := a.alarms.Acknowledge(by); err != nil {
-		return false, err
-	}
-	err = a.loop.Do(ctx, func() { held = a.loop.Decider().Machine().Acknowledge(time.Now()) })
-	return held, err
+// acknowledge marks the alarm with an id as seen, or the active one if the id is empty, and
+// ends one that is only held. It reports whether one was held. Both happen between two
+// seconds, so that no other alarm begins in between.
+func (a *Agent) acknowledge(ctx context.Context, id, by string) (held bool, err error) {
+	doErr := a.loop.Do(ctx, func() {
+		if err = a.alarms.Acknowledge(id, by); err == nil {
+			held = a.loop.Decider().Machine().Acknowledge(time.Now())
+		}
+	})
+	return held, errors.Join(doErr, err)
 }

@@ -53,12 +53,12 @@ func (a *Agent) addCommands() error {
 
 // Acknowledge marks the alarm as seen, and ends it if it is only held.
 func (h commandHandler) Acknowledge(ctx context.Context, by string) (held bool, err error) {
-	return h.a.acknowledge(ctx, by)
+	return h.a.acknowledge(ctx, "", by)
 }
 
 // Shelve silences the alarm for a time.
 func (h commandHandler) Shelve(by, reason string, lasts time.Duration) error {
-	return h.a.alarms.Shelve(by, reason, lasts)
+	return h.a.alarms.Shelve("", by, reason, lasts)
 }
 
 // LogLevel sets the log level; "" restores the configured one.

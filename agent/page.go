@@ -58,10 +58,11 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 }
 
 func (a *Agent) pageSource(c config.Config) web.Source {
+	views := newSharedViews(a.pageView)
 	return web.Source{
 		Site: c.Site, Furnace: c.Furnace, Version: a.env.Version,
 		State: a.reporter.Newest, Alarm: a.alarms.Newest, Health: a.registry.Snapshot, Thresholds: a.thresholds,
-		Config: a.configInForce, View: a.pageView, Crop: a.pageCrop,
+		Config: a.configInForce, View: views.view, Crop: a.pageCrop,
 		Acknowledge: a.acknowledge, Shelve: a.alarms.Shelve,
 		Mark: func(by, text string) { a.reporter.Event("mark", by, "", "", text) },
 		Labelled: func(l recorder.Label) {
@@ -89,7 +90,10 @@ func (a *Agent) configInForce() (string, error) {
 // pageWidth is the width of the page's pictures, in pixels.
 const pageWidth = 960
 
-func (a *Agent) pageView(ctx context.Context, evidence bool) ([]byte, error) {
+// pageView is the newest picture for the page, with or without the evidence.
+func (a *Agent) pageView(evidence bool) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), viewLimit)
+	defer cancel()
 	if !evidence {
 		const quality = 75
 		jpeg, _, err := a.view(ctx, pageWidth, quality)
@@ -101,6 +105,49 @@ func (a *Agent) pageView(ctx context.Context, evidence bool) ([]byte, error) {
 	}
 	of.Change = a.change.Load()
 	return a.evidenceSnapshot(ctx, of)
+}
+
+// sharedViews gives all who ask at a time the same pictures: the camera's child, which the
+// decision needs, makes no more than a few a second, whoever asks.
+type sharedViews struct {
+	take func(evidence bool) ([]byte, error)
+	kept [2]sharedView // without and with the evidence
+}
+
+type sharedView struct {
+	turn chan struct{} // held by who takes or reads it
+	at   time.Time
+	jpeg []byte
+	err  error
+}
+
+func newSharedViews(take func(evidence bool) ([]byte, error)) *sharedViews {
+	s := &sharedViews{take: take}
+	for i := range s.kept {
+		s.kept[i].turn = make(chan struct{}, 1)
+	}
+	return s
+}
+
+// viewFresh is how long a picture is shared.
+const viewFresh = 500 * time.Millisecond
+
+func (s *sharedViews) view(ctx context.Context, evidence bool) ([]byte, error) {
+	one := &s.kept[0]
+	if evidence {
+		one = &s.kept[1]
+	}
+	select {
+	case one.turn <- struct{}{}:
+		defer func() { <-one.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if time.Since(one.at) >= viewFresh {
+		one.jpeg, one.err = s.take(evidence)
+		one.at = time.Now()
+	}
+	return one.jpeg, one.err
 }
 
 func (a *Agent) pageCrop() web.Crop {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -19,6 +21,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"meltwatch/agent/message"
+	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/simulator/serve"
 )
@@ -225,5 +228,30 @@ func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 	}
 	if mqtt, there := a.registry.Snapshot()["mqtt"]; there {
 		t.Errorf("once waits for a part that it does not run: %+v", mqtt)
+	}
+}
+
+// A look at the furnace leaves what the agent beside it has saved as it is: its alarm, its
+// state, its recording.
+func TestLookingChangesNothing(t *testing.T) {
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
+	saved := map[string]string{"alarm.json": `{"id": "7-1", "phase": "acknowledged"}`, "state.json": `{"state": "off"}`}
+	for name, text := range saved {
+		writeFile(t, filepath.Join(c.Paths.State, name), text, 0o600)
+	}
+	a, err := NewFixed(c, hostEnv(t, slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Once(t.Context(), 6*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range saved {
+		if have, err := os.ReadFile(filepath.Join(c.Paths.State, name)); err != nil || string(have) != text {
+			t.Errorf("%s: %s, %v", name, have, err)
+		}
+	}
+	if _, err := os.Stat(settings.RecordingsFolder(c)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it recorded: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,9 @@ func (a *Agent) buildRecorder(c config.Config) (*instance, error) {
 	folder := settings.RecordingsFolder(c)
 	s.Files, s.Wall, s.Synced = a.env.Files(folder), a.stamper.Wall, a.env.Clock.Synced
 	s.Free = func() (int64, error) { return freeBytes(folder) }
+	if lockable, ok := s.Files.(interface{ Lock() (io.Closer, error) }); ok {
+		s.Lock = lockable.Lock
+	}
 	s.Log, s.Observer = a.log("recorder"), record
 	r := recorder.New(s)
 	return &instance{
@@ -81,11 +85,14 @@ func (a *Agent) record(s decide.Decision) {
 // recordViews records the whole picture once a second until ctx ends.
 func (a *Agent) recordViews(ctx context.Context, r *recorder.Recorder, width int) {
 	quality := recorder.NewQuality()
+	var last time.Time
+	const same = 20 * time.Millisecond // its age is measured anew at each call
 	for retry.Sleep(ctx, time.Second) {
 		jpeg, taken, err := a.view(ctx, width, quality.Now())
-		if err != nil {
-			continue // the camera's own status tells why
+		if err != nil || taken.Sub(last) < same {
+			continue // the camera's own status tells why it is silent
 		}
+		last = taken
 		quality.Note(len(jpeg))
 		r.View(taken, jpeg)
 	}

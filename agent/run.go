@@ -58,7 +58,11 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	})
 	a.openAlarms()
 	a.services = []service{{"decide", a.loop.Run}}
-	return a, a.addParts()
+	if err := a.addParts(); err != nil {
+		return nil, err
+	}
+	a.retainLastAlarm()
+	return a, nil
 }
 
 // addParts builds the first instance of every part. part.go lists the sections.
@@ -96,24 +100,38 @@ func (a *Agent) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return health.Notify(ctx, a.registry, a.env.Log) })
 	group.Go(func() error { a.reporter.HealthLoop(ctx); return nil })
-	group.Go(func() error { a.reporter.SaveLoop(ctx); return nil })
-	group.Go(func() error { a.saveAlarms(ctx); return nil })
-	group.Go(func() error { <-ctx.Done(); a.running.Stop(); return nil })
+	stopped := make(chan struct{})
+	if !a.beside {
+		group.Go(func() error { a.reporter.SaveLoop(ctx); return nil })
+		group.Go(func() error { a.saveAlarms(stopped); return nil })
+	}
+	group.Go(func() error { <-ctx.Done(); a.running.Stop(); close(stopped); return nil })
 	return errors.Join(group.Wait(), a.closeOutbox())
 }
 
-// withoutBroker removes the broker's part before Run.
+// withoutBroker removes the broker's part before Run. An agent that watches may run beside
+// this one: what it saved for its next start stays as it is.
 func (a *Agent) withoutBroker() {
-	a.parts = slices.DeleteFunc(a.parts, func(p *part) bool { return p.name == "mqtt" })
-	a.registry.Remove("mqtt") // it is not stuck, it is not here
+	a.beside = true
+	a.without("mqtt")
 }
 
-// Once runs every part except the broker's for a while and returns the last state. It
+// without removes parts before Run.
+func (a *Agent) without(names ...string) {
+	a.parts = slices.DeleteFunc(a.parts, func(p *part) bool { return slices.Contains(names, p.name) })
+	for _, name := range names {
+		a.registry.Remove(name) // it is not stuck, it is not here
+	}
+}
+
+// Once runs every part but those that serve others for a while and returns the last state. It
 // publishes nothing.
 func (a *Agent) Once(ctx context.Context, wait time.Duration) (*message.State, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	a.withoutBroker()
+	a.without("recorder", "web", "metrics")
+	a.recorder.Store(nil)
 	if err := a.Run(ctx); err != nil {
 		return nil, err
 	}

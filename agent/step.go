@@ -30,8 +30,18 @@ func (s *Stepper) Sample(sample drivers.Sample) { s.agent.sample(sample) }
 // Decide decides one second and publishes the decision.
 func (s *Stepper) Decide(ctx context.Context) decide.Decision { return s.agent.loop.Decide(ctx) }
 
-// Save writes the state that the next start resumes, unless it is already written.
-func (s *Stepper) Save() { s.agent.reporter.SaveNow() }
+// Save writes the state and the alarm that the next start resumes, unless they are already
+// written.
+func (s *Stepper) Save() {
+	s.agent.reporter.SaveNow()
+	select {
+	case last := <-s.agent.alarms.Saves():
+		if err := s.agent.alarms.Save(last); err != nil {
+			s.agent.log("alarm").Warn("alarm not saved for the next start", "err", err)
+		}
+	default:
+	}
+}
 
 // Publisher returns the active publisher.
 func (s *Stepper) Publisher() *delivery.Publisher { return s.agent.out.Active() }

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,10 +33,10 @@ var dashFiles embed.FS
 type Furnace struct {
 	Agent  string `json:"agent"`
 	Online bool   `json:"online"`
-	// State, Alarm and Health are the payloads; null before the first.
-	State  json.RawMessage `json:"state"`
-	Alarm  json.RawMessage `json:"alarm"`
-	Health json.RawMessage `json:"health"`
+	// State, Alarm and Health are null before the first.
+	State  *dashState  `json:"state"`
+	Alarm  *dashAlarm  `json:"alarm"`
+	Health *dashHealth `json:"health"`
 	// Rank orders the page: an alarm that nobody has seen is 0.
 	Rank int `json:"rank"`
 }
@@ -74,7 +75,7 @@ func (f Fleet) Dash(ctx context.Context, address string, listening func(net.Addr
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	d := &dash{ended: ctx.Done()}
-	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: dashHeader, ReadTimeout: dashHeader, IdleTimeout: time.Minute}
+	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: dashHeader, ReadTimeout: dashHeader, WriteTimeout: 2 * dashWrite, IdleTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(netutil.LimitListener(listener, dashConnections)) }()
 	if listening != nil {
@@ -101,6 +102,10 @@ type dash struct {
 	broker  atomic.Pointer[connection] // nil while there is none
 	fault   atomic.Pointer[string]     // of the broker
 	streams atomic.Int64
+
+	mu     sync.Mutex
+	shown  []byte // the view as JSON, for all pages
+	seenAt time.Time
 }
 
 // follow keeps a connection to the broker until ctx ends.
@@ -140,7 +145,12 @@ func (d *dash) handler() http.Handler {
 	mux.HandleFunc("GET /api/fleet", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(d.view()) //nolint:errchkjson // the client may have gone
+		text, err := d.text()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		_, _ = w.Write(text) // the client may have gone
 	})
 	mux.HandleFunc("GET /api/stream", d.stream)
 	return localhttp.Secure(mux)
@@ -173,30 +183,37 @@ func (d *dash) view() view {
 	return v
 }
 
-// valid is a payload if it is JSON: a broker may hold anything.
-func valid(payload []byte) json.RawMessage {
-	if !json.Valid(payload) {
-		return json.RawMessage("null")
+// text is the view as JSON, made once for all pages that ask within dashEvery.
+func (d *dash) text() ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if time.Since(d.seenAt) < dashEvery/2 {
+		return d.shown, nil
 	}
-	return payload
+	text, err := json.Marshal(d.view())
+	if err == nil {
+		d.shown, d.seenAt = text, time.Now()
+	}
+	return text, err
 }
 
 func (c *connection) furnace(agent string) Furnace {
 	f := Furnace{
 		Agent: Printable(agent), Online: string(c.payload(agent, message.TopicAvailability)) == message.Online,
-		State: valid(c.payload(agent, message.TopicState)), Alarm: valid(c.payload(agent, message.TopicAlarm)), Health: valid(c.payload(agent, message.TopicHealth)),
+		State: decoded[dashState](c.payload(agent, message.TopicState)), Alarm: decoded[dashAlarm](c.payload(agent, message.TopicAlarm)),
+		Health: decoded[dashHealth](c.payload(agent, message.TopicHealth)),
 	}
-	var state struct{ State string }
-	var alarm struct{ Phase string }
+	if f.State != nil && f.State.State == "" {
+		f.State = nil
+	}
 	_, faulty, _ := c.faulty(agent)
-	known := json.Unmarshal(f.State, &state) == nil && state.State != ""
-	seen := json.Unmarshal(f.Alarm, &alarm) == nil && (alarm.Phase == message.AlarmAcknowledged || alarm.Phase == message.AlarmShelved)
+	abnormal := f.State != nil && f.State.State == "abnormal"
 	switch {
-	case state.State == "abnormal" && !seen:
+	case abnormal && !f.Alarm.seen(f.State.Since):
 		f.Rank = rankAlarm
-	case state.State == "abnormal":
+	case abnormal:
 		f.Rank = rankSeen
-	case !known || !f.Online || state.State == "unknown":
+	case f.State == nil || !f.Online || f.State.State == "unknown":
 		f.Rank = rankUnknown
 	case len(faulty) > 0:
 		f.Rank = rankFault
@@ -221,7 +238,7 @@ func (d *dash) stream(w http.ResponseWriter, r *http.Request) {
 	defer tick.Stop()
 	before, sent := "", time.Time{}
 	for {
-		text, err := json.Marshal(d.view())
+		text, err := d.text()
 		if err != nil {
 			return
 		}

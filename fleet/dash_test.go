@@ -66,9 +66,18 @@ func TestDashShowsAlarmsFirst(t *testing.T) {
 	retain(t, server, "p/ill", message.TopicState, `{"state": "off"}`)
 	retain(t, server, "p/ill", message.TopicHealth, `{"agent": "1", "parts": {"camera": {"status": "fault", "last_error": "no route"}}}`)
 	retain(t, server, "p/seen", message.TopicAvailability, message.Online)
-	retain(t, server, "p/seen", message.TopicState, `{"state": "abnormal"}`)
-	retain(t, server, "p/seen", message.TopicAlarm, `{"id": "1-2", "phase": "acknowledged", "summary": "<script>alert(1)</script>"}`)
+	retain(t, server, "p/seen", message.TopicState, `{"state": "abnormal", "since": "2026-11-28T13:00:00.5Z"}`)
+	retain(t, server, "p/seen", message.TopicAlarm, `{"id": "1-2", "phase": "acknowledged", "raised": "2026-11-28T13:00:00.5Z", "summary": "<script>alert(1)</script>"}`)
+	// The alarm that was seen is an earlier one: the newest was too large for the broker.
+	retain(t, server, "p/another", message.TopicState, `{"state": "abnormal", "since": "2026-11-28T14:00:00Z"}`)
+	retain(t, server, "p/another", message.TopicAlarm, `{"id": "1-2", "phase": "shelved", "raised": "2026-11-28T13:00:00Z"}`)
+	// Payloads of other types hide neither their own alarm nor other furnaces.
+	retain(t, server, "p/mad", message.TopicState, `{"since": [], "state": "abnormal", "senses": 3, "model": null, "p_mean": "x", "held": {}}`)
+	retain(t, server, "p/mad", message.TopicAlarm, `{"phase": 7, "raised": {}, "summary": [], "acknowledged": "Li", "shelved": [1]}`)
+	retain(t, server, "p/mad", message.TopicHealth, `{"agent": "1", "parts": {"camera": null, "mqtt": 3, "model": {"status": []}}}`)
 	retain(t, server, "p/odd", message.TopicState, `no JSON`)
+	retain(t, server, "p/odd", message.TopicAlarm, `"text"`)
+	retain(t, server, "p/odd", message.TopicHealth, `[null]`)
 	retain(t, server, "p/away", message.TopicAvailability, message.Offline)
 	retain(t, server, "p/away", message.TopicState, `{"state": "abnormal", "held": true}`)
 	page := dashAt(t, url)
@@ -79,7 +88,7 @@ func TestDashShowsAlarmsFirst(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
-	want := "p/away p/held p/seen p/gone p/odd p/ill p/calm"
+	want := "p/another p/away p/held p/mad p/seen p/gone p/odd p/ill p/calm"
 	for began := time.Now(); order() != want; time.Sleep(50 * time.Millisecond) {
 		if time.Since(began) > 10*time.Second {
 			t.Fatalf("furnaces %s, want %s", order(), want)
@@ -137,9 +146,9 @@ func TestDashShowsAlarmsFirst(t *testing.T) {
 	if err := chromedp.Run(ctx, chromedp.Navigate(page)); err != nil {
 		t.Fatal(err)
 	}
-	until(`document.querySelectorAll("#furnaces button").length === 7 && document.querySelector("#furnaces button").dataset.agent === "p/away"`)
+	until(`document.querySelectorAll("#furnaces button").length === 9 && document.querySelector("#furnaces button").dataset.agent === "p/another"`)
 	retain(t, server, "p/calm", message.TopicState, `{"state": "abnormal"}`)
-	until(`document.querySelector('[data-agent="p/calm"] strong').textContent.includes("ABNORMAL") && [...document.querySelectorAll("#furnaces button")].findIndex((b) => b.dataset.agent === "p/calm") === 1`)
+	until(`document.querySelector('[data-agent="p/calm"] strong').textContent.includes("ABNORMAL") && [...document.querySelectorAll("#furnaces button")].findIndex((b) => b.dataset.agent === "p/calm") === 2`)
 	if err := chromedp.Run(ctx, chromedp.Click(`[data-agent="p/seen"]`)); err != nil {
 		t.Fatal(err)
 	}

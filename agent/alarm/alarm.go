@@ -7,6 +7,7 @@
 package alarm
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -84,10 +85,18 @@ func Open(s Settings) *Tracker {
 	}
 	b.now = &last
 	if last.Shelved != nil {
-		left := last.Shelved.Until.Sub(s.Stamper.Wall(time.Now()))
-		b.unshelve = time.Now().Add(min(left, last.Shelved.Until.Sub(last.Shelved.At), maxShelved))
+		b.unshelve = time.Now().Add(shelvedFor(*last.Shelved, s.Stamper.Wall(time.Now())))
 	}
 	return b
+}
+
+// shelvedFor is how long an alarm stays shelved. A clock behind the instant at which it was
+// shelved does not tell how much of the time is over, so then the alarm is raised again.
+func shelvedFor(s message.Shelved, now time.Time) time.Duration {
+	if now.Before(s.At) {
+		return 0
+	}
+	return min(s.Until.Sub(now), maxShelved)
 }
 
 // Newest returns the newest alarm, nil before the first.
@@ -113,7 +122,12 @@ func (b *Tracker) Decided(now message.State, d decide.Decision, frozen bool) {
 	defer b.mu.Unlock()
 	active := b.now != nil && b.now.Phase != message.AlarmCleared
 	switch {
-	case abnormal && (!active || now.Since.After(b.now.Raised.Add(time.Minute)) && !now.Held):
+	case abnormal && !active:
+		b.raise(now, d)
+	case abnormal && !now.Since.Equal(b.now.Raised):
+		// The last alarm's end was not saved before the agent started again. Whoever has
+		// seen that one has not seen this one.
+		b.clear(now.Time, "another alarm began")
 		b.raise(now, d)
 	case abnormal && b.now.Held != now.Held:
 		b.now.Held = now.Held
@@ -121,10 +135,14 @@ func (b *Tracker) Decided(now message.State, d decide.Decision, frozen bool) {
 	case abnormal && b.now.Phase == message.AlarmShelved && !time.Now().Before(b.unshelve):
 		b.move(message.AlarmRaised, "the time is over")
 	case !abnormal && active && now.State != "":
-		b.now.Cleared = now.Time
-		b.now.Held = false
-		b.move(message.AlarmCleared, d.Status.Cause)
+		b.clear(now.Time, cmp.Or(d.Status.Cause, "the agent started again, and the furnace is not abnormal"))
 	}
+}
+
+// clear ends the alarm. The lock is held.
+func (b *Tracker) clear(at time.Time, cause string) {
+	b.now.Cleared, b.now.Held = at, false
+	b.move(message.AlarmCleared, cause)
 }
 
 // raise makes a new alarm of the decision.
@@ -186,23 +204,37 @@ func (b *Tracker) publish() {
 
 var errNoAlarm = errors.New("no alarm is active, so there is nothing to acknowledge or shelve")
 
-// Acknowledge records that somebody has seen the alarm.
-func (b *Tracker) Acknowledge(by string) error {
+// meant checks that the alarm that somebody has seen is the active one; "" means whichever
+// is active. The lock is held.
+func (b *Tracker) meant(id string) error {
+	if b.now == nil || b.now.Phase == message.AlarmCleared {
+		return errNoAlarm
+	}
+	if id != "" && id != b.now.ID {
+		return fmt.Errorf("alarm: %.64q has ended, and alarm %s is active: look at that one", id, b.now.ID)
+	}
+	return nil
+}
+
+// Acknowledge records that somebody has seen the alarm with an id, or the active one if
+// the id is empty.
+func (b *Tracker) Acknowledge(id, by string) error {
 	if err := checkName(by); err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.now == nil || b.now.Phase == message.AlarmCleared {
-		return errNoAlarm
+	if err := b.meant(id); err != nil {
+		return err
 	}
 	b.now.Acknowledged = &message.Acknowledged{By: by, At: b.Stamper.Wall(time.Now())}
 	b.move(message.AlarmAcknowledged, "by "+by)
 	return nil
 }
 
-// Shelve records that somebody has silenced the alarm for a time, and why.
-func (b *Tracker) Shelve(by, reason string, lasts time.Duration) error {
+// Shelve records that somebody has silenced the alarm with an id, or the active one if the
+// id is empty, for a time, and why.
+func (b *Tracker) Shelve(id, by, reason string, lasts time.Duration) error {
 	switch {
 	case lasts < time.Minute || lasts > maxShelved:
 		return fmt.Errorf("minutes: %s is out of bounds: shelve for 1 to %.0f minutes", lasts, maxShelved.Minutes())
@@ -214,8 +246,8 @@ func (b *Tracker) Shelve(by, reason string, lasts time.Duration) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.now == nil || b.now.Phase == message.AlarmCleared {
-		return errNoAlarm
+	if err := b.meant(id); err != nil {
+		return err
 	}
 	at := b.Stamper.Wall(time.Now())
 	b.unshelve = time.Now().Add(lasts)

@@ -61,7 +61,7 @@ func TestLifeOfAlarms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &desk{}
 		b := d.open(crashfs.New(-1))
-		if b.Newest() != nil || b.Acknowledge("Li") == nil || b.Shelve("Li", "tapping", time.Minute) == nil {
+		if b.Newest() != nil || b.Acknowledge("", "Li") == nil || b.Shelve("", "Li", "tapping", time.Minute) == nil {
 			t.Error("an alarm before the first")
 		}
 		d.second(b, "normal", time.Now(), false)
@@ -74,13 +74,13 @@ func TestLifeOfAlarms(t *testing.T) {
 			!strings.Contains(first.Summary, "The current is quiet: it varied by 1.0 %") {
 			t.Errorf("raised %+v", d.alarms)
 		}
-		if err := b.Acknowledge("Li"); err != nil {
+		if err := b.Acknowledge("", "Li"); err != nil {
 			t.Fatal(err)
 		}
 		if a := d.last(); a.ID != first.ID || a.Phase != message.AlarmAcknowledged || a.Acknowledged.By != "Li" {
 			t.Errorf("acknowledged %+v", a)
 		}
-		if err := b.Shelve("Wang", "tapping", 2*time.Minute); err != nil {
+		if err := b.Shelve("", "Wang", "tapping", 2*time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		for range 60 {
@@ -95,14 +95,14 @@ func TestLifeOfAlarms(t *testing.T) {
 		if a := d.last(); a.Phase != message.AlarmRaised {
 			t.Errorf("after the time of the shelf: %+v", a)
 		}
-		if err := b.Shelve("Wang", "tapping", 8*time.Hour); err != nil {
+		if err := b.Shelve("", "Wang", "tapping", 8*time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		d.second(b, "normal", time.Now(), false)
 		if a := d.last(); a.Phase != message.AlarmCleared || a.Cleared.IsZero() {
 			t.Errorf("cleared %+v", a)
 		}
-		if b.Acknowledge("Li") == nil {
+		if b.Acknowledge("", "Li") == nil {
 			t.Error("a cleared alarm was acknowledged")
 		}
 		// A new alarm is never silenced by what was done with the one before.
@@ -128,7 +128,7 @@ func TestAlarmSurvivesARestart(t *testing.T) {
 		b := d.open(files)
 		began := time.Now()
 		d.second(b, "abnormal", began, false)
-		if err := b.Acknowledge("Li"); err != nil {
+		if err := b.Acknowledge("", "Li"); err != nil {
 			t.Fatal(err)
 		}
 		if err := b.Save(<-b.Saves()); err != nil {
@@ -162,17 +162,17 @@ func TestWhoAndWhyAreChecked(t *testing.T) {
 	d.seq = 1
 	b.Decided(message.State{State: "abnormal"}, decide.Decision{CV120: math.NaN(), CV45: math.NaN()}, false)
 	for _, by := range []string{"", " Li", "\x1b[2J", "two\nlines", strings.Repeat("x", 65), "\xff"} {
-		if err := b.Acknowledge(by); err == nil || !strings.HasPrefix(err.Error(), "by: ") {
+		if err := b.Acknowledge("", by); err == nil || !strings.HasPrefix(err.Error(), "by: ") {
 			t.Errorf("%q: %v", by, err)
 		}
 	}
 	for _, minutes := range []int{-1, 0, 481, 1 << 40} {
-		if err := b.Shelve("Li", "tapping", time.Duration(minutes)*time.Minute); err == nil || !strings.HasPrefix(err.Error(), "minutes: ") {
+		if err := b.Shelve("", "Li", "tapping", time.Duration(minutes)*time.Minute); err == nil || !strings.HasPrefix(err.Error(), "minutes: ") {
 			t.Errorf("%d min: %v", minutes, err)
 		}
 	}
 	for _, reason := range []string{"", strings.Repeat("x", 201), "\a"} {
-		if err := b.Shelve("Li", reason, time.Minute); err == nil || !strings.HasPrefix(err.Error(), "reason: ") {
+		if err := b.Shelve("", "Li", reason, time.Minute); err == nil || !strings.HasPrefix(err.Error(), "reason: ") {
 			t.Errorf("%q: %v", reason, err)
 		}
 	}

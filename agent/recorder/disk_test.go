@@ -91,7 +91,7 @@ func TestDiskThatRefusesOrHangs(t *testing.T) {
 					}
 					disk.set(fault, hang)
 					feed(600)
-					if dropped, err := o.last(); err == nil || dropped == 0 || !strings.Contains(err.Error(), "recorder.folder") {
+					if dropped, err := o.last(); err == nil || dropped == 0 || !strings.Contains(err.Error(), "paths.recordings") {
 						t.Errorf("status %v, %d dropped", err, dropped)
 					}
 					if waiting := len(r.queue); waiting > maxWaiting {
@@ -182,7 +182,7 @@ func FuzzScan(f *testing.F) {
 	f.Add(append(good.Bytes(), trailer...))
 	f.Add(good.Bytes()[:1000])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, end := scan(bytes.NewReader(data), int64(len(data)), true)
+		entries, end := scan(bytes.NewReader(data), 0, int64(len(data)), true)
 		if end < 0 || end > int64(len(data)) {
 			t.Fatalf("end %d of %d", end, len(data))
 		}
@@ -193,7 +193,7 @@ func FuzzScan(f *testing.F) {
 		}
 		summarize("20261128T134000Z", bytes.NewReader(data), int64(len(data)), false)
 		// What is intact stays so when the rest is cut off.
-		again, endAgain := scan(io.NewSectionReader(bytes.NewReader(data), 0, end), end, true)
+		again, endAgain := scan(io.NewSectionReader(bytes.NewReader(data), 0, end), 0, end, true)
 		if len(again) != len(entries) || endAgain != end {
 			t.Fatalf("%d entries to %d, then %d to %d", len(entries), end, len(again), endAgain)
 		}
@@ -261,10 +261,14 @@ func TestInvalidLabelsAreRefused(t *testing.T) {
 		"by":     func(l *Label) { l.By = "\x1b[31m" },
 		"id":     func(l *Label) { l.ID = strings.Repeat("x", 65) },
 		"alarm":  func(l *Label) { l.Alarm = "\xff" },
+		"id:":    func(l *Label) { l.ID, l.Removed = strings.Repeat("x", 100_000), true },
+		"note::": func(l *Label) { l.ID, l.Removed, l.Note = "x", true, "\x1b" },
+		"class:": func(l *Label) { l.ID, l.Removed, l.Class = "x", true, Class(strings.Repeat("x", 1000)) },
+		"from:":  func(l *Label) { l.From, l.To = l.From.AddDate(10_000, 0, 0), l.To.AddDate(10_000, 0, 0) },
 	} {
 		l := good
 		change(&l)
-		if _, err := OpenLabels(crashfs.New(-1)).Put(l); err == nil || !strings.HasPrefix(err.Error(), strings.TrimSuffix(want, ":")+":") {
+		if _, err := OpenLabels(crashfs.New(-1)).Put(l); err == nil || !strings.HasPrefix(err.Error(), strings.TrimRight(want, ":")+":") {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

@@ -50,7 +50,7 @@ func appendEntry(to *bytes.Buffer, kind Kind, at time.Time, data []byte) error {
 	w := tar.NewWriter(to)
 	err := w.WriteHeader(&tar.Header{
 		Name: string(kind) + "/" + at.UTC().Format(layout) + extension[kind],
-		Mode: 0o640, Size: int64(len(data)), ModTime: at.Truncate(time.Second), Format: tar.FormatUSTAR,
+		Mode: 0o640, Size: int64(len(data)), ModTime: later(at, time.Unix(0, 0)).Truncate(time.Second), Format: tar.FormatUSTAR,
 		Gname: "crc32-" + strconv.FormatUint(uint64(crc32.ChecksumIEEE(data)), 16),
 	})
 	if err == nil {
@@ -65,14 +65,23 @@ func appendEntry(to *bytes.Buffer, kind Kind, at time.Time, data []byte) error {
 	return nil
 }
 
+// later keeps instants before 1970, which a tar header cannot hold, out of it.
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
 // trailer ends a tar file.
 var trailer = make([]byte, 2*block)
 
-// scan lists the intact entries of a segment of size bytes, and returns where the last of
-// them ends. It reads headers only; with verify it reads everything and compares the
+// scan lists the intact entries of a segment of size bytes from an entry's begin on, and
+// returns where the last of them ends. It reads headers only; with verify it reads everything and compares the
 // CRCs. What follows the first damaged entry is not read.
-func scan(r io.ReaderAt, size int64, verify bool) (entries []Entry, end int64) {
-	section := io.NewSectionReader(r, 0, size)
+func scan(r io.ReaderAt, begin, size int64, verify bool) (entries []Entry, end int64) {
+	section := io.NewSectionReader(r, begin, size-begin)
+	end = begin
 	t := tar.NewReader(section)
 	for {
 		header, err := t.Next()
@@ -83,6 +92,7 @@ func scan(r io.ReaderAt, size int64, verify bool) (entries []Entry, end int64) {
 		if err != nil {
 			return entries, end
 		}
+		offset += begin
 		e, sum, err := parseHeader(header)
 		if err != nil || offset+e.Size > size {
 			return entries, end

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
 	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,11 +38,17 @@ const (
 
 // Export writes the recording of [from, to] as a data set that the trainer reads (layout
 // V2 in docs/own-data.md), a batch for each stretch without a gap. The folder must not
-// exist. Seconds without a label are not scored; with normal they count as normal.
-func Export(l *Library, labels []Label, from, to time.Time, out string, normal bool) ([]Stretch, error) {
+// exist, and does not after an error. Seconds without a label are not scored; with normal
+// they count as normal. Pictures that cannot be read are left out.
+func Export(l *Library, labels []Label, from, to time.Time, out string, normal bool) (done []Stretch, err error) {
 	if err := os.Mkdir(out, 0o750); err != nil {
 		return nil, fmt.Errorf("the folder must be new: %w", err)
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(out))
+		}
+	}()
 	for _, sub := range []string{"videos", "timestamps", "currents", "labels"} {
 		if err := os.Mkdir(filepath.Join(out, sub), 0o750); err != nil {
 			return nil, err
@@ -50,11 +58,10 @@ func Export(l *Library, labels []Label, from, to time.Time, out string, normal b
 	if err != nil {
 		return nil, err
 	}
-	var done []Stretch
-	for _, group := range stretches(entries) {
+	for _, group := range stretches(l, entries) {
 		s, err := exportStretch(l, group, labels, out, normal)
 		if err != nil {
-			return done, err
+			return nil, err
 		}
 		done = append(done, s)
 	}
@@ -65,27 +72,49 @@ func Export(l *Library, labels []Label, from, to time.Time, out string, normal b
 }
 
 // stretches cuts the pictures where there is a gap, the size changes, or an hour is full.
-func stretches(entries []Entry) (groups [][]Entry) {
-	first := 0
-	for i := range entries {
-		last := i == len(entries)-1
-		if last || entries[i+1].Time.Sub(entries[i].Time) > maxGap || entries[i+1].Time.Sub(entries[first].Time) >= maxStretch {
-			if entries[i].Time.Sub(entries[first].Time) >= minStretch {
-				groups = append(groups, entries[first:i+1])
-			}
-			first = i + 1
+func stretches(l *Library, entries []Entry) (groups [][]Entry) {
+	var now []Entry
+	end := func() {
+		if len(now) > 0 && now[len(now)-1].Time.Sub(now[0].Time) >= minStretch {
+			groups = append(groups, now)
 		}
+		now = nil
 	}
+	var size image.Point
+	for _, e := range entries {
+		next, err := l.cropSize(e)
+		if err != nil {
+			continue // damaged, or removed meanwhile
+		}
+		if n := len(now); n > 0 && (e.Time.Sub(now[n-1].Time) > maxGap || e.Time.Sub(now[0].Time) >= maxStretch || next != size) {
+			end()
+		}
+		now, size = append(now, e), next
+	}
+	end()
 	return groups
 }
 
+// cropSize reads a picture's size.
+func (l *Library) cropSize(e Entry) (image.Point, error) {
+	file, _, err := l.open(e.Segment)
+	if err != nil {
+		return image.Point{}, err
+	}
+	defer file.Close()
+	config, err := png.DecodeConfig(io.NewSectionReader(file, e.Offset, e.Size))
+	return image.Pt(config.Width, config.Height), err
+}
+
 func exportStretch(l *Library, frames []Entry, labels []Label, out string, normal bool) (Stretch, error) {
-	s := Stretch{Name: frames[0].Time.UTC().Format(segmentTime), From: frames[0].Time, To: frames[len(frames)-1].Time, Frames: len(frames)}
-	samples, err := l.Samples(s.From, s.To)
+	s := Stretch{Name: frames[0].Time.UTC().Format(segmentTime)}
+	frames, err := writeVideo(l, frames, filepath.Join(out, "videos", s.Name+".npy"))
 	if err != nil {
 		return s, err
 	}
-	if err := writeVideo(l, frames, filepath.Join(out, "videos", s.Name+".npy")); err != nil {
+	s.From, s.To, s.Frames = frames[0].Time, frames[len(frames)-1].Time, len(frames)
+	samples, err := l.Samples(s.From, s.To)
+	if err != nil {
 		return s, err
 	}
 	since := func(t time.Time) string { return strconv.FormatFloat(t.Sub(s.From).Seconds(), 'f', 3, 64) }
@@ -149,43 +178,27 @@ func labelTable(s Stretch, labels []Label, normal bool) (text []byte, labelled i
 	return out.Bytes(), labelled
 }
 
-// writeVideo writes pictures as a NumPy array, uint8 (T,3,W,H).
-func writeVideo(l *Library, frames []Entry, path string) (err error) {
-	pixels, width, height, err := readCrop(l, frames[0])
-	if err != nil {
-		return err
-	}
+// writeVideo writes pictures of one size as a NumPy array, uint8 (T,3,W,H). It returns
+// those that could be read.
+func writeVideo(l *Library, frames []Entry, path string) (written []Entry, err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	out := bufio.NewWriterSize(file, 1<<20)
-	header := fmt.Sprintf("{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 3, %d, %d), }", len(frames), width, height)
-	const align, magic = 64, 10
-	for (len(header)+1+magic)%align != 0 {
-		header += " "
+	if _, err := out.Write(make([]byte, numpyHeader)); err != nil {
+		return nil, err
 	}
-	header += "\n"
-	if _, err := fmt.Fprintf(out, "\x93NUMPY\x01\x00%c%c%s", 0, 0, header); err != nil {
-		return err
-	}
-	if err := out.Flush(); err != nil {
-		return err
-	}
-	if _, err := file.WriteAt([]byte{byte(len(header)), byte(len(header) >> 8)}, 8); err != nil {
-		return err
-	}
-	planes := make([]byte, 3*width*height)
-	for i, f := range frames {
-		if i > 0 {
-			var w, h int
-			if pixels, w, h, err = readCrop(l, f); err != nil {
-				return err
-			}
-			if w != width || h != height {
-				return fmt.Errorf("the crop's size changes at %s: export the parts before and after it by themselves", f.Time.Format(time.RFC3339))
-			}
+	var planes []byte
+	var shape [2]int
+	for _, f := range frames {
+		pixels, width, height, err := readCrop(l, f)
+		if err != nil || len(written) > 0 && shape != [2]int{width, height} {
+			continue // damaged, or removed meanwhile
+		}
+		if len(written) == 0 {
+			shape, planes = [2]int{width, height}, make([]byte, 3*width*height)
 		}
 		for y := range height {
 			for x := range width {
@@ -195,10 +208,27 @@ func writeVideo(l *Library, frames []Entry, path string) (err error) {
 			}
 		}
 		if _, err := out.Write(planes); err != nil {
-			return err
+			return nil, err
 		}
+		written = append(written, f)
 	}
-	return out.Flush()
+	if len(written) == 0 {
+		return nil, fmt.Errorf("not one picture from %s on can be read: export the parts before and after them by themselves", frames[0].Time.Format(time.RFC3339))
+	}
+	if err := out.Flush(); err != nil {
+		return nil, err
+	}
+	_, err = file.WriteAt(header(len(written), shape[0], shape[1]), 0)
+	return written, err
+}
+
+// numpyHeader is the length of the header in bytes, a multiple of 64.
+const numpyHeader = 128
+
+func header(count, width, height int) []byte {
+	const prefix = 10
+	text := fmt.Sprintf("{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 3, %d, %d), }", count, width, height)
+	return fmt.Appendf([]byte("\x93NUMPY\x01\x00"), "%c\x00%-*s\n", numpyHeader-prefix, numpyHeader-prefix-1, text)
 }
 
 // readCrop returns a picture's pixels, row-major RGB.

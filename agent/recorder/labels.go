@@ -56,9 +56,10 @@ const (
 
 // Check reports the first invalid field, by its name and with the remedy.
 func (l Label) Check() error {
+	if err := l.checkTexts(); err != nil || l.Removed && l.ID != "" {
+		return err
+	}
 	switch {
-	case l.Removed && l.ID != "":
-		return nil
 	case !slices.Contains([]Class{ClassAbnormal, ClassNormal, ClassDoubtful}, l.Class):
 		return fmt.Errorf("class: %.20q is not one of abnormal, normal, doubtful", string(l.Class))
 	case l.From.IsZero() || l.To.IsZero() || !l.From.Before(l.To):
@@ -69,6 +70,18 @@ func (l Label) Check() error {
 		return errors.New("onset: outside the stretch; set it between from and to")
 	case !l.Onset.IsZero() && l.Class != ClassAbnormal:
 		return errors.New("onset: only an abnormal stretch has one; remove it")
+	case l.From.Year() < 1970 || l.To.Year() > lastYear:
+		return errors.New("from: the year is not one of a recording")
+	default:
+		return nil
+	}
+}
+
+// lastYear is the last that JSON can hold.
+const lastYear = 9999
+
+func (l Label) checkTexts() error {
+	switch {
 	case len(l.Note) > maxText || !plain(l.Note):
 		return errors.New("note: longer than 500 bytes, or not plain text; shorten it")
 	case len(l.By) > maxName || !plain(l.By):
@@ -77,6 +90,8 @@ func (l Label) Check() error {
 		return errors.New("alarm: not the id of an alarm")
 	case len(l.ID) > maxName || !plain(l.ID):
 		return errors.New("id: not the id of a label")
+	case len(l.Class) > maxName || !plain(string(l.Class)):
+		return errors.New("class: not one of abnormal, normal, doubtful")
 	default:
 		return nil
 	}
@@ -111,7 +126,7 @@ func (j *Labels) read() (all []Label, intact int64, err error) {
 		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("recorder.folder: %s: %w", labelFile, err)
+		return nil, 0, fmt.Errorf("paths.recordings: %s: %w", labelFile, err)
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1 // a power cut may have torn the last line
 	byID := map[string]Label{}
@@ -161,7 +176,7 @@ func (j *Labels) Put(labels ...Label) ([]Label, error) {
 		return nil, err
 	}
 	if intact+int64(text.Len()) > maxLabelLines {
-		return nil, fmt.Errorf("recorder.folder: %s is full; export the labels and move the file away", labelFile)
+		return nil, fmt.Errorf("paths.recordings: %s is full; export the labels and move the file away", labelFile)
 	}
 	return labels, j.append(intact, text.Bytes())
 }
@@ -169,14 +184,14 @@ func (j *Labels) Put(labels ...Label) ([]Label, error) {
 func (j *Labels) append(at int64, text []byte) error {
 	file, err := j.open(at)
 	if err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	_, err = file.Write(text)
 	if err == nil {
 		err = file.Sync()
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	return nil
 }

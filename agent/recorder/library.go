@@ -22,9 +22,20 @@ type Library struct {
 	folder string
 
 	mu        sync.Mutex
-	summaries map[string]Summary // by name, of complete segments
-	scanned   map[string][]Entry // by name, of complete segments
-	order     []string           // of scanned, oldest use first
+	summaries map[string]Summary  // by name, of complete segments
+	scanned   map[string]*scanned // by name
+	order     []string            // of scanned, oldest use first
+}
+
+// scanned is what was read of a segment so far. A segment that is being written grows, so
+// only its new end is read again.
+type scanned struct {
+	entries   []Entry
+	end       int64 // where they end
+	size      int64 // of the file then
+	digest    digest
+	digested  int // entries in digest
+	unchanged func(os.FileInfo) bool
 }
 
 // maxScanned bounds the segments whose entries stay in memory.
@@ -32,21 +43,21 @@ const maxScanned = 16
 
 // OpenLibrary returns the library of a folder. A missing folder is an empty recording.
 func OpenLibrary(folder string) *Library {
-	return &Library{folder: folder, summaries: map[string]Summary{}, scanned: map[string][]Entry{}}
+	return &Library{folder: folder, summaries: map[string]Summary{}, scanned: map[string]*scanned{}}
 }
 
 // Folder is the recording's folder.
 func (l *Library) Folder() string { return l.folder }
 
 // Segments returns the summaries of all segments, oldest first. That of the open segment
-// is made anew at each call.
+// is completed at each call.
 func (l *Library) Segments() ([]Summary, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	files := durable.Folder(l.folder)
 	entries, err := files.List(".")
 	if err != nil {
-		return nil, fmt.Errorf("recorder.folder: %w", err)
+		return nil, fmt.Errorf("paths.recordings: %w", err)
 	}
 	complete := map[string]bool{}
 	for _, e := range entries {
@@ -57,21 +68,19 @@ func (l *Library) Segments() ([]Summary, error) {
 	var all []Summary
 	known := map[string]Summary{}
 	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name, ".tar")
-		if !ok {
+		name, ok := segmentOf(e.Name)
+		if !ok || e.Size > largestSegment {
 			continue
 		}
 		s, have := l.summaries[name]
-		if !have || !complete[name] || s.Keep == "" && time.Since(s.To) < 2*keepAround {
-			// A recent segment may have become one that is kept.
-			if s, have = readSummary(files, name); !have {
-				if s, err = l.summarizeFile(name); err != nil {
-					continue // removed meanwhile
-				}
-			}
-		}
-		if complete[name] {
+		// A recent segment may have become one that is kept, and an old name belong to
+		// another one.
+		if have && s.Bytes == e.Size && (s.Keep != "" || time.Since(e.Modified) > 2*keepAround) {
 			known[name] = s
+		} else if s, have = readSummary(files, name); complete[name] && have && s.Bytes == e.Size {
+			known[name] = s
+		} else if s, err = l.summarizeFile(name); err != nil {
+			continue // removed meanwhile
 		}
 		all = append(all, s)
 	}
@@ -86,8 +95,37 @@ func (l *Library) summarizeFile(name string) (Summary, error) {
 		return Summary{}, err
 	}
 	defer file.Close()
-	s, _ := summarize(name, file, size, false)
-	return s, nil
+	s := l.scan(name, file, size)
+	for ; s.digested < len(s.entries); s.digested++ {
+		s.digest.entry(s.entries[s.digested], file)
+	}
+	return s.digest.of(name, size), nil
+}
+
+// scan reads what is new of a segment. The lock is held.
+func (l *Library) scan(name string, file *os.File, size int64) *scanned {
+	info, err := file.Stat()
+	s := l.scanned[name]
+	if s == nil || size < s.end || err != nil || !s.unchanged(info) {
+		s = &scanned{unchanged: func(now os.FileInfo) bool { return os.SameFile(info, now) }}
+		if !slices.Contains(l.order, name) {
+			l.order = append(l.order, name)
+		}
+		l.scanned[name] = s
+		if len(l.order) > maxScanned {
+			delete(l.scanned, l.order[0])
+			l.order = l.order[1:]
+		}
+	}
+	if size == s.size {
+		return s
+	}
+	fresh, end := scan(file, s.end, size, false)
+	for i := range fresh {
+		fresh[i].Segment = name
+	}
+	s.entries, s.end, s.size = append(s.entries, fresh...), end, size
+	return s
 }
 
 func (l *Library) open(name string) (*os.File, int64, error) {
@@ -138,27 +176,13 @@ func (l *Library) Entries(from, to time.Time, kinds ...Kind) ([]Entry, error) {
 func (l *Library) entriesOf(name string) ([]Entry, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if entries, ok := l.scanned[name]; ok {
-		return entries, nil
-	}
 	file, size, err := l.open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	entries, _ := scan(file, size, false)
-	for i := range entries {
-		entries[i].Segment = name
-	}
-	if _, complete := l.summaries[name]; complete {
-		l.scanned[name] = entries
-		l.order = append(l.order, name)
-		if len(l.order) > maxScanned {
-			delete(l.scanned, l.order[0])
-			l.order = l.order[1:]
-		}
-	}
-	return entries, nil
+	entries := l.scan(name, file, size).entries
+	return entries[:len(entries):len(entries)], nil
 }
 
 // Read returns the content of an entry.
@@ -225,10 +249,7 @@ func records[T any](l *Library, kind Kind, from, to time.Time, parse func([]byte
 		if err != nil {
 			return nil, err
 		}
-		values, err := parse(data)
-		if err != nil {
-			return nil, fmt.Errorf("recording %s: %w", e.Segment, err)
-		}
+		values, _ := parse(data) //nolint:errcheck // one damaged line must not hide an hour of others
 		for _, v := range values {
 			if at := instant(v); !at.Before(from) && !at.After(to) {
 				all = append(all, v)

@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ import (
 type Settings struct {
 	// Files is the folder of the recording.
 	Files durable.Files
+	// Lock keeps other programs from recording into the folder until it is closed; it may
+	// be nil.
+	Lock func() (io.Closer, error)
 	// MaxBytes bounds all segments together, MaxAge those that are not kept.
 	MaxBytes int64
 	MaxAge   time.Duration
@@ -70,8 +74,10 @@ const (
 	flushEvery = 4 * time.Second
 	// keepAround is how much is kept before and after an alarm, a fault or a mark.
 	keepAround = 10 * time.Minute
-	// maxWaiting bounds the queue: a minute of samples, states and pictures.
-	maxWaiting = 512
+	// maxWaiting bounds the queue: a minute of samples, states and pictures; maxWaitingBytes
+	// bounds the pictures in it.
+	maxWaiting      = 512
+	maxWaitingBytes = 16 << 20
 	// retryAfter is the wait after the disk refused.
 	retryAfter = 10 * time.Second
 )
@@ -88,50 +94,68 @@ type Second struct {
 // Recorder records. Its methods are safe for concurrent use.
 type Recorder struct {
 	Settings
-	queue   chan func(*writer)
+	queue   chan record
+	waiting atomic.Int64 // bytes of the pictures in the queue
 	dropped atomic.Uint64
 	written atomic.Uint64 // bytes
 }
 
+// record is something to write, of some bytes.
+type record struct {
+	bytes int64
+	write func(*writer)
+}
+
 // New returns a recorder. It starts nothing.
 func New(s Settings) *Recorder {
-	return &Recorder{Settings: s, queue: make(chan func(*writer), maxWaiting)}
+	return &Recorder{Settings: s, queue: make(chan record, maxWaiting)}
 }
 
 // Sample records one reading, also one that is missing.
 func (r *Recorder) Sample(s drivers.Sample) {
 	s.Time = r.Wall(s.Time)
-	r.offer(func(w *writer) { w.sample(s) })
+	r.offer(0, func(w *writer) { w.sample(s) })
 }
 
 // Second records a decision, with the frame that it used.
 func (r *Recorder) Second(s Second) {
 	s.Decided, s.Frame.Time = r.Wall(s.Decided), r.Wall(s.Frame.Time)
-	r.offer(func(w *writer) { w.second(s) })
+	r.offer(len(s.Frame.Pixels), func(w *writer) { w.second(s) })
 }
 
 // View records the whole picture, a JPEG taken at an instant.
 func (r *Recorder) View(at time.Time, jpeg []byte) {
 	at = r.Wall(at)
-	r.offer(func(w *writer) { w.picture(View, at, jpeg) })
+	r.offer(len(jpeg), func(w *writer) { w.picture(View, at, jpeg) })
 }
 
 // Event records an event. What is recorded around an alarm or a fault is kept.
 func (r *Recorder) Event(e message.Event) {
-	r.offer(func(w *writer) { w.event(e) })
+	r.offer(len(e.Cause), func(w *writer) { w.event(e) })
 }
 
-func (r *Recorder) offer(f func(*writer)) {
-	select {
-	case r.queue <- f:
-	default:
-		r.dropped.Add(1)
-		r.Observer.Fault(errSlow)
-		r.count()
+func (r *Recorder) offer(bytes int, write func(*writer)) {
+	one := record{int64(bytes), write}
+	if r.waiting.Add(one.bytes) <= maxWaitingBytes {
+		select {
+		case r.queue <- one:
+			return
+		default:
+		}
 	}
+	r.waiting.Add(-one.bytes)
+	r.dropped.Add(1)
+	r.Observer.Fault(errSlow)
+	r.count()
 }
 
-var errSlow = errors.New("recorder.folder: the disk does not keep up, so some of the recording is missing; use a faster disk or set recorder.enabled to false")
+// taken tells that a record has left the queue.
+func (r *Recorder) taken(one record) record {
+	r.waiting.Add(-one.bytes)
+	return one
+}
+
+var errSlow = errors.New("paths.recordings: the disk does not keep up, so some of the recording is missing; use a faster disk or set recorder.enabled to false")
 
 func (r *Recorder) count() {
 	r.Observer.Count(map[string]uint64{"dropped": r.dropped.Load(), "bytes_written": r.written.Load()})
@@ -166,14 +190,26 @@ func (r *Recorder) discardFor(ctx context.Context, wait time.Duration) bool {
 		case <-end.C:
 			r.count()
 			return true
-		case <-r.queue:
+		case one := <-r.queue:
+			r.taken(one)
 			r.dropped.Add(1)
 		}
 	}
 }
 
-// record writes until ctx ends or the disk refuses.
+// record writes until ctx ends or the disk refuses, while no other program does.
 func (r *Recorder) record(ctx context.Context, faults *retry.Faults) error {
+	if r.Lock == nil {
+		return r.write(ctx, faults)
+	}
+	lock, err := r.Lock()
+	if err != nil {
+		return fmt.Errorf("paths.recordings: another program records there; give each a folder of its own: %w", err)
+	}
+	return errors.Join(r.write(ctx, faults), lock.Close())
+}
+
+func (r *Recorder) write(ctx context.Context, faults *retry.Faults) error {
 	w, err := openWriter(r.Settings)
 	if err != nil {
 		return err
@@ -185,8 +221,8 @@ func (r *Recorder) record(ctx context.Context, faults *retry.Faults) error {
 		case <-ctx.Done():
 			r.drain(w)
 			return errors.Join(w.flush(), w.closeSegment(), ctx.Err())
-		case f := <-r.queue:
-			f(w)
+		case one := <-r.queue:
+			r.taken(one).write(w)
 		case <-ticker.C:
 			r.Observer.Beat()
 			if err := w.flush(); err != nil {
@@ -208,8 +244,8 @@ func (r *Recorder) record(ctx context.Context, faults *retry.Faults) error {
 func (r *Recorder) drain(w *writer) {
 	for {
 		select {
-		case f := <-r.queue:
-			f(w)
+		case one := <-r.queue:
+			r.taken(one).write(w)
 		default:
 			return
 		}

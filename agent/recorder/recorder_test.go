@@ -193,7 +193,7 @@ func checkIntact(t *testing.T, disk *crashfs.Disk) (samples int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, end := scan(bytes.NewReader(data), e.Size, true)
+		_, end := scan(bytes.NewReader(data), 0, e.Size, true)
 		if end+int64(len(trailer)) != e.Size || !bytes.Equal(data[end:], trailer) {
 			t.Errorf("%s: intact to %d of %d bytes", e.Name, end, e.Size)
 		}

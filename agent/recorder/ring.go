@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,40 +28,68 @@ type ring struct {
 // goes too.
 const keptShare = 0.5
 
-// openRing reads the summaries, and makes those that are missing.
+// openRing reads the summaries, and makes those that are missing. What is not a segment is
+// left alone.
 func openRing(s Settings) (*ring, error) {
 	if err := s.Files.MakeFolder("."); err != nil {
-		return nil, fmt.Errorf("recorder.folder: %w", err)
+		return nil, fmt.Errorf("paths.recordings: %w", err)
 	}
 	entries, err := s.Files.List(".")
 	if err != nil {
-		return nil, fmt.Errorf("recorder.folder: %w", err)
+		return nil, fmt.Errorf("paths.recordings: %w", err)
 	}
 	r := &ring{Settings: s, names: map[string]bool{}}
-	has := map[string]bool{}
 	for _, e := range entries {
-		has[e.Name] = true
-	}
-	for _, e := range entries {
-		name, isSegment := strings.CutSuffix(e.Name, ".tar")
-		if !isSegment {
+		name, isSegment := segmentOf(e.Name)
+		if !isSegment || e.Size > largestSegment {
 			continue
 		}
-		summary, ok := Summary{}, false
-		if has[name+".json"] {
-			summary, ok = readSummary(s.Files, name)
-			ok = ok && summary.Bytes == e.Size
+		r.names[name] = true
+		if e.Size <= int64(len(trailer)) { // the disk was full when it began
+			if err := r.removeSegment(name); err != nil {
+				s.Log.Warn("empty segment not removed", "segment", name, "err", err)
+			}
+			continue
 		}
-		if !ok {
+		summary, ok := readSummary(s.Files, name)
+		if !ok || summary.Bytes != e.Size {
 			if summary, err = recoverSegment(s.Files, name, e.Size); err != nil {
-				return nil, fmt.Errorf("recorder.folder: %s: %w", e.Name, err)
+				// A defect of one segment must not end the recording of others.
+				s.Log.Warn("segment not recovered", "segment", name, "err", err)
+				summary = Summary{Name: name, Bytes: e.Size, From: begins(name), To: begins(name)}
 			}
 		}
-		r.names[name] = true
 		r.segments = append(r.segments, summary)
 	}
 	slices.SortFunc(r.segments, func(a, b Summary) int { return strings.Compare(a.Name, b.Name) })
 	return r, nil
+}
+
+// largestSegment bounds a segment, with what is added to it in its last seconds.
+const largestSegment = 2 * maxSegment
+
+// segmentOf returns the segment's name of a file, if it is one.
+func segmentOf(file string) (name string, ok bool) {
+	name, isTar := strings.CutSuffix(file, ".tar")
+	if !isTar || len(name) < len(segmentTime) {
+		return "", false
+	}
+	if _, err := time.Parse(segmentTime, name[:len(segmentTime)]); err != nil {
+		return "", false
+	}
+	if rest := name[len(segmentTime):]; rest != "" {
+		digits, numbered := strings.CutPrefix(rest, "-")
+		if _, err := strconv.ParseUint(digits, 10, 32); err != nil || !numbered {
+			return "", false
+		}
+	}
+	return name, true
+}
+
+// begins is the instant in a segment's name.
+func begins(name string) time.Time {
+	at, _ := time.Parse(segmentTime, name[:min(len(name), len(segmentTime))]) //nolint:errcheck // a foreign name stays at the zero time
+	return at
 }
 
 // maxSummary bounds a summary's file, in bytes.
@@ -111,46 +141,52 @@ func writeSummary(files durable.Files, s Summary) error {
 // summarize makes the summary of a segment from its entries, and returns where the
 // intact ones end. With verify it compares the CRCs of all of them.
 func summarize(name string, r io.ReaderAt, size int64, verify bool) (Summary, int64) {
-	entries, end := scan(r, size, verify)
-	w := writer{}
+	entries, end := scan(r, 0, size, verify)
+	var d digest
 	for _, e := range entries {
-		if e.Kind == Crop || e.Kind == View {
-			w.note(e.Time)
-			w.summary.Pictures++
-			continue
-		}
-		content := make([]byte, e.Size)
-		if _, err := r.ReadAt(content, e.Offset); err != nil {
-			continue
-		}
-		// What an older release wrote may differ: the lines that can be read count.
-		switch e.Kind {
-		case Current:
-			samples, _ := parseSamples(content) //nolint:errcheck // see above
-			for _, s := range samples {
-				w.sample(s)
-			}
-		case State:
-			decided, _ := parseLines[Decided](content) //nolint:errcheck // see above
-			for _, d := range decided {
-				w.second(Second{Decided: d.At, State: d.State})
-			}
-		case Events:
-			events, _ := parseLines[message.Event](content) //nolint:errcheck // see above
-			for _, event := range events {
-				w.event(event)
-			}
-		}
-		w.current.Reset()
-		w.states.Reset()
-		w.evs.Reset()
+		d.entry(e, r)
 	}
-	w.summary.Name, w.summary.Bytes = name, size
-	if w.summary.From.IsZero() {
-		w.summary.From, _ = time.Parse(segmentTime, name) //nolint:errcheck // a foreign name stays at the zero time
-		w.summary.To = w.summary.From
+	return d.of(name, size), end
+}
+
+// entry adds an entry of a segment. What an older release wrote may differ: the lines that
+// can be read count.
+func (d *digest) entry(e Entry, r io.ReaderAt) {
+	if e.Kind == Crop || e.Kind == View {
+		d.picture(e.Time)
+		return
 	}
-	return w.summary, end
+	content := make([]byte, e.Size)
+	if _, err := r.ReadAt(content, e.Offset); err != nil {
+		return
+	}
+	switch e.Kind {
+	case Current:
+		samples, _ := parseSamples(content) //nolint:errcheck // see above
+		for _, s := range samples {
+			d.sample(s)
+		}
+	case State:
+		decided, _ := parseLines[Decided](content) //nolint:errcheck // see above
+		for _, one := range decided {
+			d.second(one.At, one.State)
+		}
+	case Events:
+		events, _ := parseLines[message.Event](content) //nolint:errcheck // see above
+		for _, event := range events {
+			d.event(event, len(content)/len(events))
+		}
+	}
+}
+
+// of is the summary of a segment's first bytes.
+func (d *digest) of(name string, size int64) Summary {
+	s := d.Summary
+	s.Name, s.Bytes = name, size
+	if s.From.IsZero() {
+		s.From, s.To = begins(name), begins(name)
+	}
+	return s
 }
 
 const segmentTime = "20060102T150405Z"
@@ -169,7 +205,7 @@ func (r *ring) newName(from time.Time) string {
 // add adds a complete segment.
 func (r *ring) add(s Summary) error {
 	if err := writeSummary(r.Files, s); err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	r.segments = append(r.segments, s)
 	slices.SortFunc(r.segments, func(a, b Summary) int { return strings.Compare(a.Name, b.Name) })
@@ -197,20 +233,22 @@ func (r *ring) enforce() error {
 			return err
 		}
 		s := r.segments[i]
-		if err := errors.Join(r.remove(s.Name+".json"), r.remove(s.Name+".tar"), r.Files.SyncFolder(".")); err != nil {
-			return fmt.Errorf("recorder.folder: %w", err)
+		if err := r.removeSegment(s.Name); err != nil {
+			return fmt.Errorf("paths.recordings: %w", err)
 		}
 		r.segments = slices.Delete(r.segments, i, i+1)
-		delete(r.names, s.Name)
 		r.Log.Debug("segment removed", "segment", s.Name, "reason", reason)
 	}
 }
 
-func (r *ring) remove(name string) error {
-	if _, err := r.Files.Read(name, 1); err != nil {
-		return nil //nolint:nilerr // not there any more
+func (r *ring) removeSegment(name string) error {
+	for _, file := range []string{name + ".json", name + ".tar"} {
+		if err := r.Files.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	return r.Files.Remove(name)
+	delete(r.names, name)
+	return r.Files.SyncFolder(".")
 }
 
 // surplus is the segment to remove next, or −1. It fails if only kept segments could make
@@ -238,8 +276,8 @@ func (r *ring) surplus() (index int, reason string, err error) {
 	switch {
 	case first >= 0 && total+r.open > r.MaxBytes:
 		return first, "bytes", nil
-	case oldest >= 0 && r.dated() && r.newest().Sub(r.segments[oldest].To) > r.MaxAge:
-		return oldest, "age", nil
+	case r.aged() >= 0:
+		return r.aged(), "age", nil
 	case !r.short():
 		return -1, "", nil
 	case oldest < 0:
@@ -251,35 +289,35 @@ func (r *ring) surplus() (index int, reason string, err error) {
 
 var errFull = errors.New("recorder.min_free_mb: the disk is full of other files; make room, or record less")
 
-// newest is the end of the newest segment.
-func (r *ring) newest() (t time.Time) {
-	for _, s := range r.segments {
-		if s.To.After(t) {
-			t = s.To
-		}
+// aged is an ordinary segment that is too old, or −1. Ages count from the wall clock while
+// that is right; a segment that was recorded before the clock was set has none.
+func (r *ring) aged() int {
+	if r.Synced != nil && !r.Synced() {
+		return -1
 	}
-	return t
+	now := r.Wall(time.Now())
+	const clockless = 1980 // where a clock starts that nobody has set
+	return slices.IndexFunc(r.segments, func(s Summary) bool {
+		return s.Keep == "" && s.To.Year() >= clockless && now.Sub(s.To) > r.MaxAge
+	})
 }
 
-// short reports whether the disk has too little space left.
+// short reports whether the disk has too little space left, for others or for a segment.
 func (r *ring) short() bool {
 	if r.Free == nil {
 		return false
 	}
 	free, err := r.Free()
-	return err == nil && free < r.MinFree
+	return err == nil && free < max(r.MinFree, maxSegment)
 }
 
-// dated reports whether ages can be compared: a clock that was set wrong must not cost the
-// recording.
-func (r *ring) dated() bool { return r.Synced == nil || r.Synced() }
-
-// keptUntil is how long the newest alarm, fault or mark has what follows it kept.
-func (r *ring) keptUntil() (until time.Time, reason string) {
+// keptUntil is how much longer the newest alarm, fault or mark has what follows it kept.
+func (r *ring) keptUntil(now time.Time) (left time.Duration, reason string) {
 	for _, s := range r.segments {
-		if s.KeepUntil.After(until) {
-			until, reason = s.KeepUntil, s.Keep
+		// More than keepAround is a clock that was put back since.
+		if d := s.KeepUntil.Sub(now); d > left && d <= keepAround {
+			left, reason = d, s.Keep
 		}
 	}
-	return until, reason
+	return left, reason
 }

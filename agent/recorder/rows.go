@@ -49,7 +49,7 @@ func bit(bits, one drivers.Bits) string {
 	return "0"
 }
 
-// parseSamples reads a current/*.csv.
+// parseSamples reads a current/*.csv. A damaged row is skipped and counted in the error.
 func parseSamples(data []byte) ([]drivers.Sample, error) {
 	r := csv.NewReader(bytes.NewReader(data))
 	r.FieldsPerRecord = len(columns)
@@ -58,20 +58,26 @@ func parseSamples(data []byte) ([]drivers.Sample, error) {
 		return nil, fmt.Errorf("recorded current: %w", err)
 	}
 	var samples []drivers.Sample
+	damaged := 0
 	for {
 		row, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			return samples, nil
+			break
 		}
 		var s drivers.Sample
 		if err == nil {
 			s, err = parseSample(row)
 		}
 		if err != nil {
-			return samples, fmt.Errorf("recorded current: %w", err)
+			damaged++
+			continue
 		}
 		samples = append(samples, s)
 	}
+	if damaged > 0 {
+		return samples, fmt.Errorf("%d damaged rows", damaged)
+	}
+	return samples, nil
 }
 
 func parseSample(row []string) (s drivers.Sample, err error) {

@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/png"
-	"slices"
-	"strings"
+	"math"
 	"time"
 
 	"meltwatch/agent/message"
@@ -22,56 +21,75 @@ type writer struct {
 
 	file    durable.File // of the open segment; nil without one
 	opened  time.Time    // by the monotonic clock: the wall clock may be set
-	summary Summary      // of the open segment
+	cut     time.Time    // when the wall clock began another segment
+	summary digest       // of the open segment
 	written uint64
+	fault   error // of the disk, between two flushes
 
 	// What the disk does not have yet.
 	pending              bytes.Buffer // whole entries
 	current, states, evs bytes.Buffer
-	began                time.Time // of the records in the three
+	began                time.Time // the first record in the three
 	lost                 uint64
 	unwritten            uint64 // records that a failing disk would cost
 
 	lastFrame time.Time
-	lastState string
-	keepUntil time.Time
-	keepFor   string
+	// keepEnd is until when everything is kept, by the monotonic clock, and keepFor why.
+	keepEnd time.Time
+	keepFor string
 }
 
 func openWriter(s Settings) (*writer, error) {
 	ring, err := openRing(s)
+	if err == nil {
+		err = ring.enforce() // the disk may have filled up meanwhile
+	}
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{Settings: s, ring: ring}
-	w.keepUntil, w.keepFor = ring.keptUntil()
+	now := time.Now()
+	until, reason := ring.keptUntil(s.Wall(now))
+	w.keepEnd, w.keepFor = now.Add(until), reason
 	return w, nil
 }
 
-func (w *writer) note(at time.Time) {
+// maxChunk bounds the rows that wait for one entry, in bytes.
+const maxChunk = 1 << 20
+
+// row prepares for a record of an instant.
+func (w *writer) row(at time.Time) {
 	w.unwritten++
-	if w.began.IsZero() {
+	to := w.summary.To
+	if !to.IsZero() && at.Sub(to).Abs() > clockJump && time.Since(w.cut) > flushEvery {
+		// A segment's name and span would be wrong.
+		w.cut = time.Now()
+		w.fault = errors.Join(w.fault, w.flush(), w.closeSegment())
+	}
+	if !w.began.IsZero() && (at.Sub(w.began) > flushEvery || w.current.Len()+w.states.Len()+w.evs.Len() > maxChunk) {
+		w.fault = errors.Join(w.fault, w.chunk()) // readers rely on short entries
+	}
+	if w.began.IsZero() || at.Before(w.began) {
 		w.began = at
-	}
-	if w.summary.From.IsZero() || at.Before(w.summary.From) && w.summary.From.Sub(at) < time.Minute {
-		w.summary.From = at
-	}
-	if at.After(w.summary.To) {
-		w.summary.To = at
 	}
 }
 
 func (w *writer) sample(s drivers.Sample) {
-	w.note(s.Time)
-	appendSample(&w.current, s)
-	w.summary.Samples++
-	if s.Missing == "" {
-		w.summary.minute(s.Time).sample(s)
+	for _, v := range s.Current {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			s.Missing = "the reading is not a finite number"
+		}
 	}
+	if math.IsNaN(s.SetPoint) || math.IsInf(s.SetPoint, 0) {
+		s.SetPoint = 0
+	}
+	w.row(s.Time)
+	appendSample(&w.current, s)
+	w.summary.sample(s)
 }
 
 func (w *writer) second(s Second) {
-	w.note(s.Decided)
+	w.row(s.Decided)
 	line := Decided{At: s.Decided, Frame: s.Frame.Number, Stream: s.Frame.Stream, State: s.State}
 	if s.Frame.Number > 0 {
 		line.FrameTime = &s.Frame.Time
@@ -80,17 +98,13 @@ func (w *writer) second(s Second) {
 		w.lost++
 		return
 	}
-	w.summary.minute(s.Decided).second(s.State)
-	if s.State.State != w.lastState {
-		w.lastState = s.State.State
-		w.summary.States = append(w.summary.States, Change{s.Decided, s.State.State})
-	} else if len(w.summary.States) == 0 {
-		w.summary.States = append(w.summary.States, Change{w.summary.From, s.State.State})
+	if w.summary.second(s.Decided, s.State) {
+		w.keepBefore(s.Decided)
 	}
 	if s.State.State == "abnormal" {
-		w.keep(s.Decided, "alarm")
+		w.keepAfter("alarm")
 	}
-	if s.Frame.Number > 0 && s.Frame.Time.After(w.lastFrame) {
+	if s.Frame.Number > 0 && !s.Frame.Time.Equal(w.lastFrame) {
 		w.lastFrame = s.Frame.Time
 		if data, err := encodeCrop(s.Frame); err == nil {
 			w.picture(Crop, s.Frame.Time, data)
@@ -120,53 +134,59 @@ func (w *writer) picture(kind Kind, at time.Time, data []byte) {
 		w.lost++
 		return
 	}
-	w.note(at)
-	w.summary.Pictures++
+	w.unwritten++
+	w.summary.picture(at)
 }
 
 func (w *writer) event(e message.Event) {
-	w.note(e.Time)
+	w.row(e.Time)
+	before := w.evs.Len()
 	if appendLine(&w.evs, e) != nil {
 		w.lost++
 		return
 	}
-	const most = 1000 // a flood of events must not fill the summary
-	if len(w.summary.Marks) < most {
-		w.summary.Marks = append(w.summary.Marks, Mark{e.Time, e.Kind, e.Subject, e.From, e.To, e.Cause})
+	if w.summary.event(e, w.evs.Len()-before) {
+		w.keepBefore(e.Time)
 	}
-	if fault := e.Kind == "sense" && e.From == "ok"; fault || e.Kind == "mark" {
-		w.keep(e.Time, strings.TrimSpace(e.Kind+" "+e.Subject))
+	if reason, ok := keptAround(e); ok {
+		w.keepAfter(reason)
 	}
 }
 
-// keep keeps what was recorded before and after an instant.
-func (w *writer) keep(at time.Time, reason string) {
-	if w.summary.Keep == "" {
-		w.summary.Keep = reason
-		if w.ring != nil {
-			w.ring.keepFrom(at.Add(-keepAround), reason)
-		}
-	}
-	w.keepUntil, w.keepFor = at.Add(keepAround), reason
-	w.summary.KeepUntil = w.keepUntil
+// keepBefore keeps what was recorded before an instant, keepAfter what comes after now.
+func (w *writer) keepBefore(at time.Time) {
+	w.ring.keepFrom(at.Add(-keepAround), w.summary.Keep)
 }
 
-// flush makes what was recorded durable, and begins another segment if it is time.
-func (w *writer) flush() error {
-	chunks := []struct {
+func (w *writer) keepAfter(reason string) {
+	w.keepEnd, w.keepFor = time.Now().Add(keepAround), reason
+}
+
+// chunk makes entries of the records that wait.
+func (w *writer) chunk() error {
+	for _, c := range []struct {
 		kind Kind
 		data *bytes.Buffer
-	}{{Current, &w.current}, {State, &w.states}, {Events, &w.evs}}
-	for _, c := range chunks {
+	}{{Current, &w.current}, {State, &w.states}, {Events, &w.evs}} {
 		if c.data.Len() == 0 {
 			continue
 		}
-		if err := appendEntry(&w.pending, c.kind, w.began, c.data.Bytes()); err != nil {
+		if c.data.Len() > maxEntry { // one record of that size
+			w.lost++
+		} else if err := appendEntry(&w.pending, c.kind, w.began, c.data.Bytes()); err != nil {
 			return err
 		}
 		c.data.Reset()
 	}
 	w.began = time.Time{}
+	return nil
+}
+
+// flush makes what was recorded durable, and begins another segment if it is time.
+func (w *writer) flush() error {
+	if err := errors.Join(w.fault, w.chunk()); err != nil {
+		return err
+	}
 	if w.pending.Len() == 0 {
 		return w.ring.enforce()
 	}
@@ -183,11 +203,11 @@ func (w *writer) flush() error {
 		err = w.file.Sync()
 	}
 	if err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	w.pending.Reset()
 	w.unwritten = 0
-	if w.summary.Keep == "" && w.summary.To.Before(w.keepUntil) {
+	if w.summary.Keep == "" && time.Now().Before(w.keepEnd) {
 		w.summary.Keep = w.keepFor
 	}
 	if time.Since(w.opened) >= segmentLength-flushEvery/2 || w.summary.Bytes > maxSegment {
@@ -206,7 +226,7 @@ func (w *writer) begin() error {
 		err = w.Files.SyncFolder(".")
 	}
 	if err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	w.file, w.summary.Name, w.opened = file, name, time.Now()
 	return nil
@@ -223,10 +243,10 @@ func (w *writer) closeSegment() error {
 	}
 	err = errors.Join(err, w.file.Close())
 	w.summary.Bytes += int64(len(trailer))
-	summary := w.summary
-	w.file, w.summary, w.ring.open = nil, Summary{}, 0
+	summary := w.summary.Summary
+	w.file, w.summary, w.ring.open = nil, digest{lastState: w.summary.lastState}, 0
 	if err != nil {
-		return fmt.Errorf("recorder.folder: %w", err)
+		return fmt.Errorf("paths.recordings: %w", err)
 	}
 	return w.ring.add(summary)
 }
@@ -237,69 +257,3 @@ func (w *writer) abandon() {
 		_ = w.file.Close() // the fault is known
 	}
 }
-
-// Summary describes a segment.
-type Summary struct {
-	// Name is that of its files, without the extension.
-	Name string `json:"name"`
-	// From and To are the instants of the first and the last record.
-	From time.Time `json:"from"`
-	To   time.Time `json:"to"`
-	// Bytes is the size of the segment.
-	Bytes    int64 `json:"bytes"`
-	Samples  int   `json:"samples"`
-	Pictures int   `json:"pictures"`
-	// States are the state at the beginning and each change.
-	States []Change `json:"states"`
-	Marks  []Mark   `json:"marks"`
-	// Minutes summarise each minute.
-	Minutes []Minute `json:"minutes"`
-	// Keep is why the segment outlasts others; empty for an ordinary one.
-	Keep string `json:"keep,omitempty"`
-	// KeepUntil is how long what follows is kept too, if the reason lies in this segment.
-	KeepUntil time.Time `json:"keep_until,omitzero"`
-}
-
-// Change is a change of the furnace's state.
-type Change struct {
-	At    time.Time `json:"at"`
-	State string    `json:"state"`
-}
-
-// Mark is an event.
-type Mark struct {
-	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"`
-	Subject string    `json:"subject"`
-	From    string    `json:"from"`
-	To      string    `json:"to"`
-	Cause   string    `json:"cause,omitempty"`
-}
-
-// Minute summarises a minute.
-type Minute struct {
-	At time.Time `json:"at"`
-	// P is the greatest filtered p(abnormal).
-	P float64 `json:"p"`
-	// Amperes is the mean of all phases, Samples how many it is of.
-	Amperes float64 `json:"amperes"`
-	Samples int     `json:"samples"`
-}
-
-// minute returns the minute of an instant.
-func (s *Summary) minute(at time.Time) *Minute {
-	start := at.Truncate(time.Minute)
-	i, found := slices.BinarySearchFunc(s.Minutes, start, func(m Minute, t time.Time) int { return m.At.Compare(t) })
-	if !found {
-		s.Minutes = slices.Insert(s.Minutes, i, Minute{At: start})
-	}
-	return &s.Minutes[i]
-}
-
-func (m *Minute) sample(s drivers.Sample) {
-	m.Samples++
-	mean := (s.Current[0] + s.Current[1] + s.Current[2]) / drivers.Phases
-	m.Amperes += (mean - m.Amperes) / float64(m.Samples)
-}
-
-func (m *Minute) second(s message.State) { m.P = max(m.P, s.PMean) }

@@ -5,7 +5,6 @@ package replay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"meltwatch/agent/decide"
@@ -28,7 +27,9 @@ type Result struct {
 	// Seconds were decided, Settled of them can be compared, and Equal have the state that
 	// was recorded.
 	Seconds, Settled, Equal int
-	Took                    time.Duration
+	// Missing counts the seconds whose picture is not in the recording.
+	Missing int
+	Took    time.Duration
 }
 
 const (
@@ -46,7 +47,16 @@ var errEmpty = errors.New("the recording holds no decided second between from an
 func Run(ctx context.Context, l *recorder.Library, d *decide.Decider, from, to time.Time, each func(Second)) (Result, error) {
 	began := time.Now()
 	r := run{library: l, decider: d, each: each}
-	for start := from; start.Before(to); start = start.Add(chunk) {
+	segments, err := l.Segments()
+	if err != nil {
+		return r.result, err
+	}
+	for start := from; start.Before(to); {
+		// Nothing is recorded while the agent is off, or in the years between a clock that
+		// was wrong and one that is right.
+		if start = recordedFrom(segments, start); start.IsZero() || !start.Before(to) {
+			break
+		}
 		end := start.Add(chunk)
 		if end.After(to) {
 			end = to
@@ -54,12 +64,28 @@ func Run(ctx context.Context, l *recorder.Library, d *decide.Decider, from, to t
 		if err := r.chunk(ctx, start, end); err != nil {
 			return r.result, err
 		}
+		start = end
 	}
 	r.result.Took = time.Since(began)
 	if r.result.Seconds == 0 {
 		return r.result, errEmpty
 	}
 	return r.result, nil
+}
+
+// recordedFrom is the first instant from start on at which something is recorded; the zero
+// time means none.
+func recordedFrom(segments []recorder.Summary, start time.Time) (next time.Time) {
+	for _, s := range segments {
+		switch {
+		case s.To.Before(start):
+		case !s.From.After(start):
+			return start
+		case next.IsZero() || s.From.Before(next):
+			next = s.From
+		}
+	}
+	return next
 }
 
 type run struct {
@@ -101,33 +127,35 @@ func (r *run) chunk(ctx context.Context, from, to time.Time) error {
 			continue // reported again because a sense had changed
 		}
 		r.end = s.Time
-		if err := r.takeFrame(s, byTime); err != nil {
-			return err
+		if !r.takeFrame(s, byTime) {
+			r.result.Missing++
 		}
 		r.second(ctx, s)
 	}
 	return nil
 }
 
-// takeFrame makes the newest frame that of a recorded second.
-func (r *run) takeFrame(s recorder.Decided, crops map[int64]recorder.Entry) error {
+// takeFrame makes the newest frame that of a recorded second. It reports whether its
+// picture is known: it may be damaged, removed meanwhile, or dropped by a full queue, and
+// then the frame before stays.
+func (r *run) takeFrame(s recorder.Decided, crops map[int64]recorder.Entry) bool {
 	if s.FrameTime == nil || s.FrameTime.Equal(r.frame.Time) {
-		return nil
+		return true
 	}
 	e, ok := crops[s.FrameTime.UnixMilli()]
 	if !ok {
-		return nil // the queue of the recorder was full
+		return false
 	}
 	data, err := r.library.Read(e)
 	if err != nil {
-		return fmt.Errorf("recording %s: %w", e.Segment, err)
+		return false
 	}
 	pixels, width, height, err := recorder.DecodeCrop(data)
 	if err != nil {
-		return fmt.Errorf("recording %s: %w", e.Segment, err)
+		return false
 	}
 	r.frame = drivers.Frame{Time: *s.FrameTime, Number: s.Frame, Stream: s.Stream, Width: width, Height: height, Pixels: pixels}
-	return nil
+	return true
 }
 
 func (r *run) second(ctx context.Context, s recorder.Decided) {

@@ -94,16 +94,27 @@ func (p *page) timeline(w http.ResponseWriter, r *http.Request) {
 		}
 		all.Spans = append(all.Spans, span{s.From, s.To, s.Keep})
 		all.States = append(all.States, s.States...)
-		all.Marks = append(all.Marks, s.Marks...)
+		for _, m := range s.Marks {
+			if shown(m) && !m.At.Before(from) && !m.At.After(to) {
+				all.Marks = append(all.Marks, m)
+			}
+		}
 		all.Minutes = append(all.Minutes, s.Minutes...)
 	}
 	all.Minutes = thinned(all.Minutes)
+	all.Marks = all.Marks[max(len(all.Marks)-maxMarks, 0):]
 	if all.Labels, err = p.Labels.All(); err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
 	answer(w, all)
 }
+
+// maxMarks bounds the marks of an answer; the newest stay.
+const maxMarks = 10_000
+
+// shown reports whether the timeline has a place for a mark.
+func shown(m recorder.Mark) bool { return m.Kind == "alarm" || m.Kind == "sense" || m.Kind == "mark" }
 
 func thinned[T any](values []T) []T {
 	step := (len(values) + maxPoints - 1) / maxPoints

@@ -26,9 +26,24 @@ func read(w http.ResponseWriter, r *http.Request, into any) bool {
 	return true
 }
 
+// named reports whether a request names the alarm that its sender has seen, or answers that
+// it must: another one may have been raised since.
+func named(w http.ResponseWriter, id string) bool {
+	if id == "" {
+		refuse(w, http.StatusBadRequest, "alarm: is missing: name the alarm by its id")
+	}
+	return id != ""
+}
+
 func (p *page) acknowledge(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Alarm string `json:"alarm"`
+	}
+	if !read(w, r, &asked) || !named(w, asked.Alarm) {
+		return
+	}
 	by, _ := p.sessions.of(r)
-	held, err := p.Acknowledge(r.Context(), by)
+	held, err := p.Acknowledge(r.Context(), asked.Alarm, by)
 	if err != nil {
 		refuse(w, http.StatusConflict, err.Error())
 		return
@@ -38,10 +53,11 @@ func (p *page) acknowledge(w http.ResponseWriter, r *http.Request) {
 
 func (p *page) shelve(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
+		Alarm   string `json:"alarm"`
 		Minutes int    `json:"minutes"`
 		Reason  string `json:"reason"`
 	}
-	if !read(w, r, &asked) {
+	if !read(w, r, &asked) || !named(w, asked.Alarm) {
 		return
 	}
 	by, _ := p.sessions.of(r)
@@ -49,7 +65,7 @@ func (p *page) shelve(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, "minutes: shelve for 1 to 480 minutes")
 		return
 	}
-	if err := p.Shelve(by, asked.Reason, time.Duration(asked.Minutes)*time.Minute); err != nil {
+	if err := p.Shelve(asked.Alarm, by, asked.Reason, time.Duration(asked.Minutes)*time.Minute); err != nil {
 		refuse(w, http.StatusConflict, err.Error())
 		return
 	}

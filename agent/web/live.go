@@ -1,6 +1,7 @@
 package web
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -43,28 +44,38 @@ func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 func (l *Live) Sample(at time.Time, s drivers.Sample) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.samples = append(l.samples, Point{unix(at), s.Current[0], s.Current[1], s.Current[2]})
-	l.samples = recent(l.samples, unix(at), func(p Point) float64 { return p.T })
+	for _, v := range s.Current {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return // JSON has no such number
+		}
+	}
+	l.samples = add(l.samples, Point{unix(at), s.Current[0], s.Current[1], s.Current[2]}, func(p Point) float64 { return p.T })
 }
 
 // State adds a decided second.
 func (l *Live) State(s message.State) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.states = append(l.states, Verdict{unix(s.Time), s.PAbnormal, s.PMean, s.State})
-	l.states = recent(l.states, unix(s.Time), func(v Verdict) float64 { return v.T })
+	l.states = add(l.states, Verdict{unix(s.Time), s.PAbnormal, s.PMean, s.State}, func(v Verdict) float64 { return v.T })
 }
 
-// recent drops what is older than liveSpan, a part at a time.
-func recent[T any](values []T, now float64, at func(T) float64) []T {
+// add appends a value, and drops what is older than liveSpan, many at a time so that the
+// rest is rarely copied. If the clock is put back, a chart begins anew.
+func add[T any](values []T, value T, at func(T) float64) []T {
+	const many, stepBack = 500, 5 // values, seconds
+	now := at(value)
+	if n := len(values); n > 0 && now < at(values[n-1])-stepBack {
+		values = nil
+	}
+	values = append(values, value)
 	first := 0
 	for first < len(values) && (at(values[first]) < now-liveSpan.Seconds() || len(values)-first > maxLive) {
 		first++
 	}
-	if first > 0 && (first > 200 || len(values) > maxLive) {
-		return append([]T(nil), values[first:]...)
+	if first < many {
+		return values
 	}
-	return values
+	return append(make([]T, 0, len(values)+many), values[first:]...)
 }
 
 // since returns what is newer than an instant.

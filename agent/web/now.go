@@ -96,7 +96,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer p.streams.n.Add(-1)
-	user, _ := p.sessions.of(r)
+	was, _ := p.sessions.of(r)
 	w.Header().Set("Content-Type", "text/event-stream")
 	control := http.NewResponseController(w)
 	tick := time.NewTicker(streamEvery)
@@ -112,6 +112,10 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 			return
 		case <-tick.C:
 		}
+		user, known := p.sessions.of(r)
+		if user != was || !known && !p.local {
+			return // logged out: the browser asks again
+		}
 		s := p.State()
 		fresh := s != nil && s.Seq != seq
 		if !fresh && time.Since(sent) < 2*time.Second {
@@ -121,6 +125,7 @@ func (p *page) stream(w http.ResponseWriter, r *http.Request) {
 			seq = s.Seq
 		}
 		sent = time.Now()
+		at = min(at, unix(time.Now())) // the clock may have been put back
 		samples, states := p.Live.since(at)
 		if n := len(samples); n > 0 {
 			at = samples[n-1].T

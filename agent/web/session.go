@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -35,12 +36,18 @@ type session struct {
 type sessions struct {
 	hash []byte
 
+	// trying is held while a password is compared, which takes a tenth of a second of a
+	// core: one at a time, so that many clients neither take the box nor more tries.
+	trying chan struct{}
+
 	mu     sync.Mutex
 	active map[string]session
 	wrong  []time.Time
 }
 
-func newSessions(hash []byte) *sessions { return &sessions{hash: hash, active: map[string]session{}} }
+func newSessions(hash []byte) *sessions {
+	return &sessions{hash: hash, active: map[string]session{}, trying: make(chan struct{}, 1)}
+}
 
 func (s *sessions) enabled() bool { return len(s.hash) > 0 }
 
@@ -78,6 +85,26 @@ func (s *sessions) failed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wrong = append(s.wrong, time.Now())
+}
+
+var errTooMany, errWrong = errors.New("too many wrong passwords: wait a minute"), errors.New("wrong password")
+
+// try compares a password, unless too many were wrong or the client goes first.
+func (s *sessions) try(ctx context.Context, password string) error {
+	select {
+	case s.trying <- struct{}{}:
+		defer func() { <-s.trying }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.tooMany() {
+		return errTooMany
+	}
+	if len(password) > maxPassword || bcrypt.CompareHashAndPassword(s.hash, []byte(password)) != nil {
+		s.failed()
+		return errWrong
+	}
+	return nil
 }
 
 func (s *sessions) begin(name string) (token string) {
@@ -119,21 +146,28 @@ func (p *page) login(w http.ResponseWriter, r *http.Request) {
 	case !validUser(given.Name):
 		refuse(w, http.StatusBadRequest, "name: say who you are, in at most 64 bytes")
 		return
-	case p.sessions.tooMany():
-		refuse(w, http.StatusTooManyRequests, "too many wrong passwords: wait a minute")
-		return
 	}
-	if len(given.Password) > maxPassword || bcrypt.CompareHashAndPassword(p.sessions.hash, []byte(given.Password)) != nil {
-		p.sessions.failed()
+	switch err := p.sessions.try(r.Context(), given.Password); {
+	case errors.Is(err, errTooMany):
+		refuse(w, http.StatusTooManyRequests, err.Error())
+		return
+	case err != nil:
 		p.log.Warn("wrong password on the page")
-		refuse(w, http.StatusForbidden, "wrong password")
+		refuse(w, http.StatusForbidden, err.Error())
 		return
 	}
+	p.sessions.end(r) // another person at the same browser
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Value: p.sessions.begin(given.Name), Path: "/", MaxAge: int(lasts.Seconds()),
-		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: encrypted(r),
 	})
 	answer(w, map[string]string{"name": given.Name})
+}
+
+// encrypted reports whether the browser speaks TLS, to a reverse proxy: the page itself does
+// not. A client that claims it wrongly only loses its own cookie.
+func encrypted(r *http.Request) bool {
+	return r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 }
 
 func (p *page) logout(w http.ResponseWriter, r *http.Request) {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +107,9 @@ func TestLanguagesAreComplete(t *testing.T) {
 		if words["zh"][key] == "" || text == "" {
 			t.Errorf("%q is missing in Chinese or English", key)
 		}
+		if en, zh := placeholders(text), placeholders(words["zh"][key]); !slices.Equal(en, zh) {
+			t.Errorf("%q has the places %q in English, %q in Chinese", key, en, zh)
+		}
 	}
 	for key := range words["zh"] {
 		if words["en"][key] == "" {
@@ -128,6 +133,13 @@ func TestLanguagesAreComplete(t *testing.T) {
 			t.Errorf("state %s has no word", state)
 		}
 	}
+}
+
+// placeholders are the places in a text that the page fills.
+func placeholders(text string) []string {
+	all := regexp.MustCompile(`\{\w+\}`).FindAllString(text, -1)
+	slices.Sort(all)
+	return all
 }
 
 func TestPageIsSmall(t *testing.T) {

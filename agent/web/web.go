@@ -46,9 +46,9 @@ type Source struct {
 	View func(ctx context.Context, evidence bool) ([]byte, error)
 	// Crop is the configured crop, and the size of the picture that it is of.
 	Crop func() Crop
-	// Acknowledge and Shelve act on the alarm; Mark records a remark.
-	Acknowledge func(ctx context.Context, by string) (held bool, err error)
-	Shelve      func(by, reason string, lasts time.Duration) error
+	// Acknowledge and Shelve act on the alarm with an id; Mark records a remark.
+	Acknowledge func(ctx context.Context, id, by string) (held bool, err error)
+	Shelve      func(id, by, reason string, lasts time.Duration) error
 	Mark        func(by, text string)
 	// Labelled tells that somebody labelled a stretch.
 	Labelled func(recorder.Label)
@@ -90,10 +90,12 @@ type Observer interface {
 const (
 	headerTimeout = 5 * time.Second
 	readTimeout   = 10 * time.Second
-	idleTimeout   = time.Minute
-	beat          = 5 * time.Second
-	shutdown      = time.Second
-	maxHeader     = 16 << 10
+	// writeTimeout bounds an answer to a slow client; streams and clips set their own.
+	writeTimeout = 30 * time.Second
+	idleTimeout  = time.Minute
+	beat         = 5 * time.Second
+	shutdown     = time.Second
+	maxHeader    = 16 << 10
 	// maxConnections bounds the open connections: a page holds two.
 	maxConnections = 64
 )
@@ -111,10 +113,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.Observer.Fault(err)
 		return err
 	}
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-	}
+	server := newServer(handler, s.Log)
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	s.Observer.OK()
@@ -139,6 +138,14 @@ func (s *Server) Run(ctx context.Context) error {
 			<-ended //nolint:errcheck // it ended on request
 			return ctx.Err()
 		}
+	}
+}
+
+// newServer bounds what a client may take of time and memory.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

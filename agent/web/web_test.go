@@ -1,9 +1,7 @@
 package web
 
 import (
-	"archive/tar"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +29,7 @@ type furnace struct {
 	did    []string
 	folder string
 	began  time.Time
+	stuck  time.Time // when its decisions stopped
 	live   Live
 }
 
@@ -60,6 +59,11 @@ func (f *furnace) source() Source {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			s := f.state
+			if f.stuck.IsZero() {
+				s.Time = time.Now().UTC()
+			} else {
+				s.Time = f.stuck
+			}
 			return &s
 		},
 		Alarm:      func() *message.Alarm { return f.alarm },
@@ -70,12 +74,12 @@ func (f *furnace) source() Source {
 			return fmt.Appendf(nil, "jpeg %t", evidence), nil
 		},
 		Crop: func() Crop { return Crop{Width: 512, Height: 512, PictureWidth: 1280, PictureHeight: 720} },
-		Acknowledge: func(_ context.Context, by string) (bool, error) {
-			f.note("acknowledged by %s", by)
+		Acknowledge: func(_ context.Context, id, by string) (bool, error) {
+			f.note("%s acknowledged by %s", id, by)
 			return true, nil
 		},
-		Shelve: func(by, reason string, lasts time.Duration) error {
-			f.note("shelved by %s for %s: %s", by, lasts, reason)
+		Shelve: func(id, by, reason string, lasts time.Duration) error {
+			f.note("%s shelved by %s for %s: %s", id, by, lasts, reason)
 			return nil
 		},
 		Labelled: func(l recorder.Label) { f.note("labelled %s by %s", l.Class, l.By) },
@@ -203,8 +207,8 @@ func TestOnlyWhoLogsInChangesAnything(t *testing.T) {
 	from := f.began.UTC().Format(time.RFC3339)
 	to := f.began.Add(time.Minute).UTC().Format(time.RFC3339)
 	changes := map[string]string{
-		"/api/acknowledge": `{}`,
-		"/api/shelve":      `{"minutes": 15, "reason": "tapping"}`,
+		"/api/acknowledge": `{"alarm": "7-1"}`,
+		"/api/shelve":      `{"alarm": "7-1", "minutes": 15, "reason": "tapping"}`,
 		"/api/mark":        `{"text": "tap"}`,
 		"/api/labels":      `[{"class": "abnormal", "from": "` + from + `", "to": "` + to + `"}]`,
 	}
@@ -223,7 +227,7 @@ func TestOnlyWhoLogsInChangesAnything(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
-	for _, want := range []string{"acknowledged by Li", "shelved by Li for 15m0s: tapping", "marked by Li: tap", "labelled abnormal by Li"} {
+	for _, want := range []string{"7-1 acknowledged by Li", "7-1 shelved by Li for 15m0s: tapping", "marked by Li: tap", "labelled abnormal by Li"} {
 		if !strings.Contains(f.all(), want) {
 			t.Errorf("%q is missing in %q", want, f.all())
 		}
@@ -252,7 +256,7 @@ func TestOtherSitesAreRefused(t *testing.T) {
 		"a form":            {"Content-Type", "application/x-www-form-urlencoded"},
 		"plain text":        {"Content-Type", "text/plain"},
 	} {
-		if code, _ := do(t, c, "POST", url+"/api/acknowledge", `{}`, header...); code < 400 {
+		if code, _ := do(t, c, "POST", url+"/api/acknowledge", `{"alarm": "7-1"}`, header...); code < 400 {
 			t.Errorf("%s: %d", name, code)
 		}
 	}
@@ -278,23 +282,26 @@ func TestRefusesOddInput(t *testing.T) {
 	c := browser(t)
 	logIn(t, c, url)
 	for path, body := range map[string]string{
-		"/api/shelve":    `{"minutes": 1000000, "reason": "x"}`,
-		"/api/shelve?2":  `{"minutes": 1, "reason": "x"}{}`,
-		"/api/shelve?3":  `{"minutes": "1"}`,
-		"/api/mark":      `{"text": ""}`,
-		"/api/mark?2":    `{"text": "` + strings.Repeat("x", 300) + `"}`,
-		"/api/mark?3":    `{"text": "a\u001b[2J"}`,
-		"/api/labels":    `[]`,
-		"/api/labels?2":  `[{"class": "odd"}]`,
-		"/api/labels?3":  `[` + strings.Repeat(`{},`, 600) + `{}]`,
-		"/api/labels?4":  strings.Repeat("[", 100_000),
-		"/api/labels?5":  `"` + strings.Repeat("x", 300<<10) + `"`,
-		"/api/labels?6":  `[{"class": "normal", "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}]`,
-		"/api/labels?7":  `[{"class": "normal", "unknown": 1}]`,
-		"/login":         `{"name": "", "password": "x"}`,
-		"/login?2":       `{"name": "a\nb", "password": "x"}`,
-		"/login?3":       `not JSON`,
-		"/nothing?there": `{}`,
+		"/api/acknowledge":   `{}`, // which alarm?
+		"/api/acknowledge?2": ``,
+		"/api/shelve?4":      `{"minutes": 15, "reason": "x"}`,
+		"/api/shelve":        `{"alarm": "7-1", "minutes": 1000000, "reason": "x"}`,
+		"/api/shelve?2":      `{"alarm": "7-1", "minutes": 1, "reason": "x"}{}`,
+		"/api/shelve?3":      `{"minutes": "1"}`,
+		"/api/mark":          `{"text": ""}`,
+		"/api/mark?2":        `{"text": "` + strings.Repeat("x", 300) + `"}`,
+		"/api/mark?3":        `{"text": "a\u001b[2J"}`,
+		"/api/labels":        `[]`,
+		"/api/labels?2":      `[{"class": "odd"}]`,
+		"/api/labels?3":      `[` + strings.Repeat(`{},`, 600) + `{}]`,
+		"/api/labels?4":      strings.Repeat("[", 100_000),
+		"/api/labels?5":      `"` + strings.Repeat("x", 300<<10) + `"`,
+		"/api/labels?6":      `[{"class": "normal", "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}]`,
+		"/api/labels?7":      `[{"class": "normal", "unknown": 1}]`,
+		"/login":             `{"name": "", "password": "x"}`,
+		"/login?2":           `{"name": "a\nb", "password": "x"}`,
+		"/login?3":           `not JSON`,
+		"/nothing?there":     `{}`,
 	} {
 		if code, text := do(t, c, "POST", url+path, body); code < 400 || code >= 500 {
 			t.Errorf("%s %.60s: %d %s", path, body, code, text)
@@ -368,45 +375,5 @@ func TestOtherMachinesMustLogIn(t *testing.T) {
 	}
 	if err := CheckHash([]byte(password)); err == nil {
 		t.Error("a plain password passes as a hash")
-	}
-}
-
-func TestBackIsRead(t *testing.T) {
-	f, url := started(t)
-	c := browser(t)
-	span := fmt.Sprintf("from=%d&to=%d", f.began.Unix()-1, f.began.Unix()+200)
-	var timeline struct {
-		States []recorder.Change
-		Marks  []recorder.Mark
-	}
-	_, text := do(t, c, "GET", url+"/api/timeline?"+span, "")
-	if err := json.Unmarshal([]byte(text), &timeline); err != nil || len(timeline.States) == 0 || len(timeline.Marks) != 1 || timeline.Marks[0].Cause != "<b>p</b>" {
-		t.Errorf("timeline %s, %v", text, err)
-	}
-	var samples struct {
-		Samples []Point
-		States  []Verdict
-	}
-	_, text = do(t, c, "GET", url+"/api/samples?"+span, "")
-	if err := json.Unmarshal([]byte(text), &samples); err != nil || len(samples.Samples) != 100 || len(samples.States) != 100 || samples.Samples[0].B != 15100 {
-		t.Errorf("%d samples, %d states, %v", len(samples.Samples), len(samples.States), err)
-	}
-	if code, text := do(t, c, "GET", fmt.Sprintf("%s/api/picture?kind=crop&at=%d", url, f.began.Unix()+30), ""); code != 200 || !strings.HasPrefix(text, "\x89PNG") {
-		t.Errorf("picture: %d", code)
-	}
-	code, text := do(t, c, "GET", url+"/api/clip.tar?"+span, "")
-	names := map[string]int{}
-	for in := tar.NewReader(strings.NewReader(text)); ; {
-		header, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		names[strings.Split(header.Name, "/")[1]]++
-	}
-	if code != 200 || names["crop"] != 100 || names["current"] == 0 || names["event"] != 1 {
-		t.Errorf("clip: %d, %v", code, names)
 	}
 }

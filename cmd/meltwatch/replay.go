@@ -86,6 +86,9 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 	}
 	_, err = fmt.Fprintf(o.out, "%d s decided again in %s (%.0f times as fast); the state is the recorded one in %s of %d compared seconds\n",
 		result.Seconds, result.Took.Round(100*time.Millisecond), float64(result.Seconds)/result.Took.Seconds(), percent(result.Equal, result.Settled), result.Settled)
+	if err == nil && result.Missing > 0 {
+		_, err = fmt.Fprintf(o.out, "the picture of %d s is missing or damaged: they were decided with the picture before\n", result.Missing)
+	}
 	if err == nil && judged.Seconds > 0 {
 		_, err = fmt.Fprintf(o.out, "labelled: then right in %s, now right in %s of %d seconds; of %d abnormal stretches %d were found then, %d now\n",
 			percent(judged.Then, judged.Seconds), percent(judged.Now, judged.Seconds), judged.Seconds, judged.Stretches(), judged.FoundThen(), judged.FoundNow())

@@ -76,10 +76,23 @@ func generate(t *testing.T) map[string]*jsonschema.Schema {
 		r.AllowAdditionalProperties = !p.strict
 		name := dashed(p.topic)
 		s := r.Reflect(p.value)
+		s.Required = slices.DeleteFunc(s.Required, func(key string) bool { return omitted(reflect.TypeOf(p.value), key) })
 		finishPayload(r, name, s)
 		all[name] = titled(s, name, "Payload of the topic "+p.topic+". "+s.Description)
 	}
 	return all
+}
+
+// omitted reports whether a payload leaves a key out while its value is zero, which the
+// library does not know.
+func omitted(of reflect.Type, key string) bool {
+	for _, field := range reflect.VisibleFields(of) {
+		tag := strings.Split(field.Tag.Get("json"), ",")
+		if tag[0] == key {
+			return slices.Contains(tag[1:], "omitzero")
+		}
+	}
+	return false
 }
 
 func dashed(topic string) string {

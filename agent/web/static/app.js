@@ -4,7 +4,7 @@ import { start as startNow } from "./now.js";
 import { start as startBack } from "./back.js";
 import { start as startReview } from "./review.js";
 import { start as startSetup } from "./setup.js";
-import { get, post, element, language, translate, words } from "./common.js";
+import { get, post, element, language, translate, words, setClock } from "./common.js";
 
 const pages = { now: startNow, back: startBack, review: startReview, setup: startSetup };
 const shared = { now: null, listeners: new Set(), user: "" };
@@ -39,16 +39,27 @@ function listen() {
     if (Date.now() - last < 5000) return;
     element("link").hidden = false;
     element("link").textContent = words.disconnected;
-    document.body.dataset.disconnected = "1";
+    document.title = words.state_unknown + " · " + shared.now.furnace;
+    for (const listener of shared.listeners) listener({ now: shared.now, lost: true });
     if (stream.readyState === EventSource.CLOSED || Date.now() - last > 12000) {
       clearInterval(watch);
       stream.close();
       listen();
+      ask();
     }
   }, 1000);
 }
 
+// ask asks for the log-in if that is why nothing comes.
+async function ask() {
+  const now = await get("/api/now");
+  if (!now.error || now.error === words.disconnected || element("login").open) return;
+  element("link").textContent = now.error;
+  element("login").showModal();
+}
+
 function session(now) {
+  setClock(now.time);
   shared.user = now.user;
   const button = element("session");
   button.textContent = now.user ? words.log_out + " (" + now.user + ")" : words.log_in;

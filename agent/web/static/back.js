@@ -1,6 +1,7 @@
 // The page "Back": the recording under one cursor, and labels.
-import { element, words, get, post, row, button, dateTime, seconds, chart, currentData, verdictData, currentSeries, verdictSeries } from "./common.js";
+import { element, words, get, post, row, button, dateTime, seconds, agentNow, within, chart, currentData, verdictData, currentSeries, verdictSeries } from "./common.js";
 
+const first = 604800, last = 4102444800; // a week after 1970, and 2100
 const detail = 3600; // seconds of which every reading is shown
 const svg = (name, attributes) => {
   const node = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -10,9 +11,10 @@ const svg = (name, attributes) => {
 const local = (t) => new Date(t * 1000 - new Date(t * 1000).getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 
 export function start(shared, query) {
-  const asked = Number(query.get("t"));
-  const view = { cursor: asked || Date.now() / 1000 - 10, length: Number(query.get("length")) || 1800, offset: Number(query.get("offset")) || 0 };
-  view.to = asked ? asked + view.length / 2 : Date.now() / 1000;
+  const asked = within(query.get("t"), first, last, 0);
+  const view = { cursor: asked || agentNow() - 10, length: within(query.get("length"), 600, 604800, 1800), offset: within(query.get("offset"), -10, 10, 0) };
+  if (![...element("length").options].some((o) => Number(o.value) === view.length)) view.length = 1800;
+  view.to = asked ? asked + view.length / 2 : agentNow();
   const label = { from: null, to: null, onset: null };
   let playing = null, loaded = { minutes: [], states: [], marks: [], labels: [], spans: [] };
   const hooks = { setCursor: [] };
@@ -35,11 +37,14 @@ export function start(shared, query) {
     u.ctx.restore();
   }
 
+  let loads = 0, ended = false; // of several answers the newest question's counts
   async function load() {
+    const mine = ++loads;
     element("until").value = local(view.to);
     element("length").value = String(view.length);
     const from = view.to - view.length;
     const timeline = await get(`/api/timeline?from=${from}&to=${view.to}`);
+    if (ended || mine !== loads) return;
     if (timeline.error) { element("cursor-time").textContent = timeline.error; return; }
     loaded = Object.fromEntries(Object.entries(timeline).map(([key, value]) => [key, value || []]));
     draw();
@@ -49,6 +54,7 @@ export function start(shared, query) {
       fill(minutes, minutes);
     } else {
       const exact = await get(`/api/samples?from=${from}&to=${view.to}`);
+      if (ended || mine !== loads) return;
       if (!exact.error) fill(exact.samples || [], exact.states || []);
     }
     move(view.cursor);
@@ -74,8 +80,12 @@ export function start(shared, query) {
     };
     for (const s of loaded.spans) rect(seconds(s.from), seconds(s.to), 0, 68, "rgba(128,128,128,.15)", words.recorded);
     const states = loaded.states.map((s) => ({ t: seconds(s.at), state: s.state })).sort((a, b) => a.t - b.t);
+    // A state is known while it is recorded, not across a gap.
+    const spans = loaded.spans.map((s) => ({ from: seconds(s.from), to: seconds(s.to) }));
     states.forEach((s, i) => {
-      const end = i + 1 < states.length ? states[i + 1].t : Math.min(view.to, Date.now() / 1000);
+      const known = Math.max(s.t, ...spans.filter((one) => one.from <= s.t + 1 && one.to >= s.t).map((one) => one.to));
+      const end = Math.min(i + 1 < states.length ? states[i + 1].t : view.to, known + 1);
+      if (end < from || s.t > view.to) return;
       rect(s.t, end, s.state === "abnormal" ? 14 : 24, s.state === "abnormal" ? 30 : 20, `var(--${s.state})`, words["state_" + s.state]);
     });
     for (const m of loaded.marks) {
@@ -91,7 +101,8 @@ export function start(shared, query) {
   // senses, so that both show the same instant of the furnace.
   let asking = false, wanted = null;
   function move(t) {
-    view.cursor = Math.min(t, Date.now() / 1000);
+    if (!Number.isFinite(t)) return;
+    view.cursor = Math.min(t, agentNow());
     if (view.cursor > view.to || view.cursor < view.to - view.length) {
       view.to = view.cursor + view.length / 2;
       load();
@@ -180,9 +191,9 @@ export function start(shared, query) {
   const drag = (e) => { if (e.buttons & 1) move(view.to - view.length + view.length * (e.clientX - box.getBoundingClientRect().left) / box.clientWidth); };
   box.onpointerdown = drag;
   box.onpointermove = drag;
-  element("range").onsubmit = (e) => { e.preventDefault(); view.length = Number(element("length").value); view.to = new Date(element("until").value).getTime() / 1000 || view.to; view.cursor = Math.min(view.cursor, view.to); load(); };
-  element("earlier").onclick = () => { view.to -= view.length; view.cursor -= view.length; load(); };
-  element("later").onclick = () => { view.to = Math.min(view.to + view.length, Date.now() / 1000); view.cursor = Math.min(view.cursor + view.length, view.to); load(); };
+  element("range").onsubmit = (e) => { e.preventDefault(); view.length = Number(element("length").value); view.to = within(new Date(element("until").value).getTime() / 1000, first, last, view.to); view.cursor = Math.min(view.cursor, view.to); load(); };
+  element("earlier").onclick = () => { view.to = Math.max(view.to - view.length, first); view.cursor = Math.max(view.cursor - view.length, view.to - view.length); load(); };
+  element("later").onclick = () => { view.to = Math.min(view.to + view.length, agentNow()); view.cursor = Math.min(view.cursor + view.length, view.to); load(); };
   element("step-back").onclick = () => move(view.cursor - 1);
   element("step-on").onclick = () => move(view.cursor + 1);
   element("play").onclick = play;
@@ -194,6 +205,7 @@ export function start(shared, query) {
   element("offset-out").textContent = view.offset.toFixed(1) + " s";
   load();
   return { stop() {
+    ended = true;
     if (playing) clearInterval(playing);
     document.removeEventListener("keydown", pressed);
     for (const c of Object.values(charts)) if (c) c.destroy();

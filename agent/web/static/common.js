@@ -38,6 +38,17 @@ export async function post(path, body) {
   }
 }
 
+// The box's clock and the browser's may differ: what is recent is told by the box's.
+let ahead = 0; // milliseconds
+export function setClock(agentTime) { ahead = new Date(agentTime) - Date.now() || 0; }
+export const agentNow = () => (Date.now() + ahead) / 1000;
+
+// within reads a number from a link; what is invalid or out of bounds counts as missing.
+export function within(text, low, high, missing) {
+  const v = Number(text);
+  return text && Number.isFinite(v) && v >= low && v <= high ? v : missing;
+}
+
 export const time = (value) => new Date(value).toLocaleTimeString(document.documentElement.lang, { hour12: false });
 export const dateTime = (value) => new Date(value).toLocaleString(document.documentElement.lang, { hour12: false });
 export const seconds = (value) => new Date(value).getTime() / 1000;

@@ -1,28 +1,34 @@
 // The page "Now": the state in one word, why, and whether every part works.
-import { element, words, facts, row, get, post, number, time, length, seconds, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./common.js";
+import { element, words, facts, row, get, post, number, time, length, seconds, agentNow, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./common.js";
 
 const span = 600; // seconds in the charts
+const stale = 10; // seconds without a decision after which the state is not known any more
 
 export function start(shared) {
   const charts = { current: chart(element("chart-current"), currentSeries()), p: chart(element("chart-p"), verdictSeries(), { scale: { range: [0, 1] } }) };
-  let samples = [], states = [], parts = "";
+  let samples = [], states = [], parts = "", seen = "", shelving = "";
 
+  // A chart's times rise: after the box's clock was put back it begins anew.
+  const joined = (old, fresh) => {
+    const from = fresh.length && old.length && fresh[0].t < old[old.length - 1].t ? [] : old, oldest = agentNow() - span;
+    return [...from, ...fresh].filter((p) => p.t > oldest);
+  };
   const listener = (message) => {
-    samples.push(...(message.samples || []));
-    states.push(...(message.states || []));
-    const oldest = Date.now() / 1000 - span;
-    samples = samples.filter((p) => p.t > oldest);
-    states = states.filter((v) => v.t > oldest);
-    show(message.now);
+    samples = joined(samples, message.samples || []);
+    states = joined(states, message.states || []);
+    show(message.now, message.lost);
   };
 
-  function show(now) {
-    const s = now.state, name = s ? s.state : "unknown";
+  // Without the agent, or without a decision, only an alarm stays: it may still burn.
+  function show(now, lost) {
+    const s = now.state, age = s ? agentNow() - seconds(s.time) : 0, old = lost || age > stale;
+    const name = s && (!old || s.state === "abnormal") ? s.state : "unknown";
     const box = element("state");
     box.dataset.state = name;
     element("shape-path").setAttribute("d", shape[name]);
     if (element("word").textContent !== words["state_" + name]) element("word").textContent = words["state_" + name];
-    element("since").textContent = s ? words.since.replace("{time}", time(s.since)).replace("{length}", length((Date.now() - new Date(s.since)) / 1000)) + (s.held ? " · " + words.held : "") : words.nothing_yet;
+    element("since").textContent = s ? words.since.replace("{time}", time(s.since)).replace("{length}", length(Math.max(agentNow() - seconds(s.since), 0))) + (s.held ? " · " + words.held : "") : words.nothing_yet;
+    if (s && old) element("since").textContent = words.stale.replace("{state}", words["state_" + s.state]).replace("{length}", length(Math.max(age, 0)));
     alarm(now);
     if (charts.current) charts.current.set(currentData(samples));
     if (charts.p) charts.p.set(verdictData(states, now.enter, now.exit));
@@ -34,6 +40,7 @@ export function start(shared) {
     const a = now.alarm, active = a && a.phase !== "cleared";
     element("alarm").hidden = !a;
     if (!a) return;
+    seen = a.id;
     element("alarm-summary").textContent = a.summary;
     const lines = [[words.raised, time(a.raised)], [words.phase, words["phase_" + a.phase]]];
     if (a.cleared) lines.push([words.phase_cleared, time(a.cleared)]);
@@ -79,12 +86,12 @@ export function start(shared) {
   picture.onerror = () => { picture.alt = words.no_picture; next(); };
   picture.src = "/api/view.jpg?evidence=" + (element("drawn").checked ? 1 : 0) + "&t=" + Date.now();
 
-  element("ack").onclick = async () => { const a = await post("/api/acknowledge", {}); if (a.error) alert(a.error); };
-  element("shelve").onclick = () => { element("shelve-error").textContent = ""; element("shelving").showModal(); };
+  element("ack").onclick = async () => { const a = await post("/api/acknowledge", { alarm: seen }); if (a.error) alert(a.error); };
+  element("shelve").onclick = () => { shelving = seen; element("shelve-error").textContent = ""; element("shelving").showModal(); };
   element("shelve-cancel").onclick = () => element("shelving").close();
   element("shelve-form").onsubmit = async (event) => {
     event.preventDefault();
-    const a = await post("/api/shelve", { minutes: Number(element("shelve-minutes").value), reason: element("shelve-reason").value });
+    const a = await post("/api/shelve", { alarm: shelving, minutes: Number(element("shelve-minutes").value), reason: element("shelve-reason").value });
     if (a.error) element("shelve-error").textContent = a.error; else element("shelving").close();
   };
 

@@ -1,5 +1,5 @@
 // The page "Review": all alarms of a week, confirmed or rejected together.
-import { element, words, get, post, row, dateTime, seconds, length } from "./common.js";
+import { element, words, get, post, row, dateTime, seconds, length, agentNow } from "./common.js";
 
 const week = 7 * 86400;
 
@@ -7,7 +7,7 @@ export function start(shared) {
   let alarms = [];
 
   async function load() {
-    const to = Date.now() / 1000 + 60, timeline = await get(`/api/timeline?from=${to - week}&to=${to}`);
+    const to = agentNow() + 60, timeline = await get(`/api/timeline?from=${to - week}&to=${to}`);
     const body = element("alarms").tBodies[0];
     if (timeline.error) { body.replaceChildren(row(["", timeline.error, "", "", ""])); return; }
     const labels = new Map((timeline.labels || []).filter((l) => l.alarm).map((l) => [l.alarm, l]));
@@ -38,7 +38,7 @@ export function start(shared) {
     if (!chosen.length) return;
     const kept = await post("/api/labels", chosen.map((a) => ({
       id: a.label ? a.label.id : "", alarm: a.id, class: name, from: a.from,
-      to: a.to || new Date(Math.max(Date.now(), new Date(a.from).getTime() + 1000)),
+      to: a.to || new Date(Math.max(agentNow() * 1000, new Date(a.from).getTime() + 1000)),
     })));
     if (kept.error) { element("alarms").tBodies[0].prepend(row(["", kept.error, "", "", ""])); return; }
     load();
