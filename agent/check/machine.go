@@ -45,18 +45,9 @@ func tryClock(_ context.Context, k *checker) outcome {
 // agent's it would be in the agent's way.
 func tryStorage(_ context.Context, k *checker) outcome {
 	folder := k.config.Paths.State
-	missing, err := missingFolders(folder)
+	missing, err := k.tryFolder(folder)
 	if err != nil {
 		return failure(err)
-	}
-	err = k.tryWrite(folder)
-	for _, path := range missing { // the deepest first
-		if gone := os.Remove(path); err == nil && gone != nil && !errors.Is(gone, fs.ErrNotExist) {
-			err = gone
-		}
-	}
-	if err != nil {
-		return failure(fmt.Errorf("%s cannot be written: %w", folder, err))
 	}
 	if len(missing) > 0 {
 		return success("%s can be created and written%s", folder, k.asRoot(missing))
@@ -69,6 +60,24 @@ func tryStorage(_ context.Context, k *checker) outcome {
 		return failure(err)
 	}
 	return success("%s can be written, %s%s", folder, holder, k.asRoot(nil))
+}
+
+// tryFolder writes into a folder. It returns the folders that do not exist yet.
+func (k *checker) tryFolder(folder string) (missing []string, err error) {
+	missing, err = missingFolders(folder)
+	if err != nil {
+		return nil, err
+	}
+	err = k.tryWrite(folder)
+	for _, path := range missing { // the deepest first
+		if gone := os.Remove(path); err == nil && gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+			err = gone
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be written: %w", folder, err)
+	}
+	return missing, nil
 }
 
 // tryWrite writes a file durably and removes it.
@@ -200,7 +209,7 @@ func tryDisk(_ context.Context, k *checker) outcome {
 	if k.config.Outbox.Enabled {
 		growth = max(0, int64(k.config.Outbox.TotalMB)*megabyte-used)
 	}
-	free := int64(min(s.Bavail, 1<<40)) * s.Bsize // what a user other than root may use
+	free := freeBytes(s)
 	switch {
 	case s.Flags&unix.ST_RDONLY != 0:
 		return failure(fmt.Errorf("the disk of %s is mounted read-only: mount it for writing, or repair it", path))
@@ -214,6 +223,11 @@ func tryDisk(_ context.Context, k *checker) outcome {
 	default:
 		return success("%d MB free for an outbox that may grow by %d MB", free/megabyte, growth/megabyte)
 	}
+}
+
+// freeBytes is what a user other than root may use.
+func freeBytes(s unix.Statfs_t) int64 {
+	return int64(min(s.Bavail, 1<<40)) * s.Bsize //nolint:unconvert // the types differ between architectures
 }
 
 // size is the size of a folder's files, in bytes.
