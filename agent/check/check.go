@@ -121,7 +121,7 @@ func entries() []entry {
 		{id: "meters", name: "meters", key: "meters", requires: settings, after: inForce, online: true, try: tryMeters},
 		{id: "camera", name: "camera", key: "camera.url", requires: []string{"manifest", cameraProgram}, extra: keyFrameWait, try: tryCamera},
 		{id: "web", name: "web", key: "web.listen", requires: settings, after: inForce, online: true, try: tryWeb},
-		{id: "metrics", name: "metrics", key: "metrics.listen", requires: settings, after: []string{"revision", "web"}, online: true, try: tryMetrics},
+		{id: "metrics", name: "metrics", key: "metrics.listen", requires: settings, after: inForce, online: true, try: tryMetrics},
 	}
 }
 

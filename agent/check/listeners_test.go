@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -111,6 +112,17 @@ func TestAddressesOfTheRunningAgent(t *testing.T) {
 		if l.Status != OK || !strings.Contains(l.Detail, "open by the running agent, process "+strconv.Itoa(os.Getpid())) {
 			t.Errorf("%+v", l)
 		}
+	}
+}
+
+// A port that only root may open has a remedy other than the rights on a file.
+func TestRemedyOfAPortForRoot(t *testing.T) {
+	err := fmt.Errorf("web.listen: %w", &net.OpError{Op: "listen", Net: "tcp", Err: os.NewSyscallError("bind", unix.EACCES)})
+	if does := remedy(err); !strings.Contains(does, "under 1024") {
+		t.Errorf("%v: %q", err, does)
+	}
+	if does := remedy(&os.PathError{Op: "open", Path: "x", Err: unix.EACCES}); !strings.Contains(does, "chown") {
+		t.Errorf("a file: %q", does)
 	}
 }
 

@@ -50,7 +50,7 @@ func tryStorage(_ context.Context, k *checker) outcome {
 		return failure(err)
 	}
 	if len(missing) > 0 {
-		return success("%s can be created and written%s", folder, k.asRoot(missing))
+		return success("%s can be created and written%s", folder, asRoot(folder, missing))
 	}
 	if err := foreign(folder, settings.OutboxFolder(k.config), filepath.Join(folder, "remote")); err != nil {
 		return failure(err)
@@ -59,7 +59,7 @@ func tryStorage(_ context.Context, k *checker) outcome {
 	if err != nil {
 		return failure(err)
 	}
-	return success("%s can be written, %s%s", folder, holder, k.asRoot(nil))
+	return success("%s can be written, %s%s", folder, holder, asRoot(folder, nil))
 }
 
 // tryFolder writes into a folder. It returns the folders that do not exist yet.
@@ -115,11 +115,11 @@ func missingFolders(path string) (missing []string, err error) {
 }
 
 // asRoot tells that root may write where the agent's user may not.
-func (k *checker) asRoot(missing []string) string {
+func asRoot(folder string, missing []string) string {
 	if os.Geteuid() != 0 {
 		return ""
 	}
-	owner := k.config.Paths.State
+	owner := folder
 	if len(missing) > 0 {
 		owner = filepath.Dir(missing[len(missing)-1])
 	}
@@ -227,7 +227,7 @@ func tryDisk(_ context.Context, k *checker) outcome {
 
 // freeBytes is what a user other than root may use.
 func freeBytes(s unix.Statfs_t) int64 {
-	return int64(min(s.Bavail, 1<<40)) * s.Bsize //nolint:unconvert // the types differ between architectures
+	return int64(min(s.Bavail, 1<<40)) * s.Bsize
 }
 
 // size is the size of a folder's files, in bytes.

@@ -39,5 +39,5 @@ func tryRecordings(_ context.Context, k *checker) outcome {
 		return outcome{lines: []Line{{Status: Warn, Key: "recorder.min_free_mb", Detail: fmt.Sprintf(
 			"%d MB are free on the disk of %s and %d MB must stay free, so the oldest recordings are removed and little is kept: delete files, set paths.recordings to a larger disk, or set it lower", free, existing, least)}}}
 	}
-	return success("%s can be written; %d MB are free, recordings take up to %d MB", folder, free, k.config.Recorder.TotalMB)
+	return success("%s can be written; %d MB are free, recordings take up to %d MB%s", folder, free, k.config.Recorder.TotalMB, asRoot(folder, missing))
 }
