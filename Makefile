@@ -44,7 +44,7 @@ build: deps ## build the programs into bin/ (first time 3 minutes, then seconds)
 	go build -o bin/meltwatch-infer ./cmd/meltwatch-infer
 
 .PHONY: demo
-demo: build ## the main job, every part real: DEMO_SECONDS=480 (default); first time 5-10 minutes more
+demo: build ## the main job, every part real: DEMO_SECONDS=480 (default); first time 2-10 minutes more
 	@echo "demo: a scripted melt of $${DEMO_SECONDS:-480} seconds"
 	@bin/demo
 

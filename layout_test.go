@@ -97,7 +97,7 @@ var within = map[string][]string{
 	"agent/recorder":            {"agent/message"},
 	"agent/report":              {"agent/decide", "agent/health", "agent/message", "agent/outbox", "agent/stamp", "agent/state"},
 	"agent/replay":              {"agent/decide", "agent/recorder"},
-	"agent/settings":            {"agent/decide", "agent/outbox", "agent/recorder", "agent/state"},
+	"agent/settings":            {"agent/decide", "agent/outbox", "agent/recorder", "agent/state", "agent/web"},
 	"agent/check":               {"agent/camera", "agent/infer", "agent/message", "agent/meters", "agent/mqtt", "agent/remote", "agent/settings", "agent/stamp"},
 	"agent/remote/mailbox":      nil,
 	"agent/remote/commit":       {"agent/message"},

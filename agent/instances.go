@@ -1,6 +1,10 @@
 package agent
 
-import "meltwatch/config"
+import (
+	"slices"
+
+	"meltwatch/config"
+)
 
 // add builds a part's first instance.
 func (a *Agent) add(name string, section func(config.Config) any, build func(config.Config) (*instance, error)) error {
@@ -10,6 +14,11 @@ func (a *Agent) add(name string, section func(config.Config) any, build func(con
 	}
 	a.addBuilt(name, section, first, build)
 	return nil
+}
+
+// has reports whether the part was built before.
+func (a *Agent) has(name string) bool {
+	return slices.ContainsFunc(a.parts, func(p *part) bool { return p.name == name })
 }
 
 func (a *Agent) addBuilt(name string, section func(config.Config) any, first *instance, build func(config.Config) (*instance, error)) {

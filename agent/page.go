@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -13,7 +14,6 @@ import (
 	"meltwatch/agent/settings"
 	"meltwatch/agent/web"
 	"meltwatch/config"
-	"meltwatch/config/credential"
 )
 
 // webSection is the page's own section, and the folder that it shows.
@@ -26,21 +26,14 @@ func webSection(c config.Config) any {
 }
 
 // buildWeb builds the local page. It works at once: a port in use is told in health and
-// tried again, and must not undo a change of the configuration.
+// tried again, and must not undo a change of the configuration. An invalid password is
+// refused in a change, but does not keep an agent from its start.
 func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 	if c.Web.Listen == "" {
 		return &instance{activate: func() { a.registry.Remove("web") }, missing: worksAtOnce}, nil
 	}
-	var hash []byte
-	if c.Web.PasswordFile != "" {
-		text, err := credential.Read(c.Web.PasswordFile)
-		if err != nil {
-			return nil, config.KeyErrorf("web.password_file", "%w", err)
-		}
-		hash = []byte(text)
-		if err := web.CheckHash(hash); err != nil {
-			return nil, config.KeyErrorf("web.password_file", "%w", err)
-		}
+	if _, err := settings.PagePassword(c.Web); err != nil && a.has("web") {
+		return nil, err
 	}
 	record := a.registry.New(webLimit)
 	source := a.pageSource(c)
@@ -49,11 +42,23 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 		source.Library = recorder.OpenLibrary(folder)
 		source.Labels = recorder.OpenLabels(a.env.Files(folder))
 	}
-	server := &web.Server{Address: c.Web.Listen, PasswordHash: hash, Source: source, Log: a.log("web"), Observer: record}
+	log := a.log("web")
+	server := &web.Server{
+		Address: c.Web.Listen, Source: source, Log: log, Observer: record,
+		Listening: func(at net.Addr) { log.Info("page is served", "page", "http://"+at.String()) },
+	}
 	return &instance{
 		activate: func() { a.registry.Put("web", record) },
-		run:      server.Run,
-		missing:  worksAtOnce,
+		run: func(ctx context.Context) error {
+			hash, err := settings.PagePassword(c.Web) // again at each start: the file may be corrected
+			if err != nil {
+				record.Fault(err)
+				return err
+			}
+			server.PasswordHash = hash
+			return server.Run(ctx)
+		},
+		missing: worksAtOnce,
 	}, nil
 }
 

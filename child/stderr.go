@@ -42,9 +42,10 @@ var severities = []struct {
 	level slog.Level
 	form  *regexp.Regexp
 }{
-	{slog.LevelError, regexp.MustCompile(`^time=\S+ level=ERROR|^\S+ \S+: [EF] \S+:\d+\]|^\[ *(ERROR|FATAL):|^(panic|fatal error): |^meltwatch-[a-z]+: `)},
-	{slog.LevelWarn, regexp.MustCompile(`^time=\S+ level=WARN|^\S+ \S+: W \S+:\d+\]|^\[ *WARN:`)},
-	{slog.LevelDebug, regexp.MustCompile(`^time=\S+ level=DEBUG|^\[ *(DEBUG|VERB):`)},
+	{slog.LevelError, regexp.MustCompile(`^time=\S+ level=ERROR|^\S+ \S+: [EF] \S+:\d+\]|^[EF]\d{4} [0-9:.]+ +\d+ \S+:\d+\]|^\[ *(ERROR|FATAL):|^(panic|fatal error): |^meltwatch-[a-z]+: `)},
+	{slog.LevelWarn, regexp.MustCompile(`^time=\S+ level=WARN|^\S+ \S+: W \S+:\d+\]|^W\d{4} [0-9:.]+ +\d+ \S+:\d+\]|^\[ *WARN:`)},
+	// TensorFlow announces what it does; the child itself tells what matters.
+	{slog.LevelDebug, regexp.MustCompile(`^time=\S+ level=DEBUG|^\[ *(DEBUG|VERB):|^\S+ \S+: I \S+:\d+\]|^I\d{4} [0-9:.]+ +\d+ \S+:\d+\]|^To enable the following instructions: |^WARNING: All log messages before absl::`)},
 }
 
 // levelOf is the level that a line states; Info if it states none.

@@ -91,7 +91,7 @@ func (b Broker) connect(ctx context.Context) (*connection, error) {
 	options.SetConnectionLostHandler(func(_ paho.Client, err error) { c.lost <- err })
 	c.client = paho.NewClient(options)
 	if err := await(ctx, c.client.Connect()); err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", b.URL, err)
+		return nil, fmt.Errorf("connect to %s: %w%s", b.URL, err, b.hint())
 	}
 	filters := map[string]byte{}
 	for _, topic := range topicsOf {
@@ -101,6 +101,17 @@ func (b Broker) connect(ctx context.Context) (*connection, error) {
 		return nil, fmt.Errorf("subscribe at %s: %w", b.URL, err)
 	}
 	return c, nil
+}
+
+// DefaultBroker is the address that a command uses unless another is given.
+const DefaultBroker = "tcp://127.0.0.1:1883"
+
+// hint says how to give the broker's address to a person who may have given none.
+func (b Broker) hint() string {
+	if b.URL != DefaultBroker {
+		return ""
+	}
+	return " (set --broker or MELTCTL_BROKER)"
 }
 
 func (b Broker) options() (*paho.ClientOptions, error) {

@@ -50,7 +50,7 @@ func ReadManifest(dir string) (Manifest, string, error) {
 	path := filepath.Join(dir, ManifestFile)
 	file, err := os.Open(path)
 	if err != nil {
-		return Manifest{}, "", fmt.Errorf("open manifest: %w; name a folder that the export wrote", err)
+		return Manifest{}, "", fmt.Errorf("open manifest: %w; name the model's folder, such as /usr/share/meltwatch/models/product", err)
 	}
 	defer file.Close()
 	data, err := io.ReadAll(io.LimitReader(file, maxManifest+1))

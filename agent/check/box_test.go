@@ -35,7 +35,7 @@ func (oldModel) Load(_ string, _ *string) error { return nil }
 // box is a furnace's box in a test: its configuration by sections, and what replaces
 // the world around it.
 type box struct {
-	site, meter, fields, camera, model, state, mqtt, paths, more string
+	site, meter, fields, camera, model, state, mqtt, web, metrics, paths, more string
 	// folder is the state folder.
 	folder string
 	// file replaces the whole configuration file, unless it is empty.
@@ -73,12 +73,28 @@ const productModel = "../../inference/models/product"
 func (p plant) sound(t *testing.T) *box {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "state")
+	free := unusedAddresses(t, 2)
 	return &box{
 		site: "site: plant-1, furnace: f07", meter: quoted(p.meter), folder: folder,
 		fields: "current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}",
 		camera: "enabled: false", model: productModel, mqtt: "broker: " + quoted(p.broker),
+		web: "listen: " + quoted(free[0]), metrics: "listen: " + quoted(free[1]),
 		paths: "programs: " + p.programs, path: filepath.Join(t.TempDir(), "meltwatch.yaml"),
 	}
+}
+
+// unusedAddresses returns addresses that differ from each other.
+func unusedAddresses(t *testing.T, n int) (addresses []string) {
+	t.Helper()
+	for range n {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		addresses = append(addresses, listener.Addr().String())
+	}
+	return addresses
 }
 
 func quoted(text string) string { return `"` + text + `"` }
@@ -88,7 +104,7 @@ func (b *box) text() string {
 		return b.file
 	}
 	return "{" + b.site + ",\nmeters: {main: {url: " + b.meter + ", period: 100ms, timeout: 80ms, fields: {" + b.fields + "}}},\ncamera: {" + b.camera +
-		"},\nmodel: {path: " + b.model + "},\nstate: {" + b.state + "},\nmqtt: {" + b.mqtt + "},\npaths: {state: " + b.folder + ", " + b.paths + "}" + b.more + "}\n"
+		"},\nmodel: {path: " + b.model + "},\nstate: {" + b.state + "},\nmqtt: {" + b.mqtt + "},\nweb: {" + b.web + "},\nmetrics: {" + b.metrics + "},\npaths: {state: " + b.folder + ", " + b.paths + "}" + b.more + "}\n"
 }
 
 // check runs every check of the box and returns its lines.

@@ -106,7 +106,7 @@ func badBrokers() []broken {
 		{"credential without systemd", func(t *testing.T, p plant, b *box) {
 			t.Setenv("CREDENTIALS_DIRECTORY", "")
 			b.mqtt += ", username: f07, password_file: mqtt"
-		}, "broker", "mqtt.password_file", []string{"LoadCredential"}},
+		}, "broker", "mqtt.password_file", []string{"LoadCredential=mqtt:… in the unit", "systemd-run --pipe --wait -p LoadCredential=mqtt:FILE meltwatch check"}},
 		{"a broker without its name among the authorities", encryptedBroker("127.0.0.1", time.Hour, ""), "broker", "mqtt.broker", []string{"unknown authority", "set ca_file"}},
 		{"wrong authority", encryptedBroker("127.0.0.1", time.Hour, "WRONG"), "broker", "mqtt.broker", []string{"certificate", "set ca_file"}},
 		{"certificate expired", encryptedBroker("127.0.0.1", -time.Hour, "RIGHT"), "broker", "mqtt.broker", []string{"expired", "renew the server's certificate"}},
@@ -200,6 +200,10 @@ func badCameras() []broken {
 			scripted(asks, ", username: viewer, password_file: "+file)(t, p, b)
 		}, "camera", "camera.username, camera.password_file", []string{"refused the log-in (401)"}},
 		{"password file missing", at(`url: "rtsp://127.0.0.1:1/x", username: a, password_file: /nonexistent/secret`), "camera", "camera.password_file", []string{"no such file", "create the file"}},
+		{"credential without systemd", func(t *testing.T, p plant, b *box) {
+			t.Setenv("CREDENTIALS_DIRECTORY", "")
+			at(`url: "rtsp://127.0.0.1:1/x", username: a, password_file: camera`)(t, p, b)
+		}, "camera", "camera.password_file", []string{"systemd-run --pipe --wait -p LoadCredential=camera:FILE meltwatch check"}},
 		{"no viewer more", scripted(func() *rtsptest.Scripted { return &rtsptest.Scripted{Answer: refusing(base.StatusNotEnoughBandwidth)} }, ""), "camera", "camera.url", []string{"453"}},
 		{"transport refused", scripted(func() *rtsptest.Scripted { return &rtsptest.Scripted{SDP: describedVideo, UDP: true} }, ", transport: tcp"), "camera", "camera.transport", []string{"461", "set udp or auto"}},
 		{"certificate unknown", scripted(func() *rtsptest.Scripted { return &rtsptest.Scripted{SDP: describedVideo} }, "TLS"), "camera", "camera.ca_file", []string{"certificate"}},

@@ -49,7 +49,7 @@ func TestSoundBox(t *testing.T) {
 // remedy, no other check fails, and all lines are printed.
 func TestBrokenBoxes(t *testing.T) {
 	p := newPlant(t)
-	all := slices.Concat(badConfigurations(), badMachines(), badPrograms(), badModels(), badBrokers(), badMeters(), badCameras())
+	all := slices.Concat(badConfigurations(), badMachines(), badPrograms(), badModels(), badBrokers(), badMeters(), badCameras(), badPages(), badRecordings())
 	if len(all) < 40 {
 		t.Errorf("%d cases", len(all))
 	}
@@ -311,7 +311,7 @@ func badModels() []broken {
 		}
 	}
 	return []broken{
-		{"folder missing", func(_ *testing.T, _ plant, b *box) { b.model = "/nonexistent/model" }, "manifest", "model.path", []string{"/nonexistent/model/manifest.json", "name a folder that the export wrote"}},
+		{"folder missing", func(_ *testing.T, _ plant, b *box) { b.model = "/nonexistent/model" }, "manifest", "model.path", []string{"/nonexistent/model/manifest.json", "name the model's folder, such as /usr/share/meltwatch/models/product"}},
 		{"manifest cut off", damaged("manifest.json", func(t *testing.T, path string) {
 			if err := os.Truncate(path, 100); err != nil {
 				t.Fatal(err)

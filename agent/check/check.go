@@ -110,6 +110,7 @@ func entries() []entry {
 		{id: "clock", name: "clock", online: true, try: tryClock},
 		{id: "storage", name: "storage", key: "paths.state", requires: settings, after: inForce, online: true, try: tryStorage},
 		{id: "disk", name: "disk", key: "paths.state", requires: []string{"storage"}, online: true, try: tryDisk},
+		{id: "recordings", name: "recordings", key: "paths.recordings", requires: []string{"storage"}, after: []string{"disk"}, online: true, try: tryRecordings},
 		{id: cameraProgram, name: "programs", key: "paths.programs", requires: settings, after: inForce, online: true, try: tryCameraProgram},
 		{id: modelProgram, name: "programs", key: "paths.programs", requires: settings, after: inForce, online: true, try: tryModelProgram},
 		{id: "manifest", name: "manifest", key: "model.path", requires: settings, after: inForce, try: tryManifest},
@@ -119,6 +120,8 @@ func entries() []entry {
 		{id: "broker", name: "broker", key: "mqtt.broker", requires: settings, after: inForce, online: true, try: tryBroker},
 		{id: "meters", name: "meters", key: "meters", requires: settings, after: inForce, online: true, try: tryMeters},
 		{id: "camera", name: "camera", key: "camera.url", requires: []string{"manifest", cameraProgram}, extra: keyFrameWait, try: tryCamera},
+		{id: "web", name: "web", key: "web.listen", requires: settings, after: inForce, online: true, try: tryWeb},
+		{id: "metrics", name: "metrics", key: "metrics.listen", requires: settings, after: inForce, online: true, try: tryMetrics},
 	}
 }
 

@@ -67,8 +67,12 @@ func success(format string, args ...any) outcome {
 	return outcome{lines: []Line{{Status: OK, Detail: fmt.Sprintf(format, args...)}}}
 }
 
+func skipped(why string) outcome {
+	return outcome{lines: []Line{{Status: Skip, Detail: why}}}
+}
+
 // keyed finds the settings that an error names at its start.
-var keyed = regexp.MustCompile(`^((?:(?:site|furnace|meters|camera|model|state|mqtt|outbox|remote|trust|commands|metrics|log|paths)(?:\.[\w-]+)*(?:, )?)+): `)
+var keyed = regexp.MustCompile(`^((?:(?:site|furnace|meters|camera|model|state|mqtt|outbox|remote|trust|commands|recorder|alarm|web|metrics|log|paths)(?:\.[\w-]+)*(?:, )?)+): `)
 
 // failure returns a line for each of joined errors.
 func failure(err error) outcome {

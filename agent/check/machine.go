@@ -45,21 +45,12 @@ func tryClock(_ context.Context, k *checker) outcome {
 // agent's it would be in the agent's way.
 func tryStorage(_ context.Context, k *checker) outcome {
 	folder := k.config.Paths.State
-	missing, err := missingFolders(folder)
+	missing, err := k.tryFolder(folder)
 	if err != nil {
 		return failure(err)
 	}
-	err = k.tryWrite(folder)
-	for _, path := range missing { // the deepest first
-		if gone := os.Remove(path); err == nil && gone != nil && !errors.Is(gone, fs.ErrNotExist) {
-			err = gone
-		}
-	}
-	if err != nil {
-		return failure(fmt.Errorf("%s cannot be written: %w", folder, err))
-	}
 	if len(missing) > 0 {
-		return success("%s can be created and written%s", folder, k.asRoot(missing))
+		return success("%s can be created and written%s", folder, asRoot(folder, missing))
 	}
 	if err := foreign(folder, settings.OutboxFolder(k.config), filepath.Join(folder, "remote")); err != nil {
 		return failure(err)
@@ -68,7 +59,25 @@ func tryStorage(_ context.Context, k *checker) outcome {
 	if err != nil {
 		return failure(err)
 	}
-	return success("%s can be written, %s%s", folder, holder, k.asRoot(nil))
+	return success("%s can be written, %s%s", folder, holder, asRoot(folder, nil))
+}
+
+// tryFolder writes into a folder. It returns the folders that do not exist yet.
+func (k *checker) tryFolder(folder string) (missing []string, err error) {
+	missing, err = missingFolders(folder)
+	if err != nil {
+		return nil, err
+	}
+	err = k.tryWrite(folder)
+	for _, path := range missing { // the deepest first
+		if gone := os.Remove(path); err == nil && gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+			err = gone
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be written: %w", folder, err)
+	}
+	return missing, nil
 }
 
 // tryWrite writes a file durably and removes it.
@@ -106,11 +115,11 @@ func missingFolders(path string) (missing []string, err error) {
 }
 
 // asRoot tells that root may write where the agent's user may not.
-func (k *checker) asRoot(missing []string) string {
+func asRoot(folder string, missing []string) string {
 	if os.Geteuid() != 0 {
 		return ""
 	}
-	owner := k.config.Paths.State
+	owner := folder
 	if len(missing) > 0 {
 		owner = filepath.Dir(missing[len(missing)-1])
 	}
@@ -200,7 +209,7 @@ func tryDisk(_ context.Context, k *checker) outcome {
 	if k.config.Outbox.Enabled {
 		growth = max(0, int64(k.config.Outbox.TotalMB)*megabyte-used)
 	}
-	free := int64(min(s.Bavail, 1<<40)) * s.Bsize // what a user other than root may use
+	free := freeBytes(s)
 	switch {
 	case s.Flags&unix.ST_RDONLY != 0:
 		return failure(fmt.Errorf("the disk of %s is mounted read-only: mount it for writing, or repair it", path))
@@ -214,6 +223,11 @@ func tryDisk(_ context.Context, k *checker) outcome {
 	default:
 		return success("%d MB free for an outbox that may grow by %d MB", free/megabyte, growth/megabyte)
 	}
+}
+
+// freeBytes is what a user other than root may use.
+func freeBytes(s unix.Statfs_t) int64 {
+	return int64(min(s.Bavail, 1<<40)) * s.Bsize
 }
 
 // size is the size of a folder's files, in bytes.

@@ -3,6 +3,7 @@ package check
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -11,11 +12,16 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"golang.org/x/sys/unix"
+
+	"meltwatch/config/credential"
 )
 
 // remedy returns what to do about a fault of the network, of a certificate or of a file,
 // whose error does not say it; empty for any other.
 func remedy(err error) string {
+	if missing, ok := errors.AsType[*credential.FolderError](err); ok {
+		return fmt.Sprintf("if the unit loads it, start check with the credentials of the service, each with a -p: systemd-run --pipe --wait -p LoadCredential=%s:FILE meltwatch check", missing.Name)
+	}
 	for _, r := range remedies() {
 		if r.fits(err) {
 			return r.does
@@ -32,6 +38,9 @@ type known struct {
 func remedies() []known {
 	const users = "correct mqtt.username and the password in mqtt.password_file, or the broker's own list of users"
 	return []known{
+		{is(unix.EADDRINUSE), "another program listens there: end it, or set another port"},
+		{is(unix.EADDRNOTAVAIL), "this box does not have the address: set one of its own, such as 127.0.0.1"},
+		{lowPort, "ports under 1024 are for root: set a higher one"},
 		{is(unix.ECONNREFUSED), "nothing listens there: correct host and port, or start what should"},
 		{as[*net.DNSError], "correct the host's name, or the name server of this box"},
 		{is(unix.EHOSTUNREACH, unix.ENETUNREACH, unix.ETIMEDOUT), "check cable, address and firewall"},
@@ -72,6 +81,11 @@ func says(texts ...string) func(error) bool {
 	return func(err error) bool {
 		return err != nil && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), "tls: "+text) })
 	}
+}
+
+func lowPort(err error) bool {
+	opening, ok := errors.AsType[*net.OpError](err)
+	return ok && opening.Op == "listen" && errors.Is(err, fs.ErrPermission)
 }
 
 func expired(err error) bool {

@@ -9,6 +9,7 @@ import (
 
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/recorder"
+	"meltwatch/agent/web"
 	"meltwatch/config"
 	"meltwatch/config/credential"
 	"meltwatch/drivers"
@@ -90,6 +91,21 @@ func RecordingsFolder(c config.Config) string {
 func Recorder(c config.Config) recorder.Settings {
 	r := c.Recorder
 	return recorder.Settings{MaxBytes: int64(r.TotalMB) * megabyte, MaxAge: r.Age, MinFree: int64(r.MinFreeMB) * megabyte}
+}
+
+// PagePassword returns the hash of the page's password, nil if nobody may log in.
+func PagePassword(c config.Web) ([]byte, error) {
+	if c.PasswordFile == "" {
+		return nil, nil
+	}
+	text, err := credential.Read(c.PasswordFile)
+	if err == nil {
+		err = web.CheckHash([]byte(text))
+	}
+	if err != nil {
+		return nil, config.KeyErrorf("web.password_file", "%w", err)
+	}
+	return []byte(text), nil
 }
 
 // LogLevel returns the configured log level.

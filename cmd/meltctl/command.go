@@ -21,11 +21,19 @@ type commandFlags struct {
 	JSON    bool          `name:"json" help:"Print one JSON object a line: agent, status, message, file."`
 }
 
+// person refuses an empty name: the records would not tell who acted.
+func person(by string) error {
+	if strings.TrimSpace(by) == "" {
+		return errors.New("--by: is missing, and the environment has no USER: give your name")
+	}
+	return nil
+}
+
 type ackCommand struct {
 	brokerFlags
 	commandFlags
 	Agents string `arg:"" help:"Agents: all, plant-1/f07, or a pattern such as plant-1/*."`
-	By     string `env:"USER" default:"meltctl" placeholder:"NAME" help:"Who acknowledges (${default}, or the user's name)."`
+	By     string `env:"USER" placeholder:"NAME" help:"Who acknowledges; the user's name by default."`
 }
 
 // Help is printed below the command's flags.
@@ -38,6 +46,9 @@ Exit status: 0 if every chosen agent has done it, 1 if one has not (its line say
 Example: meltctl ack plant-1/f07`
 }
 
+// Validate refuses an acknowledgement by nobody.
+func (c ackCommand) Validate() error { return person(c.By) }
+
 // Run acknowledges.
 func (c ackCommand) Run(ctx context.Context, out io.Writer) error {
 	return c.fleet(out).Acknowledge(ctx, c.Agents, c.By, fleet.Commands(c.commandFlags))
@@ -49,7 +60,7 @@ type shelveCommand struct {
 	Agents  string `arg:"" help:"Agents: all, plant-1/f07, or a pattern such as plant-1/*."`
 	Reason  string `required:"" help:"Why, in at most 200 bytes."`
 	Minutes int    `default:"15" help:"For how long, 1 to 480 minutes (${default})."`
-	By      string `env:"USER" default:"meltctl" placeholder:"NAME" help:"Who shelves (${default}, or the user's name)."`
+	By      string `env:"USER" placeholder:"NAME" help:"Who shelves; the user's name by default."`
 }
 
 // Help is printed below the command's flags.
@@ -61,6 +72,9 @@ Exit status: 0 if every chosen agent has done it, 1 if one has not (its line say
 
 Example: meltctl shelve plant-1/f07 --reason "tapping" --minutes 30`
 }
+
+// Validate refuses a silence by nobody.
+func (c shelveCommand) Validate() error { return person(c.By) }
 
 // Run shelves.
 func (c shelveCommand) Run(ctx context.Context, out io.Writer) error {

@@ -9,6 +9,7 @@ import (
 
 // The parser takes every command of the pages.
 func TestCommandsOfThePagesParse(t *testing.T) {
+	t.Setenv("USER", "desk") // of a person's shell
 	files := []string{"patch.json", "desk.key", "furnace.model", "box.yaml", "boxes.yaml"}
 	pagestest.Parses(t, "../..", "meltctl", files, nil, func(arguments []string) error {
 		parser, err := commandline.Parser(program(), &commands{})

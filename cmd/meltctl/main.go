@@ -7,6 +7,8 @@ import (
 	"io"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"meltwatch/commandline"
 	"meltwatch/fleet"
 )
@@ -31,7 +33,7 @@ type commands struct {
 
 // brokerFlags are fleet.Broker on the command line.
 type brokerFlags struct {
-	URL          string        `name:"broker" default:"tcp://127.0.0.1:1883" env:"MELTCTL_BROKER" help:"Broker (${default}): tcp://, ssl://, ws:// or wss://host:port."`
+	URL          string        `name:"broker" default:"${broker}" env:"MELTCTL_BROKER" help:"Broker (${default}): tcp://, ssl://, ws:// or wss://host:port."`
 	Username     string        `env:"MELTCTL_USERNAME" help:"User at the broker."`
 	PasswordFile string        `type:"existingfile" env:"MELTCTL_PASSWORD_FILE" help:"File with the user's password."`
 	CAFile       string        `name:"ca-file" type:"existingfile" help:"PEM file that verifies the broker; the system's roots when empty."`
@@ -58,6 +60,7 @@ func main() {
 func program() commandline.Program {
 	return commandline.Program{
 		Name: "meltctl", Version: version, Printable: fleet.Printable,
+		Options:     []kong.Option{kong.Vars{"broker": fleet.DefaultBroker}},
 		Description: "Manages many Meltwatch agents over their broker.\n\nExamples:\n  meltctl list --broker tcp://192.0.2.12:1883\n  meltctl config set 'plant-1/*' patch.json --stages 1,25%,100%\n  meltctl model push all furnace.model --stages 1,100% --shadow 1h\n  meltctl provision --template box.yaml --list boxes.yaml --out boxes\n\nExit status: 0 success, 1 failure, 2 invalid command line.",
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"meltwatch/commandline"
+	"meltwatch/fleet"
 	"meltwatch/simulator/broker"
 )
 
@@ -19,7 +21,9 @@ func meltctl(t *testing.T, arguments ...string) (string, error) {
 	t.Helper()
 	var c commands
 	var out bytes.Buffer
-	parser, err := kong.New(&c, kong.BindTo(t.Context(), (*context.Context)(nil)), kong.BindTo(&out, (*io.Writer)(nil)))
+	p := program()
+	p.Options = append(p.Options, kong.BindTo(t.Context(), (*context.Context)(nil)), kong.BindTo(&out, (*io.Writer)(nil)))
+	parser, err := commandline.Parser(p, &c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +34,60 @@ func meltctl(t *testing.T, arguments ...string) (string, error) {
 	return out.String(), err
 }
 
+// A connection that fails at the default address tells how to give another; at a given
+// address nothing is to be told.
+func TestConnectionErrorsNameTheFlagOfTheBroker(t *testing.T) {
+	parser, err := commandline.Parser(program(), &commands{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range parser.Model.Leaves(true) {
+		for _, flag := range leaf.Flags {
+			if flag.Name == "broker" && flag.Default != fleet.DefaultBroker {
+				t.Errorf("%s: the broker's default is %q", leaf.FullPath(), flag.Default)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // no connection is made
+	for url, told := range map[string]bool{fleet.DefaultBroker: true, "tcp://127.0.0.1:1": false} {
+		err := fleet.Fleet{Broker: fleet.Broker{URL: url}, Out: io.Discard}.PrintConfig(ctx, "all")
+		if err == nil || strings.HasSuffix(err.Error(), "(set --broker or MELTCTL_BROKER)") != told {
+			t.Errorf("%s: %v, want the flag named: %t", url, err, told)
+		}
+	}
+}
+
+// Who acknowledges or shelves stands in the records, so a name is demanded.
+func TestNobodyActsOnAnAlarm(t *testing.T) {
+	for _, user := range []string{"", " "} {
+		t.Setenv("USER", user)
+		for _, line := range []string{"ack p/f1", "ack p/f1 --by=", "shelve p/f1 --reason tapping"} {
+			if _, err := meltctl(t, strings.Fields(line)...); err == nil || !strings.Contains(err.Error(), "--by: is missing") {
+				t.Errorf("USER %q, %s: %v", user, line, err)
+			}
+		}
+	}
+	for line, by := range map[string]string{"ack p/f1": "desk", "ack p/f1 --by Lin": "Lin", "shelve p/f1 --reason tapping --by Lin": "Lin"} {
+		t.Setenv("USER", "desk")
+		var c commands
+		parser, err := commandline.Parser(program(), &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = parser.Parse(strings.Fields(line))
+		got := c.Ack.By
+		if strings.HasPrefix(line, "shelve") {
+			got = c.Shelve.By
+		}
+		if err != nil || got != by {
+			t.Errorf("%s: %v, by %q, want %q", line, err, got, by)
+		}
+	}
+}
+
 func TestCommandLineReachesTheBroker(t *testing.T) {
+	t.Setenv("USER", "desk")
 	server, url, err := broker.Local()
 	if err != nil {
 		t.Fatal(err)

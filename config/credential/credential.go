@@ -22,12 +22,20 @@ func Read(name string) (string, error) {
 	return strings.TrimRight(string(text), "\r\n"), err
 }
 
+// FolderError tells that a bare name was given to a process that systemd has given no
+// credentials.
+type FolderError struct{ Name string }
+
+func (e *FolderError) Error() string {
+	return fmt.Sprintf("%q is not a path, and systemd's credential folder is missing: give a path, or LoadCredential=%s:… in the unit", e.Name, e.Name)
+}
+
 func read(name string) ([]byte, error) {
 	path := name
 	if !strings.Contains(name, "/") {
 		folder := os.Getenv("CREDENTIALS_DIRECTORY")
 		if folder == "" {
-			return nil, fmt.Errorf("%q is not a path, and systemd's credential folder is missing: give a path, or LoadCredential=%s:… in the unit", name, name)
+			return nil, &FolderError{name}
 		}
 		path = filepath.Join(folder, name)
 	}

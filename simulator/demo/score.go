@@ -92,10 +92,10 @@ func (s *score) faults(now time.Time) []string {
 // summary returns one line for people and scripts.
 func (s *score) summary() string {
 	parts := []string{
-		"first verdict " + after(s.started, s.first),
-		"onset " + after(s.started, s.onset),
-		"found " + after(s.onset, s.found) + " after it",
-		fmt.Sprintf("%d false alarms", s.falseAlarms),
+		"first verdict " + after(s.started, s.first) + atMost(firstWithin),
+		"onset at " + after(s.started, s.onset),
+		"onset found after " + after(s.onset, s.found) + atMost(foundWithin),
+		fmt.Sprintf("%d false alarms (at most 0)", s.falseAlarms),
 		fmt.Sprintf("%d messages", s.messages),
 		fmt.Sprintf("verdict latency p50 %s p95 %s", rounded(s.latencies, 50), rounded(s.latencies, 95)),
 		fmt.Sprintf("meter to subscriber p50 %s p95 %s", rounded(s.delays, 50), rounded(s.delays, 95)),
@@ -103,9 +103,11 @@ func (s *score) summary() string {
 	return strings.Join(parts, ", ")
 }
 
+func atMost(bound time.Duration) string { return fmt.Sprintf(" (at most %.0f)", bound.Seconds()) }
+
 func after(from, to time.Time) string {
 	if from.IsZero() || to.IsZero() {
-		return "(none)"
+		return "none"
 	}
 	return fmt.Sprintf("%.0f s", to.Sub(from).Seconds())
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"meltwatch/simulator/furnace"
 )
 
 var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -55,10 +57,50 @@ func TestScore(t *testing.T) {
 	}
 }
 
+// The last line begins with the result, and holds each figure with its bound.
+func TestLastLineBeginsWithTheResult(t *testing.T) {
+	for name, c := range map[string]struct {
+		alarmFrom int
+		printed   string
+		fault     string
+	}{
+		"kept":   {210, "demo: PASS: first verdict 30 s (at most 60), ", ""},
+		"broken": {300, "", "the onset was not found within 1m40s; first verdict 30 s (at most 60), "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			err := conclude(&subscriber{score: play(30, c.alarmFrom, 400, 480)}, &out)
+			if c.fault == "" && err != nil || err != nil && !strings.HasPrefix(err.Error(), c.fault) || err == nil && c.fault != "" {
+				t.Errorf("%v", err)
+			}
+			if !strings.HasPrefix(out.String(), c.printed) || c.printed == "" && out.Len() > 0 || strings.Count(out.String(), "\n") > 1 {
+				t.Errorf("printed %q", out.String())
+			}
+		})
+	}
+}
+
+// A demo of five minutes shows an alarm for minutes.
+func TestShortDemosBecomeAbnormalEarly(t *testing.T) {
+	for seconds, early := range map[int]bool{120: true, 240: true, 300: true, 301: false, 480: false} {
+		melt := Options{Seconds: seconds}.scenario()
+		var before float64
+		for _, s := range melt.Segments {
+			if s.State == furnace.Abnormal {
+				break
+			}
+			before += s.Seconds
+		}
+		if lasts := float64(seconds) - before; early != (before <= 60) || early && seconds >= 240 && lasts-foundWithin.Seconds() < 60 {
+			t.Errorf("%d s: abnormal after %.0f s", seconds, before)
+		}
+	}
+}
+
 func TestSummaryCarriesTheFigures(t *testing.T) {
 	s := play(30, 210, 400, 480)
 	s.messages = 7
-	for _, want := range []string{"first verdict 30 s", "onset 150 s", "found 60 s after it", "0 false alarms", "7 messages", "p50 239ms p95 455ms"} {
+	for _, want := range []string{"first verdict 30 s (at most 60)", "onset at 150 s", "onset found after 60 s (at most 100)", "0 false alarms (at most 0)", "7 messages", "p50 239ms p95 455ms"} {
 		if !strings.Contains(s.summary(), want) {
 			t.Errorf("summary %q lacks %q", s.summary(), want)
 		}

@@ -41,6 +41,8 @@ type view struct {
 
 func newView(out *os.File) *view { return &view{out: out, live: term.IsTerminal(int(out.Fd()))} }
 
+const noState = "the agent starts, no state has arrived yet"
+
 // plainEvery is the interval between the lines of a view that cannot redraw.
 const plainEvery = 10 * time.Second
 
@@ -52,6 +54,10 @@ func (v *view) show(p *picture, elapsed, total time.Duration) error {
 		return nil
 	}
 	v.state, v.printed = p.state.State, time.Now()
+	if p.state.State == "" {
+		_, err := fmt.Fprintf(v.out, "%4.0f s  %s\n", elapsed.Seconds(), noState)
+		return err
+	}
 	_, err := fmt.Fprintf(v.out, "%4.0f s  %-9s p %.2f by %-5s  current %s %5.1f %5.1f %5.1f kA  video %s  coverage %.0f %% %.0f %%\n",
 		elapsed.Seconds(), p.state.State, p.state.PMean, p.state.Source, p.state.Senses.Current,
 		p.current.A/1000, p.current.B/1000, p.current.C/1000, p.state.Senses.Video,
@@ -102,11 +108,16 @@ func frame(p *picture, elapsed, total time.Duration) []string {
 		place = fmt.Sprintf("%.0f %% across, %.0f %% down", 100*s.Evidence.X, 100*s.Evidence.Y)
 	}
 	lines := []string{
-		fmt.Sprintf("Meltwatch demo   %4.0f of %.0f s   agent %s   %d messages", elapsed.Seconds(), total.Seconds(), p.availability, p.messages),
+		fmt.Sprintf("Meltwatch demo   %4.0f of %.0f s   agent %s   %d messages", elapsed.Seconds(), total.Seconds(), orDash(p.availability), p.messages),
 		"",
+	}
+	if s.State == "" {
+		return append(lines, "  "+noState)
+	}
+	lines = append(lines,
 		fmt.Sprintf("  furnace    %s %-8s \x1b[0m%s since %s", colour(s.State), strings.ToUpper(s.State), held, s.Since.Local().Format("15:04:05")),
 		fmt.Sprintf("  abnormal   %s %.2f  (this second %.2f, by %s)", bar(s.PMean), s.PMean, s.PAbnormal, s.Source),
-	}
+	)
 	for i, amperes := range []float64{p.current.A, p.current.B, p.current.C} {
 		lines = append(lines, fmt.Sprintf("  phase %c    %s %5.1f kA", 'A'+i, bar(amperes/20000), amperes/1000))
 	}

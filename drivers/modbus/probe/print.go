@@ -56,8 +56,14 @@ func allStill(areas []Area) bool {
 func (r Result) Print(out io.Writer) error {
 	w := &printer{out: out}
 	w.line("%s: %d requests, functions 1 to 4 only", r.URL, r.Requests)
-	for _, u := range r.Units {
-		w.line("unit %-3d %s", u.ID, u.Said)
+	for rest := r.Units; len(rest) > 0; {
+		n := unanswered(rest)
+		if n > 1 {
+			w.line("units %d-%d: %s", rest[0].ID, rest[n-1].ID, rest[0].Said)
+		} else {
+			w.line("unit %d: %s", rest[0].ID, rest[0].Said)
+		}
+		rest = rest[n:]
 	}
 	for _, note := range r.Notes {
 		w.line("note: %s", note)
@@ -126,6 +132,16 @@ func (w *printer) area(a AreaRows) {
 	if err := table.Flush(); err != nil && w.err == nil {
 		w.err = err
 	}
+}
+
+// unanswered returns how many units from the first on share one line: neighbours that all
+// gave no answer for the same reason.
+func unanswered(units []Unit) int {
+	n := 1
+	for n < len(units) && !units[n].Answers && !units[0].Answers && units[n].ID == units[n-1].ID+1 && units[n].Said == units[0].Said {
+		n++
+	}
+	return n
 }
 
 // alike returns how many rows from the first on share one line: the neighbours with the

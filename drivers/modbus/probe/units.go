@@ -50,7 +50,7 @@ func (s *surveyor) askUnits(ctx context.Context) (found []int, err error) {
 			case answers && said != nil:
 				s.survey.Units[at].Said = "answers: " + said.Error()
 			case said != nil:
-				s.survey.Units[at].Said = said.Error()
+				s.survey.Units[at].Said = noAnswer(said)
 			}
 			if answers {
 				found = append(found, q.Unit)
@@ -67,6 +67,14 @@ func (s *surveyor) askUnits(ctx context.Context) (found []int, err error) {
 		return nil, fmt.Errorf("none of the units %d-%d answers: %w; %s", s.options.Units.First, s.options.Units.First+len(asked)-1, err, s.remedy(err))
 	}
 	return found, nil
+}
+
+// noAnswer says why a unit gave none.
+func noAnswer(err error) string {
+	if code, refused := modbus.ExceptionCode(err); refused {
+		return fmt.Sprintf("no answer (gateway exception %d)", code)
+	}
+	return err.Error()
 }
 
 // silent reports whether nothing came at all.
