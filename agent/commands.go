@@ -52,13 +52,13 @@ func (a *Agent) addCommands() error {
 }
 
 // Acknowledge marks the alarm as seen, and ends it if it is only held.
-func (h commandHandler) Acknowledge(ctx context.Context, by string) (held bool, err error) {
-	return h.a.acknowledge(ctx, "", by)
+func (h commandHandler) Acknowledge(ctx context.Context, alarm, by string) (held bool, err error) {
+	return h.a.acknowledge(ctx, alarm, by)
 }
 
 // Shelve silences the alarm for a time.
-func (h commandHandler) Shelve(by, reason string, lasts time.Duration) error {
-	return h.a.alarms.Shelve("", by, reason, lasts)
+func (h commandHandler) Shelve(alarm, by, reason string, lasts time.Duration) error {
+	return h.a.alarms.Shelve(alarm, by, reason, lasts)
 }
 
 // LogLevel sets the log level; "" restores the configured one.

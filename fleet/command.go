@@ -63,7 +63,13 @@ func (f Fleet) Shelve(ctx context.Context, agents, by, reason string, minutes in
 // send sends a command to agents and prints the answers.
 func (f Fleet) send(ctx context.Context, agents string, command message.Command, how Commands) error {
 	return f.command(ctx, agents, how, func(ctx context.Context, c *connection, in *inbox, agent string) Answer {
-		answer, _ := c.ask(ctx, in, agent, command, how.Timeout, false)
+		// What is meant is the alarm that the broker shows now, not a newer one.
+		var alarm struct{ ID string }
+		sent := command
+		if json.Unmarshal(c.payload(agent, message.TopicAlarm), &alarm) == nil {
+			sent.Alarm = alarm.ID
+		}
+		answer, _ := c.ask(ctx, in, agent, sent, how.Timeout, false)
 		return answer
 	})
 }

@@ -32,14 +32,14 @@ type commanded struct {
 	did     []string
 }
 
-func (b *commanded) Acknowledge(_ context.Context, by string) (bool, error) {
-	b.note("acknowledge by " + by)
+func (b *commanded) Acknowledge(_ context.Context, alarm, by string) (bool, error) {
+	b.note("acknowledge " + alarm + " by " + by)
 	if !b.held {
 		return false, errors.New("no alarm is active")
 	}
 	return true, nil
 }
-func (b *commanded) Shelve(by, reason string, lasts time.Duration) error {
+func (b *commanded) Shelve(_, by, reason string, lasts time.Duration) error {
 	b.note(fmt.Sprintf("shelve by %s for %s: %s", by, lasts, reason))
 	return nil
 }
@@ -128,7 +128,8 @@ func answersOf(t *testing.T, url string, operation func(Fleet) error) (map[strin
 }
 
 func TestAcknowledge(t *testing.T) {
-	_, url := commandPlant(t, "p/held", "p/calm", "p/strict", "p/mute")
+	server, url := commandPlant(t, "p/held", "p/calm", "p/strict", "p/mute")
+	retain(t, server, "p/held", message.TopicAlarm, `{"id": "7-1", "phase": "raised"}`)
 	allow := config.Commands{Acknowledge: true}
 	held := commandedBox(t, url, "p/held", &commanded{held: true}, allow)
 	commandedBox(t, url, "p/calm", &commanded{}, allow)
@@ -149,7 +150,7 @@ func TestAcknowledge(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", agent, a, want)
 		}
 	}
-	if len(held.did) != 1 || held.did[0] != "acknowledge by Li" || len(strict.did) != 0 {
+	if len(held.did) != 1 || held.did[0] != "acknowledge 7-1 by Li" || len(strict.did) != 0 {
 		t.Errorf("done: %v, %v", held.did, strict.did)
 	}
 	var out output

@@ -25,6 +25,9 @@ type Command struct {
 	Part string `json:"part,omitempty"`
 	// Level is the log level for the next hour: debug, info, warn or error.
 	Level string `json:"level,omitempty"`
+	// Alarm is the id of the alarm that is meant; without it, the one that is active when
+	// the command is carried out.
+	Alarm string `json:"alarm,omitempty"`
 	// By is who acknowledges or shelves an alarm; Reason why, and Minutes for how long it
 	// is shelved.
 	By      string `json:"by,omitempty"`

@@ -25,11 +25,11 @@ import (
 
 // Agent is the running agent.
 type Agent interface {
-	// Acknowledge marks the alarm as seen by somebody, and ends it if it is only held,
+	// Acknowledge marks an alarm, by its id or the active one, as seen by somebody, and ends it if it is only held,
 	// which it reports.
-	Acknowledge(ctx context.Context, by string) (held bool, err error)
+	Acknowledge(ctx context.Context, alarm, by string) (held bool, err error)
 	// Shelve silences the alarm for a time.
-	Shelve(by, reason string, lasts time.Duration) error
+	Shelve(alarm, by, reason string, lasts time.Duration) error
 	// LogLevel sets the log level; "" restores the configured one.
 	LogLevel(level string)
 	// Restart stops a part and starts it again.
@@ -208,7 +208,7 @@ func (s *Server) execute(ctx context.Context, agent Agent, c message.Command) (a
 	defer cancel()
 	switch c.Command {
 	case "acknowledge":
-		held, err := agent.Acknowledge(ctx, cmp.Or(c.By, unnamed))
+		held, err := agent.Acknowledge(ctx, c.Alarm, cmp.Or(c.By, unnamed))
 		if err != nil {
 			return nil, err
 		}
@@ -216,7 +216,7 @@ func (s *Server) execute(ctx context.Context, agent Agent, c message.Command) (a
 			Ended bool `json:"ended"`
 		}{held}, nil
 	case "shelve":
-		return nil, agent.Shelve(cmp.Or(c.By, unnamed), c.Reason, time.Duration(c.Minutes)*time.Minute)
+		return nil, agent.Shelve(c.Alarm, cmp.Or(c.By, unnamed), c.Reason, time.Duration(c.Minutes)*time.Minute)
 	case "log_level":
 		return nil, s.setLevel(agent, c.Level)
 	case "restart":

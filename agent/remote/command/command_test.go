@@ -41,14 +41,14 @@ func (a *fakeAgent) all() []string {
 func (a *fakeAgent) OK()                              {}
 func (a *fakeAgent) Count(counters map[string]uint64) { a.dropped = counters["dropped_commands"] }
 
-func (a *fakeAgent) Acknowledge(_ context.Context, by string) (bool, error) {
+func (a *fakeAgent) Acknowledge(_ context.Context, alarm, by string) (bool, error) {
 	if !a.held {
 		return false, errors.New("no alarm")
 	}
-	a.note("acknowledge by " + by)
+	a.note(strings.TrimSpace("acknowledge "+alarm) + " by " + by)
 	return true, nil
 }
-func (a *fakeAgent) Shelve(by, reason string, lasts time.Duration) error {
+func (a *fakeAgent) Shelve(_, by, reason string, lasts time.Duration) error {
 	a.note(fmt.Sprintf("shelve by %s for %s: %s", by, lasts, reason))
 	return nil
 }
@@ -104,7 +104,7 @@ func TestCommandsAreCarriedOutOnce(t *testing.T) {
 	serving(t, everything, func(b *fakeAgent, ask func(string) message.CommandResult) {
 		for i, c := range [][3]string{
 			{"acknowledge", "", "acknowledge by a command"}, {"restart", `, "part": "camera"`, "restart camera"},
-			{"acknowledge", `, "by": "Li"`, "acknowledge by Li"},
+			{"acknowledge", `, "by": "Li", "alarm": "7-1"`, "acknowledge 7-1 by Li"},
 			{"shelve", `, "by": "Li", "reason": "tapping", "minutes": 15`, "shelve by Li for 15m0s: tapping"},
 			{"self_test", "", "self_test"}, {"snapshot", "", "snapshot"}, {"log_level", `, "level": "debug"`, "level debug"},
 		} {
