@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [lives] [ledger] [soak] [package] [arm64];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [lives] [ledger] [soak] [package] [camera] [arm64];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -83,10 +83,9 @@ recordings() {
   return "${PIPESTATUS[0]}"
 }
 
-# Both packages in a fresh Debian 12 root, their bytes from a second build, and the camera's tests
-# with the package's own OpenCV and FFmpeg; needs root and the network.
+# Both packages in a fresh Debian 12 root, and their bytes from a second build; needs root and the network.
 package() {
-  packaged "$(dpkg --print-architecture)" && same_bytes && camera_with_packaged_libraries
+  packaged "$(dpkg --print-architecture)" && same_bytes
 }
 
 # The packages of arm64, cross-built, under qemu-user; with CHILDREN=no the agent alone.
@@ -132,7 +131,8 @@ same_bytes() {
   return $result
 }
 
-camera_with_packaged_libraries() {
+# The camera's tests with the package's own OpenCV and FFmpeg.
+camera() {
   # The path stands in the test programs alone: the ffmpeg that plays the camera has its own libraries.
   (eval "$(scripts/cgo.sh)" && CGO_LDFLAGS="$CGO_LDFLAGS -Wl,--disable-new-dtags,-rpath,$OPENCV/lib" go test -timeout 20m ./drivers/rtsp/... ./drivers/camera) |
     sed 's/^/- with the package'"'"'s OpenCV and FFmpeg: /'
@@ -151,5 +151,6 @@ stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"
 stage package "The package in a fresh Debian 12" package
+stage camera "The camera with the package's libraries" camera
 stage arm64 "The package of arm64 under qemu-user" arm64
 exit "$status"
