@@ -65,7 +65,7 @@ func (p *Publisher) Connect(link Link) *Connection {
 		c.publish(message.TopicState, true, p.stamper.Restamp(message.ClassState, state), nil)
 	}
 	if health != nil && p.mayPass(message.TopicHealth, health) {
-		c.publish(message.TopicHealth, true, health, nil)
+		c.publish(message.TopicHealth, true, p.stamper.Restamp(message.ClassHealth, health), nil)
 	}
 	p.setConnected(true)
 	return c
@@ -181,8 +181,11 @@ func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, rec
 		return string(r.class), r.class == message.ClassState, p.payloads(records)[0], records
 	}
 	if topic, payload := p.nextChanged(); payload != nil {
-		if topic == message.TopicAlarm {
+		switch topic {
+		case message.TopicAlarm:
 			payload = p.stamper.Restamp(message.ClassAlarm, payload)
+		case message.TopicHealth:
+			payload = p.stamper.Restamp(message.ClassHealth, payload)
 		}
 		return topic, true, payload, nil
 	}

@@ -42,9 +42,11 @@ const (
 	ClassCurrent Class = "current"
 )
 
-// ClassAlarm counts the alarms that are published; they are retained, not kept in the
-// outbox.
-const ClassAlarm Class = "alarm"
+// Classes of retained payloads, which the outbox does not keep.
+const (
+	ClassAlarm  Class = "alarm"
+	ClassHealth Class = "health"
+)
 
 // Classes returns the classes, highest priority first.
 func Classes() []Class { return []Class{ClassEvent, ClassState, ClassCurrent} }

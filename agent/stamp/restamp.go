@@ -32,6 +32,8 @@ func (s *Stamper) Restamp(class message.Class, payload []byte) []byte {
 		return restamped(s, payload, func(r *message.Sample) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
 	case message.ClassEvent:
 		return restamped(s, payload, func(r *message.Event) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
+	case message.ClassHealth:
+		return restamped(s, payload, func(r *message.Health) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
 	case message.ClassAlarm:
 		return restamped(s, payload, func(r *message.Alarm) (*message.Stamp, []*time.Time) { return &r.Stamp, r.Times() })
 	default:

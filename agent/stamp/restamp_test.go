@@ -47,6 +47,8 @@ func TestRecordMadeBeforeTheClockWasSetGetsTheRightTime(t *testing.T) {
 		alarm := message.Alarm{Stamp: s.Stamp("alarm", made), ID: "3-1", Raised: shown, Frames: []time.Time{shown},
 			Shelved: &message.Shelved{At: shown, Until: shown.Add(time.Minute)}}
 		payloads := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event), message.ClassAlarm: encoded(t, alarm)}
+		health := message.Health{Stamp: s.Stamp("health", made), Agent: "1", Parts: map[string]any{"mqtt": map[string]any{"status": "ok"}}}
+		payloads[message.ClassHealth] = encoded(t, health)
 
 		for class, payload := range payloads {
 			if got := string(s.Restamp(class, payload)); got != string(payload) {
@@ -61,7 +63,9 @@ func TestRecordMadeBeforeTheClockWasSetGetsTheRightTime(t *testing.T) {
 		right := made.UTC().Round(0)
 		alarm.Time, alarm.Clock, alarm.Raised, alarm.Frames[0] = right, "restamped", right, right
 		alarm.Shelved.At, alarm.Shelved.Until = right, right.Add(time.Minute)
+		health.Time, health.Clock = right, "restamped"
 		want := map[message.Class][]byte{message.ClassState: encoded(t, state), message.ClassCurrent: encoded(t, sample), message.ClassEvent: encoded(t, event), message.ClassAlarm: encoded(t, alarm)}
+		want[message.ClassHealth] = encoded(t, health)
 		for class, payload := range payloads {
 			if diff := cmp.Diff(string(want[class]), string(s.Restamp(class, payload))); diff != "" {
 				t.Errorf("%s (-want +got):\n%s", class, diff)
