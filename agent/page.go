@@ -113,7 +113,7 @@ func (a *Agent) pageView(evidence bool) ([]byte, error) {
 }
 
 // sharedViews gives all who ask at a time the same pictures: the camera's child, which the
-// decision needs, makes no more than a few a second, whoever asks.
+// decision needs, makes at most a few a second for all viewers together.
 type sharedViews struct {
 	take func(evidence bool) ([]byte, error)
 	kept [2]sharedView // without and with the evidence

@@ -5,7 +5,6 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -76,24 +75,19 @@ func (f Fleet) Dash(ctx context.Context, address string, listening func(net.Addr
 	defer cancel()
 	d := &dash{ended: ctx.Done()}
 	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: dashHeader, ReadTimeout: dashHeader, WriteTimeout: 2 * dashWrite, IdleTimeout: time.Minute}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(netutil.LimitListener(listener, dashConnections)) }()
 	if listening != nil {
 		listening(listener.Addr())
 	}
 	followed := make(chan struct{})
 	go func() { defer close(followed); d.follow(ctx, f) }()
-	select {
-	case <-ctx.Done():
-	case err = <-served:
-	}
+	err = localhttp.Serve(ctx, netutil.LimitListener(listener, dashConnections), server, func() {})
+	over := ctx.Err() != nil // the caller ends the page
 	cancel()
 	<-followed
-	closeErr := server.Close()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
+	if over {
+		return nil
 	}
-	return errors.Join(err, closeErr)
+	return fmt.Errorf("serve page: %w", err)
 }
 
 // dash is the page's source.

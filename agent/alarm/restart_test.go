@@ -42,10 +42,10 @@ func TestAnotherAlarmIsUnseen(t *testing.T) {
 						t.Errorf("events %q: the first alarm must end", d.events)
 					}
 					if err := b.Acknowledge(first.ID, "Li"); err == nil {
-						t.Error("whoever saw the first alarm acknowledged the other")
+						t.Error("who saw the first alarm acknowledged the other")
 					}
 					if err := b.Shelve(first.ID, "Li", "tapping", time.Hour); err == nil {
-						t.Error("whoever saw the first alarm shelved the other")
+						t.Error("who saw the first alarm shelved the other")
 					}
 					if err := b.Acknowledge(d.last().ID, "Li"); err != nil {
 						t.Error(err)

@@ -21,6 +21,7 @@ import (
 
 	"meltwatch/agent/health"
 	"meltwatch/agent/message"
+	"meltwatch/localhttp"
 )
 
 // Source is where the values come from. Its functions are called at each scrape.
@@ -101,9 +102,6 @@ type Observer interface {
 const (
 	headerTimeout = 5 * time.Second
 	writeTimeout  = 10 * time.Second
-	beat          = 5 * time.Second
-	// shutdown is how long running requests may take at the end.
-	shutdown = time.Second
 )
 
 // Run serves until ctx ends.
@@ -123,29 +121,14 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: writeTimeout,
 		MaxHeaderBytes: 8 << 10, ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
 	s.Observer.OK()
 	if s.Listening != nil {
 		s.Listening(listener.Addr())
 	}
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
-	for {
-		s.Observer.Beat()
-		select {
-		case <-tick.C:
-		case err := <-ended:
-			s.Observer.Fault(err)
-			return fmt.Errorf("serve metrics: %w", err)
-		case <-ctx.Done():
-			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
-			defer cancel()
-			if server.Shutdown(closing) != nil {
-				_ = server.Close() // what still runs is cut off
-			}
-			<-ended //nolint:errcheck // it ended on request
-			return ctx.Err()
-		}
+	err = localhttp.Serve(ctx, listener, server, s.Observer.Beat)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
+	s.Observer.Fault(err)
+	return fmt.Errorf("serve metrics: %w", err)
 }

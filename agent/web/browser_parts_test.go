@@ -53,12 +53,8 @@ func (b *tab) labelByKeyboard(f *furnace) {
 	// The offset moves the picture against the current, and goes into the link.
 	b.run(chromedp.Focus("#offset"), chromedp.KeyEvent(kb.ArrowRight), chromedp.KeyEvent(kb.ArrowRight))
 	b.until(5*time.Second, `document.getElementById("offset-out").textContent === "1.0 s" && document.getElementById("share").href.includes("offset=1")`)
-	var shown string
-	b.until(5*time.Second, `document.getElementById("then").src.includes("at=")`)
-	b.run(chromedp.Evaluate(`document.getElementById("then").src.split("at=")[1] - document.getElementById("share").href.match(/t=([0-9.]+)/)[1] + ""`, &shown))
-	if shown != "1" && !strings.HasPrefix(shown, "0.99") && !strings.HasPrefix(shown, "1.0") {
-		t.Errorf("the picture is %s s from the cursor, want 1", shown)
-	}
+	// The next picture is asked for when the last one has arrived.
+	b.until(10*time.Second, `Math.abs(document.getElementById("then").src.split("at=")[1] - document.getElementById("share").href.match(/t=([0-9.]+)/)[1] - 1) < 0.1`)
 	// Played, the cursor moves by itself; dragged, it follows.
 	var before, after string
 	b.run(chromedp.Evaluate(`document.getElementById("share").href`, &before), chromedp.Focus("#play"), chromedp.KeyEvent(kb.Enter))

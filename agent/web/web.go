@@ -93,8 +93,6 @@ const (
 	// writeTimeout bounds an answer to a slow client; streams and clips set their own.
 	writeTimeout = 30 * time.Second
 	idleTimeout  = time.Minute
-	beat         = 5 * time.Second
-	shutdown     = time.Second
 	maxHeader    = 16 << 10
 	// maxConnections bounds the open connections: a page holds two.
 	maxConnections = 64
@@ -114,31 +112,16 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	server := newServer(handler, s.Log)
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	s.Observer.OK()
 	if s.Listening != nil {
 		s.Listening(listener.Addr())
 	}
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
-	for {
-		s.Observer.Beat()
-		select {
-		case <-tick.C:
-		case err := <-ended:
-			s.Observer.Fault(err)
-			return fmt.Errorf("serve page: %w", err)
-		case <-ctx.Done():
-			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
-			defer cancel()
-			if server.Shutdown(closing) != nil {
-				_ = server.Close() // what still runs is cut off
-			}
-			<-ended //nolint:errcheck // it ended on request
-			return ctx.Err()
-		}
+	err = localhttp.Serve(ctx, netutil.LimitListener(listener, maxConnections), server, s.Observer.Beat)
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
+	s.Observer.Fault(err)
+	return fmt.Errorf("serve page: %w", err)
 }
 
 // newServer bounds what a client may take of time and memory.

@@ -196,7 +196,7 @@ func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time
 	return nil
 }
 
-// unnamed stands for whoever sent a command without saying by whom.
+// unnamed names the sender of a command that does not say by whom it is.
 const unnamed = "a command"
 
 // harmless commands change nothing: they are executed even if the disk fails, because a

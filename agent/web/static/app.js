@@ -4,7 +4,7 @@ import { start as startNow } from "./now.js";
 import { start as startBack } from "./back.js";
 import { start as startReview } from "./review.js";
 import { start as startSetup } from "./setup.js";
-import { get, post, element, language, translate, words, setClock } from "./common.js";
+import { get, post, element, language, translate, words, setClock } from "./page.js";
 
 const pages = { now: startNow, back: startBack, review: startReview, setup: startSetup };
 const shared = { now: null, listeners: new Set(), user: "" };

@@ -1,5 +1,5 @@
 // The page "Back": the recording under one cursor, and labels.
-import { element, words, get, post, row, button, dateTime, seconds, agentNow, within, chart, currentData, verdictData, currentSeries, verdictSeries } from "./common.js";
+import { element, words, get, post, row, button, dateTime, seconds, agentNow, within, chart, currentData, verdictData, currentSeries, verdictSeries } from "./page.js";
 
 const first = 604800, last = 4102444800; // a week after 1970, and 2100
 const detail = 3600; // seconds of which every reading is shown

@@ -1,5 +1,5 @@
 // The page "Now": the state in one word, why, and whether every part works.
-import { element, words, facts, row, get, post, number, time, length, seconds, agentNow, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./common.js";
+import { element, words, facts, row, get, post, number, time, length, seconds, agentNow, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./page.js";
 
 const span = 600; // seconds in the charts
 const stale = 10; // seconds without a decision after which the state is not known any more

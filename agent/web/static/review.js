@@ -1,5 +1,5 @@
 // The page "Review": all alarms of a week, confirmed or rejected together.
-import { element, words, get, post, row, dateTime, seconds, length, agentNow } from "./common.js";
+import { element, words, get, post, row, dateTime, seconds, length, agentNow } from "./page.js";
 
 const week = 7 * 86400;
 

@@ -1,5 +1,5 @@
 // The page "Set up": the crop on the live picture, and the configuration in force.
-import { element, words } from "./common.js";
+import { element, words } from "./page.js";
 
 export function start(shared) {
   const box = element("crop-box"), image = element("crop-picture"), frame = element("crop-rect");
