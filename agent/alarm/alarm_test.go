@@ -269,6 +269,9 @@ func TestSummaries(t *testing.T) {
 		"both see it. The current is quiet: it varied by 3.0 % over 120 s, the rule's level is 5.0 %": func(a *message.Alarm) {
 			a.Alone.Current, a.CV120 = value(0.8), value(0.03)
 		},
+		"The current has become calmer: it varied by 4.9 % over 45 s and by 9.6 % over 120 s": func(a *message.Alarm) {
+			a.CV45, a.CV120 = value(0.049), value(0.096)
+		},
 		"the model did not decide": func(a *message.Alarm) { a.Source = "rule" },
 	} {
 		a := base

@@ -12,7 +12,7 @@ func Summary(a message.Alarm) string {
 	var s []string
 	switch a.Source {
 	case "model":
-		s = append(s, fmt.Sprintf("The model's mean p(abnormal) is %.2f, its threshold %.2f.", a.PMean, a.Enter))
+		s = append(s, fmt.Sprintf("The model's mean p(abnormal) is %.3f, its threshold %.3f.", a.PMean, a.Enter))
 	case "rule":
 		s = append(s, "The current's variation fell under the rule's level; the model did not decide.")
 	default:
@@ -62,6 +62,9 @@ func missing(sense, status string) string {
 	return "the " + sense + " is " + status
 }
 
+// calming is the share of the longer variation under which the shorter one is worth a word.
+const calming = 0.7
+
 func variation(a message.Alarm) []string {
 	quiet := func(cv *float64, level float64) bool { return cv != nil && *cv < level }
 	switch {
@@ -71,6 +74,8 @@ func variation(a message.Alarm) []string {
 		return []string{fmt.Sprintf("The current is quiet: it varied by %.1f %% over 120 s, the rule's level is %.1f %%.", 100**a.CV120, 100*a.Level120)}
 	case quiet(a.CV45, a.Level45):
 		return []string{fmt.Sprintf("The current has become quiet: it varied by %.1f %% over 45 s, the rule's level is %.1f %%.", 100**a.CV45, 100*a.Level45)}
+	case a.CV120 != nil && a.CV45 != nil && *a.CV45 < calming**a.CV120:
+		return []string{fmt.Sprintf("The current has become calmer: it varied by %.1f %% over 45 s and by %.1f %% over 120 s.", 100**a.CV45, 100**a.CV120)}
 	case a.CV120 != nil:
 		return []string{fmt.Sprintf("The current is lively: it varied by %.1f %% over 120 s.", 100**a.CV120)}
 	default:

@@ -41,6 +41,9 @@ const (
 // exist, and does not after an error. Seconds without a label are not scored; with normal
 // they count as normal. Pictures that cannot be read are left out.
 func Export(l *Library, labels []Label, from, to time.Time, out string, normal bool) (done []Stretch, err error) {
+	if err := os.MkdirAll(filepath.Dir(out), 0o750); err != nil {
+		return nil, err
+	}
 	if err := os.Mkdir(out, 0o750); err != nil {
 		return nil, fmt.Errorf("the folder must be new: %w", err)
 	}
@@ -68,7 +71,7 @@ func Export(l *Library, labels []Label, from, to time.Time, out string, normal b
 	if len(done) == 0 {
 		return nil, errors.New("no stretch of two minutes with pictures between from and to")
 	}
-	return done, writeSplits(out, done)
+	return done, writeSplits(out, done, normal)
 }
 
 // stretches cuts the pictures where there is a gap, the size changes, or an hour is full.
@@ -266,17 +269,22 @@ func DecodeCrop(data []byte) (pixels []byte, width, height int, err error) {
 	return pixels, width, height, nil
 }
 
-// writeSplits deals the stretches: every fifth is kept for the test.
-func writeSplits(out string, all []Stretch) error {
-	var train, test []string
-	for i, s := range all {
-		if i%testEvery == testEvery-1 {
-			test = append(test, s.Name)
-		} else {
-			train = append(train, s.Name)
-		}
+// writeSplits deals the stretches: every fifth is kept for the test. Of normal hours half
+// choose the thresholds and half test them; nothing is trained on them.
+func writeSplits(out string, all []Stretch, normal bool) error {
+	splits := map[string][]string{"train.json": nil, "test.json": nil}
+	first, every := "train.json", testEvery
+	if normal {
+		first, every = "val.json", 2
 	}
-	for name, names := range map[string][]string{"train.json": train, "test.json": test} {
+	for i, s := range all {
+		split := first
+		if i%every == every-1 {
+			split = "test.json"
+		}
+		splits[split] = append(splits[split], s.Name)
+	}
+	for name, names := range splits {
 		if names == nil {
 			names = []string{}
 		}

@@ -191,7 +191,7 @@ func TestEmptyRecordingIsRefused(t *testing.T) {
 // What is exported is a data set that the trainer's own check reads.
 func TestExportIsReadByTheTrainer(t *testing.T) {
 	root := t.TempDir()
-	folder, out := filepath.Join(root, "recordings"), filepath.Join(root, "data")
+	folder, out := filepath.Join(root, "recordings"), filepath.Join(root, "new", "data")
 	synctest.Test(t, func(t *testing.T) {
 		began, ended := live(t, folder, 20*time.Minute)
 		// The abnormal stretch is labelled, the rest is normal.
@@ -211,10 +211,13 @@ func TestExportIsReadByTheTrainer(t *testing.T) {
 			t.Error("an existing folder was written to")
 		}
 	})
-	text, err := os.ReadFile(filepath.Join(out, "train.json"))
+	text, err := os.ReadFile(filepath.Join(out, "val.json")) // with the rest as normal, nothing is trained on it
 	var names []string
 	if err != nil || json.Unmarshal(text, &names) != nil || len(names) != 1 {
-		t.Fatalf("train.json %s, %v", text, err)
+		t.Fatalf("val.json %s, %v", text, err)
+	}
+	if train, err := os.ReadFile(filepath.Join(out, "train.json")); err != nil || strings.TrimSpace(string(train)) != "[]" {
+		t.Errorf("train.json %s, %v", train, err)
 	}
 	table, err := os.ReadFile(filepath.Join(out, "labels", names[0]+".csv"))
 	if err != nil {
