@@ -1,0 +1,8 @@
+"""Command that runs data/join.py."""
+
+import sys
+
+from .data.join import main
+
+if __name__ == "__main__":
+    sys.exit(main())
