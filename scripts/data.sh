@@ -26,7 +26,7 @@ sys.exit(have != (int(seed), life, int(seconds), int(reroll), int(batches)))
 CHECK
 }
 
-# dataset FOLDER SEED LIFE SECONDS REROLLS BATCHES TRAIN VAL
+# dataset FOLDER SEED LIFE SECONDS REROLLS BATCHES TRAIN VAL [FLAGS…]
 dataset() {
   if made "${@:1:6}"; then
     echo "$program: $1 is there already"
@@ -34,7 +34,7 @@ dataset() {
   fi
   rm -rf "$1"
   bin/furnace-sim dataset --out "$1" --seed "$2" --life "$3" --seconds "$4" --reroll "$5" \
-    --batches "$6" --train "$7" --val "$8" | tr '\r' '\n' | tail -n 1
+    --batches "$6" --train "$7" --val "$8" "${@:9}" | tr '\r' '\n' | tail -n 1
   # Nothing glows in normal hours: their masks would be gigabytes of zeros.
   if [ "$3" = normal ]; then rm -f "$1"/videos/*_mask.npy; fi
 }
@@ -42,6 +42,42 @@ dataset() {
 # 240 melts to train on, each with six further currents. The other 40 chose thresholds once;
 # data_val has its own now, and they are dealt as before so that the 240 stay the same.
 data_train() { dataset data/train 31 mixed 900 6 280 0.857143 0.142857; }
+
+# The simulator's families of picture and of current, any with any.
+families=(--picture scene,metal,plates,emission --current arcs,arclength,regimes,autoregressive)
+
+# joined FOLDER SOURCES…: several data sets in one.
+joined() {
+  rm -rf "$1"
+  "$python" -m inference.train.join --out "$@"
+}
+
+# 130 melts of the own house and 400 of all families, whose episodes often show in one sense only.
+data_houses_train() {
+  dataset data/home 31 mixed 900 4 130 1 0
+  dataset data/houses 951 hard 900 4 400 1 0 "${families[@]}"
+  joined data/mix data/home data/houses
+}
+# Melts to choose thresholds on: half an hour each.
+data_houses_val() {
+  dataset data/valhome 35 mixed 1800 0 40 0 1
+  dataset data/valhouses 961 hard 1800 0 32 0 1 "${families[@]}"
+  joined data/valmix data/valhome data/valhouses
+}
+# Normal hours: 120 of the own house and 48 of all families to choose thresholds on, 240 of
+# the own house to report on.
+data_hours() {
+  dataset data/hours 34 normal 1800 0 720 0 0.3333334
+  dataset data/hourshouses 962 normal 1800 0 96 0 1 "${families[@]}"
+  joined data/normal data/hours data/hourshouses
+}
+# 20 melts of each of four pairs of families to report on.
+data_houses_test() {
+  dataset data/house-scene 971 hard 1800 0 20 0 0 --picture scene --current arcs
+  dataset data/house-metal 971 hard 1800 0 20 0 0 --picture metal --current arclength
+  dataset data/house-plates 971 hard 1800 0 20 0 0 --picture plates --current regimes
+  dataset data/house-emission 971 hard 1800 0 20 0 0 --picture emission --current autoregressive
+}
 # 60 melts to choose thresholds on: a hundred onsets, so that a threshold is not luck.
 data_val() { dataset data/val 35 mixed 1800 0 60 0 1; }
 # 180 melts to report on, some 330 onsets.

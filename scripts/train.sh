@@ -7,18 +7,17 @@ program=train
 source scripts/data.sh
 
 echo "train: makes inference/models/product and docs/model-figures.md anew"
-echo "train: about 50 minutes on two idle cores, 8 GB of memory, 26 GB below data/ and runs/"
+echo "train: about 90 minutes on two idle cores, 10 GB of memory, 50 GB below data/ and runs/"
 began=$SECONDS
-stage "melts to train on" data_train
-stage "melts to choose thresholds on" data_val
+stage "melts to train on" data_houses_train
+stage "melts to choose thresholds on" data_houses_val
 stage "melts to report on" data_test
-# 120 normal hours to choose thresholds on and 240 to report on.
-stage "normal hours" dataset data/hours 34 normal 1800 0 720 0 0.3333334
-stage "the senses by themselves" senses
-stage "tokens" tokens train train
-stage "training" "$python" -m inference.train.train --data data/train --run runs/product \
-  --senses runs/senses --tokens runs/tokens/train
-stage "judging" "$python" -m inference.train.calibrate --mixed data/val --test data/test --normal data/hours --run runs/product
-stage "release" "$python" -m inference.train.release --data data/test --run runs/product \
-  --out inference/models/product --figures docs/model-figures.md
+stage "melts of other families to report on" data_houses_test
+stage "normal hours" data_hours
+stage "training" "$python" -m inference.train.train --config product-transfer --data data/mix --run runs/product
+stage "judging" "$python" -m inference.train.calibrate --mixed data/valmix --test data/test --normal data/normal --run runs/product
+stage "judging other families" "$python" -m inference.train.transfer --run runs/product --every 3 --out runs/houses.json \
+  --data data/house-scene data/house-metal data/house-plates data/house-emission
+stage "release" "$python" -m inference.train.release --data data/test --run runs/product --houses runs/houses.json \
+  --name product --out inference/models/product --figures docs/model-figures.md
 echo "train: $((SECONDS - began)) s in all; compare Go with Python by: go test ./inference/tensorflow"

@@ -4,6 +4,12 @@ ROWS = (("both senses", "both"), ("current alone", "current"),
         ("current alone, FDR ≤ 0.01 on validation", "current_strict"),
         ("video alone", "video"), ("CV of 120 s, best level", "rule_cv_120"))
 
+# Of each pair of families: the column's title by the metric.
+HOUSE = {"both_accuracy": "both senses", "current_accuracy": "current alone", "video_accuracy": "video alone",
+         "fused_error_ratio": "error ratio", "onsets": "onsets", "onsets_missed": "missed", "delay_median_seconds": "delay median s",
+         "delay_p95_seconds": "delay p95 s", "mixed_false_alarms": "false alarms between onsets", "mixed_normal_hours": "in hours",
+         "false_alarms": "false alarms", "normal_hours": "normal hours"}
+
 
 def page(manifest):
     """docs/model-figures.md."""
@@ -11,13 +17,30 @@ def page(manifest):
         f"# Figures of {manifest['name']} {manifest['version']}",
         "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
         "How such figures come about: docs/model.md.",
-        *seconds(manifest["metrics"]), *events(manifest), *clock(manifest["metrics"]), *decision(manifest),
+        *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *clock(manifest["metrics"]), *decision(manifest),
     ]) + "\n"
 
 
 def table(head, rows):
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def houses(m):
+    """A table of the pairs of families that the release was scored on; nothing without them."""
+    pairs = dict.fromkeys(tuple(k.split("_")[1:3]) for k in m if k.startswith("house_"))
+    if not pairs:
+        return
+    yield "## Other families of picture and of current"
+    yield ("Fresh melts of the simulator's other families, whose episodes often show in one sense only, with the release's own "
+           "thresholds. Training saw other melts of all of these families; docs/transfer.md has the figures of families that "
+           "training left out. Accuracy is balanced, at p 0.5; the error ratio is that of both senses against the better single one.")
+    yield table(("picture", "current", *HOUSE.values()),
+                [(*pair, *(house_value(m.get(f"house_{'_'.join(pair)}_{k}")) for k in HOUSE)) for pair in pairs])
+
+
+def house_value(value):
+    return "–" if value is None else f"{value:.0f}" if value == int(value) or abs(value) > 20 else f"{value:.3f}"
 
 
 def seconds(m):

@@ -182,6 +182,15 @@ def calibrated(path):
         raise ValueError(f"{path}: is missing; calibrate the run first") from None
 
 
+def of_houses(files):
+    """Metrics of other families of furnaces: house_<picture>_<current>_<metric>, from files of transfer --out."""
+    found = {}
+    for path in files:
+        for pair, figures in json.loads(pathlib.Path(path).read_text()).items():
+            found |= {f"house_{'_'.join(pair.split(' + '))}_{k}": figures[k] for k in model_card.HOUSE if k in figures}
+    return found
+
+
 def current_commit():
     git = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True)
     return git.stdout.strip() if git.returncode == 0 else ""
@@ -193,10 +202,12 @@ def main(argv=None):
     parser.add_argument("--run", required=True, help="folder of the calibrated run")
     parser.add_argument("--out", required=True, help="model folder to write; an older one is replaced")
     parser.add_argument("--figures", help="page to write with the model's figures")
+    parser.add_argument("--houses", nargs="*", default=[], help="figures of other families of furnaces, written by transfer --out")
     parser.add_argument("--name", help="name of the model in the agent's messages")
     parser.add_argument("--version", help="version of the model, such as 1.0.0")
     args = parser.parse_args(argv)
     model, result = load(args.run), calibrated(pathlib.Path(args.run) / RESULT)
+    result["metrics"] |= of_houses(args.houses)
     batch = layout.read_batch(args.data, layout.names(args.data, "test")[0], rerolls=False)
     called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
     manifest = release_checked(model, result, batch, args.out, current_commit(), called)

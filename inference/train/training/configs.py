@@ -17,6 +17,7 @@ class Run:
     title: str = ""
     variant: bool = False  # of another row; run with one seed only
     system: str = ""  # name of the network, see models.SYSTEMS
+    senses: str = "senses"  # name of the run whose tokenizers it takes over
     version: str = "0.2.0"  # increased when code changes the result, so that the run is repeated
     seed: int = 1
     # Network.
@@ -104,6 +105,7 @@ class Transfer:
     (furnace-sim dataset --life hard --picture … --current …).
     """
 
+    senses: str = "senses-transfer"
     normalisation: str = "fitted"
     sparse_current: bool = True
     blind_share: float = 0.25
@@ -345,6 +347,7 @@ class ProductTransfer(Transfer, Product):
     row: str = ""
     title: str = "the product, for other makers' furnaces"
     version: str = "0.4.0"
+    steps: int = 3000
 
 
 @dataclass(frozen=True)

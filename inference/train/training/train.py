@@ -58,7 +58,7 @@ def main(argv=None):
         return
     unimodal, encoded = args.senses or run / "senses", pathlib.Path(args.tokens or run / "tokens")
     if not args.senses and not (unimodal / WEIGHTS).exists():
-        train_unimodal(configs.Unimodal(**given), args.data, unimodal, log)
+        train_unimodal(configs.ALL[config.senses](**given), args.data, unimodal, log)
     if not args.tokens and not (encoded / DONE).exists():
         log("encoding every frame of the training batches")
         encode.write_all(load(unimodal), args.data, encoded, ["train"], log)
