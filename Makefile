@@ -77,7 +77,7 @@ runs/fmformer-b/manifest.json: inference/train/models/fmformer.py inference/trai
 	.deps/venv/bin/python -m inference.train.fmformer --out runs/fmformer-b
 
 .PHONY: train
-train: build deps-train ## make a model anew: data, training, judging, export (50-70 minutes)
+train: build deps-train ## make a model anew: data, training, judging, export (90-120 minutes)
 	@scripts/train.sh
 
 .PHONY: compare
