@@ -31,13 +31,20 @@ TOGETHER = 60
 OFFSET_BATCHES = 40
 
 
-def assess(model, mixed, normal, test=None, log=print):
-    """Decision, rule levels and metrics of a network, from the folders of data sets; test: folder of the mixed test batches, default mixed."""
+def assess(model, mixed, normal, test=None, ruled=None, log=print):
+    """Decision, rule levels and metrics of a network, from the folders of data sets.
+
+    test: folder of the mixed test batches, default mixed; ruled: of the normal hours of the
+    rule's levels, default normal.
+    """
     runner = Runner(model)
     validation, predicted = streamed(runner, mixed, "val", log=log)
     quiet, predicted_quiet = streamed(runner, normal, "val", every=EVERY, alone=False, log=log)
     chosen = operating_point.choose(predicted, predicted_quiet)
     allowed = operating_point.allowance(predicted_quiet)
+    if ruled:
+        quiet = [unpictured(layout.read_batch(ruled, n, rerolls=False)) for n in layout.names(ruled, "val")]
+        allowed = operating_point.allowance(quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
     log(f"chose {chosen}, {levels}")
     figures = metrics.rounded(
@@ -63,13 +70,18 @@ def clock(model, mixed, test, log=print):
         f"offset_pools_of_{pool}_s": len(clock_offset.OFFSETS) * count for pool, count in found["pools"].items()}
 
 
+def unpictured(batch):
+    """A batch without its pixels, which take nearly all of its memory."""
+    return dataclasses.replace(batch, frames=None, spot=None)
+
+
 def streamed(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, log=print):
     """A split's batches without their pixels, and their predictions: two lists."""
     names, batches, predicted = layout.names(folder, split), [], []
     for first in range(0, len(names), TOGETHER):
         some = [layout.read_batch(folder, n, rerolls=False) for n in names[first : first + TOGETHER]]
         predicted += streaming.predict(runner, some, decision, every, alone)
-        batches += [dataclasses.replace(b, frames=None, spot=None) for b in some]
+        batches += [unpictured(b) for b in some]
         log(f"scored {len(predicted)} of {len(names)} {split} batches of {folder}")
     return batches, predicted
 
@@ -90,10 +102,11 @@ def main(argv=None):
     parser.add_argument("--mixed", required=True, help="folder of the data set with both classes")
     parser.add_argument("--test", help="folder of the data set of the test batches; default --mixed")
     parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
+    parser.add_argument("--rule", help="folder of the normal hours of the plant's own rule; default --normal")
     parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
     args = parser.parse_args(argv)
     log = stopwatch()
-    result = assess(load(args.run), args.mixed, args.normal, args.test, log)
+    result = assess(load(args.run), args.mixed, args.normal, args.test, args.rule, log)
     (pathlib.Path(args.run) / RESULT).write_text(json.dumps(result, indent=2) + "\n")
     for name, value in result["metrics"].items():
         print(f"{name:36} {value:g}")
