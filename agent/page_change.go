@@ -21,7 +21,7 @@ type pageChanger struct {
 // Configuration is described at web.Changer.
 func (p pageChanger) Configuration() web.Configuration {
 	v := p.manager.View()
-	c := web.Configuration{SHA256: v.SHA256, Revision: v.Revision, From: v.From, By: v.By, Closed: v.Closed}
+	c := web.Configuration{SHA256: v.SHA256, Revision: v.Revision, From: v.From, By: v.By, Closed: v.Closed, DelayS: v.Config.Camera.Delay.Seconds()}
 	if t := v.Trial; t != nil {
 		c.Trial = &web.Trial{Revision: t.Revision, By: t.By, LeftS: t.Left.Seconds()}
 	}

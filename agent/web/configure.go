@@ -31,6 +31,8 @@ type Configuration struct {
 	Revision int64  `json:"revision"`
 	From     string `json:"from"`
 	By       string `json:"by,omitempty"`
+	// DelayS is how late the picture is set to be, camera.delay, in seconds.
+	DelayS float64 `json:"delay_s"`
 	// Closed is why the page may not change it; empty if it may.
 	Closed []message.Fault `json:"closed,omitempty"`
 	// Trial is a change from the page that waits for its confirmation, Outcome what became of

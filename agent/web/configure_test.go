@@ -60,7 +60,7 @@ func (b *box) Configuration() Configuration {
 	if err != nil {
 		panic(err)
 	}
-	c := Configuration{SHA256: config.Digest(now), Revision: b.revision, From: "page", By: b.by, Closed: b.closed, Outcome: b.outcome}
+	c := Configuration{SHA256: config.Digest(now), Revision: b.revision, From: "page", By: b.by, DelayS: now.Camera.Delay.Seconds(), Closed: b.closed, Outcome: b.outcome}
 	if !b.until.IsZero() {
 		c.Trial = &Trial{b.revision, b.by, time.Until(b.until).Seconds()}
 	}
@@ -283,4 +283,8 @@ func TestConfigurationThatDoesNotChange(t *testing.T) {
 			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
+}
+
+func newClosed() []message.Fault {
+	return message.OneFault("remote.config", "is false on this box: the configuration is changed only in the box's own file")
 }
