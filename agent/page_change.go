@@ -12,7 +12,8 @@ import (
 	"meltwatch/config"
 )
 
-// pageChanger changes the configuration for the page. Each step of a person is an event.
+// pageChanger changes the configuration for the page. Each step of a person is an event,
+// beside those of the change itself.
 type pageChanger struct {
 	manager *remote.Manager
 	event   func(kind, subject, from, to, cause string)

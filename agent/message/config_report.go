@@ -13,6 +13,8 @@ type ConfigReport struct {
 	// made on the box's page.
 	Revision int64  `json:"revision"`
 	From     string `json:"from"`
+	// By is who made the change on the page.
+	By string `json:"by,omitempty"`
 	// Status is applying, applied, rejected or rolled_back.
 	Status string  `json:"status"`
 	Errors []Fault `json:"errors"`

@@ -26,6 +26,7 @@ func (m *Manager) process(ctx context.Context, agent Agent, payloads [][]byte) {
 	for _, payload := range payloads {
 		w, faults := m.read(payload)
 		if len(faults) == 0 && m.changedOnPage(w.version) {
+			m.by = m.version.Page.By
 			m.publishAgain(m.version.Revision, message.Applied, fromPage, nil)
 			continue
 		}

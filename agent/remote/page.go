@@ -244,7 +244,7 @@ func (m *Manager) propose(ctx context.Context, agent Agent, a ask) {
 		a.answer <- faults
 		return
 	}
-	m.asked, m.tried = a.answer, v.Revision
+	m.asked, m.tried, m.by = a.answer, v.Revision, a.By
 	m.applyVersion(ctx, agent, v, fromPage, m.config.Remote.Deadline)
 }
 

@@ -57,6 +57,9 @@ func TestChangeFromThePageIsKeptOnceConfirmed(t *testing.T) {
 		for range 3 {
 			b.send(desired(4, `{"state": {"mean_seconds": 30, "hold_seconds": 21}}`)) // the broker repeats it
 			b.want(message.Applied, 5, 5)
+			if r := b.last(); r.From != "page" || r.By != "Li" {
+				t.Errorf("report %+v", r)
+			}
 			b.restart()
 		}
 		if b.running.State.MeanSeconds != 31 || b.running.State.HoldSeconds != 21 || b.begins != begins {
@@ -104,6 +107,9 @@ func TestChangeFromThePageIsRolledBackByItself(t *testing.T) {
 			}
 			if v := b.manager.View(); v.Trial != nil || v.Outcome.Status != message.RolledBack || v.Outcome.Revision != 5 {
 				t.Errorf("%s: view %+v", name, v)
+			}
+			if r := b.last(); r.From != "page" || r.By != "Li" {
+				t.Errorf("%s: report %+v", name, r)
 			}
 			refusedFor(t, b.manager.Confirm(5), "revision", "not on trial")
 			b.send(desired(4, meanSeconds(30)))

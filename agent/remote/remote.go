@@ -180,6 +180,7 @@ type Manager struct {
 	proposals chan ask
 	asked     chan<- []message.Fault // waits for the next report, or nil
 	trial     *trial                 // of a change from the page, or nil
+	by        string                 // who made the last change from the page
 	tried     int64                  // the highest revision that a change from the page has had
 	outcome   message.ConfigReport   // the last report on a change from the page
 	seen      atomic.Pointer[seen]

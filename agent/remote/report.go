@@ -38,6 +38,9 @@ func (m *Manager) setReport(revision int64, status, from string, faults []messag
 		Version: 1, Time: time.Now().UTC().Round(0), Revision: revision, From: from, Status: status, Errors: message.Bounded(faults),
 		SHA256: config.Digest(m.config), RunningRevision: m.version.Revision,
 	}
+	if from == fromPage {
+		m.last.By = m.by
+	}
 	m.show()
 }
 

@@ -26,6 +26,9 @@ func (m *Manager) resume(local []byte) {
 	if t, ok := m.journal.Trial(); ok {
 		wanted, trial = t.Version, true
 	}
+	if wanted.Page != nil {
+		m.by = wanted.Page.By
+	}
 	refused, _ := m.journal.Refused()
 	stays := staysOut(local, wanted, refused)
 	if stays {

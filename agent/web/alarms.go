@@ -127,6 +127,9 @@ func onset(states []recorder.Decided, raised time.Time, exit float64) (first tim
 		around = 3 * time.Second // of the alarm's own first seconds
 	)
 	first, dips, next := raised, 0, raised
+	if exit <= 0 {
+		return first, false // no threshold tells the sides apart
+	}
 	for _, s := range slices.Backward(states) {
 		before := raised.Sub(s.At)
 		if next.Sub(s.At) > pause || before > around && s.State.State != "normal" {

@@ -62,6 +62,13 @@ func TestOnsetIsTheFirstSecondOfTheRunUp(t *testing.T) {
 	}
 }
 
+func TestWithoutAThresholdTheAlarmsOwnInstantIsProposed(t *testing.T) {
+	raised := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)
+	if at, found := onset(seconds(raised, "#####a"), raised, 0); found || !at.Equal(raised) {
+		t.Errorf("%s, %t", at, found)
+	}
+}
+
 // The alarms of a stretch come with the proposed onset, or with that of the label.
 func TestAlarmsProposeTheirOnset(t *testing.T) {
 	f := melting(t)

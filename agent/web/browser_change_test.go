@@ -233,6 +233,17 @@ func (b *tab) labelIsChanged(f *furnace, at time.Time) {
 	b.saved(f, "end by field", func(l recorder.Label) bool {
 		return l.To.Equal(at.Add(40*time.Second)) && l.Onset.Equal(at.Add(8*time.Second))
 	})
+	// A field that is cleared is asked for, and nothing is saved.
+	b.until(5*time.Second, `document.getElementById("label-cancel").hidden`)
+	before := b.labels(f)
+	b.press("#labels button")
+	b.run(chromedp.Evaluate(`{ const f = document.getElementById("label-from"); f.value = ""; f.dispatchEvent(new Event("input")); }`, nil))
+	b.press("#label-save")
+	b.holds("#label-said", "beginning and end")
+	if after := b.labels(f); len(after) != 1 || after[0] != before[0] {
+		t.Errorf("%+v, before %+v", after, before)
+	}
+	b.press("#label-cancel")
 	// By mouse: a double click on the label, then its handle is drawn 60 s to the right.
 	b.until(5*time.Second, `document.getElementById("label-cancel").hidden`)
 	b.run(chromedp.ScrollIntoView("#timeline"))
@@ -288,7 +299,7 @@ func (b *tab) onsetsAreProposed(f *furnace) {
 	b.press(`.verdict[data-class="abnormal"]`)
 	b.until(10*time.Second, `[...document.querySelectorAll("#alarms tbody tr")].every((r) => r.textContent.includes("abnormal (Li)"))`)
 	for _, l := range b.labels(f) {
-		raised := f.began.Add(map[string]time.Duration{"7-1": 50, "7-2": 150, "7-3": 250}[l.Alarm] * time.Second)
+		raised := f.began.Add(map[string]time.Duration{"7-1": 50 * time.Second, "7-2": 150 * time.Second, "7-3": 250 * time.Second}[l.Alarm])
 		want := raised.Add(-runUp * time.Second)
 		if l.Alarm == "7-3" {
 			want = mine

@@ -61,6 +61,7 @@ func TestWordsOfThePage(t *testing.T) {
 			b.until(10*time.Second, `window.timesApart()`)
 			b.visit("now")
 		}
+		b.holds("#alarm .hint", map[string]string{"en": "Grey: log in first.", "zh": "按钮不可用：请先登录。"}[language])
 		words := map[string]string{}
 		for state, part := range map[string][2]string{"warming": {"120", "120"}, "abnormal": {"plant's procedure", "规程"}, "off": {"stands still", "已停"}, "unknown": {"not watched", "没有监测"}} {
 			f.set(state)

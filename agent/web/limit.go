@@ -10,10 +10,11 @@ import (
 type limiter chan struct{}
 
 const (
-	// maxReads bounds the requests that read the recording or check a configuration, and
-	// maxClips the downloads: each costs the box a core's time and memory.
-	maxReads = 6
-	maxClips = 2
+	// maxReads bounds the requests that read the recording, maxClips the downloads and
+	// maxChecks the checks of a configuration: each costs the box a core's time and memory.
+	maxReads  = 6
+	maxClips  = 2
+	maxChecks = 2
 	// turn is how long a request waits for its turn.
 	turn = 2 * time.Second
 )

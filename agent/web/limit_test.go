@@ -73,21 +73,22 @@ func TestReadsAreBounded(t *testing.T) {
 			t.Fatalf("answers %v", codes)
 		}
 	}
+	c := browser(t)
 	for _, path := range []string{"samples", "picture?at=1", "labels"} { // of the same kind
-		if r, err := http.Get(server.URL + "/api/" + path); err != nil || r.StatusCode != http.StatusServiceUnavailable {
-			t.Errorf("%s: %v, %v", path, r, err)
+		if code, text := do(t, c, "GET", server.URL+"/api/"+path, ""); code != http.StatusServiceUnavailable {
+			t.Errorf("%s: %d %s", path, code, text)
 		}
 	}
-	if r, err := http.Get(server.URL + "/api/now"); err != nil || r.StatusCode != http.StatusOK {
-		t.Errorf("now: %v, %v", r, err)
+	if code, text := do(t, c, "GET", server.URL+"/api/now", ""); code != http.StatusOK {
+		t.Errorf("now: %d %s", code, text)
 	}
 	close(slow.let)
 	clients.Wait()
 	if codes[http.StatusOK] != maxReads {
 		t.Errorf("answers %v, want %d", codes, maxReads)
 	}
-	if r, err := http.Get(server.URL + "/api/labels"); err != nil || r.StatusCode != http.StatusOK {
-		t.Errorf("afterwards: %v, %v", r, err)
+	if code, text := do(t, c, "GET", server.URL+"/api/labels", ""); code != http.StatusOK {
+		t.Errorf("afterwards: %d %s", code, text)
 	}
 }
 

@@ -182,12 +182,12 @@ func (s *Server) page(ctx context.Context) (*page, error) {
 	}
 	sessions := s.Sessions
 	if sessions == nil {
-		sessions = newSessions(nil)
+		sessions = newSessions(s.PasswordHash)
 	}
 	sessions.use(s.PasswordHash, s.Reread)
 	p := &page{
 		Source: s.Source, log: s.Log, ctx: ctx.Done(), sessions: sessions, local: localhttp.Loopback(host),
-		reads: make(limiter, maxReads), clips: make(limiter, maxClips),
+		reads: make(limiter, maxReads), clips: make(limiter, maxClips), checks: make(limiter, maxChecks),
 	}
 	if p.Changer == nil {
 		p.Changer = unchangeable{}
@@ -219,7 +219,7 @@ func (p *page) handler() (http.Handler, error) {
 	}
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"POST /api/acknowledge": p.acknowledge, "POST /api/shelve": p.shelve, "POST /api/mark": p.mark, "POST /api/labels": p.putLabels,
-		"POST /api/configuration/preview": bounded(p.reads, p.preview), "POST /api/configuration/propose": bounded(p.reads, p.propose),
+		"POST /api/configuration/preview": bounded(p.checks, p.preview), "POST /api/configuration/propose": bounded(p.checks, p.propose),
 		"POST /api/configuration/confirm": p.deciding(p.Changer.Confirm), "POST /api/configuration/withdraw": p.deciding(p.Changer.Withdraw),
 	} {
 		mux.HandleFunc(pattern, p.writing(handle))
@@ -237,6 +237,7 @@ type page struct {
 	streams  counter
 	reads    limiter
 	clips    limiter
+	checks   limiter
 }
 
 func cached(next http.Handler) http.Handler {

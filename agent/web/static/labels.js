@@ -46,17 +46,22 @@ export function start(view, { changed, saved, move }) {
     if (event) event.preventDefault();
     const submit = element("label-save");
     if (submit.disabled) { element("label-said").textContent = submit.title; return; }
+    if (label.id && (label.from === null || label.to === null)) { element("label-said").textContent = words.stretch_missing; return; }
     const chosen = element("label-class").value, from = label.from ?? view.cursor;
     const stretch = { id: label.id, alarm: label.alarm, class: chosen, from: stamp(from), to: stamp(label.to ?? Math.max(view.cursor, from) + 1), note: element("label-note").value };
     if (chosen === "abnormal" && label.onset !== null) stretch.onset = stamp(label.onset);
     if (await put([stretch])) reset(empty(), chosen);
   }
 
+  async function remove(l) {
+    if (await put([{ ...l, removed: true }]) && label.id === l.id) reset();
+  }
+
   function list(labels) {
     element("labels").tBodies[0].replaceChildren(...labels.map((l) => {
       const buttons = document.createElement("span"), about = dateTime(l.from);
       buttons.className = "buttons";
-      for (const [name, act] of [[words.edit, () => edit(l)], [words.remove, () => put([{ ...l, removed: true }])]]) {
+      for (const [name, act] of [[words.edit, () => edit(l)], [words.remove, () => remove(l)]]) {
         const b = button(name, act);
         b.dataset.write = "";
         b.setAttribute("aria-label", name + " " + about);
