@@ -9,10 +9,12 @@ import (
 	"net/http/cookiejar"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/settings"
 	"meltwatch/agent/web"
 	"meltwatch/config"
@@ -151,4 +153,57 @@ func TestDelayDoesNotOpenTheCameraAgain(t *testing.T) {
 	if cameraSection(before) != cameraSection(after) {
 		t.Error("the camera is opened again")
 	}
+}
+
+// With every part real: a crop from the page opens the camera anew, and the report at the
+// broker names who did it; a document that comes meanwhile is refused with the reason, and
+// examined once the trial has ended. A crop that the picture does not hold is undone.
+func TestCropFromThePageWithEveryPartReal(t *testing.T) {
+	long(t)
+	t.Parallel()
+	p := newPlant(t, working(), ", remote: {deadline: 20s}")
+	p.healthy()
+	page := pageChanger{p.agent.manager, p.agent.reporter.Event}
+	before := p.agent.pageCrop()
+	propose := func(x int) {
+		t.Helper()
+		change := json.RawMessage(fmt.Sprintf(`{"camera": {"crop": {"x": %d}}}`, x))
+		if faults := page.Propose(t.Context(), "Li", page.Configuration().SHA256, change); len(faults) > 0 {
+			t.Fatal(faults)
+		}
+	}
+	began := time.Now()
+	propose(before.X - 8)
+	p.desire(`{"revision": 9, "config": {"state": {"hold_seconds": 12}}}`)
+	if r := p.reported(began); r.Status != message.Rejected || r.Revision != 9 || !strings.Contains(r.Errors[0].Message, "Li made on the box's page") {
+		t.Errorf("a document meanwhile: %+v", r)
+	}
+	p.within(20*time.Second, "video with the new crop", func(s message.State) bool { return s.Senses.Video == "ok" })
+	began = time.Now()
+	if faults := page.Confirm(1, "Li"); len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	if got := p.agent.pageCrop(); got.X != before.X-8 || got.Width != before.Width {
+		t.Errorf("crop %+v, before %+v", got, before)
+	}
+	p.until("the event that it is kept", func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return slices.ContainsFunc(p.events, func(e message.Event) bool {
+			return e.Kind == "config" && e.Subject == "page" && e.To == "applied 1" && e.Cause == "by Li"
+		})
+	})
+	// Then the document is examined: it replaces the page's patch.
+	for r := p.reported(began); r.Revision != 9; r = p.reported(r.Time) {
+		t.Logf("%+v", r)
+	}
+	if c := p.agent.config.Load(); c.State.HoldSeconds != 12 || c.Camera.Crop.X != before.X {
+		t.Errorf("after the desk's document: %+v, hold %d", c.Camera.Crop, c.State.HoldSeconds)
+	}
+	began = time.Now()
+	propose(16_000)
+	if r := p.reported(began); r.Status != message.RolledBack || r.Revision != 10 || r.RunningRevision != 9 || !at(r, "camera.url") {
+		t.Errorf("a crop outside the picture: %+v", r)
+	}
+	p.within(20*time.Second, "video with the crop before", func(s message.State) bool { return s.Senses.Video == "ok" })
 }

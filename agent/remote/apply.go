@@ -259,6 +259,7 @@ func (m *Manager) prove(ctx context.Context, change Change, deadline time.Durati
 		m.trial.decide(expired)
 	}
 	m.trial = nil
+	m.examineLater()
 	if len(missing) > 0 {
 		m.giveUp(withdrawn, missing)
 		return missing

@@ -296,8 +296,12 @@ func (m *Manager) changedOnPage(v storedVersion) bool {
 	return p != nil && v.Revision > 0 && p.Over == v.Revision && bytes.Equal(p.OverPatch, v.Patch)
 }
 
+// maxLater bounds the documents that are examined after a trial; the oldest is dropped.
+const maxLater = 16
+
 // refuseMeanwhile refuses further proposals while a change is on trial, and documents while
-// it is one from the page: other documents wait, and the newest is tried next.
+// it is one from the page. The broker does not repeat them within a connection, so the
+// manager keeps them for examineLater.
 func (m *Manager) refuseMeanwhile() {
 	select {
 	case a := <-m.proposals:
@@ -313,9 +317,19 @@ func (m *Manager) refuseMeanwhile() {
 			continue
 		}
 		if len(faults) == 0 {
-			faults = message.OneFault("", fmt.Sprintf("a change that %s made on the box's page is on trial for %s more: a retained document is read again after it, another must be published again",
+			faults = message.OneFault("", fmt.Sprintf("a change that %s made on the box's page is on trial for %s at most: this document is examined after it",
 				m.trial.by, max(time.Until(m.trial.until), 0).Round(time.Second)))
+			m.later = append(m.later, payload)
+			m.later = m.later[max(len(m.later)-maxLater, 0):]
 		}
 		m.publish(w.version.Revision, message.Rejected, fromDesired, faults)
 	}
+}
+
+// examineLater examines the documents that came during a trial, now that it has ended.
+func (m *Manager) examineLater() {
+	for _, payload := range m.later {
+		m.mailbox.Put(payload)
+	}
+	m.later = nil
 }

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -216,21 +217,40 @@ func TestOneChangeAtATime(t *testing.T) {
 		if r := b.last(); r.Status != message.Rejected || strings.Contains(r.Errors[0].Message, "on trial") {
 			t.Errorf("%+v", r)
 		}
-		b.accepted(b.manager.Confirm(5))
+		for revision := range int64(40) { // a flood
+			b.manager.Desired(desired(50+revision, meanSeconds(41)))
+			b.manager.Desired([]byte(`{"revision": `))
+			b.sleep(200 * time.Millisecond)
+		}
+		b.manager.Desired(desired(9, meanSeconds(40))) // of another publisher, or late
 		b.sleep(time.Second)
-		b.want(message.Applied, 5, 5)
-		b.send(desired(9, meanSeconds(40))) // the broker repeats it
-		b.want(message.Applied, 9, 9)
+		b.accepted(b.manager.Confirm(5))
+		b.sleep(150 * time.Millisecond)
+		if first := b.reports[len(b.reports)-17:]; !slices.ContainsFunc(first, func(r message.ConfigReport) bool { return r.Status == message.Applied && r.Revision == 5 }) {
+			t.Errorf("the change is not reported as kept: %+v", first)
+		}
+		b.sleep(time.Second)
+		b.want(message.Applied, 89, 89) // the newest is examined after it
+		if b.running.State.MeanSeconds != 41 {
+			t.Errorf("mean_seconds %d runs", b.running.State.MeanSeconds)
+		}
+		// A document that comes during a trial that is rolled back.
+		b.accepted(b.propose(meanSeconds(31)))
+		b.manager.Desired(desired(91, meanSeconds(40)))
+		b.sleep(time.Second)
+		b.accepted(b.manager.Withdraw(90))
+		b.sleep(time.Second)
+		b.want(message.Applied, 91, 91)
 		// And while the desk's is on trial.
 		b.works = func(config.Config) bool { return false }
-		b.manager.Desired(desired(10, meanSeconds(41)))
+		b.manager.Desired(desired(92, meanSeconds(41)))
 		b.sleep(time.Second)
-		refusedFor(t, b.propose(meanSeconds(32)), "", "revision 10 from the desk, is on trial")
+		refusedFor(t, b.propose(meanSeconds(32)), "", "revision 92 from the desk, is on trial")
 		b.sleep(20 * time.Second)
-		b.want(message.RolledBack, 10, 9)
+		b.want(message.RolledBack, 92, 91)
 		// Both at once: one is tried.
 		b.works = always
-		b.manager.Desired(desired(11, meanSeconds(42)))
+		b.manager.Desired(desired(93, meanSeconds(42)))
 		faults := b.propose(meanSeconds(33))
 		b.sleep(time.Second)
 		if one := b.running.State.MeanSeconds; one != 42 && len(faults) > 0 || one != 33 && len(faults) == 0 {

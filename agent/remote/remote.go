@@ -181,6 +181,7 @@ type Manager struct {
 	asked     chan<- []message.Fault // waits for the next report, or nil
 	trial     *trial                 // of a change from the page, or nil
 	by        string                 // who made the last change from the page
+	later     [][]byte               // documents that came while a change from the page was on trial
 	tried     int64                  // the highest revision that a change from the page has had
 	outcome   message.ConfigReport   // the last report on a change from the page
 	seen      atomic.Pointer[seen]
