@@ -53,12 +53,12 @@ func compose(local, patch, change *yaml.Node) *yaml.Node {
 	case patch.Kind != yaml.MappingNode: // it removed the section that the change sets again
 		return replacing(local, change)
 	}
-	changes := members(change)
+	changes, locals := members(change), members(local)
 	composed := &yaml.Node{Kind: yaml.MappingNode}
 	for i := 0; i+1 < len(patch.Content); i += 2 {
 		name, value := patch.Content[i], patch.Content[i+1]
 		if one, ok := changes[name.Value]; ok {
-			value = compose(member(local, name.Value), value, one)
+			value = compose(locals[name.Value], value, one)
 		}
 		composed.Content = append(composed.Content, name, value)
 	}
@@ -76,7 +76,7 @@ func replacing(local, change *yaml.Node) *yaml.Node {
 	if change.Kind != yaml.MappingNode {
 		return change
 	}
-	changes := members(change)
+	changes, locals := members(change), members(local)
 	whole := &yaml.Node{Kind: yaml.MappingNode}
 	if local != nil && local.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(local.Content); i += 2 {
@@ -87,31 +87,21 @@ func replacing(local, change *yaml.Node) *yaml.Node {
 	}
 	for i := 0; i+1 < len(change.Content); i += 2 {
 		name := change.Content[i]
-		whole.Content = append(whole.Content, name, replacing(member(local, name.Value), change.Content[i+1]))
+		whole.Content = append(whole.Content, name, replacing(locals[name.Value], change.Content[i+1]))
 	}
 	return whole
 }
 
-// members are the values of a mapping by name.
+// members are the values of a mapping by name; another node has none.
 func members(node *yaml.Node) map[string]*yaml.Node {
 	all := map[string]*yaml.Node{}
+	if node == nil || node.Kind != yaml.MappingNode {
+		return all
+	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		all[node.Content[i].Value] = node.Content[i+1]
 	}
 	return all
-}
-
-// member is one value of a mapping, nil if it is missing.
-func member(node *yaml.Node, name string) *yaml.Node {
-	if node == nil || node.Kind != yaml.MappingNode {
-		return nil
-	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if node.Content[i].Value == name {
-			return node.Content[i+1]
-		}
-	}
-	return nil
 }
 
 // Fragment turns a part of a configuration, as a person writes it in YAML or JSON, into a

@@ -7,9 +7,12 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"meltwatch/config/strict/stricttest"
 )
 
 // tree is a random document or patch; null only in a patch.
@@ -122,6 +125,41 @@ func TestDifferencesNameEachSetting(t *testing.T) {
 	}
 	if same, err := Differences(before, before); err != nil || len(same) != 0 {
 		t.Errorf("nothing differs, and %v, %v", same, err)
+	}
+}
+
+// The worst texts and patches are answered at once.
+func TestWorstFragmentsAreAnsweredAtOnce(t *testing.T) {
+	local := read(t, "testdata/good.yaml")
+	stricttest.CheckBounded(t, func(document []byte) {
+		patch, err := Fragment(document)
+		var problems Problems
+		if err == nil {
+			_, err = Composed(local, patch, patch)
+		}
+		if err != nil && (!errors.As(err, &problems) || len(err.Error()) > 64<<10) {
+			t.Errorf("%d bytes of errors", len(err.Error()))
+		}
+	})
+	for _, text := range []string{strings.Repeat("a: {", 20_000), strings.Repeat("- ", 100_000), strings.Repeat("? ", 100_000), strings.Repeat("[", 200_000), strings.Repeat("&a ", 50_000), strings.Repeat("!!map ", 40_000), strings.Repeat("a: b\n", 40_000), "a: " + strings.Repeat("\"", 200_000)} {
+		began := time.Now()
+		if patch, err := Fragment([]byte(text)); err == nil {
+			if _, err = Composed(local, nil, patch); err == nil {
+				t.Errorf("%.20q is a patch", text)
+			}
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%.20q took %s", text, took)
+		}
+	}
+}
+
+func TestDelayOfTheCameraIsBounded(t *testing.T) {
+	for delay, valid := range map[string]bool{"0s": true, "5s": true, "-5s": true, "1500ms": true, "5001ms": false, "-5.1s": false, "1h": false, "soon": false, "2": false} {
+		_, err := Parse(camera(`url: "rtsp://camera/", delay: ` + delay))
+		if valid != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), "camera.delay") {
+			t.Errorf("%s: %v", delay, err)
+		}
 	}
 }
 
