@@ -276,9 +276,11 @@ func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) [
 	for {
 		m.beat()
 		missing := change.Missing()
-		shown = shown || len(missing) == 0
+		if shown = shown || len(missing) == 0; shown {
+			missing = nil
+		}
 		if open, why := m.trial.open(); !open || !shown && time.Now().After(deadline) {
-			return append(why, unless(shown, missing)...)
+			return append(why, missing...)
 		} else if shown && m.trial.confirmed() {
 			return nil
 		}
@@ -288,13 +290,6 @@ func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) [
 		m.refuseMeanwhile()
 		m.settle()
 	}
-}
-
-func unless(shown bool, missing []message.Fault) []message.Fault {
-	if shown {
-		return nil
-	}
-	return missing
 }
 
 // giveUp records that the version on trial is given up. A document that was refused is not

@@ -1,12 +1,16 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/agent/recorder"
+	"meltwatch/durable"
 )
 
 // seconds makes decided seconds from a string, the last one at the alarm: "." on the normal
@@ -71,10 +75,14 @@ func TestWithoutAThresholdTheAlarmsOwnInstantIsProposed(t *testing.T) {
 
 // The alarms of a stretch come with the proposed onset, or with that of the label.
 func TestAlarmsProposeTheirOnset(t *testing.T) {
-	f := melting(t)
-	url, stop := f.run(t, "127.0.0.1:0")
-	defer stop()
-	c := browser(t)
+	f := &furnace{folder: t.TempDir(), began: time.Now().Add(-5 * time.Minute)}
+	f.set("normal")
+	f.recordAlarms(t)
+	hash, err := Hash(password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, c := serve(t, f, hash), browser(t)
 	ask := func() (all []pastAlarm) {
 		code, text := do(t, c, "GET", fmt.Sprintf("%s/api/alarms?from=%d&to=%d", url, f.began.Unix()-1, f.began.Unix()+400), "")
 		if err := json.Unmarshal([]byte(text), &all); err != nil || code != 200 || len(all) != 3 {
@@ -104,6 +112,39 @@ func TestAlarmsProposeTheirOnset(t *testing.T) {
 			t.Errorf("%q: %d", query, code)
 		}
 	}
+}
+
+// recordAlarms writes three alarms, each with a run-up, and no pictures.
+func (f *furnace) recordAlarms(t *testing.T) {
+	t.Helper()
+	r := recorder.New(recorder.Settings{
+		Files: durable.Folder(f.folder), MaxBytes: 1 << 30, MaxAge: time.Hour,
+		Wall: func(t time.Time) time.Time { return t.UTC().Round(0) }, Log: slog.New(slog.DiscardHandler), Observer: nothing{},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	for n := range 300 {
+		at := f.began.Add(time.Duration(n) * time.Second)
+		s := message.State{Stamp: message.Stamp{Time: at.UTC()}, State: "normal", Source: "model", PAbnormal: 0.1}
+		switch phase := n % 100; {
+		case phase >= 50 && phase < 80:
+			s.State, s.PAbnormal = "abnormal", 0.98
+		case phase >= 50-runUp && phase < 50:
+			s.PAbnormal = 0.8
+		}
+		r.Second(recorder.Second{Decided: at, State: s})
+		if n%100 == 50 || n%100 == 80 {
+			e := message.Event{Stamp: message.Stamp{Time: at.UTC()}, Kind: "alarm", Subject: fmt.Sprintf("7-%d", n/100+1), To: "raised", Cause: "The video sees it."}
+			if n%100 == 80 {
+				e.From, e.To = "raised", "cleared"
+			}
+			r.Event(e)
+		}
+		time.Sleep(time.Millisecond) // the queue is bounded
+	}
+	cancel()
+	<-ended
 }
 
 // An alarm that lasts, and marks in any order or without sense, harm nothing.

@@ -39,6 +39,8 @@ type Sessions struct {
 	// trying is held while a password is compared, which takes a tenth of a second of a
 	// core: one at a time, so that many clients neither take the box nor more tries.
 	trying chan struct{}
+	// reading is held while the password is read anew, so that what was read last counts.
+	reading sync.Mutex
 
 	mu     sync.Mutex
 	hash   []byte                 // empty: nobody can log in
@@ -75,6 +77,8 @@ func (s *Sessions) take(hash []byte) {
 // refresh reads the password anew. The error is why it cannot be read: nobody is or gets
 // logged in then.
 func (s *Sessions) refresh() error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	s.mu.Lock()
 	reread := s.reread
 	s.mu.Unlock()
