@@ -55,6 +55,19 @@ func TestWordsOfThePage(t *testing.T) {
 				b.until(10*time.Second, `window.timesApart()`)
 			}
 		}
+		for _, page := range []string{"now", fmt.Sprintf("back?t=%d&length=600", f.began.Unix()+150), "review", "setup"} {
+			b.visit(page)
+			b.run(chromedp.Sleep(300 * time.Millisecond))
+			var wide string
+			b.run(chromedp.Evaluate(`[...document.querySelectorAll("body *")].filter((e) => !e.closest(".wide") && !e.closest("pre") && !e.closest(".skip") && e.getBoundingClientRect().right > 360).map((e) => e.id || e.outerHTML.slice(0, 80)).join("; ")`, &wide))
+			if wide != "" {
+				t.Errorf("%s, %s: wider than a phone: %s", language, page, wide)
+			}
+			b.until(5*time.Second, `document.documentElement.scrollWidth <= 360`)
+			if language == "en" {
+				b.axe("the phone's " + page)
+			}
+		}
 		b.run(emulation.SetDeviceMetricsOverride(1280, 1080, 1, false))
 		if charts {
 			b.visit(fmt.Sprintf("back?t=%d&length=600", f.began.Unix()+150))
