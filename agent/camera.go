@@ -8,6 +8,13 @@ import (
 	"meltwatch/drivers"
 )
 
+// cameraSection is the camera's own section. The decision alone corrects the delay: the
+// stream stays open when it changes.
+func cameraSection(c config.Config) any {
+	c.Camera.Delay = 0
+	return c.Camera
+}
+
 // buildCamera builds the client of the camera child. Progress is a live picture.
 func (a *Agent) buildCamera(c config.Config) (*instance, error) {
 	if !c.Camera.Enabled {

@@ -44,7 +44,7 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 	}
 	log := a.log("web")
 	server := &web.Server{
-		Address: c.Web.Listen, Source: source, Log: log, Observer: record,
+		Address: c.Web.Listen, Source: source, Log: log, Observer: record, Sessions: a.sessions,
 		Listening: func(at net.Addr) { log.Info("page is served", "page", "http://"+at.String()) },
 	}
 	return &instance{
@@ -56,6 +56,12 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 				return err
 			}
 			server.PasswordHash = hash
+			if c.Web.PasswordFile != "" {
+				server.Reread = func() ([]byte, error) { return settings.PagePassword(c.Web) }
+			}
+			if a.manager != nil {
+				server.Source.Changer = pageChanger{a.manager, a.reporter.Event}
+			}
 			return server.Run(ctx)
 		},
 		missing: worksAtOnce,

@@ -13,7 +13,8 @@ import (
 //	meters    meters                       the meters' lines close and open
 //	camera    camera                       a new child opens the stream
 //	decide    state, model.timeout, the    taken over between two seconds
-//	          period of the currents
+//	          period of the currents,
+//	          camera.delay
 //	mqtt      mqtt, outbox                 a new connection; another broker's opens
 //	                                       beside the old, which closes after it
 //	log       log.level                    taken over

@@ -17,6 +17,7 @@ import (
 	"meltwatch/agent/settings"
 	"meltwatch/agent/stamp"
 	"meltwatch/agent/supervisor"
+	"meltwatch/agent/web"
 	"meltwatch/config"
 )
 
@@ -33,7 +34,7 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 	a := &Agent{
 		env: env, registry: health.NewRegistry(), programs: programs,
 		stamper: stamp.New(env.Files(c.Paths.State), env.Clock, env.KernelBoot, env.Instance),
-		video:   &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log),
+		video:   &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log), sessions: web.NewSessions(),
 	}
 	a.config.Store(&c)
 	live, err := a.newModel(model)
@@ -70,7 +71,7 @@ func (a *Agent) addParts() error {
 	err := errors.Join(
 		a.add("log", func(c config.Config) any { return c.Log.Level }, a.buildLog),
 		a.add("mqtt", brokerSection, a.buildBroker),
-		a.add("camera", func(c config.Config) any { return c.Camera }, a.buildCamera),
+		a.add("camera", cameraSection, a.buildCamera),
 	)
 	a.addDecision(*a.config.Load())
 	return errors.Join(err,

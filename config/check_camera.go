@@ -23,6 +23,7 @@ func (c Camera) check(f report) {
 	f.duration("stale_after", c.StaleAfter, 500*time.Millisecond, time.Minute)
 	f.duration("frozen_after", c.FrozenAfter, 500*time.Millisecond, time.Minute)
 	f.duration("black_after", c.BlackAfter, 500*time.Millisecond, time.Minute)
+	f.duration("delay", c.Delay, -MaxDelay, MaxDelay)
 	crop := f.under("crop")
 	crop.between("x", float64(c.Crop.X), 0, 16_384)
 	crop.between("y", float64(c.Crop.Y), 0, 16_384)

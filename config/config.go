@@ -71,7 +71,14 @@ type Camera struct {
 	StaleAfter  time.Duration `yaml:"stale_after"`
 	FrozenAfter time.Duration `yaml:"frozen_after"`
 	BlackAfter  time.Duration `yaml:"black_after"`
+	// Delay is how late the picture is against the current, as far as a person knows;
+	// negative if it is early. The decision corrects it from the start, and the model's own
+	// estimate goes on from there.
+	Delay time.Duration `yaml:"delay"`
 }
+
+// MaxDelay bounds Camera.Delay either way.
+const MaxDelay = 5 * time.Second
 
 // Crop is a rectangle in pixels of the camera's picture.
 type Crop struct {

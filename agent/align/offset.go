@@ -33,6 +33,7 @@ type Offset struct {
 	spec   inference.Offset
 	frames time.Duration // span of a window's frames
 	agree  float64       // largest spread of the pool's parts, in seconds
+	most   time.Duration // largest correction either way
 
 	curves     []curve // oldest first, Pool at most
 	estimate   Estimate
@@ -75,6 +76,7 @@ func NewOffset(m *inference.Manifest) *Offset {
 		frames: time.Duration(g.Frames) * g.FramePeriod,
 		// A slot is the finest step of a correction.
 		agree: g.FramePeriod.Seconds(),
+		most:  seconds(m.Offset.MaxS),
 	}
 }
 
@@ -83,6 +85,13 @@ func NewOffset(m *inference.Manifest) *Offset {
 // jump and the plant's delay has most likely not changed.
 func (o *Offset) Restart() {
 	o.curves, o.estimate, o.known = nil, Estimate{}, false
+}
+
+// StartAt sets the correction to a delay that is known, and discards the estimate.
+func (o *Offset) StartAt(delay time.Duration) {
+	o.Restart()
+	o.correction = delay
+	o.most = max(seconds(o.spec.MaxS), delay.Abs())
 }
 
 // Observe takes the model's local loss for a window in which both senses were live.
@@ -135,8 +144,7 @@ func (o *Offset) elapsed(end time.Time) time.Duration {
 
 // follow moves the correction towards the estimate.
 func (o *Offset) follow(elapsed time.Duration) {
-	most := seconds(o.spec.MaxS)
-	goal := min(max(seconds(o.estimate.Seconds), -most), most)
+	goal := min(max(seconds(o.estimate.Seconds), -o.most), o.most)
 	step := time.Duration(o.spec.StepSPerMin / 60 * float64(elapsed))
 	o.correction += min(max(goal-o.correction, -step), step)
 }

@@ -88,6 +88,7 @@ type Decider struct {
 	lastFrame  time.Time
 
 	offset *align.Offset // nil for a model without the output
+	delay  time.Duration // as it was set
 	sha256 string        // of the loaded model, empty before the first
 	stream uint64        // number of the camera stream of the newest frame
 }
@@ -101,17 +102,27 @@ type Settings struct {
 	Timeout time.Duration
 	// Period is the poll period of the meter.
 	Period time.Duration
+	// Delay is how late the video is, as far as a person knows: the correction begins there.
+	Delay time.Duration
 }
+
+// maxDelay is how far the video may be corrected at least, also for a model that does not
+// estimate its delay.
+const maxDelay = 5 * time.Second
 
 // NewDecider returns a decider with an empty window.
 func NewDecider(s Settings, m Model) *Decider {
-	return &Decider{
+	geometry := align.GeometryOf(s.Manifest)
+	geometry.MostCorrection = max(geometry.MostCorrection, maxDelay)
+	d := &Decider{
 		manifest: s.Manifest, params: s.Params, rule: s.Rule, model: m, timeout: s.Timeout,
-		aligner: align.New(align.GeometryOf(s.Manifest)),
+		aligner: align.New(geometry),
 		machine: state.New(s.Params),
 		current: newCurrentMonitor(s.Period),
 		offset:  align.NewOffset(s.Manifest),
 	}
+	d.startAt(s.Delay)
+	return d
 }
 
 // Machine returns the furnace's state machine, to save and resume it.

@@ -34,6 +34,16 @@ func (d *Decider) restartOffset() {
 	}
 }
 
+// startAt corrects the video by a delay that a person has set. What was estimated before is
+// discarded: the correction stays there until enough windows show another delay.
+func (d *Decider) startAt(delay time.Duration) {
+	d.delay = delay
+	if d.offset != nil {
+		d.offset.StartAt(delay)
+	}
+	d.aligner.Correct(delay)
+}
+
 // observeOffset updates the clock offset from the model's local loss, in seconds with
 // both senses live.
 func (d *Decider) observeOffset(w align.Window, s *Decision, outputs inference.Outputs) error {
@@ -54,6 +64,7 @@ func (d *Decider) observeOffset(w align.Window, s *Decision, outputs inference.O
 // addOffset adds the known offset to a decision, also to one by the rule.
 func (d *Decider) addOffset(s *Decision) {
 	if d.offset == nil {
+		s.Correction = d.delay
 		return
 	}
 	if estimate, ok := d.offset.Estimate(); ok {

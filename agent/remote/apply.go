@@ -25,6 +25,11 @@ func (m *Manager) process(ctx context.Context, agent Agent, payloads [][]byte) {
 	newest, running := (*request)(nil), m.version
 	for _, payload := range payloads {
 		w, faults := m.read(payload)
+		if len(faults) == 0 && m.changedOnPage(w.version) {
+			m.by = m.version.Page.By
+			m.publishAgain(m.version.Revision, message.Applied, fromPage, nil)
+			continue
+		}
 		if len(faults) == 0 {
 			faults = checkOrder(w.version, running, m.config.Remote.SignedConfig)
 		}
@@ -140,6 +145,8 @@ func checkOrder(v, running storedVersion, signed bool) []message.Fault {
 			return message.OneFault("revision", err.Error())
 		}
 		return nil
+	case v.Revision == base && running.Page != nil:
+		return message.OneFault("revision", fmt.Sprintf("%d is already used by a change that %s made on the box's page: publish this one under a higher revision", base, running.Page.By))
 	case v.Revision == base:
 		return message.OneFault("revision", fmt.Sprintf("%d is already used by another document: publish the change under a higher revision", base))
 	default:
@@ -162,7 +169,7 @@ func (m *Manager) readLocal(ctx context.Context, agent Agent) {
 // applyLocal puts the content of the local file on trial and returns its result.
 func (m *Manager) applyLocal(ctx context.Context, agent Agent, text []byte) message.ConfigReport {
 	revision := m.version.Revision
-	v := storedVersion{Version{m.version.Revision, text, m.version.Patch}, m.version.Signature, m.version.Signed}
+	v := m.version.over(text)
 	if v.key() == m.version.key() {
 		m.publish(v.Revision, message.Applied, fromFile, nil)
 		return m.last
@@ -211,10 +218,11 @@ func (m *Manager) applyVersion(ctx context.Context, agent Agent, v storedVersion
 		return
 	}
 	m.version, m.config, m.started, m.unproven = v, c, time.Now(), time.Time{}
+	m.trial = newTrial(v, deadline)
 	m.publish(v.Revision, message.Applying, from, nil)
-	if !m.prove(ctx, change, deadline, from) {
+	if missing := m.prove(ctx, change, deadline, from); len(missing) > 0 {
 		m.version, m.config = before, beforeConfig
-		m.rollBack(v.Revision, change, from)
+		m.rollBack(v.Revision, change, from, missing)
 	}
 }
 
@@ -234,38 +242,65 @@ func (m *Manager) accept(v storedVersion, from string) {
 	m.publish(v.Revision, message.Applied, from, nil)
 }
 
-// prove waits for the progress of the changed parts. It returns false if the journal
-// has refused the version and the caller must roll back.
-func (m *Manager) prove(ctx context.Context, change Change, deadline time.Duration, from string) bool {
+// prove waits for the progress of the changed parts and, after a change from the page, for
+// its confirmation. It returns why the caller must roll back, which the journal has by then.
+func (m *Manager) prove(ctx context.Context, change Change, deadline time.Duration, from string) []message.Fault {
 	missing := m.wait(ctx, change, time.Now().Add(deadline))
 	if ctx.Err() != nil {
-		return true // the next start continues the trial
+		return nil // the next start continues the trial
 	}
 	if len(missing) == 0 {
 		if err := m.journal.Show(); err != nil {
 			missing = message.OneFault("paths.state", "the change cannot be recorded on disk: "+err.Error())
 		}
 	}
+	withdrawn := m.trial != nil
+	if withdrawn && len(missing) > 0 {
+		m.trial.decide(expired)
+	}
+	m.trial = nil
+	m.examineLater()
 	if len(missing) > 0 {
-		m.refuse(true, missing)
-		return false
+		m.giveUp(withdrawn, missing)
+		return missing
 	}
 	change.Keep()
 	m.publish(m.version.Revision, message.Applied, from, nil)
-	return true
+	return nil
 }
 
+// wait waits until the parts have made progress and the trial, if there is one, is
+// confirmed. It returns what is missing at the deadline.
 func (m *Manager) wait(ctx context.Context, change Change, deadline time.Time) []message.Fault {
+	shown := false
 	for {
 		m.beat()
 		missing := change.Missing()
-		if len(missing) == 0 || time.Now().After(deadline) {
-			return missing
+		if shown = shown || len(missing) == 0; shown {
+			missing = nil
+		}
+		if open, why := m.trial.open(); !open || !shown && time.Now().After(deadline) {
+			return append(why, missing...)
+		} else if shown && m.trial.confirmed() {
+			return nil
 		}
 		if !retry.Sleep(ctx, progressEvery) {
 			return nil
 		}
+		m.refuseMeanwhile()
 		m.settle()
+	}
+}
+
+// giveUp records that the version on trial is given up. A document that was refused is not
+// tried again by itself; a person may propose a change again.
+func (m *Manager) giveUp(withdrawn bool, faults []message.Fault) {
+	if !withdrawn {
+		m.refuse(true, faults)
+		return
+	}
+	if err := m.journal.Withdraw(); err != nil {
+		m.observer.Fault(err)
 	}
 }
 
@@ -275,11 +310,10 @@ func (m *Manager) refuse(tried bool, faults []message.Fault) {
 	}
 }
 
-// rollBack restores the previous version and reports it.
-func (m *Manager) rollBack(revision int64, change Change, from string) {
+// rollBack restores the previous version and reports why.
+func (m *Manager) rollBack(revision int64, change Change, from string, faults []message.Fault) {
 	change.Undo()
-	refused, _ := m.journal.Refused()
-	m.publish(revision, message.RolledBack, from, refused.Faults)
+	m.publish(revision, message.RolledBack, from, faults)
 }
 
 // proveStart continues a trial that the last process left, or that an edited file
@@ -292,11 +326,16 @@ func (m *Manager) proveStart(ctx context.Context, agent Agent, before config.Con
 		m.publish(revision, message.Applied, from, nil)
 		return
 	}
-	if m.prove(ctx, change, m.config.Remote.Deadline, from) {
+	if m.trial = newTrial(m.version, m.config.Remote.Deadline); m.trial != nil {
+		m.tried = revision
+	}
+	m.show()
+	missing := m.prove(ctx, change, m.config.Remote.Deadline, from)
+	if len(missing) == 0 {
 		return
 	}
 	if good, ok := m.journal.Good(); ok {
 		m.run(good)
 	}
-	m.rollBack(revision, change, from)
+	m.rollBack(revision, change, from, missing)
 }

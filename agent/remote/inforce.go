@@ -46,7 +46,7 @@ func InForce(s Settings, local []byte) (Force, error) {
 	case stays:
 		f.Faults = refused.Faults
 	case !bytes.Equal(wanted.Local, local):
-		edited := storedVersion{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed}
+		edited := wanted.over(local)
 		if _, err := edited.config(); err != nil {
 			f.Faults = faultsOf(err)
 		} else {

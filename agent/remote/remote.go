@@ -17,8 +17,12 @@
 // Agent. A pair that was rolled back is not tried again until it changes. A rejected
 // pair is checked again, with the same result.
 //
+// A person at the box's page may propose a change too. It takes the same road as an
+// unsigned document, over the configuration in force, and must be confirmed on the page
+// before its trial ends. Changes are tried one at a time.
+//
 // The goroutine of Run owns all state. Payloads and signals reach it through Desired
-// and Reload, which never block.
+// and Reload, which never block, and proposals through Propose.
 package remote
 
 import (
@@ -29,6 +33,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"meltwatch/agent/message"
@@ -56,6 +61,19 @@ type storedVersion struct {
 	// Signed is the highest revision of a signed document. If documents must be signed,
 	// no older one is accepted, even after an unsigned one.
 	Signed int64 `json:"signed,omitempty"`
+	// Page is set for a patch that a person made on the box's page.
+	Page *Page `json:"page,omitempty"`
+}
+
+// over returns the same patch over another content of the local file.
+func (v storedVersion) over(local []byte) storedVersion {
+	v.Local = local
+	if v.Page != nil {
+		confirmed := *v.Page
+		confirmed.Confirm = false // the file is on trial, not the patch
+		v.Page = &confirmed
+	}
+	return v
 }
 
 // alone returns the local file without the patch.
@@ -157,6 +175,16 @@ type Manager struct {
 
 	mailbox *mailbox.Mailbox
 	reload  chan struct{}
+
+	// proposals are changes that persons at the page ask for.
+	proposals chan ask
+	asked     chan<- []message.Fault // waits for the next report, or nil
+	trial     *trial                 // of a change from the page, or nil
+	by        string                 // who made the last change from the page
+	later     [][]byte               // documents that came while a change from the page was on trial
+	tried     int64                  // the highest revision that a change from the page has had
+	outcome   message.ConfigReport   // the last report on a change from the page
+	seen      atomic.Pointer[seen]
 }
 
 const (
@@ -170,7 +198,7 @@ const (
 // Open returns the manager and the configuration to run at start. local is the content
 // of the local file, which must be valid.
 func Open(s Settings, local []byte) (*Manager, config.Config, error) {
-	m := &Manager{settings: s, mailbox: mailbox.New(), reload: make(chan struct{}, 1), started: time.Now()}
+	m := &Manager{settings: s, mailbox: mailbox.New(), reload: make(chan struct{}, 1), proposals: make(chan ask), started: time.Now()}
 	m.rejections.Log = s.Log
 	var err error
 	if m.journal, err = commit.Open[storedVersion](s.Files, journalFile, s.KernelBoot); err != nil {
@@ -220,6 +248,8 @@ func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error
 			m.process(ctx, agent, m.mailbox.Take())
 		case <-m.reload:
 			m.readLocal(ctx, agent)
+		case a := <-m.proposals:
+			m.propose(ctx, agent, a)
 		case <-tick.C:
 			m.settle()
 			m.discardUnproven(ctx, agent)

@@ -9,25 +9,39 @@ import (
 	"meltwatch/config"
 )
 
-// The sources of a configuration: the local file and config/desired.
+// The sources of a configuration: the local file, config/desired and the box's page.
 const (
 	fromFile    = "file"
 	fromDesired = "desired"
+	fromPage    = "page"
 )
+
+// source is where the patch of a version is from, or the local file.
+func (v storedVersion) source() string {
+	switch {
+	case v.Revision == 0:
+		return fromFile
+	case v.Page != nil:
+		return fromPage
+	default:
+		return fromDesired
+	}
+}
 
 // setReport builds the next report. An empty from stands for the source of the running
 // version.
 func (m *Manager) setReport(revision int64, status, from string, faults []message.Fault) {
 	if from == "" {
-		from = fromFile
-		if m.version.Revision > 0 {
-			from = fromDesired
-		}
+		from = m.version.source()
 	}
 	m.last = message.ConfigReport{
 		Version: 1, Time: time.Now().UTC().Round(0), Revision: revision, From: from, Status: status, Errors: message.Bounded(faults),
 		SHA256: config.Digest(m.config), RunningRevision: m.version.Revision,
 	}
+	if from == fromPage {
+		m.last.By = m.by
+	}
+	m.show()
 }
 
 // publish publishes a document's status. Any publisher can cause rejections as fast as
@@ -44,6 +58,11 @@ func (m *Manager) publish(revision int64, status, from string, faults []message.
 		m.settings.Log.Info("configuration changed status", "status", status, "revision", revision, "from", from)
 	}
 	m.settings.Report(m.last)
+	if from == fromPage {
+		m.outcome = m.last
+		m.show()
+	}
+	m.answer(faults)
 }
 
 // publishAgain publishes a document's status again, without logging it as new.

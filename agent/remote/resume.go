@@ -26,6 +26,9 @@ func (m *Manager) resume(local []byte) {
 	if t, ok := m.journal.Trial(); ok {
 		wanted, trial = t.Version, true
 	}
+	if wanted.Page != nil {
+		m.by = wanted.Page.By
+	}
 	refused, _ := m.journal.Refused()
 	stays := staysOut(local, wanted, refused)
 	if stays {
@@ -46,7 +49,7 @@ func (m *Manager) resume(local []byte) {
 		m.setReport(wanted.Revision, refusedStatus(refused.Tried), fromFile, refused.Faults)
 	case string(wanted.Local) != string(local):
 		// The file was edited while the agent was off.
-		m.edited(storedVersion{Version{wanted.Revision, local, wanted.Patch}, wanted.Signature, wanted.Signed})
+		m.edited(wanted.over(local))
 	case trial:
 		m.resumed = new(m.config)
 		m.run(wanted)
@@ -130,7 +133,7 @@ func (m *Manager) discard(v storedVersion, faults []message.Fault) {
 		m.settings.Log.Warn("dropped document not recorded", "err", err)
 	}
 	m.settings.Log.Error("document no longer trusted, running the local file alone", "revision", v.Revision, "errors", faults)
-	m.setReport(v.Revision, message.RolledBack, fromDesired, faults)
+	m.setReport(v.Revision, message.RolledBack, v.source(), faults)
 }
 
 // unprovenFor is how long a patch of release 0.3.0 may run on a box that requires

@@ -22,7 +22,11 @@ func (r *Reporter) Configuration(report message.ConfigReport) {
 	if report.Status == message.Rejected {
 		return // nothing was touched, and a flood of them must not fill the outbox
 	}
-	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), report.Errors)
+	causes := report.Errors
+	if report.By != "" {
+		causes = append(message.OneFault("", "by "+report.By), causes...)
+	}
+	r.configSteps.to(r, "config", report.From, fmt.Sprintf("%s %d", report.Status, report.Revision), causes)
 }
 
 // RollOut publishes the status of a roll-out, and an event for each step.

@@ -20,6 +20,7 @@ func Decision(c config.Config, m *inference.Manifest) decide.Settings {
 		Rule:     rule(c.State, m.Rule),
 		Timeout:  c.Model.Timeout,
 		Period:   currentPeriod(c.Meters),
+		Delay:    c.Camera.Delay,
 	}
 }
 
@@ -29,7 +30,8 @@ func DecisionSection(c config.Config) any {
 		state   config.State
 		timeout time.Duration
 		period  time.Duration
-	}{c.State, c.Model.Timeout, currentPeriod(c.Meters)}
+		delay   time.Duration
+	}{c.State, c.Model.Timeout, currentPeriod(c.Meters), c.Camera.Delay}
 }
 
 // Params returns the manifest's parameters, overridden by the configuration.

@@ -196,6 +196,9 @@ func shell() []byte {
 	return out.Bytes()
 }
 
+// runUp is how many seconds before each alarm p(abnormal) leaves the normal side.
+const runUp = 12
+
 // melting is a furnace with an alarm, and a recording of the last five minutes in which
 // three alarms were raised.
 func melting(t *testing.T) *furnace {
@@ -224,6 +227,8 @@ func melting(t *testing.T) *furnace {
 		s := message.State{Stamp: message.Stamp{Time: at.UTC()}, State: "normal", PMean: 0.1, PAbnormal: 0.1}
 		if abnormal {
 			s.State, s.PMean, s.PAbnormal = "abnormal", 0.97, 0.98
+		} else if n%100 >= 50-runUp && n%100 < 50 {
+			s.PMean, s.PAbnormal, s.Source = 0.5, 0.8, "model"
 		}
 		for k := range 2 {
 			r.Sample(drivers.Sample{Time: at.Add(time.Duration(k) * 500 * time.Millisecond),

@@ -37,22 +37,24 @@ const maxStreams = 24
 
 // current is what the page shows of the moment.
 type current struct {
-	Site       string                   `json:"site"`
-	Furnace    string                   `json:"furnace"`
-	Version    string                   `json:"version"`
-	Time       time.Time                `json:"time"`
-	State      *message.State           `json:"state"`
-	Alarm      *message.Alarm           `json:"alarm"`
-	Health     map[string]health.Status `json:"health"`
-	Enter      float64                  `json:"enter"`
-	Exit       float64                  `json:"exit"`
-	User       string                   `json:"user"`
-	CanLogIn   bool                     `json:"can_log_in"`
-	Recording  bool                     `json:"recording"`
-	CropIsSet  bool                     `json:"crop_is_set"`
-	Crop       Crop                     `json:"crop"`
-	Newest     *Point                   `json:"newest"`
-	PageFormat int                      `json:"page_format"`
+	Site      string                   `json:"site"`
+	Furnace   string                   `json:"furnace"`
+	Version   string                   `json:"version"`
+	Time      time.Time                `json:"time"`
+	State     *message.State           `json:"state"`
+	Alarm     *message.Alarm           `json:"alarm"`
+	Health    map[string]health.Status `json:"health"`
+	Enter     float64                  `json:"enter"`
+	Exit      float64                  `json:"exit"`
+	User      string                   `json:"user"`
+	CanLogIn  bool                     `json:"can_log_in"`
+	Recording bool                     `json:"recording"`
+	CropIsSet bool                     `json:"crop_is_set"`
+	Crop      Crop                     `json:"crop"`
+	Newest    *Point                   `json:"newest"`
+	// Configuration tells what is in force, and what is on trial.
+	Configuration Configuration `json:"configuration"`
+	PageFormat    int           `json:"page_format"`
 }
 
 func (p *page) nowFor(user string) current {
@@ -61,6 +63,7 @@ func (p *page) nowFor(user string) current {
 		Site: p.Site, Furnace: p.Furnace, Version: p.Version, Time: time.Now().UTC(),
 		State: p.State(), Alarm: p.Alarm(), Health: p.Health(), Enter: enter, Exit: exit,
 		User: user, CanLogIn: p.sessions.enabled(), Recording: p.Library != nil, Crop: p.Crop(), PageFormat: 1,
+		Configuration: p.Changer.Configuration(),
 	}
 	c.CropIsSet = c.Crop.Width > 0
 	if points, _ := p.Live.since(unix(time.Now().Add(-5 * time.Second))); len(points) > 0 {

@@ -129,8 +129,20 @@ func TestLanguagesAreComplete(t *testing.T) {
 		}
 	}
 	for _, state := range []string{"off", "warming", "normal", "abnormal", "unknown"} {
-		if words["en"]["state_"+state] == "" {
-			t.Errorf("state %s has no word", state)
+		if words["en"]["state_"+state] == "" || words["en"]["advice_"+state] == "" {
+			t.Errorf("state %s has no word, or no advice", state)
+		}
+	}
+	scripts, err := static.ReadDir("static")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range scripts {
+		text, _ := static.ReadFile("static/" + script.Name()) // a folder has no text
+		for _, use := range regexp.MustCompile(`\bwords\.(\w+)`).FindAllStringSubmatch(string(text), -1) {
+			if words["en"][use[1]] == "" {
+				t.Errorf("%s uses %q, which no language has", script.Name(), use[1])
+			}
 		}
 	}
 }
@@ -144,7 +156,7 @@ func placeholders(text string) []string {
 
 func TestPageIsSmall(t *testing.T) {
 	total := 0
-	for _, name := range []string{"index.html", "style.css", "app.js", "page.js", "now.js", "back.js", "review.js", "setup.js", "lang/zh.json", "icon.svg", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css"} {
+	for _, name := range []string{"index.html", "style.css", "app.js", "page.js", "trial.js", "now.js", "back.js", "labels.js", "review.js", "setup.js", "lang/zh.json", "icon.svg", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css"} {
 		text, err := static.ReadFile("static/" + name)
 		if err != nil {
 			if strings.HasPrefix(name, "vendor") {

@@ -2,7 +2,8 @@
 // training, and what to set. It uses no framework and loads nothing from outside.
 //
 // Without web.password_file the page only shows, and only to this machine; with it, who
-// logs in may acknowledge, shelve, mark and label. docs/page.md describes it.
+// logs in may acknowledge, shelve, mark, label, and change the configuration on trial.
+// docs/page.md describes it.
 package web
 
 import (
@@ -40,8 +41,10 @@ type Source struct {
 	Alarm      func() *message.Alarm
 	Health     func() map[string]health.Status
 	Thresholds func() (enter, exit float64)
-	// Config is the configuration in force as YAML, without a secret.
-	Config func() (string, error)
+	// Config is the configuration in force as YAML, without a secret. Changer changes it; nil
+	// where it does not change while the agent runs.
+	Config  func() (string, error)
+	Changer Changer
 	// View is the newest whole picture as JPEG, with or without the evidence drawn.
 	View func(ctx context.Context, evidence bool) ([]byte, error)
 	// Crop is the configured crop, and the size of the picture that it is of.
@@ -73,9 +76,14 @@ type Server struct {
 	Address string // host:port
 	// PasswordHash is bcrypt's; empty lets nobody log in.
 	PasswordHash []byte
-	Source       Source
-	Log          *slog.Logger
-	Observer     Observer
+	// Reread, unless nil, reads the hash anew: at each log-in, and while it runs every few
+	// seconds. Sessions that began with another password then end.
+	Reread func() ([]byte, error)
+	// Sessions, unless nil, are those of a server before this one.
+	Sessions *Sessions
+	Source   Source
+	Log      *slog.Logger
+	Observer Observer
 	// Listening, unless nil, is called with the address once it accepts connections.
 	Listening func(net.Addr)
 }
@@ -100,7 +108,11 @@ const (
 
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	handler, err := s.Handler(ctx)
+	p, err := s.page(ctx)
+	if err != nil {
+		return err
+	}
+	handler, err := p.handler()
 	if err != nil {
 		return err
 	}
@@ -112,11 +124,16 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	server := newServer(handler, s.Log)
+	server.BaseContext = func(net.Listener) context.Context { return ctx } // requests end with the part
 	s.Observer.OK()
 	if s.Listening != nil {
 		s.Listening(listener.Addr())
 	}
-	err = localhttp.Serve(ctx, netutil.LimitListener(listener, maxConnections), server, s.Observer.Beat)
+	unread := ""
+	err = localhttp.Serve(ctx, netutil.LimitListener(listener, maxConnections), server, func() {
+		s.Observer.Beat()
+		unread = s.refresh(p.sessions, unread)
+	})
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -132,19 +149,59 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
+// refresh reads the password anew, and reports that it cannot be read any more, or can be
+// again. was is the last report.
+func (s *Server) refresh(sessions *Sessions, was string) string {
+	err := sessions.refresh()
+	switch {
+	case err != nil && err.Error() != was:
+		s.Observer.Fault(err)
+		s.Log.Warn("password not read, nobody can log in", "err", err)
+	case err == nil && was != "":
+		s.Observer.OK()
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
 // Handler returns the page's handler. Streams end with ctx.
 func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
-	files, err := fs.Sub(static, "static")
+	p, err := s.page(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return p.handler()
+}
+
+func (s *Server) page(ctx context.Context) (*page, error) {
 	host, _, err := net.SplitHostPort(s.Address)
 	if err != nil {
 		return nil, fmt.Errorf("web.listen: %w", err)
 	}
-	p := &page{Source: s.Source, log: s.Log, ctx: ctx.Done(), sessions: newSessions(s.PasswordHash), local: localhttp.Loopback(host)}
+	sessions := s.Sessions
+	if sessions == nil {
+		sessions = newSessions(s.PasswordHash)
+	}
+	sessions.use(s.PasswordHash, s.Reread)
+	p := &page{
+		Source: s.Source, log: s.Log, ctx: ctx.Done(), sessions: sessions, local: localhttp.Loopback(host),
+		reads: make(limiter, maxReads), clips: make(limiter, maxClips), checks: make(limiter, maxChecks),
+	}
+	if p.Changer == nil {
+		p.Changer = unchangeable{}
+	}
 	if !p.local && len(s.PasswordHash) == 0 {
 		return nil, fmt.Errorf("web.password_file: is missing; %s is reachable from other machines, so a password is required", s.Address)
+	}
+	return p, nil
+}
+
+func (p *page) handler() (http.Handler, error) {
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.index(files))
@@ -153,13 +210,17 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 	mux.HandleFunc("POST /logout", p.logout)
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"GET /api/now": p.now, "GET /api/live": p.live, "GET /api/stream": p.stream, "GET /api/view.jpg": p.view,
-		"GET /api/timeline": p.timeline, "GET /api/samples": p.samples, "GET /api/picture": p.picture,
-		"GET /api/labels": p.labels, "GET /api/clip.tar": p.clip, "GET /api/config": p.config,
+		"GET /api/timeline": bounded(p.reads, p.timeline), "GET /api/samples": bounded(p.reads, p.samples),
+		"GET /api/picture": bounded(p.reads, p.picture), "GET /api/labels": bounded(p.reads, p.labels),
+		"GET /api/alarms": bounded(p.reads, p.alarms), "GET /api/clip.tar": bounded(p.clips, p.clip),
+		"GET /api/config": p.config, "GET /api/configuration": p.configuration,
 	} {
 		mux.HandleFunc(pattern, p.reading(handle))
 	}
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"POST /api/acknowledge": p.acknowledge, "POST /api/shelve": p.shelve, "POST /api/mark": p.mark, "POST /api/labels": p.putLabels,
+		"POST /api/configuration/preview": bounded(p.checks, p.preview), "POST /api/configuration/propose": bounded(p.checks, p.propose),
+		"POST /api/configuration/confirm": p.deciding(p.Changer.Confirm), "POST /api/configuration/withdraw": p.deciding(p.Changer.Withdraw),
 	} {
 		mux.HandleFunc(pattern, p.writing(handle))
 	}
@@ -171,9 +232,12 @@ type page struct {
 	Source
 	log      *slog.Logger
 	ctx      <-chan struct{} // closed when streams must end
-	sessions *sessions
+	sessions *Sessions
 	local    bool // whether only this machine reaches the page
 	streams  counter
+	reads    limiter
+	clips    limiter
+	checks   limiter
 }
 
 func cached(next http.Handler) http.Handler {

@@ -175,7 +175,7 @@ func finishPayload(r *jsonschema.Reflector, name string, s *jsonschema.Schema) {
 		at("parts").AdditionalProperties = part
 	case "config-reported":
 		oneOf([]string{message.Applying, message.Applied, message.Rejected, message.RolledBack}, "status")
-		oneOf([]string{"desired", "file"}, "from")
+		oneOf([]string{"desired", "file", "page"}, "from")
 	case "model-reported":
 		oneOf([]string{message.Receiving, message.Checking, message.Shadowing, message.Watching, message.Live, message.Rejected, message.RolledBack}, "status")
 	case "command-result":

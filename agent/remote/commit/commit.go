@@ -148,6 +148,20 @@ func (j *Journal[V]) Refuse(tried bool, faults ...message.Fault) error {
 		return nil
 	}
 	next := record[V]{Good: j.record.Good, Refused: &Refused[V]{j.record.Trial.Version, slices.Clone(faults), tried}}
+	return j.end(next)
+}
+
+// Withdraw ends the trial without a refusal: the version may be tried again. If the disk
+// fails, it is still ended in memory.
+func (j *Journal[V]) Withdraw() error {
+	if j.record.Trial == nil {
+		return nil
+	}
+	return j.end(record[V]{Good: j.record.Good, Refused: j.record.Refused})
+}
+
+// end ends a trial, in memory even if the disk fails.
+func (j *Journal[V]) end(next record[V]) error {
 	err := j.put(next)
 	j.record = next
 	return err

@@ -4,7 +4,8 @@ import { start as startNow } from "./now.js";
 import { start as startBack } from "./back.js";
 import { start as startReview } from "./review.js";
 import { start as startSetup } from "./setup.js";
-import { get, post, element, language, translate, words, setClock } from "./page.js";
+import { get, post, element, language, translate, words, setClock, setLogIn } from "./page.js";
+import { trial } from "./trial.js";
 
 const pages = { now: startNow, back: startBack, review: startReview, setup: startSetup };
 const shared = { now: null, listeners: new Set(), user: "" };
@@ -65,6 +66,9 @@ function session(now) {
   button.textContent = now.user ? words.log_out + " (" + now.user + ")" : words.log_in;
   button.disabled = !now.can_log_in;
   button.title = now.can_log_in ? "" : words.cannot_log_in;
+  element("session-why").textContent = button.title;
+  setLogIn(now);
+  trial(now);
   element("place").textContent = now.site + " / " + now.furnace;
   element("version").textContent = "Meltwatch " + now.version;
   document.title = words["state_" + (now.state ? now.state.state : "unknown")] + " · " + now.furnace;

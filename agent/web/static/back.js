@@ -1,5 +1,7 @@
 // The page "Back": the recording under one cursor, and labels.
-import { element, words, get, post, row, button, dateTime, seconds, agentNow, within, chart, currentData, verdictData, currentSeries, verdictSeries } from "./page.js";
+import { element, words, get, dateTime, seconds, agentNow, within, local, length, gate, chart, currentData, verdictData, currentSeries, verdictSeries } from "./page.js";
+import { start as labelling } from "./labels.js";
+import { preview, propose } from "./trial.js";
 
 const first = 604800, last = 4102444800; // a week after 1970, and 2100
 const detail = 3600; // seconds of which every reading is shown
@@ -8,14 +10,14 @@ const svg = (name, attributes) => {
   for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
   return node;
 };
-const local = (t) => new Date(t * 1000 - new Date(t * 1000).getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 
 export function start(shared, query) {
+  // delay is how late the agent takes the picture to be, as it was set.
+  function delay() { return shared.now ? shared.now.configuration.delay_s || 0 : 0; }
   const asked = within(query.get("t"), first, last, 0);
-  const view = { cursor: asked || agentNow() - 10, length: within(query.get("length"), 600, 604800, 1800), offset: within(query.get("offset"), -10, 10, 0) };
+  const view = { cursor: asked || agentNow() - 10, length: within(query.get("length"), 600, 604800, 1800), offset: within(query.get("offset"), -10, 10, delay()) };
   if (![...element("length").options].some((o) => Number(o.value) === view.length)) view.length = 1800;
   view.to = asked ? asked + view.length / 2 : agentNow();
-  const label = { from: null, to: null, onset: null };
   let playing = null, loaded = { minutes: [], states: [], marks: [], labels: [], spans: [] };
   const hooks = { setCursor: [] };
   const charts = {
@@ -30,6 +32,7 @@ export function start(shared, query) {
     u.ctx.save();
     u.ctx.strokeStyle = getComputedStyle(document.documentElement).getPropertyValue("--ink");
     u.ctx.lineWidth = 2;
+    u.ctx.setLineDash([]);
     u.ctx.beginPath();
     u.ctx.moveTo(x, u.bbox.top);
     u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
@@ -48,7 +51,7 @@ export function start(shared, query) {
     if (timeline.error) { element("cursor-time").textContent = timeline.error; return; }
     loaded = Object.fromEntries(Object.entries(timeline).map(([key, value]) => [key, value || []]));
     draw();
-    labels();
+    form.list(loaded.labels);
     if (view.length > detail) {
       const minutes = loaded.minutes.map((m) => ({ t: seconds(m.at), p: m.p, mean: m.p, a: m.amperes, b: m.amperes, c: m.amperes }));
       fill(minutes, minutes);
@@ -93,6 +96,10 @@ export function start(shared, query) {
       if (alarm || fault || m.kind === "mark") rect(seconds(m.at), seconds(m.at), 2, 10, alarm ? "var(--abnormal)" : fault ? "var(--warming)" : "var(--accent)", m.kind + " " + (m.cause || m.to));
     }
     for (const l of loaded.labels) rect(seconds(l.from), seconds(l.to), 52, 12, l.class === "abnormal" ? "var(--abnormal)" : l.class === "normal" ? "var(--normal)" : "var(--quiet)", words[l.class]);
+    for (const [name, t] of form.handles()) {
+      if (t < from || t > view.to) continue;
+      picture.append(svg("line", { class: "handle", "data-handle": name, x1: x(t), x2: x(t), y1: name === "onset" ? 8 : 40, y2: 68, stroke: name === "onset" ? "var(--abnormal)" : "var(--accent)", "stroke-width": 5, "vector-effect": "non-scaling-stroke" }));
+    }
     picture.append(svg("line", { id: "timeline-cursor", x1: x(view.cursor), x2: x(view.cursor), y1: 0, y2: 68, stroke: "var(--ink)", "stroke-width": 3, "vector-effect": "non-scaling-stroke" }));
     box.replaceChildren(picture);
   }
@@ -145,37 +152,19 @@ export function start(shared, query) {
     playing = setInterval(() => move(view.cursor + Number(element("speed").value) * 0.25), 250);
   }
 
-  function setLabel(name) {
-    label[name] = view.cursor;
-    element("label-" + name).textContent = new Date(view.cursor * 1000).toLocaleTimeString();
-  }
-
-  async function save(event) {
-    if (event) event.preventDefault();
-    const chosen = element("label-class").value;
-    const stretch = { class: chosen, from: new Date((label.from ?? view.cursor) * 1000), to: new Date((label.to ?? view.cursor + 1) * 1000), note: element("label-note").value };
-    if (chosen === "abnormal" && label.onset !== null) stretch.onset = new Date(label.onset * 1000);
-    await put([stretch]);
-  }
-
-  async function put(list) {
-    const kept = await post("/api/labels", list);
-    element("cursor-time").textContent = kept.error || words.saved;
-    if (!kept.error) load();
-  }
-
-  function labels() {
-    element("labels").tBodies[0].replaceChildren(...loaded.labels.map((l) => row([
-      dateTime(l.from), dateTime(l.to), words[l.class], l.by || "", l.note || "",
-      button(words.remove, () => put([{ ...l, removed: true }])),
-    ])));
+  // use gives the offset to the agent, as a change on trial.
+  async function use() {
+    const text = `camera: {delay: ${Math.round(1000 * view.offset)}ms}`, seen = await preview(text);
+    const answer = seen.error ? seen : await propose(text, seen.over);
+    element("offset-said").textContent = answer.error || "";
+    if (!answer.error) element("trial-confirm").focus();
   }
 
   const keys = {
     ArrowLeft: (e) => move(view.cursor - (e.shiftKey ? 60 : 1)), ArrowRight: (e) => move(view.cursor + (e.shiftKey ? 60 : 1)),
-    " ": play, "[": () => setLabel("from"), "]": () => setLabel("to"), o: () => setLabel("onset"),
-    a: () => { element("label-class").value = "abnormal"; }, n: () => { element("label-class").value = "normal"; }, d: () => { element("label-class").value = "doubtful"; },
-    Enter: () => save(),
+    " ": play, "[": () => form.set("from", view.cursor), "]": () => form.set("to", view.cursor), o: () => form.set("onset", view.cursor),
+    a: () => form.choose("abnormal"), n: () => form.choose("normal"), d: () => form.choose("doubtful"),
+    Enter: () => form.save(),
   };
   const pressed = (e) => {
     if (e.ctrlKey || e.altKey || e.metaKey || document.querySelector("dialog[open]")) return;
@@ -187,23 +176,31 @@ export function start(shared, query) {
   };
   document.addEventListener("keydown", pressed);
 
-  const box = element("timeline");
-  const drag = (e) => { if (e.buttons & 1) move(view.to - view.length + view.length * (e.clientX - box.getBoundingClientRect().left) / box.clientWidth); };
-  box.onpointerdown = drag;
-  box.onpointermove = drag;
+  const box = element("timeline"), form = labelling(view, { changed: draw, saved: load, move });
+  const perPixel = () => view.length / box.clientWidth;
+  const under = (e) => view.to - view.length + perPixel() * (e.clientX - box.getBoundingClientRect().left);
+  box.onpointerdown = (e) => { if (!form.grab(under(e), perPixel())) move(under(e)); };
+  box.onpointermove = (e) => { if (e.buttons & 1 && !form.drag(under(e))) move(under(e)); };
+  box.onpointerup = box.onpointercancel = () => form.release();
+  box.ondblclick = (e) => {
+    const t = under(e), one = loaded.labels.find((l) => seconds(l.from) <= t && t <= seconds(l.to));
+    if (one) form.edit(one);
+  };
   element("range").onsubmit = (e) => { e.preventDefault(); view.length = Number(element("length").value); view.to = within(new Date(element("until").value).getTime() / 1000, first, last, view.to); view.cursor = Math.min(view.cursor, view.to); load(); };
   element("earlier").onclick = () => { view.to = Math.max(view.to - view.length, first); view.cursor = Math.max(view.cursor - view.length, view.to - view.length); load(); };
   element("later").onclick = () => { view.to = Math.min(view.to + view.length, agentNow()); view.cursor = Math.min(view.cursor + view.length, view.to); load(); };
   element("step-back").onclick = () => move(view.cursor - 1);
   element("step-on").onclick = () => move(view.cursor + 1);
   element("play").onclick = play;
-  for (const name of ["from", "onset", "to"]) element("set-" + name).onclick = () => setLabel(name);
-  element("label-form").onsubmit = save;
   element("offset").value = view.offset;
-  const offset = () => { view.offset = Number(element("offset").value); element("offset-out").textContent = view.offset.toFixed(1) + " s"; move(view.cursor); };
-  element("offset").oninput = offset;
-  element("offset-out").textContent = view.offset.toFixed(1) + " s";
+  const told = () => { element("offset-out").textContent = view.offset.toFixed(1) + " " + words.unit_s; };
+  element("offset").oninput = () => { view.offset = Number(element("offset").value); told(); move(view.cursor); };
+  told();
+  element("offset-said").textContent = delay() ? words.offset_set.replace("{offset}", delay().toFixed(1)) : "";
+  element("offset-use").onclick = use;
+  for (const o of element("length").options) o.textContent = length(Number(o.value));
   load();
+  gate();
   return { stop() {
     ended = true;
     if (playing) clearInterval(playing);

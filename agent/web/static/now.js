@@ -1,5 +1,5 @@
 // The page "Now": the state in one word, why, and whether every part works.
-import { element, words, facts, row, get, post, number, time, length, seconds, agentNow, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./page.js";
+import { element, words, facts, row, get, post, number, time, length, seconds, agentNow, gate, deny, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./page.js";
 
 const span = 600; // seconds in the charts
 const stale = 10; // seconds without a decision after which the state is not known any more
@@ -29,6 +29,8 @@ export function start(shared) {
     if (element("word").textContent !== words["state_" + name]) element("word").textContent = words["state_" + name];
     element("since").textContent = s ? words.since.replace("{time}", time(s.since)).replace("{length}", length(Math.max(agentNow() - seconds(s.since), 0))) + (s.held ? " · " + words.held : "") : words.nothing_yet;
     if (s && old) element("since").textContent = words.stale.replace("{state}", words["state_" + s.state]).replace("{length}", length(Math.max(age, 0)));
+    const held = name === "abnormal" && s.held && !old;
+    element("advice").textContent = words["advice_" + (held ? "held" : name)];
     alarm(now);
     if (charts.current) charts.current.set(currentData(samples));
     if (charts.p) charts.p.set(verdictData(states, now.enter, now.exit));
@@ -48,8 +50,8 @@ export function start(shared) {
     if (a.shelved) lines.push([words.shelved, a.shelved.by + ", " + words.until + " " + time(a.shelved.until) + ": " + a.shelved.reason]);
     if (a.agree === false) lines.push([words.place, words.disagree]);
     facts(element("alarm-facts"), lines);
-    element("ack").disabled = element("shelve").disabled = !active || !now.user;
-    element("ack").title = now.user ? "" : words.log_in_first;
+    for (const name of ["ack", "shelve"]) deny(element(name), active ? "" : words.alarm_over);
+    gate();
     element("alarm-back").href = "#back?t=" + Math.round(seconds(a.raised)) + "&length=1800";
   }
 
@@ -58,13 +60,13 @@ export function start(shared) {
     if (!s) return;
     const senses = (name) => words["sense_" + s.senses[name]] + ", " + words.coverage + " " + Math.round(100 * s.coverage[name]) + " %";
     const lines = [
-      [words.current, senses("current") + (now.newest ? " · " + [now.newest.a, now.newest.b, now.newest.c].map((v) => Math.round(v)).join(" / ") + " A" : "")],
+      [words.current, senses("current") + (now.newest ? " · " + [now.newest.a, now.newest.b, now.newest.c].map((v) => Math.round(v)).join(" / ") + " " + words.unit_a : "")],
       [words.video, senses("video")],
-      [words.decided_by, words["source_" + s.source] + (s.model.name ? ": " + s.model.name + " " + s.model.version : "")],
+      s.source === "none" ? [words.undecided, words.undecided_why] : [words.decided_by, words["source_" + s.source] + (s.model.name ? ": " + s.model.name + " " + s.model.version : "")],
       ["p(abnormal)", number(s.p_abnormal) + ", " + words.mean + " " + number(s.p_mean) + " (" + words.enter + " " + number(now.enter, 3) + ", " + words.exit + " " + number(now.exit, 3) + ")"],
     ];
     if (s.alone) lines.push([words.alone, words.current + " " + number(s.alone.current) + ", " + words.video + " " + number(s.alone.video)]);
-    lines.push([words.alignment, number(s.alignment) + (s.clock_offset_s === undefined ? "" : " · " + words.offset + " " + number(s.clock_offset_s, 1) + " s")]);
+    lines.push([words.alignment, number(s.alignment) + (s.clock_offset_s === undefined ? "" : " · " + words.offset + " " + number(s.clock_offset_s, 1) + " " + words.unit_s)]);
     facts(element("figures"), lines);
   }
 

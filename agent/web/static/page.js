@@ -49,15 +49,43 @@ export function within(text, low, high, missing) {
   return text && Number.isFinite(v) && v >= low && v <= high ? v : missing;
 }
 
-export const time = (value) => new Date(value).toLocaleTimeString(document.documentElement.lang, { hour12: false });
-export const dateTime = (value) => new Date(value).toLocaleString(document.documentElement.lang, { hour12: false });
+export const time = (value) => new Date(value).toLocaleTimeString(document.documentElement.lang, { hourCycle: "h23" });
+export const dateTime = (value) => new Date(value).toLocaleString(document.documentElement.lang, { hourCycle: "h23" });
+// local and fromLocal are the browser's fields for an instant, which hold no zone.
+export const local = (t) => new Date(t * 1000 - new Date(t * 1000).getTimezoneOffset() * 60000).toISOString().slice(0, 19);
+export const fromLocal = (text) => { const t = new Date(text).getTime() / 1000; return Number.isFinite(t) ? t : null; };
 export const seconds = (value) => new Date(value).getTime() / 1000;
 export const number = (value, digits = 2) => value === null || value === undefined ? "–" : value.toFixed(digits);
 
 export function length(s) {
-  if (s < 120) return Math.round(s) + " s";
-  if (s < 7200) return Math.round(s / 60) + " min";
-  return (s / 3600).toFixed(1) + " h";
+  if (s < 120) return Math.round(s) + " " + words.unit_s;
+  if (s < 3600) return Math.round(s / 60) + " " + words.unit_min;
+  if (s < 172800) return Number((s / 3600).toFixed(1)) + " " + words.unit_h;
+  return Number((s / 86400).toFixed(1)) + " " + words.unit_d;
+}
+
+// Buttons that change something are grey unless somebody is logged in, and where the page
+// has a reason of its own; the group of the button says why.
+let login = { user: "", can: true };
+export function setLogIn(now) {
+  if (login.user === now.user && login.can === now.can_log_in) return;
+  login = { user: now.user, can: now.can_log_in };
+  gate();
+}
+export function deny(b, why) { b.dataset.write = why; }
+export function gate() {
+  const all = login.user ? "" : login.can ? words.log_in_first : words.cannot_log_in;
+  for (const group of document.querySelectorAll("[data-gate]")) {
+    const why = new Set();
+    for (const b of group.querySelectorAll("[data-write]")) {
+      b.disabled = Boolean(all || b.dataset.write);
+      b.title = all || b.dataset.write;
+      if (b.disabled && !b.hidden) why.add(b.title);
+    }
+    const hint = group.querySelector(".hint"), text = [...why].map((one) => words.grey.replace("{why}", one)).join(" ");
+    if (hint.textContent !== text) hint.textContent = text;
+    hint.hidden = !text;
+  }
 }
 
 // facts fills a definition list.
@@ -97,7 +125,7 @@ export function chart(into, series, options = {}) {
   const plot = new window.uPlot({
     width: Math.max(into.clientWidth, 240), height: 190, cursor: { y: false, drag: { x: false, y: false } },
     legend: { live: false }, scales: { x: { time: true }, y: options.scale || {} },
-    axes: [{ ...axis, values: (_, ticks) => ticks.map((t) => time(t * 1000)) }, { ...axis, size: 60 }],
+    axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map((t) => time(t * 1000)) }, { ...axis, size: 60 }],
     series: [{}, ...series.map((s) => ({ label: s.label, stroke: colour(s.colour), width: 1.5, dash: s.dash, spanGaps: false }))],
     hooks: options.hooks || {},
   }, [[], ...series.map(() => [])], into);

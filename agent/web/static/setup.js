@@ -1,5 +1,6 @@
-// The page "Set up": the crop on the live picture, and the configuration in force.
-import { element, words } from "./page.js";
+// The page "Set up": the crop on the live picture, and changes of the configuration.
+import { element, words, get, row, gate, deny } from "./page.js";
+import { preview, propose, reasons } from "./trial.js";
 
 export function start(shared) {
   const box = element("crop-box"), image = element("crop-picture"), frame = element("crop-rect");
@@ -12,8 +13,8 @@ export function start(shared) {
     crop.height = Math.round(Math.min(Math.max(crop.height, 16), size.height));
     crop.x = Math.round(Math.min(Math.max(crop.x, 0), size.width - crop.width));
     crop.y = Math.round(Math.min(Math.max(crop.y, 0), size.height - crop.height));
-    const sx = image.clientWidth / size.width, sy = image.clientHeight / size.height;
-    Object.assign(frame.style, { left: crop.x * sx + "px", top: crop.y * sy + "px", width: crop.width * sx + "px", height: crop.height * sy + "px" });
+    const share = (v, whole) => 100 * v / whole + "%"; // also after the window was resized
+    Object.assign(frame.style, { left: share(crop.x, size.width), top: share(crop.y, size.height), width: share(crop.width, size.width), height: share(crop.height, size.height) });
     element("crop-yaml").textContent = `camera:\n  crop: {x: ${crop.x}, y: ${crop.y}, width: ${crop.width}, height: ${crop.height}}`;
   }
 
@@ -39,6 +40,63 @@ export function start(shared) {
   image.onerror = () => { image.alt = words.no_picture; };
   image.src = "/api/view.jpg?evidence=0&t=" + Date.now();
   show();
-  fetch("/api/config").then((a) => a.text()).then((text) => { element("config").textContent = text; });
-  return { stop() { image.onload = image.onerror = null; } };
+
+  // A change is tried only after its difference was seen, and over that configuration.
+  const text = element("change-text"), trying = element("change-try");
+  let over = "", loaded = null, closed = "";
+  const unseen = () => {
+    over = "";
+    element("change-diff").hidden = true;
+    element("change-error").textContent = "";
+    ready();
+  };
+  function ready() {
+    const busy = shared.now && shared.now.configuration.trial ? words.trial_runs : "";
+    for (const name of ["change-preview", "crop-take"]) deny(element(name), closed);
+    deny(trying, closed || busy || (over ? "" : words.difference_first));
+    gate();
+  }
+  async function difference() {
+    const wanted = text.value, seen = await preview(wanted);
+    if (wanted !== text.value) return;
+    unseen();
+    element("change-error").textContent = seen.error || "";
+    if (seen.error) return;
+    over = seen.differences.length ? seen.over : "";
+    element("change-diff").hidden = false;
+    element("change-diff").tBodies[0].replaceChildren(...seen.differences.map((d) => row([d.key, d.before || "–", d.after || "–"])));
+    ready();
+    if (!trying.disabled) trying.focus();
+  }
+  text.oninput = unseen;
+  element("crop-take").onclick = () => { text.value = element("crop-yaml").textContent + "\n"; difference(); };
+  element("change-form").onsubmit = (e) => { e.preventDefault(); difference(); };
+  trying.onclick = async () => {
+    const answer = await propose(text.value, over);
+    element("change-error").textContent = answer.error || "";
+    if (answer.error) return;
+    unseen();
+    element("trial-confirm").focus();
+  };
+
+  async function configuration() {
+    const c = await get("/api/configuration");
+    if (c.error) { element("config").textContent = c.error; return; }
+    element("config").textContent = c.text;
+    const source = words["from_" + c.from] + (c.from === "page" && c.by ? " (" + c.by + ")" : "");
+    element("config-head").textContent = c.revision ? words.revision.replace("{revision}", c.revision).replace("{source}", source) : words.from_file;
+    closed = reasons(c.closed);
+    ready();
+  }
+  const listener = ({ now }) => {
+    const c = now.configuration, state = c.sha256 + (c.trial ? c.trial.revision : "");
+    if (state === loaded) return;
+    if (loaded !== null) unseen();
+    loaded = state;
+    configuration();
+  };
+  shared.listeners.add(listener);
+  unseen();
+  if (shared.now) listener(shared);
+  return { stop() { shared.listeners.delete(listener); image.onload = image.onerror = null; } };
 }
