@@ -60,6 +60,7 @@ type Agent struct {
 	decided  atomic.Int64 // the end of the last decided second, Unix nanoseconds
 	out      *delivery.Switch
 	page     web.Live                          // the last minutes, for the page
+	comparer *comparer                         // of models, for the page
 	recorder atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
 	reporter *report.Reporter
 	alarms   *alarm.Tracker

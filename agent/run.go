@@ -57,7 +57,8 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 		a.page.State(*a.reporter.Newest())
 	})
 	a.openAlarms()
-	a.services = []service{{"decide", a.loop.Run}}
+	a.comparer = newComparer(a)
+	a.services = []service{{"decide", a.loop.Run}, {"compare", a.comparer.Run}}
 	if err := a.addParts(); err != nil {
 		return nil, err
 	}

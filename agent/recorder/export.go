@@ -147,31 +147,16 @@ func exportStretch(l *Library, frames []Entry, labels []Label, out string, norma
 func labelTable(s Stretch, labels []Label, normal bool) (text []byte, labelled int) {
 	var out bytes.Buffer
 	out.WriteString("time,label,onset\n")
+	truth := NewTruth(labels, s.From, s.To)
 	for n := range int(s.To.Sub(s.From).Seconds()) + 1 {
 		at := s.From.Add(time.Duration(n) * time.Second)
 		value, onset := -1, ""
-		if normal {
+		l, said := truth.At(at)
+		switch {
+		case !said && normal, said && l.Class == ClassNormal:
 			value = 0
-		}
-		for _, l := range labels { // of several, the one that was said last
-			if at.Before(l.From) || !at.Before(l.To) {
-				continue
-			}
-			value, onset = -1, ""
-			switch l.Class {
-			case ClassAbnormal:
-				begin := l.Onset
-				if begin.IsZero() {
-					begin = l.From
-				}
-				if at.Before(begin) {
-					continue // before the onset nothing is abnormal, and nothing is said
-				}
-				value, onset = 1, strconv.FormatFloat(max(begin.Sub(s.From).Seconds(), 0), 'f', 0, 64)
-			case ClassNormal:
-				value = 0
-			case ClassDoubtful:
-			}
+		case said && l.Class == ClassAbnormal && l.Scored(at):
+			value, onset = 1, strconv.FormatFloat(max(l.Began().Sub(s.From).Seconds(), 0), 'f', 0, 64)
 		}
 		if value >= 0 {
 			labelled++

@@ -56,6 +56,8 @@ type Source struct {
 	Library *recorder.Library
 	Labels  *recorder.Labels
 	Live    *Live
+	// Comparer compares models on the labelled stretches.
+	Comparer Comparer
 }
 
 // Crop is a rectangle in pixels of a picture of some size.
@@ -155,11 +157,13 @@ func (s *Server) Handler(ctx context.Context) (http.Handler, error) {
 		"GET /api/now": p.now, "GET /api/live": p.live, "GET /api/stream": p.stream, "GET /api/view.jpg": p.view,
 		"GET /api/timeline": p.timeline, "GET /api/samples": p.samples, "GET /api/picture": p.picture,
 		"GET /api/labels": p.labels, "GET /api/clip.tar": p.clip, "GET /api/config": p.config,
+		"GET /api/compare": p.comparing, "GET /api/comparison": p.comparison,
 	} {
 		mux.HandleFunc(pattern, p.reading(handle))
 	}
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"POST /api/acknowledge": p.acknowledge, "POST /api/shelve": p.shelve, "POST /api/mark": p.mark, "POST /api/labels": p.putLabels,
+		"POST /api/compare": p.startComparison, "POST /api/compare/cancel": p.cancelComparison,
 	} {
 		mux.HandleFunc(pattern, p.writing(handle))
 	}

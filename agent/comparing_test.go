@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/agent/recorder/recordertest"
+	"meltwatch/agent/settings"
+	"meltwatch/config"
+	"meltwatch/inference"
+	"meltwatch/simulator/furnace"
+)
+
+// variant copies the product into a folder, with a changed manifest.
+func variant(t *testing.T, folder string, change func(m map[string]any)) {
+	t.Helper()
+	const product = "../inference/models/product"
+	if err := os.CopyFS(folder, os.DirFS(product)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, inference.ManifestFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		t.Fatal(err)
+	}
+	change(m)
+	if text, err = json.Marshal(m); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deaf is a variant of the product that finds nothing.
+func deaf(m map[string]any) {
+	m["name"], m["version"] = "deaf", "9.0.0"
+	m["decision"].(map[string]any)["enter"] = 0.999999
+}
+
+// comparingAgent is an agent that does not run, with a labelled recording of the demo's
+// melt; only its comparer runs.
+func comparingAgent(t *testing.T) (*Agent, config.Config) {
+	t.Helper()
+	programs := needPrograms(t)
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
+	c.Recorder.Enabled = true
+	synctest.Test(t, func(t *testing.T) { recordertest.Record(t, settings.RecordingsFolder(c), furnace.Demo()) })
+	env := hostEnv(t, slog.DiscardHandler)
+	env.Program = filepath.Join(programs, "meltwatch")
+	a, err := NewFixed(c, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.comparer.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("comparer: %v", err)
+		}
+	})
+	return a, c
+}
+
+// wait waits for the end of a comparison, and returns why it gave no result.
+func (c *comparer) wait(t *testing.T) (fault string, steps int) {
+	t.Helper()
+	last := -1
+	for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		s := c.Status()
+		if s.Running == nil {
+			return s.Fault, steps
+		}
+		if s.Running.Done > last {
+			last, steps = s.Running.Done, steps+1
+		}
+		if time.Since(began) > 4*time.Minute {
+			t.Fatalf("the comparison still runs: %+v", s.Running)
+		}
+	}
+}
+
+// The product and a variant with other thresholds are compared on what the simulator
+// knows, in a process of its own at the lowest priority.
+func TestModelsAreComparedOnLabels(t *testing.T) {
+	long(t)
+	a, c := comparingAgent(t)
+	variant(t, filepath.Join(c.Paths.State, "candidates", "deaf"), deaf)
+	status := a.comparer.Status()
+	if len(status.Candidates) != 1 || status.Candidates[0].Name != "deaf" || status.Candidates[0].Fault != "" || status.InForce.Name != "product" {
+		t.Fatalf("status %+v", status)
+	}
+	if err := a.comparer.Start(status.Candidates[0].ID, "Li"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.comparer.Start(status.Candidates[0].ID, "Li"); !errors.Is(err, errComparing) {
+		t.Errorf("a second one at a time: %v", err)
+	}
+	fault, steps := a.comparer.wait(t)
+	if fault != "" || steps < 3 {
+		t.Fatalf("fault %q, %d steps of progress", fault, steps)
+	}
+	last, err := a.comparer.Last()
+	if err != nil || last == nil {
+		t.Fatal(last, err)
+	}
+	have, candidate := last.InForceSum, last.CandidateSum
+	if last.InForce.Name != "product" || last.Candidate.Name != "deaf" || last.Candidate.SHA256 != status.Candidates[0].ID {
+		t.Errorf("models %+v, %+v", last.InForce, last.Candidate)
+	}
+	if have.Found != 1 || have.Missed != 0 || *have.DelayMaxS < 1 || *have.DelayMaxS > 100 || have.FalseAlarms != 0 || *have.FalseAlarmsPerHour != 0 {
+		t.Errorf("in force %+v", have)
+	}
+	if candidate.Found != 0 || candidate.Missed != 1 || candidate.DelayMaxS != nil || candidate.FalseAlarms != 0 || candidate.Right >= have.Right || candidate.Seconds != have.Seconds {
+		t.Errorf("candidate %+v against %+v", candidate, have)
+	}
+	if len(last.Differences) == 0 || last.Differences[0].CandidateRight || last.Differences[0].Class != "abnormal" || last.Differences[0].To.Sub(last.Differences[0].From) < time.Minute {
+		t.Errorf("differences %+v", last.Differences)
+	}
+}
+
+// What the child cannot do is told with its cause, and the next comparison starts.
+func TestComparisonIsRefusedOrCancelled(t *testing.T) {
+	long(t)
+	a, c := comparingAgent(t)
+	folder := filepath.Join(c.Paths.State, "candidates")
+	variant(t, filepath.Join(folder, "damaged"), func(m map[string]any) { m["name"] = "damaged" })
+	if err := os.WriteFile(filepath.Join(folder, "damaged", "golden.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	variant(t, filepath.Join(folder, "other"), func(m map[string]any) {
+		m["name"] = "other"
+		m["current"].(map[string]any)["samples"] = 120
+	})
+	variant(t, filepath.Join(folder, "slow"), deaf)
+	if err := errors.Join(os.Mkdir(filepath.Join(folder, "empty"), 0o700), os.WriteFile(filepath.Join(folder, "file"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]string{}
+	for _, one := range a.comparer.Status().Candidates {
+		ids[one.Name] = one.ID
+		if bad := one.Name == "other" || one.Name == "empty"; bad != (one.Fault != "") {
+			t.Errorf("candidate %+v", one)
+		}
+	}
+	if len(ids) != 4 {
+		t.Errorf("candidates %v", ids)
+	}
+	for _, id := range []string{"", "x", "../../etc"} {
+		if err := a.comparer.Start(id, "Li"); err == nil {
+			t.Errorf("%q was started", id)
+		}
+	}
+	if err := a.comparer.Cancel("Li"); !errors.Is(err, errNoCompare) {
+		t.Errorf("cancelled without one: %v", err)
+	}
+	for name, want := range map[string]string{"damaged": "golden.json"} {
+		if err := a.comparer.Start(ids[name], "Li"); err != nil {
+			t.Fatal(err)
+		}
+		if fault, _ := a.comparer.wait(t); !strings.Contains(fault, want) {
+			t.Errorf("%s: %q", name, fault)
+		}
+	}
+	if err := a.comparer.Start(ids["deaf"], "Li"); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); a.comparer.Status().Running.Of == 0; time.Sleep(20 * time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Fatal("nothing is decided")
+		}
+	}
+	began := time.Now()
+	if err := a.comparer.Cancel("Wang"); err != nil {
+		t.Fatal(err)
+	}
+	if fault, _ := a.comparer.wait(t); fault != "cancelled by Wang" || time.Since(began) > 10*time.Second {
+		t.Errorf("%q after %s", fault, time.Since(began))
+	}
+	if last, err := a.comparer.Last(); last != nil || err != nil {
+		t.Errorf("a cancelled comparison left %+v, %v", last, err)
+	}
+	if _, err := os.Stat(filepath.Join(settings.RecordingsFolder(c), "comparison.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a cancelled comparison left a file: %v", err)
+	}
+}
