@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/procfs"
 
 	"meltwatch/agent/recorder/recordertest"
 	"meltwatch/agent/settings"
@@ -51,14 +54,14 @@ func deaf(m map[string]any) {
 	m["decision"].(map[string]any)["enter"] = 0.999999
 }
 
-// comparingAgent is an agent that does not run, with a labelled recording of the demo's
-// melt; only its comparer runs.
-func comparingAgent(t *testing.T) (*Agent, config.Config) {
+// comparingAgent is an agent that does not run, with a labelled recording of a melt; only its
+// comparer runs.
+func comparingAgent(t *testing.T, melt furnace.Scenario) (*Agent, config.Config) {
 	t.Helper()
 	programs := needPrograms(t)
 	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	c.Recorder.Enabled = true
-	synctest.Test(t, func(t *testing.T) { recordertest.Record(t, settings.RecordingsFolder(c), furnace.Demo()) })
+	synctest.Test(t, func(t *testing.T) { recordertest.Record(t, settings.RecordingsFolder(c), melt) })
 	env := hostEnv(t, slog.DiscardHandler)
 	env.Program = filepath.Join(programs, "meltwatch")
 	a, err := NewFixed(c, env)
@@ -99,7 +102,7 @@ func (c *comparer) wait(t *testing.T) (fault string, steps int) {
 // knows, in a process of its own at the lowest priority.
 func TestModelsAreComparedOnLabels(t *testing.T) {
 	long(t)
-	a, c := comparingAgent(t)
+	a, c := comparingAgent(t, furnace.Demo())
 	variant(t, filepath.Join(c.Paths.State, "candidates", "deaf"), deaf)
 	status := a.comparer.Status()
 	if len(status.Candidates) != 1 || status.Candidates[0].Name != "deaf" || status.Candidates[0].Fault != "" || status.InForce.Name != "product" {
@@ -137,7 +140,7 @@ func TestModelsAreComparedOnLabels(t *testing.T) {
 // What the child cannot do is told with its cause, and the next comparison starts.
 func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 	long(t)
-	a, c := comparingAgent(t)
+	a, c := comparingAgent(t, furnace.Scenario{Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 400}}})
 	folder := filepath.Join(c.Paths.State, "candidates")
 	variant(t, filepath.Join(folder, "damaged"), func(m map[string]any) { m["name"] = "damaged" })
 	if err := os.WriteFile(filepath.Join(folder, "damaged", "golden.json"), []byte("{}"), 0o600); err != nil {
@@ -185,6 +188,7 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 			t.Fatal("nothing is decided")
 		}
 	}
+	yields(t)
 	began := time.Now()
 	if err := a.comparer.Cancel("Wang"); err != nil {
 		t.Fatal(err)
@@ -198,4 +202,47 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(settings.RecordingsFolder(c), "comparison.json")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a cancelled comparison left a file: %v", err)
 	}
+}
+
+// yields checks that the comparison and both its models have the lowest priority, and go
+// first when memory runs out.
+func yields(t *testing.T) {
+	t.Helper()
+	all, err := procfs.AllProcs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	parents, found, bytes := map[int]bool{}, 0, uint64(0)
+	for range 2 { // the command, then its children
+		for _, p := range all {
+			stat, err := p.Stat()
+			if err != nil || parents[p.PID] || stat.PPID != os.Getpid() && !parents[stat.PPID] {
+				continue
+			}
+			if line, err := p.CmdLine(); err != nil || stat.PPID == os.Getpid() && (len(line) < 2 || line[1] != "compare") {
+				continue
+			}
+			parents[p.PID] = true
+			found++
+			if status, err := p.NewStatus(); err == nil {
+				bytes += status.RssAnon // of its own; the library's pages are shared
+			}
+			threads, err := procfs.AllThreads(p.PID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, thread := range threads {
+				if one, err := thread.Stat(); err == nil && one.Nice != 19 {
+					t.Errorf("%s: a thread has niceness %d", stat.Comm, one.Nice)
+				}
+			}
+			if score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", p.PID)); err != nil || strings.TrimSpace(string(score)) != "1000" {
+				t.Errorf("%s: oom_score_adj %s, %v", stat.Comm, score, err)
+			}
+		}
+	}
+	if found != 3 {
+		t.Errorf("%d processes, want the command and two models", found)
+	}
+	t.Logf("%d MB of their own in %d processes", bytes/1_000_000, found)
 }
