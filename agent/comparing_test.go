@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -102,7 +103,10 @@ func (c *comparer) wait(t *testing.T) (fault string, steps int) {
 // knows, in a process of its own at the lowest priority.
 func TestModelsAreComparedOnLabels(t *testing.T) {
 	long(t)
-	a, c := comparingAgent(t, furnace.Demo())
+	a, c := comparingAgent(t, furnace.Scenario{Seed: 1, SetPoint: 15000, Segments: []furnace.Segment{
+		{State: furnace.Normal, Seconds: 300}, {State: furnace.Ramp, Seconds: 120, Current: furnace.Flat},
+		{State: furnace.Abnormal, Seconds: 90}, {State: furnace.Recovery, Seconds: 60}, {State: furnace.Normal, Seconds: 60},
+	}})
 	variant(t, filepath.Join(c.Paths.State, "candidates", "deaf"), deaf)
 	status := a.comparer.Status()
 	if len(status.Candidates) != 1 || status.Candidates[0].Name != "deaf" || status.Candidates[0].Fault != "" || status.InForce.Name != "product" {
@@ -126,7 +130,7 @@ func TestModelsAreComparedOnLabels(t *testing.T) {
 	if last.InForce.Name != "product" || last.Candidate.Name != "deaf" || last.Candidate.SHA256 != status.Candidates[0].ID {
 		t.Errorf("models %+v, %+v", last.InForce, last.Candidate)
 	}
-	if have.Found != 1 || have.Missed != 0 || *have.DelayMaxS < 1 || *have.DelayMaxS > 100 || have.FalseAlarms != 0 || *have.FalseAlarmsPerHour != 0 {
+	if have.Found != 1 || have.Missed != 0 || have.DelayMaxS == nil || *have.DelayMaxS < 1 || *have.DelayMaxS > 100 || have.FalseAlarms != 0 {
 		t.Errorf("in force %+v", have)
 	}
 	if candidate.Found != 0 || candidate.Missed != 1 || candidate.DelayMaxS != nil || candidate.FalseAlarms != 0 || candidate.Right >= have.Right || candidate.Seconds != have.Seconds {
@@ -245,4 +249,17 @@ func yields(t *testing.T) {
 		t.Errorf("%d processes, want the command and two models", found)
 	}
 	t.Logf("%d MB of their own in %d processes", bytes/1_000_000, found)
+}
+
+// The unit allows a comparison to lower its priority, and one that cannot says why.
+func TestComparisonYieldsUnderTheUnit(t *testing.T) {
+	program := filepath.Join(needPrograms(t), "meltwatch")
+	lines := unitSettings(t)["SystemCallFilter"]
+	for denied, more := range map[bool]string{false: "", true: "~setpriority"} {
+		calls := allowedCalls(t, append(slices.Clone(lines), more))
+		out, err := filtered(t, calls, program, "compare", t.TempDir(), "--config", filepath.Join(t.TempDir(), "missing.yaml")).CombinedOutput()
+		if err == nil || denied != strings.Contains(string(out), "lower the priority of this process: operation not permitted; the service needs the unit") {
+			t.Errorf("denied %t: %v: %s", denied, err, out)
+		}
+	}
 }

@@ -66,12 +66,15 @@ type Stretch struct {
 	Seconds   int   `json:"seconds"`
 	InForce   Score `json:"in_force"`
 	Candidate Score `json:"candidate"`
+
+	late bool // its onset was not compared
 }
 
 // Score is what one model says of one stretch.
 type Score struct {
 	Right int `json:"right"` // seconds
-	// Found and DelayS are of an abnormal stretch; DelayS is nil unless it is found.
+	// Found and DelayS are of an abnormal stretch; DelayS is nil unless it is found, and its
+	// onset was compared.
 	Found  bool     `json:"found,omitempty"`
 	DelayS *float64 `json:"delay_s,omitempty"`
 	// FalseAlarms are of a normal stretch.
@@ -84,7 +87,7 @@ type Sum struct {
 	Right   int `json:"right"` // seconds
 	Found   int `json:"found"` // abnormal stretches
 	Missed  int `json:"missed"`
-	// DelayMedianS and DelayMaxS are nil if none is found.
+	// DelayMedianS and DelayMaxS are nil if no delay is known.
 	DelayMedianS *float64 `json:"delay_median_s"`
 	DelayMaxS    *float64 `json:"delay_max_s"`
 	FalseAlarms  int      `json:"false_alarms"`
@@ -133,12 +136,13 @@ func Run(ctx context.Context, l *recorder.Library, labels []recorder.Label, deci
 		_, err := replay.Run(ctx, l, inForce, s.from, s.to, func(second replay.Second) {
 			scorer.Add(second.Recorded.At, second.Settled, abnormal(second.Again), abnormal(second.Beside[0]))
 			done++
-			progress(min(done, of), of)
+			progress(min(done, before+s.seconds), of)
 		}, candidate)
 		if err != nil && !errors.Is(err, replay.ErrEmpty) {
 			return nil, err
 		}
 		done = before + s.seconds
+		progress(done, of)
 	}
 	c := scorer.Result()
 	if c.InForceSum.Seconds == 0 {

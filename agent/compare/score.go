@@ -75,6 +75,7 @@ func (s *Scorer) compare(at time.Time, label recorder.Label, says [2]bool) {
 	one := s.stretches[label.ID]
 	if one == nil {
 		one = stretchOf(label)
+		one.late = at.Sub(label.Began()) > sameDifference
 		s.stretches[label.ID] = one
 	}
 	one.Seconds++
@@ -85,8 +86,11 @@ func (s *Scorer) compare(at time.Time, label recorder.Label, says [2]bool) {
 		}
 		switch a := &s.alarms[i]; {
 		case isAbnormal && says[i] && !score.Found:
-			delay := at.Sub(label.Began()).Round(time.Millisecond).Seconds()
-			score.Found, score.DelayS = true, &delay
+			score.Found = true
+			if !one.late {
+				delay := at.Sub(label.Began()).Round(time.Millisecond).Seconds()
+				score.DelayS = &delay
+			}
 		case !isAbnormal && says[i] && !a.justified && !a.counted:
 			a.counted = true
 			score.FalseAlarms++
@@ -157,7 +161,9 @@ func sum(stretches []Stretch, scores []Score) (s Sum) {
 			s.FalseAlarms += score.FalseAlarms
 		case score.Found:
 			s.Found++
-			delays = append(delays, *score.DelayS)
+			if score.DelayS != nil {
+				delays = append(delays, *score.DelayS)
+			}
 		default:
 			s.Missed++
 		}
