@@ -54,3 +54,24 @@ func (l Label) Scored(at time.Time) bool {
 		return false
 	}
 }
+
+// The values of a second in a table of labels.
+const (
+	unscoredSecond = -1
+	normalSecond   = 0
+	abnormalSecond = 1
+)
+
+// value is that of a second, and the onset of an abnormal one; with normal a second without a
+// label is normal.
+func (t Truth) value(at time.Time, normal bool) (value int, onset time.Time) {
+	l, said := t.At(at)
+	switch {
+	case !said && normal, said && l.Class == ClassNormal:
+		return normalSecond, onset
+	case said && l.Class == ClassAbnormal && l.Scored(at):
+		return abnormalSecond, l.Began()
+	default:
+		return unscoredSecond, onset
+	}
+}
