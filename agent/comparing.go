@@ -1,13 +1,11 @@
 package agent
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -32,8 +30,9 @@ type comparer struct {
 	asked chan *comparing
 
 	mu    sync.Mutex
-	now   *comparing // nil while none runs
-	fault string     // of the last one, empty if it succeeded
+	now   *comparing      // nil while none runs
+	fault string          // of the last one, empty if it succeeded
+	ended <-chan struct{} // closed when the process of the last one has ended; nil before the first
 }
 
 // comparing is a comparison that runs.
@@ -53,6 +52,7 @@ func newComparer(a *Agent) *comparer {
 var (
 	errComparing  = errors.New("a comparison runs already: wait for its end, or cancel it")
 	errNoCompare  = errors.New("no comparison runs")
+	errStuck      = errors.New("paths.recordings: the last comparison's process does not end, because the disk does not answer: check the disk")
 	errNoProgram  = errors.New("the program meltwatch is missing: install the package again")
 	errRecordings = errors.New("nothing is recorded: recorder.enabled is false on this box")
 )
@@ -92,6 +92,9 @@ func (c *comparer) Start(id, by string) error {
 	defer c.mu.Unlock()
 	if c.now != nil {
 		return errComparing
+	}
+	if !closed(c.ended) {
+		return errStuck
 	}
 	one := &comparing{RunningComparison: web.RunningComparison{Candidate: found.Candidate, By: by, Began: time.Now().UTC().Round(time.Second)}, folder: found.folder}
 	one.ctx, one.cancel = context.WithCancel(context.Background())
@@ -162,40 +165,82 @@ func (c *comparer) work(one *comparing) error {
 	}
 	cmd := exec.CommandContext(one.ctx, a.env.Program, "compare", one.folder, "--with", a.live.Load().folder,
 		"--config", "/dev/stdin", "--folder", settings.RecordingsFolder(*a.config.Load()), "--progress")
-	var said tail
-	cmd.Stdin, cmd.Stderr = strings.NewReader(text), &said
+	said := &tail{}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(text), &progress{c: c, one: one}, said
 	// Of an agent that runs under systemd it inherits neither the watchdog nor the journal.
 	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET=", "JOURNAL_STREAM=", "MELTWATCH_CONFIG=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in a terminal is for the agent
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	const ends = 5 * time.Second // after the signal
-	cmd.WaitDelay = ends
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
+	cmd.WaitDelay = comparisonEnds
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start the comparison: %w", err)
 	}
-	c.follow(one, out)
-	if err := cmd.Wait(); err != nil {
+	ended := make(chan struct{})
+	c.mu.Lock()
+	c.ended = ended
+	c.mu.Unlock()
+	go func() { err = cmd.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-one.ctx.Done():
+		timeout := time.NewTimer(2 * comparisonEnds)
+		defer timeout.Stop()
+		select {
+		case <-ended:
+		case <-timeout.C: // not even a kill ends what waits for a disk
+			return errStuck
+		}
+	}
+	if err != nil {
 		return said.explain(err)
 	}
 	return nil
 }
 
-// follow reads the progress until the command ends.
-func (c *comparer) follow(one *comparing, out io.Reader) {
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		var p struct{ Done, Of int }
-		if json.Unmarshal(lines.Bytes(), &p) != nil {
-			continue // not one of ours
-		}
-		c.mu.Lock()
-		one.Done, one.Of = p.Done, p.Of
-		c.mu.Unlock()
+// comparisonEnds is how long a cancelled comparison may take before it is killed.
+const comparisonEnds = 5 * time.Second
+
+func closed(ended <-chan struct{}) bool {
+	if ended == nil {
+		return true
 	}
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// progress reads the lines of --progress.
+type progress struct {
+	c    *comparer
+	one  *comparing
+	rest []byte // of a line that is not complete
+}
+
+// maxLine bounds a line, in bytes.
+const maxLine = 1 << 10
+
+func (p *progress) Write(data []byte) (int, error) {
+	p.rest = append(p.rest, data...)
+	for {
+		line, rest, whole := bytes.Cut(p.rest, []byte("\n"))
+		if !whole {
+			break
+		}
+		p.rest = rest
+		var now struct{ Done, Of int }
+		if json.Unmarshal(line, &now) == nil {
+			p.c.mu.Lock()
+			p.one.Done, p.one.Of = now.Done, now.Of
+			p.c.mu.Unlock()
+		}
+	}
+	if len(p.rest) > maxLine {
+		p.rest = nil // not one of ours
+	}
+	return len(data), nil
 }
 
 // tail keeps the end of what a command says.
@@ -243,6 +288,9 @@ func (a *Agent) candidates() (all []candidate) {
 			}
 			one := candidate{web.Candidate{Origin: origin, Name: filepath.Base(folder)}, folder}
 			manifest, sum, err := inference.ReadManifest(folder)
+			if err == nil && sum == a.modelName().SHA256 {
+				continue // a copy of the model in force
+			}
 			if err == nil {
 				one.ID, one.Name, one.Version = sum, manifest.Name, manifest.Version
 				err = fits(a.live.Load().manifest, &manifest, c.State)

@@ -200,6 +200,17 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 	if fault, _ := a.comparer.wait(t); fault != "cancelled by Wang" || time.Since(began) > 10*time.Second {
 		t.Errorf("%q after %s", fault, time.Since(began))
 	}
+	// A process that waits for a disk is not doubled.
+	a.comparer.mu.Lock()
+	ended := a.comparer.ended
+	a.comparer.ended = make(chan struct{})
+	a.comparer.mu.Unlock()
+	if err := a.comparer.Start(ids["deaf"], "Li"); !errors.Is(err, errStuck) {
+		t.Errorf("beside a process that does not end: %v", err)
+	}
+	a.comparer.mu.Lock()
+	a.comparer.ended = ended
+	a.comparer.mu.Unlock()
 	if last, err := a.comparer.Last(); last != nil || err != nil {
 		t.Errorf("a cancelled comparison left %+v, %v", last, err)
 	}

@@ -3,6 +3,7 @@ package recorder
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,7 +43,12 @@ const (
 // they count as normal. Left out are stretches without a scored second, unless there are no
 // others, pictures that cannot be read, frozen and black ones, and those of a furnace that
 // is off.
-func Export(l *Library, labels []Label, from, to time.Time, out string, normal bool) (done []Stretch, err error) {
+func Export(l *Library, labels []Label, from, to time.Time, out string, normal bool) ([]Stretch, error) {
+	return ExportContext(context.Background(), l, labels, from, to, out, normal)
+}
+
+// ExportContext is Export until ctx ends.
+func ExportContext(ctx context.Context, l *Library, labels []Label, from, to time.Time, out string, normal bool) (done []Stretch, err error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o750); err != nil {
 		return nil, err
 	}
@@ -59,12 +65,12 @@ func Export(l *Library, labels []Label, from, to time.Time, out string, normal b
 			return nil, err
 		}
 	}
-	pieces, err := piecesOf(l, labels, from, to, normal)
+	pieces, err := piecesOf(ctx, l, labels, from, to, normal)
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range pieces {
-		s, err := exportStretch(l, p, labels, out, normal)
+		s, err := exportStretch(ctx, l, p, labels, out, normal)
 		if err != nil {
 			return nil, err
 		}
@@ -87,10 +93,10 @@ func (l *Library) cropSize(e Entry) (image.Point, error) {
 	return image.Pt(config.Width, config.Height), err
 }
 
-func exportStretch(l *Library, p piece, labels []Label, out string, normal bool) (Stretch, error) {
+func exportStretch(ctx context.Context, l *Library, p piece, labels []Label, out string, normal bool) (Stretch, error) {
 	frames := p.frames
 	s := Stretch{Name: frames[0].Time.UTC().Format(segmentTime), Split: p.split}
-	frames, err := writeVideo(l, frames, filepath.Join(out, "videos", s.Name+".npy"))
+	frames, err := writeVideo(ctx, l, frames, filepath.Join(out, "videos", s.Name+".npy"))
 	if err != nil {
 		return s, err
 	}
@@ -144,7 +150,7 @@ func labelTable(s *Stretch, labels []Label, normal bool) []byte {
 
 // writeVideo writes pictures of one size as a NumPy array, uint8 (T,3,W,H). It returns
 // those that could be read.
-func writeVideo(l *Library, frames []Entry, path string) (written []Entry, err error) {
+func writeVideo(ctx context.Context, l *Library, frames []Entry, path string) (written []Entry, err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return nil, err
@@ -157,6 +163,9 @@ func writeVideo(l *Library, frames []Entry, path string) (written []Entry, err e
 	var planes []byte
 	var shape [2]int
 	for _, f := range frames {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		pixels, width, height, err := readCrop(l, f)
 		if err != nil || len(written) > 0 && shape != [2]int{width, height} {
 			continue // damaged, or removed meanwhile
@@ -207,8 +216,8 @@ func readCrop(l *Library, e Entry) (pixels []byte, width, height int, err error)
 // DecodeCrop decodes a recorded crop to row-major RGB.
 func DecodeCrop(data []byte) (pixels []byte, width, height int, err error) {
 	config, err := png.DecodeConfig(bytes.NewReader(data))
-	const most = 4096
-	if err == nil && (config.Width > most || config.Height > most) {
+	const most = 4 << 20 // pixels
+	if err == nil && config.Width*config.Height > most {
 		err = fmt.Errorf("%d×%d pixels is too large", config.Width, config.Height)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"context"
 	"errors"
 	"image"
 	"io/fs"
@@ -30,13 +31,17 @@ const (
 const dealt = 5
 
 // piecesOf plans an export.
-func piecesOf(l *Library, labels []Label, from, to time.Time, normal bool) ([]piece, error) {
-	entries, err := usable(l, from, to)
+func piecesOf(ctx context.Context, l *Library, labels []Label, from, to time.Time, normal bool) ([]piece, error) {
+	entries, err := usable(ctx, l, from, to)
 	if err != nil {
 		return nil, err
 	}
 	var all []piece
-	for _, frames := range stretches(l, entries, labels) {
+	groups, err := stretches(ctx, l, entries, labels)
+	if err != nil {
+		return nil, err
+	}
+	for _, frames := range groups {
 		all = append(all, counted(frames, labels, normal))
 	}
 	if normal {
@@ -55,13 +60,16 @@ func (p piece) scored() bool { return p.abnormal+p.normal > 0 }
 
 // usable returns the pictures that a model may learn from: not those of a furnace that is
 // off, nor frozen and black ones, which the agent hides from the model too.
-func usable(l *Library, from, to time.Time) ([]Entry, error) {
+func usable(ctx context.Context, l *Library, from, to time.Time) ([]Entry, error) {
 	entries, err := l.Entries(from, to, Crop)
 	if err != nil {
 		return nil, err
 	}
 	var kept []Entry
 	for len(entries) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		n := 1
 		for n < len(entries) && entries[n].Segment == entries[0].Segment {
 			n++
@@ -98,7 +106,7 @@ func hiddenFrames(l *Library, from, to time.Time) (map[int64]bool, error) {
 
 // stretches cuts the pictures where there is a gap or the size changes, and evenly so that
 // none is longer than an hour.
-func stretches(l *Library, entries []Entry, labels []Label) (groups [][]Entry) {
+func stretches(ctx context.Context, l *Library, entries []Entry, labels []Label) (groups [][]Entry, err error) {
 	var now []Entry
 	end := func() {
 		groups = append(groups, evenly(now, labels)...)
@@ -106,6 +114,9 @@ func stretches(l *Library, entries []Entry, labels []Label) (groups [][]Entry) {
 	}
 	var size image.Point
 	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		next, err := l.cropSize(e)
 		if err != nil {
 			continue // damaged, or removed meanwhile
@@ -116,7 +127,7 @@ func stretches(l *Library, entries []Entry, labels []Label) (groups [][]Entry) {
 		now, size = append(now, e), next
 	}
 	end()
-	return groups
+	return groups, nil
 }
 
 // evenly cuts a stretch into parts of an hour at most. One that is too short for a window has

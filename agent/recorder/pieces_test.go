@@ -1,7 +1,10 @@
 package recorder
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,6 +75,14 @@ func TestExportLeavesOutWhatTeachesNothing(t *testing.T) {
 		if err != nil || len(done) != 4 {
 			t.Errorf("without labels: %+v, %v", done, err)
 		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := ExportContext(ctx, l, labels, at[0], time.Now(), out+"-cut", false); !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted: %v", err)
+		}
+		if _, err := os.Stat(out + "-cut"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("an interrupted export left its folder: %v", err)
+		}
 	})
 }
 
@@ -107,6 +118,9 @@ func TestSplitsHaveBothClasses(t *testing.T) {
 		"alarms that lie too close for a window": {20 * minute, []said{{ClassAbnormal, 300, 320}, {ClassAbnormal, 330, 350}, {ClassAbnormal, 360, 380}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && c.lasts > 20*minute {
+				t.Skip("hours of recording: left out by -short")
+			}
 			folder, out := t.TempDir(), filepath.Join(t.TempDir(), "data")
 			synctest.Test(t, func(t *testing.T) {
 				at := reel(t, folder, seconds(c.lasts, "normal", "ok"))

@@ -6,6 +6,7 @@ package replay
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"meltwatch/agent/decide"
@@ -124,7 +125,12 @@ func (r *run) chunk(ctx context.Context, from, to time.Time) error {
 	for _, e := range crops {
 		byTime[e.Time.UnixMilli()] = e
 	}
-	r.samples = append(r.samples, samples...)
+	// Readings of hours in which nothing was decided are not needed.
+	old := slices.IndexFunc(r.samples, func(s drivers.Sample) bool { return from.Sub(s.Time) < chunk })
+	if old < 0 {
+		old = len(r.samples)
+	}
+	r.samples = append(r.samples[old:], samples...)
 	for _, s := range seconds {
 		if err := ctx.Err(); err != nil {
 			return err

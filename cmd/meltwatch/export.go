@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -27,7 +28,7 @@ Examples:
 }
 
 // Run writes the data set, and prints a line a batch.
-func (c exportCommand) Run(o outside) error {
+func (c exportCommand) Run(ctx context.Context, o outside) error {
 	folder := c.Folder
 	if folder == "" {
 		s, err := config.ReadTolerated(c.Config)
@@ -44,7 +45,7 @@ func (c exportCommand) Run(o outside) error {
 	if err != nil {
 		return err
 	}
-	done, err := recorder.Export(l, labels, from, to, c.Out, c.Normal)
+	done, err := recorder.ExportContext(ctx, l, labels, from, to, c.Out, c.Normal)
 	if err != nil {
 		return fmt.Errorf("export to %s: %w", c.Out, err)
 	}
