@@ -263,7 +263,8 @@ func TestLookingChangesNothing(t *testing.T) {
 // What is recorded beside a running agent leaves its state folder as it is.
 func TestRecordingBesideAnAgentChangesNothing(t *testing.T) {
 	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
-	c.Recorder.Enabled, c.Paths.Recordings, c.Outbox.Enabled = true, t.TempDir(), false
+	recordings := t.TempDir()
+	c.Recorder.Enabled, c.Paths.Recordings, c.Outbox.Enabled = true, recordings, false
 	writeFile(t, filepath.Join(c.Paths.State, "boot"), "41\n", 0o600)
 	for range 2 {
 		a, err := NewFixed(c, hostEnv(t, slog.DiscardHandler))
@@ -283,6 +284,18 @@ func TestRecordingBesideAnAgentChangesNothing(t *testing.T) {
 	if boot, err := os.ReadFile(filepath.Join(c.Paths.State, "boot")); err != nil || string(boot) != "41\n" {
 		t.Errorf("boot %q, %v", boot, err)
 	}
+	// What cannot be recorded is an error, not an empty folder.
+	c.Paths.Recordings = filepath.Join(c.Paths.State, "boot")
+	a, err := NewFixed(c, hostEnv(t, slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := a.Record(ctx); err == nil || !strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("into a file: %v", err)
+	}
+	c.Paths.Recordings = recordings
 	if recorded, err := os.ReadDir(c.Paths.Recordings); err != nil || len(recorded) < 2 {
 		t.Errorf("recorded %v, %v", recorded, err)
 	}

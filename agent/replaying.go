@@ -197,5 +197,8 @@ func (a *Agent) Record(ctx context.Context) error {
 	if err := a.Run(ctx); err != nil {
 		return fmt.Errorf("record: %w", err)
 	}
+	if a.recorder.Load().Written() == 0 {
+		return errors.New("record: nothing was written; the log above has the reason, such as a full disk or a folder in use")
+	}
 	return nil
 }

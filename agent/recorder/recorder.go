@@ -143,6 +143,9 @@ func (r *Recorder) Event(e message.Event) {
 	r.offer(len(e.Cause), func(w *writer) { w.event(e) })
 }
 
+// Written is how many bytes this recorder has written.
+func (r *Recorder) Written() uint64 { return r.written.Load() }
+
 func (r *Recorder) offer(bytes int, write func(*writer)) {
 	one := record{int64(bytes), write}
 	if r.waiting.Add(one.bytes) <= maxWaitingBytes {
@@ -278,7 +281,9 @@ func (r *Recorder) write(ctx context.Context, faults *retry.Faults) error {
 		select {
 		case <-ctx.Done():
 			r.drain(w)
-			return errors.Join(w.flush(), w.closeSegment(), ctx.Err())
+			err := errors.Join(w.flush(), w.closeSegment(), ctx.Err())
+			r.written.Store(w.written)
+			return err
 		case one := <-r.queue:
 			r.taken(one).write(w)
 		case <-ticker.C:
