@@ -69,6 +69,8 @@ func (s Stretch) text(of Score) string {
 		return "not compared"
 	case s.Class == recorder.ClassNormal:
 		return fmt.Sprintf("%d false alarms, %d of %d s right", of.FalseAlarms, of.Right, s.Seconds)
+	case of.Found && of.DelayS == nil: // its onset was not compared
+		return fmt.Sprintf("found, %d of %d s right", of.Right, s.Seconds)
 	case of.Found:
 		return fmt.Sprintf("found after %s, %d of %d s right", inSeconds(of.DelayS), of.Right, s.Seconds)
 	default:

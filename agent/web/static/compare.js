@@ -2,8 +2,8 @@
 import { element, words, get, post, row, button, dateTime, seconds, length, facts } from "./page.js";
 
 const often = 1000, seldom = 5000; // milliseconds between questions, while one runs and otherwise
-const named = (m) => `${m.name} ${m.version} (${(m.sha256 || m.id || "").slice(0, 8)})`;
-const seconds1 = (v) => v === null || v === undefined ? "–" : v.toFixed(0) + " s";
+const named = (m) => { const sum = m.sha256 || m.id; return [m.name, m.version, sum && `(${sum.slice(0, 8)})`].filter(Boolean).join(" "); };
+const inSeconds = (v) => v === null || v === undefined ? "–" : v.toFixed(0) + " s";
 
 export function start(shared) {
   let ended = false, timer = null, ran = false, busy = false, drawn = "";
@@ -77,7 +77,7 @@ export function start(shared) {
     const of = (f) => [f(c.in_force_sum), f(c.candidate_sum)];
     element("compare-sums").tBodies[0].replaceChildren(
       row([words.found_stretches, ...of((s) => `${s.found} / ${s.found + s.missed}`)]),
-      row([words.delay_from_onset, ...of((s) => `${seconds1(s.delay_median_s)}, ${seconds1(s.delay_max_s)}`)]),
+      row([words.delay_from_onset, ...of((s) => `${inSeconds(s.delay_median_s)}, ${inSeconds(s.delay_max_s)}`)]),
       row([words.false_alarms_hour, ...of((s) => s.false_alarms_per_hour === null ? "–" : s.false_alarms_per_hour.toFixed(2))]),
       row([words.seconds_right, ...of((s) => `${(100 * s.right / s.seconds).toFixed(2)} % / ${s.seconds}`)]));
   }
@@ -102,7 +102,7 @@ export function start(shared) {
   function stretches(c) {
     const text = (s, of) => !s.seconds ? words.not_compared
       : s.class === "normal" ? words.false_alarms.replace("{n}", of.false_alarms || 0)
-        : of.found ? words.found_after.replace("{delay}", seconds1(of.delay_s)) : words.missed;
+        : !of.found ? words.missed : of.delay_s === undefined ? words.found : words.found_after.replace("{delay}", inSeconds(of.delay_s));
     element("compare-stretches").tBodies[0].replaceChildren(...(c.stretches || []).map((s) => row([
       link(s.from, dateTime(s.from)), words[s.class], text(s, s.in_force), text(s, s.candidate),
     ])), ...more(c.stretches_left_out));
