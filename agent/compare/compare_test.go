@@ -69,6 +69,9 @@ func melt() furnace.Scenario {
 // Two models that differ are compared on simulated melts; the result is kept and read as it
 // was, and the table names it.
 func TestComparisonOfTwoModels(t *testing.T) {
+	if testing.Short() {
+		t.Skip("draws pictures of half an hour: left out by -short")
+	}
 	folder := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		labels := recordertest.Record(t, folder, melt(), furnace.Scenario{Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 700}}})
