@@ -40,9 +40,8 @@ type comparing struct {
 	web.RunningComparison
 
 	folder    string
-	cancel    context.CancelFunc
-	ctx       context.Context //nolint:containedctx // the page cancels what Run runs
-	cancelled string          // by whom
+	cancel    context.CancelFunc // nil until Run has taken it
+	cancelled string             // by whom
 }
 
 func newComparer(a *Agent) *comparer {
@@ -64,10 +63,20 @@ func (c *comparer) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case one := <-c.asked:
-			stop := context.AfterFunc(ctx, one.cancel)
-			c.finish(one, c.work(one))
-			stop()
+			working, cancel := context.WithCancel(ctx)
+			c.taken(one, cancel)
+			c.finish(one, c.work(working, one))
+			cancel()
 		}
+	}
+}
+
+// taken lets a comparison be cancelled, which may have been asked for already.
+func (c *comparer) taken(one *comparing, cancel context.CancelFunc) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if one.cancel = cancel; one.cancelled != "" {
+		cancel()
 	}
 }
 
@@ -97,7 +106,6 @@ func (c *comparer) Start(id, by string) error {
 		return errStuck
 	}
 	one := &comparing{RunningComparison: web.RunningComparison{Candidate: found.Candidate, By: by, Began: time.Now().UTC().Round(time.Second)}, folder: found.folder}
-	one.ctx, one.cancel = context.WithCancel(context.Background())
 	c.now, c.fault = one, ""
 	c.asked <- one // there is room: none ran
 	c.log.Info("comparison of models started", "candidate", found.Name, "sha256", id, "by", by)
@@ -112,7 +120,9 @@ func (c *comparer) Cancel(by string) error {
 		return errNoCompare
 	}
 	c.now.cancelled = by
-	c.now.cancel()
+	if c.now.cancel != nil {
+		c.now.cancel()
+	}
 	return nil
 }
 
@@ -140,7 +150,6 @@ func (c *comparer) Last() (*compare.Comparison, error) {
 }
 
 func (c *comparer) finish(one *comparing, err error) {
-	one.cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = nil
@@ -157,13 +166,13 @@ func (c *comparer) finish(one *comparing, err error) {
 }
 
 // work runs the command and follows its progress.
-func (c *comparer) work(one *comparing) error {
+func (c *comparer) work(ctx context.Context, one *comparing) error {
 	a := c.agent
 	text, err := a.configInForce()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(one.ctx, a.env.Program, "compare", one.folder, "--with", a.live.Load().folder,
+	cmd := exec.CommandContext(ctx, a.env.Program, "compare", one.folder, "--with", a.live.Load().folder,
 		"--config", "/dev/stdin", "--folder", settings.RecordingsFolder(*a.config.Load()), "--progress")
 	said := &tail{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(text), &progress{c: c, one: one}, said
@@ -182,7 +191,7 @@ func (c *comparer) work(one *comparing) error {
 	go func() { err = cmd.Wait(); close(ended) }()
 	select {
 	case <-ended:
-	case <-one.ctx.Done():
+	case <-ctx.Done():
 		timeout := time.NewTimer(2 * comparisonEnds)
 		defer timeout.Stop()
 		select {

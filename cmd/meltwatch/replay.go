@@ -48,19 +48,19 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 	if err := yieldToTheWatch(); err != nil {
 		return err
 	}
-	own, err := config.ReadTolerated(c.Config)
+	s, err := config.ReadTolerated(c.Config)
 	if err != nil {
 		return err
 	}
-	s := own
 	s.Log.Level = "error"
 	env, err := newEnv(o.errOut, s.Log, logFlags{})
 	if err != nil {
 		return err
 	}
-	if s.Model.Path = c.Model; c.Model == "" {
-		s.Model.Path = agent.ModelInForce(own, env)
+	if c.Model == "" {
+		c.Model = agent.ModelInForce(s, env)
 	}
+	s.Model.Path = c.Model
 	l, from, to, err := c.open(c.folder(s))
 	if err != nil {
 		return err
