@@ -85,7 +85,7 @@ compare: build deps-train ## train and score every system of the comparison, thr
 	@scripts/compare.sh
 
 .PHONY: prove
-prove: build deps-train ## what takes longer than a test may: fuzzing by the million, kills, outages, a soak, simulated lives, the model on a large fresh set, a melt live and offline, frozen pictures and quiet hours (2 hours, and 3 more for the quiet ones; QUIET_HOURS=1 for a short look); writes docs/proof.md
+prove: build deps-train ## what takes longer than a test may: fuzzing by the million, kills, outages, a soak, simulated lives, the model on a large fresh set, a melt live and offline, a model of labelled recordings, frozen pictures and quiet hours (2 hours, and 3 more for the quiet ones; QUIET_HOURS=1 for a short look); writes docs/proof.md
 	@scripts/prove.sh
 
 .PHONY: soak

@@ -61,10 +61,14 @@ type Agent struct {
 	out      *delivery.Switch
 	page     web.Live                          // the last minutes, for the page
 	sessions *web.Sessions                     // of the page
+	comparer *comparer                         // of models, for the page
 	recorder atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
-	reporter *report.Reporter
-	alarms   *alarm.Tracker
-	change   atomic.Pointer[message.Change] // where the newest frame is brighter than before
+	// recording is held by the recorder that uses the disk: one that was replaced may wait for a
+	// disk that hangs.
+	recording chan struct{}
+	reporter  *report.Reporter
+	alarms    *alarm.Tracker
+	change    atomic.Pointer[message.Change] // where the newest frame is brighter than before
 	// snapshots are pictures of alarms that are being made.
 	snapshots sync.WaitGroup
 	manager   *remote.Manager // of the configuration; nil if that does not change

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"log/slog"
+	"os"
 
 	"meltwatch/agent/camera"
 	"meltwatch/agent/decide"
@@ -26,6 +27,9 @@ type Env struct {
 	// Version is the agent's published version; Instance is unique to this process;
 	// KernelBoot is the kernel's boot id.
 	Version, Instance, KernelBoot string
+	// Program is the path of the program meltwatch, which compares models in a process of its
+	// own; without it none are compared.
+	Program string
 	// Clock stamps records.
 	Clock stamp.Clock
 	// Files opens a folder on the disk.
@@ -59,8 +63,9 @@ type CameraChild interface {
 // Host returns the environment on the real machine.
 func Host(log *slog.Logger, level *slog.LevelVar, version string) (Env, error) {
 	boot, err := durable.KernelBootID()
+	program, _ := os.Executable() //nolint:errcheck // without it no models are compared
 	return Env{
-		Log: log, Level: level, Version: version, Instance: rand.Text(), KernelBoot: boot,
+		Log: log, Level: level, Version: version, Instance: rand.Text(), KernelBoot: boot, Program: program,
 		Clock:  stamp.KernelClock{},
 		Files:  func(folder string) durable.Files { return durable.Folder(folder) },
 		Model:  startsModel,

@@ -11,6 +11,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote/rollout"
 	"meltwatch/agent/settings"
+	"meltwatch/config"
 	"meltwatch/inference"
 )
 
@@ -37,7 +38,11 @@ func (a *Agent) Live() rollout.Instance { return a.live.Load() }
 // Fits requires the window and the picture of the live model, for which meters and
 // camera are set up.
 func (a *Agent) Fits(m inference.Manifest) error {
-	live := a.live.Load().manifest
+	return fits(a.live.Load().manifest, &m, a.config.Load().State)
+}
+
+// fits returns why a model cannot take the place of the live one, or nil.
+func fits(live, m *inference.Manifest, c config.State) error {
 	want, have := live.Video, m.Video
 	want.Tokens, want.Dim, want.Background = have.Tokens, have.Dim, have.Background
 	want.EvidenceRows, want.EvidenceColumns = have.EvidenceRows, have.EvidenceColumns
@@ -49,7 +54,7 @@ func (a *Agent) Fits(m inference.Manifest) error {
 			have.Width, have.Height, have.Channels, have.Resize, have.Frames, have.RateHz,
 			want.Width, want.Height, want.Channels, want.Resize, want.Frames, want.RateHz)
 	}
-	return settings.CheckThresholds(a.config.Load().State, m.Decision)
+	return settings.CheckThresholds(c, m.Decision)
 }
 
 const loadLimit = 45 * time.Second

@@ -52,7 +52,13 @@ const goldenTimeout = 5 * time.Second
 // Golden runs the golden vectors twice and returns the times of the second round,
 // because the first calls are slow.
 func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err error) {
-	vectors, err := m.manifest.ReadGolden(m.folder)
+	return runGolden(ctx, m.manifest, m.folder, m.client, goldenTimeout)
+}
+
+// runGolden runs the golden vectors of the model in folder twice, each call within timeout,
+// and returns the times of the second round.
+func runGolden(ctx context.Context, manifest *inference.Manifest, folder string, model decide.Model, timeout time.Duration) (took []time.Duration, err error) {
+	vectors, err := manifest.ReadGolden(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +73,7 @@ func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err e
 	for round := range 2 {
 		for _, v := range vectors {
 			began := time.Now()
-			if err := m.golden(ctx, v); err != nil {
+			if err := oneGolden(ctx, v, model, timeout, manifest.Golden.Tolerance); err != nil {
 				return nil, fmt.Errorf("golden vector %q: %w", v.Name, err)
 			}
 			if round > 0 {
@@ -78,12 +84,12 @@ func (m *modelInstance) Golden(ctx context.Context) (took []time.Duration, err e
 	return took, nil
 }
 
-func (m *modelInstance) golden(ctx context.Context, v inference.GoldenVector) error {
-	ctx, cancel := context.WithTimeout(ctx, goldenTimeout)
+func oneGolden(ctx context.Context, v inference.GoldenVector, model decide.Model, timeout time.Duration, tolerance float64) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	have, err := v.Run(ctx, m.client)
+	have, err := v.Run(ctx, model)
 	if err != nil {
 		return err
 	}
-	return v.Compare(have, m.manifest.Golden.Tolerance)
+	return v.Compare(have, tolerance)
 }

@@ -235,7 +235,7 @@ func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 // state, its recording.
 func TestLookingChangesNothing(t *testing.T) {
 	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
-	saved := map[string]string{"alarm.json": `{"id": "7-1", "phase": "acknowledged"}`, "state.json": `{"state": "off"}`}
+	saved := map[string]string{"alarm.json": `{"id": "7-1", "phase": "acknowledged"}`, "state.json": `{"state": "off"}`, "boot": "41\n"}
 	for name, text := range saved {
 		writeFile(t, filepath.Join(c.Paths.State, name), text, 0o600)
 	}
@@ -243,8 +243,12 @@ func TestLookingChangesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Once(t.Context(), 6*time.Second); err != nil {
+	seen, err := a.Once(t.Context(), 6*time.Second)
+	if err != nil {
 		t.Fatal(err)
+	}
+	if seen.Boot != 42 {
+		t.Errorf("boot %d, want the one after the last", seen.Boot)
 	}
 	for name, text := range saved {
 		if have, err := os.ReadFile(filepath.Join(c.Paths.State, name)); err != nil || string(have) != text {
@@ -253,5 +257,46 @@ func TestLookingChangesNothing(t *testing.T) {
 	}
 	if _, err := os.Stat(settings.RecordingsFolder(c)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it recorded: %v", err)
+	}
+}
+
+// What is recorded beside a running agent leaves its state folder as it is.
+func TestRecordingBesideAnAgentChangesNothing(t *testing.T) {
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
+	recordings := t.TempDir()
+	c.Recorder.Enabled, c.Paths.Recordings, c.Outbox.Enabled = true, recordings, false
+	writeFile(t, filepath.Join(c.Paths.State, "boot"), "41\n", 0o600)
+	for range 2 {
+		a, err := NewFixed(c, hostEnv(t, slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
+		defer cancel()
+		if err := a.Record(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := os.ReadDir(c.Paths.State)
+	if err != nil || len(all) != 1 {
+		t.Errorf("the state folder holds %v, %v", all, err)
+	}
+	if boot, err := os.ReadFile(filepath.Join(c.Paths.State, "boot")); err != nil || string(boot) != "41\n" {
+		t.Errorf("boot %q, %v", boot, err)
+	}
+	// What cannot be recorded is an error, not an empty folder.
+	c.Paths.Recordings = filepath.Join(c.Paths.State, "boot")
+	a, err := NewFixed(c, hostEnv(t, slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := a.Record(ctx); err == nil || !strings.Contains(err.Error(), "nothing was written") {
+		t.Errorf("into a file: %v", err)
+	}
+	c.Paths.Recordings = recordings
+	if recorded, err := os.ReadDir(c.Paths.Recordings); err != nil || len(recorded) < 2 {
+		t.Errorf("recorded %v, %v", recorded, err)
 	}
 }

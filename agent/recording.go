@@ -39,7 +39,7 @@ func (a *Agent) buildRecorder(c config.Config) (*instance, error) {
 	if lockable, ok := s.Files.(interface{ Lock() (io.Closer, error) }); ok {
 		s.Lock = lockable.Lock
 	}
-	s.Log, s.Observer = a.log("recorder"), record
+	s.Log, s.Observer, s.Turn = a.log("recorder"), record, a.recording
 	r := recorder.New(s)
 	return &instance{
 		activate: func() { a.recorder.Store(r); a.registry.Put("recorder", record) },

@@ -8,6 +8,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote"
 	"meltwatch/agent/remote/rollout"
+	"meltwatch/agent/stamp"
 	"meltwatch/config"
 )
 
@@ -42,7 +43,8 @@ func New(own Source, env Env) (*Agent, error) {
 		return nil, err
 	}
 	models, model := openModels(c, env, func(r message.ModelReport) { a.reporter.RollOut(r) })
-	if a, err = build(now, model, env); err != nil {
+	stamper := stamp.New(env.Files(now.Paths.State), env.Clock, env.KernelBoot, env.Instance)
+	if a, err = build(now, model, stamper, env); err != nil {
 		return nil, err
 	}
 	a.manager = manager

@@ -21,20 +21,29 @@ import (
 	"meltwatch/config"
 )
 
-// NewFixed builds an agent whose configuration does not change. It starts nothing.
-func NewFixed(c config.Config, env Env) (*Agent, error) { return build(c, c.Model.Path, env) }
+// NewFixed builds an agent whose configuration does not change, to look at a furnace that
+// another agent may watch: it changes nothing in paths.state, not even the count of starts.
+// It starts nothing.
+func NewFixed(c config.Config, env Env) (*Agent, error) {
+	stamper := stamp.Beside(env.Files(c.Paths.State), env.Clock, env.KernelBoot, env.Instance)
+	a, err := build(c, c.Model.Path, stamper, env)
+	if err == nil {
+		a.beside = true
+	}
+	return a, err
+}
 
 // build builds every part and starts none. model is the folder of the live model, which
 // may differ from the configured one.
-func build(c config.Config, model string, env Env) (*Agent, error) {
+func build(c config.Config, model string, stamper *stamp.Stamper, env Env) (*Agent, error) {
 	programs, err := settings.Programs(c.Paths.Programs)
 	if err != nil {
 		return nil, err
 	}
 	a := &Agent{
 		env: env, registry: health.NewRegistry(), programs: programs,
-		stamper: stamp.New(env.Files(c.Paths.State), env.Clock, env.KernelBoot, env.Instance),
-		video:   &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log), sessions: web.NewSessions(),
+		stamper: stamper, video: &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log),
+		recording: make(chan struct{}, 1), sessions: web.NewSessions(),
 	}
 	a.config.Store(&c)
 	live, err := a.newModel(model)
@@ -58,7 +67,8 @@ func build(c config.Config, model string, env Env) (*Agent, error) {
 		a.page.State(*a.reporter.Newest())
 	})
 	a.openAlarms()
-	a.services = []service{{"decide", a.loop.Run}}
+	a.comparer = newComparer(a)
+	a.services = []service{{"decide", a.loop.Run}, {"compare", a.comparer.Run}}
 	if err := a.addParts(); err != nil {
 		return nil, err
 	}
@@ -110,12 +120,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	return errors.Join(group.Wait(), a.closeOutbox())
 }
 
-// withoutBroker removes the broker's part before Run. An agent that watches may run beside
-// this one: what it saved for its next start stays as it is.
-func (a *Agent) withoutBroker() {
-	a.beside = true
-	a.without("mqtt")
-}
+// withoutBroker removes the broker's part before Run.
+func (a *Agent) withoutBroker() { a.without("mqtt") }
 
 // without removes parts before Run.
 func (a *Agent) without(names ...string) {

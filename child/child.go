@@ -23,6 +23,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -232,10 +233,17 @@ func (p *Process) handshakeCause(handshake error) error {
 	}
 }
 
-// preferOOMKill makes the kernel kill the child before the agent when memory runs out. If
-// the kernel refuses, nothing changes.
+// preferOOMKill makes the kernel kill the child before the agent when memory runs out,
+// unless the child of a less important program goes even before. If the kernel refuses,
+// nothing changes.
 func preferOOMKill(pid int) {
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
+	const before = 500
+	path := fmt.Sprintf("/proc/%d/oom_score_adj", pid)
+	inherited, err := os.ReadFile(path)
+	if now, notNumber := strconv.Atoi(strings.TrimSpace(string(inherited))); err == nil && notNumber == nil && now >= before {
+		return
+	}
+	_ = os.WriteFile(path, []byte(strconv.Itoa(before)), 0)
 }
 
 // reap waits for the process to end, once what it wrote has been read.

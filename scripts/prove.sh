@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [lives] [ledger] [soak] [package] [camera] [arm64];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [own] [lives] [ledger] [soak] [package] [camera] [arm64];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -76,6 +76,14 @@ freezes() {
   return "${PIPESTATUS[0]}"
 }
 
+# A model trained on labelled recordings of the simulated furnace, for OWN_STEPS steps, by the
+# commands that the page prints; it decides the recordings.
+own() {
+  MELTWATCH_TRAIN=${OWN_STEPS:-20} CGO_ENABLED=0 go test ./agent -v -timeout 1h -run 'TestModelOfLabelledRecordingsRuns' 2>&1 |
+    awk '/_test\.go:[0-9]+: |^(ok|FAIL)/ {sub(/^ *[a-z_]+\.go:[0-9]+: /, ""); print "- " $0}'
+  return "${PIPESTATUS[0]}"
+}
+
 # Power cuts in the file layer of the recorder.
 recordings() {
   MELTWATCH_KILLS=200 CGO_ENABLED=0 go test ./agent/recorder -v -timeout 1h -run 'PowerCuts' 2>&1 |
@@ -147,6 +155,7 @@ stage agree "Live and offline" bin/bench agree --minutes "${AGREE_MINUTES:-20}"
 stage race "Every fault of the plant under the race detector" race
 stage freezes "Frozen pictures and quiet hours" freezes
 stage recordings "Recordings under power cuts" recordings
+stage own "A model of labelled recordings" own
 stage lives "Simulated lives" lives
 stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"

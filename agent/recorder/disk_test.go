@@ -3,6 +3,7 @@ package recorder
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -281,4 +282,75 @@ func ExampleLibrary() {
 	segments, err := OpenLibrary("/nonexistent").Segments()
 	fmt.Println(len(segments), err)
 	// Output: 0 <nil>
+}
+
+// A recorder whose disk hangs ends in time all the same. The next one of the program says
+// that the disk does not answer, holds nobody, and goes on once it does.
+func TestRecorderEndsWhileItsDiskHangs(t *testing.T) {
+	for _, fromStart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("from its start %t", fromStart), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				inner, hang, turn := crashfs.New(-1), make(chan struct{}), make(chan struct{}, 1)
+				disk := &refusing{Files: inner}
+				if fromStart {
+					disk.set(nil, hang)
+				}
+				f := &furnace{r: rand.New(rand.NewPCG(1, 2)), state: "normal"}
+				feed := func(r *Recorder, seconds int) {
+					for range seconds {
+						f.second(r)
+						time.Sleep(time.Second)
+					}
+				}
+				start := func() (r *Recorder, o *observed, stop func() time.Duration) {
+					o = &observed{}
+					s := settings(disk, o)
+					s.Turn = turn
+					r = New(s)
+					ctx, cancel := context.WithCancel(t.Context())
+					ended := make(chan error, 1)
+					go func() { ended <- r.Run(ctx) }()
+					return r, o, func() time.Duration {
+						began := time.Now()
+						cancel()
+						<-ended
+						return time.Since(began)
+					}
+				}
+				first, o, stop := start()
+				feed(first, 60)
+				disk.set(nil, hang)
+				feed(first, 60)
+				if took := stop(); took > closing {
+					t.Errorf("it ended after %s", took)
+				}
+				if _, err := o.last(); !errors.Is(err, errHanging) {
+					t.Errorf("it says %v", err)
+				}
+				// Two that are replaced meanwhile use no disk at all.
+				for range 2 {
+					next, o, stop := start()
+					feed(next, 30)
+					if _, err := o.last(); !errors.Is(err, errHanging) || len(next.queue) > 0 {
+						t.Errorf("the next says %v, %d wait", err, len(next.queue))
+					}
+					if took := stop(); took > 0 {
+						t.Errorf("the next ended after %s", took)
+					}
+				}
+				last, o, stop := start()
+				feed(last, 10)
+				disk.set(nil, nil)
+				close(hang)
+				feed(last, 120)
+				if _, err := o.last(); err != nil {
+					t.Errorf("once the disk answers: %v", err)
+				}
+				stop()
+				if samples := checkIntact(t, inner); samples < 2*110 || !fromStart && samples < 2*(60+110) {
+					t.Errorf("%d samples, want those before and after", samples)
+				}
+			})
+		})
+	}
 }

@@ -3,6 +3,7 @@ package recorder
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,8 +22,10 @@ type Stretch struct {
 	Name     string
 	From, To time.Time
 	// Frames, Samples and Labelled count the pictures, the readings, and the seconds with
-	// a label that is not doubtful.
-	Frames, Samples, Labelled int
+	// a label that is not doubtful; Abnormal of these are abnormal.
+	Frames, Samples, Labelled, Abnormal int
+	// Split is what the batch is for: train, val or test.
+	Split string
 }
 
 const (
@@ -30,17 +33,22 @@ const (
 	// trainer holds stretches in memory.
 	maxGap     = 10 * time.Second
 	maxStretch = time.Hour
-	// minStretch is the shortest that a window fits into.
-	minStretch = 2 * time.Minute
-	// testEvery is how many stretches there are for each that is kept for the test.
-	testEvery = 5
+	// minStretch is the shortest that a window of current and one of pictures fit into.
+	minStretch = 140 * time.Second
 )
 
 // Export writes the recording of [from, to] as a data set that the trainer reads (layout
 // V2 in docs/own-data.md), a batch for each stretch without a gap. The folder must not
 // exist, and does not after an error. Seconds without a label are not scored; with normal
-// they count as normal. Pictures that cannot be read are left out.
-func Export(l *Library, labels []Label, from, to time.Time, out string, normal bool) (done []Stretch, err error) {
+// they count as normal. Left out are stretches without a scored second, unless there are no
+// others, pictures that cannot be read, frozen and black ones, and those of a furnace that
+// is off.
+func Export(l *Library, labels []Label, from, to time.Time, out string, normal bool) ([]Stretch, error) {
+	return ExportContext(context.Background(), l, labels, from, to, out, normal)
+}
+
+// ExportContext is Export until ctx ends.
+func ExportContext(ctx context.Context, l *Library, labels []Label, from, to time.Time, out string, normal bool) (done []Stretch, err error) {
 	if err := os.MkdirAll(filepath.Dir(out), 0o750); err != nil {
 		return nil, err
 	}
@@ -57,45 +65,21 @@ func Export(l *Library, labels []Label, from, to time.Time, out string, normal b
 			return nil, err
 		}
 	}
-	entries, err := l.Entries(from, to, Crop)
+	pieces, err := piecesOf(ctx, l, labels, from, to, normal)
 	if err != nil {
 		return nil, err
 	}
-	for _, group := range stretches(l, entries) {
-		s, err := exportStretch(l, group, labels, out, normal)
+	for _, p := range pieces {
+		s, err := exportStretch(ctx, l, p, labels, out, normal)
 		if err != nil {
 			return nil, err
 		}
 		done = append(done, s)
 	}
 	if len(done) == 0 {
-		return nil, errors.New("no stretch of two minutes with pictures between from and to")
+		return nil, fmt.Errorf("no stretch of %.0f s with pictures of a working furnace between from and to", minStretch.Seconds())
 	}
-	return done, writeSplits(out, done, normal)
-}
-
-// stretches cuts the pictures where there is a gap, the size changes, or an hour is full.
-func stretches(l *Library, entries []Entry) (groups [][]Entry) {
-	var now []Entry
-	end := func() {
-		if len(now) > 0 && now[len(now)-1].Time.Sub(now[0].Time) >= minStretch {
-			groups = append(groups, now)
-		}
-		now = nil
-	}
-	var size image.Point
-	for _, e := range entries {
-		next, err := l.cropSize(e)
-		if err != nil {
-			continue // damaged, or removed meanwhile
-		}
-		if n := len(now); n > 0 && (e.Time.Sub(now[n-1].Time) > maxGap || e.Time.Sub(now[0].Time) >= maxStretch || next != size) {
-			end()
-		}
-		now, size = append(now, e), next
-	}
-	end()
-	return groups
+	return done, writeSplits(out, done)
 }
 
 // cropSize reads a picture's size.
@@ -109,9 +93,10 @@ func (l *Library) cropSize(e Entry) (image.Point, error) {
 	return image.Pt(config.Width, config.Height), err
 }
 
-func exportStretch(l *Library, frames []Entry, labels []Label, out string, normal bool) (Stretch, error) {
-	s := Stretch{Name: frames[0].Time.UTC().Format(segmentTime)}
-	frames, err := writeVideo(l, frames, filepath.Join(out, "videos", s.Name+".npy"))
+func exportStretch(ctx context.Context, l *Library, p piece, labels []Label, out string, normal bool) (Stretch, error) {
+	frames := p.frames
+	s := Stretch{Name: frames[0].Time.UTC().Format(segmentTime), Split: p.split}
+	frames, err := writeVideo(ctx, l, frames, filepath.Join(out, "videos", s.Name+".npy"))
 	if err != nil {
 		return s, err
 	}
@@ -134,8 +119,7 @@ func exportStretch(l *Library, frames []Entry, labels []Label, out string, norma
 		s.Samples++
 		fmt.Fprintf(&currents, "%s,%s,%s,%s,%s\n", since(one.Time), number(one.Current[0]), number(one.Current[1]), number(one.Current[2]), number(one.SetPoint))
 	}
-	text, labelled := labelTable(s, labels, normal)
-	s.Labelled = labelled
+	text := labelTable(&s, labels, normal)
 	return s, errors.Join(
 		os.WriteFile(filepath.Join(out, "timestamps", s.Name+".csv"), times.Bytes(), 0o640),
 		os.WriteFile(filepath.Join(out, "currents", s.Name+".csv"), currents.Bytes(), 0o640),
@@ -143,47 +127,30 @@ func exportStretch(l *Library, frames []Entry, labels []Label, out string, norma
 }
 
 // labelTable is a row a second: 1 abnormal, 0 normal, −1 not scored, and the second of
-// the onset within an abnormal stretch.
-func labelTable(s Stretch, labels []Label, normal bool) (text []byte, labelled int) {
+// the onset within an abnormal stretch. It counts them in s.
+func labelTable(s *Stretch, labels []Label, normal bool) []byte {
 	var out bytes.Buffer
 	out.WriteString("time,label,onset\n")
+	truth := NewTruth(labels, s.From, s.To)
 	for n := range int(s.To.Sub(s.From).Seconds()) + 1 {
-		at := s.From.Add(time.Duration(n) * time.Second)
-		value, onset := -1, ""
-		if normal {
-			value = 0
-		}
-		for _, l := range labels { // of several, the one that was said last
-			if at.Before(l.From) || !at.Before(l.To) {
-				continue
-			}
-			value, onset = -1, ""
-			switch l.Class {
-			case ClassAbnormal:
-				begin := l.Onset
-				if begin.IsZero() {
-					begin = l.From
-				}
-				if at.Before(begin) {
-					continue // before the onset nothing is abnormal, and nothing is said
-				}
-				value, onset = 1, strconv.FormatFloat(max(begin.Sub(s.From).Seconds(), 0), 'f', 0, 64)
-			case ClassNormal:
-				value = 0
-			case ClassDoubtful:
-			}
-		}
-		if value >= 0 {
-			labelled++
+		value, began := truth.value(s.From.Add(time.Duration(n)*time.Second), normal)
+		onset := ""
+		switch value {
+		case abnormalSecond:
+			s.Abnormal++
+			s.Labelled++
+			onset = strconv.FormatFloat(max(began.Sub(s.From).Seconds(), 0), 'f', 0, 64)
+		case normalSecond:
+			s.Labelled++
 		}
 		fmt.Fprintf(&out, "%d,%d,%s\n", n, value, onset)
 	}
-	return out.Bytes(), labelled
+	return out.Bytes()
 }
 
 // writeVideo writes pictures of one size as a NumPy array, uint8 (T,3,W,H). It returns
 // those that could be read.
-func writeVideo(l *Library, frames []Entry, path string) (written []Entry, err error) {
+func writeVideo(ctx context.Context, l *Library, frames []Entry, path string) (written []Entry, err error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return nil, err
@@ -196,6 +163,9 @@ func writeVideo(l *Library, frames []Entry, path string) (written []Entry, err e
 	var planes []byte
 	var shape [2]int
 	for _, f := range frames {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		pixels, width, height, err := readCrop(l, f)
 		if err != nil || len(written) > 0 && shape != [2]int{width, height} {
 			continue // damaged, or removed meanwhile
@@ -246,8 +216,8 @@ func readCrop(l *Library, e Entry) (pixels []byte, width, height int, err error)
 // DecodeCrop decodes a recorded crop to row-major RGB.
 func DecodeCrop(data []byte) (pixels []byte, width, height int, err error) {
 	config, err := png.DecodeConfig(bytes.NewReader(data))
-	const most = 4096
-	if err == nil && (config.Width > most || config.Height > most) {
+	const most = 4 << 20 // pixels
+	if err == nil && config.Width*config.Height > most {
 		err = fmt.Errorf("%d×%d pixels is too large", config.Width, config.Height)
 	}
 	if err != nil {
@@ -269,29 +239,18 @@ func DecodeCrop(data []byte) (pixels []byte, width, height int, err error) {
 	return pixels, width, height, nil
 }
 
-// writeSplits deals the stretches: every fifth is kept for the test. Of normal hours half
-// choose the thresholds and half test them; nothing is trained on them.
-func writeSplits(out string, all []Stretch, normal bool) error {
-	splits := map[string][]string{"train.json": nil, "test.json": nil}
-	first, every := "train.json", testEvery
-	if normal {
-		first, every = "val.json", 2
-	}
-	for i, s := range all {
-		split := first
-		if i%every == every-1 {
-			split = "test.json"
-		}
-		splits[split] = append(splits[split], s.Name)
+// writeSplits writes which batches are for what. Without batches for validation the trainer
+// takes some of the training's.
+func writeSplits(out string, all []Stretch) error {
+	splits := map[string][]string{splitTrain: {}, splitTest: {}}
+	for _, s := range all {
+		splits[s.Split] = append(splits[s.Split], s.Name)
 	}
 	for name, names := range splits {
-		if names == nil {
-			names = []string{}
-		}
 		slices.Sort(names)
 		text, err := json.Marshal(names)
 		if err == nil {
-			err = os.WriteFile(filepath.Join(out, name), append(text, '\n'), 0o640)
+			err = os.WriteFile(filepath.Join(out, name+".json"), append(text, '\n'), 0o640)
 		}
 		if err != nil {
 			return err

@@ -15,8 +15,9 @@
 // CRC, an incomplete end is cut off at the next start, and a missing summary is made
 // again from its segment.
 //
-// One goroutine (Run) uses the disk. The other methods never wait for it: what a full
-// queue cannot take is dropped and counted.
+// One goroutine uses the disk. Neither the methods nor the end of Run wait for it for long:
+// what a full queue cannot take is dropped and counted, and a disk that hangs is left to
+// itself. Who records next into the folder waits until the disk has answered.
 package recorder
 
 import (
@@ -54,6 +55,9 @@ type Settings struct {
 	Wall     func(time.Time) time.Time
 	Log      *slog.Logger
 	Observer Observer
+	// Turn, unless nil, has room for one: it is held by the recorder that uses the disk, of
+	// all that one program has had.
+	Turn chan struct{}
 }
 
 // Observer receives the recorder's status.
@@ -80,6 +84,8 @@ const (
 	maxWaitingBytes = 16 << 20
 	// retryAfter is the wait after the disk refused.
 	retryAfter = 10 * time.Second
+	// closing bounds the wait for the disk at the end of Run.
+	closing = 5 * time.Second
 )
 
 // Second is one decided second.
@@ -108,6 +114,9 @@ type record struct {
 
 // New returns a recorder. It starts nothing.
 func New(s Settings) *Recorder {
+	if s.Turn == nil {
+		s.Turn = make(chan struct{}, 1)
+	}
 	return &Recorder{Settings: s, queue: make(chan record, maxWaiting)}
 }
 
@@ -133,6 +142,9 @@ func (r *Recorder) View(at time.Time, jpeg []byte) {
 func (r *Recorder) Event(e message.Event) {
 	r.offer(len(e.Cause), func(w *writer) { w.event(e) })
 }
+
+// Written is how many bytes this recorder has written.
+func (r *Recorder) Written() uint64 { return r.written.Load() }
 
 func (r *Recorder) offer(bytes int, write func(*writer)) {
 	one := record{int64(bytes), write}
@@ -161,18 +173,67 @@ func (r *Recorder) count() {
 	r.Observer.Count(map[string]uint64{"dropped": r.dropped.Load(), "bytes_written": r.written.Load()})
 }
 
-// Run records until ctx ends. A disk that refuses is tried again.
+// Run records until ctx ends. A disk that refuses is tried again. If the disk hangs at the
+// end, Run returns without it, and who records next waits until it has answered.
 func (r *Recorder) Run(ctx context.Context) error {
+	if !r.await(ctx) {
+		return ctx.Err()
+	}
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.run(ctx); <-r.Turn }()
+	<-ctx.Done()
+	timeout := time.NewTimer(closing)
+	defer timeout.Stop()
+	select {
+	case <-ended:
+	case <-timeout.C:
+		r.Observer.Fault(errHanging)
+		r.Log.Error("recorder ended without its disk", "waited", closing, "err", errHanging)
+	}
+	return ctx.Err()
+}
+
+var errHanging = errors.New("paths.recordings: the disk does not answer; check the disk, its cable or its server: nothing is recorded until it answers")
+
+// await waits for the turn to use the disk, and drops what arrives meanwhile. It returns
+// false if ctx ends before.
+func (r *Recorder) await(ctx context.Context) bool {
+	select {
+	case r.Turn <- struct{}{}: // the usual case
+		return true
+	default:
+	}
+	r.Observer.Fault(errHanging)
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case r.Turn <- struct{}{}:
+			return true
+		case one := <-r.queue:
+			r.taken(one)
+			r.dropped.Add(1)
+		case <-tick.C:
+			r.Observer.Beat()
+			r.count()
+		}
+	}
+}
+
+// run records until ctx ends.
+func (r *Recorder) run(ctx context.Context) {
 	faults := &retry.Faults{Log: r.Log}
 	for {
 		err := r.record(ctx, faults)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return
 		}
 		r.Observer.Fault(err)
 		faults.Report(fmt.Errorf("not recording: %w", err))
 		if !r.discardFor(ctx, retryAfter) {
-			return ctx.Err()
+			return
 		}
 	}
 }
@@ -220,7 +281,9 @@ func (r *Recorder) write(ctx context.Context, faults *retry.Faults) error {
 		select {
 		case <-ctx.Done():
 			r.drain(w)
-			return errors.Join(w.flush(), w.closeSegment(), ctx.Err())
+			err := errors.Join(w.flush(), w.closeSegment(), ctx.Err())
+			r.written.Store(w.written)
+			return err
 		case one := <-r.queue:
 			r.taken(one).write(w)
 		case <-ticker.C:

@@ -1,10 +1,12 @@
 // Package replay runs a recording through the very decision that runs live, with the
-// recording's own time: a second takes as long as its verdict.
+// recording's own time: a second takes as long as its verdict. Several models can decide
+// side by side, each from the same readings and pictures.
 package replay
 
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"meltwatch/agent/decide"
@@ -14,9 +16,11 @@ import (
 
 // Second is one second, decided again.
 type Second struct {
-	// Recorded is what was decided then, Again what is decided now.
+	// Recorded is what was decided then, Again what is decided now, and Beside what further
+	// deciders decide.
 	Recorded recorder.Decided
 	Again    decide.Decision
+	Beside   []decide.Decision
 	// Settled reports whether the replay has run for as long as a window and the
 	// background need, so that both can be compared.
 	Settled bool
@@ -33,20 +37,22 @@ type Result struct {
 }
 
 const (
-	// settling is the window's 120 s, the background's minute, and the filter's half.
-	settling = 210 * time.Second
+	// Settling is the window's 120 s, the background's minute, and the filter's half.
+	Settling = 210 * time.Second
 	// chunk is how much of a recording is in memory at a time.
 	chunk = 10 * time.Minute
-	// maxPause is the longest pause after which the window still holds.
-	maxPause = 30 * time.Second
+	// MaxPause is the longest pause after which the window still holds.
+	MaxPause = 30 * time.Second
 )
 
-var errEmpty = errors.New("the recording holds no decided second between from and to")
+// ErrEmpty says that there is nothing to decide.
+var ErrEmpty = errors.New("the recording holds no decided second between from and to")
 
-// Run decides each recorded second of [from, to] again and passes it to each.
-func Run(ctx context.Context, l *recorder.Library, d *decide.Decider, from, to time.Time, each func(Second)) (Result, error) {
+// Run decides each recorded second of [from, to] again and passes it to each. Further
+// deciders decide beside the first one.
+func Run(ctx context.Context, l *recorder.Library, d *decide.Decider, from, to time.Time, each func(Second), beside ...*decide.Decider) (Result, error) {
 	began := time.Now()
-	r := run{library: l, decider: d, each: each}
+	r := run{library: l, decider: d, beside: beside, each: each}
 	segments, err := l.Segments()
 	if err != nil {
 		return r.result, err
@@ -68,7 +74,7 @@ func Run(ctx context.Context, l *recorder.Library, d *decide.Decider, from, to t
 	}
 	r.result.Took = time.Since(began)
 	if r.result.Seconds == 0 {
-		return r.result, errEmpty
+		return r.result, ErrEmpty
 	}
 	return r.result, nil
 }
@@ -91,6 +97,7 @@ func recordedFrom(segments []recorder.Summary, start time.Time) (next time.Time)
 type run struct {
 	library *recorder.Library
 	decider *decide.Decider
+	beside  []*decide.Decider
 	each    func(Second)
 	result  Result
 
@@ -118,7 +125,12 @@ func (r *run) chunk(ctx context.Context, from, to time.Time) error {
 	for _, e := range crops {
 		byTime[e.Time.UnixMilli()] = e
 	}
-	r.samples = append(r.samples, samples...)
+	// Readings of hours in which nothing was decided are not needed.
+	old := slices.IndexFunc(r.samples, func(s drivers.Sample) bool { return from.Sub(s.Time) < chunk })
+	if old < 0 {
+		old = len(r.samples)
+	}
+	r.samples = append(r.samples[old:], samples...)
 	for _, s := range seconds {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -159,22 +171,28 @@ func (r *run) takeFrame(s recorder.Decided, crops map[int64]recorder.Entry) bool
 }
 
 func (r *run) second(ctx context.Context, s recorder.Decided) {
-	if r.began.IsZero() || s.At.Sub(r.last) > maxPause {
+	if r.began.IsZero() || s.At.Sub(r.last) > MaxPause {
 		r.began = s.At
 	}
 	r.last = s.At
 	arrived := 0
 	for arrived < len(r.samples) && !r.samples[arrived].Time.Add(r.samples[arrived].Uncertainty).After(s.At) {
 		r.decider.Sample(r.samples[arrived])
+		for _, d := range r.beside {
+			d.Sample(r.samples[arrived])
+		}
 		arrived++
 	}
 	r.samples = r.samples[arrived:]
-	again := r.decider.Decide(ctx, s.At, r.frame, drivers.Status(s.Senses.Video))
-	second := Second{Recorded: s, Again: again, Settled: s.At.Sub(r.began) >= settling}
+	video := drivers.Status(s.Senses.Video)
+	second := Second{Recorded: s, Again: r.decider.Decide(ctx, s.At, r.frame, video), Settled: s.At.Sub(r.began) >= Settling}
+	for _, d := range r.beside {
+		second.Beside = append(second.Beside, d.Decide(ctx, s.At, r.frame, video))
+	}
 	r.result.Seconds++
 	if second.Settled {
 		r.result.Settled++
-		if string(again.Status.State) == s.State.State {
+		if string(second.Again.Status.State) == s.State.State {
 			r.result.Equal++
 		}
 	}

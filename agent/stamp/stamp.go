@@ -24,6 +24,8 @@ type Stamper struct {
 	instance   string
 	files      durable.Files
 
+	beside bool // another process counts the starts
+
 	mu    sync.Mutex
 	seq   map[string]uint64 // by class
 	saved bool              // the file holds boot
@@ -49,6 +51,18 @@ func New(files durable.Files, clock Clock, kernelBoot, instance string) *Stamper
 	// The new value is on disk before it is used, so no two starts share it.
 	if s.Save() != nil {
 		s.boot = max(s.boot, byClock)
+	}
+	return s
+}
+
+// Beside returns the stamper of a process beside the one that counts its starts in files. It
+// counts nothing: its boot is the next one, if that is known.
+func Beside(files durable.Files, clock Clock, kernelBoot, instance string) *Stamper {
+	s := At(0, kernelBoot, clock, instance)
+	s.beside, s.files = true, files
+	last, err := lastBoot(files)
+	if s.boot = last + 1; err != nil {
+		s.boot = uint64(time.Now().Unix())
 	}
 	return s
 }
@@ -82,8 +96,15 @@ func lastBoot(files durable.Files) (uint64, error) {
 	return strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
 }
 
-// Save writes the boot number unless it is written already.
+// Save writes the boot number unless it is written already. A stamper beside another one only
+// reads it.
 func (s *Stamper) Save() error {
+	if s.beside {
+		if _, err := lastBoot(s.files); err != nil {
+			return fmt.Errorf("read the count of the agent's starts: %w", err)
+		}
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.saved {

@@ -156,7 +156,7 @@ func placeholders(text string) []string {
 
 func TestPageIsSmall(t *testing.T) {
 	total := 0
-	for _, name := range []string{"index.html", "style.css", "app.js", "page.js", "trial.js", "now.js", "back.js", "labels.js", "review.js", "setup.js", "lang/zh.json", "icon.svg", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css"} {
+	for _, name := range []string{"index.html", "style.css", "app.js", "page.js", "trial.js", "now.js", "back.js", "labels.js", "review.js", "compare.js", "setup.js", "lang/zh.json", "icon.svg", "vendor/uPlot.iife.min.js", "vendor/uPlot.min.css"} {
 		text, err := static.ReadFile("static/" + name)
 		if err != nil {
 			if strings.HasPrefix(name, "vendor") {

@@ -59,6 +59,8 @@ type Source struct {
 	Library *recorder.Library
 	Labels  *recorder.Labels
 	Live    *Live
+	// Comparer compares models on the labelled stretches.
+	Comparer Comparer
 }
 
 // Crop is a rectangle in pixels of a picture of some size.
@@ -214,6 +216,7 @@ func (p *page) handler() (http.Handler, error) {
 		"GET /api/picture": bounded(p.reads, p.picture), "GET /api/labels": bounded(p.reads, p.labels),
 		"GET /api/alarms": bounded(p.reads, p.alarms), "GET /api/clip.tar": bounded(p.clips, p.clip),
 		"GET /api/config": p.config, "GET /api/configuration": p.configuration,
+		"GET /api/compare": p.comparing, "GET /api/comparison": bounded(p.reads, p.comparison),
 	} {
 		mux.HandleFunc(pattern, p.reading(handle))
 	}
@@ -221,6 +224,7 @@ func (p *page) handler() (http.Handler, error) {
 		"POST /api/acknowledge": p.acknowledge, "POST /api/shelve": p.shelve, "POST /api/mark": p.mark, "POST /api/labels": p.putLabels,
 		"POST /api/configuration/preview": bounded(p.checks, p.preview), "POST /api/configuration/propose": bounded(p.checks, p.propose),
 		"POST /api/configuration/confirm": p.deciding(p.Changer.Confirm), "POST /api/configuration/withdraw": p.deciding(p.Changer.Withdraw),
+		"POST /api/compare": p.startComparison, "POST /api/compare/cancel": p.cancelComparison,
 	} {
 		mux.HandleFunc(pattern, p.writing(handle))
 	}

@@ -31,6 +31,7 @@ type furnace struct {
 	began  time.Time
 	stuck  time.Time // when its decisions stopped
 	live   Live
+	models models
 }
 
 func (f *furnace) note(format string, args ...any) {
@@ -85,7 +86,7 @@ func (f *furnace) source() Source {
 		Labelled: func(l recorder.Label) { f.note("labelled %s by %s", l.Class, l.By) },
 		Mark:     func(by, text string) { f.note("marked by %s: %s", by, text) },
 		Library:  recorder.OpenLibrary(f.folder), Labels: recorder.OpenLabels(durable.Folder(f.folder)),
-		Live: &f.live,
+		Live: &f.live, Comparer: &f.models,
 	}
 }
 

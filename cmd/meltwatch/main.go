@@ -31,6 +31,7 @@ type commands struct {
 	Once       onceCommand            `cmd:"" help:"Decide once and print the verdict as JSON."`
 	Record     recordCommand          `cmd:"" help:"Record the senses and what is decided, without a broker."`
 	Replay     replayCommand          `cmd:"" help:"Decide a recording again, with this model and these thresholds."`
+	Compare    compareCommand         `cmd:"" help:"Have two models decide the labelled stretches of a recording, and compare them."`
 	Export     exportCommand          `cmd:"" help:"Write a recording and its labels as a data set for training."`
 	Password   passwordCommand        `cmd:"" help:"Print the hash of a password for web.password_file."`
 	Outbox     outboxCommand          `cmd:"" help:"Show the records that no broker has acknowledged yet."`

@@ -8,15 +8,17 @@ import (
 	"time"
 
 	"meltwatch/agent"
+	"meltwatch/agent/compare"
 	"meltwatch/agent/recorder"
 	"meltwatch/agent/replay"
+	"meltwatch/agent/state"
 	"meltwatch/config"
 	"meltwatch/durable"
 )
 
 type replayCommand struct {
 	recordingFlags
-	Model string `placeholder:"DIR" type:"existingdir" help:"Model folder, instead of the configured one."`
+	Model string `placeholder:"DIR" type:"existingdir" help:"Model folder, instead of the model in force."`
 	JSON  bool   `name:"json" help:"Print each second as one JSON object a line."`
 }
 
@@ -43,18 +45,22 @@ type replayed struct {
 
 // Run decides the recording again, and prints a summary or each second.
 func (c replayCommand) Run(ctx context.Context, o outside) error {
+	if err := yieldToTheWatch(); err != nil {
+		return err
+	}
 	s, err := config.ReadTolerated(c.Config)
 	if err != nil {
 		return err
-	}
-	if c.Model != "" {
-		s.Model.Path = c.Model
 	}
 	s.Log.Level = "error"
 	env, err := newEnv(o.errOut, s.Log, logFlags{})
 	if err != nil {
 		return err
 	}
+	if c.Model == "" {
+		c.Model = agent.ModelInForce(s, env)
+	}
+	s.Model.Path = c.Model
 	l, from, to, err := c.open(c.folder(s))
 	if err != nil {
 		return err
@@ -64,21 +70,22 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 		return err
 	}
 	out, before := json.NewEncoder(o.out), ""
-	judged := replay.Judgement{Labels: labels}
+	scorer := compare.NewScorer(labels) // then and now
 	var printing error
 	result, err := agent.Replay(ctx, s, env, l, from, to, func(second replay.Second) {
-		state := string(second.Again.Status.State)
-		judged.Add(second)
+		again := second.Again
+		now := string(again.Status.State)
+		scorer.Add(second.Recorded.At, second.Settled, second.Recorded.State.State == string(state.Abnormal), again.Status.State == state.Abnormal)
 		switch {
 		case c.JSON:
 			printing = errors.Join(printing, out.Encode(replayed{
-				second.Recorded.Time, second.Recorded.State.State, state,
-				second.Recorded.PAbnormal, second.Again.Verdict.P, second.Again.Status.P, second.Settled,
+				second.Recorded.Time, second.Recorded.State.State, now,
+				second.Recorded.PAbnormal, again.Verdict.P, again.Status.P, second.Settled,
 			}))
-		case state != before:
-			_, err := fmt.Fprintf(o.out, "%s  %s (recorded: %s)\n", second.Recorded.Time.Format(time.RFC3339), state, second.Recorded.State.State)
+		case now != before:
+			_, err := fmt.Fprintf(o.out, "%s  %s (recorded: %s)\n", second.Recorded.Time.Format(time.RFC3339), now, second.Recorded.State.State)
 			printing = errors.Join(printing, err)
-			before = state
+			before = now
 		}
 	})
 	if err = errors.Join(err, printing); err != nil || c.JSON {
@@ -89,9 +96,9 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 	if err == nil && result.Missing > 0 {
 		_, err = fmt.Fprintf(o.out, "the picture of %d s is missing or damaged: they were decided with the picture before\n", result.Missing)
 	}
-	if err == nil && judged.Seconds > 0 {
+	if then, now := scorer.Result().InForceSum, scorer.Result().CandidateSum; err == nil && then.Seconds > 0 {
 		_, err = fmt.Fprintf(o.out, "labelled: then right in %s, now right in %s of %d seconds; of %d abnormal stretches %d were found then, %d now\n",
-			percent(judged.Then, judged.Seconds), percent(judged.Now, judged.Seconds), judged.Seconds, judged.Stretches(), judged.FoundThen(), judged.FoundNow())
+			percent(then.Right, then.Seconds), percent(now.Right, now.Seconds), then.Seconds, then.Found+then.Missed, then.Found, now.Found)
 	}
 	return err
 }

@@ -3,11 +3,12 @@
 import { start as startNow } from "./now.js";
 import { start as startBack } from "./back.js";
 import { start as startReview } from "./review.js";
+import { start as startCompare } from "./compare.js";
 import { start as startSetup } from "./setup.js";
 import { get, post, element, language, translate, words, setClock, setLogIn } from "./page.js";
 import { trial } from "./trial.js";
 
-const pages = { now: startNow, back: startBack, review: startReview, setup: startSetup };
+const pages = { now: startNow, back: startBack, review: startReview, compare: startCompare, setup: startSetup };
 const shared = { now: null, listeners: new Set(), user: "" };
 let shown = null;
 
