@@ -57,7 +57,7 @@ def read_by(meter, batch):
     if meter == meters.EVERY:
         return batch
     rng = np.random.default_rng(zlib.crc32(batch.name.encode()))
-    currents = [replace(c, mask=c.mask * meters.METERS[meter](len(c.mask), rng)) for c in batch.currents]
+    currents = [replace(c, mask=c.mask * (meters.METERS | meters.SLOW_AND_LOST)[meter](len(c.mask), rng)) for c in batch.currents]
     return replace(batch, currents=currents)
 
 
@@ -168,7 +168,7 @@ def main(argv=None):
     parser.add_argument("--data", nargs="+", required=True, help="folders of data sets with both classes")
     parser.add_argument("--normal", nargs="*", default=[], help="folders of normal hours")
     parser.add_argument("--every", type=int, default=1, help="seconds between verdicts")
-    parser.add_argument("--meter", choices=(meters.EVERY, *meters.METERS), default=meters.EVERY, help="how the current is sampled")
+    parser.add_argument("--meter", choices=(meters.EVERY, *meters.METERS, *meters.SLOW_AND_LOST), default=meters.EVERY, help="how the current is sampled")
     parser.add_argument("--out", help="JSON file for all figures")
     parser.add_argument("--keep", help="NPZ file for the probabilities of the data sets")
     args = parser.parse_args(argv)

@@ -26,5 +26,13 @@ def in_bursts(count, rng):
     return kept
 
 
-METERS = {"every-2nd": slow(2), "every-3rd": slow(3), "lost": singly, "bursts": in_bursts}
+def both(first, second):
+    """A slow meter on a bad line."""
+    return lambda count, rng: first(count, rng) & second(count, rng)
+
+
+SLOWEST = 3  # one sample in so many
+METERS = {"every-2nd": slow(2), "every-3rd": slow(SLOWEST), "lost": singly, "bursts": in_bursts}
+# Tested, not trained on.
+SLOW_AND_LOST = {"every-2nd-lost": both(slow(2), singly), "every-3rd-lost": both(slow(SLOWEST), singly)}
 EVERY = "every"  # of the window's own samples
