@@ -169,7 +169,7 @@ func (r *run) second(ctx context.Context, s recorder.Decided) {
 		arrived++
 	}
 	r.samples = r.samples[arrived:]
-	again := r.decider.Decide(ctx, s.At, r.frame, drivers.Status(s.Senses.Video))
+	again := r.decider.DecideDue(ctx, s.At, decide.Due(s.Time, s.At), r.frame, drivers.Status(s.Senses.Video))
 	second := Second{Recorded: s, Again: again, Settled: s.At.Sub(r.began) >= settling}
 	r.result.Seconds++
 	if second.Settled {
