@@ -132,6 +132,5 @@ func (p *pace) sent(now time.Time, rate int) {
 	p.next = p.next.Add(time.Second / time.Duration(rate))
 }
 
-// packSamples is the largest number of samples in a history message: ten seconds at 2
-// Hz.
+// packSamples is the largest number of samples in a message: ten seconds at 2 Hz.
 const packSamples = 20
