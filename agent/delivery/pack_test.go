@@ -191,3 +191,72 @@ func TestPackOfLiveSamplesKeepsTheBrokersLimit(t *testing.T) {
 		}
 	})
 }
+
+// A meter answers before the broker does. Its samples are sent as soon as there is a
+// connection, live and in order, and are not written to the disk.
+func TestSamplesFromBeforeTheConnectionAreSentAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stamper, err := stamp.OnHost(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		outbox := &storing{Memory: NewMemory(1000)}
+		p := New(startSettings("tcp://none", 10_000), root, stamper, outbox, slog.New(slog.DiscardHandler), quiet{})
+		sample := func() { p.Sample(message.Sample{Stamp: stamper.Stamp("current", time.Now())}) }
+		live := func(link *slowLink) (seqs []uint64) {
+			for _, m := range link.sent {
+				if m.topic == root+message.TopicCurrent {
+					seqs = append(seqs, sequence(t, []received{{payload: string(m.payload)}})...)
+				}
+			}
+			return seqs
+		}
+		step := func(c *Connection, link *slowLink) {
+			t.Helper()
+			c.Acknowledge(link.due())
+			if err := c.Step(); err != nil {
+				t.Fatal(err)
+			}
+			p.Round()
+		}
+		sample()
+		time.Sleep(400 * time.Millisecond)
+		sample()
+		first := &slowLink{}
+		c := p.Connect(first)
+		step(c, first)
+		if got := live(first); !slices.Equal(got, []uint64{1, 2}) {
+			t.Fatalf("samples %v at once, want 1 and 2", got)
+		}
+		step(c, first)
+		time.Sleep(3 * time.Second)
+		step(c, first)
+		if outbox.appended > 0 {
+			t.Errorf("%d records were written to the outbox", outbox.appended)
+		}
+		c.End()
+		sample() // 3: due for the outbox when the next connection begins
+		p.Round()
+		time.Sleep(1200 * time.Millisecond)
+		p.Round()
+		sample()
+		second := &slowLink{}
+		c = p.Connect(second)
+		step(c, second)
+		step(c, second)
+		time.Sleep(time.Second)
+		step(c, second)
+		if got := live(second); !slices.Equal(got, []uint64{4}) || outbox.appended != 1 {
+			t.Errorf("samples %v live and %d stored, want 4 live and 3 stored", got, outbox.appended)
+		}
+		var late []uint64
+		for _, m := range second.sent {
+			if m.topic == root+message.TopicHistory+message.TopicCurrent {
+				late = append(late, sequence(t, []received{{payload: string(m.payload)}})...)
+			}
+		}
+		if !slices.Equal(late, []uint64{3}) {
+			t.Errorf("samples %v late, want 3", late)
+		}
+	})
+}
