@@ -378,3 +378,25 @@ func TestSilentVideoDelaysNoVerdictBeyondItsBound(t *testing.T) {
 type silent struct{ *relay }
 
 func (silent) Refresh() <-chan struct{} { return make(chan struct{}) }
+
+// A sample that comes into the window allocates nothing.
+func TestSampleIntoTheWindowAllocatesNothing(t *testing.T) {
+	r := &recording{}
+	loop := NewLoop(deciderFor(senses{period: 100 * time.Millisecond}, newCounting(r)), &relay{r: r, every: time.Second}, r.note)
+	at, n := time.Now(), 0
+	one := func() {
+		n++
+		at = at.Add(100 * time.Millisecond)
+		loop.Offer(drivers.Sample{Time: at, Current: [drivers.Phases]float64{15000 + float64(n%7), 15000, 15000 - float64(n%5)}, SetPoint: 15000, Next: at.Add(100 * time.Millisecond)})
+		loop.drain()
+		loop.wait(at.Add(time.Millisecond))
+	}
+	many := func() {
+		for range 5000 { // twice the samples that are kept
+			one()
+		}
+	}
+	if allocations := testing.AllocsPerRun(1, many); allocations > 0 {
+		t.Errorf("%v allocations in 5,000 samples", allocations)
+	}
+}
