@@ -40,6 +40,7 @@ type Connection struct {
 	order     uint64 // messages sent so far
 	acked     bool   // a message was acknowledged
 	left      bool   // the end is planned
+	current   string // topic of current, with the root
 }
 
 // sent is a message that waits for its PUBACK.
@@ -114,7 +115,7 @@ func (c *Connection) Step() error {
 
 // publish sends one message; records are kept until the message is acknowledged.
 func (c *Connection) publish(topic string, retained bool, payload []byte, records []*record) (key uint64) {
-	id := c.link.Publish(c.publisher.root+topic, retained, payload)
+	id := c.link.Publish(c.whole(topic), retained, payload)
 	c.publisher.mu.Lock()
 	c.publisher.published++
 	c.publisher.mu.Unlock()
@@ -125,6 +126,18 @@ func (c *Connection) publish(topic string, retained bool, payload []byte, record
 	}
 	c.inFlight[key] = sent{order: c.order, topic: topic, records: records, size: c.publisher.size(topic, payload), at: time.Now()}
 	return key
+}
+
+// whole is a topic with the root. That of current is kept, because it is published most
+// often.
+func (c *Connection) whole(topic string) string {
+	if topic != message.TopicCurrent {
+		return c.publisher.root + topic
+	}
+	if c.current == "" {
+		c.current = c.publisher.root + topic
+	}
+	return c.current
 }
 
 // notSent is larger than every message id.
