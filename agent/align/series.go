@@ -40,7 +40,7 @@ func push[T any](values, store []T, value T) (more, room []T) {
 		return append(values, value), store
 	}
 	if 2*len(values) >= cap(store) {
-		store = make([]T, 0, max(4*len(values), 16))
+		store = make([]T, 0, 2*len(values)+64)
 	}
 	moved := append(store[:0], values...)
 	if rest := store[len(moved):cap(store)]; len(rest) > 0 {

@@ -1,7 +1,6 @@
 // Package camera is the client of the camera child. It starts the child, sends it the
 // stream's settings, and fetches the newest frame several times a second, and when it is
-// asked for. If the child
-// dies or hangs, only the video is lost.
+// asked for. If the child dies or hangs, only the video is lost.
 package camera
 
 import (

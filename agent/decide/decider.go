@@ -125,7 +125,7 @@ func (d *Decider) Sample(s drivers.Sample) {
 	}
 }
 
-// Decide decides the second whose window waits for late values no longer at now. frame is
+// Decide decides the second that is due now: late values are waited for no longer. frame is
 // the newest frame; its Number is 0 if there is none.
 func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Decision {
 	return d.DecideDue(ctx, now, now, frame, video)
