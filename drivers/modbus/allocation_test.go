@@ -12,16 +12,16 @@ import (
 	"meltwatch/retry"
 )
 
-// steady is a stream whose other end answers each read of holding registers at once, and
+// prompt is a stream whose other end answers each read of holding registers at once, and
 // allocates nothing.
-type steady struct {
+type prompt struct {
 	numbered bool
 	values   []float32
 	reply    [256]byte
 	waiting  []byte
 }
 
-func (s *steady) Write(adu []byte) (int, error) {
+func (s *prompt) Write(adu []byte) (int, error) {
 	pdu, out := adu[1:], s.reply[:1]
 	s.reply[0] = adu[0]
 	if s.numbered {
@@ -42,17 +42,17 @@ func (s *steady) Write(adu []byte) (int, error) {
 	return len(adu), nil
 }
 
-func (s *steady) Read(into []byte) (int, error) {
+func (s *prompt) Read(into []byte) (int, error) {
 	n := copy(into, s.waiting)
 	s.waiting = s.waiting[n:]
 	return n, nil
 }
 
-func (s *steady) SetDeadline(time.Time) error { return nil }
-func (s *steady) Close() error                { return nil }
+func (s *prompt) SetDeadline(time.Time) error { return nil }
+func (s *prompt) Close() error                { return nil }
 
-// steadyPoller polls a meter with a set-point and switches over a steady stream.
-func steadyPoller(t *testing.T, framing framing, emit func(drivers.Sample)) (*poller, *unit) {
+// promptPoller polls a meter with a set-point and switches over a prompt stream.
+func promptPoller(t *testing.T, framing framing, emit func(drivers.Sample)) (*poller, *unit) {
 	t.Helper()
 	m := meter(anywhere, 1)
 	m.Fields[config.FieldSetPoint] = float32At(6)
@@ -71,7 +71,7 @@ func steadyPoller(t *testing.T, framing framing, emit func(drivers.Sample)) (*po
 	u.faults = &retry.Faults{Log: quiet()}
 	p.line.framing = framing
 	p.line.dial = func(context.Context, address) (stream, error) {
-		return &steady{numbered: framing.numbered, values: []float32{15000, 15100, 14900, 15000, 1}}, nil
+		return &prompt{numbered: framing.numbered, values: []float32{15000, 15100, 14900, 15000, 1}}, nil
 	}
 	if err := p.line.open(t.Context(), time.Second); err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestPollAllocatesNothingFromReplyToSample(t *testing.T) {
 	for name, framing := range map[string]framing{"TCP": tcpFraming(), "RTU": rtuFraming()} {
 		t.Run(name, func(t *testing.T) {
 			var last drivers.Sample
-			p, u := steadyPoller(t, framing, func(s drivers.Sample) { last = s })
+			p, u := promptPoller(t, framing, func(s drivers.Sample) { last = s })
 			ctx := t.Context()
 			request := u.plan.leaves()[0]
 			frame := testing.AllocsPerRun(1000, func() {
@@ -114,7 +114,7 @@ func TestPollAllocatesNothingFromReplyToSample(t *testing.T) {
 
 // A sample tells when the next poll is due, and no later sample is earlier than that.
 func TestSampleTellsWhenTheNextOneCanCome(t *testing.T) {
-	p, u := steadyPoller(t, tcpFraming(), func(drivers.Sample) {})
+	p, u := promptPoller(t, tcpFraming(), func(drivers.Sample) {})
 	_ = p
 	u.tick.start = time.Now()
 	u.tick.n = 7
