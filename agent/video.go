@@ -3,6 +3,7 @@ package agent
 import (
 	"sync"
 
+	"meltwatch/agent/decide"
 	"meltwatch/drivers"
 )
 
@@ -38,6 +39,14 @@ func (v *videoSwitch) source() videoSource {
 
 // Newest implements decide.Video.
 func (v *videoSwitch) Newest() (drivers.Frame, drivers.Status) { return v.source().Newest() }
+
+// Refresh implements decide.Refresher. It returns nil for a source that cannot be asked.
+func (v *videoSwitch) Refresh() <-chan struct{} {
+	if source, ok := v.source().(decide.Refresher); ok {
+		return source.Refresh()
+	}
+	return nil
+}
 
 // Cause describes the active source's fault.
 func (v *videoSwitch) Cause() string { return v.source().Cause() }

@@ -44,6 +44,9 @@ type Sample struct {
 	SetPoint float64
 	// Bits are the switch positions; one that is not configured stays 0.
 	Bits Bits
+	// Next is the earliest instant that the next sample can have, the zero time if the
+	// source does not know it.
+	Next time.Time
 }
 
 // Frame is one picture of the furnace shell, already cropped and scaled.

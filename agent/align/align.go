@@ -156,15 +156,16 @@ func (a *Aligner) Correct(by time.Duration) {
 	a.correction = min(max(by, -most), most)
 }
 
-// Settle is how long a sample may take to arrive after its instant. A window that ended
-// later would always lack its newest sample.
+// Settle is how long a sample or a frame may take to arrive after its instant. A window
+// whose newest values have all arrived need not wait for so long: see SamplePending.
 const Settle = 150 * time.Millisecond
 
-// Window builds the window that ends at the last point of the grid before now.
+// Window builds the window that ends at the last point of the grid that is at least
+// Settle before now.
 func (a *Aligner) Window(now time.Time) Window {
 	g := a.geometry
 	w := Window{
-		End:    a.grid.before(now.Add(-Settle)),
+		End:    a.End(now),
 		period: g.SamplePeriod,
 		Input: inference.Window{
 			Tokens:     make([]float32, g.Frames*g.FrameTokens),

@@ -122,6 +122,21 @@ func TestFasterPollsAreThinned(t *testing.T) {
 	}
 }
 
+// Polls faster than the grid do not drag it along: the end of a window stays at its poll.
+func TestFastPollsKeepTheGrid(t *testing.T) {
+	for _, rate := range []float64{2, 5, 10, 20} {
+		a := New(model)
+		for i := range int(300 * rate) {
+			a.AddSample(sample(i, float64(i)/rate))
+			if now := at(float64(i)/rate + 0.01); i > 100 && i%int(rate) == 0 {
+				if off := a.NearestEnd(now).Sub(at(float64(i) / rate)); off.Abs() > 30*time.Millisecond {
+					t.Fatalf("%v Hz: the grid is %s off its poll", rate, off)
+				}
+			}
+		}
+	}
+}
+
 func TestSlowerPollsLeaveHoles(t *testing.T) {
 	a := New(model)
 	for i := range 150 {

@@ -7,11 +7,14 @@ import (
 
 // series holds the values that a sense delivered, in time order.
 type series[T any] struct {
+	// values grow at the end and are trimmed at the start; store is where they lie.
 	values []T
+	store  []T
 	// taken holds each value's time since epoch, the stamp of the first value. Every
 	// window compares all of them, and durations compare faster than times.
-	taken []time.Duration
-	epoch time.Time
+	taken      []time.Duration
+	takenStore []time.Duration
+	epoch      time.Time
 	// chosen is the last result of nearest.
 	chosen []int
 }
@@ -25,8 +28,25 @@ func (s *series[T]) add(t time.Time, value T) bool {
 	if n := len(s.taken); n > 0 && taken <= s.taken[n-1] {
 		return false
 	}
-	s.values, s.taken = append(s.values, value), append(s.taken, taken)
+	s.values, s.store = push(s.values, s.store, value)
+	s.taken, s.takenStore = push(s.taken, s.takenStore, taken)
 	return true
+}
+
+// push appends a value to values, a part of store. At the end of store, which is not
+// allocated anew while half of it is free, they move to its start.
+func push[T any](values, store []T, value T) (more, room []T) {
+	if len(values) < cap(values) {
+		return append(values, value), store
+	}
+	if 2*len(values) >= cap(store) {
+		store = make([]T, 0, 2*len(values)+64)
+	}
+	moved := append(store[:0], values...)
+	if rest := store[len(moved):cap(store)]; len(rest) > 0 {
+		clear(rest) // release the memory they refer to
+	}
+	return append(moved, value), store
 }
 
 // trim drops the values from before oldest, and the oldest ones beyond a number of

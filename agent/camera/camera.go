@@ -1,6 +1,6 @@
 // Package camera is the client of the camera child. It starts the child, sends it the
-// stream's settings, and fetches the newest frame several times a second. If the child
-// dies or hangs, only the video is lost.
+// stream's settings, and fetches the newest frame several times a second, and when it is
+// asked for. If the child dies or hangs, only the video is lost.
 package camera
 
 import (
@@ -46,6 +46,10 @@ type Client struct {
 	opened opening
 	stream uint64 // number of openings that gave a frame
 	size   size   // of the camera's picture before scaling
+	// answered is closed once the child has answered the next request; nil if nobody
+	// waits for it.
+	answered chan struct{}
+	refresh  chan struct{} // holds an element while a request is wanted
 }
 
 type size struct{ width, height int }
@@ -78,7 +82,7 @@ const (
 // New returns a client that runs program as the child. read loads the settings again
 // from files that may have changed.
 func New(program string, settings drivers.CameraSettings, read func() (drivers.CameraSettings, error), log *slog.Logger, observer Observer) *Client {
-	return &Client{program: program, settings: settings, read: read, log: log, observer: observer, status: drivers.Absent, cause: "not opened yet"}
+	return &Client{program: program, settings: settings, read: read, log: log, observer: observer, status: drivers.Absent, cause: "not opened yet", refresh: make(chan struct{}, 1)}
 }
 
 // Newest returns the newest frame and the status of the sense. The frame's Number is 0
@@ -87,6 +91,38 @@ func (c *Client) Newest() (drivers.Frame, drivers.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.frame, c.status
+}
+
+// Refresh makes the client ask the child for a newer frame at once. The channel is closed
+// when the child has answered.
+func (c *Client) Refresh() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answered == nil {
+		c.answered = make(chan struct{})
+	}
+	select {
+	case c.refresh <- struct{}{}:
+	default:
+	}
+	return c.answered
+}
+
+// asking returns the function that ends the wait of those who have asked so far.
+func (c *Client) asking() (answer func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waiting := c.answered
+	c.answered = nil
+	select {
+	case <-c.refresh: // this request serves it
+	default:
+	}
+	return func() {
+		if waiting != nil {
+			close(waiting)
+		}
+	}
 }
 
 // Cause describes the current fault; it is empty without one.
@@ -150,6 +186,7 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 	looked := time.Now()
 	for {
 		c.observer.Beat()
+		answer := c.asking()
 		latest, err := c.ask(ctx, p, after)
 		switch {
 		case err == nil:
@@ -161,6 +198,7 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 			failed++
 			c.lose(err)
 		}
+		answer()
 		if err == nil && !latest.Status.Live() && time.Since(looked) >= reread {
 			looked = time.Now()
 			if err := c.resubmit(ctx, p); err != nil {
@@ -176,6 +214,8 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 		case <-p.Done():
 			return p.Err()
 		case <-ticker.C:
+		case <-c.refresh:
+			ticker.Reset(every)
 		}
 	}
 }

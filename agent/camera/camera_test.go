@@ -150,6 +150,28 @@ func TestFrameCarriesTheInstantItWasTaken(t *testing.T) {
 	}
 }
 
+// Without the request, the client asks its child every 200 ms.
+func TestRefreshFetchesANewerFrameAtOnce(t *testing.T) {
+	c, _ := start(t, "ok")
+	before := waitFor(t, c, drivers.OK, 10*time.Second)
+	began := time.Now()
+	for range 20 {
+		select {
+		case <-c.Refresh():
+		case <-time.After(10 * time.Second):
+			t.Fatal("no answer")
+		}
+		now, _ := c.Newest()
+		if now.Number <= before.Number {
+			t.Fatalf("frame %d after frame %d", now.Number, before.Number)
+		}
+		before = now
+	}
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("20 frames took %s", took)
+	}
+}
+
 func TestFrameHasTheNumberOfItsOpening(t *testing.T) {
 	c, _ := start(t, "breaks")
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {

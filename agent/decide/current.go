@@ -16,6 +16,8 @@ type currentMonitor struct {
 	idle float64
 	// arrived is the time of the last sample, valid or not; zero before the first.
 	arrived time.Time
+	// next is the earliest instant of the next sample.
+	next    time.Time
 	invalid invalidShare
 	stuck   stuckReadings
 }
@@ -42,7 +44,10 @@ func (m *currentMonitor) setPeriod(period time.Duration) {
 }
 
 func (m *currentMonitor) sample(s drivers.Sample) {
-	m.arrived = s.Time
+	m.arrived, m.next = s.Time, s.Next
+	if s.Next.IsZero() { // a source polls at most half a period late, and then on time
+		m.next = s.Time.Add(m.period / 2)
+	}
 	m.invalid.sample(s)
 	if s.Missing == "" {
 		m.stuck.sample(s)

@@ -136,14 +136,20 @@ func (d *Decider) Sample(s drivers.Sample) {
 	}
 }
 
-// Decide decides the second that ends about now. frame is the newest frame; its Number
-// is 0 if there is none.
+// Decide decides the second that is due now: late values are waited for no longer. frame is
+// the newest frame; its Number is 0 if there is none.
 func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame, video drivers.Status) Decision {
+	return d.DecideDue(ctx, now, now, frame, video)
+}
+
+// DecideDue decides at now the second that is due at an instant: see Due. Before that
+// instant, everything that belongs to its window must have arrived.
+func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drivers.Frame, video drivers.Status) Decision {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	d.follow(frame)
 	encodeErr := d.encode(ctx, frame, video)
-	w := d.aligner.Window(now)
+	w := d.aligner.Window(due)
 	current, cause := d.current.status(now)
 	s := Decision{
 		End: w.End, Current: current, CurrentCause: cause, Video: video,

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"meltwatch/agent/align"
 	"meltwatch/drivers"
 )
 
@@ -26,6 +25,7 @@ type Loop struct {
 	between chan func()
 	shadow  *shadow // nil without a candidate
 	ended   chan struct{}
+	pending pending // what the next second waits for
 }
 
 // maxWaiting bounds the samples that arrive while a second is being decided. Beyond it
@@ -55,11 +55,23 @@ func (l *Loop) Dropped() uint64 { return l.dropped.Load() }
 // Run decides once a second until ctx ends. It runs once.
 func (l *Loop) Run(ctx context.Context) error {
 	defer close(l.ended)
-	timer := time.NewTimer(time.Second)
+	l.pending.begin(time.Now())
+	l.pending.due = time.Now().Add(time.Second)
+	timer := time.NewTimer(0)
 	defer timer.Stop()
 	changes := time.NewTicker(changeEvery)
 	defer changes.Stop()
 	for {
+		wait := l.wait(time.Now())
+		if wait <= 0 {
+			l.decide(ctx, l.pending.due)
+			l.begin(time.Now())
+			if ctx.Err() != nil {
+				return nil
+			}
+			continue
+		}
+		timer.Reset(wait)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -68,21 +80,29 @@ func (l *Loop) Run(ctx context.Context) error {
 		case f := <-l.between:
 			f()
 		case <-timer.C:
-			timer.Reset(next(l.Decide(ctx).End, time.Now()))
+		case <-l.pending.answer:
+			l.pending.answered()
 		case <-changes.C:
 			l.reportChange()
 		}
 	}
 }
 
-// Decide decides one second from everything that has arrived, and reports it. Run calls
+// Decide decides the second that is due now from everything that has arrived, and reports
 // it.
-func (l *Loop) Decide(ctx context.Context) Decision {
+func (l *Loop) Decide(ctx context.Context) Decision { return l.decide(ctx, time.Now()) }
+
+// decide decides the second that is due at an instant. A second that is late ends as late
+// as if it had been due now.
+func (l *Loop) decide(ctx context.Context, due time.Time) Decision {
 	l.drain()
 	frame, status := l.video.Newest()
 	now := time.Now()
-	compare := l.beginShadow(ctx, now, frame, status)
-	s := l.decider.Decide(ctx, now, frame, status)
+	if due.Before(now) {
+		due = now
+	}
+	compare := l.beginShadow(ctx, now, due, frame, status)
+	s := l.decider.DecideDue(ctx, now, due, frame, status)
 	if ctx.Err() == nil { // the end of the agent may have cut the second short
 		l.last = s
 		l.report(s)
@@ -115,13 +135,4 @@ func (l *Loop) drain() {
 			return
 		}
 	}
-}
-
-// next is the wait before the second after the one that ended at end. The newest sample
-// of its window has then arrived, and the verdict follows it as soon as possible. The
-// bounds keep one verdict a second while the grid is being estimated.
-func next(end, now time.Time) time.Duration {
-	const early = 5 * time.Millisecond // past the instant, so that rounding cannot put the window before it
-	wait := end.Add(time.Second + align.Settle + early).Sub(now)
-	return min(max(wait, 300*time.Millisecond), 1200*time.Millisecond)
 }

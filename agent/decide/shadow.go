@@ -59,7 +59,7 @@ func (l *Loop) sample(s drivers.Sample) {
 
 // beginShadow starts the shadow's decision. The returned function waits for it, at most
 // for the shadow's timeout, and compares.
-func (l *Loop) beginShadow(ctx context.Context, now time.Time, frame drivers.Frame, status drivers.Status) func(live Decision) {
+func (l *Loop) beginShadow(ctx context.Context, now, due time.Time, frame drivers.Frame, status drivers.Status) func(live Decision) {
 	s := l.shadow
 	if s == nil {
 		return func(Decision) {}
@@ -67,7 +67,7 @@ func (l *Loop) beginShadow(ctx context.Context, now time.Time, frame drivers.Fra
 	c, decided := Comparison{}, make(chan struct{})
 	go func() {
 		defer close(decided)
-		c.Shadow = s.decider.Decide(ctx, now, frame, status)
+		c.Shadow = s.decider.DecideDue(ctx, now, due, frame, status)
 		c.ShadowTook = time.Since(now)
 	}()
 	return func(live Decision) {

@@ -17,7 +17,7 @@ import (
 type brokerLimit struct {
 	// passed is the largest message that was acknowledged.
 	passed int
-	// pack bounds a pack of history; 0 means no bound.
+	// pack bounds a pack of samples; 0 means no bound.
 	pack int
 	// refused is the size of the smallest message that counts as refused; 0 for none.
 	// Such a message is tried again at retryAt, after a wait that grows with the number
@@ -105,7 +105,7 @@ func (l *brokerLimit) retry() {
 // admits reports whether a message may be sent.
 func (l *brokerLimit) admits(size int) bool { return l.refused == 0 || size < l.refused }
 
-// fits reports whether a pack of history may have a size.
+// fits reports whether a pack of samples may have a size.
 func (l *brokerLimit) fits(size int) bool {
 	if l.delivered > 0 && l.delivered < mostPack && size > l.delivered {
 		l.wanting = true

@@ -14,6 +14,12 @@ const (
 	// historyWindow is how many may be unacknowledged when a message of history is
 	// sent: the rest of the window is reserved for live messages.
 	historyWindow = window / 2
+	// currentWindow is how many live messages of current may be unacknowledged. While
+	// the broker keeps up, each sample is a message of its own and is sent at once.
+	// Samples that wait are sent together. The quickest meter, read 20 times a second,
+	// does not wait at a broker that acknowledges within 800 ms; with fewer, samples
+	// would wait longer than ackGrace there, and be written to the outbox.
+	currentWindow = window / 2
 )
 
 // Link carries messages to a broker over one connection.
@@ -34,6 +40,7 @@ type Connection struct {
 	order     uint64 // messages sent so far
 	acked     bool   // a message was acknowledged
 	left      bool   // the end is planned
+	current   string // topic of current, with the root
 }
 
 // sent is a message that waits for its PUBACK.
@@ -77,10 +84,14 @@ var errNoAck = fmt.Errorf("broker acknowledged nothing for %s", ackTimeout)
 // history. After an error, which means that the broker does not acknowledge, the
 // connection must end.
 func (c *Connection) Step() error {
+	current := c.unacknowledged(message.TopicCurrent)
 	for len(c.inFlight) < window {
-		topic, retained, payload, records := c.publisher.next()
+		topic, retained, payload, records := c.publisher.next(current < currentWindow)
 		if payload == nil {
 			break
+		}
+		if topic == message.TopicCurrent {
+			current++
 		}
 		c.publish(topic, retained, payload, records)
 	}
@@ -104,7 +115,7 @@ func (c *Connection) Step() error {
 
 // publish sends one message; records are kept until the message is acknowledged.
 func (c *Connection) publish(topic string, retained bool, payload []byte, records []*record) (key uint64) {
-	id := c.link.Publish(c.publisher.root+topic, retained, payload)
+	id := c.link.Publish(c.whole(topic), retained, payload)
 	c.publisher.mu.Lock()
 	c.publisher.published++
 	c.publisher.mu.Unlock()
@@ -115,6 +126,18 @@ func (c *Connection) publish(topic string, retained bool, payload []byte, record
 	}
 	c.inFlight[key] = sent{order: c.order, topic: topic, records: records, size: c.publisher.size(topic, payload), at: time.Now()}
 	return key
+}
+
+// whole is a topic with the root. That of current is kept, because it is published most
+// often.
+func (c *Connection) whole(topic string) string {
+	if topic != message.TopicCurrent {
+		return c.publisher.root + topic
+	}
+	if c.current == "" {
+		c.current = c.publisher.root + topic
+	}
+	return c.current
 }
 
 // notSent is larger than every message id.
@@ -136,6 +159,16 @@ func (c *Connection) Acknowledge(ids []uint16) {
 // Unacknowledged is the number of messages without a PUBACK.
 func (c *Connection) Unacknowledged() int { return len(c.inFlight) }
 
+// unacknowledged is the number of messages of a topic without a PUBACK.
+func (c *Connection) unacknowledged(topic string) (n int) {
+	for _, m := range c.inFlight {
+		if m.topic == topic {
+			n++
+		}
+	}
+	return n
+}
+
 // Leave publishes offline and marks the connection's end as planned.
 func (c *Connection) Leave() {
 	c.left = true
@@ -149,50 +182,6 @@ func (c *Connection) End() {
 	}
 	c.publisher.setConnected(false)
 	c.publisher.requeue(c.inFlight)
-}
-
-// next takes the next message for a live topic; payload is nil if nothing waits. A
-// message that the broker refuses is set aside.
-func (p *Publisher) next() (topic string, retained bool, payload []byte, records []*record) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for {
-		topic, retained, payload, records = p.upcoming()
-		if payload == nil {
-			return topic, retained, nil, nil
-		}
-		size := p.size(topic, payload)
-		if p.limit.admits(size) {
-			return topic, retained, payload, records
-		}
-		p.keepBack(topic, size, records)
-	}
-}
-
-// upcoming takes the next message, also one that the broker refuses. The lock is held.
-func (p *Publisher) upcoming() (topic string, retained bool, payload []byte, records []*record) {
-	if len(p.live) > 0 {
-		r := p.live[0]
-		p.live = p.live[1:]
-		records = []*record{r}
-		if r.class == message.ClassCurrent {
-			return message.TopicCurrent, false, message.Pack(p.payloads(records), false), records
-		}
-		return string(r.class), r.class == message.ClassState, p.payloads(records)[0], records
-	}
-	if topic, payload := p.nextChanged(); payload != nil {
-		switch topic {
-		case message.TopicAlarm:
-			payload = p.stamper.Restamp(message.ClassAlarm, payload)
-		case message.TopicHealth:
-			payload = p.stamper.Restamp(message.ClassHealth, payload)
-		}
-		return topic, true, payload, nil
-	}
-	if a, ok := p.nextAnswer(); ok {
-		return a.topic, false, a.payload, nil
-	}
-	return "", false, nil, nil
 }
 
 // mayPass reports whether a message is within the broker's limit.

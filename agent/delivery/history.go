@@ -9,10 +9,20 @@ import (
 	"meltwatch/agent/message"
 )
 
+// setConnected notes that a connection began or ended. Samples that a connection finds
+// before they are due for the outbox are sent live: they are as recent as those of a slow
+// broker, and a meter that answers before the broker does costs no write to the disk.
 func (p *Publisher) setConnected(connected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.connected = connected
+	if connected {
+		for _, r := range p.fresh {
+			if r.class == message.ClassCurrent && !r.sending && !r.acked && time.Since(r.made) < ackGrace {
+				r.sending = p.sendLive(r)
+			}
+		}
+	}
 	p.wakeSpooler()
 }
 
@@ -132,6 +142,5 @@ func (p *pace) sent(now time.Time, rate int) {
 	p.next = p.next.Add(time.Second / time.Duration(rate))
 }
 
-// packSamples is the largest number of samples in a history message: ten seconds at 2
-// Hz.
+// packSamples is the largest number of samples in a message: ten seconds at 2 Hz.
 const packSamples = 20

@@ -123,8 +123,13 @@ func (p *Publisher) stored(r *record, number uint64) {
 // settle passes acknowledged and returned records to the outbox.
 func (p *Publisher) settle() {
 	p.mu.Lock()
-	acks, returns := p.acks, p.returns
-	p.acks, p.returns = numbers{}, numbers{}
+	var acks, returns numbers
+	if len(p.acks) > 0 {
+		acks, p.acks = p.acks, numbers{}
+	}
+	if len(p.returns) > 0 {
+		returns, p.returns = p.returns, numbers{}
+	}
 	p.mu.Unlock()
 	for class, list := range acks {
 		p.outbox.Ack(string(class), list)

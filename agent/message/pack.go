@@ -29,7 +29,12 @@ func Pack(samples [][]byte, historical bool) []byte {
 		b.WriteString(`"historical":true,`)
 	}
 	b.WriteString(`"samples":[`)
-	b.Write(bytes.Join(samples, []byte{','}))
+	for i, sample := range samples {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(sample)
+	}
 	b.WriteString(`]}`)
 	return b.Bytes()
 }

@@ -104,7 +104,7 @@ type ModelName struct {
 }
 
 // Sample is one reading of the current. A Current message holds one sample, or several
-// as history.
+// that had to wait.
 type Sample struct {
 	Stamp
 	A float64 `json:"a"` // amperes

@@ -184,10 +184,10 @@ func (r *run) second(ctx context.Context, s recorder.Decided) {
 		arrived++
 	}
 	r.samples = r.samples[arrived:]
-	video := drivers.Status(s.Senses.Video)
-	second := Second{Recorded: s, Again: r.decider.Decide(ctx, s.At, r.frame, video), Settled: s.At.Sub(r.began) >= Settling}
+	video, due := drivers.Status(s.Senses.Video), decide.Due(s.Time, s.At)
+	second := Second{Recorded: s, Again: r.decider.DecideDue(ctx, s.At, due, r.frame, video), Settled: s.At.Sub(r.began) >= Settling}
 	for _, d := range r.beside {
-		second.Beside = append(second.Beside, d.Decide(ctx, s.At, r.frame, video))
+		second.Beside = append(second.Beside, d.DecideDue(ctx, s.At, due, r.frame, video))
 	}
 	r.result.Seconds++
 	if second.Settled {

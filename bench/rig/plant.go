@@ -58,6 +58,7 @@ type Plant struct {
 
 	subscriber paho.Client
 	simulator  *exec.Cmd
+	config     string // the agent's file
 }
 
 // Start starts everything. The caller calls Stop, after an error too.
@@ -171,7 +172,23 @@ paths: {state: %q, programs: %q}
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return err
 	}
-	agent := exec.Command(filepath.Join(p.Programs.Bin, "meltwatch"), "run", "--config", path) //nolint:noctx // stop ends it
+	p.config = path
+	return p.runAgent()
+}
+
+// RestartAgent ends the agent, calls starting, and starts it again.
+func (p *Plant) RestartAgent(starting func()) error {
+	before := p.Agent
+	p.Agent = nil
+	if err := terminate(before); err != nil {
+		return err
+	}
+	starting()
+	return p.runAgent()
+}
+
+func (p *Plant) runAgent() error {
+	agent := exec.Command(filepath.Join(p.Programs.Bin, "meltwatch"), "run", "--config", p.config) //nolint:noctx // stop ends it
 	agent.Stderr = p.Log
 	if err := agent.Start(); err != nil {
 		return fmt.Errorf("start the agent: %w; run make build", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"meltwatch/bench/crash"
+	"meltwatch/bench/latency"
 	"meltwatch/bench/outage"
 	"meltwatch/bench/parity"
 	"meltwatch/bench/rig"
@@ -76,6 +77,18 @@ func (c agreeCommand) Run(ctx context.Context, out io.Writer) error {
 	return parity.Options{
 		Programs: rig.Programs(c.programs), Minutes: c.Minutes, Episodes: c.Episodes, Seed: c.Seed, Python: c.Python,
 	}.Run(ctx, out)
+}
+
+type latencyCommand struct {
+	Camera bool          `help:"With the camera and a picture in each window."`
+	Watch  time.Duration `default:"60s" help:"How long samples and states are timed."`
+	Starts int           `default:"5" help:"How often the agent is started."`
+	programs
+}
+
+// Run prints the table.
+func (c latencyCommand) Run(ctx context.Context, out io.Writer) error {
+	return latency.Options{Programs: rig.Programs(c.programs), Camera: c.Camera, Watch: c.Watch, Starts: c.Starts}.Run(ctx, out)
 }
 
 type soakCommand struct {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ type line struct {
 	settle, gap time.Duration
 
 	stream stream // nil while closed
+	input  *input // of the stream; nil before the first look at it
 	// release cancels the closing of the stream at the end of the context.
 	release func() bool
 	// ready is when the next request may be sent.
@@ -42,11 +44,17 @@ type line struct {
 	redials uint64
 	redial  backoff
 	quirks  quirks
+
+	// body and pdu are the request's, seen is what was received since it was sent. All are
+	// reused by the next request.
+	body [4]byte
+	pdu  wire.ProtocolDataUnit
+	seen []byte
 }
 
 // reply is the answer to a request, and its times.
 type reply struct {
-	registers      []byte
+	registers      []byte // valid until the line's next request
 	sent, received time.Time
 }
 
@@ -82,7 +90,7 @@ func (l *line) open(ctx context.Context, timeout time.Duration) error {
 	}
 	l.redial.reset()
 	l.dialed = true
-	l.stream, l.replies, l.excess = s, 0, false
+	l.stream, l.input, l.replies, l.excess = s, nil, 0, false
 	l.release = context.AfterFunc(ctx, func() { _ = s.Close() })
 	l.ready = time.Now().Add(l.settle)
 	return nil
@@ -104,10 +112,13 @@ func (l *line) close() {
 // closed.
 func (l *line) read(ctx context.Context, unit byte, timeout time.Duration, r request) (reply, error) {
 	got, err := l.request(ctx, unit, timeout, r)
-	if _, ok := exceptionCode(err); err != nil && !ok {
+	if err == nil {
+		return got, nil
+	}
+	if _, ok := exceptionCode(err); !ok {
 		l.close()
 	}
-	if err != nil && !Unreachable(err) {
+	if !Unreachable(err) {
 		err = fmt.Errorf("read %d %s from %d (counted from 0) by function %d: %w", r.Quantity, r.objects(), r.Address, r.Function, err)
 	}
 	return got, err
@@ -124,8 +135,7 @@ func (l *line) request(ctx context.Context, unit byte, timeout time.Duration, r 
 		}
 	}
 	got, err := l.exchange(ctx, unit, timeout, r)
-	var closed hangup
-	if !errors.As(err, &closed) || l.replies == 0 || ctx.Err() != nil {
+	if err == nil || !isHangup(err) || l.replies == 0 || ctx.Err() != nil {
 		return got, err
 	}
 	l.handleHangup()
@@ -158,13 +168,21 @@ func (l *line) dropStale() {
 	if l.stream == nil || l.replies == 0 {
 		return
 	}
-	ended, unsolicited := peekInput(l.stream)
+	ended, unsolicited := l.arrived().peek()
 	switch {
 	case ended, l.hangups >= hangupThreshold:
 		l.handleHangup()
 	case l.framing.numbered && (unsolicited || l.excess):
 		l.close()
 	}
+}
+
+// arrived looks at the stream's input.
+func (l *line) arrived() *input {
+	if l.input == nil {
+		l.input = newInput(l.stream)
+	}
+	return l.input
 }
 
 // exchange makes one request over the open line.
@@ -194,9 +212,10 @@ func (l *line) exchange(ctx context.Context, unit byte, timeout time.Duration, r
 }
 
 func (l *line) frame(unit byte, r request) (framedRequest, error) {
-	body := binary.BigEndian.AppendUint16(nil, r.Address)
-	body = binary.BigEndian.AppendUint16(body, r.Quantity)
-	frame, err := l.framing.encode(unit, &wire.ProtocolDataUnit{FunctionCode: r.Function, Data: body})
+	binary.BigEndian.PutUint16(l.body[:], r.Address)
+	binary.BigEndian.PutUint16(l.body[2:], r.Quantity)
+	l.pdu = wire.ProtocolDataUnit{FunctionCode: r.Function, Data: l.body[:]}
+	frame, err := l.framing.encode(unit, &l.pdu)
 	if err != nil {
 		return framedRequest{}, fmt.Errorf("encode request: %w", err)
 	}
@@ -210,13 +229,16 @@ func (l *line) send(req framedRequest, timeout time.Duration) (sent time.Time, e
 		return sent, asHangup(fmt.Errorf("set deadline: %w", err))
 	}
 	if !l.framing.numbered {
-		discardInput(l.stream)
+		l.arrived().discard()
 	}
 	if _, err := l.stream.Write(req.adu); err != nil {
 		return sent, asHangup(fmt.Errorf("send request: %w", err))
 	}
 	return sent, nil
 }
+
+// maxChunk bounds the bytes that are received at a time.
+const maxChunk = 256
 
 // maxReceived bounds the bytes that are searched for one reply: several frames of the
 // largest size.
@@ -225,12 +247,13 @@ const maxReceived = 2048
 // receive reads until the reply arrives, and skips what precedes it. The error
 // describes what arrived instead.
 func (l *line) receive(req framedRequest, timeout time.Duration) ([]byte, error) {
-	var chunk [256]byte
-	var seen []byte
+	l.seen = l.seen[:0]
 	from := 0
 	for {
-		n, err := l.stream.Read(chunk[:])
-		seen = append(seen, chunk[:n]...)
+		l.seen = slices.Grow(l.seen, maxChunk)
+		n, err := l.stream.Read(l.seen[len(l.seen) : len(l.seen)+maxChunk])
+		l.seen = l.seen[:len(l.seen)+n]
+		seen := l.seen
 		found, misfit := l.framing.find(req, seen, from)
 		if misfit != nil {
 			return nil, misfit
@@ -277,7 +300,13 @@ func (l *line) noReply(req framedRequest, seen []byte, timeout time.Duration, er
 	}
 }
 
-// ended marks the errors that indicate a closed connection.
+// isHangup reports whether the other end closed the connection before it answered.
+func isHangup(err error) bool {
+	var closed hangup
+	return errors.As(err, &closed)
+}
+
+// asHangup marks the errors that indicate a closed connection.
 func asHangup(err error) error {
 	for _, sign := range []error{io.EOF, io.ErrClosedPipe, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED} {
 		if errors.Is(err, sign) {
@@ -290,6 +319,9 @@ func asHangup(err error) error {
 // refused returns the exception by which a device declined a well-formed
 // request. The stream is then still in step.
 func exceptionCode(err error) (code byte, ok bool) {
+	if err == nil {
+		return 0, false
+	}
 	var exception *wire.ModbusError
 	if errors.As(err, &exception) {
 		return exception.ExceptionCode, true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,7 +27,8 @@ type unit struct {
 	counters     Counters
 	faults       *retry.Faults
 	setPoint     float64           // the last one above 0, in amperes
-	lost         map[string]string // as of the latest poll
+	got          reading           // of the latest poll
+	lost         map[string]string // as of the poll before it
 	quirks       quirks
 }
 
@@ -38,6 +40,8 @@ func newUnit(name string, m config.Meter, faults *retry.Faults) *unit {
 		tick:         schedule{period: m.Period},
 		replyPending: true, // an earlier agent's request may still be answered
 		faults:       faults,
+		got:          newReading(),
+		lost:         map[string]string{},
 	}
 	u.probes = u.newProbes(false)
 	return u
@@ -54,7 +58,8 @@ type poller struct {
 	units []*unit // the one with the currents first, if it is on this line
 
 	observe func(Report)
-	deliver func(*unit, reading)
+	// deliver gets each good reading, which is valid until the unit's next poll.
+	deliver func(*unit, *reading)
 }
 
 // run polls until ctx ends.
@@ -98,24 +103,24 @@ func (p *poller) poll(ctx context.Context, u *unit) {
 	}
 	u.counters.Polls++
 	redials := p.line.redials
-	got, err := p.attempt(ctx, u)
+	err := p.attempt(ctx, u)
 	u.counters.Redials += p.line.redials - redials
 	if ctx.Err() != nil {
 		return // the line was closed on purpose
 	}
-	p.record(u, got, err)
+	p.record(u, err)
 	if err == nil {
-		p.deliver(u, got)
+		p.deliver(u, &u.got)
 	}
 }
 
 // record counts, logs and reports a poll.
-func (p *poller) record(u *unit, got reading, err error) {
+func (p *poller) record(u *unit, err error) {
 	r := Report{Meter: u.name, Time: time.Now(), Err: err}
 	fault := err
 	if err == nil {
-		u.logLost(got.lost)
-		r.Invalid, r.Degraded = got.missing(), got.degraded()
+		u.logLost(u.got.lost)
+		r.Invalid, r.Degraded = u.got.missing(), u.got.degraded()
 		if r.Invalid != "" {
 			u.counters.Invalid++
 			fault = errors.New(r.Invalid)
@@ -129,7 +134,10 @@ func (p *poller) record(u *unit, got reading, err error) {
 	} else {
 		u.faults.Over()
 	}
-	r.Quirks = slices.Concat(p.line.quirks.report(u.faults.Log), u.quirks.report(u.faults.Log))
+	r.Quirks = p.line.quirks.report(u.faults.Log)
+	if own := u.quirks.report(u.faults.Log); len(own) > 0 {
+		r.Quirks = slices.Concat(r.Quirks, own)
+	}
 	r.Counters = u.counters
 	p.observe(r)
 }
@@ -146,26 +154,27 @@ func (u *unit) logLost(lost map[string]string) {
 			u.faults.Log.Info("quantity available again", "quantity", quantity)
 		}
 	}
-	u.lost = lost
+	clear(u.lost)
+	maps.Copy(u.lost, lost)
 }
 
 // attempt makes the unit's requests, and connects first if necessary. Every error
 // except a Modbus exception closes the line: a stream that is out of step does not
 // recover by itself.
-func (p *poller) attempt(ctx context.Context, u *unit) (reading, error) {
-	got := newReading()
-	if err := p.fetchParts(ctx, u, u.plan.parts, &got); err != nil {
+func (p *poller) attempt(ctx context.Context, u *unit) error {
+	u.got.reset()
+	if err := p.fetchParts(ctx, u, u.plan.parts, &u.got); err != nil {
 		if len(p.units) > 1 && replyOutstanding(err) {
 			u.wait.fail(time.Now())
 		}
-		return reading{}, err
+		return err
 	}
 	u.wait.reset()
-	got.validate(u.meter, u.setPoint)
-	if known := got.values[config.FieldSetPoint]; known > 0 {
+	u.got.validate(u.meter, u.setPoint)
+	if known := u.got.values[config.FieldSetPoint]; known > 0 {
 		u.setPoint = known
 	}
-	return got, nil
+	return nil
 }
 
 // replyOutstanding reports whether a request was sent whose reply may still arrive.

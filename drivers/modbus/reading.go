@@ -9,20 +9,36 @@ import (
 	"meltwatch/config"
 )
 
-// reading is the result of one poll of a unit.
+// reading is the result of one poll of a unit. Each unit has one and fills it anew at each
+// poll, so that a poll allocates nothing.
 type reading struct {
 	values map[string]float64
-	raw    map[string]string // the registers of each value, as text
-	lost   map[string]string // why a quantity has no value
-	blank  map[string]uint16 // the common word of registers that are not filled
+	raw    map[string]registers // of each value
+	lost   map[string]string    // why a quantity has no value
+	blank  map[string]uint16    // the common word of registers that are not filled
 	// first and last bound the requests that carried the currents, or all requests if
 	// the meter has none.
 	first, last time.Time
 	phases      bool
 }
 
+// registers are a field's registers in the order of significance.
+type registers struct {
+	bits  uint32
+	field *config.Field
+}
+
 func newReading() reading {
-	return reading{values: map[string]float64{}, raw: map[string]string{}, lost: map[string]string{}, blank: map[string]uint16{}}
+	return reading{values: map[string]float64{}, raw: map[string]registers{}, lost: map[string]string{}, blank: map[string]uint16{}}
+}
+
+// reset removes what the last poll read.
+func (g *reading) reset() {
+	clear(g.values)
+	clear(g.raw)
+	clear(g.lost)
+	clear(g.blank)
+	g.first, g.last, g.phases = time.Time{}, time.Time{}, false
 }
 
 // decode extracts the fields of a reply. A field without a value does not affect the
@@ -31,7 +47,8 @@ func (g *reading) decode(r request, answer reply) error {
 	if len(answer.registers) != 2*int(r.Quantity) {
 		return fmt.Errorf("decode reply: %d bytes where %d registers were asked", len(answer.registers), r.Quantity)
 	}
-	for _, f := range r.fields {
+	for i := range r.fields {
+		f := &r.fields[i]
 		at := 2 * (f.register - int(r.Address))
 		wire := answer.registers[at : at+2*f.field.Registers()]
 		if word, ok := blankWord(wire); ok {
@@ -45,7 +62,7 @@ func (g *reading) decode(r request, answer reply) error {
 		g.values[f.quantity] = value
 		delete(g.lost, f.quantity)
 		if bits, err := raw(wire, f.field); err == nil {
-			g.raw[f.quantity] = rawText(bits, f.field)
+			g.raw[f.quantity] = registers{bits, &f.field}
 		}
 	}
 	g.extend(answer, r.carriesCurrent())
@@ -71,6 +88,14 @@ func (g *reading) extend(answer reply, phases bool) {
 // time is the middle of the span, uncertainty half of it.
 func (g *reading) time() time.Time            { return g.first.Add(g.uncertainty()) }
 func (g *reading) uncertainty() time.Duration { return g.last.Sub(g.first) / 2 }
+
+// String formats the registers as a manual does.
+func (r registers) String() string {
+	if r.field == nil {
+		return ""
+	}
+	return rawText(r.bits, *r.field)
+}
 
 // markLost marks all fields of a request as missing.
 func (g *reading) markLost(r request, err error) {

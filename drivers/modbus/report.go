@@ -48,11 +48,12 @@ func (c Counters) Plus(other Counters) Counters {
 	return c
 }
 
-// report logs the quirks found since the last call, and returns all.
+// report logs the quirks found since the last call, and returns all. The slice must not be
+// changed.
 func (q *quirks) report(log *slog.Logger) []string {
 	for _, what := range q.known[len(q.known)-q.unreported:] {
 		log.Info("device has a quirk", "quirk", what)
 	}
 	q.unreported = 0
-	return slices.Clone(q.known)
+	return slices.Clip(q.known)
 }

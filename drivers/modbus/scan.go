@@ -1,6 +1,7 @@
 package modbus
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -68,7 +69,7 @@ func (s *Scanner) Read(ctx context.Context, timeout time.Duration, q Query) (dat
 	if err != nil && replyOutstanding(err) {
 		s.pending = q.Unit
 	}
-	return got.registers, got.received.Sub(got.sent), err
+	return bytes.Clone(got.registers), got.received.Sub(got.sent), err
 }
 
 // clear waits for a late reply, which on a line without transaction numbers could be

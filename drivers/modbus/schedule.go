@@ -16,6 +16,9 @@ type schedule struct {
 
 func (s *schedule) due() time.Time { return s.start.Add(time.Duration(s.n) * s.period) }
 
+// after is when the tick after this one is due. No poll begins before its tick.
+func (s *schedule) after() time.Time { return s.start.Add(time.Duration(s.n+1) * s.period) }
+
 // skip passes over the ticks that are more than half a period late at now, and
 // returns how many. A tick that is less late is still nearest to its own instant, and
 // is polled.

@@ -113,37 +113,56 @@ func rawTermios(s config.Serial) *unix.Termios {
 	return t
 }
 
-// discardInput discards input that arrived before the request: turn-around noise of an
-// RS-485 line, or the rest of a late reply. It does not wait, and stops after one
-// buffer, so that a noisy line cannot block it.
-func discardInput(s stream) {
-	var discarded [512]byte
-	withDescriptor(s, func(fd int) { _, _ = unix.Read(fd, discarded[:]) })
+// input looks at what has arrived on a stream without waiting for it. It ignores faults,
+// because the request that follows reports them. A stream without a descriptor has no
+// input.
+type input struct {
+	raw            syscall.RawConn // nil without a descriptor
+	buffer         [512]byte
+	ended, waiting bool // the results of peekAt
+	// look and drop are peekAt and discardFrom, made once so that a request allocates
+	// nothing.
+	look, drop func(fd uintptr) (done bool)
 }
 
-// peekInput reports, without waiting or consuming input, whether the other end has
-// closed the connection, and whether input waits. Both are false for a stream that is
-// not a socket.
-func peekInput(s stream) (ended, bytes bool) {
-	var one [1]byte
-	withDescriptor(s, func(fd int) {
-		n, _, err := unix.Recvfrom(fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		bytes = n > 0
-		ended = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
-	})
-	return ended, bytes
+func newInput(s stream) *input {
+	in := &input{}
+	if conn, ok := s.(syscall.Conn); ok {
+		if raw, err := conn.SyscallConn(); err == nil {
+			in.raw = raw
+		}
+	}
+	in.look, in.drop = in.peekAt, in.discardFrom
+	return in
 }
 
-// withDescriptor calls look with the stream's descriptor. It ignores faults, because
-// the request that follows reports them.
-func withDescriptor(s stream, look func(fd int)) {
-	conn, ok := s.(syscall.Conn)
-	if !ok {
-		return
+// peek reports, without consuming input, whether the other end has closed the connection,
+// and whether input waits. Both are false for a stream that is not a socket.
+func (in *input) peek() (ended, waiting bool) {
+	in.ended, in.waiting = false, false
+	if in.raw != nil {
+		_ = in.raw.Read(in.look)
 	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return
+	return in.ended, in.waiting
+}
+
+func (in *input) peekAt(fd uintptr) (done bool) {
+	n, _, err := unix.Recvfrom(int(fd), in.buffer[:1], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	in.waiting = n > 0
+	in.ended = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
+	return true
+}
+
+// discard discards input that arrived before the request: turn-around noise of an RS-485
+// line, or the rest of a late reply. It stops after one buffer, so that a noisy line
+// cannot block it.
+func (in *input) discard() {
+	if in.raw != nil {
+		_ = in.raw.Read(in.drop)
 	}
-	_ = raw.Read(func(fd uintptr) bool { look(int(fd)); return true })
+}
+
+func (in *input) discardFrom(fd uintptr) (done bool) {
+	_, _ = unix.Read(int(fd), in.buffer[:])
+	return true
 }

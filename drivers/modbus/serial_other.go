@@ -15,6 +15,11 @@ func openSerial(string, config.Serial) (stream, error) {
 	return nil, errors.New("open serial line: only built for linux; use a tcp:// or rtuovertcp:// gateway")
 }
 
-func discardInput(stream) {}
+// input is not looked at here.
+type input struct{}
 
-func peekInput(stream) (ended, bytes bool) { return false, false }
+func newInput(stream) *input { return &input{} }
+
+func (*input) peek() (ended, waiting bool) { return false, false }
+
+func (*input) discard() {}

@@ -85,15 +85,7 @@ func New(meters map[string]config.Meter, log *slog.Logger, observe func(Report))
 // Run polls until ctx ends and emits a sample for each answered poll of the meter
 // that holds the currents.
 func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
-	others := newAuxiliary(s.meters)
-	deliver := func(u *unit, got reading) {
-		if u.name == s.current {
-			emit(sample(got, others.values(got.time())))
-			return
-		}
-		others.store(u.name, got)
-	}
-	lines, err := s.pollers(deliver)
+	lines, err := s.pollers(s.delivery(emit))
 	if err != nil {
 		return err
 	}
@@ -105,8 +97,23 @@ func (s *Source) Run(ctx context.Context, emit func(drivers.Sample)) error {
 	return nil
 }
 
+// delivery returns the function that makes a sample of each reading of the meter with the
+// currents and keeps those of the other meters.
+func (s *Source) delivery(emit func(drivers.Sample)) func(*unit, *reading) {
+	others := newAuxiliary(s.meters)
+	return func(u *unit, got *reading) {
+		if u.name != s.current {
+			others.store(u.name, got)
+			return
+		}
+		next := sample(got, others)
+		next.Next = u.tick.after()
+		emit(next)
+	}
+}
+
 // pollers returns one poller per URL.
-func (s *Source) pollers(deliver func(*unit, reading)) (map[string]*poller, error) {
+func (s *Source) pollers(deliver func(*unit, *reading)) (map[string]*poller, error) {
 	lines := map[string]*poller{}
 	for _, name := range s.meterOrder() {
 		m := s.meters[name]
@@ -144,15 +151,16 @@ func (s *Source) meterOrder() []string {
 
 // sample merges the readings of the current's meter and the others. An unknown quantity
 // is zero.
-func sample(got reading, others map[string]float64) drivers.Sample {
+func sample(got *reading, others *auxiliary) drivers.Sample {
+	at := got.time()
 	value := func(quantity string) float64 {
 		if v, ok := got.values[quantity]; ok {
 			return v
 		}
-		return others[quantity]
+		return others.value(quantity, at)
 	}
 	out := drivers.Sample{
-		Time:        got.time(),
+		Time:        at,
 		Uncertainty: got.uncertainty(),
 		Missing:     got.missing(),
 		SetPoint:    value(config.FieldSetPoint),
@@ -178,32 +186,41 @@ type auxiliary struct {
 	lifetime map[string]time.Duration
 
 	mu     sync.Mutex
-	latest map[string]reading
+	latest map[string]*latest
+}
+
+// latest is the newest reading of a meter.
+type latest struct {
+	taken  time.Time
+	values map[string]float64
 }
 
 func newAuxiliary(meters map[string]config.Meter) *auxiliary {
-	a := &auxiliary{lifetime: map[string]time.Duration{}, latest: map[string]reading{}}
+	a := &auxiliary{lifetime: map[string]time.Duration{}, latest: map[string]*latest{}}
 	for name, m := range meters {
 		a.lifetime[name] = auxiliaryPeriods * m.Period
+		a.latest[name] = &latest{values: map[string]float64{}}
 	}
 	return a
 }
 
-func (a *auxiliary) store(meter string, got reading) {
+func (a *auxiliary) store(meter string, got *reading) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.latest[meter] = got
+	l := a.latest[meter]
+	l.taken = got.time()
+	clear(l.values)
+	maps.Copy(l.values, got.values)
 }
 
-// values merges the readings that are still valid at t.
-func (a *auxiliary) values(t time.Time) map[string]float64 {
+// value returns a quantity from the readings that are still valid at t, 0 if none holds it.
+func (a *auxiliary) value(quantity string, t time.Time) float64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	merged := map[string]float64{}
-	for meter, got := range a.latest {
-		if t.Sub(got.time()) <= a.lifetime[meter] {
-			maps.Copy(merged, got.values)
+	for meter, l := range a.latest {
+		if v, ok := l.values[quantity]; ok && t.Sub(l.taken) <= a.lifetime[meter] {
+			return v
 		}
 	}
-	return merged
+	return 0
 }

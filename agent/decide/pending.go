@@ -1,0 +1,204 @@
+package decide
+
+import (
+	"time"
+
+	"meltwatch/agent/align"
+	"meltwatch/drivers"
+)
+
+// A second is decided as soon as every sample and frame of its window has arrived. While
+// one of them may still be on its way, the second waits for it until it is due, and no
+// longer. Which values a window holds, and its verdict, are therefore the same as if each
+// second had waited until then; only the frame of a camera with at least five pictures a
+// second may be an earlier one of the same slot.
+
+// Refresher is a Video that can be asked for a newer frame than it would have at the time.
+type Refresher interface {
+	// Refresh asks for the newest frame. The channel is closed once Newest returns it,
+	// and may stay open if the source does not answer.
+	Refresh() <-chan struct{}
+}
+
+const (
+	// early puts Due behind its window's end by more than the rounding of a stamp.
+	early = 5 * time.Millisecond
+	// refreshLead is how long before a window's end its frame is asked for.
+	refreshLead = 20 * time.Millisecond
+	// refreshEvery is the least interval of such requests.
+	refreshEvery = 20 * time.Millisecond
+	// quick is the interval of frames up to which it does not matter which of a slot's
+	// frames is used.
+	quick = 200 * time.Millisecond
+	// betweenLimit is the number of such seconds after which a window ends one slot earlier,
+	// once: those of a meter that is read once a second would otherwise end half a second
+	// after its sample, or not, by chance.
+	betweenLimit = 10
+	// usualStep is the least distance of two windows' ends in regular operation. A window
+	// that follows sooner belongs to a schedule that has just moved.
+	usualStep = 700 * time.Millisecond
+)
+
+// Due is the instant until which a window that ends at end may wait for late values. A
+// second that was decided at now waited no longer than until then.
+func Due(end, now time.Time) time.Time {
+	if due := end.Add(align.Settle + early); due.After(now) {
+		return due
+	}
+	return now
+}
+
+// pending is what the next second waits for.
+type pending struct {
+	// due is until when it waits at most, no sooner than earliest and no later than
+	// latest.
+	due, earliest, latest time.Time
+	// answer is open while the video has not answered; nil without a question.
+	answer <-chan struct{}
+	asked  bool      // the video was asked for this second
+	again  time.Time // when it may be asked again
+	frames cadence
+	// between counts the seconds in a row whose window would have ended nearer to a sample
+	// one slot earlier.
+	between int
+}
+
+// begin prepares for the next second.
+func (p *pending) begin(now time.Time) {
+	p.earliest, p.latest = now.Add(300*time.Millisecond), now.Add(1200*time.Millisecond)
+	p.answer, p.asked, p.again = nil, false, time.Time{}
+}
+
+// schedule sets when the second is due whose window should end at end. The bounds keep one
+// verdict a second while the grid is being estimated.
+func (p *pending) schedule(end time.Time) {
+	p.due = end.Add(align.Settle + early)
+	if p.due.Before(p.earliest) {
+		p.due = p.earliest
+	}
+	if p.due.After(p.latest) {
+		p.due = p.latest
+	}
+}
+
+func (p *pending) answered() { p.answer = nil }
+
+// wait returns how long the next second must still wait unless something arrives before;
+// 0 if it can be decided.
+func (l *Loop) wait(now time.Time) time.Duration {
+	p := &l.pending
+	if !l.last.End.IsZero() {
+		p.schedule(l.decider.aligner.NearestEnd(l.last.End.Add(l.step())))
+	}
+	left := p.due.Sub(now)
+	end := l.decider.aligner.End(p.due)
+	switch opens := end.Add(-refreshLead).Sub(now); {
+	case left <= 0:
+		return 0
+	case end.Sub(l.last.End) < usualStep:
+		return left
+	case opens > 0:
+		return opens
+	}
+	wait := l.awaitFrame(end, now)
+	if l.decider.awaitsSample(end, p.due, now) {
+		wait = left
+	}
+	return min(max(wait, end.Sub(now)), left)
+}
+
+// step is the distance from the last window's end to the next one's.
+func (l *Loop) step() time.Duration {
+	if l.pending.between < betweenLimit {
+		return time.Second
+	}
+	return time.Second - l.decider.aligner.SlotPeriod()
+}
+
+// begin prepares for the second after the last one.
+func (l *Loop) begin(now time.Time) {
+	l.pending.begin(now)
+	// Two seconds ago every sample has arrived, however late.
+	if l.pending.between < betweenLimit && l.decider.aligner.BetterEarlier(l.last.End.Add(-2*time.Second)) {
+		l.pending.between++
+	} else {
+		l.pending.between = 0
+	}
+}
+
+// awaitFrame returns how long to wait until the video must be asked again, or until the
+// second is due; 0 if no frame is on its way that the second needs.
+func (l *Loop) awaitFrame(end, now time.Time) time.Duration {
+	p := &l.pending
+	if _, status := l.video.Newest(); !status.Live() {
+		return 0
+	}
+	if !p.asked || p.answer == nil && !p.again.After(now) && l.framePending(end) {
+		p.asked, p.again = true, now.Add(refreshEvery)
+		if video, ok := l.video.(Refresher); ok {
+			p.answer = video.Refresh()
+		}
+	}
+	switch {
+	case p.answer != nil:
+		return p.due.Sub(now)
+	case l.framePending(end):
+		return p.again.Sub(now)
+	default:
+		return 0
+	}
+}
+
+// framePending reports whether a frame that is still to come would be used instead of the
+// newest one.
+func (l *Loop) framePending(end time.Time) bool {
+	newest, _ := l.video.Newest()
+	l.pending.frames.note(newest)
+	due := l.pending.due
+	switch interval, known := l.pending.frames.shortest(); {
+	case !known:
+		return true
+	case interval > quick:
+		return !newest.Time.Add(interval - interval/8).After(due)
+	default:
+		return !l.decider.aligner.RecentFrame(end, newest.Time)
+	}
+}
+
+// awaitsSample reports whether a sample of the window may still arrive.
+func (d *Decider) awaitsSample(end, due, now time.Time) bool {
+	status, _ := d.current.status(now)
+	return status != drivers.Absent && d.aligner.SamplePending(end, d.current.next, due)
+}
+
+// cadence measures the interval of a camera's frames.
+type cadence struct {
+	last   drivers.Frame
+	recent [4]time.Duration // 0 where unknown
+	n      int
+}
+
+// note adds the newest frame.
+func (c *cadence) note(f drivers.Frame) {
+	switch {
+	case f.Stream != c.last.Stream || f.Number < c.last.Number:
+		*c = cadence{last: f}
+	case f.Number > c.last.Number:
+		if c.last.Number > 0 {
+			c.recent[c.n%len(c.recent)] = f.Time.Sub(c.last.Time) / time.Duration(f.Number-c.last.Number)
+			c.n++
+		}
+		c.last = f
+	}
+	c.last.Pixels = nil // they are not used here
+}
+
+// shortest is the shortest of the last intervals.
+func (c *cadence) shortest() (shortest time.Duration, known bool) {
+	for _, interval := range c.recent {
+		if interval > 0 && (!known || interval < shortest) {
+			shortest, known = interval, true
+		}
+	}
+	return shortest, known
+}
