@@ -69,7 +69,6 @@ data_houses_val() {
 data_hours() {
   dataset data/hours 34 normal 1800 0 720 0 0.3333334
   dataset data/hourshouses 962 normal 1800 0 96 0 1 "${families[@]}"
-  joined data/normal data/hours data/hourshouses
 }
 # 20 melts of each of four pairs of families to report on.
 data_houses_test() {

@@ -31,20 +31,18 @@ TOGETHER = 60
 OFFSET_BATCHES = 40
 
 
-def assess(model, mixed, normal, test=None, ruled=None, log=print):
+def assess(model, mixed, normal, test=None, elsewhere=None, log=print):
     """Decision, rule levels and metrics of a network, from the folders of data sets.
 
-    test: folder of the mixed test batches, default mixed; ruled: of the normal hours of the
-    rule's levels, default normal.
+    test: folder of the mixed test batches, default mixed; elsewhere: of normal hours of
+    furnaces of other makers, which count for the decision only.
     """
     runner = Runner(model)
     validation, predicted = streamed(runner, mixed, "val", log=log)
     quiet, predicted_quiet = streamed(runner, normal, "val", every=EVERY, alone=False, log=log)
-    chosen = operating_point.choose(predicted, predicted_quiet)
+    _, predicted_elsewhere = streamed(runner, elsewhere, "val", every=EVERY, alone=False, log=log) if elsewhere else ((), ())
+    chosen = operating_point.choose(predicted, predicted_quiet, predicted_elsewhere)
     allowed = operating_point.allowance(predicted_quiet)
-    if ruled:
-        quiet = [unpictured(layout.read_batch(ruled, n, rerolls=False)) for n in layout.names(ruled, "val")]
-        allowed = operating_point.allowance(quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
     log(f"chose {chosen}, {levels}")
     figures = metrics.rounded(
@@ -102,11 +100,11 @@ def main(argv=None):
     parser.add_argument("--mixed", required=True, help="folder of the data set with both classes")
     parser.add_argument("--test", help="folder of the data set of the test batches; default --mixed")
     parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
-    parser.add_argument("--rule", help="folder of the normal hours of the plant's own rule; default --normal")
+    parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 40 h is accepted")
     parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
     args = parser.parse_args(argv)
     log = stopwatch()
-    result = assess(load(args.run), args.mixed, args.normal, args.test, args.rule, log)
+    result = assess(load(args.run), args.mixed, args.normal, args.test, args.elsewhere, log)
     (pathlib.Path(args.run) / RESULT).write_text(json.dumps(result, indent=2) + "\n")
     for name, value in result["metrics"].items():
         print(f"{name:36} {value:g}")

@@ -1,8 +1,9 @@
 """Chooses the operating point, a Decision, on validation batches, and counts episodes and false alarms.
 
 The choice has the least delay among the decisions that raise at most one false alarm in 120
-normal hours, or none in fewer hours. The delay counts with both senses and with either one
-lost: a short mean needs a threshold near 1, which one sense alone may never reach.
+normal hours of the own furnace, or none in fewer hours, and one in 40 hours of furnaces of
+other makers. The delay counts with both senses and with either one lost: a short mean needs
+a threshold near 1, which one sense alone may never reach.
 """
 
 from dataclasses import replace
@@ -17,23 +18,30 @@ HOLDS = (10, 20, 30)  # seconds
 # A plant can accept one false alarm in 60 h. Thresholds that just keep a limit on the
 # hours they were chosen on exceed it on others, so they are chosen for half of that.
 HOURS_PER_ALARM = 120.0
+# Of a furnace of another maker, whose model is soon retrained: one in 20 h, and half of it.
+HOURS_PER_ALARM_ELSEWHERE = 40.0
 MISSED = 600.0  # delay in seconds of an onset that is never detected
 WEIGHTS = {"both": 0.5, "current": 0.25, "video": 0.25}  # of the delays, by the senses present
 CUT = 180  # seconds before a record's end in which onsets are not counted
 DROPPED = 60.0  # cost in seconds of leaving the state during an episode
 
 
-def choose(mixed, normal):
-    """The decision, from streaming.Predictions of mixed and of normal validation batches."""
-    quiet = min((_delayed(mixed, normal, length) for length in LENGTHS), key=lambda found: found[0])[1]
+def choose(mixed, normal, elsewhere=()):
+    """The decision, from streaming.Predictions of mixed and of normal validation batches.
+
+    elsewhere: of normal batches of furnaces of other makers.
+    """
+    quiet = min((_delayed(mixed, normal, elsewhere, length) for length in LENGTHS), key=lambda found: found[0])[1]
     candidates = [Decision(quiet.mean_seconds, quiet.enter, round(share * quiet.enter, 3), hold)
                   for share in EXITS for hold in HOLDS]
     return min(candidates, key=lambda d: leaving_cost(mixed, d))
 
 
-def _delayed(mixed, normal, length):
+def _delayed(mixed, normal, elsewhere, length):
     """(mean delay, decision) of a length of the mean, at the allowed false alarms."""
     enter = enter_level(normal, length)
+    if elsewhere:
+        enter = max(enter, enter_level(elsewhere, length, HOURS_PER_ALARM_ELSEWHERE))
     d = Decision(length, enter, round(enter / 2, 3))
     return sum(w * mean_delay(episodes(only(mixed, sense), d)) for sense, w in WEIGHTS.items()), d
 
@@ -47,9 +55,9 @@ def only(predicted, sense):
     return [replace(j, both=getattr(j, sense)) for j in predicted]
 
 
-def enter_level(normal, length):
+def enter_level(normal, length, hours_per_alarm=HOURS_PER_ALARM):
     """The least threshold that keeps the allowed false alarms in the normal hours."""
-    allowed = allowance(normal)
+    allowed = allowance(normal, hours_per_alarm)
     means = (full_means(j.both, j.decided, length)[j.label == 0] for j in normal)
     greatest = sorted((m.max() for m in means if len(m)), reverse=True)
     if not greatest:
@@ -63,10 +71,10 @@ def enter_level(normal, length):
     return float(enter)
 
 
-def allowance(normal):
-    """The false alarms allowed in these normal hours; at least one in half of HOURS_PER_ALARM or more."""
+def allowance(normal, hours_per_alarm=HOURS_PER_ALARM):
+    """The false alarms allowed in these normal hours; at least one in half of hours_per_alarm or more."""
     hours = sum(int((j.label == 0).sum()) for j in normal) / 3600
-    return max(int(round(hours / HOURS_PER_ALARM, 1)), 1 if hours >= HOURS_PER_ALARM / 2 else 0)
+    return max(int(round(hours / hours_per_alarm, 1)), 1 if hours >= hours_per_alarm / 2 else 0)
 
 
 def leaving_cost(mixed, decision):

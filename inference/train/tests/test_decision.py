@@ -106,6 +106,15 @@ def test_choose_prefers_the_decision_that_comes_first():
     assert chosen.mean_seconds == 30 and chosen.enter > 0.6
 
 
+def test_other_furnaces_may_raise_an_alarm_in_40_hours():
+    own, other = normal_hours([0.6]), normal_hours([0.8, 0.7, 0.65], batches=40)
+    # The own furnace may raise one in these 60 h, the other one in 40 h.
+    assert operating_point.choose([abnormal_batch()], own).enter == 0.5
+    assert 0.7 < operating_point.choose([abnormal_batch()], own, other).enter < 0.71
+    # Fewer than 20 h may hold none.
+    assert 0.8 < operating_point.choose([abnormal_batch()], own, other[:19]).enter < 0.81
+
+
 def test_choose_does_not_leave_an_episode_for_a_gap():
     batch = abnormal_batch()
     batch.both[2300:2315] = 0.1

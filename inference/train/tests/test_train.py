@@ -181,6 +181,16 @@ def test_the_page_of_figures_is_made_of_the_manifest(exported):
     assert f"{manifest['decision']['enter']:g}" in page
 
 
+def test_the_page_leads_with_other_families(tmp_path):
+    figures = {"both_accuracy": 0.9, "onsets": 38.0, "onsets_missed": 4.0, "lone_video_seconds": 7.0}
+    (tmp_path / "houses.json").write_text(json.dumps({"metal + arclength": figures}))
+    m = release.of_houses([tmp_path / "houses.json"])
+    assert m == {"house_metal_arclength_both_accuracy": 0.9, "house_metal_arclength_onsets": 38.0, "house_metal_arclength_onsets_missed": 4.0}
+    row = [line for part in model_card.houses(m) for line in part.splitlines() if line.startswith("| metal")]
+    assert row == ["| metal | arclength | 0.900 | – | – | – | 38 | 4 | – | – | – | – | – | – |"]
+    assert not list(model_card.houses({}))
+
+
 def test_manifest_names_every_file_by_its_hash(exported):
     out, manifest = exported
     assert json.loads((out / saved_model.MANIFEST).read_text()) == manifest
