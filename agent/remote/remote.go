@@ -204,6 +204,7 @@ func Open(s Settings, local []byte) (*Manager, config.Config, error) {
 	if m.journal, err = commit.Open[storedVersion](s.Files, journalFile, s.KernelBoot); err != nil {
 		s.Log.Error("remote configuration not resumed", "err", err)
 	}
+	m.journal.Once = storedVersion.onPage
 	m.own = storedVersion{Version: Version{Local: local}}
 	m.version = m.own
 	if m.config, err = m.version.tolerated(); err != nil {

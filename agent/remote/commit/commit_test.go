@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -61,6 +62,43 @@ func TestThirdDeathRefuses(t *testing.T) {
 	if good, _ := j.Good(); good != "old" || !ok || refused.Version != "new" || len(refused.Faults) != 1 {
 		t.Errorf("good %q, refused %+v", good, refused)
 	}
+}
+
+// The refusal of a version that is offered again and again is remembered although another one
+// is refused after it that is offered once only, over restarts too.
+func TestRefusalOutlivesThoseOfWhatIsOfferedOnce(t *testing.T) {
+	folder := t.TempDir()
+	start := func() *Journal[string] {
+		j := open(t, folder, "boot")
+		j.Once = func(v string) bool { return v[0] == '1' }
+		return j
+	}
+	want := func(names ...string) {
+		t.Helper()
+		var have []string
+		for _, r := range start().Refusals() {
+			have = append(have, r.Version)
+		}
+		if !slices.Equal(have, names) {
+			t.Errorf("refused %v, want %v", have, names)
+		}
+	}
+	j := start()
+	must(t, j.Stage("a", "old"), j.Refuse(true))
+	want("a")
+	must(t, j.Stage("1st", "old"), j.Refuse(false))
+	want("1st", "a")
+	must(t, j.Stage("1nd", "old"))
+	for range Deaths {
+		j = start()
+		_, err := j.Started()
+		must(t, err)
+	}
+	want("1nd", "a")
+	must(t, j.Stage("1rd", "old"), j.Withdraw(), j.Accept("1th"), j.Stage("b", "1th"), j.Show(), j.Lived())
+	want("1nd", "a")
+	must(t, start().Reject("c"))
+	want("c")
 }
 
 func TestPowerCutsPlannedEndsAndLateDeathsDoNotCount(t *testing.T) {
