@@ -88,13 +88,13 @@ func (a *Agent) pageSource(c config.Config) web.Source {
 	}
 }
 
-// configInForce is the running configuration as YAML. Secrets are files, so it holds none.
+// configInForce is the running configuration as YAML, without a secret.
 func (a *Agent) configInForce() (string, error) {
 	var text bytes.Buffer
 	out := yaml.NewEncoder(&text)
 	const indent = 2
 	out.SetIndent(indent)
-	err := errors.Join(out.Encode(*a.config.Load()), out.Close())
+	err := errors.Join(out.Encode(a.config.Load().Shown()), out.Close())
 	return text.String(), err
 }
 
