@@ -32,7 +32,7 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 	if c.Web.Listen == "" {
 		return &instance{activate: func() { a.registry.Remove("web") }, missing: worksAtOnce}, nil
 	}
-	if _, err := settings.PagePassword(c.Web); err != nil && a.has("web") {
+	if _, err := a.passwords.read(c.Web); err != nil && a.has("web") {
 		return nil, err
 	}
 	record := a.registry.New(webLimit)
@@ -50,14 +50,14 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 	return &instance{
 		activate: func() { a.registry.Put("web", record) },
 		run: func(ctx context.Context) error {
-			hash, err := settings.PagePassword(c.Web) // again at each start: the file may be corrected
+			hash, err := a.passwords.read(c.Web) // again at each start: the file may be corrected
 			if err != nil {
 				record.Fault(err)
 				return err
 			}
 			server.PasswordHash = hash
 			if c.Web.PasswordFile != "" {
-				server.Reread = func() ([]byte, error) { return settings.PagePassword(c.Web) }
+				server.Reread = func() ([]byte, error) { return a.passwords.read(c.Web) }
 			}
 			if a.manager != nil {
 				server.Source.Changer = pageChanger{a.manager, a.reporter.Event}
