@@ -332,9 +332,10 @@ func (m *Manager) refuseMeanwhile() {
 	}
 }
 
-// examineLater examines the documents that came during a trial, now that it has ended.
+// examineLater examines the documents that came during a trial, now that it has ended, and
+// those that have come since after them.
 func (m *Manager) examineLater() {
-	for _, payload := range m.later {
+	for _, payload := range append(m.later, m.mailbox.Take()...) {
 		m.mailbox.Put(payload)
 	}
 	m.later = nil

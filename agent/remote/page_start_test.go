@@ -67,3 +67,48 @@ func TestEditDuringATrialFromThePageConfirmsNothing(t *testing.T) {
 		})
 	}
 }
+
+// A file that is read again during a trial from the page is put on trial after it, and who
+// waits for the result waits long enough.
+func TestReloadDuringATrialFromThePage(t *testing.T) {
+	bubble(t, notThirteen, func(b *fakeAgent) {
+		b.send(desired(4, meanSeconds(30)))
+		deadline := b.running.Remote.Deadline
+		b.accepted(b.propose(`{"state": {"hold_seconds": 21}}`))
+		b.works = func(c config.Config) bool { return c.Log.Level != "debug" }
+		b.local = local[:len(local)-1] + ", log: {level: debug}}"
+		b.manager.Reload()
+		result := func() Reloaded {
+			last, err := LastReload(b.disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return last
+		}
+		b.sleep(deadline + 30*time.Second)
+		if r := result(); r.File != "" || b.running.State.HoldSeconds != 21 {
+			t.Errorf("read before the trial has ended: %+v", r)
+		}
+		b.sleep(ReloadTakes(deadline) - deadline - 30*time.Second)
+		if r := result(); r.File != FileSum([]byte(b.local)) || r.Report.Status != message.RolledBack {
+			t.Errorf("no result of the file: %+v", r)
+		}
+	})
+}
+
+// Of a reset and a newer document that come during a trial from the page, the newer one counts.
+func TestNewestDocumentCountsAfterATrialFromThePage(t *testing.T) {
+	bubble(t, always, func(b *fakeAgent) {
+		b.send(desired(4, meanSeconds(30)))
+		b.accepted(b.propose(meanSeconds(31)))
+		b.manager.Desired(nil)
+		b.sleep(time.Second)
+		b.disk.Step = func() { // the journal is written at the end of the trial
+			b.disk.Step = b.step
+			b.manager.Desired(desired(6, meanSeconds(40)))
+		}
+		b.accepted(b.manager.Confirm(5))
+		b.sleep(10 * time.Second)
+		b.want(message.Applied, 6, 6)
+	})
+}
