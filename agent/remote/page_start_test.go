@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
+	"meltwatch/agent/remote/commit"
 	"meltwatch/config"
 )
 
@@ -110,5 +111,41 @@ func TestNewestDocumentCountsAfterATrialFromThePage(t *testing.T) {
 		b.accepted(b.manager.Confirm(5))
 		b.sleep(10 * time.Second)
 		b.want(message.Applied, 6, 6)
+	})
+}
+
+// A change from the page under which the agent dies again and again is rolled back, the page
+// says so, and a document that was refused before stays refused.
+func TestDeathsUnderAChangeFromThePage(t *testing.T) {
+	bubble(t, notThirteen, func(b *fakeAgent) {
+		b.send(desired(4, meanSeconds(30)))
+		b.send(desired(7, meanSeconds(13)))
+		b.accepted(b.propose(meanSeconds(31)))
+		b.sleep(time.Second)
+		b.stop()
+		for range commit.Deaths { // processes that start and die
+			journal, err := commit.Open[storedVersion](b.disk, journalFile, "boot")
+			if err != nil {
+				t.Fatal(err)
+			}
+			journal.Once = storedVersion.onPage
+			if died, err := journal.Started(); died || err != nil {
+				t.Fatalf("died %t, %v", died, err)
+			}
+		}
+		b.start("boot")
+		b.want(message.RolledBack, 8, 4)
+		if r := b.last(); r.From != "page" || r.By != "Li" {
+			t.Errorf("report %+v", r)
+		}
+		if v := b.manager.View(); v.Outcome.Revision != 8 || v.Outcome.Status != message.RolledBack || len(v.Outcome.Errors) == 0 {
+			t.Errorf("outcome %+v", v.Outcome)
+		}
+		begins := b.begins
+		b.send(desired(7, meanSeconds(13)))
+		b.want(message.RolledBack, 7, 4)
+		if b.begins != begins {
+			t.Error("the refused document is tried again")
+		}
 	})
 }

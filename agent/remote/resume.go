@@ -49,7 +49,7 @@ func (m *Manager) resume(local []byte) {
 	m.run(good)
 	switch {
 	case died:
-		m.setReport(refused.Version.Revision, message.RolledBack, "", refused.Faults)
+		m.reportDeath(refused)
 	case stays:
 		m.setReport(wanted.Revision, refusedStatus(refused.Tried), fromFile, refused.Faults)
 	case string(wanted.Local) != string(local):
@@ -62,6 +62,18 @@ func (m *Manager) resume(local []byte) {
 	default:
 		m.setReport(m.version.Revision, message.Applied, "", nil)
 	}
+}
+
+// reportDeath reports the version under which the agent died too often.
+func (m *Manager) reportDeath(refused commit.Refused[storedVersion]) {
+	if !refused.Version.onPage() {
+		m.setReport(refused.Version.Revision, message.RolledBack, "", refused.Faults)
+		return
+	}
+	m.by = refused.Version.Page.By
+	m.setReport(refused.Version.Revision, message.RolledBack, fromPage, refused.Faults)
+	m.outcome = m.last
+	m.show()
 }
 
 // continued returns the version with which a start goes on, and whether it is on trial. A
