@@ -128,7 +128,7 @@ func TestDeathsUnderAChangeFromThePage(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			journal.Once = storedVersion.onPage
+			journal.Kind = kindOf
 			if died, err := journal.Started(); died || err != nil {
 				t.Fatalf("died %t, %v", died, err)
 			}
@@ -148,4 +148,40 @@ func TestDeathsUnderAChangeFromThePage(t *testing.T) {
 			t.Error("the refused document is tried again")
 		}
 	})
+}
+
+// A document and an edit of the file that were rolled back are both not tried again, in
+// whatever order they came.
+func TestRefusedDocumentAndRefusedEditStayRefused(t *testing.T) {
+	edited := local[:len(local)-1] + ", log: {level: debug}}"
+	for _, first := range []string{"document", "edit"} {
+		bubble(t, func(c config.Config) bool { return notThirteen(c) && c.Log.Level != "debug" }, func(b *fakeAgent) {
+			b.send(desired(4, meanSeconds(30)))
+			b.sleep(2 * time.Minute)
+			steps := []func(){
+				func() { b.send(desired(7, meanSeconds(13))); b.want(message.RolledBack, 7, 4) },
+				func() {
+					b.local = edited
+					b.manager.Reload()
+					b.sleep(2 * time.Minute)
+					b.want(message.RolledBack, 4, 4)
+				},
+			}
+			if first == "edit" {
+				steps[0], steps[1] = steps[1], steps[0]
+			}
+			steps[0]()
+			steps[1]()
+			begins := b.begins
+			for range 2 {
+				b.send(desired(7, meanSeconds(13))) // the broker repeats it
+				b.want(message.RolledBack, 7, 4)
+				b.restart()
+				b.want(message.RolledBack, 4, 4) // the file stays out
+			}
+			if b.begins != begins {
+				t.Errorf("%s first: tried %d times again", first, b.begins-begins)
+			}
+		})
+	}
 }

@@ -33,17 +33,17 @@ type Journal[V any] struct {
 	name   string
 	boot   string // the kernel's boot id
 	record record[V]
-	// Once, unless nil, reports whether a version is offered once only. Its refusal does not
-	// take the place of that of a version that may be offered again.
-	Once func(V) bool
+	// Kind, unless nil, is where a version is from. The last refusal of each kind is
+	// remembered: a version of one source must not make that of another be tried again.
+	Kind func(good, v V) string
 }
 
 type record[V any] struct {
 	Good    *V          `json:"good,omitempty"`
 	Trial   *Trial[V]   `json:"trial,omitempty"`
 	Refused *Refused[V] `json:"refused,omitempty"`
-	// Before is the refusal before it, if Refused is of a version that is offered once only.
-	Before *Refused[V] `json:"refused_before,omitempty"`
+	// Before are the last refusals of other kinds, the last one first.
+	Before []Refused[V] `json:"refused_before,omitempty"`
 }
 
 // Trial is a version that is not settled yet.
@@ -95,12 +95,10 @@ func (j *Journal[V]) Refused() (Refused[V], bool) { return deref(j.record.Refuse
 
 // Refusals returns the refusals that are remembered, the last one first.
 func (j *Journal[V]) Refusals() (all []Refused[V]) {
-	for _, r := range []*Refused[V]{j.record.Refused, j.record.Before} {
-		if r != nil {
-			all = append(all, *r)
-		}
+	if j.record.Refused != nil {
+		all = append(all, *j.record.Refused)
 	}
-	return all
+	return append(all, j.record.Before...)
 }
 
 func deref[T any](p *T) (T, bool) {
@@ -185,15 +183,22 @@ func (j *Journal[V]) with(good *V, trial *Trial[V]) record[V] {
 func (j *Journal[V]) refusing(r Refused[V]) record[V] {
 	next := j.record
 	next.Refused, next.Before = &r, nil
-	if before := j.record.Refused; before != nil && j.once(r.Version) {
-		if next.Before = before; j.once(before.Version) {
-			next.Before = j.record.Before
+	known := map[string]bool{j.kind(r.Version): true}
+	for _, before := range j.Refusals() {
+		if kind := j.kind(before.Version); !known[kind] {
+			known[kind] = true
+			next.Before = append(next.Before, before)
 		}
 	}
 	return next
 }
 
-func (j *Journal[V]) once(v V) bool { return j.Once != nil && j.Once(v) }
+func (j *Journal[V]) kind(v V) string {
+	if good, ok := j.Good(); ok && j.Kind != nil {
+		return j.Kind(good, v)
+	}
+	return ""
+}
 
 // end ends a trial, in memory even if the disk fails.
 func (j *Journal[V]) end(next record[V]) error {

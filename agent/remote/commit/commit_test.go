@@ -64,13 +64,12 @@ func TestThirdDeathRefuses(t *testing.T) {
 	}
 }
 
-// The refusal of a version that is offered again and again is remembered although another one
-// is refused after it that is offered once only, over restarts too.
-func TestRefusalOutlivesThoseOfWhatIsOfferedOnce(t *testing.T) {
+// The last refusal of each kind is remembered, over restarts too.
+func TestLastRefusalOfEachKindIsRemembered(t *testing.T) {
 	folder := t.TempDir()
 	start := func() *Journal[string] {
 		j := open(t, folder, "boot")
-		j.Once = func(v string) bool { return v[0] == '1' }
+		j.Kind = func(_, v string) string { return string(v[0] & 0x70) } // digits, letters
 		return j
 	}
 	want := func(names ...string) {
@@ -98,7 +97,9 @@ func TestRefusalOutlivesThoseOfWhatIsOfferedOnce(t *testing.T) {
 	must(t, j.Stage("1rd", "old"), j.Withdraw(), j.Accept("1th"), j.Stage("b", "1th"), j.Show(), j.Lived())
 	want("1nd", "a")
 	must(t, start().Reject("c"))
-	want("c")
+	want("c", "1nd")
+	must(t, start().Reject("c"))
+	want("c", "1nd")
 }
 
 func TestPowerCutsPlannedEndsAndLateDeathsDoNotCount(t *testing.T) {
