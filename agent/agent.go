@@ -53,16 +53,17 @@ type Agent struct {
 	stamper  *stamp.Stamper
 	programs string
 
-	video    *videoSwitch
-	live     atomic.Pointer[modelInstance] // the model that decides
-	second   atomic.Pointer[modelInstance] // a candidate that is loaded too, or nil
-	loop     *decide.Loop
-	decided  atomic.Int64 // the end of the last decided second, Unix nanoseconds
-	out      *delivery.Switch
-	page     web.Live                          // the last minutes, for the page
-	sessions *web.Sessions                     // of the page
-	comparer *comparer                         // of models, for the page
-	recorder atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
+	video     *videoSwitch
+	live      atomic.Pointer[modelInstance] // the model that decides
+	second    atomic.Pointer[modelInstance] // a candidate that is loaded too, or nil
+	loop      *decide.Loop
+	decided   atomic.Int64 // the end of the last decided second, Unix nanoseconds
+	out       *delivery.Switch
+	page      web.Live                          // the last minutes, for the page
+	sessions  *web.Sessions                     // of the page
+	passwords passwordReader                    // of the page
+	comparer  *comparer                         // of models, for the page
+	recorder  atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
 	// recording is held by the recorder that uses the disk: one that was replaced may wait for a
 	// disk that hangs.
 	recording chan struct{}

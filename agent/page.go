@@ -32,7 +32,7 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 	if c.Web.Listen == "" {
 		return &instance{activate: func() { a.registry.Remove("web") }, missing: worksAtOnce}, nil
 	}
-	if _, err := settings.PagePassword(c.Web); err != nil && a.has("web") {
+	if _, err := a.passwords.read(c.Web); err != nil && a.has("web") {
 		return nil, err
 	}
 	record := a.registry.New(webLimit)
@@ -50,14 +50,14 @@ func (a *Agent) buildWeb(c config.Config) (*instance, error) {
 	return &instance{
 		activate: func() { a.registry.Put("web", record) },
 		run: func(ctx context.Context) error {
-			hash, err := settings.PagePassword(c.Web) // again at each start: the file may be corrected
+			hash, err := a.passwords.read(c.Web) // again at each start: the file may be corrected
 			if err != nil {
 				record.Fault(err)
 				return err
 			}
 			server.PasswordHash = hash
 			if c.Web.PasswordFile != "" {
-				server.Reread = func() ([]byte, error) { return settings.PagePassword(c.Web) }
+				server.Reread = func() ([]byte, error) { return a.passwords.read(c.Web) }
 			}
 			if a.manager != nil {
 				server.Source.Changer = pageChanger{a.manager, a.reporter.Event}
@@ -88,13 +88,13 @@ func (a *Agent) pageSource(c config.Config) web.Source {
 	}
 }
 
-// configInForce is the running configuration as YAML. Secrets are files, so it holds none.
+// configInForce is the running configuration as YAML, without a secret.
 func (a *Agent) configInForce() (string, error) {
 	var text bytes.Buffer
 	out := yaml.NewEncoder(&text)
 	const indent = 2
 	out.SetIndent(indent)
-	err := errors.Join(out.Encode(*a.config.Load()), out.Close())
+	err := errors.Join(out.Encode(a.config.Load().Shown()), out.Close())
 	return text.String(), err
 }
 

@@ -207,3 +207,19 @@ func TestCropFromThePageWithEveryPartReal(t *testing.T) {
 	}
 	p.within(20*time.Second, "video with the crop before", func(s message.State) bool { return s.Senses.Video == "ok" })
 }
+
+// What the page shows, and what a comparison gets, holds no password that release 0.3.0
+// accepted in a URL.
+func TestConfigurationInForceHoldsNoSecret(t *testing.T) {
+	c := config.Default()
+	c.Camera.URL = "rtsp://camera/stream?password=hunter2"
+	var a Agent
+	a.config.Store(&c)
+	text, err := a.configInForce()
+	if err != nil || strings.Contains(text, "hunter2") || !strings.Contains(text, "rtsp://camera/") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if a.config.Load().Camera.URL != "rtsp://camera/stream?password=hunter2" {
+		t.Error("the configuration in force has changed")
+	}
+}

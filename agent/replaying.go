@@ -71,7 +71,7 @@ func Compare(ctx context.Context, c config.Config, env Env, inForce, candidate s
 	if _, err := runGolden(ctx, both[1].manifest, candidate, both[1].child, replayTimeout); err != nil {
 		return nil, causeOf(ctx, fmt.Errorf("candidate: %w", err))
 	}
-	result, err := compare.Run(ctx, l, labels, func() (a, b *decide.Decider) { return both[0].decider(), both[1].decider() }, progress)
+	result, err := compare.Run(ctx, l, labels, c.Camera.Delay, func() (a, b *decide.Decider) { return both[0].decider(), both[1].decider() }, progress)
 	if err != nil {
 		return nil, causeOf(ctx, err)
 	}

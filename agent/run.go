@@ -43,7 +43,7 @@ func build(c config.Config, model string, stamper *stamp.Stamper, env Env) (*Age
 	a := &Agent{
 		env: env, registry: health.NewRegistry(), programs: programs,
 		stamper: stamper, video: &videoSwitch{}, out: delivery.NewSwitch(), running: supervisor.NewGroup(env.Log),
-		recording: make(chan struct{}, 1), sessions: web.NewSessions(),
+		recording: make(chan struct{}, 1), sessions: web.NewSessions(), passwords: newPasswordReader(),
 	}
 	a.config.Store(&c)
 	live, err := a.newModel(model)

@@ -63,6 +63,15 @@ func (c Camera) checkURL(f report) {
 	}
 }
 
+// Shown returns the configuration as persons may see it: without the password that
+// camera.url held under the rules of release 0.3.0. Other secrets are files.
+func (c Config) Shown() Config {
+	if u, err := url.Parse(c.Camera.URL); err == nil && holdsSecret(u) {
+		c.Camera.URL = u.Scheme + "://" + u.Host + "/hidden"
+	}
+	return c
+}
+
 // secretNames are the names that cameras give to secrets in a URL.
 var secretNames = []string{
 	"auth", "authorization", "credentials", "key", "pass", "passphrase", "passwd", "password", "psw", "pw", "pwd", "secret", "token",

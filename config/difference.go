@@ -41,7 +41,7 @@ func Differences(before, after Config) ([]Difference, error) {
 // settingsOf are the values of a configuration by key.
 func settingsOf(c Config) (map[string]string, error) {
 	var root yaml.Node
-	if err := root.Encode(c); err != nil {
+	if err := root.Encode(c.Shown()); err != nil {
 		return nil, err
 	}
 	values := map[string]string{}

@@ -88,3 +88,30 @@ func TestWeakKeysAreBelievedNowhere(t *testing.T) {
 		t.Error("a key of zeros is a key")
 	}
 }
+
+// A password in camera.url, which release 0.3.0 accepted, is not shown to persons.
+func TestPasswordInAURLIsNotShown(t *testing.T) {
+	good := string(read(t, "testdata/good.yaml"))
+	const plain = "rtsp://127.0.0.1:8554/furnace"
+	for url, shown := range map[string]string{
+		plain + "?password=hunter2": "rtsp://127.0.0.1:8554/hidden",
+		plain + "/admin:hunter2":    "rtsp://127.0.0.1:8554/hidden",
+		plain + "?channel=1":        plain + "?channel=1",
+	} {
+		c, _, err := Tolerate([]byte(strings.Replace(good, plain, url, 1)))
+		if err != nil || c.Camera.URL != url {
+			t.Fatalf("%s: %v", c.Camera.URL, err)
+		}
+		if is := c.Shown().Camera.URL; is != shown {
+			t.Errorf("%s is shown as %s", url, is)
+		}
+		after, err := Parse([]byte(good))
+		if err != nil {
+			t.Fatal(err)
+		}
+		differences, err := Differences(c, after)
+		if err != nil || len(differences) != 1 || differences[0] != (Difference{"camera.url", shown, plain}) {
+			t.Errorf("%s: %v, %v", url, differences, err)
+		}
+	}
+}

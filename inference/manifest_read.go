@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // maxManifest bounds the file in bytes; a real one has a few kilobytes.
@@ -44,15 +45,30 @@ func parseManifest(data []byte) (Manifest, error) {
 	return m, nil
 }
 
+// openFlags open a file of a model. A pipe in its place must not block who lists models.
+const openFlags = os.O_RDONLY | syscall.O_NONBLOCK
+
+// checkRegular refuses what is not a regular file: a pipe or a device has no end.
+func checkRegular(file *os.File, path string) error {
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file; copy the whole model folder again", path)
+	}
+	return err
+}
+
 // ReadManifest reads and checks the manifest of a model folder. The second
 // value is the sha256 of manifest.json, in hexadecimal.
 func ReadManifest(dir string) (Manifest, string, error) {
 	path := filepath.Join(dir, ManifestFile)
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, openFlags, 0)
 	if err != nil {
 		return Manifest{}, "", fmt.Errorf("open manifest: %w; name the model's folder, such as /usr/share/meltwatch/models/product", err)
 	}
 	defer file.Close()
+	if err := checkRegular(file, path); err != nil {
+		return Manifest{}, "", err
+	}
 	data, err := io.ReadAll(io.LimitReader(file, maxManifest+1))
 	if err != nil {
 		return Manifest{}, "", fmt.Errorf("read manifest: %w", err)
@@ -97,11 +113,14 @@ func (m Manifest) VerifyFiles(dir string) error {
 }
 
 func verifyFile(root *os.Root, path, want string) error {
-	file, err := root.Open(path)
+	file, err := root.OpenFile(path, openFlags, 0)
 	if err != nil {
 		return fmt.Errorf("%w; copy the whole model folder again", err)
 	}
 	defer file.Close()
+	if err := checkRegular(file, path); err != nil {
+		return err
+	}
 	hash := sha256.New()
 	if _, err := io.Copy(hash, file); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)

@@ -113,11 +113,11 @@ var (
 )
 
 // Run has both models decide the labelled stretches of a recording. deciders returns two
-// fresh deciders, of the model in force and of the candidate; progress is told how many
-// of the recorded seconds are done.
-func Run(ctx context.Context, l *recorder.Library, labels []recorder.Label, deciders func() (inForce, candidate *decide.Decider), progress func(done, of int)) (*Comparison, error) {
+// fresh deciders, of the model in force and of the candidate, which correct the video by
+// delay at first; progress is told how many of the recorded seconds are done.
+func Run(ctx context.Context, l *recorder.Library, labels []recorder.Label, delay time.Duration, deciders func() (inForce, candidate *decide.Decider), progress func(done, of int)) (*Comparison, error) {
 	began := time.Now()
-	spans, err := plan(l, labels)
+	spans, err := plan(l, labels, delay)
 	if err != nil {
 		return nil, err
 	}

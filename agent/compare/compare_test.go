@@ -76,7 +76,7 @@ func TestComparisonOfTwoModels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		labels := recordertest.Record(t, folder, melt(), furnace.Scenario{Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 700}}})
 		var steps, last, total int
-		c, err := Run(t.Context(), recorder.OpenLibrary(folder), labels, func() (a, b *decide.Decider) {
+		c, err := Run(t.Context(), recorder.OpenLibrary(folder), labels, 0, func() (a, b *decide.Decider) {
 			return deciderOf(quiet{0.04}), deciderOf(quiet{10})
 		}, func(done, of int) {
 			if done < last || done > of || total != 0 && of != total {
@@ -130,7 +130,7 @@ func TestComparisonOfTwoModels(t *testing.T) {
 func TestNothingToCompare(t *testing.T) {
 	at := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)
 	run := func(labels ...recorder.Label) error {
-		_, err := Run(t.Context(), recorder.OpenLibrary(t.TempDir()), labels, nil, func(int, int) {})
+		_, err := Run(t.Context(), recorder.OpenLibrary(t.TempDir()), labels, 0, nil, func(int, int) {})
 		return err
 	}
 	if err := run(); !errors.Is(err, ErrNoLabel) {

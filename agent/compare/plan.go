@@ -19,14 +19,15 @@ type span struct {
 const (
 	// lead is how much is decided before a labelled stretch, so that its first second counts.
 	lead = replay.Settling + 30*time.Second
-	// longLead is the same where the recorded correction of the clocks is not small: a
-	// replay begins without one, and it moves slowly.
+	// longLead is the same where the recorded correction of the clocks is not that with which
+	// the deciders begin: it moves slowly.
 	longLead        = 20 * time.Minute
 	smallCorrection = 0.25 // seconds
 )
 
 // plan returns the spans of the stretches that are labelled abnormal or normal, by time.
-func plan(l *recorder.Library, labels []recorder.Label) ([]span, error) {
+// delay is the correction with which the deciders begin.
+func plan(l *recorder.Library, labels []recorder.Label, delay time.Duration) ([]span, error) {
 	segments, err := l.Segments()
 	if err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func plan(l *recorder.Library, labels []recorder.Label) ([]span, error) {
 		if recorded(segments, s) == 0 {
 			continue
 		}
-		before, err := leadOf(l, one.From)
+		before, err := leadOf(l, one.From, delay)
 		if err != nil {
 			return nil, err
 		}
@@ -59,12 +60,12 @@ func plan(l *recorder.Library, labels []recorder.Label) ([]span, error) {
 	return spans, nil
 }
 
-func leadOf(l *recorder.Library, at time.Time) (time.Duration, error) {
+func leadOf(l *recorder.Library, at time.Time, delay time.Duration) (time.Duration, error) {
 	states, err := l.States(at.Add(-10*time.Second), at.Add(10*time.Second))
 	if err != nil {
 		return 0, err
 	}
-	if slices.ContainsFunc(states, func(s recorder.Decided) bool { return math.Abs(s.ClockCorrectionS) > smallCorrection }) {
+	if slices.ContainsFunc(states, func(s recorder.Decided) bool { return math.Abs(s.ClockCorrectionS-delay.Seconds()) > smallCorrection }) {
 		return longLead, nil
 	}
 	return lead, nil

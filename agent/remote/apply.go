@@ -89,9 +89,11 @@ func (m *Manager) apply(ctx context.Context, agent Agent, w request) {
 		m.publishAgain(v.Revision, message.Applied, fromDesired, nil) // the broker repeats it at each connection
 		return
 	}
-	if refused, ok := m.journal.Refused(); ok && refused.Version.key() == v.key() {
-		m.publishAgain(v.Revision, refusedStatus(refused.Tried), fromDesired, refused.Faults)
-		return
+	for _, refused := range m.journal.Refusals() {
+		if refused.Version.key() == v.key() {
+			m.publishAgain(v.Revision, refusedStatus(refused.Tried), fromDesired, refused.Faults)
+			return
+		}
 	}
 	m.applyVersion(ctx, agent, v, fromDesired, w.deadline)
 }

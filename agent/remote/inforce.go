@@ -26,17 +26,13 @@ func InForce(s Settings, local []byte) (Force, error) {
 	m := &Manager{settings: s, own: own}
 	m.run(own)
 	journal, err := commit.Open[storedVersion](s.Files, journalFile, s.KernelBoot)
-	good, known := journal.Good()
+	_, known := journal.Good()
 	if err != nil || !known {
 		return Force{Version: own.Version, Config: m.config}, err
 	}
-	wanted, trial := good, false
-	if t, ok := journal.Trial(); ok {
-		wanted, trial = t.Version, true
-	}
-	refused, _ := journal.Refused()
+	wanted, trial := continued(journal, local)
 	f := Force{Trial: trial}
-	stays := staysOut(local, wanted, refused)
+	refused, stays := staysOut(local, wanted, journal.Refusals())
 	if stays {
 		m.own = storedVersion{Version: Version{Local: wanted.Local}} // as in resume
 	}

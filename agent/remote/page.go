@@ -24,6 +24,10 @@ type Page struct {
 	Confirm bool `json:"confirm,omitempty"`
 }
 
+// onPage reports whether a person made the patch on the page. Nobody offers it again by
+// itself.
+func (v storedVersion) onPage() bool { return v.Page != nil && v.Page.Confirm }
+
 // confirmFor is how long a person has to confirm a change, once its parts may have taken
 // their whole deadline.
 const confirmFor = time.Minute
@@ -49,7 +53,7 @@ type trial struct {
 // newTrial begins the trial of a version whose parts have a deadline, nil for a version that
 // needs no confirmation.
 func newTrial(v storedVersion, deadline time.Duration) *trial {
-	if v.Page == nil || !v.Page.Confirm {
+	if !v.onPage() {
 		return nil
 	}
 	lasts := deadline + confirmFor
@@ -283,8 +287,10 @@ func (m *Manager) proposed(p Proposal) (storedVersion, []message.Fault) {
 func (m *Manager) nextRevision() (int64, error) {
 	base := commit.Base(m.version.Revision)
 	next := max(base, commit.Base(m.version.Signed), m.tried)
-	if refused, ok := m.journal.Refused(); ok && commit.CheckRevision(refused.Version.Revision, base) == nil {
-		next = max(next, refused.Version.Revision)
+	for _, refused := range m.journal.Refusals() {
+		if commit.CheckRevision(refused.Version.Revision, base) == nil {
+			next = max(next, refused.Version.Revision)
+		}
 	}
 	return next + 1, commit.CheckRevision(next+1, base)
 }
@@ -326,9 +332,10 @@ func (m *Manager) refuseMeanwhile() {
 	}
 }
 
-// examineLater examines the documents that came during a trial, now that it has ended.
+// examineLater examines the documents that came during a trial, now that it has ended, and
+// those that have come since after them.
 func (m *Manager) examineLater() {
-	for _, payload := range m.later {
+	for _, payload := range append(m.later, m.mailbox.Take()...) {
 		m.mailbox.Put(payload)
 	}
 	m.later = nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"meltwatch/agent/message"
 	"meltwatch/durable"
@@ -24,6 +25,13 @@ type Reloaded struct {
 func FileSum(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:])
+}
+
+// ReloadTakes is how long a Reload takes at most: its trial waits for the end of one of a
+// change from the page.
+func ReloadTakes(deadline time.Duration) time.Duration {
+	const disk = 30 * time.Second
+	return deadline + confirmFor + deadline + disk
 }
 
 const reloadFile = "reload.json"

@@ -26,6 +26,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -74,6 +75,18 @@ func (v storedVersion) over(local []byte) storedVersion {
 		v.Page = &confirmed
 	}
 	return v
+}
+
+// kindOf is where a version is from that was to replace the good one.
+func kindOf(good, v storedVersion) string {
+	switch {
+	case v.onPage():
+		return fromPage
+	case !bytes.Equal(good.Local, v.Local):
+		return fromFile
+	default:
+		return fromDesired
+	}
 }
 
 // alone returns the local file without the patch.
@@ -204,6 +217,7 @@ func Open(s Settings, local []byte) (*Manager, config.Config, error) {
 	if m.journal, err = commit.Open[storedVersion](s.Files, journalFile, s.KernelBoot); err != nil {
 		s.Log.Error("remote configuration not resumed", "err", err)
 	}
+	m.journal.Kind = kindOf
 	m.own = storedVersion{Version: Version{Local: local}}
 	m.version = m.own
 	if m.config, err = m.version.tolerated(); err != nil {

@@ -22,15 +22,20 @@ func (m *Manager) resume(local []byte) {
 	if err != nil {
 		m.settings.Log.Warn("start not recorded", "err", err)
 	}
-	wanted, trial := good, false
-	if t, ok := m.journal.Trial(); ok {
-		wanted, trial = t.Version, true
+	wanted, trial := continued(m.journal, local)
+	if _, ok := m.journal.Trial(); ok && !trial {
+		m.settings.Log.Warn("change from the page ends unconfirmed, the local file was edited")
+		if err := m.journal.Withdraw(); err != nil {
+			m.settings.Log.Warn("end of the change not recorded", "err", err)
+		}
 	}
 	if wanted.Page != nil {
 		m.by = wanted.Page.By
 	}
-	refused, _ := m.journal.Refused()
-	stays := staysOut(local, wanted, refused)
+	refused, stays := staysOut(local, wanted, m.journal.Refusals())
+	if died {
+		refused, _ = m.journal.Refused()
+	}
 	if stays {
 		m.own = storedVersion{Version: Version{Local: wanted.Local}} // its trusted keys stay in force
 	}
@@ -44,7 +49,7 @@ func (m *Manager) resume(local []byte) {
 	m.run(good)
 	switch {
 	case died:
-		m.setReport(refused.Version.Revision, message.RolledBack, "", refused.Faults)
+		m.reportDeath(refused)
 	case stays:
 		m.setReport(wanted.Revision, refusedStatus(refused.Tried), fromFile, refused.Faults)
 	case string(wanted.Local) != string(local):
@@ -59,11 +64,40 @@ func (m *Manager) resume(local []byte) {
 	}
 }
 
+// reportDeath reports the version under which the agent died too often.
+func (m *Manager) reportDeath(refused commit.Refused[storedVersion]) {
+	if !refused.Version.onPage() {
+		m.setReport(refused.Version.Revision, message.RolledBack, "", refused.Faults)
+		return
+	}
+	m.by = refused.Version.Page.By
+	m.setReport(refused.Version.Revision, message.RolledBack, fromPage, refused.Faults)
+	m.outcome = m.last
+	m.show()
+}
+
+// continued returns the version with which a start goes on, and whether it is on trial. A
+// change from the page that nobody has confirmed does not outlive an edit of the file under
+// it: the file's trial needs no confirmation.
+func continued(journal *commit.Journal[storedVersion], local []byte) (wanted storedVersion, trial bool) {
+	t, ok := journal.Trial()
+	if !ok || t.Version.onPage() && !t.Shown && !bytes.Equal(t.Version.Local, local) {
+		wanted, _ = journal.Good()
+		return wanted, false
+	}
+	return t.Version, true
+}
+
 // staysOut reports whether the local file is an edit that was rolled back, together
 // with the running patch or, if the edit no longer trusts that patch, without it.
-func staysOut(local []byte, wanted storedVersion, refused commit.Refused[storedVersion]) bool {
-	v := refused.Version
-	return !bytes.Equal(wanted.Local, local) && bytes.Equal(v.Local, local) && (v.Revision == wanted.Revision || v.Revision == 0)
+func staysOut(local []byte, wanted storedVersion, refusals []commit.Refused[storedVersion]) (refused commit.Refused[storedVersion], stays bool) {
+	for _, r := range refusals {
+		v := r.Version
+		if !bytes.Equal(wanted.Local, local) && bytes.Equal(v.Local, local) && (v.Revision == wanted.Revision || v.Revision == 0) {
+			return r, true
+		}
+	}
+	return refused, false
 }
 
 // edited puts a local file that has changed since the last start on trial, like any

@@ -27,7 +27,9 @@ type fakeAgent struct {
 	t *testing.T
 	// works reports whether a configuration's parts make progress.
 	works func(config.Config) bool
-	disk  *crashfs.Disk
+	// builds, unless nil, reports whether its parts can be built at all.
+	builds func(config.Config) bool
+	disk   *crashfs.Disk
 	// steps counts the operations of the process under test, which dies at dieAt.
 	steps, dieAt int
 
@@ -50,6 +52,9 @@ func (a *fakeAgent) step() {
 func (a *fakeAgent) Begin(c config.Config) (Change, []message.Fault) {
 	a.begins++
 	a.step()
+	if a.builds != nil && !a.builds(c) {
+		return nil, message.OneFault("model.path", "not built: scripted")
+	}
 	before := a.running
 	a.running = c
 	return change{a, before}, nil

@@ -112,5 +112,5 @@ func (p *page) cancelComparison(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusConflict, err.Error())
 		return
 	}
-	answer(w, p.Comparer.Status())
+	ofDisk(p.comparisons, p.comparing)(w, r) // only the answer needs the disk
 }

@@ -15,9 +15,27 @@ const (
 	maxReads  = 6
 	maxClips  = 2
 	maxChecks = 2
+	// maxLabelings bounds the requests that write labels, which one journal takes one at a
+	// time, maxComparing those that read the models on this box.
+	maxLabelings = 1
+	maxComparing = 2
 	// turn is how long a request waits for its turn.
 	turn = 2 * time.Second
+	// diskAnswers is how long a request waits for a disk. It is less than writeTimeout.
+	diskAnswers = 20 * time.Second
 )
+
+const hanging = `{"error": "the disk does not answer: look at the parts on Now; what was asked may still be done once it answers"}`
+
+// ofDisk answers a request in its turn, and without the disk if that hangs: the request then
+// keeps its turn until the disk answers, but neither its connection nor its client.
+func ofDisk(l limiter, next http.HandlerFunc) http.HandlerFunc {
+	answered := http.TimeoutHandler(bounded(l, next), diskAnswers, hanging)
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		answered.ServeHTTP(w, r)
+	}
+}
 
 // bounded answers a request in its turn, or with 503 and when to try again.
 func bounded(l limiter, next http.HandlerFunc) http.HandlerFunc {

@@ -190,6 +190,7 @@ func (s *Server) page(ctx context.Context) (*page, error) {
 	p := &page{
 		Source: s.Source, log: s.Log, ctx: ctx.Done(), sessions: sessions, local: localhttp.Loopback(host),
 		reads: make(limiter, maxReads), clips: make(limiter, maxClips), checks: make(limiter, maxChecks),
+		labelings: make(limiter, maxLabelings), comparisons: make(limiter, maxComparing),
 	}
 	if p.Changer == nil {
 		p.Changer = unchangeable{}
@@ -212,19 +213,19 @@ func (p *page) handler() (http.Handler, error) {
 	mux.HandleFunc("POST /logout", p.logout)
 	for pattern, handle := range map[string]http.HandlerFunc{
 		"GET /api/now": p.now, "GET /api/live": p.live, "GET /api/stream": p.stream, "GET /api/view.jpg": p.view,
-		"GET /api/timeline": bounded(p.reads, p.timeline), "GET /api/samples": bounded(p.reads, p.samples),
-		"GET /api/picture": bounded(p.reads, p.picture), "GET /api/labels": bounded(p.reads, p.labels),
-		"GET /api/alarms": bounded(p.reads, p.alarms), "GET /api/clip.tar": bounded(p.clips, p.clip),
+		"GET /api/timeline": ofDisk(p.reads, p.timeline), "GET /api/samples": ofDisk(p.reads, p.samples),
+		"GET /api/picture": ofDisk(p.reads, p.picture), "GET /api/labels": ofDisk(p.reads, p.labels),
+		"GET /api/alarms": ofDisk(p.reads, p.alarms), "GET /api/clip.tar": bounded(p.clips, p.clip),
 		"GET /api/config": p.config, "GET /api/configuration": p.configuration,
-		"GET /api/compare": p.comparing, "GET /api/comparison": bounded(p.reads, p.comparison),
+		"GET /api/compare": ofDisk(p.comparisons, p.comparing), "GET /api/comparison": ofDisk(p.reads, p.comparison),
 	} {
 		mux.HandleFunc(pattern, p.reading(handle))
 	}
 	for pattern, handle := range map[string]http.HandlerFunc{
-		"POST /api/acknowledge": p.acknowledge, "POST /api/shelve": p.shelve, "POST /api/mark": p.mark, "POST /api/labels": p.putLabels,
+		"POST /api/acknowledge": p.acknowledge, "POST /api/shelve": p.shelve, "POST /api/mark": p.mark, "POST /api/labels": ofDisk(p.labelings, p.putLabels),
 		"POST /api/configuration/preview": bounded(p.checks, p.preview), "POST /api/configuration/propose": bounded(p.checks, p.propose),
 		"POST /api/configuration/confirm": p.deciding(p.Changer.Confirm), "POST /api/configuration/withdraw": p.deciding(p.Changer.Withdraw),
-		"POST /api/compare": p.startComparison, "POST /api/compare/cancel": p.cancelComparison,
+		"POST /api/compare": ofDisk(p.comparisons, p.startComparison), "POST /api/compare/cancel": p.cancelComparison,
 	} {
 		mux.HandleFunc(pattern, p.writing(handle))
 	}
@@ -242,6 +243,8 @@ type page struct {
 	reads    limiter
 	clips    limiter
 	checks   limiter
+	// labelings and comparisons are the requests that write labels and read models.
+	labelings, comparisons limiter
 }
 
 func cached(next http.Handler) http.Handler {

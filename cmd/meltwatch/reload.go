@@ -36,7 +36,7 @@ func pidFile(folder string) string { return filepath.Join(folder, "pid") }
 type reloadCommand struct {
 	configFlag
 	Wait    bool          `help:"Wait until the agent has applied the file, rejected it or rolled it back, and say which."`
-	Timeout time.Duration `placeholder:"DURATION" help:"How long to wait; by default remote.deadline of the file and 30s more."`
+	Timeout time.Duration `placeholder:"DURATION" help:"How long to wait; by default twice remote.deadline of the file and 90s more, since a change from the page may be on trial before."`
 	JSON    bool          `name:"json" help:"Print the result as JSON, as on the topic config/reported; implies --wait."`
 }
 
@@ -93,7 +93,7 @@ func (r reloadCommand) Run(ctx context.Context, o outside) error {
 	}
 	w.timeout = r.Timeout
 	if w.timeout == 0 {
-		w.timeout = c.Remote.Deadline + 30*time.Second
+		w.timeout = remote.ReloadTakes(c.Remote.Deadline)
 	}
 	report, err := w.result(ctx)
 	if err != nil {

@@ -33,12 +33,17 @@ type Journal[V any] struct {
 	name   string
 	boot   string // the kernel's boot id
 	record record[V]
+	// Kind, unless nil, is where a version is from. The last refusal of each kind is
+	// remembered: a version of one source must not make that of another be tried again.
+	Kind func(good, v V) string
 }
 
 type record[V any] struct {
 	Good    *V          `json:"good,omitempty"`
 	Trial   *Trial[V]   `json:"trial,omitempty"`
 	Refused *Refused[V] `json:"refused,omitempty"`
+	// Before are the last refusals of other kinds, the last one first.
+	Before []Refused[V] `json:"refused_before,omitempty"`
 }
 
 // Trial is a version that is not settled yet.
@@ -88,6 +93,14 @@ func (j *Journal[V]) Trial() (Trial[V], bool) { return deref(j.record.Trial) }
 // Refused returns the last version that was refused.
 func (j *Journal[V]) Refused() (Refused[V], bool) { return deref(j.record.Refused) }
 
+// Refusals returns the refusals that are remembered, the last one first.
+func (j *Journal[V]) Refusals() (all []Refused[V]) {
+	if j.record.Refused != nil {
+		all = append(all, *j.record.Refused)
+	}
+	return append(all, j.record.Before...)
+}
+
 func deref[T any](p *T) (T, bool) {
 	if p == nil {
 		var none T
@@ -110,17 +123,17 @@ func (j *Journal[V]) Started() (died bool, err error) {
 		return true, j.Refuse(true, message.Fault{Message: fmt.Sprintf("the agent died %d times within a minute of its start under it", next.Deaths)})
 	}
 	next.Running, next.KernelBoot = true, j.boot
-	return false, j.put(record[V]{j.record.Good, &next, j.record.Refused})
+	return false, j.put(j.with(j.record.Good, &next))
 }
 
 // Stage puts a version on trial. good is the running version, which is restored if v
 // fails; it may be an earlier trial that was shown.
 func (j *Journal[V]) Stage(v, good V) error {
-	return j.put(record[V]{&good, &Trial[V]{Version: v, Running: true, KernelBoot: j.boot}, j.record.Refused})
+	return j.put(j.with(&good, &Trial[V]{Version: v, Running: true, KernelBoot: j.boot}))
 }
 
 // Accept makes a version the good one without a trial, because it changes no part.
-func (j *Journal[V]) Accept(v V) error { return j.put(record[V]{Good: &v, Refused: j.record.Refused}) }
+func (j *Journal[V]) Accept(v V) error { return j.put(j.with(&v, nil)) }
 
 // Show records that the parts of the version on trial have made progress.
 func (j *Journal[V]) Show() error {
@@ -131,7 +144,7 @@ func (j *Journal[V]) Show() error {
 // settles; for another, a death no longer counts.
 func (j *Journal[V]) Lived() error {
 	if t := j.record.Trial; t != nil && t.Shown {
-		return j.put(record[V]{Good: &t.Version, Refused: j.record.Refused})
+		return j.put(j.with(&t.Version, nil))
 	}
 	return j.change(func(t *Trial[V]) { t.Running = false })
 }
@@ -147,7 +160,8 @@ func (j *Journal[V]) Refuse(tried bool, faults ...message.Fault) error {
 	if j.record.Trial == nil {
 		return nil
 	}
-	next := record[V]{Good: j.record.Good, Refused: &Refused[V]{j.record.Trial.Version, slices.Clone(faults), tried}}
+	next := j.refusing(Refused[V]{j.record.Trial.Version, slices.Clone(faults), tried})
+	next.Trial = nil
 	return j.end(next)
 }
 
@@ -157,7 +171,33 @@ func (j *Journal[V]) Withdraw() error {
 	if j.record.Trial == nil {
 		return nil
 	}
-	return j.end(record[V]{Good: j.record.Good, Refused: j.record.Refused})
+	return j.end(j.with(j.record.Good, nil))
+}
+
+// with returns the record with other versions and the same refusals.
+func (j *Journal[V]) with(good *V, trial *Trial[V]) record[V] {
+	return record[V]{good, trial, j.record.Refused, j.record.Before}
+}
+
+// refusing returns the record with a further refusal.
+func (j *Journal[V]) refusing(r Refused[V]) record[V] {
+	next := j.record
+	next.Refused, next.Before = &r, nil
+	known := map[string]bool{j.kind(r.Version): true}
+	for _, before := range j.Refusals() {
+		if kind := j.kind(before.Version); !known[kind] {
+			known[kind] = true
+			next.Before = append(next.Before, before)
+		}
+	}
+	return next
+}
+
+func (j *Journal[V]) kind(v V) string {
+	if good, ok := j.Good(); ok && j.Kind != nil {
+		return j.Kind(good, v)
+	}
+	return ""
 }
 
 // end ends a trial, in memory even if the disk fails.
@@ -173,7 +213,7 @@ func (j *Journal[V]) change(f func(*Trial[V])) error {
 	}
 	next := *j.record.Trial
 	f(&next)
-	return j.put(record[V]{j.record.Good, &next, j.record.Refused})
+	return j.put(j.with(j.record.Good, &next))
 }
 
 // put replaces the file, and then the record in memory if that succeeded.
@@ -193,5 +233,5 @@ func (j *Journal[V]) put(next record[V]) error {
 
 // Reject records a version that was refused before it was staged.
 func (j *Journal[V]) Reject(v V, faults ...message.Fault) error {
-	return j.put(record[V]{j.record.Good, j.record.Trial, &Refused[V]{v, slices.Clone(faults), false}})
+	return j.put(j.refusing(Refused[V]{v, slices.Clone(faults), false}))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -61,6 +62,44 @@ func TestThirdDeathRefuses(t *testing.T) {
 	if good, _ := j.Good(); good != "old" || !ok || refused.Version != "new" || len(refused.Faults) != 1 {
 		t.Errorf("good %q, refused %+v", good, refused)
 	}
+}
+
+// The last refusal of each kind is remembered, over restarts too.
+func TestLastRefusalOfEachKindIsRemembered(t *testing.T) {
+	folder := t.TempDir()
+	start := func() *Journal[string] {
+		j := open(t, folder, "boot")
+		j.Kind = func(_, v string) string { return string(v[0] & 0x70) } // digits, letters
+		return j
+	}
+	want := func(names ...string) {
+		t.Helper()
+		var have []string
+		for _, r := range start().Refusals() {
+			have = append(have, r.Version)
+		}
+		if !slices.Equal(have, names) {
+			t.Errorf("refused %v, want %v", have, names)
+		}
+	}
+	j := start()
+	must(t, j.Stage("a", "old"), j.Refuse(true))
+	want("a")
+	must(t, j.Stage("1st", "old"), j.Refuse(false))
+	want("1st", "a")
+	must(t, j.Stage("1nd", "old"))
+	for range Deaths {
+		j = start()
+		_, err := j.Started()
+		must(t, err)
+	}
+	want("1nd", "a")
+	must(t, j.Stage("1rd", "old"), j.Withdraw(), j.Accept("1th"), j.Stage("b", "1th"), j.Show(), j.Lived())
+	want("1nd", "a")
+	must(t, start().Reject("c"))
+	want("c", "1nd")
+	must(t, start().Reject("c"))
+	want("c", "1nd")
 }
 
 func TestPowerCutsPlannedEndsAndLateDeathsDoNotCount(t *testing.T) {
