@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"math"
 	"path/filepath"
@@ -117,15 +116,15 @@ func cameraBeside(ctx context.Context, c config.Config) beside.Part {
 	}
 	part.Answered = result.Video.Packets > 0 || result.Login.Refused
 	part.Stream = &beside.Stream{Video: result.Video, Picture: result.Picture, YAML: result.YAML}
+	if result.Usable() {
+		add(beside.OK, "", result.URL+": the agent can use it as it is")
+	}
 	for _, f := range result.Findings {
 		status := beside.Warn
 		if f.Fault {
 			status = beside.Fail
 		}
 		add(status, f.Key, f.Detail)
-	}
-	if len(part.Findings) == 0 {
-		add(beside.OK, "", fmt.Sprintf("%s: the agent can use it as it is", result.URL))
 	}
 	return part
 }

@@ -219,6 +219,7 @@ func TestProbeInABrowser(t *testing.T) {
 		b.holds("#probe-facts", want)
 	}
 	b.holds("#probe-rows tbody tr", "● okMeters")
+	b.holds("#probe-rows", "● okCamera"+camera.URL()+": the agent can use it as it is")
 	var text string
 	b.run(chromedp.Evaluate(`document.documentElement.outerHTML`, &text))
 	if strings.Contains(text, "geheim") {
