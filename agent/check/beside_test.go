@@ -3,18 +3,25 @@ package check
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 
 	"meltwatch/agent/beside"
 	"meltwatch/config"
 	"meltwatch/drivers"
 	"meltwatch/drivers/drivertest"
 	"meltwatch/drivers/modbus"
+	"meltwatch/drivers/rtsp/rtsptest"
 )
 
 func detailOf(p beside.Part) string {
@@ -195,6 +202,36 @@ func (w *watch) until(t *testing.T, good int) {
 	for deadline := time.Now().Add(20 * time.Second); w.good() < good; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the watch reads nothing: %d of %d polls", w.good(), good)
+		}
+	}
+}
+
+// A camera without room for a second stream has given no answer that tells of a setting, so
+// the agent makes it a note where the watch has the stream; a refused log-in is an answer.
+func TestCameraBesideIsRefused(t *testing.T) {
+	programs := programsForCamera(t)
+	secret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(secret, []byte("geheim-1234\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		camera   *rtsptest.Scripted
+		answered bool
+		want     string
+	}{
+		{&rtsptest.Scripted{Answer: refusing(base.StatusNotEnoughBandwidth)}, false, "fail : the camera has no bandwidth left for this stream (453)"},
+		{&rtsptest.Scripted{OnConnect: func(conn net.Conn) bool { conn.Close(); return true }}, false, "fail "},
+		{&rtsptest.Scripted{User: "viewer", Password: "right", Schemes: []string{"MD5"}, SDP: describedVideo}, true, "fail camera.username, camera.password_file: the camera refused the log-in (401)"},
+	} {
+		c.camera.Serve(t)
+		settings := cameraChecker(t, fmt.Sprintf(`url: %q, username: viewer, password_file: %q`, c.camera.URL(), secret)).config
+		settings.Paths.Programs = programs
+		part := cameraBeside(t.Context(), settings)
+		if detail := detailOf(part); part.Answered != c.answered || !strings.Contains(detail, c.want) || strings.Contains(detail, "geheim") || part.Stream.YAML != "" {
+			t.Errorf("%+v\nwant %s", part, c.want)
+		}
+		if refused, _, _ := c.camera.Logins(); refused > 1 {
+			t.Errorf("%d log-ins were refused", refused)
 		}
 	}
 }
