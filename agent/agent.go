@@ -63,6 +63,7 @@ type Agent struct {
 	sessions  *web.Sessions                     // of the page
 	passwords passwordReader                    // of the page
 	comparer  *comparer                         // of models, for the page
+	prober    *prober                           // of the devices, for the page
 	recorder  atomic.Pointer[recorder.Recorder] // nil while nothing is recorded
 	// recording is held by the recorder that uses the disk: one that was replaced may wait for a
 	// disk that hangs.

@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"meltwatch/agent/compare"
@@ -168,46 +166,18 @@ func (c *comparer) finish(one *comparing, err error) {
 // work runs the command and follows its progress.
 func (c *comparer) work(ctx context.Context, one *comparing) error {
 	a := c.agent
-	text, err := a.configInForce()
-	if err != nil {
-		return err
+	started := func(ended <-chan struct{}) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.ended = ended
 	}
-	cmd := exec.CommandContext(ctx, a.env.Program, "compare", one.folder, "--with", a.live.Load().folder,
-		"--config", "/dev/stdin", "--folder", settings.RecordingsFolder(*a.config.Load()), "--progress")
-	said := &tail{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(text), &progress{c: c, one: one}, said
-	// Of an agent that runs under systemd it inherits neither the watchdog nor the journal.
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET=", "JOURNAL_STREAM=", "MELTWATCH_CONFIG=")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C in a terminal is for the agent
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = comparisonEnds
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start the comparison: %w", err)
+	err := a.aside(ctx, &progress{c: c, one: one}, started,
+		"compare", one.folder, "--with", a.live.Load().folder, "--folder", settings.RecordingsFolder(*a.config.Load()), "--progress")
+	if errors.Is(err, errUnended) {
+		return errStuck
 	}
-	ended := make(chan struct{})
-	c.mu.Lock()
-	c.ended = ended
-	c.mu.Unlock()
-	go func() { err = cmd.Wait(); close(ended) }()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-		timeout := time.NewTimer(2 * comparisonEnds)
-		defer timeout.Stop()
-		select {
-		case <-ended:
-		case <-timeout.C: // not even a kill ends what waits for a disk
-			return errStuck
-		}
-	}
-	if err != nil {
-		return said.explain(err)
-	}
-	return nil
+	return err
 }
-
-// comparisonEnds is how long a cancelled comparison may take before it is killed.
-const comparisonEnds = 5 * time.Second
 
 func closed(ended <-chan struct{}) bool {
 	if ended == nil {
@@ -267,7 +237,7 @@ func (t *tail) Write(data []byte) (int, error) {
 func (t *tail) explain(err error) error {
 	said := strings.TrimSpace(strings.ToValidUTF8(string(bytes.TrimSpace(t.text)), "?"))
 	if said = strings.TrimPrefix(said, "meltwatch: "); said == "" {
-		return fmt.Errorf("the comparison ended: %w", err)
+		return fmt.Errorf("the process ended: %w", err)
 	}
 	return errors.New(said)
 }

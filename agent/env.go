@@ -27,8 +27,8 @@ type Env struct {
 	// Version is the agent's published version; Instance is unique to this process;
 	// KernelBoot is the kernel's boot id.
 	Version, Instance, KernelBoot string
-	// Program is the path of the program meltwatch, which compares models in a process of its
-	// own; without it none are compared.
+	// Program is the path of the program meltwatch, which compares models and probes devices in
+	// a process of its own; without it neither is done.
 	Program string
 	// Clock stamps records.
 	Clock stamp.Clock

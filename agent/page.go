@@ -84,7 +84,7 @@ func (a *Agent) pageSource(c config.Config) web.Source {
 			stretch := l.From.UTC().Format(time.RFC3339) + " to " + l.To.UTC().Format(time.RFC3339)
 			a.reporter.Event("label", l.ID, "", said, "by "+l.By+": "+stretch)
 		},
-		Live: &a.page, Comparer: a.comparer,
+		Live: &a.page, Comparer: a.comparer, Prober: a.prober,
 	}
 }
 

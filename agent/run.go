@@ -67,8 +67,8 @@ func build(c config.Config, model string, stamper *stamp.Stamper, env Env) (*Age
 		a.page.State(*a.reporter.Newest())
 	})
 	a.openAlarms()
-	a.comparer = newComparer(a)
-	a.services = []service{{"decide", a.loop.Run}, {"compare", a.comparer.Run}}
+	a.comparer, a.prober = newComparer(a), newProber(a)
+	a.services = []service{{"decide", a.loop.Run}, {"compare", a.comparer.Run}, {"probe", a.prober.Run}}
 	if err := a.addParts(); err != nil {
 		return nil, err
 	}

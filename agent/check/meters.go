@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"meltwatch/agent/beside"
 	"meltwatch/agent/meters"
 	"meltwatch/config"
 	"meltwatch/drivers"
@@ -21,33 +22,58 @@ func tryMeters(ctx context.Context, k *checker) outcome {
 	return from(detail, err)
 }
 
-// meters polls every meter a few times, as run does, and checks whether the currents
-// are plausible.
 func (k *checker) meters(ctx context.Context) (string, error) {
+	a, err := k.readMeters(ctx, false)
+	return a.detail, err
+}
+
+// assessment is what the polls gave. verdict is one of package beside, empty if no valid
+// currents came; answered tells that there was an answer, valid or not.
+type assessment struct {
+	sample          drivers.Sample
+	answered        bool
+	verdict, detail string
+}
+
+// readMeters polls every meter a few times, as run does, and checks whether the currents
+// are plausible. With once it stops after a connection that was refused, closed or left
+// without an answer: it searches for no settings that would fit, which takes another one.
+func (k *checker) readMeters(ctx context.Context, once bool) (assessment, error) {
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t := newTrial(k.config.Meters, cancel)
+	t.once = once
 	source, err := modbus.New(k.config.Meters, slog.New(slog.DiscardHandler), t.note)
 	if err != nil {
-		return "", err
+		return assessment{}, err
 	}
 	var last drivers.Sample
 	if err := source.Run(polling, func(s drivers.Sample) { last = s }); err != nil {
-		return "", err
+		return assessment{}, err
 	}
+	answered := len(t.good) > 0
 	if err := t.fault(); err != nil {
-		return "", err
+		return assessment{answered: answered}, err
 	}
 	if last.Time.IsZero() {
-		return "", fmt.Errorf("no sample within %s", k.timeout)
+		return assessment{}, fmt.Errorf("no sample within %s", k.timeout)
 	}
-	return k.assess(ctx, last, t.remarks())
+	search := func(meter string, expected float64) []modbus.Proposal {
+		if once && t.latest[meter].Counters.Redials > 0 {
+			return nil
+		}
+		return modbus.Propose(ctx, meter, k.config.Meters[meter], expected)
+	}
+	verdict, detail, err := k.assess(last, t.remarks(), search)
+	return assessment{last, answered, verdict, detail}, err
 }
 
 // trial is a few polls of each meter.
 type trial struct {
 	meters map[string]config.Meter
 	end    context.CancelFunc
+	// once ends it for a meter whose connection was refused or had to be opened again.
+	once   bool
 	latest map[string]modbus.Report
 	good   map[string]int // answered polls
 	bad    map[string]int // failed polls, in a row
@@ -94,7 +120,11 @@ func (t *trial) note(r modbus.Report) {
 
 func (t *trial) settled(name string, m config.Meter) bool {
 	polls, failures := fewPolls, failedPolls
-	if modbus.Unreachable(t.latest[name].Err) {
+	unreachable := modbus.Unreachable(t.latest[name].Err)
+	if t.once && (unreachable || t.latest[name].Counters.Redials > 0) {
+		return true
+	}
+	if unreachable {
 		failures = failedDials
 	}
 	if m.Period >= meters.SlowPoll {
@@ -139,33 +169,34 @@ const (
 )
 
 // assess compares the currents with the expected one. If they do not fit, it searches
-// for settings under which they do.
-func (k *checker) assess(ctx context.Context, s drivers.Sample, remarks []string) (string, error) {
+// for settings under which they do. The verdict is one of package beside, empty where the
+// sample has no currents.
+func (k *checker) assess(s drivers.Sample, remarks []string, search func(meter string, expected float64) []modbus.Proposal) (verdict, detail string, err error) {
 	name, meter := config.CurrentMeter(k.config.Meters)
 	expected, of := s.SetPoint, "the set-point"
 	if expected == 0 {
 		expected, of = k.config.State.NormalCurrent, "state.normal_current"
 	}
-	propose := func() []modbus.Proposal { return modbus.Propose(ctx, name, meter, expected) }
+	propose := func() []modbus.Proposal { return search(name, expected) }
 	if s.Missing != "" {
-		return "", complain(fmt.Sprintf("meters.%s: %s", name, s.Missing), propose(), remarks)
+		return "", "", complain(fmt.Sprintf("meters.%s: %s", name, s.Missing), propose(), remarks)
 	}
 	values := currents(s)
 	if expected > 0 && expected < offCurrent {
-		return "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, too little for an arc: give amperes; if the meter reads kiloamperes, set the scale of its currents and of set_point to 1000",
+		return beside.Implausible, "", complain(fmt.Sprintf("meters.%s.fields: %s; %s is %.4g A, too little for an arc: give amperes; if the meter reads kiloamperes, set the scale of its currents and of set_point to 1000",
 			name, values, of, expected), nil, remarks)
 	}
 	if modbus.Fits(s.Current, expected, meter.MaxCurrent(expected)) {
-		return join(values, remarks), nil
+		return beside.Plausible, join(values, remarks), nil
 	}
 	if isOff(s, expected) {
 		all := propose()
 		found := slices.DeleteFunc(slices.Clone(all), func(p modbus.Proposal) bool { return p.Rescaled })
 		if len(found) > 0 && hasDust(s) {
-			return "", complain(fmt.Sprintf("meters.%s.fields: %g %g %g A cannot be a meter's readings: check address, order and type",
+			return beside.Implausible, "", complain(fmt.Sprintf("meters.%s.fields: %g %g %g A cannot be a meter's readings: check address, order and type",
 				name, s.Current[0], s.Current[1], s.Current[2]), found, remarks)
 		}
-		return join(values, append([]string{"the furnace seems to be off" + hint(all)}, remarks...)), nil
+		return beside.Off, join(values, append([]string{"the furnace seems to be off" + hint(all)}, remarks...)), nil
 	}
 	found := propose()
 	most := slices.Max(s.Current[:])
@@ -178,13 +209,13 @@ func (k *checker) assess(ctx context.Context, s drivers.Sample, remarks []string
 		if expected > 0 {
 			unfit = fmt.Sprintf("do not fit %s (%.0f A)", of, expected)
 		}
-		return "", complain(fmt.Sprintf("meters.%s.fields: %s %s: check address, order, type and scale", name, values, unfit), found, remarks)
+		return beside.Implausible, "", complain(fmt.Sprintf("meters.%s.fields: %s %s: check address, order, type and scale", name, values, unfit), found, remarks)
 	}
 	far := "the phases differ widely"
 	if low {
 		far = fmt.Sprintf("far below %s (%.0f A)", of, expected)
 	}
-	return join(values, append([]string{far}, remarks...)), nil
+	return beside.Doubtful, join(values, append([]string{far}, remarks...)), nil
 }
 
 func isOff(s drivers.Sample, expected float64) bool {

@@ -61,6 +61,8 @@ type Source struct {
 	Live    *Live
 	// Comparer compares models on the labelled stretches.
 	Comparer Comparer
+	// Prober probes the devices.
+	Prober Prober
 }
 
 // Crop is a rectangle in pixels of a picture of some size.
@@ -218,6 +220,7 @@ func (p *page) handler() (http.Handler, error) {
 		"GET /api/alarms": ofDisk(p.reads, p.alarms), "GET /api/clip.tar": bounded(p.clips, p.clip),
 		"GET /api/config": p.config, "GET /api/configuration": p.configuration,
 		"GET /api/compare": ofDisk(p.comparisons, p.comparing), "GET /api/comparison": ofDisk(p.reads, p.comparison),
+		"GET /api/probe": p.probing,
 	} {
 		mux.HandleFunc(pattern, p.reading(handle))
 	}
@@ -226,6 +229,7 @@ func (p *page) handler() (http.Handler, error) {
 		"POST /api/configuration/preview": bounded(p.checks, p.preview), "POST /api/configuration/propose": bounded(p.checks, p.propose),
 		"POST /api/configuration/confirm": p.deciding(p.Changer.Confirm), "POST /api/configuration/withdraw": p.deciding(p.Changer.Withdraw),
 		"POST /api/compare": ofDisk(p.comparisons, p.startComparison), "POST /api/compare/cancel": p.cancelComparison,
+		"POST /api/probe": p.probe(Prober.Start), "POST /api/probe/cancel": p.probe(Prober.Cancel),
 	} {
 		mux.HandleFunc(pattern, p.writing(handle))
 	}

@@ -32,6 +32,7 @@ type furnace struct {
 	stuck  time.Time // when its decisions stopped
 	live   Live
 	models models
+	probes probes
 }
 
 func (f *furnace) note(format string, args ...any) {
@@ -86,7 +87,7 @@ func (f *furnace) source() Source {
 		Labelled: func(l recorder.Label) { f.note("labelled %s by %s", l.Class, l.By) },
 		Mark:     func(by, text string) { f.note("marked by %s: %s", by, text) },
 		Library:  recorder.OpenLibrary(f.folder), Labels: recorder.OpenLabels(durable.Folder(f.folder)),
-		Live: &f.live, Comparer: &f.models,
+		Live: &f.live, Comparer: &f.models, Prober: &f.probes,
 	}
 }
 

@@ -10,10 +10,12 @@ import (
 	"meltwatch/drivers/modbus/probe"
 )
 
-// probeCommand finds out what a device gives, before there is a configuration.
+// probeCommand finds out what a device gives, before there is a configuration or beside the
+// agent that runs by it.
 type probeCommand struct {
-	Modbus probeModbus `cmd:"" help:"Find the currents in a meter's registers, and print the section of the configuration."`
-	Camera probeCamera `cmd:"" help:"Find out what a camera offers, save its picture, and print the section of the configuration."`
+	Modbus     probeModbus     `cmd:"" help:"Find the currents in a meter's registers, and print the section of the configuration."`
+	Camera     probeCamera     `cmd:"" help:"Find out what a camera offers, save its picture, and print the section of the configuration."`
+	Configured probeConfigured `cmd:"" help:"Find out what the meters and the camera of a configuration give, beside the agent that watches them."`
 }
 
 type probeModbus struct {

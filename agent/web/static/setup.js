@@ -1,6 +1,7 @@
 // The page "Set up": the crop on the live picture, and changes of the configuration.
 import { element, words, get, row, gate, deny } from "./page.js";
 import { preview, propose, reasons } from "./trial.js";
+import { startProbe } from "./probe.js";
 
 export function start(shared) {
   const box = element("crop-box"), image = element("crop-picture"), frame = element("crop-rect");
@@ -98,5 +99,6 @@ export function start(shared) {
   shared.listeners.add(listener);
   unseen();
   if (shared.now) listener(shared);
-  return { stop() { shared.listeners.delete(listener); image.onload = image.onerror = null; } };
+  const probe = startProbe();
+  return { stop() { probe.stop(); shared.listeners.delete(listener); image.onload = image.onerror = null; } };
 }
