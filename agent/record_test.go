@@ -268,7 +268,7 @@ func TestRealRecordAndAStuckPhase(t *testing.T) {
 }
 
 // The thinned record raises no alarm in any pattern. The rule decides windows with
-// which the model was not tested.
+// which the model was not tested; a meter that is configured at 1 Hz is the model's.
 func TestRealRecordThinnedRaisesNoAlarm(t *testing.T) {
 	record := realRecord(t)
 	model, manifest := startModel(t)
@@ -279,7 +279,7 @@ func TestRealRecordThinnedRaisesNoAlarm(t *testing.T) {
 		by     state.Source
 	}{
 		"every second":                {500 * time.Millisecond, func(i int) bool { return i%2 == 0 }, state.Rule},
-		"1 Hz by the configuration":   {time.Second, func(i int) bool { return i%2 == 0 }, state.Rule},
+		"1 Hz by the configuration":   {time.Second, func(i int) bool { return i%2 == 0 }, state.Model},
 		"every third":                 {500 * time.Millisecond, func(i int) bool { return i%3 == 0 }, state.Rule},
 		"0.5 Hz by the configuration": {2 * time.Second, func(i int) bool { return i%4 == 0 }, state.Rule},
 		"30 % in bursts":              {500 * time.Millisecond, func(i int) bool { return i%20 < 14 }, ""},

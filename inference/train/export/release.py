@@ -62,7 +62,8 @@ def sections(config, result, commit):
             "channels": "RGB", "resize": "area", "tokens": FRAME_TOKENS, "dim": config.dim,
             "background": list(BACKGROUND), "evidence_rows": GRID, "evidence_columns": GRID,
         },
-        "sampling": {"rates_hz": [window.SAMPLE_HZ], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
+        # Half the rate was trained on and tested too; docs/transfer.md has the figures.
+        "sampling": {"rates_hz": [window.SAMPLE_HZ, window.SAMPLE_HZ / 2][: 2 if config.odd_sampling else 1], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
         "decision": result["decision"] | decision.Freezing.of(config).sections(),
         "rule": result["rule"],
         "metrics": result["metrics"],
