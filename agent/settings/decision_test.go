@@ -42,12 +42,13 @@ func TestMeterRateIsComparedWithTheModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	for period, fits := range map[time.Duration]bool{
-		100 * time.Millisecond: true,
-		500 * time.Millisecond: true,
-		700 * time.Millisecond: true,
-		time.Second:            false,
-		2 * time.Second:        false,
-		time.Minute:            false,
+		100 * time.Millisecond:  true,
+		500 * time.Millisecond:  true,
+		700 * time.Millisecond:  true,
+		time.Second:             true,
+		1500 * time.Millisecond: false,
+		2 * time.Second:         false,
+		time.Minute:             false,
 	} {
 		meters := map[string]config.Meter{"plc": {Period: period, Fields: map[string]config.Field{config.FieldCurrentA: {}}}}
 		err := CheckSampling(meters, &manifest)
