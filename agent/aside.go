@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -57,3 +58,74 @@ func (a *Agent) aside(ctx context.Context, out io.Writer, started func(ended <-c
 
 // asideEnds is how long a cancelled process may take before it is killed.
 const asideEnds = 5 * time.Second
+
+// output reads what a process prints, line by line. After an error the process ends, because
+// it cannot write any more.
+type output struct {
+	line func(line []byte) error
+	// most bounds all that is read, in bytes; 0 for no bound but that of a line.
+	most int
+	read int
+	rest []byte // of a line that is not complete
+	err  error  // the first
+}
+
+// maxLine bounds a line, in bytes.
+const maxLine = 64 << 10
+
+var errOutput = errors.New("the output of the process is invalid: install the package again")
+
+// Write implements io.Writer.
+func (o *output) Write(data []byte) (int, error) {
+	o.read += len(data)
+	if err := o.take(data); err != nil && o.err == nil {
+		o.err = err
+	}
+	if o.err != nil {
+		return 0, o.err
+	}
+	return len(data), nil
+}
+
+func (o *output) take(data []byte) error {
+	if o.most > 0 && o.read > o.most {
+		return errOutput
+	}
+	searched := len(o.rest)
+	o.rest = append(o.rest, data...)
+	for {
+		end := bytes.IndexByte(o.rest[searched:], '\n')
+		if end < 0 {
+			break
+		}
+		line := o.rest[:searched+end]
+		o.rest, searched = o.rest[searched+end+1:], 0
+		if err := o.line(line); err != nil {
+			return fmt.Errorf("%w (%w)", errOutput, err)
+		}
+	}
+	if len(o.rest) > maxLine {
+		return errOutput
+	}
+	return nil
+}
+
+// tail keeps the end of what a command says.
+type tail struct{ text []byte }
+
+const maxTail = 2 << 10 // bytes
+
+func (t *tail) Write(data []byte) (int, error) {
+	t.text = append(t.text, data[max(len(data)-maxTail, 0):]...)
+	t.text = t.text[max(len(t.text)-maxTail, 0):]
+	return len(data), nil
+}
+
+// explain is a command's error with what it said last.
+func (t *tail) explain(err error) error {
+	said := strings.TrimSpace(strings.ToValidUTF8(string(bytes.TrimSpace(t.text)), "?"))
+	if said = strings.TrimPrefix(said, "meltwatch: "); said == "" {
+		return fmt.Errorf("the process ended: %w", err)
+	}
+	return errors.New(said)
+}

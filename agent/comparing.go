@@ -1,16 +1,12 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
 	"time"
 
 	"meltwatch/agent/compare"
@@ -20,71 +16,30 @@ import (
 	"meltwatch/inference"
 )
 
-// comparer runs the command compare for the page, one at a time, in a process of its own at
-// the lowest priority: neither its memory nor its faults are the watch's.
+// comparer compares models for the page, by the command compare.
 type comparer struct {
-	agent *Agent
+	*jobs
+
 	log   *slog.Logger
-	asked chan *comparing
-
-	mu    sync.Mutex
-	now   *comparing      // nil while none runs
-	fault string          // of the last one, empty if it succeeded
-	ended <-chan struct{} // closed when the process of the last one has ended; nil before the first
-}
-
-// comparing is a comparison that runs.
-type comparing struct {
-	web.RunningComparison
-
-	folder    string
-	cancel    context.CancelFunc // nil until Run has taken it
-	cancelled string             // by whom
-}
-
-func newComparer(a *Agent) *comparer {
-	return &comparer{agent: a, log: a.log("compare"), asked: make(chan *comparing, 1)}
+	now   *web.RunningComparison // nil while none runs
+	fault string                 // of the last one, empty if it succeeded
 }
 
 var (
 	errComparing  = errors.New("a comparison runs already: wait for its end, or cancel it")
 	errNoCompare  = errors.New("no comparison runs")
 	errStuck      = errors.New("paths.recordings: the last comparison's process does not end, because the disk does not answer: check the disk")
-	errNoProgram  = errors.New("the program meltwatch is missing: install the package again")
 	errRecordings = errors.New("nothing is recorded: recorder.enabled is false on this box")
 )
 
-// Run runs what the page asks for until ctx ends.
-func (c *comparer) Run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case one := <-c.asked:
-			working, cancel := context.WithCancel(ctx)
-			c.taken(one, cancel)
-			c.finish(one, c.work(working, one))
-			cancel()
-		}
-	}
-}
-
-// taken lets a comparison be cancelled, which may have been asked for already.
-func (c *comparer) taken(one *comparing, cancel context.CancelFunc) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if one.cancel = cancel; one.cancelled != "" {
-		cancel()
-	}
+func newComparer(a *Agent) *comparer {
+	return &comparer{jobs: newJobs(a, errComparing, errNoCompare, errStuck), log: a.log("compare")}
 }
 
 // Start starts a comparison with a candidate, by its id.
 func (c *comparer) Start(id, by string) error {
-	switch {
-	case !c.agent.config.Load().Recorder.Enabled:
+	if !c.agent.config.Load().Recorder.Enabled {
 		return errRecordings
-	case c.agent.env.Program == "":
-		return errNoProgram
 	}
 	found, ok := candidate{}, false
 	for _, one := range c.agent.candidates() {
@@ -95,33 +50,14 @@ func (c *comparer) Start(id, by string) error {
 	if !ok {
 		return errors.New("candidate: no such model is on this box: load the page again")
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.now != nil {
-		return errComparing
-	}
-	if !closed(c.ended) {
-		return errStuck
-	}
-	one := &comparing{RunningComparison: web.RunningComparison{Candidate: found.Candidate, By: by, Began: time.Now().UTC().Round(time.Second)}, folder: found.folder}
-	c.now, c.fault = one, ""
-	c.asked <- one // there is room: none ran
-	c.log.Info("comparison of models started", "candidate", found.Name, "sha256", id, "by", by)
-	return nil
-}
-
-// Cancel ends the comparison that runs.
-func (c *comparer) Cancel(by string) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.now == nil {
-		return errNoCompare
-	}
-	c.now.cancelled = by
-	if c.now.cancel != nil {
-		c.now.cancel()
-	}
-	return nil
+	one := &web.RunningComparison{Candidate: found.Candidate, By: by, Began: time.Now().UTC().Round(time.Second)}
+	return c.start(&job{
+		work:   func(ctx context.Context) error { return c.work(ctx, one, found.folder) },
+		finish: func(cancelled string, err error) { c.finish(one, cancelled, err) },
+	}, func() {
+		c.now, c.fault = one, ""
+		c.log.Info("comparison of models started", "candidate", found.Name, "sha256", id, "by", by)
+	})
 }
 
 // Status is what the page shows.
@@ -136,7 +72,7 @@ func (c *comparer) Status() web.Comparing {
 	defer c.mu.Unlock()
 	s.Fault = c.fault
 	if c.now != nil {
-		running := c.now.RunningComparison
+		running := *c.now
 		s.Running = &running
 	}
 	return s
@@ -147,14 +83,13 @@ func (c *comparer) Last() (*compare.Comparison, error) {
 	return compare.Read(c.agent.env.Files(settings.RecordingsFolder(*c.agent.config.Load())))
 }
 
-func (c *comparer) finish(one *comparing, err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// finish takes the end of a comparison. The lock is held.
+func (c *comparer) finish(one *web.RunningComparison, cancelled string, err error) {
 	c.now = nil
 	switch {
-	case one.cancelled != "":
-		c.fault = "cancelled by " + one.cancelled
-		c.log.Info("comparison of models cancelled", "by", one.cancelled)
+	case cancelled != "":
+		c.fault = "cancelled by " + cancelled
+		c.log.Info("comparison of models cancelled", "by", cancelled)
 	case err != nil:
 		c.fault = err.Error()
 		c.log.Warn("comparison of models failed", "err", err)
@@ -164,82 +99,24 @@ func (c *comparer) finish(one *comparing, err error) {
 }
 
 // work runs the command and follows its progress.
-func (c *comparer) work(ctx context.Context, one *comparing) error {
+func (c *comparer) work(ctx context.Context, one *web.RunningComparison, folder string) error {
 	a := c.agent
-	started := func(ended <-chan struct{}) {
+	progress := &output{line: func(line []byte) error {
+		var now struct{ Done, Of int }
+		if err := json.Unmarshal(line, &now); err != nil {
+			return err
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.ended = ended
-	}
-	err := a.aside(ctx, &progress{c: c, one: one}, started,
-		"compare", one.folder, "--with", a.live.Load().folder, "--folder", settings.RecordingsFolder(*a.config.Load()), "--progress")
+		one.Done, one.Of = now.Done, now.Of
+		return nil
+	}}
+	err := c.process(ctx, progress, "compare", folder,
+		"--with", a.live.Load().folder, "--folder", settings.RecordingsFolder(*a.config.Load()), "--progress")
 	if errors.Is(err, errUnended) {
 		return errStuck
 	}
 	return err
-}
-
-func closed(ended <-chan struct{}) bool {
-	if ended == nil {
-		return true
-	}
-	select {
-	case <-ended:
-		return true
-	default:
-		return false
-	}
-}
-
-// progress reads the lines of --progress.
-type progress struct {
-	c    *comparer
-	one  *comparing
-	rest []byte // of a line that is not complete
-}
-
-// maxLine bounds a line, in bytes.
-const maxLine = 1 << 10
-
-func (p *progress) Write(data []byte) (int, error) {
-	p.rest = append(p.rest, data...)
-	for {
-		line, rest, whole := bytes.Cut(p.rest, []byte("\n"))
-		if !whole {
-			break
-		}
-		p.rest = rest
-		var now struct{ Done, Of int }
-		if json.Unmarshal(line, &now) == nil {
-			p.c.mu.Lock()
-			p.one.Done, p.one.Of = now.Done, now.Of
-			p.c.mu.Unlock()
-		}
-	}
-	if len(p.rest) > maxLine {
-		p.rest = nil // not one of ours
-	}
-	return len(data), nil
-}
-
-// tail keeps the end of what a command says.
-type tail struct{ text []byte }
-
-const maxTail = 2 << 10 // bytes
-
-func (t *tail) Write(data []byte) (int, error) {
-	t.text = append(t.text, data[max(len(data)-maxTail, 0):]...)
-	t.text = t.text[max(len(t.text)-maxTail, 0):]
-	return len(data), nil
-}
-
-// explain is a command's error with what it said last.
-func (t *tail) explain(err error) error {
-	said := strings.TrimSpace(strings.ToValidUTF8(string(bytes.TrimSpace(t.text)), "?"))
-	if said = strings.TrimPrefix(said, "meltwatch: "); said == "" {
-		return fmt.Errorf("the process ended: %w", err)
-	}
-	return errors.New(said)
 }
 
 // candidate is a model on this box that may replace the one in force.

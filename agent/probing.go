@@ -1,14 +1,11 @@
 package agent
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"meltwatch/agent/beside"
@@ -16,39 +13,34 @@ import (
 	"meltwatch/agent/web"
 )
 
-// prober probes the devices in force for the page, one probe at a time, in a process of its
-// own at the lowest priority. It stops the probe of a device that fails the watch meanwhile.
+// prober probes the devices in force for the page, by the command probe configured. It stops
+// the probe of a device that fails the watch meanwhile.
 type prober struct {
-	agent *Agent
-	log   *slog.Logger
-	asked chan *probing
+	*jobs
 
-	mu    sync.Mutex
-	now   *probing // nil while none runs
-	last  *web.Probe
-	ended <-chan struct{} // closed when the process of the last one has ended; nil before the first
+	log  *slog.Logger
+	now  *probing // nil while none runs
+	last *web.Probe
 }
 
 // probing is a probe that runs.
 type probing struct {
 	web.Probe
 
-	cancel    context.CancelFunc // nil until Run has taken it
-	cancelled string             // by whom
-	lost      bool               // the watch failed meanwhile
-	was       health.Status      // the watch's part when the probe of it began
-}
-
-func newProber(a *Agent) *prober {
-	return &prober{agent: a, log: a.log("probe"), asked: make(chan *probing, 1)}
+	cancel context.CancelFunc // nil until it works
+	lost   bool               // the watch failed meanwhile
+	was    health.Status      // the watch's part when the probe of it began
 }
 
 var (
-	errProbing     = errors.New("a probe runs already: wait for its end, or cancel it")
-	errNoProbe     = errors.New("no probe runs")
-	errProbeStuck  = errors.New("the last probe's process does not end: restart the box when the furnace stands still")
-	errProbeOutput = errors.New("the probe's output is invalid: install the package again")
+	errProbing    = errors.New("a probe runs already: wait for its end, or cancel it")
+	errNoProbe    = errors.New("no probe runs")
+	errProbeStuck = errors.New("the last probe's process does not end: restart the box when the furnace stands still")
 )
+
+func newProber(a *Agent) *prober {
+	return &prober{jobs: newJobs(a, errProbing, errNoProbe, errProbeStuck), log: a.log("probe")}
+}
 
 const (
 	// probeLasts bounds a probe: 15 s for the meters, 28 s for the camera, and what the search
@@ -60,49 +52,16 @@ const (
 	maxProbeOutput = 64 << 10
 )
 
-// Run runs what the page asks for until ctx ends.
-func (p *prober) Run(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case one := <-p.asked:
-			p.finish(one, p.work(ctx, one))
-		}
-	}
-}
-
 // Start starts a probe.
 func (p *prober) Start(by string) error {
-	if p.agent.env.Program == "" {
-		return errNoProgram
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.now != nil:
-		return errProbing
-	case !closed(p.ended):
-		return errProbeStuck
-	}
-	p.now = &probing{Probe: web.Probe{By: by, Began: time.Now().UTC().Round(time.Second)}}
-	p.asked <- p.now // there is room: none ran
-	p.log.Info("probe started", "by", by)
-	return nil
-}
-
-// Cancel ends the probe that runs.
-func (p *prober) Cancel(by string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.now == nil {
-		return errNoProbe
-	}
-	p.now.cancelled = by
-	if p.now.cancel != nil {
-		p.now.cancel()
-	}
-	return nil
+	one := &probing{Probe: web.Probe{By: by, Began: time.Now().UTC().Round(time.Second)}}
+	return p.start(&job{
+		work:   func(ctx context.Context) error { return p.work(ctx, one) },
+		finish: func(cancelled string, err error) { p.finish(one, cancelled, err) },
+	}, func() {
+		p.now = one
+		p.log.Info("probe started", "by", by)
+	})
 }
 
 // Status is what the page shows.
@@ -118,22 +77,21 @@ func (p *prober) Status() web.Probing {
 	return s
 }
 
-func (p *prober) finish(one *probing, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// finish takes the end of a probe. The lock is held.
+func (p *prober) finish(one *probing, cancelled string, err error) {
 	p.now = nil
 	done := one.Probe
 	switch {
-	case one.cancelled != "":
-		done.Fault = "cancelled by " + one.cancelled
-	case len(done.Parts) == len(probedParts): // that a part has a fault is no fault of the probe
+	case cancelled != "":
+		done.Fault = "cancelled by " + cancelled
+	case len(done.Parts) == len(probedParts): // the command fails if a device has a fault, but the probe is whole
 	case one.lost: // its part says so
 	case errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errUnended):
 		done.Fault = fmt.Sprintf("no result within %s: the box is busy, or the device answers too slowly; try again", probeLasts)
 	case err != nil:
 		done.Fault = err.Error()
 	default:
-		done.Fault = errProbeOutput.Error()
+		done.Fault = errOutput.Error()
 	}
 	p.last = &done
 	if done.Fault != "" {
@@ -152,30 +110,34 @@ func (p *prober) work(ctx context.Context, one *probing) error {
 	defer cancel()
 	p.mu.Lock()
 	one.cancel, one.was = cancel, p.agent.registry.Snapshot()[probedParts[0]]
-	if one.cancelled != "" {
-		cancel()
-	}
 	p.mu.Unlock()
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
 		p.guard(ctx, one)
 	}()
-	out := &probeOutput{p: p, one: one}
-	err := p.agent.aside(ctx, out, func(ended <-chan struct{}) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.ended = ended
-	}, "probe", "configured", "--json")
+	out := p.output(one)
+	err := p.process(ctx, out, "probe", "configured", "--json")
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = ctx.Err()
 	}
 	cancel()
 	<-watched
-	if out.invalid.Load() {
-		return errProbeOutput
+	if out.err != nil {
+		return out.err
 	}
 	return err
+}
+
+// output reads the parts that the command prints.
+func (p *prober) output(one *probing) *output {
+	return &output{most: maxProbeOutput, line: func(line []byte) error {
+		var part beside.Part
+		if err := json.Unmarshal(line, &part); err != nil {
+			return err
+		}
+		return p.took(one, part)
+	}}
 }
 
 // guard ends the probe if the watch of what is being probed worked before, and fails.
@@ -216,7 +178,7 @@ func (p *prober) took(one *probing, part beside.Part) error {
 		return nil // it came too late
 	}
 	if n == len(probedParts) || part.Name != probedParts[n] {
-		return errProbeOutput
+		return fmt.Errorf("part %q at place %d", part.Name, n)
 	}
 	health := p.agent.registry.Snapshot()
 	withWatch(&part, one.was, health[part.Name])
@@ -227,8 +189,8 @@ func (p *prober) took(one *probing, part beside.Part) error {
 	return nil
 }
 
-// withWatch adds what became of the watch. That a device which the watch reads does not answer
-// another one is no fault of it.
+// withWatch adds what became of the watch. A device that the watch reads need not answer a
+// second connection, so its silence is a note.
 func withWatch(part *beside.Part, before, after health.Status) {
 	redials, polls := after.Counters["redials"]-before.Counters["redials"], before.Counters["polls"]
 	switch {
@@ -249,43 +211,6 @@ func withWatch(part *beside.Part, before, after health.Status) {
 	for i, f := range part.Findings {
 		if f.Status == beside.Fail {
 			part.Findings[i].Status = beside.Warn
-		}
-	}
-}
-
-// probeOutput reads the lines of the command.
-type probeOutput struct {
-	p       *prober
-	one     *probing
-	rest    []byte // of a line that is not complete
-	size    int    // bytes read
-	invalid atomic.Bool
-}
-
-// Write implements io.Writer. After an error the command ends, because it cannot write any
-// more.
-func (o *probeOutput) Write(data []byte) (int, error) {
-	o.size += len(data)
-	if o.size > maxProbeOutput || !o.take(data) {
-		o.invalid.Store(true)
-		return 0, errProbeOutput
-	}
-	return len(data), nil
-}
-
-func (o *probeOutput) take(data []byte) bool {
-	searched := len(o.rest)
-	o.rest = append(o.rest, data...)
-	for {
-		end := bytes.IndexByte(o.rest[searched:], '\n')
-		if end < 0 {
-			return true
-		}
-		line := o.rest[:searched+end]
-		o.rest, searched = o.rest[searched+end+1:], 0
-		var part beside.Part
-		if json.Unmarshal(line, &part) != nil || o.p.took(o.one, part) != nil {
-			return false
 		}
 	}
 }

@@ -185,8 +185,8 @@ func probeYields(t *testing.T) {
 	}
 }
 
-// A meter that serves one connection: the watch goes on, and the page says that no answer to
-// the probe is no fault.
+// A meter that serves one connection: the watch goes on, and the page calls a missing
+// answer to the probe a note.
 func TestProbeOfAMeterWithOneConnection(t *testing.T) {
 	long(t)
 	for holds, want := range map[drivertest.Hold]string{drivertest.Closes: beside.WatchReads, drivertest.Ignores: beside.WatchReads, drivertest.Replaces: beside.WatchAgain} {
@@ -226,7 +226,7 @@ func TestProbeOfAMeterWithOneConnection(t *testing.T) {
 	}
 }
 
-// What is no fault of a device that the watch reads is a note; what the watch suffered is said.
+// A device that the watch reads may leave the probe unanswered, which is a note. What became of the watch is told.
 func TestProbeIsJudgedByTheWatch(t *testing.T) {
 	state := func(status string, polls, redials uint64) health.Status {
 		return health.Status{Status: status, Counters: map[string]uint64{"polls": polls, "redials": redials}}
@@ -255,7 +255,7 @@ func TestProbeIsJudgedByTheWatch(t *testing.T) {
 func TestProbeStopsWhenTheWatchFails(t *testing.T) {
 	for name, lost := range map[string]bool{"meters": true, "camera": false} {
 		a := &Agent{registry: health.NewRegistry()}
-		p := &prober{agent: a, log: slog.New(slog.DiscardHandler)}
+		p := &prober{jobs: &jobs{agent: a}, log: slog.New(slog.DiscardHandler)}
 		for _, part := range probedParts {
 			a.registry.Add(part, time.Minute).OK()
 		}
@@ -281,9 +281,9 @@ func TestOutputOfAProbe(t *testing.T) {
 		`{"part":"x"}` + "\n": -1, strings.Repeat("x", maxProbeOutput+1): -1, `[` + "\n": -1, "null\n": -1,
 	} {
 		for _, cut := range []int{1, 7, 1 << 20} {
-			p := &prober{agent: &Agent{registry: health.NewRegistry()}, log: slog.New(slog.DiscardHandler)}
+			p := &prober{jobs: &jobs{agent: &Agent{registry: health.NewRegistry()}}, log: slog.New(slog.DiscardHandler)}
 			one, failed := &probing{}, false
-			out := &probeOutput{p: p, one: one}
+			out := p.output(one)
 			for rest := output; rest != "" && !failed; rest = rest[min(cut, len(rest)):] {
 				_, err := out.Write([]byte(rest[:min(cut, len(rest))]))
 				failed = err != nil
@@ -299,8 +299,9 @@ func FuzzOutputOfAProbe(f *testing.F) {
 	f.Add([]byte(`{"part":"meters","findings":[{"status":"fail","detail":"x"}],"answered":false}`+"\n"+`{"part":"camera","findings":[]}`+"\n"), 9)
 	f.Add([]byte(`{"part":"meters","readings":{"current_a":1e400}}`+"\n"), 1)
 	f.Fuzz(func(t *testing.T, output []byte, cut int) {
-		p := &prober{agent: &Agent{registry: health.NewRegistry()}, log: slog.New(slog.DiscardHandler)}
-		out := &probeOutput{p: p, one: &probing{}}
+		p := &prober{jobs: &jobs{agent: &Agent{registry: health.NewRegistry()}}, log: slog.New(slog.DiscardHandler)}
+		one := &probing{}
+		out := p.output(one)
 		cut = max(cut, 1)
 		for rest := output; len(rest) > 0; rest = rest[min(cut, len(rest)):] {
 			n, err := out.Write(rest[:min(cut, len(rest))])
@@ -311,8 +312,8 @@ func FuzzOutputOfAProbe(f *testing.F) {
 				t.Fatalf("took %d bytes", n)
 			}
 		}
-		if len(out.rest) > maxProbeOutput || len(out.one.Parts) > len(probedParts) {
-			t.Errorf("keeps %d bytes and %d parts", len(out.rest), len(out.one.Parts))
+		if len(out.rest) > maxProbeOutput || len(one.Parts) > len(probedParts) {
+			t.Errorf("keeps %d bytes and %d parts", len(out.rest), len(one.Parts))
 		}
 	})
 }

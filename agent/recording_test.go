@@ -1,10 +1,8 @@
 package agent
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,31 +22,13 @@ func (f hangingFiles) Create(name string) (durable.File, error) {
 	return f.Files.Create(name)
 }
 
-// lines is a log, as text.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(data []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(data)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
 // A change of the recorder's section while its disk hangs ends in time and says so; the new
 // recorder records once the disk answers.
 func TestRecorderIsChangedWhileItsDiskHangs(t *testing.T) {
 	long(t)
 	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	c.Recorder.Enabled = true
-	log, hang := &lines{}, make(chan struct{})
+	log, hang := &collectedLog{}, make(chan struct{})
 	env := hostEnv(t, slog.NewTextHandler(log, nil))
 	files := env.Files
 	env.Files = func(folder string) durable.Files {
@@ -92,8 +72,8 @@ func TestRecorderIsChangedWhileItsDiskHangs(t *testing.T) {
 			t.Errorf("health %+v", s)
 		}
 	}
-	if !strings.Contains(log.String(), "recorder ended without its disk") {
-		t.Errorf("the log does not say so: %s", log)
+	if !log.holds("recorder ended without its disk") {
+		t.Error("the log does not say so")
 	}
 	close(hang)
 	for began := time.Now(); a.registry.Snapshot()["recorder"].Status != "ok"; time.Sleep(50 * time.Millisecond) {

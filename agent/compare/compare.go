@@ -106,7 +106,7 @@ type Difference struct {
 	CandidateRight bool `json:"candidate_right"`
 }
 
-// The reasons why there is nothing to compare.
+// Why a comparison is impossible.
 var (
 	ErrNoLabel    = errors.New("no stretch is labelled abnormal or normal: label some on the page (Back, Review)")
 	ErrUnrecorded = errors.New("nothing of the labelled stretches can be compared: none is recorded, with the 210 s before it in which the window fills")

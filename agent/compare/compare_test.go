@@ -125,7 +125,7 @@ func TestComparisonOfTwoModels(t *testing.T) {
 	})
 }
 
-// Without a label, or without its recording, there is nothing to compare, and the reason is
+// A comparison is impossible without a label, or without its recording, and the reason is
 // told.
 func TestNothingToCompare(t *testing.T) {
 	at := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC)

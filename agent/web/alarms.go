@@ -37,14 +37,8 @@ func (p *page) alarms(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	segments, err := p.Library.Segments()
-	if err != nil {
-		refuse(w, http.StatusInternalServerError, err.Error())
-		return
-	}
-	labels, err := p.Labels.All()
-	if err != nil {
-		refuse(w, http.StatusInternalServerError, err.Error())
+	segments, labels, ok := p.known(w)
+	if !ok {
 		return
 	}
 	all := alarmsOf(segments, from, to)

@@ -65,15 +65,26 @@ func (p *page) recorded(w http.ResponseWriter, r *http.Request, most time.Durati
 	return from, to, true
 }
 
+// known returns what is recorded and labelled, or answers why it cannot.
+func (p *page) known(w http.ResponseWriter) (segments []recorder.Summary, labels []recorder.Label, ok bool) {
+	segments, err := p.Library.Segments()
+	if err == nil {
+		labels, err = p.Labels.All()
+	}
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+	}
+	return segments, labels, err == nil
+}
+
 // timeline answers with what is known of each minute, states, marks and labels.
 func (p *page) timeline(w http.ResponseWriter, r *http.Request) {
 	from, to, ok := p.recorded(w, r, maxTimeline)
 	if !ok {
 		return
 	}
-	segments, err := p.Library.Segments()
-	if err != nil {
-		refuse(w, http.StatusInternalServerError, err.Error())
+	segments, labels, ok := p.known(w)
+	if !ok {
 		return
 	}
 	type span struct {
@@ -103,10 +114,7 @@ func (p *page) timeline(w http.ResponseWriter, r *http.Request) {
 	}
 	all.Minutes = thinned(all.Minutes)
 	all.Marks = all.Marks[max(len(all.Marks)-maxMarks, 0):]
-	if all.Labels, err = p.Labels.All(); err != nil {
-		refuse(w, http.StatusInternalServerError, err.Error())
-		return
-	}
+	all.Labels = labels
 	answer(w, all)
 }
 

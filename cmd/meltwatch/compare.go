@@ -9,7 +9,6 @@ import (
 	"meltwatch/agent"
 	"meltwatch/agent/compare"
 	"meltwatch/agent/recorder"
-	"meltwatch/config"
 	"meltwatch/durable"
 )
 
@@ -41,37 +40,20 @@ type done struct {
 
 // Run compares, keeps the result, and prints it.
 func (c compareCommand) Run(ctx context.Context, o outside) error {
-	if err := yieldToTheWatch(); err != nil {
-		return err
-	}
-	s, err := config.ReadTolerated(c.Config)
-	if err != nil {
-		return err
-	}
-	s.Log.Level = "error"
-	env, err := newEnv(o.errOut, s.Log, logFlags{})
+	r, s, env, err := c.openAside(o)
 	if err != nil {
 		return err
 	}
 	if c.With == "" {
 		c.With = agent.ModelInForce(s, env)
 	}
-	folder := c.folder(s)
-	l, from, to, err := c.open(folder)
-	if err != nil {
-		return err
-	}
-	labels, err := recorder.OpenLabels(durable.Folder(folder)).All()
-	if err != nil {
-		return err
-	}
-	labels = slices.DeleteFunc(labels, func(l recorder.Label) bool {
-		return c.From != "" && l.From.Before(from) || c.To != "" && !l.From.Before(to)
+	labels := slices.DeleteFunc(r.labels, func(l recorder.Label) bool {
+		return c.From != "" && l.From.Before(r.from) || c.To != "" && !l.From.Before(r.to)
 	})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out, last := json.NewEncoder(o.out), time.Time{}
-	result, err := agent.Compare(ctx, s, env, c.With, c.Candidate, l, labels, func(seconds, of int) {
+	result, err := agent.Compare(ctx, s, env, c.With, c.Candidate, r.library, labels, func(seconds, of int) {
 		const often = 500 * time.Millisecond
 		if !c.Progress || time.Since(last) < often {
 			return
@@ -82,7 +64,7 @@ func (c compareCommand) Run(ctx context.Context, o outside) error {
 		}
 	})
 	if err == nil {
-		err = compare.Write(durable.Folder(folder), result)
+		err = compare.Write(durable.Folder(r.folder), result)
 	}
 	switch {
 	case err != nil || c.Progress:

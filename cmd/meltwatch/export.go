@@ -8,7 +8,6 @@ import (
 	"meltwatch/agent/recorder"
 	"meltwatch/agent/settings"
 	"meltwatch/config"
-	"meltwatch/durable"
 )
 
 type exportCommand struct {
@@ -37,15 +36,11 @@ func (c exportCommand) Run(ctx context.Context, o outside) error {
 		}
 		folder = settings.RecordingsFolder(s)
 	}
-	l, from, to, err := c.open(folder)
+	r, err := c.open(folder)
 	if err != nil {
 		return err
 	}
-	labels, err := recorder.OpenLabels(durable.Folder(folder)).All()
-	if err != nil {
-		return err
-	}
-	done, err := recorder.ExportContext(ctx, l, labels, from, to, c.Out, c.Normal)
+	done, err := recorder.ExportContext(ctx, r.library, r.labels, r.from, r.to, c.Out, c.Normal)
 	if err != nil {
 		return fmt.Errorf("export to %s: %w", c.Out, err)
 	}

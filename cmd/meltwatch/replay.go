@@ -9,11 +9,8 @@ import (
 
 	"meltwatch/agent"
 	"meltwatch/agent/compare"
-	"meltwatch/agent/recorder"
 	"meltwatch/agent/replay"
 	"meltwatch/agent/state"
-	"meltwatch/config"
-	"meltwatch/durable"
 )
 
 type replayCommand struct {
@@ -45,15 +42,7 @@ type replayed struct {
 
 // Run decides the recording again, and prints a summary or each second.
 func (c replayCommand) Run(ctx context.Context, o outside) error {
-	if err := yieldToTheWatch(); err != nil {
-		return err
-	}
-	s, err := config.ReadTolerated(c.Config)
-	if err != nil {
-		return err
-	}
-	s.Log.Level = "error"
-	env, err := newEnv(o.errOut, s.Log, logFlags{})
+	r, s, env, err := c.openAside(o)
 	if err != nil {
 		return err
 	}
@@ -61,18 +50,10 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 		c.Model = agent.ModelInForce(s, env)
 	}
 	s.Model.Path = c.Model
-	l, from, to, err := c.open(c.folder(s))
-	if err != nil {
-		return err
-	}
-	labels, err := recorder.OpenLabels(durable.Folder(c.folder(s))).All()
-	if err != nil {
-		return err
-	}
 	out, before := json.NewEncoder(o.out), ""
-	scorer := compare.NewScorer(labels) // then and now
+	scorer := compare.NewScorer(r.labels) // then and now
 	var printing error
-	result, err := agent.Replay(ctx, s, env, l, from, to, func(second replay.Second) {
+	result, err := agent.Replay(ctx, s, env, r.library, r.from, r.to, func(second replay.Second) {
 		again := second.Again
 		now := string(again.Status.State)
 		scorer.Add(second.Recorded.At, second.Settled, second.Recorded.State.State == string(state.Abnormal), again.Status.State == state.Abnormal)
