@@ -108,7 +108,7 @@ def compare(model, folder):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="inference/models/product", help="the model's folder")
-    parser.add_argument("--config", choices=sorted(configs.ALL), default="product")
+    parser.add_argument("--config", choices=sorted(configs.ALL), default="product-transfer", help="the config that it was trained with")
     parser.add_argument("--run", required=True, help="folder for the weights")
     args = parser.parse_args(argv)
     save(recovered(args.model, configs.ALL[args.config]()), args.run)

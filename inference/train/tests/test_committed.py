@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from inference.train.data import layout, tables, window
 from inference.train.evaluation import metrics, operating_point, streaming
-from inference.train.export import model_card, saved_model
+from inference.train.export import model_card, recover, saved_model
 from inference.train.export.exported import Exported
 from inference.train.models import decision
+from inference.train.training import configs
 
 from .conftest import missing
 
@@ -40,6 +41,10 @@ def committed():
 def test_the_page_of_figures_is_the_manifests(committed):
     manifest = json.loads((FOLDER / saved_model.MANIFEST).read_text())
     assert (ROOT / "docs/model-figures.md").read_text() == model_card.page(manifest)
+
+
+def test_the_weights_can_be_recovered():
+    recover.recovered(FOLDER, configs.ProductTransfer())  # raises unless it gives the golden vectors
 
 
 @pytest.fixture(scope="module")

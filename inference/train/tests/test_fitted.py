@@ -52,6 +52,17 @@ def test_a_swing_of_the_camera_leaves_little_and_a_spot_much(change):
     assert spot > 4 * spread.item()
 
 
+def test_the_fit_keeps_the_digits_of_its_numbers():
+    """Single precision against double: other kernels round otherwise, and must not change what is seen."""
+    before = shell()
+    after = 0.7 * before + rng.normal(0, 2, before.shape)
+    known, z = (SPACE.of(levels(x))[..., None] for x in (before, after))
+    exact = [np.asarray(x) for x in fitted.residual_of(*(ops.convert_to_tensor(x.astype(np.float64), "float64") for x in (known, z)))]
+    found = [np.asarray(x) for x in fitted.residual_of(*(ops.convert_to_tensor(x.astype(np.float32)) for x in (known, z)))]
+    for a, b in zip(found, exact, strict=True):
+        np.testing.assert_allclose(a, b, atol=3e-6)
+
+
 def test_a_clipping_shell_keeps_its_spot():
     before = 1.9 * shell()
     after = before.copy()
