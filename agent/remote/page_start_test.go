@@ -72,26 +72,28 @@ func TestEditDuringATrialFromThePageConfirmsNothing(t *testing.T) {
 // A file that is read again during a trial from the page is put on trial after it, and who
 // waits for the result waits long enough.
 func TestReloadDuringATrialFromThePage(t *testing.T) {
-	bubble(t, notThirteen, func(b *fakeAgent) {
+	// reloadAfter returns what is on the disk a while after the reload.
+	reloadAfter := func(t *testing.T, b *fakeAgent, while time.Duration) Reloaded {
 		b.send(desired(4, meanSeconds(30)))
-		deadline := b.running.Remote.Deadline
-		b.accepted(b.propose(`{"state": {"hold_seconds": 21}}`))
 		b.works = func(c config.Config) bool { return c.Log.Level != "debug" }
+		b.accepted(b.propose(`{"state": {"hold_seconds": 21}}`))
 		b.local = local[:len(local)-1] + ", log: {level: debug}}"
 		b.manager.Reload()
-		result := func() Reloaded {
-			last, err := LastReload(b.disk)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return last
+		b.sleep(while)
+		last, err := LastReload(b.disk)
+		if err != nil {
+			t.Fatal(err)
 		}
-		b.sleep(deadline + 30*time.Second)
-		if r := result(); r.File != "" || b.running.State.HoldSeconds != 21 {
+		return last
+	}
+	deadline := config.Default().Remote.Deadline
+	bubble(t, notThirteen, func(b *fakeAgent) {
+		if r := reloadAfter(t, b, deadline+30*time.Second); r.File != "" || b.running.State.HoldSeconds != 21 {
 			t.Errorf("read before the trial has ended: %+v", r)
 		}
-		b.sleep(ReloadTakes(deadline) - deadline - 30*time.Second)
-		if r := result(); r.File != FileSum([]byte(b.local)) || r.Report.Status != message.RolledBack {
+	})
+	bubble(t, notThirteen, func(b *fakeAgent) {
+		if r := reloadAfter(t, b, ReloadTakes(deadline)); r.File != FileSum([]byte(b.local)) || r.Report.Status != message.RolledBack {
 			t.Errorf("no result of the file: %+v", r)
 		}
 	})

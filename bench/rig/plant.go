@@ -59,6 +59,7 @@ type Plant struct {
 	subscriber paho.Client
 	simulator  *exec.Cmd
 	config     string // the agent's file
+	sections   string // what the file always holds
 }
 
 // Start starts everything. The caller calls Stop, after an error too.
@@ -160,7 +161,7 @@ func (p *Plant) startAgent(site, meter, camera string) error {
 		crop := scene.CropRect
 		section = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
 	}
-	text := fmt.Sprintf(`site: %s
+	p.sections = fmt.Sprintf(`site: %s
 furnace: %s
 meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}}
 %s
@@ -168,13 +169,21 @@ model: {path: %q}
 mqtt: {broker: "tcp://%s"}
 paths: {state: %q, programs: %q}
 `, site, furnace, meter, section, p.Programs.Model, p.Link.Listen, p.state(), p.Programs.Bin)
-	path := filepath.Join(p.Folder, "meltwatch.yaml")
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	p.config = filepath.Join(p.Folder, "meltwatch.yaml")
+	if err := p.Configure(""); err != nil {
 		return err
 	}
-	p.config = path
 	return p.runAgent()
 }
+
+// Configure writes the agent's file with further sections, in YAML. It counts from the
+// agent's next start on.
+func (p *Plant) Configure(more string) error {
+	return os.WriteFile(p.config, []byte(p.sections+more), 0o600)
+}
+
+// Recordings returns the folder in which the agent records if its file says so.
+func (p *Plant) Recordings() string { return filepath.Join(p.state(), "recordings") }
 
 // RestartAgent ends the agent, calls starting, and starts it again.
 func (p *Plant) RestartAgent(starting func()) error {

@@ -14,6 +14,8 @@ import (
 type Usage struct {
 	Anonymous   int // bytes of memory that no file backs
 	Descriptors int
+	CPU         time.Duration // used since its start
+	Share       int           // bytes of memory, those that processes share divided among them (PSS)
 }
 
 // ReadUsage reads a process's current usage.
@@ -26,8 +28,16 @@ func ReadUsage(pid int) (u Usage, err error) {
 	if err != nil {
 		return u, err
 	}
+	stat, err := process.Stat()
+	if err != nil {
+		return u, err
+	}
+	maps, err := process.ProcSMapsRollup()
+	if err != nil {
+		return u, err
+	}
 	descriptors, err := process.FileDescriptorsLen()
-	return Usage{int(status.RssAnon), descriptors}, err
+	return Usage{int(status.RssAnon), descriptors, time.Duration(stat.CPUTime() * float64(time.Second)), int(maps.Pss)}, err
 }
 
 // Children returns the process numbers of a process's children by program name.

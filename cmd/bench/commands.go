@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"meltwatch/bench/cost"
 	"meltwatch/bench/crash"
 	"meltwatch/bench/latency"
 	"meltwatch/bench/outage"
@@ -89,6 +90,18 @@ type latencyCommand struct {
 // Run prints the table.
 func (c latencyCommand) Run(ctx context.Context, out io.Writer) error {
 	return latency.Options{Programs: rig.Programs(c.programs), Camera: c.Camera, Watch: c.Watch, Starts: c.Starts}.Run(ctx, out)
+}
+
+type costCommand struct {
+	Watch   time.Duration `default:"60s" help:"How long each setting is watched in a round."`
+	Rounds  int           `default:"3" help:"Rounds in which the settings take turns."`
+	Viewers int           `default:"3" help:"Viewers of the page."`
+	programs
+}
+
+// Run prints the table.
+func (c costCommand) Run(ctx context.Context, out io.Writer) error {
+	return cost.Options{Programs: rig.Programs(c.programs), Watch: c.Watch, Rounds: c.Rounds, Viewers: c.Viewers}.Run(ctx, out)
 }
 
 type soakCommand struct {

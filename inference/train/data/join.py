@@ -19,7 +19,7 @@ FOLDERS = ("videos", "timestamps", "currents", "labels", "truth")
 SIMULATED = "dataset.json"
 
 
-def link(source, target):
+def share(source, target):
     """Gives a file a second name, or copies it to another file system."""
     try:
         os.link(source, target)
@@ -32,7 +32,7 @@ def add(source, out, prefix):
     for kind in FOLDERS:
         for path in sorted(p for p in (source / kind).glob("*") if p.is_file()):
             (out / kind).mkdir(exist_ok=True)
-            link(path, out / kind / f"{prefix}{path.name}")
+            share(path, out / kind / f"{prefix}{path.name}")
 
 
 def described(source, prefix):
