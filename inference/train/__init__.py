@@ -13,4 +13,5 @@ in which a package may import the ones before it (tests/test_layout.py):
     evaluation/  whole records through a network; the choice of thresholds; the figures
     export/      the model's folder, and the checks of what lies in it
     comparison/  all networks scored alike → docs/comparison.md
+    commands/    the arguments of commands, read before anything that takes seconds to import
 """

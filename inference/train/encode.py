@@ -1,8 +1,9 @@
-"""Command that runs training/encode.py."""
+"""Command that runs commands/encode.py."""
 
 import sys
 
-from .training.encode import main
+from .commands.encode import main
+from .commands.run import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

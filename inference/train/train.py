@@ -1,8 +1,9 @@
-"""Command that runs training/train.py."""
+"""Command that runs commands/train.py."""
 
 import sys
 
-from .training.train import main
+from .commands.train import main
+from .commands.run import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

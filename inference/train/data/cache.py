@@ -4,6 +4,7 @@ training/encode.py writes it: for each batch NAME.npy with the tokens and NAME.n
 """
 
 import json
+import os
 import pathlib
 from dataclasses import dataclass
 
@@ -54,6 +55,11 @@ def lags(data):
     return {r["name"]: r["current_delay_s"] - r["video_delay_s"] for b in batches for r in b["records"]}
 
 
+def has(folder, name):
+    """Whether the tokens of a batch are there, whole."""
+    return (folder / f"{name}.npz").exists()
+
+
 def write(out, batch, tokens, seen, known):
     out.mkdir(parents=True, exist_ok=True)
     np.save(out / f"{batch.name}.npy", tokens)
@@ -63,6 +69,9 @@ def write(out, batch, tokens, seen, known):
     names = [batch.name, *(f"{batch.name}_r{k}" for k in range(1, len(batch.currents)))]
     told = batch.hidden is not None and all(c.blind is not None for c in batch.currents)
     blind = {"hidden": batch.hidden, "blind": np.stack([c.blind for c in batch.currents])} if told else {}
-    np.savez(out / f"{batch.name}.npz", seen=seen, label=batch.label, onset=batch.onset, **blind,
+    # Last and at once, because it tells that the tokens are whole.
+    part = out / f"{batch.name}.part.npz"
+    np.savez(part, seen=seen, label=batch.label, onset=batch.onset, **blind,
              amps=stack("amps"), mask=stack("mask"), set_point=stack("set_point"),
              last=np.stack([c.last for c in batch.currents]), lags=[known.get(n, 0.0) for n in names])
+    os.replace(part, out / f"{batch.name}.npz")

@@ -27,9 +27,14 @@ def names(folder, split):
     return kind(folder).names(folder, split)
 
 
-def read_split(folder, split, rerolls=True):
-    """The batches of a split: train, val or test."""
-    return [read_batch(folder, name, rerolls) for name in names(folder, split)]
+def read_split(folder, split, rerolls=True, log=None):
+    """The batches of a split: train, val or test; log is told ten times how many are read."""
+    every, batches = names(folder, split), []
+    for name in every:
+        batches.append(read_batch(folder, name, rerolls))
+        if log and len(batches) % max(len(every) // 10, 1) == 0:
+            log(f"read {len(batches)} of {len(every)} batches")
+    return batches
 
 
 def read_batch(folder, name, rerolls=True):

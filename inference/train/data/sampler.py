@@ -17,6 +17,10 @@ EARLY = 30  # seconds after a change of the label in which a window shows little
 EARLIEST = 15  # seconds of record before the first window, as in service
 
 
+class OneClass(ValueError):
+    """Batches of which all seconds have one label."""
+
+
 class Windows(keras.utils.PyDataset):
     """Base of both kinds: draws the windows of a batch. An epoch is `steps` batches."""
 
@@ -26,7 +30,7 @@ class Windows(keras.utils.PyDataset):
         self.seconds = [[self._seconds(b, c) for b in batches] for c in (0, 1)]
         self.ends = [np.cumsum([len(s) for s in seconds]) for seconds in self.seconds]
         if not all(ends[-1] for ends in self.ends):
-            raise ValueError("the training batches contain only one class; name batches of both in train.json")
+            raise OneClass("the training batches contain only one class; name batches of both in train.json")
 
     def _seconds(self, batch, label):
         """Seconds of a class at which a window may end; those soon after a change of the label are repeated."""

@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import pytest
 from inference.train import models
+from inference.train.commands import train
 from inference.train.data import cache, layout, sampler
 from inference.train.evaluation import calibrate, streaming
 from inference.train.export import golden, model_card, recover, release, saved_model
 from inference.train.models.closed_loop import Runner
-from inference.train.training import checkpoint, configs, fit, train
+from inference.train.training import checkpoint, configs, fit
 
 from .conftest import SECONDS, SMALL
 

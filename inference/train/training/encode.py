@@ -1,6 +1,4 @@
-"""Encodes every second's frame with the frozen tokenizers, once for all runs (data/cache.py).
-
-    python -m inference.train.encode --senses runs/senses --data data/train --out runs/tokens/train
+"""Encodes every second's frame with the frozen tokenizers, once for all runs (data/cache.py, commands/encode.py).
 
 Training batches are encoded several times (VIEWS), each time under other augmentations, so
 that a window can be drawn in as many ways. Validation and test batches are encoded once, as
@@ -8,22 +6,26 @@ in service: the background follows the record and is frozen while the unimodal n
 verdict is high.
 """
 
-import argparse
+import hashlib
+import json
 import pathlib
+import time
 from dataclasses import replace
 
 import numpy as np
 from keras import ops
 
 from ..data import augment, background, cache, layout, scenes, window
+from ..data.identity import identity
 from ..models import decision
 from ..models.closed_loop import ClosedLoop, Compiled, Runner
-from .checkpoint import load
+from .checkpoint import WEIGHTS, load, refuse_others
 from .fit import stopwatch
 
 VIEWS = 3
 SEGMENT = 20  # seconds that share one draw of the augmentation
 EVERY = 3  # seconds between verdicts in the closed loop
+OF = "of.json"  # what a folder of tokens was made of
 TOGETHER = 60  # batches encoded at once
 
 
@@ -63,16 +65,20 @@ class Views:
         return found.reshape(-1, *found.shape[2:])[:seconds].astype(np.float16)
 
 
-def write_views(model, data, split, out, seed, views=VIEWS, log=print):
-    """Writes the tokens of training batches, several views each."""
+def write_views(model, data, split, out, seed, views=VIEWS, most=None, log=print):
+    """Writes the tokens of training batches, or of the first `most`, several views each; batches that are there are kept."""
     encoder, out, known = Views(model), pathlib.Path(out), cache.lags(data)
-    names = layout.names(data, split)
+    names, start, made = layout.names(data, split)[:most], time.monotonic(), 0
     for n, name in enumerate(names):
+        if cache.has(out, name):
+            continue
         batch = layout.read_batch(data, name)
         kept, rng = background.tracks(batch, encoder.space), np.random.default_rng((seed, n))
         cache.write(out, batch, np.stack([encoder.tokens(batch, kept, rng) for _ in range(views)]), batch.frame_at >= 0, known)
-        if (n + 1) % 40 == 0:
-            log(f"encoded {n + 1} of {len(names)} batches")
+        made += 1
+        if (n + 1) % max(len(names) // 10, 1) == 0:
+            left = (time.monotonic() - start) / made * (len(names) - n - 1)
+            log(f"encoded {n + 1} of {len(names)} batches, {left:.0f} s left")
 
 
 def write_streamed(model, data, split, out, scene=None, most=None, log=print):
@@ -96,6 +102,17 @@ def write_streamed(model, data, split, out, scene=None, most=None, log=print):
         log(f"encoded {first + len(batches)} of {len(names)} batches")
 
 
+def claim(out, senses, data):
+    """Marks a folder as one of the tokens that a network makes of a data set; raises ValueError if it holds others."""
+    weights = hashlib.sha256((pathlib.Path(senses) / WEIGHTS).read_bytes()).hexdigest()[:16]
+    of, path = {"senses": weights, "data": identity(data)}, pathlib.Path(out) / OF
+    if path.exists():
+        refuse_others(out, json.loads(path.read_text()), of)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(of) + "\n")
+
+
 def write_all(model, data, out, splits=layout.SPLITS, log=print):
     """Writes the tokens of the given splits of a data set."""
     for split in splits:
@@ -105,19 +122,13 @@ def write_all(model, data, out, splits=layout.SPLITS, log=print):
             write_streamed(model, data, split, out, log=log)
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--senses", required=True, help="folder of the trained unimodal network")
-    parser.add_argument("--data", required=True, help="folder of the data set")
-    parser.add_argument("--out", required=True, help="folder for the tokens")
-    parser.add_argument("--splits", nargs="+", default=layout.SPLITS, choices=layout.SPLITS)
-    parser.add_argument("--scenes", type=int, metavar="BATCHES",
-                        help="instead encode so many test batches in each scene of data/scenes.py, into OUT-<scene>")
-    args = parser.parse_args(argv)
-    model, log = load(args.senses), stopwatch()
-    if args.scenes:
-        for scene in scenes.SCENES:
-            log(f"encoding scene {scene}")
-            write_streamed(model, args.data, "test", f"{args.out}-{scene}", scene, args.scenes, log)
-    else:
-        write_all(model, args.data, args.out, args.splits, log)
+def encode(senses, data, out, splits, scenes_of=None, log=None):
+    """Encodes splits with the network in a folder; scenes_of: instead so many test batches in each scene, into OUT-<scene>."""
+    model, log = load(senses), log or stopwatch()
+    if not scenes_of:
+        claim(out, senses, data)
+        write_all(model, data, out, splits, log)
+        return
+    for scene in scenes.SCENES:
+        log(f"encoding scene {scene}")
+        write_streamed(model, data, "test", f"{out}-{scene}", scene, scenes_of, log)

@@ -10,23 +10,87 @@ from .. import models
 from ..data.sampler import PixelWindows, TokenWindows
 from . import quantize
 from .checkpoint import load
+from .history import History
+
+PARTS = 20  # of a run: after each its losses are recorded and a checkpoint is saved
 
 
-def fit(model, windows, log=print):
+class Part(keras.utils.PyDataset):
+    """The steps [first, end) of a phase's windows."""
+
+    def __init__(self, windows, first, end):
+        super().__init__(workers=1)
+        self.windows, self.first, self.end = windows, first, end
+
+    def __len__(self):
+        return self.end - self.first
+
+    def __getitem__(self, step):
+        return self.windows[self.first + step]
+
+
+class Course:
+    """Follows a run in training: logs its losses, and keeps them and a checkpoint in the run's folder.
+
+    unfinished: the checkpoint.Unfinished from which training goes on, or None to keep nothing;
+    validation: windows on which the loss is measured too.
+    """
+
+    def __init__(self, log=print, unfinished=None, validation=None):
+        self.log, self.unfinished, self.validation = log, unfinished, validation
+        self.step = unfinished.step if unfinished else 0
+        self.start = time.monotonic()
+        self._first = self.step
+        self._history = History(unfinished.folder, self.step) if unfinished else None
+
+    def enter(self, model, first, end):
+        """Restores the checkpoint if it lies in the phase of the steps (first, end]."""
+        if first < self.step <= end and self.unfinished:
+            self.unfinished.restore(model)
+            self.log(f"going on from step {self.step}")
+
+    def trained(self, model, step, phase, loss):
+        """Records the loss of the steps since the last call."""
+        self.step, spent = step, time.monotonic() - self.start
+        measured = model.evaluate(self.validation, verbose=0, return_dict=True)["loss"] if self.validation else None
+        left = spent / (step - self._first) * (model.config.steps - step)
+        told = "" if measured is None else f", validation {measured:.4f}"
+        self.log(f"step {step} of {model.config.steps}, loss {loss:.4f}{told}, {spent:.0f} s, {left:.0f} s left")
+        if self.unfinished:
+            self._history.add(model, step, phase, loss, measured, spent)
+            self.unfinished.save(model, step)
+
+    def end(self):
+        if self._history:
+            self._history.close()
+
+
+def fit(model, windows, log=print, course=None):
     """Trains a network in the phases of its config; windows: (steps, seed) → batches."""
-    config = model.config
-    done = 0
+    config, course = model.config, course or Course(log)
+    first = 0
     for number, share in enumerate(config.phases):
         last = number == len(config.phases) - 1
-        steps = config.steps - done if last else round(config.steps * share)
+        end = config.steps if last else first + round(config.steps * share)
         model.phase(number, len(config.phases))
         model.compile(
-            optimizer(config, steps),
+            optimizer(config, end - first),
             # Measured on two cores: XLA makes TensorFlow's small convolutions twice as slow.
             jit_compile=keras.backend.backend() == "jax")
-        model.fit(windows(steps, (config.seed, number)), epochs=1, verbose=0, callbacks=[Progress(steps, log)])
-        done += steps
+        course.enter(model, first, end)
+        fit_phase(model, windows(end - first, (config.seed, number)), first, end, number, course)
+        first = end
+    course.end()
     return model
+
+
+def fit_phase(model, windows, first, end, number, course):
+    """Trains from the course's step, which may lie before, within or after the phase, to the phase's end."""
+    every = max(model.config.steps // PARTS, 1)
+    while course.step < end:
+        step = min(course.step + every, end)
+        fitted = model.fit(Part(windows, course.step - first, step - first), epochs=1, verbose=0, shuffle=False)
+        course.trained(model, step, number, fitted.history["loss"][-1])
 
 
 def optimizer(config, steps):
@@ -36,18 +100,18 @@ def optimizer(config, steps):
     return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0)
 
 
-def fit_unimodal(config, batches, lags=None, log=print):
+def fit_unimodal(config, batches, lags=None, log=print, course=None):
     """Trains the unimodal network from pixels, from initial weights; lags as for sampler.PixelWindows."""
     keras.utils.set_random_seed(config.seed)
-    return fit(models.build(config), lambda steps, seed: PixelWindows(batches, config, steps, seed, lags), log)
+    return fit(models.build(config), lambda steps, seed: PixelWindows(batches, config, steps, seed, lags), log, course)
 
 
-def fit_on_tokens(config, tokenized, unimodal, log=print):
+def fit_on_tokens(config, tokenized, unimodal, log=print, course=None):
     """Trains any other network on the tokens of a trained unimodal network, given by its folder."""
     keras.utils.set_random_seed(config.seed)
     model = models.build(config)
     inherit(model, unimodal)
-    return fit(model, lambda steps, seed: TokenWindows(tokenized, config, steps, seed), log)
+    return fit(model, lambda steps, seed: TokenWindows(tokenized, config, steps, seed), log, course)
 
 
 def inherit(model, folder):
@@ -61,20 +125,6 @@ def inherit(model, folder):
             mine.assign(theirs)
     if hasattr(model, "bank"):
         quantize.load(pathlib.Path(folder), model.bank)
-
-
-class Progress(keras.callbacks.Callback):
-    """Logs the loss ten times in a fit."""
-
-    def __init__(self, steps, log):
-        super().__init__()
-        self.every, self.steps, self.log = max(steps // 10, 1), steps, log
-        self.start = time.monotonic()
-
-    def on_train_batch_end(self, batch, logs=None):
-        if (batch + 1) % self.every == 0:
-            spent = time.monotonic() - self.start
-            self.log(f"step {batch + 1} of {self.steps}, loss {logs['loss']:.4f}, {spent:.0f} s")
 
 
 def stopwatch():

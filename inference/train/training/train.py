@@ -1,67 +1,97 @@
-"""Trains a run, from recordings to weights.
+"""Trains a run, from recordings to weights (commands/train.py)."""
 
-    python -m inference.train.train --data data/train --run runs/product
-
-First trains the unimodal network from pixels and makes the codebook (<run>/senses), then
-encodes every frame with its tokenizers (<run>/tokens), then trains the product on those
-tokens. Finished stages are kept, so an interrupted run resumes. Other networks use the
-tokens of an earlier run:
-
-    python -m inference.train.train --config clmlf --data data/train --run runs/clmlf \\
-        --senses runs/product/senses --tokens runs/product/tokens
-
-Writes <run>/model.weights.h5 and <run>/config.json; calibrate scores a run and release
-makes the model folder. Any Keras backend works (KERAS_BACKEND). Runs are seeded: the same
-data, seed, machine and backend reproduce the figures within ±0.3 points.
-"""
-
-import argparse
 import pathlib
 
 from ..data import cache, layout
+from ..data.identity import identity
+from ..data.sampler import OneClass, PixelWindows, TokenWindows
 from . import configs, encode, quantize
-from .checkpoint import WEIGHTS, load, save
-from .fit import fit_on_tokens, fit_unimodal, stopwatch
+from .checkpoint import Unfinished, finished, load, save
+from .fit import Course, fit_on_tokens, fit_unimodal, stopwatch
 
 DONE = "done"  # marks a complete folder of tokens
+VALIDATING = 12  # batches at most, and steps, on which the loss of validation is measured
+STEPS = 4
 
 
-def train_unimodal(config, data, folder, log=print):
-    """Trains and saves the unimodal network and its codebook; takes up to a quarter of an hour."""
-    log("reading training batches")
-    batches = layout.read_split(data, "train")
-    log("training the unimodal network")
-    model = fit_unimodal(config, batches, cache.lags(data), log)
-    log("making the codebook of the current")
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    quantize.save(folder, *quantize.make(batches, config.dim, config.seed))
-    save(model, folder)  # last, because weights mark a complete folder
+def train(config, data, run, senses=None, tokens=None, given=None, log=None):
+    """Trains a run of a config into a folder; stages that an earlier call has finished are kept.
 
-
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", choices=sorted(configs.ALL), default="product")
-    parser.add_argument("--data", required=True, help="folder of a data set in either published layout")
-    parser.add_argument("--run", required=True, help="folder for the weights")
-    parser.add_argument("--senses", help="folder of a trained unimodal network; default <run>/senses, trained if missing")
-    parser.add_argument("--tokens", help="folder of its tokens; default <run>/tokens, encoded if missing")
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--steps", type=int, help="training steps of the network, and of the unimodal network if that is trained")
-    args = parser.parse_args(argv)
-    given = {k: v for k in ("seed", "steps") if (v := getattr(args, k)) is not None}
-    config, log, run = configs.ALL[args.config](**given), stopwatch(), pathlib.Path(args.run)
-    if not layout.names(args.data, "train"):
-        raise ValueError(f"{args.data}: no batch is assigned to train; name some in train.json")
-    if config.system == "SensesApart":
-        train_unimodal(config, args.data, run, log)
+    senses and tokens: folders of an earlier run; given: settings that replace a config's own,
+    also those of the unimodal network. Raises ValueError if the folder holds other settings.
+    """
+    log, run = log or stopwatch(), pathlib.Path(run)
+    if not layout.names(data, "train"):
+        raise ValueError(f"{data}: no batch is assigned to train; name some in train.json")
+    of = identity(data)
+    if finished(run, config, of):
+        log(f"{run} is trained already")
         return
-    unimodal, encoded = args.senses or run / "senses", pathlib.Path(args.tokens or run / "tokens")
-    if not args.senses and not (unimodal / WEIGHTS).exists():
-        train_unimodal(configs.ALL[config.senses](**given), args.data, unimodal, log)
-    if not args.tokens and not (encoded / DONE).exists():
+    if config.system == "SensesApart":
+        train_unimodal(config, data, run, of, log)
+        return
+    # Before hours of other stages: whether an unfinished run in the folder has these settings.
+    unfinished = Unfinished(run, config, of)
+    unimodal, encoded = pathlib.Path(senses or run / "senses"), pathlib.Path(tokens or run / "tokens")
+    if not senses:
+        apart = configs.ALL[config.senses](**given or {})
+        if not finished(unimodal, apart, of):
+            train_unimodal(apart, data, unimodal, of, log)
+    if not tokens and not (encoded / DONE).exists():
         log("encoding every frame of the training batches")
-        encode.write_all(load(unimodal), args.data, encoded, ["train"], log)
+        encode.claim(encoded, unimodal, data)
+        encode.write_all(load(unimodal), data, encoded, ["train"], log)
         (encoded / DONE).touch()
+    validation = validate_on_tokens(config, data, unimodal, run / "validation", log)
     log(f"training {config.name}")
-    save(fit_on_tokens(config, cache.read(encoded, args.data, "train"), unimodal, log), run)
+    save(fit_on_tokens(config, cache.read(encoded, data, "train"), unimodal, log, Course(log, unfinished, validation)), run, of)
+    unfinished.remove()
+
+
+def train_unimodal(config, data, folder, of, log=print):
+    """Trains and saves the unimodal network and its codebook; takes up to a quarter of an hour."""
+    unfinished = Unfinished(folder, config, of)
+    batches = layout.read_split(data, "train", log=log)
+    validation = validate_on_pixels(config, data, log)
+    log("training the unimodal network")
+    model = fit_unimodal(config, batches, cache.lags(data), log, Course(log, unfinished, validation))
+    log("making the codebook of the current")
+    quantize.save(pathlib.Path(folder), *quantize.make(batches, config.dim, config.seed))
+    save(model, folder, of)  # last, because weights mark a complete folder
+    unfinished.remove()
+
+
+def validating(data, log):
+    """The names of the batches that validate: the first ones of val."""
+    names = layout.names(data, "val")[:VALIDATING]
+    if not names:
+        log("no batch is assigned to val, so training.csv has no loss of validation")
+    return names
+
+
+def validate_on_pixels(config, data, log):
+    """Windows of the validation batches for the unimodal network, or None without both classes."""
+    names = validating(data, log)
+    return both_classes(lambda: PixelWindows([layout.read_batch(data, n) for n in names], config, STEPS, config.seed, cache.lags(data)), names, log)
+
+
+def validate_on_tokens(config, data, unimodal, folder, log):
+    """As validate_on_pixels, for any other network; the tokens are encoded into a folder."""
+    names = validating(data, log)
+    if names and not (folder / DONE).exists():
+        log("encoding the batches that validate")
+        encode.claim(folder, unimodal, data)
+        encode.write_views(load(unimodal), data, "val", folder, config.seed, views=1, most=VALIDATING, log=log)
+        (folder / DONE).touch()
+    return both_classes(lambda: TokenWindows(cache.read(folder, data, "val", most=VALIDATING), config, STEPS, config.seed), names, log)
+
+
+def both_classes(windows, names, log):
+    """Windows, or None if their batches cannot give both classes."""
+    if not names:
+        return None
+    try:
+        return windows()
+    except OneClass:
+        log("the batches in val contain only one class, so training.csv has no loss of validation")
+        return None
