@@ -12,15 +12,15 @@ import (
 // page gets the fields that it shows, if they have the type that it expects.
 
 type dashState struct {
-	State  string `json:"state"`
-	Since  string `json:"since"`
-	Held   bool   `json:"held"`
+	State string `json:"state"`
+	Since string `json:"since"`
+	Held  bool   `json:"held"`
 	// Level and what follows are absent with an agent of an older release.
 	Level      string `json:"level"`
 	LevelSince string `json:"level_since"`
 	LevelHeld  bool   `json:"level_held"`
-	Source string `json:"source"`
-	Senses *struct {
+	Source     string `json:"source"`
+	Senses     *struct {
 		Current string `json:"current"`
 		Video   string `json:"video"`
 	} `json:"senses"`

@@ -19,9 +19,9 @@ type overview struct {
 	State string `json:"state"`
 	Held  bool   `json:"held"`
 	// Level is none, suspected or alarm; empty with an agent of an older release.
-	Level     string `json:"level"`
-	LevelHeld bool   `json:"level_held"`
-	Model struct {
+	Level     string `json:"level,omitempty"`
+	LevelHeld bool   `json:"level_held,omitempty"`
+	Model     struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`
 	} `json:"model"`

@@ -77,7 +77,9 @@ func Open(s Settings) *Tracker { return open(s, alarms, &Background{}) }
 
 // OpenSuspicions reads the last suspicion, as Open does. The tracker of the alarms, whose
 // Decided must be called first, also observes the picture for it.
-func OpenSuspicions(s Settings, beside *Tracker) *Tracker { return open(s, suspicions, beside.background) }
+func OpenSuspicions(s Settings, beside *Tracker) *Tracker {
+	return open(s, suspicions, beside.background)
+}
 
 func open(s Settings, k kind, background *Background) *Tracker {
 	b := &Tracker{Settings: s, kind: k, background: background, saving: make(chan message.Alarm, 1)}
