@@ -72,7 +72,7 @@ type Agent struct {
 	alarms    *alarm.Tracker
 	// suspicions are the early warnings before alarms.
 	suspicions *alarm.Tracker
-	change    atomic.Pointer[message.Change] // where the newest frame is brighter than before
+	change     atomic.Pointer[message.Change] // where the newest frame is brighter than before
 	// snapshots are pictures of alarms that are being made.
 	snapshots sync.WaitGroup
 	manager   *remote.Manager // of the configuration; nil if that does not change
