@@ -27,7 +27,9 @@ func (s *Stamper) Restamp(class message.Class, payload []byte) []byte {
 	}
 	switch class {
 	case message.ClassState:
-		return restamped(s, payload, func(r *message.State) (*message.Stamp, []*time.Time) { return &r.Stamp, []*time.Time{&r.Since, &r.LevelSince} })
+		return restamped(s, payload, func(r *message.State) (*message.Stamp, []*time.Time) {
+			return &r.Stamp, []*time.Time{&r.Since, &r.LevelSince}
+		})
 	case message.ClassCurrent:
 		return restamped(s, payload, func(r *message.Sample) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
 	case message.ClassEvent:
