@@ -70,7 +70,9 @@ type Agent struct {
 	recording chan struct{}
 	reporter  *report.Reporter
 	alarms    *alarm.Tracker
-	change    atomic.Pointer[message.Change] // where the newest frame is brighter than before
+	// suspicions are the early warnings before alarms.
+	suspicions *alarm.Tracker
+	change     atomic.Pointer[message.Change] // where the newest frame is brighter than before
 	// snapshots are pictures of alarms that are being made.
 	snapshots sync.WaitGroup
 	manager   *remote.Manager // of the configuration; nil if that does not change

@@ -17,9 +17,9 @@ import (
 	"meltwatch/retry"
 )
 
-// openAlarms builds the tracker of alarms.
+// openAlarms builds the trackers of alarms and of suspicions.
 func (a *Agent) openAlarms() {
-	a.alarms = alarm.Open(alarm.Settings{
+	s := alarm.Settings{
 		Publish: func(now message.Alarm) { a.retain(message.TopicAlarm, now) },
 		Event:   a.reporter.Event,
 		Raised:  a.alarmRaised,
@@ -28,15 +28,40 @@ func (a *Agent) openAlarms() {
 		Levels: func() inference.Rule {
 			return settings.Decision(*a.config.Load(), a.live.Load().manifest).Rule
 		},
-	})
+	}
+	a.alarms = alarm.Open(s)
+	s.Publish = func(now message.Alarm) { a.retain(message.TopicSuspicion, now) }
+	s.Thresholds = func() (enter, exit float64) {
+		suspect := settings.Params(a.config.Load().State, a.live.Load().manifest.Decision).Suspect
+		return suspect.Enter, suspect.Exit
+	}
+	s.Raised = nil // one picture for each alarm is enough
+	a.suspicions = alarm.OpenSuspicions(s, a.alarms)
 }
 
-// retainLastAlarm publishes the last alarm once there is a publisher: a subscriber that
-// comes later than the agent finds it too.
+// retainLastAlarm publishes the last alarm and the last suspicion once there is a
+// publisher: a subscriber that comes later than the agent finds them too.
 func (a *Agent) retainLastAlarm() {
 	if last := a.alarms.Newest(); last != nil {
 		a.retain(message.TopicAlarm, *last)
 	}
+	if last := a.suspicions.Newest(); last != nil {
+		a.retain(message.TopicSuspicion, *last)
+	}
+}
+
+// tracked is the tracker of an alarm or a suspicion by its id; if the id is empty, that of
+// the active one. Without any it is that of the alarms, which tells so.
+func (a *Agent) tracked(id string) *alarm.Tracker {
+	if !a.alarms.Has(id) && a.suspicions.Has(id) {
+		return a.suspicions
+	}
+	return a.alarms
+}
+
+// shelve silences the alarm or the suspicion with an id, or the active one, for a time.
+func (a *Agent) shelve(id, by, reason string, lasts time.Duration) error {
+	return a.tracked(id).Shelve(id, by, reason, lasts)
 }
 
 func (a *Agent) retain(topic string, payload any) {
@@ -63,9 +88,12 @@ func (a *Agent) looksAbnormal(s decide.Decision) bool {
 // saveAlarmAgain is the wait before an alarm that the disk refused is saved again.
 const saveAlarmAgain = 10 * time.Second
 
-// saveAlarms writes each step of an alarm until no further one can come. Only it waits for
-// the disk.
-func (a *Agent) saveAlarms(ended <-chan struct{}) {
+// saveAlarms writes each step of an alarm, as saveSteps does.
+func (a *Agent) saveAlarms(ended <-chan struct{}) { a.saveSteps(a.alarms, ended) }
+
+// saveSteps writes each step of an alarm or a suspicion until no further one can come. Only
+// it waits for the disk.
+func (a *Agent) saveSteps(of *alarm.Tracker, ended <-chan struct{}) {
 	faults := &retry.Faults{Log: a.log("alarm")}
 	again := time.NewTicker(saveAlarmAgain)
 	defer again.Stop()
@@ -74,7 +102,7 @@ func (a *Agent) saveAlarms(ended <-chan struct{}) {
 		if waiting == nil {
 			return
 		}
-		if err := a.alarms.Save(*waiting); err != nil {
+		if err := of.Save(*waiting); err != nil {
 			faults.Report(fmt.Errorf("alarm not saved for the next start: %w", err))
 			return
 		}
@@ -85,13 +113,13 @@ func (a *Agent) saveAlarms(ended <-chan struct{}) {
 		select {
 		case <-ended:
 			select {
-			case last := <-a.alarms.Saves():
+			case last := <-of.Saves():
 				waiting = &last
 			default:
 			}
 			save()
 			return
-		case newest := <-a.alarms.Saves():
+		case newest := <-of.Saves():
 			waiting = &newest
 		case <-again.C:
 		}
@@ -146,12 +174,12 @@ func (a *Agent) cropShare() image.Rectangle {
 	return image.Rect(whole*crop.X/width, whole*crop.Y/height, whole*(crop.X+crop.Width)/width, whole*(crop.Y+crop.Height)/height)
 }
 
-// acknowledge marks the alarm with an id as seen, or the active one if the id is empty, and
+// acknowledge marks the alarm or suspicion with an id as seen, or the active one if the id is empty, and
 // ends one that is only held. It reports whether one was held. Both happen between two
 // seconds, so that no other alarm begins in between.
 func (a *Agent) acknowledge(ctx context.Context, id, by string) (held bool, err error) {
 	doErr := a.loop.Do(ctx, func() {
-		if err = a.alarms.Acknowledge(id, by); err == nil {
+		if err = a.tracked(id).Acknowledge(id, by); err == nil {
 			held = a.loop.Decider().Machine().Acknowledge(time.Now())
 		}
 	})

@@ -51,14 +51,14 @@ func (a *Agent) addCommands() error {
 	})
 }
 
-// Acknowledge marks the alarm as seen, and ends it if it is only held.
+// Acknowledge marks the alarm or suspicion as seen, and ends it if it is only held.
 func (h commandHandler) Acknowledge(ctx context.Context, alarm, by string) (held bool, err error) {
 	return h.a.acknowledge(ctx, alarm, by)
 }
 
-// Shelve silences the alarm for a time.
+// Shelve silences the alarm or suspicion for a time.
 func (h commandHandler) Shelve(alarm, by, reason string, lasts time.Duration) error {
-	return h.a.alarms.Shelve(alarm, by, reason, lasts)
+	return h.a.shelve(alarm, by, reason, lasts)
 }
 
 // LogLevel sets the log level; "" restores the configured one.

@@ -72,9 +72,9 @@ func (a *Agent) pageSource(c config.Config) web.Source {
 	views := newSharedViews(a.pageView)
 	return web.Source{
 		Site: c.Site, Furnace: c.Furnace, Version: a.env.Version,
-		State: a.reporter.Newest, Alarm: a.alarms.Newest, Health: a.registry.Snapshot, Thresholds: a.thresholds,
+		State: a.reporter.Newest, Alarm: a.alarms.Newest, Suspicion: a.suspicions.Newest, Health: a.registry.Snapshot, Thresholds: a.thresholds,
 		Config: a.configInForce, View: views.view, Crop: a.pageCrop,
-		Acknowledge: a.acknowledge, Shelve: a.alarms.Shelve,
+		Acknowledge: a.acknowledge, Shelve: a.shelve,
 		Mark: func(by, text string) { a.reporter.Event("mark", by, "", "", text) },
 		Labelled: func(l recorder.Label) {
 			said := string(l.Class)

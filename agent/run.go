@@ -62,6 +62,7 @@ func build(c config.Config, model string, stamper *stamp.Stamper, env Env) (*Age
 		a.decided.Store(s.End.UnixNano())
 		a.reporter.Decided(s)
 		a.alarms.Decided(*a.reporter.Newest(), s, a.looksAbnormal(s))
+		a.suspicions.Decided(*a.reporter.Newest(), s, false)
 		a.change.Store(a.alarms.Change())
 		a.record(s)
 		a.page.State(*a.reporter.Newest())
@@ -115,6 +116,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if !a.beside {
 		group.Go(func() error { a.reporter.SaveLoop(ctx); return nil })
 		group.Go(func() error { a.saveAlarms(stopped); return nil })
+		group.Go(func() error { a.saveSteps(a.suspicions, stopped); return nil })
 	}
 	group.Go(func() error { <-ctx.Done(); a.running.Stop(); close(stopped); return nil })
 	return errors.Join(group.Wait(), a.closeOutbox())

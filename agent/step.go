@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"meltwatch/agent/alarm"
 	"meltwatch/agent/decide"
 	"meltwatch/agent/delivery"
 	"meltwatch/agent/health"
@@ -30,16 +31,18 @@ func (s *Stepper) Sample(sample drivers.Sample) { s.agent.sample(sample) }
 // Decide decides one second and publishes the decision.
 func (s *Stepper) Decide(ctx context.Context) decide.Decision { return s.agent.loop.Decide(ctx) }
 
-// Save writes the state and the alarm that the next start resumes, unless they are already
-// written.
+// Save writes the state, the alarm and the suspicion that the next start resumes, unless
+// they are already written.
 func (s *Stepper) Save() {
 	s.agent.reporter.SaveNow()
-	select {
-	case last := <-s.agent.alarms.Saves():
-		if err := s.agent.alarms.Save(last); err != nil {
-			s.agent.log("alarm").Warn("alarm not saved for the next start", "err", err)
+	for _, of := range []*alarm.Tracker{s.agent.alarms, s.agent.suspicions} {
+		select {
+		case last := <-of.Saves():
+			if err := of.Save(last); err != nil {
+				s.agent.log("alarm").Warn("alarm not saved for the next start", "err", err)
+			}
+		default:
 		}
-	default:
 	}
 }
 

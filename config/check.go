@@ -119,6 +119,15 @@ func (m Model) check(f report) {
 }
 
 func (s State) check(f report) {
+	f.filter(Suspect{s.MeanSeconds, s.Enter, s.Exit, s.HoldSeconds})
+	f.under("suspect").filter(s.Suspect)
+	f.between("cv_120", s.CV120, 0, 1)
+	f.between("cv_45", s.CV45, 0, 1)
+	f.between("normal_current", s.NormalCurrent, 0, 200_000)
+}
+
+// filter checks the length of a mean and the thresholds on it.
+func (f report) filter(s Suspect) {
 	f.between("mean_seconds", float64(s.MeanSeconds), 0, 120)
 	f.between("hold_seconds", float64(s.HoldSeconds), 0, 600)
 	f.between("enter", s.Enter, 0, 1)
@@ -126,9 +135,6 @@ func (s State) check(f report) {
 	if s.Enter != 0 && s.Exit != 0 && s.Exit > s.Enter {
 		f("exit", "%g is above enter (%g): the state would flicker; set it to %g or less", s.Exit, s.Enter, s.Enter)
 	}
-	f.between("cv_120", s.CV120, 0, 1)
-	f.between("cv_45", s.CV45, 0, 1)
-	f.between("normal_current", s.NormalCurrent, 0, 200_000)
 }
 
 func (o Outbox) check(f report) {

@@ -108,6 +108,17 @@ type State struct {
 	// NormalCurrent, in amperes, stands in for the set-point where the plant
 	// reports none: under a tenth of it the furnace is off.
 	NormalCurrent float64 `yaml:"normal_current"`
+	// Suspect overrides the manifest's thresholds of a suspicion, the early warning.
+	Suspect Suspect `yaml:"suspect"`
+}
+
+// Suspect overrides the manifest's thresholds of a suspicion; zero keeps the manifest's. A
+// model without such thresholds never suspects, whatever is set here.
+type Suspect struct {
+	MeanSeconds int     `yaml:"mean_seconds"`
+	Enter       float64 `yaml:"enter"`
+	Exit        float64 `yaml:"exit"`
+	HoldSeconds int     `yaml:"hold_seconds"`
 }
 
 // MQTT is the connection to the broker.

@@ -63,15 +63,26 @@ func (f Fleet) Shelve(ctx context.Context, agents, by, reason string, minutes in
 // send sends a command to agents and prints the answers.
 func (f Fleet) send(ctx context.Context, agents string, command message.Command, how Commands) error {
 	return f.command(ctx, agents, how, func(ctx context.Context, c *connection, in *inbox, agent string) Answer {
-		// What is meant is the alarm that the broker shows now, not a newer one.
-		var alarm struct{ ID string }
 		sent := command
-		if json.Unmarshal(c.payload(agent, message.TopicAlarm), &alarm) == nil {
-			sent.Alarm = alarm.ID
-		}
+		sent.Alarm = c.meant(agent)
 		answer, _ := c.ask(ctx, in, agent, sent, how.Timeout, false)
 		return answer
 	})
+}
+
+// meant is the id of the alarm or suspicion that a command is about: the one that the broker
+// shows now, not a newer one. While both are over it is the alarm's, and the agent answers
+// so.
+func (c *connection) meant(agent string) string {
+	var alarm, suspicion struct{ ID, Phase string }
+	if json.Unmarshal(c.payload(agent, message.TopicAlarm), &alarm) != nil {
+		alarm.ID, alarm.Phase = "", message.AlarmCleared
+	}
+	stands := json.Unmarshal(c.payload(agent, message.TopicSuspicion), &suspicion) == nil && suspicion.Phase != message.AlarmCleared
+	if stands && alarm.Phase == message.AlarmCleared {
+		return suspicion.ID
+	}
+	return alarm.ID
 }
 
 // Snapshot asks agents for a picture and saves each. out is a file for one agent, or an

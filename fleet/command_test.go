@@ -164,6 +164,27 @@ func TestAcknowledge(t *testing.T) {
 	}
 }
 
+// A command is about what the broker shows as standing: the alarm, or else the suspicion.
+func TestCommandsNameTheStandingSuspicion(t *testing.T) {
+	server, url := commandPlant(t, "p/early", "p/both", "p/over")
+	retain(t, server, "p/early", message.TopicAlarm, `{"id": "7-1", "phase": "cleared"}`)
+	retain(t, server, "p/early", message.TopicSuspicion, `{"id": "7-9", "phase": "raised"}`)
+	retain(t, server, "p/both", message.TopicAlarm, `{"id": "7-2", "phase": "raised"}`)
+	retain(t, server, "p/both", message.TopicSuspicion, `{"id": "7-1", "phase": "shelved"}`)
+	retain(t, server, "p/over", message.TopicAlarm, `{"id": "7-3", "phase": "cleared"}`)
+	retain(t, server, "p/over", message.TopicSuspicion, `{"id": "7-4", "phase": "cleared"}`)
+	for agent, want := range map[string]string{"p/early": "7-9", "p/both": "7-2", "p/over": "7-3"} {
+		box := commandedBox(t, url, agent, &commanded{held: true}, config.Commands{Acknowledge: true})
+		var out output
+		if err := (Fleet{Broker{URL: url, Wait: time.Second}, &out}).Acknowledge(t.Context(), agent, "Li", Commands{Timeout: 5 * time.Second}); err != nil {
+			t.Errorf("%s: %v", agent, err)
+		}
+		if len(box.did) != 1 || box.did[0] != "acknowledge "+want+" by Li" {
+			t.Errorf("%s: %v, want %s", agent, box.did, want)
+		}
+	}
+}
+
 func TestShelve(t *testing.T) {
 	_, url := commandPlant(t, "p/f1", "p/strict")
 	box := commandedBox(t, url, "p/f1", &commanded{}, config.Commands{Shelve: true})

@@ -32,10 +32,11 @@ var dashFiles embed.FS
 type Furnace struct {
 	Agent  string `json:"agent"`
 	Online bool   `json:"online"`
-	// State, Alarm and Health are null before the first.
-	State  *dashState  `json:"state"`
-	Alarm  *dashAlarm  `json:"alarm"`
-	Health *dashHealth `json:"health"`
+	// State, Alarm, Suspicion and Health are null before the first.
+	State     *dashState  `json:"state"`
+	Alarm     *dashAlarm  `json:"alarm"`
+	Suspicion *dashAlarm  `json:"suspicion"`
+	Health    *dashHealth `json:"health"`
 	// Rank orders the page: an alarm that nobody has seen is 0.
 	Rank int `json:"rank"`
 }
@@ -44,6 +45,7 @@ type Furnace struct {
 const (
 	rankAlarm = iota // nobody has seen it
 	rankSeen         // acknowledged or shelved
+	rankSuspected
 	rankUnknown
 	rankFault
 	rankCalm
@@ -195,7 +197,7 @@ func (c *connection) furnace(agent string) Furnace {
 	f := Furnace{
 		Agent: Printable(agent), Online: string(c.payload(agent, message.TopicAvailability)) == message.Online,
 		State: decoded[dashState](c.payload(agent, message.TopicState)), Alarm: decoded[dashAlarm](c.payload(agent, message.TopicAlarm)),
-		Health: decoded[dashHealth](c.payload(agent, message.TopicHealth)),
+		Suspicion: decoded[dashAlarm](c.payload(agent, message.TopicSuspicion)), Health: decoded[dashHealth](c.payload(agent, message.TopicHealth)),
 	}
 	if f.State != nil && f.State.State == "" {
 		f.State = nil
@@ -207,6 +209,8 @@ func (c *connection) furnace(agent string) Furnace {
 		f.Rank = rankAlarm
 	case abnormal:
 		f.Rank = rankSeen
+	case f.State != nil && f.State.Level == "suspected" && !f.Suspicion.seen(f.State.LevelSince):
+		f.Rank = rankSuspected
 	case f.State == nil || !f.Online || f.State.State == "unknown":
 		f.Rank = rankUnknown
 	case len(faulty) > 0:

@@ -80,6 +80,12 @@ func TestDashShowsAlarmsFirst(t *testing.T) {
 	retain(t, server, "p/odd", message.TopicHealth, `[null]`)
 	retain(t, server, "p/away", message.TopicAvailability, message.Offline)
 	retain(t, server, "p/away", message.TopicState, `{"state": "abnormal", "held": true}`)
+	retain(t, server, "p/early", message.TopicAvailability, message.Online)
+	retain(t, server, "p/early", message.TopicState, `{"state": "normal", "since": "2026-11-28T12:00:00Z", "level": "suspected", "level_since": "2026-11-28T13:00:00Z"}`)
+	retain(t, server, "p/early", message.TopicSuspicion, `{"id": "1-3", "phase": "raised", "raised": "2026-11-28T13:00:00Z", "summary": "An early warning."}`)
+	retain(t, server, "p/quiet", message.TopicAvailability, message.Online)
+	retain(t, server, "p/quiet", message.TopicState, `{"state": "normal", "level": "suspected", "level_since": "2026-11-28T13:00:00Z"}`)
+	retain(t, server, "p/quiet", message.TopicSuspicion, `{"id": "1-4", "phase": "acknowledged", "raised": "2026-11-28T13:00:00Z", "acknowledged": {"by": "Li"}}`)
 	page := dashAt(t, url)
 	order := func() string {
 		var names []string
@@ -88,7 +94,7 @@ func TestDashShowsAlarmsFirst(t *testing.T) {
 		}
 		return strings.Join(names, " ")
 	}
-	want := "p/another p/away p/held p/mad p/seen p/gone p/odd p/ill p/calm"
+	want := "p/another p/away p/held p/mad p/seen p/early p/gone p/odd p/ill p/calm p/quiet"
 	for began := time.Now(); order() != want; time.Sleep(50 * time.Millisecond) {
 		if time.Since(began) > 10*time.Second {
 			t.Fatalf("furnaces %s, want %s", order(), want)
@@ -146,7 +152,8 @@ func TestDashShowsAlarmsFirst(t *testing.T) {
 	if err := chromedp.Run(ctx, chromedp.Navigate(page)); err != nil {
 		t.Fatal(err)
 	}
-	until(`document.querySelectorAll("#furnaces button").length === 9 && document.querySelector("#furnaces button").dataset.agent === "p/another"`)
+	until(`document.querySelectorAll("#furnaces button").length === 11 && document.querySelector("#furnaces button").dataset.agent === "p/another"`)
+	until(`document.querySelector('[data-agent="p/early"] strong').textContent === "◆ SUSPECTED" && document.querySelector('[data-agent="p/early"]').textContent.includes("go and look") && document.getElementById("summary").textContent.includes("2 suspected")`)
 	retain(t, server, "p/calm", message.TopicState, `{"state": "abnormal"}`)
 	until(`document.querySelector('[data-agent="p/calm"] strong').textContent.includes("ABNORMAL") && [...document.querySelectorAll("#furnaces button")].findIndex((b) => b.dataset.agent === "p/calm") === 2`)
 	if err := chromedp.Run(ctx, chromedp.Click(`[data-agent="p/seen"]`)); err != nil {

@@ -12,11 +12,15 @@ import (
 // page gets the fields that it shows, if they have the type that it expects.
 
 type dashState struct {
-	State  string `json:"state"`
-	Since  string `json:"since"`
-	Held   bool   `json:"held"`
-	Source string `json:"source"`
-	Senses *struct {
+	State string `json:"state"`
+	Since string `json:"since"`
+	Held  bool   `json:"held"`
+	// Level and what follows are absent with an agent of an older release.
+	Level      string `json:"level"`
+	LevelSince string `json:"level_since"`
+	LevelHeld  bool   `json:"level_held"`
+	Source     string `json:"source"`
+	Senses     *struct {
 		Current string `json:"current"`
 		Video   string `json:"video"`
 	} `json:"senses"`
@@ -48,7 +52,7 @@ type dashHealth struct {
 	} `json:"parts"`
 }
 
-// seen reports whether somebody has seen the alarm of a state that began at an instant.
+// seen reports whether somebody has seen the alarm or the suspicion that began at an instant.
 // The retained alarm may be of an earlier one: the newest may not have arrived, or been too
 // large for the broker.
 func (a *dashAlarm) seen(since string) bool {

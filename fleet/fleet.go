@@ -29,7 +29,7 @@ import (
 // topicsOf are the topics of every agent that are subscribed to, below
 // meltwatch/<site>/<furnace>/.
 var topicsOf = []string{
-	message.TopicAvailability, message.TopicState, message.TopicAlarm, message.TopicHealth, message.TopicConfigDesired, message.TopicConfigReported,
+	message.TopicAvailability, message.TopicState, message.TopicAlarm, message.TopicSuspicion, message.TopicHealth, message.TopicConfigDesired, message.TopicConfigReported,
 	message.TopicModelDesired, message.TopicModelReported,
 }
 

@@ -18,7 +18,10 @@ import (
 type overview struct {
 	State string `json:"state"`
 	Held  bool   `json:"held"`
-	Model struct {
+	// Level is none, suspected or alarm; empty with an agent of an older release.
+	Level     string `json:"level,omitempty"`
+	LevelHeld bool   `json:"level_held,omitempty"`
+	Model     struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`
 	} `json:"model"`
@@ -36,7 +39,12 @@ func (c *connection) overview(agent string) (o overview) {
 	if json.Unmarshal(c.payload(agent, message.TopicState), &o) != nil {
 		return overview{State: "?"}
 	}
-	if o.Held {
+	switch suspected := o.Level == "suspected"; {
+	case suspected && o.LevelHeld:
+		o.State += " (suspected, held)"
+	case suspected:
+		o.State += " (suspected)"
+	case o.Held:
 		o.State += " (held)"
 	}
 	return o

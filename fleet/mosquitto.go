@@ -33,6 +33,8 @@ var users = []struct {
 		// Forget clears what a box has retained.
 		"write " + message.Root("+", "+") + message.TopicAvailability,
 		"write " + message.Root("+", "+") + message.TopicState,
+		"write " + message.Root("+", "+") + message.TopicAlarm,
+		"write " + message.Root("+", "+") + message.TopicSuspicion,
 		"write " + message.Root("+", "+") + message.TopicHealth,
 		"write " + message.Root("+", "+") + message.TopicConfigReported,
 		"write " + message.Root("+", "+") + message.TopicModelReported,
@@ -44,7 +46,7 @@ var users = []struct {
 var (
 	boxWrites = []string{
 		message.TopicAvailability, message.TopicState, message.TopicCurrent, message.TopicEvent, message.TopicSnapshot,
-		message.TopicHealth, message.TopicHistory + "#", message.TopicConfigReported, message.TopicModelReported, message.TopicCommandResult,
+		message.TopicAlarm, message.TopicSuspicion, message.TopicHealth, message.TopicHistory + "#", message.TopicConfigReported, message.TopicModelReported, message.TopicCommandResult,
 	}
 	boxReads = []string{
 		message.TopicConfigDesired, message.TopicModelDesired, message.TopicModelChunk, message.TopicCommand,

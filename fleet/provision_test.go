@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/agent/message"
 	"meltwatch/config"
 )
 
@@ -136,6 +137,29 @@ func TestBadListsAreRefusedBeforeAnythingIsWritten(t *testing.T) {
 
 // Mosquitto with the files that provision writes: each box speaks and hears on
 // its own topics and on no others.
+// The access list allows a box every topic that is read of it, and the desk to clear each.
+func TestAccessListNamesEachTopicOfABox(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "boxes")
+	if said, err := provision(t, out, boxTemplate, twoBoxes); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "mosquitto.acl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range topicsOf {
+		lines := []string{"topic write meltwatch/+/+/" + topic, "topic write meltwatch/plant-1/f1/" + topic}
+		if topic == message.TopicConfigDesired || topic == message.TopicModelDesired {
+			lines = lines[:1] // the desk's own
+		}
+		for _, line := range lines {
+			if !strings.Contains(string(text), line+"\n") {
+				t.Errorf("lacks %q", line)
+			}
+		}
+	}
+}
+
 func TestAccessListKeepsBoxesApart(t *testing.T) {
 	mosquitto, err := exec.LookPath("mosquitto")
 	if err != nil {

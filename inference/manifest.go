@@ -106,6 +106,22 @@ type Decision struct {
 	// FreezeAloneSeconds bounds how long one sense alone keeps the background frozen, so
 	// that a lasting reflection is absorbed.
 	FreezeAloneSeconds int `json:"freeze_alone_seconds,omitempty"`
+	// Suspect is the filter of an early warning; nil in releases without the key, which
+	// never suspect.
+	Suspect *Suspect `json:"suspect,omitempty"`
+}
+
+// Suspect turns probabilities into a suspicion, as Decision turns them into an alarm;
+// chosen on validation batches for at most one false suspicion in 4 h.
+type Suspect struct {
+	// MeanSeconds is the length of the mean of p_abnormal.
+	MeanSeconds int `json:"mean_seconds"`
+	// Enter and Exit are the two thresholds on that mean. Enter may be above that of the
+	// alarm: a shorter mean varies more.
+	Enter float64 `json:"enter"`
+	Exit  float64 `json:"exit"`
+	// HoldSeconds is how long the mean must stay under Exit.
+	HoldSeconds int `json:"hold_seconds"`
 }
 
 // Rule is the fallback on current alone: abnormal while the coefficient of

@@ -106,17 +106,26 @@ func (v VideoSpec) check(f *faults) {
 	}
 }
 
+// filter checks the length of a mean and the thresholds on it. An early warning has no more
+// to do with the thresholds of the alarm: its mean is another.
+func (f *faults) filter(key string, of Suspect) {
+	if of.MeanSeconds < 1 || of.MeanSeconds > 600 {
+		f.add(key+".mean_seconds", "is %d, must be 1 to 600; %s", of.MeanSeconds, exportRemedy)
+	}
+	f.within(key+".enter", of.Enter, 1)
+	f.within(key+".exit", of.Exit, 1)
+	if of.Exit > of.Enter {
+		f.add(key+".exit", "is %g, above %s.enter %g, so the state would flicker; %s", of.Exit, key, of.Enter, exportRemedy)
+	}
+	if of.HoldSeconds < 0 || of.HoldSeconds > 3600 {
+		f.add(key+".hold_seconds", "is %d, must be 0 to 3600; %s", of.HoldSeconds, exportRemedy)
+	}
+}
+
 func (d Decision) check(f *faults) {
-	if d.MeanSeconds < 1 || d.MeanSeconds > 600 {
-		f.add("decision.mean_seconds", "is %d, must be 1 to 600; %s", d.MeanSeconds, exportRemedy)
-	}
-	f.within("decision.enter", d.Enter, 1)
-	f.within("decision.exit", d.Exit, 1)
-	if d.Exit > d.Enter {
-		f.add("decision.exit", "is %g, above decision.enter %g, so the state would flicker; %s", d.Exit, d.Enter, exportRemedy)
-	}
-	if d.HoldSeconds < 0 || d.HoldSeconds > 3600 {
-		f.add("decision.hold_seconds", "is %d, must be 0 to 3600; %s", d.HoldSeconds, exportRemedy)
+	f.filter("decision", Suspect{MeanSeconds: d.MeanSeconds, Enter: d.Enter, Exit: d.Exit, HoldSeconds: d.HoldSeconds})
+	if d.Suspect != nil {
+		f.filter("decision.suspect", *d.Suspect)
 	}
 	f.within("decision.freeze_background", d.FreezeBackground, 1)
 	if d.FreezeAlone == 0 && d.FreezeAloneSeconds == 0 {

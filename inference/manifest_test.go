@@ -26,7 +26,7 @@ func goodManifest() Manifest {
 			Tokens: 4, Dim: 8, Background: []int{1, 6, 5, 1}, EvidenceRows: 2, EvidenceColumns: 3,
 		},
 		Labels:   []string{"normal", "abnormal"},
-		Decision: Decision{MeanSeconds: 10, Enter: 0.7, Exit: 0.4, HoldSeconds: 10, FreezeBackground: 0.5},
+		Decision: Decision{MeanSeconds: 10, Enter: 0.7, Exit: 0.4, HoldSeconds: 10, FreezeBackground: 0.5, Suspect: &Suspect{MeanSeconds: 5, Enter: 0.8, Exit: 0.3, HoldSeconds: 5}},
 		Rule:     Rule{CV120: 0.07, CV45: 0.05},
 		Metrics:  map[string]float64{"accuracy": 0.9},
 		Golden:   Golden{File: "golden.json", Tolerance: 1e-4},
@@ -91,6 +91,11 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"thresholds swapped":         {func(m *Manifest) { m.Decision.Exit = 0.9 }, []string{"decision.exit: is 0.9, above decision.enter"}},
 		"certain entry":              {func(m *Manifest) { m.Decision.Enter = 1.5 }, []string{"decision.enter: is 1.5"}},
 		"negative hold":              {func(m *Manifest) { m.Decision.HoldSeconds = -1 }, []string{"decision.hold_seconds: is -1"}},
+		"suspicion of nothing":       {func(m *Manifest) { m.Decision.Suspect = &Suspect{} }, []string{"decision.suspect.mean_seconds: is 0", "decision.suspect.enter: is 0", "decision.suspect.exit: is 0"}},
+		"suspicion swapped":          {func(m *Manifest) { m.Decision.Suspect.Exit = 0.9 }, []string{"decision.suspect.exit: is 0.9, above decision.suspect.enter"}},
+		"certain suspicion":          {func(m *Manifest) { m.Decision.Suspect.Enter = 1.5 }, []string{"decision.suspect.enter: is 1.5"}},
+		"suspicion held for hours":   {func(m *Manifest) { m.Decision.Suspect.HoldSeconds = 3601 }, []string{"decision.suspect.hold_seconds: is 3601"}},
+		"suspicion of minutes":       {func(m *Manifest) { m.Decision.Suspect.MeanSeconds = 601 }, []string{"decision.suspect.mean_seconds: is 601"}},
 		"background always frozen":   {func(m *Manifest) { m.Decision.FreezeBackground = 0 }, []string{"decision.freeze_background: is 0"}},
 		"alone without outputs":      {func(m *Manifest) { m.Decision.FreezeAlone, m.Decision.FreezeAloneSeconds = 0.5, 60 }, []string{"decision.freeze_alone: needs the output p_current of step", "decision.freeze_alone: needs the output p_video of step"}},
 		"alone without a bound":      {func(m *Manifest) { m.Decision.FreezeAlone = 0.5 }, []string{"decision.freeze_alone_seconds: is 0"}},
@@ -118,6 +123,18 @@ func TestCheckNamesTheKey(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestManifestWithoutASuspicionIsServed(t *testing.T) {
+	m := goodManifest()
+	m.Decision.Suspect = nil
+	data, err := json.Marshal(m)
+	if err != nil || strings.Contains(string(data), "suspect") {
+		t.Fatalf("%v in %s", err, data)
+	}
+	if have, err := parseManifest(data); err != nil || have.Decision.Suspect != nil {
+		t.Errorf("%v, %+v", err, have.Decision)
 	}
 }
 

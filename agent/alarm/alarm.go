@@ -1,5 +1,5 @@
-// Package alarm follows the furnace's alarm: it explains it when it is raised, and keeps
-// who has acknowledged or shelved it, also across a restart of the agent.
+// Package alarm follows the furnace's alarms and suspicions: it explains each when it is
+// raised, and keeps who has acknowledged or shelved it, also across a restart of the agent.
 //
 // The words are those of ISA-18.2: an alarm is raised, may be acknowledged, may be
 // shelved for a time with a reason, and is cleared. None of it changes the furnace's
@@ -43,8 +43,11 @@ type Settings struct {
 	Levels     func() inference.Rule
 }
 
-// file holds the alarm for the next start.
-const file = "alarm.json"
+// file and suspicionFile hold the alarm and the suspicion for the next start.
+const (
+	file          = "alarm.json"
+	suspicionFile = "suspicion.json"
+)
 
 const (
 	// maxShelved bounds how long an alarm may be shelved.
@@ -53,11 +56,12 @@ const (
 	maxReason  = 200 // bytes
 )
 
-// Tracker follows the alarm. Decided is called by the decision loop only; the other methods
-// are safe for concurrent use.
+// Tracker follows the alarms, or the suspicions, of which at most one is active. Decided is
+// called by the decision loop only; the other methods are safe for concurrent use.
 type Tracker struct {
 	Settings
-	background Background // of the decision loop
+	kind
+	background *Background // of the decision loop
 
 	mu  sync.Mutex
 	now *message.Alarm // the newest; nil before the first
@@ -69,9 +73,17 @@ type Tracker struct {
 
 // Open reads the last alarm. A damaged file is logged and ignored: the state tells
 // whether there is an alarm.
-func Open(s Settings) *Tracker {
-	b := &Tracker{Settings: s, saving: make(chan message.Alarm, 1)}
-	text, err := durable.ReadFile(s.Files, file)
+func Open(s Settings) *Tracker { return open(s, alarms, &Background{}) }
+
+// OpenSuspicions reads the last suspicion, as Open does. The tracker of the alarms, whose
+// Decided must be called first, also observes the picture for it.
+func OpenSuspicions(s Settings, beside *Tracker) *Tracker {
+	return open(s, suspicions, beside.background)
+}
+
+func open(s Settings, k kind, background *Background) *Tracker {
+	b := &Tracker{Settings: s, kind: k, background: background, saving: make(chan message.Alarm, 1)}
+	text, err := durable.ReadFile(s.Files, k.file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return b
 	}
@@ -80,7 +92,7 @@ func Open(s Settings) *Tracker {
 		err = json.Unmarshal(text, &last)
 	}
 	if err != nil || last.ID == "" {
-		s.Log.Warn("last alarm not read", "err", err)
+		s.Log.Warn("last alarm not read", "kind", k.name, "err", err)
 		return b
 	}
 	b.now = &last
@@ -116,27 +128,39 @@ func (b *Tracker) Change() *message.Change { return b.background.Change() }
 
 // Decided follows a decision, published as now.
 func (b *Tracker) Decided(now message.State, d decide.Decision, frozen bool) {
-	b.background.Observe(d.Frame, frozen)
-	abnormal := now.State == "abnormal"
+	if b.kind.observes {
+		b.background.Observe(d.Frame, frozen)
+	}
+	s := b.standing(now, d)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	active := b.now != nil && b.now.Phase != message.AlarmCleared
+	active := b.active()
 	switch {
-	case abnormal && !active:
-		b.raise(now, d)
-	case abnormal && !now.Since.Equal(b.now.Raised):
-		// The last alarm's end was not saved before the agent started again. Whoever has
+	case s.on && !active:
+		b.raise(now, d, s)
+	case s.on && !s.since.Equal(b.now.Raised):
+		// The last one's end was not saved before the agent started again. Whoever has
 		// seen that one has not seen this one.
-		b.clear(now.Time, "another alarm began")
-		b.raise(now, d)
-	case abnormal && b.now.Held != now.Held:
-		b.now.Held = now.Held
+		b.clear(now.Time, "another "+b.name+" began")
+		b.raise(now, d, s)
+	case s.on && b.now.Held != s.held:
+		b.now.Held = s.held
 		b.publish()
-	case abnormal && b.now.Phase == message.AlarmShelved && !time.Now().Before(b.unshelve):
+	case s.on && b.now.Phase == message.AlarmShelved && !time.Now().Before(b.unshelve):
 		b.move(message.AlarmRaised, "the time is over")
-	case !abnormal && active && now.State != "":
-		b.clear(now.Time, cmp.Or(d.Status.Cause, "the agent started again, and the furnace is not abnormal"))
+	case !s.on && active && now.State != "":
+		b.clear(now.Time, cmp.Or(s.cause, "the agent started again, and there is no "+b.name))
 	}
+}
+
+// active reports whether an alarm stands. The lock is held.
+func (b *Tracker) active() bool { return b.now != nil && b.now.Phase != message.AlarmCleared }
+
+// Has reports whether the active alarm is the one with an id, or any if the id is empty.
+func (b *Tracker) Has(id string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.active() && (id == "" || id == b.now.ID)
 }
 
 // clear ends the alarm. The lock is held.
@@ -146,12 +170,12 @@ func (b *Tracker) clear(at time.Time, cause string) {
 }
 
 // raise makes a new alarm of the decision.
-func (b *Tracker) raise(now message.State, d decide.Decision) {
+func (b *Tracker) raise(now message.State, d decide.Decision, s standing) {
 	enter, exit := b.Thresholds()
 	levels := b.Levels()
 	a := message.Alarm{
-		ID: fmt.Sprintf("%d-%d", now.Boot, now.Seq), Phase: message.AlarmRaised, Raised: now.Since,
-		Cause: d.Status.Cause, Held: now.Held, Source: now.Source, PAbnormal: now.PAbnormal, PMean: now.PMean,
+		ID: fmt.Sprintf("%d-%d", now.Boot, now.Seq), Phase: message.AlarmRaised, Raised: s.since,
+		Cause: s.cause, Held: s.held, Source: now.Source, PAbnormal: now.PAbnormal, PMean: s.mean,
 		Enter: enter, Exit: exit, Alone: now.Alone,
 		CV120: known(d.CV120), CV45: known(d.CV45), Level120: levels.CV120, Level45: levels.CV45,
 		Senses: now.Senses, Coverage: now.Coverage, Counted: now.Counted,
@@ -165,9 +189,9 @@ func (b *Tracker) raise(now message.State, d decide.Decision) {
 		a.Evidence, a.Change = nil, nil
 	}
 	a.Agree = agree(a.Evidence, a.Change)
-	a.Summary = Summary(a)
+	a.Summary = b.summary(a)
 	b.now = &a
-	b.Event("alarm", a.ID, "", a.Phase, a.Summary)
+	b.Event(b.name, a.ID, "", a.Phase, a.Summary)
 	b.publish()
 	if b.Raised != nil {
 		b.Raised(a)
@@ -185,13 +209,13 @@ func known(v float64) *float64 {
 func (b *Tracker) move(phase, cause string) {
 	from := b.now.Phase
 	b.now.Phase = phase
-	b.Event("alarm", b.now.ID, from, phase, cause)
+	b.Event(b.name, b.now.ID, from, phase, cause)
 	b.publish()
 }
 
 // publish publishes the alarm and marks it to be saved. The lock is held.
 func (b *Tracker) publish() {
-	b.now.Stamp = b.Stamper.Stamp(string(message.ClassAlarm), time.Now())
+	b.now.Stamp = b.Stamper.Stamp(b.name, time.Now())
 	b.Publish(*b.now)
 	for {
 		select {
@@ -207,7 +231,7 @@ var errNoAlarm = errors.New("no alarm is active, so there is nothing to acknowle
 // meant checks that the alarm that somebody has seen is the active one; "" means whichever
 // is active. The lock is held.
 func (b *Tracker) meant(id string) error {
-	if b.now == nil || b.now.Phase == message.AlarmCleared {
+	if !b.active() {
 		return errNoAlarm
 	}
 	if id != "" && id != b.now.ID {
@@ -274,10 +298,10 @@ func (b *Tracker) Saves() <-chan message.Alarm { return b.saving }
 func (b *Tracker) Save(a message.Alarm) error {
 	text, err := json.Marshal(a)
 	if err == nil {
-		err = durable.Replace(b.Files, file, text)
+		err = durable.Replace(b.Files, b.file, text)
 	}
 	if err != nil {
-		return fmt.Errorf("save alarm: %w", err)
+		return fmt.Errorf("save %s: %w", b.name, err)
 	}
 	return nil
 }

@@ -8,15 +8,22 @@ import (
 )
 
 // Summary says in plain words why an alarm was raised: which sense sees what, and where.
-func Summary(a message.Alarm) string {
+func Summary(a message.Alarm) string { return explained(a, message.ClassAlarm) }
+
+// suspects is Summary for a suspicion.
+func suspects(a message.Alarm) string {
+	return "An early warning, not an alarm yet. " + explained(a, message.ClassSuspicion)
+}
+
+func explained(a message.Alarm, of message.Class) string {
 	var s []string
-	switch a.Source {
-	case "model":
+	switch {
+	case a.Source == "model":
 		s = append(s, fmt.Sprintf("The model's mean p(abnormal) is %.3f, its threshold %.3f.", a.PMean, a.Enter))
-	case "rule":
+	case a.Source == "rule" && of == message.ClassAlarm:
 		s = append(s, "The current's variation fell under the rule's level; the model did not decide.")
 	default:
-		s = append(s, "The alarm is held from before; nothing decides at the moment.")
+		s = append(s, "The "+string(of)+" is held from before; nothing decides at the moment.")
 	}
 	s = append(s, senses(a)...)
 	s = append(s, variation(a)...)

@@ -41,6 +41,8 @@ func (p *Publisher) upcoming(current bool) (topic string, retained bool, payload
 		switch topic {
 		case message.TopicAlarm:
 			payload = p.stamper.Restamp(message.ClassAlarm, payload)
+		case message.TopicSuspicion:
+			payload = p.stamper.Restamp(message.ClassSuspicion, payload)
 		case message.TopicHealth:
 			payload = p.stamper.Restamp(message.ClassHealth, payload)
 		}

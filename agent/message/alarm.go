@@ -6,6 +6,10 @@ import "time"
 // is raised, acknowledged, shelved or cleared.
 const TopicAlarm = "alarm"
 
+// TopicSuspicion holds the newest suspicion, an Alarm too, retained: the early warning
+// before an alarm goes through the same phases.
+const TopicSuspicion = "suspicion"
+
 // The phases of an alarm, in the words of ISA-18.2.
 const (
 	AlarmRaised       = "raised"
@@ -14,22 +18,24 @@ const (
 	AlarmCleared      = "cleared"
 )
 
-// Alarm is one alarm of the furnace, and what spoke for it when it was raised.
+// Alarm is one alarm of the furnace or one suspicion, and what spoke for it when it was
+// raised.
 type Alarm struct {
 	Stamp
 	// ID identifies the alarm, also across restarts of the agent.
 	ID    string `json:"id"`
 	Phase string `json:"phase"`
-	// Raised is when the state became abnormal, Cleared when it ended.
+	// Raised is when the state became abnormal or the suspicion began, Cleared when it
+	// ended.
 	Raised  time.Time `json:"raised"`
 	Cleared time.Time `json:"cleared,omitzero"`
 	// Summary says in a few sentences why; Cause is the state machine's reason.
 	Summary string `json:"summary"`
 	Cause   string `json:"cause"`
-	// Held reports whether the alarm is held, as in State.
+	// Held reports whether it is held, as LevelHeld in State.
 	Held bool `json:"held"`
-	// Source, PAbnormal and PMean are as in State. PMean has reached Enter; the alarm ends
-	// under Exit.
+	// Source, PAbnormal and PMean are as in State; of a suspicion PMean is PSuspect. It has
+	// reached Enter; the alarm or suspicion ends under Exit.
 	Source    string  `json:"source"`
 	PAbnormal float64 `json:"p_abnormal"`
 	PMean     float64 `json:"p_mean"`

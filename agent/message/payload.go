@@ -39,6 +39,16 @@ type State struct {
 	// Held reports whether the state is still abnormal only because no live sense can
 	// end it.
 	Held bool `json:"held"`
+	// Level is the level of alarm: none, suspected (an early warning) or alarm, which
+	// stands exactly while the state is abnormal. LevelSince is when an alarm or a
+	// suspicion began, absent with none; LevelHeld reports whether it stands only because
+	// no live sense can end it.
+	Level      string    `json:"level"`
+	LevelSince time.Time `json:"level_since,omitzero"`
+	LevelHeld  bool      `json:"level_held,omitempty"`
+	// PSuspect is the filtered value that is compared with the thresholds of a suspicion;
+	// absent with a model without them, and without a verdict of the model.
+	PSuspect *float64 `json:"p_suspect,omitempty"`
 	// PAbnormal is p(abnormal) of this second, PMean the filtered value that is
 	// compared with the thresholds; both are 0 with source "none".
 	PAbnormal float64 `json:"p_abnormal"`

@@ -44,8 +44,9 @@ const (
 
 // Classes of retained payloads, which the outbox does not keep.
 const (
-	ClassAlarm  Class = "alarm"
-	ClassHealth Class = "health"
+	ClassAlarm     Class = "alarm"
+	ClassSuspicion Class = "suspicion"
+	ClassHealth    Class = "health"
 )
 
 // Classes returns the classes, highest priority first.

@@ -16,6 +16,7 @@ type collector struct{ source Source }
 
 // The values of labels. A value outside them is shown as "other".
 var (
+	levels   = []string{"none", "suspected", "alarm"}
 	states   = []string{"off", "warming", "normal", "abnormal", "unknown"}
 	statuses = []string{"ok", "fault", "starting"}
 	sensed   = []string{"ok", "stale", "frozen", "black", "absent", "invalid"}
@@ -72,6 +73,7 @@ func gauge(counter string) bool {
 func (c collector) state(e emitter, s *message.State) {
 	e.oneOf("meltwatch_furnace_state", "State of the furnace: 1 for the one that it is in.", states, s.State)
 	e.gauge("meltwatch_furnace_state_since_seconds", "Unix time at which the furnace's state began.", float64(s.Since.UnixMilli())/1000)
+	e.oneOf("meltwatch_alarm_level", "Level of alarm: 1 for the one that stands; suspected is an early warning.", levels, s.Level)
 	e.gauge("meltwatch_alarm_held", "1 while an alarm goes on only because nothing can show that it is over.", number(s.Held))
 	e.gauge("meltwatch_p_abnormal", "p(abnormal) of the newest second.", s.PAbnormal)
 	e.gauge("meltwatch_p_abnormal_mean", "The mean of p(abnormal) that the thresholds apply to.", s.PMean)

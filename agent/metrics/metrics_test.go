@@ -32,7 +32,7 @@ func source() (Source, *health.Registry, *message.State) {
 	offset := -1.5
 	alignment := 0.25
 	state := &message.State{
-		Stamp: message.Stamp{Time: time.Unix(1_800_000_000, 0)}, State: "abnormal", Since: time.Unix(1_799_999_000, 0), Held: true,
+		Stamp: message.Stamp{Time: time.Unix(1_800_000_000, 0)}, State: "abnormal", Since: time.Unix(1_799_999_000, 0), Held: true, Level: "alarm",
 		PAbnormal: 0.9, PMean: 0.8, Source: "model", Alignment: &alignment, ClockOffsetS: &offset,
 		Senses: message.Senses{Current: "ok", Video: "smoke"}, Coverage: message.Coverage{Current: 1, Video: 0.5},
 		Counted: message.Counted{Current: true},
@@ -64,6 +64,8 @@ func TestScrapeShowsStateAndHealth(t *testing.T) {
 	for _, want := range []string{
 		`meltwatch_furnace_state{status="abnormal"} 1`,
 		`meltwatch_furnace_state{status="normal"} 0`,
+		`meltwatch_alarm_level{status="alarm"} 1`,
+		`meltwatch_alarm_level{status="suspected"} 0`,
 		`meltwatch_alarm_held 1`,
 		`meltwatch_p_abnormal_mean 0.8`,
 		`meltwatch_threshold_enter 0.6`,

@@ -31,6 +31,9 @@ type Result struct {
 	// Seconds were decided, Settled of them can be compared, and Equal have the state that
 	// was recorded.
 	Seconds, Settled, Equal int
+	// Levels counts the compared seconds with a recorded level of alarm, which releases
+	// before it lack; EqualLevels those with the same one again.
+	Levels, EqualLevels int
 	// Missing counts the seconds whose picture is not in the recording.
 	Missing int
 	Took    time.Duration
@@ -194,6 +197,12 @@ func (r *run) second(ctx context.Context, s recorder.Decided) {
 		r.result.Settled++
 		if string(second.Again.Status.State) == s.State.State {
 			r.result.Equal++
+		}
+		if s.State.Level != "" {
+			r.result.Levels++
+			if string(second.Again.Status.Level) == s.State.Level {
+				r.result.EqualLevels++
+			}
 		}
 	}
 	r.each(second)

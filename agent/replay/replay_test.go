@@ -61,7 +61,7 @@ func decider() *decide.Decider {
 			Decision: inference.Decision{MeanSeconds: 10, Enter: 0.6, Exit: 0.4, HoldSeconds: 10, FreezeBackground: 0.5},
 			Rule:     inference.Rule{CV120: 0.04, CV45: 0.03},
 		},
-		Params: state.Params{MeanSeconds: 10, Enter: 0.6, Exit: 0.4, HoldSeconds: 10},
+		Params: state.Params{MeanSeconds: 10, Enter: 0.6, Exit: 0.4, HoldSeconds: 10, Suspect: state.Suspect{MeanSeconds: 3, Enter: 0.5, Exit: 0.3, HoldSeconds: 5}},
 		Rule:   inference.Rule{CV120: 0.04, CV45: 0.03}, Timeout: time.Second, Period: 500 * time.Millisecond,
 	}, &glowing{})
 }
@@ -109,7 +109,7 @@ func live(t *testing.T, folder string, lasts time.Duration) (began, ended time.T
 	v := &video{r: rand.New(rand.NewPCG(3, 4)), status: drivers.OK, glow: 20}
 	var noise float64
 	loop := decide.NewLoop(decider(), v, func(d decide.Decision) {
-		s := message.State{Stamp: message.Stamp{Time: d.End.UTC().Round(0)}, State: string(d.Status.State), PAbnormal: d.Verdict.P, PMean: d.Status.P}
+		s := message.State{Stamp: message.Stamp{Time: d.End.UTC().Round(0)}, State: string(d.Status.State), Level: string(d.Status.Level), PAbnormal: d.Verdict.P, PMean: d.Status.P}
 		s.Senses = message.Senses{Current: string(d.Current), Video: string(d.Video)}
 		r.Second(recorder.Second{Decided: time.Now(), State: s, Frame: d.Frame})
 	})
@@ -151,10 +151,13 @@ func TestReplayDecidesAsLive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		folder := t.TempDir()
 		began, ended := live(t, folder, 20*time.Minute)
-		abnormal, differs := 0, 0
+		abnormal, suspected, differs := 0, 0, 0
 		result, err := Run(t.Context(), recorder.OpenLibrary(folder), decider(), began.Add(-time.Minute), ended, func(s Second) {
 			if s.Recorded.State.State == "abnormal" {
 				abnormal++
+			}
+			if s.Recorded.Level == "suspected" && s.Again.Status.Level == state.LevelSuspected {
+				suspected++
 			}
 			if s.Settled && math.Abs(s.Again.Verdict.P-s.Recorded.PAbnormal) > 1e-6 {
 				differs++
@@ -165,6 +168,9 @@ func TestReplayDecidesAsLive(t *testing.T) {
 		}
 		if result.Seconds < 1150 || result.Settled < 900 || float64(result.Equal) < 0.995*float64(result.Settled) {
 			t.Errorf("%+v, want the recorded state in 99.5 %%", result)
+		}
+		if result.Levels != result.Settled || float64(result.EqualLevels) < 0.995*float64(result.Levels) || suspected == 0 {
+			t.Errorf("%+v, %d suspected seconds: want the recorded level in 99.5 %%", result, suspected)
 		}
 		if abnormal < 200 || differs > result.Settled/200 {
 			t.Errorf("%d abnormal seconds; p differs in %d of %d", abnormal, differs, result.Settled)

@@ -72,7 +72,7 @@ type Reporter struct {
 // stateFile holds the furnace's state for the next start.
 const stateFile = "state.json"
 
-// saveEvery is the interval at which a lasting alarm is saved: much shorter than the ten
+// saveEvery is the interval at which a lasting alarm or suspicion is saved: much shorter than the ten
 // minutes within which it is resumed.
 const saveEvery = time.Minute
 
@@ -100,7 +100,7 @@ func (r *Reporter) Decided(s decide.Decision) {
 	}
 	now := r.payload(s)
 	r.events(now, s)
-	changed := now.State != r.before.State || now.Held != r.before.Held
+	changed := now.State != r.before.State || now.Held != r.before.Held || now.Level != r.before.Level || now.LevelHeld != r.before.LevelHeld
 	r.Output.State(now, changed)
 	r.save(s, changed)
 	r.before = now
@@ -111,6 +111,7 @@ func (r *Reporter) payload(s decide.Decision) message.State {
 	p := message.State{
 		Stamp: r.Stamper.Stamp("state", s.End),
 		State: string(s.Status.State), Since: r.Stamper.Wall(s.Status.Since), Held: s.Status.Held,
+		Level: string(s.Status.Level), LevelHeld: s.Status.Held || s.Status.Suspicion.Held,
 		PMean: s.Status.P, Source: string(s.Verdict.Source), Weak: s.Weak,
 		Senses:   message.Senses{Current: string(s.Current), Video: string(s.Video)},
 		Coverage: message.Coverage{Current: s.CurrentCoverage, Video: s.VideoCoverage},
@@ -119,6 +120,15 @@ func (r *Reporter) payload(s decide.Decision) message.State {
 	}
 	if s.Verdict.Source != state.None {
 		p.PAbnormal = s.Verdict.P
+	}
+	switch s.Status.Level {
+	case state.LevelAlarm:
+		p.LevelSince = p.Since
+	case state.LevelSuspected:
+		p.LevelSince = r.Stamper.Wall(s.Status.Suspicion.Since)
+	}
+	if s.Status.Suspicion.Filtered {
+		p.PSuspect = &s.Status.Suspicion.P
 	}
 	if !math.IsNaN(s.Alignment) {
 		p.Alignment = &s.Alignment
@@ -191,10 +201,10 @@ func (r *Reporter) OutboxIncident(i outbox.Incident) {
 }
 
 // save marks the state for the next start of the agent: when it changes, and each minute
-// during an alarm. A normal furnace causes no writes. It does not wait for the disk:
+// during an alarm or a suspicion. A normal furnace causes no writes. It does not wait for the disk:
 // SaveLoop writes.
 func (r *Reporter) save(s decide.Decision, changed bool) {
-	lasting := s.Status.State == state.Abnormal && time.Since(r.savedAt) > saveEvery
+	lasting := (s.Status.State == state.Abnormal || s.Status.Suspicion.On) && time.Since(r.savedAt) > saveEvery
 	if !changed && !lasting {
 		return
 	}
@@ -236,7 +246,7 @@ func (r *Reporter) SaveNow() {
 	}
 }
 
-// Resume restores an alarm of the agent's last run.
+// Resume restores an alarm or a suspicion of the agent's last run.
 func (r *Reporter) Resume() {
 	text, err := durable.ReadFile(r.Files, stateFile)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -68,6 +68,32 @@ func TestStateTellsTheClockOffsetOnlyWhenItIsKnown(t *testing.T) {
 	}
 }
 
+// The level is told with its own instant, and the mean only where it is compared.
+func TestStateTellsItsLevel(t *testing.T) {
+	blank := decide.Decision{End: time.Now(), Alignment: math.NaN(), Surprise: math.NaN(), PCurrent: math.NaN(), PVideo: math.NaN()}
+	began, suspected := time.Date(2026, 11, 28, 13, 0, 0, 0, time.UTC), time.Date(2026, 11, 28, 13, 5, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		status state.Status
+		want   map[string]any // nil: absent
+	}{
+		"none":                       {state.Status{State: state.Normal, Level: state.LevelNone, Since: began}, map[string]any{"level": "none", "level_since": nil, "level_held": nil, "p_suspect": nil}},
+		"none, with a mean":          {state.Status{State: state.Normal, Level: state.LevelNone, Suspicion: state.Suspicion{P: 0, Filtered: true}}, map[string]any{"level": "none", "p_suspect": 0.0}},
+		"suspected":                  {state.Status{State: state.Normal, Level: state.LevelSuspected, Since: began, Suspicion: state.Suspicion{On: true, Since: suspected, P: 0.5, Filtered: true}}, map[string]any{"state": "normal", "held": false, "level": "suspected", "level_since": "2026-11-28T13:05:00Z", "level_held": nil, "p_suspect": 0.5}},
+		"suspected, and held":        {state.Status{State: state.Unknown, Level: state.LevelSuspected, Since: began, Suspicion: state.Suspicion{On: true, Since: suspected, Held: true}}, map[string]any{"state": "unknown", "held": false, "level": "suspected", "level_since": "2026-11-28T13:05:00Z", "level_held": true, "p_suspect": nil}},
+		"an alarm":                   {state.Status{State: state.Abnormal, Level: state.LevelAlarm, Since: began}, map[string]any{"level": "alarm", "level_since": "2026-11-28T13:00:00Z", "level_held": nil}},
+		"an alarm that is only held": {state.Status{State: state.Abnormal, Level: state.LevelAlarm, Since: began, Held: true}, map[string]any{"level": "alarm", "held": true, "level_held": true}},
+	} {
+		d := blank
+		d.Status = c.status
+		have := published(t, d)
+		for key, want := range c.want {
+			if have[key] != want {
+				t.Errorf("%s: %s is %v, want %v", name, key, have[key], want)
+			}
+		}
+	}
+}
+
 // hanging is a state folder on a disk that does not answer until it is released.
 type hanging struct {
 	durable.Files

@@ -36,13 +36,22 @@ func DecisionSection(c config.Config) any {
 
 // Params returns the manifest's parameters, overridden by the configuration.
 func Params(c config.State, d inference.Decision) state.Params {
-	return state.Params{
+	p := state.Params{
 		MeanSeconds:   cmp.Or(c.MeanSeconds, d.MeanSeconds),
 		Enter:         cmp.Or(c.Enter, d.Enter),
 		Exit:          cmp.Or(c.Exit, d.Exit),
 		HoldSeconds:   cmp.Or(c.HoldSeconds, d.HoldSeconds),
 		NormalCurrent: c.NormalCurrent,
 	}
+	if own := d.Suspect; own != nil {
+		p.Suspect = state.Suspect{
+			MeanSeconds: cmp.Or(c.Suspect.MeanSeconds, own.MeanSeconds),
+			Enter:       cmp.Or(c.Suspect.Enter, own.Enter),
+			Exit:        cmp.Or(c.Suspect.Exit, own.Exit),
+			HoldSeconds: cmp.Or(c.Suspect.HoldSeconds, own.HoldSeconds),
+		}
+	}
+	return p
 }
 
 func rule(c config.State, r inference.Rule) inference.Rule {
@@ -53,15 +62,27 @@ func rule(c config.State, r inference.Rule) inference.Rule {
 // set one and the model's manifest the other.
 func CheckThresholds(c config.State, d inference.Decision) error {
 	p := Params(c, d)
+	if err := checkPair("state", pair{c.Enter, c.Exit}, pair{p.Enter, p.Exit}); err != nil {
+		return err
+	}
+	return checkPair("state.suspect", pair{c.Suspect.Enter, c.Suspect.Exit}, pair{p.Suspect.Enter, p.Suspect.Exit})
+}
+
+// pair are the thresholds of one filter.
+type pair struct{ enter, exit float64 }
+
+// checkPair compares the thresholds in effect; set are those of the configuration, below
+// key.
+func checkPair(key string, set, p pair) error {
 	switch {
-	case p.Exit <= p.Enter:
+	case p.exit <= p.enter:
 		return nil
-	case c.Exit == 0:
-		return config.KeyErrorf("state.enter", "%g is below %g, the model's exit, so the state would change every few seconds: set state.exit to %g or less too", p.Enter, p.Exit, p.Enter)
-	case c.Enter == 0:
-		return config.KeyErrorf("state.exit", "%g is above %g, the model's enter, so the state would change every few seconds: set state.enter to %g or more too", p.Exit, p.Enter, p.Exit)
+	case set.exit == 0:
+		return config.KeyErrorf(key+".enter", "%g is below %g, the model's exit, so the state would change every few seconds: set %s.exit to %g or less too", p.enter, p.exit, key, p.enter)
+	case set.enter == 0:
+		return config.KeyErrorf(key+".exit", "%g is above %g, the model's enter, so the state would change every few seconds: set %s.enter to %g or more too", p.exit, p.enter, key, p.exit)
 	default:
-		return config.KeyErrorf("state.exit", "%g is above state.enter (%g), so the state would change every few seconds", p.Exit, p.Enter)
+		return config.KeyErrorf(key+".exit", "%g is above %s.enter (%g), so the state would change every few seconds", p.exit, key, p.enter)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"meltwatch/agent/state"
 	"meltwatch/config"
 	"meltwatch/inference"
 )
@@ -33,6 +34,47 @@ func TestThresholdsInEffectAreCompared(t *testing.T) {
 				t.Errorf("%v; want the key %s", err, c.key)
 			}
 		})
+	}
+}
+
+// The pair in effect of the early warning is compared as well, on its own.
+func TestThresholdsOfASuspicionAreCompared(t *testing.T) {
+	model := inference.Decision{MeanSeconds: 30, Enter: 0.9, Exit: 0.6, HoldSeconds: 10, Suspect: &inference.Suspect{MeanSeconds: 10, Enter: 0.5, Exit: 0.3, HoldSeconds: 5}}
+	for name, c := range map[string]struct {
+		suspect config.Suspect
+		key     string
+	}{
+		"the model's own":            {config.Suspect{}, ""},
+		"above the alarm's":          {config.Suspect{Enter: 0.95, Exit: 0.8}, ""},
+		"enter under the exit":       {config.Suspect{Enter: 0.2}, "state.suspect.enter"},
+		"exit above the enter":       {config.Suspect{Exit: 0.6}, "state.suspect.exit"},
+		"both, the wrong way round":  {config.Suspect{Enter: 0.4, Exit: 0.45}, "state.suspect.exit"},
+		"exit under the alarm's own": {config.Suspect{Exit: 0.5}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := CheckThresholds(config.State{Suspect: c.suspect}, model)
+			if (err == nil) != (c.key == "") {
+				t.Fatal(err)
+			}
+			if err != nil && !strings.HasPrefix(err.Error(), c.key+": ") {
+				t.Errorf("%v; want the key %s", err, c.key)
+			}
+		})
+	}
+	model.Suspect = nil
+	if err := CheckThresholds(config.State{Suspect: config.Suspect{Enter: 0.2, Exit: 0.1}}, model); err != nil {
+		t.Errorf("a model that never suspects: %v", err)
+	}
+}
+
+func TestSuspicionIsOverriddenOnlyWhereTheModelHasOne(t *testing.T) {
+	c := config.State{Suspect: config.Suspect{Enter: 0.7, HoldSeconds: 3}}
+	own := inference.Suspect{MeanSeconds: 10, Enter: 0.5, Exit: 0.3, HoldSeconds: 5}
+	if have, want := Params(c, inference.Decision{Suspect: &own}).Suspect, (state.Suspect{MeanSeconds: 10, Enter: 0.7, Exit: 0.3, HoldSeconds: 3}); have != want {
+		t.Errorf("%+v, want %+v", have, want)
+	}
+	if have := Params(c, inference.Decision{}).Suspect; have != (state.Suspect{}) {
+		t.Errorf("%+v without the model's own", have)
 	}
 }
 

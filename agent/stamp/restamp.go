@@ -27,14 +27,16 @@ func (s *Stamper) Restamp(class message.Class, payload []byte) []byte {
 	}
 	switch class {
 	case message.ClassState:
-		return restamped(s, payload, func(r *message.State) (*message.Stamp, []*time.Time) { return &r.Stamp, []*time.Time{&r.Since} })
+		return restamped(s, payload, func(r *message.State) (*message.Stamp, []*time.Time) {
+			return &r.Stamp, []*time.Time{&r.Since, &r.LevelSince}
+		})
 	case message.ClassCurrent:
 		return restamped(s, payload, func(r *message.Sample) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
 	case message.ClassEvent:
 		return restamped(s, payload, func(r *message.Event) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
 	case message.ClassHealth:
 		return restamped(s, payload, func(r *message.Health) (*message.Stamp, []*time.Time) { return &r.Stamp, nil })
-	case message.ClassAlarm:
+	case message.ClassAlarm, message.ClassSuspicion:
 		return restamped(s, payload, func(r *message.Alarm) (*message.Stamp, []*time.Time) { return &r.Stamp, r.Times() })
 	default:
 		return payload

@@ -49,6 +49,8 @@ type Params struct {
 	HoldSeconds int
 	// NormalCurrent in amperes replaces a missing set-point; 0 means unknown.
 	NormalCurrent float64
+	// Suspect are the filter and the thresholds of a suspicion.
+	Suspect Suspect
 }
 
 // Verdict is the decision of one second, with the measurements that the state machine
@@ -95,6 +97,9 @@ type Status struct {
 	// Restarted reports whether the current has returned after off: earlier samples
 	// tell nothing about the new melt.
 	Restarted bool
+	// Level is the level of alarm, Suspicion the early warning before an alarm.
+	Level     Level
+	Suspicion Suspicion
 }
 
 const (
@@ -125,9 +130,11 @@ const (
 type Machine struct {
 	params Params
 	status Status
-	recent []float64 // p of the last MeanSeconds decided seconds, oldest first
-	// under counts the seconds in a row with the mean below Exit.
-	under int
+	// alarm filters p for the state, suspect for a suspicion.
+	alarm, suspect filter
+	// acknowledged is whether an operator has ended an alarm or a suspicion since the last
+	// second: that cause is the next second's.
+	acknowledged bool
 	// still counts the seconds in a row of an idle furnace, silent those without a
 	// verdict.
 	still, silent int
@@ -140,12 +147,14 @@ type Machine struct {
 
 // New returns a machine in state unknown.
 func New(p Params) *Machine {
-	return &Machine{params: p.consistent(), status: Status{State: Unknown}}
+	return &Machine{params: p.consistent(), status: Status{State: Unknown, Level: LevelNone}}
 }
 
-// consistent limits Exit to Enter: above it, the state would change every few seconds.
+// consistent limits each exit to its enter: above it, the state would change every few
+// seconds.
 func (p Params) consistent() Params {
 	p.Exit = min(p.Exit, p.Enter)
+	p.Suspect.Exit = min(p.Suspect.Exit, p.Suspect.Enter)
 	return p
 }
 
@@ -159,52 +168,82 @@ type Saved struct {
 	// SetPoint is the last valid one, in amperes: the furnace may be idle with a
 	// cleared set-point when the agent restarts.
 	SetPoint float64 `json:"set_point,omitempty"`
+	// Suspected is when a suspicion that stands began; zero without one.
+	Suspected time.Time `json:"suspected,omitzero"`
 }
 
 // Save returns the state for a later Resume.
 func (m *Machine) Save(now time.Time) Saved {
-	return Saved{State: m.status.State, Since: m.status.Since, Seen: now, By: m.by, SetPoint: m.setPoint}
+	saved := Saved{State: m.status.State, Since: m.status.Since, Seen: now, By: m.by, SetPoint: m.setPoint}
+	if m.status.Suspicion.On {
+		saved.Suspected = m.status.Suspicion.Since
+	}
+	return saved
 }
 
-// Resume restores an abnormal state that was saved at most ten minutes before now. It
-// is held until a live sense contradicts it. A state saved after now is restored too:
+// Resume restores an abnormal state or a suspicion that was saved at most ten minutes
+// before now. It is held until a live sense contradicts it. A state saved after now is restored too:
 // the clock may be behind after a power cut on a box without a real-time clock, and a
 // false alarm is better than a dropped one. Any other state is determined again; the
 // set-point is always restored.
 func (m *Machine) Resume(s Saved, now time.Time) {
 	m.acceptSetPoint(s.SetPoint, s.SetPoint) // it was accepted before
-	age := now.Sub(s.Seen)
-	if s.State != Abnormal || age > resumeWithin {
-		return
+	switch {
+	case now.Sub(s.Seen) > resumeWithin:
+	case s.State == Abnormal:
+		m.status = Status{State: Abnormal, Since: s.Since, Held: true, Level: LevelAlarm}
+		m.by = s.By
+	case !s.Suspected.IsZero():
+		m.status.Suspicion = Suspicion{On: true, Since: s.Suspected, Held: true}
+		m.status.Level = LevelSuspected
 	}
-	m.status = Status{State: Abnormal, Since: s.Since, Held: true}
-	m.by = s.By
 }
 
 // SetParams changes the filter's parameters; the verdicts of the last seconds stay.
 func (m *Machine) SetParams(p Params) { m.params = p.consistent() }
 
-// Acknowledge ends a held abnormal state. It reports whether there was one.
+// acknowledged is the cause of the end of what an operator has acknowledged.
+const acknowledged = "acknowledged by operator"
+
+// Acknowledge ends a held abnormal state, or else a held suspicion. It reports whether
+// there was one.
 func (m *Machine) Acknowledge(now time.Time) bool {
-	if m.status.State != Abnormal || !m.status.Held {
+	alarm, suspicion := m.status.State == Abnormal && m.status.Held, m.status.Suspicion.On && m.status.Suspicion.Held
+	if !alarm && !suspicion {
 		return false
 	}
-	m.enter(Unknown, now, "acknowledged by operator")
+	m.status.Cause, m.status.Suspicion.Cause = "", ""
+	if alarm {
+		m.enter(Unknown, now, acknowledged)
+	} else {
+		m.endSuspicion(acknowledged)
+	}
+	m.suspect.forget()
+	m.status.Level = m.level()
+	m.acknowledged = true
 	return true
 }
 
 // Step updates the state with the verdict of one second.
 func (m *Machine) Step(v Verdict) Status {
-	m.status.Changed, m.status.Restarted, m.status.Cause = false, false, ""
+	m.status.Changed, m.status.Restarted = false, false
+	if !m.acknowledged {
+		m.status.Cause, m.status.Suspicion.Cause = "", ""
+	}
+	m.acknowledged = false
+	idle := m.standsStill(v)
+	decided := !idle && m.decided(v)
 	switch {
-	case m.standsStill(v):
+	case idle:
 		m.silent = 0
-	case !m.decided(v):
+	case !decided:
 		m.undecided(v)
 	default:
 		m.silent = 0
 		m.filter(v)
 	}
+	m.suspicion(v, idle, decided)
+	m.status.Level = m.level()
 	return m.status
 }
 
@@ -301,18 +340,13 @@ func (m *Machine) undecided(v Verdict) {
 	case m.status.State == Unknown && warming:
 		m.enter(Warming, v.Time, "a sense is live")
 	}
-	// The mean is over consecutive seconds only.
-	m.forget()
+	m.alarm.forget()
 	m.status.P = 0
 }
 
 func (m *Machine) filter(v Verdict) {
-	m.recent = append(m.recent, v.P)
-	if extra := len(m.recent) - m.params.MeanSeconds; extra > 0 {
-		m.recent = m.recent[extra:]
-	}
-	m.status.P = mean(m.recent)
-	full := len(m.recent) >= m.params.MeanSeconds
+	var full bool
+	m.status.P, full = m.alarm.add(v.P, m.params.MeanSeconds)
 	if m.status.State == Abnormal {
 		m.leave(v, full)
 		return
@@ -335,19 +369,14 @@ func (m *Machine) leave(v Verdict, full bool) {
 	if v.CurrentInvalid || v.Source == Rule && m.by == Model {
 		// The rule sees the current only; the model may have seen the shell glow. And
 		// the alarm may come from a current that is invalid now.
-		m.status.Held, m.under = true, 0
+		m.status.Held, m.alarm.under = true, 0
 		return
 	}
 	if !full {
 		return
 	}
-	if m.status.P >= m.params.Exit {
-		m.under = 0
-		m.status.Held = m.status.Held && m.status.P < m.params.Enter
-		return
-	}
-	m.under++
-	if m.under >= m.params.HoldSeconds {
+	m.status.Held = m.status.Held && m.status.P < m.params.Enter
+	if m.alarm.left(m.status.P, m.params.Exit, m.params.HoldSeconds) {
 		m.enter(Normal, v.Time, "p(abnormal) under its threshold, by "+string(v.Source))
 	}
 }
@@ -356,23 +385,10 @@ func (m *Machine) enter(s State, at time.Time, cause string) {
 	if m.status.State == s {
 		return
 	}
-	p, restarted := m.status.P, m.status.Restarted
-	m.status = Status{State: s, Since: at, P: p, Changed: true, Cause: cause, Restarted: restarted}
-	m.under = 0
+	m.status.State, m.status.Since, m.status.Held = s, at, false
+	m.status.Changed, m.status.Cause = true, cause
+	m.alarm.under = 0
 	if s == Off || s == Unknown || s == Warming {
-		m.forget()
+		m.alarm.forget()
 	}
-}
-
-func (m *Machine) forget() {
-	m.recent = m.recent[:0]
-	m.under = 0
-}
-
-func mean(values []float64) float64 {
-	var sum float64
-	for _, v := range values {
-		sum += v
-	}
-	return sum / float64(len(values))
 }

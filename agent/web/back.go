@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -122,7 +123,9 @@ func (p *page) timeline(w http.ResponseWriter, r *http.Request) {
 const maxMarks = 10_000
 
 // shown reports whether the timeline has a place for a mark.
-func shown(m recorder.Mark) bool { return m.Kind == "alarm" || m.Kind == "sense" || m.Kind == "mark" }
+func shown(m recorder.Mark) bool {
+	return slices.Contains([]string{"alarm", "suspicion", "sense", "mark"}, m.Kind)
+}
 
 func thinned[T any](values []T) []T {
 	step := (len(values) + maxPoints - 1) / maxPoints

@@ -43,6 +43,7 @@ type current struct {
 	Time      time.Time                `json:"time"`
 	State     *message.State           `json:"state"`
 	Alarm     *message.Alarm           `json:"alarm"`
+	Suspicion *message.Alarm           `json:"suspicion"`
 	Health    map[string]health.Status `json:"health"`
 	Enter     float64                  `json:"enter"`
 	Exit      float64                  `json:"exit"`
@@ -64,6 +65,9 @@ func (p *page) nowFor(user string) current {
 		State: p.State(), Alarm: p.Alarm(), Health: p.Health(), Enter: enter, Exit: exit,
 		User: user, CanLogIn: p.sessions.enabled(), Recording: p.Library != nil, Crop: p.Crop(), PageFormat: 1,
 		Configuration: p.Changer.Configuration(),
+	}
+	if p.Suspicion != nil {
+		c.Suspicion = p.Suspicion()
 	}
 	c.CropIsSet = c.Crop.Width > 0
 	if points, _ := p.Live.since(unix(time.Now().Add(-5 * time.Second))); len(points) > 0 {

@@ -128,7 +128,7 @@ func TestLanguagesAreComplete(t *testing.T) {
 			}
 		}
 	}
-	for _, state := range []string{"off", "warming", "normal", "abnormal", "unknown"} {
+	for _, state := range []string{"off", "warming", "normal", "abnormal", "suspected", "unknown"} {
 		if words["en"]["state_"+state] == "" || words["en"]["advice_"+state] == "" {
 			t.Errorf("state %s has no word, or no advice", state)
 		}

@@ -37,8 +37,10 @@ type Source struct {
 	Site, Furnace, Version string
 	// State, Alarm, Health, Thresholds and Model are as published; State and Alarm are nil
 	// before the first.
-	State      func() *message.State
-	Alarm      func() *message.Alarm
+	State func() *message.State
+	Alarm func() *message.Alarm
+	// Suspicion is the newest suspicion, nil before the first; it may be nil itself.
+	Suspicion  func() *message.Alarm
 	Health     func() map[string]health.Status
 	Thresholds func() (enter, exit float64)
 	// Config is the configuration in force as YAML, without a secret. Changer changes it; nil

@@ -23,16 +23,18 @@ import (
 
 // furnace is an agent behind a page, with an hour of recording.
 type furnace struct {
-	mu     sync.Mutex
-	state  message.State
-	alarm  *message.Alarm
-	did    []string
-	folder string
-	began  time.Time
-	stuck  time.Time // when its decisions stopped
-	live   Live
-	models models
-	probes probes
+	mu    sync.Mutex
+	state message.State
+	alarm *message.Alarm
+	// suspicion is nil before the first.
+	suspicion *message.Alarm
+	did       []string
+	folder    string
+	began     time.Time
+	stuck     time.Time // when its decisions stopped
+	live      Live
+	models    models
+	probes    probes
 }
 
 func (f *furnace) note(format string, args ...any) {
@@ -68,7 +70,16 @@ func (f *furnace) source() Source {
 			}
 			return &s
 		},
-		Alarm:      func() *message.Alarm { return f.alarm },
+		Alarm: func() *message.Alarm {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.alarm
+		},
+		Suspicion: func() *message.Alarm {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.suspicion
+		},
 		Health:     func() map[string]health.Status { return map[string]health.Status{"meters": {Status: "ok"}} },
 		Thresholds: func() (float64, float64) { return 0.95, 0.6 },
 		Config:     func() (string, error) { return "site: plant-1\n", nil },

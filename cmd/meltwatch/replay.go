@@ -31,13 +31,24 @@ Examples:
 
 // replayed is a line of --json.
 type replayed struct {
-	Time      time.Time `json:"time"`
-	Recorded  string    `json:"recorded"`
-	State     string    `json:"state"`
-	PRecorded float64   `json:"p_recorded"`
-	P         float64   `json:"p"`
-	PMean     float64   `json:"p_mean"`
-	Compared  bool      `json:"compared"`
+	Time     time.Time `json:"time"`
+	Recorded string    `json:"recorded"`
+	State    string    `json:"state"`
+	// LevelRecorded is empty in a recording of a release without levels of alarm.
+	LevelRecorded string  `json:"level_recorded"`
+	Level         string  `json:"level"`
+	PRecorded     float64 `json:"p_recorded"`
+	P             float64 `json:"p"`
+	PMean         float64 `json:"p_mean"`
+	Compared      bool    `json:"compared"`
+}
+
+// told is a state, with the early warning that stands beside it.
+func told(name, level string) string {
+	if level == string(state.LevelSuspected) {
+		return name + ", " + level
+	}
+	return name
 }
 
 // Run decides the recording again, and prints a summary or each second.
@@ -55,16 +66,17 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 	var printing error
 	result, err := agent.Replay(ctx, s, env, r.library, r.from, r.to, func(second replay.Second) {
 		again := second.Again
-		now := string(again.Status.State)
+		then := told(second.Recorded.State.State, second.Recorded.Level)
+		now := told(string(again.Status.State), string(again.Status.Level))
 		scorer.Add(second.Recorded.At, second.Settled, second.Recorded.State.State == string(state.Abnormal), again.Status.State == state.Abnormal)
 		switch {
 		case c.JSON:
 			printing = errors.Join(printing, out.Encode(replayed{
-				second.Recorded.Time, second.Recorded.State.State, now,
+				second.Recorded.Time, second.Recorded.State.State, string(again.Status.State), second.Recorded.Level, string(again.Status.Level),
 				second.Recorded.PAbnormal, again.Verdict.P, again.Status.P, second.Settled,
 			}))
 		case now != before:
-			_, err := fmt.Fprintf(o.out, "%s  %s (recorded: %s)\n", second.Recorded.Time.Format(time.RFC3339), now, second.Recorded.State.State)
+			_, err := fmt.Fprintf(o.out, "%s  %s (recorded: %s)\n", second.Recorded.Time.Format(time.RFC3339), now, then)
 			printing = errors.Join(printing, err)
 			before = now
 		}
@@ -74,6 +86,9 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 	}
 	_, err = fmt.Fprintf(o.out, "%d s decided again in %s (%.0f times as fast); the state is the recorded one in %s of %d compared seconds\n",
 		result.Seconds, result.Took.Round(100*time.Millisecond), float64(result.Seconds)/result.Took.Seconds(), percent(result.Equal, result.Settled), result.Settled)
+	if err == nil && result.Levels > 0 {
+		_, err = fmt.Fprintf(o.out, "the level of alarm is the recorded one in %s of %d compared seconds\n", percent(result.EqualLevels, result.Levels), result.Levels)
+	}
 	if err == nil && result.Missing > 0 {
 		_, err = fmt.Fprintf(o.out, "the picture of %d s is missing or damaged: they were decided with the picture before\n", result.Missing)
 	}

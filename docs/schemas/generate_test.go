@@ -64,6 +64,7 @@ func generate(t *testing.T) map[string]*jsonschema.Schema {
 		{message.TopicCurrent, message.Current{}, false},
 		{message.TopicEvent, message.Event{}, false},
 		{message.TopicAlarm, message.Alarm{}, false},
+		{message.TopicSuspicion, message.Alarm{}, false},
 		{message.TopicHealth, message.Health{}, false},
 		{message.TopicConfigReported, message.ConfigReport{}, false},
 		{message.TopicModelReported, message.ModelReport{}, false},
@@ -142,10 +143,11 @@ func finishPayload(r *jsonschema.Reflector, name string, s *jsonschema.Schema) {
 	switch name {
 	case message.TopicState:
 		oneOf([]string{string(state.Off), string(state.Warming), string(state.Normal), string(state.Abnormal), string(state.Unknown)}, "state")
+		oneOf([]string{string(state.LevelNone), string(state.LevelSuspected), string(state.LevelAlarm)}, "level")
 		oneOf([]string{string(state.Model), string(state.Rule), string(state.None)}, "source")
 		oneOf(status(drivers.OK, drivers.Stale, drivers.Frozen, drivers.Absent, drivers.Invalid), "senses", "current")
 		oneOf(status(drivers.OK, drivers.Stale, drivers.Frozen, drivers.Absent, drivers.Black), "senses", "video")
-		for _, path := range [][]string{{"p_abnormal"}, {"p_mean"}, {"coverage", "current"}, {"coverage", "video"}} {
+		for _, path := range [][]string{{"p_abnormal"}, {"p_mean"}, {"p_suspect"}, {"coverage", "current"}, {"coverage", "video"}} {
 			bound(at(path...), 0, 1)
 		}
 		at("alignment").Type, at("alignment").OneOf = "", []*jsonschema.Schema{{Type: "number"}, {Type: "null"}}
@@ -153,7 +155,7 @@ func finishPayload(r *jsonschema.Reflector, name string, s *jsonschema.Schema) {
 		s.Properties.Set("evidence", &jsonschema.Schema{OneOf: []*jsonschema.Schema{&evidence, {Type: "null"}}, Description: evidence.Description})
 		nullable(at("alone", "current"))
 		nullable(at("alone", "video"))
-	case message.TopicAlarm:
+	case message.TopicAlarm, message.TopicSuspicion:
 		oneOf([]string{message.AlarmRaised, message.AlarmAcknowledged, message.AlarmShelved, message.AlarmCleared}, "phase")
 		for _, path := range [][]string{{"alone", "current"}, {"alone", "video"}, {"cv_120"}, {"cv_45"}, {"agree"}} {
 			nullable(at(path...))
@@ -191,7 +193,7 @@ func finishPayload(r *jsonschema.Reflector, name string, s *jsonschema.Schema) {
 		bound(at("min_agreement"), 0, 1)
 	}
 	switch name {
-	case message.TopicState, message.TopicEvent, message.TopicHealth, message.TopicAlarm:
+	case message.TopicState, message.TopicEvent, message.TopicHealth, message.TopicAlarm, message.TopicSuspicion:
 		oneOf(clocks, "clock")
 	}
 	switch name {

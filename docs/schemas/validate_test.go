@@ -58,7 +58,7 @@ var byMeaning = []string{
 	"meter-current-max-below-normal", "meter-gap-over-period", "meter-port-large", "meter-port-zero", "meter-read-max-under-type",
 	"meter-rtu-no-device", "meter-rtu-out-of-dev", "meter-rtu-without-device", "meter-timeout-over-period", "meter-url-missing", "meter-url-without-port",
 	"model-path-empty", "model-timeout", "no-normal-current", "outbox-age-short", "outbox-class-over-total", "phase-missing", "phases-in-two-meters",
-	"remote-deadline", "remote-signed-without-key", "serial-data-bits", "serial-unit-broadcast", "state-exit-above-enter", "state-folder-empty", "trust-key",
+	"remote-deadline", "remote-signed-without-key", "serial-data-bits", "serial-unit-broadcast", "state-exit-above-enter", "state-folder-empty", "state-suspect-exit-above-enter", "trust-key",
 	"brokers-url-missing", "anchor", "two-documents", "bit-as-number",
 }
 

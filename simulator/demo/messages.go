@@ -13,6 +13,7 @@ type stateMessage struct {
 	State     string    `json:"state"`
 	Since     time.Time `json:"since"`
 	Held      bool      `json:"held"`
+	Level     string    `json:"level"`
 	PAbnormal float64   `json:"p_abnormal"`
 	PMean     float64   `json:"p_mean"`
 	Source    string    `json:"source"`

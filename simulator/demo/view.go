@@ -96,8 +96,11 @@ func colour(state string) string {
 func frame(p *picture, elapsed, total time.Duration) []string {
 	s := p.state
 	held := ""
-	if s.Held {
+	switch {
+	case s.Held:
 		held = " (held)"
+	case s.Level == "suspected":
+		held = " (suspected)"
 	}
 	alignment := "–"
 	if s.Alignment != nil {

@@ -5,7 +5,7 @@ import { start as startBack } from "./back.js";
 import { start as startReview } from "./review.js";
 import { start as startCompare } from "./compare.js";
 import { start as startSetup } from "./setup.js";
-import { get, post, element, language, translate, words, setClock, setLogIn } from "./page.js";
+import { headline, get, post, element, language, translate, words, setClock, setLogIn } from "./page.js";
 import { trial } from "./trial.js";
 
 const pages = { now: startNow, back: startBack, review: startReview, compare: startCompare, setup: startSetup };
@@ -72,7 +72,7 @@ function session(now) {
   trial(now);
   element("place").textContent = now.site + " / " + now.furnace;
   element("version").textContent = "Meltwatch " + now.version;
-  document.title = words["state_" + (now.state ? now.state.state : "unknown")] + " · " + now.furnace;
+  document.title = words["state_" + headline(now.state)] + " · " + now.furnace;
 }
 
 element("session").addEventListener("click", async () => {

@@ -11,6 +11,18 @@ const svg = (name, attributes) => {
   return node;
 };
 
+// suspicions are the stretches between a suspicion's beginning and its end, either of which
+// may lie outside the view.
+function suspicions(marks) {
+  const all = new Map();
+  for (const m of marks) {
+    if (m.kind !== "suspicion") continue;
+    if (!all.has(m.subject)) all.set(m.subject, { from: m.from ? -Infinity : seconds(m.at), to: Infinity, cause: m.cause || "" });
+    if (m.to === "cleared") all.get(m.subject).to = seconds(m.at);
+  }
+  return [...all.values()];
+}
+
 export function start(shared, query) {
   // delay is how late the agent takes the picture to be, as it was set.
   function delay() { return shared.now ? shared.now.configuration.delay_s || 0 : 0; }
@@ -91,9 +103,13 @@ export function start(shared, query) {
       if (end < from || s.t > view.to) return;
       rect(s.t, end, s.state === "abnormal" ? 14 : 24, s.state === "abnormal" ? 30 : 20, `var(--${s.state})`, words["state_" + s.state]);
     });
+    for (const one of suspicions(loaded.marks)) {
+      if (one.to < from || one.from > view.to) continue;
+      rect(one.from, Math.min(one.to, view.to), 46, 5, "var(--suspected)", words.state_suspected + " " + one.cause);
+    }
     for (const m of loaded.marks) {
-      const alarm = m.kind === "alarm", fault = m.kind === "sense" && m.to !== "ok";
-      if (alarm || fault || m.kind === "mark") rect(seconds(m.at), seconds(m.at), 2, 10, alarm ? "var(--abnormal)" : fault ? "var(--warming)" : "var(--accent)", m.kind + " " + (m.cause || m.to));
+      const alarm = m.kind === "alarm", early = m.kind === "suspicion", fault = m.kind === "sense" && m.to !== "ok";
+      if (alarm || early || fault || m.kind === "mark") rect(seconds(m.at), seconds(m.at), 2, 10, alarm ? "var(--abnormal)" : early ? "var(--suspected)" : fault ? "var(--warming)" : "var(--accent)", m.kind + " " + (m.cause || m.to));
     }
     for (const l of loaded.labels) rect(seconds(l.from), seconds(l.to), 52, 12, l.class === "abnormal" ? "var(--abnormal)" : l.class === "normal" ? "var(--normal)" : "var(--quiet)", words[l.class]);
     for (const [name, t] of form.handles()) {

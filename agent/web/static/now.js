@@ -1,5 +1,5 @@
 // The page "Now": the state in one word, why, and whether every part works.
-import { element, words, facts, row, get, post, number, time, length, seconds, agentNow, gate, deny, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./page.js";
+import { element, words, facts, row, get, post, number, time, length, seconds, agentNow, headline, gate, deny, chart, currentData, verdictData, currentSeries, verdictSeries, shape } from "./page.js";
 
 const span = 600; // seconds in the charts
 const stale = 10; // seconds without a decision after which the state is not known any more
@@ -19,18 +19,21 @@ export function start(shared) {
     show(message.now, message.lost);
   };
 
-  // Without the agent, or without a decision, only an alarm stays: it may still burn.
+  // Without the agent, or without a decision, only an alarm or a suspicion stays: it may
+  // still burn.
   function show(now, lost) {
     const s = now.state, age = s ? agentNow() - seconds(s.time) : 0, old = lost || age > stale;
-    const name = s && (!old || s.state === "abnormal") ? s.state : "unknown";
+    const name = ["abnormal", "suspected"].includes(headline(s)) || !old ? headline(s) : "unknown", suspected = name === "suspected";
     const box = element("state");
     box.dataset.state = name;
     element("shape-path").setAttribute("d", shape[name]);
     if (element("word").textContent !== words["state_" + name]) element("word").textContent = words["state_" + name];
-    element("since").textContent = s ? words.since.replace("{time}", time(s.since)).replace("{length}", length(Math.max(agentNow() - seconds(s.since), 0))) + (s.held ? " · " + words.held : "") : words.nothing_yet;
+    const since = s && (suspected && s.level_since || s.since), kept = s && (s.held || s.level_held);
+    element("since").textContent = s ? words.since.replace("{time}", time(since)).replace("{length}", length(Math.max(agentNow() - seconds(since), 0))) + (kept ? " · " + words.held : "") : words.nothing_yet;
+    if (suspected) element("since").textContent += " · " + words.state_now.replace("{state}", words["state_" + s.state]);
     if (s && old) element("since").textContent = words.stale.replace("{state}", words["state_" + s.state]).replace("{length}", length(Math.max(age, 0)));
-    const held = name === "abnormal" && s.held && !old;
-    element("advice").textContent = words["advice_" + (held ? "held" : name)];
+    const held = kept && !old && (name === "abnormal" || suspected);
+    element("advice").textContent = words["advice_" + (held ? suspected ? "suspected_held" : "held" : name)];
     alarm(now);
     if (charts.current) charts.current.set(currentData(samples));
     if (charts.p) charts.p.set(verdictData(states, now.enter, now.exit));
@@ -38,10 +41,14 @@ export function start(shared) {
     table(now);
   }
 
+  // alarm shows the alarm; while it is over, a suspicion that stands takes its place.
   function alarm(now) {
-    const a = now.alarm, active = a && a.phase !== "cleared";
+    const stands = (one) => one && one.phase !== "cleared";
+    const early = !stands(now.alarm) && stands(now.suspicion);
+    const a = early ? now.suspicion : now.alarm, active = stands(a);
     element("alarm").hidden = !a;
     if (!a) return;
+    element("h-alarm").textContent = early ? words.suspicion : words.alarm;
     seen = a.id;
     element("alarm-summary").textContent = a.summary;
     const lines = [[words.raised, time(a.raised)], [words.phase, words["phase_" + a.phase]]];
@@ -65,6 +72,7 @@ export function start(shared) {
       s.source === "none" ? [words.undecided, words.undecided_why] : [words.decided_by, words["source_" + s.source] + (s.model.name ? ": " + s.model.name + " " + s.model.version : "")],
       ["p(abnormal)", number(s.p_abnormal) + ", " + words.mean + " " + number(s.p_mean) + " (" + words.enter + " " + number(now.enter, 3) + ", " + words.exit + " " + number(now.exit, 3) + ")"],
     ];
+    if (s.p_suspect !== undefined) lines.push([words.suspicion, words.mean + " " + number(s.p_suspect)]);
     if (s.alone) lines.push([words.alone, words.current + " " + number(s.alone.current) + ", " + words.video + " " + number(s.alone.video)]);
     lines.push([words.alignment, number(s.alignment) + (s.clock_offset_s === undefined ? "" : " · " + words.offset + " " + number(s.clock_offset_s, 1) + " " + words.unit_s)]);
     facts(element("figures"), lines);

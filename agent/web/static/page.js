@@ -143,11 +143,15 @@ export const verdictSeries = () => [
   { label: "p", colour: "quiet" }, { label: words.mean, colour: "accent" },
   { label: words.enter, colour: "abnormal", dash: [6, 4] }, { label: words.exit, colour: "normal", dash: [2, 4] }];
 
+// headline is the one word for a state: an early warning comes before the state.
+export const headline = (s) => !s ? "unknown" : s.level === "suspected" ? "suspected" : s.state;
+
 // shape gives each state a form of its own: colour alone does not tell them apart.
 export const shape = {
   off: "M50 10 V50 M25 25 A35 35 0 1 0 75 25",
   warming: "M20 15 H80 L20 85 H80 Z",
   normal: "M15 55 L40 80 L85 22",
   abnormal: "M50 10 L92 86 H8 Z M50 38 V60 M50 73 V74",
+  suspected: "M50 6 L94 50 L50 94 L6 50 Z M50 30 V55 M50 69 V70",
   unknown: "M32 35 A18 18 0 1 1 50 53 V66 M50 82 V83",
 };

@@ -23,7 +23,7 @@ from ..models import decision as decisions
 from ..models.closed_loop import Runner
 from ..training.checkpoint import load
 from ..training.fit import stopwatch
-from ..evaluation import metrics, operating_point, streaming
+from ..evaluation import metrics, operating_point, streaming, suspicion
 from ..evaluation.calibrate import RESULT
 
 OWN = ("scene", "arcs")  # the simulator's own picture and current, which a data set need not name
@@ -72,10 +72,11 @@ def predictions(runner, folder, decision, every, alone=True, meter=meters.EVERY,
     return found
 
 
-def figures(mixed, quiet, decision):
+def figures(mixed, quiet, decision, suspect=None):
     """The metrics of one pair of families.
 
-    mixed: [(Predictions, witnesses)]; quiet: the same of normal hours, may be empty.
+    mixed: [(Predictions, witnesses)]; quiet: the same of normal hours, may be empty; suspect:
+    the Decision of a suspicion, or None.
     """
     predicted, out = [p for p, _ in mixed], {}
     for sense in metrics.SENSES:
@@ -87,6 +88,8 @@ def figures(mixed, quiet, decision):
     single = min(1 - out["current_accuracy"], 1 - out["video_accuracy"])
     out["fused_error_ratio"] = (1 - out["both_accuracy"]) / max(single, 1e-9)
     out |= metrics.events(predicted, [p for p, _ in quiet], decision)
+    if suspect:
+        out |= suspicion.figures(predicted, [p for p, _ in quiet], decision, suspect)
     return out | lone_figures(mixed, decision)
 
 
@@ -149,15 +152,16 @@ def keep(path, found):
 
 
 def opened(args):
-    """The runner and its decision."""
+    """The runner, its decision and that of its suspicion, None for a model without one."""
     if args.model:
         from ..export.exported import Exported  # TensorFlow only
 
         model = Exported(pathlib.Path(args.model))
-        return model, model.decision
+        return model, model.decision, model.suspect
     result = pathlib.Path(args.run) / RESULT
-    known = json.loads(result.read_text())["decision"] if result.exists() else vars(decisions.PROVISIONAL)
-    return Runner(load(args.run)), decisions.Decision(**known)
+    known = json.loads(result.read_text()) if result.exists() else {"decision": vars(decisions.PROVISIONAL)}
+    suspect = decisions.Decision(**known["suspect"]) if "suspect" in known else None
+    return Runner(load(args.run)), decisions.Decision(**known["decision"]), suspect
 
 
 def main(argv=None):
@@ -172,11 +176,11 @@ def main(argv=None):
     parser.add_argument("--out", help="JSON file for all figures")
     parser.add_argument("--keep", help="NPZ file for the probabilities of the data sets")
     args = parser.parse_args(argv)
-    runner, decision = opened(args)
+    runner, decision, suspect = opened(args)
     log = stopwatch()
     mixed = merged(predictions(runner, folder, decision, args.every, meter=args.meter, log=log) for folder in args.data)
     quiet = merged(predictions(runner, folder, decision, args.every, alone=False, meter=args.meter, log=log) for folder in args.normal)
-    found = {pair: metrics.rounded(figures(some, quiet.get(pair, []), decision)) for pair, some in mixed.items()}
+    found = {pair: metrics.rounded(figures(some, quiet.get(pair, []), decision, suspect)) for pair, some in mixed.items()}
     if args.keep:
         keep(args.keep, mixed)
     if args.out:

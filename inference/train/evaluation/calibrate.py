@@ -5,7 +5,8 @@
 --mixed is a data set with validation batches of both classes, about half of each, for
 accuracy and delays; --test names another set for the test batches. --normal is a set
 without abnormal seconds, for false alarms: 60 h or more in each of val and test. Writes
-<run>/result.json.
+<run>/result.json. --suspicion-alone chooses nothing but the suspicion of a run that is
+calibrated already.
 """
 
 import argparse
@@ -16,11 +17,11 @@ import tempfile
 
 from ..data import cache, layout
 from ..models.closed_loop import Runner
-from ..models.decision import PROVISIONAL
+from ..models.decision import PROVISIONAL, Decision
 from ..training import encode
 from ..training.checkpoint import load
 from ..training.fit import stopwatch
-from . import clock_offset, metrics, operating_point, rule, streaming
+from . import clock_offset, metrics, operating_point, rule, streaming, suspicion
 
 RESULT = "result.json"
 # Seconds between steps in normal hours, see streaming.py.
@@ -42,14 +43,15 @@ def assess(model, mixed, normal, test=None, elsewhere=None, log=print):
     quiet, predicted_quiet = streamed(runner, normal, "val", every=EVERY, alone=False, log=log)
     _, predicted_elsewhere = streamed(runner, elsewhere, "val", every=EVERY, alone=False, log=log) if elsewhere else ((), ())
     chosen = operating_point.choose(predicted, predicted_quiet, predicted_elsewhere)
+    suspect = suspicion.choose(predicted, predicted_quiet)
     allowed = operating_point.allowance(predicted_quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
-    log(f"chose {chosen}, {levels}")
+    log(f"chose {chosen}, suspicion {suspect}, {levels}")
     figures = metrics.rounded(
-        reported(runner, chosen, levels, validation, predicted, test or mixed, normal, log)
+        reported(runner, chosen, suspect, levels, validation, predicted, test or mixed, normal, log)
         | {"validation_" + k: v for k, v in metrics.events(predicted, predicted_quiet, chosen).items()}
         | {"parameters": model.count_params()} | clock(model, mixed, test or mixed, log))
-    return {"decision": vars(chosen), "rule": levels, "metrics": figures}
+    return {"decision": vars(chosen), "suspect": vars(suspect), "rule": levels, "metrics": figures}
 
 
 def clock(model, mixed, test, log=print):
@@ -84,7 +86,17 @@ def streamed(runner, folder, split, decision=PROVISIONAL, every=1, alone=True, l
     return batches, predicted
 
 
-def reported(runner, chosen, levels, validation, predicted_validation, mixed, normal, log):
+def suspected(model, result, mixed, normal, test=None, log=print):
+    """The result of a calibrated network with another suspicion and its metrics."""
+    runner, decision = Runner(model), Decision(**result["decision"])
+    score = lambda folder, split, every=1: streamed(runner, folder, split, decision, every, alone=False, log=log)[1]
+    suspect = suspicion.choose(score(mixed, "val"), score(normal, "val", EVERY))
+    log(f"chose suspicion {suspect}")
+    figures = suspicion.figures(score(test or mixed, "test"), score(normal, "test", EVERY), decision, suspect)
+    return result | {"suspect": vars(suspect), "metrics": result["metrics"] | metrics.rounded(figures)}
+
+
+def reported(runner, chosen, suspect, levels, validation, predicted_validation, mixed, normal, log):
     """The metrics of the test batches with the chosen decision."""
     test, predicted = streamed(runner, mixed, "test", chosen, log=log)
     quiet, predicted_quiet = streamed(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
@@ -92,6 +104,7 @@ def reported(runner, chosen, levels, validation, predicted_validation, mixed, no
     return (metrics.seconds(validation, test, predicted_validation, predicted)
             | metrics.events(predicted, predicted_quiet, chosen)
             | metrics.alone(predicted, chosen)
+            | suspicion.figures(predicted, predicted_quiet, chosen, suspect)
             | metrics.events(*by_rule, chosen, prefix="rule_"))
 
 
@@ -102,9 +115,13 @@ def main(argv=None):
     parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
     parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 40 h is accepted")
     parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
+    parser.add_argument("--suspicion-alone", action="store_true", help="choose the suspicion of a calibrated run, and keep the rest of its result")
     args = parser.parse_args(argv)
-    log = stopwatch()
-    result = assess(load(args.run), args.mixed, args.normal, args.test, args.elsewhere, log)
-    (pathlib.Path(args.run) / RESULT).write_text(json.dumps(result, indent=2) + "\n")
+    log, path = stopwatch(), pathlib.Path(args.run) / RESULT
+    if args.suspicion_alone:
+        result = suspected(load(args.run), json.loads(path.read_text()), args.mixed, args.normal, args.test, log)
+    else:
+        result = assess(load(args.run), args.mixed, args.normal, args.test, args.elsewhere, log)
+    path.write_text(json.dumps(result, indent=2) + "\n")
     for name, value in result["metrics"].items():
         print(f"{name:36} {value:g}")

@@ -22,6 +22,8 @@ class Exported:
         known = manifest["decision"]
         self.freezing = decision.Freezing(
             known.pop("freeze_background"), known.pop("freeze_alone", 0.0), known.pop("freeze_alone_seconds", 0))
+        suspect = known.pop("suspect", None)
+        self.suspect = decision.Decision(**suspect) if suspect else None
         self.decision = decision.Decision(**known)
 
     def encode(self, frames, background):

@@ -11,13 +11,19 @@ HOUSE = {"both_accuracy": "both senses", "current_accuracy": "current alone", "v
          "false_alarms": "false alarms", "normal_hours": "normal hours"}
 
 
+# The same of the suspicion, the early warning before an alarm.
+HOUSE_SUSPECTED = {"suspect_delay_median_seconds": "suspected, delay median s", "suspect_delay_p95_seconds": "p95 s",
+                   "suspect_lead_median_seconds": "sooner, median s", "suspect_onsets_missed": "missed",
+                   "suspect_mixed_false_alarms": "false between onsets", "suspect_mixed_normal_hours": "in hours"}
+
+
 def page(manifest):
     """docs/model-figures.md."""
     return "\n\n".join([
         f"# Figures of {manifest['name']} {manifest['version']}",
         "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
         "How such figures come about: docs/model.md.",
-        *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *clock(manifest["metrics"]), *decision(manifest),
+        *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *suspicion(manifest), *clock(manifest["metrics"]), *decision(manifest),
     ]) + "\n"
 
 
@@ -28,7 +34,7 @@ def table(head, rows):
 
 def houses(m):
     """A table of the pairs of families that the release was scored on; nothing without them."""
-    pairs = dict.fromkeys(tuple(k.split("_")[1:3]) for k in m if k.startswith("house_"))
+    pairs = families(m)
     if not pairs:
         return
     yield "## Other families of picture and of current"
@@ -37,6 +43,10 @@ def houses(m):
            "training left out. Accuracy is balanced, at p 0.5; the error ratio is that of both senses against the better single one.")
     yield table(("picture", "current", *HOUSE.values()),
                 [(*pair, *(house_value(m.get(f"house_{'_'.join(pair)}_{k}")) for k in HOUSE)) for pair in pairs])
+
+
+def families(m):
+    return dict.fromkeys(tuple(k.split("_")[1:3]) for k in m if k.startswith("house_"))
 
 
 def house_value(value):
@@ -82,6 +92,31 @@ def events(manifest):
     yield table(("", "missed", "delay median s"),
                 [(f"{sense} alone", *figures_of(m, f"{sense}_", ("onsets_missed", "delay_median_seconds")))
                  for sense in ("current", "video")])
+
+
+def suspicion(manifest):
+    """The early warning beside the alarm: how late each comes, and how often for nothing."""
+    m, s = manifest["metrics"], manifest["decision"].get("suspect")
+    if not s or "suspect_onsets" not in m:
+        return
+    yield "## Suspected: the early warning before an alarm"
+    yield (f"Mean of p(abnormal) over {s['mean_seconds']} s from {s['enter']:g}, left under {s['exit']:g} held for {s['hold_seconds']} s. "
+           "Chosen on validation batches; these are the test batches. Delay counts from the onset; an onset is missed if it ends unseen. "
+           f"At the median of the onsets that both find, `suspected` comes {house_value(m.get('suspect_lead_median_seconds'))} s before `abnormal`.")
+    yield table(("", "onsets", "missed", "delay median s", "delay p95 s", "false", "in normal hours", "false an hour",
+                 "false between the onsets", "in their normal hours"),
+                [(f"`{name}`", *figures_of(m, p, ("onsets", "onsets_missed", "delay_median_seconds", "delay_p95_seconds", "false_alarms")),
+                  f"{m[p + 'normal_hours']:.0f}", f"{m[p + 'false_alarms_per_hour']:.3f}", f"{m[p + 'mixed_false_alarms']:.0f}", f"{m[p + 'mixed_normal_hours']:.0f}")
+                 for name, p in (("suspected", "suspect_"), ("abnormal", ""))])
+    seconds = sorted(int(k.split("_")[-2]) for k in m if k.startswith("suspect_within_"))
+    yield "Share of the onsets found within a time:"
+    yield table(("", *(f"{n} s" for n in seconds)),
+                [(f"`{name}`", *(f"{m[f'{p}within_{n}_s']:.2f}" for n in seconds)) for name, p in (("suspected", "suspect_"), ("abnormal", ""))])
+    pairs = [pair for pair in families(m) if f"house_{'_'.join(pair)}_suspect_onsets_missed" in m]
+    if pairs:
+        yield "On the other families, whose hours did not limit the choice:"
+        yield table(("picture", "current", *HOUSE_SUSPECTED.values()),
+                    [(*pair, *(house_value(m.get(f"house_{'_'.join(pair)}_{k}")) for k in HOUSE_SUSPECTED)) for pair in pairs])
 
 
 EVENTS = ("onsets", "onsets_missed", "delay_median_seconds", "delay_p95_seconds", "false_alarms",

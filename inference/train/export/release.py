@@ -64,10 +64,15 @@ def sections(config, result, commit):
         },
         # Half the rate was trained on and tested too; docs/transfer.md has the figures.
         "sampling": {"rates_hz": [window.SAMPLE_HZ, window.SAMPLE_HZ / 2][: 2 if config.odd_sampling else 1], "coverage": round(1 - batched.LOST_SAMPLES, 3)},
-        "decision": result["decision"] | decision.Freezing.of(config).sections(),
+        "decision": result["decision"] | suspicion(result) | decision.Freezing.of(config).sections(),
         "rule": result["rule"],
         "metrics": result["metrics"],
     } | offset(config, result["metrics"].get("offset_bias_s", 0.0))
+
+
+def suspicion(result):
+    """The decision's key for the early warning; empty for a result of a calibration that chose none."""
+    return {"suspect": result["suspect"]} if "suspect" in result else {}
 
 
 def offset(config, bias):
@@ -189,7 +194,7 @@ def of_houses(files):
     for path in files:
         for pair, figures in json.loads(pathlib.Path(path).read_text()).items():
             hours = ("false_alarms", "normal_hours") if not figures.get("normal_hours") else ()  # none were scored
-            found |= {f"house_{'_'.join(pair.split(' + '))}_{k}": figures[k] for k in model_card.HOUSE if k in figures and k not in hours}
+            found |= {f"house_{'_'.join(pair.split(' + '))}_{k}": figures[k] for k in model_card.HOUSE | model_card.HOUSE_SUSPECTED if k in figures and k not in hours}
     return found
 
 

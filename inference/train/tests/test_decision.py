@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from inference.train.data import layout, window
-from inference.train.evaluation import metrics, operating_point, rule
+from inference.train.evaluation import metrics, operating_point, rule, suspicion
 from inference.train.evaluation.streaming import Predictions
 from inference.train.models import decision
 from inference.train.models.closed_loop import ClosedLoop
@@ -85,6 +85,37 @@ def test_enter_lies_above_all_that_normal_hours_may_not_pass():
     normal[0].both[2000:2060] = 0.9
     assert 0.9 < operating_point.enter_level(normal, 10) < 0.91
     assert operating_point.enter_level(normal_hours([]), 10) == 0.5
+
+
+def early_and_late(n=3000):
+    """A batch whose p rises over two minutes from its onset on, and normal hours with short peaks of 0.7 and 0.95."""
+    label, onset, p = np.zeros(n, int), np.full(n, np.nan), np.full(n, 0.05)
+    label[2000:2600], onset[2000:2600] = 1, 2000
+    p[2000:2120], p[2120:2600] = np.linspace(0.05, 1, 120), 1.0
+    quiet = normal_hours([0.95] * 3 + [0.7] * 40, batches=60)
+    return [predicted(p, label, onset)], quiet
+
+
+def test_suspicion_comes_sooner_within_its_limit():
+    mixed, quiet = early_and_late()
+    suspect = suspicion.choose(mixed, quiet)
+    allowed = operating_point.allowance(quiet, suspicion.HOURS_PER_SUSPICION)
+    assert allowed == 12 and operating_point.false_alarms(quiet, suspect)[0] <= allowed
+    # 43 peaks reach 0.7, three reach 0.95: the threshold lies just above the first.
+    assert 0.7 < suspect.enter < 0.72 and suspect.exit <= suspect.enter
+    alarm = decision.Decision(30, 0.96, 0.672)
+    m = suspicion.figures(mixed, quiet, alarm, suspect)
+    assert m["suspect_onsets"] == 1 and m["suspect_onsets_missed"] == 0 and m["suspect_false_alarms"] == 3
+    assert m["suspect_lead_median_seconds"] >= 20
+    assert m["suspect_delay_median_seconds"] + m["suspect_lead_median_seconds"] == operating_point.episodes(mixed, alarm)[0]
+    assert m["suspect_within_75_s"] == 0 and m["suspect_within_90_s"] == 1
+    assert m["within_90_s"] == 0 and m["within_180_s"] == 1
+
+
+def test_suspicion_of_few_hours_allows_none_that_are_false():
+    mixed, quiet = early_and_late()
+    suspect = suspicion.choose(mixed, quiet[:2])
+    assert suspect.enter > 0.95 and operating_point.false_alarms(quiet[:2], suspect)[0] == 0
 
 
 def abnormal_batch():

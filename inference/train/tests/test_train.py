@@ -12,6 +12,7 @@ from inference.train.commands import train
 from inference.train.data import cache, layout, sampler
 from inference.train.evaluation import calibrate, streaming
 from inference.train.export import golden, model_card, recover, release, saved_model
+from inference.train.export.exported import Exported
 from inference.train.models.closed_loop import Runner
 from inference.train.training import checkpoint, configs, fit
 
@@ -180,6 +181,26 @@ def test_the_page_of_figures_is_made_of_the_manifest(exported):
     assert page.startswith(f"# Figures of own {configs.Product().version}")
     assert f"{m['both_accuracy']:.4f}" in page and f"{m['rule_cv_120_mdr']:.4f}" in page
     assert f"{manifest['decision']['enter']:g}" in page
+
+
+def test_the_manifest_and_the_page_tell_the_suspicion(exported, result):
+    out, manifest = exported
+    suspect, m = manifest["decision"]["suspect"], manifest["metrics"]
+    assert suspect == result["suspect"] and suspect["exit"] <= suspect["enter"] <= 1
+    assert vars(Exported(out).suspect) == suspect
+    page = model_card.page(manifest)
+    row = next(line for line in page.splitlines() if line.startswith("| `suspected` |"))
+    assert f"| {m['suspect_onsets']:.0f} | {m['suspect_onsets_missed']:.0f} |" in row and f"{m['suspect_false_alarms_per_hour']:.3f}" in row
+    # A result of an older calibration has none: nothing is written about it.
+    sections = release.sections(configs.Product(), {k: v for k, v in result.items() if k != "suspect"}, "abc")
+    assert "suspect" not in sections["decision"] and not list(model_card.suspicion(sections))
+
+
+def test_the_suspicion_can_be_chosen_alone(trained, folder, result):
+    older = {k: v for k, v in result.items() if k != "suspect"} | {"metrics": {"both_accuracy": 0.5}}
+    again = calibrate.suspected(trained, older, folder, folder, log=lambda _: None)
+    assert again["decision"] == result["decision"] and again["metrics"]["both_accuracy"] == 0.5
+    assert set(again["suspect"]) == set(result["suspect"]) and "suspect_onsets" in again["metrics"]
 
 
 def test_the_page_leads_with_other_families(tmp_path):
