@@ -1,0 +1,364 @@
+"""Welds: files that are read or refused, folds, windows, injected shifts, what is known, and the page."""
+
+import dataclasses
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from inference.train.comparison import welds as study
+from inference.train.comparison import welds_confidence, welds_figures, welds_offset, welds_page, welds_ridge
+from inference.train.data import welds, window
+
+from .conftest import missing
+
+ROOT = pathlib.Path(__file__).parents[3]
+REAL = ROOT.parent / "shared" / "data" / "weld"
+SECONDS = 40
+FEATURES = len(welds_offset.FEATURES)
+
+
+def synthetic(name, coupled=True, seconds=SECONDS, late=0, seed=None):
+    """A weld whose middle glows with its current, `late` samples after the record says so; without coupling, with another's."""
+    rng = np.random.default_rng(sum(map(ord, name)) if seed is None else seed)
+    count = round(seconds * welds.FRAME_HZ)
+    drive = np.convolve(rng.standard_normal(2 * count + 4), [0.25, 0.5, 0.25], "same")[: 2 * count]
+    seen = drive if coupled else np.random.default_rng(99).permutation(drive)
+    glow = seen.reshape(count, 2).mean(1)[:, None, None]
+    place = np.exp(-((np.arange(30)[:, None] - 15) ** 2 + (np.arange(30) - 15) ** 2) / 40)
+    frames = 100 + 25 * glow * place + 4 * rng.standard_normal((count, 30, 30))
+    current = welds.delayed(200 + 10 * drive + rng.standard_normal(2 * count), late)
+    return welds.Weld(name, np.clip(frames, 0, 255).astype(np.uint8), current.astype(np.float32), np.full(2 * count, 20, np.float32))
+
+
+def save(folder, weld, **change):
+    """Writes a weld as a file, with arrays changed; None leaves one out."""
+    arrays = {"frames": weld.frames, "current": weld.current, "voltage": weld.voltage} | change
+    path = folder / f"weld-{weld.name}.npz"
+    np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
+    return path
+
+
+@pytest.fixture(scope="module")
+def known():
+    return [synthetic(name) for name in ("a", "b", "c", "d")]
+
+
+@pytest.fixture(scope="module")
+def ridge(known):
+    return welds_ridge.fit_ridge(known[:3], welds_ridge.fit_components(known[:3]))
+
+
+# Reading.
+
+
+def test_a_folder_is_read_by_name_and_whatever_the_length(tmp_path, known):
+    save(tmp_path, known[1])
+    save(tmp_path, synthetic("A longer one", seconds=50))
+    read = welds.read(tmp_path)
+    assert [w.name for w in read] == ["A longer one", "b"]
+    assert read[0].seconds == 50 and read[1].current.dtype == np.float32
+    np.testing.assert_array_equal(read[1].frames, known[1].frames)
+
+
+def with_nan(values, at):
+    values = values.copy()
+    values[at] = np.nan
+    return values
+
+
+BAD = {
+    "colour": (lambda w: {"frames": np.zeros((500, 30, 30, 3), np.uint8)}, "frames are uint8 .*not uint8 \\(T,30,30\\)"),
+    "another size": (lambda w: {"frames": np.zeros((500, 64, 64), np.uint8)}, "not uint8 \\(T,30,30\\)"),
+    "floats": (lambda w: {"frames": w.frames.astype(np.float32)}, "frames are float32"),
+    "no frame": (lambda w: {"frames": w.frames[:0], "current": w.current[:0], "voltage": w.voltage[:0]}, "lasts 0.0 s"),
+    "no current": (lambda w: {"current": None}, "current missing"),
+    "no current and voltage": (lambda w: {"current": None, "voltage": None}, "current and voltage missing"),
+    "one sample a frame": (lambda w: {"current": w.current[::2]}, "current is .*two samples a frame"),
+    "a table": (lambda w: {"current": w.current[:, None]}, "current is "),
+    "a sample too many": (lambda w: {"voltage": np.append(w.voltage, w.voltage[:1])}, "voltage is "),
+    "whole numbers": (lambda w: {"current": w.current.astype(int)}, "current is int64"),
+    "NaN": (lambda w: {"current": with_nan(w.current, 7)}, "current is not finite at sample 7"),
+    "infinite": (lambda w: {"voltage": np.full_like(w.voltage, np.inf)}, "voltage is not finite at sample 0"),
+    "short": (lambda w: {"frames": w.frames[:100], "current": w.current[:200], "voltage": w.voltage[:200]}, "lasts 8.0 s, and at least 15 s"),
+    "dead": (lambda w: {"current": np.full_like(w.current, 200)}, "current is constant"),
+    "objects": (lambda w: {"frames": np.array([None] * 9)}, "not a file of plain arrays"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_file_is_refused_by_name_with_the_remedy(case, tmp_path, known):
+    change, text = BAD[case]
+    path = save(tmp_path, known[0], **change(known[0]))
+    with pytest.raises(ValueError, match=text) as e:
+        welds.read(tmp_path)
+    assert str(path) in str(e.value) and any(remedy in str(e.value) for remedy in ("take the file away", "take it away"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a weld", b"PK\x03\x04 cut off"])
+def test_a_damaged_file_is_refused(content, tmp_path):
+    (tmp_path / "weld-x.npz").write_bytes(content)
+    with pytest.raises(ValueError, match="weld-x.npz.*(copy the file anew|take it away)"):
+        welds.read(tmp_path)
+
+
+def test_a_file_that_is_cut_off_is_refused(tmp_path, known):
+    path = save(tmp_path, known[0])
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ValueError, match="weld-a.npz"):
+        welds.read(tmp_path)
+
+
+def test_a_folder_without_welds_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds no file"):
+        welds.read(tmp_path)
+    with pytest.raises(ValueError, match="holds no file"):
+        welds.read(tmp_path / "absent")
+
+
+# Folds and windows.
+
+
+@pytest.mark.parametrize(("count", "folds"), [(17, 6), (25, 6), (8, 6), (3, 6), (2, 2)])
+def test_each_weld_lies_in_one_fold_and_neighbours_in_different_ones(count, folds):
+    dealt = welds.folds(list(range(count)), folds)
+    assert sorted(n for fold in dealt for n in fold) == list(range(count))
+    assert len(dealt) == min(count, folds) and max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    assert not any(n + 1 in fold for fold in dealt for n in fold)
+    assert dealt == welds.folds(list(range(count)), folds)
+
+
+def test_one_weld_makes_no_folds(known):
+    with pytest.raises(ValueError, match="two welds or more"):
+        welds.folds(known[:1], 6)
+
+
+def test_stretches_lie_within_the_weld_with_every_shift(known):
+    weld = known[0]
+    for seconds in welds_offset.LENGTHS:
+        spans = welds.stretches(weld, seconds, welds_offset.MARGIN)
+        assert (spans[:, 1] - spans[:, 0] == round(seconds * welds.FRAME_HZ)).all()
+        assert 2 * spans.min() - welds_offset.MARGIN >= welds.SAMPLE_HZ * welds.EDGE
+        assert 2 * spans.max() + welds_offset.MARGIN <= len(weld.current) - welds.SAMPLE_HZ * welds.EDGE
+    assert len(welds.stretches(weld, 60, 0)) == 0
+
+
+def test_a_window_is_that_of_a_furnace():
+    from inference.train.comparison import welds_rows
+
+    count = 400
+    features = np.arange(count, dtype=np.float32)[:, None] * np.ones(welds_ridge.FEATURES, np.float32)
+    x = welds_rows.inputs_at(features, np.arange(2 * count, dtype=np.float32) / 1e3, last=200)
+    assert x["tokens"].shape == (window.FRAMES, window.FRAME_TOKENS, welds_ridge.FEATURES // window.FRAME_TOKENS)
+    swing = (x["current"][:, 0] / welds_rows.SET_POINT - 1) / welds_rows.SHARE * 1e3
+    for k in range(window.FRAMES):
+        first, second, _ = window.samples_of_frame(k)
+        frame = x["tokens"][k, 0, 0]
+        assert (round(float(swing[first])), round(float(swing[second]))) == (2 * frame, 2 * frame + 1)
+    early = welds_rows.inputs_at(features, np.zeros(2 * count, np.float32), last=4)
+    assert early["frame_mask"].sum() == 5 and early["sample_mask"].sum() == 10
+
+
+def test_the_high_pass_takes_off_slow_change_and_a_short_circuit_is_clipped():
+    slow = np.linspace(100, 300, 1000)
+    assert np.abs(welds.deviation(slow)[welds.SMOOTHED : -welds.SMOOTHED]).max() < 1e-6
+    noisy = slow + np.random.default_rng(1).standard_normal(1000)
+    shorted = noisy.copy()
+    shorted[500] += 500
+    assert np.abs(welds.swing(shorted)).max() == welds.MOST_SPREADS
+    np.testing.assert_allclose(welds.swing(shorted)[100:400], welds.swing(noisy)[100:400], rtol=0.05)
+
+
+# The injected shift.
+
+
+@pytest.mark.parametrize("late", [-18, -6, -1, 0, 3, 6, 18])
+def test_a_record_that_is_delayed_is_answered_with_the_delay(late, ridge):
+    weld = synthetic("held out", late=late)
+    assert welds_offset.own(ridge.reading(weld), weld)[0] == late
+
+
+@pytest.mark.parametrize("late", welds_offset.INJECTED)
+def test_an_injected_shift_moves_the_curve_as_a_delayed_record_does(late, ridge):
+    weld = synthetic("held out")
+    delayed = dataclasses.replace(weld, current=welds.delayed(weld.current, late))
+    span = welds.stretches(weld, 10, welds_offset.MARGIN)[3]
+    np.testing.assert_allclose(ridge.reading(weld).curve(*span, late=late), ridge.reading(delayed).curve(*span), atol=0.02)
+
+
+def test_codes_tell_the_local_loss_of_every_shift():
+    rng = np.random.default_rng(2)
+    attention = rng.dirichlet(np.ones(4), 200)
+    share = rng.dirichlet(np.ones(4), 400)
+    reading, first, last = welds_offset.Codes(np.log(attention), share), 60, 130
+    for late in (0, 5, -6):
+        curve = reading.curve(first, last, late)
+        for place, shift in enumerate(welds_offset.SHIFTS):
+            own = share[2 * np.arange(first, last) + shift - late]
+            known = np.log(attention[first:last]) - np.log(attention[first:last].mean(0))
+            assert curve[place] == pytest.approx((known * own).sum(1).mean(), abs=1e-6)
+
+
+def test_similarities_answer_with_the_delay():
+    rng = np.random.default_rng(3)
+    current = rng.standard_normal((300, 8))
+    current /= np.linalg.norm(current, axis=1, keepdims=True)
+    video = np.stack([np.roll(current, 4, axis=0), np.zeros_like(current)], axis=1)  # frame t shows the current of t − 4 frames
+    reading = welds_offset.Similarities(video, current)
+    assert welds_offset.answer(reading.curve(50, 250)) == -8
+    assert welds_offset.answer(reading.curve(50, 250, late=6)) == -2
+
+
+def test_every_stretch_of_a_coupled_weld_is_right(ridge):
+    judged = welds_offset.judge(ridge.reading(synthetic("held out", late=4)), synthetic("held out", late=4))
+    assert judged["own"] == 4
+    assert all(welds_offset.found_right(each).all() and len(each) for each in judged["stretches"].values())
+    json.dumps(judged)
+
+
+# What is known.
+
+
+def pooled(judged, seconds=10):
+    each = [e for j in judged for e in j["stretches"][str(seconds)]]
+    return np.array([e[1:] for e in each]), welds_offset.found_right(each), np.array([e for j in judged for e in j["strangers"][str(seconds)]])
+
+
+def test_a_weld_without_coupling_is_unknown_and_one_with_coupling_known(known, ridge):
+    judge = lambda weld: welds_offset.judge(ridge.reading(weld), weld)
+    confidence = welds_confidence.fit(*pooled([judge(known[3]), judge(synthetic("e"))]))
+    assert confidence.known(pooled([judge(synthetic("f"))])[0]).mean() > 0.8
+    assert confidence.known(pooled([judge(synthetic("g", coupled=False))])[0]).mean() <= 0.1
+
+
+def test_nothing_is_known_without_stretches_or_without_a_right_one():
+    rng = np.random.default_rng(1)
+    for right in (np.zeros(0), np.ones(5), np.zeros(100)):
+        confidence = welds_confidence.fit(rng.random((len(right), FEATURES)), right, rng.random((5, FEATURES)))
+        assert not confidence.known(rng.random((50, FEATURES))).any()
+
+
+def test_the_threshold_keeps_the_share_that_is_wanted():
+    p = np.linspace(1, 0, 1000)
+    right = (np.arange(1000) < 400) | (np.arange(1000) % 2 == 0)
+    chosen = welds_confidence.threshold(p, right)
+    assert right[p >= chosen].mean() >= welds_confidence.WANTED + welds_confidence.RESERVE > right[p >= chosen - 0.01].mean()
+    assert welds_confidence.threshold(p, np.zeros(1000)) == welds_confidence.NEVER
+
+
+# The command.
+
+
+@pytest.fixture(scope="module")
+def folder(known, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("welds")
+    for weld in known:
+        save(folder, weld)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(folder, tmp_path_factory):
+    """A short look at two rows: the folder of results, and the page."""
+    out = tmp_path_factory.mktemp("out")
+    assert study.main(command(folder, out, "--into", str(out / "page.md"))) == 0
+    return out, (out / "page.md").read_text()
+
+
+def command(folder, out, *more):
+    return ["--data", str(folder), "--out", str(out), "--rows", "qformer", "product-shifts", "--seeds", "1",
+            "--folds", "2", "--steps", "2", *more]
+
+
+def test_the_page_has_every_row_and_says_where_it_comes_from(finished):
+    out, page = finished
+    assert "d3ec29c" in page and "UOU-Welding/weld-pool-prediction" in page and "no licence" in page
+    for part in ("ridge regression", "Q-Former", "taught over the shifts", "## What holds", "× chance"):
+        assert part in page
+    assert "Not finished" not in page and "nan" not in page
+    assert {p.name for p in out.glob("*.json")} == {"ridge-each.json", *(f"ridge-{f}-0.json" for f in (0, 1)),
+                                                   *(f"{r}-{f}-1.json" for r in ("qformer", "product-shifts") for f in (0, 1))}
+    assert not list(out.glob("*.h5")) and not list(out.glob("*.keras"))
+
+
+def test_a_finished_study_is_not_run_again_and_an_unfinished_one_goes_on(finished, folder, capsys):
+    out, page = finished
+    before = {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
+    assert study.main(command(folder, out, "--into", str(out / "again.md"))) == 0
+    assert "0 of 6 runs left" in capsys.readouterr().err
+    assert before == {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
+    assert (out / "again.md").read_text() == page
+
+
+def test_the_page_says_what_is_missing(finished, folder):
+    out, _ = finished
+    known = welds.read(folder)
+    some = study.Study(known, welds.folds(known, 2), out, 2)
+    rows = ("qformer", "product-shifts", "align-local")
+    found, each = study.results(some, rows, (1, 2))
+    del found["qformer"][1][1]
+    page = "\n".join(welds_page.page(some, rows, (1, 2), found, each))
+    assert "Q-Former (BLIP-2), seed 1 (1 of 2 folds)" in page and "AlignVSR, global + local, seed 2 (2 of 2 folds)" in page
+
+
+@pytest.mark.parametrize("more", [("--steps", "3"), ("--folds", "3")])
+def test_results_of_other_settings_are_refused(more, finished, folder, capsys):
+    out, _ = finished
+    assert study.main(command(folder, out, *more)) == 1
+    told = capsys.readouterr().err
+    assert ".json: was made with other settings" in told and "give --out a new folder" in told
+
+
+def test_results_of_other_welds_and_damaged_ones_are_refused(finished, folder, tmp_path, capsys):
+    out, _ = finished
+    for weld in welds.read(folder)[:3]:
+        save(tmp_path, weld)
+    assert study.main(command(tmp_path, out)) == 1
+    assert "other welds" in capsys.readouterr().err
+    half = tmp_path / "out"
+    half.mkdir()
+    (half / "ridge-each.json").write_text("{")
+    assert study.main(command(folder, half)) == 1
+    assert "ridge-each.json: is not a run's result" in capsys.readouterr().err
+
+
+def test_a_bad_weld_ends_the_command_with_its_name(folder, tmp_path, known, capsys):
+    save(tmp_path, known[0])
+    path = save(tmp_path, known[1], current=with_nan(known[1].current, 3))
+    assert study.main(command(tmp_path, tmp_path / "out")) == 1
+    told = capsys.readouterr().err
+    assert str(path) in told and "Traceback" not in told
+
+
+def test_claims_follow_the_figures():
+    share = {"better": np.array([0.8, 0.82, 0.81]), "same": np.array([0.815, 0.80, 0.83]), "ridge": np.array([0.7])}
+    assert welds_page.told(share, "better", "ridge") == welds_page.HOLDS
+    assert welds_page.told(share, "ridge", "better") == welds_page.NOT
+    assert welds_page.told(share, "better", "same") == welds_page.SAME
+    assert "**does not hold" in welds_page.known_enough("X", np.array([0.6]), np.array([0.94]))
+    assert welds_page.known_enough("X", np.array([0.5]), np.array([0.95])).count("holds")
+    assert "nothing was called known" in welds_page.known_enough("X", np.array([0.0]), np.array([np.nan]))
+
+
+# The real welds.
+
+
+@pytest.fixture(scope="module")
+def real():
+    if not REAL.exists():
+        pytest.skip(f"the arc welds are absent: {REAL}")
+    return welds.read(REAL)
+
+
+def test_the_real_welds_are_read(real):
+    assert len(real) >= 2 and all(w.seconds > 40 for w in real)
+
+
+def test_the_ridge_finds_the_offset_of_a_real_weld_that_moves_much(real):
+    held = next((w for w in real if w.name == "60"), None)
+    if held is None:
+        pytest.skip("weld 60 is absent")
+    others = [w for w in real if w is not held][:8]
+    ridge = welds_ridge.fit_ridge(others, welds_ridge.fit_components(others))
+    judged = welds_offset.judge(ridge.reading(held), held)
+    assert abs(judged["own"]) <= 3 and welds_offset.found_right(judged["stretches"]["20"]).mean() > 0.8
