@@ -26,6 +26,7 @@ VERSION = 1  # increased when code changes the figures, so that runs are repeate
 FOLDS = 6
 SEEDS = (1, 2, 3)
 RIDGE = "ridge"
+RIDGE_TOKENS = "ridge-tokens"  # the ridge on what the networks read
 EACH = "ridge-each"  # the ridge with every weld left out in turn
 TOGETHER = "all"  # in place of a seed: the readings of all seeds, averaged
 
@@ -57,6 +58,7 @@ class Study:
         from . import welds_rows
 
         settings = {} if row not in welds_rows.ROWS else dataclasses.asdict(welds_rows.config_of(row, 0, self.steps))
+        settings = {k: v for k, v in settings.items() if k not in ("row", "title")}
         data = hashlib.sha256()
         for weld in self.known:
             for part in (weld.name.encode(), weld.frames.tobytes(), weld.current.tobytes()):
@@ -95,25 +97,29 @@ class Study:
         half.replace(path)
 
 
-def run(study, job, log):
-    """Trains a row on a fold and judges the held-out welds: the figures, and the readings to average."""
+def run(study, job, trainers, log):
+    """Trains a row on a fold and judges the held-out welds: the figures, and the readings to average.
+
+    trainers: row → its Trainer.
+    """
     from . import welds_rows
 
     known, held = study.parts(job.fold)
     components = welds_ridge.fit_components(known)
-    if job.row == RIDGE:
-        ridge = welds_ridge.fit_ridge(known, components)
+    if job.row in (RIDGE, RIDGE_TOKENS):
+        ridge = welds_ridge.fit_ridge(known, components, like_networks=job.row == RIDGE_TOKENS)
         readings, retrieved = [ridge.reading(w) for w in held], welds_retrieval.of_ridge(ridge, held)
     else:
-        model = welds_rows.train(welds_rows.config_of(job.row, job.seed, study.steps), known, components, log)
-        read = welds_rows.reader(model, components)
-        readings, retrieved = [read(w) for w in held], welds_retrieval.of_network(model, held, components)
-    return judged(job, held, readings) | {"retrieval": retrieved}, readings
+        trainer = trainers.setdefault(job.row, welds_rows.Trainer())
+        trainer.train(welds_rows.config_of(job.row, job.seed, study.steps), known, components, log)
+        readings = [welds_rows.read(trainer, w, components) for w in held]
+        retrieved = welds_retrieval.of_network(trainer, held, components)
+    return answers(job, held, readings) | {"retrieval": retrieved}, readings
 
 
-def judged(job, held, readings):
+def answers(job, held, readings):
     return {"fold": job.fold, "seed": job.seed,
-            "welds": {w.name: welds_offset.judge(r, w) for w, r in zip(held, readings, strict=True)}}
+            "welds": {w.name: welds_offset.assess(r, w) for w, r in zip(held, readings, strict=True)}}
 
 
 def averaged(study, job, seeds):
@@ -123,7 +129,7 @@ def averaged(study, job, seeds):
         return None
     _, held = study.parts(job.fold)
     kept = [np.load(p) for p in paths]
-    return judged(job, held, [welds_offset.Together([welds_offset.Codes(k[f"attention{n}"], k[f"share{n}"]) for k in kept])
+    return answers(job, held, [welds_offset.Together([welds_offset.Codes(k[f"attention{n}"], k[f"share{n}"]) for k in kept])
                               for n in range(len(held))])
 
 
@@ -140,13 +146,13 @@ def ridge_of_each(study):
     for n, weld in enumerate(study.known):
         others = study.known[:n] + study.known[n + 1 :]
         ridge = welds_ridge.fit_ridge(others, welds_ridge.fit_components(others))
-        found[weld.name] = welds_offset.judge(ridge.reading(weld), weld)
+        found[weld.name] = welds_offset.assess(ridge.reading(weld), weld)
     return {"welds": found}
 
 
 def jobs(rows, folds, seeds):
     """All jobs: the ridge first, then each row's first seed, and so on."""
-    yield from (Job(RIDGE, fold, 0) for fold in range(folds))
+    yield from (Job(row, fold, 0) for row in (RIDGE, RIDGE_TOKENS) for fold in range(folds))
     for seed in seeds:
         for row in rows:
             yield from (Job(row, fold, seed) for fold in range(folds))
@@ -210,9 +216,10 @@ def work(args, log):
     every = list(jobs(args.rows, len(study.folds), args.seeds))
     left = [job for job in every if study.load(job.name, job.row) is None]
     log(f"{len(left)} of {len(every)} runs left")
+    trainers = {}
     for n, job in enumerate(left):
         log(f"run {n + 1} of {len(left)}: {job.row}, fold {job.fold + 1} of {len(study.folds)}, seed {job.seed}")
-        result, readings = run(study, job, log if args.steps is None else (lambda _: None))
+        result, readings = run(study, job, trainers, log if args.steps is None else (lambda _: None))
         if isinstance(readings[0], welds_offset.Codes):
             keep(study.out / f"{job.name}.npz", readings)
         study.write(job.name, job.row, result)

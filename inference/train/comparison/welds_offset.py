@@ -152,7 +152,7 @@ def parts(first, last, count):
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
-def judge(reading, weld):
+def assess(reading, weld):
     """The weld's own answer, its curve, and for each length every stretch's [error in samples, features].
 
     strangers holds the features alone of the same stretches with the current of another time.

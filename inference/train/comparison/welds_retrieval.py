@@ -6,13 +6,14 @@ ridge's similarity is the correlation of the current that a window's 16 frames s
 samples of the same seconds: what local coupling alone can tell.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..data import welds, window
-from ..models.closed_loop import Compiled
 from . import sanity
 from .welds_offset import MARGIN
-from .welds_rows import ORDER, inputs_at
+from .welds_rows import ORDER, Trainer, inputs_of
 
 WINDOWS = 64
 DRAWS = 16
@@ -47,22 +48,27 @@ def of_ridge(ridge, held):
     return summary([{"retrieval": sanity.retrieval(shown[d], current[d])} for d in draws(len(places))], len(places))
 
 
-def of_network(model, held, components):
+@dataclass
+class Matching:
+    """The matching head of a trained network, as sanity.matching asks it."""
+
+    trainer: Trainer
+
+    def predict_on_batch(self, arrays):
+        return self.trainer.predict(dict(zip(ORDER, arrays, strict=True)))["match"]
+
+
+def of_network(trainer, held, components):
     places = spots(held)
-    features = [components.tokens(w.frames) for w in held]
-    swing = [welds.swing(w.current) for w in held]
-    each = [inputs_at(features[n], swing[n], last) for n, last in places]
-    inputs = {k: np.stack([e[k] for e in each]) for k in ORDER}
-    forward = Compiled(lambda *a: {k: v for k, v in model.infer(*a).items() if k in ("z_video", "z_current", "match")})
-    match = Compiled(lambda *a: model.infer(*a)["match"])
-    out = {k: np.asarray(v) for k, v in forward.predict_on_batch([inputs[k] for k in ORDER]).items()}
-    found = []
+    parts = [inputs_of(w, components.tokens(w.frames), [last for m, last in places if m == n]) for n, w in enumerate(held)]
+    inputs = {k: np.concatenate([p[k] for p in parts]) for k in ORDER}
+    out, found = trainer.predict(inputs), []
     for n, d in enumerate(draws(len(places))):
         drawn = {k: v[d] for k, v in out.items()}
         figures = {"retrieval": sanity.retrieval(drawn["z_video"], drawn["z_current"])}
         if "match" in drawn:
             # Every window has a label of its own, so each other window's current is a false one.
-            figures |= sanity.matching(match, {k: v[d] for k, v in inputs.items()}, drawn, np.arange(len(d)),
+            figures |= sanity.matching(Matching(trainer), {k: v[d] for k, v in inputs.items()}, drawn, np.arange(len(d)),
                                        np.random.default_rng(n))
         found.append(figures)
     return summary(found, len(places))

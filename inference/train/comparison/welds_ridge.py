@@ -6,6 +6,7 @@ a frame's four tokens; the ridge regression reads from them the high-passed curr
 frame's two samples.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,29 +64,35 @@ def fit_components(known):
 
 @dataclass
 class Ridge:
-    components: Components
+    features: Callable  # frames → (T,280)
+    target: Callable  # weld → (2T,)
     middle: np.ndarray  # (280,)
     width: np.ndarray  # (280,)
     weights: np.ndarray  # (280,2)
 
     def predict(self, frames):
         """The high-passed current that the frames show: (2T,)."""
-        x = (around(self.components.projected(frames)) - self.middle) / self.width
-        return (x @ self.weights).reshape(-1)
+        return ((self.features(frames) - self.middle) / self.width @ self.weights).reshape(-1)
 
     def reading(self, weld):
-        return Correlation(self.predict(weld.frames), deviation(weld))
+        return Correlation(self.predict(weld.frames), self.target(weld))
 
 
-def fit_ridge(known, components):
-    """The ridge regression of some welds."""
+def fit_ridge(known, components, like_networks=False):
+    """The ridge regression of some welds.
+
+    like_networks: from the networks' tokens to the current as the networks read it, both
+    high-passed, in place of the README's ridge. It tells what the networks owe to these.
+    """
+    features = components.tokens if like_networks else lambda frames: around(components.projected(frames))
+    target = (lambda weld: welds.swing(weld.current)) if like_networks else deviation
     edge = round(welds.EDGE * welds.FRAME_HZ)
-    x = np.concatenate([around(components.projected(w.frames))[edge:-edge] for w in known]).astype(float)
-    y = np.concatenate([deviation(w).reshape(-1, welds.PER_FRAME)[edge:-edge] for w in known])
+    x = np.concatenate([features(w.frames)[edge:-edge] for w in known]).astype(float)
+    y = np.concatenate([target(w).reshape(-1, welds.PER_FRAME)[edge:-edge] for w in known])
     middle, width = x.mean(0), x.std(0) + 1e-9
     a = (x - middle) / width
     weights = np.linalg.solve(a.T @ a + RIDGE * np.eye(a.shape[1]), a.T @ (y - y.mean(0)))
-    return Ridge(components, middle, width, weights)
+    return Ridge(features, target, middle, width, weights)
 
 
 def deviation(weld):

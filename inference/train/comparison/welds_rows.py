@@ -224,15 +224,50 @@ def inputs_at(features, swing, last):
             "sample_mask": there.astype(np.float32), "set_point": np.array([SET_POINT], np.float32)}
 
 
-def train(config, known, components, log=print):
-    """A network of a row, trained on some welds."""
-    keras.utils.set_random_seed(config.seed)
-    model = NETWORKS[config.system](config)
-    if hasattr(model, "bank"):
-        centres = fit_codes(known, config.seed)
-        model.bank.centres.assign(centres)
-        model.bank.embedding.assign(embed(centres, config.dim, config.seed))
-    return fit.fit(model, lambda steps, seed: WeldWindows(known, components, config, steps, seed), log)
+class Trainer:
+    """The network of a row, trained anew for each fold and seed.
+
+    The graphs are kept, because tracing them takes longer than training. Every weight,
+    moment and random state starts afresh, so the order of the runs does not matter.
+    """
+
+    def __init__(self):
+        self.model = self.ask = self.moments = None
+
+    def train(self, config, known, components, log=print):
+        """Trains a row, with its config's seed, on some welds."""
+        keras.utils.set_random_seed(config.seed)
+        fresh = NETWORKS[config.system](config)
+        if hasattr(fresh, "bank"):
+            centres = fit_codes(known, config.seed)
+            fresh.bank.centres.assign(centres)
+            fresh.bank.embedding.assign(embed(centres, config.dim, config.seed))
+        if self.model is None:
+            self.start(fresh, config)
+        else:
+            for mine, new in zip(self.model.variables, fresh.variables, strict=True):
+                mine.assign(new)
+            for moment, initial in zip(self.model.optimizer.variables, self.moments, strict=True):
+                moment.assign(initial)
+        windows = WeldWindows(known, components, config, config.steps, (config.seed, 0))
+        self.model.fit(windows, epochs=1, verbose=0, shuffle=False, callbacks=[fit.Progress(config.steps, log)])
+
+    def start(self, model, config):
+        self.model = model
+        model.phase(0, 1)
+        model.compile(fit.optimizer(config, config.steps))
+        model.optimizer.build(model.trainable_variables)
+        self.moments = [ops.convert_to_numpy(v).copy() for v in model.optimizer.variables]
+        keys = KEYS["codes" if hasattr(model, "bank") else "similarities"]
+        self.ask = Compiled(lambda *arrays: {k: v for k, v in model.infer(*arrays).items() if k in keys})
+
+    def predict(self, inputs):
+        """Outputs of windows, by key; in chunks of one size, so that one graph serves all."""
+        count, parts = len(inputs["set_point"]), []
+        for at in range(0, count, CHUNK):
+            index = np.minimum(np.arange(at, at + CHUNK), count - 1)
+            parts.append(self.ask.predict_on_batch([inputs[k][index] for k in ORDER]))
+        return {k: np.concatenate([np.asarray(p[k]) for p in parts])[:count] for k in parts[0]}
 
 
 def fit_codes(known, seed):
@@ -259,34 +294,34 @@ def embed(centres, dim, seed):
 
 
 ORDER = ("tokens", "frame_mask", "current", "sample_mask", "set_point")
+KEYS = {"codes": ("attention", "z_video", "z_current"), "similarities": ("z_video", "z_current", "match")}
 
 
-def reader(model, components):
-    """A function: weld → its reading."""
-    keys = ("attention",) if hasattr(model, "bank") else ("z_video", "z_current")
-    ask = Compiled(lambda *arrays: {k: v for k, v in model.infer(*arrays).items() if k in keys})
-    return lambda weld: (codes if keys == ("attention",) else similarities)(model, ask, weld, components)
+def read(trainer, weld, components):
+    """A trained network's reading of a weld."""
+    return (codes if hasattr(trainer.model, "bank") else similarities)(trainer, weld, components)
 
 
-def asked(ask, weld, components, ends, flip=FLIPS[0]):
-    """Outputs of the windows that end at some frames, by key."""
-    features, swing = components.tokens(weld.frames, flip), welds.swing(weld.current)
-    parts = []
-    for at in range(0, len(ends), CHUNK):
-        each = [inputs_at(features, swing, last) for last in ends[at : at + CHUNK]]
-        parts.append(ask.predict_on_batch([np.stack([e[k] for e in each]) for k in ORDER]))
-    return {k: np.concatenate([np.asarray(p[k]) for p in parts]) for k in parts[0]}
+def inputs_of(weld, tokens, ends):
+    """The inputs of the windows that end at some frames."""
+    swing = welds.swing(weld.current)
+    each = [inputs_at(tokens, swing, last) for last in ends]
+    return {k: np.stack([e[k] for e in each]) for k in ORDER}
 
 
-def codes(model, ask, weld, components):
-    """The reading of a network with a codebook: each frame's log attention is a mean over the windows that hold it and over its mirrored pictures."""
+def codes(trainer, weld, components):
+    """The reading of a network with a codebook.
+
+    Each frame's log attention is a mean over the windows that hold it and over its mirrored pictures.
+    """
     ends = np.unique(np.r_[np.arange(window.FRAMES - 1, len(weld), HOP), len(weld) - 1])
-    attention = [asked(ask, weld, components, ends, flip)["attention"] for flip in FLIPS]  # (N,16,U) each
     total, count = np.zeros((len(weld), CODES)), np.zeros((len(weld), 1))
-    for last, each in zip(np.tile(ends, len(FLIPS)), np.concatenate(attention), strict=True):
-        total[last - window.FRAMES + 1 : last + 1] += np.log(each + codebook.TINY)
-        count[last - window.FRAMES + 1 : last + 1] += 1
-    centres = ops.convert_to_numpy(model.bank.centres)
+    for flip in FLIPS:
+        attention = trainer.predict(inputs_of(weld, components.tokens(weld.frames, flip), ends))["attention"]  # (N,16,U)
+        for last, each in zip(ends, attention, strict=True):
+            total[last - window.FRAMES + 1 : last + 1] += np.log(each + codebook.TINY)
+            count[last - window.FRAMES + 1 : last + 1] += 1
+    centres = ops.convert_to_numpy(trainer.model.bank.centres)
     x = quantities(weld)
     code = np.eye(CODES)[(0.5 * (centres**2).sum(1) - x @ centres.T).argmin(1)]
     wide = np.concatenate([code, np.repeat(code[-1:], SPAN - 1, axis=0)])
@@ -294,9 +329,9 @@ def codes(model, ask, weld, components):
     return Codes(total / count, share)
 
 
-def similarities(model, ask, weld, components):
+def similarities(trainer, weld, components):
     """The reading of Q-Former: windows that end at every frame."""
-    out = asked(ask, weld, components, np.arange(len(weld)))
+    out = trainer.predict(inputs_of(weld, components.tokens(weld.frames), np.arange(len(weld))))
     return Similarities(out["z_video"], out["z_current"])
 
 

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 from inference.train.comparison import welds as study
-from inference.train.comparison import welds_confidence, welds_figures, welds_offset, welds_page, welds_ridge
+from inference.train.comparison import welds_confidence, welds_figures, welds_offset, welds_page, welds_ridge, welds_rows
 from inference.train.data import welds, window
 
 from .conftest import missing
@@ -144,8 +144,6 @@ def test_stretches_lie_within_the_weld_with_every_shift(known):
 
 
 def test_a_window_is_that_of_a_furnace():
-    from inference.train.comparison import welds_rows
-
     count = 400
     features = np.arange(count, dtype=np.float32)[:, None] * np.ones(welds_ridge.FEATURES, np.float32)
     x = welds_rows.inputs_at(features, np.arange(2 * count, dtype=np.float32) / 1e3, last=200)
@@ -210,7 +208,7 @@ def test_similarities_answer_with_the_delay():
 
 
 def test_every_stretch_of_a_coupled_weld_is_right(ridge):
-    judged = welds_offset.judge(ridge.reading(synthetic("held out", late=4)), synthetic("held out", late=4))
+    judged = welds_offset.assess(ridge.reading(synthetic("held out", late=4)), synthetic("held out", late=4))
     assert judged["own"] == 4
     assert all(welds_offset.found_right(each).all() and len(each) for each in judged["stretches"].values())
     json.dumps(judged)
@@ -225,10 +223,10 @@ def pooled(judged, seconds=10):
 
 
 def test_a_weld_without_coupling_is_unknown_and_one_with_coupling_known(known, ridge):
-    judge = lambda weld: welds_offset.judge(ridge.reading(weld), weld)
-    confidence = welds_confidence.fit(*pooled([judge(known[3]), judge(synthetic("e"))]))
-    assert confidence.known(pooled([judge(synthetic("f"))])[0]).mean() > 0.8
-    assert confidence.known(pooled([judge(synthetic("g", coupled=False))])[0]).mean() <= 0.1
+    assess = lambda weld: welds_offset.assess(ridge.reading(weld), weld)
+    confidence = welds_confidence.fit(*pooled([assess(known[3]), assess(synthetic("e"))]))
+    assert confidence.known(pooled([assess(synthetic("f"))])[0]).mean() > 0.8
+    assert confidence.known(pooled([assess(synthetic("g", coupled=False))])[0]).mean() <= 0.1
 
 
 def test_nothing_is_known_without_stretches_or_without_a_right_one():
@@ -261,7 +259,9 @@ def folder(known, tmp_path_factory):
 def finished(folder, tmp_path_factory):
     """A short look at two rows: the folder of results, and the page."""
     out = tmp_path_factory.mktemp("out")
-    assert study.main(command(folder, out, "--into", str(out / "page.md"))) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(welds_rows.WeldQFormerNetwork, "LAYERS", 1)  # tracing four takes half a minute
+        assert study.main(command(folder, out, "--into", str(out / "page.md"))) == 0
     return out, (out / "page.md").read_text()
 
 
@@ -276,7 +276,7 @@ def test_the_page_has_every_row_and_says_where_it_comes_from(finished):
     for part in ("ridge regression", "Q-Former", "taught over the shifts", "## What holds", "× chance"):
         assert part in page
     assert "Not finished" not in page and "nan" not in page
-    assert {p.name for p in out.glob("*.json")} == {"ridge-each.json", *(f"ridge-{f}-0.json" for f in (0, 1)),
+    assert {p.name for p in out.glob("*.json")} == {"ridge-each.json", *(f"{r}-{f}-0.json" for r in ("ridge", "ridge-tokens") for f in (0, 1)),
                                                    *(f"{r}-{f}-1.json" for r in ("qformer", "product-shifts") for f in (0, 1))}
     assert not list(out.glob("*.h5")) and not list(out.glob("*.keras"))
 
@@ -285,7 +285,7 @@ def test_a_finished_study_is_not_run_again_and_an_unfinished_one_goes_on(finishe
     out, page = finished
     before = {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
     assert study.main(command(folder, out, "--into", str(out / "again.md"))) == 0
-    assert "0 of 6 runs left" in capsys.readouterr().err
+    assert "0 of 8 runs left" in capsys.readouterr().err
     assert before == {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
     assert (out / "again.md").read_text() == page
 
@@ -360,5 +360,5 @@ def test_the_ridge_finds_the_offset_of_a_real_weld_that_moves_much(real):
         pytest.skip("weld 60 is absent")
     others = [w for w in real if w is not held][:8]
     ridge = welds_ridge.fit_ridge(others, welds_ridge.fit_components(others))
-    judged = welds_offset.judge(ridge.reading(held), held)
+    judged = welds_offset.assess(ridge.reading(held), held)
     assert abs(judged["own"]) <= 3 and welds_offset.found_right(judged["stretches"]["20"]).mean() > 0.8
