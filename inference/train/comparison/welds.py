@@ -11,6 +11,7 @@ stopped at any time. Networks trained on the welds are not kept.
 
 import argparse
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
@@ -20,7 +21,7 @@ import numpy as np
 
 from ..data import welds
 from ..training.fit import stopwatch
-from . import welds_offset, welds_retrieval, welds_ridge
+from . import welds_offset, welds_page, welds_retrieval, welds_ridge, welds_rows
 
 VERSION = 1  # increased when code changes the figures, so that runs are repeated
 FOLDS = 6
@@ -55,16 +56,19 @@ class Study:
 
     def fingerprint(self, row):
         """A hash of what a row's figures depend on: the code's version, its settings, the folds and the welds."""
-        from . import welds_rows
-
         settings = {} if row not in welds_rows.ROWS else dataclasses.asdict(welds_rows.config_of(row, 0, self.steps))
         settings = {k: v for k, v in settings.items() if k not in ("row", "title")}
+        text = json.dumps([VERSION, settings, self.folds, self.digest], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def digest(self):
+        """A hash of the welds."""
         data = hashlib.sha256()
         for weld in self.known:
             for part in (weld.name.encode(), weld.frames.tobytes(), weld.current.tobytes()):
                 data.update(part)
-        text = json.dumps([VERSION, settings, self.folds, data.hexdigest()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return data.hexdigest()
 
     def parts(self, fold):
         """The welds to train on and the held-out ones of a fold."""
@@ -102,8 +106,6 @@ def run(study, job, trainers, log):
 
     trainers: row → its Trainer.
     """
-    from . import welds_rows
-
     known, held = study.parts(job.fold)
     components = welds_ridge.fit_components(known)
     if job.row in (RIDGE, RIDGE_TOKENS):
@@ -129,8 +131,15 @@ def averaged(study, job, seeds):
         return None
     _, held = study.parts(job.fold)
     kept = [np.load(p) for p in paths]
-    return answers(job, held, [welds_offset.Together([welds_offset.Codes(k[f"attention{n}"], k[f"share{n}"]) for k in kept])
-                              for n in range(len(held))])
+    together = [welds_offset.Together([welds_offset.Codes(k[f"attention{n}"], k[f"share{n}"]) for k in kept])
+                for n in range(len(held))]
+    return answers(job, held, together) | {"seeds": list(seeds)}
+
+
+def load_averaged(study, job, seeds):
+    """The figures of all seeds together, or None if they are missing or of other seeds."""
+    kept = study.load(job.name, job.row)
+    return kept if kept and kept["seeds"] == list(seeds) else None
 
 
 def keep(path, readings):
@@ -166,25 +175,23 @@ def results(study, rows, seeds):
             found.setdefault(job.row, {}).setdefault(job.seed, {})[job.fold] = kept
     for row in rows:
         for fold in range(len(study.folds)):
-            if kept := study.load(Job(row, fold, TOGETHER).name, row):
+            if kept := load_averaged(study, Job(row, fold, TOGETHER), seeds):
                 found.setdefault(f"{row}-{TOGETHER}", {}).setdefault(TOGETHER, {})[fold] = kept
     return found, study.load(EACH, RIDGE)
 
 
 def write_page(study, rows, seeds, into):
-    from . import welds_page
-
     found, each = results(study, rows, seeds)
     into.write_text("\n\n".join(welds_page.page(study, rows, seeds, found, each)) + "\n", encoding="utf-8")
 
 
 def arguments(argv):
-    from_rows = ("qformer", "align-global", "align-local", "product-equal", "product-shifts")
+    names = list(welds_rows.ROWS)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, type=pathlib.Path, help=welds.GET)
     parser.add_argument("--out", required=True, type=pathlib.Path, help="folder of the figures of each run; goes on where it stopped")
     parser.add_argument("--into", type=pathlib.Path, help="the page to write, such as docs/comparison-real.md")
-    parser.add_argument("--rows", nargs="+", default=list(from_rows), choices=from_rows)
+    parser.add_argument("--rows", nargs="+", default=names, choices=names)
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--folds", type=int, default=FOLDS)
     parser.add_argument("--steps", type=int, help="of every run, for a short look; a row's own without it")
@@ -236,7 +243,7 @@ def work(args, log):
 def together(study, rows, seeds):
     """Judges the seeds' readings together, where all of a fold are there and more than one."""
     for job in (Job(row, fold, TOGETHER) for row in rows if len(seeds) > 1 for fold in range(len(study.folds))):
-        if study.load(job.name, job.row) is None and (result := averaged(study, job, seeds)):
+        if load_averaged(study, job, seeds) is None and (result := averaged(study, job, seeds)):
             study.write(job.name, job.row, result)
 
 

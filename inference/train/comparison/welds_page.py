@@ -4,7 +4,7 @@ import numpy as np
 
 from ..data import welds
 from ..export.model_card import table
-from . import report, sanity, welds_confidence, welds_figures, welds_offset, welds_retrieval
+from . import report, sanity, welds_confidence, welds_figures, welds_offset, welds_retrieval, welds_rows
 from .welds_figures import spread
 
 TOLD = {5: 0.51, 10: 0.64, 20: 0.75}  # the ridge, as the README of the data tells it
@@ -24,8 +24,6 @@ class Rows:
     """
 
     def __init__(self, names, found, folds):
-        from . import welds_rows
-
         self.configs = {name: config for name, config in welds_rows.configs_of(names)}
         order = [*RIDGES, *(n for name in self.configs for n in (name, name + AVERAGED))]
         self.known = {name: runs for name in order if (runs := welds_figures.whole(found.get(name, {}), folds))}

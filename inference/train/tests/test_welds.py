@@ -10,8 +10,6 @@ from inference.train.comparison import welds as study
 from inference.train.comparison import welds_confidence, welds_figures, welds_offset, welds_page, welds_ridge, welds_rows
 from inference.train.data import welds, window
 
-from .conftest import missing
-
 ROOT = pathlib.Path(__file__).parents[3]
 REAL = ROOT.parent / "shared" / "data" / "weld"
 SECONDS = 40
@@ -207,6 +205,17 @@ def test_similarities_answer_with_the_delay():
     assert welds_offset.answer(reading.curve(50, 250, late=6)) == -2
 
 
+def test_readings_together_answer_as_most_of_them_and_tell_how_many_do(ridge):
+    weld = synthetic("held out")
+    one, another = ridge.reading(weld), ridge.reading(synthetic("held out", late=10))
+    both = welds_offset.Together([one, one, another])
+    span = welds.stretches(weld, 10, welds_offset.MARGIN)[0]
+    told, measured = welds_offset.features(both, *span, 0)
+    assert told == 0 and measured[welds_offset.FEATURES.index("readings")] == pytest.approx(2 / 3, abs=1e-3)
+    stranger, unlike = welds_offset.features(both.displaced(), *span, 0)
+    assert unlike[welds_offset.FEATURES.index("gap")] < measured[welds_offset.FEATURES.index("gap")]
+
+
 def test_every_stretch_of_a_coupled_weld_is_right(ridge):
     judged = welds_offset.assess(ridge.reading(synthetic("held out", late=4)), synthetic("held out", late=4))
     assert judged["own"] == 4
@@ -320,6 +329,24 @@ def test_results_of_other_welds_and_damaged_ones_are_refused(finished, folder, t
     (half / "ridge-each.json").write_text("{")
     assert study.main(command(folder, half)) == 1
     assert "ridge-each.json: is not a run's result" in capsys.readouterr().err
+
+
+def test_seeds_together_are_of_these_seeds(folder, tmp_path):
+    known = welds.read(folder)
+    some = study.Study(known, welds.folds(known, 2), tmp_path, 2)
+    rng, job = np.random.default_rng(1), study.Job("product-shifts", 0, study.TOGETHER)
+    for seed in (1, 2, 3):
+        held = [known[n] for n in some.folds[0]]
+        readings = [welds_offset.Codes(np.log(rng.dirichlet(np.ones(4), len(w))), rng.dirichlet(np.ones(4), 2 * len(w))) for w in held]
+        each = study.Job("product-shifts", 0, seed)
+        study.keep(tmp_path / f"{each.name}.npz", readings)
+        some.write(each.name, each.row, study.answers(each, held, readings))
+    study.together(some, ["product-shifts"], [1, 2])
+    assert set(study.load_averaged(some, job, [1, 2])["welds"]) == {w.name for w in held}
+    assert study.load_averaged(some, job, [1, 2, 3]) is None
+    study.together(some, ["product-shifts"], [1, 2, 3])
+    assert study.load_averaged(some, job, [1, 2, 3])["seeds"] == [1, 2, 3]
+    assert not some.path("product-shifts-1-all").exists()
 
 
 def test_a_bad_weld_ends_the_command_with_its_name(folder, tmp_path, known, capsys):
