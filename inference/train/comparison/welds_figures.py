@@ -59,6 +59,21 @@ def of_weld(runs, name, seconds):
     return [w["own"] for w in each], float(np.mean([r.mean() for r in right])) if right and len(right[0]) else float("nan")
 
 
+def agreement(rows):
+    """Row → share of its own answers within NEAR samples of the weld's median answer of all rows, each row counting once.
+
+    rows: name → runs. A network that was taught nothing may give the same answer in each
+    stretch of a weld, too, but not the answer that the others give.
+    """
+    answers = {name: [(weld, w["own"]) for folds in runs.values() for r in folds.values() for weld, w in r["welds"].items()]
+               for name, runs in rows.items()}
+    of_row = lambda each, weld: np.median([own for n, own in each if n == weld])
+    names = {weld for each in answers.values() for weld, _ in each}
+    middle = {weld: np.median([of_row(each, weld) for each in answers.values()]) for weld in names}
+    return {name: float(np.mean([abs(own - middle[weld]) <= welds_offset.NEAR for weld, own in each]))
+            for name, each in answers.items()}
+
+
 def curve(runs):
     """Mean curve of the welds over SHIFTS: (51,)."""
     return np.mean([w["curve"] for folds in runs.values() for r in folds.values() for w in r["welds"].values()], axis=0)

@@ -11,7 +11,8 @@ TOLD = {5: 0.51, 10: 0.64, 20: 0.75}  # the ridge, as the README of the data tel
 ALIKE = 0.05  # within which a figure of the ridge is that of the README
 WANTED_FOUND, WANTED_KNOWN = 0.85, 0.5  # of stretches of JUDGED seconds
 JUDGED = 20
-LEAST_SCATTER = 0.01  # of a share of stretches: a seed's may be close by chance
+LEAST_SCATTER = 0.03  # of a share of stretches: seeds may be close by chance, or there is one only
+CHANCE = 2.0  # times chance, below which retrieval has learnt next to nothing
 SHOWN = tuple(range(-10, 11, 2))  # samples at which the local loss is printed
 RIDGES = {"ridge": "ridge regression", "ridge-tokens": "ridge regression on the networks' tokens"}
 RIDGE, AVERAGED = "ridge", "-all"  # see welds.py
@@ -110,12 +111,14 @@ def offsets(rows):
            "Q-Former answers by the similarity of its two projections, all others by the local loss; *together* is the mean of the seeds' curves, each in units of its own spread. "
            "*Known*: share of the stretches whose answer is called known, and how many of these are right. The confidence reads the peak's height, "
            "its lead over the second one, and whether halves and thirds of the stretch, and the seeds where they answer together, agree; it is calibrated on the welds of all "
-           f"other folds, for {100 * (welds_confidence.WANTED + welds_confidence.RESERVE):.0f} % right there, each read by the network of its own fold, and on stretches with the current of another time.")
-    head = ("row", "system", "seeds", *(f"{s} s {what}" for s in welds_offset.LENGTHS for what in ("found", "known", "of these right")))
-    lines = []
+           f"other folds, for {100 * (welds_confidence.WANTED + welds_confidence.RESERVE):.0f} % right there, each read by the network of its own fold, and on stretches with the current of another time. "
+           "A system agrees with itself even if it learnt nothing, because what is random is the same in every stretch of a weld; "
+           f"*agrees* is the share of its own answers that lie within ±{welds_offset.NEAR} samples of the weld's median answer of all systems.")
+    head = ("row", "system", "seeds", *(f"{s} s {what}" for s in welds_offset.LENGTHS for what in ("found", "known", "of these right")), "agrees")
+    lines, agreed = [], welds_figures.agreement(rows.known)
     for name, runs in rows.known.items():
         cells = [(spread(welds_figures.found(runs, s)), *map(spread, welds_figures.known(runs, s))) for s in welds_offset.LENGTHS]
-        lines.append((*rows.head(name), *(c for group in cells for c in group)))
+        lines.append((*rows.head(name), *(c for group in cells for c in group), f"{agreed[name]:.2f}"))
     yield table(head, lines)
 
 
@@ -204,6 +207,9 @@ def retrieved(rows):
         value = welds_figures.retrieval(runs, key)
         text = {"retrieval": "R@1 in multiples of chance", "match_easy": "ITM against any other window", "match_hard": "ITM against the most similar window"}[key]
         note = f"; the ridge, from the same 16 frames: {mean(ceiling):.1f}" if key == "retrieval" and len(ceiling) else ""
+        if key == "retrieval" and mean(value) < CHANCE:
+            config = rows.configs["qformer"]
+            note += f"; in {config.steps} steps of {config.windows} windows its contrast has hardly left chance"
         yield (f"{rows.title('qformer')}, {text}, wanted {sanity.bound(key)}: "
                f"{HOLDS if sanity.holds(key, mean(value)) else '**short of it on these data**'} ({spread(value, 2)}{note}).")
 

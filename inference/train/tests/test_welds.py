@@ -367,6 +367,12 @@ def test_claims_follow_the_figures():
     assert "nothing was called known" in welds_page.known_enough("X", np.array([0.0]), np.array([np.nan]))
 
 
+def test_a_row_whose_answers_are_its_own_only_agrees_with_no_other():
+    runs = lambda *owns: {1: {0: {"welds": {str(n): {"own": own} for n, own in enumerate(owns)}}}}
+    found = welds_figures.agreement({"a": runs(0, 4), "b": runs(1, 5), "c": runs(-1, 3), "alone": runs(15, 4)})
+    assert found == {"a": 1.0, "b": 1.0, "c": 1.0, "alone": 0.5}
+
+
 # The real welds.
 
 
