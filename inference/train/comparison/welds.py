@@ -205,7 +205,7 @@ def main(argv=None):
     args = arguments(argv)
     try:
         return work(args, stopwatch())
-    except ValueError as e:
+    except (ValueError, OSError) as e:
         print(f"welds: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -214,6 +214,8 @@ def main(argv=None):
 
 
 def work(args, log):
+    if args.into and not args.into.resolve().parent.is_dir():
+        raise ValueError(f"--into {args.into}: its folder is missing; make it")
     known = welds.read(args.data)
     log(f"{len(known)} welds of {np.sum([w.seconds for w in known]):.0f} s in {args.data}")
     args.out.mkdir(parents=True, exist_ok=True)

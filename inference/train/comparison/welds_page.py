@@ -92,7 +92,7 @@ def ridge(each):
            "weld's own answer. It shows that the judging here is that of the data's README, which tells the second line. Below it is trained on the folds, like the networks, and once more on "
            "what the networks read: what these owe to the high pass of the frames, they do not owe to being networks.")
     yield table(("", *(f"{s} s" for s in welds_offset.LENGTHS)),
-                [("here", *(f"{v:.2f}" for v in of_each(each).values())), ("the data's README", *(f"{v:.2f}" for v in TOLD.values()))])
+                [("here", *(spread([v], 2) for v in of_each(each).values())), ("the data's README", *(f"{v:.2f}" for v in TOLD.values()))])
 
 
 def of_each(each):
@@ -162,11 +162,12 @@ def by_weld(study, rows):
 
 
 HOLDS, NOT, SAME = "holds", "**does not hold on these data**", "**no difference beyond the scatter of the seeds**"
+UNMEASURED = f"**not measured**: the welds are shorter than {JUDGED} s"
 
 
 def claims(rows, each):
     """What was wanted or is of interest, each with its figures."""
-    if each is not None:
+    if each is not None and np.isfinite(list(of_each(each).values())).all():
         here = of_each(each)
         alike = all(abs(here[s] - TOLD[s]) <= ALIKE for s in TOLD)
         yield (f"The ridge finds what the data's README says, within {100 * ALIKE:.0f} points: {HOLDS if alike else NOT} "
@@ -236,6 +237,8 @@ def order(rows, share):
 def told(share, better, worse):
     """Whether one row's share exceeds another's by more than the scatter over the seeds."""
     gap = mean(share[better]) - mean(share[worse])
+    if not np.isfinite(gap):
+        return UNMEASURED
     scatter = max([LEAST_SCATTER, *(float(np.nanstd(v, ddof=1)) for v in share.values() if len(v) > 1)])
     return SAME if abs(gap) <= scatter else HOLDS if gap > 0 else NOT
 

@@ -59,7 +59,11 @@ def read(folder):
     paths = sorted(folder.glob("*.npz"))
     if not paths:
         raise ValueError(f"{folder}: holds no file *.npz; give --data {GET}")
-    return [read_file(path) for path in paths]
+    known = [read_file(path) for path in paths]
+    for weld, path in zip(known, paths, strict=True):
+        if [w.name for w in known].count(weld.name) > 1:
+            raise ValueError(f"{path}: another file holds a weld {weld.name} too; rename one")
+    return known
 
 
 def read_file(path):

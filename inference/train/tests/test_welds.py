@@ -114,6 +114,13 @@ def test_a_folder_without_welds_is_refused(tmp_path):
         welds.read(tmp_path / "absent")
 
 
+def test_two_files_of_one_weld_are_refused(tmp_path, known):
+    save(tmp_path, known[0]).rename(tmp_path / "a.npz")
+    save(tmp_path, known[0])
+    with pytest.raises(ValueError, match="a.npz: another file holds a weld a too; rename one"):
+        welds.read(tmp_path)
+
+
 # Folds and windows.
 
 
@@ -357,7 +364,13 @@ def test_a_bad_weld_ends_the_command_with_its_name(folder, tmp_path, known, caps
     assert str(path) in told and "Traceback" not in told
 
 
+def test_a_page_without_a_folder_is_refused_before_training(folder, tmp_path, capsys):
+    assert study.main(command(folder, tmp_path / "out", "--into", str(tmp_path / "absent" / "page.md"))) == 1
+    assert "its folder is missing; make it" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 def test_claims_follow_the_figures():
+    assert welds_page.told({"a": np.array([np.nan]), "b": np.array([0.5])}, "a", "b") == welds_page.UNMEASURED
     share = {"better": np.array([0.8, 0.82, 0.81]), "same": np.array([0.815, 0.80, 0.83]), "ridge": np.array([0.7])}
     assert welds_page.told(share, "better", "ridge") == welds_page.HOLDS
     assert welds_page.told(share, "ridge", "better") == welds_page.NOT
