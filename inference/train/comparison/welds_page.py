@@ -87,10 +87,11 @@ def ridge(each):
     if each is None:
         return
     yield "## The linear reading"
-    yield ("A ridge regression from the same components to the high-passed current, trained on all other welds, each weld left out "
-           f"in turn; the mean over the welds of the share of stretches in which an injected shift is found within ±{welds_offset.NEAR} samples of the "
-           "weld's own answer. It shows that the judging here is that of the data's README, which tells the second line. Below it is trained on the folds, like the networks, and once more on "
-           "what the networks read: what these owe to the high pass of the frames, they do not owe to being networks.")
+    yield ("A ridge regression reads the high-passed current from the same components. It is trained on all other welds, each weld left "
+           "out in turn. The table has the mean over the welds of the share of stretches in which an injected shift is found within "
+           f"±{welds_offset.NEAR} samples of the weld's own answer. It shows that the judging here is that of the data's README, which "
+           "tells the second line. Below, the ridge is trained on the folds like the networks, and once more on the networks' tokens: "
+           "what the networks owe to these, they do not owe to being networks.")
     yield table(("", *(f"{s} s" for s in welds_offset.LENGTHS)),
                 [("here", *(spread([v], 2) for v in of_each(each).values())), ("the data's README", *(f"{v:.2f}" for v in TOLD.values()))])
 
@@ -105,15 +106,18 @@ def of_each(each):
 def offsets(rows):
     yield "## An injected offset"
     low, high = min(welds_offset.INJECTED) / welds.SAMPLE_HZ, max(welds_offset.INJECTED) / welds.SAMPLE_HZ
-    yield (f"The current is delayed by {low:+.2f} to {high:+.2f} s, and the shift is sought within ±{welds_offset.MOST / welds.SAMPLE_HZ:g} s. The "
-           "records' own zero is wrong in some welds, so a stretch is right if its answer lies within "
-           f"±{welds_offset.NEAR} samples of the injected shift and of the system's own answer on the whole weld. Stretches begin every second. "
-           "Q-Former answers by the similarity of its two projections, all others by the local loss; *together* is the mean of the seeds' curves, each in units of its own spread. "
-           "*Known*: share of the stretches whose answer is called known, and how many of these are right. The confidence reads the peak's height, "
-           "its lead over the second one, and whether halves and thirds of the stretch, and the seeds where they answer together, agree; it is calibrated on the welds of all "
-           f"other folds, for {100 * (welds_confidence.WANTED + welds_confidence.RESERVE):.0f} % right there, each read by the network of its own fold, and on stretches with the current of another time. "
-           "A system agrees with itself even if it learnt nothing, because what is random is the same in every stretch of a weld; "
-           f"*agrees* is the share of its own answers that lie within ±{welds_offset.NEAR} samples of the weld's median answer of all systems.")
+    wanted = 100 * (welds_confidence.WANTED + welds_confidence.RESERVE)
+    yield (f"The current is delayed by {low:+.2f} to {high:+.2f} s, and the shift is sought within "
+           f"±{welds_offset.MOST / welds.SAMPLE_HZ:g} s. The records' own zero is wrong in some welds. So a stretch is right if its "
+           f"answer lies within ±{welds_offset.NEAR} samples of the injected shift and of the system's own answer on the whole weld. "
+           "Stretches begin every second. Q-Former answers by the similarity of its two projections, all others by the local loss. "
+           "*All seeds together* is the mean of the seeds' curves, each in units of its own spread.")
+    yield ("*Known*: share of the stretches whose answer is called known, and how many of these are right. The confidence reads how high "
+           "the peak is, how far it leads the second one, and whether halves and thirds of the stretch agree, and the seeds where they "
+           f"answer together. It is calibrated on the welds of all other folds, for {wanted:.0f} % right there. Each of these was read by "
+           "the network of its own fold, which never saw it, and once more with the current of another time.")
+    yield ("A system agrees with itself even if it learnt nothing, because what is random is the same in every stretch of a weld. "
+           f"*Agrees* is the share of its own answers that lie within ±{welds_offset.NEAR} samples of the median answer of all systems.")
     head = ("row", "system", "seeds", *(f"{s} s {what}" for s in welds_offset.LENGTHS for what in ("found", "known", "of these right")), "agrees")
     lines, agreed = [], welds_figures.agreement(rows.known)
     for name, runs in rows.known.items():
@@ -127,9 +131,10 @@ def retrieval(rows):
     drawn = {name: rows.known[name] for name in rows.known if name in RIDGES or name in rows.single}
     fewest, most = welds_figures.windows(drawn.values())
     number = f"{most}" if fewest == most else f"{fewest} to {most}"
-    yield (f"Of {number} windows of held-out welds, drawn {welds_retrieval.DRAWS} times, whose frames do not overlap: how often a video's own current is the most similar "
-           f"one (R@1), in multiples of chance, which is one in {number}. For the ridge, the correlation of what the window's 16 frames show with the samples of the "
-           "same 1.28 s. ITM: accuracy of Q-Former's matching head on true pairs and on pairs with the current of any other window, or of the most similar one.")
+    yield (f"{number} windows of held-out welds, drawn {welds_retrieval.DRAWS} times, whose frames do not overlap. R@1: how often a "
+           f"video's own current is the most similar one, in multiples of chance, which is one in {number}. For the ridge it is the "
+           "correlation of what a window's 16 frames show with the samples of the same 1.28 s. ITM: accuracy of Q-Former's matching head "
+           "on true pairs and on pairs with the current of any other window, or of the most similar one.")
     lines = [(*rows.head(name), *(spread(welds_figures.retrieval(runs, k), digits) for k, digits in
               (("retrieval", 1), ("match_easy", 3), ("match_hard", 3)))) for name, runs in drawn.items()]
     yield table(("row", "system", "seeds", "R@1, × chance", "ITM, any other", "ITM, most similar"), lines)
@@ -229,7 +234,7 @@ def order(rows, share):
         there = {n: report.found_within(simulated[n], "120") for n in aligned}
         sort = lambda value: sorted(aligned, key=lambda n: value[n], reverse=True)
         here = {n: mean(share[n]) for n in aligned}
-        yield (f"Of the rows with a local loss, the order by offsets found is the same there (stretches of 120 s) and here: "
+        yield (f"Of the rows whose attention tells an offset, the order by offsets found is the same there (stretches of 120 s) and here: "
                f"{HOLDS if sort(there) == sort(here) else NOT} (there {', '.join(f'{rows.number(n)} {there[n]:.3f}' for n in sort(there))}; "
                f"here {', '.join(f'{rows.number(n)} {here[n]:.3f}' for n in sort(here))}).")
 

@@ -289,7 +289,7 @@ def command(folder, out, *more):
 def test_the_page_has_every_row_and_says_where_it_comes_from(finished):
     out, page = finished
     assert "d3ec29c" in page and "UOU-Welding/weld-pool-prediction" in page and "no licence" in page
-    for part in ("ridge regression", "Q-Former", "taught over the shifts", "## What holds", "× chance"):
+    for part in ("ridge regression", "Q-Former", "taught over the shifts", "## What holds", "× chance", "*Agrees*"):
         assert part in page
     assert "Not finished" not in page and "nan" not in page
     assert {p.name for p in out.glob("*.json")} == {"ridge-each.json", *(f"{r}-{f}-0.json" for r in ("ridge", "ridge-tokens") for f in (0, 1)),
@@ -301,7 +301,7 @@ def test_a_finished_study_is_not_run_again_and_an_unfinished_one_goes_on(finishe
     out, page = finished
     before = {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
     assert study.main(command(folder, out, "--into", str(out / "again.md"))) == 0
-    assert "0 of 8 runs left" in capsys.readouterr().err
+    assert "0 of 8 runs left," in capsys.readouterr().err
     assert before == {p.name: p.stat().st_mtime_ns for p in out.glob("*.json")}
     assert (out / "again.md").read_text() == page
 
