@@ -28,9 +28,10 @@ type Loop struct {
 	pending pending // what the next second waits for
 }
 
-// maxWaiting bounds the samples that arrive while a second is being decided. Beyond it
-// the newest is dropped and counted, and leaves a gap in the window.
-const maxWaiting = 64
+// maxWaiting bounds the samples that arrive while a second is being decided: those of a
+// second of the quickest meter. Beyond it the newest is dropped and counted, and leaves a
+// gap in the window.
+const maxWaiting = 128
 
 // changeEvery is the interval of the check for a sense's failure between two seconds.
 const changeEvery = 100 * time.Millisecond

@@ -1,0 +1,15 @@
+package performance
+
+import (
+	"meltwatch/bench/performance/client"
+	"meltwatch/bench/performance/meter"
+)
+
+// parts are all parts, in the order of the page.
+func (o Options) parts() []Part {
+	fromMeter := meter.Options{Programs: o.Programs, Telegraf: o.Telegraf, Brief: o.Brief}
+	return []Part{
+		{Name: "meter", Title: "From the meter to the subscriber", Tables: meter.Tables(), Measure: fromMeter.Measure},
+		{Name: "client", Title: "The Modbus client", Tables: client.Tables(), Measure: client.Options{Brief: o.Brief}.Measure},
+	}
+}
