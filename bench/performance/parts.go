@@ -3,6 +3,8 @@ package performance
 import (
 	"meltwatch/bench/performance/client"
 	"meltwatch/bench/performance/meter"
+	"meltwatch/bench/performance/outbox"
+	"meltwatch/bench/performance/verdict"
 )
 
 // parts are all parts, in the order of the page.
@@ -11,5 +13,7 @@ func (o Options) parts() []Part {
 	return []Part{
 		{Name: "meter", Title: "From the meter to the subscriber", Tables: meter.Tables(), Measure: fromMeter.Measure},
 		{Name: "client", Title: "The Modbus client", Tables: client.Tables(), Measure: client.Options{Brief: o.Brief}.Measure},
+		{Name: "verdict", Title: "The verdict", Tables: verdict.Tables(), Measure: verdict.Options{Programs: o.Programs, Brief: o.Brief}.Measure},
+		{Name: "outbox", Title: "The outbox", Tables: outbox.Tables(), Measure: outbox.Options{Folder: o.Results, Brief: o.Brief}.Measure},
 	}
 }
