@@ -39,7 +39,7 @@ func senders() []sender {
 		{usual, func(o Options, p place) (*exec.Cmd, string, error) {
 			return telegrafCommand(o, p, "10s", rig.TelegrafBatch)
 		}},
-		{fastest, func(o Options, p place) (*exec.Cmd, string, error) { return telegrafCommand(o, p, "1ms", 1) }},
+		{fastest, func(o Options, p place) (*exec.Cmd, string, error) { return telegrafCommand(o, p, "10s", 1) }},
 		{bareName, bareCommand},
 	}
 }
@@ -55,6 +55,7 @@ meters: {plc: {url: %q, period: %s, timeout: %s, fields: {current_a: {address: 0
 camera: {enabled: false}
 state: {normal_current: 11000}
 model: {path: %q}
+recorder: {enabled: false}
 mqtt: {broker: %q}
 paths: {state: %q, programs: %q}
 `, site, p.meter, p.period, p.timeout(), o.Programs.Model, p.broker, filepath.Join(p.folder, "state"), o.Programs.Bin)
