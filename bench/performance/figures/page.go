@@ -105,7 +105,7 @@ func (r Row) ratio(rounds []Round, over string) string {
 	if !ok {
 		return "–"
 	}
-	return fmt.Sprintf("%.2f", middle)
+	return number(middle)
 }
 
 // verdict says whether the bound is met.

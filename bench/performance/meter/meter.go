@@ -30,10 +30,13 @@ type rate struct {
 	watch time.Duration
 }
 
-// rates: Telegraf as it is published in batches of ten seconds, so that each watch holds one.
 func rates() []rate {
-	return []rate{{2, 15 * time.Second}, {10, 12 * time.Second}, {100, 11 * time.Second}}
+	return []rate{{2, 15 * time.Second}, {10, 12 * time.Second}, {100, 8 * time.Second}}
 }
+
+// usualRate is the rate at which Telegraf is watched with its defaults too. It then publishes
+// every ten seconds, so the watch holds one batch.
+const usualRate = 10
 
 // Measure makes one round: at each rate every sender once, another one first in each round.
 func (o Options) Measure(ctx context.Context, n int) (figures.Round, error) {
@@ -48,6 +51,9 @@ func (o Options) Measure(ctx context.Context, n int) (figures.Round, error) {
 		}
 		for i := range list {
 			s := list[(i+n)%len(list)]
+			if s.name == usual && r.hertz != usualRate {
+				continue
+			}
 			if err := o.watch(ctx, s, r, all); err != nil {
 				return nil, fmt.Errorf("%s at %d Hz: %w", s.name, r.hertz, err)
 			}
@@ -55,9 +61,6 @@ func (o Options) Measure(ctx context.Context, n int) (figures.Round, error) {
 	}
 	return all, nil
 }
-
-// settle is how long a sender runs before it is watched, once its first sample has arrived.
-const settle = 2 * time.Second
 
 // watch runs one sender at one rate with a meter, a broker and a subscriber of its own.
 func (o Options) watch(ctx context.Context, s sender, r rate, into figures.Round) (err error) {
@@ -98,7 +101,7 @@ func (o Options) watch(ctx context.Context, s sender, r rate, into figures.Round
 			err = fmt.Errorf("%w\n%s", err, log.String())
 		}
 	}()
-	if err := o.use(ctx, r, command.Process.Pid, arrived, into, fmt.Sprintf("%d %s", r.hertz, s.name)); err != nil {
+	if err := o.use(ctx, s, r, command.Process.Pid, arrived, into, fmt.Sprintf("%d %s", r.hertz, s.name)); err != nil {
 		return err
 	}
 	arrived.figures(into, fmt.Sprintf("%d %s", r.hertz, s.name), start, p.period)
@@ -117,7 +120,7 @@ func end(command *exec.Cmd) error {
 }
 
 // use watches a sender that has just been started, and adds what it used.
-func (o Options) use(ctx context.Context, r rate, pid int, arrived *arrivals, into figures.Round, name string) error {
+func (o Options) use(ctx context.Context, s sender, r rate, pid int, arrived *arrivals, into figures.Round, name string) error {
 	for deadline := time.Now().Add(30 * time.Second); !arrived.started(); {
 		if time.Now().After(deadline) {
 			return errors.New("no sample arrived for 30 s")
@@ -126,7 +129,7 @@ func (o Options) use(ctx context.Context, r rate, pid int, arrived *arrivals, in
 			return err
 		}
 	}
-	if err := rig.Pause(ctx, settle); err != nil {
+	if err := rig.Pause(ctx, s.settle); err != nil {
 		return err
 	}
 	before, err := spent(pid)
@@ -143,16 +146,7 @@ func (o Options) use(ctx context.Context, r rate, pid int, arrived *arrivals, in
 	if err != nil {
 		return err
 	}
-	lasted := time.Since(began)
-	into[name+" polls"] = float64(arrived.meter.answered() - polls)
-	perPoll := func(d time.Duration) float64 {
-		return float64(d) / float64(time.Microsecond) / max(into[name+" polls"], 1)
-	}
-	into[name+" CPU"] = perPoll(after.own - before.own)
-	into[name+" CPU with children"] = perPoll(after.all - before.all)
-	into[name+" core"] = 100 * float64(after.all-before.all) / float64(lasted)
-	into[name+" written"] = float64(after.written-before.written) / 1e3
-	into[name+" RSS"], into[name+" PSS"] = after.resident, after.share
+	after.figures(into, name, before, time.Since(began), arrived.meter.answered()-polls)
 	return nil
 }
 
@@ -161,6 +155,18 @@ type usage struct {
 	own, all        time.Duration // without and with its children
 	written         int64
 	resident, share float64 // MB, of the sender alone
+}
+
+// figures adds what was used since before, in a time with a number of polls, under names
+// that begin with name.
+func (u usage) figures(into figures.Round, name string, before usage, lasted time.Duration, polls int) {
+	perPoll := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) / float64(max(polls, 1)) }
+	into[name+" polls"] = float64(polls)
+	into[name+" CPU"] = perPoll(u.own - before.own)
+	into[name+" CPU with children"] = perPoll(u.all - before.all)
+	into[name+" core"] = 100 * float64(u.all-before.all) / float64(lasted)
+	into[name+" written"] = float64(u.written-before.written) / 1e3
+	into[name+" RSS"], into[name+" PSS"] = u.resident, u.share
 }
 
 func spent(pid int) (u usage, err error) {

@@ -13,6 +13,9 @@ import (
 // sender is one program that reads the meter and publishes it.
 type sender struct {
 	name string
+	// settle is how long it runs before it is watched, once its first sample has arrived:
+	// the agent loads its model.
+	settle time.Duration
 	// command prepares the program's files in folder and returns it, and the start of its
 	// topics.
 	command func(o Options, p place) (cmd *exec.Cmd, topic string, err error)
@@ -35,12 +38,12 @@ const (
 
 func senders() []sender {
 	return []sender{
-		{agent, agentCommand},
-		{usual, func(o Options, p place) (*exec.Cmd, string, error) {
+		{agent, 7 * time.Second, agentCommand},
+		{usual, 2 * time.Second, func(o Options, p place) (*exec.Cmd, string, error) {
 			return telegrafCommand(o, p, "10s", rig.TelegrafBatch)
 		}},
-		{fastest, func(o Options, p place) (*exec.Cmd, string, error) { return telegrafCommand(o, p, "10s", 1) }},
-		{bareName, bareCommand},
+		{fastest, 2 * time.Second, func(o Options, p place) (*exec.Cmd, string, error) { return telegrafCommand(o, p, "10s", 1) }},
+		{bareName, time.Second, bareCommand},
 	}
 }
 

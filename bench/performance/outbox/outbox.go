@@ -31,9 +31,9 @@ const (
 	group = 100
 	// length is how long each store appends in a round, drained how long it drains.
 	length  = 2 * time.Second
-	drained = 6 * time.Second
+	drained = 4 * time.Second
 	// waiting records are more than any rate drains in that time.
-	waiting = 250_000
+	waiting = 170_000
 )
 
 // historyRates are the messages of history a second that the configuration allows: its

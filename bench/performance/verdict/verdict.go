@@ -19,10 +19,10 @@ type Options struct {
 }
 
 const (
-	watch  = 40 * time.Second
+	watch  = 30 * time.Second
 	starts = 3
 	// settle fills enough of the window for the model to decide.
-	settle = 45 * time.Second
+	settle = 30 * time.Second
 )
 
 // Measure makes one round.
