@@ -133,7 +133,7 @@ type performanceCommand struct {
 func (c performanceCommand) Run(ctx context.Context, out io.Writer) error {
 	return performance.Options{
 		Programs: rig.Programs(c.programs), Telegraf: c.Telegraf, Every: c.Every, Parts: c.Parts, Rounds: c.Rounds, Brief: c.Brief,
-		Results: c.Results, Into: c.Into, Version: version, Command: "bin/bench " + strings.Join(os.Args[1:], " "),
+		Results: c.Results, Into: c.Into, Version: strings.TrimSuffix(version, "-dirty"), Command: "bin/bench " + strings.Join(os.Args[1:], " "),
 	}.Run(ctx, out)
 }
 
