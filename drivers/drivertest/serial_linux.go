@@ -20,7 +20,11 @@ func SerialLine(t *testing.T) (line io.ReadWriteCloser, url string) {
 	if err != nil {
 		t.Skipf("SKIPPED, no serial line is tested: %v", err)
 	}
-	t.Cleanup(func() { line.Close() })
+	t.Cleanup(func() {
+		if err := line.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return line, url
 }
 
