@@ -21,15 +21,16 @@ import (
 // Options select what is measured.
 type Options struct {
 	Programs rig.Programs
-	Telegraf string   // the program, as scripts/telegraf.sh builds it
-	Every    string   // the program that decodes every frame, as make bench builds it
-	Parts    []string // names; all if empty
-	Rounds   int
-	Brief    bool   // measure for a fifth of the time, to see that it works
-	Results  string // folder of the results
-	Into     string // page to write; none if empty
-	Version  string // of the programs
-	Command  string // as it was typed
+	Telegraf string        // the program, as scripts/telegraf.sh builds it
+	Every    string        // the program that decodes every frame, as make bench builds it
+	Parts    []string      // names; all if empty
+	Rounds   int           // 0 writes the page alone
+	Limit    time.Duration // of the whole run; none if 0
+	Brief    bool          // measure for a fifth of the time, to see that it works
+	Results  string        // folder of the results
+	Into     string        // page to write; none if empty
+	Version  string        // of the programs
+	Command  string        // as it was typed
 }
 
 // Part is one part of the bench.
@@ -44,6 +45,9 @@ type Part struct {
 //go:embed notes.md
 var notes string
 
+// errLimit ends a run that took too long.
+var errLimit = errors.New("the run's limit has passed (--limit): run it again, and it goes on where it stopped")
+
 // Run measures what the folder of results lacks, and writes the page from all results that
 // it holds. A part that fails does not stop the others.
 func (o Options) Run(ctx context.Context, out io.Writer) error {
@@ -54,6 +58,11 @@ func (o Options) run(ctx context.Context, out io.Writer, parts []Part) error {
 	chosen, err := o.choose(parts)
 	if err != nil {
 		return err
+	}
+	if o.Limit > 0 {
+		limited, cancel := context.WithTimeoutCause(ctx, o.Limit, errLimit)
+		defer cancel()
+		ctx = limited
 	}
 	failed := map[string]error{}
 	for n := range o.Rounds {
@@ -66,7 +75,7 @@ func (o Options) run(ctx context.Context, out io.Writer, parts []Part) error {
 			}
 		}
 	}
-	faults := []error{ctx.Err()}
+	faults := []error{context.Cause(ctx)}
 	for _, p := range chosen {
 		faults = append(faults, failed[p.Name])
 	}
@@ -87,8 +96,8 @@ func (o Options) choose(parts []Part) (chosen []Part, err error) {
 			return nil, fmt.Errorf("--parts: %q is unknown: known are %s", name, strings.Join(known, ", "))
 		}
 	}
-	if o.Rounds < 1 {
-		return nil, fmt.Errorf("--rounds: %d is invalid: want 1 or more", o.Rounds)
+	if o.Rounds < 0 {
+		return nil, fmt.Errorf("--rounds: %d is invalid: want 0 or more", o.Rounds)
 	}
 	return chosen, nil
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"meltwatch/bench/performance/figures"
 )
@@ -82,7 +84,7 @@ func TestPartsAreChosen(t *testing.T) {
 	}
 	for want, wrong := range map[string]Options{
 		`--parts: "c" is unknown: known are a, b`: {Rounds: 1, Parts: []string{"c"}},
-		"--rounds: 0 is invalid":                  {},
+		"--rounds: -1 is invalid":                 {Rounds: -1},
 	} {
 		if err := wrong.run(t.Context(), &page, parts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
@@ -107,7 +109,32 @@ func TestInterruptionKeepsResults(t *testing.T) {
 	}
 }
 
-// Every row names figures that its part can measure, so that none stays empty by a slip.
+// A run ends at its limit, and says how it goes on.
+func TestRunEndsAtItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var done []string
+		p := scripted{"a", -1, &done}.part()
+		measure := p.Measure
+		p.Measure = func(ctx context.Context, n int) (figures.Round, error) {
+			select {
+			case <-time.After(8 * time.Minute):
+				return measure(ctx, n)
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		o := Options{Rounds: 3, Limit: 20 * time.Minute, Results: t.TempDir()}
+		began := time.Now()
+		if err := o.run(t.Context(), &bytes.Buffer{}, []Part{p}); !errors.Is(err, errLimit) || len(done) != 2 || time.Since(began) != o.Limit {
+			t.Errorf("%v after %v and %v", err, time.Since(began), done)
+		}
+		if err := o.run(t.Context(), &bytes.Buffer{}, []Part{p}); err != nil || len(done) != 3 {
+			t.Errorf("%v after %v", err, done)
+		}
+	})
+}
+
+// Every part has a name of its own, so that none overwrites another's results.
 func TestPartsHaveNamesOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range (Options{}).parts() {

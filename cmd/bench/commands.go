@@ -98,7 +98,7 @@ func (c latencyCommand) Run(ctx context.Context, out io.Writer) error {
 
 type costCommand struct {
 	Watch   time.Duration `default:"60s" help:"How long each setting is watched in a round."`
-	Rounds  int           `default:"3" help:"Rounds in which the settings take turns."`
+	Rounds  int           `default:"3" help:"Rounds in which the settings take turns; 0 writes the page from the results alone."`
 	Viewers int           `default:"3" help:"Viewers of the page."`
 	programs
 }
@@ -119,20 +119,21 @@ func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
 }
 
 type performanceCommand struct {
-	Telegraf string   `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
-	Every    string   `default:"bin/bench-every" help:"The program that decodes every frame, as make bench builds it."`
-	Parts    []string `help:"Parts to measure: meter, client, camera, verdict, outbox; all by default."`
-	Rounds   int      `default:"3" help:"Rounds in which ours, the peers and the limits take turns."`
-	Brief    bool     `help:"Measure for a fifth of the time, to see that it works. Its figures scatter."`
-	Results  string   `default:"bin/bench-results" help:"Folder of the results. A round that it holds is not measured again."`
-	Into     string   `help:"Page to write; printed by default."`
+	Telegraf string        `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
+	Every    string        `default:"bin/bench-every" help:"The program that decodes every frame, as make bench builds it."`
+	Parts    []string      `help:"Parts to measure: meter, client, camera, verdict, outbox; all by default."`
+	Rounds   int           `default:"3" help:"Rounds in which ours, the peers and the limits take turns."`
+	Limit    time.Duration `default:"20m" help:"Stop after this time. The next run goes on where it stopped."`
+	Brief    bool          `help:"Measure for a fifth of the time, to see that it works. Its figures scatter."`
+	Results  string        `default:"bin/bench-results" help:"Folder of the results. A round that it holds is not measured again."`
+	Into     string        `help:"Page to write; printed by default."`
 	programs
 }
 
 // Run measures what is missing, and writes the page.
 func (c performanceCommand) Run(ctx context.Context, out io.Writer) error {
 	return performance.Options{
-		Programs: rig.Programs(c.programs), Telegraf: c.Telegraf, Every: c.Every, Parts: c.Parts, Rounds: c.Rounds, Brief: c.Brief,
+		Programs: rig.Programs(c.programs), Telegraf: c.Telegraf, Every: c.Every, Parts: c.Parts, Rounds: c.Rounds, Limit: c.Limit, Brief: c.Brief,
 		Results: c.Results, Into: c.Into, Version: strings.TrimSuffix(version, "-dirty"), Command: "bin/bench " + strings.Join(os.Args[1:], " "),
 	}.Run(ctx, out)
 }
