@@ -29,7 +29,7 @@ type Options struct {
 const (
 	// settle is how long a viewer runs before it is watched, once it holds a picture.
 	settle = 2 * time.Second
-	watch  = 6 * time.Second
+	watch  = 5 * time.Second
 	// ask is how often the age of the newest picture is noted, as often as the agent asks.
 	ask = 200 * time.Millisecond
 )

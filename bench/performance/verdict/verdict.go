@@ -22,7 +22,7 @@ const (
 	watch  = 30 * time.Second
 	starts = 3
 	// settle fills enough of the window for the model to decide.
-	settle = 30 * time.Second
+	settle = 25 * time.Second
 )
 
 // Measure makes one round.
