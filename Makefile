@@ -69,7 +69,13 @@ fuzz: ## each fuzz target FUZZ_RUNS times (default 100000x, 3 minutes)
 	@scripts/fuzz.sh $${FUZZ_RUNS:-100000x}
 
 .PHONY: bench
-bench: deps-train runs/fmformer-b/manifest.json ## measure: model through Go and against FmFormer-B, scene, alignment, Modbus (4 minutes)
+bench: build ## compare speed with Telegraf, gocv, ffmpeg and bbolt, and with the limit, side by side; writes docs/performance.md (20 minutes; the first time 5 more, for Telegraf); goes on where it stopped; BENCH_PARTS=meter,client for some parts alone
+	go build -o bin/bench-every ./cmd/bench-every
+	@scripts/telegraf.sh
+	bin/bench performance $(if $(BENCH_PARTS),--parts $(BENCH_PARTS)) --into docs/performance.md
+
+.PHONY: bench-model
+bench-model: deps-train runs/fmformer-b/manifest.json ## measure functions: model through Go and against FmFormer-B, scene, alignment, Modbus (4 minutes)
 	TF_ENABLE_ONEDNN_OPTS=$${TF_ENABLE_ONEDNN_OPTS:-0} go test -run '^$$' -bench . -benchtime 1s ./...
 
 # What the product's speed is compared with: untrained, so made when it is wanted.

@@ -26,6 +26,7 @@ require (
 	github.com/simonvetter/modbus v1.6.4
 	github.com/tensorflow/tensorflow v2.11.0+incompatible
 	github.com/willabides/kongplete v0.4.0
+	go.etcd.io/bbolt v1.4.3
 	go.uber.org/goleak v1.3.0
 	go.yaml.in/yaml/v3 v3.0.4
 	gocv.io/x/gocv v0.31.0

@@ -48,7 +48,9 @@ type Spec struct {
 }
 
 const (
-	heartbeatInterval       = 250 * time.Millisecond
+	// heartbeatShare of the heartbeat's timeout passes between two heartbeats: each wakes
+	// both processes.
+	heartbeatShare          = 5
 	defaultHeartbeatTimeout = 5 * time.Second
 	// maxInFlight bounds calls whose caller has given up but whose child has not
 	// answered yet; without it a stopped child would fill the socket and block
@@ -192,7 +194,7 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 
 // heartbeat pings the child and kills one that does not answer.
 func (p *Process) heartbeat() {
-	ticker := time.NewTicker(heartbeatInterval)
+	ticker := time.NewTicker(p.spec.HeartbeatTimeout / heartbeatShare)
 	defer ticker.Stop()
 	for {
 		answer := p.client.Go("Child.Ping", struct{}{}, &struct{}{}, make(chan *rpc.Call, 1))

@@ -10,6 +10,10 @@ import (
 	"time"
 )
 
+// LeastPeriod is the shortest period of a meter. The window keeps every sample of two
+// minutes, and the queues between meter and decision hold those of a second.
+const LeastPeriod = 10 * time.Millisecond
+
 // checkMeters checks every rule about meters; the driver accepts what passes.
 func checkMeters(meters map[string]Meter, normalCurrent float64, f report) {
 	if len(meters) == 0 {
@@ -67,8 +71,8 @@ func (m Meter) check(f report) {
 		least, most = 1, 247
 	}
 	f.between("unit", float64(m.Unit), least, most)
-	f.duration("period", m.Period, 50*time.Millisecond, time.Minute)
-	f.duration("timeout", m.Timeout, 10*time.Millisecond, 30*time.Second)
+	f.duration("period", m.Period, LeastPeriod, time.Minute)
+	f.duration("timeout", m.Timeout, 2*time.Millisecond, 30*time.Second)
 	if m.Timeout >= m.Period {
 		f("timeout", "%s must be shorter than period (%s): a late reply would disturb the next poll", m.Timeout, m.Period)
 	}

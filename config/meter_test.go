@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -35,6 +36,26 @@ func TestFieldTypesHaveRegisters(t *testing.T) {
 	for _, name := range FieldTypes {
 		if n := (Field{Type: name}).Registers(); n != 1 && n != 2 {
 			t.Errorf("%s takes %d registers", name, n)
+		}
+	}
+}
+
+// The quickest meter is read 100 times a second, with a timeout below its period.
+func TestMeterPace(t *testing.T) {
+	for pace, want := range map[string]string{
+		"period: 10ms, timeout: 6ms":  "",
+		"period: 10ms, timeout: 2ms":  "",
+		"period: 9ms, timeout: 6ms":   "meters.main.period (line 6): 9ms is out of bounds: want 10ms to 1m0s",
+		"period: 10ms, timeout: 1ms":  "meters.main.timeout (line 7): 1ms is out of bounds: want 2ms to 30s",
+		"period: 10ms, timeout: 10ms": "meters.main.timeout (line 7): 10ms must be shorter than period (10ms)",
+	} {
+		_, err := Parse([]byte(strings.Replace(string(read(t, "testdata/good.yaml")), "    fields:", "    "+strings.Replace(pace, ", ", "\n    ", 1)+"\n    fields:", 1)))
+		said := ""
+		if err != nil {
+			said = err.Error()
+		}
+		if want == "" && said != "" || !strings.Contains(said, want) {
+			t.Errorf("%s: %q, want %q", pace, said, want)
 		}
 	}
 }

@@ -93,8 +93,12 @@ type Window struct {
 	period time.Duration
 }
 
-// maxRate is the largest number of samples or frames kept for each slot.
-const maxRate = 10
+// maxSamples and maxFrames are the largest numbers kept for each slot: those of a meter that
+// is read 100 times a second, and of a camera of ten pictures a second.
+const (
+	maxSamples = 50
+	maxFrames  = 10
+)
 
 // Aligner collects samples and frames and builds windows from them. It is owned by one
 // goroutine.
@@ -120,7 +124,7 @@ func (a *Aligner) AddSample(s drivers.Sample) {
 	}
 	a.grid.observe(s.Time)
 	oldest := s.Time.Add(-time.Duration(a.geometry.Samples) * a.geometry.SamplePeriod)
-	a.samples.trim(oldest, maxRate*a.geometry.Samples)
+	a.samples.trim(oldest, maxSamples*a.geometry.Samples)
 }
 
 // AddFrame adds an encoded frame. A frame that is not newer than the last is dropped.
@@ -131,7 +135,7 @@ func (a *Aligner) AddFrame(f EncodedFrame) {
 	// Early frames wait for the current, so they are kept longer by the largest
 	// correction.
 	oldest := f.Time.Add(-time.Duration(a.geometry.Frames)*a.geometry.FramePeriod - a.geometry.MostCorrection)
-	a.frames.trim(oldest, maxRate*a.geometry.Frames)
+	a.frames.trim(oldest, maxFrames*a.geometry.Frames)
 }
 
 // Forget drops every sample before t: current from before an idle period does not

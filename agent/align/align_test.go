@@ -205,7 +205,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		a.AddSample(sample(i, float64(i)/1000))
 		a.AddFrame(EncodedFrame{Time: at(float64(i) / 1000), Tokens: []float32{1, 1}})
 	}
-	if len(a.samples.values) > maxRate*model.Samples || len(a.frames.values) > maxRate*model.Frames {
+	if len(a.samples.values) > maxSamples*model.Samples || len(a.frames.values) > maxFrames*model.Frames {
 		t.Fatalf("keeps %d samples and %d frames", len(a.samples.values), len(a.frames.values))
 	}
 }
@@ -274,5 +274,35 @@ func TestSamplesCoverTheTimeBetweenThem(t *testing.T) {
 				t.Errorf("density %v, want %v", w.CurrentDensity, c.density)
 			}
 		})
+	}
+}
+
+// A meter that is read 100 times a second fills the whole window, from samples near the
+// middle of their slots, and adding one allocates nothing once the memory has grown.
+func TestQuickMeterFillsTheWindow(t *testing.T) {
+	a := New(model)
+	next := 0
+	add := func() {
+		a.AddSample(sample(next, float64(next)/100))
+		next++
+	}
+	for next <= 20_000 {
+		add()
+	}
+	w := a.Window(at(200.2))
+	if math.Abs(w.CurrentCoverage-1) > 1e-9 {
+		t.Fatalf("coverage %v", w.CurrentCoverage)
+	}
+	end := w.End.Sub(start).Seconds()
+	for i, n := range numbers(w) {
+		if slot := end - float64(239-i)/2; math.Abs(float64(n)/100-slot) > 0.0051 {
+			t.Errorf("slot %d at %v s holds the sample of %v s", i, slot, float64(n)/100)
+		}
+	}
+	for next <= 60_000 {
+		add()
+	}
+	if allocations := testing.AllocsPerRun(50_000, add); allocations > 0 {
+		t.Errorf("%v allocations a sample", allocations)
 	}
 }

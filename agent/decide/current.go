@@ -27,6 +27,9 @@ const (
 	// within three periods, and one lost poll is tolerated. The longer of lostAfter and
 	// lostPeriods periods without one makes it absent.
 	staleHalves = 5
+	// leastStale keeps a quick meter live through a moment in which the box is busy: it
+	// is a quarter of a slot of the window, so no slot is empty for it.
+	leastStale  = 125 * time.Millisecond
 	lostAfter   = 30 * time.Second
 	lostPeriods = 5
 	// settled is the time over which the furnace's current is averaged if the meter is
@@ -61,7 +64,7 @@ func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause str
 	switch {
 	case m.arrived.IsZero() || age > max(lostAfter, lostPeriods*m.period):
 		return drivers.Absent, ""
-	case age > staleHalves*m.period/2:
+	case age > m.staleAfter():
 		return drivers.Stale, ""
 	}
 	if cause := m.invalid.cause(); cause != "" {
@@ -82,8 +85,11 @@ func (m *currentMonitor) usable(now time.Time) bool {
 	return status.Live() || gap
 }
 
+// staleAfter is how long a live sense may be without a sample.
+func (m *currentMonitor) staleAfter() time.Duration { return max(staleHalves*m.period/2, leastStale) }
+
 // span is a time in which a live sense reads the current at least once.
-func (m *currentMonitor) span() time.Duration { return max(settled, staleHalves*m.period/2) }
+func (m *currentMonitor) span() time.Duration { return max(settled, m.staleAfter()) }
 
 // invalidShare counts samples without a valid current. A single one is masked; several
 // mean that the meter, its wiring or its configuration is faulty.
@@ -99,8 +105,9 @@ const (
 	// the sense invalid.
 	invalidRun  = 3
 	invalidPart = 0.05
-	// mostInvalid bounds the invalid samples kept of a minute.
-	mostInvalid = 64
+	// mostInvalid bounds the invalid samples kept of a minute: that share of the quickest
+	// meter's.
+	mostInvalid = 320
 )
 
 func (v *invalidShare) sample(s drivers.Sample) {

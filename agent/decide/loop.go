@@ -28,12 +28,17 @@ type Loop struct {
 	pending pending // what the next second waits for
 }
 
-// maxWaiting bounds the samples that arrive while a second is being decided. Beyond it
-// the newest is dropped and counted, and leaves a gap in the window.
-const maxWaiting = 64
+// maxWaiting bounds the samples that arrive while a second is being decided: those of a
+// second of the quickest meter. Beyond it the newest is dropped and counted, and leaves a
+// gap in the window.
+const maxWaiting = 128
 
-// changeEvery is the interval of the check for a sense's failure between two seconds.
-const changeEvery = 100 * time.Millisecond
+// changeEvery is the interval of the check for a sense's failure between two seconds. It is
+// made up to changeSlack sooner or later if the loop runs then anyway, for a sample.
+const (
+	changeEvery = 100 * time.Millisecond
+	changeSlack = 20 * time.Millisecond
+)
 
 // NewLoop returns a loop that passes each decision to report, which must not block.
 func NewLoop(d *Decider, v Video, report func(Decision)) *Loop {
@@ -59,10 +64,9 @@ func (l *Loop) Run(ctx context.Context) error {
 	l.pending.due = time.Now().Add(time.Second)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	changes := time.NewTicker(changeEvery)
-	defer changes.Stop()
-	for {
-		wait := l.wait(time.Now())
+	for checked := time.Now(); ; {
+		now := time.Now()
+		wait := l.wait(now)
 		if wait <= 0 {
 			l.decide(ctx, l.pending.due)
 			l.begin(time.Now())
@@ -71,7 +75,11 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 			continue
 		}
-		timer.Reset(wait)
+		if now.Sub(checked) >= changeEvery-changeSlack {
+			checked = now
+			l.reportChange()
+		}
+		timer.Reset(min(wait, checked.Add(changeEvery+changeSlack).Sub(now)))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -82,8 +90,6 @@ func (l *Loop) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-l.pending.answer:
 			l.pending.answered()
-		case <-changes.C:
-			l.reportChange()
 		}
 	}
 }

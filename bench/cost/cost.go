@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -48,7 +47,7 @@ const (
 
 // Run prints the table.
 func (o Options) Run(ctx context.Context, out io.Writer) error {
-	address, err := freeAddress(ctx)
+	address, err := rig.FreeAddress(ctx)
 	if err != nil {
 		return err
 	}
@@ -74,15 +73,6 @@ func (o Options) Run(ctx context.Context, out io.Writer) error {
 	}
 	_, err = out.Write(table(settings))
 	return err
-}
-
-// freeAddress returns a loopback address that nothing listens on.
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return listener.Addr().String(), listener.Close()
 }
 
 // warmUp is how long an agent runs before it is measured: it loads its model and opens its

@@ -23,6 +23,7 @@ type Options struct {
 	Camera   bool          // with the camera, its child and a picture in each window
 	Watch    time.Duration // how long samples and states are timed
 	Starts   int           // how often the agent is started
+	Settle   time.Duration // before samples and states are timed; at least 20 s
 }
 
 const site = "latency"
@@ -30,17 +31,34 @@ const site = "latency"
 // Run prints the table. All paths lead through the same proxy and broker, which the first
 // row measures alone.
 func (o Options) Run(ctx context.Context, out io.Writer) error {
-	w := &watch{root: rig.Root(site)}
+	measured, err := o.Measure(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(measured.table())
+	return err
+}
+
+// Measured is everything that was timed.
+type Measured struct {
+	Echo               *rig.Timings // a small message through proxy and broker to the subscriber
+	First, FirstSample *rig.Timings // from the agent's start
+	Sample             *rig.Timings // from a sample to its subscriber
+	State              *rig.Timings // from the newest sample of a window to its state
+	End                *rig.Timings // from a window's end to its state
+	// Decided counts the timed states by what decided them.
+	Decided map[string]int
+}
+
+// Measure times one plant.
+func (o Options) Measure(ctx context.Context) (Measured, error) {
+	w := &watch{root: rig.Root(site), decided: map[string]int{}}
 	p := &rig.Plant{Programs: o.Programs, Camera: o.Camera, Take: w.take}
 	err := p.Start(ctx, site)
 	if err == nil {
 		err = o.measure(ctx, p, w)
 	}
-	if err = errors.Join(err, p.Stop()); err != nil {
-		return err
-	}
-	_, err = out.Write(w.table())
-	return err
+	return w.measured(), errors.Join(err, p.Stop())
 }
 
 func (o Options) measure(ctx context.Context, p *rig.Plant, w *watch) error {
@@ -54,7 +72,7 @@ func (o Options) measure(ctx context.Context, p *rig.Plant, w *watch) error {
 		}
 	}
 	// The model is loaded, and the camera opened.
-	if err := rig.Pause(ctx, 20*time.Second); err != nil {
+	if err := rig.Pause(ctx, max(o.Settle, 20*time.Second)); err != nil {
 		return err
 	}
 	w.begin()
@@ -77,6 +95,13 @@ type watch struct {
 	sample, state      rig.Timings
 	ends               rig.Timings // from a window's end to its state
 	echo               *rig.Timings
+	decided            map[string]int // timed states by their source
+}
+
+func (w *watch) measured() Measured {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return Measured{Echo: w.echo, First: &w.first, FirstSample: &w.firstSample, Sample: &w.sample, State: &w.state, End: &w.ends, Decided: w.decided}
 }
 
 func (w *watch) started() {
@@ -117,6 +142,7 @@ func (w *watch) take(topic string, payload []byte) {
 		var s message.State
 		if w.timing && json.Unmarshal(payload, &s) == nil {
 			w.takeState(now, s.Time)
+			w.decided[s.Source]++
 		}
 	}
 }
@@ -157,20 +183,20 @@ func (w *watch) takeState(now, end time.Time) {
 	w.ends.Add(now.Sub(end))
 }
 
-func (w *watch) table() []byte {
+func (m Measured) table() []byte {
 	var b bytes.Buffer
 	fmt.Fprint(&b, "| | p50 | p95 | p99 | times the echo (p50) | count |\n|---|---|---|---|---|---|\n")
-	limit := w.echo.Percentile(50)
+	limit := m.Echo.Percentile(50)
 	for _, row := range []struct {
 		what    string
 		timings *rig.Timings
 	}{
-		{"a message of ours through proxy and broker and back", w.echo},
-		{"start to the first message", &w.first},
-		{"start to the first sample", &w.firstSample},
-		{"sample to its subscriber", &w.sample},
-		{"newest sample of a window to its state", &w.state},
-		{"end of a window to its state", &w.ends},
+		{"a message of ours through proxy and broker and back", m.Echo},
+		{"start to the first message", m.First},
+		{"start to the first sample", m.FirstSample},
+		{"sample to its subscriber", m.Sample},
+		{"newest sample of a window to its state", m.State},
+		{"end of a window to its state", m.End},
 	} {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %.1f | %d |\n", row.what, row.timings.Percentile(50), row.timings.Percentile(95),
 			row.timings.Percentile(99), float64(row.timings.Percentile(50))/float64(max(limit, 1)), row.timings.Count())

@@ -13,7 +13,7 @@ import (
 // A state is timed against the newest sample of its own window, not against one that
 // arrived later.
 func TestStateIsTimedAgainstItsNewestSample(t *testing.T) {
-	w := &watch{root: "r/", echo: &rig.Timings{}}
+	w := &watch{root: "r/", echo: &rig.Timings{}, decided: map[string]int{}}
 	w.begin()
 	now := time.Now()
 	for _, ago := range []time.Duration{1010 * time.Millisecond, 510 * time.Millisecond, 10 * time.Millisecond} {
@@ -31,7 +31,7 @@ func TestStateIsTimedAgainstItsNewestSample(t *testing.T) {
 
 // The farewell of the agent before, and its samples, are not the first messages of the next.
 func TestFirstMessageIsTheNewAgents(t *testing.T) {
-	w := &watch{root: "r/", echo: &rig.Timings{}}
+	w := &watch{root: "r/", echo: &rig.Timings{}, decided: map[string]int{}}
 	before := time.Now().Add(-time.Second)
 	w.started()
 	w.take("r/availability", []byte(message.Offline))
@@ -46,8 +46,8 @@ func TestFirstMessageIsTheNewAgents(t *testing.T) {
 	if w.first.Count() != 1 || w.firstSample.Count() != 1 {
 		t.Errorf("%d first messages, %d first samples", w.first.Count(), w.firstSample.Count())
 	}
-	if !strings.Contains(string(w.table()), "| start to the first sample |") {
-		t.Errorf("table:\n%s", w.table())
+	if !strings.Contains(string(w.measured().table()), "| start to the first sample |") {
+		t.Errorf("table:\n%s", w.measured().table())
 	}
 }
 

@@ -122,37 +122,14 @@ func (o Options) senders(p *rig.Plant) ([]*sender, error) {
 	return list, nil
 }
 
-// telegraf starts Telegraf as its manual advises for a broker that may be away: it waits
-// for the broker at its start and keeps 10,000 metrics.
+// telegraf starts a Telegraf with one of its buffers.
 func (o Options) telegraf(p *rig.Plant, buffer string) (*sender, error) {
-	text := fmt.Sprintf(`[agent]
-interval = "500ms"
-flush_interval = "1s"
-precision = "1ms"
-metric_buffer_limit = 10000
-buffer_strategy = %[1]q
-buffer_directory = %[2]q
-omit_hostname = true
-[[outputs.mqtt]]
-servers = ["tcp://%[3]s"]
-topic = "telegraf/%[1]s"
-client_id = "telegraf-%[1]s"
-qos = 1
-data_format = "json"
-json_timestamp_units = "1ms"
-startup_error_behavior = "retry"
-[[inputs.modbus]]
-name = "furnace"
-controller = %[4]q
-slave_id = 1
-timeout = "300ms"
-configuration_type = "register"
-holding_registers = [
-  {name = "a", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [0, 1]},
-  {name = "b", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [2, 3]},
-  {name = "c", byte_order = "ABCD", data_type = "FLOAT32-IEEE", scale = 1.0, address = [4, 5]},
-]
-`, buffer, filepath.Join(p.Folder, "telegraf-"+buffer), p.Link.Listen, p.Meter)
+	text := rig.Telegraf{
+		Interval: "500ms", Flush: "1s", Batch: rig.TelegrafBatch,
+		Buffer: buffer, Folder: filepath.Join(p.Folder, "telegraf-"+buffer),
+		Broker: "tcp://" + p.Link.Listen, Topic: "telegraf/" + buffer, ClientID: "telegraf-" + buffer,
+		Meter: p.Meter, Timeout: "300ms",
+	}.TOML()
 	path := filepath.Join(p.Folder, "telegraf-"+buffer+".conf")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err

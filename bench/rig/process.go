@@ -3,8 +3,12 @@ package rig
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"net"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/procfs"
@@ -16,6 +20,7 @@ type Usage struct {
 	Descriptors int
 	CPU         time.Duration // used since its start
 	Share       int           // bytes of memory, those that processes share divided among them (PSS)
+	Resident    int           // bytes of memory, shared pages counted whole (RSS)
 }
 
 // ReadUsage reads a process's current usage.
@@ -37,7 +42,35 @@ func ReadUsage(pid int) (u Usage, err error) {
 		return u, err
 	}
 	descriptors, err := process.FileDescriptorsLen()
-	return Usage{int(status.RssAnon), descriptors, time.Duration(stat.CPUTime() * float64(time.Second)), int(maps.Pss)}, err
+	return Usage{int(status.RssAnon), descriptors, time.Duration(stat.CPUTime() * float64(time.Second)), int(maps.Pss), int(maps.Rss)}, err
+}
+
+// CPUTime returns what a process's threads have used of the processor, in the scheduler's
+// own nanoseconds: Usage counts in ticks of 10 ms. What ended threads used is left out.
+func CPUTime(pid int) (time.Duration, error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		return 0, err
+	}
+	var all time.Duration
+	for _, thread := range threads {
+		text, err := os.ReadFile(thread)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // the thread has ended
+		}
+		if err != nil {
+			return 0, err
+		}
+		var running int64
+		if _, err := fmt.Sscan(string(text), &running); err != nil {
+			return 0, fmt.Errorf("%s: %w", thread, err)
+		}
+		all += time.Duration(running)
+	}
+	if all == 0 {
+		return 0, fmt.Errorf("process %d: processor time is unknown: the process has ended, or the kernel lacks schedstat", pid)
+	}
+	return all, nil
 }
 
 // Children returns the process numbers of a process's children by program name.
@@ -84,6 +117,15 @@ func WrittenBytes(pid int) (int64, error) {
 	}
 	counted, err := process.IO()
 	return int64(counted.WriteBytes), err
+}
+
+// FreeAddress returns a loopback address that nothing listens on.
+func FreeAddress(ctx context.Context) (string, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return listener.Addr().String(), listener.Close()
 }
 
 // Pause waits for d. It returns ctx's error if ctx ends first.

@@ -23,11 +23,11 @@ import (
 
 // appending measures how many records a second the outbox takes.
 func (o Options) appending(ctx context.Context, folder string) ([]figure, error) {
-	log, err := openOutbox(filepath.Join(folder, "append"))
+	log, err := OpenOutbox(filepath.Join(folder, "append"))
 	if err != nil {
 		return nil, err
 	}
-	payload, err := samplePayload(1)
+	payload, err := SamplePayload(1)
 	if err != nil {
 		return nil, err
 	}
@@ -84,14 +84,15 @@ func rate(length time.Duration, do func() int) float64 {
 	return float64(n) / time.Since(began).Seconds()
 }
 
-func openOutbox(folder string) (*outbox.Log, error) {
+// OpenOutbox opens an outbox that drops nothing.
+func OpenOutbox(folder string) (*outbox.Log, error) {
 	settings := rig.Ample()
 	settings.MemoryRecords = 10_000
 	return outbox.Open(durable.Folder(folder), settings, slog.New(slog.DiscardHandler), rig.Silent{}, nil)
 }
 
-// samplePayload is a record of current as an agent makes it.
-func samplePayload(seq uint64) ([]byte, error) {
+// SamplePayload is a record of current as an agent makes it.
+func SamplePayload(seq uint64) ([]byte, error) {
 	return json.Marshal(message.Sample{
 		Stamp: message.Stamp{Version: 1, Time: time.Now().UTC(), Boot: 12, Seq: seq, MonoMS: 123456789, KernelBoot: "0f8fad5b-d9cb-469f-a165-70867728950e", Clock: "synced"},
 		A:     14_987.1234, B: 15_023.5678, C: 15_101.9012, SetPoint: 15_000, UncertaintyMS: 0.734,
@@ -101,13 +102,13 @@ func samplePayload(seq uint64) ([]byte, error) {
 // million measures an outbox with very many waiting records.
 func (o Options) million(ctx context.Context, folder string) ([]figure, error) {
 	full := filepath.Join(folder, "full", "outbox")
-	if err := fill(full, o.Records); err != nil {
+	if err := Fill(full, o.Records); err != nil {
 		return nil, err
 	}
 	opening := &rig.Timings{}
 	for range 5 {
 		began := time.Now()
-		log, err := openOutbox(full)
+		log, err := OpenOutbox(full)
 		if err != nil {
 			return nil, err
 		}
@@ -132,13 +133,14 @@ func (o Options) million(ctx context.Context, folder string) ([]figure, error) {
 	}, drain...), err
 }
 
-func fill(folder string, records int) error {
-	log, err := openOutbox(folder)
+// Fill leaves records of current in the outbox of a folder.
+func Fill(folder string, records int) error {
+	log, err := OpenOutbox(folder)
 	if err != nil {
 		return err
 	}
 	for i := range records {
-		payload, err := samplePayload(uint64(i) + 1)
+		payload, err := SamplePayload(uint64(i) + 1)
 		if err != nil {
 			return err
 		}
@@ -169,18 +171,43 @@ func (o Options) memory(ctx context.Context, folder string) (bytes int, err erro
 
 // drain measures how fast a local mosquitto receives history, and the latency of live
 // records meanwhile.
-func (o Options) drain(ctx context.Context, folder, full string) (figures []figure, err error) {
-	mosquitto, err := rig.StartMosquitto(ctx, folder)
+func (o Options) drain(ctx context.Context, folder, full string) ([]figure, error) {
+	const rate, length = 1000, 20 * time.Second
+	d, err := Drain(ctx, filepath.Join(folder, "drain"), full, rate, length)
 	if err != nil {
 		return nil, err
 	}
+	p95 := d.Live.Percentile(95)
+	return []figure{
+		{"history drained to a local mosquitto, QoS 1, `history_rate: 1000`", fmt.Sprintf("%.0f records/s", d.PerSecond), "≥ 5 000", d.PerSecond >= 5000},
+		{"… live records meanwhile: p50, p95", fmt.Sprintf("%s, %s (%d)", d.Live.Percentile(50), p95, d.Live.Count()), "p95 ≤ 50 ms", d.Live.Count() > 0 && p95 <= 50*time.Millisecond},
+	}, nil
+}
+
+// Drained is how history was drained.
+type Drained struct {
+	PerSecond float64      // records of history
+	Live      *rig.Timings // ages of live records at the subscriber
+}
+
+// Drain drains the outbox of folder full to a local mosquitto for a time, with rate messages
+// of history a second at most, and 20 live records a second beside it. The broker's files
+// and the publisher's are in folder.
+func Drain(ctx context.Context, folder, full string, rate int, length time.Duration) (d Drained, err error) {
+	d.Live = &rig.Timings{}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return d, err
+	}
+	mosquitto, err := rig.StartMosquitto(ctx, folder)
+	if err != nil {
+		return d, err
+	}
 	defer func() { err = errors.Join(err, mosquitto.Stop()) }()
 	var history atomic.Int64
-	live := &rig.Timings{}
 	subscriber, err := broker.Subscribe(mosquitto.URL(), "drained", rig.Root(rig.WorkerSite)+"#", func(topic string, payload []byte) {
 		switch topic {
 		case rig.Root(rig.WorkerSite) + "current":
-			live.Add(rig.Age(payload))
+			d.Live.Add(rig.Age(payload))
 		case rig.Root(rig.WorkerSite) + "history/current":
 			var m message.Current
 			if json.Unmarshal(payload, &m) == nil {
@@ -189,36 +216,29 @@ func (o Options) drain(ctx context.Context, folder, full string) (figures []figu
 		}
 	})
 	if err != nil {
-		return nil, err
+		return d, err
 	}
 	defer subscriber.Disconnect(100)
-	log, err := openOutbox(full)
+	log, err := OpenOutbox(full)
 	if err != nil {
-		return nil, err
+		return d, err
 	}
-	stamper, err := stamp.OnHost(filepath.Join(folder, "drain"))
+	stamper, err := stamp.OnHost(folder)
 	if err != nil {
-		return nil, err
+		return d, errors.Join(err, log.Close())
 	}
 	publisher := delivery.New(config.MQTT{
 		Retain: true,
-		Broker: mosquitto.URL(), ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: 1000,
+		Broker: mosquitto.URL(), ClientID: "drain", KeepAlive: 10 * time.Second, Queue: 10_000, HistoryRate: rate,
 	}, rig.Root(rig.WorkerSite), stamper, log, slog.New(slog.DiscardHandler), rig.Silent{})
 	running, stop := context.WithCancel(ctx)
+	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- publisher.Run(running) }()
-	const length = 20 * time.Second
 	for began := time.Now(); time.Since(began) < length && ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
 		publisher.Sample(message.Sample{Stamp: stamper.Stamp("current", time.Now()), A: 15_000, B: 15_000, C: 15_000})
 	}
-	speed := float64(history.Load()) / length.Seconds()
+	d.PerSecond = float64(history.Load()) / length.Seconds()
 	stop()
-	if err := errors.Join(<-ended, log.Close(), ctx.Err()); err != nil {
-		return nil, err
-	}
-	p95 := live.Percentile(95)
-	return []figure{
-		{"history drained to a local mosquitto, QoS 1, `history_rate: 1000`", fmt.Sprintf("%.0f records/s", speed), "≥ 5 000", speed >= 5000},
-		{"… live records meanwhile: p50, p95", fmt.Sprintf("%s, %s (%d)", live.Percentile(50), p95, live.Count()), "p95 ≤ 50 ms", live.Count() > 0 && p95 <= 50*time.Millisecond},
-	}, nil
+	return d, errors.Join(<-ended, log.Close(), ctx.Err())
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"io"
+	"os"
+	"strings"
 	"time"
 
 	"meltwatch/bench/cost"
@@ -10,6 +12,8 @@ import (
 	"meltwatch/bench/latency"
 	"meltwatch/bench/outage"
 	"meltwatch/bench/parity"
+	"meltwatch/bench/performance"
+	"meltwatch/bench/performance/meter"
 	"meltwatch/bench/rig"
 	"meltwatch/bench/soak"
 	"meltwatch/bench/throughput"
@@ -94,7 +98,7 @@ func (c latencyCommand) Run(ctx context.Context, out io.Writer) error {
 
 type costCommand struct {
 	Watch   time.Duration `default:"60s" help:"How long each setting is watched in a round."`
-	Rounds  int           `default:"3" help:"Rounds in which the settings take turns."`
+	Rounds  int           `default:"3" help:"Rounds in which the settings take turns; 0 writes the page from the results alone."`
 	Viewers int           `default:"3" help:"Viewers of the page."`
 	programs
 }
@@ -113,3 +117,33 @@ type soakCommand struct {
 func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
 	return soak.Options{Programs: rig.Programs(c.programs), Minutes: c.Minutes}.Run(ctx, out)
 }
+
+type performanceCommand struct {
+	Telegraf string        `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
+	Every    string        `default:"bin/bench-every" help:"The program that decodes every frame, as make bench builds it."`
+	Parts    []string      `help:"Parts to measure: meter, client, camera, verdict, outbox; all by default."`
+	Rounds   int           `default:"3" help:"Rounds in which ours, the peers and the limits take turns."`
+	Limit    time.Duration `default:"20m" help:"Stop after this time. The next run goes on where it stopped."`
+	Brief    bool          `help:"Measure for a fifth of the time, to see that it works. Its figures scatter."`
+	Results  string        `default:"bin/bench-results" help:"Folder of the results. A round that it holds is not measured again."`
+	Into     string        `help:"Page to write; printed by default."`
+	programs
+}
+
+// Run measures what is missing, and writes the page.
+func (c performanceCommand) Run(ctx context.Context, out io.Writer) error {
+	return performance.Options{
+		Programs: rig.Programs(c.programs), Telegraf: c.Telegraf, Every: c.Every, Parts: c.Parts, Rounds: c.Rounds, Limit: c.Limit, Brief: c.Brief,
+		Results: c.Results, Into: c.Into, Version: strings.TrimSuffix(version, "-dirty"), Command: "bin/bench " + strings.Join(os.Args[1:], " "),
+	}.Run(ctx, out)
+}
+
+// bareCommand is the limit that the performance bench compares with.
+type bareCommand struct {
+	Meter  string        `arg:"" help:"URL of the meter."`
+	Broker string        `arg:"" help:"URL of the broker."`
+	Period time.Duration `arg:"" help:"Interval of the polls."`
+}
+
+// Run reads and publishes until it is ended.
+func (c bareCommand) Run(ctx context.Context) error { return meter.Bare(c).Run(ctx) }

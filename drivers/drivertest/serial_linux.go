@@ -16,16 +16,30 @@ import (
 // everything but speed. url is rtu:///dev/pts/N, its other end.
 func SerialLine(t *testing.T) (line io.ReadWriteCloser, url string) {
 	t.Helper()
+	line, url, err := OpenSerialLine()
+	if err != nil {
+		t.Skipf("SKIPPED, no serial line is tested: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := line.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return line, url
+}
+
+// OpenSerialLine opens such a line, outside a test. The caller closes it.
+func OpenSerialLine() (line io.ReadWriteCloser, url string, err error) {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		t.Skipf("SKIPPED, no serial line is tested: %v", err)
+		return nil, "", err
 	}
-	t.Cleanup(func() { master.Close() })
 	number, err := unlock(master)
 	if err != nil {
-		t.Skipf("SKIPPED, no serial line is tested: %v", err)
+		master.Close()
+		return nil, "", err
 	}
-	return patientLine{master}, fmt.Sprintf("rtu:///dev/pts/%d", number)
+	return patientLine{master}, fmt.Sprintf("rtu:///dev/pts/%d", number), nil
 }
 
 // unlock opens the pseudo-terminal's other end to all, and returns its number.

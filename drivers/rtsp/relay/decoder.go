@@ -6,12 +6,14 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/conn"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/pion/rtp"
 )
 
 // writeTimeout bounds a write to the decoder. It reads continuously, so a longer write
@@ -26,12 +28,14 @@ type decoderServer struct {
 	sdp      []byte
 	done     chan struct{}
 
-	// writing is held while a packet or a reply is written, and guards the queue; mu is
+	// writing is held while packets or a reply are written, and guards what follows; mu is
 	// held only briefly.
 	writing     sync.Mutex
 	playing     bool
 	queue       [][]byte // until the decoder plays
 	queuedBytes int
+	batch       []byte // packets of the picture with this stamp, which are written together
+	stamp       uint32
 
 	mu        sync.Mutex
 	conn      net.Conn // the decoder's
@@ -67,8 +71,14 @@ func (s *decoderServer) started() bool {
 	return s.hasPacket
 }
 
-// send forwards a packet, or queues it until the decoder plays.
-func (s *decoderServer) send(packet []byte) error {
+// maxBatch bounds the packets that are written together, in bytes.
+const maxBatch = 64 << 10
+
+// send forwards a packet, or queues it until the decoder plays. The packets of a picture are
+// written together, because each write wakes the decoder, and it can do nothing before the
+// picture is whole. A decoder knows that from the next picture's first packet, which is
+// therefore written at once, or from the mark of the last one.
+func (s *decoderServer) send(packet *rtp.Packet) error {
 	s.mu.Lock()
 	s.hasPacket = true
 	closed := s.closed
@@ -78,21 +88,46 @@ func (s *decoderServer) send(packet []byte) error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if len(packet) > 0xffff {
-		return fmt.Errorf("packet of %d bytes is too large", len(packet))
+	if !s.playing {
+		frame, err := appendFrame(nil, packet)
+		if err != nil {
+			return err
+		}
+		if s.queuedBytes += len(frame); s.queuedBytes > maxQueued {
+			return fmt.Errorf("the camera sent %d MiB before the decoder began", maxQueued>>20)
+		}
+		s.queue = append(s.queue, frame)
+		return nil
 	}
-	frame := make([]byte, 4, 4+len(packet))
-	frame[0] = base.InterleavedFrameMagicByte
-	binary.BigEndian.PutUint16(frame[2:], uint16(len(packet)))
-	frame = append(frame, packet...)
-	if s.playing {
-		return s.write(frame)
+	var err error
+	if s.batch, err = appendFrame(s.batch, packet); err != nil {
+		return err
 	}
-	if s.queuedBytes += len(frame); s.queuedBytes > maxQueued {
-		return fmt.Errorf("the camera sent %d MiB before the decoder began", maxQueued>>20)
+	if packet.Timestamp == s.stamp && !packet.Marker && len(s.batch) < maxBatch {
+		return nil
 	}
-	s.queue = append(s.queue, frame)
-	return nil
+	s.stamp = packet.Timestamp
+	err = s.write(s.batch)
+	s.batch = s.batch[:0]
+	return err
+}
+
+// appendFrame appends a packet as it is interleaved with RTSP (RFC 2326, §10.12).
+func appendFrame(frames []byte, packet *rtp.Packet) ([]byte, error) {
+	const header = 4
+	size := packet.MarshalSize()
+	if size > 0xffff {
+		return frames, fmt.Errorf("packet of %d bytes is too large", size)
+	}
+	begin := len(frames)
+	frames = slices.Grow(frames, header+size)[:begin+header+size]
+	frame := frames[begin:]
+	frame[0], frame[1] = base.InterleavedFrameMagicByte, 0
+	binary.BigEndian.PutUint16(frame[2:], uint16(size))
+	if _, err := packet.MarshalTo(frame[header:]); err != nil {
+		return frames[:begin], err
+	}
+	return frames, nil
 }
 
 // discardQueue drops the packets that wait for the decoder.

@@ -154,11 +154,7 @@ func (s *Stream) forward(p *rtp.Packet) {
 	if restarts {
 		s.decoder.discardQueue()
 	}
-	text, err := p.Marshal()
-	if err == nil {
-		err = s.decoder.send(text)
-	}
-	if err != nil {
+	if err := s.decoder.send(p); err != nil {
 		s.end(fmt.Errorf("forward packet to the decoder: %w", err))
 	}
 	if whole {
