@@ -45,13 +45,14 @@ type fleet struct {
 	cancel   context.CancelFunc
 }
 
-// startFleet starts n agents with their files in folder. The first broker of each is the
-// next of the addresses; the others follow, as docs/fleet.md says.
-func startFleet(ctx context.Context, n int, addresses []string, folder string) (*fleet, error) {
+// startFleet starts n agents, whose names begin with prefix, with their files in folder. The
+// first broker of each is the next of the addresses; the others follow, as docs/fleet.md
+// says.
+func startFleet(ctx context.Context, prefix string, n int, addresses []string, folder string) (*fleet, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &fleet{quiet: make(chan struct{}), cancel: cancel}
 	for i := range n {
-		one, err := newFurnace(i, addresses, folder)
+		one, err := newFurnace(prefix, i, addresses, folder)
 		if err != nil {
 			cancel()
 			return nil, err
@@ -63,8 +64,8 @@ func startFleet(ctx context.Context, n int, addresses []string, folder string) (
 	return f, nil
 }
 
-func newFurnace(i int, addresses []string, parent string) (*furnace, error) {
-	name := fmt.Sprintf("f%03d", i)
+func newFurnace(prefix string, i int, addresses []string, parent string) (*furnace, error) {
+	name := fmt.Sprintf("%s%03d", prefix, i)
 	folder := filepath.Join(parent, name)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 
@@ -18,10 +17,13 @@ import (
 
 // Options set the size of the trial.
 type Options struct {
-	NATS   string // the program, as scripts/nats.sh builds it
-	Agents int
-	Steady time.Duration // the time over which cost is measured
-	Fault  time.Duration // how long each fault lasts
+	NATS    string // the program, as scripts/nats.sh builds it
+	Meltctl string // the program
+	Agents  int
+	Listed  int           // agents that meltctl lists
+	Steady  time.Duration // the time over which cost is measured
+	Fault   time.Duration // how long each fault lasts
+	Into    string        // page with the marks "cluster"; none if empty
 }
 
 const (
@@ -39,6 +41,8 @@ type trial struct {
 	historian *historian
 	fleet     *fleet
 	steps     []step
+	wills     wills
+	lists     lists
 	cost      cost
 }
 
@@ -58,8 +62,10 @@ type cost struct {
 
 // Run runs the script and writes the page.
 func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
-	if _, err := os.Stat(o.NATS); err != nil {
-		return fmt.Errorf("%w: build it with scripts/nats.sh", err)
+	for program, remedy := range map[string]string{o.NATS: "scripts/nats.sh", o.Meltctl: "make build"} {
+		if _, err := os.Stat(program); err != nil {
+			return fmt.Errorf("%w: build it with %s", err, remedy)
+		}
 	}
 	folder, err := os.MkdirTemp("", "meltwatch-cluster-")
 	if err != nil {
@@ -75,10 +81,18 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer t.fleet.stop()
-	if err := t.script(ctx); err != nil {
+	if err := errors.Join(t.script(ctx), t.fleet.settle(ctx, delivered)); err != nil {
 		return err
 	}
-	return t.report(out)
+	if t.wills, err = t.takeAway(ctx, filepath.Join(folder, "frozen")); err != nil {
+		return err
+	}
+	if t.lists, err = t.list(ctx); err != nil {
+		return err
+	}
+	tables, broken := t.report()
+	_, err = io.WriteString(out, tables)
+	return errors.Join(broken, err, rig.Insert(o.Into, "cluster", tables))
 }
 
 func (t *trial) start(ctx context.Context, folder string) (err error) {
@@ -98,7 +112,7 @@ func (t *trial) start(ctx context.Context, folder string) (err error) {
 			return err
 		}
 	}
-	if t.fleet, err = startFleet(ctx, t.Agents, addresses, folder); err != nil {
+	if t.fleet, err = startFleet(ctx, "f", t.Agents, addresses, folder); err != nil {
 		return err
 	}
 	t.historian.watch(t.fleet)
@@ -159,7 +173,7 @@ func (t *trial) script(ctx context.Context) error {
 			return err
 		}
 	}
-	return t.fleet.settle(ctx, delivered)
+	return nil
 }
 
 func (t *trial) all(do func(*node) error) (err error) {
@@ -184,41 +198,4 @@ func (t *trial) measure(ctx context.Context) error {
 	each := t.Steady.Seconds() * float64(t.Agents)
 	t.cost = cost{float64(messagesAfter-messages) / each, float64(bytesAfter-bytes) / each, memory, (usedAfter - used).Seconds() / t.Steady.Seconds()}
 	return err
-}
-
-// report prints the tables and fails if a promise was broken.
-func (t *trial) report(out io.Writer) error {
-	made, received, repeated, events, samples := 0, 0, 0, 0, 0
-	var faults []string
-	for _, f := range t.fleet.furnaces {
-		m, r, again := f.ledger.Sums()
-		e, s := f.lost()
-		made, received, repeated, events, samples = made+m, received+r, repeated+again, events+e, samples+s
-		faults = append(faults, f.ledger.Faults()...)
-	}
-	fmt.Fprintf(out, "%d agents, three nodes of nats-server on %d cores, which the agents and the subscriber share; each fault lasts %s.\n\n", t.Agents, runtime.NumCPU(), t.Fault)
-	fmt.Fprintf(out, "| Fault | every furnace heard again after |\n|---|---|\n")
-	late := 0
-	for _, s := range t.steps[1:] {
-		told := fmt.Sprintf("%.1f s", s.worst.Seconds())
-		if !s.heard {
-			late++
-			told = "**" + told + "**"
-		}
-		fmt.Fprintf(out, "| %s | %s |\n", s.name, told)
-	}
-	fmt.Fprintf(out, "\n| Delivery, all faults together | |\n|---|---|\n")
-	fmt.Fprintf(out, "| events and samples made | %d |\n| events lost | %d |\n| samples lost | %d |\n", made, events, samples)
-	fmt.Fprintf(out, "| records received, states included | %d |\n| of these repeated | %d |\n| breaches of order or content | %d |\n", received, repeated, len(faults))
-	fmt.Fprintf(out, "\n| A furnace costs | |\n|---|---|\n")
-	fmt.Fprintf(out, "| messages a second, to one subscriber | %.2f |\n| bytes a second of topic and payload | %.0f |\n", t.cost.messages, t.cost.bytes)
-	fmt.Fprintf(out, "| memory of all nodes together | %.2f MB |\n| processor time of all nodes | %.2f %% of a core |\n",
-		float64(t.cost.memory)/1e6/float64(t.Agents), 100*t.cost.cpu/float64(t.Agents))
-	for _, f := range faults {
-		fmt.Fprintf(out, "\n- %s", f)
-	}
-	if events+samples+len(faults)+late > 0 {
-		return fmt.Errorf("%d events and %d samples lost, %d breaches of order, %d faults after which a furnace was silent for more than %s", events, samples, len(faults), late, reconnected)
-	}
-	return nil
 }

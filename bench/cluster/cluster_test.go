@@ -13,15 +13,17 @@ func TestFleetOutlivesItsCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real time: left out by -short")
 	}
-	program, err := filepath.Abs("../../bin/nats-server")
+	bin, err := filepath.Abs("../../bin")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(program); err != nil {
-		t.Skip("SKIPPED, no cluster is tested: bin/nats-server is not built: run scripts/nats.sh")
+	for name, remedy := range map[string]string{"nats-server": "scripts/nats.sh", "meltctl": "make build"} {
+		if _, err := os.Stat(filepath.Join(bin, name)); err != nil {
+			t.Skipf("SKIPPED, no cluster is tested: bin/%s is not built: run %s", name, remedy)
+		}
 	}
 	var page bytes.Buffer
-	err = Options{NATS: program, Agents: 6, Steady: 3 * time.Second, Fault: 4 * time.Second}.Run(t.Context(), &page)
+	err = Options{NATS: filepath.Join(bin, "nats-server"), Meltctl: filepath.Join(bin, "meltctl"), Agents: 6, Listed: 20, Steady: 3 * time.Second, Fault: 4 * time.Second}.Run(t.Context(), &page)
 	t.Log(page.String())
 	if err != nil {
 		t.Fatal(err)

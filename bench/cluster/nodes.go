@@ -62,7 +62,7 @@ func startServers(ctx context.Context, program, folder string) (s *servers, err 
 		}
 	}
 	for i, n := range s.nodes {
-		if err := s.configure(i, folder); err != nil {
+		if err := s.configure(ctx, i, folder); err != nil {
 			return nil, err
 		}
 		if err := n.start(ctx); err != nil {
@@ -73,7 +73,7 @@ func startServers(ctx context.Context, program, folder string) (s *servers, err 
 }
 
 // configure writes the configuration of a node.
-func (s *servers) configure(i int, folder string) error {
+func (s *servers) configure(ctx context.Context, i int, folder string) error {
 	n := s.nodes[i]
 	var routes []string
 	for j := range size {
@@ -81,7 +81,7 @@ func (s *servers) configure(i int, folder string) error {
 			routes = append(routes, fmt.Sprintf("%q", "nats://"+p.Listen))
 		}
 	}
-	client, err := freeAddress(context.Background())
+	client, err := freeAddress(ctx)
 	if err != nil {
 		return err
 	}
