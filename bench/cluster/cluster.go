@@ -23,6 +23,7 @@ type Options struct {
 	Listed  int           // agents that meltctl lists
 	Steady  time.Duration // the time over which cost is measured
 	Fault   time.Duration // how long each fault lasts
+	Pending int           // messages that a node may send to a subscriber before their PUBACK
 	Into    string        // page with the marks "cluster"; none if empty
 }
 
@@ -73,7 +74,7 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	t := &trial{Options: o, historian: newHistorian()}
-	if t.servers, err = startServers(ctx, o.NATS, folder); err != nil {
+	if t.servers, err = startServers(ctx, o.NATS, o.Pending, folder); err != nil {
 		return err
 	}
 	defer t.servers.stop()

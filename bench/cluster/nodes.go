@@ -38,8 +38,10 @@ type servers struct {
 
 const size = 3 // nodes: the least that outlive one
 
-// startServers starts a cluster with its files in folder.
-func startServers(ctx context.Context, program, folder string) (s *servers, err error) {
+// startServers starts a cluster with its files in folder. pending is max_ack_pending of its
+// MQTT side: with 1 a subscriber gets messages in their order also after the death of a
+// node.
+func startServers(ctx context.Context, program string, pending int, folder string) (s *servers, err error) {
 	s = &servers{proxies: map[[2]int]*toxiproxy.Proxy{}}
 	for i := range size {
 		n := &node{name: string(rune('a' + i)), program: program, log: filepath.Join(folder, fmt.Sprintf("%c.log", 'a'+i))}
@@ -62,7 +64,7 @@ func startServers(ctx context.Context, program, folder string) (s *servers, err 
 		}
 	}
 	for i, n := range s.nodes {
-		if err := s.configure(ctx, i, folder); err != nil {
+		if err := s.configure(ctx, i, pending, folder); err != nil {
 			return nil, err
 		}
 		if err := n.start(ctx); err != nil {
@@ -73,7 +75,7 @@ func startServers(ctx context.Context, program, folder string) (s *servers, err 
 }
 
 // configure writes the configuration of a node.
-func (s *servers) configure(ctx context.Context, i int, folder string) error {
+func (s *servers) configure(ctx context.Context, i, pending int, folder string) error {
 	n := s.nodes[i]
 	var routes []string
 	for j := range size {
@@ -100,9 +102,10 @@ cluster {
 }
 mqtt {
   listen: %[6]q
-  max_ack_pending: 10000
+  ack_wait: "2s"
+  max_ack_pending: %[8]d
 }
-`, n.name, client, filepath.Join(folder, n.name), n.routes, strings.Join(routes, ", "), n.mqtt, n.log)
+`, n.name, client, filepath.Join(folder, n.name), n.routes, strings.Join(routes, ", "), n.mqtt, n.log, pending)
 	return os.WriteFile(n.config, []byte(text), 0o600)
 }
 

@@ -50,7 +50,7 @@ func (t *trial) sums() (s sums) {
 // report returns the tables, and an error if a promise was broken.
 func (t *trial) report() (string, error) {
 	s, page := t.sums(), new(strings.Builder)
-	fmt.Fprintf(page, "%d agents on three nodes of nats-server, all on %d cores; each fault lasts %s.\n", t.Agents, runtime.NumCPU(), t.Fault)
+	fmt.Fprintf(page, "%d agents on three nodes of nats-server, all on %d cores, `max_ack_pending: %d`; each fault lasts %s.\n", t.Agents, runtime.NumCPU(), t.Pending, t.Fault)
 	table(page, "Fault | every furnace heard again after", func(row func(string, string, ...any)) {
 		for _, step := range t.steps[1:] {
 			row(step.name, "%.1f s", step.worst.Seconds())

@@ -58,6 +58,7 @@ type clusterCommand struct {
 	Listed  int           `default:"1000" help:"Agents in retained topics that meltctl lists."`
 	Steady  time.Duration `default:"60s" help:"How long the cost is measured."`
 	Fault   time.Duration `default:"20s" help:"How long each fault lasts."`
+	Pending int           `default:"1" help:"Messages that a node may send to a subscriber before their PUBACK."`
 	Into    string        `type:"existingfile" help:"Write the tables into this page, between the lines <!-- cluster --> and <!-- /cluster -->."`
 }
 
