@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [own] [lives] [ledger] [soak] [package] [camera] [arm64];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [own] [lives] [ledger] [soak] [package] [camera] [arm64] [cluster];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -91,6 +91,12 @@ recordings() {
   return "${PIPESTATUS[0]}"
 }
 
+# A fleet on a real cluster whose nodes are killed, paused and parted.
+cluster() {
+  scripts/nats.sh >&2 && go build -o bin/bench ./cmd/bench && bin/bench cluster --into docs/fleet-scale.md >/dev/null || return 1
+  echo "\`bench cluster\`: docs/fleet-scale.md has the tables."
+}
+
 # Both packages in a fresh Debian 12 root, and their bytes from a second build; needs root and the network.
 package() {
   packaged "$(dpkg --print-architecture)" && same_bytes
@@ -161,5 +167,6 @@ stage ledger "The ledger" bin/bench ledger
 stage soak "Soak" bin/bench soak --minutes "${SOAK_MINUTES:-20}"
 stage package "The package in a fresh Debian 12" package
 stage camera "The camera with the package's libraries" camera
+stage cluster "A fleet on a cluster of brokers" cluster
 stage arm64 "The package of arm64 under qemu-user" arm64
 exit "$status"

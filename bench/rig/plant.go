@@ -72,7 +72,7 @@ func (p *Plant) Start(ctx context.Context, site string) (err error) {
 	if p.Broker, err = StartMosquitto(ctx, p.Folder); err != nil {
 		return err
 	}
-	if p.Link, err = startLink(p.Broker.Address); err != nil {
+	if p.Link, err = StartLink(p.Broker.Address); err != nil {
 		return err
 	}
 	if err = p.subscribe(); err != nil {
@@ -109,7 +109,8 @@ func (p *Plant) Stop() error {
 	return errors.Join(append(faults, os.RemoveAll(p.Folder))...)
 }
 
-func startLink(upstream string) (*toxiproxy.Proxy, error) {
+// StartLink starts a proxy to an address, which can be stopped and started again.
+func StartLink(upstream string) (*toxiproxy.Proxy, error) {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	proxy := toxiproxy.NewProxy(server, "broker", "127.0.0.1:0", upstream)
 	return proxy, proxy.Start()

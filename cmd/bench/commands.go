@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"meltwatch/bench/cluster"
 	"meltwatch/bench/cost"
 	"meltwatch/bench/crash"
 	"meltwatch/bench/latency"
@@ -52,6 +53,22 @@ func (c figuresCommand) Run(ctx context.Context, out io.Writer) error {
 	return throughput.Options{
 		Programs: rig.Programs(c.programs), Records: c.Records, Watch: c.Watch, Folder: c.Folder, Into: c.Into,
 	}.Run(ctx, out)
+}
+
+type clusterCommand struct {
+	NATS    string        `name:"nats" default:"bin/nats-server" help:"The cluster's program, as scripts/nats.sh builds it."`
+	Meltctl string        `default:"bin/meltctl" help:"The program meltctl."`
+	Agents  int           `default:"300" help:"Agents in this process, with scripted senses."`
+	Listed  int           `default:"1000" help:"Agents in retained topics that meltctl lists."`
+	Steady  time.Duration `default:"60s" help:"How long the cost is measured."`
+	Fault   time.Duration `default:"20s" help:"How long each fault lasts."`
+	Pending int           `default:"1" help:"Messages that a node may send to a subscriber before their PUBACK."`
+	Into    string        `type:"existingfile" help:"Write the tables into this page, between the lines <!-- cluster --> and <!-- /cluster -->."`
+}
+
+// Run prints the tables and returns an error for a broken promise.
+func (c clusterCommand) Run(ctx context.Context, out io.Writer) error {
+	return cluster.Options(c).Run(ctx, out)
 }
 
 type outageCommand struct {

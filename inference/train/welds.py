@@ -2,7 +2,8 @@
 
 import sys
 
+from .commands.run import run
 from .comparison.welds import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -1,0 +1,202 @@
+// Package cluster puts a fleet of agents on a cluster of three nats-servers and takes nodes
+// away from it: what is lost, how long a furnace is silent, and what a furnace costs.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"meltwatch/bench/rig"
+)
+
+// Options set the size of the trial.
+type Options struct {
+	NATS    string // the program, as scripts/nats.sh builds it
+	Meltctl string // the program
+	Agents  int
+	Listed  int           // agents that meltctl lists
+	Steady  time.Duration // the time over which cost is measured
+	Fault   time.Duration // how long each fault lasts
+	Pending int           // messages that a node may send to a subscriber before their PUBACK
+	Into    string        // page with the marks "cluster"; none if empty
+}
+
+const (
+	site      = "cluster"
+	keepAlive = 5 * time.Second
+	// reconnected is the promise after a fault: every furnace is heard again.
+	reconnected = 30 * time.Second
+	delivered   = 5 * time.Minute
+)
+
+// trial is one run.
+type trial struct {
+	Options
+	servers   *servers
+	historian *historian
+	fleet     *fleet
+	steps     []step
+	wills     wills
+	lists     lists
+	cost      cost
+}
+
+// step is one fault, and how long after its end the last furnace was heard again.
+type step struct {
+	name  string
+	worst time.Duration // longest silence after the fault's end, of all furnaces
+	heard bool          // within the promise
+}
+
+// cost is what the fleet costs while nothing is at fault.
+type cost struct {
+	messages, bytes float64 // a furnace and second
+	memory          int     // of all nodes, in bytes
+	cpu             float64 // of all nodes, in cores
+}
+
+// Run runs the script and writes the page.
+func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
+	for program, remedy := range map[string]string{o.NATS: "scripts/nats.sh", o.Meltctl: "make build"} {
+		if _, err := os.Stat(program); err != nil {
+			return fmt.Errorf("%w: build it with %s", err, remedy)
+		}
+	}
+	folder, err := os.MkdirTemp("", "meltwatch-cluster-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
+	t := &trial{Options: o, historian: newHistorian()}
+	if t.servers, err = startServers(ctx, o.NATS, o.Pending, folder); err != nil {
+		return err
+	}
+	defer t.servers.stop()
+	if err := t.start(ctx, filepath.Join(folder, "agents")); err != nil {
+		return err
+	}
+	defer t.fleet.stop()
+	if err := errors.Join(t.script(ctx), t.fleet.settle(ctx, delivered)); err != nil {
+		return err
+	}
+	if t.wills, err = t.takeAway(ctx, filepath.Join(folder, "frozen")); err != nil {
+		return err
+	}
+	if t.lists, err = t.list(ctx); err != nil {
+		return err
+	}
+	tables, broken := t.report()
+	_, err = io.WriteString(out, tables)
+	return errors.Join(broken, err, rig.Insert(o.Into, "cluster", tables))
+}
+
+func (t *trial) start(ctx context.Context, folder string) (err error) {
+	var addresses []string
+	for _, n := range t.servers.nodes {
+		addresses = append(addresses, n.mqtt)
+	}
+	// The cluster chooses its leader first.
+	for deadline := time.Now().Add(time.Minute); ; {
+		if err = t.historian.connect(addresses); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+		if err := rig.Pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	if t.fleet, err = startFleet(ctx, "f", t.Agents, addresses, folder); err != nil {
+		return err
+	}
+	t.historian.watch(t.fleet)
+	return t.heard(ctx, "start")
+}
+
+// heard waits until every furnace is heard, from now on, and notes how long it took.
+func (t *trial) heard(ctx context.Context, name string) error {
+	since := time.Now()
+	for t.historian.silent(since) > 0 {
+		if time.Since(since) > 3*reconnected {
+			break
+		}
+		if err := rig.Pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	took := time.Since(since)
+	t.steps = append(t.steps, step{name, took, took <= reconnected && t.historian.silent(since) == 0})
+	return nil
+}
+
+// fault makes a fault, lets it last, ends it and waits for all furnaces.
+func (t *trial) fault(ctx context.Context, name string, begin, end func() error) error {
+	if err := begin(); err != nil {
+		return err
+	}
+	if err := rig.Pause(ctx, t.Fault); err != nil {
+		return err
+	}
+	if err := end(); err != nil {
+		return err
+	}
+	return t.heard(ctx, name)
+}
+
+func (t *trial) script(ctx context.Context) error {
+	if err := t.measure(ctx); err != nil {
+		return err
+	}
+	nodes := t.servers.nodes
+	for _, f := range []struct {
+		name       string
+		begin, end func() error
+	}{
+		{"a node is killed, and started again", func() error { return nodes[0].end(syscall.SIGKILL) }, func() error { return nodes[0].start(ctx) }},
+		{"a node answers nobody (SIGSTOP), then goes on", func() error { return nodes[1].process.Process.Signal(syscall.SIGSTOP) }, func() error { return nodes[1].process.Process.Signal(syscall.SIGCONT) }},
+		{"the routes of a node to both others are cut, then joined", func() error { return t.servers.part(2, true) }, func() error { return t.servers.part(2, false) }},
+		{"all nodes are killed at once, and started again (reconnect storm)", func() error { return t.all(func(n *node) error { return n.end(syscall.SIGKILL) }) }, func() error { return t.all(func(n *node) error { return n.start(ctx) }) }},
+	} {
+		if err := t.fault(ctx, f.name, f.begin, f.end); err != nil {
+			return err
+		}
+	}
+	for _, n := range nodes {
+		restart := func() error { return errors.Join(n.end(syscall.SIGTERM), n.start(ctx)) }
+		if err := t.fault(ctx, "rolling restart, node "+n.name, restart, func() error { return nil }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *trial) all(do func(*node) error) (err error) {
+	for _, n := range t.servers.nodes {
+		err = errors.Join(err, do(n))
+	}
+	return err
+}
+
+// measure measures the cost of a furnace.
+func (t *trial) measure(ctx context.Context) error {
+	messages, bytes := t.historian.counted()
+	_, used, err := t.servers.usage()
+	if err != nil {
+		return err
+	}
+	if err := rig.Pause(ctx, t.Steady); err != nil {
+		return err
+	}
+	messagesAfter, bytesAfter := t.historian.counted()
+	memory, usedAfter, err := t.servers.usage()
+	each := t.Steady.Seconds() * float64(t.Agents)
+	t.cost = cost{float64(messagesAfter-messages) / each, float64(bytesAfter-bytes) / each, memory, (usedAfter - used).Seconds() / t.Steady.Seconds()}
+	return err
+}

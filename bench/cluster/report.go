@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"meltwatch/agent/message"
+)
+
+var errIncomplete = errors.New("wills or retained topics are missing")
+
+// outOfOrder is how the ledger says that a record came after a newer one.
+const outOfOrder = "first delivered after"
+
+// sums are what all ledgers count together.
+type sums struct {
+	made, received, repeated int
+	lostEvents, lostSamples  int
+	late                     int      // live records after a newer one, of the few that a ledger names
+	faults                   []string // breaches of the order of history, or of content
+	silent                   int      // faults after which a furnace was not heard in time
+}
+
+func (t *trial) sums() (s sums) {
+	for _, f := range t.fleet.furnaces {
+		made, received, repeated := f.ledger.Sums()
+		events, samples := f.lost()
+		s.made, s.received, s.repeated = s.made+made, s.received+received, s.repeated+repeated
+		s.lostEvents, s.lostSamples = s.lostEvents+events, s.lostSamples+samples
+		for _, fault := range f.ledger.Faults() {
+			// A cluster may deliver a live message after a newer one when the subscriber's
+			// node dies; the stamp tells. History is in order, as the agent sends it.
+			if strings.Contains(fault, outOfOrder) && !strings.Contains(fault, f.root+message.TopicHistory) {
+				s.late++
+			} else {
+				s.faults = append(s.faults, fault)
+			}
+		}
+	}
+	for _, step := range t.steps[1:] { // the first is the start
+		if !step.heard {
+			s.silent++
+		}
+	}
+	return s
+}
+
+// report returns the tables, and an error if a promise was broken.
+func (t *trial) report() (string, error) {
+	s, page := t.sums(), new(strings.Builder)
+	fmt.Fprintf(page, "%d agents on three nodes of nats-server, all on %d cores, `max_ack_pending: %d`; each fault lasts %s.\n", t.Agents, runtime.NumCPU(), t.Pending, t.Fault)
+	table(page, "Fault | every furnace heard again after", func(row func(string, string, ...any)) {
+		for _, step := range t.steps[1:] {
+			row(step.name, "%.1f s", step.worst.Seconds())
+		}
+	})
+	table(page, "Delivery, all faults together |", func(row func(string, string, ...any)) {
+		row("events and samples made", "%d", s.made)
+		row("events lost", "%d", s.lostEvents)
+		row("samples lost", "%d", s.lostSamples)
+		row("records received, states included", "%d", s.received)
+		row("of these repeated", "%d", s.repeated)
+		row("live records after a newer one, the first ten of a furnace counted", "%d", s.late)
+		row("breaches of the order of history, or of content", "%d", len(s.faults))
+	})
+	each := float64(t.Agents)
+	table(page, "A furnace costs |", func(row func(string, string, ...any)) {
+		row("messages a second, to one subscriber", "%.2f", t.cost.messages)
+		row("bytes a second of topic and payload", "%.0f", t.cost.bytes)
+		row("memory of all nodes together", "%.2f MB", float64(t.cost.memory)/1e6/each)
+		row("processor time of all nodes together", "%.2f %% of a core", 100*t.cost.cpu/each)
+	})
+	table(page, "Connections that neither close nor answer |", func(row func(string, string, ...any)) {
+		row("agents", "%d", t.wills.agents)
+		row("of these called offline by their will within 30 s", "%d", t.wills.offline)
+		row("online again within 30 s", "%d", t.wills.online)
+	})
+	fmt.Fprintf(page, "\n`meltctl list` with %d agents in retained topics: %d in %.1f s.\n", t.Listed, t.lists.lines, t.lists.took.Seconds())
+	for _, fault := range s.faults {
+		fmt.Fprintf(page, "\n- %s", fault)
+	}
+	return page.String(), t.broken(s)
+}
+
+func (t *trial) broken(s sums) (err error) {
+	if s.lostEvents+s.lostSamples+len(s.faults)+s.silent > 0 {
+		err = fmt.Errorf("%d events and %d samples lost, %d breaches of order or content, %d faults after which a furnace was silent for more than %s",
+			s.lostEvents, s.lostSamples, len(s.faults), s.silent, reconnected)
+	}
+	if t.wills.offline != t.wills.agents || t.wills.online != t.wills.agents || t.lists.lines < t.Listed {
+		err = errors.Join(err, errIncomplete)
+	}
+	return err
+}
+
+func table(page *strings.Builder, head string, rows func(row func(name, format string, values ...any))) {
+	fmt.Fprintf(page, "\n| %s |\n|---|---|\n", head)
+	rows(func(name, format string, values ...any) {
+		fmt.Fprintf(page, "| %s | %s |\n", name, fmt.Sprintf(format, values...))
+	})
+}
