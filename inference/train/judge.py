@@ -1,9 +1,9 @@
-"""Command that runs evaluation/calibrate.py under its former name."""
+"""Command that runs commands/calibrate.py under its former name."""
 
 import sys
 
+from .commands.calibrate import main
 from .commands.run import run
-from .evaluation.calibrate import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

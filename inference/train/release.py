@@ -1,9 +1,9 @@
-"""Command that runs export/release.py."""
+"""Command that runs commands/release.py."""
 
 import sys
 
+from .commands.release import main
 from .commands.run import run
-from .export.release import main
 
 if __name__ == "__main__":
     sys.exit(run(main))

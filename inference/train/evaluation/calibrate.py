@@ -1,15 +1,5 @@
-"""Calibrates a trained run: chooses its decision on validation batches and scores it on test batches.
+"""Calibrates a trained run: chooses its decision on validation batches and scores it on test batches (commands/calibrate.py)."""
 
-    python -m inference.train.calibrate --mixed data/train --normal data/normal --run runs/product
-
---mixed is a data set with validation batches of both classes, about half of each, for
-accuracy and delays; --test names another set for the test batches. --normal is a set
-without abnormal seconds, for false alarms: 60 h or more in each of val and test. Writes
-<run>/result.json. --suspicion-alone chooses nothing but the suspicion of a run that is
-calibrated already.
-"""
-
-import argparse
 import dataclasses
 import json
 import pathlib
@@ -108,20 +98,14 @@ def reported(runner, chosen, suspect, levels, validation, predicted_validation, 
             | metrics.events(*by_rule, chosen, prefix="rule_"))
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mixed", required=True, help="folder of the data set with both classes")
-    parser.add_argument("--test", help="folder of the data set of the test batches; default --mixed")
-    parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
-    parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 40 h is accepted")
-    parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
-    parser.add_argument("--suspicion-alone", action="store_true", help="choose the suspicion of a calibrated run, and keep the rest of its result")
-    args = parser.parse_args(argv)
-    log, path = stopwatch(), pathlib.Path(args.run) / RESULT
-    if args.suspicion_alone:
-        result = suspected(load(args.run), json.loads(path.read_text()), args.mixed, args.normal, args.test, log)
+def calibrate(run, mixed, normal, test=None, elsewhere=None, suspicion_alone=False):
+    """Calibrates the run in a folder, or its suspicion alone, and writes its result.json; returns the metrics."""
+    log, path = stopwatch(), pathlib.Path(run) / RESULT
+    if suspicion_alone:
+        if not path.exists():
+            raise ValueError(f"{path}: is missing; calibrate the run first, without --suspicion-alone")
+        result = suspected(load(run), json.loads(path.read_text()), mixed, normal, test, log)
     else:
-        result = assess(load(args.run), args.mixed, args.normal, args.test, args.elsewhere, log)
+        result = assess(load(run), mixed, normal, test, elsewhere, log)
     path.write_text(json.dumps(result, indent=2) + "\n")
-    for name, value in result["metrics"].items():
-        print(f"{name:36} {value:g}")
+    return result["metrics"]

@@ -1,10 +1,5 @@
-"""Makes the model folder of a calibrated run, which the agent loads.
+"""Makes the model folder of a calibrated run, which the agent loads (commands/release.py)."""
 
-    python -m inference.train.release --data data/train --run runs/product \
-        --out inference/models/product --figures docs/model-figures.md
-"""
-
-import argparse
 import json
 import pathlib
 import shutil
@@ -203,23 +198,16 @@ def current_commit():
     return git.stdout.strip() if git.returncode == 0 else ""
 
 
-def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder of a data set in either published layout")
-    parser.add_argument("--run", required=True, help="folder of the calibrated run")
-    parser.add_argument("--out", required=True, help="model folder to write; an older one is replaced")
-    parser.add_argument("--figures", help="page to write with the model's figures")
-    parser.add_argument("--houses", nargs="*", default=[], help="figures of other families of furnaces, written by transfer --out")
-    parser.add_argument("--name", help="name of the model in the agent's messages")
-    parser.add_argument("--version", help="version of the model, such as 1.0.0")
-    args = parser.parse_args(argv)
-    model, result = load(args.run), calibrated(pathlib.Path(args.run) / RESULT)
-    result["metrics"] |= of_houses(args.houses)
-    batch = layout.read_batch(args.data, layout.names(args.data, "test")[0], rerolls=False)
-    called = {k: v for k in ("name", "version") if (v := getattr(args, k))}
-    manifest = release_checked(model, result, batch, args.out, current_commit(), called)
-    if args.figures:
-        pathlib.Path(args.figures).write_text(model_card.page(manifest), encoding="utf-8")
-    print(f"{args.out}: {manifest['name']} {manifest['version']}, {len(manifest['files'])} files")
-    for warning in warnings(manifest["metrics"]):
-        print(f"warning: {warning}")
+def release_run(run, data, out, figures=None, of=(), called=None):
+    """Makes the model folder of the calibrated run in a folder; returns its manifest.
+
+    data: a data set whose first test batch gives the golden vectors; figures: the page to
+    write; of: files with figures of other families; called: the manifest's name and version.
+    """
+    model, result = load(run), calibrated(pathlib.Path(run) / RESULT)
+    result["metrics"] |= of_houses(of)
+    batch = layout.read_batch(data, layout.names(data, "test")[0], rerolls=False)
+    manifest = release_checked(model, result, batch, out, current_commit(), called or {})
+    if figures:
+        pathlib.Path(figures).write_text(model_card.page(manifest), encoding="utf-8")
+    return manifest

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from inference.train import models
+from inference.train.commands import calibrate as calibrate_command
 from inference.train.commands import train
 from inference.train.data import cache, layout, sampler
 from inference.train.evaluation import calibrate, streaming
@@ -81,7 +82,7 @@ def test_a_missing_step_is_named(folder, tokens, tmp_path):
     into = ["--run", str(tmp_path / "run")]
     for main, args, words in (
             (train.main, ["--data", str(tmp_path), *into], "no batch is assigned to train; name some"),
-            (calibrate.main, ["--mixed", str(folder), "--normal", str(folder), *into], "config.json: is missing; name"),
+            (calibrate_command.main, ["--mixed", str(folder), "--normal", str(folder), *into], "config.json: is missing; name"),
     ):
         with pytest.raises(ValueError, match=words):
             main(args)
