@@ -250,7 +250,7 @@ class Trainer:
             for moment, initial in zip(self.model.optimizer.variables, self.moments, strict=True):
                 moment.assign(initial)
         windows = WeldWindows(known, components, config, config.steps, (config.seed, 0))
-        self.model.fit(windows, epochs=1, verbose=0, shuffle=False, callbacks=[fit.Progress(config.steps, log)])
+        fit.fit_phase(self.model, windows, 0, config.steps, 0, fit.Course(log))
 
     def start(self, model, config):
         self.model = model
