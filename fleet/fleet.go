@@ -83,7 +83,7 @@ func (b Broker) with(ctx context.Context, operation func(*connection) error) err
 
 // connect connects and subscribes.
 func (b Broker) connect(ctx context.Context) (*connection, error) {
-	c := &connection{lost: make(chan error, 1), payloads: map[string]map[string][]byte{}, last: time.Now()}
+	c := &connection{lost: make(chan error, 1), payloads: map[string]map[string][]byte{}}
 	options, err := b.options()
 	if err != nil {
 		return nil, err
@@ -173,12 +173,13 @@ func splitTopic(full string) (agent, topic string, ok bool) {
 	return parts[1] + "/" + parts[2], parts[3], true
 }
 
-// gather waits until the retained topics have arrived.
+// gather waits until the retained topics have arrived: until no more come, or for most. A
+// cluster of brokers may take seconds before the first.
 func (c *connection) gather(ctx context.Context, most time.Duration) error {
 	end := time.Now().Add(most)
 	for {
 		c.mu.Lock()
-		quiet := time.Since(c.last) > quietPeriod
+		quiet := !c.last.IsZero() && time.Since(c.last) > quietPeriod
 		c.mu.Unlock()
 		if quiet || time.Now().After(end) {
 			return nil

@@ -95,6 +95,9 @@ func (c *connection) retained(ctx context.Context, agent string) ([]string, erro
 	if err != nil {
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}
+	mu.Lock()
+	last = time.Now() // a slow broker has not begun to send before
+	mu.Unlock()
 	for {
 		mu.Lock()
 		quiet := time.Since(last) > quietPeriod
