@@ -60,7 +60,7 @@ func TestHealthCountsTheDropsOfEachQueue(t *testing.T) {
 		times         int
 		least, most   uint64
 	}{
-		{"decide", "dropped_samples", func() { a.loop.Offer(drivers.Sample{Time: time.Now()}) }, 64 + 7, 7, 7},
+		{"decide", "dropped_samples", func() { a.loop.Offer(drivers.Sample{Time: time.Now()}) }, 128 + 7, 7, 7},
 		// Of the 16 in the queue one is executed; the others exceed per_minute.
 		{"commands", "dropped_commands", hear(message.TopicCommand, "command"), 16 + 7, 15 + 7, 15 + 7},
 		{"remote", "dropped_documents", hear(message.TopicConfigDesired, "config/desired"), 16 + 7, 7, 7},

@@ -5,16 +5,5 @@
 set -uo pipefail
 name=$1
 shift
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-go test -v "$@" >"$log" 2>&1
-status=$?
-grep -E '^(ok|FAIL|---|panic:|#)|no test files' "$log" | grep -vE '^--- (PASS|SKIP)|no test files'
-if [ $status -ne 0 ]; then
-  # The failing tests' own words: from each failure's start to its verdict.
-  awk '/^=== RUN/ {held = ""} {held = held $0 "\n"} /--- FAIL|^panic:|DATA RACE|^#|cannot|undefined/ {printf "%s", held; held = ""}' "$log" | tail -n 200
-fi
-grep -B1 -E '^ *--- SKIP' "$log" | grep -vE '^--$' | sed 's/^ */skipped: /' | head -40
-count() { grep -cE "^ *--- $1:" "$log"; }
-echo "$name: $(count PASS) passed, $(count FAIL) failed, $(count SKIP) skipped"
-exit $status
+go test -json "$@" | python3 "$(dirname "$0")/gotest.py" "$name"
+exit "${PIPESTATUS[0]}"
