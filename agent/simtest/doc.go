@@ -10,7 +10,7 @@
 //
 // The package holds tests only:
 //
-//	go test ./agent/simtest                                  20 days
+//	go test ./agent/simtest                                  10 days
 //	SIM_SEEDS=1000 go test ./agent/simtest                  more of them
 //	SIM_SEED=17 go test -run TestReplay -v ./agent/simtest   one, with a log
 package simtest

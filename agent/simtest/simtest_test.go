@@ -47,7 +47,7 @@ func seeds(t *testing.T, usual int) int {
 // seed.
 func TestLives(t *testing.T) {
 	began := time.Now()
-	n := seeds(t, 20)
+	n := seeds(t, 10)
 	made, received, repeated, boots := make([]int, n), make([]int, n), make([]int, n), make([]int, n)
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range uint64(n) {
