@@ -23,7 +23,8 @@ stage "go test" scripts/gotest.sh gotest -p 2 -timeout 30m ./...
 # -short leaves out what runs for minutes of real time and was run above.
 stage "go test -race" scripts/gotest.sh race -race -short -p 2 -timeout 30m ./...
 stage "fuzzing, 100,000 executions a target" scripts/fuzz.sh 100000x
-stage "pytest" .deps/venv/bin/python -m pytest -q inference/train
+# A file of tests stays in one process, because its tests share what they train.
+stage "pytest" .deps/venv/bin/python -m pytest -q -n 2 --dist loadfile inference/train
 stage "Go and Python agree" .deps/venv/bin/python -m inference.train.parity
 echo "test: $((SECONDS - began)) s in all"
 exit $failed
