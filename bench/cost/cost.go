@@ -60,7 +60,9 @@ func (o Options) Run(ctx context.Context, out io.Writer) error {
 		{name: "recorder", sections: sections(true, "")},
 		{name: fmt.Sprintf("recorder, and the page with %d viewers", o.Viewers), sections: sections(true, address), viewers: o.Viewers},
 	}
-	err = p.Start(ctx, site)
+	if err = p.Start(ctx, site); err == nil {
+		err = rig.Pause(ctx, warmUp) // an agent that has not begun to handle signals does not end in order
+	}
 	for range o.Rounds {
 		for _, s := range settings {
 			if err == nil {
