@@ -98,7 +98,7 @@ func TestOutlierIsNotSuspected(t *testing.T) {
 	f.wantLevel(LevelNone)
 }
 
-// What is no evidence of a sound furnace ends no suspicion, for hours; the model does.
+// A suspicion lasts for hours without evidence of a sound furnace, until the model ends it.
 func TestSuspicionIsHeld(t *testing.T) {
 	for name, without := range map[string]func(Verdict) Verdict{
 		"no sense is live":       blind,

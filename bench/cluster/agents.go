@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,11 +12,9 @@ import (
 
 	"meltwatch/agent/delivery"
 	"meltwatch/agent/message"
-	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/bench/rig"
 	"meltwatch/config"
-	"meltwatch/durable"
 )
 
 // furnace is one simulated agent: stamper, outbox and publisher as in the agent, with
@@ -70,25 +67,17 @@ func newFurnace(prefix string, i int, addresses []string, parent string) (*furna
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, err
 	}
-	stamper, err := stamp.OnHost(folder)
-	if err != nil {
-		return nil, err
-	}
-	log := slog.New(slog.DiscardHandler)
-	kept, err := outbox.Open(durable.Folder(filepath.Join(folder, "outbox")), rig.Ample(), log, rig.Silent{}, nil)
-	if err != nil {
-		return nil, err
-	}
 	settings := config.MQTT{Retain: true, ClientID: name, KeepAlive: keepAlive, Queue: 10_000, HistoryRate: 200, Brokers: map[string]config.Broker{}}
 	for k := range addresses {
 		at := (i + k) % len(addresses)
 		settings.Brokers[string(rune('a'+at))] = config.Broker{URL: "tcp://" + addresses[at], Order: k}
 	}
 	root := message.Root(site, name)
-	return &furnace{
-		root: root, stamper: stamper, ledger: rig.NewLedger(root),
-		publisher: delivery.New(settings, root, stamper, kept, log, rig.Silent{}),
-	}, nil
+	publisher, stamper, err := rig.NewSender(folder, settings, root)
+	if err != nil {
+		return nil, err
+	}
+	return &furnace{root: root, publisher: publisher, stamper: stamper, ledger: rig.NewLedger(root)}, nil
 }
 
 // make makes samples, states and events until quiet is closed.

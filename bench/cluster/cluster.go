@@ -82,7 +82,10 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	defer t.fleet.stop()
-	if err := errors.Join(t.script(ctx), t.fleet.settle(ctx, delivered)); err != nil {
+	if err := t.script(ctx); err != nil {
+		return err
+	}
+	if err := t.fleet.settle(ctx, delivered); err != nil {
 		return err
 	}
 	if t.wills, err = t.takeAway(ctx, filepath.Join(folder, "frozen")); err != nil {

@@ -4,10 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -16,7 +14,6 @@ import (
 	"meltwatch/agent/outbox"
 	"meltwatch/agent/stamp"
 	"meltwatch/config"
-	"meltwatch/durable"
 )
 
 // The environment that makes this program a crash worker: the agent's stamper, outbox
@@ -114,19 +111,13 @@ func Ample() outbox.Settings {
 }
 
 func runWorker(folder, url string, rate int) error {
-	stamper, err := stamp.OnHost(folder)
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.DiscardHandler)
-	kept, err := outbox.Open(durable.Folder(filepath.Join(folder, "outbox")), Ample(), log, Silent{}, nil)
-	if err != nil {
-		return err
-	}
-	publisher := delivery.New(config.MQTT{
+	publisher, stamper, err := NewSender(folder, config.MQTT{
 		Retain: true,
 		Broker: url, ClientID: "worker", KeepAlive: 5 * time.Second, Queue: 1_000_000, HistoryRate: 5000,
-	}, Root(WorkerSite), stamper, kept, log, Silent{})
+	}, Root(WorkerSite))
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() { _ = publisher.Run(ctx) }() // until the kill

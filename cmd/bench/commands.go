@@ -58,7 +58,7 @@ func (c figuresCommand) Run(ctx context.Context, out io.Writer) error {
 type clusterCommand struct {
 	NATS    string        `name:"nats" default:"bin/nats-server" help:"The cluster's program, as scripts/nats.sh builds it."`
 	Meltctl string        `default:"bin/meltctl" help:"The program meltctl."`
-	Agents  int           `default:"300" help:"Agents in this process, with scripted senses."`
+	Agents  int           `default:"30" help:"Agents in this process, with scripted senses."`
 	Listed  int           `default:"1000" help:"Agents in retained topics that meltctl lists."`
 	Steady  time.Duration `default:"60s" help:"How long the cost is measured."`
 	Fault   time.Duration `default:"20s" help:"How long each fault lasts."`

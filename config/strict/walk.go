@@ -123,7 +123,7 @@ func (w *walker) quoted() error {
 	return w.name(top, name)
 }
 
-// surrogates reads an escape \uXXXX, and a second one if the first is half of a pair. It
+// surrogates reads an escape \u0000, and a second one if the first is half of a pair. It
 // leaves the last digit to the caller.
 func (w *walker) surrogates() error {
 	first := w.hex(w.at + 1)

@@ -41,7 +41,7 @@ func film(ctx context.Context, folder string, s size) (path string, err error) {
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // a film is no secret
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // anyone may read a film
 		return "", err
 	}
 	arguments := strings.Fields(fmt.Sprintf(`-hide_banner -loglevel error -y

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -50,10 +49,16 @@ func (o Options) overSerial(ctx context.Context, baud int, into figures.Round) (
 		return err
 	}
 	p := paceOf(baud)
+	framing := wire.NewRTUClientHandler("")
+	framing.SlaveId = 1
+	reply, err := framing.Encode(&wire.ProtocolDataUnit{FunctionCode: wire.FuncCodeReadHoldingRegisters, Data: append([]byte{2 * registers}, make([]byte, 2*registers)...)})
+	if err != nil {
+		return errors.Join(err, line.Close())
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		p.answer(line)
+		p.answer(line, reply)
 	}()
 	defer func() {
 		err = errors.Join(err, line.Close())
@@ -105,12 +110,9 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // answer is a device on the line: it answers each request when the wire would have passed
 // it on, and each byte of the reply no sooner than the wire would.
-func (p pace) answer(line io.ReadWriter) {
+func (p pace) answer(line io.ReadWriter, reply []byte) {
 	const chunk = 8 // bytes that a serial port passes on together
 	var request [requestRTU]byte
-	reply := make([]byte, replyRTU-2, replyRTU)
-	reply[0], reply[1], reply[2] = 1, 3, 2*registers
-	reply = binary.LittleEndian.AppendUint16(reply, checksum(reply))
 	for {
 		if _, err := io.ReadFull(line, request[:]); err != nil {
 			return
@@ -126,17 +128,4 @@ func (p pace) answer(line io.ReadWriter) {
 			rest = rest[n:]
 		}
 	}
-}
-
-// checksum is that of Serial Line V1.02 §6.2.2.
-func checksum(frame []byte) uint16 {
-	sum := uint16(0xffff)
-	for _, b := range frame {
-		sum ^= uint16(b)
-		for range 8 {
-			odd := sum & 1
-			sum = sum>>1 ^ odd*0xa001
-		}
-	}
-	return sum
 }

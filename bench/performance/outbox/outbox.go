@@ -49,7 +49,7 @@ type store interface {
 
 // Measure makes one round.
 func (o Options) Measure(ctx context.Context, n int) (into figures.Round, err error) {
-	if err := os.MkdirAll(o.Folder, 0o755); err != nil { //nolint:gosec // results are no secret
+	if err := os.MkdirAll(o.Folder, 0o755); err != nil { //nolint:gosec // anyone may read results
 		return nil, err
 	}
 	folder, err := os.MkdirTemp(o.Folder, "outbox-")

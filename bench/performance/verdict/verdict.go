@@ -57,7 +57,7 @@ func Tables() []figures.Table {
 	return []figures.Table{{
 		Title: "A furnace with meter and camera",
 		Text: "Measured at the subscriber, as in `bench latency --camera`: mosquitto passes a message on before it acknowledges it, so the PUBACK comes at the " +
-			"same time. The limit is a message of ours through the same proxy, broker and subscriber. There is no peer: Telegraf decides nothing.",
+			"same time. The limit is a message of ours through the same proxy, broker and subscriber. Telegraf makes no decision, so no peer is compared.",
 		Rows: []figures.Row{
 			row("newest sample of a window to its state, p50", "state p50", "echo p50", figures.Bound{}),
 			row("… p95", "state p95", "echo p95", figures.AtMost(figures.Value, 15)),

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	wire "github.com/goburrow/modbus"
+
 	"meltwatch/drivers/drivertest"
 )
 
@@ -97,26 +99,18 @@ func (d *device) answer(request []byte) []byte {
 	case body == nil:
 		return nil
 	case d.rtu:
-		frame := append([]byte{unit}, body...)
-		return binary.LittleEndian.AppendUint16(frame, crc(frame))
+		framing := wire.NewRTUClientHandler("")
+		framing.SlaveId = unit
+		frame, err := framing.Encode(&wire.ProtocolDataUnit{FunctionCode: body[0], Data: body[1:]})
+		if err != nil {
+			d.t.Error(err)
+		}
+		return frame
 	default:
 		frame := slices.Clone(request[:4])
 		frame = binary.BigEndian.AppendUint16(frame, uint16(len(body)+1))
 		return append(append(frame, unit), body...)
 	}
-}
-
-// crc is the checksum of Serial Line V1.02 §6.2.2.
-func crc(frame []byte) uint16 {
-	sum := uint16(0xffff)
-	for _, b := range frame {
-		sum ^= uint16(b)
-		for range 8 {
-			odd := sum & 1
-			sum = sum>>1 ^ odd*0xa001
-		}
-	}
-	return sum
 }
 
 // fastest is the least time between two requests.

@@ -283,7 +283,7 @@ def quantities(weld):
 
 
 def embed(centres, dim, seed):
-    """Embeddings of the codes: random features of their centres, (32,D); there is no label to learn them by."""
+    """Embeddings of the codes: random features of their centres, (32,D), because the welds have no labels."""
     rng = np.random.default_rng(seed)
     scaled = centres / max(float(centres.std()), 1e-6)
     smooth = np.sin(scaled @ rng.normal(0, 1 / EMBEDDED, (centres.shape[1], dim)) * 2 + rng.uniform(0, 2 * np.pi, dim))

@@ -112,6 +112,6 @@ class Unfinished:
 
 
 def random_states(model):
-    """The variables of a network that are no weights: the states of its random numbers."""
+    """The states of a network's random numbers, which save_weights leaves out."""
     weights = {id(v) for v in model.weights}
     return [v for v in model.variables if id(v) not in weights and "seed" in v.path]

@@ -37,9 +37,10 @@ def train(config, data, run, senses=None, tokens=None, given=None, log=None):
         apart = configs.ALL[config.senses](**given or {})
         if not finished(unimodal, apart, of):
             train_unimodal(apart, data, unimodal, of, log)
+    if not tokens:
+        encode.claim(encoded, unimodal, data)
     if not tokens and not (encoded / DONE).exists():
         log("encoding every frame of the training batches")
-        encode.claim(encoded, unimodal, data)
         encode.write_all(load(unimodal), data, encoded, ["train"], log)
         (encoded / DONE).touch()
     validation = validate_on_tokens(config, data, unimodal, run / "validation", log)
@@ -78,9 +79,10 @@ def validate_on_pixels(config, data, log):
 def validate_on_tokens(config, data, unimodal, folder, log):
     """As validate_on_pixels, for any other network; the tokens are encoded into a folder."""
     names = validating(data, log)
+    if names:
+        encode.claim(folder, unimodal, data)
     if names and not (folder / DONE).exists():
         log("encoding the batches that validate")
-        encode.claim(folder, unimodal, data)
         encode.write_views(load(unimodal), data, "val", folder, config.seed, views=1, most=VALIDATING, log=log)
         (folder / DONE).touch()
     return both_classes(lambda: TokenWindows(cache.read(folder, data, "val", most=VALIDATING), config, STEPS, config.seed), names, log)
