@@ -88,9 +88,6 @@ func (a *Agent) looksAbnormal(s decide.Decision) bool {
 // saveAlarmAgain is the wait before an alarm that the disk refused is saved again.
 const saveAlarmAgain = 10 * time.Second
 
-// saveAlarms writes each step of an alarm, as saveSteps does.
-func (a *Agent) saveAlarms(ended <-chan struct{}) { a.saveSteps(a.alarms, ended) }
-
 // saveSteps writes each step of an alarm or a suspicion until no further one can come. Only
 // it waits for the disk.
 func (a *Agent) saveSteps(of *alarm.Tracker, ended <-chan struct{}) {
@@ -103,7 +100,7 @@ func (a *Agent) saveSteps(of *alarm.Tracker, ended <-chan struct{}) {
 			return
 		}
 		if err := of.Save(*waiting); err != nil {
-			faults.Report(fmt.Errorf("alarm not saved for the next start: %w", err))
+			faults.Report(fmt.Errorf("not saved for the next start: %w", err))
 			return
 		}
 		faults.Over()
@@ -174,9 +171,9 @@ func (a *Agent) cropShare() image.Rectangle {
 	return image.Rect(whole*crop.X/width, whole*crop.Y/height, whole*(crop.X+crop.Width)/width, whole*(crop.Y+crop.Height)/height)
 }
 
-// acknowledge marks the alarm or suspicion with an id as seen, or the active one if the id is empty, and
-// ends one that is only held. It reports whether one was held. Both happen between two
-// seconds, so that no other alarm begins in between.
+// acknowledge marks the alarm or suspicion with an id as seen, or the active one if the id
+// is empty, and ends one that is only held. It reports whether one was held. Both happen
+// between two seconds, so that no other alarm begins in between.
 func (a *Agent) acknowledge(ctx context.Context, id, by string) (held bool, err error) {
 	doErr := a.loop.Do(ctx, func() {
 		if err = a.tracked(id).Acknowledge(id, by); err == nil {

@@ -115,7 +115,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	stopped := make(chan struct{})
 	if !a.beside {
 		group.Go(func() error { a.reporter.SaveLoop(ctx); return nil })
-		group.Go(func() error { a.saveAlarms(stopped); return nil })
+		group.Go(func() error { a.saveSteps(a.alarms, stopped); return nil })
 		group.Go(func() error { a.saveSteps(a.suspicions, stopped); return nil })
 	}
 	group.Go(func() error { <-ctx.Done(); a.running.Stop(); close(stopped); return nil })

@@ -45,7 +45,7 @@ func TestAlarmIsSavedAfterAFault(t *testing.T) {
 		}
 		a := &Agent{alarms: open(), env: Env{Log: slog.New(slog.DiscardHandler)}}
 		ended, saved := make(chan struct{}), make(chan struct{})
-		go func() { a.saveAlarms(ended); close(saved) }()
+		go func() { a.saveSteps(a.alarms, ended); close(saved) }()
 		disk.full.Store(true)
 		began := time.Now()
 		a.alarms.Decided(message.State{Stamp: message.Stamp{Seq: 3}, State: "abnormal", Since: began}, decide.Decision{Status: state.Status{State: state.Abnormal}}, false)
