@@ -264,10 +264,11 @@ func TestServeByHandExplainsItself(t *testing.T) {
 // panic, whatever comes.
 func FuzzServe(f *testing.F) {
 	f.Add([]byte{})
-	f.Add([]byte("\x00\x00\x00\x02{}"))
-	f.Add([]byte("\xff\xff\xff\xff"))
-	say := `{"method":"Echo.Say","seq":1,"body":"bWVsdA=="}`
-	f.Add(append([]byte{0, 0, 0, byte(len(say))}, say...))
+	f.Add([]byte("\x00\x00\x00\x02\x00\x00\x00\x02{}{}"))
+	f.Add([]byte("\x00\x00\x00\x02\x00\x00\x00\x00{}"))
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff"))
+	say, body := `{"method":"Echo.Say","seq":1}`, `"bWVsdA=="`
+	f.Add(append([]byte{0, 0, 0, byte(len(say)), 0, 0, 0, byte(len(body))}, say+body...))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		ours, theirs := net.Pipe()
 		done := make(chan struct{})

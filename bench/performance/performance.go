@@ -23,7 +23,7 @@ type Options struct {
 	Programs rig.Programs
 	Telegraf string        // the program, as scripts/telegraf.sh builds it
 	Every    string        // the program that decodes every frame, as make bench builds it
-	Parts    []string      // names; all if empty
+	Parts    []string      // names; all but those on demand if empty
 	Rounds   int           // 0 writes the page alone
 	Limit    time.Duration // of the whole run; none if 0
 	Brief    bool          // measure for a fifth of the time, to see that it works
@@ -40,6 +40,8 @@ type Part struct {
 	// Measure makes one round; n counts from 0. Within a round the systems take turns,
 	// and which is first changes with n.
 	Measure func(ctx context.Context, n int) (figures.Round, error)
+	// OnDemand parts are measured only if they are named.
+	OnDemand bool
 }
 
 //go:embed notes.md
@@ -87,7 +89,7 @@ func (o Options) choose(parts []Part) (chosen []Part, err error) {
 	var known []string
 	for _, p := range parts {
 		known = append(known, p.Name)
-		if len(o.Parts) == 0 || slices.Contains(o.Parts, p.Name) {
+		if len(o.Parts) == 0 && !p.OnDemand || slices.Contains(o.Parts, p.Name) {
 			chosen = append(chosen, p)
 		}
 	}

@@ -79,6 +79,13 @@ func TestPartsAreChosen(t *testing.T) {
 	if err := o.run(t.Context(), &page, parts); err != nil || !slices.Equal(done, []string{"b"}) {
 		t.Errorf("measured %v, %v", done, err)
 	}
+	onDemand := scripted{"c", -1, &done}.part()
+	onDemand.OnDemand = true
+	done = nil
+	all := Options{Rounds: 1, Results: t.TempDir()}
+	if err := all.run(t.Context(), &bytes.Buffer{}, append(parts, onDemand)); err != nil || !slices.Equal(done, []string{"a", "b"}) {
+		t.Errorf("without names, measured %v, %v", done, err)
+	}
 	if !strings.Contains(page.String(), "## A\n\nNot measured. To measure it: `bin/bench performance --parts a`.") {
 		t.Errorf("page\n%s", page.String())
 	}

@@ -58,13 +58,16 @@ type Plant struct {
 
 	subscriber paho.Client
 	simulator  *exec.Cmd
-	config     string // the agent's file
-	sections   string // what the file always holds
+	site       string
+	camera     string      // its URL; empty without one
+	more       []*exec.Cmd // further agents, see StartMore
+	config     string      // the agent's file
+	sections   string      // what the file always holds
 }
 
 // Start starts everything. The caller calls Stop, after an error too.
 func (p *Plant) Start(ctx context.Context, site string) (err error) {
-	p.Root = Root(site)
+	p.site, p.Root = site, Root(site)
 	p.Log = &Buffer{}
 	if p.Folder, err = os.MkdirTemp("", "meltwatch-bench-"); err != nil {
 		return err
@@ -82,8 +85,8 @@ func (p *Plant) Start(ctx context.Context, site string) (err error) {
 	if err != nil {
 		return err
 	}
-	p.Meter, p.Control = places["meter"], places["control"]
-	return p.startAgent(site, p.Meter, places["camera"])
+	p.Meter, p.Control, p.camera = places["meter"], places["control"], places["camera"]
+	return p.startAgent()
 }
 
 // Stop ends what was started. An error of the agent includes its log.
@@ -93,6 +96,9 @@ func (p *Plant) Stop() error {
 		if err := terminate(p.Agent); err != nil {
 			faults = append(faults, fmt.Errorf("%w\n%s", err, p.Log.String()))
 		}
+	}
+	for _, agent := range p.more {
+		faults = append(faults, terminate(agent))
 	}
 	if p.simulator != nil {
 		faults = append(faults, terminate(p.simulator))
@@ -156,25 +162,47 @@ func (p *Plant) startSimulator(ctx context.Context) (places map[string]string, e
 	}
 }
 
-func (p *Plant) startAgent(site, meter, camera string) error {
+func (p *Plant) startAgent() (err error) {
+	p.sections = p.file(furnace)
+	p.config = filepath.Join(p.Folder, "meltwatch.yaml")
+	if err := p.Configure(""); err != nil {
+		return err
+	}
+	p.Agent, err = p.run(p.config)
+	return err
+}
+
+// file is the configuration file of the agent of one furnace, in YAML.
+func (p *Plant) file(furnace string) string {
 	section := "camera: {enabled: false}"
 	if p.Camera {
 		crop := scene.CropRect
-		section = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
+		section = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", p.camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
 	}
-	p.sections = fmt.Sprintf(`site: %s
+	return fmt.Sprintf(`site: %s
 furnace: %s
 meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}}
 %s
 model: {path: %q}
 mqtt: {broker: "tcp://%s"}
 paths: {state: %q, programs: %q}
-`, site, furnace, meter, section, p.Programs.Model, p.Link.Listen, p.state(), p.Programs.Bin)
-	p.config = filepath.Join(p.Folder, "meltwatch.yaml")
-	if err := p.Configure(""); err != nil {
-		return err
+`, p.site, furnace, p.Meter, section, p.Programs.Model, p.Link.Listen, p.state(furnace), p.Programs.Bin)
+}
+
+// StartMore starts a further agent, of a furnace of its own with the same meter, camera and
+// broker, and returns it. Stop ends it.
+func (p *Plant) StartMore() (*exec.Cmd, error) {
+	name := fmt.Sprintf("f%d", len(p.more)+2)
+	path := filepath.Join(p.Folder, name+".yaml")
+	if err := os.WriteFile(path, []byte(p.file(name)), 0o600); err != nil {
+		return nil, err
 	}
-	return p.runAgent()
+	agent, err := p.run(path)
+	if err != nil {
+		return nil, err
+	}
+	p.more = append(p.more, agent)
+	return agent, nil
 }
 
 // Configure writes the agent's file with further sections, in YAML. It counts from the
@@ -184,34 +212,35 @@ func (p *Plant) Configure(more string) error {
 }
 
 // Recordings returns the folder in which the agent records if its file says so.
-func (p *Plant) Recordings() string { return filepath.Join(p.state(), "recordings") }
+func (p *Plant) Recordings() string { return filepath.Join(p.state(furnace), "recordings") }
 
 // RestartAgent ends the agent, calls starting, and starts it again.
-func (p *Plant) RestartAgent(starting func()) error {
+func (p *Plant) RestartAgent(starting func()) (err error) {
 	before := p.Agent
 	p.Agent = nil
 	if err := terminate(before); err != nil {
 		return err
 	}
 	starting()
-	return p.runAgent()
+	p.Agent, err = p.run(p.config)
+	return err
 }
 
-func (p *Plant) runAgent() error {
-	agent := exec.Command(filepath.Join(p.Programs.Bin, "meltwatch"), "run", "--config", p.config) //nolint:noctx // stop ends it
+// run starts an agent with a configuration file.
+func (p *Plant) run(config string) (*exec.Cmd, error) {
+	agent := exec.Command(filepath.Join(p.Programs.Bin, "meltwatch"), "run", "--config", config) //nolint:noctx // stop ends it
 	agent.Stderr = p.Log
 	if err := agent.Start(); err != nil {
-		return fmt.Errorf("start the agent: %w; run make build", err)
+		return nil, fmt.Errorf("start the agent: %w; run make build", err)
 	}
-	p.Agent = agent
-	return nil
+	return agent, nil
 }
 
-// state returns the agent's state folder.
-func (p *Plant) state() string { return filepath.Join(p.Folder, "state") }
+// state returns the state folder of a furnace's agent.
+func (p *Plant) state(furnace string) string { return filepath.Join(p.Folder, "state", furnace) }
 
 // Outbox returns the folder of the agent's outbox.
-func (p *Plant) Outbox() string { return filepath.Join(p.state(), "outbox") }
+func (p *Plant) Outbox() string { return filepath.Join(p.state(furnace), "outbox") }
 
 // terminate sends SIGTERM and waits; a process that does not end is killed.
 func terminate(process *exec.Cmd) error {

@@ -1,0 +1,204 @@
+// Package box measures how many furnaces one box can watch: agents side by side, each with
+// children of its own, which share the pages of their libraries.
+package box
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/bench/performance/figures"
+	"meltwatch/bench/rig"
+	"meltwatch/percentile"
+	"meltwatch/simulator/broker"
+)
+
+// Options are the programs.
+type Options struct {
+	Programs rig.Programs
+	Brief    bool // a fifth of the time and two furnaces at most, to see that it works
+}
+
+const (
+	site  = "box"
+	watch = 20 * time.Second
+	// settle fills enough of the window for the model to decide.
+	settle = 40 * time.Second
+)
+
+// kind is a kind of furnace, and how many of it are watched at once.
+type kind struct {
+	name   string
+	camera bool
+	counts []int
+}
+
+func kinds() []kind {
+	return []kind{{"current", false, []int{1, 4, 16}}, {"whole", true, []int{1, 2, 4, 8}}}
+}
+
+// Measure makes one round: every number of furnaces once.
+func (o Options) Measure(ctx context.Context, _ int) (figures.Round, error) {
+	all := figures.Round{}
+	for _, k := range kinds() {
+		for _, count := range k.counts {
+			if o.Brief && count > 2 {
+				continue
+			}
+			if err := o.measure(ctx, k, count, all); err != nil {
+				return nil, fmt.Errorf("%d furnaces, %s: %w", count, k.name, err)
+			}
+		}
+	}
+	return all, nil
+}
+
+// measure watches a number of furnaces.
+func (o Options) measure(ctx context.Context, k kind, count int, into figures.Round) (err error) {
+	p := &rig.Plant{Programs: o.Programs, Camera: k.camera, Take: func(string, []byte) {}}
+	defer func() { err = errors.Join(err, p.Stop()) }()
+	if err := p.Start(ctx, site); err != nil {
+		return err
+	}
+	agents := []*exec.Cmd{p.Agent}
+	for range count - 1 {
+		agent, err := p.StartMore()
+		if err != nil {
+			return err
+		}
+		agents = append(agents, agent)
+	}
+	heard := &states{}
+	subscriber, err := broker.Subscribe(p.Broker.URL(), "box", message.Root(site, "+")+message.TopicState, heard.take)
+	if err != nil {
+		return err
+	}
+	defer subscriber.Disconnect(100)
+	warm, lasts := settle, watch
+	if o.Brief {
+		warm, lasts = settle/2, watch/5
+	}
+	if err := rig.Pause(ctx, warm); err != nil {
+		return err
+	}
+	before, err := spent(agents)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	heard.count(true)
+	if err := rig.Pause(ctx, lasts); err != nil {
+		return err
+	}
+	heard.count(false)
+	lasted := time.Since(began)
+	after, err := spent(agents)
+	if err != nil {
+		return err
+	}
+	after.figures(into, k.prefix(count), count, lasted, before)
+	heard.figures(into, k.prefix(count), count, lasted)
+	return nil
+}
+
+// prefix begins the names of the figures of a number of furnaces.
+func (k kind) prefix(count int) string { return fmt.Sprintf("%d %s ", count, k.name) }
+
+// used is what a number of agents with their children have used so far.
+type used struct {
+	cpu   time.Duration
+	share float64 // MB
+}
+
+// figures adds what each furnace used since before, under names that begin with name.
+func (u used) figures(into figures.Round, name string, count int, lasted time.Duration, before used) {
+	into[name+"core"] = 100 * float64(u.cpu-before.cpu) / float64(lasted) / float64(count)
+	into[name+"PSS"] = u.share / float64(count)
+}
+
+func spent(agents []*exec.Cmd) (all used, err error) {
+	for _, agent := range agents {
+		processes, err := rig.Children(agent.Process.Pid)
+		if err != nil {
+			return all, err
+		}
+		processes["meltwatch"] = agent.Process.Pid
+		for name, pid := range processes {
+			cpu, err := rig.CPUTime(pid)
+			if err != nil {
+				return all, fmt.Errorf("%s: %w", name, err)
+			}
+			memory, err := rig.ReadUsage(pid)
+			if err != nil {
+				return all, fmt.Errorf("%s: %w", name, err)
+			}
+			all.cpu += cpu
+			all.share += float64(memory.Share) / 1e6
+		}
+	}
+	return all, nil
+}
+
+// states counts the seconds of all furnaces that arrive while it counts.
+type states struct {
+	mu       sync.Mutex
+	counting bool
+	seconds  map[second]bool // true if the model decided
+	late     []time.Duration // from a window's end to its state
+}
+
+// second is a second of one furnace: the topic and the window's end.
+type second struct {
+	topic string
+	end   time.Time
+}
+
+func (s *states) take(topic string, payload []byte) {
+	now := time.Now()
+	var state message.State
+	if !strings.HasSuffix(topic, "/"+message.TopicState) || json.Unmarshal(payload, &state) != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.counting {
+		return
+	}
+	s.seconds[second{topic, state.Time}] = state.Source == "model"
+	s.late = append(s.late, now.Sub(state.Time))
+}
+
+func (s *states) count(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.counting = on
+	if on {
+		s.seconds, s.late = map[second]bool{}, nil
+	}
+}
+
+// figures adds what arrived in a time, under names that begin with name.
+func (s *states) figures(into figures.Round, name string, count int, lasted time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	decided := 0
+	for _, byModel := range s.seconds {
+		if byModel {
+			decided++
+		}
+	}
+	// A watch of n seconds may begin and end between two states.
+	due := count * int(lasted.Seconds())
+	into[name+"missed"] = float64(max(due-decided, 0))
+	into[name+"due"] = float64(due)
+	if len(s.late) > 0 {
+		into[name+"p50"] = float64(percentile.Of(s.late, 50)) / float64(time.Millisecond)
+		into[name+"p99"] = float64(percentile.Of(s.late, 99)) / float64(time.Millisecond)
+	}
+}

@@ -1,0 +1,68 @@
+package box
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"meltwatch/agent/message"
+	"meltwatch/bench/performance/figures"
+)
+
+// A second counts once, whatever repeats it; one that the rule decided, or that never came,
+// is missed.
+func TestMissedVerdictsAreCounted(t *testing.T) {
+	s := &states{}
+	begin := time.Now().Truncate(time.Second)
+	say := func(furnace, source string, after int) {
+		text, err := json.Marshal(map[string]any{"time": begin.Add(time.Duration(after) * time.Second), "source": source})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.take(message.Root(site, furnace)+message.TopicState, text)
+	}
+	say("f1", "model", 0) // before the watch
+	s.count(true)
+	for after := range 5 {
+		say("f1", "model", after)
+		if after != 3 {
+			say("f2", "model", after)
+		}
+	}
+	say("f2", "model", 4)
+	say("f1", "rule", 2)
+	s.take("elsewhere", []byte("{}"))
+	s.take(message.Root(site, "f1")+message.TopicState, []byte("no JSON"))
+	s.count(false)
+	say("f2", "model", 9)
+	got := figures.Round{}
+	s.figures(got, "2 whole ", 2, 5*time.Second)
+	if got["2 whole missed"] != 2 || got["2 whole due"] != 10 {
+		t.Errorf("missed %v of %v, want 2 of 10", got["2 whole missed"], got["2 whole due"])
+	}
+}
+
+// Each row names a figure that a measurement gives, and no two rows the same one.
+func TestRowsNameFigures(t *testing.T) {
+	given := map[string]bool{}
+	for _, k := range kinds() {
+		for _, count := range k.counts {
+			s, round := &states{}, figures.Round{}
+			s.count(true)
+			s.take(message.Root(site, "f1")+message.TopicState, []byte(`{"time":"2026-11-29T00:00:00Z","source":"model"}`))
+			s.figures(round, k.prefix(count), count, time.Second)
+			used{cpu: time.Second}.figures(round, k.prefix(count), count, time.Second, used{})
+			for name := range round {
+				given[name] = true
+			}
+		}
+	}
+	for _, table := range Tables() {
+		for _, row := range table.Rows {
+			if !given[row.Ours] {
+				t.Errorf("%s: %s: %q is not measured, or named twice", table.Title, row.What, row.Ours)
+			}
+			delete(given, row.Ours)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package inference
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What a call carries arrives bit by bit, and nil stays nil: the first background is nil.
+func TestTensorsArriveAsTheyWere(t *testing.T) {
+	odd := []float32{0, 1, -1, math.MaxFloat32, math.SmallestNonzeroFloat32, float32(math.Copysign(0, -1)), 0.1}
+	same(t, Frame{Pixels: []byte{1, 2, 255}, Background: odd})
+	same(t, Frame{})
+	same(t, Encoded{Tokens: odd, Background: []float32{}})
+	same(t, Encoded{Tokens: odd, Background: odd[:1], Evidence: odd[:2]})
+	same(t, Window{Tokens: odd, FrameMask: odd[:3], Current: odd[:2], SampleMask: odd[:1], SetPoint: 1e4})
+}
+
+func same[T any](t *testing.T, want T) {
+	t.Helper()
+	text, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got T
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%T (-want +have):\n%s", want, diff)
+	}
+}
+
+// No number that is not finite passes between agent and child.
+func TestNumbersThatAreNotFiniteAreRefused(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		tensor := []float32{0, float32(bad)}
+		for _, value := range []any{
+			Frame{Background: tensor}, Encoded{Tokens: tensor}, Encoded{Evidence: tensor},
+			Window{Current: tensor}, Window{SampleMask: tensor}, Window{SetPoint: float32(bad)},
+		} {
+			if text, err := json.Marshal(value); err == nil {
+				t.Errorf("%v in %T was sent: %s", bad, value, text)
+			}
+		}
+	}
+	_, err := json.Marshal(Window{Current: []float32{float32(math.NaN())}})
+	if err == nil || !strings.Contains(err.Error(), "tensor current holds NaN") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A tensor that was cut, or that holds a number that is not finite, is refused.
+func TestDamagedTensorsAreRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"Tokens":"AAA="}`:        "tensor tokens of 2 bytes is not a whole number of float32",
+		`{"Current":"AADAfw=="}`:   "tensor current holds NaN",
+		`{"FrameMask":"AACA/w=="}`: "tensor frame_mask holds -Inf",
+		`{"SampleMask":7}`:         "cannot unmarshal number",
+	} {
+		var w Window
+		if err := json.Unmarshal([]byte(text), &w); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
+	}
+}
+
+// FuzzUnpack feeds what no honest peer sends: it must be refused or understood.
+func FuzzUnpack(f *testing.F) {
+	f.Add([]byte(`{"Tokens":"AACAPw=="}`))
+	f.Add([]byte(`{"Tokens":"AAA="}`))
+	f.Add([]byte(`{"Pixels":[1,2],"Background":"////fw=="}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var frame Frame
+		var encoded Encoded
+		var window Window
+		for _, into := range []any{&frame, &encoded, &window} {
+			if json.Unmarshal(text, into) == nil && 4*len(window.Tokens) > len(text) {
+				t.Errorf("%d values from %d bytes", len(window.Tokens), len(text))
+			}
+		}
+	})
+}
