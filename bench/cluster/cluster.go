@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"meltwatch/bench/listing"
 	"meltwatch/bench/rig"
 )
 
@@ -43,7 +44,7 @@ type trial struct {
 	fleet     *fleet
 	steps     []step
 	wills     wills
-	lists     lists
+	listed    listing.Listed
 	cost      cost
 }
 
@@ -91,7 +92,11 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 	if t.wills, err = t.takeAway(ctx, filepath.Join(folder, "frozen")); err != nil {
 		return err
 	}
-	if t.lists, err = t.list(ctx); err != nil {
+	broker := "tcp://" + t.servers.nodes[1].mqtt
+	if err = listing.Publish(broker, t.Options.Listed); err != nil {
+		return err
+	}
+	if t.listed, err = listing.List(ctx, t.Meltctl, broker); err != nil {
 		return err
 	}
 	tables, broken := t.report()

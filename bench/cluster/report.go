@@ -77,7 +77,7 @@ func (t *trial) report() (string, error) {
 		row("of these called offline by their will within 30 s", "%d", t.wills.offline)
 		row("online again within 30 s", "%d", t.wills.online)
 	})
-	fmt.Fprintf(page, "\n`meltctl list` with %d agents in retained topics: %d in %.1f s.\n", t.Listed, t.lists.lines, t.lists.took.Seconds())
+	fmt.Fprintf(page, "\n`meltctl list` with %d agents in retained topics: %d in %.1f s.\n", t.Options.Listed, t.listed.Agents, t.listed.Took.Seconds())
 	for _, fault := range s.faults {
 		fmt.Fprintf(page, "\n- %s", fault)
 	}
@@ -89,7 +89,7 @@ func (t *trial) broken(s sums) (err error) {
 		err = fmt.Errorf("%d events and %d samples lost, %d breaches of order or content, %d faults after which a furnace was silent for more than %s",
 			s.lostEvents, s.lostSamples, len(s.faults), s.silent, reconnected)
 	}
-	if t.wills.offline != t.wills.agents || t.wills.online != t.wills.agents || t.lists.lines < t.Listed {
+	if t.wills.offline != t.wills.agents || t.wills.online != t.wills.agents || t.listed.Agents < t.Options.Listed {
 		err = errors.Join(err, errIncomplete)
 	}
 	return err

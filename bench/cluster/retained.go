@@ -1,19 +1,14 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
-	paho "github.com/eclipse/paho.mqtt.golang"
 
-	"meltwatch/agent/message"
 	"meltwatch/bench/rig"
 )
 
@@ -84,65 +79,4 @@ func (t *trial) await(ctx context.Context, f *fleet, availability string) (have 
 			return have, err
 		}
 	}
-}
-
-// lists is how many agents meltctl listed, and how long that took.
-type lists struct {
-	lines int
-	took  time.Duration
-}
-
-// list publishes the retained topics of many agents and has meltctl list them.
-func (t *trial) list(ctx context.Context) (l lists, err error) {
-	broker := "tcp://" + t.servers.nodes[1].mqtt
-	client := paho.NewClient(paho.NewClientOptions().AddBroker(broker).SetClientID("desk").SetAutoReconnect(false))
-	if c := client.Connect(); !c.WaitTimeout(time.Minute) || c.Error() != nil {
-		return l, fmt.Errorf("publish retained topics: %w", c.Error())
-	}
-	defer client.Disconnect(250)
-	retained, err := retainedTopics()
-	if err != nil {
-		return l, err
-	}
-	for i := range t.Listed {
-		root := message.Root("many", fmt.Sprintf("f%04d", i))
-		for topic, payload := range retained {
-			if p := client.Publish(root+topic, 1, true, payload); !p.WaitTimeout(time.Minute) || p.Error() != nil {
-				return l, fmt.Errorf("publish retained topics: %w", p.Error())
-			}
-		}
-	}
-	began := time.Now()
-	var said bytes.Buffer
-	command := exec.CommandContext(ctx, t.Meltctl, "list", "many/*", "--broker", broker, "--wait", "20s")
-	command.Stderr = &said
-	out, err := command.Output()
-	l.took = time.Since(began)
-	if err != nil {
-		return l, fmt.Errorf("meltctl list: %w: %s", err, said.String())
-	}
-	for line := range bytes.Lines(out) {
-		if bytes.Contains(line, []byte("many/f")) {
-			l.lines++
-		}
-	}
-	return l, nil
-}
-
-// retainedTopics are what an agent keeps at a broker, by the end of the topic.
-func retainedTopics() (map[string][]byte, error) {
-	at := time.Now().UTC()
-	topics := map[string][]byte{message.TopicAvailability: []byte("online")}
-	for topic, value := range map[string]any{
-		message.TopicState:          message.State{Stamp: message.Stamp{Boot: 1, Seq: 1, Time: at}, State: "normal", Since: at, Source: "model"},
-		message.TopicHealth:         message.Health{Stamp: message.Stamp{Boot: 1, Seq: 1, Time: at}},
-		message.TopicConfigReported: message.ConfigReport{Status: message.Applied},
-	} {
-		text, err := json.Marshal(value)
-		if err != nil {
-			return nil, err
-		}
-		topics[topic] = text
-	}
-	return topics, nil
 }

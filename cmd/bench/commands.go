@@ -11,6 +11,7 @@ import (
 	"meltwatch/bench/cost"
 	"meltwatch/bench/crash"
 	"meltwatch/bench/latency"
+	"meltwatch/bench/listing"
 	"meltwatch/bench/outage"
 	"meltwatch/bench/parity"
 	"meltwatch/bench/performance"
@@ -69,6 +70,17 @@ type clusterCommand struct {
 // Run prints the tables and returns an error for a broken promise.
 func (c clusterCommand) Run(ctx context.Context, out io.Writer) error {
 	return cluster.Options(c).Run(ctx, out)
+}
+
+type listingCommand struct {
+	Meltctl string `default:"bin/meltctl" help:"The program meltctl."`
+	Agents  int    `default:"1000" help:"Agents in retained topics."`
+	Rounds  int    `default:"5" help:"How often they are listed."`
+}
+
+// Run prints how long a list takes and returns an error if an agent is missing from it.
+func (c listingCommand) Run(ctx context.Context, out io.Writer) error {
+	return listing.Options(c).Run(ctx, out)
 }
 
 type outageCommand struct {

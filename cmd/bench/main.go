@@ -19,6 +19,7 @@ type cli struct {
 	Figures     figuresCommand     `cmd:"" help:"Measure the delivery to the subscriber: speed, memory, latency, writes to flash. Example: bench figures --into docs/reliability.md"`
 	Outage      outageCommand      `cmd:"" help:"Put the agent and Telegraf through the same outage and count what arrives from each. Example: bench outage --into docs/reliability.md"`
 	Agree       agreeCommand       `cmd:"" help:"Run one melt through camera, meter and agent in real time, and through offline evaluation; compare second by second. Example: bench agree --minutes 6 --episodes 1"`
+	Listing     listingCommand     `cmd:"" help:"Measure how long meltctl list takes with many agents. Example: bench listing --agents 1000"`
 	Cluster     clusterCommand     `cmd:"" help:"Put a fleet on a cluster of three nats-servers and take nodes away: what is lost, how long a furnace is silent, what it costs. Example: bench cluster --agents 30"`
 	Cost        costCommand        `cmd:"" help:"Measure what the recorder and the page cost: processor time, memory, disk. Example: bench cost"`
 	Latency     latencyCommand     `cmd:"" help:"Measure how soon the agent tells: start to first message, sample to subscriber, newest sample to state. Example: bench latency --camera"`
