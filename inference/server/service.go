@@ -24,7 +24,7 @@ func Serve(ctx context.Context, log *slog.Logger) error {
 	return child.Serve(ctx, child.Service{
 		Name:     "Model",
 		Version:  inference.ChildVersion,
-		Receiver: &service{open: openTensorFlow, log: log},
+		Receiver: &service{open: openTensorFlow, giveBack: tensorflow.GiveBack, log: log},
 	})
 }
 
@@ -53,8 +53,9 @@ var errNotLoaded = errors.New("no model is loaded; call Model.Load first")
 // model must not be called concurrently, so the mutex admits one call at a time. A
 // waiting call always has a caller. The model checks its input against its manifest.
 type service struct {
-	open opener
-	log  *slog.Logger
+	open     opener
+	giveBack func() error // memory that only the loading has touched; nil for none
+	log      *slog.Logger
 
 	mu    sync.Mutex
 	model loadedModel // nil until a Load succeeded
@@ -75,12 +76,16 @@ func (s *service) Load(request inference.LoadRequest, reply *inference.LoadReply
 	*reply = inference.LoadReply{Manifest: model.Manifest(), SHA256: model.SHA256()}
 	s.log.Info("model loaded", "name", reply.Manifest.Name, "version", reply.Manifest.Version,
 		"sha256", reply.SHA256, "took_ms", time.Since(start).Milliseconds())
-	if old == nil {
-		return nil
+	// The new model is loaded, so what fails from here on is not the caller's.
+	if old != nil {
+		if err := old.Close(); err != nil {
+			s.log.Warn("replaced model not closed", "err", err)
+		}
 	}
-	// The new model is loaded, so an error of the old one is not the caller's.
-	if err := old.Close(); err != nil {
-		s.log.Warn("replaced model not closed", "err", err)
+	if s.giveBack != nil {
+		if err := s.giveBack(); err != nil {
+			s.log.Warn("memory of the loading not given back", "err", err)
+		}
 	}
 	return nil
 }

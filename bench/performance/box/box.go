@@ -80,11 +80,11 @@ func (o Options) measure(ctx context.Context, k kind, count int, into figures.Ro
 		return err
 	}
 	defer subscriber.Disconnect(100)
-	warm, lasts := settle, watch
+	lasts := watch
 	if o.Brief {
-		warm, lasts = settle/2, watch/5
+		lasts /= 5
 	}
-	if err := rig.Pause(ctx, warm); err != nil {
+	if err := rig.Pause(ctx, settle); err != nil {
 		return err
 	}
 	before, err := spent(agents)
