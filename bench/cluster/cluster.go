@@ -44,15 +44,17 @@ type trial struct {
 	fleet     *fleet
 	steps     []step
 	wills     wills
+	bridged   bridged
 	listed    listing.Listed
 	cost      cost
 }
 
-// step is one fault, and how long after its end the last furnace was heard again.
+// step is one fault, and when the last furnace was heard again: after its begin, while it
+// lasts, and after its end.
 type step struct {
-	name  string
-	worst time.Duration // longest silence after the fault's end, of all furnaces
-	heard bool          // within the promise
+	name          string
+	during, after time.Duration // during is 0 for a fault that no furnace can outlive
+	heard         bool          // both within the promise
 }
 
 // cost is what the fleet costs while nothing is at fault.
@@ -87,6 +89,10 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	if err := t.fleet.settle(ctx, delivered); err != nil {
+		return err
+	}
+	t.historian.forget(t.fleet) // its agents are quiet from here on
+	if t.bridged, err = t.bridge(ctx, filepath.Join(folder, "bridged")); err != nil {
 		return err
 	}
 	if t.wills, err = t.takeAway(ctx, filepath.Join(folder, "frozen")); err != nil {
@@ -125,37 +131,59 @@ func (t *trial) start(ctx context.Context, folder string) (err error) {
 		return err
 	}
 	t.historian.watch(t.fleet)
-	return t.heard(ctx, "start")
+	_, heard, err := t.waitHeard(ctx)
+	if err == nil && !heard {
+		err = errors.New("not every furnace was heard after the start")
+	}
+	return err
 }
 
-// heard waits until every furnace is heard, from now on, and notes how long it took.
-func (t *trial) heard(ctx context.Context, name string) error {
+// waitHeard waits until every furnace is heard, from now on. heard tells whether that took
+// no longer than was promised.
+func (t *trial) waitHeard(ctx context.Context) (took time.Duration, heard bool, err error) {
 	since := time.Now()
 	for t.historian.silent(since) > 0 {
 		if time.Since(since) > 3*reconnected {
 			break
 		}
 		if err := rig.Pause(ctx, 100*time.Millisecond); err != nil {
+			return 0, false, err
+		}
+	}
+	took = time.Since(since)
+	return took, took <= reconnected && t.historian.silent(since) == 0, nil
+}
+
+// fault is one of the script.
+type fault struct {
+	name       string
+	begin, end func() error
+	// outlived tells that the furnaces are heard while the fault lasts.
+	outlived bool
+}
+
+// make makes a fault, lets it last, ends it and waits for all furnaces.
+func (t *trial) make(ctx context.Context, f fault) (err error) {
+	s := step{name: f.name, heard: true}
+	if err := f.begin(); err != nil {
+		return err
+	}
+	began := time.Now()
+	if f.outlived {
+		if s.during, s.heard, err = t.waitHeard(ctx); err != nil {
 			return err
 		}
 	}
-	took := time.Since(since)
-	t.steps = append(t.steps, step{name, took, took <= reconnected && t.historian.silent(since) == 0})
-	return nil
-}
-
-// fault makes a fault, lets it last, ends it and waits for all furnaces.
-func (t *trial) fault(ctx context.Context, name string, begin, end func() error) error {
-	if err := begin(); err != nil {
+	if err := rig.Pause(ctx, t.Fault-time.Since(began)); err != nil {
 		return err
 	}
-	if err := rig.Pause(ctx, t.Fault); err != nil {
+	if err := f.end(); err != nil {
 		return err
 	}
-	if err := end(); err != nil {
-		return err
-	}
-	return t.heard(ctx, name)
+	after, heard, err := t.waitHeard(ctx)
+	s.after, s.heard = after, s.heard && heard
+	t.steps = append(t.steps, s)
+	return err
 }
 
 func (t *trial) script(ctx context.Context) error {
@@ -163,22 +191,18 @@ func (t *trial) script(ctx context.Context) error {
 		return err
 	}
 	nodes := t.servers.nodes
-	for _, f := range []struct {
-		name       string
-		begin, end func() error
-	}{
-		{"a node is killed, and started again", func() error { return nodes[0].end(syscall.SIGKILL) }, func() error { return nodes[0].start(ctx) }},
-		{"a node answers nobody (SIGSTOP), then goes on", func() error { return nodes[1].process.Process.Signal(syscall.SIGSTOP) }, func() error { return nodes[1].process.Process.Signal(syscall.SIGCONT) }},
-		{"the routes of a node to both others are cut, then joined", func() error { return t.servers.part(2, true) }, func() error { return t.servers.part(2, false) }},
-		{"all nodes are killed at once, and started again (reconnect storm)", func() error { return t.all(func(n *node) error { return n.end(syscall.SIGKILL) }) }, func() error { return t.all(func(n *node) error { return n.start(ctx) }) }},
-	} {
-		if err := t.fault(ctx, f.name, f.begin, f.end); err != nil {
-			return err
-		}
+	faults := []fault{
+		{"a node is killed, and started again", func() error { return nodes[0].end(syscall.SIGKILL) }, func() error { return nodes[0].start(ctx) }, true},
+		{"a node answers nobody (SIGSTOP), then goes on", func() error { return nodes[1].process.Process.Signal(syscall.SIGSTOP) }, func() error { return nodes[1].process.Process.Signal(syscall.SIGCONT) }, true},
+		{"the routes of a node to both others are cut, then joined", func() error { return t.servers.part(2, true) }, func() error { return t.servers.part(2, false) }, true},
+		{"all nodes are killed at once, and started again (reconnect storm)", func() error { return t.all(func(n *node) error { return n.end(syscall.SIGKILL) }) }, func() error { return t.all(func(n *node) error { return n.start(ctx) }) }, false},
 	}
 	for _, n := range nodes {
 		restart := func() error { return errors.Join(n.end(syscall.SIGTERM), n.start(ctx)) }
-		if err := t.fault(ctx, "rolling restart, node "+n.name, restart, func() error { return nil }); err != nil {
+		faults = append(faults, fault{"rolling restart, node " + n.name, restart, func() error { return nil }, false})
+	}
+	for _, f := range faults {
+		if err := t.make(ctx, f); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -22,11 +23,14 @@ type historian struct {
 	online   map[string]string // the newest availability by root
 	messages int
 	bytes    int
-	strange  []string // topics of no furnace
+	strange  []string        // topics of no furnace
+	quiet    map[string]bool // roots of furnaces that are waited for no longer
+	timing   bool
+	age      []time.Duration // of states, while timing
 }
 
 func newHistorian() *historian {
-	return &historian{fleet: map[string]*furnace{}, seen: map[string]time.Time{}, online: map[string]string{}}
+	return &historian{fleet: map[string]*furnace{}, seen: map[string]time.Time{}, online: map[string]string{}, quiet: map[string]bool{}}
 }
 
 // connect subscribes before the fleet starts, so that nothing is published unseen.
@@ -56,6 +60,24 @@ func (h *historian) watch(f *fleet) {
 	}
 }
 
+// forget waits for the furnaces of a fleet no longer. What comes from them still counts.
+func (h *historian) forget(f *fleet) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, one := range f.furnaces {
+		h.quiet[one.root] = true
+	}
+}
+
+// timeAge begins or ends the timing of states, and returns the ages of those that came in
+// between.
+func (h *historian) timeAge(on bool) (age []time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	age, h.age, h.timing = h.age, nil, on
+	return age
+}
+
 func (h *historian) receive(topic string, payload []byte) {
 	root := rootOf(topic)
 	h.mu.Lock()
@@ -64,7 +86,12 @@ func (h *historian) receive(topic string, payload []byte) {
 	one := h.fleet[root]
 	switch topic {
 	case root + message.TopicState:
-		h.seen[root] = time.Now()
+		now := time.Now()
+		h.seen[root] = now
+		var stamp message.Stamp
+		if h.timing && json.Unmarshal(payload, &stamp) == nil {
+			h.age = append(h.age, now.Sub(stamp.Time))
+		}
 	case root + message.TopicAvailability:
 		h.online[root] = string(payload)
 	}
@@ -98,7 +125,7 @@ func (h *historian) silent(since time.Time) (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for root := range h.fleet {
-		if !h.seen[root].After(since) {
+		if !h.quiet[root] && !h.seen[root].After(since) {
 			n++
 		}
 	}

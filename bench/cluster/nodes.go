@@ -88,6 +88,8 @@ func (s *servers) configure(ctx context.Context, i, pending int, folder string) 
 		return err
 	}
 	n.config = filepath.Join(folder, n.name+".conf")
+	// Without stream_replicas there are as many copies as nodes that the first client meets; with
+	// two copies nobody connects while one of their nodes is dead.
 	// The routes are those named here: at the advertised address nothing listens, so that no
 	// node finds a way around a cut proxy.
 	text := fmt.Sprintf(`server_name: %[1]s
@@ -104,8 +106,9 @@ mqtt {
   listen: %[6]q
   ack_wait: "2s"
   max_ack_pending: %[8]d
+  stream_replicas: %[9]d
 }
-`, n.name, client, filepath.Join(folder, n.name), n.routes, strings.Join(routes, ", "), n.mqtt, n.log, pending)
+`, n.name, client, filepath.Join(folder, n.name), n.routes, strings.Join(routes, ", "), n.mqtt, n.log, pending, size)
 	return os.WriteFile(n.config, []byte(text), 0o600)
 }
 

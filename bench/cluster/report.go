@@ -23,8 +23,19 @@ type sums struct {
 	silent                   int      // faults after which a furnace was not heard in time
 }
 
-func (t *trial) sums() (s sums) {
-	for _, f := range t.fleet.furnaces {
+func (t *trial) sums() sums {
+	s := sumsOf(t.fleet)
+	for _, step := range t.steps {
+		if !step.heard {
+			s.silent++
+		}
+	}
+	return s
+}
+
+// sumsOf sums up what was made by a fleet and what arrived.
+func sumsOf(fleet *fleet) (s sums) {
+	for _, f := range fleet.furnaces {
 		made, received, repeated := f.ledger.Sums()
 		events, samples := f.lost()
 		s.made, s.received, s.repeated = s.made+made, s.received+received, s.repeated+repeated
@@ -39,11 +50,6 @@ func (t *trial) sums() (s sums) {
 			}
 		}
 	}
-	for _, step := range t.steps[1:] { // the first is the start
-		if !step.heard {
-			s.silent++
-		}
-	}
 	return s
 }
 
@@ -51,11 +57,14 @@ func (t *trial) sums() (s sums) {
 func (t *trial) report() (string, error) {
 	s, page := t.sums(), new(strings.Builder)
 	fmt.Fprintf(page, "%d agents on three nodes of nats-server, all on %d cores, `max_ack_pending: %d`; each fault lasts %s.\n", t.Agents, runtime.NumCPU(), t.Pending, t.Fault)
-	table(page, "Fault | every furnace heard again after", func(row func(string, string, ...any)) {
-		for _, step := range t.steps[1:] {
-			row(step.name, "%.1f s", step.worst.Seconds())
+	fmt.Fprint(page, "\n| Fault | every furnace heard again while it lasts, after | … after its end |\n|---|---|---|\n")
+	for _, step := range t.steps {
+		during := "–"
+		if step.during > 0 {
+			during = fmt.Sprintf("%.1f s", step.during.Seconds())
 		}
-	})
+		fmt.Fprintf(page, "| %s | %s | %.1f s |\n", step.name, during, step.after.Seconds())
+	}
 	table(page, "Delivery, all faults together |", func(row func(string, string, ...any)) {
 		row("events and samples made", "%d", s.made)
 		row("events lost", "%d", s.lostEvents)
@@ -77,6 +86,7 @@ func (t *trial) report() (string, error) {
 		row("of these called offline by their will within 30 s", "%d", t.wills.offline)
 		row("online again within 30 s", "%d", t.wills.online)
 	})
+	t.bridged.write(page)
 	fmt.Fprintf(page, "\n`meltctl list` with %d agents in retained topics: %d in %.1f s.\n", t.Options.Listed, t.listed.Agents, t.listed.Took.Seconds())
 	for _, fault := range s.faults {
 		fmt.Fprintf(page, "\n- %s", fault)
@@ -92,7 +102,7 @@ func (t *trial) broken(s sums) (err error) {
 	if t.wills.offline != t.wills.agents || t.wills.online != t.wills.agents || t.listed.Agents < t.Options.Listed {
 		err = errors.Join(err, errIncomplete)
 	}
-	return err
+	return errors.Join(err, t.bridged.broken())
 }
 
 func table(page *strings.Builder, head string, rows func(row func(name, format string, values ...any))) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -19,8 +20,9 @@ type Mosquitto struct {
 	process *exec.Cmd
 }
 
-// StartMosquitto starts a broker with its files in folder.
-func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
+// StartMosquitto starts a broker with its files in folder, and with more lines in its
+// configuration.
+func StartMosquitto(ctx context.Context, folder string, more ...string) (*Mosquitto, error) {
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
 		if program, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
@@ -37,6 +39,7 @@ func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
 	if os.Getuid() == 0 {
 		text += "user root\n" // otherwise it drops root's rights and cannot read its file
 	}
+	text += strings.Join(more, "")
 	path := filepath.Join(folder, "mosquitto.conf")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -47,6 +50,9 @@ func StartMosquitto(ctx context.Context, folder string) (*Mosquitto, error) {
 	}
 	return m, errors.Join(reachable(ctx, address))
 }
+
+// PID is the number of the broker's process.
+func (m *Mosquitto) PID() int { return m.process.Process.Pid }
 
 // URL is the broker's address for clients.
 func (m *Mosquitto) URL() string { return "tcp://" + m.Address }
