@@ -261,6 +261,8 @@ func (p *Process) reap(forwarded <-chan string) {
 		if last != "" && !p.ready.Load() { // later its last line may be hours old
 			p.err = fmt.Errorf("%w: %s", p.err, last)
 		}
+	case !p.ready.Load(): // it did not understand the handshake
+		p.err = fmt.Errorf("%s ended at the handshake: install programs of one release", p.spec.Program)
 	default:
 		p.err = fmt.Errorf("%s ended", p.spec.Program)
 	}

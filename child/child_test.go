@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "exit":
 		os.Exit(3)
+	case "deaf": // a program of another release
+		os.Exit(0)
 	case "loader":
 		fmt.Fprintln(os.Stderr, "meltwatch-infer: error while loading shared libraries: libfoo.so.2: cannot open shared object file: No such file or directory")
 		os.Exit(127)
@@ -201,6 +203,13 @@ func TestOtherVersionIsRefused(t *testing.T) {
 	s.Version = 8
 	if _, err := Start(t.Context(), s); err == nil || !strings.Contains(err.Error(), "version 7") {
 		t.Fatalf("got %v, want an error that names both versions", err)
+	}
+}
+
+// A child whose messages have another form ends: the error names the remedy.
+func TestChildOfAnotherReleaseNamesTheRemedy(t *testing.T) {
+	if _, err := Start(t.Context(), spec("deaf", &logged{})); err == nil || !strings.Contains(err.Error(), "install programs of one release") {
+		t.Fatalf("got %v, want the remedy", err)
 	}
 }
 
