@@ -16,12 +16,13 @@ from .offset_curves import Course
 
 WANTED = 0.95  # share of what is called known that shall be right
 RESERVE = 0.02  # added to it where the threshold is chosen, because other records differ
+FEWEST = 20  # records with a known offset, to choose the threshold by
 SIZES = (120, 170, 240, 340, 480)  # windows of the pools that the regression learns from
 HOP = 30  # windows between such pools
 EVERY = 5  # windows between the estimates that the threshold is chosen by
 THRESHOLDS = np.round(np.arange(0.5, 0.9996, 0.0005), 4)
 BIASES = np.round(np.arange(-3.0, 3.001, 0.01), 2)  # seconds
-NEARLY = 0.02  # of the records' estimates
+NEARLY = 0.01  # of the records' estimates
 LEVELS = 1 + int(np.log2(MOST / LEAST))  # of pools, see offset_confidence.levels
 
 
@@ -42,10 +43,11 @@ def section(confidence):
 
 
 def changing(courses):
-    """Of each batch's courses, one in which the delay changes at the middle: from each offset to another, in turn."""
+    """Of each batch's courses, one in which the delay changes at the middle: from each offset to each other, in turn."""
     out = []
     for n, each in enumerate(courses):
-        before, after = each[n % len(each)], each[(3 * n + 2) % len(each)]
+        turn, first = divmod(n, len(each))
+        before, after = each[first], each[(first + 1 + turn % (len(each) - 1)) % len(each)]
         middle = max(int(c.seconds[len(c.seconds) // 2]) if len(c.seconds) else 0 for c in (before, after))
         a, b = before.seconds < middle, after.seconds >= middle
         out.append(Course(*(np.concatenate([getattr(before, k)[a], getattr(after, k)[b]]) for k in ("seconds", "curves", "late"))))
@@ -74,16 +76,18 @@ class Tried:
     """What the agent would find in courses under any threshold, at every EVERY-th window."""
 
     def __init__(self, courses, regression, bias):
-        p, truth, record = [], [], []
-        for n, c in enumerate(courses):
-            last = np.arange(LEAST, len(c.curves) + 1, EVERY)
-            each = list(levels(c.curves, last))
-            for parts, values, empty in ((p, [np.where(f.inner, regression.probability(f.features), 0.0) for _, f in each], 0.0),
-                                         (truth, [right(f.shift, c.late[last - 1], bias) for _, f in each], False)):
-                parts.append(np.array(values + [np.full(len(last), empty)] * (LEVELS - len(values))).reshape(LEVELS, -1))
-            record.append(np.full(len(last), n))
-        self.p, self.truth = np.concatenate(p, axis=1), np.concatenate(truth, axis=1)  # (LEVELS,N) twice
-        self.record = np.concatenate(record)                               # (N,)
+        each = [self._levels(c, regression, bias) for c in courses]
+        self.p, self.truth = (np.concatenate(of, axis=1) for of in zip(*each, strict=True))  # (LEVELS,N) twice
+        self.record = np.repeat(np.arange(len(each)), [p.shape[1] for p, _ in each])  # (N,)
+
+    def _levels(self, course, regression, bias):
+        """The probability of each level, 0 for none, and whether its estimate is right: (LEVELS,N) twice."""
+        last = np.arange(LEAST, len(course.curves) + 1, EVERY)
+        p, truth = np.zeros((LEVELS, len(last))), np.zeros((LEVELS, len(last)), bool)
+        for n, (_, found) in enumerate(levels(course.curves, last)):
+            p[n] = np.where(found.inner, regression.probability(found.features), 0.0)
+            truth[n] = right(found.shift, course.late[last - 1], bias)
+        return p, truth
 
     def found(self, threshold):
         """Which windows have a known estimate, and which of all estimates are right: (N,) twice."""
@@ -92,10 +96,11 @@ class Tried:
         return known.any(0), self.truth[first, np.arange(len(first))]
 
     def enough(self, threshold):
-        """Whether WANTED + RESERVE are right of what is known, and WANTED of the first of each record."""
+        """Whether WANTED + RESERVE are right of what is known, and WANTED of the first of each record, of FEWEST records or more."""
         known, truth = self.found(threshold)
         _, firsts = np.unique(self.record[known], return_index=True)
-        return known.any() and truth[known].mean() >= WANTED + RESERVE and truth[known][firsts].mean() >= WANTED
+        return (len(firsts) >= FEWEST and truth[known].mean() >= WANTED + RESERVE
+                and truth[known][firsts].mean() >= WANTED)
 
 
 def calibrated(courses, strangers, bias):
