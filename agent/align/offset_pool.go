@@ -2,6 +2,7 @@ package align
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -114,13 +115,14 @@ func (p pool) least(mean []float64) (lateness float64, best int, ok bool) {
 // ends.
 func (o *Offset) at(loss []float64, shift float64) float64 {
 	shifts := o.spec.ShiftsS
-	for i := 1; i < len(shifts); i++ {
-		if shifts[i-1]-rounding <= shift && shift <= shifts[i]+rounding {
-			share := (shift - shifts[i-1]) / (shifts[i] - shifts[i-1])
-			return loss[i-1]*(1-share) + loss[i]*share
-		}
+	last := len(shifts) - 1
+	if !(shift >= shifts[0]-rounding && shift <= shifts[last]+rounding) {
+		return math.NaN()
 	}
-	return math.NaN()
+	i, _ := slices.BinarySearch(shifts, shift)
+	i = min(max(i, 1), last)
+	share := (shift - shifts[i-1]) / (shifts[i] - shifts[i-1])
+	return loss[i-1]*(1-share) + loss[i]*share
 }
 
 // rounding is the relative error of a float32 difference between equal values.

@@ -1,6 +1,6 @@
-"""Writes the cases by which Go and Python are held to the same features and confidence of a clock offset.
+"""The cases by which Go and Python are held to the same features and confidence of a clock offset.
 
-    python -m inference.train.tests.offset_cases
+    python -c "from inference.train.tests import offset_cases; offset_cases.write()"
 
 Each case has the losses of windows, in thousandths, and what is to be found after each of
 them. test_offset_confidence.py and agent/align read the file.
@@ -65,6 +65,6 @@ def document():
     }
 
 
-if __name__ == "__main__":
+def write():
     PATH.parent.mkdir(exist_ok=True)
     PATH.write_text(json.dumps(document(), separators=(",", ":")).replace('{"name"', '\n{"name"') + "\n")

@@ -4,14 +4,17 @@ import json
 
 import numpy as np
 import pytest
+from inference.train.commands import calibrate as command
 from inference.train.data import cache
-from inference.train.evaluation import clock_offset, logistic, offset_calibration, offset_confidence, offset_curves
+from inference.train.evaluation import calibrate, clock_offset, logistic, offset_calibration, offset_confidence, offset_curves
 from inference.train.evaluation.batched import windows_of
 from inference.train.evaluation.offset_curves import Course
+from inference.train.export import model_card, release
 from inference.train.models import codebook
 from inference.train.models.closed_loop import Compiled
 
 from . import offset_cases
+from .conftest import QUIET
 
 SHIFTS = np.array(codebook.SHIFTS)
 MIDDLE = clock_offset.OFFSETS.index(0)
@@ -43,7 +46,7 @@ def strangers(count):
 
 
 def test_the_cases_are_those_of_this_code():
-    """agent/align reads the same file; write it anew with python -m inference.train.tests.offset_cases."""
+    """agent/align reads the same file; offset_cases.write() writes it anew."""
     kept = json.loads(offset_cases.PATH.read_text())
     made = json.loads(json.dumps(offset_cases.document()))
     assert kept["offset"] == made["offset"] and [c["name"] for c in kept["cases"]] == [c["name"] for c in made["cases"]]
@@ -185,6 +188,45 @@ def test_a_stranger_has_no_right_offset(folder, tokens, trained):
     known, stranger = offset_curves.Observer(trained).courses(batch, (0,), batch)
     assert np.isnan(stranger.late).all() and len(stranger.late) and not np.isnan(known.late).any()
     assert not offset_calibration.right(np.zeros(len(stranger.late)), stranger.late, 0.0).any()
+
+
+# The command, and what it leaves for the release.
+
+
+OLDER = {"decision": {"enter": 0.9}, "rule": {"cv_120": 0.05}, "offset_confidence": {"threshold": 0.1},
+         "metrics": {"both_accuracy": 0.5, "offset_bias_s": 9.0, "offset_known_right": 0.1}}
+
+
+def test_the_offset_is_calibrated_alone_and_a_stale_confidence_does_not_stay(trained, folder):
+    """The toy's one batch shows nothing: the release keeps the earlier rule."""
+    got = calibrate.clocked(trained, OLDER, folder, **QUIET)
+    assert "offset_confidence" not in got and got["decision"] == OLDER["decision"]
+    assert got["metrics"]["both_accuracy"] == 0.5 and "offset_known_right" not in got["metrics"]
+    assert abs(got["metrics"]["offset_bias_s"]) <= 3
+    sections = release.sections(trained.config, got, "abc")
+    assert "confidence" not in sections["offset"] and not list(model_card.known_offset(sections))
+
+
+def test_the_manifest_and_the_page_tell_the_confidence(trained, folder, confidence, monkeypatch):
+    monkeypatch.setattr(offset_calibration, "calibrated", lambda *_: confidence)
+    got = calibrate.clocked(trained, OLDER, folder, houses=[folder], **QUIET)
+    sections = release.sections(trained.config, got, "abc")
+    assert sections["offset"]["confidence"] == offset_calibration.section(confidence)
+    m = got["metrics"]
+    assert m["offset_records"] == 7 and m["house_scene_arcs_offset_records"] == 7
+    page = "\n".join(model_card.known_offset(sections))
+    assert f"from a confidence of {confidence.threshold:g} on" in page
+    rows = [line for line in page.splitlines() if line.startswith(("| test batches", "| scene + arcs"))]
+    assert len(rows) == 4 and rows[0].startswith("| test batches | 7 | confidence |") and "earlier rule" in rows[3]
+
+
+def test_the_command_asks_for_normal_hours_but_with_the_offset_alone(folder, tmp_path, capsys):
+    arguments = ["--mixed", str(folder), "--run", str(tmp_path)]
+    with pytest.raises(SystemExit):
+        command.main(arguments)
+    assert "--normal" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="result.json: is missing; calibrate the run first, without --offset-alone"):
+        command.main([*arguments, "--offset-alone"])
 
 
 # The regression, which the welds' confidence uses too.
