@@ -1,7 +1,7 @@
 """When a clock offset is known: features of a pool's mean curve, and the estimates of a record, as the agent makes them.
 
-agent/align computes the same from the same curves; inference/train/tests/test_offset_confidence.py and a Go
-test read one file of cases (agent/align/testdata).
+agent/align computes the same from the same curves; tests of both read one file of cases
+(agent/align/testdata).
 """
 
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from ..models.codebook import SHIFTS
 from .clock_offset import dip
 
 FEATURES = ("height", "agreement", "significance")
-BLOCKS = 12  # consecutive parts of a pool, which give halves, thirds and quarters
+BLOCKS = 12  # consecutive parts of a pool, three to a quarter
 LEAST = 120  # windows of a pool
 MOST = 480
 NEAR_S = 1.0  # an estimate is right within so many seconds

@@ -152,7 +152,7 @@ def known_offset(manifest):
         return
     yield (f"Known from a confidence of {confidence['threshold']:g} on, with {confidence['min_windows']} windows or more. The same records by the rule of "
            "earlier releases: 480 windows, all quarters of which agree. Each record counts once for each injected offset. Right is within 1 s; "
-           "the seconds are those with an event; the first estimate comes after so many seconds of work, never counting as the latest.")
+           "the seconds are those with an event. The first estimate counts from the record's start, and a record without one as the latest.")
     rows = [("test batches", "offset_")] + [(" + ".join(pair), f"house_{'_'.join(pair)}_offset_") for pair in families(m)]
     yield table(("furnace", "records", "", *OFFSET_KNOWN.values()),
                 [(name, f"{m[prefix + 'records']:.0f}", by, *(house_value(m.get(prefix + rule + k)) for k in OFFSET_KNOWN))
