@@ -68,7 +68,9 @@ def clocked(model, result, mixed, test=None, houses=(), log=print):
         bias = offset_calibration.excess(courses)
         figures = within(clock_offset.found_offsets(model, validation[:OFFSET_BATCHES], own, bias))
         confidence = offset_calibration.calibrated(courses, strangers, bias)
-        if confidence:
+        if not confidence:
+            log("no confidence keeps the wanted share of offsets right: the agent keeps the rule of a whole pool whose quarters agree")
+        else:
             log(f"an offset is known from a confidence of {confidence.threshold:g}")
             result["offset_confidence"] = offset_calibration.section(confidence)
             judged = lambda batches: offset_calibration.figures(confidence, *offset_calibration.observed(observer, batches, log), bias)

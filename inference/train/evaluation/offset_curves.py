@@ -11,7 +11,7 @@ import numpy as np
 from ..data import window
 from ..models.closed_loop import ENOUGH_VIDEO, Compiled
 from ..models.codebook import SHIFTS
-from .batched import CHUNK, windows_of
+from .batched import CHUNK, currents_of, windows_of
 from .clock_offset import EVENT_AMPS
 
 NEAR = window.SAMPLES - window.SAMPLE_HZ * window.FRAMES  # the first sample of the frames' own seconds
@@ -58,10 +58,10 @@ class Observer:
         return out
 
     def _course(self, seconds, attention, seen, of, samples, late):
-        x = windows_of(of, seconds, samples)
+        x = currents_of(of, seconds, samples)
         live = (x["sample_mask"][:, -window.SAMPLE_HZ :] > 0.5).any(1)
         at = np.flatnonzero(live & (swing(x["current"], x["sample_mask"]) > EVENT_AMPS))
-        inputs = [attention[at], seen[at], *(x[k][at] for k in ("current", "sample_mask", "set_point"))]
+        inputs = [attention[at], seen[at], *(v[at] for v in x.values())]
         curves = in_chunks(self.losses, inputs) if len(at) else np.zeros((0, len(SHIFTS)))
         return Course(seconds[at], curves, np.full(len(at), float(late)))
 
