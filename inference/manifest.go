@@ -147,12 +147,37 @@ type Offset struct {
 	ProminenceS float64 `json:"dip_s,omitempty"`
 	// WindowSeconds is the length of current that the other numbers were chosen on.
 	WindowSeconds float64 `json:"window_seconds"`
-	// Pool is how many windows that count make one estimate.
+	// Pool is how many windows that count are kept. Without Confidence an estimate needs all
+	// of them.
 	Pool int `json:"pool"`
+	// Confidence tells from the pooled curve whether its estimate is right; nil in releases
+	// without the key, whose estimates are known if all quarters of the pool agree.
+	Confidence *OffsetConfidence `json:"confidence,omitempty"`
 	// StepSPerMin is how far the agent's correction may move in a minute, in
 	// seconds; MostS is how far it may move from 0 either way.
 	StepSPerMin float64 `json:"step_s_per_min"`
 	MaxS        float64 `json:"most_s"`
+}
+
+// OffsetConfidence is a logistic regression, calibrated by the trainer: an estimate is
+// right, that is within 1 s of the true offset, with the probability
+//
+//	1 / (1 + exp(−(Intercept + Σ Weight · (feature − Mean) / Std)))
+type OffsetConfidence struct {
+	// MinWindows is the least number of windows of an estimate.
+	MinWindows int `json:"min_windows"`
+	// Threshold is the probability from which an estimate is known.
+	Threshold float64 `json:"threshold"`
+	Intercept float64 `json:"intercept"`
+	// Features are the coefficients by name; the names are OffsetFeatures.
+	Features map[string]Coefficient `json:"features"`
+}
+
+// Coefficient weighs one feature of a regression: Weight · (feature − Mean) / Std.
+type Coefficient struct {
+	Mean   float64 `json:"mean"`
+	Std    float64 `json:"std"`
+	Weight float64 `json:"weight"`
 }
 
 // Golden names the golden vectors.

@@ -269,6 +269,11 @@ func FuzzParseManifest(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(late)
+	sure, err := json.Marshal(confident())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(sure)
 	f.Add([]byte(`{"format":1,"video":{"background":[1,-1]},"files":{"..":""}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := parseManifest(data)

@@ -1,6 +1,10 @@
 package inference
 
-import "math"
+import (
+	"maps"
+	"math"
+	"slices"
+)
 
 const (
 	// minShifts is the least number of shifts that allow a minimum with a neighbour on
@@ -24,6 +28,7 @@ func (m Manifest) checkOffset(f *faults) {
 		f.add("offset", "is given, but step has no output %s; %s", LocalLoss, exportRemedy)
 	}
 	m.Offset.check(f)
+	m.Offset.checkConfidence(f)
 	if seconds := float64(m.Current.Samples) / m.Current.RateHz; m.Offset.WindowSeconds != seconds {
 		f.add("offset.window_seconds", "is %g, the section current makes it %g; %s", m.Offset.WindowSeconds, seconds, exportRemedy)
 	}
@@ -57,4 +62,43 @@ func (o Offset) ascending() bool {
 	}
 	n := len(o.ShiftsS)
 	return n >= minShifts && o.ShiftsS[0] < 0 && o.ShiftsS[n-1] > 0
+}
+
+// OffsetFeatures are the features of a pooled curve that a confidence weighs, in the order in
+// which agent/align computes them.
+var OffsetFeatures = []string{"height", "agreement", "significance"}
+
+// OffsetBlocks is the number of consecutive parts of a pool from which features are computed.
+const OffsetBlocks = 12
+
+func (o Offset) checkConfidence(f *faults) {
+	const key = "offset.confidence"
+	c := o.Confidence
+	if c == nil {
+		return
+	}
+	if c.MinWindows < OffsetBlocks || c.MinWindows > o.Pool {
+		f.add(key+".min_windows", "is %d, must be %d to offset.pool, %d; %s", c.MinWindows, OffsetBlocks, o.Pool, exportRemedy)
+	}
+	f.within(key+".threshold", c.Threshold, 1)
+	f.finite(key+".intercept", c.Intercept)
+	for _, name := range slices.Sorted(maps.Keys(c.Features)) {
+		f.oneOf(key+".features", name, OffsetFeatures...)
+	}
+	for _, name := range OffsetFeatures {
+		of, ok := c.Features[name]
+		if !ok {
+			f.add(key+".features."+name, "is missing; %s", exportRemedy)
+			continue
+		}
+		f.finite(key+".features."+name+".mean", of.Mean)
+		f.positive(key+".features."+name+".std", of.Std)
+		f.finite(key+".features."+name+".weight", of.Weight)
+	}
+}
+
+func (f *faults) finite(key string, x float64) {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		f.add(key, "is %g, must be a finite number; %s", x, exportRemedy)
+	}
 }

@@ -21,8 +21,24 @@ func offsetManifest() Manifest {
 	return m
 }
 
+// confident is the good manifest of a model whose offset has a confidence.
+func confident() Manifest {
+	m := offsetManifest()
+	m.Offset.Confidence = &OffsetConfidence{MinWindows: 24, Threshold: 0.9, Intercept: -1.5, Features: map[string]Coefficient{}}
+	for i, name := range OffsetFeatures {
+		m.Offset.Confidence.Features[name] = Coefficient{Mean: float64(i), Std: 0.5, Weight: -0.25}
+	}
+	return m
+}
+
 func TestAManifestWithAnOffsetKeepsIt(t *testing.T) {
-	want := offsetManifest()
+	for name, want := range map[string]Manifest{"without a confidence": offsetManifest(), "with a confidence": confident()} {
+		t.Run(name, func(t *testing.T) { keepsWhatItSays(t, want) })
+	}
+}
+
+func keepsWhatItSays(t *testing.T, want Manifest) {
+	t.Helper()
 	data, err := json.Marshal(want)
 	if err != nil {
 		t.Fatal(err)
@@ -78,5 +94,59 @@ func TestAnOffsetThatDoesNotFitIsRefusedByItsKey(t *testing.T) {
 				t.Errorf("fault %q lacks %q or the remedy", err, c.want)
 			}
 		})
+	}
+}
+
+func TestAConfidenceThatDoesNotFitIsRefusedByItsKey(t *testing.T) {
+	feature := func(change func(*Coefficient)) func(*OffsetConfidence) {
+		return func(c *OffsetConfidence) {
+			of := c.Features["agreement"]
+			change(&of)
+			c.Features["agreement"] = of
+		}
+	}
+	cases := map[string]struct {
+		breakIt func(*OffsetConfidence)
+		want    string
+	}{
+		"fewer windows than blocks":     {func(c *OffsetConfidence) { c.MinWindows = 11 }, "offset.confidence.min_windows: is 11, must be 12 to offset.pool, 60"},
+		"more windows than are kept":    {func(c *OffsetConfidence) { c.MinWindows = 61 }, "offset.confidence.min_windows: is 61"},
+		"known from the start":          {func(c *OffsetConfidence) { c.Threshold = 0 }, "offset.confidence.threshold: is 0, must be above 0 and at most 1"},
+		"known never":                   {func(c *OffsetConfidence) { c.Threshold = 2 }, "offset.confidence.threshold: is 2"},
+		"an intercept without a value":  {func(c *OffsetConfidence) { c.Intercept = math.NaN() }, "offset.confidence.intercept: is NaN, must be a finite number"},
+		"no features":                   {func(c *OffsetConfidence) { c.Features = nil }, "offset.confidence.features.height: is missing"},
+		"a feature less":                {func(c *OffsetConfidence) { delete(c.Features, "agreement") }, "offset.confidence.features.agreement: is missing"},
+		"a feature of a newer program":  {func(c *OffsetConfidence) { c.Features["depth"] = Coefficient{Std: 1} }, `offset.confidence.features: is "depth", this program knows ["height" "agreement"`},
+		"a feature without a spread":    {feature(func(f *Coefficient) { f.Std = 0 }), "offset.confidence.features.agreement.std: is 0, must be above 0"},
+		"a feature of infinite spread":  {feature(func(f *Coefficient) { f.Std = math.Inf(1) }), "offset.confidence.features.agreement.std: is +Inf"},
+		"a mean that is not a number":   {feature(func(f *Coefficient) { f.Mean = math.NaN() }), "offset.confidence.features.agreement.mean: is NaN"},
+		"a weight that is not a number": {feature(func(f *Coefficient) { f.Weight = math.Inf(-1) }), "offset.confidence.features.agreement.weight: is -Inf"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := confident()
+			c.breakIt(m.Offset.Confidence)
+			err := m.Check()
+			if err == nil {
+				t.Fatal("no fault reported")
+			}
+			if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), exportRemedy) {
+				t.Errorf("fault %q lacks %q or the remedy", err, c.want)
+			}
+		})
+	}
+}
+
+// A key that is misspelt must not leave a coefficient at 0.
+func TestAMisspeltKeyOfAConfidenceIsRefused(t *testing.T) {
+	data, err := json.Marshal(confident())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"min_windows", "threshold", "intercept", "weight", "confidence"} {
+		misspelt := strings.Replace(string(data), `"`+key+`"`, `"`+key+`s"`, 1)
+		if _, err := parseManifest([]byte(misspelt)); err == nil || !strings.Contains(err.Error(), key+"s") {
+			t.Errorf("%ss: %v", key, err)
+		}
 	}
 }

@@ -54,6 +54,10 @@ type Decision struct {
 	// that the window corrects already.
 	Offset     *align.Estimate
 	Correction time.Duration
+	// OffsetConfidence is the probability that the pooled windows show the true offset, also
+	// while Offset is unknown. It is 0 with too few windows, with a curve that has no
+	// minimum, and with a model that gives none.
+	OffsetConfidence float64
 	// Evidence is the attention over the newest frame, row-major, or nil.
 	Evidence []float32
 	// Frame is the newest frame, FrameTimes are the instants of those in the window.

@@ -67,8 +67,10 @@ func (d *Decider) addOffset(s *Decision) {
 		s.Correction = d.delay
 		return
 	}
-	if estimate, ok := d.offset.Estimate(); ok {
+	estimate, known := d.offset.Estimate()
+	if known {
 		s.Offset = &estimate
 	}
+	s.OffsetConfidence = estimate.Confidence
 	s.Correction = d.offset.Correction()
 }

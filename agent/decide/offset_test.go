@@ -19,8 +19,14 @@ import (
 // window, with noise. Windows, correction and pool are therefore the real ones.
 func lateVideo(t *testing.T, lateness float64, script func(*plant)) {
 	t.Helper()
+	lateVideoKnown(t, lateness, nil, script)
+}
+
+// lateVideoKnown is lateVideo with a model that has a confidence, or none.
+func lateVideoKnown(t *testing.T, lateness float64, by *inference.OffsetConfidence, script func(*plant)) {
+	t.Helper()
 	m := manifest()
-	m.Offset = &inference.Offset{EventAmps: 3000, WindowSeconds: 120, Pool: 60, StepSPerMin: 0.2, MaxS: 5}
+	m.Offset = &inference.Offset{EventAmps: 3000, WindowSeconds: 120, Pool: 60, StepSPerMin: 0.2, MaxS: 5, Confidence: by}
 	for i := range 21 {
 		m.Offset.ShiftsS = append(m.Offset.ShiftsS, -5+float64(i)/2)
 	}
@@ -94,6 +100,36 @@ func steadily(t *testing.T, seconds []Decision, lateness float64) {
 			t.Fatalf("second %d: a correction of %v s left %v of the frames", i, now, seconds[i].VideoCoverage)
 		}
 	}
+}
+
+// With a confidence the estimate does not wait for the whole pool. The confidence is told
+// before, and nothing is corrected until it is enough.
+func TestTheConfidenceIsToldAndTheEstimateComesSooner(t *testing.T) {
+	by := &inference.OffsetConfidence{MinWindows: 12, Threshold: 0.97, Intercept: 0, Features: map[string]inference.Coefficient{
+		"height": {Mean: 2, Std: 1}, "agreement": {Mean: 0.5, Std: 1}, "significance": {Mean: 2, Std: 1, Weight: 1},
+	}}
+	lateVideoKnown(t, 3, by, func(p *plant) {
+		p.sleep(3 * time.Minute)
+		told, first := 0, 0
+		for i, s := range p.seconds {
+			if s.OffsetConfidence < 0 || s.OffsetConfidence > 1 || (s.Offset != nil) != (s.OffsetConfidence >= by.Threshold) {
+				t.Fatalf("second %d: confidence %v, offset %+v", i, s.OffsetConfidence, s.Offset)
+			}
+			if s.OffsetConfidence > 0 && s.Offset == nil {
+				told++
+			}
+			if s.Offset != nil && first == 0 {
+				first = s.Offset.Windows
+			}
+			if first == 0 && s.Correction != 0 {
+				t.Fatalf("second %d: corrected by %s before anything was known", i, s.Correction)
+			}
+		}
+		last := p.last()
+		if told == 0 || first < 12 || first >= 60 || last.Offset == nil || math.Abs(last.Offset.Seconds-3) > 0.3 || last.Correction <= 0 {
+			t.Fatalf("told %d times before, first known from %d windows; in the end %+v, corrected by %s", told, first, last.Offset, last.Correction)
+		}
+	})
 }
 
 func TestWithoutEventsNothingIsKnownOrMoved(t *testing.T) {

@@ -64,9 +64,13 @@ type State struct {
 	Alignment *float64 `json:"alignment"`
 	// ClockOffsetS is the estimated delay of the video against the current, in seconds,
 	// and ClockSpreadS its standard deviation; both are absent while unknown.
-	// ClockCorrectionS is the part that the window corrects.
+	// ClockConfidence is the probability that the pooled curve gives the true delay within
+	// 1 s, also while that is too little for an estimate; absent is 0: too few windows, a
+	// curve without a minimum, or a model that gives none. ClockCorrectionS is the part that
+	// the window corrects.
 	ClockOffsetS     *float64 `json:"clock_offset_s,omitempty"`
 	ClockSpreadS     *float64 `json:"clock_spread_s,omitempty"`
+	ClockConfidence  float64  `json:"clock_confidence,omitempty"`
 	ClockCorrectionS float64  `json:"clock_correction_s,omitempty"`
 	// Surprise is the error of the model's prediction of the next current, ≥ 0; absent
 	// if the model makes none.

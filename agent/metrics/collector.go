@@ -96,6 +96,7 @@ func (c collector) state(e emitter, s *message.State) {
 	if s.ClockOffsetS != nil {
 		e.gauge("meltwatch_clock_offset_seconds", "By how much the video is late against the current, as estimated.", *s.ClockOffsetS)
 	}
+	e.gauge("meltwatch_clock_confidence_ratio", "Probability that the pooled windows show the true clock offset.", s.ClockConfidence)
 	e.gauge("meltwatch_clock_correction_seconds", "How much of the clock offset the window takes back.", s.ClockCorrectionS)
 }
 

@@ -33,7 +33,7 @@ func source() (Source, *health.Registry, *message.State) {
 	alignment := 0.25
 	state := &message.State{
 		Stamp: message.Stamp{Time: time.Unix(1_800_000_000, 0)}, State: "abnormal", Since: time.Unix(1_799_999_000, 0), Held: true, Level: "alarm",
-		PAbnormal: 0.9, PMean: 0.8, Source: "model", Alignment: &alignment, ClockOffsetS: &offset,
+		PAbnormal: 0.9, PMean: 0.8, Source: "model", Alignment: &alignment, ClockOffsetS: &offset, ClockConfidence: 0.875,
 		Senses: message.Senses{Current: "ok", Video: "smoke"}, Coverage: message.Coverage{Current: 1, Video: 0.5},
 		Counted: message.Counted{Current: true},
 	}
@@ -72,6 +72,7 @@ func TestScrapeShowsStateAndHealth(t *testing.T) {
 		`meltwatch_sense_status{sense="video",status="other"} 1`,
 		`meltwatch_window_coverage_ratio{sense="video"} 0.5`,
 		`meltwatch_clock_offset_seconds -1.5`,
+		`meltwatch_clock_confidence_ratio 0.875`,
 		`meltwatch_part_status{part="camera",status="fault"} 1`,
 		`meltwatch_part_events_total{kind="acked",part="mqtt"} 12`,
 		`meltwatch_part_records{kind="waiting_event",part="mqtt"} 3`,

@@ -142,7 +142,7 @@ func (r *Reporter) payload(s decide.Decision) message.State {
 	if s.Offset != nil {
 		p.ClockOffsetS, p.ClockSpreadS = &s.Offset.Seconds, &s.Offset.Spread
 	}
-	p.ClockCorrectionS = s.Correction.Seconds()
+	p.ClockConfidence, p.ClockCorrectionS = s.OffsetConfidence, s.Correction.Seconds()
 	p.Model = r.Model()
 	p.LatencyMS = float64(time.Since(s.End).Microseconds()) / 1000
 	return p

@@ -46,16 +46,16 @@ func TestStateTellsTheClockOffsetOnlyWhenItIsKnown(t *testing.T) {
 	if _, there := unknown["alone"]; there {
 		t.Errorf("each sense alone is %v while the model does not tell", unknown["alone"])
 	}
-	for _, key := range []string{"clock_offset_s", "clock_spread_s", "clock_correction_s", "surprise"} {
+	for _, key := range []string{"clock_offset_s", "clock_spread_s", "clock_confidence", "clock_correction_s", "surprise"} {
 		if value, there := unknown[key]; there {
 			t.Errorf("%s is %v while nothing is known", key, value)
 		}
 	}
 	known := published(t, decide.Decision{
 		End: time.Now(), Alignment: 0.5, Surprise: 0.25, PCurrent: 0.75, PVideo: math.NaN(), Counted: decide.Counted{Current: true},
-		Offset: &align.Estimate{Seconds: -1.5, Spread: 0.2, Windows: 60}, Correction: -500 * time.Millisecond,
+		Offset: &align.Estimate{Seconds: -1.5, Spread: 0.2, Windows: 60}, Correction: -500 * time.Millisecond, OffsetConfidence: 0.96875,
 	})
-	for key, want := range map[string]any{"clock_offset_s": -1.5, "clock_spread_s": 0.2, "clock_correction_s": -0.5, "surprise": 0.25} {
+	for key, want := range map[string]any{"clock_offset_s": -1.5, "clock_spread_s": 0.2, "clock_confidence": 0.96875, "clock_correction_s": -0.5, "surprise": 0.25} {
 		if known[key] != want {
 			t.Errorf("%s is %v, want %v", key, known[key], want)
 		}

@@ -74,7 +74,7 @@ export function start(shared) {
     ];
     if (s.p_suspect !== undefined) lines.push([words.suspicion, words.mean + " " + number(s.p_suspect)]);
     if (s.alone) lines.push([words.alone, words.current + " " + number(s.alone.current) + ", " + words.video + " " + number(s.alone.video)]);
-    lines.push([words.alignment, number(s.alignment) + (s.clock_offset_s === undefined ? "" : " · " + words.offset + " " + number(s.clock_offset_s, 1) + " " + words.unit_s)]);
+    lines.push([words.alignment, number(s.alignment) + (s.clock_offset_s === undefined ? "" : " · " + words.offset + " " + number(s.clock_offset_s, 1) + " " + words.unit_s + (s.clock_confidence ? " (" + words.confidence + " " + Math.round(100 * s.clock_confidence) + " %)" : ""))]);
     facts(element("figures"), lines);
   }
 

@@ -6,7 +6,8 @@
 accuracy and delays; --test names another set for the test batches. --normal is a set
 without abnormal seconds, for false alarms: 60 h or more in each of val and test. Writes
 <run>/result.json. --suspicion-alone chooses nothing but the suspicion of a run that is
-calibrated already.
+calibrated already, --offset-alone nothing but the confidence of its clock offset, which needs
+no --normal.
 """
 
 import argparse
@@ -17,16 +18,22 @@ def parser():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mixed", required=True, help="folder of the data set with both classes")
     parser.add_argument("--test", help="folder of the data set of the test batches; default --mixed")
-    parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
+    parser.add_argument("--normal", help="folder of a data set of normal hours; required but with --offset-alone")
     parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 40 h is accepted")
     parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
-    parser.add_argument("--suspicion-alone", action="store_true", help="choose the suspicion of a calibrated run, and keep the rest of its result")
+    parser.add_argument("--offset-houses", nargs="*", default=[], metavar="DATA", help="folders of test batches of other families, for figures of the clock offset")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--suspicion-alone", action="store_true", help="choose the suspicion of a calibrated run, and keep the rest of its result")
+    alone.add_argument("--offset-alone", action="store_true", help="calibrate the confidence of the clock offset of a calibrated run, and keep the rest of its result")
     return parser
 
 
 def main(argv=None):
     args = parser().parse_args(argv)
+    if not args.normal and not args.offset_alone:
+        parser().error("the following arguments are required: --normal")
     from ..evaluation.calibrate import calibrate
 
-    for name, value in calibrate(args.run, args.mixed, args.normal, args.test, args.elsewhere, args.suspicion_alone).items():
+    found = calibrate(args.run, args.mixed, args.normal, args.test, args.elsewhere, args.suspicion_alone, args.offset_alone, args.offset_houses)
+    for name, value in found.items():
         print(f"{name:36} {value:g}")

@@ -19,6 +19,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..data import layout, meters
+from ..data.families import OWN, families
 from ..models import decision as decisions
 from ..models.closed_loop import Runner
 from ..training.checkpoint import load
@@ -26,18 +27,9 @@ from ..training.fit import stopwatch
 from ..evaluation import metrics, operating_point, streaming, suspicion
 from ..evaluation.calibrate import RESULT
 
-OWN = ("scene", "arcs")  # the simulator's own picture and current, which a data set need not name
 EVEN = 0.5  # of p, where neither verdict is preferred
 MOSTLY = 0.9  # share of an episode's scored seconds in which a sense is blind
 TOGETHER = 60  # batches in memory at once
-
-
-def families(folder):
-    """The families of each batch: name → (picture, current)."""
-    path = pathlib.Path(folder) / "dataset.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    return {b["name"]: (b.get("picture") or OWN[0], b["records"][0].get("current") or OWN[1])
-            for b in known.get("batches", [])}
 
 
 def witnesses(batch, predicted):

@@ -20,17 +20,23 @@ ENOUGH_CURRENT, ENOUGH_VIDEO = closed_loop.ENOUGH_CURRENT, closed_loop.ENOUGH_VI
 
 def windows_of(batch, seconds, shift=0, record=0):
     """The inputs of step at some seconds of a Tokenized batch; shift in samples, see window.current_window."""
+    frames = np.asarray(seconds)[:, None] + np.arange(1 - window.FRAMES, 1)  # (N,16)
+    held = np.maximum(frames, 0)
+    return {
+        "tokens": batch.tokens[0][held].astype(np.float32),
+        "frame_mask": (batch.seen[held] & (frames >= 0)).astype(np.float32),
+    } | currents_of(batch, seconds, shift, record)
+
+
+def currents_of(batch, seconds, shift=0, record=0):
+    """The same of the current alone."""
     current, seconds = batch.currents[record], np.asarray(seconds)
     index = current.last[seconds][:, None] + shift + np.arange(1 - window.SAMPLES, 1)  # (N,240)
     inside = (index >= 0) & (index < len(current.mask))
     index = np.clip(index, 0, len(current.mask) - 1)
     mask = current.mask[index] * inside
     newest = index[np.arange(len(index)), -1 - (mask[:, ::-1] > 0).argmax(1)]
-    frames = seconds[:, None] + np.arange(1 - window.FRAMES, 1)  # (N,16)
-    held = np.maximum(frames, 0)
     return {
-        "tokens": batch.tokens[0][held].astype(np.float32),
-        "frame_mask": (batch.seen[held] & (frames >= 0)).astype(np.float32),
         "current": np.where(mask[:, :, None] > 0, current.amps[index], 0).astype(np.float32),
         "sample_mask": mask.astype(np.float32),
         "set_point": np.where(mask.any(1), current.set_point[newest], 0).astype(np.float32)[:, None],

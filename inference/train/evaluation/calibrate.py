@@ -6,27 +6,29 @@ import pathlib
 import tempfile
 
 from ..data import cache, layout
+from ..data.families import OWN, families
 from ..models.closed_loop import Runner
 from ..models.decision import PROVISIONAL, Decision
 from ..training import encode
 from ..training.checkpoint import load
 from ..training.fit import stopwatch
-from . import clock_offset, metrics, operating_point, rule, streaming, suspicion
+from . import clock_offset, metrics, offset_calibration, offset_curves, operating_point, rule, streaming, suspicion
 
 RESULT = "result.json"
 # Seconds between steps in normal hours, see streaming.py.
 EVERY = 2
 # Batches in memory at once; half an hour of frames takes 22 MB.
 TOGETHER = 60
-# Batches of each split for the clock offset.
+# Batches of each split for the clock offset; its confidence is calibrated on all of validation.
 OFFSET_BATCHES = 40
 
 
-def assess(model, mixed, normal, test=None, elsewhere=None, log=print):
+def assess(model, mixed, normal, test=None, elsewhere=None, houses=(), log=print):
     """Decision, rule levels and metrics of a network, from the folders of data sets.
 
     test: folder of the mixed test batches, default mixed; elsewhere: of normal hours of
-    furnaces of other makers, which count for the decision only.
+    furnaces of other makers, which count for the decision only; houses: of test batches of
+    other families, for figures of the clock offset.
     """
     runner = Runner(model)
     validation, predicted = streamed(runner, mixed, "val", log=log)
@@ -40,20 +42,56 @@ def assess(model, mixed, normal, test=None, elsewhere=None, log=print):
     figures = metrics.rounded(
         reported(runner, chosen, suspect, levels, validation, predicted, test or mixed, normal, log)
         | {"validation_" + k: v for k, v in metrics.events(predicted, predicted_quiet, chosen).items()}
-        | {"parameters": model.count_params()} | clock(model, mixed, test or mixed, log))
-    return {"decision": vars(chosen), "suspect": vars(suspect), "rule": levels, "metrics": figures}
+        | {"parameters": model.count_params()})
+    result = {"decision": vars(chosen), "suspect": vars(suspect), "rule": levels, "metrics": figures}
+    return clocked(model, result, mixed, test, houses, log)
 
 
-def clock(model, mixed, test, log=print):
-    """How well a network with a local loss finds the clock offset; the bias comes from validation batches."""
+def clocked(model, result, mixed, test=None, houses=(), log=print):
+    """The result with the confidence of a clock offset, if one can be known, and the metrics of both.
+
+    houses: folders of test batches of other families, judged by pair of families.
+    """
+    result = {k: v for k, v in result.items() if k != "offset_confidence"}
     if not hasattr(model, "local_losses"):
-        return {}
+        return result
     log("encoding frames to find clock offsets")
+    observer = offset_curves.Observer(model)
     with tempfile.TemporaryDirectory() as scratch:
-        part = lambda folder, split: (encode.write_streamed(model, folder, split, f"{scratch}/{split}", most=OFFSET_BATCHES, log=log),
-                                      cache.read(f"{scratch}/{split}", folder, split, rerolls=False, most=OFFSET_BATCHES))[1]
-        found = clock_offset.found_offsets(model, part(mixed, "val"), part(test, "test"))
-    # Pools of 120 s and of the agent's length; records may be too short for either.
+        def part(folder, split, most=None):
+            out = pathlib.Path(scratch) / str(len(list(pathlib.Path(scratch).iterdir())))
+            encode.write_streamed(model, folder, split, out, most=most, log=log)
+            return cache.read(out, folder, split, rerolls=False, most=most)
+
+        validation, own = part(mixed, "val"), part(test or mixed, "test", OFFSET_BATCHES)
+        courses, strangers = offset_calibration.observed(observer, validation, log)
+        bias = offset_calibration.excess(courses)
+        figures = within(clock_offset.found_offsets(model, validation[:OFFSET_BATCHES], own, bias))
+        confidence = offset_calibration.calibrated(courses, strangers, bias)
+        if not confidence:
+            log("no confidence keeps the wanted share of offsets right: the agent keeps the rule of a whole pool whose quarters agree")
+        else:
+            log(f"an offset is known from a confidence of {confidence.threshold:g}")
+            result["offset_confidence"] = offset_calibration.section(confidence)
+            judged = lambda batches: offset_calibration.figures(confidence, *offset_calibration.observed(observer, batches, log), bias)
+            figures |= judged(own)
+            for folder in houses:
+                for pair, batches in by_families(part(folder, "test"), folder).items():
+                    figures |= {f"house_{'_'.join(pair)}_{k}": v for k, v in judged(batches).items()}
+    kept = {k: v for k, v in result["metrics"].items() if "offset_" not in k}
+    return result | {"metrics": kept | metrics.rounded(figures)}
+
+
+def by_families(batches, folder):
+    """The batches of a folder by their pair of families."""
+    pairs, found = families(folder), {}
+    for b in batches:
+        found.setdefault(pairs.get(b.name, OWN), []).append(b)
+    return found
+
+
+def within(found):
+    """Metrics of clock_offset.found_offsets: pools of 120 s and of the agent's length; records may be too short for either."""
     return {"offset_bias_s": found["bias_s"]} | {
         f"offset_within_1_s_of_{pool}_s": sum(shares.values()) / len(shares)
         for pool, shares in found["within_1_s"].items() if shares} | {
@@ -98,14 +136,16 @@ def reported(runner, chosen, suspect, levels, validation, predicted_validation, 
             | metrics.events(*by_rule, chosen, prefix="rule_"))
 
 
-def calibrate(run, mixed, normal, test=None, elsewhere=None, suspicion_alone=False):
-    """Calibrates the run in a folder, or its suspicion alone, and writes its result.json; returns the metrics."""
+def calibrate(run, mixed, normal, test=None, elsewhere=None, suspicion_alone=False, offset_alone=False, houses=()):
+    """Calibrates the run in a folder, or its suspicion or clock offset alone, and writes its result.json; returns the metrics."""
     log, path = stopwatch(), pathlib.Path(run) / RESULT
+    if (suspicion_alone or offset_alone) and not path.exists():
+        raise ValueError(f"{path}: is missing; calibrate the run first, without --{'suspicion' if suspicion_alone else 'offset'}-alone")
     if suspicion_alone:
-        if not path.exists():
-            raise ValueError(f"{path}: is missing; calibrate the run first, without --suspicion-alone")
         result = suspected(load(run), json.loads(path.read_text()), mixed, normal, test, log)
+    elif offset_alone:
+        result = clocked(load(run), json.loads(path.read_text()), mixed, test, houses, log)
     else:
-        result = assess(load(run), mixed, normal, test, elsewhere, log)
+        result = assess(load(run), mixed, normal, test, elsewhere, houses, log)
     path.write_text(json.dumps(result, indent=2) + "\n")
     return result["metrics"]

@@ -29,11 +29,11 @@ def offset_curves(losses, batch, injected):
     return np.array(with_event).reshape(-1, len(SHIFTS))
 
 
-def found_offsets(model, val, test):
+def found_offsets(model, val, test, bias=None):
     """Measures how well the local loss finds an injected offset.
 
-    bias_s: the median error of the deepest dip on validation batches, which the release
-    subtracts (export/release.py); within_1_s: pool in seconds → injected offset → share of
+    bias_s: what the deepest dip finds too much, which the release subtracts
+    (export/release.py): as given, or its median error on validation batches; within_1_s: pool in seconds → injected offset → share of
     the test batches' pools found within ±1 s after subtracting the bias; by_least_loss:
     pool → the same share over all offsets for the least loss with its own bias, the plain
     reading of AlignVSR's local loss; curves: mean loss by shift.
@@ -42,7 +42,7 @@ def found_offsets(model, val, test):
     losses = lambda inputs: np.concatenate([step.predict_on_batch([v[i : i + CHUNK] for v in inputs.values()])
                                             for i in range(0, len(inputs["set_point"]), CHUNK)])
     known = np.concatenate([offset_curves(losses, b, 0) for b in val])
-    bias, plain_bias = too_much(dip(known)), too_much(known)
+    bias, plain_bias = too_much(dip(known)) if bias is None else bias, too_much(known)
     within, plain, curves, number = {p: {} for p in POOLS}, {p: [] for p in POOLS}, {}, {}
     for late in OFFSETS:
         each = [offset_curves(losses, b, late) for b in test]

@@ -23,7 +23,7 @@ def page(manifest):
         f"# Figures of {manifest['name']} {manifest['version']}",
         "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
         "How such figures come about: docs/model.md.",
-        *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *suspicion(manifest), *clock(manifest["metrics"]), *decision(manifest),
+        *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *suspicion(manifest), *clock(manifest["metrics"]), *known_offset(manifest), *decision(manifest),
     ]) + "\n"
 
 
@@ -137,6 +137,26 @@ def clock(m):
     pools = sorted(int(k.split("_")[-2]) for k in m if k.startswith("offset_within_1_s_of_"))
     yield table(("pool", "pools", "found within ±1 s"),
                 [(f"{p} s", f"{m[f'offset_pools_of_{p}_s']:.0f}", f"{m[f'offset_within_1_s_of_{p}_s']:.3f}") for p in pools])
+
+
+# Of a clock offset that is called known, by the confidence or by the rule of earlier releases.
+OFFSET_KNOWN = {"known_right": "known seconds right", "known_share": "seconds known", "first_median_seconds": "first one, median s",
+                "first_right": "first one right", "records_never_known": "records without one",
+                "changed_known_right": "right where the delay changes", "stranger_known_share": "known with another batch's current"}
+
+
+def known_offset(manifest):
+    """When the clock offset is known, by the confidence beside the earlier rule; nothing for a model without a confidence."""
+    m, confidence = manifest["metrics"], manifest.get("offset", {}).get("confidence")
+    if not confidence or "offset_known_share" not in m:
+        return
+    yield (f"Known from a confidence of {confidence['threshold']:g} on, with {confidence['min_windows']} windows or more. The same records by the rule of "
+           "earlier releases: 480 windows, all quarters of which agree. Each record counts once for each injected offset. Right is within 1 s; "
+           "the seconds are those with an event. The first estimate counts from the record's start, and a record without one as the latest.")
+    rows = [("test batches", "offset_")] + [(" + ".join(pair), f"house_{'_'.join(pair)}_offset_") for pair in families(m)]
+    yield table(("furnace", "records", "", *OFFSET_KNOWN.values()),
+                [(name, f"{m[prefix + 'records']:.0f}", by, *(house_value(m.get(prefix + rule + k)) for k in OFFSET_KNOWN))
+                 for name, prefix in rows if prefix + "records" in m for by, rule in (("confidence", ""), ("earlier rule", "rule_"))])
 
 
 def decision(manifest):

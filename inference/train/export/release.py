@@ -62,7 +62,7 @@ def sections(config, result, commit):
         "decision": result["decision"] | suspicion(result) | decision.Freezing.of(config).sections(),
         "rule": result["rule"],
         "metrics": result["metrics"],
-    } | offset(config, result["metrics"].get("offset_bias_s", 0.0))
+    } | offset(config, result["metrics"].get("offset_bias_s", 0.0), result.get("offset_confidence"))
 
 
 def suspicion(result):
@@ -70,15 +70,15 @@ def suspicion(result):
     return {"suspect": result["suspect"]} if "suspect" in result else {}
 
 
-def offset(config, bias):
+def offset(config, bias, confidence=None):
     """The manifest's section on the clock offset; empty for a network without a local loss.
 
     A window counts if the current of its frames changes by more than event_amps. The
     curves of `pool` such stretches are averaged, and the senses match where the mean is
-    lowest against its own values dip_s to both sides (clock_offset.dip). The correction
-    follows slowly. The shifts are moved by the network's bias on validation batches, whose
+    lowest against its own values dip_s to both sides (clock_offset.dip). A confidence tells
+    from how many windows on that is believed. The correction follows slowly. The shifts are moved by the network's bias on validation batches, whose
     true offsets are known: flame and exposure follow the current with a delay that does not
-    come from a clock.
+    come from a clock. confidence: of the result, None for one of a calibration without it.
     """
     if not config.local_weight:
         return {}
@@ -90,7 +90,7 @@ def offset(config, bias):
     return {"offset": {
         "shifts_s": shifts, "event_amps": clock_offset.EVENT_AMPS, "window_seconds": clock_offset.STRETCH,
         "dip_s": clock_offset.DIP_S, "pool": max(clock_offset.POOLS), "step_s_per_min": 0.2, "most_s": min(MOST_S, reach),
-    }}
+    } | ({"confidence": confidence} if confidence else {})}
 
 
 def golden_inputs(model, batch, count=10):

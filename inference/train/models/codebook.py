@@ -148,6 +148,11 @@ class Codebook(keras.layers.Layer):
         """The one-hot code of each sample of the window: (B,240,U)."""
         return nearest(quantities(s.r, s.change, s.valid), self.centres)
 
+    def code_of(self, current, sample_mask, set_point):
+        """The same of a window's inputs, current (B,240,3), sample_mask (B,240), set_point (B,1); and which samples are valid (B,240,1)."""
+        r, valid = relative_current(current, sample_mask, set_point)       # (B,240,3), (B,240,1)
+        return nearest(quantities(r, changes(r, valid)[0], valid), self.centres), valid
+
     def local_loss(self, x, attention, seen):
         """The local loss, averaged over a training batch's windows that have frames: a scalar.
 
@@ -155,8 +160,7 @@ class Codebook(keras.layers.Layer):
         a frame's attention does not depend on the current, so every window of a batch can
         train it. x as from sampler.TokenWindows, attention (B,16,U), seen (B,16).
         """
-        r, valid = relative_current(x["own_current"], x["own_mask"], x["own_set_point"])
-        code = nearest(quantities(r, changes(r, valid)[0], valid), self.centres)  # (B,240,U)
+        code, valid = self.code_of(x["own_current"], x["own_mask"], x["own_set_point"])  # (B,240,U), (B,240,1)
         share, counted = counts(code, valid, windows_of_frames())  # (B,16,U), (B,16)
         counted = counted * seen
         each = local_loss(attention, share, counted)                 # (B,)

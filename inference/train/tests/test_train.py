@@ -11,12 +11,13 @@ from inference.train import models
 from inference.train.commands import calibrate as calibrate_command
 from inference.train.commands import train
 from inference.train.data import cache, layout, sampler
-from inference.train.evaluation import calibrate, streaming
+from inference.train.evaluation import calibrate, offset_calibration, streaming
 from inference.train.export import golden, model_card, recover, release, saved_model
 from inference.train.export.exported import Exported
 from inference.train.models.closed_loop import Runner
 from inference.train.training import checkpoint, configs, fit
 
+from . import offset_cases
 from .conftest import SECONDS, SMALL
 
 QUIET = {"log": lambda _: None}
@@ -141,12 +142,14 @@ def exported(folder, trained, result, tmp_path_factory):
 
 @pytest.mark.parametrize("bias", [-3.1, -4.6, 0.44, 3.1])
 def test_the_agent_takes_what_is_released(folder, trained, result, tmp_path, bias):
-    """The release runs the agent's own check, for any bias of the offset."""
+    """The release runs the agent's own check, for any bias of the offset, and with a confidence of it."""
     batch = layout.read_split(folder, "test", rerolls=False)[0]
-    biased = result | {"metrics": result["metrics"] | {"offset_bias_s": bias}}
+    confidence = offset_calibration.section(offset_cases.CONFIDENCE)
+    biased = result | {"metrics": result["metrics"] | {"offset_bias_s": bias}} | ({"offset_confidence": confidence} if bias > 0 else {})
     manifest = release.release_checked(trained, biased, batch, tmp_path / "model", "abc")
     assert (tmp_path / "model" / saved_model.MANIFEST).exists() and not (tmp_path / "model.new").exists()
     offset = manifest["offset"]
+    assert offset.get("confidence", confidence) == confidence and ("confidence" in offset) == (bias > 0)
     assert 0 < offset["most_s"] <= min(-offset["shifts_s"][0], offset["shifts_s"][-1])
 
 
