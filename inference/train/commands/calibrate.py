@@ -6,7 +6,8 @@
 accuracy and delays; --test names another set for the test batches. --normal is a set
 without abnormal seconds, for false alarms: 60 h or more in each of val and test. Writes
 <run>/result.json. --suspicion-alone chooses nothing but the suspicion of a run that is
-calibrated already.
+calibrated already. --learnt names the data set that the network was trained on: what is
+like it is familiar (<run>/familiarity.npz); --familiarity-alone chooses nothing but that.
 """
 
 import argparse
@@ -20,7 +21,10 @@ def parser():
     parser.add_argument("--normal", required=True, help="folder of a data set of normal hours")
     parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 40 h is accepted")
     parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
-    parser.add_argument("--suspicion-alone", action="store_true", help="choose the suspicion of a calibrated run, and keep the rest of its result")
+    parser.add_argument("--learnt", help="folder of the data set that the run was trained on, for the familiarity of both senses")
+    alone = parser.add_mutually_exclusive_group()
+    alone.add_argument("--suspicion-alone", action="store_true", help="choose the suspicion of a calibrated run, and keep the rest of its result")
+    alone.add_argument("--familiarity-alone", action="store_true", help="fit the familiarity of a calibrated run, with --learnt, and choose its levels; keep the rest of its result")
     return parser
 
 
@@ -28,5 +32,6 @@ def main(argv=None):
     args = parser().parse_args(argv)
     from ..evaluation.calibrate import calibrate
 
-    for name, value in calibrate(args.run, args.mixed, args.normal, args.test, args.elsewhere, args.suspicion_alone).items():
+    alone = "suspicion" if args.suspicion_alone else "familiarity" if args.familiarity_alone else ""
+    for name, value in calibrate(args.run, args.mixed, args.normal, args.test, args.elsewhere, args.learnt, alone).items():
         print(f"{name:36} {value:g}")

@@ -6,12 +6,13 @@ import pathlib
 import tempfile
 
 from ..data import cache, layout
+from ..models import familiarity as densities
 from ..models.closed_loop import Runner
 from ..models.decision import PROVISIONAL, Decision
 from ..training import encode
 from ..training.checkpoint import load
 from ..training.fit import stopwatch
-from . import clock_offset, metrics, operating_point, rule, streaming, suspicion
+from . import clock_offset, familiarity, metrics, operating_point, rule, streaming, suspicion
 
 RESULT = "result.json"
 # Seconds between steps in normal hours, see streaming.py.
@@ -23,7 +24,7 @@ OFFSET_BATCHES = 40
 
 
 def assess(model, mixed, normal, test=None, elsewhere=None, log=print):
-    """Decision, rule levels and metrics of a network, from the folders of data sets.
+    """Decision, rule levels, levels of familiarity and metrics of a network, from the folders of data sets.
 
     test: folder of the mixed test batches, default mixed; elsewhere: of normal hours of
     furnaces of other makers, which count for the decision only.
@@ -34,14 +35,15 @@ def assess(model, mixed, normal, test=None, elsewhere=None, log=print):
     _, predicted_elsewhere = streamed(runner, elsewhere, "val", every=EVERY, alone=False, log=log) if elsewhere else ((), ())
     chosen = operating_point.choose(predicted, predicted_quiet, predicted_elsewhere)
     suspect = suspicion.choose(predicted, predicted_quiet)
+    unfamiliar = familiarity.choose(predicted + predicted_quiet)
     allowed = operating_point.allowance(predicted_quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
-    log(f"chose {chosen}, suspicion {suspect}, {levels}")
+    log(f"chose {chosen}, suspicion {suspect}, {levels}, familiarity {unfamiliar}")
     figures = metrics.rounded(
-        reported(runner, chosen, suspect, levels, validation, predicted, test or mixed, normal, log)
+        reported(runner, chosen, suspect, levels, unfamiliar, validation, predicted, test or mixed, normal, log)
         | {"validation_" + k: v for k, v in metrics.events(predicted, predicted_quiet, chosen).items()}
         | {"parameters": model.count_params()} | clock(model, mixed, test or mixed, log))
-    return {"decision": vars(chosen), "suspect": vars(suspect), "rule": levels, "metrics": figures}
+    return {"decision": vars(chosen), "suspect": vars(suspect), "rule": levels, "metrics": figures} | ({"familiarity": unfamiliar} if unfamiliar else {})
 
 
 def clock(model, mixed, test, log=print):
@@ -86,7 +88,18 @@ def suspected(model, result, mixed, normal, test=None, log=print):
     return result | {"suspect": vars(suspect), "metrics": result["metrics"] | metrics.rounded(figures)}
 
 
-def reported(runner, chosen, suspect, levels, validation, predicted_validation, mixed, normal, log):
+def familiar(model, result, mixed, normal, test=None, log=print):
+    """The result of a calibrated network with other levels of familiarity and their metrics."""
+    runner, decision = Runner(model), Decision(**result["decision"])
+    score = lambda folder, split: streamed(runner, folder, split, decision, EVERY, alone=False, log=log)[1]
+    levels = familiarity.choose(score(mixed, "val") + score(normal, "val"))
+    log(f"chose familiarity {levels}")
+    figures = familiarity.figures(score(test or mixed, "test") + score(normal, "test"), levels)
+    kept = {k: v for k, v in result["metrics"].items() if not k.startswith("familiarity_")}
+    return result | {"familiarity": levels, "metrics": kept | metrics.rounded(figures)}
+
+
+def reported(runner, chosen, suspect, levels, unfamiliar, validation, predicted_validation, mixed, normal, log):
     """The metrics of the test batches with the chosen decision."""
     test, predicted = streamed(runner, mixed, "test", chosen, log=log)
     quiet, predicted_quiet = streamed(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
@@ -95,17 +108,29 @@ def reported(runner, chosen, suspect, levels, validation, predicted_validation, 
             | metrics.events(predicted, predicted_quiet, chosen)
             | metrics.alone(predicted, chosen)
             | suspicion.figures(predicted, predicted_quiet, chosen, suspect)
+            | familiarity.figures(predicted + predicted_quiet, unfamiliar)
             | metrics.events(*by_rule, chosen, prefix="rule_"))
 
 
-def calibrate(run, mixed, normal, test=None, elsewhere=None, suspicion_alone=False):
-    """Calibrates the run in a folder, or its suspicion alone, and writes its result.json; returns the metrics."""
+def calibrate(run, mixed, normal, test=None, elsewhere=None, learnt=None, alone=""):
+    """Calibrates the run in a folder, and writes its result.json; returns the metrics.
+
+    learnt: the data set that the network was trained on, for the constants of familiarity;
+    without it those of the run stay. alone: "suspicion" or "familiarity" to choose nothing else.
+    """
     log, path = stopwatch(), pathlib.Path(run) / RESULT
-    if suspicion_alone:
-        if not path.exists():
-            raise ValueError(f"{path}: is missing; calibrate the run first, without --suspicion-alone")
-        result = suspected(load(run), json.loads(path.read_text()), mixed, normal, test, log)
+    if alone and not path.exists():
+        raise ValueError(f"{path}: is missing; calibrate the run first, without --{alone}-alone")
+    model = load(run)
+    if learnt:
+        model.densities = familiarity.learnt(model, learnt, log=log)
+        densities.save(model.densities, run)
+    if alone == "familiarity" and not model.densities:
+        raise ValueError(f"{run}: has no constants of familiarity; name the data set that it was trained on with --learnt")
+    parts = {"suspicion": suspected, "familiarity": familiar}
+    if alone:
+        result = parts[alone](model, json.loads(path.read_text()), mixed, normal, test, log)
     else:
-        result = assess(load(run), mixed, normal, test, elsewhere, log)
+        result = assess(model, mixed, normal, test, elsewhere, log)
     path.write_text(json.dumps(result, indent=2) + "\n")
     return result["metrics"]
