@@ -6,8 +6,9 @@ for some minutes more.
 
 The level is chosen on validation batches for at most one false event in HOURS_PER_EVENT
 hours. There are fewer hours than that, so the lowest that the mean falls in a batch is
-taken as normally distributed over the batches, on the scale of log(f / (1 − f)): the level
-is undercut in the allowed share of them, and lies at least a step under all that were seen.
+taken as normally distributed over the lower half of the batches, on the scale of
+log(f / (1 − f)): the level is undercut in the allowed share of them, and lies at least a
+step under all that were seen.
 """
 
 import statistics
@@ -21,14 +22,15 @@ from ..models.decision import PROVISIONAL
 from ..models.tokenizers import relative_current
 from . import densities
 
-MELTS = 240  # training batches that the constants come from, evenly taken from all
+MELTS = 600  # training batches that the constants come from at most, evenly taken from all
 TOGETHER = 60  # batches in memory at once
 EVERY = 5  # seconds between verdicts in the closed loop
 APART, FIRST = 15, 40  # seconds between the windows of a batch, and of its first
 MINUTE = 60  # seconds
 LENGTHS = (5, 10, 15)  # minutes, of the mean
 NEARLY = 0.9  # share of the greatest level that a shorter mean must reach
-HOURS_PER_EVENT = 240.0
+# A plant can accept one false event in 240 h. The choice may exceed its limit on other hours, so it is made for half.
+HOURS_PER_EVENT = 480.0
 STEP = 0.9  # share of the lowest mean seen that the level may reach at most
 
 
@@ -87,8 +89,10 @@ def level(means):
     """The level for the lowest means of batches, of which as many minutes are known as each is long."""
     means, minutes = (np.array(v, float) for v in zip(*means, strict=True))
     odds = np.log(means / (1 - means))
+    middle = np.median(odds)
+    spread = np.sqrt(np.mean((odds[odds <= middle] - middle) ** 2))  # of the lower half
     share = min(minutes.mean() / 60 / HOURS_PER_EVENT, 0.5)  # of the batches, in which the event may be raised
-    assumed = 1 / (1 + np.exp(-(odds.mean() - statistics.NormalDist().inv_cdf(1 - share) * odds.std())))
+    assumed = 1 / (1 + np.exp(-(middle - statistics.NormalDist().inv_cdf(1 - share) * spread)))
     return max(float(np.floor(1000 * min(assumed, STEP * means.min())) / 1000), 0.001)
 
 
