@@ -26,6 +26,8 @@ MELTS = 600  # training batches that the constants come from at most, evenly tak
 TOGETHER = 60  # batches in memory at once
 EVERY = 5  # seconds between verdicts in the closed loop
 APART, FIRST = 15, 40  # seconds between the windows of a batch, and of its first
+LEAST_WINDOWS = 200  # of each class
+LEAST_BATCHES = 10  # of validation; fewer tell nothing about the next
 MINUTE = 60  # seconds
 LENGTHS = (5, 10, 15)  # minutes, of the mean
 NEARLY = 0.9  # share of the greatest level that a shorter mean must reach
@@ -49,7 +51,8 @@ def learnt(model, folder, most=MELTS, log=print):
                 found = features.predict_on_batch(list(loop.window(rows, second)))
                 parts.append(found | {"label": np.array([batches[r].label[second] for r in rows])})
         log(f"learnt {first + len(batches)} of {len(names)} batches")
-    return {sense: _fitted(sense, parts) for sense in familiarity.SENSES}
+    found = {sense: _fitted(sense, parts, log) for sense in familiarity.SENSES}
+    return {sense: density for sense, density in found.items() if density}
 
 
 def _features(tokens, seen, current, mask, set_point):
@@ -59,21 +62,27 @@ def _features(tokens, seen, current, mask, set_point):
     return {"current": x, "current_known": known, "video": y, "video_known": there}
 
 
-def _fitted(sense, parts):
+def _fitted(sense, parts, log):
+    """The Density of a sense; None if too few windows of a class hold enough of it, as of a meter at half the rate."""
     known = [p[f"{sense}_known"][:, 0] > 0.5 for p in parts]
     x = np.concatenate([p[sense][k] for p, k in zip(parts, known, strict=True)])
     label = np.concatenate([p["label"][k] for p, k in zip(parts, known, strict=True)])
     least = min((label == c).sum() for c in (0, 1))
-    if least < 2:
-        raise ValueError(f"the training batches have {least} whole windows of the {sense} in one of the classes; name batches of both with both senses")
+    if least < LEAST_WINDOWS:
+        log(f"familiarity of the {sense}: left out, because one class has {least} whole windows of training, and {LEAST_WINDOWS} are needed")
+        return None
     return densities.fit(x, label)
 
 
 def choose(predicted):
-    """The levels of each sense, from streaming.Predictions of validation batches of furnaces that training saw; without what is unknown."""
+    """The levels of each sense, from streaming.Predictions of validation batches of furnaces that training saw.
+
+    A sense without levels is left out: too few batches are long enough for its mean.
+    """
     found = {}
     for n, sense in enumerate(familiarity.SENSES):
-        levels = {length: level(lowest(predicted, n, length)) for length in LENGTHS if len(lowest(predicted, n, length)) > 1}
+        means = {length: lowest(predicted, n, length) for length in LENGTHS}
+        levels = {length: level(known) for length, known in means.items() if len(known) >= LEAST_BATCHES}
         if levels:
             length = min(k for k, v in levels.items() if v >= NEARLY * max(levels.values()))
             found[sense] = {"mean_minutes": length, "level": levels[length], "hold_minutes": hold(length)}

@@ -108,9 +108,21 @@ def test_events_follow_the_agents_rule(minutes, count):
 @pytest.fixture(scope="module")
 def learnt(folder, trained):
     """The toy with constants of its one training melt."""
-    trained.densities = familiarity.learnt(trained, folder, **QUIET)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(familiarity, "LEAST_WINDOWS", 5)
+        trained.densities = familiarity.learnt(trained, folder, **QUIET)
     yield trained
     trained.densities = {}
+
+
+def test_a_sense_of_which_training_holds_too_little_is_left_out(folder, trained):
+    said = []
+    assert familiarity.learnt(trained, folder, log=said.append) == {}
+    assert any("familiarity of the current: left out" in line for line in said)
+
+
+def test_few_batches_choose_no_level():
+    assert familiarity.choose(predictions(np.random.default_rng(4), familiarity.LEAST_BATCHES - 1, 0.5)) == {}
 
 
 def test_a_network_tells_familiarity_once_it_has_its_constants(folder, learnt):
@@ -158,7 +170,8 @@ def test_levels_without_their_constants_are_refused(folder, learnt, tmp_path):
         release.release_run(tmp_path, folder, tmp_path / "model")
 
 
-def test_familiarity_can_be_chosen_alone(folder, learnt, tmp_path):
+def test_familiarity_can_be_chosen_alone(folder, learnt, tmp_path, monkeypatch):
+    monkeypatch.setattr(familiarity, "LEAST_WINDOWS", 5)
     checkpoint.save(learnt, tmp_path)
     with pytest.raises(ValueError, match="calibrate the run first, without --familiarity-alone"):
         calibrate.calibrate(tmp_path, folder, folder, alone="familiarity")
