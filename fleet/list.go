@@ -21,10 +21,29 @@ type overview struct {
 	// Level is none, suspected or alarm; empty with an agent of an older release.
 	Level     string `json:"level,omitempty"`
 	LevelHeld bool   `json:"level_held,omitempty"`
-	Model     struct {
+	// Unfamiliar are the senses that the model is not made for; nil while there is none.
+	Unfamiliar *message.Unfamiliar `json:"unfamiliar,omitempty"`
+	Model      struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`
 	} `json:"model"`
+}
+
+// model is the model's name and version, and the senses that it is not made for.
+func (o overview) model() string {
+	text := strings.TrimSpace(o.Model.Name + " " + o.Model.Version)
+	switch u := o.Unfamiliar; {
+	case u == nil:
+		return text
+	case u.Current && u.Video:
+		return text + " (unfamiliar: current, video)"
+	case u.Current:
+		return text + " (unfamiliar: current)"
+	case u.Video:
+		return text + " (unfamiliar: video)"
+	default:
+		return text
+	}
 }
 
 type healthOf struct {
@@ -142,7 +161,7 @@ func (c *connection) table(out io.Writer, agents []string) error {
 		config, model := c.configReport(agent), c.modelReport(agent)
 		cells := []string{
 			agent, text(c.payload(agent, message.TopicAvailability)), o.State, version, faulty,
-			strings.TrimSpace(o.Model.Name + " " + o.Model.Version), revisionStatus(model.Status, model.Revision, model.RunningRevision),
+			o.model(), revisionStatus(model.Status, model.Revision, model.RunningRevision),
 			revisionStatus(config.Status, config.Revision, config.RunningRevision),
 		}
 		for i := range cells {

@@ -83,9 +83,16 @@ const (
 	// Surprise is the error of the model's prediction of the next current, ≥ 0, shape
 	// (1, 1).
 	Surprise = "surprise"
+	// FamiliarityCurrent and FamiliarityVideo tell how much a sense is like what the model
+	// learnt, 0 (unlike anything) to 1, shape (1, 1); Missing while the window holds too
+	// little of the sense. They depend on the furnace, its camera and its meter, and hardly
+	// on its state.
+	FamiliarityCurrent = "familiarity_current"
+	FamiliarityVideo   = "familiarity_video"
 )
 
-// Missing is the value of PCurrent and PVideo while their sense is missing.
+// Missing is the value of a sense's own output while the sense is missing: of PCurrent and
+// PVideo, FamiliarityCurrent and FamiliarityVideo.
 const Missing = -1
 
 // Model runs a model's two functions. It is not safe for concurrent use.

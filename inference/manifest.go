@@ -22,6 +22,9 @@ type Manifest struct {
 	Rule       Rule                 `json:"rule"`
 	// Offset describes the output local_loss; nil if the model has none.
 	Offset *Offset `json:"offset,omitempty"`
+	// Familiarity is when a sense counts as unlike what the model learnt; nil if none ever
+	// does.
+	Familiarity *Familiarity `json:"familiarity,omitempty"`
 	// Sampling is the tested meter rates; nil in releases without the section (see
 	// samplingOf).
 	Sampling *Sampling `json:"sampling,omitempty"`

@@ -41,6 +41,7 @@ func (m Manifest) Check() error {
 	f.within("rule.cv_120", m.Rule.CV120, 1)
 	f.within("rule.cv_45", m.Rule.CV45, 1)
 	m.checkOffset(&f)
+	m.checkFamiliarity(&f)
 	m.checkSampling(&f)
 	m.checkGolden(&f)
 	return errors.Join(f...)

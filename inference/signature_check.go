@@ -42,6 +42,9 @@ func (m Manifest) optionalOutputs() map[string]Tensor {
 		Alignment:   {DType: "float32", Shape: []int{1, 1}},
 		FrameWeight: {DType: "float32", Shape: []int{1, m.Video.Frames}},
 		Surprise:    {DType: "float32", Shape: []int{1, 1}},
+
+		FamiliarityCurrent: {DType: "float32", Shape: []int{1, 1}},
+		FamiliarityVideo:   {DType: "float32", Shape: []int{1, 1}},
 	}
 	if m.Offset != nil {
 		known[LocalLoss] = Tensor{DType: "float32", Shape: []int{1, len(m.Offset.ShiftsS)}}

@@ -15,7 +15,7 @@ stage "melts to report on" data_test
 stage "melts of other families to report on" data_houses_test
 stage "normal hours" data_hours
 stage "training" "$python" -m inference.train.train --config product-transfer --data data/mix --run runs/product
-stage "judging" "$python" -m inference.train.calibrate --mixed data/valmix --test data/test --normal data/hours --elsewhere data/hourshouses --run runs/product
+stage "judging" "$python" -m inference.train.calibrate --mixed data/valmix --test data/test --normal data/hours --elsewhere data/hourshouses --learnt data/mix --run runs/product
 stage "judging other families" "$python" -m inference.train.transfer --run runs/product --every 3 --out runs/houses.json \
   --data data/house-scene data/house-metal data/house-plates data/house-emission
 stage "release" "$python" -m inference.train.release --data data/test --run runs/product --houses runs/houses.json \

@@ -50,6 +50,9 @@ type Decision struct {
 	// Surprise is the error of the model's prediction of the next current. It is NaN if
 	// the model has no such output or lacks the current.
 	Surprise float64
+	// FamiliarityCurrent and FamiliarityVideo are how much each sense is like what the model
+	// learnt; nil if the model has no such output.
+	FamiliarityCurrent, FamiliarityVideo *Familiarity
 	// Offset is how late the video is, nil while unknown. Correction is the part of it
 	// that the window corrects already.
 	Offset     *align.Estimate
@@ -90,6 +93,7 @@ type Decider struct {
 	background []float32
 	freeze     freeze
 	lastFrame  time.Time
+	familiar   familiarity
 
 	offset *align.Offset // nil for a model without the output
 	delay  time.Duration // as it was set
@@ -183,6 +187,7 @@ func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drive
 		s.Verdict.Source, s.Verdict.P = state.None, 0 // too little was measured for a verdict
 		s.Counted = Counted{}
 		s.PCurrent, s.PVideo = math.NaN(), math.NaN()
+		s.FamiliarityCurrent, s.FamiliarityVideo = nil, nil
 	}
 	d.addOffset(&s)
 	s.Status = d.machine.Step(s.Verdict)
@@ -192,6 +197,7 @@ func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drive
 		d.sparse = sparseness{}
 	}
 	d.freeze.step(s, d.manifest.Decision)
+	d.familiar.step(&s, d.manifest.Familiarity)
 	return s
 }
 
@@ -256,6 +262,8 @@ func (d *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Deci
 	if surprise := outputs[inference.Surprise]; len(surprise) == 1 && s.Counted.Current {
 		s.Surprise = float64(surprise[0])
 	}
+	s.FamiliarityCurrent = familiarityOf(outputs[inference.FamiliarityCurrent], s.Counted.Current)
+	s.FamiliarityVideo = familiarityOf(outputs[inference.FamiliarityVideo], s.Counted.Video)
 	s.Evidence = w.Evidence
 	return nil
 }

@@ -15,7 +15,7 @@ func (d *Decider) follow(frame drivers.Frame) {
 	if loaded, ok := d.model.Model(); ok && loaded.SHA256 != d.sha256 {
 		if d.sha256 != "" {
 			d.aligner.ForgetFrames() // another model's tokens
-			d.background, d.freeze, d.lastFrame = nil, freeze{}, time.Time{}
+			d.background, d.freeze, d.lastFrame, d.familiar = nil, freeze{}, time.Time{}, familiarity{}
 			d.restartOffset()
 		}
 		d.sha256 = loaded.SHA256

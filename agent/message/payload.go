@@ -74,14 +74,33 @@ type State struct {
 	ClockCorrectionS float64  `json:"clock_correction_s,omitempty"`
 	// Surprise is the error of the model's prediction of the next current, ≥ 0; absent
 	// if the model makes none.
-	Surprise *float64  `json:"surprise,omitempty"`
-	Evidence *Evidence `json:"evidence"`
-	Senses   Senses    `json:"senses"`
-	Coverage Coverage  `json:"coverage"`
-	Counted  Counted   `json:"counted"`
-	Model    ModelName `json:"model"`
+	Surprise *float64 `json:"surprise,omitempty"`
+	// Familiarity is how much each sense of this window is like what the model learnt, and
+	// FamiliarityMean its slow mean; absent if the model does not tell. Unfamiliar names the
+	// senses that the model is not made for, by that mean; absent while there is none.
+	Familiarity     *Familiarity `json:"familiarity,omitempty"`
+	FamiliarityMean *Familiarity `json:"familiarity_mean,omitempty"`
+	Unfamiliar      *Unfamiliar  `json:"unfamiliar,omitempty"`
+	Evidence        *Evidence    `json:"evidence"`
+	Senses          Senses       `json:"senses"`
+	Coverage        Coverage     `json:"coverage"`
+	Counted         Counted      `json:"counted"`
+	Model           ModelName    `json:"model"`
 	// LatencyMS is the time from the window's end to this record.
 	LatencyMS float64 `json:"latency_ms"`
+}
+
+// Familiarity is how much each sense is like what the model learnt, 0 (unlike anything) to
+// 1; nil for a sense of which it is unknown.
+type Familiarity struct {
+	Current *float64 `json:"current"`
+	Video   *float64 `json:"video"`
+}
+
+// Unfamiliar names the senses that the model is not made for.
+type Unfamiliar struct {
+	Current bool `json:"current"`
+	Video   bool `json:"video"`
 }
 
 // Evidence is the model's attention over the crop: its centre and its standard

@@ -80,22 +80,28 @@ func (c collector) state(e emitter, s *message.State) {
 	e.oneOf("meltwatch_verdict_source", "What the newest verdict came from: 1 for that.", sources, s.Source)
 	e.gauge("meltwatch_state_seconds", "Unix time of the newest decided second.", float64(s.Time.UnixMilli())/1000)
 	e.gauge("meltwatch_verdict_latency_seconds", "Time from the window's end to the newest state.", s.LatencyMS/1000)
+	familiarity, mean, unfamiliar := valueOf(s.Familiarity), valueOf(s.FamiliarityMean), valueOf(s.Unfamiliar)
 	for _, sense := range []struct {
 		name, status string
 		coverage     float64
 		counted      bool
-	}{{"current", s.Senses.Current, s.Coverage.Current, s.Counted.Current}, {"video", s.Senses.Video, s.Coverage.Video, s.Counted.Video}} {
+		familiarity  *float64
+		mean         *float64
+		unfamiliar   bool
+	}{
+		{"current", s.Senses.Current, s.Coverage.Current, s.Counted.Current, familiarity.Current, mean.Current, unfamiliar.Current},
+		{"video", s.Senses.Video, s.Coverage.Video, s.Counted.Video, familiarity.Video, mean.Video, unfamiliar.Video},
+	} {
 		l := label{"sense", sense.name}
 		e.oneOf("meltwatch_sense_status", "Status of a sense: 1 for the one that it has.", sensed, sense.status, l)
 		e.gauge("meltwatch_window_coverage_ratio", "Share of the window's slots that hold a value.", sense.coverage, l)
 		e.gauge("meltwatch_sense_counted", "1 if the newest verdict rests on the sense.", number(sense.counted), l)
+		e.known("meltwatch_familiarity", "How much the sense is like what the model learnt, 0 to 1.", sense.familiarity, l)
+		e.known("meltwatch_familiarity_mean", "The slow mean of that, which is compared with the model's level.", sense.mean, l)
+		e.gauge("meltwatch_unfamiliar", "1 while the model is not made for the sense, by that mean.", number(sense.unfamiliar), l)
 	}
-	if s.Alignment != nil {
-		e.gauge("meltwatch_alignment", "Cosine between what the two senses say.", *s.Alignment)
-	}
-	if s.ClockOffsetS != nil {
-		e.gauge("meltwatch_clock_offset_seconds", "By how much the video is late against the current, as estimated.", *s.ClockOffsetS)
-	}
+	e.known("meltwatch_alignment", "Cosine between what the two senses say.", s.Alignment)
+	e.known("meltwatch_clock_offset_seconds", "By how much the video is late against the current, as estimated.", s.ClockOffsetS)
 	e.gauge("meltwatch_clock_confidence_ratio", "Probability that the pooled windows show the true clock offset.", s.ClockConfidence)
 	e.gauge("meltwatch_clock_correction_seconds", "How much of the clock offset the window takes back.", s.ClockCorrectionS)
 }
@@ -107,6 +113,14 @@ func number(b bool) float64 {
 	return 0
 }
 
+// valueOf is what a pointer points to, or the zero value.
+func valueOf[T any](p *T) (value T) {
+	if p != nil {
+		value = *p
+	}
+	return value
+}
+
 // label is one label of a metric and its value.
 type label struct{ name, value string }
 
@@ -115,6 +129,13 @@ type emitter struct{ out chan<- prometheus.Metric }
 
 func (e emitter) gauge(name, help string, value float64, labels ...label) {
 	e.send(prometheus.GaugeValue, name, help, value, labels)
+}
+
+// known sends a gauge if its value is known.
+func (e emitter) known(name, help string, value *float64, labels ...label) {
+	if value != nil {
+		e.gauge(name, help, *value, labels...)
+	}
 }
 
 func (e emitter) counter(name, help string, value float64, labels ...label) {

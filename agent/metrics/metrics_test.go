@@ -31,11 +31,13 @@ func source() (Source, *health.Registry, *message.State) {
 	registry.Add("camera", time.Hour).Fault(errors.New("no frame"))
 	offset := -1.5
 	alignment := 0.25
+	strange, mean := 0.05, 0.1
 	state := &message.State{
 		Stamp: message.Stamp{Time: time.Unix(1_800_000_000, 0)}, State: "abnormal", Since: time.Unix(1_799_999_000, 0), Held: true, Level: "alarm",
 		PAbnormal: 0.9, PMean: 0.8, Source: "model", Alignment: &alignment, ClockOffsetS: &offset, ClockConfidence: 0.875,
 		Senses: message.Senses{Current: "ok", Video: "smoke"}, Coverage: message.Coverage{Current: 1, Video: 0.5},
-		Counted: message.Counted{Current: true},
+		Counted:     message.Counted{Current: true},
+		Familiarity: &message.Familiarity{Video: &strange}, FamiliarityMean: &message.Familiarity{Video: &mean}, Unfamiliar: &message.Unfamiliar{Video: true},
 	}
 	return Source{
 		Version: "1.2.3", Health: registry.Snapshot, Stuck: registry.Stuck,
@@ -73,6 +75,10 @@ func TestScrapeShowsStateAndHealth(t *testing.T) {
 		`meltwatch_window_coverage_ratio{sense="video"} 0.5`,
 		`meltwatch_clock_offset_seconds -1.5`,
 		`meltwatch_clock_confidence_ratio 0.875`,
+		`meltwatch_familiarity{sense="video"} 0.05`,
+		`meltwatch_familiarity_mean{sense="video"} 0.1`,
+		`meltwatch_unfamiliar{sense="current"} 0`,
+		`meltwatch_unfamiliar{sense="video"} 1`,
 		`meltwatch_part_status{part="camera",status="fault"} 1`,
 		`meltwatch_part_events_total{kind="acked",part="mqtt"} 12`,
 		`meltwatch_part_records{kind="waiting_event",part="mqtt"} 3`,

@@ -100,6 +100,7 @@ func (r *Reporter) Decided(s decide.Decision) {
 	}
 	now := r.payload(s)
 	r.events(now, s)
+	r.familiarity(now, s)
 	changed := now.State != r.before.State || now.Held != r.before.Held || now.Level != r.before.Level || now.LevelHeld != r.before.LevelHeld
 	r.Output.State(now, changed)
 	r.save(s, changed)
@@ -139,6 +140,7 @@ func (r *Reporter) payload(s decide.Decision) message.State {
 	if current, video := known(s.PCurrent), known(s.PVideo); current != nil || video != nil {
 		p.Alone = &message.Alone{Current: current, Video: video}
 	}
+	addFamiliarity(&p, s.FamiliarityCurrent, s.FamiliarityVideo)
 	if s.Offset != nil {
 		p.ClockOffsetS, p.ClockSpreadS = &s.Offset.Seconds, &s.Offset.Spread
 	}

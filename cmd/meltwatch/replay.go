@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"meltwatch/agent"
 	"meltwatch/agent/compare"
+	"meltwatch/agent/decide"
 	"meltwatch/agent/replay"
 	"meltwatch/agent/state"
 )
@@ -41,6 +43,18 @@ type replayed struct {
 	P             float64 `json:"p"`
 	PMean         float64 `json:"p_mean"`
 	Compared      bool    `json:"compared"`
+	// Familiarity is null for a sense of which it is unknown, and with a model that does
+	// not tell.
+	FamiliarityCurrent *float64 `json:"familiarity_current"`
+	FamiliarityVideo   *float64 `json:"familiarity_video"`
+}
+
+// score is a sense's familiarity, or nil.
+func score(one *decide.Familiarity) *float64 {
+	if one == nil || math.IsNaN(one.Score) {
+		return nil
+	}
+	return &one.Score
 }
 
 // told is a state, with the early warning that stands beside it.
@@ -74,6 +88,7 @@ func (c replayCommand) Run(ctx context.Context, o outside) error {
 			printing = errors.Join(printing, out.Encode(replayed{
 				second.Recorded.Time, second.Recorded.State.State, string(again.Status.State), second.Recorded.Level, string(again.Status.Level),
 				second.Recorded.PAbnormal, again.Verdict.P, again.Status.P, second.Settled,
+				score(again.FamiliarityCurrent), score(again.FamiliarityVideo),
 			}))
 		case now != before:
 			_, err := fmt.Fprintf(o.out, "%s  %s (recorded: %s)\n", second.Recorded.Time.Format(time.RFC3339), now, then)

@@ -34,11 +34,20 @@ export function start(shared) {
     if (s && old) element("since").textContent = words.stale.replace("{state}", words["state_" + s.state]).replace("{length}", length(Math.max(age, 0)));
     const held = kept && !old && (name === "abnormal" || suspected);
     element("advice").textContent = words["advice_" + (held ? suspected ? "suspected_held" : "held" : name)];
+    unfamiliar(old ? null : s);
     alarm(now);
     if (charts.current) charts.current.set(currentData(samples));
     if (charts.p) charts.p.set(verdictData(states, now.enter, now.exit));
     figures(now);
     table(now);
+  }
+
+  // unfamiliar names the senses that the model is not made for, if a state says so.
+  function unfamiliar(s) {
+    const senses = s && s.unfamiliar ? ["current", "video"].filter((name) => s.unfamiliar[name]).map((name) => words[name]) : [];
+    const text = senses.length ? words.unfamiliar.replace("{senses}", senses.join(", ")) : "", box = element("unfamiliar");
+    box.hidden = !text;
+    if (box.textContent !== text) box.textContent = text; // a screen reader would read it again
   }
 
   // alarm shows the alarm; while it is over, a suspicion that stands takes its place.
@@ -74,6 +83,10 @@ export function start(shared) {
     ];
     if (s.p_suspect !== undefined) lines.push([words.suspicion, words.mean + " " + number(s.p_suspect)]);
     if (s.alone) lines.push([words.alone, words.current + " " + number(s.alone.current) + ", " + words.video + " " + number(s.alone.video)]);
+    if (s.familiarity) {
+      const mean = (name) => s.familiarity_mean && s.familiarity_mean[name] !== null ? " (" + words.mean + " " + number(s.familiarity_mean[name]) + ")" : "";
+      lines.push([words.familiarity, ["current", "video"].map((name) => words[name] + " " + number(s.familiarity[name]) + mean(name)).join(", ")]);
+    }
     lines.push([words.alignment, number(s.alignment) + (s.clock_offset_s === undefined ? "" : " · " + words.offset + " " + number(s.clock_offset_s, 1) + " " + words.unit_s + (s.clock_confidence ? " (" + words.confidence + " " + Math.round(100 * s.clock_confidence) + " %)" : ""))]);
     facts(element("figures"), lines);
   }

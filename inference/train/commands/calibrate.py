@@ -7,7 +7,8 @@ accuracy and delays; --test names another set for the test batches. --normal is 
 without abnormal seconds, for false alarms: 60 h or more in each of val and test. Writes
 <run>/result.json. --suspicion-alone chooses nothing but the suspicion of a run that is
 calibrated already, --offset-alone nothing but the confidence of its clock offset, which needs
-no --normal.
+no --normal. --learnt names the data set that the network was trained on: what is like it is
+familiar (<run>/familiarity.npz); --familiarity-alone chooses nothing but that.
 """
 
 import argparse
@@ -22,18 +23,19 @@ def parser():
     parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 40 h is accepted")
     parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
     parser.add_argument("--offset-houses", nargs="*", default=[], metavar="DATA", help="folders of test batches of other families, for figures of the clock offset")
+    parser.add_argument("--learnt", help="folder of the data set that the run was trained on, for the familiarity of both senses")
     alone = parser.add_mutually_exclusive_group()
-    alone.add_argument("--suspicion-alone", action="store_true", help="choose the suspicion of a calibrated run, and keep the rest of its result")
-    alone.add_argument("--offset-alone", action="store_true", help="calibrate the confidence of the clock offset of a calibrated run, and keep the rest of its result")
+    for part, what in (("suspicion", "choose the suspicion of a calibrated run"), ("offset", "calibrate the confidence of the clock offset of a calibrated run"),
+                       ("familiarity", "fit the familiarity of a calibrated run, with --learnt, and choose its levels")):
+        alone.add_argument(f"--{part}-alone", dest="alone", action="store_const", const=part, default="", help=f"{what}, and keep the rest of its result")
     return parser
 
 
 def main(argv=None):
     args = parser().parse_args(argv)
-    if not args.normal and not args.offset_alone:
+    if not args.normal and args.alone != "offset":
         parser().error("the following arguments are required: --normal")
     from ..evaluation.calibrate import calibrate
 
-    found = calibrate(args.run, args.mixed, args.normal, args.test, args.elsewhere, args.suspicion_alone, args.offset_alone, args.offset_houses)
-    for name, value in found.items():
+    for name, value in calibrate(args.run, args.mixed, args.normal, args.test, args.elsewhere, args.learnt, args.offset_houses, args.alone).items():
         print(f"{name:36} {value:g}")

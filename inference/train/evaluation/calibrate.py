@@ -7,12 +7,13 @@ import tempfile
 
 from ..data import cache, layout
 from ..data.families import OWN, families
+from ..models import familiarity as densities
 from ..models.closed_loop import Runner
 from ..models.decision import PROVISIONAL, Decision
 from ..training import encode
 from ..training.checkpoint import load
 from ..training.fit import stopwatch
-from . import clock_offset, metrics, offset_calibration, offset_curves, operating_point, rule, streaming, suspicion
+from . import clock_offset, familiarity, metrics, offset_calibration, offset_curves, operating_point, rule, streaming, suspicion
 
 RESULT = "result.json"
 # Seconds between steps in normal hours, see streaming.py.
@@ -24,7 +25,7 @@ OFFSET_BATCHES = 40
 
 
 def assess(model, mixed, normal, test=None, elsewhere=None, houses=(), log=print):
-    """Decision, rule levels and metrics of a network, from the folders of data sets.
+    """Decision, rule levels, levels of familiarity and metrics of a network, from the folders of data sets.
 
     test: folder of the mixed test batches, default mixed; elsewhere: of normal hours of
     furnaces of other makers, which count for the decision only; houses: of test batches of
@@ -36,14 +37,15 @@ def assess(model, mixed, normal, test=None, elsewhere=None, houses=(), log=print
     _, predicted_elsewhere = streamed(runner, elsewhere, "val", every=EVERY, alone=False, log=log) if elsewhere else ((), ())
     chosen = operating_point.choose(predicted, predicted_quiet, predicted_elsewhere)
     suspect = suspicion.choose(predicted, predicted_quiet)
+    unfamiliar = familiarity.choose(predicted + predicted_quiet)
     allowed = operating_point.allowance(predicted_quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
-    log(f"chose {chosen}, suspicion {suspect}, {levels}")
+    log(f"chose {chosen}, suspicion {suspect}, {levels}, familiarity {unfamiliar}")
     figures = metrics.rounded(
-        reported(runner, chosen, suspect, levels, validation, predicted, test or mixed, normal, log)
+        reported(runner, chosen, suspect, levels, unfamiliar, validation, predicted, test or mixed, normal, log)
         | {"validation_" + k: v for k, v in metrics.events(predicted, predicted_quiet, chosen).items()}
         | {"parameters": model.count_params()})
-    result = {"decision": vars(chosen), "suspect": vars(suspect), "rule": levels, "metrics": figures}
+    result = {"decision": vars(chosen), "suspect": vars(suspect), "rule": levels, "metrics": figures} | ({"familiarity": unfamiliar} if unfamiliar else {})
     return clocked(model, result, mixed, test, houses, log)
 
 
@@ -124,7 +126,18 @@ def suspected(model, result, mixed, normal, test=None, log=print):
     return result | {"suspect": vars(suspect), "metrics": result["metrics"] | metrics.rounded(figures)}
 
 
-def reported(runner, chosen, suspect, levels, validation, predicted_validation, mixed, normal, log):
+def familiar(model, result, mixed, normal, test=None, log=print):
+    """The result of a calibrated network with other levels of familiarity and their metrics."""
+    runner, decision = Runner(model), Decision(**result["decision"])
+    score = lambda folder, split: streamed(runner, folder, split, decision, EVERY, alone=False, log=log)[1]
+    levels = familiarity.choose(score(mixed, "val") + score(normal, "val"))
+    log(f"chose familiarity {levels}")
+    figures = familiarity.figures(score(test or mixed, "test") + score(normal, "test"), levels)
+    kept = {k: v for k, v in result["metrics"].items() if not k.startswith("familiarity_")}
+    return result | {"familiarity": levels, "metrics": kept | metrics.rounded(figures)}
+
+
+def reported(runner, chosen, suspect, levels, unfamiliar, validation, predicted_validation, mixed, normal, log):
     """The metrics of the test batches with the chosen decision."""
     test, predicted = streamed(runner, mixed, "test", chosen, log=log)
     quiet, predicted_quiet = streamed(runner, normal, "test", chosen, every=EVERY, alone=False, log=log)
@@ -133,19 +146,38 @@ def reported(runner, chosen, suspect, levels, validation, predicted_validation, 
             | metrics.events(predicted, predicted_quiet, chosen)
             | metrics.alone(predicted, chosen)
             | suspicion.figures(predicted, predicted_quiet, chosen, suspect)
+            | familiarity.figures(predicted + predicted_quiet, unfamiliar)
             | metrics.events(*by_rule, chosen, prefix="rule_"))
 
 
-def calibrate(run, mixed, normal, test=None, elsewhere=None, suspicion_alone=False, offset_alone=False, houses=()):
-    """Calibrates the run in a folder, or its suspicion or clock offset alone, and writes its result.json; returns the metrics."""
+def before(path):
+    """The result of the last calibration."""
+    return json.loads(path.read_text())
+
+
+def calibrate(run, mixed, normal=None, test=None, elsewhere=None, learnt=None, houses=(), alone=""):
+    """Calibrates the run in a folder, and writes its result.json; returns the metrics.
+
+    learnt: the data set that the network was trained on, for the constants of familiarity;
+    without it those of the run stay. houses: folders of test batches of other families, for
+    figures of the clock offset. alone: "suspicion", "offset", which needs no normal hours, or
+    "familiarity" to choose nothing else.
+    """
     log, path = stopwatch(), pathlib.Path(run) / RESULT
-    if (suspicion_alone or offset_alone) and not path.exists():
-        raise ValueError(f"{path}: is missing; calibrate the run first, without --{'suspicion' if suspicion_alone else 'offset'}-alone")
-    if suspicion_alone:
-        result = suspected(load(run), json.loads(path.read_text()), mixed, normal, test, log)
-    elif offset_alone:
-        result = clocked(load(run), json.loads(path.read_text()), mixed, test, houses, log)
-    else:
-        result = assess(load(run), mixed, normal, test, elsewhere, houses, log)
+    if alone and not path.exists():
+        raise ValueError(f"{path}: is missing; calibrate the run first, without --{alone}-alone")
+    model = load(run)
+    if learnt:
+        model.densities = familiarity.learnt(model, learnt, log=log)
+        densities.save(model.densities, run)
+    if alone == "familiarity" and not model.densities:
+        raise ValueError(f"{run}: has no constants of familiarity; name the data set that it was trained on with --learnt")
+    parts = {
+        "": lambda: assess(model, mixed, normal, test, elsewhere, houses, log),
+        "suspicion": lambda: suspected(model, before(path), mixed, normal, test, log),
+        "offset": lambda: clocked(model, before(path), mixed, test, houses, log),
+        "familiarity": lambda: familiar(model, before(path), mixed, normal, test, log),
+    }
+    result = parts[alone]()
     path.write_text(json.dumps(result, indent=2) + "\n")
     return result["metrics"]

@@ -26,6 +26,7 @@ class Predictions:
     alignment: np.ndarray
     current: np.ndarray | None = None
     video: np.ndarray | None = None
+    familiarity: np.ndarray | None = None  # (2,S) of current and video, −1 where unknown
     # Sense → seconds whose verdict was computed, not held; None for all seconds.
     computed: dict | None = None
 
@@ -46,7 +47,7 @@ def _finish(runner, loop, row, alone):
     batch = loop.batches[row]
     seconds = len(batch.label)
     out = Predictions(batch.name, batch.label, batch.onset, loop.decided[row, :seconds],
-                 loop.p[row, :seconds], loop.alignment[row, :seconds])
+                 loop.p[row, :seconds], loop.alignment[row, :seconds], familiarity=loop.familiarity[:, row, :seconds])
     if not alone:
         return out
     steps = range(0, seconds, loop.every)

@@ -23,7 +23,8 @@ def page(manifest):
         f"# Figures of {manifest['name']} {manifest['version']}",
         "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
         "How such figures come about: docs/model.md.",
-        *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *suspicion(manifest), *clock(manifest["metrics"]), *known_offset(manifest), *decision(manifest),
+        *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *suspicion(manifest), *familiarity(manifest),
+        *clock(manifest["metrics"]), *known_offset(manifest), *decision(manifest),
     ]) + "\n"
 
 
@@ -117,6 +118,21 @@ def suspicion(manifest):
         yield "On the other families, whose hours did not limit the choice:"
         yield table(("picture", "current", *HOUSE_SUSPECTED.values()),
                     [(*pair, *(house_value(m.get(f"house_{'_'.join(pair)}_{k}")) for k in HOUSE_SUSPECTED)) for pair in pairs])
+
+
+def familiarity(manifest):
+    """How like the training the test batches are, and how often a sense is called unfamiliar for nothing."""
+    m, levels = manifest["metrics"], manifest.get("familiarity", {})
+    rows = [(sense, f"{m[f'familiarity_{sense}_normal']:.2f}", f"{m[f'familiarity_{sense}_abnormal']:.2f}", levels[sense]["level"],
+             f"{levels[sense]['mean_minutes']} min", f"{levels[sense]['hold_minutes']} min", f"{m[f'familiarity_{sense}_lowest_mean']:.2f}",
+             f"{m[f'familiarity_{sense}_events']:.0f}", f"{m[f'familiarity_{sense}_hours']:.0f}")
+            for sense in levels if f"familiarity_{sense}_lowest_mean" in m and f"familiarity_{sense}_abnormal" in m]
+    if not rows:
+        return
+    yield "## Familiarity: is the sense like what the model learnt?"
+    yield ("0 is unlike anything, one half is as far as half of the training windows are. Under the level, for the mean and the hold, "
+           "the agent says that the model is not made for the sense. These are the test batches, of furnaces that training saw: every such event is false.")
+    yield table(("sense", "normal seconds", "abnormal seconds", "level", "mean", "hold", "lowest mean", "false events", "in hours"), rows)
 
 
 EVENTS = ("onsets", "onsets_missed", "delay_median_seconds", "delay_p95_seconds", "false_alarms",

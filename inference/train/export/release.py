@@ -62,7 +62,12 @@ def sections(config, result, commit):
         "decision": result["decision"] | suspicion(result) | decision.Freezing.of(config).sections(),
         "rule": result["rule"],
         "metrics": result["metrics"],
-    } | offset(config, result["metrics"].get("offset_bias_s", 0.0), result.get("offset_confidence"))
+    } | unfamiliar(result) | offset(config, result["metrics"].get("offset_bias_s", 0.0), result.get("offset_confidence"))
+
+
+def unfamiliar(result):
+    """The manifest's section on familiarity; empty for a result of a calibration that chose no levels."""
+    return {"familiarity": result["familiarity"]} if result.get("familiarity") else {}
 
 
 def suspicion(result):
@@ -205,6 +210,8 @@ def release_run(run, data, out, figures=None, of=(), called=None):
     write; of: files with figures of other families; called: the manifest's name and version.
     """
     model, result = load(run), calibrated(pathlib.Path(run) / RESULT)
+    if unfamiliar(result) and not model.densities:
+        raise ValueError(f"{run}: its levels of familiarity belong to other weights; calibrate the run again, with --learnt")
     result["metrics"] |= of_houses(of)
     batch = layout.read_batch(data, layout.names(data, "test")[0], rerolls=False)
     manifest = release_checked(model, result, batch, out, current_commit(), called or {})

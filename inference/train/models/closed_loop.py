@@ -11,6 +11,7 @@ import numpy as np
 from ..data import window
 from ..data.window import FRAME_TOKENS, current_window
 from . import decision as decisions
+from .familiarity import MISSING, SENSES
 
 # A verdict needs at least so many seconds of current, or more than this share of the frames.
 ENOUGH_CURRENT = 30.0
@@ -56,6 +57,8 @@ class ClosedLoop:
         self.freeze = decisions.Freeze(runner.freezing, rows)
         self.p = np.zeros((rows, self.seconds), np.float32)
         self.senses = None  # p_current and p_video of the last step (2,rows), −1 for a missing sense; None if the network has neither
+        # Familiarity of current and video; −1 where unknown.
+        self.familiarity = np.full((2, rows, self.seconds), MISSING, np.float32)
         self.alignment = np.zeros((rows, self.seconds), np.float32)
         self.decided = np.zeros((rows, self.seconds), bool)
         # Tokens of each second, preceded by 15 empty ones.
@@ -68,8 +71,8 @@ class ClosedLoop:
         if second % self.every == 0:
             self.decide(second)
         else:
-            for kept in (self.p, self.alignment, self.decided):
-                kept[:, second] = kept[:, second - 1]
+            for kept in (self.p, self.alignment, self.decided, self.familiarity):
+                kept[..., second] = kept[..., second - 1]
         abnormal = [m.step(float(p), d) for m, p, d in
                     zip(self.machines, self.p[:, second], self.decided[:, second], strict=True)]
         self.frozen = self.freeze.step(self.p[:, second], self.senses, self.decided[:, second], np.array(abnormal))
@@ -93,6 +96,9 @@ class ClosedLoop:
         self.alignment[:, second] = out["alignment"][:, 0]
         if "p_current" in out:
             self.senses = np.stack([out["p_current"][:, 0], out["p_video"][:, 0]])
+        for kept, sense in zip(self.familiarity, SENSES, strict=True):
+            if f"familiarity_{sense}" in out:
+                kept[:, second] = out[f"familiarity_{sense}"][:, 0]
         seen, mask = inputs[1], inputs[3]
         self.decided[:, second] = ((mask.sum(1) / window.SAMPLE_HZ >= ENOUGH_CURRENT)
                                    | (seen.mean(1) > ENOUGH_VIDEO))

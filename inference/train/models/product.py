@@ -13,7 +13,8 @@ the next patch of current from the patch before and from the frames of its secon
 
 encode_frame(frame, background) → tokens, background′, evidence, once a frame;
 step(tokens, frame mask, current, sample mask, set-point) → p_abnormal, p_current,
-p_video, alignment, frame_weight, local_loss, surprise, once a second.
+p_video, alignment, frame_weight, local_loss, surprise, once a second; with the constants of
+familiarity.py also familiarity_current and familiarity_video.
 
 p_current and p_video are p_abnormal with the other sense masked, but for config.offset_alone. One pass gives all three,
 because the senses meet in the pooling only: it reads the tokens under three masks, and the
@@ -28,13 +29,13 @@ import numpy as np
 from keras import ops
 
 from ..data import window
-from . import codebook, forecast, losses
+from . import codebook, familiarity, forecast, losses
 from .alignvsr import GlobalAlignment
 from .codebook import Codebook
+from .familiarity import MISSING
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart, normalized
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System, cosine, unit
 
-MISSING = -1.0  # p_current or p_video while the sense is missing
 FORECAST_PATCHES = 4  # newest patches, whose seconds the frames show
 
 
@@ -76,11 +77,13 @@ class Product(System):
         # The frames of each of the newest patches: (4,16).
         self._patch_frames = (self._frame_slots[None] == window.PATCHES - FORECAST_PATCHES
                               + np.arange(FORECAST_PATCHES)[:, None]).astype("float32")
+        self.densities = {}  # by sense, see familiarity.py; set once the network is trained
         self.built = True
 
     def step(self, tokens, frame_mask, current, sample_mask, set_point):
-        out = self.infer(tokens, frame_mask, current, sample_mask, set_point)
-        return self.verdict(out) | {                                       # (B,1) each
+        s = self.sequences(tokens, frame_mask, current, sample_mask, set_point)
+        out = self.align(s)
+        return self.verdict(out) | familiarity.outputs(self.densities, tokens, s) | {                                       # (B,1) each
             "alignment": out["alignment"],                                 # (B,1)
             "frame_weight": out["frame_weight"],                           # (B,16)
             "local_loss": self.local_losses(out),                          # (B,21)

@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 from .. import models
+from ..models import familiarity
 from . import configs
 
 WEIGHTS = "model.weights.h5"
@@ -23,6 +24,7 @@ def save(model, folder, data=None):
     (folder / CONFIG).write_text(json.dumps(dataclasses.asdict(model.config), indent=2) + "\n")
     if data:
         (folder / DATA).write_text(json.dumps({"data": data}) + "\n")
+    (folder / familiarity.FILE).unlink(missing_ok=True)  # of other weights
     # Last, because weights mark a finished run.
     part = folder / f"part-{WEIGHTS}"
     model.save_weights(part)
@@ -34,6 +36,7 @@ def load(folder):
     folder = pathlib.Path(folder)
     model = models.build(configured(folder))
     model.load_weights(folder / WEIGHTS)
+    model.densities = familiarity.load(folder)
     return model
 
 
