@@ -36,7 +36,7 @@ class Adapted:
     decision: object
     suspect: object  # None without an early warning
     rule: dict
-    calibration: calibration.Calibration = calibration.Calibration()
+    calibrated: calibration.Calibration = calibration.Calibration()
     hours: float = 0.0  # of normal work, chosen or trained on
     alarms: list = field(default_factory=list)  # of the shipped model in these hours
     steps: int | None = None  # of training on labelled batches
@@ -90,9 +90,9 @@ def adapted(of, given, request, log=print):
         found.model, found.steps, found.episodes = taught.model, taught.steps, taught.episodes
         held, chosen_on = (taught.before, taught.after), taught.hours
     if hours and not found.steps:
-        found.calibration = calibration.calibrated(of.model, hours)
+        found.calibrated = calibration.calibrated(hours)
         found.model = shipped.copied(of.model)
-        found.calibration.apply(found.model)
+        found.calibrated.apply(found.model)
     if chosen_on:
         choose_thresholds(of, found, score(found.model, chosen_on, "normal batches, with the adapted model"))
     if held[0]:

@@ -18,7 +18,7 @@ HOURS, EPISODES = (0, 1, 5, 20), (0, 1, 3, 10)
 BATCH = 1800  # seconds of a batch of normal hours
 MELT = 900  # seconds of a labelled melt, which has about one episode
 MELTS = 24
-JUDGED_HOURS = 10
+JUDGED_HOURS = 6
 REPLAYED = 24  # melts of MELT seconds
 SEEDS = {"normal": 981, "labelled": 982, "judged": 983, "home": 984, "others": 985}
 SIMULATOR = release.AGENT.with_name("furnace-sim")
@@ -80,7 +80,7 @@ def figures(found, judged, quiet, home, every, log):
     own = transfer.figures(of(score(home, "melts at home")), [], found.decision, found.suspect)
     return {"there": metrics.rounded(there), "home": metrics.rounded(own),
             "decision": vars(found.decision), "suspect": vars(found.suspect) if found.suspect else None,
-            "calibration": vars(found.calibration), "steps": found.steps, "episodes": found.episodes, "hours": round(found.hours, 2),
+            "calibration": vars(found.calibrated), "steps": found.steps, "episodes": found.episodes, "hours": round(found.hours, 2),
             "held_out": {"before": found.before, "after": found.after} if found.before else None}
 
 
@@ -109,7 +109,7 @@ def measure(name, run, model, pair, seen, data, judged, home, cells, kept, page=
             log(f"{name}: {at} is measured already")
             continue
         log(f"{name}: {hours} h of normal work, {episodes} episodes")
-        found = cell(of, data, hours, episodes, training or student.Training(), every, log)
+        found = cell(of, data, hours, episodes, training or student.Training(hold_out=False), every, log)
         own["cells"][at] = figures(found, judged, data["judged"], home, every, log)
         part = kept.with_suffix(".part")
         part.write_text(json.dumps(known, indent=1) + "\n")

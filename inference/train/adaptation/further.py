@@ -31,7 +31,7 @@ def taught(of, given, hours, training, score, log=print):
     batches = {s: [(folder, layout.read_batch(folder, n, rerolls=False)) for folder, n in getattr(given, s)] for s in layout.SPLITS}
     every = [pair for s in layout.SPLITS for pair in batches[s]]
     material.check_labelled(every)
-    train, val, test = material.divided(batches, every)
+    train, val, test = material.divided(batches, every) if training.hold_out else (every, [], [])
     # Hours that were trained on would show fewer false alarms than new ones.
     quiet = read(windows.some_hours(hours[::2]), log, "normal")
     lags = {name: late for folder in dict.fromkeys(folder for folder, _ in given.replay) for name, late in cache.lags(folder).items()}

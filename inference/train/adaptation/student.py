@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 from keras import ops
 
 from ..data import augment, window
@@ -31,6 +32,7 @@ class Training:
     distil: float = 0.1  # of the logits
     attend: float = 0.5  # of the attention to the codes
     alone: float = 0.2  # of each sense's verdict
+    hold_out: bool = True  # whether some labelled batches tell when to stop and judge
     parts: int = 10  # after each the validation is measured
     seed: int = 1
 
@@ -43,7 +45,7 @@ class Student(keras.Model):
         self.model, self.teacher, self.settings = model, teacher, training
         model.trainable, teacher.trainable = True, False
         model.bank.trainable = False  # the codes are those of the current, wherever it is measured
-        self._shipped = [ops.convert_to_tensor(w) for w in model.trainable_weights]
+        self._shipped = [np.array(w) for w in model.trainable_weights]
         self.built = True
 
     def call(self, x, training=False):

@@ -1,9 +1,11 @@
 """Moves the thresholds of a shipped model by what a plant's normal hours show, within bounds.
 
-Up as far as the hours' own false alarms ask for, but no farther than MOST_UP in the logit of
-the mean p, so that no abnormal melt that hides in the hours can silence its like. Down
-only as far as the hours' tail allows, by less the fewer they are, and no farther than
-MOST_DOWN. The mean's length, the hold and the ratio of exit to enter stay.
+Up where the hours' own false alarms ask for it, but no farther than MOST_UP in the logit of the
+mean p, so that no abnormal melt that hides in the hours can silence its like. Down only as far as
+the greatest mean of these hours allows for the hours to come, and no farther than MOST_DOWN.
+Of an honest likelihood ratio, a share of e^−t of the normal seconds exceeds the logit t at
+most. So the greatest mean of many hours is taken to lie above that of few by the log of how many times as many they
+are. The mean's length, the hold and the ratio of exit to enter stay.
 """
 
 from dataclasses import replace
@@ -15,9 +17,7 @@ from ..models.decision import full_means
 
 MOST_UP = 0.5  # logit; 0.96 becomes 0.975
 MOST_DOWN = 0.7  # logit; 0.96 becomes 0.923
-HALF_WEIGHT_HOURS = 10.0  # of normal work, whose tail then counts half
-BLOCK = 600  # seconds whose greatest mean is one observation of the tail
-FEWEST_BLOCKS = 6
+LEAST_HOURS = 1.0  # of normal work, to lower a threshold
 LEAST_RULE = 0.7  # of a level of the rule; a lower level is less sensitive
 
 
@@ -30,44 +30,25 @@ def expit(x):
     return 1 / (1 + np.exp(-x))
 
 
-def block_maxima(predicted, length):
-    """The greatest mean of p over `length` seconds in every block of normal seconds, as logits: (blocks,)."""
-    found = []
-    for j in predicted:
-        means = np.where(j.label == 0, full_means(j.both, j.decided, length), -np.inf)
-        for first in range(0, len(means), BLOCK):
-            block = means[first : first + BLOCK]
-            # A short rest would count as a whole block.
-            if np.isfinite(block).sum() >= BLOCK / 2:
-                found.append(logit(block.max()))
-    return np.array(found)
-
-
-def expected(predicted, length, hours_per_alarm):
-    """The level, as a logit, that the tail of the blocks' maxima exceeds once in so many hours; None for too few blocks.
-
-    The excess over the median is taken to fall exponentially.
-    """
-    maxima = block_maxima(predicted, length)
-    if len(maxima) < FEWEST_BLOCKS:
-        return None
-    middle = np.median(maxima)
-    above = maxima[maxima > middle] - middle
-    excess = above.mean() if len(above) else 0.0
-    blocks = hours_per_alarm * 3600 / BLOCK
-    return float(middle + excess * np.log(blocks / 2))
+def greatest(predicted, length):
+    """The greatest mean of p over `length` normal seconds, as a logit."""
+    means = (full_means(j.both, j.decided, length)[j.label == 0] for j in predicted)
+    return float(logit(max((m.max() for m in means if len(m)), default=1.0)))
 
 
 def moved(shipped, predicted, hours_per_alarm):
-    """A shipped Decision with its thresholds moved; predicted: of normal hours, by the model that they are for."""
-    enter = logit(shipped.enter)
+    """A shipped Decision with its thresholds moved; predicted: of normal hours, by the network that it is for."""
+    enter, hours = logit(shipped.enter), sum(int((j.label == 0).sum()) for j in predicted) / 3600
     observed = logit(operating_point.enter_level(predicted, shipped.mean_seconds, hours_per_alarm))
-    tail = expected(predicted, shipped.mean_seconds, hours_per_alarm)
-    hours = sum(int((j.label == 0).sum()) for j in predicted) / 3600
-    by = 0.0 if tail is None else hours / (hours + HALF_WEIGHT_HOURS) * (tail - enter)
-    by = float(np.clip(max(by, observed - enter) if observed > enter else by, -MOST_DOWN, MOST_UP))
-    # Never below an even chance.
-    level = max(round(float(expit(enter + by)), 3), 0.5)
+    to_come = greatest(predicted, shipped.mean_seconds) + np.log(max(hours_per_alarm / hours, 1.0))
+    if observed > enter:
+        # Rounded up, so that what was observed stays below it.
+        level = min(np.ceil(1000 * expit(observed)), np.floor(1000 * expit(enter + MOST_UP))) / 1000
+    elif to_come < enter and hours >= LEAST_HOURS:
+        level = max(np.ceil(1000 * expit(max(to_come, enter - MOST_DOWN))) / 1000, 0.5)
+    else:
+        return shipped
+    level = float(level)
     return replace(shipped, enter=level, exit=round(level * shipped.exit / shipped.enter, 3))
 
 
