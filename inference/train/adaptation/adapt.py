@@ -36,7 +36,7 @@ class Adapted:
     decision: object
     suspect: object  # None without an early warning
     rule: dict
-    calibrated: calibration.Calibration = calibration.Calibration()
+    claims: dict = field(default_factory=dict)  # of the shipped model over these hours, see calibration.py
     hours: float = 0.0  # of normal work, chosen or trained on
     alarms: list = field(default_factory=list)  # of the shipped model in these hours
     steps: int | None = None  # of training on labelled batches
@@ -82,19 +82,16 @@ def adapted(of, given, request, log=print):
     hours = score(of.model, given.chosen, "normal batches, with the shipped model", check=material.check_normal) if given.chosen else []
     if hours:
         material.check_enough(hours)
-        found.hours, found.alarms = scoring.hours(hours), scoring.alarms(hours, of.decision)
+        found.hours, found.alarms, found.claims = scoring.hours(hours), scoring.alarms(hours, of.decision), calibration.claims(hours)
         refuse_abnormal(found.alarms, request.confirmed)
-    held, chosen_on = ([], []), given.chosen
+    held = ([], [])
     if given.labelled:
         taught = further.taught(of, given, hours, request.training, score, log)
         found.model, found.steps, found.episodes = taught.model, taught.steps, taught.episodes
-        held, chosen_on = (taught.before, taught.after), taught.hours
-    if hours and not found.steps:
-        found.calibrated = calibration.calibrated(hours)
-        found.model = shipped.copied(of.model)
-        found.calibrated.apply(found.model)
-    if chosen_on:
-        choose_thresholds(of, found, score(found.model, chosen_on, "normal batches, with the adapted model"))
+        held = (taught.before, taught.after)
+        hours = score(found.model, taught.hours, "normal batches, with the adapted model") if found.steps and hours else hours
+    if hours:
+        choose_thresholds(of, found, hours)
     if held[0]:
         found.before = outcome.of_labelled(held[0], of.decision, of.suspect)
         found.after = outcome.of_labelled(held[1], found.decision, found.suspect)

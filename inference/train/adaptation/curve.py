@@ -80,7 +80,7 @@ def figures(found, judged, quiet, home, every, log):
     own = transfer.figures(of(score(home, "melts at home")), [], found.decision, found.suspect)
     return {"there": metrics.rounded(there), "home": metrics.rounded(own),
             "decision": vars(found.decision), "suspect": vars(found.suspect) if found.suspect else None,
-            "calibration": vars(found.calibrated), "steps": found.steps, "episodes": found.episodes, "hours": round(found.hours, 2),
+            "claims": found.claims, "steps": found.steps, "episodes": found.episodes, "hours": round(found.hours, 2),
             "held_out": {"before": found.before, "after": found.after} if found.before else None}
 
 

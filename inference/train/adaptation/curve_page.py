@@ -20,7 +20,7 @@ def head():
            "Each network here has not seen the family of picture and of current that it is adapted to. Normal hours, labelled melts and the melts "
            "that judge have different seeds; no melt that judges was adapted to.")
     yield ("Accuracy is balanced, at p 0.5. Onsets, delays and false alarms are at the thresholds that the adapted model has. Only normal hours: "
-           f"the senses are calibrated and thresholds move by −{MOST_DOWN:g} to +{MOST_UP:g} in the logit. With episodes: the whole network is trained further, "
+           f"thresholds move by −{MOST_DOWN:g} to +{MOST_UP:g} in the logit. With episodes: the whole network is trained further, "
            "with replay of furnaces that it has seen. Cells that are missing have not been measured.")
 
 
@@ -29,9 +29,9 @@ def curve(name, of, known):
     yield f"## {name}: {' and '.join(of['pair'])}"
     lines = [["normal hours", "episodes", *COLUMNS, "at home: accuracy", "missed"], ["---"] * (len(COLUMNS) + 4)]
     lines += [row(*at.split("/"), cells[at]) for at in sorted(cells, key=lambda at: [int(n) for n in at.split("/")][::-1])]
-    ceiling = next((k for k in known.values() if k.get(CEILING) and k["pair"] == of["pair"]), None)
+    ceiling = next((k["cells"]["0/0"] for k in known.values() if k.get(CEILING) and k["pair"] == of["pair"] and "0/0" in k["cells"]), None)
     if ceiling:
-        lines.append(row("ceiling", "", next(iter(ceiling["cells"].values()))))
+        lines.append(row("ceiling", "", ceiling))
     yield "\n".join("| " + " | ".join(line) + " |" for line in lines)
     yield from closed(cells, ceiling)
 

@@ -2,7 +2,6 @@
 
 import pathlib
 
-from .calibration import MOST_SHIFT, READINGS
 from .outcome import EVENTS, SECONDS
 from .thresholds import LEAST_RULE, MOST_DOWN, MOST_UP
 
@@ -30,9 +29,9 @@ def told(request, of, found, worse, manifest, package, seconds):
         yield f"**Warning:** written by --force although it is worse than the shipped model: {worse}."
     yield "## What changed"
     yield changed(of, found)
-    if found.calibrated.excess:
-        yield ("The mean likelihood ratio that a network claims over normal seconds should be 1, its log 0. Here the logs are "
-               + ", ".join(f"{reading} {e:+.2f}" for reading, e in zip(READINGS, found.calibrated.excess, strict=True)) + ". Far above 0, a sense calls too much abnormal.")
+    if found.claims:
+        yield ("Over normal seconds the mean of exp(logit) should be 1, its log 0. With the shipped model the logs are "
+               + ", ".join(f"{reading} {e:+.2f}" for reading, e in found.claims.items()) + ". Far above 0, a sense calls too much abnormal here.")
     yield "## What it was judged on"
     yield from judgements(found)
     if found.alarms:
@@ -61,9 +60,7 @@ def changed(of, found):
         rows += [("`decision.suspect.enter`", of.suspect.enter, found.suspect.enter, thresholds),
                  ("`decision.suspect.exit`", of.suspect.exit, found.suspect.exit, "in proportion")]
     rows += [(f"`rule.{k}`", v, found.rule[k], f"from {LEAST_RULE:g} of it to the same") for k, v in of.rule.items()]
-    c = found.calibrated
-    rows += [("shift of the fused logit", 0.0, c.shift, f"from −{MOST_SHIFT:g} to 0"),
-             ("steps of training on labelled batches", 0, found.steps or 0, "held near the shipped weights")]
+    rows += [("steps of training on labelled batches", 0, found.steps or 0, "held near the shipped weights")]
     return table(("", "shipped", "adapted", "bound"), rows)
 
 

@@ -10,7 +10,7 @@ from ..models.decision import Decision
 from ..training import configs
 
 NAME = "inference/models/product"
-CONFIG = "product-transfer"  # of a model whose name is no config's
+CONFIG = "product-transfer"  # of the release; a model's name does not tell it
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,9 @@ def manifest_of(folder):
     return manifest
 
 
-def config_of(manifest, name=None):
-    """The settings of the network: by the given name, the model's own name or the release's."""
-    return configs.ALL[name or (manifest["name"] if manifest["name"] in configs.ALL else CONFIG)]()
-
-
 def opened(folder, name=None):
-    """The model of a folder; name: of its config, where its own does not tell."""
-    manifest = manifest_of(folder)
-    config = config_of(manifest, name)
+    """The model of a folder; name: of the config that it was trained with, default the release's."""
+    manifest, config = manifest_of(folder), configs.ALL[name or CONFIG]()
     if config.system != "Product" or config.fusion_blocks:
         raise ValueError(f"{folder}: is of the config {config.name}, whose senses have no verdicts of their own; only networks of row 10 without fusion blocks are adapted")
     return Shipped(recover.recovered(folder, config), manifest)
