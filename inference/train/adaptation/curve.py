@@ -99,21 +99,27 @@ def of_run(run, model):
 def measure(name, run, model, pair, seen, data, judged, home, cells, kept, page=None, ceiling=False, training=None, every=3, log=None):
     """Measures cells, (hours, episodes), that the file `kept` lacks, one after the other, and writes the page."""
     log, kept = log or stopwatch(), pathlib.Path(kept)
-    known = json.loads(kept.read_text()) if kept.exists() else {}
-    own = known.setdefault(name, {"pair": list(pair), "cells": {}} | ({curve_page.CEILING: True} if ceiling else {}))
+    own = lambda known: known.setdefault(name, {"pair": list(pair), "cells": {}} | ({curve_page.CEILING: True} if ceiling else {}))["cells"]
     data = plant(data, pair, seen)
     of = of_run(run, model) if run else shipped.opened(model)
     for hours, episodes in cells:
         at = f"{hours}/{episodes}"
-        if at in own["cells"]:
+        if at in own(read(kept)):
             log(f"{name}: {at} is measured already")
             continue
         log(f"{name}: {hours} h of normal work, {episodes} episodes")
         found = cell(of, data, hours, episodes, training or student.Training(hold_out=False), every, log)
-        own["cells"][at] = figures(found, judged, data["judged"], home, every, log)
+        measured = figures(found, judged, data["judged"], home, every, log)
+        # Read again: another measurement may have added cells.
+        known = read(kept)
+        own(known)[at] = measured
         part = kept.with_suffix(".part")
         part.write_text(json.dumps(known, indent=1) + "\n")
         os.replace(part, kept)
     if page:
-        pathlib.Path(page).write_text(curve_page.page(known), encoding="utf-8")
-    return known
+        pathlib.Path(page).write_text(curve_page.page(read(kept)), encoding="utf-8")
+
+
+def read(kept):
+    """The figures kept so far."""
+    return json.loads(kept.read_text()) if kept.exists() else {}

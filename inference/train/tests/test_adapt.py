@@ -298,6 +298,20 @@ def test_worse_is_told_with_both_figures():
     assert outcome.worse(before, before | {"both_accuracy": 0.95, "onsets_missed": 0.0}) == ""
 
 
+def test_figures_of_labelled_batches_and_of_hours_by_hand():
+    label = np.where(np.arange(900) < 400, 0, 1)
+    record = scored(np.where(label == 1, 0.99, 0.1), label, current=np.where(label == 1, 0.2, 0.1))
+    record.predictions.onset[400:] = 400
+    m = outcome.of_labelled([record], DECISION, SUSPECT)
+    assert (m["both_accuracy"], m["current_accuracy"], m["onsets"], m["onsets_missed"]) == (1, 0.5, 1, 0)
+    # 30 s must be abnormal by far before the mean reaches 0.96, 8 s before the other mean does.
+    assert 25 <= m["delay_median_seconds"] <= 30 and m["suspect_delay_median_seconds"] < 8
+    assert "false_alarms" not in m
+    loud = scored(np.where(np.arange(3600) % 900 < 100, 0.999, 0.1))
+    m = outcome.of_hours([loud], DECISION, SUSPECT)
+    assert (m["false_alarms"], m["false_suspicions"], m["normal_hours"]) == (4, 4, 1) and m["called_abnormal"] == pytest.approx(1 / 9, abs=1e-3)
+
+
 def test_the_manifest_keeps_what_is_not_adapted():
     manifest = MANIFEST | {"format": 1, "offset": {"most_s": 3.0}, "files": {}, "signatures": {}, "golden": {}, "labels": []}
     called = package.sections(manifest, dataclasses.replace(DECISION, enter=0.97), SUSPECT, {"cv_120": 0.04}, {"onsets": 3.0})
