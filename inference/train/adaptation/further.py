@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
-from ..data import cache, layout
+from ..data import layout
 from . import material, shipped, student, windows
 
 VALIDATING = 6  # batches of windows on which the validation loss is measured
@@ -34,9 +34,8 @@ def taught(of, given, hours, training, score, log=print):
     train, val, test = material.divided(batches, every) if training.hold_out else (every, [], [])
     # Hours that were trained on would show fewer false alarms than new ones.
     quiet = read(windows.some_hours(hours[::2]), log, "normal")
-    lags = {name: late for folder in dict.fromkeys(folder for folder, _ in given.replay) for name, late in cache.lags(folder).items()}
     replayed = read(given.replay, log, "replayed")
-    windows_of = lambda some, steps: windows.drawn([b for _, b in some] + quiet, replayed, of.model.config, training, steps, training.seed, lags)
+    windows_of = lambda some, steps: windows.drawn([b for _, b in some] + quiet, replayed, of.model.config, training, steps, training.seed)
     out = Taught(shipped.copied(of.model), training.steps, sum(material.episodes(b) for _, b in every), given.chosen[1::2] or given.chosen)
     # Learning draws dropout from the generators of Keras.
     keras.utils.set_random_seed(training.seed)

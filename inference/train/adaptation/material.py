@@ -66,7 +66,8 @@ def check_normal(folder, batch):
     """Raises ValueError if a batch of normal hours has an abnormal second."""
     abnormal = np.flatnonzero(batch.label == 1)
     if len(abnormal):
-        raise ValueError(f"{folder}, {batch.name}: second {abnormal[0]} is labelled abnormal, in hours given as normal; take the batch out of val.json and test.json, or give the folder with --labelled")
+        raise ValueError(f"{folder}, {batch.name}: second {abnormal[0]} is labelled abnormal, in hours given as normal; "
+                         "take the batch out of val.json and test.json, or give the folder with --labelled")
 
 
 def check_enough(scored):

@@ -60,7 +60,8 @@ def opened(folder, name=None):
     """The model of a folder; name: of the config that it was trained with, default the release's."""
     manifest, config = manifest_of(folder), configs.ALL[name or CONFIG]()
     if config.system != "Product" or config.fusion_blocks:
-        raise ValueError(f"{folder}: is of the config {config.name}, whose senses have no verdicts of their own; only networks of row 10 without fusion blocks are adapted")
+        raise ValueError(f"{folder}: is of the config {config.name}, whose senses have no verdicts of their own; "
+                         "only networks of row 10 without fusion blocks are adapted")
     return Shipped(recover.recovered(folder, config), manifest)
 
 

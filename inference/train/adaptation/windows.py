@@ -29,20 +29,17 @@ class Windows(keras.utils.PyDataset):
         return tuple({k: np.concatenate([p[i][k] for p in parts]) for k in parts[0][i]} for i in (0, 1))
 
 
-def drawn(own, replayed, config, training, steps, seed, lags=None):
-    """The Windows of own batches and, where there are any, of replayed ones, in the training's share.
-
-    config: of the network; lags: of the replayed batches, as for sampler.PixelWindows.
-    """
+def drawn(own, replayed, config, training, steps, seed):
+    """The Windows of own batches and, where there are any, of replayed ones, in the training's share; config: of the network."""
     count = lambda share: 2 * max(round(training.windows * share / 2), 1)
-    of = lambda batches, share, number, late=None: PixelWindows(
-        batches, dataclasses.replace(config, windows=count(share), frames=training.frames), steps, (seed, number), late)
+    of = lambda batches, share, number: PixelWindows(
+        batches, dataclasses.replace(config, windows=count(share), frames=training.frames), steps, (seed, number))
     try:
         sources = [of(own, 1 - training.replayed if replayed else 1.0, 0)]
     except OneClass:
         raise ValueError("the labelled batches contain only one class; label abnormal stretches and normal ones beside them") from None
     try:
-        return Windows(sources + ([of(replayed, training.replayed, 1, lags)] if replayed else []))
+        return Windows(sources + ([of(replayed, training.replayed, 1)] if replayed else []))
     except OneClass:
         raise ValueError("the replayed batches contain only one class; make them with furnace-sim dataset --life mixed or hard") from None
 

@@ -29,7 +29,8 @@ def parser():
     parser.add_argument("--version", help="its version; default that of the shipped one with +own")
     parser.add_argument("--key", help="private key that signs the package, from meltwatch model keygen")
     parser.add_argument("--key-name", help="name under which the boxes know the key")
-    parser.add_argument("--confirmed-normal", action="store_true", help="go on although both senses see an abnormal melt in the normal hours: a person has looked")
+    parser.add_argument("--confirmed-normal", action="store_true",
+                        help="go on although both senses see an abnormal melt in the normal hours: a person has looked")
     parser.add_argument("--force", action="store_true", help="write the model although it is worse on the held-out batches")
     parser.add_argument("--steps", type=whole, help="training steps on labelled batches; default 240")
     parser.add_argument("--every", type=whole, default=3, help="seconds between verdicts when batches are scored; default 3")
