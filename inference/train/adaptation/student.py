@@ -23,15 +23,15 @@ from ..training.fit import Part
 class Training:
     """The settings of training further."""
 
-    steps: int = 240
+    steps: int = 200
     windows: int = 32  # in a batch
     frames: int = 6  # of the 16 in a window
     replayed: float = 0.5  # share of the windows, where there is data to replay
-    rate: float = 5e-4
-    pull: float = 0.01  # of the weights to the shipped ones
-    distil: float = 0.05  # of the logits
+    rate: float = 3e-4
+    pull: float = 0.02  # of the weights to the shipped ones
+    distil: float = 0.1  # of the logits
     attend: float = 0.5  # of the attention to the codes
-    alone: float = 0.3  # of each sense's verdict
+    alone: float = 0.2  # of each sense's verdict
     hold_out: bool = True  # whether some labelled batches tell when to stop and judge
     parts: int = 10  # after each the validation is measured
     seed: int = 1
@@ -71,7 +71,7 @@ class Student(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         t, out, label = self.settings, y_pred, y["label"]
         verdicts = losses.verdict(label, out["logits"][:, :1])
-        alone = alone_loss(label, out["logits"][:, 1:])
+        alone = sum(losses.verdict(label, out["logits"][:, i : i + 1]) for i in (1, 2))
         if not training:
             return verdicts + t.alone * alone
         return (verdicts + t.alone * alone + t.distil * distillation(label, out["logits"], out["told_logits"])
@@ -80,17 +80,6 @@ class Student(keras.Model):
     def moved(self):
         """The squared distance of the weights from the shipped ones."""
         return sum(ops.sum(ops.square(w - shipped)) for w, shipped in zip(self.model.trainable_weights, self._shipped, strict=True))
-
-
-def alone_loss(label, logits):
-    """Cross-entropy of each sense alone, summed over both (B,2), an abnormal window counted by how likely it is that sense that shows it: a scalar.
-
-    Labels of a plant do not tell which sense shows an episode; taught what it does not show, a
-    sense would learn it by heart.
-    """
-    shown = 2.0 * ops.softmax(ops.stop_gradient(logits), axis=1)           # (B,2)
-    weight = label * shown + 1.0 - label                                   # (B,2)
-    return sum(losses.verdict(label, logits[:, i : i + 1], weight=weight[:, i : i + 1]) for i in (0, 1))
 
 
 def distillation(label, logits, told):

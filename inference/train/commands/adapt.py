@@ -32,7 +32,7 @@ def parser():
     parser.add_argument("--confirmed-normal", action="store_true",
                         help="go on although both senses see an abnormal melt in the normal hours: a person has looked")
     parser.add_argument("--force", action="store_true", help="write the model although it is worse on the held-out batches")
-    parser.add_argument("--steps", type=whole, help="training steps on labelled batches; default 240")
+    parser.add_argument("--steps", type=whole, help="training steps on labelled batches; default 200")
     parser.add_argument("--every", type=whole, default=3, help="seconds between verdicts when batches are scored; default 3")
     parser.add_argument("--seed", type=whole, default=1, help="of the training windows; default 1")
     parser.add_argument("--config", choices=sorted(configs.ALL), metavar="NAME", help="config that the shipped network was trained with; default product-transfer, that of the release")

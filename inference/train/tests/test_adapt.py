@@ -268,12 +268,6 @@ def test_distillation_holds_what_is_right_and_nothing_else():
     assert error([[0, 2, -1], [-2, 3, -2]]) > 0.2
 
 
-def test_a_sense_is_hardly_taught_what_only_the_other_one_shows():
-    loss = lambda label, logits: float(student.alone_loss(np.float32([[label]]), np.float32([logits])))
-    assert loss(1, [4.0, -4.0]) < 0.2 < 2 < loss(0, [4.0, -4.0])
-    assert loss(1, [-4.0, -4.0]) > 2
-
-
 def test_attention_that_is_kept_costs_nothing():
     told = np.full((2, 16, 5), 0.2, np.float32)
     other = told.copy()
