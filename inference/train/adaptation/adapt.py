@@ -89,12 +89,14 @@ def adapted(of, given, request, log=print):
         taught = further.taught(of, given, hours, request.training, score, log)
         found.model, found.steps, found.episodes = taught.model, taught.steps, taught.episodes
         held = (taught.before, taught.after)
-        hours = score(found.model, taught.hours, "normal batches, with the adapted model") if found.steps and hours else hours
+        before = [s for s in hours if (s.folder, s.batch.name) in taught.hours]
+        hours = score(found.model, taught.hours, "normal batches, with the adapted model") if found.steps and hours else before
     if hours:
         choose_thresholds(of, found, hours)
     if held[0]:
-        found.before = outcome.of_labelled(held[0], of.decision, of.suspect)
-        found.after = outcome.of_labelled(held[1], found.decision, found.suspect)
+        alarms = lambda scored, decision: {"chosen_false_alarms": outcome.of_hours(scored, decision)["false_alarms"]} if scored else {}
+        found.before = outcome.of_labelled(held[0], of.decision, of.suspect) | alarms(before, of.decision)
+        found.after = outcome.of_labelled(held[1], found.decision, found.suspect) | alarms(hours, found.decision)
     if given.reported:
         report(of, found, given.reported, score)
     return found

@@ -5,7 +5,7 @@ import numpy as np
 from ..evaluation import metrics, operating_point, suspicion
 
 SECONDS = ("both_accuracy", "both_fdr", "both_mdr", "both_auroc", "current_accuracy", "video_accuracy")
-EVENTS = ("onsets", "onsets_missed", "delay_median_seconds", "mixed_false_alarms", "mixed_normal_hours")
+EVENTS = ("onsets", "onsets_missed", "delay_median_seconds", "mixed_false_alarms", "mixed_normal_hours", "chosen_false_alarms")
 
 
 def of_labelled(scored, decision, suspect=None):
@@ -35,9 +35,14 @@ def of_hours(scored, decision, suspect=None):
 
 
 def worse(before, after):
-    """Why an adapted model is worse than the shipped one on the held-out batches, or ""."""
+    """Why an adapted model is worse than the shipped one on the held-out batches, or "".
+
+    More onsets may be missed if fewer alarms are false, in these batches and in the normal hours
+    that thresholds were chosen on: then the furnace needs higher thresholds.
+    """
     if after["both_accuracy"] < before["both_accuracy"]:
         return f"{100 * after['both_accuracy']:.1f} % of the held-out seconds are right, with the shipped model {100 * before['both_accuracy']:.1f} %"
-    if after["onsets_missed"] > before["onsets_missed"]:
-        return f"{after['onsets_missed']:.0f} of {after['onsets']:.0f} held-out onsets are missed, with the shipped model {before['onsets_missed']:.0f}"
+    alarms = lambda figures: figures["mixed_false_alarms"] + figures.get("chosen_false_alarms", 0)
+    if after["onsets_missed"] > before["onsets_missed"] and alarms(after) >= alarms(before):
+        return f"{after['onsets_missed']:.0f} of {after['onsets']:.0f} held-out onsets are missed, with the shipped model {before['onsets_missed']:.0f}, and no fewer alarms are false"
     return ""

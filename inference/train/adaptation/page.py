@@ -10,7 +10,7 @@ TITLES = {
     "both_accuracy": "accuracy of both senses, balanced, at p 0.5", "both_fdr": "normal seconds called abnormal", "both_mdr": "abnormal seconds called normal",
     "both_auroc": "AUROC", "current_accuracy": "accuracy of the current alone", "video_accuracy": "accuracy of the video alone",
     "onsets": "onsets", "onsets_missed": "missed", "delay_median_seconds": "delay, median s", "mixed_false_alarms": "false alarms between onsets",
-    "mixed_normal_hours": "in hours", "false_alarms": "false alarms", "false_suspicions": "false suspicions", "normal_hours": "normal hours",
+    "mixed_normal_hours": "in hours", "chosen_false_alarms": "false alarms in the hours that thresholds were chosen on", "false_alarms": "false alarms", "false_suspicions": "false suspicions", "normal_hours": "normal hours",
     "called_abnormal": "seconds called abnormal, at p 0.5"}
 
 

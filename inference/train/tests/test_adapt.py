@@ -283,11 +283,14 @@ def test_attention_that_is_kept_costs_nothing():
 
 
 def test_worse_is_told_with_both_figures():
-    before = {"both_accuracy": 0.9, "onsets_missed": 1.0, "onsets": 4.0}
+    before = {"both_accuracy": 0.9, "onsets_missed": 1.0, "onsets": 4.0, "mixed_false_alarms": 0.0, "chosen_false_alarms": 2.0}
     assert outcome.worse(before, before) == ""
     assert "89.0 % of the held-out seconds are right, with the shipped model 90.0 %" in outcome.worse(before, before | {"both_accuracy": 0.89})
     assert "2 of 4 held-out onsets are missed, with the shipped model 1" in outcome.worse(before, before | {"onsets_missed": 2.0})
     assert outcome.worse(before, before | {"both_accuracy": 0.95, "onsets_missed": 0.0}) == ""
+    # Thresholds that own false alarms ask for may miss more.
+    assert outcome.worse(before, before | {"onsets_missed": 2.0, "chosen_false_alarms": 1.0}) == ""
+    assert "no fewer alarms are false" in outcome.worse(before, before | {"onsets_missed": 2.0, "mixed_false_alarms": 1.0, "chosen_false_alarms": 1.0})
 
 
 def test_figures_of_labelled_batches_and_of_hours_by_hand():
@@ -382,7 +385,7 @@ def test_labelled_batches_train_the_network_and_judge_it(toy, folder, eager, mon
 
 
 def test_a_worse_model_is_not_written(toy, folder, tmp_path, capsys, monkeypatch):
-    figures = {"both_accuracy": 0.9, "onsets_missed": 0, "onsets": 1}
+    figures = {"both_accuracy": 0.9, "onsets_missed": 0, "onsets": 1, "mixed_false_alarms": 0}
     found = adapt.Adapted(toy.model, DECISION, SUSPECT, MANIFEST["rule"], before=figures, after=figures | {"both_accuracy": 0.8})
     monkeypatch.setattr(release, "AGENT", pathlib.Path(sys.executable))
     monkeypatch.setattr(shipped, "manifest_of", lambda folder: toy.manifest)
