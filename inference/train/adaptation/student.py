@@ -100,19 +100,21 @@ def train(student, windows, steps, log=print, validation=None, what="training"):
 
     Without validation the last step counts. The student keeps the weights of the best one.
     """
-    t, start = student.settings, time.monotonic()
+    t = student.settings
     schedule = keras.optimizers.schedules.CosineDecay(t.rate / 10, steps, alpha=0.1, warmup_target=t.rate, warmup_steps=max(steps // 10, 1))
     student.compile(keras.optimizers.Adam(schedule, clipnorm=1.0), jit_compile=keras.backend.backend() == "jax")
     measure = lambda: student.evaluate(validation, verbose=0, return_dict=True)["loss"]
     best, kept, least, step = 0, student.model.get_weights(), measure() if validation else None, 0
     every = max(steps // t.parts, 1)
     while step < steps:
-        end = min(step + every, steps)
+        end, start = min(step + every, steps), time.monotonic()
         loss = student.fit(Part(windows, step, end), epochs=1, verbose=0, shuffle=False).history["loss"][-1]
-        step, found = end, measure() if validation else None
-        spent = time.monotonic() - start
+        found = measure() if validation else None
+        # By the last part, because the first one traces the network.
+        left = (time.monotonic() - start) / (end - step) * (steps - end)
+        step = end
         told = f", validation {found:.4f}" if validation else ""
-        log(f"{what}: step {step} of {steps}, loss {loss:.4f}{told}, {spent / step * (steps - step):.0f} s left")
+        log(f"{what}: step {step} of {steps}, loss {loss:.4f}{told}, {left:.0f} s left")
         if not validation or found < least:
             best, kept, least = step, student.model.get_weights(), found
     student.model.set_weights(kept)
