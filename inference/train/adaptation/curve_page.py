@@ -29,7 +29,7 @@ def curve(name, of, known):
     cells = of["cells"]
     yield f"## {name}: {' and '.join(of['pair'])}"
     head = [["normal hours", "episodes", *COLUMNS, "at home: accuracy", "missed"], ["---"] * (len(COLUMNS) + 4)]
-    lines = head + [row(*at.split("/"), cells[at]) for at in sorted(cells, key=lambda at: [int(n) for n in at.split("/")][::-1])]
+    lines = head + [row(*at.split("/"), cells[at]) for at in sorted(cells, key=order)]
     ceiling = next((k["cells"]["0/0"] for k in known.values() if k.get(CEILING) and k["pair"] == of["pair"] and "0/0" in k["cells"]), None)
     if ceiling:
         lines.append(row("ceiling", "", ceiling))
@@ -42,6 +42,11 @@ def curve(name, of, known):
 
 def table(lines):
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def order(at):
+    """By episodes, then by hours."""
+    return [int(n) for n in at.split("/")][::-1]
 
 
 def row(hours, episodes, found):
@@ -60,7 +65,7 @@ def closed(cells, ceiling):
         return
     value = lambda found, place="there": found[place]["both_accuracy"]
     told = []
-    for at, found in cells.items():
+    for at, found in sorted(cells.items(), key=lambda cell: order(cell[0])):
         if found is start:
             continue
         gap = f", {100 * (value(found) - value(start)) / (value(ceiling) - value(start)):.0f} % of the gap to the ceiling" if ceiling and value(ceiling) > value(start) else ""
