@@ -10,7 +10,7 @@ import pytest
 TRAIN = pathlib.Path(__file__).parents[1]
 ROOT = TRAIN.parents[1]
 # A package imports from itself and from those before it.
-ORDER = ("data", "models", "training", "evaluation", "export", "comparison", "commands")
+ORDER = ("data", "models", "training", "evaluation", "export", "comparison", "adaptation", "commands")
 MODULES = sorted(p for package in ORDER for p in (TRAIN / package).glob("*.py"))
 COMMANDS = sorted(p for p in TRAIN.glob("*.py") if p.stem != "__init__")
 
