@@ -32,9 +32,10 @@ SENSES = ("current", "video")
 FILE = "familiarity.npz"  # in a run's folder
 MISSING = -1.0  # an output of one sense, while the window holds too little of it
 LAGS = np.array([1, 2, 4, 8])  # samples
-# Fewest pairs of neighbouring samples. A meter of half the rate has none: what it gives
+# Fewest pairs of neighbouring samples. A meter of half the rate has none, and one that loses
+# a third of its samples has too few: what it gives
 # cannot be compared with the training windows.
-ENOUGH_PAIRS = window.SAMPLES // 4
+ENOUGH_PAIRS = window.SAMPLES // 2
 ENOUGH_FRAMES = window.FRAMES // 2
 LATER = np.arange(window.SAMPLES) + LAGS[:, None]  # (L,T)
 INSIDE = (LATER < window.SAMPLES).astype("float32")[None, :, :, None]  # (1,L,T,1)
