@@ -31,7 +31,12 @@ def sections(manifest, decision, suspect, levels, metrics, name=None, version=No
 
 
 def write(model, called, batch, out):
-    """Writes the folder if the agent's check accepts it, and returns the manifest."""
+    """Writes the folder if the agent's check accepts it, and returns the manifest.
+
+    A network that was trained further has no constants of familiarity, so it has no levels either.
+    """
+    if not model.densities:
+        called = {k: v for k, v in called.items() if k != "familiarity"}
     result = {k: called[k] for k in ("decision", "rule", "metrics")}
     return release.release_checked(model, result, batch, out, called.get("commit", ""), called, release.AGENT)
 

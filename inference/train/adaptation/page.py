@@ -29,6 +29,8 @@ def told(request, of, found, worse, manifest, package, seconds):
         yield f"**Warning:** written by --force although it is worse than the shipped model: {worse}."
     yield "## What changed"
     yield changed(of, found)
+    if found.steps and "familiarity" in of.manifest:
+        yield "The network tells no familiarity any more: what it is like belongs to the shipped weights."
     if found.claims:
         yield ("Over normal seconds the mean of exp(logit) should be 1, its log 0. With the shipped model the logs are "
                + ", ".join(f"{reading} {e:+.2f}" for reading, e in found.claims.items()) + ". Far above 0, a sense calls too much abnormal here.")

@@ -69,4 +69,5 @@ def copied(model):
     """A network of its own with the same weights."""
     other = models.build(model.config)
     other.set_weights(model.get_weights())
+    other.densities = {}  # of other weights, once it is trained
     return other

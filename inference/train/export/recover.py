@@ -18,6 +18,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from .. import models
+from ..models import familiarity
 from ..training import configs
 from ..training.checkpoint import save
 from . import golden, saved_model
@@ -44,6 +45,7 @@ def recovered(folder, config):
         if weight.path not in known:
             raise ValueError(f"{folder}: {weight.path} is not part of the exported functions; {REMEDY}")
         weight.assign(known[weight.path])
+    model.densities = familiarity.load(folder)
     compare(model, folder)
     return model
 

@@ -12,7 +12,7 @@ from ..data import layout, window
 from ..data.window import FRAME_TOKENS
 from ..evaluation import batched, clock_offset
 from ..evaluation.calibrate import RESULT
-from ..models import codebook, decision
+from ..models import codebook, decision, familiarity
 from ..models.tokenizers import GRID
 from ..training.checkpoint import load
 from . import model_card
@@ -145,8 +145,13 @@ def edges(whole):
 
 
 def release(model, result, batch, out, commit="", called=None):
-    """Writes the folder and returns the manifest; called: name and version that replace the network's."""
-    return save(out, functions(model), sections(model.config, result, commit) | (called or {}), golden_inputs(model, batch))
+    """Writes the folder and returns the manifest; called: name and version that replace the network's.
+
+    The constants of familiarity lie beside the graph, for recover.py.
+    """
+    densities = getattr(model, "densities", {})
+    beside = (lambda folder: familiarity.save(densities, folder)) if densities else None
+    return save(out, functions(model), sections(model.config, result, commit) | (called or {}), golden_inputs(model, batch), beside)
 
 
 def release_checked(model, result, batch, out, commit="", called=None, agent=AGENT):

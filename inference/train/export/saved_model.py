@@ -44,13 +44,13 @@ class Function:
     inputs: dict  # name → TensorSpec, in the order of call's arguments
 
 
-def save(folder, functions, sections, vectors):
+def save(folder, functions, sections, vectors, beside=None):
     """Replaces the folder and returns the manifest.
 
     functions: signature name → Function. sections: the manifest's other keys
     (name, version, current, video, …). vectors: golden inputs, a list of
     (name, signature, {tensor: array}); their outputs are computed here,
-    by the SavedModel on disk.
+    by the SavedModel on disk. beside: writes further files into the folder it is given.
     """
     folder = pathlib.Path(folder)
     if folder.exists():
@@ -62,6 +62,8 @@ def save(folder, functions, sections, vectors):
     (folder / "assets").rmdir()
     loaded = load(folder)
     golden.write(folder / GOLDEN, loaded, vectors)
+    if beside:
+        beside(folder)
     manifest = {"format": FORMAT} | sections | {
         "signatures": {name: _describe(functions[name], loaded[name]) for name in functions},
         "labels": ["normal", "abnormal"],

@@ -258,7 +258,7 @@ class ProductTransfer(Transfer, Product):
     name: str = "product-transfer"
     row: str = ""
     title: str = "the product, for other makers' furnaces"
-    version: str = "0.4.0"
+    version: str = "0.4.1"
     steps: int = 3000
 
 
