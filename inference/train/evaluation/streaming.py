@@ -26,9 +26,9 @@ class Predictions:
     alignment: np.ndarray
     current: np.ndarray | None = None
     video: np.ndarray | None = None
-    familiarity: np.ndarray | None = None  # (2,S) of current and video, −1 where unknown
     # Sense → seconds whose verdict was computed, not held; None for all seconds.
     computed: dict | None = None
+    familiarity: np.ndarray | None = None  # (2,S) of current and video, −1 where unknown
 
 
 def predict(runner, batches, decision=decisions.PROVISIONAL, every=1, alone=True):

@@ -113,4 +113,7 @@ def main(argv=None):
     parser.add_argument("--config", choices=sorted(configs.ALL), default="product-transfer", help="the config that it was trained with")
     parser.add_argument("--run", required=True, help="folder for the weights")
     args = parser.parse_args(argv)
-    save(recovered(args.model, configs.ALL[args.config]()), args.run)
+    model = recovered(args.model, configs.ALL[args.config]())
+    save(model, args.run)
+    if model.densities:
+        familiarity.save(model.densities, args.run)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from inference.train.data import layout
 from inference.train.evaluation import calibrate, densities, familiarity, streaming
-from inference.train.export import model_card, release, saved_model
+from inference.train.export import recover, model_card, release, saved_model
 from inference.train.models import familiarity as scores
 from inference.train.models.closed_loop import Runner
 from inference.train.training import checkpoint
@@ -161,6 +161,9 @@ def test_the_agent_takes_a_model_with_familiarity(folder, learnt, tmp_path):
     (window,) = [v for v in release.golden_inputs(learnt, batch) if v[0] == "no video"]
     found = saved_model.load(tmp_path / "model").run("step", window[2])
     assert found["familiarity_video"] == scores.MISSING and found["familiarity_current"] >= 0
+    again = recover.recovered(tmp_path / "model", learnt.config)  # its golden vectors come out as they went in
+    for sense in scores.SENSES:
+        np.testing.assert_array_equal(again.densities[sense].centres, learnt.densities[sense].centres)
 
 
 def test_levels_without_their_constants_are_refused(folder, learnt, tmp_path):

@@ -25,8 +25,6 @@ def save(model, folder, data=None):
     if data:
         (folder / DATA).write_text(json.dumps({"data": data}) + "\n")
     (folder / familiarity.FILE).unlink(missing_ok=True)  # of other weights
-    if densities := getattr(model, "densities", None):
-        familiarity.save(densities, folder)
     # Last, because weights mark a finished run.
     part = folder / f"part-{WEIGHTS}"
     model.save_weights(part)
