@@ -155,6 +155,10 @@ func finishPayload(r *jsonschema.Reflector, name string, s *jsonschema.Schema) {
 		s.Properties.Set("evidence", &jsonschema.Schema{OneOf: []*jsonschema.Schema{&evidence, {Type: "null"}}, Description: evidence.Description})
 		nullable(at("alone", "current"))
 		nullable(at("alone", "video"))
+		for _, name := range []string{"familiarity", "familiarity_mean"} {
+			nullable(at(name, "current"))
+			nullable(at(name, "video"))
+		}
 	case message.TopicAlarm, message.TopicSuspicion:
 		oneOf([]string{message.AlarmRaised, message.AlarmAcknowledged, message.AlarmShelved, message.AlarmCleared}, "phase")
 		for _, path := range [][]string{{"alone", "current"}, {"alone", "video"}, {"cv_120"}, {"cv_45"}, {"agree"}} {
