@@ -15,6 +15,7 @@ shipped model on labelled batches that were held out.
 import argparse
 
 from ..training import configs
+from .arguments import whole
 
 
 def parser():
@@ -37,14 +38,6 @@ def parser():
     parser.add_argument("--seed", type=whole, default=1, help="of the training windows; default 1")
     parser.add_argument("--config", choices=sorted(configs.ALL), metavar="NAME", help="config that the shipped network was trained with; default product-transfer, that of the release")
     return parser
-
-
-def whole(text):
-    """A whole number from 1 on."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"is {value}; give 1 or more")
-    return value
 
 
 def main(argv=None):

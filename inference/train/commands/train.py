@@ -23,6 +23,7 @@ import argparse
 import pathlib
 
 from ..training import configs
+from .arguments import whole
 
 
 def parser():
@@ -37,14 +38,6 @@ def parser():
     parser.add_argument("--seed", type=whole, help="of the initial weights and the windows; default 1")
     parser.add_argument("--steps", type=whole, help="training steps of the network, and of the unimodal network if that is trained")
     return parser
-
-
-def whole(text):
-    """A whole number from 1 on."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"is {value}; give 1 or more")
-    return value
 
 
 def main(argv=None):

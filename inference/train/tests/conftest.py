@@ -121,3 +121,13 @@ def model():
     for v in model.trainable_variables:
         v.assign(v + 0.1 * rng.standard_normal(v.shape))
     return model
+
+
+@pytest.fixture
+def eager():
+    """Tracing the network takes longer than the few steps here."""
+    import tensorflow
+
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)

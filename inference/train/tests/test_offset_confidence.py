@@ -115,7 +115,7 @@ def test_what_is_known_is_right_and_strangers_are_unknown(confidence):
     assert got["offset_known_right"] >= 0.95 and got["offset_known_share"] > 0.15
     assert got["offset_stranger_known_share"] < 0.05
     assert got["offset_records"] == 14 and 0 <= got["offset_records_never_known"] < 0.6
-    assert got["offset_rule_known_share"] == 0  # 400 windows are no pool of 480
+    assert got["offset_rule_known_share"] == 0  # a pool takes 480 windows
     assert "offset_rule_known_right" not in got and "offset_rule_first_median_seconds" not in got
     json.dumps(got, allow_nan=False)
 
