@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -99,6 +100,20 @@ func (b *tab) run(actions ...chromedp.Action) {
 	}
 }
 
+// runAcrossLoads is run for an action that may meet a page that loads anew: Chromium then
+// answers the action with an error, though the page has received it.
+func (b *tab) runAcrossLoads(action chromedp.Action) {
+	b.t.Helper()
+	err := chromedp.Run(b.ctx, action)
+	var refused *cdproto.Error
+	if errors.As(err, &refused) && refused.Message == "Inspected target navigated or closed" && b.ctx.Err() == nil {
+		return
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
 // until waits for an expression of JavaScript to be true and returns how long it took.
 func (b *tab) until(limit time.Duration, expression string) time.Duration {
 	b.t.Helper()
@@ -106,7 +121,7 @@ func (b *tab) until(limit time.Duration, expression string) time.Duration {
 	for {
 		var ok bool
 		// While the page loads anew, an element may be missing.
-		b.run(chromedp.Evaluate("(() => { try { return Boolean("+expression+"); } catch { return false; } })()", &ok))
+		b.runAcrossLoads(chromedp.Evaluate("(() => { try { return Boolean("+expression+"); } catch { return false; } })()", &ok))
 		if ok {
 			return time.Since(began)
 		}
@@ -125,7 +140,8 @@ func (b *tab) keys(text string) { b.t.Helper(); b.run(chromedp.KeyEvent(text)) }
 func (b *tab) logIn() {
 	b.t.Helper()
 	b.run(chromedp.Focus("#session"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible("#login-name"),
-		chromedp.SendKeys("#login-name", "Li"), chromedp.SendKeys("#login-password", password+kb.Enter))
+		chromedp.SendKeys("#login-name", "Li"), chromedp.SendKeys("#login-password", password))
+	b.runAcrossLoads(chromedp.SendKeys("#login-password", kb.Enter))
 	b.until(10*time.Second, `document.getElementById("session").textContent.includes("Li")`)
 }
 
