@@ -24,6 +24,7 @@ type furnace struct {
 	publisher *delivery.Publisher
 	stamper   *stamp.Stamper
 	ledger    *rig.Ledger
+	rarer     time.Duration // the periods are this many times longer
 }
 
 const (
@@ -42,10 +43,10 @@ type fleet struct {
 	cancel   context.CancelFunc
 }
 
-// startFleet starts n agents, whose names begin with prefix, with their files in folder. The
-// first broker of each is the next of the addresses; the others follow, as docs/fleet.md
-// says.
-func startFleet(ctx context.Context, prefix string, n int, addresses []string, folder string) (*fleet, error) {
+// startFleet starts n agents, whose names begin with prefix, with their files in folder, and
+// whose messages are rarer by a factor. The first broker of each is the next of the addresses;
+// the others follow, as docs/fleet.md says.
+func startFleet(ctx context.Context, prefix string, n, rarer int, addresses []string, folder string) (*fleet, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &fleet{quiet: make(chan struct{}), cancel: cancel}
 	for i := range n {
@@ -54,6 +55,7 @@ func startFleet(ctx context.Context, prefix string, n int, addresses []string, f
 			cancel()
 			return nil, err
 		}
+		one.rarer = time.Duration(rarer)
 		f.furnaces = append(f.furnaces, one)
 		f.running.Go(func() { _ = one.publisher.Run(ctx) }) // until the end of ctx
 		f.making.Go(func() { one.make(f.quiet, rand.New(rand.NewPCG(uint64(i), 1))) })
@@ -82,10 +84,10 @@ func newFurnace(prefix string, i int, addresses []string, parent string) (*furna
 
 // make makes samples, states and events until quiet is closed.
 func (f *furnace) make(quiet <-chan struct{}, random *rand.Rand) {
-	samples, states := time.NewTicker(samplePeriod), time.NewTicker(statePeriod)
+	samples, states := time.NewTicker(f.rarer*samplePeriod), time.NewTicker(f.rarer*statePeriod)
 	defer samples.Stop()
 	defer states.Stop()
-	event := time.After(time.Duration(random.ExpFloat64() * float64(eventPeriod)))
+	event := time.After(time.Duration(random.ExpFloat64() * float64(f.rarer*eventPeriod)))
 	for {
 		select {
 		case <-quiet:
@@ -98,7 +100,7 @@ func (f *furnace) make(quiet <-chan struct{}, random *rand.Rand) {
 			// Not counted as made: in an outage only every tenth second's state is kept.
 			f.publisher.State(message.State{Stamp: f.stamper.Stamp(string(message.ClassState), now), State: "normal", Source: "model"}, false)
 		case now := <-event:
-			event = time.After(time.Duration(random.ExpFloat64() * float64(eventPeriod)))
+			event = time.After(time.Duration(random.ExpFloat64() * float64(f.rarer*eventPeriod)))
 			s := f.stamper.Stamp(string(message.ClassEvent), now)
 			f.made(message.ClassEvent, s)
 			f.publisher.Event(message.Event{Stamp: s, Kind: "bench", Cause: "to be counted"})

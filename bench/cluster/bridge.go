@@ -78,7 +78,7 @@ max_inflight_messages 1
 		return b, err
 	}
 	defer func() { err = errors.Join(err, mosquitto.Stop()) }()
-	fleet, err := startFleet(ctx, "bridged", b.agents, []string{mosquitto.Address}, filepath.Join(folder, "agents"))
+	fleet, err := startFleet(ctx, "bridged", b.agents, 1, []string{mosquitto.Address}, filepath.Join(folder, "agents"))
 	if err != nil {
 		return b, err
 	}

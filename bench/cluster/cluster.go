@@ -21,11 +21,12 @@ type Options struct {
 	NATS    string // the program, as scripts/nats.sh builds it
 	Meltctl string // the program
 	Agents  int
+	Rarer   int           // factor by which messages are rarer than a furnace's
 	Listed  int           // agents that meltctl lists
 	Steady  time.Duration // the time over which cost is measured
 	Fault   time.Duration // how long each fault lasts
 	Pending int           // messages that a node may send to a subscriber before their PUBACK
-	Into    string        // page with the marks "cluster"; none if empty
+	Into    string        // page with the marks "cluster", and "cluster-rarer" for rarer messages; none if empty
 }
 
 const (
@@ -64,8 +65,18 @@ type cost struct {
 	cpu             float64 // of all nodes, in cores
 }
 
+func (o Options) mark() string {
+	if o.Rarer > 1 {
+		return "cluster-rarer"
+	}
+	return "cluster"
+}
+
 // Run runs the script and writes the page.
 func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
+	if o.Agents < 1 || o.Rarer < 1 {
+		return fmt.Errorf("%d agents, messages %d times rarer: both must be 1 or more", o.Agents, o.Rarer)
+	}
 	for program, remedy := range map[string]string{o.NATS: "scripts/nats.sh", o.Meltctl: "make build"} {
 		if _, err := os.Stat(program); err != nil {
 			return fmt.Errorf("%w: build it with %s", err, remedy)
@@ -107,7 +118,7 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 	}
 	tables, broken := t.report()
 	_, err = io.WriteString(out, tables)
-	return errors.Join(broken, err, rig.Insert(o.Into, "cluster", tables))
+	return errors.Join(broken, err, rig.Insert(o.Into, o.mark(), tables))
 }
 
 func (t *trial) start(ctx context.Context, folder string) (err error) {
@@ -127,7 +138,7 @@ func (t *trial) start(ctx context.Context, folder string) (err error) {
 			return err
 		}
 	}
-	if t.fleet, err = startFleet(ctx, "f", t.Agents, addresses, folder); err != nil {
+	if t.fleet, err = startFleet(ctx, "f", t.Agents, t.Rarer, addresses, folder); err != nil {
 		return err
 	}
 	t.historian.watch(t.fleet)

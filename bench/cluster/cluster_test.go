@@ -23,7 +23,7 @@ func TestFleetOutlivesItsCluster(t *testing.T) {
 		}
 	}
 	var page bytes.Buffer
-	err = Options{NATS: filepath.Join(bin, "nats-server"), Meltctl: filepath.Join(bin, "meltctl"), Agents: 6, Listed: 20, Pending: 1, Steady: 3 * time.Second, Fault: 4 * time.Second}.Run(t.Context(), &page)
+	err = Options{NATS: filepath.Join(bin, "nats-server"), Meltctl: filepath.Join(bin, "meltctl"), Agents: 6, Rarer: 1, Listed: 20, Pending: 1, Steady: 3 * time.Second, Fault: 4 * time.Second}.Run(t.Context(), &page)
 	t.Log(page.String())
 	if err != nil {
 		t.Fatal(err)

@@ -57,6 +57,9 @@ func sumsOf(fleet *fleet) (s sums) {
 func (t *trial) report() (string, error) {
 	s, page := t.sums(), new(strings.Builder)
 	fmt.Fprintf(page, "%d agents on three nodes of nats-server, all on %d cores, `max_ack_pending: %d`; each fault lasts %s.\n", t.Agents, runtime.NumCPU(), t.Pending, t.Fault)
+	if t.Rarer > 1 {
+		fmt.Fprintf(page, "Each agent's messages are %d times rarer than a furnace's, so this shows connections, sessions and storms of %d agents, but not their load.\n", t.Rarer, t.Agents)
+	}
 	fmt.Fprint(page, "\n| Fault | every furnace heard again while it lasts, after | … after its end |\n|---|---|---|\n")
 	for _, step := range t.steps {
 		during := "–"

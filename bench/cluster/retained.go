@@ -24,7 +24,7 @@ func (t *trial) takeAway(ctx context.Context, folder string) (w wills, err error
 		return w, fmt.Errorf("proxy: %w", err)
 	}
 	defer link.Stop()
-	frozen, err := startFleet(ctx, "frozen", w.agents, []string{link.Listen}, folder)
+	frozen, err := startFleet(ctx, "frozen", w.agents, 1, []string{link.Listen}, folder)
 	if err != nil {
 		return w, err
 	}

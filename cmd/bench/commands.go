@@ -60,11 +60,12 @@ type clusterCommand struct {
 	NATS    string        `name:"nats" default:"bin/nats-server" help:"The cluster's program, as scripts/nats.sh builds it."`
 	Meltctl string        `default:"bin/meltctl" help:"The program meltctl."`
 	Agents  int           `default:"30" help:"Agents in this process, with scripted senses."`
+	Rarer   int           `default:"1" help:"Make each agent's messages this many times rarer, so that many agents fit on few cores."`
 	Listed  int           `default:"1000" help:"Agents in retained topics that meltctl lists."`
 	Steady  time.Duration `default:"60s" help:"How long the cost is measured."`
 	Fault   time.Duration `default:"20s" help:"How long each fault lasts."`
 	Pending int           `default:"1" help:"Messages that a node may send to a subscriber before their PUBACK."`
-	Into    string        `type:"existingfile" help:"Write the tables into this page, between the lines <!-- cluster --> and <!-- /cluster -->."`
+	Into    string        `type:"existingfile" help:"Write the tables into this page, between the lines <!-- cluster --> and <!-- /cluster -->, for rarer messages <!-- cluster-rarer -->."`
 }
 
 // Run prints the tables and returns an error for a broken promise.
