@@ -88,8 +88,8 @@ for program in meltwatch meltctl; do
     $own/$program completion $shell --program /usr/bin/$program > $root/completion/$program.$shell
   done
 done
-# The figures behind docs/comparison.md serve nobody beside a furnace.
-git ls-files docs | grep -Ev '^docs/comparison/.*\.json$|\.go$' | while read -r file; do
+# The figures behind docs/comparison.md and docs/left-out.md serve nobody beside a furnace.
+git ls-files docs | grep -Ev '^docs/(comparison|left-out)/.*\.json$|\.go$' | while read -r file; do
   install -D -m 644 "$file" "$root/$file"
 done
 
