@@ -187,16 +187,21 @@ func (s *states) count(on bool) {
 func (s *states) figures(into figures.Round, name string, count int, lasted time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	decided := 0
-	for _, byModel := range s.seconds {
+	decided := map[string]int{} // seconds by furnace
+	for one, byModel := range s.seconds {
 		if byModel {
-			decided++
+			decided[one.topic]++
 		}
 	}
-	// A watch of n seconds may begin and end between two states.
-	due := count * int(lasted.Seconds())
-	into[name+"missed"] = float64(max(due-decided, 0))
-	into[name+"due"] = float64(due)
+	// A watch of n seconds may begin and end between two states, so a furnace may tell of one
+	// more; that is no other furnace's.
+	each := int(lasted.Seconds())
+	missed := count * each
+	for _, seconds := range decided {
+		missed -= min(seconds, each)
+	}
+	into[name+"missed"] = float64(missed)
+	into[name+"due"] = float64(count * each)
 	if len(s.late) > 0 {
 		into[name+"p50"] = float64(percentile.Of(s.late, 50)) / float64(time.Millisecond)
 		into[name+"p99"] = float64(percentile.Of(s.late, 99)) / float64(time.Millisecond)
