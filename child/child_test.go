@@ -55,6 +55,7 @@ func (*echo) Sleep(d time.Duration, _ *struct{}) error {
 	return nil
 }
 func (*echo) NotANumber(_ struct{}, out *float64) error { *out = math.NaN(); return nil }
+func (*echo) Rant(n int, _ *struct{}) error             { return errors.New(strings.Repeat("\x01", n)) }
 func (*echo) Huge(n int, out *[]byte) error             { *out = make([]byte, n); return nil }
 
 // logged is a log that a test can read while a child writes to it.
@@ -220,6 +221,14 @@ func TestReplyThatCannotBeSentIsThatCallsError(t *testing.T) {
 	}
 	if _, err := Call[float64](t.Context(), p, "Echo.NotANumber", struct{}{}); err == nil || !strings.Contains(err.Error(), "NaN") {
 		t.Fatalf("got %v for NaN", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	// An error has its own bound: without an answer its call would take up a slot for good.
+	for range maxInFlight + 1 {
+		if _, err := Call[struct{}](ctx, p, "Echo.Rant", maxMessage/4); err == nil || errors.Is(err, context.DeadlineExceeded) || len(err.Error()) > 2*maxError {
+			t.Fatalf("got %.100v for an error over the bound", err)
+		}
 	}
 	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("still here")); err != nil {
 		t.Fatalf("a call after them: %v", err)

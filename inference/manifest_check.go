@@ -44,6 +44,9 @@ func (m Manifest) Check() error {
 	m.checkFamiliarity(&f)
 	m.checkSampling(&f)
 	m.checkGolden(&f)
+	if len(f) == 0 {
+		m.checkMessages(&f)
+	}
 	return errors.Join(f...)
 }
 
