@@ -10,8 +10,8 @@ const (
 	// minShifts is the least number of shifts that allow a minimum with a neighbour on
 	// both sides.
 	minShifts = 5
-	// maxShifts bounds the memory of a pool of curves.
-	maxShifts = 1000
+	// maxShifts bounds what a pool of curves takes of memory, and a second of time.
+	maxShifts = 200
 	// maxStepSPerMin is a second a second, above which a correction would jump.
 	maxStepSPerMin = 60
 	// minPool is how many windows can be parted into the four that must agree.
