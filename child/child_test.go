@@ -310,6 +310,40 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
+// FuzzAnswer feeds a parent what no honest child writes, as one might whose library was
+// taken over by a picture: the call must end, whatever comes.
+func FuzzAnswer(f *testing.F) {
+	answer := func(head, body string) []byte {
+		return append([]byte{0, 0, 0, byte(len(head)), 0, 0, 0, byte(len(body))}, head+body...)
+	}
+	f.Add([]byte{})
+	f.Add(answer(`{"method":"Echo.Say","seq":0}`, `"bWVsdA=="`))
+	f.Add(answer(`{"method":"Echo.Say","seq":0,"error":"on purpose"}`, `null`))
+	f.Add(answer(`{"method":"Echo.Say","seq":7}`, `"bWVsdA=="`))
+	f.Add(answer(`{"method":"Echo.Say","seq":0}`, ``))
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, input []byte) {
+		ours, theirs := net.Pipe()
+		asked := make(chan struct{})
+		go func() { defer close(asked); _, _ = theirs.Read(make([]byte, 1024)) }()
+		client := rpc.NewClientWithCodec(newClientCodec(ours))
+		call := client.Go("Echo.Say", []byte("melt"), new([]byte), make(chan *rpc.Call, 1))
+		<-asked
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			_, _ = theirs.Write(input) // the parent may have given up half way
+			theirs.Close()
+		}()
+		<-call.Done
+		client.Close()
+		<-answered
+		if said := len(*call.Reply.(*[]byte)); said > len(input) {
+			t.Errorf("%d bytes from %d", said, len(input))
+		}
+	})
+}
+
 // A child that cannot start says why in the loader's own words: a broken pipe, which
 // is what its parent sees first, helps nobody.
 func TestChildThatCannotStartTellsWhatTheLoaderSaid(t *testing.T) {
