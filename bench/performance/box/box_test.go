@@ -68,3 +68,24 @@ func TestRowsNameFigures(t *testing.T) {
 		}
 	}
 }
+
+// A process that ended or was replaced during the watch spoils its figures.
+func TestTheSameProcessesAreMeasured(t *testing.T) {
+	before := used{processes: []int{7, 3, 5}}
+	for name, c := range map[string]struct {
+		after []int
+		want  bool
+	}{
+		"the same":     {[]int{5, 7, 3}, true},
+		"one replaced": {[]int{3, 5, 9}, false},
+		"one ended":    {[]int{3, 5}, false},
+		"one more":     {[]int{3, 5, 7, 9}, false},
+	} {
+		if err := (used{processes: c.after}).same(before, 3); (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := before.same(before, 4); err == nil {
+		t.Error("one that never started is not missed")
+	}
+}
