@@ -264,12 +264,9 @@ func (c *connection) choose(pattern string) ([]string, error) {
 	c.mu.Lock()
 	agents := slices.Sorted(maps.Keys(c.payloads))
 	c.mu.Unlock()
-	if pattern == "all" {
-		pattern = "*/*"
-	}
 	var chosen []string
 	for _, agent := range agents {
-		if fits, err := path.Match(pattern, agent); err == nil && fits {
+		if fits, err := path.Match(pattern, agent); pattern == "all" || err == nil && fits {
 			chosen = append(chosen, agent)
 		}
 	}

@@ -147,6 +147,9 @@ func TestAnInvalidPatternIsRefused(t *testing.T) {
 	defer cancel()
 	var out output
 	near := Fleet{Broker: Broker{URL: url, Wait: time.Millisecond}, Out: &out}
+	if err := near.List(ctx, "all", false); err == nil || !strings.Contains(err.Error(), `no agent matches "all"; the broker knows 0`) {
+		t.Errorf("all: %v", err)
+	}
 	for name, err := range map[string]error{"list": near.List(ctx, "plant/[", false), "watch": near.Watch(ctx, "plant/[")} {
 		if err == nil || !strings.Contains(err.Error(), `pattern "plant/[": syntax error in pattern; write all`) {
 			t.Errorf("%s: %v", name, err)
