@@ -111,6 +111,7 @@ func (b Broker) connect(ctx context.Context) (*connection, error) {
 	options.SetConnectionLostHandler(func(_ paho.Client, err error) { c.lost <- err })
 	c.client = paho.NewClient(options)
 	if err := await(ctx, c.client.Connect()); err != nil {
+		c.close() // it may still connect
 		return nil, fmt.Errorf("connect to %s: %w%s", b.URL, err, b.hint())
 	}
 	filters := map[string]byte{}
@@ -118,7 +119,8 @@ func (b Broker) connect(ctx context.Context) (*connection, error) {
 		filters[message.Root("+", "+")+topic] = 1
 	}
 	c.arrivals.last = time.Now()
-	if err := await(ctx, c.client.SubscribeMultiple(filters, c.take)); err != nil {
+	if err := c.subscribe(ctx, filters, c.take); err != nil {
+		c.close()
 		return nil, fmt.Errorf("subscribe at %s: %w", b.URL, err)
 	}
 	return c, nil
@@ -153,6 +155,32 @@ func (b Broker) options() (*paho.ClientOptions, error) {
 		return nil, err
 	}
 	return o.SetTLSConfig(secure), nil
+}
+
+// refused is a broker's answer to a filter that its access list denies.
+const refused = 0x80
+
+// subscribe returns once the broker has accepted the filters, or some of them: a user may
+// read a part of the topics.
+func (c *connection) subscribe(ctx context.Context, filters map[string]byte, take paho.MessageHandler) error {
+	token := c.client.SubscribeMultiple(filters, take)
+	if err := await(ctx, token); err != nil {
+		return err
+	}
+	subscribed, ok := token.(*paho.SubscribeToken)
+	if !ok {
+		return nil
+	}
+	denied := 0
+	for _, answer := range subscribed.Result() {
+		if answer == refused {
+			denied++
+		}
+	}
+	if denied == len(filters) {
+		return fmt.Errorf("the broker refuses %s: its access list must allow this user to read there", strings.Join(slices.Sorted(maps.Keys(filters)), " "))
+	}
+	return nil
 }
 
 func await(ctx context.Context, token paho.Token) error {

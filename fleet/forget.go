@@ -85,7 +85,7 @@ func (c *connection) retained(ctx context.Context, agent string) ([]string, erro
 	c.mu.Unlock()
 	found := map[string]bool{}
 	filter := rootOf(agent) + "#"
-	err := await(ctx, c.client.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) {
+	err := c.subscribe(ctx, map[string]byte{filter: 1}, func(_ paho.Client, m paho.Message) {
 		if !m.Retained() || len(m.Payload()) == 0 {
 			return
 		}
@@ -95,7 +95,7 @@ func (c *connection) retained(ctx context.Context, agent string) ([]string, erro
 			found[m.Topic()] = true
 			arrived.came()
 		}
-	}))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}

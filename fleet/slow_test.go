@@ -156,3 +156,52 @@ func TestAnInvalidPatternIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// denies lets nobody read topics whose names hold a text.
+type denies struct {
+	auth.AllowHook
+	text string
+}
+
+func (d *denies) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
+	return write || !strings.Contains(topic, d.text)
+}
+
+// denying is a broker that knows one agent and denies reading some topics.
+func denying(t *testing.T, text string) (Fleet, *output, *broker.Server) {
+	t.Helper()
+	l := listeners.NewTCP(listeners.Config{ID: "denies", Address: "127.0.0.1:0"})
+	server, err := broker.Serve(l, &denies{text: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	if err := server.Publish(message.Root("test", "f0")+message.TopicAvailability, []byte("offline"), true, 1); err != nil {
+		t.Fatal(err)
+	}
+	out := &output{}
+	return Fleet{Broker: Broker{URL: "tcp://" + l.Address(), Wait: 5 * time.Second}, Out: out}, out, server
+}
+
+// What the broker's access list denies is told: nothing is known, and nothing is cleared.
+func TestARefusedSubscriptionIsAnError(t *testing.T) {
+	t.Parallel()
+	all, _, server := denying(t, "meltwatch")
+	began := time.Now()
+	if err := all.List(t.Context(), "all", false); err == nil || !strings.Contains(err.Error(), "its access list must allow this user to read there") || time.Since(began) > 4*time.Second {
+		t.Errorf("list: %v after %s", err, time.Since(began))
+	}
+	for left := time.Now().Add(5 * time.Second); server.Clients.Len() > 1; time.Sleep(10 * time.Millisecond) { // the broker's own is one
+		if time.Now().After(left) {
+			t.Fatalf("%d clients stay connected", server.Clients.Len())
+		}
+	}
+	rest, out, _ := denying(t, "#")
+	if err := rest.Forget(t.Context(), "test/f0", false, true, nil); err == nil || !strings.Contains(out.String(), "the broker refuses meltwatch/test/f0/#: its access list") {
+		t.Errorf("forget: %v: %s", err, out.String())
+	}
+	some, out, _ := denying(t, "desired")
+	if err := some.List(t.Context(), "all", false); err != nil || !strings.Contains(out.String(), "test/f0  offline") {
+		t.Errorf("list of a reader: %v: %s", err, out.String())
+	}
+}
