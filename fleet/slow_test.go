@@ -73,6 +73,9 @@ func done(t *testing.T, token paho.Token) {
 
 // The agents of a broker that is slow with its retained topics are waited for, all of them.
 func TestAgentsOfASlowBrokerAreListed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real time: left out by -short")
+	}
 	t.Parallel()
 	url, _, _ := slowBroker(t, 5*quietPeriod/4, 3)
 	var out output
@@ -126,6 +129,9 @@ func TestRunningAgentsDoNotProlongTheWait(t *testing.T) {
 
 // What a slow broker keeps of an agent is cleared: it is not done before it has been seen.
 func TestASlowBrokerForgets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real time: left out by -short")
+	}
 	t.Parallel()
 	url, _, server := slowBroker(t, 5*quietPeriod/4, 1)
 	topic := message.Root("test", "f0") + message.TopicState
