@@ -225,20 +225,20 @@ func splitTopic(full string) (agent, topic string, ok bool) {
 }
 
 // gather waits until the retained topics have arrived: until no more come, or for most. A
-// cluster of brokers may take seconds before the first. It is an error if they still come
-// then: a change for all agents would pass by those that are not known yet.
+// cluster of brokers may take seconds before the first. It is an error if more may come
+// then: a change for all agents would pass by those that are not known yet, and replace
+// documents that are not.
 func (c *connection) gather(ctx context.Context, most time.Duration) error {
 	for end := time.Now().Add(most); ; {
 		c.mu.Lock()
-		some, all := c.arrivals.some, c.arrivals.over()
-		coming := some && time.Since(c.arrivals.last) < quietPeriod
-		over := some && all || time.Now().After(end)
-		c.gathered = over
+		some, all := c.arrivals.some, c.arrivals.some && c.arrivals.over()
+		late := time.Now().After(end)
+		c.gathered = all || late
 		c.mu.Unlock()
 		switch {
-		case over && coming:
-			return fmt.Errorf("the broker still sends retained topics after --wait %s, so agents may be missing: give a longer --wait", most)
-		case over:
+		case late && some && !all:
+			return fmt.Errorf("the broker may not have sent all retained topics within --wait %s, so agents may be missing: give a longer --wait", most)
+		case late || all:
 			return nil
 		}
 		if err := c.pause(ctx, 50*time.Millisecond); err != nil {
