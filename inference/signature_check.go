@@ -124,7 +124,7 @@ func checkTensors(f *faults, key string, have, want map[string]Tensor) {
 // packed tensors, or the numbers of Outputs as JSON.
 func (m Manifest) checkMessages(f *faults) {
 	packed := func(t Tensor) int { return (t.Bytes() + 2) / 3 * 4 }
-	numbers := func(t Tensor) int { return len("-1.1754944e-38,") * t.Elements() }
+	numbers := func(t Tensor) int { return len("-340282350000000000000,") * t.Elements() }
 	for _, call := range []struct {
 		key     string
 		tensors map[string]Tensor
