@@ -55,6 +55,7 @@ func (*echo) Sleep(d time.Duration, _ *struct{}) error {
 	return nil
 }
 func (*echo) NotANumber(_ struct{}, out *float64) error { *out = math.NaN(); return nil }
+func (*echo) Rant(n int, _ *struct{}) error             { return errors.New(strings.Repeat("\x01", n)) }
 func (*echo) Huge(n int, out *[]byte) error             { *out = make([]byte, n); return nil }
 
 // logged is a log that a test can read while a child writes to it.
@@ -221,6 +222,14 @@ func TestReplyThatCannotBeSentIsThatCallsError(t *testing.T) {
 	if _, err := Call[float64](t.Context(), p, "Echo.NotANumber", struct{}{}); err == nil || !strings.Contains(err.Error(), "NaN") {
 		t.Fatalf("got %v for NaN", err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	// An error has its own bound: without an answer its call would take up a slot for good.
+	for range maxInFlight + 1 {
+		if _, err := Call[struct{}](ctx, p, "Echo.Rant", maxMessage/4); err == nil || errors.Is(err, context.DeadlineExceeded) || len(err.Error()) > 2*maxError {
+			t.Fatalf("got %.100v for an error over the bound", err)
+		}
+	}
 	if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("still here")); err != nil {
 		t.Fatalf("a call after them: %v", err)
 	}
@@ -298,6 +307,40 @@ func FuzzServe(f *testing.F) {
 		_, _ = ours.Write(input) // the child may close half way
 		ours.Close()
 		<-done
+	})
+}
+
+// FuzzAnswer feeds a parent what no honest child writes, as one might whose library was
+// taken over by a picture: the call must end, whatever comes.
+func FuzzAnswer(f *testing.F) {
+	answer := func(head, body string) []byte {
+		return append([]byte{0, 0, 0, byte(len(head)), 0, 0, 0, byte(len(body))}, head+body...)
+	}
+	f.Add([]byte{})
+	f.Add(answer(`{"method":"Echo.Say","seq":0}`, `"bWVsdA=="`))
+	f.Add(answer(`{"method":"Echo.Say","seq":0,"error":"on purpose"}`, `null`))
+	f.Add(answer(`{"method":"Echo.Say","seq":7}`, `"bWVsdA=="`))
+	f.Add(answer(`{"method":"Echo.Say","seq":0}`, ``))
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, input []byte) {
+		ours, theirs := net.Pipe()
+		asked := make(chan struct{})
+		go func() { defer close(asked); _, _ = theirs.Read(make([]byte, 1024)) }()
+		client := rpc.NewClientWithCodec(newClientCodec(ours))
+		call := client.Go("Echo.Say", []byte("melt"), new([]byte), make(chan *rpc.Call, 1))
+		<-asked
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			_, _ = theirs.Write(input) // the parent may have given up half way
+			theirs.Close()
+		}()
+		<-call.Done
+		client.Close()
+		<-answered
+		if said := len(*call.Reply.(*[]byte)); said > len(input) {
+			t.Errorf("%d bytes from %d", said, len(input))
+		}
 	})
 }
 

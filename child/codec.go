@@ -15,6 +15,15 @@ import (
 // picture, 2 MiB before base64.
 const maxMessage = 4 << 20
 
+// MaxBody bounds the arguments and the reply of a call in JSON, in bytes.
+const MaxBody = maxMessage - maxHead
+
+// maxHead is more than a head takes but for an error.
+const maxHead = 2048
+
+// maxError bounds an error's text in bytes, of which JSON may make six each.
+const maxError = 16 << 10
+
 // writeTimeout bounds one write to a peer that has stopped reading.
 const writeTimeout = 2 * time.Second
 
@@ -148,9 +157,9 @@ func (c serverCodec) ReadRequestBody(into any) error { return c.body(into) }
 // WriteResponse sends a reply. One that cannot be sent, because a number in it is
 // not finite or it is too large, becomes an error of that call only.
 func (c serverCodec) WriteResponse(r *rpc.Response, reply any) error {
-	m := head{Method: r.ServiceMethod, Seq: r.Seq, Error: r.Error}
+	m := head{Method: r.ServiceMethod, Seq: r.Seq, Error: r.Error[:min(len(r.Error), maxError)]}
 	body, err := json.Marshal(reply)
-	if err == nil && len(body) > maxMessage-len(r.ServiceMethod)-1024 {
+	if err == nil && len(body) > MaxBody {
 		err = errTooLarge
 	}
 	if err != nil {

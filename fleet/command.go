@@ -200,7 +200,7 @@ func (c *connection) listen(ctx context.Context) (*inbox, error) {
 	in := &inbox{results: map[string]chan message.CommandResult{}, pictures: map[string]chan []byte{}}
 	root := message.Root("+", "+")
 	filters := map[string]byte{root + message.TopicCommandResult: 1, root + message.TopicSnapshot: 1}
-	if err := await(ctx, c.client.SubscribeMultiple(filters, in.take)); err != nil {
+	if err := c.subscribe(ctx, filters, in.take); err != nil {
 		return nil, fmt.Errorf("subscribe to the agents' answers: %w", err)
 	}
 	return in, nil

@@ -115,7 +115,7 @@ func retain(t *testing.T, server *broker.Server, agent, topic, payload string) {
 func answersOf(t *testing.T, url string, operation func(Fleet) error) (map[string]Answer, error) {
 	t.Helper()
 	var out output
-	err := operation(Fleet{Broker: Broker{URL: url, Wait: 3 * time.Second}, Out: &out})
+	err := operation(Fleet{Broker: Broker{URL: url, Wait: 10 * time.Second}, Out: &out})
 	answers := map[string]Answer{}
 	for line := range strings.Lines(out.String()) {
 		var a Answer
@@ -154,7 +154,7 @@ func TestAcknowledge(t *testing.T) {
 		t.Errorf("done: %v, %v", held.did, strict.did)
 	}
 	var out output
-	if err := (Fleet{Broker{URL: url, Wait: time.Second}, &out}).Acknowledge(t.Context(), "p/held", "Li", Commands{Timeout: 5 * time.Second}); err != nil || out.String() != "p/held: done\n" {
+	if err := (Fleet{Broker{URL: url, Wait: 10 * time.Second}, &out}).Acknowledge(t.Context(), "p/held", "Li", Commands{Timeout: 5 * time.Second}); err != nil || out.String() != "p/held: done\n" {
 		t.Errorf("%v %q", err, out.String())
 	}
 	for _, timeout := range []time.Duration{0, -1, 2 * time.Hour} {
@@ -176,7 +176,7 @@ func TestCommandsNameTheStandingSuspicion(t *testing.T) {
 	for agent, want := range map[string]string{"p/early": "7-9", "p/both": "7-2", "p/over": "7-3"} {
 		box := commandedBox(t, url, agent, &commanded{held: true}, config.Commands{Acknowledge: true})
 		var out output
-		if err := (Fleet{Broker{URL: url, Wait: time.Second}, &out}).Acknowledge(t.Context(), agent, "Li", Commands{Timeout: 5 * time.Second}); err != nil {
+		if err := (Fleet{Broker{URL: url, Wait: 10 * time.Second}, &out}).Acknowledge(t.Context(), agent, "Li", Commands{Timeout: 5 * time.Second}); err != nil {
 			t.Errorf("%s: %v", agent, err)
 		}
 		if len(box.did) != 1 || box.did[0] != "acknowledge "+want+" by Li" {

@@ -36,7 +36,8 @@ var topicsOf = []string{
 const (
 	// answerTimeout bounds a connection, a subscription and a publication.
 	answerTimeout = 10 * time.Second
-	// quietPeriod without a retained topic means that all have arrived.
+	// quietPeriod without a retained topic means that all have arrived, unless the broker has
+	// been slower than half of that: see arrivals.
 	quietPeriod = 400 * time.Millisecond
 )
 
@@ -65,8 +66,27 @@ type connection struct {
 
 	mu       sync.Mutex
 	payloads map[string]map[string][]byte // agent → topic → payload
-	last     time.Time
+	arrivals arrivals                     // of what the broker had kept
+	gathered bool                         // it has all arrived; later subscriptions do not count
 }
+
+// arrivals tells when all retained topics of a subscription have arrived, which no broker
+// announces.
+type arrivals struct {
+	some    bool
+	last    time.Time     // of the newest, at first the subscription
+	slowest time.Duration // longest wait for one so far
+}
+
+// came notes the arrival of a retained topic.
+func (a *arrivals) came() {
+	now := time.Now()
+	a.some, a.slowest, a.last = true, max(a.slowest, now.Sub(a.last)), now
+}
+
+// over reports whether none has come for so long that none is expected. A broker that has
+// been slow, as a cluster that asks other nodes, is given twice its longest wait.
+func (a *arrivals) over() bool { return time.Since(a.last) > max(quietPeriod, 2*a.slowest) }
 
 // with calls operation once it has connected and the retained topics have arrived.
 func (b Broker) with(ctx context.Context, operation func(*connection) error) error {
@@ -91,13 +111,16 @@ func (b Broker) connect(ctx context.Context) (*connection, error) {
 	options.SetConnectionLostHandler(func(_ paho.Client, err error) { c.lost <- err })
 	c.client = paho.NewClient(options)
 	if err := await(ctx, c.client.Connect()); err != nil {
+		c.close() // it may still connect
 		return nil, fmt.Errorf("connect to %s: %w%s", b.URL, err, b.hint())
 	}
 	filters := map[string]byte{}
 	for _, topic := range topicsOf {
 		filters[message.Root("+", "+")+topic] = 1
 	}
-	if err := await(ctx, c.client.SubscribeMultiple(filters, c.take)); err != nil {
+	c.arrivals.last = time.Now()
+	if err := c.subscribe(ctx, filters, c.take); err != nil {
+		c.close()
 		return nil, fmt.Errorf("subscribe at %s: %w", b.URL, err)
 	}
 	return c, nil
@@ -134,6 +157,32 @@ func (b Broker) options() (*paho.ClientOptions, error) {
 	return o.SetTLSConfig(secure), nil
 }
 
+// refused is a broker's answer to a filter that its access list denies.
+const refused = 0x80
+
+// subscribe returns once the broker has accepted the filters, or some of them: a user may
+// read a part of the topics.
+func (c *connection) subscribe(ctx context.Context, filters map[string]byte, take paho.MessageHandler) error {
+	token := c.client.SubscribeMultiple(filters, take)
+	if err := await(ctx, token); err != nil {
+		return err
+	}
+	subscribed, ok := token.(*paho.SubscribeToken)
+	if !ok {
+		return nil
+	}
+	denied := 0
+	for _, answer := range subscribed.Result() {
+		if answer == refused {
+			denied++
+		}
+	}
+	if denied == len(filters) {
+		return fmt.Errorf("the broker refuses %s: its access list must allow this user to read there", strings.Join(slices.Sorted(maps.Keys(filters)), " "))
+	}
+	return nil
+}
+
 func await(ctx context.Context, token paho.Token) error {
 	timer := time.NewTimer(answerTimeout)
 	defer timer.Stop()
@@ -160,7 +209,9 @@ func (c *connection) take(_ paho.Client, m paho.Message) {
 		c.payloads[agent] = map[string][]byte{}
 	}
 	c.payloads[agent][topic] = m.Payload()
-	c.last = time.Now()
+	if m.Retained() && !c.gathered { // the states of a running agent never end
+		c.arrivals.came()
+	}
 }
 
 // splitTopic divides a topic into the agent's name and the rest. It returns false for names
@@ -174,14 +225,20 @@ func splitTopic(full string) (agent, topic string, ok bool) {
 }
 
 // gather waits until the retained topics have arrived: until no more come, or for most. A
-// cluster of brokers may take seconds before the first.
+// cluster of brokers may take seconds before the first. It is an error if more may come
+// then: a change for all agents would pass by those that are not known yet, and replace
+// documents that are not.
 func (c *connection) gather(ctx context.Context, most time.Duration) error {
-	end := time.Now().Add(most)
-	for {
+	for end := time.Now().Add(most); ; {
 		c.mu.Lock()
-		quiet := !c.last.IsZero() && time.Since(c.last) > quietPeriod
+		some, all := c.arrivals.some, c.arrivals.some && c.arrivals.over()
+		late := time.Now().After(end)
+		c.gathered = all || late
 		c.mu.Unlock()
-		if quiet || time.Now().After(end) {
+		switch {
+		case late && some && !all:
+			return fmt.Errorf("the broker may not have sent all retained topics within --wait %s, so agents may be missing: give a longer --wait", most)
+		case late || all:
 			return nil
 		}
 		if err := c.pause(ctx, 50*time.Millisecond); err != nil {
@@ -229,19 +286,15 @@ func (c *connection) publish(ctx context.Context, agent, topic string, retained 
 // choose returns the known agents that match a pattern: all, a name such as
 // plant-1/f07, or a pattern such as plant-1/*.
 func (c *connection) choose(pattern string) ([]string, error) {
+	if err := checkPattern(pattern); err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	agents := slices.Sorted(maps.Keys(c.payloads))
 	c.mu.Unlock()
-	if pattern == "all" {
-		pattern = "*/*"
-	}
 	var chosen []string
 	for _, agent := range agents {
-		fits, err := path.Match(pattern, agent)
-		if err != nil {
-			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
-		}
-		if fits {
+		if fits, err := path.Match(pattern, agent); pattern == "all" || err == nil && fits {
 			chosen = append(chosen, agent)
 		}
 	}
@@ -249,6 +302,14 @@ func (c *connection) choose(pattern string) ([]string, error) {
 		return nil, fmt.Errorf("no agent matches %q; the broker knows %d", pattern, len(agents))
 	}
 	return chosen, nil
+}
+
+// checkPattern refuses a pattern that no name is compared with.
+func checkPattern(pattern string) error {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return fmt.Errorf("pattern %q: %w; write all, plant-1/f07 or plant-1/*", pattern, err)
+	}
+	return nil
 }
 
 func (c *connection) online(agent string) bool {

@@ -46,7 +46,7 @@ func newPlant(t *testing.T) *plant {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	p := &plant{t: t, bin: bin, server: server, broker: Broker{URL: url, Wait: 3 * time.Second}}
+	p := &plant{t: t, bin: bin, server: server, broker: Broker{URL: url, Wait: 10 * time.Second}}
 	scenario := furnace.Scenario{Name: "working", Seed: 1, SetPoint: 15_000, Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 3600}}}
 	if p.sim, err = serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7}); err != nil {
 		t.Fatal(err)

@@ -80,29 +80,33 @@ const mostRetained = 10_000
 // retained returns the topics below an agent's root that the broker keeps.
 func (c *connection) retained(ctx context.Context, agent string) ([]string, error) {
 	var mu sync.Mutex
-	found, last := map[string]bool{}, time.Now()
+	c.mu.Lock()
+	arrived := arrivals{last: time.Now(), slowest: c.arrivals.slowest} // this broker's
+	c.mu.Unlock()
+	found := map[string]bool{}
 	filter := rootOf(agent) + "#"
-	err := await(ctx, c.client.Subscribe(filter, 1, func(_ paho.Client, m paho.Message) {
+	err := c.subscribe(ctx, map[string]byte{filter: 1}, func(_ paho.Client, m paho.Message) {
 		if !m.Retained() || len(m.Payload()) == 0 {
 			return
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		if len(found) < mostRetained {
-			found[m.Topic()], last = true, time.Now()
+			found[m.Topic()] = true
+			arrived.came()
 		}
-	}))
+	})
 	if err != nil {
 		return nil, fmt.Errorf("subscribe: %w", err)
 	}
 	mu.Lock()
-	last = time.Now() // a slow broker has not begun to send before
+	arrived.last = time.Now() // a slow broker has not begun to send before
 	mu.Unlock()
 	for {
 		mu.Lock()
-		quiet := time.Since(last) > quietPeriod
+		all := arrived.over()
 		mu.Unlock()
-		if quiet {
+		if all {
 			break
 		}
 		if err := c.pause(ctx, 50*time.Millisecond); err != nil {

@@ -180,7 +180,7 @@ func text(payload []byte) string {
 	return fmt.Sprintf("%.16s", payload)
 }
 
-// standing is where a document stands, and what runs instead.
+// revisionStatus is where a document stands, and what runs instead.
 func revisionStatus(status string, revision, running int64) string {
 	switch {
 	case status == "":
@@ -194,6 +194,9 @@ func revisionStatus(status string, revision, running int64) string {
 
 // Watch prints a line for each change until ctx ends or the connection is lost.
 func (f Fleet) Watch(ctx context.Context, agents string) error {
+	if err := checkPattern(agents); err != nil {
+		return err
+	}
 	c, err := f.connect(ctx)
 	if err != nil {
 		return err

@@ -256,7 +256,7 @@ func TestAccessListKeepsBoxesApart(t *testing.T) {
 	for _, c := range [][2]string{{"reader", "cannot be cleared: the broker's access list"}, {"desk", ""}} {
 		user, want := c[0], c[1]
 		var said output
-		fleet := Fleet{Broker{URL: fmt.Sprintf("tcp://127.0.0.1:%d", port), Username: user, PasswordFile: filepath.Join(out, user+".password"), Wait: 3 * time.Second}, &said}
+		fleet := Fleet{Broker{URL: fmt.Sprintf("tcp://127.0.0.1:%d", port), Username: user, PasswordFile: filepath.Join(out, user+".password"), Wait: 10 * time.Second}, &said}
 		err := fleet.Forget(t.Context(), "plant-1/f2", false, false, nil)
 		if (err == nil) != (want == "") || !strings.Contains(said.String(), want) {
 			t.Errorf("forget as %s: %v\n%s", user, err, said.String())

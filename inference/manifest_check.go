@@ -44,6 +44,9 @@ func (m Manifest) Check() error {
 	m.checkFamiliarity(&f)
 	m.checkSampling(&f)
 	m.checkGolden(&f)
+	if len(f) == 0 {
+		m.checkMessages(&f)
+	}
 	return errors.Join(f...)
 }
 
@@ -75,7 +78,7 @@ func (m Manifest) checkFiles(f *faults) {
 }
 
 func (c CurrentSpec) check(f *faults) {
-	f.positive("current.rate_hz", c.RateHz)
+	f.rate("current.rate_hz", c.RateHz)
 	f.size("current.samples", c.Samples)
 	f.size("current.phases", c.Phases)
 	f.oneOf("current.unit", c.Unit, "A")
@@ -83,7 +86,7 @@ func (c CurrentSpec) check(f *faults) {
 }
 
 func (v VideoSpec) check(f *faults) {
-	f.positive("video.rate_hz", v.RateHz)
+	f.rate("video.rate_hz", v.RateHz)
 	f.size("video.frames", v.Frames)
 	f.size("video.width", v.Width)
 	f.size("video.height", v.Height)
@@ -187,6 +190,15 @@ func (f *faults) product(key string, sizes ...int) {
 func (f *faults) positive(key string, x float64) {
 	if !(x > 0) || math.IsInf(x, 0) {
 		f.add(key, "is %g, must be above 0; %s", x, exportRemedy)
+	}
+}
+
+// Rates beyond these are no meter's and no camera's, and their windows no duration's.
+const minRateHz, maxRateHz = 0.001, 1000.0
+
+func (f *faults) rate(key string, hertz float64) {
+	if !(hertz >= minRateHz && hertz <= maxRateHz) {
+		f.add(key, "is %g, must be %g to %g; %s", hertz, minRateHz, maxRateHz, exportRemedy)
 	}
 }
 

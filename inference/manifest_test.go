@@ -70,6 +70,8 @@ func TestCheckNamesTheKey(t *testing.T) {
 		"own hash":                   {func(m *Manifest) { m.Files[ManifestFile] = strings.Repeat("0", 64) }, []string{"files.manifest.json: "}},
 		"short hash":                 {func(m *Manifest) { m.Files["golden.json"] = "ab" }, []string{"files.golden.json: is not a sha256"}},
 		"zero rate":                  {func(m *Manifest) { m.Current.RateHz = 0 }, []string{"current.rate_hz: is 0"}},
+		"a rate of nanoseconds":      {func(m *Manifest) { m.Current.RateHz, m.Video.RateHz = 1e10, 1e10 }, []string{"current.rate_hz: is 1e+10, must be 0.001 to 1000", "video.rate_hz: is 1e+10"}},
+		"a rate of ages":             {func(m *Manifest) { m.Current.RateHz, m.Video.RateHz = 1e-300, 1e-4 }, []string{"current.rate_hz: is 1e-300", "video.rate_hz: is 0.0001"}},
 		"no samples":                 {func(m *Manifest) { m.Current.Samples = 0 }, []string{"current.samples: is 0"}},
 		"negative phases":            {func(m *Manifest) { m.Current.Phases = -3 }, []string{"current.phases: is -3"}},
 		"kiloamperes":                {func(m *Manifest) { m.Current.Unit = "kA" }, []string{`current.unit: is "kA"`}},
@@ -264,21 +266,13 @@ func TestReadManifestNamesTheFile(t *testing.T) {
 }
 
 func FuzzParseManifest(f *testing.F) {
-	good, err := json.Marshal(goodManifest())
-	if err != nil {
-		f.Fatal(err)
+	for _, m := range []Manifest{goodManifest(), offsetManifest(), confident(), familiarityManifest()} {
+		good, err := json.Marshal(m)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(good)
 	}
-	f.Add(good)
-	late, err := json.Marshal(offsetManifest())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(late)
-	sure, err := json.Marshal(confident())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(sure)
 	f.Add([]byte(`{"format":1,"video":{"background":[1,-1]},"files":{"..":""}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := parseManifest(data)

@@ -10,6 +10,10 @@ const (
 	// minShifts is the least number of shifts that allow a minimum with a neighbour on
 	// both sides.
 	minShifts = 5
+	// maxShifts bounds what a pool of curves takes of memory, and a second of time.
+	maxShifts = 200
+	// maxStepSPerMin is a second a second, above which a correction would jump.
+	maxStepSPerMin = 60
 	// minPool is how many windows can be parted into the four that must agree.
 	minPool, maxPool = 4, 3600
 )
@@ -36,12 +40,17 @@ func (m Manifest) checkOffset(f *faults) {
 
 func (o Offset) check(f *faults) {
 	f.positive("offset.event_amps", o.EventAmps)
-	f.positive("offset.step_s_per_min", o.StepSPerMin)
+	f.within("offset.step_s_per_min", o.StepSPerMin, maxStepSPerMin)
 	if o.Pool < minPool || o.Pool > maxPool {
 		f.add("offset.pool", "is %d, must be %d to %d; %s", o.Pool, minPool, maxPool, exportRemedy)
 	}
+	if n := len(o.ShiftsS); n < minShifts || n > maxShifts {
+		f.add("offset.shifts_s", "are %d, must be %d to %d; %s", n, minShifts, maxShifts, exportRemedy)
+		return
+	}
+	// Beyond the window there is no current to compare a frame with.
 	if !o.ascending() {
-		f.add("offset.shifts_s", "are %v, must be %d finite numbers or more, each above the one before, on both sides of 0; %s", o.ShiftsS, minShifts, exportRemedy)
+		f.add("offset.shifts_s", "are %v, must be numbers within ±offset.window_seconds, %g, each above the one before, on both sides of 0; %s", o.ShiftsS, o.WindowSeconds, exportRemedy)
 		return
 	}
 	// The offset cannot be observed beyond the shifts.
@@ -56,12 +65,11 @@ func (o Offset) check(f *faults) {
 
 func (o Offset) ascending() bool {
 	for i, shift := range o.ShiftsS {
-		if math.IsNaN(shift) || math.IsInf(shift, 0) || i > 0 && shift <= o.ShiftsS[i-1] {
+		if !(math.Abs(shift) <= o.WindowSeconds) || i > 0 && shift <= o.ShiftsS[i-1] {
 			return false
 		}
 	}
-	n := len(o.ShiftsS)
-	return n >= minShifts && o.ShiftsS[0] < 0 && o.ShiftsS[n-1] > 0
+	return o.ShiftsS[0] < 0 && o.ShiftsS[len(o.ShiftsS)-1] > 0
 }
 
 // OffsetFeatures are the features of a pooled curve that a confidence weighs, in the order in

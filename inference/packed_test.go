@@ -3,10 +3,13 @@ package inference
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"meltwatch/child"
 )
 
 // What a call carries arrives bit by bit, and nil stays nil: the first background is nil.
@@ -50,6 +53,53 @@ func TestNumbersThatAreNotFiniteAreRefused(t *testing.T) {
 	_, err := json.Marshal(Window{Current: []float32{float32(math.NaN())}})
 	if err == nil || !strings.Contains(err.Error(), "tensor current holds NaN") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A model of the largest tensors that a manifest may name can be called: what is larger is
+// refused before.
+func TestTensorsFitIntoAMessage(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  func(*Manifest)
+		want    string // empty: accepted
+		outputs int    // further numbers of step
+	}{
+		"a picture":          {func(m *Manifest) { m.Video.Width, m.Video.Height = 1000, 1000 }, "", 0},
+		"a large picture":    {func(m *Manifest) { m.Video.Width, m.Video.Height = 1100, 1100 }, "signatures.encode_frame.inputs: take a message of 4840", 0},
+		"many tokens":        {func(m *Manifest) { m.Video.Tokens = 50_000 }, "signatures.step.inputs: take a message of 42", 0},
+		"a long window":      {func(m *Manifest) { m.Current.Samples = 300_000 }, "signatures.step.inputs: take a message of", 0},
+		"many outputs":       {func(*Manifest) {}, "signatures.step.outputs: take a message of 46000", 200_000},
+		"some outputs":       {func(*Manifest) {}, "", 100_000},
+		"a large background": {func(m *Manifest) { m.Video.Background = []int{1, 1000, 1000, 1} }, "signatures.encode_frame.outputs: take a message of 5333", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := goodManifest()
+			c.change(&m)
+			m.Signatures = m.requiredSignatures()
+			if c.outputs > 0 {
+				m.Signatures[Step].Outputs["more"] = Tensor{DType: "float32", Shape: []int{1, c.outputs}}
+			}
+			err := m.Check()
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "export a smaller model") {
+					t.Errorf("error %v, want %q", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := m.Video
+			for _, value := range []any{
+				Frame{Pixels: make([]byte, 3*v.Width*v.Height), Background: make([]float32, 30)},
+				Outputs{"more": slices.Repeat([]float32{-3.4028235e20}, c.outputs)},
+				Encoded{Tokens: make([]float32, v.Tokens*v.Dim), Background: make([]float32, 30), Evidence: make([]float32, 6)},
+			} {
+				if text, err := json.Marshal(value); err != nil || len(text) > child.MaxBody {
+					t.Errorf("%T: %d bytes, %v", value, len(text), err)
+				}
+			}
+		})
 	}
 }
 

@@ -3,6 +3,8 @@ package inference
 import (
 	"maps"
 	"slices"
+
+	"meltwatch/child"
 )
 
 // requiredSignatures are the two signatures that follow from the sections current and
@@ -114,6 +116,31 @@ func checkTensors(f *faults, key string, have, want map[string]Tensor) {
 	for name := range have {
 		if _, ok := want[name]; !ok {
 			f.add(key+"."+name, "is an unknown tensor; %s", exportRemedy)
+		}
+	}
+}
+
+// checkMessages requires that what a call takes and gives fits into one message to the child:
+// packed tensors, or the numbers of Outputs as JSON.
+func (m Manifest) checkMessages(f *faults) {
+	packed := func(t Tensor) int { return (t.Bytes() + 2) / 3 * 4 }
+	numbers := func(t Tensor) int { return len("-340282350000000000000,") * t.Elements() }
+	for _, call := range []struct {
+		key     string
+		tensors map[string]Tensor
+		size    func(Tensor) int
+	}{
+		{"signatures.encode_frame.inputs", m.Signatures[EncodeFrame].Inputs, packed},
+		{"signatures.encode_frame.outputs", m.Signatures[EncodeFrame].Outputs, packed},
+		{"signatures.step.inputs", m.Signatures[Step].Inputs, packed},
+		{"signatures.step.outputs", m.Signatures[Step].Outputs, numbers},
+	} {
+		size := 0
+		for name, tensor := range call.tensors {
+			size += call.size(tensor) + len(name) + len(`"":"",`)
+		}
+		if size > child.MaxBody {
+			f.add(call.key, "take a message of %d bytes, agent and model's process exchange %d at most; export a smaller model", size, child.MaxBody)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"meltwatch/drivers"
+	"meltwatch/inference"
 )
 
 var (
@@ -304,5 +305,22 @@ func TestQuickMeterFillsTheWindow(t *testing.T) {
 	}
 	if allocations := testing.AllocsPerRun(50_000, add); allocations > 0 {
 		t.Errorf("%v allocations a sample", allocations)
+	}
+}
+
+// Whatever rates a manifest may name, a window can be built.
+func TestRatesAtTheirBounds(t *testing.T) {
+	for _, hertz := range []float64{0.001, 0.5, 1000} {
+		a := New(GeometryOf(&inference.Manifest{
+			Current: inference.CurrentSpec{RateHz: hertz, Samples: 4, Phases: 3},
+			Video:   inference.VideoSpec{RateHz: hertz, Frames: 2, Tokens: 1, Dim: 1},
+		}))
+		for i := range 4 {
+			a.AddSample(drivers.Sample{Time: at(float64(i) / hertz)})
+			a.AddFrame(EncodedFrame{Time: at(float64(i) / hertz), Tokens: []float32{1}})
+		}
+		if w := a.Window(at(3 / hertz).Add(Settle)); w.CurrentCoverage != 1 || w.VideoCoverage != 1 {
+			t.Errorf("%g Hz: coverage %v and %v", hertz, w.CurrentCoverage, w.VideoCoverage)
+		}
 	}
 }

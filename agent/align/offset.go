@@ -96,7 +96,7 @@ func (o *Offset) StartAt(delay time.Duration) {
 // loss has one value for each of the manifest's shifts.
 func (o *Offset) Observe(w Window, loss []float32) {
 	elapsed := o.elapsed(w.End)
-	o.dropOld(w.End)
+	o.DropOld(w.End)
 	if w.Swing(o.frames) <= o.spec.EventAmps || !finite(loss) {
 		return
 	}
@@ -112,9 +112,9 @@ func (o *Offset) Observe(w Window, loss []float32) {
 // event, and what was seen in an earlier shift then says nothing about it.
 const maxAge = 8 * time.Hour
 
-// dropOld drops the windows that are older than maxAge. Without a confidence they stay
-// until enough newer ones have come.
-func (o *Offset) dropOld(now time.Time) {
+// DropOld drops the windows that are older than maxAge at now, and what they showed, also
+// while none is observed. Without a confidence they stay until enough newer ones have come.
+func (o *Offset) DropOld(now time.Time) {
 	if o.spec.Confidence == nil || len(o.curves) == 0 || now.Sub(o.curves[0].end) <= maxAge {
 		return
 	}

@@ -183,18 +183,25 @@ func TestAnEstimateIsWithdrawnWhenTheDelayChanges(t *testing.T) {
 	}
 }
 
-// What was seen before a long quiet time says little about a delay of now.
+// What was seen before a long quiet time, or a long failure of a sense or the model, says
+// little about a delay of now.
 func TestOldWindowsAreDropped(t *testing.T) {
 	m := confident(t, 480)
-	o := observed(m, 100, noisy(m, 1, 2, 1, 0.2))
-	if _, known := o.Estimate(); !known {
-		t.Fatal("nothing known after 100 windows")
-	}
-	correction := o.Correction()
 	later := float64(100 + (maxAge+time.Minute)/time.Second)
-	o.Observe(eventWindow(later, 0, 100), valley(m, 2, 0, 1, silent)) // without an event
-	if e, known := o.Estimate(); known || e.Confidence != 0 || o.Correction() != correction {
-		t.Fatalf("%+v, known %v, correction %s of %s", e, known, o.Correction(), correction)
+	var o *Offset
+	for name, pass := range map[string]func(){
+		"windows without an event": func() { o.Observe(eventWindow(later, 0, 100), valley(m, 2, 0, 1, silent)) },
+		"no windows":               func() { o.DropOld(at(later)) },
+	} {
+		o = observed(m, 100, noisy(m, 1, 2, 1, 0.2))
+		if _, known := o.Estimate(); !known {
+			t.Fatal("nothing known after 100 windows")
+		}
+		correction := o.Correction()
+		pass()
+		if e, known := o.Estimate(); known || e.Confidence != 0 || o.Correction() != correction {
+			t.Fatalf("%s: %+v, known %v, correction %s of %s", name, e, known, o.Correction(), correction)
+		}
 	}
 	o.Observe(eventWindow(later+1, 0, jump), valley(m, 2, 0, 1, silent))
 	if e, known := o.Estimate(); known || e.Windows > 1 {

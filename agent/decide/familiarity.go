@@ -96,11 +96,12 @@ func (m *slowMean) add(score float64, levels inference.FamiliarityLevels, unlike
 		return
 	}
 	m.unfamiliar, m.beyond = !m.unfamiliar, 0
-	compared := fmt.Sprintf("familiarity %.2f, mean of %d min", mean, levels.MeanMinutes)
+	// A mean is read beside a level of three digits.
+	compared := fmt.Sprintf("familiarity %.4f, mean of %d min", mean, levels.MeanMinutes)
 	if m.unfamiliar {
-		m.cause = fmt.Sprintf("%s: %s, is under %.2f; %s", unlike, compared, levels.Level, unfamiliarRemedy)
+		m.cause = fmt.Sprintf("%s: %s, is under %g; %s", unlike, compared, levels.Level, unfamiliarRemedy)
 	} else {
-		m.cause = fmt.Sprintf("%s, is %.2f or more again", compared, levels.Level)
+		m.cause = fmt.Sprintf("%s, is %g or more again", compared, levels.Level)
 	}
 }
 

@@ -67,6 +67,7 @@ func (d *Decider) addOffset(s *Decision) {
 		s.Correction = d.delay
 		return
 	}
+	d.offset.DropOld(s.End) // no window may have been observed for hours
 	estimate, known := d.offset.Estimate()
 	if known {
 		s.Offset = &estimate

@@ -2,6 +2,7 @@ package decide
 
 import (
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -128,6 +129,28 @@ func TestTheConfidenceIsToldAndTheEstimateComesSooner(t *testing.T) {
 		last := p.last()
 		if told == 0 || first < 12 || first >= 60 || last.Offset == nil || math.Abs(last.Offset.Seconds-3) > 0.3 || last.Correction <= 0 {
 			t.Fatalf("told %d times before, first known from %d windows; in the end %+v, corrected by %s", told, first, last.Offset, last.Correction)
+		}
+	})
+}
+
+// An estimate does not outlive its windows while the video, the meter or the model is down:
+// then no window is observed.
+func TestAnEstimateEndsWithItsWindowsThoughNoneIsObserved(t *testing.T) {
+	by := &inference.OffsetConfidence{MinWindows: 12, Threshold: 0.97, Intercept: 0, Features: map[string]inference.Coefficient{
+		"height": {Std: 1}, "agreement": {Std: 1}, "significance": {Mean: 2, Std: 1, Weight: 1},
+	}}
+	lateVideoKnown(t, 3, by, func(p *plant) {
+		p.sleep(3 * time.Minute)
+		p.model.err = errors.New("model is broken")
+		p.sleep(time.Minute)
+		last := p.last()
+		if last.Offset == nil {
+			t.Fatal("nothing known a minute after the last window")
+		}
+		later := Decision{End: last.End.Add(8 * time.Hour)}
+		p.do(func() { p.loop.Decider().addOffset(&later) })
+		if later.Offset != nil || later.OffsetConfidence != 0 || later.Correction != last.Correction {
+			t.Errorf("after 8 h: %+v, confidence %v, correction %s of %s", later.Offset, later.OffsetConfidence, later.Correction, last.Correction)
 		}
 	})
 }

@@ -42,9 +42,6 @@ const (
 // a remark in health while it is unfamiliar.
 func (r *Reporter) familiarity(now message.State, s decide.Decision) {
 	was, is := unfamiliarOf(r.before), unfamiliarOf(now)
-	if was == is {
-		return
-	}
 	var degraded []string
 	for _, sense := range []struct {
 		name    string
@@ -64,12 +61,16 @@ func (r *Reporter) familiarity(now message.State, s decide.Decision) {
 		case sense.was && !sense.is:
 			to, cause := familiar, sense.told.Cause
 			if math.IsNaN(sense.told.Mean) {
-				to, cause = unknown, "another model decides"
+				to, cause = unknown, ""
+			}
+			if cause == "" { // of this model's own mean it would be known
+				cause = "another model decides"
 			}
 			r.Event(familiarityKind, sense.name, unfamiliar, to, cause)
 			r.Log.Info("sense counts as unfamiliar no longer", "sense", sense.name, "cause", cause)
 		}
 	}
+	// Another model may have another reason for the same.
 	r.decisions.Remark(degraded, nil)
 }
 

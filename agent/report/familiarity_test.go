@@ -83,6 +83,7 @@ func TestEventsOfFamiliarity(t *testing.T) {
 	})
 	own := &decide.Familiarity{Score: 0.9, Mean: 0.9}
 	stranger := &decide.Familiarity{Score: 0, Mean: 0.1, Unfamiliar: true, Cause: "unlike any"}
+	other := &decide.Familiarity{Score: 0, Mean: 0.05, Unfamiliar: true, Cause: "unlike any of the other's"}
 	again := &decide.Familiarity{Score: 0.9, Mean: 0.9, Cause: "0.20 or more again"}
 	for _, c := range []struct {
 		what           string
@@ -95,6 +96,9 @@ func TestEventsOfFamiliarity(t *testing.T) {
 		{"that goes on", own, stranger, nil, []string{"video: unlike any"}},
 		{"nor is the current", stranger, stranger, []string{"current familiar unfamiliar unlike any"}, []string{"current: unlike any", "video: unlike any"}},
 		{"the video is again", stranger, again, []string{"video unfamiliar familiar 0.20 or more again"}, []string{"current: unlike any"}},
+		{"a model decides that has found the same beside the other", other, again, nil, []string{"current: unlike any of the other's"}},
+		{"one decides that has always found it familiar", own, again, []string{"current unfamiliar familiar another model decides"}, nil},
+		{"the first decides again", stranger, again, []string{"current familiar unfamiliar unlike any"}, []string{"current: unlike any"}},
 		{"a model that does not tell decides", nil, nil, []string{"current unfamiliar unknown another model decides"}, nil},
 	} {
 		output.all = nil

@@ -24,7 +24,7 @@ type bridged struct {
 	late       int             // live records after a newer one
 	faults     []string        // breaches of the order of history, or of content
 	age        []time.Duration // of states at the historian, while nothing is at fault
-	took       time.Duration   // until every furnace was heard again after the fault
+	took       time.Duration   // from the node's death until every furnace was heard again
 	heard      bool            // within the promise
 	desired    bool            // a document that was published at the cluster reached the site
 	memory     int             // of the mosquitto, in bytes
@@ -101,18 +101,11 @@ max_inflight_messages 1
 	}
 	b.memory = usage.Share
 	first := t.servers.nodes[0]
-	if err := first.end(syscall.SIGKILL); err != nil {
+	killed, err := t.make(ctx, fault{"the node of the bridge is killed", func() error { return first.end(syscall.SIGKILL) }, func() error { return first.start(ctx) }, true})
+	if err != nil {
 		return b, err
 	}
-	if err := rig.Pause(ctx, t.Fault); err != nil {
-		return b, err
-	}
-	if b.took, b.heard, err = t.waitHeard(ctx); err != nil {
-		return b, err
-	}
-	if err := first.start(ctx); err != nil {
-		return b, err
-	}
+	b.took, b.heard = killed.during, killed.heard
 	if err := fleet.settle(ctx, delivered); err != nil {
 		return b, err
 	}
@@ -163,7 +156,7 @@ func (b bridged) write(page *strings.Builder) {
 		row("records repeated", "%d", b.repeated)
 		row("live records after a newer one, the first ten of a furnace counted", "%d", b.late)
 		row("breaches of the order of history, or of content", "%d", len(b.faults))
-		row("every furnace heard again, while the node stays dead, after", "%.1f s", b.took.Seconds())
+		row("every furnace heard again, while the node stays dead, after", "%s", until(b.took))
 		row("age of a state at the subscriber, p50 and p99", "%d ms, %d ms", percentile.Of(b.age, 50).Milliseconds(), percentile.Of(b.age, 99).Milliseconds())
 		row("memory of the mosquitto", "%.1f MB", float64(b.memory)/1e6)
 	})

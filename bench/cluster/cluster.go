@@ -34,6 +34,7 @@ const (
 	keepAlive = 5 * time.Second
 	// reconnected is the promise after a fault: every furnace is heard again.
 	reconnected = 30 * time.Second
+	givenUp     = 3 * reconnected
 	delivered   = 5 * time.Minute
 )
 
@@ -154,7 +155,7 @@ func (t *trial) start(ctx context.Context, folder string) (err error) {
 func (t *trial) waitHeard(ctx context.Context) (took time.Duration, heard bool, err error) {
 	since := time.Now()
 	for t.historian.silent(since) > 0 {
-		if time.Since(since) > 3*reconnected {
+		if time.Since(since) > givenUp {
 			break
 		}
 		if err := rig.Pause(ctx, 100*time.Millisecond); err != nil {
@@ -174,27 +175,26 @@ type fault struct {
 }
 
 // make makes a fault, lets it last, ends it and waits for all furnaces.
-func (t *trial) make(ctx context.Context, f fault) (err error) {
-	s := step{name: f.name, heard: true}
+func (t *trial) make(ctx context.Context, f fault) (s step, err error) {
+	s = step{name: f.name, heard: true}
 	if err := f.begin(); err != nil {
-		return err
+		return s, err
 	}
 	began := time.Now()
 	if f.outlived {
 		if s.during, s.heard, err = t.waitHeard(ctx); err != nil {
-			return err
+			return s, err
 		}
 	}
 	if err := rig.Pause(ctx, t.Fault-time.Since(began)); err != nil {
-		return err
+		return s, err
 	}
 	if err := f.end(); err != nil {
-		return err
+		return s, err
 	}
 	after, heard, err := t.waitHeard(ctx)
 	s.after, s.heard = after, s.heard && heard
-	t.steps = append(t.steps, s)
-	return err
+	return s, err
 }
 
 func (t *trial) script(ctx context.Context) error {
@@ -213,9 +213,11 @@ func (t *trial) script(ctx context.Context) error {
 		faults = append(faults, fault{"rolling restart, node " + n.name, restart, func() error { return nil }, false})
 	}
 	for _, f := range faults {
-		if err := t.make(ctx, f); err != nil {
+		s, err := t.make(ctx, f)
+		if err != nil {
 			return err
 		}
+		t.steps = append(t.steps, s)
 	}
 	return nil
 }

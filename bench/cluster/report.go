@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"meltwatch/agent/message"
 )
@@ -64,9 +65,9 @@ func (t *trial) report() (string, error) {
 	for _, step := range t.steps {
 		during := "–"
 		if step.during > 0 {
-			during = fmt.Sprintf("%.1f s", step.during.Seconds())
+			during = until(step.during)
 		}
-		fmt.Fprintf(page, "| %s | %s | %.1f s |\n", step.name, during, step.after.Seconds())
+		fmt.Fprintf(page, "| %s | %s | %s |\n", step.name, during, until(step.after))
 	}
 	table(page, "Delivery, all faults together |", func(row func(string, string, ...any)) {
 		row("events and samples made", "%d", s.made)
@@ -106,6 +107,14 @@ func (t *trial) broken(s sums) (err error) {
 		err = errors.Join(err, errIncomplete)
 	}
 	return errors.Join(err, t.bridged.broken())
+}
+
+// until is how long every furnace took to be heard.
+func until(took time.Duration) string {
+	if took > givenUp {
+		return fmt.Sprintf("not within %s", givenUp)
+	}
+	return fmt.Sprintf("%.1f s", took.Seconds())
 }
 
 func table(page *strings.Builder, head string, rows func(row func(name, format string, values ...any))) {

@@ -8,7 +8,7 @@ import (
 type listCommand struct {
 	brokerFlags
 	Agents string `arg:"" default:"all" help:"Agents: all, plant-1/f07, or a pattern such as plant-1/*."`
-	JSON   bool   `name:"json" help:"Print one JSON object a line: agent, availability, state, held, model, version, faulty_parts, config, roll_out."`
+	JSON   bool   `name:"json" help:"Print one JSON object a line: agent, availability, state, held, level, level_held, unfamiliar, model, version, faulty_parts, config, roll_out."`
 }
 
 // Run prints one line for each agent.

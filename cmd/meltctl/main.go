@@ -37,7 +37,7 @@ type brokerFlags struct {
 	Username     string        `env:"MELTCTL_USERNAME" help:"User at the broker."`
 	PasswordFile string        `type:"existingfile" env:"MELTCTL_PASSWORD_FILE" help:"File with the user's password."`
 	CAFile       string        `name:"ca-file" type:"existingfile" help:"PEM file that verifies the broker; the system's roots when empty."`
-	Wait         time.Duration `default:"2s" help:"Longest wait for retained topics; it ends early when no more arrive."`
+	Wait         time.Duration `default:"5s" help:"Longest wait for retained topics; it ends early when no more arrive."`
 }
 
 // fleet returns all agents at the broker; operations print to out.

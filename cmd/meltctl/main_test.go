@@ -128,7 +128,7 @@ func TestCommandLineReachesTheBroker(t *testing.T) {
 		{line: "forget p/f1", fault: "not a terminal"},
 		{line: "forget p/f1 --json", fault: "--yes"},
 		{line: "forget p/f1 --yes", output: "p/f1: done: meltwatch/p/f1/availability"},
-		{line: "forget p/f1 --yes", fault: "no agent matches"},
+		{line: "forget p/f1 --yes --wait 1s", fault: "no agent matches"},
 	} {
 		output, err := meltctl(t, append(strings.Fields(c.line), "--broker", url)...)
 		if !strings.Contains(output, c.output) || (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {

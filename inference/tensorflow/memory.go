@@ -44,13 +44,18 @@ type mapping struct {
 
 // clean returns the mappings of files whose names begin with prefix that hold what the file
 // holds, and cannot be written to: what is dropped is read again. text is /proc/self/smaps.
+//
+// A page that differs from the file, as the loader's relocations do, is counted as anonymous
+// while it is in memory, and as swap while it is not. A mapping whose lines do not say that
+// both are 0 stays.
 func clean(text *bufio.Scanner, prefix string) (all []mapping, err error) {
 	var candidate *mapping
+	unchanged := 0 // of the two counts, those that are 0
 	for text.Scan() {
 		words := strings.Fields(text.Text())
 		switch {
 		case len(words) >= 5 && strings.Contains(words[0], "-"):
-			candidate = nil
+			candidate, unchanged = nil, 0
 			if len(words) < 6 || strings.Contains(words[1], "w") || !strings.HasPrefix(filepath.Base(words[5]), prefix) {
 				continue
 			}
@@ -58,8 +63,10 @@ func clean(text *bufio.Scanner, prefix string) (all []mapping, err error) {
 			if _, err := fmt.Sscanf(words[0], "%x-%x", &candidate.from, &candidate.to); err != nil {
 				return nil, fmt.Errorf("address %q: %w", words[0], err)
 			}
-		case candidate != nil && len(words) == 3 && words[0] == "Anonymous:" && words[1] == "0":
-			all = append(all, *candidate)
+		case candidate != nil && len(words) == 3 && words[1] == "0" && (words[0] == "Anonymous:" || words[0] == "Swap:"):
+			if unchanged++; unchanged == 2 {
+				all = append(all, *candidate)
+			}
 		}
 	}
 	return all, text.Err()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -102,6 +103,9 @@ func (o Options) measure(ctx context.Context, k kind, count int, into figures.Ro
 	if err != nil {
 		return err
 	}
+	if err := after.same(before, count*k.processes()); err != nil {
+		return err
+	}
 	after.figures(into, k.prefix(count), count, lasted, before)
 	heard.figures(into, k.prefix(count), count, lasted)
 	return nil
@@ -110,10 +114,30 @@ func (o Options) measure(ctx context.Context, k kind, count int, into figures.Ro
 // prefix begins the names of the figures of a number of furnaces.
 func (k kind) prefix(count int) string { return fmt.Sprintf("%d %s ", count, k.name) }
 
+// processes is how many processes watch one furnace.
+func (k kind) processes() int {
+	if k.camera {
+		return 3
+	}
+	return 2
+}
+
 // used is what a number of agents with their children have used so far.
 type used struct {
-	cpu   time.Duration
-	share float64 // MB
+	cpu       time.Duration
+	share     float64 // MB
+	processes []int   // their numbers
+}
+
+// same requires the processes of before, as many as were started: of one that was replaced
+// what it had used would be missing.
+func (u used) same(before used, count int) error {
+	slices.Sort(before.processes)
+	slices.Sort(u.processes)
+	if len(u.processes) != count || !slices.Equal(before.processes, u.processes) {
+		return fmt.Errorf("processes %v became %v during the watch, want the same %d: measure again", before.processes, u.processes, count)
+	}
+	return nil
 }
 
 // figures adds what each furnace used since before, under names that begin with name.
@@ -138,6 +162,7 @@ func spent(agents []*exec.Cmd) (all used, err error) {
 			if err != nil {
 				return all, fmt.Errorf("%s: %w", name, err)
 			}
+			all.processes = append(all.processes, pid)
 			all.cpu += cpu
 			all.share += float64(memory.Share) / 1e6
 		}
@@ -187,16 +212,21 @@ func (s *states) count(on bool) {
 func (s *states) figures(into figures.Round, name string, count int, lasted time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	decided := 0
-	for _, byModel := range s.seconds {
+	decided := map[string]int{} // seconds by furnace
+	for one, byModel := range s.seconds {
 		if byModel {
-			decided++
+			decided[one.topic]++
 		}
 	}
-	// A watch of n seconds may begin and end between two states.
-	due := count * int(lasted.Seconds())
-	into[name+"missed"] = float64(max(due-decided, 0))
-	into[name+"due"] = float64(due)
+	// A watch of n seconds may begin and end between two states, so a furnace may tell of one
+	// more; that is no other furnace's.
+	each := int(lasted.Seconds())
+	missed := count * each
+	for _, seconds := range decided {
+		missed -= min(seconds, each)
+	}
+	into[name+"missed"] = float64(missed)
+	into[name+"due"] = float64(count * each)
 	if len(s.late) > 0 {
 		into[name+"p50"] = float64(percentile.Of(s.late, 50)) / float64(time.Millisecond)
 		into[name+"p99"] = float64(percentile.Of(s.late, 99)) / float64(time.Millisecond)

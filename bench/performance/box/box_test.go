@@ -25,10 +25,12 @@ func TestMissedVerdictsAreCounted(t *testing.T) {
 	s.count(true)
 	for after := range 5 {
 		say("f1", "model", after)
+		say("f3", "model", after)
 		if after != 3 {
 			say("f2", "model", after)
 		}
 	}
+	say("f3", "model", 5) // the watch of 5 s has room for a sixth: nobody else's
 	say("f2", "model", 4)
 	say("f1", "rule", 2)
 	s.take("elsewhere", []byte("{}"))
@@ -36,9 +38,9 @@ func TestMissedVerdictsAreCounted(t *testing.T) {
 	s.count(false)
 	say("f2", "model", 9)
 	got := figures.Round{}
-	s.figures(got, "2 whole ", 2, 5*time.Second)
-	if got["2 whole missed"] != 2 || got["2 whole due"] != 10 {
-		t.Errorf("missed %v of %v, want 2 of 10", got["2 whole missed"], got["2 whole due"])
+	s.figures(got, "4 whole ", 4, 5*time.Second) // the fourth is silent
+	if got["4 whole missed"] != 7 || got["4 whole due"] != 20 {
+		t.Errorf("missed %v of %v, want 7 of 20", got["4 whole missed"], got["4 whole due"])
 	}
 }
 
@@ -64,5 +66,26 @@ func TestRowsNameFigures(t *testing.T) {
 			}
 			delete(given, row.Ours)
 		}
+	}
+}
+
+// A process that ended or was replaced during the watch spoils its figures.
+func TestTheSameProcessesAreMeasured(t *testing.T) {
+	before := used{processes: []int{7, 3, 5}}
+	for name, c := range map[string]struct {
+		after []int
+		want  bool
+	}{
+		"the same":     {[]int{5, 7, 3}, true},
+		"one replaced": {[]int{3, 5, 9}, false},
+		"one ended":    {[]int{3, 5}, false},
+		"one more":     {[]int{3, 5, 7, 9}, false},
+	} {
+		if err := (used{processes: c.after}).same(before, 3); (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := before.same(before, 4); err == nil {
+		t.Error("one that never started is not missed")
 	}
 }
