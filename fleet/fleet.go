@@ -157,19 +157,38 @@ func (b Broker) options() (*paho.ClientOptions, error) {
 	return o.SetTLSConfig(secure), nil
 }
 
-// refused is a broker's answer to a filter that its access list denies.
-const refused = 0x80
+const (
+	// refused is a broker's answer to a filter that its access list denies, or that it cannot
+	// serve at this moment: MQTT 3.1.1 has one code for both.
+	refused = 0x80
+	// refusedPause is before another try: a busy cluster refuses what it grants a second later.
+	refusedPause = time.Second
+)
 
 // subscribe returns once the broker has accepted the filters, or some of them: a user may
 // read a part of the topics.
 func (c *connection) subscribe(ctx context.Context, filters map[string]byte, take paho.MessageHandler) error {
-	token := c.client.SubscribeMultiple(filters, take)
-	if err := await(ctx, token); err != nil {
-		return err
+	for range 2 {
+		token := c.client.SubscribeMultiple(filters, take)
+		if err := await(ctx, token); err != nil {
+			return err
+		}
+		if !allRefused(token, len(filters)) {
+			return nil
+		}
+		if err := c.pause(ctx, refusedPause); err != nil {
+			return err
+		}
 	}
+	return fmt.Errorf("the broker refuses %s: its access list must allow this user to read there (a busy broker may refuse too: try again)",
+		strings.Join(slices.Sorted(maps.Keys(filters)), " "))
+}
+
+// allRefused reports whether the broker has refused every filter of a subscription.
+func allRefused(token paho.Token, filters int) bool {
 	subscribed, ok := token.(*paho.SubscribeToken)
 	if !ok {
-		return nil
+		return false
 	}
 	denied := 0
 	for _, answer := range subscribed.Result() {
@@ -177,10 +196,7 @@ func (c *connection) subscribe(ctx context.Context, filters map[string]byte, tak
 			denied++
 		}
 	}
-	if denied == len(filters) {
-		return fmt.Errorf("the broker refuses %s: its access list must allow this user to read there", strings.Join(slices.Sorted(maps.Keys(filters)), " "))
-	}
-	return nil
+	return denied == filters
 }
 
 func await(ctx context.Context, token paho.Token) error {

@@ -163,21 +163,37 @@ func TestAnInvalidPatternIsRefused(t *testing.T) {
 	}
 }
 
-// denies lets nobody read topics whose names hold a text.
+// denies lets nobody read topics whose names hold a text, until an instant.
 type denies struct {
 	auth.AllowHook
-	text string
+	text  string
+	until time.Time
 }
 
 func (d *denies) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
-	return write || !strings.Contains(topic, d.text)
+	return write || !strings.Contains(topic, d.text) || time.Now().After(d.until)
+}
+
+// A busy broker that refuses a subscription at first is asked once more.
+func TestABrokerThatRefusesAtFirstIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	all, out, _ := denyingFor(t, "meltwatch", 500*time.Millisecond)
+	if err := all.List(t.Context(), "all", false); err != nil || !strings.Contains(out.String(), "test/f0  offline") {
+		t.Errorf("list: %v: %s", err, out.String())
+	}
 }
 
 // denying is a broker that knows one agent and denies reading some topics.
 func denying(t *testing.T, text string) (Fleet, *output, *broker.Server) {
 	t.Helper()
+	return denyingFor(t, text, time.Hour)
+}
+
+// denyingFor is one that denies for a while.
+func denyingFor(t *testing.T, text string, lasts time.Duration) (Fleet, *output, *broker.Server) {
+	t.Helper()
 	l := listeners.NewTCP(listeners.Config{ID: "denies", Address: "127.0.0.1:0"})
-	server, err := broker.Serve(l, &denies{text: text})
+	server, err := broker.Serve(l, &denies{text: text, until: time.Now().Add(lasts)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,12 +114,12 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 	if err = listing.Publish(broker, t.Options.Listed); err != nil {
 		return err
 	}
-	if t.listed, err = listing.List(ctx, t.Meltctl, broker); err != nil {
-		return err
-	}
+	// The tables tell what was measured before, also if nothing can be listed.
+	var unlisted error
+	t.listed, unlisted = listing.List(ctx, t.Meltctl, broker)
 	tables, broken := t.report()
 	_, err = io.WriteString(out, tables)
-	return errors.Join(broken, err, rig.Insert(o.Into, o.mark(), tables))
+	return errors.Join(broken, unlisted, err, rig.Insert(o.Into, o.mark(), tables))
 }
 
 func (t *trial) start(ctx context.Context, folder string) (err error) {
