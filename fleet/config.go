@@ -128,6 +128,9 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 		return fmt.Errorf("--revision %d is out of bounds: want 1 to %d", how.Revision, int64(commit.MostRevision))
 	}
 	return f.with(ctx, func(c *connection) error {
+		if err := c.readable(message.TopicConfigDesired, message.TopicConfigReported); err != nil {
+			return err
+		}
 		return how.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
 			now, newest := c.desiredOf(agent)
 			if key != nil && !now.Signed(rootOf(agent), map[string]string{how.KeyName: modelpackage.PublicOf(key)}) {

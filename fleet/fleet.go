@@ -68,6 +68,7 @@ type connection struct {
 	payloads map[string]map[string][]byte // agent → topic → payload
 	arrivals arrivals                     // of what the broker had kept
 	gathered bool                         // it has all arrived; later subscriptions do not count
+	refused  map[string]byte              // filters that the broker refuses
 }
 
 // arrivals tells when all retained topics of a subscription have arrived, which no broker
@@ -166,37 +167,73 @@ const (
 )
 
 // subscribe returns once the broker has accepted the filters, or some of them: a user may
-// read a part of the topics.
+// read a part of the topics. Those that it refuses twice are noted for readable.
 func (c *connection) subscribe(ctx context.Context, filters map[string]byte, take paho.MessageHandler) error {
-	for range 2 {
-		token := c.client.SubscribeMultiple(filters, take)
+	left := filters
+	for try := range 2 {
+		if try > 0 {
+			if err := c.pause(ctx, refusedPause); err != nil {
+				return err
+			}
+		}
+		token := c.client.SubscribeMultiple(left, take)
 		if err := await(ctx, token); err != nil {
 			return err
 		}
-		if !allRefused(token, len(filters)) {
+		if left = refusedOf(token, left); len(left) == 0 {
 			return nil
 		}
-		if err := c.pause(ctx, refusedPause); err != nil {
-			return err
-		}
 	}
-	return fmt.Errorf("the broker refuses %s: its access list must allow this user to read there (a busy broker may refuse too: try again)",
-		strings.Join(slices.Sorted(maps.Keys(filters)), " "))
+	if len(left) == len(filters) {
+		return refusedError(slices.Sorted(maps.Keys(left)))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refused == nil {
+		c.refused = map[string]byte{}
+	}
+	maps.Copy(c.refused, left)
+	return nil
 }
 
-// allRefused reports whether the broker has refused every filter of a subscription.
-func allRefused(token paho.Token, filters int) bool {
-	subscribed, ok := token.(*paho.SubscribeToken)
-	if !ok {
-		return false
-	}
-	denied := 0
-	for _, answer := range subscribed.Result() {
-		if answer == refused {
-			denied++
+func refusedError(filters []string) error {
+	return fmt.Errorf("the broker refuses %s: its access list must allow this user to read there (a busy broker may refuse too: try again)", strings.Join(filters, " "))
+}
+
+// refusedOf returns the filters of a subscription that the broker has refused.
+func refusedOf(token paho.Token, filters map[string]byte) map[string]byte {
+	left := map[string]byte{}
+	if subscribed, ok := token.(*paho.SubscribeToken); ok {
+		for filter, answer := range subscribed.Result() {
+			if answer == refused {
+				left[filter] = filters[filter]
+			}
 		}
 	}
-	return denied == filters
+	return left
+}
+
+// readable is an error if the broker refuses to tell one of the topics of every agent. Without
+// the document in force a change would begin from nothing and replace it.
+func (c *connection) readable(topics ...string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var left []string
+	for _, topic := range topics {
+		if filter := message.Root("+", "+") + topic; c.refuses(filter) {
+			left = append(left, filter)
+		}
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("the document in force is unknown, so nothing is changed: %w", refusedError(left))
+	}
+	return nil
+}
+
+// refuses requires that mu is held.
+func (c *connection) refuses(filter string) bool {
+	_, ok := c.refused[filter]
+	return ok
 }
 
 func await(ctx context.Context, token paho.Token) error {

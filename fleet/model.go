@@ -41,6 +41,9 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 		return fmt.Errorf("%s.sig signs another package: sign this one with meltwatch model sign", r.Package)
 	}
 	return f.with(ctx, func(c *connection) error {
+		if err := c.readable(message.TopicModelDesired, message.TopicModelReported); err != nil {
+			return err
+		}
 		return r.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
 			d := message.ModelDesired{
 				Revision: cmp.Or(r.Revision, c.newestModel(agent)+1), SignedPackage: signed, URL: r.URL,

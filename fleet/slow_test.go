@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"strings"
@@ -225,5 +226,9 @@ func TestARefusedSubscriptionIsAnError(t *testing.T) {
 	some, out, _ := denying(t, "desired")
 	if err := some.List(t.Context(), "all", false); err != nil || !strings.Contains(out.String(), "test/f0  offline") {
 		t.Errorf("list of a reader: %v: %s", err, out.String())
+	}
+	err := some.SetConfig(t.Context(), "test/f0", json.RawMessage(`{"state": {"hold_seconds": 9}}`), Change{})
+	if err == nil || !strings.Contains(err.Error(), "nothing is changed: the broker refuses meltwatch/+/+/config/desired") {
+		t.Errorf("a change of what is unknown: %v", err)
 	}
 }
