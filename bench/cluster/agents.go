@@ -24,7 +24,7 @@ type furnace struct {
 	publisher *delivery.Publisher
 	stamper   *stamp.Stamper
 	ledger    *rig.Ledger
-	rarer     time.Duration // the periods are this many times longer
+	rarer     int // the periods are this many times longer
 }
 
 const (
@@ -55,7 +55,7 @@ func startFleet(ctx context.Context, prefix string, n, rarer int, addresses []st
 			cancel()
 			return nil, err
 		}
-		one.rarer = time.Duration(rarer)
+		one.rarer = rarer
 		f.furnaces = append(f.furnaces, one)
 		f.running.Go(func() { _ = one.publisher.Run(ctx) }) // until the end of ctx
 		f.making.Go(func() { one.make(f.quiet, rand.New(rand.NewPCG(uint64(i), 1))) })
@@ -82,12 +82,14 @@ func newFurnace(prefix string, i int, addresses []string, parent string) (*furna
 	return &furnace{root: root, publisher: publisher, stamper: stamper, ledger: rig.NewLedger(root)}, nil
 }
 
+func (f *furnace) every(period time.Duration) time.Duration { return time.Duration(f.rarer) * period }
+
 // make makes samples, states and events until quiet is closed.
 func (f *furnace) make(quiet <-chan struct{}, random *rand.Rand) {
-	samples, states := time.NewTicker(f.rarer*samplePeriod), time.NewTicker(f.rarer*statePeriod)
+	samples, states := time.NewTicker(f.every(samplePeriod)), time.NewTicker(f.every(statePeriod))
 	defer samples.Stop()
 	defer states.Stop()
-	event := time.After(time.Duration(random.ExpFloat64() * float64(f.rarer*eventPeriod)))
+	event := time.After(time.Duration(random.ExpFloat64() * float64(f.every(eventPeriod))))
 	for {
 		select {
 		case <-quiet:
@@ -100,7 +102,7 @@ func (f *furnace) make(quiet <-chan struct{}, random *rand.Rand) {
 			// Not counted as made: in an outage only every tenth second's state is kept.
 			f.publisher.State(message.State{Stamp: f.stamper.Stamp(string(message.ClassState), now), State: "normal", Source: "model"}, false)
 		case now := <-event:
-			event = time.After(time.Duration(random.ExpFloat64() * float64(f.rarer*eventPeriod)))
+			event = time.After(time.Duration(random.ExpFloat64() * float64(f.every(eventPeriod))))
 			s := f.stamper.Stamp(string(message.ClassEvent), now)
 			f.made(message.ClassEvent, s)
 			f.publisher.Event(message.Event{Stamp: s, Kind: "bench", Cause: "to be counted"})
