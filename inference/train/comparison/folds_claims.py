@@ -1,6 +1,6 @@
 """What the figures of the folds allow to be said: which systems are parted, what of the in-house claims holds, and in which order they stand.
 
-Two systems are parted on a fold if their mean accuracies differ by more than PARTED times the
+Two systems are parted on a fold if their mean figures differ by more than PARTED times the
 scatter: the pooled standard deviation over seeds of the two, and at least that of all systems
 of the fold, because a few seeds may lie close by chance. A system with one seed is parted from none.
 """
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from . import claims, folds, report
+from . import claims, folds
 from .claims import HOLDS, NOT, SAME
 
 PARTED = 2.0
-ACCURACY = "both_accuracy"
+ACCURACY, AUROC = "both_accuracy", "both_auroc"
 UNMEASURED, ONE = "not measured", "one seed, so no claim"
 FEWEST = 3  # rows whose orders are compared
 
@@ -63,15 +63,15 @@ def verdict(found):
     return found.verdict if found else UNMEASURED
 
 
-def of_rows(known, one, other):
+def of_rows(known, one, other, key=ACCURACY):
     """The Difference of two rows of a fold; known: row → results."""
-    return difference(values(known.get(one, ())), values(known.get(other, ())), list(map(values, known.values())))
+    return difference(values(known.get(one, ()), key), values(known.get(other, ()), key), [values(r, key) for r in known.values()])
 
 
-def pairs(by_fold):
+def pairs(by_fold, key=ACCURACY):
     """Every pair of trained rows that was measured with several seeds on some fold: (one, other, fold → Difference); by_fold: fold → row → results."""
     for one, other in itertools.combinations(folds.ROWS, 2):
-        found = {fold: d for fold, known in by_fold.items() if (d := of_rows(known, one, other)) and d.scatter is not None}
+        found = {fold: d for fold, known in by_fold.items() if (d := of_rows(known, one, other, key)) and d.scatter is not None}
         if found:
             yield one, other, found
 
@@ -85,10 +85,12 @@ def by_chance(by_fold):
     return max(numbers, default=0.0)
 
 
-def parted(by_fold):
-    """Lines about the pairs that are parted, and a table's rows of them: better, worse, fold → Difference of the better over the worse."""
-    measured = list(pairs(by_fold))
-    found = []
+def parted(by_fold, key=ACCURACY):
+    """All pairs as pairs() gives them, and those that are parted on some fold: (better, worse, fold → Difference of the better over the worse).
+
+    Better is which leads by more where they are parted. First come those that are parted on most folds.
+    """
+    measured, found = list(pairs(by_fold, key)), []
     for one, other, each in measured:
         if any(d.parted for d in each.values()):
             first = max(each.values(), key=lambda d: d.parted * abs(d.gap))
@@ -108,7 +110,7 @@ def agreeing(each):
 
 def in_house(rows):
     """Each claim of docs/comparison.md that the folds can test: (text, its verdict there, known → verdict on a fold)."""
-    acc = {n: report.mean(r, ACCURACY) for n, r in rows.items()}
+    acc = {n: claims.mean(r, ACCURACY) for n, r in rows.items()}
     if "senses" in rows:
         for row, text in claims.BEATS_ALONE.items():
             if row in acc:
@@ -175,8 +177,9 @@ def on_welds(page):
 
 
 def correlation(one, other):
-    """Spearman's rank correlation of two {row: figure} over the rows of both, and their number; None for fewer than FEWEST."""
+    """Spearman's rank correlation of two {row: figure} over the rows of both, and their number; None for fewer than FEWEST or without an order."""
     both = [row for row in one if row in other]
-    if len(both) < FEWEST:
+    figures = [[of[row] for row in both] for of in (one, other)]
+    if len(both) < FEWEST or any(len(set(f)) < 2 for f in figures):
         return None
-    return float(spearmanr([one[r] for r in both], [other[r] for r in both]).statistic), len(both)
+    return float(spearmanr(*figures).statistic), len(both)

@@ -12,6 +12,7 @@ import pathlib
 from ..data import layout
 from ..data.families import OWN, families
 from ..data.identity import identity
+from .folds import Fold
 
 # Seeds of sets of the left-out families that were read before this comparison (docs/transfer.md, docs/adapting.md).
 READ = (901, 943, 971, *range(981, 986))
@@ -21,7 +22,7 @@ READ = (901, 943, 971, *range(981, 986))
 class Sources:
     """The folders of a fold's data sets."""
 
-    fold: object  # a folds.Fold
+    fold: Fold
     train: pathlib.Path
     val: pathlib.Path  # melts of both classes, split val
     normal: pathlib.Path  # normal hours, split val
@@ -79,6 +80,8 @@ class Sources:
             raise ValueError(f"{self.scored}: {strange[0]} is of {' and '.join(pairs.get(strange[0], OWN))}; the fold {self.fold.name} is scored on "
                              f"{' and '.join(wanted)} alone: furnace-sim dataset --life hard --picture {wanted[0]} --current {wanted[1]} --train 0 --val 0")
         seed = index(self.scored).get("seed")
+        if seed is None:
+            raise ValueError(f"{self.scored}: its dataset.json does not tell a seed, so that its melts are unseen cannot be known; name a folder that furnace-sim made")
         if seed in READ:
             raise ValueError(f"{self.scored}: melts of seed {seed} were read before, and choices followed from them; make melts of another seed")
         drawn = draws(self.scored)

@@ -10,6 +10,7 @@ import numpy as np
 from ..export.model_card import table
 from . import folds, report
 from . import folds_claims as told
+from .claims import capital, mean
 from .folds import FOLDS, OWN, SHARED, SUMMED
 
 MISSING = "not measured"
@@ -18,7 +19,7 @@ COLUMNS = {  # heading → figure, digits
     "AUROC": ("both_auroc", 4), "video alone": ("video_accuracy", 4), "current alone": ("current_accuracy", 4),
     "missed": ("onsets_missed", 1), "delay median s": ("delay_median_seconds", 0), "delay p95 s": ("delay_p95_seconds", 0),
     "false alarms": ("mixed_false_alarms", 1)}
-OFFSETS = ("offset_within_1_s_of_120_s", "offset_within_1_s_of_480_s")
+OFFSET = "offset_within_1_s_of_120_s"
 
 
 def read(folder):
@@ -39,8 +40,8 @@ def page(found, in_house, welds):
         yield f"## Without {fold.picture} and {fold.current}"
         yield from scored(found, name)
         for kind in folds.TOKENIZERS:
-            yield f"### {report.capital(kind)} tokenizers"
-            yield table(HEAD, list(figures(found[kind][name], kind))) if found[kind][name] else f"{report.capital(MISSING)}."
+            yield f"### {capital(kind)} tokenizers"
+            yield table(HEAD, list(figures(found[kind][name], kind))) if found[kind][name] else f"{capital(MISSING)}."
     yield "## Which systems are parted"
     yield from parted(found[SHARED])
     yield "## What docs/comparison.md claims"
@@ -57,7 +58,8 @@ def introduction():
            "([simulator.md](simulator.md)): no melt of either trains a network, a tokenizer or a codebook, or chooses a threshold. Every row is scored on melts in "
            "which both senses are of the left-out families, of seeds that were not read before; thresholds come from validation melts and normal hours of "
            "the other families. Rows and numbers are those of [comparison.md](comparison.md), with the settings of the release for unseen furnaces "
-           f"({', '.join(f'`{k}`' for k in folds.TERMS if k != 'senses')}) in every row that has them.")
+           f"({', '.join(f'`{k}`' for k in folds.TERMS if k != 'senses')}) in every row that has them. These settings were chosen with other melts of the left-out "
+           "families in sight ([transfer.md](transfer.md)), for all rows alike: the rows can be compared, and no figure here is one of a furnace that nobody had seen.")
     yield (f"*Shared tokenizers*: those of the fold's unimodal network, frozen, and {seeds[SHARED]} seeds. ± is the "
            "standard deviation over these, without that of the tokenizers and of the melts. *Own tokenizers*: trained together with the row, from pixels and from "
            f"initial weights; the hot spot's place is taught as to the shared ones, and the codebook of the current is the fold's. "
@@ -113,18 +115,23 @@ def trained_on(results):
 
 
 def parted(by_fold):
-    measured, found = told.parted(by_fold)
+    measured, _ = told.parted(by_fold)
     if not measured:
-        yield f"{report.capital(MISSING)}: no two systems have several seeds on a fold."
+        yield f"{capital(MISSING)}: no two systems have several seeds on a fold."
         return
-    yield (f"Two systems are parted if their mean accuracies on shared tokenizers differ by more than {told.PARTED:g} times the scatter: the pooled standard deviation "
+    yield (f"Two systems are parted if their means on shared tokenizers differ by more than {told.PARTED:g} times the scatter: the pooled standard deviation "
            f"over seeds of the two, and at least that of all systems of the fold. {len(measured)} pairs have several seeds on a fold. Were all systems alike, about "
            f"{told.by_chance(by_fold):.1f} a fold would be parted by chance.")
-    both = sum(told.agreeing(each) == len(FOLDS) for *_, each in found)
+    for figure, key in (("accuracy", told.ACCURACY), ("AUROC", told.AUROC)):
+        yield from parted_by(figure, told.parted(by_fold, key)[1])
+
+
+def parted_by(figure, found):
     if not found:
-        yield f"**No pair of systems is parted by more than {told.PARTED:g} times the scatter** on any fold that is measured."
+        yield f"By {figure}, **no pair of systems is parted by more than {told.PARTED:g} times the scatter** on any fold that is measured."
         return
-    yield f"{both} pairs are parted on both folds, the same way; {len(found) - both} on one, or on both in opposite ways."
+    both = sum(told.agreeing(each) == len(FOLDS) for *_, each in found)
+    yield f"By {figure}, parted on both folds, the same way: {both} pairs; on one, or on both in opposite ways: {len(found) - both}."
     yield table(("better", "worse", *(f"without {fold}" for fold in FOLDS), "parted on"), [
         (name(one), name(other), *(gap(each.get(fold)) for fold in FOLDS), f"{told.agreeing(each)} of {len(FOLDS)}") for one, other, each in found])
 
@@ -140,7 +147,7 @@ def gap(found):
 def claimed(by_fold, in_house):
     lines = [(text, there, *(of(known) for known in by_fold.values())) for text, there, of in told.in_house(in_house)]
     if not lines:
-        yield f"{report.capital(MISSING)}: docs/comparison/ has no figures."
+        yield f"{capital(MISSING)}: docs/comparison/ has no figures."
         return
     yield ("Its claims by its own figures, and by those of the folds on shared tokenizers, where a difference counts if it parts the systems. The others of its claims are of "
            "rows, conditions or clock offsets that are not in the folds.")
@@ -154,7 +161,7 @@ def claimed(by_fold, in_house):
 def orders(found, in_house, welds):
     """The figures by which each comparison orders the rows, and the rank correlations."""
     number = {row: folds.head_of(row)[0] for row in folds.ROWS}
-    there = {told.here(row): report.mean(r, told.ACCURACY) for row, r in in_house.items() if told.here(row) in number and row != SUMMED}
+    there = {told.here(row): mean(r, told.ACCURACY) for row, r in in_house.items() if told.here(row) in number and row != SUMMED}
     columns = {"docs/comparison.md": there} | {f"{kind}, without {fold}": {row: float(np.mean(v)) for row in number if (v := told.values(known.get(row, ())))}
                                                  for kind, by_fold in found.items() for fold, known in by_fold.items()}
     columns["welds"] = {row: welds[n] for row, n in number.items() if n in welds}
@@ -173,12 +180,12 @@ def ranked(values, row):
 
 def offsets(found, in_house, welds, number):
     """Of the rows whose attention tells a clock offset, how often it is found."""
-    rows = [row for row in number if any(OFFSETS[0] in r["figures"] for by_fold in found.values() for known in by_fold.values() for r in known.get(row, ()))]
+    rows = [row for row in number if any(OFFSET in r["figures"] for by_fold in found.values() for known in by_fold.values() for r in known.get(row, ()))]
     if not rows:
         return
     yield ("Of the rows whose attention tells the clock offset between the senses, the share of pools of 120 s with an event in which an injected offset of up to ±3 s is "
            "found within ±1 s, beside the share on welds:")
-    cells = lambda row: (report.spread(known.get(row, ()), OFFSETS[0], 3) for by_fold in found.values() for known in by_fold.values())
+    cells = lambda row: (report.spread(known.get(row, ()), OFFSET, 3) for by_fold in found.values() for known in by_fold.values())
     there = lambda row: f"{report.found_within(in_house[row], '120'):.3f}" if all(r.get("offset") for r in in_house.get(row, [{}])) else MISSING
     yield table(("row", "system", "docs/comparison.md", *(f"{kind}, without {fold}" for kind, by_fold in found.items() for fold in by_fold), "welds"),
                 [(*folds.head_of(row), there(row), *cells(row), f"{welds[number[row]]:.3f}" if number[row] in welds else MISSING) for row in rows])

@@ -24,7 +24,7 @@ from . import compare, folds, folds_data
 
 VERSION = 1  # increased when code changes the figures, so that runs are repeated
 OFFSET_BATCHES = 12  # of validation and of the scored melts, on which the clock offset is sought
-LABELS = ("name", "row", "title", "variant", "version", "seed")  # settings that a figure does not depend on, or that its file's name tells
+LABELS = ("name", "row", "title", "variant", "seed")  # settings that a figure does not depend on, or that its file's name tells
 # Of metrics.events, what melts alone tell; the left-out pair has no normal hours.
 EVENTS = ("onsets", "onsets_missed", "delay_median_seconds", "delay_p95_seconds", "mixed_false_alarms", "mixed_normal_hours")
 
@@ -218,13 +218,16 @@ def as_data(parts):
 def go_on(study, jobs, after=lambda: None):
     """Runs the jobs that are left, one after the other; after: called after each. Figures of other settings are refused before any runs."""
     study.check()
+    names, minutes = study.sources.names, lambda job: folds.minutes(job, study.steps.get(job.tokenizers))
+    study.log(f"{len(names['train'])} melts train; {len(names['val'])} and {len(names['own'] + names['elsewhere'])} normal batches, none of a left-out family, "
+              f"choose thresholds; {len(names['scored'])} melts of the left-out pair are scored")
     left = [job for job in jobs if study.load(job) is None]
-    expected, done, start = sum(map(folds.minutes, left)), 0.0, time.monotonic()
+    expected, done, start = sum(map(minutes, left)), 0.0, time.monotonic()
     study.log(f"{len(left)} of {len(jobs)} runs left, about {expected:.0f} CPU-minutes")
     for number, job in enumerate(left):
         study.log(f"run {number + 1} of {len(left)}: {job.row}, {job.tokenizers} tokenizers, seed {job.seed}, fold {job.fold}")
         f = run(study, job)["figures"]
-        done += folds.minutes(job)
+        done += minutes(job)
         ahead = (time.monotonic() - start) / done * (expected - done) / 60
         study.log(f"{job.name}: accuracy {f['both_accuracy']:.4f}, AUROC {f['both_auroc']:.4f}; {ahead:.0f} minutes left")
         after()
