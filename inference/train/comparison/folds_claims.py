@@ -142,21 +142,24 @@ def over_alone(known, row):
     return difference(values(known.get(row, ())), alone, list(map(values, known.values())))
 
 
+def fused(known):
+    """The rows that look at both senses together, with their values; None while one of them has no figure, because a claim about all needs all."""
+    found = {row: values(known.get(row, ())) for row in folds.ROWS if row != folds.SUMMED}
+    return found if all(found.values()) else None
+
+
 def best_of_all(known):
     """Whether the product leads the fused rows of a fold."""
-    rivals = [row for row in folds.ROWS if row not in (folds.SUMMED, "product-equal") and values(known.get(row, ()))]
-    mine = values(known.get("product-equal", ()))
-    if not rivals or not mine:
+    if not (found := fused(known)):
         return UNMEASURED
-    first = max(rivals, key=lambda row: np.mean(values(known[row])))
+    first = max((row for row in found if row != "product-equal"), key=lambda row: np.mean(found[row]))
     return verdict(of_rows(known, "product-equal", first))
 
 
 def below(known):
     """Whether the rule is RULE_BELOW under every fused row of a fold."""
-    fused = [np.mean(v) for row in folds.ROWS if row != folds.SUMMED and (v := values(known.get(row, ())))]
-    rule = values(known.get(folds.RULE, ()))
-    return claims.verdict(min(fused) - np.mean(rule) >= RULE_BELOW) if fused and rule else UNMEASURED
+    found, rule = fused(known), values(known.get(folds.RULE, ()))
+    return claims.verdict(min(map(np.mean, found.values())) - np.mean(rule) >= RULE_BELOW) if found and rule else UNMEASURED
 
 
 # Orders.

@@ -14,7 +14,7 @@ from .claims import capital, mean
 from .folds import FOLDS, OWN, SHARED, SUMMED
 
 MISSING = "not measured"
-WELDS = pathlib.Path("docs/comparison-real.md")
+WELDS = "comparison-real.md"
 COLUMNS = {  # heading → figure, digits
     "AUROC": ("both_auroc", 4), "video alone": ("video_accuracy", 4), "current alone": ("current_accuracy", 4),
     "missed": ("onsets_missed", 1), "delay median s": ("delay_median_seconds", 0), "delay p95 s": ("delay_p95_seconds", 0),
@@ -120,7 +120,7 @@ def parted(by_fold):
         yield f"{capital(MISSING)}: no two systems have several seeds on a fold."
         return
     yield (f"Two systems are parted if their means on shared tokenizers differ by more than {told.PARTED:g} times the scatter: the pooled standard deviation "
-           f"over seeds of the two, and at least that of all systems of the fold. {len(measured)} pairs have several seeds on a fold. Were all systems alike, about "
+           f"over seeds of the two, and at least that of all systems of the fold. Pairs with several seeds on a fold: {len(measured)}. Were all systems alike, about "
            f"{told.by_chance(by_fold):.1f} a fold would be parted by chance.")
     for figure, key in (("accuracy", told.ACCURACY), ("AUROC", told.AUROC)):
         yield from parted_by(figure, told.parted(by_fold, key)[1])
@@ -165,7 +165,7 @@ def orders(found, in_house, welds):
     columns = {"docs/comparison.md": there} | {f"{kind}, without {fold}": {row: float(np.mean(v)) for row in number if (v := told.values(known.get(row, ())))}
                                                  for kind, by_fold in found.items() for fold, known in by_fold.items()}
     columns["welds"] = {row: welds[n] for row, n in number.items() if n in welds}
-    yield ("Accuracy of each row, its rank in brackets; on welds ([comparison-real.md](comparison-real.md)) the share of 20-s stretches in which an injected offset is found, "
+    yield ("Accuracy of each row, in brackets its rank among those measured; on welds ([comparison-real.md](comparison-real.md)) the share of 20-s stretches in which an injected offset is found, "
            "which is another task.")
     yield table(("row", "system", *columns), [(*folds.head_of(row), *(ranked(values, row) for values in columns.values())) for row in number])
     lines = [f"- {one} and {other}: {rho:+.2f} over {n} rows" for i, one in enumerate(columns) for other in list(columns)[i + 1 :]
@@ -185,7 +185,7 @@ def offsets(found, in_house, welds, number):
         return
     yield ("Of the rows whose attention tells the clock offset between the senses, the share of pools of 120 s with an event in which an injected offset of up to ±3 s is "
            "found within ±1 s, beside the share on welds:")
-    cells = lambda row: (report.spread(known.get(row, ()), OFFSET, 3) for by_fold in found.values() for known in by_fold.values())
+    cells = lambda row: (report.spread(known[row], OFFSET, 3) if row in known else MISSING for by_fold in found.values() for known in by_fold.values())
     there = lambda row: f"{report.found_within(in_house[row], '120'):.3f}" if all(r.get("offset") for r in in_house.get(row, [{}])) else MISSING
     yield table(("row", "system", "docs/comparison.md", *(f"{kind}, without {fold}" for kind, by_fold in found.items() for fold in by_fold), "welds"),
                 [(*folds.head_of(row), there(row), *cells(row), f"{welds[number[row]]:.3f}" if number[row] in welds else MISSING) for row in rows])
@@ -198,9 +198,10 @@ def cost(found):
            f"the limit is {folds.CPU_HOURS}. {len(runs)} runs so far took {spent:.1f} CPU-hours.")
 
 
-def write(results, into, welds=WELDS, in_house=report.RESULTS):
-    """Writes the page whole or not at all."""
-    text = page(read(results), report.read(in_house)[0] if in_house.exists() else {}, welds.read_text(encoding="utf-8") if welds.exists() else "")
+def write(results, into):
+    """Writes the page whole or not at all. The figures of docs/comparison.md are beside the folder of results, the page of the welds is beside the page."""
+    welds = into.with_name(WELDS)
+    text = page(read(results), report.read(results.parent)[0], welds.read_text(encoding="utf-8") if welds.exists() else "")
     into.parent.mkdir(parents=True, exist_ok=True)
     part = into.with_suffix(".part")
     part.write_text("\n\n".join(text) + "\n", encoding="utf-8")

@@ -237,8 +237,8 @@ def test_the_command_writes_the_page_and_needs_data_for_a_fold(done, tmp_path, c
     result = json.loads(done.path(JOBS[1]).read_text())
     two = [json.loads(done.path(JOBS[i]).read_text())["figures"]["both_accuracy"] for i in (1, 3)]
     assert f"| 9 | sum of the senses' own logits | 2 | {result['windows']} | {np.mean(two):.4f} ± {np.std(two, ddof=1):.4f} | – |" in text
-    assert "| 1 | Q-Former (BLIP-2) | 0 | not measured |" in text and "69 of 70 runs" not in text
-    assert "**Not finished**" in text and "no two systems have several seeds" in text
+    assert "| 1 | Q-Former (BLIP-2) | 0 | not measured |" in text and "67 of 70 runs with shared tokenizers" in text
+    assert "21 of 22 runs with own tokenizers" in text and "no two systems have several seeds" in text
     with pytest.raises(SystemExit):
         compare_folds.main(["--fold", "emission"])
     assert "required: --data" in capsys.readouterr().err
