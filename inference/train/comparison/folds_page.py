@@ -54,7 +54,7 @@ def page(found, in_house, welds):
 
 def introduction():
     seeds = {k: len(v) for k, v in folds.SEEDS.items()}
-    yield ("Written by `make compare-folds` from the figures in `docs/comparison/folds/`. A fold leaves out one family of picture and one of current "
+    yield ("Written by `make compare-folds` from the figures in docs/comparison/folds. A fold leaves out one family of picture and one of current "
            "([simulator.md](simulator.md)): no melt of either trains a network, a tokenizer or a codebook, or chooses a threshold. Every row is scored on melts in "
            "which both senses are of the left-out families, of seeds that were not read before; thresholds come from validation melts and normal hours of "
            "the other families. Rows and numbers are those of [comparison.md](comparison.md), with the settings of the release for unseen furnaces "
