@@ -52,11 +52,9 @@ joined() {
   "$python" -m inference.train.join --out "$@"
 }
 
-data_home() { dataset data/home 31 mixed 900 4 130 1 0; }
-
 # 130 melts of the own house and 400 of all families, whose episodes often show in one sense only.
 data_houses_train() {
-  data_home
+  dataset data/home 31 mixed 900 4 130 1 0
   dataset data/houses 951 hard 900 4 400 1 0 "${families[@]}"
   joined data/mix data/home data/houses
 }
@@ -70,22 +68,7 @@ data_houses_val() {
 # the own house to report on.
 data_hours() {
   dataset data/hours 34 normal 1800 0 720 0 0.3333334
-  data_hours_houses
-}
-data_hours_houses() { dataset data/hourshouses 962 normal 1800 0 96 0 1 "${families[@]}"; }
-# data_fold PICTURE SEED SEED MELTS: what the fold without a family of picture trains on, the own house
-# and 300 melts of the other families, and, by the second seed, MELTS melts of the left-out pair to report on.
-data_fold() {
-  local picture=$1 pictures currents current
-  case $picture in
-    emission) current=autoregressive pictures=scene,metal,plates currents=arcs,arclength,regimes ;;
-    metal) current=arclength pictures=scene,plates,emission currents=arcs,regimes,autoregressive ;;
-    *) echo "$program: fold $picture is unknown; take emission or metal" >&2 && return 1 ;;
-  esac
-  data_home
-  dataset "data/fold-$picture" "$2" hard 900 2 300 1 0 --picture "$pictures" --current "$currents"
-  joined "data/foldmix-$picture" data/home "data/fold-$picture"
-  dataset "data/judge-$picture" "$3" hard 1800 0 "$4" 0 0 --picture "$picture" --current "$current"
+  dataset data/hourshouses 962 normal 1800 0 96 0 1 "${families[@]}"
 }
 # 20 melts of each of four pairs of families to report on.
 data_houses_test() {

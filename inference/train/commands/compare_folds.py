@@ -1,6 +1,6 @@
 """Trains and scores the comparison's rows on furnaces of families that training left out.
 
-    python -m inference.train.compare_folds --fold emission --data data/foldmix-emission \\
+    python -m inference.train.compare_folds --fold emission --data data/fold-emission-mix \\
         --val data/valmix --normal data/hourshouses --judge data/judge-emission
 
 --data trains, without the left-out families; of --val (melts of both classes) and of --normal
@@ -23,12 +23,12 @@ def parser():
     parser = argparse.ArgumentParser(prog="python -m inference.train.compare_folds", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fold", choices=sorted(folds.FOLDS), help="the picture that is left out, with its current")
-    parser.add_argument("--data", help="data set that trains")
-    parser.add_argument("--val", default="data/valmix", help="melts to choose thresholds on; default %(default)s")
-    parser.add_argument("--normal", default="data/hourshouses", help="normal hours to choose thresholds on; default %(default)s")
+    parser.add_argument("--data", help="data set that trains; default data/fold-FOLD-mix")
+    parser.add_argument("--val", default="data/valmix", type=pathlib.Path, help="melts to choose thresholds on; default %(default)s")
+    parser.add_argument("--normal", default="data/hourshouses", type=pathlib.Path, help="normal hours to choose thresholds on; default %(default)s")
     parser.add_argument("--judge", help="melts of the left-out pair; default data/judge-FOLD")
-    parser.add_argument("--senses", help="folder of the fold's unimodal network; default RUNS/FOLD/senses")
-    parser.add_argument("--tokens", help="folder of its tokens of --data, encoded if missing; default RUNS/FOLD/tokens/train")
+    parser.add_argument("--senses", help="folder of the fold's unimodal network; default runs/fold-FOLD-senses")
+    parser.add_argument("--tokens", help="folder of its tokens of --data, encoded if missing; default runs/fold-FOLD-tokens")
     parser.add_argument("--runs", default="runs/folds", type=pathlib.Path, help="folder for weights and tokens; default %(default)s")
     parser.add_argument("--results", default="docs/comparison/folds", type=pathlib.Path, help="folder for the figures; default %(default)s")
     parser.add_argument("--page", default="docs/comparison-folds.md", type=pathlib.Path, help="page to write; default %(default)s")
@@ -43,8 +43,6 @@ def parser():
 
 def main(argv=None):
     args = parser().parse_args(argv)
-    if args.fold and not args.data:
-        parser().error("the following arguments are required: --data")
     # Only now, because it takes seconds.
     from ..comparison import folds_page
 
@@ -60,9 +58,10 @@ def work(args, write):
     from ..comparison.folds_data import Sources
     from ..training.fit import stopwatch
 
-    own = args.runs / args.fold
-    sources = Sources(folds.FOLDS[args.fold], *map(pathlib.Path, (args.data, args.val, args.normal, args.judge or f"data/judge-{args.fold}")))
-    study = folds_run.Study(sources, pathlib.Path(args.senses or own / "senses"), pathlib.Path(args.tokens or own / "tokens" / "train"), args.runs, args.results,
+    given = {"data": f"data/fold-{args.fold}-mix", "judge": f"data/judge-{args.fold}", "senses": f"runs/fold-{args.fold}-senses", "tokens": f"runs/fold-{args.fold}-tokens"}
+    folder = lambda name: pathlib.Path(getattr(args, name) or given[name])
+    sources = Sources(folds.FOLDS[args.fold], folder("data"), args.val, args.normal, folder("judge"))
+    study = folds_run.Study(sources, folder("senses"), folder("tokens"), args.runs, args.results,
                             {kind: getattr(args, f"{kind}_steps") for kind in folds.TOKENIZERS}, log=stopwatch())
     seeds = {kind: getattr(args, f"{kind}_seeds") for kind in folds.TOKENIZERS}
     folds_run.go_on(study, list(folds.jobs(args.fold, args.tokenizers, args.rows, seeds)), write)

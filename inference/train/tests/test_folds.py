@@ -231,7 +231,7 @@ def test_tokens_that_are_there_are_kept(done, folder, unimodal):
     assert before == {p.name: p.stat().st_mtime_ns for p in out.iterdir()}
 
 
-def test_the_command_writes_the_page_and_needs_data_for_a_fold(done, tmp_path, capsys):
+def test_the_command_writes_the_page_and_names_what_a_fold_lacks(done, tmp_path, monkeypatch):
     compare_folds.main(["--results", str(done.results), "--page", str(tmp_path / "page.md")])
     text = (tmp_path / "page.md").read_text()
     result = json.loads(done.path(JOBS[1]).read_text())
@@ -239,7 +239,7 @@ def test_the_command_writes_the_page_and_needs_data_for_a_fold(done, tmp_path, c
     assert f"| 9 | sum of the senses' own logits | 2 | {result['windows']} | {np.mean(two):.4f} ± {np.std(two, ddof=1):.4f} | – |" in text
     assert "| 1 | Q-Former (BLIP-2) | 0 | not measured |" in text and "67 of 70 runs with shared tokenizers" in text
     assert "21 of 22 runs with own tokenizers" in text and "no two systems have several seeds" in text
-    with pytest.raises(SystemExit):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="data/fold-emission-mix: contains neither videos"):
         compare_folds.main(["--fold", "emission"])
-    assert "required: --data" in capsys.readouterr().err
     assert folds_page.read(done.results)[folds.OWN]["metal"] == {}
