@@ -83,7 +83,7 @@ class Sources:
         if seed is None:
             raise ValueError(f"{self.scored}: its dataset.json does not tell a seed, so that its melts are unseen cannot be known; name a folder that furnace-sim made")
         if seed in READ:
-            raise ValueError(f"{self.scored}: melts of seed {seed} were read before, and choices followed from them; make melts of another seed")
+            raise ValueError(f"{self.scored}: melts of seed {seed} are read elsewhere, so choices may have followed from them; make melts of another seed")
         drawn = draws(self.scored)
         for folder in (self.train, self.val, self.normal):
             if seed == index(folder).get("seed") or drawn & draws(folder):

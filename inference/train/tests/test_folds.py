@@ -158,7 +158,7 @@ def test_melts_that_are_not_unseen_are_refused(folder, scored, tmp_path):
         (sources(folder, scored, train=joined), "has the seed of .*joined, so its melts are not unseen"),
         (sources(folder, scored, val=same), "has the seed of .*same"),
         (sources(folder, scored, normal=trained), "has the seed of .*trained"),
-        (sources(folder, spent), "melts of seed 971 were read before"),
+        (sources(folder, spent), "melts of seed 971 are read elsewhere"),
         (sources(folder, strange), "batch-2 is of metal and autoregressive; the fold emission is scored on emission and autoregressive alone"),
         (sources(folder, folder), "batch-2 is of scene and arcs"),
         (sources(folder, nameless), "does not tell a seed"),
