@@ -94,6 +94,10 @@ compare: build deps-train ## train and score every system of the comparison, thr
 folds: build deps-train ## leave each family of furnaces out of training, and score what was trained on it (some 4 hours a fold; goes on where it stopped; FOLDS="emission metal" for some); writes docs/left-out.md
 	@scripts/folds.sh
 
+.PHONY: compare-folds
+compare-folds: build deps-train ## the main systems on furnaces that training left out, two folds (8 hours; goes on where it stopped); writes docs/comparison-folds.md
+	@scripts/compare-folds.sh
+
 .PHONY: prove
 prove: build deps-train ## what takes longer than a test may: fuzzing by the million, kills, outages, a soak, simulated lives, the model on a large fresh set, a melt live and offline, a model of labelled recordings, frozen pictures and quiet hours (2 hours, and 3 more for the quiet ones; QUIET_HOURS=1 for a short look); writes docs/proof.md
 	@scripts/prove.sh

@@ -13,8 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from ..data import augment, window
-from ..data.window import FRAME_TOKENS
+from ..data import augment
 from ..models import losses
 from ..training.fit import Part
 
@@ -60,13 +59,8 @@ class Student(keras.Model):
     @staticmethod
     def read(model, frames, background, x, training):
         """What a network makes of the windows' frames and current."""
-        m, size, dim = frames.shape[1], window.SIZE, model.config.dim
-        tokens, *_ = model.frames(ops.reshape(frames, (-1, size, size, 3)), ops.reshape(background, (-1, size, size, 1)), training=False)
-        tokens = ops.reshape(tokens, (-1, m, FRAME_TOKENS * dim))          # (B,M,4D)
-        slots = ops.one_hot(x["frame_index"], window.FRAMES) * x["frame_seen"][:, :, None]  # (B,M,16)
-        tokens = ops.matmul(ops.transpose(slots, (0, 2, 1)), tokens)       # (B,16,4D)
-        tokens = ops.reshape(tokens, (-1, window.FRAMES, FRAME_TOKENS, dim))
-        return model.infer(tokens, ops.sum(slots, axis=1), x["current"], x["sample_mask"], x["set_point"], training=training)
+        tokens, frame_mask, _ = model.read_frames(frames, background, x)
+        return model.infer(tokens, frame_mask, x["current"], x["sample_mask"], x["set_point"], training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         t, out, label = self.settings, y_pred, y["label"]

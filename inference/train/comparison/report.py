@@ -14,6 +14,7 @@ from ..evaluation import clock_offset
 from ..export.model_card import table
 from ..training import configs
 from . import coupling, plots, sanity
+from .claims import BEATS_ALONE, PAIRS, SAME, best_alone, capital, mean, scatter, told, verdict
 from .compare import RESULTS
 
 PAGE = pathlib.Path("docs/comparison.md")
@@ -58,10 +59,6 @@ def spread(results, key, digits=4):
     return text + (f" ± {np.std(values, ddof=1):.{digits}f}" if len(values) > 1 else "")
 
 
-def mean(results, key):
-    return float(np.mean([r["figures"][key] for r in results]))
-
-
 def page(rows, cost, coupling_found):
     """The parts of the page."""
     yield "# The systems compared"
@@ -73,6 +70,7 @@ def page(rows, cost, coupling_found):
            "`inference/train/training/configs.py` and `inference/train/tests`. ± is the standard deviation over seeds of what stands "
            "behind the tokenizers, which were trained once.")
     yield "[comparison-real.md](comparison-real.md) holds the alignments of rows 1 to 3 and 10 on real video and current, of arc welds."
+    yield "[comparison-folds.md](comparison-folds.md) holds the main rows on simulated furnaces of families that their training left out."
     yield LEFT_OUT
     yield from unfinished(rows)
     yield "## Balanced seconds of held-out batches"
@@ -293,26 +291,13 @@ def shortfalls(rows):
 
 def claims(rows):
     """The comparative claims of the networks' papers or of the field, each with its figures."""
-    acc = {n: mean(r, "both_accuracy") for n, r in rows.items()}
-    verdict = lambda ok: "holds" if ok else "**does not hold on these data**"
-    single = {s: mean(rows["senses"], f"{s}_accuracy") for s in ("current", "video")}
-    best = max(single.values())
-    for name, text in (("align-global", "AlignVSR's global alignment beats video alone"),
-                       ("mlf", "MLF beats either sense")):
+    acc, best = {n: mean(r, "both_accuracy") for n, r in rows.items()}, best_alone(rows)
+    for name, text in BEATS_ALONE.items():
         if name in acc:
             yield f"{text}: {verdict(acc[name] > best)} ({acc[name]:.4f} against {best:.4f})."
-    for better, worse, text in (("mlf", "mlf-mean", "attention pooling beats mean pooling"),
-                                ("align-local", "align-global", "the local loss helps the verdict"),
-                                ("mlf-label", "mlf", "LBCL helps MLF"), ("mlf-data", "mlf", "DBCL helps MLF"),
-                                ("onellm", "onellm-1-expert", "three experts beat one"),
-                                ("onellm", "onellm-constant", "a soft router beats a constant one"),
-                                ("onellm", "onellm-mean", "frames concatenated beat their mean"),
-                                ("product-equal", "senses", "looking at both together beats adding the senses' logits"),
-                                ("product", "product-equal", "nearly twice the steps at twice the rate help")):
+    for better, worse, text in PAIRS:
         if better in acc and worse in acc:
-            told = (verdict(acc[better] > acc[worse]) if abs(acc[better] - acc[worse]) > scatter(rows, better, worse)
-                    else "**no difference beyond the scatter of the seeds**")
-            yield f"{text[0].upper()}{text[1:]}: {told} ({acc[better]:.4f} against {acc[worse]:.4f})."
+            yield f"{capital(text)}: {told(rows, better, worse)} ({acc[better]:.4f} against {acc[worse]:.4f})."
     for larger, smaller, text in (("product-fusion", "product-equal", "a fusion block"),
                                   ("product-large", "product-equal", "three wide fusion blocks")):
         if larger in acc and smaller in acc:
@@ -329,10 +314,10 @@ def claims(rows):
     for name in ("align-local", "align-local-long", "product"):
         if name in rows and all(r.get("offset") for r in rows[name]):
             at = {p: (found_within(rows[name], p), found_by_least(rows[name], p)) for p in rows[name][0]["offset"]["pools"]}
-            told = "; ".join(f"pools of {p} s: {verdict(share >= 0.9)} ({share:.3f}; by the least loss {least:.3f})"
+            found = "; ".join(f"pools of {p} s: {verdict(share >= 0.9)} ({share:.3f}; by the least loss {least:.3f})"
                              for p, (share, least) in at.items())
             title = rows[name][0]["title"]
-            yield f"{title[0].upper()}{title[1:]}, an injected offset found within ±1 s in 90 %: {told}."
+            yield f"{capital(title)}, an injected offset found within ±1 s in 90 %: {found}."
     yield from shortfalls(rows)
     if "product" in acc:
         trained = {n: rows[n][0]["windows"] for n in fused}
@@ -341,23 +326,13 @@ def claims(rows):
             if name in others:
                 first = max(others, key=others.get)
                 terms = "" if name == "product" else ", at equal steps"
-                told = (verdict(first == name) if first == name or acc[first] - acc[name] > scatter(rows, first, name)
-                        else "**no difference beyond the scatter of the seeds**")
-                yield (f"The product is the best of the table{terms}: {told} "
+                found = verdict(first == name) if first == name or acc[first] - acc[name] > scatter(rows, first, name) else SAME
+                yield (f"The product is the best of the table{terms}: {found} "
                        f"({acc[name]:.4f}; best: {rows[first][0]['title']}, {acc[first]:.4f}).")
         for name in dict.fromkeys(("product", max(fused, key=fused.get))):
             yield from degraded("The product" if name == "product" else rows[name][0]["title"], rows[name], rows["senses"])
         ratio = (1 - acc["product"]) / max(1 - best, 1e-9)
         yield f"Fusing halves the error of the better single sense: {verdict(ratio <= 0.5)} (ratio {ratio:.2f})."
-
-
-def scatter(rows, *names):
-    """The greatest standard deviation over seeds of the named rows' accuracies, at least the median of all rows'.
-
-    Three seeds may be close by chance, and a variant has only one.
-    """
-    each = {n: np.std([x["figures"]["both_accuracy"] for x in r], ddof=1) for n, r in rows.items() if len(r) > 1}
-    return max([float(np.median(list(each.values())))] + [each[n] for n in names if n in each]) if each else 0.0
 
 
 def degraded(title, fused, senses):
@@ -368,7 +343,7 @@ def degraded(title, fused, senses):
     for name in ("no camera", "no current", "30 % of samples lost", "30 % of frames lost"):
         mine, reference = at(fused, name), alone.get(name, best)
         yield (f"{title}, with {name}, is at most 1 point below the single sense: "
-               f"{'holds' if mine >= reference - 0.01 else '**does not hold on these data**'} ({mine:.4f} against {reference:.4f}).")
+               f"{verdict(mine >= reference - 0.01)} ({mine:.4f} against {reference:.4f}).")
 
 
 def main(argv=None):

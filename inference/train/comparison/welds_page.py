@@ -5,6 +5,7 @@ import numpy as np
 from ..data import welds
 from ..export.model_card import table
 from . import report, sanity, welds_confidence, welds_figures, welds_offset, welds_retrieval, welds_rows
+from .claims import HOLDS, NOT, SAME, capital
 from .welds_figures import spread
 
 TOLD = {5: 0.51, 10: 0.64, 20: 0.75}  # the ridge, as the README of the data tells it
@@ -169,7 +170,6 @@ def by_weld(study, rows):
 # Claims.
 
 
-HOLDS, NOT, SAME = "holds", "**does not hold on these data**", "**no difference beyond the scatter of the seeds**"
 UNMEASURED = f"**not measured**: the welds are shorter than {JUDGED} s"
 
 
@@ -254,7 +254,3 @@ def told(share, better, worse):
 def mean(values):
     values = np.asarray(values, float)
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-
-def capital(text):
-    return text[:1].upper() + text[1:]

@@ -29,7 +29,12 @@ class Tokenized:
 
 def read(folder, data, split, rerolls=True, most=None):
     """The Tokenized batches of a split, or the first `most`; data: the folder that they were made from."""
-    return [_read(pathlib.Path(folder), name, rerolls) for name in layout.names(data, split)[:most]]
+    return read_names(folder, layout.names(data, split)[:most], rerolls)
+
+
+def read_names(folder, names, rerolls=True):
+    """The Tokenized batches of some names."""
+    return [_read(pathlib.Path(folder), name, rerolls) for name in names]
 
 
 def _read(folder, name, rerolls):

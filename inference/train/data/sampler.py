@@ -21,6 +21,13 @@ class OneClass(ValueError):
     """Batches of which all seconds have one label."""
 
 
+# What tells a network of the senses as a pair, in TokenWindows and JointWindows.
+PAIR = {"own_current": ((window.SAMPLES, window.PHASES), np.float32), "own_mask": ((window.SAMPLES,), np.float32),
+        "own_set_point": ((1,), np.float32)}
+BOTH = {"there": ((1,), np.float32), "paired": ((1,), np.float32)} | PAIR
+LATEST = 6  # greatest lag of one sense against the other, in samples
+
+
 class Windows(keras.utils.PyDataset):
     """Base of both kinds: draws the windows of a batch. An epoch is `steps` batches."""
 
@@ -51,6 +58,35 @@ class Windows(keras.utils.PyDataset):
         before = self.ends[label][n] - len(self.seconds[label][n])
         return n, int(self.seconds[label][n][at - before])
 
+    def drawn(self, rng):
+        """The seconds of a batch's rows, alternating between the classes; with config.views those of the second half are the first's."""
+        b = self.config.windows
+        half = b // 2 if self.config.views else b
+        found = [self.draw(rng, i % 2) for i in range(half)]
+        return [found[i % half] for i in range(b)]
+
+    def lag(self, n, k):
+        """Seconds by which current k of batch n is stamped later than the video."""
+        return self.batches[n].lags[k]
+
+    def fill_current(self, rng, x, n, second):
+        """Writes the current of a window into the rows of x; returns its number, and whether the video is kept too."""
+        batch = self.batches[n]
+        with_current, with_video = augment.drop_sense(rng, self.config.drop_sense)
+        own = len(batch.currents) == 1 or rng.random() < self.config.own_current
+        k = 0 if own else rng.integers(1, len(batch.currents))
+        late = 0 if rng.random() >= self.config.late else rng.integers(-LATEST, LATEST + 1)
+        shift = lambda k: round(self.lag(n, k) * window.SAMPLE_HZ)
+        amps, mask, set_point = current_window(batch.currents[k], second, shift(k) + late)
+        augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
+        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask * with_current, set_point
+        x["there"][:] = with_current & with_video
+        x["paired"][:] = own and late == 0
+        known = current_window(batch.currents[0], second, shift(0))
+        for name, value in zip(PAIR, known, strict=True):
+            x[name][:] = value
+        return k, with_video
+
     def empty(self, more):
         """Zeros for a batch; more: name → shape and type of further inputs."""
         b = self.config.windows
@@ -70,23 +106,29 @@ class PixelWindows(Windows):
     lags: name → seconds by which the current is stamped later than the video.
     """
 
-    def __init__(self, batches, config, steps, seed, lags=None):
+    def __init__(self, batches, config, steps, seed, lags=None, tracks=None):
+        """tracks: those of earlier windows of the same batches and the same normalisation, which take minutes."""
         super().__init__(batches, config, steps, seed)
-        self.space = background.SPACES[config.normalisation]
-        self.tracks = [background.tracks(b, self.space) for b in batches]
-        self.stirs = [stir_of(b.currents[0], (lags or {}).get(b.name, 0.0)) for b in batches]
+        self.space, self.lags = background.SPACES[config.normalisation], lags or {}
+        self.tracks = tracks or [background.tracks(b, self.space) for b in batches]
+        self.stirs = [stir_of(b.currents[0], self.lags.get(b.name, 0.0)) for b in batches]
+
+    def blank(self, rng, more=None):
+        """A batch's x and y with the augmentation drawn and all else to be filled."""
+        b, m, size = self.config.windows, self.config.frames, window.SIZE
+        x = augment.draw(rng, b, m, self.space.lamp if self.config.wide else None) | self.empty({
+            "frames": ((m, size, size, 3), np.uint8), "background": ((m, size, size, 1), np.float32),
+            "frame_index": ((m,), np.int32), "frame_seen": ((m,), np.float32)} | (more or {}))
+        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None],
+             "shows": np.ones((b, 2), np.float32),
+             "spot": np.zeros((b, m, 64), np.float32), "stir": np.zeros((b, m, 2), np.float32)}
+        return x, y
 
     def __getitem__(self, step):
         # A generator for each step, so that the order of requests does not matter.
         rng = np.random.default_rng((self.seed, step))
-        b, m, size = self.config.windows, self.config.frames, window.SIZE
-        x = augment.draw(rng, b, m, self.space.lamp if self.config.wide else None) | self.empty({
-            "frames": ((m, size, size, 3), np.uint8), "background": ((m, size, size, 1), np.float32),
-            "frame_index": ((m,), np.int32), "frame_seen": ((m,), np.float32)})
-        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None],
-             "shows": np.ones((b, 2), np.float32),
-             "spot": np.zeros((b, m, 64), np.float32), "stir": np.zeros((b, m, 2), np.float32)}
-        for i in range(b):
+        x, y = self.blank(rng)
+        for i in range(self.config.windows):
             self._fill(rng, {k: v[i] for k, v in x.items()}, {k: v[i] for k, v in y.items()})
         return x, y
 
@@ -123,6 +165,30 @@ class PixelWindows(Windows):
         y["stir"][:] = self.stirs[n][np.maximum(seconds, 0)] * x["frame_seen"][:, None]
 
 
+class JointWindows(PixelWindows):
+    """Batches for any network that is trained together with its tokenizers.
+
+    x and y: those of PixelWindows, with the senses dropped, delayed and paired as in
+    TokenWindows, of which x has there, paired and own_… too.
+    """
+
+    def lag(self, n, k):
+        name = self.batches[n].name
+        return self.lags.get(f"{name}_r{k}" if k else name, 0.0)
+
+    def __getitem__(self, step):
+        rng = np.random.default_rng((self.seed, step))
+        x, y = self.blank(rng, BOTH)
+        for i, (n, second) in enumerate(self.drawn(rng)):
+            row, batch = {k: v[i] for k, v in x.items()}, self.batches[n]
+            y["label"][i] = batch.label[second]
+            k, with_video = self.fill_current(rng, row, n, second)
+            y["shows"][i] = shows(batch, batch.currents[k], second)
+            self._fill_video(rng, row, {k: v[i] for k, v in y.items()}, n, second)
+            row["frame_seen"] *= with_video
+        return x, y
+
+
 def shows(batch, record, second):
     """Whether the current and the video show the state of a second, 1 or 0 each; 1 where unknown.
 
@@ -154,38 +220,22 @@ class TokenWindows(Windows):
     row i: the same second under other augmentations.
     """
 
-    LATEST = 6  # greatest lag of one sense against the other, in samples
-
     def __getitem__(self, step):
         rng = np.random.default_rng((self.seed, step))
         b, dim = self.config.windows, self.config.dim
-        x = self.empty({"tokens": ((window.FRAMES, FRAME_TOKENS, dim), np.float32),
-                        "frame_mask": ((window.FRAMES,), np.float32),
-                        "there": ((1,), np.float32), "paired": ((1,), np.float32),
-                        "own_current": ((window.SAMPLES, window.PHASES), np.float32),
-                        "own_mask": ((window.SAMPLES,), np.float32), "own_set_point": ((1,), np.float32)})
-        y = {"label": (np.arange(b) % 2).astype(np.float32)[:, None], "shows": np.ones((b, 2), np.float32)}
-        half = b // 2 if self.config.views else b
-        drawn = [self.draw(rng, i % 2) for i in range(half)]
-        if self.config.views:
-            y["label"] = np.tile(y["label"][:half], (2, 1))
-        for i in range(b):
-            n, second = drawn[i % half]
+        x = self.empty({"tokens": ((window.FRAMES, FRAME_TOKENS, dim), np.float32), "frame_mask": ((window.FRAMES,), np.float32)} | BOTH)
+        y = {"label": np.zeros((b, 1), np.float32), "shows": np.ones((b, 2), np.float32)}
+        for i, (n, second) in enumerate(self.drawn(rng)):
+            batch = self.batches[n]
             k = self._fill(rng, {k: v[i] for k, v in x.items()}, n, second)
-            y["shows"][i] = shows(self.batches[n], self.batches[n].currents[k], second)
+            y["label"][i] = batch.label[second]
+            y["shows"][i] = shows(batch, batch.currents[k], second)
         return x, y
 
     def _fill(self, rng, x, n, second):
         """Writes a window that ends at a second of batch n into the rows of x; returns the number of its current."""
         batch = self.batches[n]
-        with_current, with_video = augment.drop_sense(rng, self.config.drop_sense)
-        own = len(batch.currents) == 1 or rng.random() < self.config.own_current
-        k = 0 if own else rng.integers(1, len(batch.currents))
-        late = 0 if rng.random() >= self.config.late else rng.integers(-self.LATEST, self.LATEST + 1)
-        lag = round(batch.lags[k] * window.SAMPLE_HZ)
-        amps, mask, set_point = current_window(batch.currents[k], second, lag + late)
-        augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
-        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask * with_current, set_point
+        k, with_video = self.fill_current(rng, x, n, second)
         _, given = augment.seen_slots(rng, window.FRAMES)
         seconds = np.arange(second - window.FRAMES + 1, second + 1)
         x["tokens"][:] = batch.tokens[rng.integers(len(batch.tokens)), np.maximum(seconds, 0)]
@@ -195,9 +245,4 @@ class TokenWindows(Windows):
         if rng.random() < 0.1:  # a delayed video leaves the newest slots empty
             seen[-rng.integers(1, 6) :] = False
         x["frame_mask"][:] = seen * with_video
-        x["there"][:] = with_current & with_video
-        x["paired"][:] = own and late == 0
-        known = current_window(batch.currents[0], second, round(batch.lags[0] * window.SAMPLE_HZ))
-        for name, value in zip(("own_current", "own_mask", "own_set_point"), known, strict=True):
-            x[name][:] = value
         return k

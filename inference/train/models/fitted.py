@@ -68,7 +68,7 @@ def residual_of(known, z):
 class FittedFrameTokens(FrameTokens):
     """FrameTokens of tones, against a fitted background, with a score of each place.
 
-    The scores are trained to tell the places that the hot spot takes (unimodal.glow_loss).
+    The scores are trained to tell the places that the hot spot takes (losses.glow).
     A place is judged by what is around it, so the score transfers between shells better than
     a verdict on the whole frame. The first query attends by it, and its greatest values
     are among the quantities of the whole frame.

@@ -34,6 +34,25 @@ def own_verdicts(config, y, out):
         yield verdict(y["label"], out[f"logit_{sense}"], weight=weight)
 
 
+TAKEN = 0.05  # share of a spot's pixels from which it takes a place
+RARE = 8.0  # weight of a place with a spot against one without, of which there are far more
+
+
+def spot(share, evidence):
+    """Cross-entropy between the hot spot and the attention of the first query.
+
+    share (B,M,64): the mask's by cell; it sums to 1, or to 0 without a hot spot.
+    """
+    missed = -ops.sum(share * ops.log(evidence + 1e-6), axis=2)            # (B,M)
+    return ops.sum(missed) / ops.maximum(ops.sum(share), 1.0)
+
+
+def glow(share, scores):
+    """Cross-entropy of the places' scores with whether the hot spot takes the place: share and scores (B,M,64)."""
+    taken = ops.cast(share > TAKEN, "float32")                             # (B,M,64)
+    return cross_entropy(taken, scores, 1.0 + (RARE - 1.0) * taken)
+
+
 def label_contrast(z, label, temperature=TEMPERATURE):
     """LBCL: pulls windows of one label together and pushes those of two labels apart.
 

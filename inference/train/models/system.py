@@ -20,10 +20,11 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
-from ..data import window
+from ..data import augment, window
 from ..data.window import FRAME_TOKENS
+from . import losses
 from .fitted import FittedFrameTokens
-from .tokenizers import CurrentTokens, FrameTokens, changes, relative_current
+from .tokenizers import GRID, CurrentTokens, FrameTokens, changes, relative_current
 
 # By the names of background.SPACES.
 FRAMES = {"mean": FrameTokens, "fitted": FittedFrameTokens}
@@ -166,16 +167,47 @@ class System(keras.Model):
     # Training.
 
     def call(self, x, training=False):
-        """A batch of sampler.TokenWindows."""
-        return self.infer(x["tokens"], x["frame_mask"], x["current"], x["sample_mask"], x["set_point"],
-                          training=training)
+        """A batch of sampler.TokenWindows, or of windows with frames, whose places are told too."""
+        told = {}
+        if "frames" in x:
+            frames, background = x["frames"], x["background"]              # (B,M,64,64,3), (B,M,64,64,1)
+            if training:
+                frames, background = augment.pixels(frames, background, x)
+            tokens, frame_mask, told = self.read_frames(frames, background, x, training=training)
+        else:
+            tokens, frame_mask = x["tokens"], x["frame_mask"]
+        out = self.infer(tokens, frame_mask, x["current"], x["sample_mask"], x["set_point"], training=training)
+        return out | told
+
+    def read_frames(self, frames, background, x, training=False):
+        """M of a window's 16 frames, in their slots → tokens (B,16,4,D), frame mask (B,16), and what is told of places (B,M,64)."""
+        m, size, d = frames.shape[1], window.SIZE, self.config.dim
+        tokens, _, evidence, glow = self.frames(
+            ops.reshape(frames, (-1, size, size, 3)),                      # (BM,64,64,3)
+            ops.reshape(background, (-1, size, size, 1)),                  # (BM,64,64,1)
+            training=training)
+        tokens = ops.reshape(tokens, (-1, m, FRAME_TOKENS * d))            # (B,M,4D)
+        slots = ops.one_hot(x["frame_index"], window.FRAMES) * x["frame_seen"][:, :, None]  # (B,M,16)
+        tokens = ops.matmul(ops.transpose(slots, (0, 2, 1)), tokens)       # (B,16,4D)
+        places = {"evidence": evidence} | ({} if glow is None else {"glow": glow})
+        return (ops.reshape(tokens, (-1, window.FRAMES, FRAME_TOKENS, d)), ops.sum(slots, axis=1),
+                {k: ops.reshape(v, (-1, m, GRID * GRID)) for k, v in places.items()})
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return sum(self.losses(x, y, y_pred).values())
+        return sum((self.losses(x, y, y_pred) | self.place_losses(y, y_pred)).values())
+
+    def place_losses(self, y, out):
+        """What the hot spot's mask teaches the tokenizer of frames; nothing where it is not trained."""
+        if "evidence" not in out:
+            return {}
+        terms = {"spot": self.config.spot_weight * losses.spot(y["spot"], out["evidence"])}
+        if "glow" in out:
+            terms["glow"] = self.config.glow_weight * losses.glow(y["spot"], out["glow"])
+        return terms
 
     def phase(self, number, count):
         """Called before phase `number` of `count` in training; a network may freeze parts."""
-        self.frames.trainable = False
+        self.frames.trainable = self.config.train_frames
         self.current.trainable = self.config.train_current
 
 

@@ -13,15 +13,9 @@ independent witnesses without looking at both together.
 import keras
 from keras import ops
 
-from ..data import augment, window
-from ..data.window import FRAME_TOKENS
 from . import losses
 from .fusion import MASKED, AttentionPooling, FusionBlock, apart
 from .system import CURRENT_TOKENS, MERGED_TOKENS, System
-from .tokenizers import GRID
-
-TAKEN = 0.05  # share of a spot's pixels from which it takes a place
-RARE = 8.0  # weight of a place with a spot against one without, of which there are far more
 
 
 class Unimodal(System):
@@ -58,51 +52,23 @@ class Unimodal(System):
         }
 
     def call(self, x, training=False):
-        """A batch of sampler.PixelWindows: M of the 16 frames, with their slots."""
-        frames, background = x["frames"], x["background"]                  # (B,M,64,64,3), (B,M,64,64,1)
-        if training:
-            frames, background = augment.pixels(frames, background, x)
-        m, size = frames.shape[1], window.SIZE
-        tokens, _, evidence, glow = self.frames(
-            ops.reshape(frames, (-1, size, size, 3)),                      # (BM,64,64,3)
-            ops.reshape(background, (-1, size, size, 1)),                  # (BM,64,64,1)
-            training=training)
-        tokens = ops.reshape(tokens, (-1, m, FRAME_TOKENS * self.config.dim))  # (B,M,4D)
-        slots = ops.one_hot(x["frame_index"], window.FRAMES) * x["frame_seen"][:, :, None]  # (B,M,16)
-        tokens = ops.matmul(ops.transpose(slots, (0, 2, 1)), tokens)       # (B,16,4D)
-        tokens = ops.reshape(tokens, (-1, window.FRAMES, FRAME_TOKENS, self.config.dim))
-        out = self.infer(tokens, ops.sum(slots, axis=1), x["current"], x["sample_mask"],
-                         x["set_point"], training=training)
-        stir = ops.take_along_axis(out["stir"], x["frame_index"], axis=1)  # (B,M)
-        places = {} if glow is None else {"glow": ops.reshape(glow, (-1, m, GRID * GRID))}  # (B,M,64)
-        return out | places | {"evidence": ops.reshape(evidence, (-1, m, GRID * GRID)), "stir": stir}  # (B,M,64)
+        """As System.call; what the current did is told of the frames in x, M of the 16."""
+        out = super().call(x, training=training)
+        if "frame_index" in x:
+            out["stir"] = ops.take_along_axis(out["stir"], x["frame_index"], axis=1)  # (B,M)
+        return out
 
     def losses(self, x, y, out):
         current, video = losses.own_verdicts(self.config, y, out)
-        return {
-            "current": current,
-            "video": video,
-            "spot": self.config.spot_weight * spot_loss(y["spot"], out["evidence"]),
-            "stir": self.config.stir_weight * stir_loss(y["stir"], out["stir"]),
-        } | ({"glow": self.config.glow_weight * glow_loss(y["spot"], out["glow"])} if "glow" in out else {})
+        terms = {"current": current, "video": video}
+        # Windows of tokens, whose tokenizers are trained already, lack it.
+        if "stir" in y:
+            terms["stir"] = self.config.stir_weight * stir_loss(y["stir"], out["stir"])
+        return terms
 
     def phase(self, number, count):
-        """The tokenizers are trained here, not frozen."""
-
-
-def spot_loss(spot, evidence):
-    """Cross-entropy between the hot spot and the attention of the first query.
-
-    spot (B,M,64): the mask's share by cell; it sums to 1, or to 0 without a hot spot.
-    """
-    missed = -ops.sum(spot * ops.log(evidence + 1e-6), axis=2)             # (B,M)
-    return ops.sum(missed) / ops.maximum(ops.sum(spot), 1.0)
-
-
-def glow_loss(spot, glow):
-    """Cross-entropy of the places' scores with whether the hot spot takes the place: spot and glow (B,M,64)."""
-    taken = ops.cast(spot > TAKEN, "float32")                              # (B,M,64)
-    return losses.cross_entropy(taken, glow, 1.0 + (RARE - 1.0) * taken)
+        super().phase(number, count)
+        self.stir.trainable = self.config.train_frames
 
 
 def stir_loss(stir, told):

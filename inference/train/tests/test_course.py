@@ -150,7 +150,7 @@ def test_encoding_goes_on_with_the_next_batch(folder, unimodal, tmp_path, monkey
     assert {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()} == before and "batch-0.npz" in before
 
 
-@pytest.mark.parametrize("command", ["train", "encode", "calibrate", "release"])
+@pytest.mark.parametrize("command", ["train", "encode", "calibrate", "release", "compare_folds"])
 def test_help_does_not_wait_for_keras(command):
     code = f"import sys; sys.argv[1:] = ['--help']\ntry:\n    from inference.train.commands.{command} import main; main()\nfinally:\n    assert 'keras' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

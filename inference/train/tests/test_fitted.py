@@ -177,11 +177,11 @@ def test_places_are_taught_by_the_mask():
     spot[0, 0, 5], spot[0, 0, 6] = 0.97, 0.03  # a sliver does not take a place
     knows = np.full((1, 2, 64), -9, np.float32)
     knows[0, 0, 5] = 9
-    assert float(unimodal.glow_loss(spot, knows)) < 1e-3
-    assert float(unimodal.glow_loss(spot, 0 * knows)) == pytest.approx(np.log(2), abs=1e-5)
+    assert float(losses.glow(spot, knows)) < 1e-3
+    assert float(losses.glow(spot, 0 * knows)) == pytest.approx(np.log(2), abs=1e-5)
     misses, alarms = knows.copy(), knows.copy()
     misses[0, 0, 5], alarms[0, 1, 5] = -9, 9
-    assert float(unimodal.glow_loss(spot, misses)) == pytest.approx(unimodal.RARE * float(unimodal.glow_loss(spot, alarms)), rel=0.01)
+    assert float(losses.glow(spot, misses)) == pytest.approx(losses.RARE * float(losses.glow(spot, alarms)), rel=0.01)
 
 
 def test_the_first_query_attends_where_a_place_glows():
@@ -202,4 +202,4 @@ def test_only_networks_with_places_are_taught_them(folder):
         c = config(dim=16, hidden=16, windows=2, frames=2)
         x, y = sampler.PixelWindows([batch], c, 1, 0)[0]
         net = models.build(c)
-        assert ("glow" in net.losses(x, y, net(x))) is there
+        assert ("glow" in net.place_losses(y, net(x))) is there

@@ -22,6 +22,7 @@ class Unimodal(Run):
     title: str = "sum of the senses' own logits"
     system: str = "SensesApart"
     steps: int = 2500  # all other runs depend on these tokens
+    train_frames: bool = True
     stir_weight: float = 0.15
     early: int = 1
 

@@ -82,12 +82,17 @@ def write_views(model, data, split, out, seed, views=VIEWS, most=None, log=print
 
 
 def write_streamed(model, data, split, out, scene=None, most=None, log=print):
-    """Writes the tokens of validation or test batches as in service, one view each.
+    """Writes the tokens of validation or test batches as in service, one view each; batches that are there are kept.
 
     scene: one of scenes.SCENES, applied to all frames; most: the first batches only.
     """
+    write_names(model, data, layout.names(data, split)[:most], out, scene, log)
+
+
+def write_names(model, data, names, out, scene=None, log=print):
+    """As write_streamed, for batches by their names."""
     out, known = pathlib.Path(out), cache.lags(data)
-    names, runner = layout.names(data, split)[:most], Runner(model)
+    names, runner = [n for n in names if not cache.has(out, n)], Runner(model)
     for first in range(0, len(names), TOGETHER):
         batches = [layout.read_batch(data, n, rerolls=False) for n in names[first : first + TOGETHER]]
         if scene:
@@ -102,10 +107,17 @@ def write_streamed(model, data, split, out, scene=None, most=None, log=print):
         log(f"encoded {first + len(batches)} of {len(names)} batches")
 
 
-def claim(out, senses, data):
-    """Marks a folder as one of the tokens that a network makes of a data set; raises ValueError if it holds others."""
-    weights = hashlib.sha256((pathlib.Path(senses) / WEIGHTS).read_bytes()).hexdigest()[:16]
-    of, path = {"senses": weights, "data": identity(data)}, pathlib.Path(out) / OF
+def weights_of(run):
+    """A digest of the weights of a trained run."""
+    return hashlib.sha256((pathlib.Path(run) / WEIGHTS).read_bytes()).hexdigest()[:16]
+
+
+def claim(out, senses, data, of=None):
+    """Marks a folder as one of the tokens that a network makes of a data set; raises ValueError if it holds others.
+
+    of: tells the batches from others; the identity of the training batches without it.
+    """
+    of, path = {"senses": weights_of(senses), "data": of or identity(data)}, pathlib.Path(out) / OF
     if path.exists():
         refuse_others(out, json.loads(path.read_text()), of)
         return

@@ -7,7 +7,7 @@ import time
 import keras
 
 from .. import models
-from ..data.sampler import PixelWindows, TokenWindows
+from ..data.sampler import JointWindows, PixelWindows, TokenWindows
 from . import quantize
 from .checkpoint import load
 from .history import History
@@ -100,10 +100,22 @@ def optimizer(config, steps):
     return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0)
 
 
-def fit_unimodal(config, batches, lags=None, log=print, course=None):
-    """Trains the unimodal network from pixels, from initial weights; lags as for sampler.PixelWindows."""
+def fit_unimodal(config, batches, lags=None, log=print, course=None, tracks=None):
+    """Trains the unimodal network from pixels, from initial weights; lags and tracks as for sampler.PixelWindows."""
     keras.utils.set_random_seed(config.seed)
-    return fit(models.build(config), lambda steps, seed: PixelWindows(batches, config, steps, seed, lags), log, course)
+    return fit(models.build(config), lambda steps, seed: PixelWindows(batches, config, steps, seed, lags, tracks), log, course)
+
+
+def fit_jointly(config, batches, unimodal, lags=None, log=print, course=None, tracks=None):
+    """Trains any other network together with its tokenizers, from pixels and from initial weights.
+
+    unimodal: a folder with the codebook, which is of the current alone and stays frozen.
+    """
+    keras.utils.set_random_seed(config.seed)
+    model = models.build(config)
+    if hasattr(model, "bank"):
+        quantize.load(pathlib.Path(unimodal), model.bank)
+    return fit(model, lambda steps, seed: JointWindows(batches, config, steps, seed, lags, tracks), log, course)
 
 
 def fit_on_tokens(config, tokenized, unimodal, log=print, course=None):

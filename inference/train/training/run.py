@@ -27,6 +27,7 @@ class Run:
     router: str = "soft"  # or sparse, constant
     frame_tokens: str = "concat"  # or mean
     train_current: bool = True  # whether the current's tokenizer is trained further
+    train_frames: bool = False  # whether the frames' tokenizer is trained with the network, from pixels
     normalisation: str = "mean"  # of frames: mean, or fitted to the background (models/fitted.py)
     sparse_current: bool = False  # whether the statistics tell how many changes of the current are known
     blind_share: float = 0.0  # probability that a sense does not show an episode (System.evidence)
