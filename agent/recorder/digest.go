@@ -61,7 +61,7 @@ func (d *digest) second(at time.Time, s message.State) (kept bool) {
 	} else if len(d.States) == 0 {
 		d.States = append(d.States, Change{d.From, s.State})
 	}
-	return s.State == "abnormal" && d.keep(at, "alarm")
+	return s.State == "abnormal" && d.keep(at, keptForAlarm)
 }
 
 // event adds an event of some bytes. It reports whether the segment is kept from now on.
@@ -84,11 +84,19 @@ func keptAround(e message.Event) (reason string, ok bool) {
 
 func (d *digest) keep(at time.Time, reason string) (kept bool) {
 	d.KeepUntil = at.Add(keepAround)
-	if d.Keep != "" {
+	if !outranks(reason, d.Keep) {
 		return false
 	}
 	d.Keep = reason
 	return true
+}
+
+const keptForAlarm = "alarm"
+
+// outranks reports whether a reason to keep a segment takes the place of the one that it has:
+// the first of all, and an alarm that of any other.
+func outranks(reason, had string) bool {
+	return had == "" || reason == keptForAlarm && had != keptForAlarm
 }
 
 // Summary describes a segment.

@@ -109,3 +109,19 @@ func writeRing(b *testing.B, folder string, count int) {
 		}
 	}
 }
+
+// A segment in which a sense was lost and then an alarm was raised is told as the alarm's.
+func TestAnAlarmIsTheReasonThatASegmentIsKept(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	lost := message.Event{Stamp: message.Stamp{Time: at}, Kind: "sense", Subject: "video", From: "ok", To: "stale"}
+	var d digest
+	if !d.event(lost, 100) || d.Keep != "sense video" {
+		t.Errorf("after a lost sense: %q", d.Keep)
+	}
+	if !d.second(at.Add(time.Second), message.State{State: "abnormal"}) || d.Keep != "alarm" {
+		t.Errorf("after an alarm: %q", d.Keep)
+	}
+	if d.second(at.Add(2*time.Second), message.State{State: "abnormal"}) || d.event(lost, 100) || d.Keep != "alarm" {
+		t.Errorf("later: %q", d.Keep)
+	}
+}

@@ -216,7 +216,7 @@ func (r *ring) add(s Summary) error {
 func (r *ring) keepFrom(t time.Time, reason string) {
 	for i := range r.segments {
 		s := &r.segments[i]
-		if s.Keep == "" && s.To.After(t) {
+		if outranks(reason, s.Keep) && s.To.After(t) {
 			s.Keep = reason
 			if err := writeSummary(r.Files, *s); err != nil {
 				r.Log.Warn("segment not marked as kept", "segment", s.Name, "err", err)

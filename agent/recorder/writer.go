@@ -102,7 +102,7 @@ func (w *writer) second(s Second) {
 		w.keepBefore(s.Decided)
 	}
 	if s.State.State == "abnormal" {
-		w.keepAfter("alarm")
+		w.keepAfter(keptForAlarm)
 	}
 	if s.Frame.Number > 0 && !s.Frame.Time.Equal(w.lastFrame) {
 		w.lastFrame = s.Frame.Time
