@@ -158,6 +158,7 @@ func (b bridged) write(page *strings.Builder) {
 		row("breaches of the order of history, or of content", "%d", len(b.faults))
 		row("every furnace heard again, while the node stays dead, after", "%s", until(b.took))
 		row("age of a state at the subscriber, p50 and p99", "%d ms, %d ms", percentile.Of(b.age, 50).Milliseconds(), percentile.Of(b.age, 99).Milliseconds())
+		row("a document published at the cluster reached the site within 30 s", "%s", map[bool]string{true: "yes", false: "**no**"}[b.desired])
 		row("memory of the mosquitto", "%.1f MB", float64(b.memory)/1e6)
 	})
 }
