@@ -193,7 +193,8 @@ func (f *faults) positive(key string, x float64) {
 	}
 }
 
-// Rates beyond these are no meter's and no camera's, and their windows no duration's.
+// No meter and no camera has a rate outside these bounds. A window of such a rate would have an
+// invalid duration.
 const minRateHz, maxRateHz = 0.001, 1000.0
 
 func (f *faults) rate(key string, hertz float64) {

@@ -48,7 +48,7 @@ func (o Offset) check(f *faults) {
 		f.add("offset.shifts_s", "are %d, must be %d to %d; %s", n, minShifts, maxShifts, exportRemedy)
 		return
 	}
-	// Beyond the window there is no current to compare a frame with.
+	// A frame is compared with the current of its own window, so a shift must lie within it.
 	if !o.ascending() {
 		f.add("offset.shifts_s", "are %v, must be numbers within ±offset.window_seconds, %g, each above the one before, on both sides of 0; %s", o.ShiftsS, o.WindowSeconds, exportRemedy)
 		return

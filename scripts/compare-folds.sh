@@ -9,18 +9,13 @@ cd "$(dirname "$0")/.."
 program=compare-folds
 source scripts/data.sh
 
-declare -A current=([emission]=autoregressive [metal]=arclength)
-declare -A pictures=([emission]=scene,metal,plates [metal]=scene,plates,emission)
-declare -A currents=([emission]=arcs,arclength,regimes [metal]=arcs,regimes,autoregressive)
-declare -A trains=([emission]=952 [metal]=953) judges=([emission]=991 [metal]=992) # seeds
+declare -A judges=([emission]=991 [metal]=992) # seeds
 steps=2500 # of the unimodal network, half of the release's
 
-# fold_data PICTURE: what the fold trains on, the own house and 300 melts of families that it has, and melts of the left-out pair.
+# fold_data PICTURE: what the fold trains on, and melts of the left-out pair.
 fold_data() {
-  dataset data/home 31 mixed 900 4 130 1 0
-  dataset "data/fold-$1" "${trains[$1]}" hard 900 2 300 1 0 --picture "${pictures[$1]}" --current "${currents[$1]}"
-  [ -d "data/fold-$1-mix" ] || joined "data/fold-$1-mix" data/home "data/fold-$1"
-  dataset "data/judge-$1" "${judges[$1]}" hard 1800 0 "${FOLD_MELTS:-40}" 0 0 --picture "$1" --current "${current[$1]}"
+  data_fold_train "$1"
+  dataset "data/judge-$1" "${judges[$1]}" hard 1800 0 "${FOLD_MELTS:-40}" 0 0 --picture "$1" --current "${fold_current[$1]}"
 }
 
 # fold_senses PICTURE: the unimodal network, unless it is trained already, be it with more steps.
@@ -31,7 +26,7 @@ fold_senses() {
 
 folds=${FOLDS:-emission metal}
 for fold in $folds; do
-  [ -n "${current[$fold]:-}" ] || { echo "compare-folds: FOLDS: $fold is unknown; name some of ${!current[*]}" >&2; exit 2; }
+  [ -n "${judges[$fold]:-}" ] || { echo "compare-folds: FOLDS: $fold is unknown; name some of ${!judges[*]}" >&2; exit 2; }
 done
 echo "compare-folds: at most 12 CPU-hours in all, some 8 hours on two idle cores, 12 GB of memory, 20 GB below data/ and runs/; goes on where it stopped"
 stage "melts to choose thresholds on" data_houses_val

@@ -58,6 +58,34 @@ data_houses_train() {
   dataset data/houses 951 hard 900 4 400 1 0 "${families[@]}"
   joined data/mix data/home data/houses
 }
+# What a fold leaves out, a picture and its current, and the seed of what it trains on.
+declare -A fold_current=([scene]=arcs [metal]=arclength [plates]=regimes [emission]=autoregressive)
+declare -A fold_seed=([emission]=952 [metal]=953 [plates]=954 [scene]=955)
+
+# without LIST WORD: the comma-separated list without the word.
+without() { echo "$1" | tr , '\n' | grep -vx "$2" | paste -sd ,; }
+
+# fold_families PICTURE: the simulator's options for the families that the fold has.
+fold_families() { echo --picture "$(without "${families[1]}" "$1")" --current "$(without "${families[3]}" "${fold_current[$1]}")"; }
+
+# fold_sources PICTURE: the data sets that the fold trains on. The own house is of the family scene.
+fold_sources() { if [ "$1" = scene ]; then echo "data/fold-$1"; else echo "data/home data/fold-$1"; fi; }
+
+# shellcheck disable=SC2046 # lists, on purpose
+data_fold_train() {
+  [ "$1" = scene ] || dataset data/home 31 mixed 900 4 130 1 0
+  dataset "data/fold-$1" "${fold_seed[$1]}" hard 900 2 300 1 0 $(fold_families "$1")
+  [ -f "data/fold-$1-mix/dataset.json" ] || joined "data/fold-$1-mix" $(fold_sources "$1")
+}
+
+# known_folds NAMES…: ends the script for a fold that is unknown.
+known_folds() {
+  local fold
+  for fold in "$@"; do
+    [ -n "${fold_current[$fold]:-}" ] || { echo "$program: FOLDS: $fold is unknown; name some of ${!fold_current[*]}" >&2; exit 2; }
+  done
+}
+
 # Melts to choose thresholds on: half an hour each.
 data_houses_val() {
   dataset data/valhome 35 mixed 1800 0 40 0 1

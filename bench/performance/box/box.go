@@ -219,7 +219,7 @@ func (s *states) figures(into figures.Round, name string, count int, lasted time
 		}
 	}
 	// A watch of n seconds may begin and end between two states, so a furnace may tell of one
-	// more; that is no other furnace's.
+	// more, which must not hide a second that another furnace missed.
 	each := int(lasted.Seconds())
 	missed := count * each
 	for _, seconds := range decided {

@@ -1,5 +1,6 @@
 """docs/adapting.md, from the figures that curve.py keeps."""
 
+from ..comparison.transfer import shown
 from .thresholds import MOST_DOWN, MOST_UP
 
 COLUMNS = {
@@ -52,10 +53,6 @@ def order(at):
 def row(hours, episodes, found):
     there, home = found["there"], found["home"]
     return [hours, episodes, *(shown(there.get(k)) for k in COLUMNS.values()), shown(home["both_accuracy"]), shown(home["onsets_missed"])]
-
-
-def shown(value):
-    return "–" if value is None else f"{value:.0f}" if value == int(value) or abs(value) > 20 else f"{value:.3f}"
 
 
 def closed(cells, ceiling):

@@ -12,14 +12,13 @@ writes docs/left-out.md from these files. scripts/folds.sh makes the data and tr
 
 import argparse
 import datetime
-import hashlib
 import json
 import os
 import pathlib
 
 from ..data import layout
 from ..evaluation import metrics
-from ..training.checkpoint import load
+from ..training.encode import weights_of
 from ..training.fit import stopwatch
 from . import left_out_page, transfer
 
@@ -78,20 +77,12 @@ def scored(args, data, normal, log):
     return {" + ".join(pair): metrics.rounded(transfer.figures(some, quiet.get(pair, []), decision, suspect)) for pair, some in mixed.items()}
 
 
-def weights(run):
-    """A short hash of a run's weights, which tells readings of one network from another's."""
-    digest = hashlib.sha256()
-    for value in load(run).get_weights():
-        digest.update(value.tobytes())
-    return digest.hexdigest()[:16]
-
-
 def measure(args, log=None):
     """Judges a run and its ceiling and keeps the figures; returns the file's content."""
     log, path = log or stopwatch(), pathlib.Path(args.into) / f"{args.fold}.json"
     left_out = unseen(args.trained, args.data, args.normal)
     known = json.loads(path.read_text()) if path.exists() else {"readings": []}
-    network = weights(args.run)
+    network = weights_of(args.run)
     if any(r["weights"] == network for r in known["readings"]) and not args.again:
         raise ValueError(f"{path}: this network has been scored on the fold already; --again scores it and counts one more reading")
     ceiling = argparse.Namespace(model=args.ceiling, run=None, every=args.every)

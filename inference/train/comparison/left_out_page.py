@@ -1,5 +1,8 @@
 """docs/left-out.md, from the figures that left_out.py keeps."""
 
+from ..export.model_card import table
+from .transfer import shown
+
 FOLDS = ("scene", "metal", "plates", "emission")
 COLUMNS = {
     "accuracy": "both_accuracy", "AUROC": "both_auroc", "current alone": "current_accuracy", "video alone": "video_accuracy", "error ratio": "fused_error_ratio",
@@ -35,12 +38,12 @@ def one(found):
     count = len(found["readings"])
     yield (f"Judged on {', '.join(material(d) for d in found['data'])}. The fold has been read {'once' if count == 1 else f'{count} times'}: "
            + ", ".join(f"{r['date']} (weights {r['weights']})" for r in found["readings"]) + ".")
-    lines = [["picture + current", "left out", *COLUMNS], ["---"] * (len(COLUMNS) + 2)]
+    lines = []
     for pair, m in found["figures"].items():
         lines.append([pair, found["left_out"][pair], *(shown(m.get(k)) for k in COLUMNS.values())])
         if pair in found["ceiling"]:
             lines.append(["", "ceiling: nothing", *(shown(found["ceiling"][pair].get(k)) for k in COLUMNS.values())])
-    yield "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    yield table(["picture + current", "left out", *COLUMNS], lines)
 
 
 def material(d):
@@ -64,7 +67,7 @@ def summary(known):
     hours = sum(m["normal_hours"] + m["mixed_normal_hours"] for m, _ in both)
     alarms = sum(m["false_alarms"] + m["mixed_false_alarms"] for m, _ in both)
     late = lambda key: [m[key] for m, _ in both if key in m]
-    rows = [["", "found", "wanted"], ["---"] * 3]
+    rows = []
     if gaps:
         rows.append(["gap to the ceiling, mean and worst", f"{mean(gaps):.1f} and {max(gaps):.1f} points", "≤ 2 and ≤ 4"])
     if missed:
@@ -77,12 +80,8 @@ def summary(known):
     if lone:
         rows.append(["fused below the lone sense that sees it, worst", f"{max(lone):.0f} points", "≤ 3"])
     yield f"Pairs of which neither family was seen, of {len(known)} of {len(FOLDS)} folds:"
-    yield "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    yield table(["", "found", "wanted"], rows)
 
 
 def mean(values):
     return sum(values) / len(values)
-
-
-def shown(value):
-    return "–" if value is None else f"{value:.0f}" if value == int(value) or abs(value) > 20 else f"{value:.3f}"
