@@ -12,6 +12,6 @@ in which a package may import the ones before it (tests/test_layout.py):
     training/    a run's settings; from recordings to weights
     evaluation/  whole records through a network; the choice of thresholds; the figures
     export/      the model's folder, and the checks of what lies in it
-    comparison/  all networks scored alike → docs/comparison.md
+    comparison/  all networks scored alike → docs/comparison.md, also on furnaces that training left out
     commands/    the arguments of commands, read before anything that takes seconds to import
 """
