@@ -1,4 +1,4 @@
-"""Recovers the weights of an exported model, so that its fusion and thresholds can be chosen anew without training.
+"""Recovers the run of an exported model, so that its fusion and thresholds can be chosen anew without training, or the network exported by newer code.
 
     python -m inference.train.recover --model inference/models/product --run runs/product
     python -m inference.train.calibrate --mixed data/val --test data/test --normal data/hours --run runs/product
@@ -18,6 +18,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from .. import models
+from ..evaluation.calibrate import RESULT
 from ..models import familiarity
 from ..training import configs
 from ..training.checkpoint import save
@@ -48,6 +49,14 @@ def recovered(folder, config):
     model.densities = familiarity.load(folder)
     compare(model, folder)
     return model
+
+
+def result_of(manifest):
+    """What calibrate had written of the run: the reverse of release.sections()."""
+    decision = {k: manifest["decision"][k] for k in ("mean_seconds", "enter", "exit", "hold_seconds")}
+    return ({"decision": decision, "rule": manifest["rule"], "metrics": manifest["metrics"]}
+            | {k: v for k, v in {"suspect": manifest["decision"].get("suspect"), "familiarity": manifest.get("familiarity"),
+                                 "offset_confidence": manifest.get("offset", {}).get("confidence")}.items() if v})
 
 
 def weights(model):
@@ -115,5 +124,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     model = recovered(args.model, configs.ALL[args.config]())
     save(model, args.run)
+    manifest = json.loads((pathlib.Path(args.model) / saved_model.MANIFEST).read_text())
+    (pathlib.Path(args.run) / RESULT).write_text(json.dumps(result_of(manifest), indent=2) + "\n")
     if model.densities:
         familiarity.save(model.densities, args.run)

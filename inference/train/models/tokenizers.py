@@ -193,7 +193,12 @@ def convolved(x, convolution, norm, training):
         return norm(convolution(x), training=True)
     scale = norm.gamma * ops.rsqrt(norm.moving_variance + norm.epsilon)    # (C,)
     x = ops.conv(x, convolution.kernel * scale, strides=2, padding="same")
-    return x + (norm.beta - norm.moving_mean * scale)
+    return ops.add(x, norm.beta - norm.moving_mean * scale)  # TensorFlow joins it to the convolution, unlike +
+
+
+def each_place(x, kernel, here):
+    """Linear readings of every place: x (B,64,D), kernel (D,K), what each place adds (64,K) → (B,K,64)."""
+    return ops.matmul(ops.transpose(kernel), ops.transpose(x, (0, 2, 1))) + ops.transpose(here)
 
 
 class FrameTokens(keras.layers.Layer):
@@ -252,24 +257,25 @@ class FrameTokens(keras.layers.Layer):
             x = ops.relu(convolved(x, convolution, norm, training))        # (B,32,32,16) … (B,8,8,D)
         x = x + ops.relu(self.block(x))                                    # (B,8,8,D)
         x = ops.reshape(x, (-1, GRID * GRID, self.dim))                    # (B,64,D)
-        glow = self.places(x)                                              # (B,64) or None
-        x = x + self.place                                                 # (B,64,D)
-        scores = self.looked_at(ops.matmul(self.keys(x), ops.transpose(self.queries)), glow)  # (B,64,3)
-        weights = ops.softmax(scores, axis=1)                              # (B,64,3)
-        looked = ops.matmul(ops.transpose(weights, (0, 2, 1)), self.values(x))  # (B,3,D)
+        scores, glow = self.scores(x)                                      # (B,3,64), (B,64) or None
+        weights = ops.softmax(scores, axis=2)                              # (B,3,64)
+        # The weights sum to 1, so that the values need not be computed for each place.
+        looked = self.values(ops.matmul(weights, x + self.place))          # (B,3,D)
         colour = self.colour(self.described(overall, glow))                # (B,D)
         tokens = ops.concatenate([looked, colour[:, None]], axis=1)        # (B,4,D)
-        evidence = ops.reshape(weights[:, :, 0], (-1, GRID, GRID))         # (B,8,8)
+        evidence = ops.reshape(weights[:, 0], (-1, GRID, GRID))            # (B,8,8)
         return tokens, following, evidence, glow
+
+    def looks(self):
+        """The queries on the keys as one linear reading of x: its kernel (D,3), and what the place itself adds (64,3)."""
+        kernel = ops.matmul(self.keys.kernel, ops.transpose(self.queries))
+        return kernel, ops.matmul(self.place, kernel)
 
     # What a subclass with a score of each place overrides.
 
-    def places(self, x):
-        """The score of each place, from its features x (B,64,D): (B,64), or None."""
-
-    def looked_at(self, scores, glow):
-        """The queries' scores (B,64,3) with those of the places."""
-        return scores
+    def scores(self, x):
+        """The queries' scores of every place, from its features x (B,64,D): (B,3,64); and scores of the places themselves (B,64), or None."""
+        return each_place(x, *self.looks()), None
 
     def described(self, overall, glow):
         """The quantities of the whole frame with those of the places."""

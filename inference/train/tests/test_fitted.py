@@ -23,8 +23,8 @@ def levels(frame):
 
 
 def residual(frame, before):
-    z = ops.convert_to_tensor(SPACE.of(levels(frame))[..., None].astype(np.float32))
-    known = ops.convert_to_tensor(SPACE.of(levels(before))[..., None].astype(np.float32))
+    z = ops.convert_to_tensor(SPACE.of(levels(frame))[:, None].astype(np.float32))
+    known = ops.convert_to_tensor(SPACE.of(levels(before))[:, None].astype(np.float32))
     return [ops.convert_to_numpy(x) for x in fitted.residual_of(known, z)]
 
 
@@ -32,9 +32,9 @@ def test_the_graph_and_numpy_map_tones_alike():
     frames = rng.integers(0, 256, (5, 64, 64, 3)).astype(np.uint8)
     frames[1], frames[2] = 255, 0
     x = frames.astype(np.float32) / 255
-    tone = np.log((x + background.TONE_MARGIN) / (1 + background.TONE_MARGIN - x)).mean(-1, keepdims=True)
+    tone = np.log((x + background.TONE_MARGIN) / (1 + background.TONE_MARGIN - x)).mean(-1)[:, None]
     z, _ = fitted.tone_map(ops.convert_to_tensor(tone))
-    np.testing.assert_allclose(ops.convert_to_numpy(z)[..., 0], SPACE.of(frames), atol=2e-3)
+    np.testing.assert_allclose(ops.convert_to_numpy(z)[:, 0], SPACE.of(frames), atol=2e-3)
 
 
 @pytest.mark.parametrize("change", [
@@ -46,7 +46,7 @@ def test_a_swing_of_the_camera_leaves_little_and_a_spot_much(change):
     after[:, 20:28, 30:38] = np.minimum(after[:, 20:28, 30:38] + 60, 255)
     quiet, _ = residual(change(before), before)
     found, spread = residual(change(after), before)
-    spot = found[0, 20:28, 30:38].mean()
+    spot = found[0, 0, 20:28, 30:38].mean()
     assert np.abs(quiet).mean() < 0.2
     assert spot > 0.5
     assert spot > 4 * spread.item()
@@ -56,7 +56,7 @@ def test_the_fit_keeps_the_digits_of_its_numbers():
     """Single precision against double: other kernels round otherwise, and must not change what is seen."""
     before = shell()
     after = 0.7 * before + rng.normal(0, 2, before.shape)
-    known, z = (SPACE.of(levels(x))[..., None] for x in (before, after))
+    known, z = (SPACE.of(levels(x))[:, None] for x in (before, after))
     exact = [np.asarray(x) for x in fitted.residual_of(*(ops.convert_to_tensor(x.astype(np.float64), "float64") for x in (known, z)))]
     found = [np.asarray(x) for x in fitted.residual_of(*(ops.convert_to_tensor(x.astype(np.float32)) for x in (known, z)))]
     for a, b in zip(found, exact, strict=True):
@@ -68,7 +68,7 @@ def test_a_clipping_shell_keeps_its_spot():
     after = before.copy()
     after[:, 20:28, 30:38] = np.maximum(after[:, 20:28, 30:38], 250)
     found, spread = residual(after, before)
-    assert found[0, 20:28, 30:38].mean() > 3 * spread.item()
+    assert found[0, 0, 20:28, 30:38].mean() > 3 * spread.item()
 
 
 @pytest.mark.parametrize("level", [0, 1, 128, 254, 255])
@@ -186,10 +186,23 @@ def test_places_are_taught_by_the_mask():
 
 def test_the_first_query_attends_where_a_place_glows():
     net = models.build(configs.UnimodalTransfer(dim=16, hidden=16))
+    x = rng.normal(size=(2, 64, 16)).astype(np.float32)
+    before, _ = (ops.convert_to_numpy(v) for v in net.frames.scores(x))
+    net.frames.glow.bias.assign([12.0])
+    scores, glow = (ops.convert_to_numpy(v) for v in net.frames.scores(x))
+    np.testing.assert_allclose(glow, ops.convert_to_numpy(net.frames.glow(x))[:, :, 0], atol=1e-5)
+    np.testing.assert_allclose(scores[:, 0] - before[:, 0], 12, atol=1e-5)
+    np.testing.assert_allclose(scores[:, 1:], before[:, 1:], atol=1e-5)
+    # Keys and queries, each by itself, then the score of the places.
+    asked = ops.convert_to_numpy(ops.matmul(net.frames.keys(x + net.frames.place), ops.transpose(net.frames.queries)))
+    np.testing.assert_allclose(scores[:, 0], asked[:, :, 0] + glow, atol=1e-4)
+    np.testing.assert_allclose(scores[:, 1:], np.moveaxis(asked, 2, 1)[:, 1:], atol=1e-4)
+
+
+def test_the_quantities_of_the_whole_frame_tell_of_the_places():
+    net = models.build(configs.UnimodalTransfer(dim=16, hidden=16))
     glow = np.zeros((1, 64), np.float32)
     glow[0, 19] = 12
-    scores = ops.convert_to_numpy(net.frames.looked_at(np.zeros((1, 64, 3), np.float32), ops.convert_to_tensor(glow)))
-    assert scores[0, :, 0].argmax() == 19 and not scores[0, :, 1:].any()
     dark, lit = (ops.convert_to_numpy(net.frames.described(np.zeros((1, 17), np.float32), ops.convert_to_tensor(g)))[0, 17:]
                  for g in (0 * glow, glow))
     np.testing.assert_allclose(dark, 0)

@@ -261,6 +261,13 @@ def test_weights_come_back_from_an_export(exported, trained):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
 
 
+def test_the_result_comes_back_from_a_manifest(exported):
+    _, manifest = exported
+    sections = release.sections(configs.Toy(), recover.result_of(manifest), manifest["commit"])
+    for key in ("decision", "rule", "metrics", "offset"):
+        assert sections[key] == manifest[key]
+
+
 def test_weights_of_another_network_are_refused(exported):
     out, _ = exported
     with pytest.raises(ValueError, match="another network or version; check out the commit"):

@@ -259,7 +259,7 @@ class ProductTransfer(Transfer, Product):
     name: str = "product-transfer"
     row: str = ""
     title: str = "the product, for other makers' furnaces"
-    version: str = "0.4.1"
+    version: str = "0.4.2"
     steps: int = 3000
 
 
