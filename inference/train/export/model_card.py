@@ -21,7 +21,7 @@ def page(manifest):
     """docs/model-figures.md."""
     return "\n\n".join([
         f"# Figures of {manifest['name']} {manifest['version']}",
-        "Written by `inference/train/release.py` from the model's manifest, which names the commit it was trained at. "
+        "Written by `inference/train/release.py` from the model's manifest, which names the commit it was exported at. "
         "How such figures come about: docs/model.md.",
         *houses(manifest["metrics"]), *seconds(manifest["metrics"]), *events(manifest), *suspicion(manifest), *familiarity(manifest),
         *clock(manifest["metrics"]), *known_offset(manifest), *decision(manifest),
