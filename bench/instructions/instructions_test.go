@@ -122,8 +122,8 @@ func TestReport(t *testing.T) {
 	got := string(f.report())
 	for _, want := range []string{
 		"| agent at 2 Hz, a second | 2.00 | 3.00 | 1.50 | 60 | 2.00 | 3.00 |",
-		// 3e6 × 1 / 1.5 GHz = 2 ms, 3e6 × 3 / 1.2 GHz = 7.5 ms; × 2.5 with the kernel.
-		"| agent at 2 Hz, a second | 0.2 to 0.8 % of a core | 0.5 to 1.9 % of a core | 0.1 to 0.4 % of a core | 0.3 to 1.0 % of a core |\n",
+		// 3e6 × 2 / 1.5 GHz = 4 ms, 3e6 × 6 / 1.2 GHz = 15 ms; × 2.5 with the kernel.
+		"| agent at 2 Hz, a second | 0.4 to 1.5 % of a core | 1.0 to 3.8 % of a core | 0.2 to 0.8 % of a core | 0.6 to 2.0 % of a core |\n",
 		"| a `step` of many in a row | 2.0 to 7.5 ms | 5.0 to 18.8 ms | 1.2 to 4.0 ms | 2.9 to 10.0 ms |\n",
 	} {
 		if !strings.Contains(got, want) {
