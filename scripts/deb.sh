@@ -55,7 +55,7 @@ depends=procps # kill, by which systemd has the agent read its file again
 if [ "$with_children" != no ]; then
   eval "$children"
   go build -buildmode=pie "${flags[@]}" -o $root/lib/ ./cmd/meltwatch-camera ./cmd/meltwatch-infer
-  cp -L "$TENSORFLOW"/lib/libtensorflow_{cc,framework}.so.2 "$OPENCV"/lib/*.so.* $root/lib/
+  cp -L "$TENSORFLOW"/lib/*.so.[0-9]* "$OPENCV"/lib/*.so.* $root/lib/
   "${CROSS}strip" --strip-unneeded $root/lib/*.so.*
 
   say "dependencies"
@@ -110,7 +110,7 @@ else
   tensorflow_version=$(sed -n 's/^tensorflow=//p' scripts/tensorflow.sh)
   opencv_version=${pins% *} ffmpeg_version=${pins#* }
   sbom meltwatch --linked "$depends" --shipped "$charts" \
-    --shipped "tensorflow=$tensorflow_version=Apache-2.0=pypi=$(echo $root/lib/libtensorflow_*.so.2 | tr ' ' ,)=$TENSORFLOW/THIRD_PARTY_NOTICES.txt" \
+    --shipped "tensorflow=$tensorflow_version=Apache-2.0=pypi=$(find $root/lib -name 'libtensorflow_*' -o -name 'libomp-*' | sort | paste -sd,)=$TENSORFLOW/THIRD_PARTY_NOTICES.txt" \
     --shipped "opencv=$opencv_version=Apache-2.0=deb/debian==$OPENCV/opencv.copyright" \
     --shipped "ffmpeg=$ffmpeg_version=LGPL-2.1-or-later=deb/debian=$(echo $root/lib/lib{av,sw}*.so.* | tr ' ' ,)=$OPENCV/ffmpeg.copyright" \
     $root/bin/meltwatch $root/lib/meltwatch-camera $root/lib/meltwatch-infer

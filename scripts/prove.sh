@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes longer than a test may. Each stage writes its section of
-# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [own] [lives] [ledger] [soak] [package] [camera] [arm64] [cluster];
+# docs/proof.md. Usage: scripts/prove.sh [fuzzing] [kills] [model] [agree] [race] [freezes] [recordings] [own] [lives] [ledger] [soak] [package] [camera] [arm64] [instructions] [cluster];
 # all of them without an argument.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -107,6 +107,23 @@ arm64() {
   packaged arm64
 }
 
+# What the agent and the model execute on amd64 and on arm64, counted in an emulator, and the
+# model's golden vectors on arm64.
+instructions() {
+  {
+    scripts/instructions.sh && CGO_ENABLED=0 go build -o bin/bench ./cmd/bench
+  } >&2 && golden_emulated && bin/bench instructions --watch "${INSTRUCTIONS_WATCH:-60s}"
+}
+
+golden_emulated() {
+  (cd inference/tensorflow && TF_CPP_MIN_LOG_LEVEL=2 TF_ENABLE_ONEDNN_OPTS=0 CI=true LD_LIBRARY_PATH='' \
+    qemu-aarch64 -cpu cortex-a53 -L /usr/aarch64-linux-gnu ../../bin/arm64/golden.test -test.v -test.run TestGolden) |
+    awk '/^ *--- / {sub(/^ */, ""); print "- golden vectors, arm64'"'"'s TensorFlow: " $0}'
+  local result=${PIPESTATUS[0]}
+  echo
+  return "$result"
+}
+
 packaged() {
   local tests
   tests=$(mktemp -d)
@@ -169,4 +186,5 @@ stage package "The package in a fresh Debian 12" package
 stage camera "The camera with the package's libraries" camera
 stage cluster "A fleet on a cluster of brokers" cluster
 stage arm64 "The package of arm64 under qemu-user" arm64
+stage instructions "Instructions on amd64 and arm64" instructions
 exit "$status"

@@ -20,7 +20,11 @@ out=.deps/libtensorflow strip=strip
 
 say() { printf 'deps: %s\n' "$*"; }
 
-if [ ! -e $out/lib/libtensorflow_cc.so.2 ] || [ ! -e $out/THIRD_PARTY_NOTICES.txt ]; then
+whole() {
+  [ -e $out/lib/libtensorflow_cc.so.2 ] && [ -e $out/THIRD_PARTY_NOTICES.txt ] &&
+    { [ "$architecture" != arm64 ] || compgen -G "$out/lib/libomp-*.so.5" >/dev/null; }
+}
+if ! whole; then
   say "TensorFlow $tensorflow: downloading the pinned wheel (220 MB) and stripping its libraries (1-3 minutes)"
   rm -rf $out.new $out.wheel && mkdir -p $out.wheel $out.new/lib
   .deps/venv/bin/pip download -q --disable-pip-version-check --no-deps -d $out.wheel --only-binary=:all: \
@@ -32,6 +36,8 @@ import pathlib, sys, zipfile
 wheel, out = zipfile.ZipFile(sys.argv[1]), pathlib.Path(sys.argv[2])
 for name in wheel.namelist():
     if name in ("tensorflow/libtensorflow_cc.so.2", "tensorflow/libtensorflow_framework.so.2"):
+        target = out / "lib" / pathlib.Path(name).name
+    elif name.startswith("tensorflow.libs/libomp-"):  # on arm64 alone: libtensorflow_cc is linked with it
         target = out / "lib" / pathlib.Path(name).name
     elif name == "tensorflow/THIRD_PARTY_NOTICES.txt":
         target = out / "THIRD_PARTY_NOTICES.txt"

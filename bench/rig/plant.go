@@ -43,7 +43,8 @@ func Root(site string) string { return message.Root(site, furnace) }
 type Plant struct {
 	Programs Programs
 	Camera   bool
-	Melt     []string // arguments of furnace-sim serve; --life mixed if empty
+	Period   time.Duration // of the meter's polls; the agent's default if zero
+	Melt     []string      // arguments of furnace-sim serve; --life mixed if empty
 	Take     func(topic string, payload []byte)
 
 	// Set by Start.
@@ -179,14 +180,18 @@ func (p *Plant) file(furnace string) string {
 		crop := scene.CropRect
 		section = fmt.Sprintf("camera: {url: %q, crop: {x: %d, y: %d, width: %d, height: %d}}", p.camera, crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy())
 	}
+	period := ""
+	if p.Period > 0 {
+		period = fmt.Sprintf("period: %s, timeout: %s, ", p.Period, p.Period*9/10)
+	}
 	return fmt.Sprintf(`site: %s
 furnace: %s
-meters: {plc: {url: %q, fields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}}
+meters: {plc: {url: %q, %sfields: {current_a: {address: 0}, current_b: {address: 2}, current_c: {address: 4}, set_point: {address: 6}}}}
 %s
 model: {path: %q}
 mqtt: {broker: "tcp://%s"}
 paths: {state: %q, programs: %q}
-`, p.site, furnace, p.Meter, section, p.Programs.Model, p.Link.Listen, p.state(furnace), p.Programs.Bin)
+`, p.site, furnace, p.Meter, period, section, p.Programs.Model, p.Link.Listen, p.state(furnace), p.Programs.Bin)
 }
 
 // StartMore starts a further agent, of a furnace of its own with the same meter, camera and

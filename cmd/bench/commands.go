@@ -10,6 +10,7 @@ import (
 	"meltwatch/bench/cluster"
 	"meltwatch/bench/cost"
 	"meltwatch/bench/crash"
+	"meltwatch/bench/instructions"
 	"meltwatch/bench/latency"
 	"meltwatch/bench/listing"
 	"meltwatch/bench/outage"
@@ -165,6 +166,22 @@ func (c performanceCommand) Run(ctx context.Context, out io.Writer) error {
 	return performance.Options{
 		Programs: rig.Programs(c.programs), Telegraf: c.Telegraf, Every: c.Every, Parts: c.Parts, Rounds: c.Rounds, Limit: c.Limit, Brief: c.Brief,
 		Results: c.Results, Into: c.Into, Version: strings.TrimSuffix(version, "-dirty"), Command: "bin/bench " + strings.Join(os.Args[1:], " "),
+	}.Run(ctx, out)
+}
+
+type instructionsCommand struct {
+	Counter string        `default:"bin/counter.so" help:"QEMU's plugin that counts, as scripts/instructions.sh builds it."`
+	Arm64   string        `default:"bin/arm64" help:"Folder of arm64's programs, as scripts/instructions.sh builds them."`
+	Root    string        `default:"/usr/aarch64-linux-gnu" help:"Folder of arm64's C library."`
+	Watch   time.Duration `default:"60s" help:"How long each setting is watched."`
+	Calls   int           `default:"100" help:"Calls of each function of the model."`
+	programs
+}
+
+// Run prints the tables.
+func (c instructionsCommand) Run(ctx context.Context, out io.Writer) error {
+	return instructions.Options{
+		Programs: rig.Programs(c.programs), Counter: c.Counter, Arm64: c.Arm64, Root: c.Root, Watch: c.Watch, Calls: c.Calls, Progress: os.Stderr,
 	}.Run(ctx, out)
 }
 
