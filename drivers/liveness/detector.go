@@ -110,23 +110,28 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 		return time.Time{}, false
 	}
 	taken = d.clock.captureTime(presentation, arrival)
+	before := d.newest
 	d.open, d.newest, d.last, d.fault = true, taken, presentation, ""
-	d.rate.frame(taken)
+	// What changes across a gap began somewhere in it, by expectation in its middle.
+	since := taken
+	missing := d.rate.frame(taken)
+	if missing > 0 {
+		since = taken.Add(-taken.Sub(before) / 2)
+	}
 	switch {
 	case !p.black():
 		d.blackSince = time.Time{}
 	case d.blackSince.IsZero():
-		d.blackSince = taken
+		d.blackSince = since
 	}
-	// A quarter more, because half of the first half may be of the time before.
-	d.repetition.frame(taken, p, d.limits.FrozenAfter*5/4)
+	d.repetition.frame(taken, missing, p, d.limits.FrozenAfter)
 	d.identical.frames++
 	if changed(d.picture, p) {
 		d.identical, d.picture = anchor{since: taken}, p
 	}
 	d.motionless.frames++
 	if sketch := p.cellMeans(); shifted(d.cellMeans, sketch) {
-		d.motionless, d.cellMeans = anchor{since: taken}, sketch
+		d.motionless, d.cellMeans = anchor{since: since}, sketch
 	}
 	return taken, true
 }
@@ -157,9 +162,9 @@ func (d *Detector) Status(now time.Time) (drivers.Status, string) {
 		return drivers.Stale, d.staleCause(now)
 	case !d.blackSince.IsZero() && now.Sub(d.blackSince) >= d.limits.BlackAfter:
 		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(d.blackSince)))
-	case d.repetition.found:
+	case d.repetition.holds(now, d.limits.FrozenAfter):
 		return drivers.Frozen, fmt.Sprintf("the same picture, without the camera's noise, for %v or longer", round(d.limits.FrozenAfter))
-	case d.motionless.holds(now, d.limits.FrozenAfter) && d.identical.holds(now, d.limits.FrozenAfter/2):
+	case d.motionless.holds(now, d.limits.FrozenAfter) && d.identical.holds(d.newest, d.limits.FrozenAfter/2):
 		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(d.motionless.since)))
 	case d.motionless.holds(now, motionlessFactor*d.limits.FrozenAfter):
 		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(d.motionless.since)))

@@ -143,6 +143,16 @@ func notePicture(r *drivers.StreamReport, p parameters) {
 	}
 }
 
+// thinned notes whether pictures are dropped before decoding.
+func (s *Survey) thinned(now bool) {
+	s.update(func(r *drivers.StreamReport) { r.Thinned = now })
+}
+
+// skipped notes a picture that is not decoded.
+func (s *Survey) skipped() {
+	s.update(func(r *drivers.StreamReport) { r.Skipped++ })
+}
+
 // lost notes packets that are missing.
 func (s *Survey) lost(packets uint64) {
 	s.update(func(r *drivers.StreamReport) { r.Lost += packets })
