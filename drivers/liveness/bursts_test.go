@@ -83,19 +83,35 @@ func TestLiveInBursts(t *testing.T) {
 	}
 }
 
-// The limit of a stall is the same in bursts.
+// A stall is named as long after the last picture, decoded or not, as when every picture is
+// decoded. A decoder that gives nothing while pictures come is named a second later.
 func TestStallInBursts(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	s := newThinnedScreening(encoding{rate: 25, keyEvery: time.Second})
 	for n := range 25 * 10 {
 		s.show(n, scene(r, n, 2))
 	}
-	last := s.detector.newest
-	if status, _ := s.detector.Status(last.Add(factory.StaleAfter - time.Millisecond)); status != drivers.OK {
-		t.Errorf("%s before the limit", status)
+	newest := s.detector.newest
+	for _, c := range []struct {
+		name        string
+		last, named time.Duration // of the pictures that came, and the stall's name, since the newest frame
+	}{
+		{"with a frame", 0, factory.StaleAfter},
+		{"between bursts", 800 * time.Millisecond, 800*time.Millisecond + factory.StaleAfter},
+		{"later", 900 * time.Millisecond, 900*time.Millisecond + factory.StaleAfter},
+		{"not at all", time.Hour, burstDistance + factory.StaleAfter},
+	} {
+		s.detector.Undecoded(newest.Add(c.last))
+		if status, _ := s.detector.Status(newest.Add(c.named - time.Millisecond)); status != drivers.OK {
+			t.Errorf("%s: %s before the limit", c.name, status)
+		}
+		if status, _ := s.detector.Status(newest.Add(c.named)); status != drivers.Stale {
+			t.Errorf("%s: %s at the limit", c.name, status)
+		}
 	}
-	if status, _ := s.detector.Status(last.Add(factory.StaleAfter)); status != drivers.Stale {
-		t.Errorf("%s at the limit", status)
+	s.detector.Undecoded(time.Time{})
+	if status, _ := s.detector.Status(newest.Add(factory.StaleAfter)); status != drivers.Stale {
+		t.Errorf("%s when every picture is decoded", status)
 	}
 	if got := s.detector.Timeout(2 * time.Second); got != 2*time.Second {
 		t.Errorf("the next frame may take %v", got)

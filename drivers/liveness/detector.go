@@ -46,6 +46,9 @@ type Limits struct {
 const (
 	// motionlessFactor × FrozenAfter is how long noise alone counts as live.
 	motionlessFactor = 10
+	// burstDistance is how far bursts of frames are apart by rule, where only the first
+	// pictures of each second are decoded.
+	burstDistance = time.Second
 	// minFrames are needed to detect repetition.
 	minFrames = 4
 )
@@ -59,6 +62,7 @@ type Detector struct {
 	rate       rate
 	open       bool
 	newest     time.Time // when the newest frame was taken; zero before the first
+	undecoded  time.Time // when the newest picture came that is not decoded; zero without one
 	last       time.Duration
 	blackSince time.Time // since when the picture has been black; zero while it is not
 
@@ -87,7 +91,7 @@ func NewDetector(limits Limits) *Detector { return &Detector{limits: limits} }
 
 // Opened notes that a stream was opened, so presentation times start again.
 func (d *Detector) Opened() {
-	d.open, d.unreachable = false, ""
+	d.open, d.unreachable, d.undecoded = false, "", time.Time{}
 	d.clock.Restart()
 	d.rate.last = time.Time{}
 }
@@ -136,6 +140,19 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	return taken, true
 }
 
+// Undecoded notes when the newest picture came, while only a few of each second are decoded;
+// zero while all are.
+func (d *Detector) Undecoded(arrival time.Time) { d.undecoded = arrival }
+
+// fresh is since when no picture has come. Pictures that are not decoded stand for frames that
+// are not due yet.
+func (d *Detector) fresh() time.Time {
+	if d.undecoded.After(d.newest) {
+		return earliest(d.undecoded, d.newest.Add(burstDistance))
+	}
+	return d.newest
+}
+
 // isRepeat reports whether a frame repeats the last one. A time that fell back by
 // maxJump belongs to another frame: the camera restarted its count.
 func (d *Detector) isRepeat(presentation time.Duration, p Picture) bool {
@@ -158,7 +175,7 @@ func (d *Detector) Status(now time.Time) (drivers.Status, string) {
 		return drivers.Absent, d.fault
 	case d.newest.IsZero():
 		return drivers.Absent, "no frame yet"
-	case now.Sub(d.newest) >= d.rate.timeout(d.limits.StaleAfter):
+	case now.Sub(d.fresh()) >= d.rate.timeout(d.limits.StaleAfter):
 		return drivers.Stale, d.staleCause(now)
 	case !d.blackSince.IsZero() && now.Sub(d.blackSince) >= d.limits.BlackAfter:
 		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(d.blackSince)))

@@ -128,6 +128,12 @@ func (c *Camera) reset() {
 	c.begin(&relay.Survey{})
 }
 
+// status is the camera's status and its cause. The caller holds mu.
+func (c *Camera) status(now time.Time) (drivers.Status, string) {
+	c.detector.Undecoded(c.survey.Undecoded())
+	return c.detector.Status(now)
+}
+
 // begin replaces the survey by that of another session. The caller holds mu.
 func (c *Camera) begin(survey *relay.Survey) {
 	if c.survey != nil {
@@ -158,7 +164,7 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 
 		PictureWidth: c.size.Width, PictureHeight: c.size.Height,
 	}
-	reply.Status, reply.Cause = c.detector.Status(now)
+	reply.Status, reply.Cause = c.status(now)
 	if c.taken.IsZero() {
 		return reply, nil
 	}
