@@ -49,6 +49,36 @@ func TestBurstsDelayNoVerdictAndLeaveNoHole(t *testing.T) {
 	}
 }
 
+// A meter that is read twice a second or more lets the windows end where the newest slot has a
+// frame, at most phases of the bursts.
+func TestWindowsEndAfterABurst(t *testing.T) {
+	filled, phases := 0, 0
+	atEachPhase(t, 500*time.Millisecond, func(t *testing.T, s senses, r *recording) {
+		with := 0
+		last := r.windows[len(r.windows)-60:]
+		for _, w := range last {
+			with += int(w.FrameMask[len(w.FrameMask)-1])
+		}
+		t.Logf("%d of %d windows", with, len(last))
+		phases++
+		if with == len(last) {
+			filled++
+		}
+		shifts := 0
+		for i := 21; i < len(r.decided); i++ {
+			if r.decided[i].value.End.Sub(r.decided[i-1].value.End) < usualStep {
+				shifts++
+			}
+		}
+		if shifts > 1 {
+			t.Errorf("the windows' ends moved %d times", shifts)
+		}
+	})
+	if filled < phases*7/10 {
+		t.Errorf("each newest slot has a frame at %d of %d phases", filled, phases)
+	}
+}
+
 // A frame that is up to a second old still belongs to the newest slot or the one before, and
 // is encoded once.
 func TestBurstsAreEncodedOnceASecond(t *testing.T) {

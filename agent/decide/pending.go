@@ -62,8 +62,8 @@ type pending struct {
 	asked  bool      // the video was asked for this second
 	again  time.Time // when it may be asked again
 	frames cadence
-	// between counts the seconds in a row whose window would have ended nearer to a sample
-	// one slot earlier.
+	// between counts the seconds in a row whose window would have ended nearer to a sample,
+	// or to a burst of frames, one slot earlier.
 	between int
 }
 
@@ -123,11 +123,27 @@ func (l *Loop) step() time.Duration {
 func (l *Loop) begin(now time.Time) {
 	l.pending.begin(now)
 	// Two seconds ago every sample has arrived, however late.
-	if l.pending.between < betweenLimit && l.decider.aligner.BetterEarlier(l.last.End.Add(-2*time.Second)) {
+	before := l.last.End.Add(-2 * time.Second)
+	if l.pending.between < betweenLimit && (l.decider.aligner.BetterEarlier(before) || l.burstBetterEarlier(before)) {
 		l.pending.between++
 	} else {
 		l.pending.between = 0
 	}
+}
+
+// A frame of a burst whose age at the window's end is between these is not in the newest slot,
+// and is in that of a window that ends half a second earlier, with time to arrive.
+const (
+	leastBurstAge = 650 * time.Millisecond
+	mostBurstAge  = 960 * time.Millisecond
+)
+
+// burstBetterEarlier reports whether windows that end one slot earlier would have a frame in
+// their newest slot, as this one has not, and samples as good.
+func (l *Loop) burstBetterEarlier(end time.Time) bool {
+	age := l.last.End.Sub(l.last.Frame.Time)
+	return l.last.Frame.Burst && l.last.Video.Live() && age > leastBurstAge && age < mostBurstAge &&
+		l.step() == time.Second && l.decider.aligner.AsGoodEarlier(end)
 }
 
 // awaitFrame returns how long to wait until the video must be asked again, or until the
