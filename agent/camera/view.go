@@ -9,15 +9,6 @@ import (
 	"meltwatch/drivers"
 )
 
-// Report returns what the child knows of the camera's stream.
-func (c *Client) Report(ctx context.Context) (drivers.StreamReport, error) {
-	p := c.process.Load()
-	if p == nil {
-		return drivers.StreamReport{}, errors.New("the camera child does not run")
-	}
-	return child.Call[drivers.StreamReport](ctx, p, "Camera.Report", struct{}{})
-}
-
 // View returns the newest whole picture as JPEG of a quality of 1–100, at most maxWidth
 // pixels wide, and its instant.
 func (c *Client) View(ctx context.Context, maxWidth, quality int) (jpeg []byte, taken time.Time, err error) {

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -48,44 +46,18 @@ func (k *checker) camera(ctx context.Context, programs string) (string, error) {
 		return "", err
 	}
 	program := filepath.Join(programs, cameraProgram)
-	var size, decoding string
+	var size string
 	err = try(ctx, func(ctx context.Context, a *answered) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		observer := &impatient{answered: a, end: cancel}
-		client := camera.New(program, settings, read, slog.New(slog.DiscardHandler), observer)
-		observer.live = func() { decoding = learnDecoding(ctx, client, settings) }
+		client := camera.New(program, settings, read, slog.New(slog.DiscardHandler), &impatient{a, cancel})
 		err := client.Run(ctx)
-		observer.learning.Wait()
 		if width, height := client.PictureSize(); width > 0 {
 			size = fmt.Sprintf(", %d×%d pixels", width, height)
 		}
 		return err
 	})
-	return k.config.Camera.URL + size + decoding, err
-}
-
-// learns is how long the check waits at most to learn which pictures are decoded. The child
-// needs five groups of pictures for it.
-const learns = 8 * time.Second
-
-// learnDecoding says which pictures are decoded, once a picture is live.
-func learnDecoding(ctx context.Context, client *camera.Client, s drivers.CameraSettings) string {
-	ctx, cancel := context.WithTimeout(ctx, learns)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		report, err := client.Report(ctx)
-		if text, known := report.Decoding(s); err == nil && known {
-			return "; " + text
-		}
-		select {
-		case <-ctx.Done():
-			return "; every picture is decoded"
-		case <-tick.C:
-		}
-	}
+	return k.config.Camera.URL + size, err
 }
 
 // reach connects to the camera and disconnects. The child would go on trying where a
@@ -126,19 +98,6 @@ func (k *checker) cameraOffline() (string, error) {
 type impatient struct {
 	*answered
 	end context.CancelFunc
-	// live is called once a picture is live, before that is the answer.
-	live     func()
-	first    sync.Once
-	learning sync.WaitGroup
-}
-
-func (i *impatient) OK() {
-	i.first.Do(func() {
-		i.learning.Go(func() {
-			i.live()
-			i.answered.OK()
-		})
-	})
 }
 
 func (i *impatient) Fault(err error) {
