@@ -12,6 +12,7 @@ import (
 func (c Camera) check(f report) {
 	c.checkURL(f)
 	f.oneOf("transport", c.Transport, "auto", "tcp", "udp")
+	f.oneOf("decode", c.Decode, "auto", "all")
 	secure := strings.HasPrefix(c.URL, "rtsps:")
 	if secure && c.Transport == "udp" {
 		f("transport", "udp is not encrypted, so it cannot be used with rtsps: set tcp or auto")

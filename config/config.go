@@ -60,6 +60,9 @@ type Camera struct {
 	// Transport is how RTP is carried: tcp, udp, or auto, which is tcp if the camera
 	// offers it and udp otherwise.
 	Transport string `yaml:"transport"`
+	// Decode is which pictures are decoded: all, or auto, which is the first ones of each
+	// second if the camera sends a key frame each second.
+	Decode string `yaml:"decode"`
 	// Timeout limits opening the stream and each pause without data.
 	Timeout time.Duration `yaml:"timeout"`
 	// Crop is the part of the picture that shows the shell, in pixels; all zero

@@ -26,6 +26,7 @@ func Default() Config {
 		Camera: Camera{
 			Enabled:     true,
 			Transport:   "auto",
+			Decode:      "auto",
 			Timeout:     5 * time.Second,
 			StaleAfter:  2 * time.Second,
 			FrozenAfter: 2 * time.Second,

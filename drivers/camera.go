@@ -27,6 +27,8 @@ type CameraSettings struct {
 	Authorities string
 	// Transport is how RTP is carried: TransportAuto, TransportTCP or TransportUDP.
 	Transport string
+	// Decode is which pictures are decoded: DecodeAuto or DecodeAll.
+	Decode string
 	// Timeout bounds opening and each read.
 	Timeout time.Duration
 	// Crop is cut out of the picture before scaling.
@@ -48,9 +50,25 @@ const (
 	TransportUDP  = "udp"
 )
 
+// Which pictures are decoded: every one, or the first ones of each group of pictures where
+// the camera sends a key frame a second.
+const (
+	DecodeAuto = "auto"
+	DecodeAll  = "all"
+)
+
+// LeastThinned is the least of CameraSettings.StaleAfter and Timeout with which pictures are
+// dropped before decoding: the remaining ones are up to a second apart.
+const LeastThinned = 2 * time.Second
+
+// Thinnable reports whether the settings allow that pictures are dropped before decoding.
+func (s CameraSettings) Thinnable() bool {
+	return s.Decode == DecodeAuto && min(s.StaleAfter, s.Timeout) >= LeastThinned
+}
+
 // CameraVersion is the version of these calls. The agent refuses a child of
 // another one.
-const CameraVersion = 3
+const CameraVersion = 4
 
 // LatestRequest asks Camera.Latest for the newest frame.
 type LatestRequest struct {
@@ -76,12 +94,16 @@ type LatestReply struct {
 	Number uint64
 	// Age is how long ago the frame was taken, at the instant of the reply.
 	Age time.Duration
+	// Bursts is set while pictures are dropped before decoding, so that frames come in bursts
+	// about a second apart.
+	Bursts bool
 	// Pixels is row-major RGB of Width × Height, nil when nothing is newer than
 	// After.
 	Pixels []byte
 	// Opens, Decoded and Dropped count openings of the stream, decoded frames,
-	// and frames that were replaced before they were requested.
-	Opens, Decoded, Dropped uint64
+	// and frames that were replaced before they were requested. Skipped counts pictures
+	// that were dropped before decoding.
+	Opens, Decoded, Dropped, Skipped uint64
 }
 
 // PreviewRequest asks Camera.Preview for a picture to look at.

@@ -24,6 +24,8 @@ func (s CameraSettings) Check() error {
 			"camera.transport", "unknown transport %q; set auto, tcp or udp", s.Transport),
 		require(s.Transport != TransportUDP || !Secure(s.URL),
 			"camera.transport", "RTP over UDP is not encrypted, so it cannot be used with rtsps; set tcp or auto"),
+		require(slices.Contains([]string{DecodeAuto, DecodeAll}, s.Decode),
+			"camera.decode", "unknown choice %q; set auto or all", s.Decode),
 		require(min(s.Width, s.Height) > 0 && max(s.Width, s.Height) <= maxInputSide,
 			"model.path", "the model input of %d×%d pixels is outside 1 to %d; correct the model's manifest", s.Width, s.Height, maxInputSide),
 		require(s.Resize == "area", "model.path", "unknown resize filter %q; the model's manifest must say area", s.Resize),

@@ -59,6 +59,9 @@ type Frame struct {
 	// Stream counts the openings of the camera, from 1. Each may lag behind the furnace
 	// by a different time.
 	Stream uint64
+	// Burst is set if it is one of a few neighbours a second, because the pictures between
+	// are not decoded.
+	Burst bool
 	// Width and Height are in pixels.
 	Width, Height int
 	// Pixels is row-major RGB, 3 × Width × Height bytes.

@@ -1,6 +1,9 @@
 package drivers
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // StreamReport is what the child knows of the camera and its stream: the answer of
 // Camera.Report. The fields after Ended describe the newest session, all others
@@ -34,6 +37,10 @@ type StreamReport struct {
 
 	// Packets arrived, Lost is how many are missing by their numbers.
 	Packets, Lost uint64
+	// Skipped counts pictures that were dropped before decoding.
+	Skipped uint64
+	// Thinned is set while pictures are dropped so.
+	Thinned bool
 	// Span is the time from the first picture's arrival to the last one's.
 	Span time.Duration
 	// Pictures, KeyFrames and MarkedPictures count what began, at what decoding can start,
@@ -61,6 +68,27 @@ type StreamReport struct {
 	// the time of day that the camera gives it.
 	HasSenderClock    bool
 	SenderClockBehind time.Duration
+}
+
+// FarKeyFrames is the distance of key frames from which on every picture must be decoded.
+const FarKeyFrames = 1100 * time.Millisecond
+
+// Decoding says which pictures of the stream are decoded with these settings, and what would
+// change it. known is false while too few have come to tell.
+func (r StreamReport) Decoding(s CameraSettings) (text string, known bool) {
+	const all = "every picture is decoded"
+	switch {
+	case s.Decode == DecodeAll:
+		return all + ": camera.decode is all", true
+	case !s.Thinnable():
+		return fmt.Sprintf("%s: that takes camera.stale_after and camera.timeout of %v or more", all, LeastThinned), true
+	case r.Thinned:
+		return "the first pictures of each second are decoded", true
+	case r.KeyFrameDistance > FarKeyFrames:
+		return fmt.Sprintf("%s: key frames are %.3g s apart; one each second, set in the camera, costs less processor time", all, r.KeyFrameDistance.Seconds()), true
+	default:
+		return all, false
+	}
 }
 
 // PictureRequest asks Camera.Picture for a part of the newest whole picture as PNG. The

@@ -12,6 +12,13 @@ func (a *Aligner) BetterEarlier(end time.Time) bool {
 	return a.distance(end) > a.distance(end.Add(-period))+period/8
 }
 
+// AsGoodEarlier reports whether a window that ends at end could as well end one slot earlier:
+// a sample is as near to that slot.
+func (a *Aligner) AsGoodEarlier(end time.Time) bool {
+	period := a.geometry.SamplePeriod
+	return a.distance(end.Add(-period)) <= a.distance(end)+period/8
+}
+
 // SlotPeriod is the distance of two sample slots.
 func (a *Aligner) SlotPeriod() time.Duration { return a.geometry.SamplePeriod }
 

@@ -278,11 +278,11 @@ func (c *Client) take(latest drivers.LatestReply) {
 		// The child sends the frame's age, not its time: an age stays correct across a
 		// clock jump.
 		c.frame = drivers.Frame{
-			Time: time.Now().Add(-latest.Age), Number: latest.Number, Stream: c.stream,
+			Time: time.Now().Add(-latest.Age), Number: latest.Number, Stream: c.stream, Burst: latest.Bursts,
 			Width: c.settings.Width, Height: c.settings.Height, Pixels: latest.Pixels,
 		}
 	}
-	counters := map[string]uint64{"starts": c.starts, "opens": latest.Opens, "decoded": latest.Decoded, "dropped": latest.Dropped,
+	counters := map[string]uint64{"starts": c.starts, "opens": latest.Opens, "decoded": latest.Decoded, "dropped": latest.Dropped, "skipped": latest.Skipped,
 		"width": uint64(c.size.width), "height": uint64(c.size.height), "resized": latest.Resized}
 	c.mu.Unlock()
 	c.observer.Count(counters)

@@ -151,11 +151,17 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 }
 
 // DecideDue decides at now the second that is due at an instant: see Due. Before that
-// instant, everything that belongs to its window must have arrived.
-func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drivers.Frame, video drivers.Status) Decision {
+// instant, everything that belongs to its window must have arrived. earlier are frames of
+// bursts before the newest; one of whose burst a frame was encoded is left out.
+func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drivers.Frame, video drivers.Status, earlier ...drivers.Frame) Decision {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	d.follow(frame)
+	for _, f := range earlier {
+		if f.Stream == frame.Stream && f.Time.Sub(d.lastFrame) > betweenBursts {
+			_ = d.encode(ctx, f, video) // a fault will show at the newest one
+		}
+	}
 	encodeErr := d.encode(ctx, frame, video)
 	w := d.aligner.Window(due)
 	current, cause := d.current.status(now)

@@ -103,12 +103,13 @@ func (l *Loop) Decide(ctx context.Context) Decision { return l.decide(ctx, time.
 func (l *Loop) decide(ctx context.Context, due time.Time) Decision {
 	l.drain()
 	frame, status := l.video.Newest()
+	l.pending.frames.note(frame)
 	now := time.Now()
 	if due.Before(now) {
 		due = now
 	}
 	compare := l.beginShadow(ctx, now, due, frame, status)
-	s := l.decider.DecideDue(ctx, now, due, frame, status)
+	s := l.decider.DecideDue(ctx, now, due, frame, status, l.pending.frames.earlier)
 	if ctx.Err() == nil { // the end of the agent may have cut the second short
 		l.last = s
 		l.report(s)
@@ -120,7 +121,8 @@ func (l *Loop) decide(ctx context.Context, due time.Time) Decision {
 // reportChange reports the last decision again when a sense has failed or recovered
 // since, so that the change is visible before the next verdict.
 func (l *Loop) reportChange() {
-	_, video := l.video.Newest()
+	newest, video := l.video.Newest()
+	l.pending.frames.note(newest)
 	current, cause := l.decider.current.status(time.Now())
 	if l.last.End.IsZero() || video == l.last.Video && current == l.last.Current {
 		return

@@ -12,6 +12,10 @@ import (
 // longer. Which values a window holds, and its verdict, are therefore the same as if each
 // second had waited until then; only the frame of a camera with at least five pictures a
 // second may be an earlier one of the same slot.
+//
+// Where the camera's child decodes a few neighbours a second, a second takes the newest one
+// that has come, and waits for none: the next ones would often come too late. What came too
+// late for its second is encoded with the next one, so it leaves no hole in the window.
 
 // Refresher is a Video that can be asked for a newer frame than it would have at the time.
 type Refresher interface {
@@ -58,8 +62,8 @@ type pending struct {
 	asked  bool      // the video was asked for this second
 	again  time.Time // when it may be asked again
 	frames cadence
-	// between counts the seconds in a row whose window would have ended nearer to a sample
-	// one slot earlier.
+	// between counts the seconds in a row whose window would have ended nearer to a sample,
+	// or to a burst of frames, one slot earlier.
 	between int
 }
 
@@ -119,11 +123,27 @@ func (l *Loop) step() time.Duration {
 func (l *Loop) begin(now time.Time) {
 	l.pending.begin(now)
 	// Two seconds ago every sample has arrived, however late.
-	if l.pending.between < betweenLimit && l.decider.aligner.BetterEarlier(l.last.End.Add(-2*time.Second)) {
+	before := l.last.End.Add(-2 * time.Second)
+	if l.pending.between < betweenLimit && (l.decider.aligner.BetterEarlier(before) || l.burstBetterEarlier(before)) {
 		l.pending.between++
 	} else {
 		l.pending.between = 0
 	}
+}
+
+// A frame of a burst whose age at the window's end is between these is not in the newest slot,
+// and is in that of a window that ends half a second earlier, with time to arrive.
+const (
+	leastBurstAge = 650 * time.Millisecond
+	mostBurstAge  = 960 * time.Millisecond
+)
+
+// burstBetterEarlier reports whether windows that end one slot earlier would have a frame in
+// their newest slot, as this one has not, and samples as good.
+func (l *Loop) burstBetterEarlier(end time.Time) bool {
+	age := l.last.End.Sub(l.last.Frame.Time)
+	return l.last.Frame.Burst && l.last.Video.Live() && age > leastBurstAge && age < mostBurstAge &&
+		l.step() == time.Second && l.decider.aligner.AsGoodEarlier(end)
 }
 
 // awaitFrame returns how long to wait until the video must be asked again, or until the
@@ -152,8 +172,10 @@ func (l *Loop) awaitFrame(end, now time.Time) time.Duration {
 // framePending reports whether a frame that is still to come would be used instead of the
 // newest one.
 func (l *Loop) framePending(end time.Time) bool {
-	newest, _ := l.video.Newest()
-	l.pending.frames.note(newest)
+	newest := l.newest()
+	if newest.Burst {
+		return false
+	}
 	due := l.pending.due
 	switch interval, known := l.pending.frames.shortest(); {
 	case !known:
@@ -171,11 +193,22 @@ func (d *Decider) awaitsSample(end, due, now time.Time) bool {
 	return status != drivers.Absent && d.aligner.SamplePending(end, d.current.next, due)
 }
 
+// newest is the newest frame; it is noted.
+func (l *Loop) newest() drivers.Frame {
+	newest, _ := l.video.Newest()
+	l.pending.frames.note(newest)
+	return newest
+}
+
+// betweenBursts is more than neighbours are apart, and less than two bursts.
+const betweenBursts = 400 * time.Millisecond
+
 // cadence measures the interval of a camera's frames.
 type cadence struct {
-	last   drivers.Frame
-	recent [4]time.Duration // 0 where unknown
-	n      int
+	// last is the newest frame, earlier the newest of the burst before; Number 0 without one.
+	last, earlier drivers.Frame
+	recent        [4]time.Duration // 0 where unknown
+	n             int
 }
 
 // note adds the newest frame.
@@ -188,9 +221,16 @@ func (c *cadence) note(f drivers.Frame) {
 			c.recent[c.n%len(c.recent)] = f.Time.Sub(c.last.Time) / time.Duration(f.Number-c.last.Number)
 			c.n++
 		}
+		if !f.Burst {
+			c.earlier = drivers.Frame{}
+		} else if f.Time.Sub(c.last.Time) > betweenBursts {
+			c.earlier = c.last
+		}
 		c.last = f
 	}
-	c.last.Pixels = nil // they are not used here
+	if !f.Burst {
+		c.last.Pixels = nil // they are not used then
+	}
 }
 
 // shortest is the shortest of the last intervals.

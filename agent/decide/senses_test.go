@@ -24,6 +24,8 @@ type senses struct {
 	framePhase    time.Duration
 	lag           time.Duration // from a frame's instant to its arrival
 	unasked       bool          // the video cannot be asked, and has a new frame every 200 ms
+	bursts        bool          // five frames a second, of which the last two come with the next burst
+	lagJitter     time.Duration // by which lag is longer at most
 }
 
 // arrival is a value and when it arrived.
@@ -188,7 +190,35 @@ func (s senses) meter(ctx context.Context, r *recording, loop *Loop) {
 	}
 }
 
+// burstCamera has five neighbours a second. A decoder holds the last two of them until the
+// next ones begin.
+func (s senses) burstCamera(ctx context.Context, r *recording) {
+	const pictures, held = 5, 2
+	random := rand.New(rand.NewPCG(7, 9))
+	began := time.Now().Add(s.framePhase - time.Second)
+	taken := func(n int) time.Time {
+		return began.Add(time.Duration(n/pictures)*time.Second + time.Duration(n%pictures)*s.interval)
+	}
+	for n := 0; ; n++ {
+		lag := s.lag
+		if s.lagJitter > 0 {
+			lag += time.Duration(random.Int64N(int64(s.lagJitter)))
+		}
+		if !sleepTo(ctx, taken(n+held).Add(lag)) {
+			return
+		}
+		f := drivers.Frame{Time: taken(n), Number: uint64(n + 1), Stream: 1, Burst: true, Pixels: binary.BigEndian.AppendUint32(nil, uint32(n+1))}
+		r.mu.Lock()
+		r.frames = append(r.frames, arrival[drivers.Frame]{time.Now(), f})
+		r.mu.Unlock()
+	}
+}
+
 func (s senses) camera(ctx context.Context, r *recording) {
+	if s.bursts {
+		s.burstCamera(ctx, r)
+		return
+	}
 	taken := time.Now().Add(s.framePhase)
 	for n := uint64(1); s.interval > 0 && sleepTo(ctx, taken.Add(s.lag)); n++ {
 		f := drivers.Frame{Time: taken, Number: n, Stream: 1, Pixels: binary.BigEndian.AppendUint32(nil, uint32(n))}

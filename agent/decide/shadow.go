@@ -65,9 +65,10 @@ func (l *Loop) beginShadow(ctx context.Context, now, due time.Time, frame driver
 		return func(Decision) {}
 	}
 	c, decided := Comparison{}, make(chan struct{})
+	earlier := l.pending.frames.earlier
 	go func() {
 		defer close(decided)
-		c.Shadow = s.decider.DecideDue(ctx, now, due, frame, status)
+		c.Shadow = s.decider.DecideDue(ctx, now, due, frame, status, earlier)
 		c.ShadowTook = time.Since(now)
 	}()
 	return func(live Decision) {

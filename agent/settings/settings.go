@@ -56,7 +56,7 @@ func Camera(all config.Config, video inference.VideoSpec) (drivers.CameraSetting
 	}
 	settings := drivers.CameraSettings{
 		URL: c.URL, Username: c.Username, Password: secrets["password_file"], Timeout: c.Timeout,
-		Logins: filepath.Join(all.Paths.State, "camera-logins.json"), Authorities: secrets["ca_file"], Transport: c.Transport,
+		Logins: filepath.Join(all.Paths.State, "camera-logins.json"), Authorities: secrets["ca_file"], Transport: c.Transport, Decode: c.Decode,
 		Crop:  drivers.Rect(c.Crop),
 		Width: video.Width, Height: video.Height, Resize: video.Resize,
 		StaleAfter: c.StaleAfter, FrozenAfter: c.FrozenAfter, BlackAfter: c.BlackAfter,

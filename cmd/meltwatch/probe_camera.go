@@ -95,7 +95,7 @@ func (c probeCamera) options() (probe.Options, error) {
 		PasswordFile: c.PasswordFile, CAFile: c.CAFile, Within: c.Within,
 		Program: filepath.Join(programs, "meltwatch-camera"),
 		Settings: drivers.CameraSettings{
-			URL: c.URL, Username: c.Username, Transport: c.Transport, Timeout: c.Timeout, Crop: drivers.Rect(c.Crop),
+			URL: c.URL, Username: c.Username, Transport: c.Transport, Decode: drivers.DecodeAuto, Timeout: c.Timeout, Crop: drivers.Rect(c.Crop),
 			Logins:     filepath.Join(c.State, "camera-logins.json"),
 			StaleAfter: defaults.StaleAfter, FrozenAfter: defaults.FrozenAfter, BlackAfter: defaults.BlackAfter,
 		},

@@ -44,7 +44,7 @@ func dial(t *testing.T) *rpc.Client {
 
 func settings(url string) drivers.CameraSettings {
 	return drivers.CameraSettings{
-		URL: url, Transport: drivers.TransportAuto, Timeout: 3 * time.Second, Width: 64, Height: 64, Resize: "area",
+		URL: url, Transport: drivers.TransportAuto, Decode: drivers.DecodeAuto, Timeout: 3 * time.Second, Width: 64, Height: 64, Resize: "area",
 		StaleAfter: 2 * time.Second, FrozenAfter: 2500 * time.Millisecond, BlackAfter: 2 * time.Second,
 	}
 }

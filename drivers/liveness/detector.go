@@ -46,6 +46,9 @@ type Limits struct {
 const (
 	// motionlessFactor × FrozenAfter is how long noise alone counts as live.
 	motionlessFactor = 10
+	// burstDistance is how far bursts of frames are apart by rule, where only the first
+	// pictures of each second are decoded.
+	burstDistance = time.Second
 	// minFrames are needed to detect repetition.
 	minFrames = 4
 )
@@ -59,6 +62,7 @@ type Detector struct {
 	rate       rate
 	open       bool
 	newest     time.Time // when the newest frame was taken; zero before the first
+	undecoded  time.Time // when the newest picture came that is not decoded; zero without one
 	last       time.Duration
 	blackSince time.Time // since when the picture has been black; zero while it is not
 
@@ -87,7 +91,7 @@ func NewDetector(limits Limits) *Detector { return &Detector{limits: limits} }
 
 // Opened notes that a stream was opened, so presentation times start again.
 func (d *Detector) Opened() {
-	d.open, d.unreachable = false, ""
+	d.open, d.unreachable, d.undecoded = false, "", time.Time{}
 	d.clock.Restart()
 	d.rate.last = time.Time{}
 }
@@ -110,25 +114,43 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 		return time.Time{}, false
 	}
 	taken = d.clock.captureTime(presentation, arrival)
+	before := d.newest
 	d.open, d.newest, d.last, d.fault = true, taken, presentation, ""
-	d.rate.frame(taken)
+	// What changes across a gap began somewhere in it, by expectation in its middle.
+	since := taken
+	missing := d.rate.frame(taken)
+	if missing > 0 {
+		since = taken.Add(-taken.Sub(before) / 2)
+	}
 	switch {
 	case !p.black():
 		d.blackSince = time.Time{}
 	case d.blackSince.IsZero():
-		d.blackSince = taken
+		d.blackSince = since
 	}
-	// A quarter more, because half of the first half may be of the time before.
-	d.repetition.frame(taken, p, d.limits.FrozenAfter*5/4)
+	d.repetition.frame(taken, missing, p, d.limits.FrozenAfter)
 	d.identical.frames++
 	if changed(d.picture, p) {
 		d.identical, d.picture = anchor{since: taken}, p
 	}
 	d.motionless.frames++
 	if sketch := p.cellMeans(); shifted(d.cellMeans, sketch) {
-		d.motionless, d.cellMeans = anchor{since: taken}, sketch
+		d.motionless, d.cellMeans = anchor{since: since}, sketch
 	}
 	return taken, true
+}
+
+// Undecoded notes when the newest picture came, while only a few of each second are decoded;
+// zero while all are.
+func (d *Detector) Undecoded(arrival time.Time) { d.undecoded = arrival }
+
+// fresh is since when no picture has come. Pictures that are not decoded stand for frames that
+// are not due yet.
+func (d *Detector) fresh() time.Time {
+	if d.undecoded.After(d.newest) {
+		return earliest(d.undecoded, d.newest.Add(burstDistance))
+	}
+	return d.newest
 }
 
 // isRepeat reports whether a frame repeats the last one. A time that fell back by
@@ -153,13 +175,13 @@ func (d *Detector) Status(now time.Time) (drivers.Status, string) {
 		return drivers.Absent, d.fault
 	case d.newest.IsZero():
 		return drivers.Absent, "no frame yet"
-	case now.Sub(d.newest) >= d.rate.timeout(d.limits.StaleAfter):
+	case now.Sub(d.fresh()) >= d.rate.timeout(d.limits.StaleAfter):
 		return drivers.Stale, d.staleCause(now)
 	case !d.blackSince.IsZero() && now.Sub(d.blackSince) >= d.limits.BlackAfter:
 		return drivers.Black, fmt.Sprintf("the picture has been black for %v", round(now.Sub(d.blackSince)))
-	case d.repetition.found:
+	case d.repetition.holds(now, d.limits.FrozenAfter):
 		return drivers.Frozen, fmt.Sprintf("the same picture, without the camera's noise, for %v or longer", round(d.limits.FrozenAfter))
-	case d.motionless.holds(now, d.limits.FrozenAfter) && d.identical.holds(now, d.limits.FrozenAfter/2):
+	case d.motionless.holds(now, d.limits.FrozenAfter) && d.identical.holds(d.newest, d.limits.FrozenAfter/2):
 		return drivers.Frozen, fmt.Sprintf("the same picture for %v", round(now.Sub(d.motionless.since)))
 	case d.motionless.holds(now, motionlessFactor*d.limits.FrozenAfter):
 		return drivers.Frozen, fmt.Sprintf("nothing has moved in the picture for %v", round(now.Sub(d.motionless.since)))

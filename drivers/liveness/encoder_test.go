@@ -54,6 +54,21 @@ func TestDetectorOnEncodedPictures(t *testing.T) {
 			if status, cause := j.Status(at); status != c.want {
 				t.Errorf("%s (%s), want %s", status, cause, c.want)
 			}
+			if !strings.HasSuffix(c.options, "-g 25") || strings.Contains(c.options, "-bf") {
+				return // pictures could not be dropped
+			}
+			thinned := NewDetector(limits)
+			thinned.Opened()
+			at = time.Now()
+			for n, p := range pictures {
+				at = at.Add(frameTime)
+				if n%25 < kept {
+					thinned.Frame(time.Duration(n+1)*frameTime, at, p)
+				}
+				if status, cause := thinned.Status(at); n >= 100 && status != c.want && (c.want == drivers.OK || n > 140) {
+					t.Fatalf("picture %d, thinned: %s (%s), want %s", n, status, cause, c.want)
+				}
+			}
 		})
 	}
 }

@@ -15,23 +15,32 @@ const (
 	// stallIntervals median intervals without a frame are a stall, if StaleAfter is
 	// shorter: one frame may be lost.
 	stallIntervals = 2.5
+	// gapIntervals median intervals without a frame are a gap: pictures are missing there
+	// that were not decoded, or were lost.
+	gapIntervals = 3
 )
 
 // rate estimates the camera's frame interval. The zero rate is unknown.
 type rate struct {
-	intervals []time.Duration // the last rateSteps, oldest first
+	intervals []time.Duration // the last maxIntervals, oldest first
 	last      time.Time
 }
 
-// frame notes when a frame was taken.
-func (r *rate) frame(taken time.Time) {
+// frame notes when a frame was taken, and returns how many are missing before it, 0 for a
+// neighbour of the last one.
+func (r *rate) frame(taken time.Time) (missing int) {
 	if !r.last.IsZero() {
+		interval := taken.Sub(r.last)
+		if usual := r.median(); usual > 0 && interval > gapIntervals*usual {
+			missing = int(min(interval, time.Minute) / usual)
+		}
 		if len(r.intervals) == maxIntervals {
 			r.intervals = r.intervals[1:]
 		}
-		r.intervals = append(r.intervals, taken.Sub(r.last))
+		r.intervals = append(r.intervals, interval)
 	}
 	r.last = taken
+	return missing
 }
 
 // median is the median frame interval, 0 while it is unknown.

@@ -24,47 +24,110 @@ const (
 	// learningDelay is how many spells pass before the floor learns from a frame: by
 	// then a repetition would have been detected.
 	learningDelay = 2
+	// maxStandIn bounds the frames that stand for those missing in a gap, when the floor
+	// learns, and maxMissing the missing ones.
+	maxStandIn = 8
+	maxMissing = 50
+	// repeatedBursts bursts in a row must be settled, which began less than maxBurst apart
+	// and hold minFrames comparisons together.
+	repeatedBursts = 2
+	maxBurst       = 1500 * time.Millisecond
 )
 
 // repetition detects a repeated picture: it lacks the noise that this camera shows in
 // every live frame. An encoder that is short of bits changes a repeated picture more
 // than a live one at key frames, and hardly at all between them. It does not apply to
 // cameras whose encoder drops the noise.
+//
+// Where frames come in bursts, because only the first ones of each group of pictures are
+// decoded, each burst must be settled. A comparison across the gap between two bursts does
+// not count, because it says nothing of the camera's noise: much may have moved meanwhile.
 type repetition struct {
 	before Picture
 	recent []change // of the last quarantine, oldest first
 	floor  float64
-	learnt int  // frames in the floor
-	found  bool // the picture has repeated for a spell
+	learnt int // frames in the floor
+	// standIn are the last shares that the floor has learnt since a gap.
+	standIn []float64
+	// since is since when the picture has repeated; zero while it does not.
+	since time.Time
 }
 
 // change is the share of the pixels that a frame changed.
 type change struct {
-	taken time.Time
-	share float64
+	taken   time.Time
+	share   float64
+	missing int // frames between it and the one before
 }
 
-// frame notes a frame; spell is how long a picture must repeat.
-func (r *repetition) frame(taken time.Time, p Picture, spell time.Duration) {
+// holds reports whether the picture has repeated for a time.
+func (r *repetition) holds(now time.Time, limit time.Duration) bool {
+	return !r.since.IsZero() && now.Sub(r.since) >= limit
+}
+
+// frame notes a frame, before which so many are missing; limit is how long a picture must
+// repeat.
+func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.Duration) {
+	// A quarter more, because half of the first half may be of the time before.
+	spell := limit * 5 / 4
 	before := r.before
 	r.before = p
 	if len(before.Pixels) != len(p.Pixels) || len(p.Pixels) == 0 {
-		r.recent, r.found = nil, false
+		r.recent, r.since = nil, time.Time{}
 		return
 	}
-	r.recent = append(r.recent, change{taken, changedBy(before, p)})
+	c := change{taken: taken, missing: missing}
+	if missing == 0 {
+		c.share = changedBy(before, p)
+	}
+	r.recent = append(r.recent, c)
 	for len(r.recent) > 2*minFrames && taken.Sub(r.recent[0].taken) > learningDelay*spell {
-		if !r.found {
-			r.learn(r.recent[0].share)
+		if r.since.IsZero() {
+			r.learnFrom(r.recent[0])
 		}
 		r.recent = r.recent[1:]
 	}
-	switch found := r.learnt >= floorFrames && r.floor >= minFloor && r.repeated(spell); {
-	case found:
-		r.found = true
-	case r.found: // these frames say nothing about a live picture
-		r.recent, r.found = nil, false
+	switch since := r.repeatedSince(taken, spell, limit); {
+	case !since.IsZero():
+		if r.since.IsZero() || since.Before(r.since) {
+			r.since = since
+		}
+	case r.holds(taken, limit): // these frames say nothing about a live picture
+		r.recent, r.standIn, r.since = nil, nil, time.Time{}
+	default:
+		r.since = time.Time{}
 	}
+}
+
+// repeatedSince is since when the picture has repeated, zero if it does not.
+func (r *repetition) repeatedSince(taken time.Time, spell, limit time.Duration) time.Time {
+	switch {
+	case r.learnt < floorFrames || r.floor < minFloor:
+		return time.Time{}
+	case r.repeated(spell):
+		return taken.Add(-limit)
+	default:
+		return r.settledSince()
+	}
+}
+
+// learnFrom learns from a frame. Those before a gap stand for the ones that are missing in
+// it, so that the floor follows the light as quickly as if every picture were decoded.
+func (r *repetition) learnFrom(c change) {
+	if c.missing == 0 {
+		r.learn(c.share)
+		if len(r.standIn) == maxStandIn {
+			r.standIn = r.standIn[1:]
+		}
+		r.standIn = append(r.standIn, c.share)
+		return
+	}
+	for n := range min(c.missing, maxMissing) {
+		if len(r.standIn) > 0 {
+			r.learn(r.standIn[n%len(r.standIn)])
+		}
+	}
+	r.standIn = nil
 }
 
 func (r *repetition) learn(share float64) {
@@ -78,6 +141,20 @@ func (r *repetition) learn(share float64) {
 		// The floor must stay above 0, or it could not rise again.
 		r.floor = max(r.floor*(1+floorQuantile*floorStep), minFloor/100)
 	}
+}
+
+func (r *repetition) mostSettled(burst []change) bool {
+	settled := 0
+	for _, c := range burst {
+		if r.settled(c) {
+			settled++
+		}
+	}
+	return float64(settled) >= repeatedShare*float64(len(burst))
+}
+
+func (r *repetition) settled(c change) bool {
+	return c.share <= max(settledShare, settledFloorShare*r.floor)
 }
 
 // repeated reports whether enough frames are settled in both halves of the last
@@ -94,12 +171,15 @@ func (r *repetition) repeated(spell time.Duration) bool {
 	}
 	var frames, settled [2]int
 	for _, c := range r.recent[oldest+1:] {
+		if c.missing > 0 {
+			continue
+		}
 		half := 0
 		if now.Sub(c.taken) < length/2 {
 			half = 1
 		}
 		frames[half]++
-		if c.share <= max(settledShare, settledFloorShare*r.floor) {
+		if r.settled(c) {
 			settled[half]++
 		}
 	}
@@ -109,4 +189,35 @@ func (r *repetition) repeated(spell time.Duration) bool {
 		}
 	}
 	return true
+}
+
+// settledSince is since when bursts of frames have been settled, zero if the last ones are
+// not. The frame after a gap repeats the picture before it or not; by expectation the
+// repetition began in the gap's middle.
+func (r *repetition) settledSince() (since time.Time) {
+	bursts, compared := 0, 0
+	end, next := len(r.recent), time.Time{} // the burst ends there, and the next one begins then
+	for begin := end - 1; begin > 0; begin-- {
+		gap := r.recent[begin]
+		if gap.missing == 0 {
+			continue
+		}
+		burst := r.recent[begin+1 : end]
+		far := !next.IsZero() && next.Sub(gap.taken) > maxBurst
+		if len(burst) > 0 && (far || !r.mostSettled(burst)) || len(burst) == 0 && bursts > 0 {
+			break
+		}
+		end, next = begin, gap.taken
+		if len(burst) == 0 { // its first comparison is still to come
+			continue
+		}
+		bursts, compared = bursts+1, compared+len(burst)
+		if since = gap.taken; r.settled(burst[0]) {
+			since = gap.taken.Add(-gap.taken.Sub(r.recent[begin-1].taken) / 2)
+		}
+	}
+	if bursts < repeatedBursts || compared < minFrames {
+		return time.Time{}
+	}
+	return since
 }

@@ -63,6 +63,7 @@ type Camera struct {
 	lastRequested uint64 // number of the last frame that was returned
 	opens         uint64
 	dropped       uint64
+	skipped       uint64     // pictures that earlier sessions dropped before decoding
 	size          relay.Size // of the camera's picture
 	resized       uint64
 	refused       bool          // the camera refuses the session
@@ -123,7 +124,22 @@ func (c *Camera) reset() {
 	c.detector = liveness.NewDetector(limits)
 	c.taken, c.size, c.refused = time.Time{}, relay.Size{}, false
 	c.configuredAt, c.encoded = c.number, nil
-	c.attempts, c.survey, c.ended = 0, &relay.Survey{}, ""
+	c.attempts, c.ended = 0, ""
+	c.begin(&relay.Survey{})
+}
+
+// status is the camera's status and its cause. The caller holds mu.
+func (c *Camera) status(now time.Time) (drivers.Status, string) {
+	c.detector.Undecoded(c.survey.Undecoded())
+	return c.detector.Status(now)
+}
+
+// begin replaces the survey by that of another session. The caller holds mu.
+func (c *Camera) begin(survey *relay.Survey) {
+	if c.survey != nil {
+		c.skipped += c.survey.Report().Skipped
+	}
+	c.survey = survey
 }
 
 // Latest returns the newest frame, if it is newer than r.After, and the camera's
@@ -135,17 +151,20 @@ func (c *Camera) Latest(r drivers.LatestRequest) (drivers.LatestReply, error) {
 		return drivers.LatestReply{Status: drivers.Absent, Cause: "not configured yet"}, nil
 	}
 	now := time.Now()
+	stream := c.survey.Report()
 	reply := drivers.LatestReply{
 		Number:  c.number,
 		Opens:   c.opens,
 		Decoded: c.number,
 		Dropped: c.dropped,
+		Skipped: c.skipped + stream.Skipped,
 		Refused: c.refused,
 		Resized: c.resized,
+		Bursts:  stream.Thinned,
 
 		PictureWidth: c.size.Width, PictureHeight: c.size.Height,
 	}
-	reply.Status, reply.Cause = c.detector.Status(now)
+	reply.Status, reply.Cause = c.status(now)
 	if c.taken.IsZero() {
 		return reply, nil
 	}

@@ -25,6 +25,7 @@ func settings(url string) drivers.CameraSettings {
 		URL:         url,
 		Timeout:     3 * time.Second,
 		Transport:   drivers.TransportAuto,
+		Decode:      drivers.DecodeAuto,
 		Crop:        drivers.Rect{X: 40, Y: 20, Width: 240, Height: 200},
 		Width:       64,
 		Height:      48,

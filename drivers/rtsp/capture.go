@@ -1,5 +1,8 @@
 package rtsp
 
+// #include <unistd.h>
+import "C"
+
 import (
 	"context"
 	"errors"
@@ -31,12 +34,21 @@ type session interface {
 }
 
 func dial(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration, survey *relay.Survey) (session, error) {
-	stream, err := relay.Open(ctx, s, logins, timeout, survey)
+	keep := 0
+	if s.Thinnable() {
+		keep = kept()
+	}
+	stream, err := relay.Open(ctx, s, logins, timeout, keep, survey)
 	if err != nil {
 		return nil, err
 	}
 	return stream, nil
 }
+
+// kept is how many pictures of a group are decoded, so that two come out of the decoder
+// before the next group, which can be compared. It holds one until the following one begins, and one for each
+// thread but the first; OpenCV makes a thread for each processor that is online.
+func kept() int { return 2 + int(C.sysconf(C._SC_NPROCESSORS_ONLN)) }
 
 // capture is an open stream. Both calls may block until the camera's next picture, and
 // indefinitely if the decoder hangs.

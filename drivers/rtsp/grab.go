@@ -138,7 +138,7 @@ func (c *Camera) watchStream(ctx context.Context, s drivers.CameraSettings, logi
 	survey := &relay.Survey{}
 	c.update(s, func() {
 		c.attempts++
-		c.survey = survey
+		c.begin(survey)
 	})
 	session, err := c.dial(ctx, s, logins, c.timeout, survey)
 	if err != nil {

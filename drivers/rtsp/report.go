@@ -20,7 +20,7 @@ func (c *Camera) Report() (drivers.StreamReport, error) {
 	r.Attempts, r.Decoded = c.attempts, c.decoded()
 	r.Ended = c.ended
 	r.Resized = c.resized
-	r.Status, r.Cause = c.detector.Status(time.Now())
+	r.Status, r.Cause = c.status(time.Now())
 	if c.size.Width > 0 {
 		r.Width, r.Height = c.size.Width, c.size.Height // as decoded, which is exact
 	}

@@ -27,8 +27,9 @@ type Options struct {
 }
 
 const (
-	// settle is how long a viewer runs before it is watched, once it holds a picture.
-	settle = 2 * time.Second
+	// settle is how long a viewer runs before it is watched, once it holds a picture: ours
+	// learns the camera's groups of pictures over their first five.
+	settle = 8 * time.Second
 	watch  = 5 * time.Second
 	// ask is how often the age of the newest picture is noted, as often as the agent asks.
 	ask = 200 * time.Millisecond

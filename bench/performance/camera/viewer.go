@@ -68,7 +68,7 @@ func viewers() []viewer {
 // startOurs runs the agent's own client, which asks the camera child five times a second.
 func startOurs(ctx context.Context, o Options, url string, s size) (running, error) {
 	settings := drivers.CameraSettings{
-		URL: url, Transport: drivers.TransportTCP, Timeout: 5 * time.Second,
+		URL: url, Transport: drivers.TransportTCP, Decode: drivers.DecodeAuto, Timeout: 5 * time.Second,
 		Crop:  drivers.Rect{Width: code.Width * s.width / code.Whole, Height: code.Height * s.width / code.Whole},
 		Width: code.Side, Height: code.Side, Resize: "area",
 		StaleAfter: 2 * time.Second, FrozenAfter: 10 * time.Second, BlackAfter: 10 * time.Second,

@@ -27,6 +27,10 @@ type Video struct {
 	KeyFrameAtLeast float64 `json:"key_frame_at_least_s"`
 	Packets         uint64  `json:"packets"`
 	Lost            uint64  `json:"lost"`
+	// Thinned is true if the agent decodes only the first pictures of each second. Decoding
+	// says so, or why it decodes every picture.
+	Thinned  bool   `json:"thinned"`
+	Decoding string `json:"decoding,omitempty"`
 	// MeasuredSeconds is how long packets were measured.
 	MeasuredSeconds float64 `json:"measured_s"`
 
@@ -63,13 +67,17 @@ const (
 	leastLag = -200 * time.Millisecond
 )
 
-func videoOf(r drivers.StreamReport) Video {
+func videoOf(r drivers.StreamReport, s drivers.CameraSettings) Video {
 	v := Video{
 		Codec: r.Codec, Profile: r.Profile, Width: r.Width, Height: r.Height,
 		AnnouncedRate: round(r.Announced, 3),
 		Packets:       r.Packets, Lost: r.Lost, MeasuredSeconds: round(r.Span.Seconds(), 1),
 		KeyFrameSeconds: round(r.KeyFrameDistance.Seconds(), 2), KeyFramePictures: r.KeyFramePictures,
 		supported: r.Supported,
+	}
+	if r.Decoded > 0 {
+		v.Decoding, _ = r.Decoding(s)
+		v.Thinned = r.Thinned
 	}
 	if r.KeyFrames < 2 {
 		v.KeyFrameAtLeast = round(max(r.FirstKeyFrame, r.SinceKeyFrame).Seconds(), 1)

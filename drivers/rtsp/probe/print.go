@@ -108,6 +108,9 @@ func (w *printer) video(v Video) {
 	default:
 		w.item("key frames", "%.3g s apart or more: fewer than two came", v.KeyFrameAtLeast)
 	}
+	if v.Decoding != "" {
+		w.item("decoding", "%s", v.Decoding)
+	}
 	w.item("packets", "%d, %d lost", v.Packets, v.Lost)
 }
 

@@ -261,7 +261,7 @@ func (p *prober) finish() (Result, error) {
 		return *r, errors.New("the camera was not tried: raise --within")
 	}
 	r.Picture, r.Cause = string(p.watched.Status), p.watched.Cause
-	r.Video, r.Clock = videoOf(*p.watched), clockOf(*p.watched)
+	r.Video, r.Clock = videoOf(*p.watched, p.options.Settings), clockOf(*p.watched)
 	r.Findings = p.findings()
 	var err error
 	if p.watched.Packets > 0 {

@@ -47,7 +47,7 @@ func options(t *testing.T, url string) Options {
 	return Options{
 		Program: os.Args[0], Within: 25 * time.Second,
 		Settings: drivers.CameraSettings{
-			URL: url, Transport: drivers.TransportAuto, Timeout: 3 * time.Second, Logins: filepath.Join(t.TempDir(), "camera-logins.json"),
+			URL: url, Transport: drivers.TransportAuto, Decode: drivers.DecodeAuto, Timeout: 3 * time.Second, Logins: filepath.Join(t.TempDir(), "camera-logins.json"),
 			StaleAfter: defaults.StaleAfter, FrozenAfter: defaults.FrozenAfter, BlackAfter: defaults.BlackAfter,
 		},
 	}

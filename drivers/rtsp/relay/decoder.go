@@ -112,6 +112,19 @@ func (s *decoderServer) send(packet *rtp.Packet) error {
 	return err
 }
 
+// flush writes the packets that wait for the rest of their picture, when no other follows at
+// once: not every camera marks the last one.
+func (s *decoderServer) flush() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if len(s.batch) == 0 {
+		return nil
+	}
+	err := s.write(s.batch)
+	s.batch = s.batch[:0]
+	return err
+}
+
 // appendFrame appends a packet as it is interleaved with RTSP (RFC 2326, §10.12).
 func appendFrame(frames []byte, packet *rtp.Packet) ([]byte, error) {
 	const header = 4

@@ -40,6 +40,8 @@ type parameters struct {
 type packetInfo struct {
 	begins bool // parameter sets or a key frame begin here, which a decoder needs first
 	key    bool // a key frame begins here
+	// It holds parameter sets, a part of an IDR picture, or a part of another picture.
+	sets, idr, other bool
 	parameters
 }
 
@@ -56,7 +58,7 @@ func inspectorOf(f format.Format) inspector {
 	case *format.MJPEG:
 		return inspectJPEG
 	default:
-		return func([]byte) packetInfo { return packetInfo{begins: true, key: true} }
+		return func([]byte) packetInfo { return packetInfo{begins: true, key: true, other: true} }
 	}
 }
 
@@ -129,9 +131,13 @@ func inspectH264(payload []byte) (info packetInfo) {
 	case stapA:
 		eachUnit(payload[1:], func(unit []byte) { info.h264(unit[0]&31, unit) })
 	case fuA:
-		if len(payload) > 1 && payload[1]&0x80 != 0 { // its first part
+		if len(payload) < 2 {
+			return info
+		}
+		if payload[1]&0x80 != 0 { // its first part
 			info.h264(payload[1]&31, nil)
 		}
+		info.kindH264(payload[1] & 31)
 	default:
 		info.h264(payload[0]&31, payload)
 	}
@@ -144,8 +150,21 @@ func (info *packetInfo) note(p parameters) {
 	}
 }
 
+// kindH264 notes which kind of unit the packet holds a part of.
+func (info *packetInfo) kindH264(kind byte) {
+	switch t := h264.NALUType(kind); {
+	case t == h264.NALUTypeSPS || t == h264.NALUTypePPS:
+		info.sets = true
+	case t == h264.NALUTypeIDR:
+		info.idr = true
+	case t >= h264.NALUTypeNonIDR && t < h264.NALUTypeIDR:
+		info.other = true
+	}
+}
+
 // h264 notes a unit; nil where only its beginning is there.
 func (info *packetInfo) h264(kind byte, unit []byte) {
+	info.kindH264(kind)
 	const recoveryPoint = 6 // SEI type that marks a decodable picture
 	switch h264.NALUType(kind) {
 	case h264.NALUTypeSPS:
@@ -168,16 +187,35 @@ func inspectH265(payload []byte) (info packetInfo) {
 	case ap:
 		eachUnit(payload[2:], func(unit []byte) { info.h265(unit[0]>>1&63, unit) })
 	case fu:
-		if len(payload) > 2 && payload[2]&0x80 != 0 {
+		if len(payload) < 3 {
+			return info
+		}
+		if payload[2]&0x80 != 0 {
 			info.h265(payload[2]&63, nil)
 		}
+		info.kindH265(payload[2] & 63)
 	default:
 		info.h265(kind, payload)
 	}
 	return info
 }
 
+// kindH265 notes which kind of unit the packet holds a part of. Of the pictures at which
+// decoding can start, pictures shown after an IDR picture alone never refer to older ones.
+func (info *packetInfo) kindH265(kind byte) {
+	const firstOther = 32 // the first kind that is no slice
+	switch t := h265.NALUType(kind); {
+	case t == h265.NALUType_VPS_NUT || t == h265.NALUType_SPS_NUT || t == h265.NALUType_PPS_NUT:
+		info.sets = true
+	case t == h265.NALUType_IDR_W_RADL || t == h265.NALUType_IDR_N_LP:
+		info.idr = true
+	case kind < firstOther:
+		info.other = true
+	}
+}
+
 func (info *packetInfo) h265(kind byte, unit []byte) {
+	info.kindH265(kind)
 	const firstKey, lastKey = 16, 21 // pictures at which decoding can start
 	switch {
 	case h265.NALUType(kind) == h265.NALUType_VPS_NUT:
@@ -206,6 +244,7 @@ func eachUnit(payload []byte, look func(unit []byte)) {
 // inspectJPEG reads RFC 2435's header, whose sizes are in blocks of eight pixels; 0
 // means unknown.
 func inspectJPEG(payload []byte) (info packetInfo) {
+	info.idr = true
 	if len(payload) < 8 {
 		return info
 	}

@@ -33,7 +33,7 @@ func (u *units) send(t *testing.T, stamp uint32, last bool, unit ...byte) {
 
 func opened(t *testing.T, camera *rtsptest.Scripted) *Stream {
 	t.Helper()
-	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), timeout, &Survey{})
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), timeout, 0, &Survey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestSizesOfThePicture(t *testing.T) {
 func TestAnotherSourceEndsTheStream(t *testing.T) {
 	camera := &rtsptest.Scripted{SDP: plainSDP}
 	camera.Serve(t)
-	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), func() time.Duration { return time.Minute }, &Survey{})
+	stream, err := Open(t.Context(), settings(camera.URL()), login.Open(""), func() time.Duration { return time.Minute }, 0, &Survey{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +140,54 @@ func TestReadyWithTheKeyFrame(t *testing.T) {
 	}
 	if got, err := io.ReadAll(conn); err != nil || len(got) > 0 {
 		t.Errorf("a stranger was told %q (%v)", got, err)
+	}
+}
+
+// What a packet holds decides whether a picture may be dropped.
+func TestPacketsTellTheKindOfTheirPicture(t *testing.T) {
+	kinds := func(i packetInfo) (text string) {
+		for _, one := range []struct {
+			is   bool
+			name string
+		}{{i.sets, "sets "}, {i.idr, "idr "}, {i.other, "other "}} {
+			if one.is {
+				text += one.name
+			}
+		}
+		return strings.TrimSpace(text)
+	}
+	for _, c := range []struct {
+		name    string
+		inspect inspector
+		payload []byte
+		want    string
+	}{
+		{"H.264 sequence parameters", inspectH264, []byte{0x67, 1, 2}, "sets"},
+		{"H.264 picture parameters", inspectH264, []byte{0x68, 1}, "sets"},
+		{"H.264 IDR", inspectH264, []byte{0x65, 1}, "idr"},
+		{"H.264 other", inspectH264, []byte{0x41, 1}, "other"},
+		{"H.264 delimiter", inspectH264, []byte{0x09, 0xf0}, ""},
+		{"H.264 recovery point", inspectH264, []byte{0x06, 6, 1}, ""},
+		{"H.264 IDR, its first part", inspectH264, []byte{0x7c, 0x85, 1}, "idr"},
+		{"H.264 IDR, a later part", inspectH264, []byte{0x7c, 0x05, 1}, "idr"},
+		{"H.264 other, a later part", inspectH264, []byte{0x7c, 0x41, 1}, "other"},
+		{"H.264 several", inspectH264, []byte{24, 0, 2, 0x67, 1, 0, 2, 0x68, 1, 0, 2, 0x65, 1}, "sets idr"},
+		{"H.265 parameters", inspectH265, []byte{34 << 1, 1, 1}, "sets"},
+		{"H.265 IDR", inspectH265, []byte{19 << 1, 1, 1}, "idr"},
+		{"H.265 IDR without leading pictures", inspectH265, []byte{20 << 1, 1, 1}, "idr"},
+		{"H.265 CRA", inspectH265, []byte{21 << 1, 1, 1}, "other"},
+		{"H.265 broken link", inspectH265, []byte{16 << 1, 1, 1}, "other"},
+		{"H.265 trailing", inspectH265, []byte{1 << 1, 1, 1}, "other"},
+		{"H.265 IDR, a later part", inspectH265, []byte{49 << 1, 1, 19}, "idr"},
+		{"H.265 delimiter", inspectH265, []byte{35 << 1, 1, 1}, ""},
+		{"Motion JPEG", inspectJPEG, []byte{0, 0, 0, 0, 1, 50, 80, 45}, "idr"},
+		{"Motion JPEG, a later part", inspectJPEG, []byte{0, 0, 9, 0, 1, 50, 80, 45}, "idr"},
+		{"another format", inspectorOf(nil), []byte{1}, "other"},
+		{"nothing", inspectH264, nil, ""},
+	} {
+		if got := kinds(c.inspect(c.payload)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
 	}
 }
 

@@ -34,7 +34,7 @@ func timeout() time.Duration { return 3 * time.Second }
 func attempt(t *testing.T, s drivers.CameraSettings, logins *login.Ledger) error {
 	t.Helper()
 	began := time.Now()
-	stream, err := Open(t.Context(), s, logins, timeout, &Survey{})
+	stream, err := Open(t.Context(), s, logins, timeout, 0, &Survey{})
 	if took := time.Since(began); took > s.Timeout+10*time.Second {
 		t.Errorf("took %v at a timeout of %v", took, s.Timeout)
 	}
@@ -218,7 +218,7 @@ func TestOpenEndsWithItsContext(t *testing.T) {
 	began := time.Now()
 	s := settings(camera.URL())
 	s.Timeout = time.Minute
-	if _, err := Open(ctx, s, login.Open(""), timeout, &Survey{}); err == nil || time.Since(began) > 5*time.Second {
+	if _, err := Open(ctx, s, login.Open(""), timeout, 0, &Survey{}); err == nil || time.Since(began) > 5*time.Second {
 		t.Errorf("%v after %v", err, time.Since(began))
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"meltwatch/drivers"
 	"meltwatch/drivers/rtsp/login"
+	"meltwatch/drivers/rtsp/thinning"
 )
 
 const (
@@ -40,6 +41,8 @@ type Stream struct {
 	decoder *decoderServer
 	inspect inspector
 	survey  *Survey
+	thinner *thinning.Thinner // used by forward alone
+	keep    int
 
 	ended  chan struct{} // closed when the stream is over
 	ready  chan struct{} // closed when decoding can start
@@ -57,8 +60,10 @@ type Stream struct {
 }
 
 // Open logs in and starts the camera's stream. The stream counts as ended when no
-// packet has arrived for timeout. The survey is the session's own, also after an error.
-func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration, survey *Survey) (*Stream, error) {
+// packet has arrived for timeout. The decoder gets the first keep pictures of each group
+// where the others can be dropped, and every picture if keep is 0. The survey is the
+// session's own, also after an error.
+func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, timeout func() time.Duration, keep int, survey *Survey) (*Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
 	if err := checkReachable(ctx, s); err != nil {
@@ -67,7 +72,7 @@ func Open(ctx context.Context, s drivers.CameraSettings, logins *login.Ledger, t
 	if err := checkLoginBudget(s, logins); err != nil {
 		return nil, err
 	}
-	stream := &Stream{ended: make(chan struct{}), ready: make(chan struct{}), arrived: time.Now(), survey: survey}
+	stream := &Stream{ended: make(chan struct{}), ready: make(chan struct{}), arrived: time.Now(), survey: survey, keep: keep}
 	if err := stream.start(ctx, s, logins); err != nil {
 		stream.Close()
 		return nil, err
@@ -92,6 +97,7 @@ func (s *Stream) start(ctx context.Context, settings drivers.CameraSettings, log
 func (s *Stream) play(ctx context.Context, l *session) error {
 	videoFormat := s.media.Formats[0]
 	s.inspect = inspectorOf(videoFormat)
+	s.thinner = thinning.New(s.keep, float64(videoFormat.ClockRate()))
 	s.mu.Lock()
 	s.size = described(videoFormat).size
 	size := s.size
@@ -154,12 +160,30 @@ func (s *Stream) forward(p *rtp.Packet) {
 	if restarts {
 		s.decoder.discardQueue()
 	}
-	if err := s.decoder.send(p); err != nil {
+	if err := s.pass(*p, seen); err != nil {
 		s.end(fmt.Errorf("forward packet to the decoder: %w", err))
 	}
 	if whole {
 		s.once.Do(func() { close(s.ready) })
 	}
+}
+
+// pass forwards a packet, unless its picture need not be decoded.
+func (s *Stream) pass(p rtp.Packet, seen packetInfo) error {
+	before := s.thinner.Dropping()
+	passes, skips := s.thinner.Packet(thinning.Packet{Stamp: p.Timestamp, Sets: seen.sets, IDR: seen.idr, Other: seen.other})
+	if now := s.thinner.Dropping(); now != before {
+		s.survey.thinned(now)
+	}
+	if passes {
+		p.SequenceNumber = s.thinner.Number(p.SequenceNumber)
+		return s.decoder.send(&p)
+	}
+	if !skips {
+		return nil
+	}
+	s.survey.skipped()
+	return s.decoder.flush()
 }
 
 // foreignPacket is called for a packet that the library dropped. A camera that restarts

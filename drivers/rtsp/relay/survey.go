@@ -143,6 +143,27 @@ func notePicture(r *drivers.StreamReport, p parameters) {
 	}
 }
 
+// Undecoded is when the newest picture came, while only a few of each second are decoded; zero
+// while all are.
+func (s *Survey) Undecoded() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.report.Thinned {
+		return time.Time{}
+	}
+	return s.clock.last
+}
+
+// thinned notes whether pictures are dropped before decoding.
+func (s *Survey) thinned(now bool) {
+	s.update(func(r *drivers.StreamReport) { r.Thinned = now })
+}
+
+// skipped notes a picture that is not decoded.
+func (s *Survey) skipped() {
+	s.update(func(r *drivers.StreamReport) { r.Skipped++ })
+}
+
 // lost notes packets that are missing.
 func (s *Survey) lost(packets uint64) {
 	s.update(func(r *drivers.StreamReport) { r.Lost += packets })

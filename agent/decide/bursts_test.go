@@ -1,0 +1,111 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"meltwatch/drivers"
+)
+
+// atEachPhase runs a test with frames in bursts at each phase of the seconds.
+func atEachPhase(t *testing.T, period time.Duration, test func(t *testing.T, s senses, r *recording)) {
+	t.Helper()
+	for phase := time.Duration(0); phase < time.Second; phase += 50 * time.Millisecond {
+		s := senses{period: period, interval: frames25, bursts: true, framePhase: phase, lag: 10 * time.Millisecond, lagJitter: 30 * time.Millisecond}
+		t.Run(fmt.Sprintf("every %v, at %v", period, phase), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { test(t, s, watch(t.Context(), s, 3*time.Minute)) })
+		})
+	}
+}
+
+// Where only a few neighbours a second are decoded, no verdict waits for a frame, at
+// whichever phase they come, and each second of the window but the newest has its frame.
+func TestBurstsDelayNoVerdictAndLeaveNoHole(t *testing.T) {
+	for _, period := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, time.Second} {
+		atEachPhase(t, period, func(t *testing.T, s senses, r *recording) {
+			var took []time.Duration
+			for _, second := range r.decided[20:] {
+				from := second.value.End
+				for _, a := range r.samples {
+					if !a.at.After(second.at) && !a.value.Time.After(second.value.End) && a.at.After(from) {
+						from = a.at
+					}
+				}
+				took = append(took, second.at.Sub(from))
+			}
+			slices.Sort(took)
+			if p95 := took[len(took)*95/100]; p95 > 8*time.Millisecond {
+				t.Errorf("%s at the 95th percentile", p95)
+			}
+			for i, w := range r.windows[40:] {
+				if slices.Contains(w.FrameMask[:len(w.FrameMask)-2], 0) {
+					t.Fatalf("second %d: frames %v", i, w.FrameMask)
+				}
+			}
+		})
+	}
+}
+
+// A meter that is read twice a second or more lets the windows end where the newest slot has a
+// frame, at most phases of the bursts.
+func TestWindowsEndAfterABurst(t *testing.T) {
+	filled, phases := 0, 0
+	atEachPhase(t, 500*time.Millisecond, func(t *testing.T, s senses, r *recording) {
+		with := 0
+		last := r.windows[len(r.windows)-60:]
+		for _, w := range last {
+			with += int(w.FrameMask[len(w.FrameMask)-1])
+		}
+		t.Logf("%d of %d windows", with, len(last))
+		phases++
+		if with == len(last) {
+			filled++
+		}
+		shifts := 0
+		for i := 21; i < len(r.decided); i++ {
+			if r.decided[i].value.End.Sub(r.decided[i-1].value.End) < usualStep {
+				shifts++
+			}
+		}
+		if shifts > 1 {
+			t.Errorf("the windows' ends moved %d times", shifts)
+		}
+	})
+	if filled < phases*7/10 {
+		t.Errorf("each newest slot has a frame at %d of %d phases", filled, phases)
+	}
+}
+
+// A frame that is up to a second old still belongs to the newest slot or the one before, and
+// is encoded once.
+func TestBurstsAreEncodedOnceASecond(t *testing.T) {
+	atEachPhase(t, 500*time.Millisecond, func(t *testing.T, _ senses, r *recording) {
+		for _, second := range r.decided[20:] {
+			if age := second.value.End.Sub(second.value.Frame.Time); age > 1150*time.Millisecond || age < -50*time.Millisecond {
+				t.Fatalf("a frame %s old", age)
+			}
+			if second.value.VideoCoverage < 15./16 {
+				t.Fatalf("coverage %v", second.value.VideoCoverage)
+			}
+		}
+	})
+}
+
+// When every picture is decoded again, a second waits for its frame as before.
+func TestCadenceForgetsBursts(t *testing.T) {
+	var c cadence
+	at := time.Now()
+	for n := range 12 {
+		c.note(drivers.Frame{Time: at.Add(time.Duration(n/4)*time.Second + time.Duration(n%4)*frames25), Number: uint64(n + 1), Stream: 1, Burst: true, Pixels: []byte{byte(n)}})
+	}
+	if c.earlier.Number != 8 || len(c.earlier.Pixels) != 1 || c.last.Number != 12 {
+		t.Fatalf("frames %d and %d are kept", c.earlier.Number, c.last.Number)
+	}
+	c.note(drivers.Frame{Time: at.Add(3 * time.Second), Number: 13, Stream: 1, Pixels: []byte{1}})
+	if c.earlier.Number != 0 || c.last.Pixels != nil {
+		t.Errorf("frame %d and pixels %v are kept", c.earlier.Number, c.last.Pixels)
+	}
+}

@@ -1,0 +1,142 @@
+package liveness
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"meltwatch/drivers"
+)
+
+// bursts shows a film of 25 pictures a second of which the first of each second are decoded,
+// two of them when the next second begins, and asks for the status 25 times a second.
+func bursts(draw func(n int) Picture, n int, look func(n int, s drivers.Status, cause string)) {
+	s := newThinnedScreening(encoding{rate: 25, keyEvery: time.Second})
+	for i := range n {
+		var p Picture
+		if i < 25*6 || i%25 < kept { // the others are dropped
+			p = draw(i)
+		}
+		s.show(i, p)
+		status, cause := s.detector.Status(s.start.Add(s.at(i)))
+		look(i, status, cause)
+	}
+}
+
+// The faults of a picture are named within 3 s at any phase of the bursts, and end with them.
+func TestFaultsInBursts(t *testing.T) {
+	const lively, faulty = 25 * 12, 75
+	r := rand.New(rand.NewPCG(4, 4))
+	repeated := scene(r, 0, 3)
+	for _, c := range []struct {
+		name string
+		draw func() Picture
+		want drivers.Status
+	}{
+		{"repeated", func() Picture { return repeated }, drivers.Frozen},
+		{"black", func() Picture { return flat(r, 2, 2) }, drivers.Black},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for phase := 0; phase < 25; phase += 2 {
+				begin := lively + phase
+				named, ended := 0, 0
+				bursts(func(n int) Picture {
+					if n >= begin && n < begin+100 {
+						return c.draw()
+					}
+					return scene(r, n, 3)
+				}, begin+200, func(n int, s drivers.Status, cause string) {
+					switch {
+					case s == c.want && named == 0:
+						named = n - begin
+					case s == drivers.OK && named > 0 && ended == 0:
+						ended = n - begin - 100
+					case n > held && s != drivers.OK && (n < begin || s != c.want):
+						t.Fatalf("phase %d, picture %d: %s (%s)", phase, n, s, cause)
+					}
+				})
+				if named < 37 || named > faulty || ended < 0 || ended > 60 {
+					t.Errorf("phase %d: named after %d pictures, ended %d after the fault", phase, named, ended)
+				}
+			}
+		})
+	}
+}
+
+// A still scene with noise, a camera whose light changes and one that moves in steps are
+// live, however few pictures are decoded.
+func TestLiveInBursts(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for name, draw := range map[string]func(n int) Picture{
+		"still, with noise":    func(n int) Picture { return scene(r, n/300*8, 2) },
+		"moves once a second":  func(n int) Picture { return scene(r, n/25*8, 0) },
+		"moves":                func(n int) Picture { return scene(r, n, 0) },
+		"noise that goes away": func(n int) Picture { return scene(r, n/300*8, max(0.8, 4-float64(n)/150)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bursts(draw, 25*40, func(n int, s drivers.Status, cause string) {
+				if n > held && s != drivers.OK {
+					t.Fatalf("picture %d: %s (%s)", n, s, cause)
+				}
+			})
+		})
+	}
+}
+
+// A stall is named as long after the last picture, decoded or not, as when every picture is
+// decoded. A decoder that gives nothing while pictures come is named a second later.
+func TestStallInBursts(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	s := newThinnedScreening(encoding{rate: 25, keyEvery: time.Second})
+	for n := range 25 * 10 {
+		s.show(n, scene(r, n, 2))
+	}
+	newest := s.detector.newest
+	for _, c := range []struct {
+		name        string
+		last, named time.Duration // of the pictures that came, and the stall's name, since the newest frame
+	}{
+		{"with a frame", 0, factory.StaleAfter},
+		{"between bursts", 800 * time.Millisecond, 800*time.Millisecond + factory.StaleAfter},
+		{"later", 900 * time.Millisecond, 900*time.Millisecond + factory.StaleAfter},
+		{"not at all", time.Hour, burstDistance + factory.StaleAfter},
+	} {
+		s.detector.Undecoded(newest.Add(c.last))
+		if status, _ := s.detector.Status(newest.Add(c.named - time.Millisecond)); status != drivers.OK {
+			t.Errorf("%s: %s before the limit", c.name, status)
+		}
+		if status, _ := s.detector.Status(newest.Add(c.named)); status != drivers.Stale {
+			t.Errorf("%s: %s at the limit", c.name, status)
+		}
+	}
+	s.detector.Undecoded(time.Time{})
+	if status, _ := s.detector.Status(newest.Add(factory.StaleAfter)); status != drivers.Stale {
+		t.Errorf("%s when every picture is decoded", status)
+	}
+	if got := s.detector.Timeout(2 * time.Second); got != 2*time.Second {
+		t.Errorf("the next frame may take %v", got)
+	}
+}
+
+// A comparison across a gap teaches the floor nothing; the frames before it stand for those
+// that are missing.
+func TestFloorInBursts(t *testing.T) {
+	var r repetition
+	for range 5 {
+		for range 4 {
+			r.learnFrom(change{share: 0.2})
+		}
+		r.learnFrom(change{missing: 21})
+	}
+	if r.learnt != 5*25 {
+		t.Errorf("learnt %d frames", r.learnt)
+	}
+	if r.floor < 0.1 || r.floor > 0.2 {
+		t.Errorf("floor %v of a share of 0.2", r.floor)
+	}
+	r.learnFrom(change{missing: 1 << 30})
+	r.learnFrom(change{missing: 1 << 30})
+	if r.learnt > 5*25+maxMissing {
+		t.Errorf("learnt %d frames", r.learnt)
+	}
+}
