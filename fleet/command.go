@@ -136,11 +136,19 @@ func (f Fleet) command(ctx context.Context, agents string, how Commands, one fun
 		}
 		return f.answers(chosen, how.JSON, func(agent string) Answer {
 			if !c.online(agent) {
-				return Answer{Agent: agent, Status: statusOffline, Message: "commands are not kept for later"}
+				return Answer{Agent: agent, Status: statusOffline, Message: c.offline(agent)}
 			}
 			return one(ctx, c, in, agent)
 		})
 	})
+}
+
+// offline tells why a command is not sent to an agent.
+func (c *connection) offline(agent string) string {
+	if !c.heard(agent, message.TopicAvailability) {
+		return "nothing retained was found on " + message.TopicAvailability + ": " + noneFound
+	}
+	return "commands are not kept for later"
 }
 
 // answers prints the answer of each agent. The error counts those that are not done.

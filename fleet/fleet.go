@@ -61,6 +61,7 @@ type Fleet struct {
 
 // connection is one connection to the broker, with the newest payload of every topic.
 type connection struct {
+	broker Broker
 	client paho.Client
 	lost   chan error
 
@@ -69,6 +70,7 @@ type connection struct {
 	arrivals arrivals                     // of what the broker had kept
 	gathered bool                         // it has all arrived; later subscriptions do not count
 	refused  map[string]byte              // filters that the broker refuses
+	awaited  map[string]string            // what was sent and has not come back, by topic
 }
 
 // arrivals tells when all retained topics of a subscription have arrived, which no broker
@@ -104,7 +106,7 @@ func (b Broker) with(ctx context.Context, operation func(*connection) error) err
 
 // connect connects and subscribes.
 func (b Broker) connect(ctx context.Context) (*connection, error) {
-	c := &connection{lost: make(chan error, 1), payloads: map[string]map[string][]byte{}}
+	c := &connection{broker: b, lost: make(chan error, 1), payloads: map[string]map[string][]byte{}}
 	options, err := b.options()
 	if err != nil {
 		return nil, err
@@ -253,11 +255,12 @@ func (c *connection) close() { c.client.Disconnect(100) }
 
 func (c *connection) take(_ paho.Client, m paho.Message) {
 	agent, topic, ok := splitTopic(m.Topic())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cameBack(m)
 	if !ok {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.payloads[agent] == nil {
 		c.payloads[agent] = map[string][]byte{}
 	}
@@ -350,6 +353,9 @@ func (c *connection) choose(pattern string) ([]string, error) {
 		if fits, err := path.Match(pattern, agent); pattern == "all" || err == nil && fits {
 			chosen = append(chosen, agent)
 		}
+	}
+	if len(agents) == 0 {
+		return nil, fmt.Errorf("no agent matches %q; the broker knows 0: nothing retained was found below meltwatch/: %s", pattern, noneFound)
 	}
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("no agent matches %q; the broker knows %d", pattern, len(agents))

@@ -203,10 +203,14 @@ func (f Fleet) Watch(ctx context.Context, agents string) error {
 	}
 	defer c.close()
 	seen := map[string]string{}
-	for {
+	for quiet := time.Now().Add(f.Wait); ; {
 		chosen, err := c.choose(agents)
 		if err != nil {
 			chosen = nil // none has arrived yet
+			if !quiet.IsZero() && time.Now().After(quiet) {
+				printLine(f.Out, "%v", err)
+				quiet = time.Time{}
+			}
 		}
 		for _, agent := range chosen {
 			if now := c.line(agent); seen[agent] != now {
