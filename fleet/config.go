@@ -187,7 +187,7 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 			}
 			return c.waitApplied(ctx, agent, d.Revision, how.Deadline+time.Minute)
 		})
-	})
+	}, message.TopicConfigReported)
 }
 
 // sign gives the document the next revision that the key has not signed, records that

@@ -90,7 +90,7 @@ func (c *connection) retained(ctx context.Context, agent string) ([]string, erro
 	c.mu.Unlock()
 	found := map[string]bool{}
 	filter := rootOf(agent) + "#"
-	err := c.subscribe(ctx, map[string]byte{filter: 1}, func(_ paho.Client, m paho.Message) {
+	err := c.subscribe(ctx, map[string]byte{filter: kept}, func(_ paho.Client, m paho.Message) {
 		if !m.Retained() || len(m.Payload()) == 0 {
 			return
 		}

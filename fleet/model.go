@@ -64,7 +64,7 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 			}
 			return r.serve(ctx, c, agent, d)
 		})
-	})
+	}, message.TopicModelReported)
 }
 
 // ResetModel returns the agents to the models of their own boxes.

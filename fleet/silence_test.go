@@ -31,7 +31,7 @@ var silentDenial = "topic read meltwatch/#\n" + // a box without a name
 	"user nobody\ntopic write meltwatch/nowhere\n"
 
 // silentBroker is a mosquitto with that access list. as runs an operation as a user.
-func silentBroker(t *testing.T) (url string, as func(user string, operation func(context.Context, Fleet) error) (string, error)) {
+func silentBroker(t *testing.T, more string) (url string, as func(user string, operation func(context.Context, Fleet) error) (string, error)) {
 	t.Helper()
 	program, err := exec.LookPath("mosquitto")
 	if err != nil {
@@ -47,7 +47,7 @@ func silentBroker(t *testing.T) (url string, as func(user string, operation func
 	l.Close()
 	folder := t.TempDir()
 	acl, conf := filepath.Join(folder, "acl"), filepath.Join(folder, "conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nacl_file %s\n", address[strings.LastIndex(address, ":")+1:], acl)
+	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nacl_file %s\n%s", address[strings.LastIndex(address, ":")+1:], acl, more)
 	if os.Getuid() == 0 {
 		text += "user root\n" // otherwise it could not read files of root
 	}
@@ -96,8 +96,8 @@ func keep(t *testing.T, url, topic, payload string) {
 	done(t, c.client.Publish(topic, 1, true, payload))
 }
 
-// kept returns what the broker keeps below the roots of agents and of names that no agent has.
-func kept(t *testing.T, url string) map[string]string {
+// keptAt returns what the broker keeps below the roots of agents and of names that no agent has.
+func keptAt(t *testing.T, url string) map[string]string {
 	t.Helper()
 	b := Broker{URL: url, Username: "desk"}
 	c, err := b.connect(t.Context())
@@ -135,7 +135,7 @@ func setNew(agent string, revision int64) func(context.Context, Fleet) error {
 // denies, does not make a change begin anew over the document in force.
 func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 	t.Parallel()
-	url, as := silentBroker(t)
+	url, as := silentBroker(t, "")
 	for topic, payload := range map[string]string{
 		"f1/" + message.TopicAvailability:   message.Offline,
 		"f1/" + message.TopicState:          `{"state":"normal"}`,
@@ -145,7 +145,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 	} {
 		keep(t, url, "meltwatch/p/"+topic, payload)
 	}
-	before := kept(t, url)
+	before := keptAt(t, url)
 	heard := boxHears(t, url)
 	for _, c := range []struct {
 		name, user string
@@ -176,7 +176,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 			}
 		}
 	}
-	if now := kept(t, url); len(before) != 5 || !maps.Equal(now, before) {
+	if now := keptAt(t, url); len(before) != 5 || !maps.Equal(now, before) {
 		t.Errorf("the broker keeps %v, kept %v", now, before)
 	}
 	if topics := heard(); len(topics) != 0 {
@@ -186,7 +186,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 		t.Errorf("get: %v\n%s", err, said)
 	}
 	// Who says which revision it is needs no right to read.
-	if said, err := as("blind", setNew("p/f1", 8)); err != nil || !strings.Contains(kept(t, url)[desired], `"revision":8`) {
+	if said, err := as("blind", setNew("p/f1", 8)); err != nil || !strings.Contains(keptAt(t, url)[desired], `"revision":8`) {
 		t.Errorf("with --revision: %v\n%s", err, said)
 	}
 }
@@ -195,7 +195,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 // more; also with the rights of one site alone.
 func TestRevisionsFollowWhatTheBrokerKeeps(t *testing.T) {
 	t.Parallel()
-	url, as := silentBroker(t)
+	url, as := silentBroker(t, "")
 	for _, agent := range []string{"f1", "f2"} {
 		keep(t, url, "meltwatch/p/"+agent+"/"+message.TopicAvailability, message.Offline)
 	}
@@ -205,7 +205,7 @@ func TestRevisionsFollowWhatTheBrokerKeeps(t *testing.T) {
 		if said, err := as(user, setNew("all", 0)); err != nil {
 			t.Fatalf("%s: %v\n%s", user, err, said)
 		}
-		now := kept(t, url)
+		now := keptAt(t, url)
 		for topic, revision := range map[string]int{desired: 8 + i, "meltwatch/p/f2/" + message.TopicConfigDesired: 1 + i} {
 			if !strings.Contains(now[topic], fmt.Sprintf(`{"revision":%d,`, revision)) || topic == desired && i == 0 && !strings.Contains(now[topic], `"hold_seconds":21`) {
 				t.Errorf("%s: %s has %s, want revision %d", user, topic, now[topic], revision)
@@ -217,6 +217,30 @@ func TestRevisionsFollowWhatTheBrokerKeeps(t *testing.T) {
 	}
 	if topics := heard(); len(topics) != 2 { // a document of each
 		t.Errorf("the box hears %v", topics)
+	}
+}
+
+// A broker leaves out of a subscription of QoS 1 what its queue does not hold, in silence: no
+// agent is passed by for that, and no document replaced by a first revision.
+func TestASmallQueueHidesNoAgent(t *testing.T) {
+	t.Parallel()
+	url, as := silentBroker(t, "max_queued_messages 5\nmax_inflight_messages 5\n")
+	client := paho.NewClient(paho.NewClientOptions().AddBroker(url).SetUsername("desk").SetClientID("boxes"))
+	done(t, client.Connect())
+	t.Cleanup(func() { client.Disconnect(10) })
+	const agents = 60
+	for i := range agents {
+		root := message.Root("p", fmt.Sprint("f", i))
+		done(t, client.Publish(root+message.TopicAvailability, 1, true, message.Offline))
+		done(t, client.Publish(root+message.TopicConfigDesired, 1, true, ofSeven))
+	}
+	said, err := as("desk", setNew("all", 0))
+	if err != nil || strings.Count(said, ": done") != agents {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	said, err = as("desk", func(ctx context.Context, f Fleet) error { return f.PrintConfig(ctx, "all") })
+	if err != nil || strings.Count(said, `"revision": 8`) != agents {
+		t.Errorf("%v\n%s", err, said)
 	}
 }
 

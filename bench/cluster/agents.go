@@ -79,6 +79,10 @@ func newFurnace(prefix string, i int, addresses []string, parent string) (*furna
 	if err != nil {
 		return nil, err
 	}
+	// The filters of an agent; nobody sends documents or commands here, but each costs the cluster.
+	for _, topic := range []string{message.TopicConfigDesired, message.TopicModelDesired, message.TopicModelChunk, message.TopicCommand} {
+		publisher.Subscribe(topic, func(string, []byte) {})
+	}
 	return &furnace{root: root, publisher: publisher, stamper: stamper, ledger: rig.NewLedger(root)}, nil
 }
 
