@@ -232,7 +232,7 @@ func (f Fleet) Watch(ctx context.Context, agents string) error {
 // unlessOver is no error if the person has ended the command.
 func unlessOver(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end was requested
 	}
 	return err
 }
