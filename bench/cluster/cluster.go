@@ -143,10 +143,9 @@ func (t *trial) start(ctx context.Context, folder string) (err error) {
 			return err
 		}
 	}
-	if t.fleet, err = startFleet(ctx, "f", t.Agents, t.Rarer, addresses, folder); err != nil {
+	if t.fleet, err = startFleet(ctx, t.historian.watch, "f", t.Agents, t.Rarer, addresses, folder); err != nil {
 		return err
 	}
-	t.historian.watch(t.fleet)
 	_, heard, err := t.waitHeard(ctx)
 	if err == nil && !heard {
 		err = errors.New("not every furnace was heard after the start")
