@@ -136,11 +136,19 @@ func (f Fleet) command(ctx context.Context, agents string, how Commands, one fun
 		}
 		return f.answers(chosen, how.JSON, func(agent string) Answer {
 			if !c.online(agent) {
-				return Answer{Agent: agent, Status: statusOffline, Message: "commands are not kept for later"}
+				return Answer{Agent: agent, Status: statusOffline, Message: c.offline(agent)}
 			}
 			return one(ctx, c, in, agent)
 		})
 	})
+}
+
+// offline tells why a command is not sent to an agent.
+func (c *connection) offline(agent string) string {
+	if !c.heard(agent, message.TopicAvailability) {
+		return "nothing retained was found on " + message.TopicAvailability + ": " + noneFound
+	}
+	return "commands are not kept for later"
 }
 
 // answers prints the answer of each agent. The error counts those that are not done.
@@ -258,7 +266,7 @@ func (c *connection) ask(ctx context.Context, in *inbox, agent string, sent mess
 	if err := c.publish(ctx, agent, message.TopicCommand, false, text); err != nil {
 		return fail(message.Failed, err)
 	}
-	result, err := receive(ctx, c, results)
+	result, err := c.result(ctx, agent, text, timeout/3, results)
 	if err != nil {
 		return fail(statusSilent, explain(err, fmt.Sprintf("no answer within %s (--timeout); does the broker's access list allow publishing on topic command?", timeout)))
 	}
@@ -271,6 +279,43 @@ func (c *connection) ask(ctx context.Context, in *inbox, agent string, sent mess
 		return fail(statusSilent, explain(err, fmt.Sprintf("the picture did not arrive within %s (--timeout)", timeout)))
 	}
 	return answer, got
+}
+
+// errUnanswered is the error of a command that the box knows, and of which no result came.
+var errUnanswered = errors.New("the box has received the command, and its answer was lost")
+
+// result waits for the result of a command that was sent, and repeats the command at an
+// interval: between two nodes of a cluster it may be lost. The agent carries an id out once,
+// and says so of a repetition, which is no result.
+func (c *connection) result(ctx context.Context, agent string, sent []byte, every time.Duration, results <-chan message.CommandResult) (message.CommandResult, error) {
+	repeat := time.NewTicker(every)
+	defer repeat.Stop()
+	received := false
+	for repeated := false; ; {
+		select {
+		case r := <-results:
+			if !repeated || r.Message != message.CommandRepeated {
+				return r, nil
+			}
+			received = true
+		case <-repeat.C:
+			if received {
+				continue
+			}
+			repeated = true
+			if err := c.publish(ctx, agent, message.TopicCommand, false, sent); err != nil {
+				return message.CommandResult{}, err
+			}
+		case <-ctx.Done():
+			if received {
+				return message.CommandResult{}, errUnanswered
+			}
+			return message.CommandResult{}, ctx.Err()
+		case err := <-c.lost:
+			c.lost <- err // for the others that wait
+			return message.CommandResult{}, fmt.Errorf("connection to the broker lost: %w", err)
+		}
+	}
 }
 
 // receive waits for a value. It returns an error if ctx ends or the connection is lost.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,8 +29,11 @@ type commanded struct {
 	held   bool
 	// picture is what a snapshot publishes; nil publishes nothing.
 	picture []byte
-	mu      sync.Mutex
-	did     []string
+	// lostCommands and lostResults are how many messages are lost on the way.
+	lostCommands, lostResults atomic.Int64
+
+	mu  sync.Mutex
+	did []string
 }
 
 func (b *commanded) Acknowledge(_ context.Context, alarm, by string) (bool, error) {
@@ -73,11 +77,17 @@ func commandedBox(t *testing.T, url, agent string, b *commanded, allowed config.
 		if err != nil {
 			t.Error(err)
 		}
-		b.client.Publish(b.root+message.TopicCommandResult, 1, false, text)
+		if b.lostResults.Add(-1) < 0 {
+			b.client.Publish(b.root+message.TopicCommandResult, 1, false, text)
+		}
 	})
 	server.Adopt(allowed)
 	var err error
-	b.client, err = broker.Subscribe(url, "box-"+strings.ReplaceAll(agent, "/", "-"), b.root+message.TopicCommand, func(_ string, payload []byte) { server.Take(payload) })
+	b.client, err = broker.Subscribe(url, "box-"+strings.ReplaceAll(agent, "/", "-"), b.root+message.TopicCommand, func(_ string, payload []byte) {
+		if b.lostCommands.Add(-1) < 0 {
+			server.Take(payload)
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +171,25 @@ func TestAcknowledge(t *testing.T) {
 		if err := (Fleet{Broker{URL: url}, &out}).Acknowledge(t.Context(), "all", "Li", Commands{Timeout: timeout}); err == nil || !strings.Contains(err.Error(), "--timeout") {
 			t.Errorf("timeout %v: %v", timeout, err)
 		}
+	}
+}
+
+// A command that is lost on its way is repeated, and carried out once; a lost answer is told.
+func TestALostCommandIsRepeated(t *testing.T) {
+	_, url := commandPlant(t, "p/once", "p/answered")
+	allow := config.Commands{Acknowledge: true}
+	once := commandedBox(t, url, "p/once", &commanded{held: true}, allow)
+	once.lostCommands.Store(1)
+	answered := commandedBox(t, url, "p/answered", &commanded{held: true}, allow)
+	answered.lostResults.Store(1)
+	answers, err := answersOf(t, url, func(f Fleet) error {
+		return f.Acknowledge(t.Context(), "p/*", "Li", Commands{Timeout: 3 * time.Second, JSON: true})
+	})
+	if err == nil || answers["p/once"].Status != "done" || answers["p/answered"].Status != "silent" || !strings.Contains(answers["p/answered"].Message, "its answer was lost") {
+		t.Errorf("%v: %+v", err, answers)
+	}
+	if len(once.did) != 1 || len(answered.did) != 1 {
+		t.Errorf("carried out %v and %v", once.did, answered.did)
 	}
 }
 

@@ -28,13 +28,20 @@ func (f Fleet) PrintConfig(ctx context.Context, agents string) error {
 		lines := json.NewEncoder(f.Out)
 		lines.SetIndent("", "  ")
 		for _, agent := range chosen {
-			err = errors.Join(err, lines.Encode(map[string]any{
+			one := map[string]any{
 				"agent": agent, "desired": raw(c.payload(agent, message.TopicConfigDesired)), "reported": raw(c.payload(agent, message.TopicConfigReported)),
-			}))
+			}
+			if !c.heard(agent, message.TopicConfigDesired) {
+				one["note"] = noDocument
+			}
+			err = errors.Join(err, lines.Encode(one))
 		}
 		return err
 	})
 }
+
+// noDocument tells a person who reads that no document has arrived.
+const noDocument = "nothing retained was found on " + message.TopicConfigDesired + ": " + noneFound
 
 // raw returns valid JSON unchanged, other payloads as text, and nil for an empty one.
 func raw(payload []byte) any {
@@ -79,6 +86,30 @@ type Change struct {
 	Signer
 	Deadline time.Duration // how long changed parts have to show that they work
 	Revision int64         // of the document; 0 for the one after the last
+	// restores tells that the new patch comes from the document in force.
+	restores bool
+}
+
+// The remedies for a document in force that this user cannot see.
+const (
+	giveRevision = "or give --revision: 1 if there is no document, and more than the last revision if there is"
+	givePatch    = "or give the patch with config set and --revision"
+)
+
+// inForce is an error unless the documents in force of the agents to be changed are known.
+func (how Change) inForce(ctx context.Context, c *connection, agents string) error {
+	topics := []string{message.TopicConfigDesired, message.TopicConfigReported}
+	if err := c.readable(topics...); err != nil {
+		return err
+	}
+	switch {
+	case how.restores:
+		return how.known(ctx, c, agents, givePatch, topics...)
+	case how.Revision == 0:
+		return how.known(ctx, c, agents, giveRevision, topics...)
+	default: // the person knows
+		return nil
+	}
 }
 
 // SetConfig publishes a JSON merge patch as the agents' desired configuration, stage by
@@ -103,6 +134,7 @@ func ReadPatch(path string) (json.RawMessage, error) {
 // RollBackConfig publishes the patch before the last one again, or an empty patch if
 // there was none.
 func (f Fleet) RollBackConfig(ctx context.Context, agents string, how Change) error {
+	how.restores = true
 	return f.change(ctx, agents, how, func(now message.ConfigDesired) (json.RawMessage, error) {
 		switch {
 		case how.KeyFile != "" && len(now.Config) == 0:
@@ -128,7 +160,7 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 		return fmt.Errorf("--revision %d is out of bounds: want 1 to %d", how.Revision, int64(commit.MostRevision))
 	}
 	return f.with(ctx, func(c *connection) error {
-		if err := c.readable(message.TopicConfigDesired, message.TopicConfigReported); err != nil {
+		if err := how.inForce(ctx, c, agents); err != nil {
 			return err
 		}
 		return how.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
@@ -150,12 +182,12 @@ func (f Fleet) change(ctx context.Context, agents string, how Change, next func(
 			if err != nil {
 				return err
 			}
-			if err := c.publish(ctx, agent, message.TopicConfigDesired, true, text); err != nil || !c.online(agent) {
+			if err := c.place(ctx, agent, message.TopicConfigDesired, text); err != nil || !c.online(agent) {
 				return err
 			}
 			return c.waitApplied(ctx, agent, d.Revision, how.Deadline+time.Minute)
 		})
-	})
+	}, message.TopicConfigReported)
 }
 
 // sign gives the document the next revision that the key has not signed, records that
@@ -243,6 +275,9 @@ func (f Fleet) DiffConfig(ctx context.Context, agents string, patch json.RawMess
 			return err
 		}
 		for _, agent := range chosen {
+			if !c.heard(agent, message.TopicConfigDesired) {
+				printLine(f.Out, "%s  %s", agent, noDocument)
+			}
 			now, _ := c.desiredOf(agent)
 			for _, line := range diff(now.Config, patch) {
 				printLine(f.Out, "%s  %s", agent, line)

@@ -111,13 +111,19 @@ func (d *dash) follow(ctx context.Context, f Fleet) {
 		if err == nil {
 			d.fault.Store(nil)
 			d.broker.Store(c)
-			select {
-			case <-ctx.Done():
-				c.close()
-				return
-			case err = <-c.lost:
+			if _, err = c.gather(ctx, f.Wait); err == nil {
+				err = c.follow(ctx, topicsOf)
+			}
+			if err == nil {
+				select {
+				case <-ctx.Done():
+				case err = <-c.lost:
+				}
 			}
 			c.close()
+			if ctx.Err() != nil {
+				return
+			}
 		}
 		text := Printable(fmt.Sprint(err))
 		d.fault.Store(&text)

@@ -61,6 +61,7 @@ type Fleet struct {
 
 // connection is one connection to the broker, with the newest payload of every topic.
 type connection struct {
+	broker Broker
 	client paho.Client
 	lost   chan error
 
@@ -69,6 +70,7 @@ type connection struct {
 	arrivals arrivals                     // of what the broker had kept
 	gathered bool                         // it has all arrived; later subscriptions do not count
 	refused  map[string]byte              // filters that the broker refuses
+	awaited  map[string]string            // what was sent and has not come back, by topic
 }
 
 // arrivals tells when all retained topics of a subscription have arrived, which no broker
@@ -89,22 +91,48 @@ func (a *arrivals) came() {
 // been slow, as a cluster that asks other nodes, is given twice its longest wait.
 func (a *arrivals) over() bool { return time.Since(a.last) > max(quietPeriod, 2*a.slowest) }
 
-// with calls operation once it has connected and the retained topics have arrived.
-func (b Broker) with(ctx context.Context, operation func(*connection) error) error {
+// with calls operation once it has connected and the retained topics have arrived. later are
+// the topics of which operation waits for more.
+func (b Broker) with(ctx context.Context, operation func(*connection) error, later ...string) error {
 	c, err := b.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	if err := c.gather(ctx, b.Wait); err != nil {
+	all, err := c.gather(ctx, b.Wait)
+	if err != nil {
+		return err
+	}
+	if !all {
+		return fmt.Errorf("the broker may not have sent all retained topics within --wait %s, so agents may be missing: give a longer --wait", b.Wait)
+	}
+	if err := c.follow(ctx, later); err != nil {
 		return err
 	}
 	return operation(c)
 }
 
+// The quality of service of a subscription. What a broker keeps is read with kept: with QoS 1
+// mosquitto leaves out in silence what exceeds its max_queued_messages, and a cluster may make
+// a queue with a copy on several nodes for each filter (NATS does), which a busy one refuses.
+// What operations wait for later is subscribed to with sure.
+const (
+	kept byte = 0
+	sure byte = 1
+)
+
+// filtersOf are the filters of topics of every agent.
+func filtersOf(topics []string, qos byte) map[string]byte {
+	filters := map[string]byte{}
+	for _, topic := range topics {
+		filters[message.Root("+", "+")+topic] = qos
+	}
+	return filters
+}
+
 // connect connects and subscribes.
 func (b Broker) connect(ctx context.Context) (*connection, error) {
-	c := &connection{lost: make(chan error, 1), payloads: map[string]map[string][]byte{}}
+	c := &connection{broker: b, lost: make(chan error, 1), payloads: map[string]map[string][]byte{}}
 	options, err := b.options()
 	if err != nil {
 		return nil, err
@@ -115,16 +143,28 @@ func (b Broker) connect(ctx context.Context) (*connection, error) {
 		c.close() // it may still connect
 		return nil, fmt.Errorf("connect to %s: %w%s", b.URL, err, b.hint())
 	}
-	filters := map[string]byte{}
-	for _, topic := range topicsOf {
-		filters[message.Root("+", "+")+topic] = 1
-	}
 	c.arrivals.last = time.Now()
-	if err := c.subscribe(ctx, filters, c.take); err != nil {
+	if err := c.subscribe(ctx, filtersOf(topicsOf, kept), c.take); err != nil {
 		c.close()
 		return nil, fmt.Errorf("subscribe at %s: %w", b.URL, err)
 	}
 	return c, nil
+}
+
+// follow makes sure that no later message of these topics is lost, after what the broker
+// keeps has arrived. Filters that the broker has refused stay refused.
+func (c *connection) follow(ctx context.Context, topics []string) error {
+	filters := filtersOf(topics, sure)
+	c.mu.Lock()
+	maps.DeleteFunc(filters, func(filter string, _ byte) bool { return c.refuses(filter) })
+	c.mu.Unlock()
+	if len(filters) == 0 {
+		return nil
+	}
+	if err := c.subscribe(ctx, filters, c.take); err != nil {
+		return fmt.Errorf("subscribe at %s: %w", c.broker.URL, err)
+	}
+	return nil
 }
 
 // DefaultBroker is the address that a command uses unless another is given.
@@ -253,11 +293,12 @@ func (c *connection) close() { c.client.Disconnect(100) }
 
 func (c *connection) take(_ paho.Client, m paho.Message) {
 	agent, topic, ok := splitTopic(m.Topic())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cameBack(m)
 	if !ok {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.payloads[agent] == nil {
 		c.payloads[agent] = map[string][]byte{}
 	}
@@ -278,24 +319,23 @@ func splitTopic(full string) (agent, topic string, ok bool) {
 }
 
 // gather waits until the retained topics have arrived: until no more come, or for most. A
-// cluster of brokers may take seconds before the first. It is an error if more may come
+// cluster of brokers may take seconds before the first. all is false if more may come
 // then: a change for all agents would pass by those that are not known yet, and replace
 // documents that are not.
-func (c *connection) gather(ctx context.Context, most time.Duration) error {
+func (c *connection) gather(ctx context.Context, most time.Duration) (all bool, err error) {
 	for end := time.Now().Add(most); ; {
 		c.mu.Lock()
-		some, all := c.arrivals.some, c.arrivals.some && c.arrivals.over()
+		some := c.arrivals.some
+		all = some && c.arrivals.over()
 		late := time.Now().After(end)
 		c.gathered = all || late
 		c.mu.Unlock()
 		switch {
-		case late && some && !all:
-			return fmt.Errorf("the broker may not have sent all retained topics within --wait %s, so agents may be missing: give a longer --wait", most)
 		case late || all:
-			return nil
+			return all || !some, nil
 		}
 		if err := c.pause(ctx, 50*time.Millisecond); err != nil {
-			return err
+			return false, err
 		}
 	}
 }
@@ -350,6 +390,9 @@ func (c *connection) choose(pattern string) ([]string, error) {
 		if fits, err := path.Match(pattern, agent); pattern == "all" || err == nil && fits {
 			chosen = append(chosen, agent)
 		}
+	}
+	if len(agents) == 0 {
+		return nil, fmt.Errorf("no agent matches %q; the broker knows 0: nothing retained was found below meltwatch/: %s", pattern, noneFound)
 	}
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("no agent matches %q; the broker knows %d", pattern, len(agents))

@@ -25,6 +25,11 @@ func (f Fleet) Forget(ctx context.Context, agents string, force, asJSON bool, co
 			return err
 		}
 		gone := slices.DeleteFunc(slices.Clone(chosen), func(agent string) bool { return c.online(agent) && !force })
+		if !force { // silence on availability would pass for a box that is gone
+			if err := c.known(ctx, gone, "or give --force if none of them runs", message.TopicAvailability); err != nil {
+				return err
+			}
+		}
 		if confirm != nil && len(gone) > 0 {
 			question := fmt.Sprintf("Clear what the broker keeps of %s? Its desired configuration and model are lost too.", strings.Join(gone, ", "))
 			yes, err := confirm(printableLine(question))
@@ -85,7 +90,7 @@ func (c *connection) retained(ctx context.Context, agent string) ([]string, erro
 	c.mu.Unlock()
 	found := map[string]bool{}
 	filter := rootOf(agent) + "#"
-	err := c.subscribe(ctx, map[string]byte{filter: 1}, func(_ paho.Client, m paho.Message) {
+	err := c.subscribe(ctx, map[string]byte{filter: kept}, func(_ paho.Client, m paho.Message) {
 		if !m.Retained() || len(m.Payload()) == 0 {
 			return
 		}

@@ -202,6 +202,15 @@ func (f Fleet) Watch(ctx context.Context, agents string) error {
 		return err
 	}
 	defer c.close()
+	if _, err = c.gather(ctx, f.Wait); err == nil {
+		err = c.follow(ctx, topicsOf)
+	}
+	if err != nil {
+		return unlessOver(ctx, err)
+	}
+	if _, err := c.choose(agents); err != nil {
+		printLine(f.Out, "%v", err) // one may come
+	}
 	seen := map[string]string{}
 	for {
 		chosen, err := c.choose(agents)
@@ -215,12 +224,17 @@ func (f Fleet) Watch(ctx context.Context, agents string) error {
 			}
 		}
 		if err := c.pause(ctx, 200*time.Millisecond); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
+			return unlessOver(ctx, err)
 		}
 	}
+}
+
+// unlessOver is no error if the person has ended the command.
+func unlessOver(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the end was requested
+	}
+	return err
 }
 
 // line describes an agent in one line.

@@ -41,8 +41,14 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 		return fmt.Errorf("%s.sig signs another package: sign this one with meltwatch model sign", r.Package)
 	}
 	return f.with(ctx, func(c *connection) error {
-		if err := c.readable(message.TopicModelDesired, message.TopicModelReported); err != nil {
+		topics := []string{message.TopicModelDesired, message.TopicModelReported}
+		if err := c.readable(topics...); err != nil {
 			return err
+		}
+		if r.Revision == 0 {
+			if err := r.known(ctx, c, agents, giveRevision, topics...); err != nil {
+				return err
+			}
 		}
 		return r.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
 			d := message.ModelDesired{
@@ -53,19 +59,19 @@ func (f Fleet) PushModel(ctx context.Context, agents string, r RollOut) error {
 			if err != nil {
 				return err
 			}
-			if err := c.publish(ctx, agent, message.TopicModelDesired, true, text); err != nil || !c.online(agent) {
+			if err := c.place(ctx, agent, message.TopicModelDesired, text); err != nil || !c.online(agent) {
 				return err
 			}
 			return r.serve(ctx, c, agent, d)
 		})
-	})
+	}, message.TopicModelReported)
 }
 
 // ResetModel returns the agents to the models of their own boxes.
 func (f Fleet) ResetModel(ctx context.Context, agents string, stages Stages) error {
 	return f.with(ctx, func(c *connection) error {
 		return stages.roll(ctx, f.Out, c, agents, func(ctx context.Context, agent string) error {
-			return c.publish(ctx, agent, message.TopicModelDesired, true, nil)
+			return c.place(ctx, agent, message.TopicModelDesired, nil)
 		})
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"meltwatch/agent/message"
 )
 
 // Stages say how a change reaches many agents. The first failure stops it before the
@@ -90,7 +92,11 @@ func (s Stages) order(out io.Writer, c *connection, agents []string) ([]string, 
 		if c.online(agent) || s.Offline {
 			return false
 		}
-		printLine(out, "%s: offline, left out; --offline publishes for it too", agent)
+		why := "offline"
+		if !c.heard(agent, message.TopicAvailability) {
+			why = "not known to be online"
+		}
+		printLine(out, "%s: %s, left out; --offline publishes for it too", agent, why)
 		return true
 	})
 	if s.First != "" {
@@ -104,6 +110,16 @@ func (s Stages) order(out io.Writer, c *connection, agents []string) ([]string, 
 		return nil, errors.New("every chosen agent is offline")
 	}
 	return kept, nil
+}
+
+// known is an error unless silence on the topics of the agents to be changed means that
+// nothing is retained there.
+func (s Stages) known(ctx context.Context, c *connection, pattern, remedy string, topics ...string) error {
+	agents, err := c.choose(pattern)
+	if err != nil {
+		return err
+	}
+	return c.known(ctx, slices.DeleteFunc(agents, func(agent string) bool { return !c.online(agent) && !s.Offline }), remedy, topics...)
 }
 
 func each(ctx context.Context, out io.Writer, agents []string, one func(context.Context, string) error) error {

@@ -40,7 +40,7 @@ func TestNothingFromTheBrokerMovesTheCursor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
-	if err := c.gather(t.Context(), 5*time.Second); err != nil {
+	if _, err := c.gather(t.Context(), 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
 	agents, err := c.choose("all")

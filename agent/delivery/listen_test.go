@@ -143,6 +143,57 @@ func TestLostSubscriptionCostsNoDocument(t *testing.T) {
 	}
 }
 
+// filters records what is subscribed to in each packet, as "filter qos".
+type filters struct {
+	mochi.HookBase
+	mu      sync.Mutex
+	packets [][]string
+}
+
+func (*filters) ID() string { return "filters" }
+
+func (*filters) Provides(b byte) bool { return b == mochi.OnSubscribed }
+
+func (f *filters) OnSubscribed(c *mochi.Client, p packets.Packet, _ []byte) {
+	if c.Net.Inline {
+		return
+	}
+	var packet []string
+	for _, one := range p.Filters {
+		packet = append(packet, fmt.Sprint(strings.TrimPrefix(one.Filter, root), " ", one.Qos))
+	}
+	slices.Sort(packet)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.packets = append(f.packets, packet)
+}
+
+// No subscription costs the broker a queue of QoS 1, and two packets hold all.
+func TestSubscriptionsCostTheBrokerLittle(t *testing.T) {
+	asked := &filters{}
+	b := brokerBehind(t, func(address string) listeners.Listener {
+		return listeners.NewTCP(listeners.Config{ID: "test", Address: address})
+	}, new(auth.AllowHook), asked)
+	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.DiscardHandler), quiet{})
+	for _, topic := range []string{message.TopicConfigDesired, message.TopicModelDesired, message.TopicModelChunk, message.TopicCommand} {
+		p.Subscribe(topic, func(string, []byte) {})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	eventually(t, 10*time.Second, "connected", func() bool { return b.retained(root+message.TopicAvailability) == "online" })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	asked.mu.Lock()
+	defer asked.mu.Unlock()
+	want := [][]string{{"health 0"}, {"availability 0", "command 0", "config/desired 0", "model/chunk/+ 0", "model/desired 0"}}
+	if fmt.Sprint(asked.packets) != fmt.Sprint(want) {
+		t.Errorf("asked for %q, want %q", asked.packets, want)
+	}
+}
+
 // A retained message is handled once in a connection, and again in a new one. A topic
 // without a retained message never counts as cleared.
 func TestRenewalsRepeatNoMessage(t *testing.T) {

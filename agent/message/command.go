@@ -48,6 +48,11 @@ type CommandResult struct {
 	Data any `json:"data,omitempty"`
 }
 
+// CommandRepeated is the message of a result that rejects a command because its id was
+// received before. A sender that repeats a command without an answer gets it if only the
+// answer was lost or is still to come.
+const CommandRepeated = "id: is already used; a command is executed once"
+
 // MaxCommandID bounds a command's id, in bytes.
 const MaxCommandID = 64
 

@@ -31,3 +31,21 @@ func TestTopicsUnderAWildcardAreNotStored(t *testing.T) {
 		t.Errorf("%d received, %d topics stored", heard, len(s.received.sums)+len(s.received.seen))
 	}
 }
+
+// A broker that leaves a retained message out once has not cleared the topic; twice in a row
+// it has.
+func TestOneSilentRenewalClearsNothing(t *testing.T) {
+	r := newReceived()
+	hear := func(round uint64) { r.round = round; r.isNew("config/desired", []byte("seven"), true) }
+	hear(1)
+	if r.cleared("config/desired", 2) {
+		t.Error("cleared after one silent round")
+	}
+	hear(3)
+	if r.cleared("config/desired", 4) || !r.cleared("config/desired", 5) || r.cleared("config/desired", 6) {
+		t.Error("want it cleared after the second silent round, once")
+	}
+	if !r.isNew("config/desired", []byte("seven"), true) {
+		t.Error("the same document after the clearing is not passed on")
+	}
+}

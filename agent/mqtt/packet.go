@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"bufio"
-	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -10,6 +9,8 @@ import (
 	"net/url"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"meltwatch/brokerlink"
 )
 
 // maxPacket bounds a packet that a broker sends, in bytes: the largest payload that is
@@ -18,29 +19,15 @@ import (
 // instead would let one retained message keep the agent off the broker permanently.
 const maxPacket = 512 << 10
 
-// openLimited connects as paho does, except for proxies.
+// openLimited connects, and skips oversize packets.
 func openLimited(log *slog.Logger) paho.OpenConnectionFunc {
 	return func(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
-		conn, err := open(uri, o)
+		conn, err := brokerlink.Open(uri, o)
 		if err != nil {
 			return nil, err
 		}
 		skipped := func(size int) { log.Warn("oversize packet skipped", "bytes", size, "most", maxPacket) }
 		return &limitedConn{Conn: conn, packets: packetFilter{in: bufio.NewReader(conn), skipped: skipped}}, nil
-	}
-}
-
-func open(uri *url.URL, o paho.ClientOptions) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: o.ConnectTimeout}
-	switch uri.Scheme {
-	case "ws":
-		return paho.NewWebsocket(uri.String(), nil, o.ConnectTimeout, o.HTTPHeaders, o.WebsocketOptions)
-	case "wss":
-		return paho.NewWebsocket(uri.String(), o.TLSConfig, o.ConnectTimeout, o.HTTPHeaders, o.WebsocketOptions)
-	case "ssl":
-		return tls.DialWithDialer(dialer, "tcp", uri.Host, o.TLSConfig) //nolint:noctx // paho hands no context; the timeout bounds the handshake too
-	default:
-		return dialer.Dial("tcp", uri.Host) //nolint:noctx // as above
 	}
 }
 

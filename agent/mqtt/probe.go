@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
+	"meltwatch/brokerlink"
 	"meltwatch/config"
 )
 
@@ -69,7 +70,7 @@ func (s *Session) undelivered(ctx context.Context, topic, payload string) error 
 		return err
 	}
 	s.Close(0) // a second connection of this client id would end this one
-	writes, err := mayWrite(ctx, *options, s.options.Broker.URL, topic, payload)
+	writes, err := brokerlink.MayWrite(ctx, *options, s.options.Broker.URL, topic, payload)
 	switch {
 	case err != nil: // a broker without MQTT 5
 		return NotDelivered(s.String(), topic)

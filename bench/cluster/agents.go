@@ -45,8 +45,9 @@ type fleet struct {
 
 // startFleet starts n agents, whose names begin with prefix, with their files in folder, and
 // whose messages are rarer by a factor. The first broker of each is the next of the addresses;
-// the others follow, as docs/fleet.md says.
-func startFleet(ctx context.Context, prefix string, n, rarer int, addresses []string, folder string) (*fleet, error) {
+// the others follow, as docs/fleet.md says. watch is called before any agent runs, because the
+// first messages arrive while others are still being made.
+func startFleet(ctx context.Context, watch func(*fleet), prefix string, n, rarer int, addresses []string, folder string) (*fleet, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &fleet{quiet: make(chan struct{}), cancel: cancel}
 	for i := range n {
@@ -57,6 +58,9 @@ func startFleet(ctx context.Context, prefix string, n, rarer int, addresses []st
 		}
 		one.rarer = rarer
 		f.furnaces = append(f.furnaces, one)
+	}
+	watch(f)
+	for i, one := range f.furnaces {
 		f.running.Go(func() { _ = one.publisher.Run(ctx) }) // until the end of ctx
 		f.making.Go(func() { one.make(f.quiet, rand.New(rand.NewPCG(uint64(i), 1))) })
 	}
@@ -78,6 +82,10 @@ func newFurnace(prefix string, i int, addresses []string, parent string) (*furna
 	publisher, stamper, err := rig.NewSender(folder, settings, root)
 	if err != nil {
 		return nil, err
+	}
+	// The filters of an agent; nobody sends documents or commands here, but each costs the cluster.
+	for _, topic := range []string{message.TopicConfigDesired, message.TopicModelDesired, message.TopicModelChunk, message.TopicCommand} {
+		publisher.Subscribe(topic, func(string, []byte) {})
 	}
 	return &furnace{root: root, publisher: publisher, stamper: stamper, ledger: rig.NewLedger(root)}, nil
 }

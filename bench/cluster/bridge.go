@@ -78,12 +78,11 @@ max_inflight_messages 1
 		return b, err
 	}
 	defer func() { err = errors.Join(err, mosquitto.Stop()) }()
-	fleet, err := startFleet(ctx, "bridged", b.agents, 1, []string{mosquitto.Address}, filepath.Join(folder, "agents"))
+	fleet, err := startFleet(ctx, t.historian.watch, "bridged", b.agents, 1, []string{mosquitto.Address}, filepath.Join(folder, "agents"))
 	if err != nil {
 		return b, err
 	}
 	defer fleet.stop()
-	t.historian.watch(fleet)
 	if _, ok, err := t.waitHeard(ctx); err != nil || !ok {
 		return b, errors.Join(err, errors.New("the furnaces behind the bridge are not heard"))
 	}

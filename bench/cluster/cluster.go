@@ -49,6 +49,7 @@ type trial struct {
 	bridged   bridged
 	listed    listing.Listed
 	cost      cost
+	keeps     keeps
 }
 
 // step is one fault, and when the last furnace was heard again: after its begin, while it
@@ -103,6 +104,9 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := t.fleet.settle(ctx, delivered); err != nil {
 		return err
 	}
+	if t.keeps.after, err = t.servers.count(ctx); err != nil {
+		return err
+	}
 	t.historian.forget(t.fleet) // its agents are quiet from here on
 	if t.bridged, err = t.bridge(ctx, filepath.Join(folder, "bridged")); err != nil {
 		return err
@@ -139,10 +143,9 @@ func (t *trial) start(ctx context.Context, folder string) (err error) {
 			return err
 		}
 	}
-	if t.fleet, err = startFleet(ctx, "f", t.Agents, t.Rarer, addresses, folder); err != nil {
+	if t.fleet, err = startFleet(ctx, t.historian.watch, "f", t.Agents, t.Rarer, addresses, folder); err != nil {
 		return err
 	}
-	t.historian.watch(t.fleet)
 	_, heard, err := t.waitHeard(ctx)
 	if err == nil && !heard {
 		err = errors.New("not every furnace was heard after the start")
@@ -197,8 +200,15 @@ func (t *trial) make(ctx context.Context, f fault) (s step, err error) {
 	return s, err
 }
 
+// storm is the fault after which all agents connect at once.
+const storm = "all nodes are killed at once, and started again (reconnect storm)"
+
 func (t *trial) script(ctx context.Context) error {
-	if err := t.measure(ctx); err != nil {
+	err := t.measure(ctx)
+	if err == nil {
+		t.keeps.before, err = t.servers.count(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	nodes := t.servers.nodes
@@ -206,7 +216,7 @@ func (t *trial) script(ctx context.Context) error {
 		{"a node is killed, and started again", func() error { return nodes[0].end(syscall.SIGKILL) }, func() error { return nodes[0].start(ctx) }, true},
 		{"a node answers nobody (SIGSTOP), then goes on", func() error { return nodes[1].process.Process.Signal(syscall.SIGSTOP) }, func() error { return nodes[1].process.Process.Signal(syscall.SIGCONT) }, true},
 		{"the routes of a node to both others are cut, then joined", func() error { return t.servers.part(2, true) }, func() error { return t.servers.part(2, false) }, false},
-		{"all nodes are killed at once, and started again (reconnect storm)", func() error { return t.all(func(n *node) error { return n.end(syscall.SIGKILL) }) }, func() error { return t.all(func(n *node) error { return n.start(ctx) }) }, false},
+		{storm, func() error { return t.all(func(n *node) error { return n.end(syscall.SIGKILL) }) }, func() error { return t.all(func(n *node) error { return n.start(ctx) }) }, false},
 	}
 	for _, n := range nodes {
 		restart := func() error { return errors.Join(n.end(syscall.SIGTERM), n.start(ctx)) }
@@ -218,6 +228,11 @@ func (t *trial) script(ctx context.Context) error {
 			return err
 		}
 		t.steps = append(t.steps, s)
+		if f.name == storm {
+			if t.keeps.storm, err = t.servers.count(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

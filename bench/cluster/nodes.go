@@ -22,6 +22,7 @@ type node struct {
 	name    string
 	mqtt    string // address of its MQTT listener
 	routes  string // address of its cluster listener
+	monitor string // address of its monitoring
 	config  string // its configuration file
 	log     string
 	program string
@@ -49,6 +50,9 @@ func startServers(ctx context.Context, program string, pending int, folder strin
 			return nil, err
 		}
 		if n.routes, err = rig.FreeAddress(ctx); err != nil {
+			return nil, err
+		}
+		if n.monitor, err = rig.FreeAddress(ctx); err != nil {
 			return nil, err
 		}
 		s.nodes = append(s.nodes, n)
@@ -94,6 +98,7 @@ func (s *servers) configure(ctx context.Context, i, pending int, folder string) 
 	// node finds a way around a cut proxy.
 	text := fmt.Sprintf(`server_name: %[1]s
 listen: %[2]q
+http: %[10]q
 log_file: %[7]q
 jetstream { store_dir: %[3]q }
 cluster {
@@ -108,7 +113,7 @@ mqtt {
   max_ack_pending: %[8]d
   stream_replicas: %[9]d
 }
-`, n.name, client, filepath.Join(folder, n.name), n.routes, strings.Join(routes, ", "), n.mqtt, n.log, pending, size)
+`, n.name, client, filepath.Join(folder, n.name), n.routes, strings.Join(routes, ", "), n.mqtt, n.log, pending, size, n.monitor)
 	return os.WriteFile(n.config, []byte(text), 0o600)
 }
 

@@ -85,6 +85,12 @@ func (t *trial) report() (string, error) {
 		row("memory of all nodes together", "%.2f MB", float64(t.cost.memory)/1e6/each)
 		row("processor time of all nodes together", "%.2f %% of a core", 100*t.cost.cpu/each)
 	})
+	table(page, "What agents make the cluster keep, independent of its speed |", func(row func(string, string, ...any)) {
+		row("JetStream consumers, before the faults", "%d", t.keeps.before.consumers)
+		row("… after all faults, with the same agents", "%d", t.keeps.after.consumers)
+		row("requests of JetStream's API until every furnace is heard after the storm", "%d", t.keeps.storm.requests)
+		row("of these answered by an error", "%d", t.keeps.storm.errors)
+	})
 	table(page, "Connections that neither close nor answer |", func(row func(string, string, ...any)) {
 		row("agents", "%d", t.wills.agents)
 		row("of these called offline by their will within 30 s", "%d", t.wills.offline)

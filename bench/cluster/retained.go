@@ -24,13 +24,12 @@ func (t *trial) takeAway(ctx context.Context, folder string) (w wills, err error
 		return w, fmt.Errorf("proxy: %w", err)
 	}
 	defer link.Stop()
-	frozen, err := startFleet(ctx, "frozen", w.agents, 1, []string{link.Listen}, folder)
+	frozen, err := startFleet(ctx, t.historian.watch, "frozen", w.agents, 1, []string{link.Listen}, folder)
 	if err != nil {
 		return w, err
 	}
 	defer frozen.stop()
 	defer close(frozen.quiet)
-	t.historian.watch(frozen)
 	if w.online, err = t.await(ctx, frozen, "online"); err != nil || w.online < w.agents {
 		return w, errors.Join(err, errIncomplete)
 	}

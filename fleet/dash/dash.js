@@ -13,8 +13,10 @@ const suspicious = (f) => Boolean(f.state) && f.state.level === "suspected";
 const standing = (f) => [f.alarm, f.suspicion].find((a) => a && a.phase && a.phase !== "cleared") || null;
 
 function draw(view) {
-  element("fault").hidden = !view.fault;
-  element("fault").textContent = view.fault ? "The broker does not answer, so this may be old: " + view.fault : "";
+  const none = !view.fault && view.furnaces.length === 0;
+  element("fault").hidden = !view.fault && !none;
+  element("fault").textContent = view.fault ? "The broker does not answer, so this may be old: " + view.fault
+    : none ? "Nothing retained was found: no box has been connected yet, or this user may not read meltwatch/# there, which mosquitto denies without a word." : "";
   newest = view.furnaces;
   const alarms = newest.filter((f) => f.rank <= 1).length, ill = newest.filter((f) => f.rank === 3 || f.rank === 4).length;
   const suspected = newest.filter(suspicious).length;

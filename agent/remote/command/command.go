@@ -187,7 +187,7 @@ func (s *Server) admit(c message.Command, allowed config.Commands, now time.Time
 	case c.Deadline.After(now.Add(maxAhead)):
 		return fmt.Errorf("deadline: lies more than %s ahead of this box's clock", maxAhead)
 	case s.ids.known(c.ID):
-		return errors.New("id: is already used; a command is executed once")
+		return errors.New(message.CommandRepeated)
 	}
 	err := s.ids.note(c.ID, c.Deadline, now)
 	if err != nil && !slices.Contains(harmless, c.Command) {

@@ -1,4 +1,6 @@
-package mqtt
+// Package brokerlink opens the network connection to a broker, and asks the broker what a
+// user may do there. The agent and meltctl share it.
+package brokerlink
 
 import (
 	"bytes"
@@ -25,23 +27,26 @@ const (
 	notAuthorized = 0x87
 )
 
+// answerTimeout is how long the broker may take for all answers.
+const answerTimeout = 1500 * time.Millisecond
+
 // errNotTold is returned by a broker without MQTT 5.
 var errNotTold = errors.New("the broker does not tell")
 
-// mayWrite asks by MQTT 5 whether this user may publish on a topic. In MQTT 3.1.1, which
-// the agent uses, a broker cannot refuse a message, so it acknowledges and drops it. The
-// message is not retained.
-func mayWrite(ctx context.Context, o paho.ClientOptions, broker, topic, payload string) (bool, error) {
+// MayWrite asks by MQTT 5 whether this user may publish on a topic. In MQTT 3.1.1 a
+// broker cannot refuse a message, so it acknowledges and drops it. The message is not
+// retained. Another connection of the same client id ends.
+func MayWrite(ctx context.Context, o paho.ClientOptions, broker, topic, payload string) (bool, error) {
 	uri, err := url.Parse(broker)
 	if err != nil {
 		return false, err
 	}
-	conn, err := open(uri, o)
+	conn, err := Open(uri, o)
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(probeTimeout)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		return false, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
