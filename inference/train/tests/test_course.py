@@ -67,7 +67,7 @@ def test_a_training_can_be_followed(whole):
     assert all(float(r["loss"]) > 0 and float(r["val_loss"]) > 0 for r in got)
     assert (run / "training.png").read_bytes().startswith(b"\x89PNG")
     assert {p.name for p in (run / "tensorboard").iterdir()} == {"train", "validation"}
-    assert any("step 3 of 6, loss" in t and "validation" in t and "s left" in t for t in told)
+    assert any("step 3 of 6, loss" in t and "validation" in t and "windows a second" in t and "s left" in t for t in told)
     assert not list(run.glob("unfinished*")) and not list(run.glob("part-*"))
 
 

@@ -53,9 +53,11 @@ class Course:
         """Records the loss of the steps since the last call."""
         self.step, spent = step, time.monotonic() - self.start
         measured = model.evaluate(self.validation, verbose=0, return_dict=True)["loss"] if self.validation else None
-        left = spent / (step - self._first) * (model.config.steps - step)
+        done = step - self._first
+        left = spent / done * (model.config.steps - step)
+        rate = done * model.config.windows / max(spent, 1e-9)
         told = "" if measured is None else f", validation {measured:.4f}"
-        self.log(f"step {step} of {model.config.steps}, loss {loss:.4f}{told}, {spent:.0f} s, {left:.0f} s left")
+        self.log(f"step {step} of {model.config.steps}, loss {loss:.4f}{told}, {spent:.0f} s at {rate:.0f} windows a second, {left:.0f} s left")
         if self.unfinished:
             self._history.add(model, step, phase, loss, measured, spent)
             self.unfinished.save(model, step)
