@@ -18,6 +18,7 @@ func (o Options) parts() []Part {
 		{Name: "camera", Title: "The camera", Tables: camera.Tables(), Measure: camera.Options{Programs: o.Programs, Every: o.Every, Folder: o.Results, Brief: o.Brief}.Measure},
 		{Name: "verdict", Title: "The verdict", Tables: verdict.Tables(), Measure: verdict.Options{Programs: o.Programs, Brief: o.Brief}.Measure},
 		{Name: "outbox", Title: "The outbox", Tables: outbox.Tables(), Measure: outbox.Options{Folder: o.Results, Brief: o.Brief}.Measure},
-		{Name: "box", Title: "Furnaces on one box", Tables: box.Tables(), Measure: box.Options{Programs: o.Programs, Brief: o.Brief}.Measure, OnDemand: true},
+		{Name: "box", Title: "Furnaces on one box", Tables: box.Tables(false), Measure: box.Options{Programs: o.Programs, Brief: o.Brief}.Measure, OnDemand: true},
+		{Name: "many", Title: "Where a box ends", Tables: box.Tables(true), Measure: box.Options{Programs: o.Programs, Brief: o.Brief, Many: true}.Measure, OnDemand: true},
 	}
 }

@@ -152,7 +152,7 @@ func (c soakCommand) Run(ctx context.Context, out io.Writer) error {
 type performanceCommand struct {
 	Telegraf string        `default:"bin/telegraf" help:"Telegraf, as scripts/telegraf.sh builds it."`
 	Every    string        `default:"bin/bench-every" help:"The program that decodes every frame, as make bench builds it."`
-	Parts    []string      `help:"Parts to measure: meter, client, camera, verdict, outbox, box; all but box by default."`
+	Parts    []string      `help:"Parts to measure: meter, client, camera, verdict, outbox, box, many; all but the last two by default."`
 	Rounds   int           `default:"3" help:"Rounds in which ours, the peers and the limits take turns."`
 	Limit    time.Duration `default:"20m" help:"Stop after this time. The next run goes on where it stopped."`
 	Brief    bool          `help:"Measure for a fifth of the time, to see that it works. Its figures scatter."`

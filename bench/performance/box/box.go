@@ -23,14 +23,18 @@ import (
 // Options are the programs.
 type Options struct {
 	Programs rig.Programs
+	Many     bool // many furnaces with current alone, to see where a box ends
 	Brief    bool // a fifth of the time and two furnaces at most, to see that it works
 }
 
 const (
 	site  = "box"
 	watch = 20 * time.Second
-	// settle fills enough of the window for the model to decide.
-	settle = 40 * time.Second
+	// settle fills enough of the window for the model to decide; each furnace beyond a few
+	// takes settleEach more, because the models of all start at once.
+	settle     = 40 * time.Second
+	settleEach = 1500 * time.Millisecond
+	few        = 16
 )
 
 // kind is a kind of furnace, and how many of it are watched at once.
@@ -40,14 +44,17 @@ type kind struct {
 	counts []int
 }
 
-func kinds() []kind {
+func kinds(many bool) []kind {
+	if many {
+		return []kind{{"current", false, []int{32, 64, 128, 200}}}
+	}
 	return []kind{{"current", false, []int{1, 4, 16}}, {"whole", true, []int{1, 2, 4, 8}}}
 }
 
 // Measure makes one round: every number of furnaces once.
 func (o Options) Measure(ctx context.Context, _ int) (figures.Round, error) {
 	all := figures.Round{}
-	for _, k := range kinds() {
+	for _, k := range kinds(o.Many) {
 		for _, count := range k.counts {
 			if o.Brief && count > 2 {
 				continue
@@ -85,7 +92,7 @@ func (o Options) measure(ctx context.Context, k kind, count int, into figures.Ro
 	if o.Brief {
 		lasts /= 5
 	}
-	if err := rig.Pause(ctx, settle); err != nil {
+	if err := rig.Pause(ctx, settle+time.Duration(max(0, count-few))*settleEach); err != nil {
 		return err
 	}
 	before, err := spent(agents)

@@ -47,7 +47,7 @@ func TestMissedVerdictsAreCounted(t *testing.T) {
 // Each row names a figure that a measurement gives, and no two rows the same one.
 func TestRowsNameFigures(t *testing.T) {
 	given := map[string]bool{}
-	for _, k := range kinds() {
+	for _, k := range append(kinds(false), kinds(true)...) {
 		for _, count := range k.counts {
 			s, round := &states{}, figures.Round{}
 			s.count(true)
@@ -59,7 +59,7 @@ func TestRowsNameFigures(t *testing.T) {
 			}
 		}
 	}
-	for _, table := range Tables() {
+	for _, table := range append(Tables(false), Tables(true)...) {
 		for _, row := range table.Rows {
 			if !given[row.Ours] {
 				t.Errorf("%s: %s: %q is not measured, or named twice", table.Title, row.What, row.Ours)

@@ -6,13 +6,16 @@ import (
 	"meltwatch/bench/performance/figures"
 )
 
-// Tables are what the page tells of the part.
-func Tables() (tables []figures.Table) {
-	for _, k := range kinds() {
+// Tables are what the page tells of the part, with many furnaces or a few.
+func Tables(many bool) (tables []figures.Table) {
+	for _, k := range kinds(many) {
 		table := figures.Table{Title: "Furnaces with current and camera", Text: "Each furnace has an agent and two children of its own, all of them the same meter, camera and broker. " +
 			"The simulator, which draws and encodes the camera's picture, and mosquitto share the machine. A verdict is missed if a second of the watch has no state that the model decided."}
 		if !k.camera {
 			table.Title, table.Text = "Furnaces with current alone", "As below, without a camera and its child."
+		}
+		if many {
+			table.Title, table.Text = "Many furnaces with current alone", "Each has an agent and a model's process of its own; meter, broker and simulator share the machine."
 		}
 		for _, count := range k.counts {
 			table.Rows = append(table.Rows, k.rows(count)...)
