@@ -30,8 +30,8 @@ const (
 // answerTimeout is how long the broker may take for all answers.
 const answerTimeout = 1500 * time.Millisecond
 
-// errNotTold is returned by a broker without MQTT 5.
-var errNotTold = errors.New("the broker does not tell")
+// errNotTold is the error for a broker without MQTT 5.
+var errNotTold = errors.New("the broker does not report rights by MQTT 5")
 
 // MayWrite asks by MQTT 5 whether this user may publish on a topic. In MQTT 3.1.1 a
 // broker cannot refuse a message, so it acknowledges and drops it. The message is not

@@ -143,10 +143,10 @@ func (f Fleet) command(ctx context.Context, agents string, how Commands, one fun
 	})
 }
 
-// offline tells why a command is not sent to an agent.
+// offline is the reason why a command is not sent to an agent.
 func (c *connection) offline(agent string) string {
 	if !c.heard(agent, message.TopicAvailability) {
-		return "nothing retained was found on " + message.TopicAvailability + ": " + noneFound
+		return "no retained message was found on " + message.TopicAvailability + ": " + noneFound
 	}
 	return "commands are not kept for later"
 }
@@ -281,12 +281,12 @@ func (c *connection) ask(ctx context.Context, in *inbox, agent string, sent mess
 	return answer, got
 }
 
-// errUnanswered is the error of a command that the box knows, and of which no result came.
-var errUnanswered = errors.New("the box has received the command, and its answer was lost")
+// errUnanswered is the error of a command that the box has received, and whose result is missing.
+var errUnanswered = errors.New("the box has received the command, but no result has arrived")
 
 // result waits for the result of a command that was sent, and repeats the command at an
-// interval: between two nodes of a cluster it may be lost. The agent carries an id out once,
-// and says so of a repetition, which is no result.
+// interval: between two nodes of a cluster it may be lost. The agent carries out an id once,
+// and rejects a repetition; that rejection is not the result.
 func (c *connection) result(ctx context.Context, agent string, sent []byte, every time.Duration, results <-chan message.CommandResult) (message.CommandResult, error) {
 	repeat := time.NewTicker(every)
 	defer repeat.Stop()

@@ -185,7 +185,7 @@ func TestALostCommandIsRepeated(t *testing.T) {
 	answers, err := answersOf(t, url, func(f Fleet) error {
 		return f.Acknowledge(t.Context(), "p/*", "Li", Commands{Timeout: 3 * time.Second, JSON: true})
 	})
-	if err == nil || answers["p/once"].Status != "done" || answers["p/answered"].Status != "silent" || !strings.Contains(answers["p/answered"].Message, "its answer was lost") {
+	if err == nil || answers["p/once"].Status != "done" || answers["p/answered"].Status != "silent" || !strings.Contains(answers["p/answered"].Message, "no result has arrived") {
 		t.Errorf("%v: %+v", err, answers)
 	}
 	if len(once.did) != 1 || len(answered.did) != 1 {

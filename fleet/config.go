@@ -40,8 +40,8 @@ func (f Fleet) PrintConfig(ctx context.Context, agents string) error {
 	})
 }
 
-// noDocument tells a person who reads that no document has arrived.
-const noDocument = "nothing retained was found on " + message.TopicConfigDesired + ": " + noneFound
+// noDocument says that no document has arrived.
+const noDocument = "no retained message was found on " + message.TopicConfigDesired + ": " + noneFound
 
 // raw returns valid JSON unchanged, other payloads as text, and nil for an empty one.
 func raw(payload []byte) any {
@@ -86,7 +86,7 @@ type Change struct {
 	Signer
 	Deadline time.Duration // how long changed parts have to show that they work
 	Revision int64         // of the document; 0 for the one after the last
-	// restores tells that the new patch comes from the document in force.
+	// restores is true if the new patch comes from the document in force.
 	restores bool
 }
 

@@ -112,10 +112,10 @@ func (b Broker) with(ctx context.Context, operation func(*connection) error, lat
 	return operation(c)
 }
 
-// The quality of service of a subscription. What a broker keeps is read with kept: with QoS 1
-// mosquitto leaves out in silence what exceeds its max_queued_messages, and a cluster may make
+// The quality of service of a subscription. Retained messages are read with kept: with QoS 1
+// mosquitto drops those above its max_queued_messages without an error, and a cluster may create
 // a queue with a copy on several nodes for each filter (NATS does), which a busy one refuses.
-// What operations wait for later is subscribed to with sure.
+// For what operations wait for later, sure is used.
 const (
 	kept byte = 0
 	sure byte = 1
@@ -320,8 +320,8 @@ func splitTopic(full string) (agent, topic string, ok bool) {
 
 // gather waits until the retained topics have arrived: until no more come, or for most. A
 // cluster of brokers may take seconds before the first. all is false if more may come
-// then: a change for all agents would pass by those that are not known yet, and replace
-// documents that are not.
+// then: a change for all agents would omit those that are not known yet, and replace
+// documents that are not known.
 func (c *connection) gather(ctx context.Context, most time.Duration) (all bool, err error) {
 	for end := time.Now().Add(most); ; {
 		c.mu.Lock()
@@ -392,7 +392,7 @@ func (c *connection) choose(pattern string) ([]string, error) {
 		}
 	}
 	if len(agents) == 0 {
-		return nil, fmt.Errorf("no agent matches %q; the broker knows 0: nothing retained was found below meltwatch/: %s", pattern, noneFound)
+		return nil, fmt.Errorf("no agent matches %q; the broker knows 0: no retained message was found below meltwatch/: %s", pattern, noneFound)
 	}
 	if len(chosen) == 0 {
 		return nil, fmt.Errorf("no agent matches %q; the broker knows %d", pattern, len(agents))

@@ -25,7 +25,7 @@ func (f Fleet) Forget(ctx context.Context, agents string, force, asJSON bool, co
 			return err
 		}
 		gone := slices.DeleteFunc(slices.Clone(chosen), func(agent string) bool { return c.online(agent) && !force })
-		if !force { // silence on availability would pass for a box that is gone
+		if !force { // without a message on availability a box counts as gone
 			if err := c.known(ctx, gone, "or give --force if none of them runs", message.TopicAvailability); err != nil {
 				return err
 			}

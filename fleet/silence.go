@@ -21,12 +21,12 @@ import (
 // come back.
 
 // triedFurnace is the furnace of the topics on which reading is tried. No agent can have
-// this name (config.ValidName), so none subscribes to it, and meltctl passes it by. An access list that
+// this name (config.ValidName), so none subscribes to it, and meltctl ignores it. An access list that
 // allows all furnaces of a site allows it too.
 const triedFurnace = "meltctl~try"
 
-// noneFound tells why a topic may be silent, to a person who only reads.
-const noneFound = "there is none, or this user may not read it, which mosquitto denies without a word"
+// noneFound is the possible reason why a topic has no message, for commands that only read.
+const noneFound = "there is none, or the right to read it is missing (mosquitto reports no error for that)"
 
 // heard reports whether a topic of an agent has arrived, be it empty.
 func (c *connection) heard(agent, topic string) bool {
@@ -37,7 +37,7 @@ func (c *connection) heard(agent, topic string) bool {
 }
 
 // known is an error unless silence on the topics of these agents means that nothing is
-// retained there. remedy tells what else a person can do than to change the access list.
+// retained there. remedy is what the user can do instead of changing the access list.
 func (c *connection) known(ctx context.Context, agents []string, remedy string, topics ...string) error {
 	sent, silent := map[string]string{}, map[string]string{} // by the topic that is tried
 	for _, agent := range agents {
@@ -50,11 +50,11 @@ func (c *connection) known(ctx context.Context, agents []string, remedy string, 
 	}
 	left, err := c.comesBack(ctx, false, sent)
 	if err != nil {
-		return fmt.Errorf("whether this user may read what the broker keeps cannot be seen, so nothing is changed: %w; %s", err, remedy)
+		return fmt.Errorf("nothing is changed, because the right to read retained messages cannot be checked: %w; %s", err, remedy)
 	}
 	var faults []string
 	for _, full := range left {
-		faults = append(faults, fmt.Sprintf("nothing has arrived on %s, and nobody knows whether there is nothing: %v", silent[full], c.denied(ctx, full, sent[full])))
+		faults = append(faults, fmt.Sprintf("nothing has arrived on %s, and a retained message may exist there: %v", silent[full], c.denied(ctx, full, sent[full])))
 	}
 	if len(faults) > 0 {
 		return fmt.Errorf("nothing is changed: %s; %s", strings.Join(faults, "; "), remedy)
@@ -111,7 +111,7 @@ func (c *connection) cameBack(m paho.Message) {
 
 // place publishes the document of an agent. A broker acknowledges also what its access list
 // denies: where an earlier document arrived, the new one must arrive too. Where none did,
-// known has seen that this user may write there, or a person vouches for it.
+// known has checked that this user may write there, or the user has skipped that check.
 func (c *connection) place(ctx context.Context, agent, topic string, document []byte) error {
 	if !c.heard(agent, topic) {
 		return c.publish(ctx, agent, topic, true, document)
@@ -119,7 +119,7 @@ func (c *connection) place(ctx context.Context, agent, topic string, document []
 	full := rootOf(agent) + topic
 	left, err := c.comesBack(ctx, true, map[string]string{full: string(document)})
 	if err == nil && len(left) > 0 {
-		err = fmt.Errorf("the broker has not passed it on: let this user write %s in the broker's access list (a busy broker may be late: try again)", message.Root("+", "+")+topic)
+		err = fmt.Errorf("the broker has not sent it back: let this user write %s in the broker's access list (a busy broker may be late: try again)", message.Root("+", "+")+topic)
 	}
 	if err != nil {
 		return fmt.Errorf("publish %s of %s: %w", topic, agent, err)
@@ -139,8 +139,8 @@ func (c *connection) denied(ctx context.Context, topic, text string) error {
 	case err != nil: // a broker without MQTT 5
 		return fmt.Errorf("a message on %s does not come back: let this user write and read %s in the broker's access list", topic, every)
 	case writes:
-		return fmt.Errorf("the broker takes a message on %s and does not deliver it: let this user read %s in the broker's access list", topic, every)
+		return fmt.Errorf("the broker accepts a message on %s and does not deliver it: let this user read %s in the broker's access list", topic, every)
 	default:
-		return fmt.Errorf("the broker denies publishing on %s, which would show it: let this user write %s in the broker's access list", topic, every)
+		return fmt.Errorf("the broker denies publishing on %s, which this check needs: let this user write %s in the broker's access list", topic, every)
 	}
 }

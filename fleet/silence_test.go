@@ -156,7 +156,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 			"nothing is changed: nothing has arrived on config/desired of p/f1", "let this user read meltwatch/p/+/config/desired in", "or give --revision: 1 if there is no document",
 		}},
 		{"set of all", "blind", setNew("all", 0), []string{"let this user read meltwatch/p/+/config/desired in"}},
-		{"set without the right to write", "reader", setNew("p/f1", 0), []string{"the broker has not passed it on: let this user write meltwatch/+/+/config/desired in"}},
+		{"set without the right to write", "reader", setNew("p/f1", 0), []string{"the broker has not sent it back: let this user write meltwatch/+/+/config/desired in"}},
 		{"set without that to write where nothing is", "reader", setNew("p/f2", 0), []string{"let this user write meltwatch/p/+/config/desired in"}},
 		{"rollback of what is not seen", "blind", func(ctx context.Context, f Fleet) error {
 			return f.RollBackConfig(ctx, "p/f1", Change{Stages: Stages{Sizes: "100%", Offline: true}, Revision: 9})
@@ -166,7 +166,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 			"nothing has arrived on availability of p/f1", "let this user read meltwatch/p/+/availability in", "or give --force",
 		}},
 		{"list", "nobody", func(ctx context.Context, f Fleet) error { return f.List(ctx, "all", false) }, []string{
-			"the broker knows 0: nothing retained was found", "this user may not read it",
+			"the broker knows 0: no retained message was found", "the right to read it is missing",
 		}},
 	} {
 		said, err := as(c.user, c.do)
@@ -182,7 +182,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 	if topics := heard(); len(topics) != 0 {
 		t.Errorf("the box hears %v", topics)
 	}
-	if said, err := as("blind", func(ctx context.Context, f Fleet) error { return f.PrintConfig(ctx, "p/f1") }); err != nil || !strings.Contains(said, `"note": "nothing retained was found on config/desired`) {
+	if said, err := as("blind", func(ctx context.Context, f Fleet) error { return f.PrintConfig(ctx, "p/f1") }); err != nil || !strings.Contains(said, `"note": "no retained message was found on config/desired`) {
 		t.Errorf("get: %v\n%s", err, said)
 	}
 	// Who says which revision it is needs no right to read.

@@ -13,9 +13,10 @@ import (
 // second had waited until then; only the frame of a camera with at least five pictures a
 // second may be an earlier one of the same slot.
 //
-// Where the camera's child decodes a few neighbours a second, a second takes the newest one
-// that has come, and waits for none: the next ones would often come too late. What came too
-// late for its second is encoded with the next one, so it leaves no hole in the window.
+// Where the camera's child decodes only a burst of frames each second, a second takes the newest
+// frame that has arrived, and waits for none: the next burst would often arrive too late. A
+// frame that arrived too late for its second is encoded with the next one, so the window has
+// no gap.
 
 // Refresher is a Video that can be asked for a newer frame than it would have at the time.
 type Refresher interface {
@@ -132,14 +133,14 @@ func (l *Loop) begin(now time.Time) {
 }
 
 // A frame of a burst whose age at the window's end is between these is not in the newest slot,
-// and is in that of a window that ends half a second earlier, with time to arrive.
+// and is in that of a window that ends half a second earlier, and would have arrived in time.
 const (
 	leastBurstAge = 650 * time.Millisecond
 	mostBurstAge  = 960 * time.Millisecond
 )
 
 // burstBetterEarlier reports whether windows that end one slot earlier would have a frame in
-// their newest slot, as this one has not, and samples as good.
+// their newest slot, which this one lacks, and samples as good.
 func (l *Loop) burstBetterEarlier(end time.Time) bool {
 	age := l.last.End.Sub(l.last.Frame.Time)
 	return l.last.Frame.Burst && l.last.Video.Live() && age > leastBurstAge && age < mostBurstAge &&
@@ -200,7 +201,7 @@ func (l *Loop) newest() drivers.Frame {
 	return newest
 }
 
-// betweenBursts is more than neighbours are apart, and less than two bursts.
+// betweenBursts is longer than the interval of neighbours, and shorter than that of bursts.
 const betweenBursts = 400 * time.Millisecond
 
 // cadence measures the interval of a camera's frames.

@@ -56,8 +56,8 @@ func (r *received) isNew(topic string, payload []byte, retained bool) bool {
 }
 
 // cleared reports whether the broker, which had retained a message for a topic, sent
-// none in this round and the one before. One round is no evidence: a busy cluster leaves out
-// a retained message that it does not find in time.
+// none in this round and the one before. One round does not prove it: a busy cluster omits a
+// retained message that it does not find in time.
 func (r *received) cleared(topic string, round uint64) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -101,11 +101,11 @@ func (s *Session) Listen(ctx context.Context, handlers map[string]Handler) {
 }
 
 // subscribed is the quality of service of every subscription. With QoS 1 a cluster may keep a
-// queue for each one, with a copy on several nodes (NATS does); to make and remove these queues
-// at each connection costs it more than the messages, and a busy one leaves some behind. What
-// QoS 0 may lose between two nodes comes again: documents are retained and are sent with each
-// renewal, a chunk that is missing is asked for, a command without an answer is repeated by
-// its sender, and health and availability are the agent's own messages.
+// queue for each one, with a copy on several nodes (NATS does). To create and remove these queues
+// at each connection loads the cluster, and a busy one does not remove all of them. What QoS 0
+// may lose between two nodes is sent again: documents are retained and sent with each renewal,
+// the agent requests a missing chunk again, the sender repeats a command without an answer,
+// and health and availability are the agent's own messages.
 const subscribed byte = 0
 
 // receiver passes new messages to a handler. Messages of a filter with wildcards are

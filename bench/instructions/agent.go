@@ -53,7 +53,7 @@ const (
 )
 
 // watch counts the agent of a furnace without a camera, whose model decides. Its settings are
-// the defaults: it records.
+// the defaults, so it records.
 func (o Options) watch(ctx context.Context, at place, hertz int, into figures) (err error) {
 	r := &received{root: rig.Root(site)}
 	plant := &rig.Plant{Programs: at.plant, Period: time.Second / time.Duration(hertz), Take: r.take}
@@ -81,11 +81,10 @@ func (o Options) watch(ctx context.Context, at place, hertz int, into figures) (
 	return fmt.Errorf("samples or states were missing in each of %d watches: the machine is too busy, or the emulated agent too slow\n%s", attempts, plant.Log.String())
 }
 
-// attempts is how often a watch is made in which samples are missing: on a busy machine a meter
-// is read late.
+// attempts bounds the watches if samples are missing, because a busy machine reads a meter late.
 const attempts = 5
 
-// count watches once, and tells whether all samples and states came.
+// count watches once, and reports whether all samples and states arrived.
 func (o Options) count(ctx context.Context, at place, pid int, r *received, hertz int) (used spent, full bool, err error) {
 	before, err := at.read(agent, pid)
 	if err != nil {

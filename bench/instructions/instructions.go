@@ -1,7 +1,7 @@
 // Package instructions counts what the agent and the model's process execute for a second of
 // work, on amd64 and on arm64, in QEMU's user mode with the plugin in the folder counter. From
-// the counts it estimates the load of boards that nobody here has. A count of instructions is
-// no measurement of time: it knows no caches, no memory and no kernel.
+// the counts it estimates the load of boards that have not been measured. A count of
+// instructions is not a measurement of time: it includes no caches, no memory and no kernel.
 package instructions
 
 import (
@@ -24,7 +24,7 @@ type Options struct {
 	Root     string        // folder of arm64's C library
 	Watch    time.Duration // of each setting
 	Calls    int           // of each function of the model
-	Progress io.Writer     // is told what has been counted
+	Progress io.Writer     // receives what has been counted
 }
 
 // The programs: the first two are counted.
@@ -57,7 +57,7 @@ func (o Options) machines() []machine {
 	}
 }
 
-// rates are the paces of the meter.
+// rates are the sampling rates of the meter in Hz.
 func rates() []int { return []int{2, 10} }
 
 // Run prints the counts and the estimates.
@@ -96,8 +96,8 @@ func (o Options) tell(format string, values ...any) {
 	_, _ = fmt.Fprintf(o.Progress, format+"\n", values...) // nobody needs it
 }
 
-// locate makes all paths absolute, since the programs run from elsewhere, and looks whether
-// everything is there.
+// locate makes all paths absolute, since the programs run from elsewhere, and checks that all of
+// them exist.
 func (o *Options) locate() (err error) {
 	for _, path := range []*string{&o.Programs.Bin, &o.Programs.Model, &o.Counter, &o.Arm64, &o.Root} {
 		if *path, err = filepath.Abs(*path); err != nil {

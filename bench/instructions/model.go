@@ -26,7 +26,7 @@ const (
 )
 
 // call counts what the model's process does for a second of the agent's, and for each of many
-// calls in a row: the messages of the calls are in it.
+// calls in a row. The messages of the calls are included.
 func (o Options) call(ctx context.Context, at place, into figures) error {
 	process, err := child.Start(ctx, child.Spec{
 		Service: "Model", Version: inference.ChildVersion, Program: filepath.Join(at.programs, model),

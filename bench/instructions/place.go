@@ -65,7 +65,7 @@ func (p place) read(program string, pid int) (c count, err error) {
 	}
 	const fields = 2
 	if len(text) != 8*fields {
-		return c, fmt.Errorf("%s: %d bytes", p.counts(program), len(text))
+		return c, fmt.Errorf("%s: invalid length: %d bytes instead of %d", p.counts(program), len(text), 8*fields)
 	}
 	return count{instructions: binary.NativeEndian.Uint64(text), calls: binary.NativeEndian.Uint64(text[8:])}, nil
 }
@@ -86,7 +86,7 @@ func processor(pid int) (user, system time.Duration, err error) {
 func wait(ctx context.Context, limit time.Duration, what string, ready func() bool) error {
 	for deadline := time.Now().Add(limit); !ready(); {
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: not within %s", what, limit)
+			return fmt.Errorf("%s did not arrive within %s", what, limit)
 		}
 		if err := rig.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err

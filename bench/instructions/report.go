@@ -16,7 +16,7 @@ type board struct {
 	name       string
 	slow, fast float64 // GHz
 	// arithmetic is for the model, bursts for the agent, which sleeps between short bursts of
-	// work and finds the caches cold.
+	// work and then starts with cold caches.
 	arithmetic, bursts cycles
 }
 

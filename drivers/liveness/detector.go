@@ -46,8 +46,8 @@ type Limits struct {
 const (
 	// motionlessFactor × FrozenAfter is how long noise alone counts as live.
 	motionlessFactor = 10
-	// burstDistance is how far bursts of frames are apart by rule, where only the first
-	// pictures of each second are decoded.
+	// burstDistance is the usual interval of bursts of frames, where only the first pictures of
+	// each second are decoded.
 	burstDistance = time.Second
 	// minFrames are needed to detect repetition.
 	minFrames = 4
@@ -62,7 +62,7 @@ type Detector struct {
 	rate       rate
 	open       bool
 	newest     time.Time // when the newest frame was taken; zero before the first
-	undecoded  time.Time // when the newest picture came that is not decoded; zero without one
+	undecoded  time.Time // when the newest picture arrived that is not decoded; zero without one
 	last       time.Duration
 	blackSince time.Time // since when the picture has been black; zero while it is not
 
@@ -116,7 +116,7 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	taken = d.clock.captureTime(presentation, arrival)
 	before := d.newest
 	d.open, d.newest, d.last, d.fault = true, taken, presentation, ""
-	// What changes across a gap began somewhere in it, by expectation in its middle.
+	// A change across a gap began somewhere in it; its middle is the expected time.
 	since := taken
 	missing := d.rate.frame(taken)
 	if missing > 0 {
@@ -140,12 +140,12 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	return taken, true
 }
 
-// Undecoded notes when the newest picture came, while only a few of each second are decoded;
-// zero while all are.
+// Undecoded notes when the newest picture arrived that is not decoded, while only a few of each
+// second are; zero while all are decoded.
 func (d *Detector) Undecoded(arrival time.Time) { d.undecoded = arrival }
 
-// fresh is since when no picture has come. Pictures that are not decoded stand for frames that
-// are not due yet.
+// fresh is the time since when no picture has arrived. A picture that is not decoded counts too,
+// for burstDistance at most: the next frame is not due before.
 func (d *Detector) fresh() time.Time {
 	if d.undecoded.After(d.newest) {
 		return earliest(d.undecoded, d.newest.Add(burstDistance))

@@ -15,8 +15,8 @@ const (
 	// stallIntervals median intervals without a frame are a stall, if StaleAfter is
 	// shorter: one frame may be lost.
 	stallIntervals = 2.5
-	// gapIntervals median intervals without a frame are a gap: pictures are missing there
-	// that were not decoded, or were lost.
+	// gapIntervals median intervals without a frame are a gap: pictures were not decoded or
+	// were lost.
 	gapIntervals = 3
 )
 

@@ -24,12 +24,12 @@ const (
 	// learningDelay is how many spells pass before the floor learns from a frame: by
 	// then a repetition would have been detected.
 	learningDelay = 2
-	// maxStandIn bounds the frames that stand for those missing in a gap, when the floor
-	// learns, and maxMissing the missing ones.
+	// maxStandIn bounds the frames that replace those missing in a gap, when the floor learns;
+	// maxMissing bounds the missing ones.
 	maxStandIn = 8
 	maxMissing = 50
-	// repeatedBursts bursts in a row must be settled, which began less than maxBurst apart
-	// and hold minFrames comparisons together.
+	// repeatedBursts bursts in a row must be settled, begin at most maxBurst apart, and have
+	// minFrames comparisons together.
 	repeatedBursts = 2
 	maxBurst       = 1500 * time.Millisecond
 )
@@ -41,7 +41,7 @@ const (
 //
 // Where frames come in bursts, because only the first ones of each group of pictures are
 // decoded, each burst must be settled. A comparison across the gap between two bursts does
-// not count, because it says nothing of the camera's noise: much may have moved meanwhile.
+// not count, because much may have moved in the gap, so it does not show the camera's noise.
 type repetition struct {
 	before Picture
 	recent []change // of the last quarantine, oldest first
@@ -49,7 +49,7 @@ type repetition struct {
 	learnt int // frames in the floor
 	// standIn are the last shares that the floor has learnt since a gap.
 	standIn []float64
-	// since is since when the picture has repeated; zero while it does not.
+	// since is when the repetition began; zero while there is none.
 	since time.Time
 }
 
@@ -65,8 +65,8 @@ func (r *repetition) holds(now time.Time, limit time.Duration) bool {
 	return !r.since.IsZero() && now.Sub(r.since) >= limit
 }
 
-// frame notes a frame, before which so many are missing; limit is how long a picture must
-// repeat.
+// frame notes a frame; missing is the number of frames missing before it, and limit is how
+// long a picture must repeat.
 func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.Duration) {
 	// A quarter more, because half of the first half may be of the time before.
 	spell := limit * 5 / 4
@@ -99,7 +99,7 @@ func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.D
 	}
 }
 
-// repeatedSince is since when the picture has repeated, zero if it does not.
+// repeatedSince is when the repetition began, zero if there is none.
 func (r *repetition) repeatedSince(taken time.Time, spell, limit time.Duration) time.Time {
 	switch {
 	case r.learnt < floorFrames || r.floor < minFloor:
@@ -111,8 +111,7 @@ func (r *repetition) repeatedSince(taken time.Time, spell, limit time.Duration) 
 	}
 }
 
-// learnFrom learns from a frame. Those before a gap stand for the ones that are missing in
-// it, so that the floor follows the light as quickly as if every picture were decoded.
+// learnFrom learns from a frame. Those before a gap replace the ones that are missing in it, so that the floor follows the light as quickly as if every picture were decoded.
 func (r *repetition) learnFrom(c change) {
 	if c.missing == 0 {
 		r.learn(c.share)
@@ -191,9 +190,9 @@ func (r *repetition) repeated(spell time.Duration) bool {
 	return true
 }
 
-// settledSince is since when bursts of frames have been settled, zero if the last ones are
-// not. The frame after a gap repeats the picture before it or not; by expectation the
-// repetition began in the gap's middle.
+// settledSince is the time since when bursts of frames have been settled, zero if the last
+// ones are not. If the first comparison after a gap is settled too, the repetition may have
+// begun anywhere in the gap; its middle is the expected time.
 func (r *repetition) settledSince() (since time.Time) {
 	bursts, compared := 0, 0
 	end, next := len(r.recent), time.Time{} // the burst ends there, and the next one begins then

@@ -16,7 +16,7 @@ function draw(view) {
   const none = !view.fault && view.furnaces.length === 0;
   element("fault").hidden = !view.fault && !none;
   element("fault").textContent = view.fault ? "The broker does not answer, so this may be old: " + view.fault
-    : none ? "Nothing retained was found: no box has been connected yet, or this user may not read meltwatch/# there, which mosquitto denies without a word." : "";
+    : none ? "No retained message was found: no box has been connected yet, or the right to read meltwatch/# is missing (mosquitto reports no error for that)." : "";
   newest = view.furnaces;
   const alarms = newest.filter((f) => f.rank <= 1).length, ill = newest.filter((f) => f.rank === 3 || f.rank === 4).length;
   const suspected = newest.filter(suspicious).length;

@@ -50,7 +50,7 @@ __attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, cons
   (void)info;
   static const char option[] = "counts=";
   if (argc != 1 || strncmp(argv[0], option, strlen(option)) != 0) {
-    fprintf(stderr, "counter: the one argument is counts=FILE\n");
+    fprintf(stderr, "counter: missing or invalid argument: give counts=FILE alone\n");
     return -1;
   }
   const char *path = argv[0] + strlen(option);

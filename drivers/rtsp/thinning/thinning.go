@@ -1,13 +1,13 @@
 // Package thinning decides which pictures of a camera's stream are decoded, because a model
-// of one picture a second does not need them all. It does no I/O.
+// that takes one picture a second does not need all of them. It does no I/O.
 //
 // A group of pictures begins with an IDR picture, which refers to none before it. Each of
 // its pictures refers to earlier ones of its group alone, so the first ones can be decoded
 // without the rest. While the groups are alike and at most about a second long, the first
 // pictures of each pass and the others are dropped. If a group becomes longer than expected,
-// because the camera has changed or a key frame was lost, the next key frame ends this: until
-// then nothing could be decoded. It goes on after a minute of groups that are alike, and after
-// twice as many each time that it has ended so.
+// because the camera has changed or a key frame was lost, thinning ends at the next key frame:
+// no picture before it can be decoded. It resumes after a minute of groups that are alike, and
+// after twice as many each further time.
 //
 // Any picture of a stream of key frames alone, such as Motion JPEG, can be decoded by itself.
 // Such a stream is divided into groups of a second.
@@ -117,8 +117,8 @@ func (t *Thinner) Packet(p Packet) (passes, skips bool) {
 // Dropping reports whether pictures of the present group are dropped.
 func (t *Thinner) Dropping() bool { return t.dropping }
 
-// Number is the sequence number of a packet that passes, by its own: no packets are missing
-// to the decoder but those that the network lost.
+// Number is the new sequence number of a packet that passes, from its own: so the decoder
+// misses only packets that the network lost.
 func (t *Thinner) Number(own uint16) uint16 { return own - t.dropped }
 
 func (t *Thinner) begin(stamp uint32) {
@@ -138,8 +138,8 @@ func (t *Thinner) classify(seen Packet) {
 	p.sets = p.sets || seen.Sets
 	if seen.Other {
 		t.mixed = true
-		// Parameter sets between key frames must pass, and cannot be told from a key frame's
-		// before a slice comes.
+		// Parameter sets between key frames must pass, and cannot be distinguished from a key
+		// frame's before a slice arrives.
 		t.group.odd = t.group.odd || p.kind == idrKind || p.sets
 		t.ends = t.ends || t.dropping && (t.group.odd || p.number > t.keep && t.length() > t.expected)
 	}
