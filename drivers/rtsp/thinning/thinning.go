@@ -149,7 +149,7 @@ func (t *Thinner) classify(seen Packet) {
 		p.kind = otherKind
 	case seen.IDR:
 		p.kind = idrKind
-		if t.mixed || !t.begun || t.length() >= intraGroup {
+		if t.mixed || !t.begun || t.length() >= intraGroup || t.length() < 0 { // or the stamps have begun anew
 			t.beginGroup()
 		}
 	}
@@ -201,8 +201,8 @@ func (t *Thinner) passes(seen Packet) bool {
 	switch p := t.picture; {
 	case !t.dropping || p.number <= t.keep:
 		return true
-	case p.kind != unknownKind:
-		return false
+	case p.kind != unknownKind: // a camera may give those of the next key frame the stamp before
+		return seen.Sets && !seen.IDR && !seen.Other
 	case t.mixed || t.length() >= intraGroup:
 		return seen.Sets // perhaps of the next key frame
 	default: // in a stream of key frames alone, they come with each or with none

@@ -274,3 +274,40 @@ func FuzzThinner(f *testing.F) {
 		}
 	})
 }
+
+// Where stamps begin anew in a stream of key frames alone, the next pictures pass: no other
+// kind of picture tells it.
+func TestStampsThatFallBack(t *testing.T) {
+	began := keyFrames(10.4, 25, false)
+	all := slices.Clone(began)
+	for _, p := range keyFrames(10, 25, false) {
+		p.at -= 1000
+		all = append(all, p)
+	}
+	got := passed(t, all)
+	if n := count(got[len(began):][:5*25]); n != 5*25 {
+		t.Errorf("%d of 125 pictures passed after it", n)
+	}
+	if n := count(got[len(began)+7*25:][:25]); n != keep {
+		t.Errorf("%d pictures of a later second passed", n)
+	}
+}
+
+// Parameter sets pass that come with the stamp of a dropped picture, after its slices: they
+// are those of the next key frame.
+func TestParameterSetsWithTheStampBefore(t *testing.T) {
+	thinner := New(keep, rate)
+	for n := range 500 {
+		stamp := uint32(n * rate / 25)
+		passes, _ := thinner.Packet(Packet{Stamp: stamp, IDR: n%25 == 0, Other: n%25 > 0})
+		if n%25 != 24 {
+			continue
+		}
+		if n > 150 && passes {
+			t.Fatalf("picture %d passes", n)
+		}
+		if passes, skips := thinner.Packet(Packet{Stamp: stamp, Sets: true}); !passes || skips {
+			t.Fatalf("the parameter sets after picture %d pass: %v, skipped: %v", n, passes, skips)
+		}
+	}
+}
