@@ -311,3 +311,22 @@ func TestParameterSetsWithTheStampBefore(t *testing.T) {
 		}
 	}
 }
+
+// A key frame lost each two hours does not make the pauses longer and longer.
+func TestRareLossesEndItForAMinuteEach(t *testing.T) {
+	const between, pictures = 2 * 3600, 10
+	var all []shown
+	for n := range 4 {
+		all = slices.Concat(all, stream(between, pictures, 1, float64(n*(between+2))), stream(1, 2*pictures, 2, float64(n*(between+2)+between)))
+	}
+	got := passed(t, all)
+	for n := range 3 {
+		lost := (n + 1) * (between + 2) * pictures
+		if rest := count(got[lost:][:61*pictures]); rest < 58*pictures {
+			t.Errorf("loss %d: %d pictures pass in the minute after it", n, rest)
+		}
+		if later := count(got[lost:][70*pictures : 80*pictures]); later != 10*keep {
+			t.Errorf("loss %d: %d pictures pass in ten seconds later", n, later)
+		}
+	}
+}
