@@ -87,7 +87,7 @@ func (c *connection) comesBack(ctx context.Context, retained bool, sent map[stri
 		left = nil
 		c.mu.Lock()
 		for topic, text := range sent {
-			if c.awaited[topic] == text {
+			if awaited, ok := c.awaited[topic]; ok && awaited == text { // an empty one too
 				left = append(left, topic)
 			}
 		}

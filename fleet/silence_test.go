@@ -290,3 +290,21 @@ func pushNew(t *testing.T) func(context.Context, Fleet) error {
 		return f.PushModel(ctx, "p/f1", RollOut{Stages: Stages{Sizes: "100%", Offline: true}, Package: file})
 	}
 }
+
+// A reset clears the document in force, and knows that the broker has taken it.
+func TestResetOfAModelThatIsDesired(t *testing.T) {
+	t.Parallel()
+	url, as := silentBroker(t, "")
+	const model = "meltwatch/p/f1/" + message.TopicModelDesired
+	keep(t, url, "meltwatch/p/f1/"+message.TopicAvailability, message.Offline)
+	keep(t, url, model, `{"revision":3}`)
+	reset := func(ctx context.Context, f Fleet) error {
+		return f.ResetModel(ctx, "p/f1", Stages{Sizes: "100%", Offline: true})
+	}
+	if said, err := as("reader", reset); err == nil || keptAt(t, url)[model] == "" {
+		t.Errorf("without the right to write: %v\n%s", err, said)
+	}
+	if said, err := as("desk", reset); err != nil || keptAt(t, url)[model] != "" {
+		t.Errorf("%v, %q is kept\n%s", err, keptAt(t, url)[model], said)
+	}
+}

@@ -99,13 +99,43 @@ func TestCadenceForgetsBursts(t *testing.T) {
 	var c cadence
 	at := time.Now()
 	for n := range 12 {
-		c.note(drivers.Frame{Time: at.Add(time.Duration(n/4)*time.Second + time.Duration(n%4)*frames25), Number: uint64(n + 1), Stream: 1, Burst: true, Pixels: []byte{byte(n)}})
+		c.note(drivers.Frame{Time: at.Add(time.Duration(n/4)*time.Second + time.Duration(n%4)*frames25), Number: uint64(n + 1), Stream: 1, Burst: true, Pixels: []byte{byte(n)}}, drivers.OK)
 	}
 	if c.earlier.Number != 8 || len(c.earlier.Pixels) != 1 || c.last.Number != 12 {
 		t.Fatalf("frames %d and %d are kept", c.earlier.Number, c.last.Number)
 	}
-	c.note(drivers.Frame{Time: at.Add(3 * time.Second), Number: 13, Stream: 1, Pixels: []byte{1}})
+	c.note(drivers.Frame{Time: at.Add(3 * time.Second), Number: 13, Stream: 1, Pixels: []byte{1}}, drivers.OK)
 	if c.earlier.Number != 0 || c.last.Pixels != nil {
 		t.Errorf("frame %d and pixels %v are kept", c.earlier.Number, c.last.Pixels)
+	}
+}
+
+// A frame that came while the picture was black, or that came without a burst, has no pixels
+// that a later second may encode.
+func TestOnlyLiveBurstsAreKept(t *testing.T) {
+	at := time.Now()
+	frame := func(n int, burst bool) drivers.Frame {
+		return drivers.Frame{Time: at.Add(time.Duration(n) * time.Second), Number: uint64(n), Stream: 1, Burst: burst, Pixels: []byte{byte(n)}}
+	}
+	var c cadence
+	c.note(frame(1, true), drivers.Black)
+	c.note(frame(2, true), drivers.OK)
+	if c.earlier.Number != 0 {
+		t.Error("a black frame is kept")
+	}
+	c.note(frame(3, true), drivers.OK)
+	if c.earlier.Number != 2 {
+		t.Errorf("frame %d is kept, want 2", c.earlier.Number)
+	}
+	c.note(frame(3, true), drivers.Frozen)
+	c.note(frame(4, true), drivers.OK)
+	if c.earlier.Number != 0 {
+		t.Errorf("frame %d is kept after a fault", c.earlier.Number)
+	}
+	c = cadence{}
+	c.note(frame(1, false), drivers.OK)
+	c.note(frame(2, true), drivers.OK)
+	if c.earlier.Number != 0 {
+		t.Error("a frame without pixels is kept")
 	}
 }

@@ -103,7 +103,7 @@ func (l *Loop) Decide(ctx context.Context) Decision { return l.decide(ctx, time.
 func (l *Loop) decide(ctx context.Context, due time.Time) Decision {
 	l.drain()
 	frame, status := l.video.Newest()
-	l.pending.frames.note(frame)
+	l.pending.frames.note(frame, status)
 	now := time.Now()
 	if due.Before(now) {
 		due = now
@@ -122,7 +122,7 @@ func (l *Loop) decide(ctx context.Context, due time.Time) Decision {
 // since, so that the change is visible before the next verdict.
 func (l *Loop) reportChange() {
 	newest, video := l.video.Newest()
-	l.pending.frames.note(newest)
+	l.pending.frames.note(newest, video)
 	current, cause := l.decider.current.status(time.Now())
 	if l.last.End.IsZero() || video == l.last.Video && current == l.last.Current {
 		return

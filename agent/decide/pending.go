@@ -196,8 +196,8 @@ func (d *Decider) awaitsSample(end, due, now time.Time) bool {
 
 // newest is the newest frame; it is noted.
 func (l *Loop) newest() drivers.Frame {
-	newest, _ := l.video.Newest()
-	l.pending.frames.note(newest)
+	newest, status := l.video.Newest()
+	l.pending.frames.note(newest, status)
 	return newest
 }
 
@@ -212,8 +212,9 @@ type cadence struct {
 	n             int
 }
 
-// note adds the newest frame.
-func (c *cadence) note(f drivers.Frame) {
+// note adds the newest frame. What came while the video was not live is never encoded, so its
+// pixels are not kept.
+func (c *cadence) note(f drivers.Frame, video drivers.Status) {
 	switch {
 	case f.Stream != c.last.Stream || f.Number < c.last.Number:
 		*c = cadence{last: f}
@@ -222,15 +223,16 @@ func (c *cadence) note(f drivers.Frame) {
 			c.recent[c.n%len(c.recent)] = f.Time.Sub(c.last.Time) / time.Duration(f.Number-c.last.Number)
 			c.n++
 		}
-		if !f.Burst {
+		if f.Time.Sub(c.last.Time) > betweenBursts {
 			c.earlier = drivers.Frame{}
-		} else if f.Time.Sub(c.last.Time) > betweenBursts {
-			c.earlier = c.last
+			if len(c.last.Pixels) > 0 {
+				c.earlier = c.last
+			}
 		}
 		c.last = f
 	}
-	if !f.Burst {
-		c.last.Pixels = nil // they are not used then
+	if !f.Burst || !video.Live() {
+		c.last.Pixels, c.earlier = nil, drivers.Frame{} // they are not used then
 	}
 }
 

@@ -239,3 +239,78 @@ func TestOversizePacketIsSkipped(t *testing.T) {
 		t.Errorf("received %d bytes, %d redials", n, p.Counters()["redials"])
 	}
 }
+
+// refuses lets nobody subscribe to one topic.
+type refuses struct {
+	auth.AllowHook
+	topic string
+}
+
+func (r *refuses) OnACLCheck(_ *mochi.Client, topic string, write bool) bool {
+	return write || topic != r.topic
+}
+
+// A filter that the broker refuses is told once, by its name, and the others are served.
+func TestOneRefusedFilterLeavesTheOthers(t *testing.T) {
+	b := brokerBehind(t, func(address string) listeners.Listener {
+		return listeners.NewTCP(listeners.Config{ID: "test", Address: address})
+	}, &refuses{topic: root + message.TopicModelDesired})
+	b.desire("one")
+	var log syncBuffer
+	p := New(startSettings(b.url(), 100), root, nil, NewMemory(100), slog.New(slog.NewTextHandler(&log, nil)), quiet{})
+	p.renewEvery, p.clearedAfter = 200*time.Millisecond, 100*time.Millisecond
+	heard := make(chan string, 100)
+	for _, topic := range []string{message.TopicConfigDesired, message.TopicModelDesired, message.TopicModelChunk, message.TopicCommand} {
+		p.Subscribe(topic, func(topic string, payload []byte) { heard <- topic + " " + string(payload) })
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	hears := func(want string) {
+		t.Helper()
+		select {
+		case got := <-heard:
+			if got != want {
+				t.Errorf("heard %q, want %q", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%q was not heard", want)
+		}
+	}
+	hears("config/desired one")
+	for _, topic := range []string{"model/chunk/3", message.TopicCommand} {
+		if err := b.server.Publish(root+topic, []byte("two"), false, 1); err != nil {
+			t.Fatal(err)
+		}
+		hears(topic + " two")
+	}
+	time.Sleep(time.Second) // five renewals
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if told := log.String(); strings.Count(told, "subscription failed") != 1 || !strings.Contains(told, "topic="+root+message.TopicModelDesired) {
+		t.Errorf("told %s", told)
+	}
+	if len(heard) > 0 {
+		t.Errorf("heard %q too", <-heard)
+	}
+}
+
+// syncBuffer is a log that may be read while it is written.
+type syncBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *syncBuffer) Write(text []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(text)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}

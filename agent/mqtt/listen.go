@@ -71,12 +71,15 @@ func (r *received) cleared(topic string, round uint64) bool {
 }
 
 // failed records the result of a subscription, and reports whether it failed for the
-// first time.
+// first time. The broker sends no retained message then, which is no evidence.
 func (r *received) failed(filter string, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.failing[filter]
 	r.failing[filter] = err != nil
+	if seen, known := r.seen[filter]; known && err != nil {
+		r.seen[filter] = min(seen+1, r.round)
+	}
 	return err != nil && !before
 }
 

@@ -49,3 +49,22 @@ func TestOneSilentRenewalClearsNothing(t *testing.T) {
 		t.Error("the same document after the clearing is not passed on")
 	}
 }
+
+// A renewal that the broker refuses is not a silent one.
+func TestARefusedRenewalClearsNothing(t *testing.T) {
+	r := newReceived()
+	r.round = 1
+	r.isNew("config/desired", []byte("seven"), true)
+	for i, err := range []error{ErrDenied, errUnanswered} {
+		r.round = uint64(2 + i)
+		r.failed("config/desired", err)
+	}
+	r.round = 4
+	if r.failed("config/desired", nil); r.cleared("config/desired", 4) {
+		t.Error("cleared after one silent round and refused ones")
+	}
+	r.round = 5
+	if r.failed("config/desired", nil); !r.cleared("config/desired", 5) {
+		t.Error("not cleared after two silent rounds")
+	}
+}

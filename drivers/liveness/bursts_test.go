@@ -27,7 +27,7 @@ func bursts(draw func(n int) Picture, n int, look func(n int, s drivers.Status, 
 func TestFaultsInBursts(t *testing.T) {
 	const lively, faulty = 25 * 12, 75
 	r := rand.New(rand.NewPCG(4, 4))
-	repeated := scene(r, 0, 3)
+	repeated := scene(r, 75, 3) // unlike those before it: the light returns after 151 pictures
 	for _, c := range []struct {
 		name string
 		draw func() Picture
@@ -138,5 +138,32 @@ func TestFloorInBursts(t *testing.T) {
 	r.learnFrom(change{missing: 1 << 30})
 	if r.learnt > 5*25+maxMissing {
 		t.Errorf("learnt %d frames", r.learnt)
+	}
+}
+
+// One black picture after a stall of seconds is not called black for half of the stall.
+func TestAStallIsNotBlack(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 9))
+	d, start := NewDetector(factory), time.Now()
+	d.Opened()
+	show := func(at time.Duration, p Picture) drivers.Status {
+		d.Frame(at, start.Add(at), p)
+		status, _ := d.Status(start.Add(at))
+		return status
+	}
+	for n := range 50 {
+		show(time.Duration(n)*40*time.Millisecond, scene(r, n, 3))
+	}
+	const after = 6900 * time.Millisecond // 4.9 s later
+	for n, named := 0, time.Duration(0); n < 60 && named == 0; n++ {
+		at := after + time.Duration(n)*40*time.Millisecond
+		if show(at, flat(r, 2, 2)) == drivers.Black {
+			if named = at - after; named < factory.BlackAfter-burstDistance/2 || named > factory.BlackAfter {
+				t.Errorf("black after %v", named)
+			}
+		}
+	}
+	if status, _ := d.Status(start.Add(after + 59*40*time.Millisecond)); status != drivers.Black {
+		t.Errorf("%s at the end", status)
 	}
 }

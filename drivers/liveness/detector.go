@@ -116,11 +116,12 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	taken = d.clock.captureTime(presentation, arrival)
 	before := d.newest
 	d.open, d.newest, d.last, d.fault = true, taken, presentation, ""
-	// A change across a gap began somewhere in it; its middle is the expected time.
+	// A change across a gap between bursts began somewhere in it; its middle is the expected
+	// time. Of a stall, which is longer, no more counts than of such a gap.
 	since := taken
 	missing := d.rate.frame(taken)
 	if missing > 0 {
-		since = taken.Add(-taken.Sub(before) / 2)
+		since = taken.Add(-min(taken.Sub(before), burstDistance) / 2)
 	}
 	switch {
 	case !p.black():
@@ -140,8 +141,8 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	return taken, true
 }
 
-// Undecoded notes when the newest picture arrived that is not decoded, while only a few of each
-// second are; zero while all are decoded.
+// Undecoded notes when the newest picture arrived while only a few of each second were
+// decoded; zero if all have been.
 func (d *Detector) Undecoded(arrival time.Time) { d.undecoded = arrival }
 
 // fresh is the time since when no picture has arrived. A picture that is not decoded counts too,

@@ -20,6 +20,8 @@ type Survey struct {
 	mu     sync.Mutex
 	report drivers.StreamReport
 	clock  mediaClock
+	// undecoded is when the newest picture came while only a few were decoded.
+	undecoded time.Time
 }
 
 // Report returns what is known so far.
@@ -120,6 +122,9 @@ func (s *Survey) packet(p *rtp.Packet, seen packetInfo, arrival, sent time.Time)
 	if begins := s.clock.packet(p.Timestamp, arrival); begins {
 		r.Pictures++
 	}
+	if r.Thinned {
+		s.undecoded = s.clock.last
+	}
 	r.ClockJumps = s.clock.jumps
 	if seen.key && s.clock.keyFrame(p.Timestamp, arrival, r.Pictures) {
 		r.KeyFrames++
@@ -143,15 +148,13 @@ func notePicture(r *drivers.StreamReport, p parameters) {
 	}
 }
 
-// Undecoded is when the newest picture came, while only a few of each second are decoded; zero
-// while all are.
+// Undecoded is when the newest picture came while only a few of each second were decoded; zero
+// if all have been. It stays when all are decoded again: the newest frame is then up to two
+// groups old, if a key frame was lost, and the next one still has to come out of the decoder.
 func (s *Survey) Undecoded() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.report.Thinned {
-		return time.Time{}
-	}
-	return s.clock.last
+	return s.undecoded
 }
 
 // thinned notes whether pictures are dropped before decoding.

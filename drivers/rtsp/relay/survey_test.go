@@ -93,3 +93,25 @@ func TestDescribedRate(t *testing.T) {
 		}
 	}
 }
+
+// The pictures that were not decoded still count when all are decoded again: after a lost key
+// frame, the newest frame is then old, and the next one not yet out of the decoder.
+func TestUndecodedPicturesCountAtTheEndOfThinning(t *testing.T) {
+	s, began := &Survey{}, time.Now()
+	s.describe(&format.H264{PayloadTyp: 96, PacketizationMode: 1})
+	for n := range 40 {
+		switch n {
+		case 10, 30:
+			s.thinned(n == 10)
+		}
+		p := &rtp.Packet{Header: rtp.Header{Timestamp: uint32(n * 9000), Marker: true}}
+		s.packet(p, packetInfo{}, began.Add(time.Duration(n)*100*time.Millisecond), time.Time{})
+		want := time.Time{}
+		if n >= 10 {
+			want = began.Add(time.Duration(min(n, 29)) * 100 * time.Millisecond)
+		}
+		if got := s.Undecoded(); !got.Equal(want) {
+			t.Fatalf("picture %d: %v after the beginning, want %v", n, got.Sub(began), want.Sub(began))
+		}
+	}
+}

@@ -7,7 +7,8 @@
 // pictures of each pass and the others are dropped. If a group becomes longer than expected,
 // because the camera has changed or a key frame was lost, thinning ends at the next key frame:
 // no picture before it can be decoded. It resumes after a minute of groups that are alike, and
-// after twice as many each further time.
+// after twice as many each further time, unless it had lasted sixty times as long: a network
+// that loses a key frame now and then must not end it for days.
 //
 // Any picture of a stream of key frames alone, such as Motion JPEG, can be decoded by itself.
 // Such a stream is divided into groups of a second.
@@ -25,9 +26,11 @@ const (
 	// expected.
 	overdueFactor = 1.3
 	// firstRest groups in a row must be alike after a group that was longer than expected, and
-	// twice as many after each further one, up to mostRest.
-	firstRest = 60
-	mostRest  = 1 << 20
+	// twice as many after each further one, up to mostRest. It is firstRest again if
+	// forgivenAfter times as many groups as in the last rest have been thinned since.
+	firstRest     = 60
+	mostRest      = 1 << 20
+	forgivenAfter = 60
 	// leastSaving is how many pictures a group must have for each one that is kept.
 	leastSaving = 2
 	// intraGroup is the length in seconds of the groups into which a stream of key frames
@@ -60,6 +63,7 @@ type Thinner struct {
 	ends     bool    // the next group is not thinned
 	rest     int     // further groups that must be alike before one is thinned
 	lastRest int
+	thinned  int // groups since the last rest
 
 	picture picture
 	dropped uint16 // packets
@@ -149,7 +153,7 @@ func (t *Thinner) classify(seen Packet) {
 		p.kind = otherKind
 	case seen.IDR:
 		p.kind = idrKind
-		if t.mixed || !t.begun || t.length() >= intraGroup {
+		if t.mixed || !t.begun || t.length() >= intraGroup || t.length() < 0 { // or the stamps have begun anew
 			t.beginGroup()
 		}
 	}
@@ -168,6 +172,10 @@ func (t *Thinner) beginGroup() {
 	switch {
 	case t.ends:
 		t.ends = false
+		if t.thinned >= forgivenAfter*t.lastRest {
+			t.lastRest = 0
+		}
+		t.thinned = 0
 		t.lastRest = min(max(firstRest, 2*t.lastRest), mostRest)
 		t.rest = t.lastRest
 	case !alike:
@@ -175,7 +183,9 @@ func (t *Thinner) beginGroup() {
 	default:
 		t.rest = max(t.rest-1, 0)
 	}
-	t.dropping = alike && t.rest == 0
+	if t.dropping = alike && t.rest == 0; t.dropping {
+		t.thinned++
+	}
 }
 
 // length is how long the present group has lasted, in seconds.
@@ -201,8 +211,8 @@ func (t *Thinner) passes(seen Packet) bool {
 	switch p := t.picture; {
 	case !t.dropping || p.number <= t.keep:
 		return true
-	case p.kind != unknownKind:
-		return false
+	case p.kind != unknownKind: // a camera may give those of the next key frame the stamp before
+		return seen.Sets && !seen.IDR && !seen.Other
 	case t.mixed || t.length() >= intraGroup:
 		return seen.Sets // perhaps of the next key frame
 	default: // in a stream of key frames alone, they come with each or with none

@@ -274,3 +274,59 @@ func FuzzThinner(f *testing.F) {
 		}
 	})
 }
+
+// Where stamps begin anew in a stream of key frames alone, the next pictures pass: no other
+// kind of picture tells it.
+func TestStampsThatFallBack(t *testing.T) {
+	began := keyFrames(10.4, 25, false)
+	all := slices.Clone(began)
+	for _, p := range keyFrames(10, 25, false) {
+		p.at -= 1000
+		all = append(all, p)
+	}
+	got := passed(t, all)
+	if n := count(got[len(began):][:5*25]); n != 5*25 {
+		t.Errorf("%d of 125 pictures passed after it", n)
+	}
+	if n := count(got[len(began)+7*25:][:25]); n != keep {
+		t.Errorf("%d pictures of a later second passed", n)
+	}
+}
+
+// Parameter sets pass that come with the stamp of a dropped picture, after its slices: they
+// are those of the next key frame.
+func TestParameterSetsWithTheStampBefore(t *testing.T) {
+	thinner := New(keep, rate)
+	for n := range 500 {
+		stamp := uint32(n * rate / 25)
+		passes, _ := thinner.Packet(Packet{Stamp: stamp, IDR: n%25 == 0, Other: n%25 > 0})
+		if n%25 != 24 {
+			continue
+		}
+		if n > 150 && passes {
+			t.Fatalf("picture %d passes", n)
+		}
+		if passes, skips := thinner.Packet(Packet{Stamp: stamp, Sets: true}); !passes || skips {
+			t.Fatalf("the parameter sets after picture %d pass: %v, skipped: %v", n, passes, skips)
+		}
+	}
+}
+
+// A key frame lost each two hours does not make the pauses longer and longer.
+func TestRareLossesEndItForAMinuteEach(t *testing.T) {
+	const between, pictures = 2 * 3600, 10
+	var all []shown
+	for n := range 4 {
+		all = slices.Concat(all, stream(between, pictures, 1, float64(n*(between+2))), stream(1, 2*pictures, 2, float64(n*(between+2)+between)))
+	}
+	got := passed(t, all)
+	for n := range 3 {
+		lost := (n + 1) * (between + 2) * pictures
+		if rest := count(got[lost:][:61*pictures]); rest < 58*pictures {
+			t.Errorf("loss %d: %d pictures pass in the minute after it", n, rest)
+		}
+		if later := count(got[lost:][70*pictures : 80*pictures]); later != 10*keep {
+			t.Errorf("loss %d: %d pictures pass in ten seconds later", n, later)
+		}
+	}
+}
