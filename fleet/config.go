@@ -92,7 +92,7 @@ type Change struct {
 
 // The remedies for a document in force that this user cannot see.
 const (
-	giveRevision = "or give --revision: 1 if there is no document, and more than the last revision if there is"
+	giveRevision = "or give --revision: 1 if the document is missing, else more than the last revision"
 	givePatch    = "or give the patch with config set and --revision"
 )
 

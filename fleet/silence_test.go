@@ -153,7 +153,7 @@ func TestSilentDenialIsNotTakenForNoDocument(t *testing.T) {
 		faults     []string
 	}{
 		{"set without the right to read", "blind", setNew("p/f1", 0), []string{
-			"nothing is changed: nothing has arrived on config/desired of p/f1", "let this user read meltwatch/p/+/config/desired in", "or give --revision: 1 if there is no document",
+			"nothing is changed: nothing has arrived on config/desired of p/f1", "let this user read meltwatch/p/+/config/desired in", "or give --revision: 1 if the document is missing",
 		}},
 		{"set of all", "blind", setNew("all", 0), []string{"let this user read meltwatch/p/+/config/desired in"}},
 		{"set without the right to write", "reader", setNew("p/f1", 0), []string{"the broker has not sent it back: let this user write meltwatch/+/+/config/desired in"}},

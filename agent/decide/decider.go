@@ -157,12 +157,13 @@ func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drive
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	d.follow(frame)
+	var encodeErr error
 	for _, f := range earlier {
 		if f.Stream == frame.Stream && f.Time.Sub(d.lastFrame) > betweenBursts {
-			_ = d.encode(ctx, f, video) // a fault will show at the newest one
+			encodeErr = errors.Join(encodeErr, d.encode(ctx, f, video))
 		}
 	}
-	encodeErr := d.encode(ctx, frame, video)
+	encodeErr = errors.Join(encodeErr, d.encode(ctx, frame, video))
 	w := d.aligner.Window(due)
 	current, cause := d.current.status(now)
 	s := Decision{

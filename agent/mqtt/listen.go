@@ -71,7 +71,7 @@ func (r *received) cleared(topic string, round uint64) bool {
 }
 
 // failed records the result of a subscription, and reports whether it failed for the
-// first time. The broker sends no retained message then, which is no evidence.
+// first time. The broker sends no retained message then, so the round does not count.
 func (r *received) failed(filter string, err error) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -203,7 +203,7 @@ func inspectH265(payload []byte) (info packetInfo) {
 // kindH265 notes which kind of unit the packet holds a part of. Of the pictures at which
 // decoding can start, pictures shown after an IDR picture alone never refer to older ones.
 func (info *packetInfo) kindH265(kind byte) {
-	const firstOther = 32 // the first kind that is no slice
+	const firstOther = 32 // kinds below this one are slices
 	switch t := h265.NALUType(kind); {
 	case t == h265.NALUType_VPS_NUT || t == h265.NALUType_SPS_NUT || t == h265.NALUType_PPS_NUT:
 		info.sets = true
