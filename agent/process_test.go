@@ -23,6 +23,7 @@ import (
 	"meltwatch/agent/message"
 	"meltwatch/agent/settings"
 	"meltwatch/config"
+	"meltwatch/simulator/broker/mosquittotest"
 	"meltwatch/simulator/serve"
 )
 
@@ -69,12 +70,7 @@ func startSim(t *testing.T) *serve.Server {
 // The broker that most plants run, set up as in docs/mosquitto.md, read by its
 // command-line subscriber.
 func TestMosquittoWithPassword(t *testing.T) {
-	mosquitto, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if mosquitto, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
-			t.Skip("mosquitto is not installed: run make deps")
-		}
-	}
+	mosquittotest.Program(t)
 	needPrograms(t)
 	// Not t.TempDir: mosquitto changes to its own user, who needs access.
 	folder, err := os.MkdirTemp("", "meltwatch-mosquitto-")
@@ -99,17 +95,7 @@ func TestMosquittoWithPassword(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	broker := exec.Command(mosquitto, "-c", conf)
-	broker.Stderr = testLog{t}
-	if err := broker.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := broker.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		_ = broker.Wait() // the error is the kill
-	})
+	mosquittotest.Run(t, conf)
 
 	c := settingsOf(t, startSim(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
 	c.MQTT.Username, c.MQTT.PasswordFile = "furnace-1", password

@@ -17,6 +17,7 @@ import (
 
 	"meltwatch/agent/message"
 	"meltwatch/config"
+	"meltwatch/simulator/broker/mosquittotest"
 )
 
 const boxTemplate = `{site: {{.site}}, furnace: {{.furnace}}, meters: {plc: {url: "{{.meter}}", fields: {
@@ -161,12 +162,7 @@ func TestAccessListNamesEachTopicOfABox(t *testing.T) {
 }
 
 func TestAccessListKeepsBoxesApart(t *testing.T) {
-	mosquitto, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if mosquitto, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
-			t.Skip("mosquitto is not installed: run make deps")
-		}
-	}
+	mosquittotest.Program(t)
 	// Not t.TempDir: mosquitto drops root for its own user, who must get in.
 	folder, err := os.MkdirTemp("", "meltwatch-acl-")
 	if err != nil {
@@ -198,16 +194,7 @@ func TestAccessListKeepsBoxesApart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	broker := exec.Command(mosquitto, "-c", conf)
-	if err := broker.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := broker.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		_ = broker.Wait() // killed: that is its error
-	})
+	mosquittotest.Run(t, conf)
 	as := func(box string) []string {
 		password, err := os.ReadFile(filepath.Join(out, "plant-1-"+box, "mqtt.password"))
 		if err != nil {

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,6 +16,7 @@ import (
 
 	"meltwatch/agent/message"
 	"meltwatch/agent/remote/modelpackage"
+	"meltwatch/simulator/broker/mosquittotest"
 )
 
 // silentDenial is an access list for mosquitto. The users "blind" and "deaf" may write
@@ -33,49 +32,11 @@ var silentDenial = "topic read meltwatch/#\n" + // a box without a name
 // silentBroker is a mosquitto with that access list. as runs an operation as a user.
 func silentBroker(t *testing.T, more string) (url string, as func(user string, operation func(context.Context, Fleet) error) (string, error)) {
 	t.Helper()
-	program, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if program, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
-			t.Skip("mosquitto is not installed: run make deps")
-		}
-	}
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
+	acl := filepath.Join(t.TempDir(), "acl")
+	if err := os.WriteFile(acl, []byte(silentDenial), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	l.Close()
-	folder := t.TempDir()
-	acl, conf := filepath.Join(folder, "acl"), filepath.Join(folder, "conf")
-	text := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\nacl_file %s\n%s", address[strings.LastIndex(address, ":")+1:], acl, more)
-	if os.Getuid() == 0 {
-		text += "user root\n" // otherwise it could not read files of root
-	}
-	for path, text := range map[string]string{acl: silentDenial, conf: text} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	process := exec.Command(program, "-c", conf)
-	if err := process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := process.Process.Kill(); err != nil {
-			t.Error(err)
-		}
-		_ = process.Wait() // killed: that is its error
-	})
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	address := mosquittotest.Start(t, "", fmt.Sprintf("allow_anonymous true\nacl_file %s\n%s", acl, more))
 	url = "tcp://" + address
 	return url, func(user string, operation func(context.Context, Fleet) error) (string, error) {
 		var out output

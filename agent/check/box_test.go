@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -193,45 +192,6 @@ func (p plant) replaceProgram(t *testing.T, b *box, text string, mode fs.FileMod
 	}
 	b.paths = "programs: " + folder
 	return path
-}
-
-// mosquitto starts the real broker with more lines of configuration, and returns its
-// address. It skips the test if mosquitto is not installed.
-func mosquitto(t *testing.T, more string) (address string) {
-	t.Helper()
-	program, err := exec.LookPath("mosquitto")
-	if err != nil {
-		if program, err = exec.LookPath("/usr/sbin/mosquitto"); err != nil {
-			t.Skip("mosquitto is not installed: run make deps")
-		}
-	}
-	address = unusedAddress(t)
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := "listener " + port + " 127.0.0.1\n" + more
-	if os.Getuid() == 0 {
-		text += "user root\n" // otherwise it could not read files of root
-	}
-	file := filepath.Join(t.TempDir(), "mosquitto.conf")
-	write(t, file, text)
-	server := exec.Command(program, "-c", file)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait() // killed, and says so
-	})
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			conn.Close()
-			return address
-		}
-	}
-	t.Fatal("mosquitto does not listen")
-	return ""
 }
 
 // onlyUnit answers for one unit only: the others learn that the device behind a

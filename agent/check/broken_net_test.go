@@ -19,6 +19,7 @@ import (
 	"meltwatch/drivers/drivertest"
 	"meltwatch/drivers/rtsp/rtsptest"
 	"meltwatch/simulator/broker"
+	"meltwatch/simulator/broker/mosquittotest"
 )
 
 // selfSigned is drivertest.SelfSigned with the authority in a file.
@@ -83,7 +84,7 @@ func badBrokers() []broken {
 		return func(t *testing.T, _ plant, b *box) {
 			file := filepath.Join(t.TempDir(), "acl")
 			write(t, file, list)
-			b.mqtt = "broker: " + quoted("tcp://"+mosquitto(t, "allow_anonymous true\nacl_file "+file+"\n"))
+			b.mqtt = "broker: " + quoted("tcp://"+mosquittotest.Start(t, "", "allow_anonymous true\nacl_file "+file+"\n"))
 		}
 	}
 	listening := func(serve func(net.Conn)) func(*testing.T, plant, *box) {
@@ -99,7 +100,7 @@ func badBrokers() []broken {
 				t.Skipf("mosquitto is not installed: %v: %s", err, said)
 			}
 			write(t, filepath.Join(folder, "password"), "wrong\n")
-			address := mosquitto(t, "allow_anonymous false\npassword_file "+filepath.Join(folder, "users")+"\n")
+			address := mosquittotest.Start(t, "", "allow_anonymous false\npassword_file "+filepath.Join(folder, "users")+"\n")
 			b.mqtt = "username: f07, password_file: " + filepath.Join(folder, "password") + ", broker: " + quoted("tcp://"+address)
 		}, "broker", "mqtt.broker", []string{"not Authorized", "mqtt.password_file"}},
 		{"password file missing", func(_ *testing.T, p plant, b *box) { b.mqtt += ", username: f07, password_file: /nonexistent/password" }, "broker", "mqtt.password_file", []string{"no such file", "create the file"}},
