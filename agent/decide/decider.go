@@ -151,16 +151,16 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 }
 
 // DecideDue decides at now the second that is due at an instant: see Due. Before that
-// instant, everything that belongs to its window must have arrived. earlier are frames of
-// bursts before the newest; one of whose burst a frame was encoded is left out.
-func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drivers.Frame, video drivers.Status, earlier ...drivers.Frame) Decision {
+// instant, everything that belongs to its window must have arrived. earlier are bursts before
+// the newest frame's; one of which a frame was encoded is left out.
+func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drivers.Frame, video drivers.Status, earlier ...Burst) Decision {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	d.follow(frame)
 	var encodeErr error
-	for _, f := range earlier {
-		if f.Stream == frame.Stream && f.Time.Sub(d.lastFrame) > betweenBursts {
-			encodeErr = errors.Join(encodeErr, d.encode(ctx, f, video))
+	for _, b := range earlier {
+		if b.Newest.Stream == frame.Stream && b.Began.After(d.lastFrame) {
+			encodeErr = errors.Join(encodeErr, d.encode(ctx, b.Newest, video))
 		}
 	}
 	encodeErr = errors.Join(encodeErr, d.encode(ctx, frame, video))

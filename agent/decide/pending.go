@@ -201,15 +201,27 @@ func (l *Loop) newest() drivers.Frame {
 	return newest
 }
 
-// betweenBursts is longer than the interval of neighbours, and shorter than that of bursts.
+// betweenBursts is longer than the interval of neighbours, and shorter than that from the last
+// frame of a burst to the first of the next one.
 const betweenBursts = 400 * time.Millisecond
+
+// Burst is what a second needs to know of neighbouring frames.
+type Burst struct {
+	// Began is the instant of the first frame of it that was seen.
+	Began time.Time
+	// Newest is the last one; its Number is 0 if there is none whose pixels were kept.
+	Newest drivers.Frame
+}
 
 // cadence measures the interval of a camera's frames.
 type cadence struct {
-	// last is the newest frame, earlier the newest of the burst before; Number 0 without one.
-	last, earlier drivers.Frame
-	recent        [4]time.Duration // 0 where unknown
-	n             int
+	// last is the newest frame, which belongs to a burst that began at began. earlier is the
+	// burst before.
+	last    drivers.Frame
+	began   time.Time
+	earlier Burst
+	recent  [4]time.Duration // 0 where unknown
+	n       int
 }
 
 // note adds the newest frame. What came while the video was not live is never encoded, so its
@@ -217,22 +229,23 @@ type cadence struct {
 func (c *cadence) note(f drivers.Frame, video drivers.Status) {
 	switch {
 	case f.Stream != c.last.Stream || f.Number < c.last.Number:
-		*c = cadence{last: f}
+		*c = cadence{last: f, began: f.Time}
 	case f.Number > c.last.Number:
 		if c.last.Number > 0 {
 			c.recent[c.n%len(c.recent)] = f.Time.Sub(c.last.Time) / time.Duration(f.Number-c.last.Number)
 			c.n++
 		}
 		if f.Time.Sub(c.last.Time) > betweenBursts {
-			c.earlier = drivers.Frame{}
+			c.earlier = Burst{}
 			if len(c.last.Pixels) > 0 {
-				c.earlier = c.last
+				c.earlier = Burst{Began: c.began, Newest: c.last}
 			}
+			c.began = f.Time
 		}
 		c.last = f
 	}
 	if !f.Burst || !video.Live() {
-		c.last.Pixels, c.earlier = nil, drivers.Frame{} // they are not used then
+		c.last.Pixels, c.earlier = nil, Burst{} // they are not used then
 	}
 }
 

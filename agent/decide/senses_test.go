@@ -41,6 +41,7 @@ type recording struct {
 	frames  []arrival[drivers.Frame]
 	decided []arrival[Decision]
 	windows []inference.Window
+	encoded []uint32 // numbers of the frames that the model encoded
 }
 
 // note records a decision. One that is reported again because a sense has changed is left
@@ -111,7 +112,11 @@ func (m *counting) Step(ctx context.Context, w inference.Window) (inference.Outp
 func newCounting(r *recording) *counting {
 	m := &counting{scripted: scripted{Mutex: &sync.Mutex{}, p: 0.1, sha256: "one"}, r: r}
 	m.tokens = func(f inference.Frame) []float32 {
-		return []float32{float32(binary.BigEndian.Uint32(f.Pixels)), 1}
+		number := binary.BigEndian.Uint32(f.Pixels)
+		r.mu.Lock()
+		r.encoded = append(r.encoded, number)
+		r.mu.Unlock()
+		return []float32{float32(number), 1}
 	}
 	return m
 }
@@ -190,14 +195,17 @@ func (s senses) meter(ctx context.Context, r *recording, loop *Loop) {
 	}
 }
 
-// burstCamera has five neighbours a second. A decoder holds the last two of them until the
+// burstPictures are the neighbours of a second that burstCamera has.
+const burstPictures = 5
+
+// burstCamera has some neighbours a second. A decoder holds the last two of them until the
 // next ones begin.
 func (s senses) burstCamera(ctx context.Context, r *recording) {
-	const pictures, held = 5, 2
+	const held = 2
 	random := rand.New(rand.NewPCG(7, 9))
 	began := time.Now().Add(s.framePhase - time.Second)
 	taken := func(n int) time.Time {
-		return began.Add(time.Duration(n/pictures)*time.Second + time.Duration(n%pictures)*s.interval)
+		return began.Add(time.Duration(n/burstPictures)*time.Second + time.Duration(n%burstPictures)*s.interval)
 	}
 	for n := 0; ; n++ {
 		lag := s.lag
