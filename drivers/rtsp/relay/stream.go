@@ -160,7 +160,7 @@ func (s *Stream) forward(p *rtp.Packet) {
 	if restarts {
 		s.decoder.discardQueue()
 	}
-	if err := s.pass(*p, seen); err != nil {
+	if err := s.pass(*p, seen, arrival); err != nil {
 		s.end(fmt.Errorf("forward packet to the decoder: %w", err))
 	}
 	if whole {
@@ -169,9 +169,9 @@ func (s *Stream) forward(p *rtp.Packet) {
 }
 
 // pass forwards a packet, unless its picture need not be decoded.
-func (s *Stream) pass(p rtp.Packet, seen packetInfo) error {
+func (s *Stream) pass(p rtp.Packet, seen packetInfo, arrival time.Time) error {
 	before := s.thinner.Dropping()
-	passes, skips := s.thinner.Packet(thinning.Packet{Stamp: p.Timestamp, Sets: seen.sets, IDR: seen.idr, Other: seen.other})
+	passes, skips := s.thinner.Packet(thinning.Packet{Stamp: p.Timestamp, Arrived: arrival, Sets: seen.sets, IDR: seen.idr, Other: seen.other})
 	if now := s.thinner.Dropping(); now != before {
 		s.survey.thinned(now)
 	}

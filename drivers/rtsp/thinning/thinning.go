@@ -12,7 +12,15 @@
 //
 // Any picture of a stream of key frames alone, such as Motion JPEG, can be decoded by itself.
 // Such a stream is divided into groups of a second.
+//
+// Lengths are those of the stamps, which do not depend on the network. The stamps of some
+// cameras run slower than their description says, so the arrivals must not contradict them.
 package thinning
+
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// alikeGroups are the groups in a row that must be alike before pictures are dropped.
@@ -20,6 +28,10 @@ const (
 	// longestGroup bounds their length, in seconds: that of a camera with a key frame each
 	// second whose rate is a little off.
 	longestGroup = 1.1
+	// longestArrival bounds the median of their lengths by the packets' arrival, in seconds. A
+	// pause of the network makes one of them longer and others shorter, which does not change
+	// the median much.
+	longestArrival = 1.4
 	// alikeShare is how far their lengths may differ.
 	alikeShare = 0.15
 	// overdueFactor × the longest of them is the length after which a group is longer than
@@ -40,7 +52,8 @@ const (
 
 // Packet is what one RTP packet reveals. All packets of a picture have one stamp.
 type Packet struct {
-	Stamp uint32
+	Stamp   uint32
+	Arrived time.Time
 	// Sets is true if it holds parameter sets, IDR if it holds a part of an IDR picture, and
 	// Other if it holds a part of any other picture.
 	Sets, IDR, Other bool
@@ -54,14 +67,15 @@ type Thinner struct {
 	groups [alikeGroups]group // the last complete ones, a ring
 	closed int                // complete groups
 
-	begun    bool    // an IDR picture has come
-	mixed    bool    // a picture of another kind has come
-	key      uint32  // stamp of the present group's first picture
-	group    group   // the present one
-	dropping bool    // the rest of the present group is dropped
-	expected float64 // its length at most, in seconds
-	ends     bool    // the next group is not thinned
-	rest     int     // further groups that must be alike before one is thinned
+	begun    bool      // an IDR picture has come
+	mixed    bool      // a picture of another kind has come
+	key      uint32    // stamp of the present group's first picture
+	came     time.Time // when that picture came
+	group    group     // the present one
+	dropping bool      // the rest of the present group is dropped
+	expected float64   // its length at most, in seconds
+	ends     bool      // the next group is not thinned
+	rest     int       // further groups that must be alike before one is thinned
 	lastRest int
 	thinned  int // groups since the last rest
 
@@ -74,7 +88,8 @@ type group struct {
 	pictures int
 	sets     int // pictures with parameter sets
 	seconds  float64
-	odd      bool // its rest must not be dropped
+	arrival  float64 // seconds from its first picture's arrival to the next group's
+	odd      bool    // its rest must not be dropped
 }
 
 // picture is what is known of the picture whose packets arrive.
@@ -154,19 +169,19 @@ func (t *Thinner) classify(seen Packet) {
 	case seen.IDR:
 		p.kind = idrKind
 		if t.mixed || !t.begun || t.length() >= intraGroup || t.length() < 0 { // or the stamps have begun anew
-			t.beginGroup()
+			t.beginGroup(seen.Arrived)
 		}
 	}
 }
 
-func (t *Thinner) beginGroup() {
+func (t *Thinner) beginGroup(arrived time.Time) {
 	if t.begun {
 		t.group.pictures-- // the one that begins the next group
-		t.group.seconds = t.length()
+		t.group.seconds, t.group.arrival = t.length(), arrived.Sub(t.came).Seconds()
 		t.groups[t.closed%alikeGroups] = t.group
 		t.closed++
 	}
-	t.begun, t.key, t.group = true, t.picture.stamp, group{pictures: 1}
+	t.begun, t.key, t.came, t.group = true, t.picture.stamp, arrived, group{pictures: 1}
 	t.picture.number = 1
 	alike := t.alike()
 	switch {
@@ -204,7 +219,16 @@ func (t *Thinner) alike() bool {
 		shortest, longest = min(shortest, g.seconds), max(longest, g.seconds)
 	}
 	t.expected = overdueFactor * longest
-	return shortest > 0 && longest <= longestGroup && shortest >= (1-alikeShare)*longest
+	return shortest > 0 && longest <= longestGroup && shortest >= (1-alikeShare)*longest && t.medianArrival() <= longestArrival
+}
+
+func (t *Thinner) medianArrival() float64 {
+	var lengths [alikeGroups]float64
+	for i, g := range t.groups {
+		lengths[i] = g.arrival
+	}
+	slices.Sort(lengths[:])
+	return lengths[alikeGroups/2]
 }
 
 func (t *Thinner) passes(seen Packet) bool {

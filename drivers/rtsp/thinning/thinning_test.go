@@ -1,8 +1,10 @@
 package thinning
 
 import (
+	"math"
 	"slices"
 	"testing"
+	"time"
 )
 
 const (
@@ -36,9 +38,17 @@ func keyFrames(seconds float64, perSecond int, sets bool) (all []shown) {
 	return all
 }
 
-// passed sends the pictures, three packets each, and returns which of them passed.
-func passed(t *testing.T, all []shown) (passed []bool) {
+// passed sends the pictures, three packets each, and returns which of them passed. They arrive
+// when they are shown.
+func passed(t *testing.T, all []shown) []bool {
 	t.Helper()
+	return arriving(t, all, func(at float64) float64 { return at })
+}
+
+// arriving is passed with the arrival of each instant.
+func arriving(t *testing.T, all []shown, arrival func(at float64) float64) (passed []bool) {
+	t.Helper()
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	thinner := New(keep, rate)
 	own, next := uint16(65_500), uint16(65_500)
 	for n, p := range all {
@@ -46,6 +56,9 @@ func passed(t *testing.T, all []shown) (passed []bool) {
 		packets := []Packet{{Stamp: stamp}, {Stamp: stamp, IDR: p.key, Other: p.other}, {Stamp: stamp, IDR: p.key, Other: p.other}}
 		if p.sets {
 			packets[0].Sets = true
+		}
+		for i := range packets {
+			packets[i].Arrived = began.Add(time.Duration(arrival(p.at) * float64(time.Second)))
 		}
 		slices, skipped := 0, 0
 		for i, packet := range packets {
@@ -327,6 +340,42 @@ func TestRareLossesEndItForAMinuteEach(t *testing.T) {
 		}
 		if later := count(got[lost:][70*pictures : 80*pictures]); later != 10*keep {
 			t.Errorf("loss %d: %d pictures pass in ten seconds later", n, later)
+		}
+	}
+}
+
+// Groups that arrive further apart than their stamps say are not thinned: their pictures would
+// be too far apart.
+func TestStampsThatRunSlower(t *testing.T) {
+	const groups = 30
+	for name, all := range map[string][]shown{"groups": stream(groups, 25, 1, 0), "key frames alone": keyFrames(groups, 25, false)} {
+		for factor, thinned := range map[float64]bool{0.5: true, 1: true, 1.02: true, 2: false, 90: false} {
+			n := count(arriving(t, all, func(at float64) float64 { return factor * at }))
+			if want := 5*25 + (groups-5)*keep; thinned && n != want || !thinned && n != len(all) {
+				t.Errorf("%s, arriving %g times as far apart: %d of %d pictures passed", name, factor, n, len(all))
+			}
+		}
+	}
+	// A camera that slows down, as one does in the dark: three groups tell it.
+	all := stream(40, 25, 1, 0)
+	got := arriving(t, all, func(at float64) float64 { return at + max(0, at-20) })
+	if n := count(got[23*25:]); n != 17*25 {
+		t.Errorf("%d of %d pictures passed after the third longer group", n, 17*25)
+	}
+}
+
+// Pauses of the network, after which what it held comes at once, do not end it.
+func TestPausesOfTheNetwork(t *testing.T) {
+	all := stream(120, 25, 1, 0)
+	for _, pause := range []float64{0.5, 2, 4, 8} {
+		got := arriving(t, all, func(at float64) float64 {
+			if since := math.Mod(at, 30); since < pause {
+				return at - since + pause // held until the pause is over
+			}
+			return at
+		})
+		if n, want := count(got[5*25:]), 115*keep; n != want {
+			t.Errorf("pauses of %g s: %d pictures passed, want %d", pause, n, want)
 		}
 	}
 }
