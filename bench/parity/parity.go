@@ -43,6 +43,9 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := o.checkPython(ctx); err != nil {
+		return err
+	}
 	folder, err := os.MkdirTemp("", "meltwatch-agree-")
 	if err != nil {
 		return err
@@ -56,8 +59,7 @@ func (o Options) Run(ctx context.Context, out io.Writer) (err error) {
 	if err := os.WriteFile(scenario, text, 0o600); err != nil {
 		return err
 	}
-	// Offline goes first: a missing package shows at once, and the live melt keeps the
-	// processor to itself.
+	// Offline goes first: the live melt then keeps the processor to itself.
 	offline, err := o.offline(ctx, folder, scenario, int(melt.Seconds()))
 	if err != nil {
 		return err
@@ -194,6 +196,28 @@ func (o Options) offline(ctx context.Context, folder, scenario string, seconds i
 	for _, melt = range batches {
 	}
 	return melt, melt.check(seconds)
+}
+
+// missingPackages prints which packages of offline evaluation the interpreter lacks. It loads
+// none, because that takes seconds.
+const missingPackages = `import importlib.util
+print(" ".join(name for name in ("keras", "numpy", "scipy", "tensorflow") if importlib.util.find_spec(name) is None))`
+
+// checkPython returns an error that names the remedy if the interpreter or its packages are
+// missing.
+func (o Options) checkPython(ctx context.Context) error {
+	const remedy = "run make deps-train, or name an interpreter that has the packages for training with --python"
+	if _, err := exec.LookPath(o.Python); err != nil {
+		return fmt.Errorf("offline evaluation needs Python: %w: %s", err, remedy)
+	}
+	missing, err := output(ctx, o.Python, "-c", missingPackages)
+	if err != nil {
+		return err
+	}
+	if names := strings.Fields(string(missing)); len(names) > 0 {
+		return fmt.Errorf("offline evaluation needs packages that %s lacks (%s): %s", o.Python, strings.Join(names, ", "), remedy)
+	}
+	return nil
 }
 
 // output runs a program and returns what it prints.

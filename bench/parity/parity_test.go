@@ -1,7 +1,11 @@
 package parity
 
 import (
+	"io"
 	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,6 +42,25 @@ func TestScenarioHoldsAsManyFarSecondsAsItCan(t *testing.T) {
 	for _, c := range []Options{{Minutes: 4, Episodes: 1}, {Minutes: 20, Episodes: 0}, {Minutes: 8, Episodes: 2}} {
 		if _, err := c.scenario(); err == nil {
 			t.Errorf("%g minutes with %d episodes are taken", c.Minutes, c.Episodes)
+		}
+	}
+}
+
+// Without Python or the packages for training, the error names the remedy, before a data set is
+// made.
+func TestMissingPackagesAreNamed(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	bare := filepath.Join(t.TempDir(), "python")
+	if err := os.WriteFile(bare, []byte("#!/bin/sh\nexec "+python+" -I -S \"$@\"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for interpreter, want := range map[string]string{bare: "(keras, numpy, scipy, tensorflow)", "/nowhere/python": "no such file"} {
+		err := Options{Minutes: 6, Episodes: 1, Python: interpreter}.Run(t.Context(), io.Discard)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "make deps-train") || strings.Contains(err.Error(), "Traceback") {
+			t.Errorf("%s: %v", interpreter, err)
 		}
 	}
 }
