@@ -201,7 +201,7 @@ func (o Options) offline(ctx context.Context, folder, scenario string, seconds i
 // missingPackages prints which packages of offline evaluation the interpreter lacks. It loads
 // none, because that takes seconds.
 const missingPackages = `import importlib.util
-print(" ".join(name for name in ("keras", "numpy", "scipy", "tensorflow") if importlib.util.find_spec(name) is None))`
+print(" ".join(name for name in ("keras", "numpy", "tensorflow") if importlib.util.find_spec(name) is None))`
 
 // checkPython returns an error that names the remedy if the interpreter or its packages are
 // missing.

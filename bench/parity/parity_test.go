@@ -57,7 +57,7 @@ func TestMissingPackagesAreNamed(t *testing.T) {
 	if err := os.WriteFile(bare, []byte("#!/bin/sh\nexec "+python+" -I -S \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for interpreter, want := range map[string]string{bare: "(keras, numpy, scipy, tensorflow)", "/nowhere/python": "no such file"} {
+	for interpreter, want := range map[string]string{bare: "(keras, numpy, tensorflow)", "/nowhere/python": "no such file"} {
 		err := Options{Minutes: 6, Episodes: 1, Python: interpreter}.Run(t.Context(), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "make deps-train") || strings.Contains(err.Error(), "Traceback") {
 			t.Errorf("%s: %v", interpreter, err)
