@@ -60,11 +60,11 @@ func deaf(m map[string]any) {
 func comparingAgent(t *testing.T, melt furnace.Scenario) (*Agent, config.Config) {
 	t.Helper()
 	programs := needPrograms(t)
-	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
+	c := settingsOf(t, atWork(t), "tcp://127.0.0.1:1")
 	c.Recorder.Enabled = true
 	synctest.Test(t, func(t *testing.T) { recordertest.Record(t, settings.RecordingsFolder(c), melt) })
 	env := hostEnv(t, slog.DiscardHandler)
-	env.Program = filepath.Join(programs, "meltwatch")
+	env.Program = ownProgram(t, programs)
 	a, err := NewFixed(c, env)
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +103,7 @@ func (c *comparer) wait(t *testing.T) (fault string, steps int) {
 // knows, in a process of its own at the lowest priority.
 func TestModelsAreComparedOnLabels(t *testing.T) {
 	long(t)
+	t.Parallel()
 	a, c := comparingAgent(t, furnace.Scenario{Seed: 1, SetPoint: 15000, Segments: []furnace.Segment{
 		{State: furnace.Normal, Seconds: 300}, {State: furnace.Ramp, Seconds: 120, Current: furnace.Flat},
 		{State: furnace.Abnormal, Seconds: 90}, {State: furnace.Recovery, Seconds: 60}, {State: furnace.Normal, Seconds: 60},
@@ -144,6 +145,7 @@ func TestModelsAreComparedOnLabels(t *testing.T) {
 // What the child cannot do is told with its cause, and the next comparison starts.
 func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 	long(t)
+	t.Parallel()
 	a, c := comparingAgent(t, furnace.Scenario{Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 400}}})
 	folder := filepath.Join(c.Paths.State, "candidates")
 	variant(t, filepath.Join(folder, "damaged"), func(m map[string]any) { m["name"] = "damaged" })
@@ -192,7 +194,7 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 			t.Fatal("nothing is decided")
 		}
 	}
-	yields(t)
+	yields(t, a.env.Program)
 	began := time.Now()
 	if err := a.comparer.Cancel("Wang"); err != nil {
 		t.Fatal(err)
@@ -221,7 +223,7 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 
 // yields checks that the comparison and both its models have the lowest priority, and go
 // first when memory runs out.
-func yields(t *testing.T) {
+func yields(t *testing.T, program string) {
 	t.Helper()
 	all, err := procfs.AllProcs()
 	if err != nil {
@@ -234,7 +236,7 @@ func yields(t *testing.T) {
 			if err != nil || parents[p.PID] || stat.PPID != os.Getpid() && !parents[stat.PPID] {
 				continue
 			}
-			if line, err := p.CmdLine(); err != nil || stat.PPID == os.Getpid() && (len(line) < 2 || line[1] != "compare") {
+			if line, err := p.CmdLine(); err != nil || stat.PPID == os.Getpid() && (len(line) < 2 || line[0] != program || line[1] != "compare") {
 				continue
 			}
 			parents[p.PID] = true

@@ -24,7 +24,7 @@ func working() furnace.Scenario {
 func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, working(), fmt.Sprintf(", metrics: {listen: \"127.0.0.1:%d\"}", freePort(t)))
+	p := newPlant(t, ownFurnace(t, working()), fmt.Sprintf(", metrics: {listen: \"127.0.0.1:%d\"}", freePort(t)))
 	p.healthy()
 	t.Run("camera", p.cameraFaults)
 	t.Run("inference child", p.inferenceFaults)
@@ -256,7 +256,7 @@ func (p *plant) plausibleSince(since time.Time) {
 func TestStuckRegistersAreNamed(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, working())
+	p := newPlant(t, ownFurnace(t, working()))
 	holds(t, "stuck registers", func() []measure {
 		p.healthy()
 		if err := p.sim.SetMeterFault(serve.MeterStuck); err != nil {
@@ -275,11 +275,11 @@ func TestStuckRegistersAreNamed(t *testing.T) {
 func TestTripIsOffAndNeverAbnormal(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, furnace.Scenario{Name: "trip", Seed: 2, SetPoint: 15_000, Segments: []furnace.Segment{
+	p := newPlant(t, ownFurnace(t, furnace.Scenario{Name: "trip", Seed: 2, SetPoint: 15_000, Segments: []furnace.Segment{
 		{State: furnace.Normal, Seconds: 45},
 		{State: furnace.Trip, Seconds: 40},
 		{State: furnace.Normal, Seconds: 600},
-	}})
+	}}))
 	p.within(100*time.Second, "off", func(s message.State) bool { return s.State == "off" })
 	p.within(60*time.Second, "warming after the restart", func(s message.State) bool { return s.State == "warming" })
 	time.Sleep(20 * time.Second)

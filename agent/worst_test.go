@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +18,6 @@ func (p *plant) latencies(since time.Time) (all []time.Duration) {
 			all = append(all, s.at.Sub(s.Time))
 		}
 	}
-	slices.Sort(all)
 	return all
 }
 
@@ -28,29 +26,32 @@ func (p *plant) latencies(since time.Time) (all []time.Duration) {
 func TestWorstDocumentsLeaveTheStreamAlone(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, working())
+	p := newPlant(t, atWork(t))
 	p.healthy()
-	began := time.Now()
-	time.Sleep(20 * time.Second)
-	before := percentile.Of(p.latencies(began), 95)
-	began = time.Now()
-	p.unharmedWhile(func() {
+	holds(t, "the worst documents", func() []measure {
+		var before, during []time.Duration
 		worst := stricttest.Worst(255 << 10)
+		// In turns, so that a change of the machine's load meets both.
 		for _, topic := range []string{"config/desired", "model/desired", "model/chunk/1", "command"} {
-			for name, document := range worst {
-				if topic == "config/desired" {
-					document = append(append([]byte(`{"revision": 7, "config": `), document...), '}')
+			began := time.Now()
+			time.Sleep(5 * time.Second)
+			before = append(before, p.latencies(began)...)
+			began = time.Now()
+			p.unharmedWhile(func() {
+				for name, document := range worst {
+					if topic == "config/desired" {
+						document = append(append([]byte(`{"revision": 7, "config": `), document...), '}')
+					}
+					if err := p.server.Publish("meltwatch/test/f1/"+topic, document, topic == "config/desired", 1); err != nil {
+						t.Fatalf("%s: %v", name, err)
+					}
+					time.Sleep(100 * time.Millisecond)
 				}
-				if err := p.server.Publish("meltwatch/test/f1/"+topic, document, topic == "config/desired", 1); err != nil {
-					t.Fatalf("%s: %v", name, err)
-				}
-				time.Sleep(100 * time.Millisecond)
-			}
+			})
+			during = append(during, p.latencies(began)...)
 		}
+		longer := percentile.Of(during, 95) - percentile.Of(before, 95)
+		t.Logf("95th percentile of a state's latency: %s before, %s meanwhile", percentile.Of(before, 95), percentile.Of(during, 95))
+		return []measure{{"longer at the 95th percentile of a state's latency", longer, 200 * time.Millisecond}}
 	})
-	during := percentile.Of(p.latencies(began), 95)
-	t.Logf("95th percentile of a state's latency: %s before, %s meanwhile", before.Round(time.Millisecond), during.Round(time.Millisecond))
-	if during > before+200*time.Millisecond {
-		t.Errorf("a state takes %s at the 95th percentile, %s before", during, before)
-	}
 }

@@ -11,21 +11,40 @@ if ! [[ $budget =~ ^[1-9][0-9]*x$ ]]; then
   echo "fuzz: '$budget' is not a number of executions; write 100000x" >&2
   exit 2
 fi
+programs=$(mktemp -d)
+# Where `go test -fuzz` keeps the inputs that reached new code, and looks for them.
+corpora=$(go env GOCACHE)/fuzz/$(go list -m)
+export programs corpora
+trap 'rm -rf "$programs"' EXIT
 
+# program PACKAGE is the path of a package's test program.
+program() { echo "$programs/${1//\//_}.test"; }
+
+# build PACKAGE links one program for all targets of a package; `go test -fuzz` would link one
+# for each.
+build() { go test -c -vet=off -fuzz . -o "$(program "$1")" "./$1"; }
+
+# one FILE:LINE:FUNCTION runs one target.
 one() {
   local target package out status=0
   target=$(sed -E 's/.*func (Fuzz[A-Za-z0-9_]+).*/\1/' <<<"$1")
-  package=./$(dirname "${1%%:*}")
-  out=$(go test -run "^$" -fuzz "^$target\$" -fuzztime "$budget" -fuzzminimizetime 20x -parallel 1 "$package" 2>&1) || status=$?
-  echo "fuzz: $package $target for $budget"
+  package=$(dirname "${1%%:*}")
+  out=$(cd "$package" && "$(program "$package")" -test.run "^$" -test.fuzz "^$target\$" -test.fuzztime "$budget" \
+    -test.fuzzminimizetime 20x -test.parallel 1 -test.timeout 0 -test.fuzzcachedir "$corpora/$package" 2>&1) || status=$?
+  echo "fuzz: ./$package $target for $budget"
   # What it found stands whole; of a target that found nothing the last lines do.
   if [ "$status" -eq 0 ]; then tail -n 2 <<<"$out"; else echo "$out"; fi
   return "$status"
 }
-export -f one
+export -f program build one
 
 mapfile -t targets < <(git ls-files '*_test.go' | xargs grep -nE '^func Fuzz[A-Z]')
 [ "${#targets[@]}" -gt 0 ]
+mapfile -t packages < <(printf '%s\n' "${targets[@]%%:*}" | xargs -n 1 dirname | sort -u)
+# Package agent imports most of the others and comes alone: two builds at once would compile
+# the same packages twice.
+build agent
+printf '%s\0' "${packages[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -ec '[ "$0" = agent ] || build "$0"'
 if ! printf '%s\0' "${targets[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'one "$0"'; then
   echo "fuzz: of ${#targets[@]} targets some failed; what each found stands above" >&2
   exit 1

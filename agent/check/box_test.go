@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
@@ -14,16 +16,39 @@ import (
 
 	"meltwatch/child"
 	"meltwatch/drivers/drivertest"
+	"meltwatch/inference"
+	"meltwatch/inference/inferencetest"
 	"meltwatch/simulator/broker"
 )
 
-// TestMain serves as a child of another release if the environment asks for it.
+// TestMain serves as a model child if the environment asks for it: as one of another release,
+// or as one without TensorFlow.
 func TestMain(m *testing.M) {
-	if os.Getenv("CHECK_TEST_CHILD") != "" {
-		_ = child.Serve(context.Background(), child.Service{Name: "Model", Version: 99, Receiver: oldModel{}})
-		return
+	var err error
+	switch os.Getenv(childVariable) {
+	case "old":
+		err = child.Serve(context.Background(), child.Service{Name: "Model", Version: 99, Receiver: oldModel{}})
+	case "golden":
+		err = child.Serve(context.Background(), child.Service{Name: "Model", Version: inference.ChildVersion, Receiver: &inferencetest.Golden{}})
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+const childVariable = "CHECK_TEST_CHILD"
+
+// testChild is a program that runs this test program as a child.
+func testChild(t *testing.T, kind string) (script string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("#!/bin/sh\n%s=%s exec %s\n", childVariable, kind, self)
 }
 
 type oldModel struct{}
@@ -47,6 +72,8 @@ type box struct {
 // plant is what all boxes of a test share.
 type plant struct {
 	programs, broker, meter string
+	// quick are the programs with a model child that needs no TensorFlow.
+	quick string
 }
 
 // soundRegisters are three phases and a set-point.
@@ -63,7 +90,13 @@ func newPlant(t *testing.T) plant {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Close() })
-	return plant{programs: programs, broker: url, meter: drivertest.Registers(t, soundRegisters(), nil)}
+	p := plant{programs: programs, broker: url, meter: drivertest.Registers(t, soundRegisters(), nil)}
+	p.quick = p.otherPrograms(t)
+	path := filepath.Join(p.quick, modelProgram)
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, []byte(testChild(t, "golden")), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 const productModel = "../../inference/models/product"

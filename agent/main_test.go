@@ -1,0 +1,86 @@
+package agent
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+
+	"meltwatch/simulator/furnace"
+	"meltwatch/simulator/serve"
+)
+
+// runTests runs the tests, and returns the exit status. More of them run at once than there
+// are processors, because most wait for an agent in real time.
+func runTests(m *testing.M) (status int) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	status = m.Run()
+	if err := workingFurnace.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "the furnace at work:", err)
+		return 1
+	}
+	return status
+}
+
+// workingFurnace is the furnace of all tests that change nothing at it. To draw and encode
+// its picture takes more of the processor than an agent does.
+var workingFurnace sharedFurnace
+
+type sharedFurnace struct {
+	mu  sync.Mutex
+	sim *serve.Server
+}
+
+func (f *sharedFurnace) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sim == nil {
+		return nil
+	}
+	return f.sim.Close()
+}
+
+// atWork returns the furnace at work that the tests share. A test that sets a fault has one of
+// its own.
+func atWork(t *testing.T) *serve.Server {
+	t.Helper()
+	needPrograms(t)
+	f := &workingFurnace
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.sim == nil {
+		var err error
+		if f.sim, err = serve.Start(context.Background(), serve.Options{Scenario: working(), Seed: 7}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return f.sim
+}
+
+// ownFurnace starts a furnace for one test.
+func ownFurnace(t *testing.T, scenario furnace.Scenario) *serve.Server {
+	t.Helper()
+	needPrograms(t)
+	sim, err := serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return sim
+}
