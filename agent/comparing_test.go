@@ -100,10 +100,10 @@ func (c *comparer) wait(t *testing.T) (fault string, steps int) {
 }
 
 // The product and a variant with other thresholds are compared on what the simulator
-// knows, in a process of its own at the lowest priority.
+// knows, in a process of its own at the lowest priority. Beside many other tests it would get
+// too little of the processor to load its models in time, so it does not run in parallel.
 func TestModelsAreComparedOnLabels(t *testing.T) {
 	long(t)
-	t.Parallel()
 	a, c := comparingAgent(t, furnace.Scenario{Seed: 1, SetPoint: 15000, Segments: []furnace.Segment{
 		{State: furnace.Normal, Seconds: 300}, {State: furnace.Ramp, Seconds: 120, Current: furnace.Flat},
 		{State: furnace.Abnormal, Seconds: 90}, {State: furnace.Recovery, Seconds: 60}, {State: furnace.Normal, Seconds: 60},
@@ -145,7 +145,6 @@ func TestModelsAreComparedOnLabels(t *testing.T) {
 // What the child cannot do is told with its cause, and the next comparison starts.
 func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 	long(t)
-	t.Parallel()
 	a, c := comparingAgent(t, furnace.Scenario{Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 400}}})
 	folder := filepath.Join(c.Paths.State, "candidates")
 	variant(t, filepath.Join(folder, "damaged"), func(m map[string]any) { m["name"] = "damaged" })

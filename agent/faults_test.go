@@ -20,17 +20,31 @@ func working() furnace.Scenario {
 	return furnace.Scenario{Name: "working", Seed: 1, SetPoint: 15_000, Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 3600}}}
 }
 
-// One furnace with one fault after the other.
+// Three furnaces, each with one fault after the other.
 func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, ownFurnace(t, working()), fmt.Sprintf(", metrics: {listen: \"127.0.0.1:%d\"}", freePort(t)))
-	p.healthy()
-	t.Run("camera", p.cameraFaults)
-	t.Run("inference child", p.inferenceFaults)
-	t.Run("inference child that stays faulty", p.faultyInference)
-	t.Run("camera child", p.cameraChildFaults)
-	t.Run("meter", p.meterFaults)
+	for name, faults := range map[string]func(t *testing.T, with string){
+		"camera": func(t *testing.T, with string) {
+			p := newPlant(t, ownFurnace(t, working()), with)
+			p.healthy()
+			t.Run("camera", p.cameraFaults)
+			t.Run("camera child", p.cameraChildFaults)
+		},
+		"inference": func(t *testing.T, with string) {
+			p := newPlant(t, atWork(t), with)
+			t.Run("inference child", p.inferenceFaults)
+			t.Run("inference child that stays faulty", p.faultyInference)
+		},
+		"meter": func(t *testing.T, with string) {
+			newPlant(t, ownFurnace(t, working()), with).meterFaults(t)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			faults(t, fmt.Sprintf(", metrics: {listen: \"127.0.0.1:%d\"}", freePort(t)))
+		})
+	}
 }
 
 func (p *plant) cameraFaults(t *testing.T) {

@@ -2,31 +2,19 @@ package agent
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"os"
-	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 
+	"meltwatch/paralleltest"
 	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/serve"
 )
 
-// runTests runs the tests, and returns the exit status. More of them run at once than there
-// are processors, because most wait for an agent in real time.
-func runTests(m *testing.M) (status int) {
-	flag.Parse()
-	chosen := false
-	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
-	if !chosen {
-		if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-	}
-	status = m.Run()
+// runTests runs the tests, and returns the exit status.
+func runTests(m *testing.M) int {
+	status := paralleltest.Run(m, 2)
 	if err := workingFurnace.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "the furnace at work:", err)
 		return 1

@@ -65,11 +65,7 @@ func TestNetworkFaultLosesNoEvent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute of real time: left out by -short")
 	}
-	address := mosquitto(t, "max_queued_messages 0\n")
-	if address == "" {
-		t.Skip("mosquitto is not installed: run make deps")
-	}
-	heard := listen(t, address)
+	t.Parallel()
 	for name, toxics := range map[string][]string{
 		"latency":                  {`{"type":"latency","stream":"upstream","attributes":{"latency":400,"jitter":300}}`, `{"type":"latency","stream":"downstream","attributes":{"latency":200}}`},
 		"2 KB a second":            {`{"type":"bandwidth","stream":"upstream","attributes":{"rate":2}}`},
@@ -83,11 +79,14 @@ func TestNetworkFaultLosesNoEvent(t *testing.T) {
 		"cut up into small pieces": {`{"type":"slicer","stream":"upstream","attributes":{"average_size":30,"size_variation":20,"delay":300}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := mosquitto(t, "max_queued_messages 0\n")
+			if address == "" {
+				t.Skip("mosquitto is not installed: run make deps")
+			}
+			heard := listen(t, address)
 			way := proxied(t, address)
 			a := startWith(t, "tcp://"+way.Listen, onDisk(t, t.TempDir()))
-			heard.mu.Lock()
-			heard.messages = nil
-			heard.mu.Unlock()
 			work := func(seconds int) {
 				for range seconds * 10 {
 					a.second("normal")
