@@ -68,6 +68,7 @@ func (a *agent) samples(n int) {
 // A broker that accepts small packets only gets history in smaller packs. All of it
 // arrives, and live samples arrive meanwhile.
 func TestHistoryFitsIntoWhatTheBrokerTakes(t *testing.T) {
+	t.Parallel()
 	for _, most := range []int{4096, 2048, 1024} {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			t.Parallel()
@@ -115,6 +116,7 @@ func TestHistoryFitsIntoWhatTheBrokerTakes(t *testing.T) {
 // A message that the broker refuses is set aside, counted and reported. All other
 // messages arrive, also later events.
 func TestMessageThatCannotPassIsSetAside(t *testing.T) {
+	t.Parallel()
 	address := freeAddress(t)
 	observer := &lastStatus{}
 	a := startBy(t, startSettings("tcp://"+address, 10_000), NewMemory(1000), observer)
@@ -177,6 +179,7 @@ func TestCutConnectionsSetNothingSmallAside(t *testing.T) {
 
 // A broker whose access list denies our topics still acknowledges.
 func TestDeniedTopicsAreDetected(t *testing.T) {
+	t.Parallel()
 	for name, list := range map[string]string{
 		"may only read":     "topic read #\n",
 		"may only write":    "topic write #\n",
@@ -248,6 +251,7 @@ func TestBrokerWithoutRetainedMessages(t *testing.T) {
 // Availability that another client has set to offline is corrected, and two clients
 // that contradict each other do not flood the broker.
 func TestForgedOfflineDoesNotStay(t *testing.T) {
+	t.Parallel()
 	b := newBroker(t)
 	a := startAgent(t, b.url(), 1000)
 	eventually(t, 10*time.Second, "online", func() bool { return b.retained(root+message.TopicAvailability) == "online" })

@@ -16,6 +16,7 @@ import (
 // With a broker that acknowledges large messages and discards them (mosquitto's
 // message_size_limit), no history is lost.
 func TestHistoryIsNotLostToASilentSizeLimit(t *testing.T) {
+	t.Parallel()
 	for _, most := range []int{4096, 1024} {
 		t.Run(fmt.Sprint(most), func(t *testing.T) {
 			t.Parallel()

@@ -151,11 +151,16 @@ func inOrder(t *testing.T, seqs []uint64) {
 	}
 }
 
-func TestOutageOfFiveSecondsLosesNoEvent(t *testing.T) { outage(t, 5*time.Second) }
+func TestOutageOfFiveSecondsLosesNoEvent(t *testing.T) {
+	t.Parallel()
+	outage(t, 5*time.Second)
+}
+
 func TestOutageOfSixtySecondsLosesNoEvent(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute of real time: left out by -short")
 	}
+	t.Parallel()
 	outage(t, 60*time.Second)
 }
 

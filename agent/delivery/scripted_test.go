@@ -242,6 +242,7 @@ func TestAcknowledgementOfAnEarlierConnectionDoesNotCount(t *testing.T) {
 }
 
 func TestBrokerThatViolatesTheProtocol(t *testing.T) {
+	t.Parallel()
 	for name, script := range map[string]*scripted{
 		"refuses at first": {connack: func(n int) (byte, bool) {
 			if n < 4 {
