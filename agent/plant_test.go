@@ -92,7 +92,7 @@ func ownProgram(t *testing.T, built string) string {
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("real time: left out by -short")
+		t.Skip("it takes long: left out by -short")
 	}
 }
 
