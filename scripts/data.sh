@@ -61,14 +61,25 @@ data_houses_train() {
   dataset data/houses 951 hard 900 4 400 1 0 "${families[@]}"
   joined data/mix data/home data/houses
 }
-# Further melts to fine-tune on: 100 of the own house, 400 of the four families, 200 of five.
+# What fine-tuning trains on: 100 melts of the own house, 400 of four families, 200 of five.
 data_finetune() {
   dataset data/finetune-home 2011 mixed 900 4 100 1 0
   dataset data/finetune-four 2010 hard 900 4 400 1 0 "${families[@]}"
   dataset data/finetune-five 2020 hard 900 4 200 1 0 "${five_families[@]}"
   joined data/finetune data/finetune-home data/finetune-four data/finetune-five
   # For the constants of familiarity a part is enough.
-  joined data/learnt data/finetune-home data/finetune-five
+  joined data/finetune-learnt data/finetune-home data/finetune-five
+}
+# What its thresholds are chosen on beside data_hours, and 20 melts of each of five pairs to report on.
+data_finetune_judged() {
+  dataset data/valhome 35 mixed 1800 0 40 0 1
+  dataset data/finetune-valfive 2061 hard 1800 0 40 0 1 "${five_families[@]}"
+  joined data/finetune-val data/valhome data/finetune-valfive
+  dataset data/finetune-hours 2062 normal 1800 0 120 0 1 "${five_families[@]}"
+  local pair
+  for pair in scene:arcs metal:arclength plates:regimes emission:autoregressive pinhole:impedance; do
+    dataset "data/finetune-${pair%:*}" 2071 hard 1800 0 20 0 0 --picture "${pair%:*}" --current "${pair#*:}"
+  done
 }
 
 # What a fold leaves out, a picture and its current, and the seed of what it trains on.
@@ -102,22 +113,21 @@ known_folds() {
 # Melts to choose thresholds on: half an hour each.
 data_houses_val() {
   dataset data/valhome 35 mixed 1800 0 40 0 1
-  dataset data/valhouses 2061 hard 1800 0 40 0 1 "${five_families[@]}"
+  dataset data/valhouses 961 hard 1800 0 32 0 1 "${families[@]}"
   joined data/valmix data/valhome data/valhouses
 }
-# Normal hours: 120 of the own house and 60 of all families to choose thresholds on, 240 of
+# Normal hours: 120 of the own house and 48 of all families to choose thresholds on, 240 of
 # the own house to report on.
 data_hours() {
   dataset data/hours 34 normal 1800 0 720 0 0.3333334
-  dataset data/hourshouses 2062 normal 1800 0 120 0 1 "${five_families[@]}"
+  dataset data/hourshouses 962 normal 1800 0 96 0 1 "${families[@]}"
 }
-# 20 melts of each of five pairs of families to report on.
+# 20 melts of each of four pairs of families to report on.
 data_houses_test() {
-  dataset data/house-scene 2071 hard 1800 0 20 0 0 --picture scene --current arcs
-  dataset data/house-metal 2071 hard 1800 0 20 0 0 --picture metal --current arclength
-  dataset data/house-plates 2071 hard 1800 0 20 0 0 --picture plates --current regimes
-  dataset data/house-emission 2071 hard 1800 0 20 0 0 --picture emission --current autoregressive
-  dataset data/house-pinhole 2071 hard 1800 0 20 0 0 --picture pinhole --current impedance
+  dataset data/house-scene 971 hard 1800 0 20 0 0 --picture scene --current arcs
+  dataset data/house-metal 971 hard 1800 0 20 0 0 --picture metal --current arclength
+  dataset data/house-plates 971 hard 1800 0 20 0 0 --picture plates --current regimes
+  dataset data/house-emission 971 hard 1800 0 20 0 0 --picture emission --current autoregressive
 }
 # 60 melts to choose thresholds on: a hundred onsets, so that a threshold is not luck.
 data_val() { dataset data/val 35 mixed 1800 0 60 0 1; }
