@@ -46,6 +46,9 @@ data_train() { dataset data/train 31 mixed 900 6 280 0.857143 0.142857; }
 # The simulator's families of picture and of current, any with any.
 families=(--picture scene,metal,plates,emission --current arcs,arclength,regimes,autoregressive)
 
+# With the pair that was sealed until release 0.4.2 had been judged on it.
+five_families=(--picture scene,metal,plates,emission,pinhole --current arcs,arclength,regimes,autoregressive,impedance)
+
 # joined FOLDER SOURCES…: several data sets in one.
 joined() {
   rm -rf "$1"
@@ -58,6 +61,27 @@ data_houses_train() {
   dataset data/houses 951 hard 900 4 400 1 0 "${families[@]}"
   joined data/mix data/home data/houses
 }
+# What fine-tuning trains on: 100 melts of the own house, 400 of four families, 200 of five.
+data_finetune() {
+  dataset data/finetune-home 2011 mixed 900 4 100 1 0
+  dataset data/finetune-four 2010 hard 900 4 400 1 0 "${families[@]}"
+  dataset data/finetune-five 2020 hard 900 4 200 1 0 "${five_families[@]}"
+  joined data/finetune data/finetune-home data/finetune-four data/finetune-five
+  # For the constants of familiarity a part is enough.
+  joined data/finetune-learnt data/finetune-home data/finetune-five
+}
+# What its thresholds are chosen on beside data_hours, and 20 melts of each of five pairs to report on.
+data_finetune_judged() {
+  dataset data/valhome 35 mixed 1800 0 40 0 1
+  dataset data/finetune-valfive 2061 hard 1800 0 40 0 1 "${five_families[@]}"
+  joined data/finetune-val data/valhome data/finetune-valfive
+  dataset data/finetune-hours 2062 normal 1800 0 120 0 1 "${five_families[@]}"
+  local pair
+  for pair in scene:arcs metal:arclength plates:regimes emission:autoregressive pinhole:impedance; do
+    dataset "data/finetune-${pair%:*}" 2071 hard 1800 0 20 0 0 --picture "${pair%:*}" --current "${pair#*:}"
+  done
+}
+
 # What a fold leaves out, a picture and its current, and the seed of what it trains on.
 declare -A fold_current=([scene]=arcs [metal]=arclength [plates]=regimes [emission]=autoregressive)
 declare -A fold_seed=([emission]=952 [metal]=953 [plates]=954 [scene]=955)

@@ -25,22 +25,15 @@ const (
 	Scene = "scene"
 )
 
-// The sealed pair: no model is trained on it, and none is chosen by it. A release is
-// scored on it once.
-const (
-	SealedCurrent = "impedance"
-	SealedPicture = "pinhole"
-)
-
 func currents() map[string]func(house.Setting) house.Circuit {
 	return map[string]func(house.Setting) house.Circuit{
-		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, SealedCurrent: impedance.New,
+		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New,
 	}
 }
 
 func pictures() map[string]func(house.Setting) house.Camera {
 	return map[string]func(house.Setting) house.Camera{
-		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, SealedPicture: pinhole.New,
+		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New,
 	}
 }
 

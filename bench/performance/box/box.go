@@ -30,11 +30,12 @@ type Options struct {
 const (
 	site  = "box"
 	watch = 20 * time.Second
-	// settle fills enough of the window for the model to decide; each furnace beyond a few
-	// takes settleEach more, because the models of all start at once.
-	settle     = 40 * time.Second
-	settleEach = 1500 * time.Millisecond
-	few        = 16
+	// settle fills enough of the window for the model to decide.
+	settle = 40 * time.Second
+	// A few furnaces start at once, further ones at this pace: a model takes some seconds of a
+	// core to load, and one that is not loaded within half a minute is started again.
+	few  = 8
+	pace = 2 * time.Second
 )
 
 // kind is a kind of furnace, and how many of it are watched at once.
@@ -46,7 +47,7 @@ type kind struct {
 
 func kinds(many bool) []kind {
 	if many {
-		return []kind{{"current", false, []int{32, 64, 128, 200}}}
+		return []kind{{"current", false, []int{32, 64, 96}}}
 	}
 	return []kind{{"current", false, []int{1, 4, 16}}, {"whole", true, []int{1, 2, 4, 8}}}
 }
@@ -55,32 +56,20 @@ func kinds(many bool) []kind {
 func (o Options) Measure(ctx context.Context, _ int) (figures.Round, error) {
 	all := figures.Round{}
 	for _, k := range kinds(o.Many) {
-		for _, count := range k.counts {
-			if o.Brief && count > 2 {
-				continue
-			}
-			if err := o.measure(ctx, k, count, all); err != nil {
-				return nil, fmt.Errorf("%d furnaces, %s: %w", count, k.name, err)
-			}
+		if err := o.measure(ctx, k, all); err != nil {
+			return nil, err
 		}
 	}
 	return all, nil
 }
 
-// measure watches a number of furnaces.
-func (o Options) measure(ctx context.Context, k kind, count int, into figures.Round) (err error) {
+// measure watches each number of furnaces of a kind: to those of one it adds those that the
+// next one lacks.
+func (o Options) measure(ctx context.Context, k kind, into figures.Round) (err error) {
 	p := &rig.Plant{Programs: o.Programs, Camera: k.camera, Take: func(string, []byte) {}}
 	defer func() { err = errors.Join(err, p.Stop()) }()
 	if err := p.Start(ctx, site); err != nil {
 		return err
-	}
-	agents := []*exec.Cmd{p.Agent}
-	for range count - 1 {
-		agent, err := p.StartMore()
-		if err != nil {
-			return err
-		}
-		agents = append(agents, agent)
 	}
 	heard := &states{}
 	subscriber, err := broker.Subscribe(p.Broker.URL(), "box", message.Root(site, "+")+message.TopicState, heard.take)
@@ -88,11 +77,38 @@ func (o Options) measure(ctx context.Context, k kind, count int, into figures.Ro
 		return err
 	}
 	defer subscriber.Disconnect(100)
-	lasts := watch
+	agents := []*exec.Cmd{p.Agent}
+	for _, count := range k.counts {
+		if o.Brief && count > 2 {
+			continue
+		}
+		for len(agents) < count {
+			agent, err := p.StartMore()
+			if err != nil {
+				return err
+			}
+			agents = append(agents, agent)
+			if len(agents) <= few {
+				continue
+			}
+			if err := rig.Pause(ctx, pace); err != nil {
+				return err
+			}
+		}
+		if err := o.watch(ctx, k, agents, heard, into); err != nil {
+			return fmt.Errorf("%d furnaces, %s: %w", count, k.name, err)
+		}
+	}
+	return nil
+}
+
+// watch lets furnaces settle and watches them.
+func (o Options) watch(ctx context.Context, k kind, agents []*exec.Cmd, heard *states, into figures.Round) error {
+	count, lasts := len(agents), watch
 	if o.Brief {
 		lasts /= 5
 	}
-	if err := rig.Pause(ctx, settle+time.Duration(max(0, count-few))*settleEach); err != nil {
+	if err := rig.Pause(ctx, settle); err != nil {
 		return err
 	}
 	before, err := spent(agents)

@@ -15,7 +15,7 @@ func Tables(many bool) (tables []figures.Table) {
 			table.Title, table.Text = "Furnaces with current alone", "As below, without a camera and its child."
 		}
 		if many {
-			table.Title, table.Text = "Many furnaces with current alone", "Each has an agent and a model's process of its own; meter, broker and simulator share the machine."
+			table.Title, table.Text = "Many furnaces with current alone", "Each has an agent and a model's process of its own; meter, broker and simulator share the machine. Agents start two seconds apart."
 		}
 		for _, count := range k.counts {
 			table.Rows = append(table.Rows, k.rows(count)...)

@@ -264,6 +264,25 @@ class ProductTransfer(Transfer, Product):
 
 
 @dataclass(frozen=True)
+class ProductFinetune(ProductTransfer):
+    """A trained ProductTransfer, fine-tuned together with its tokenizers, from pixels.
+
+    The tokenizers of the senses alone never learn what the body misses. A running mean of the
+    weights (Izmailov et al. 2018) takes the place of the last ones.
+    """
+
+    name: str = "product-finetune"
+    title: str = "the product, for other makers' furnaces, fine-tuned with its tokenizers"
+    version: str = "0.4.3"
+    steps: int = 1800
+    learning_rate: float = 6e-4
+    windows: int = 48
+    frames: int = 6
+    train_frames: bool = True
+    average: float = 0.995
+
+
+@dataclass(frozen=True)
 class ProductEqual(Product):
     """The product with the steps and the rate of the other rows."""
 
@@ -313,4 +332,4 @@ class Toy(Product):
 ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM,
         OneLLMOneExpert, OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual,
         ProductFusion, ProductLarge)
-ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductLone, ProductTransfer, Toy)}
+ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductLone, ProductTransfer, ProductFinetune, Toy)}

@@ -82,6 +82,8 @@ def fit(model, windows, log=print, course=None):
         course.enter(model, first, end)
         fit_phase(model, windows(end - first, (config.seed, number)), first, end, number, course)
         first = end
+    if config.average:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     course.end()
     return model
 
@@ -98,8 +100,9 @@ def fit_phase(model, windows, first, end, number, course):
 def optimizer(config, steps):
     rate = keras.optimizers.schedules.CosineDecay(
         1e-5, steps, alpha=0.01, warmup_target=config.learning_rate, warmup_steps=max(steps // 20, 1))
+    mean = {"use_ema": True, "ema_momentum": config.average} if config.average else {}
     # Clipped, so that a batch of extreme augmentations cannot upset the moments.
-    return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0)
+    return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, clipnorm=1.0, **mean)
 
 
 def fit_unimodal(config, batches, lags=None, log=print, course=None, tracks=None):
@@ -118,6 +121,19 @@ def fit_jointly(config, batches, unimodal, lags=None, log=print, course=None, tr
     if hasattr(model, "bank"):
         quantize.load(pathlib.Path(unimodal), model.bank)
     return fit(model, lambda steps, seed: JointWindows(batches, config, steps, seed, lags, tracks), log, course)
+
+
+def finetune(config, batches, trained, lags=None, log=print, course=None):
+    """Fine-tunes a trained network together with its tokenizers, from pixels; its codebook stays as it is.
+
+    trained: the network; its settings of the network are those of the config.
+    """
+    keras.utils.set_random_seed(config.seed)
+    model = models.build(config)
+    model.set_weights(trained.get_weights())
+    if hasattr(model, "bank"):
+        model.bank.trainable = False
+    return fit(model, lambda steps, seed: JointWindows(batches, config, steps, seed, lags), log, course)
 
 
 def fit_on_tokens(config, tokenized, unimodal, log=print, course=None):

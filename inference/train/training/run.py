@@ -57,6 +57,7 @@ class Run:
     frames: int = 5  # of the 16, in PixelWindows
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
+    average: float = 0.0  # share of the running mean of the weights that a step keeps; the mean is what is saved, 0 for the last weights
     drop_sense: float = 0.15
     own_current: float = 0.5  # share of windows with the current recorded with the video
     wide: bool = False  # whether augmentation draws other cameras and halls too

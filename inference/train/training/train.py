@@ -1,13 +1,14 @@
 """Trains a run, from recordings to weights (commands/train.py)."""
 
+import dataclasses
 import pathlib
 
 from ..data import cache, layout
 from ..data.identity import identity
 from ..data.sampler import OneClass, PixelWindows, TokenWindows
 from . import configs, encode, quantize
-from .checkpoint import Unfinished, finished, load, save
-from .fit import Course, fit_on_tokens, fit_unimodal, stopwatch
+from .checkpoint import Unfinished, configured, finished, load, refuse_others, save
+from .fit import Course, finetune, fit_on_tokens, fit_unimodal, stopwatch
 
 DONE = "done"  # marks a complete folder of tokens
 VALIDATING = 12  # batches at most, and steps, on which the loss of validation is measured
@@ -59,6 +60,30 @@ def train_unimodal(config, data, folder, of, log=print):
     log("making the codebook of the current")
     quantize.save(pathlib.Path(folder), *quantize.make(batches, config.dim, config.seed))
     save(model, folder, of)  # last, because weights mark a complete folder
+    unfinished.remove()
+
+
+# What decides which weights a network has.
+NETWORK = ("system", "dim", "heads", "hidden", "fusion_blocks", "pooling", "experts", "router", "frame_tokens", "normalisation", "sparse_current")
+
+
+def train_finetune(config, data, run, trained, log=None):
+    """Fine-tunes the network of a finished run, `trained`, from pixels, into another folder (fit.finetune)."""
+    log, run, trained = log or stopwatch(), pathlib.Path(run), pathlib.Path(trained)
+    if not config.train_frames:
+        raise ValueError(f"--finetune: {config.name} trains on tokens; name a config that trains from pixels, such as product-finetune")
+    if not layout.names(data, "train"):
+        raise ValueError(f"{data}: no batch is assigned to train; name some in train.json")
+    of = identity(data)
+    if finished(run, config, of):
+        log(f"{run} is trained already")
+        return
+    kept = dataclasses.asdict(configured(trained))
+    refuse_others(trained, {k: kept[k] for k in NETWORK}, dataclasses.asdict(config))
+    unfinished = Unfinished(run, config, of)
+    batches = layout.read_split(data, "train", log=log)
+    log(f"training {config.name} from {trained}")
+    save(finetune(config, batches, load(trained), cache.lags(data), log, Course(log, unfinished)), run, of)
     unfinished.remove()
 
 
