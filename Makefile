@@ -49,7 +49,7 @@ demo: build ## the main job, every part real: DEMO_SECONDS=480 (default); first 
 	@bin/demo
 
 .PHONY: test
-test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Python (less than an hour on two cores)
+test: build deps-train ## every test: Go, Go with the race detector, fuzzing, Python (about an hour on two cores)
 	@scripts/test.sh
 
 .PHONY: test-pure
