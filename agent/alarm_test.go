@@ -24,9 +24,8 @@ import (
 // its recording is decided again as it was.
 func TestAlarmIsExplainedShownAndRecorded(t *testing.T) {
 	long(t)
-	t.Parallel()
 	page := fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	p := newPlant(t, ownFurnace(t, furnace.ShortDemo()), fmt.Sprintf(",\nweb: {listen: %q}, recorder: {min_free_mb: 0}, commands: {acknowledge: true, shelve: true}", page))
+	p := newPlant(t, furnace.ShortDemo(), fmt.Sprintf(",\nweb: {listen: %q}, recorder: {min_free_mb: 0}, commands: {acknowledge: true, shelve: true}", page))
 	p.within(180*time.Second, "abnormal", func(s message.State) bool { return s.State == "abnormal" })
 	wait := func(what string, ok func() bool) {
 		t.Helper()

@@ -22,7 +22,7 @@ func retained(s *broker.Server, topic string) string {
 // the new broker has acknowledged a message. No record is lost.
 func TestBrokerIsChangedRemotely(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, atWork(t))
+	p := newPlant(t, working())
 	p.healthy()
 	old := p.server
 	began := time.Now()
@@ -56,8 +56,7 @@ func TestBrokerIsChangedRemotely(t *testing.T) {
 // signal.
 func TestEditedFileIsAppliedAtReload(t *testing.T) {
 	long(t)
-	t.Parallel()
-	p := newPlant(t, atWork(t))
+	p := newPlant(t, working())
 	p.healthy()
 	text, err := os.ReadFile(p.file)
 	if err != nil {

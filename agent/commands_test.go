@@ -37,7 +37,7 @@ func (p *plant) order(id, name, more string) message.CommandResult {
 
 func TestRemoteCommands(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, atWork(t), `, commands: {snapshot: true, self_test: true, restart: true, log_level: true, acknowledge: true, per_minute: 60}`)
+	p := newPlant(t, working(), `, commands: {snapshot: true, self_test: true, restart: true, log_level: true, acknowledge: true, per_minute: 60}`)
 	p.healthy()
 	p.unharmedWhile(func() {
 		if r := p.order("1", "snapshot", ""); r.Status != message.Done {

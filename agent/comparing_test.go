@@ -60,11 +60,11 @@ func deaf(m map[string]any) {
 func comparingAgent(t *testing.T, melt furnace.Scenario) (*Agent, config.Config) {
 	t.Helper()
 	programs := needPrograms(t)
-	c := settingsOf(t, atWork(t), "tcp://127.0.0.1:1")
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	c.Recorder.Enabled = true
 	synctest.Test(t, func(t *testing.T) { recordertest.Record(t, settings.RecordingsFolder(c), melt) })
 	env := hostEnv(t, slog.DiscardHandler)
-	env.Program = ownProgram(t, programs)
+	env.Program = filepath.Join(programs, "meltwatch")
 	a, err := NewFixed(c, env)
 	if err != nil {
 		t.Fatal(err)
@@ -100,8 +100,7 @@ func (c *comparer) wait(t *testing.T) (fault string, steps int) {
 }
 
 // The product and a variant with other thresholds are compared on what the simulator
-// knows, in a process of its own at the lowest priority. Beside many other tests it would get
-// too little of the processor to load its models in time, so it does not run in parallel.
+// knows, in a process of its own at the lowest priority.
 func TestModelsAreComparedOnLabels(t *testing.T) {
 	long(t)
 	a, c := comparingAgent(t, furnace.Scenario{Seed: 1, SetPoint: 15000, Segments: []furnace.Segment{
@@ -193,7 +192,7 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 			t.Fatal("nothing is decided")
 		}
 	}
-	yields(t, a.env.Program)
+	yields(t)
 	began := time.Now()
 	if err := a.comparer.Cancel("Wang"); err != nil {
 		t.Fatal(err)
@@ -222,7 +221,7 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 
 // yields checks that the comparison and both its models have the lowest priority, and go
 // first when memory runs out.
-func yields(t *testing.T, program string) {
+func yields(t *testing.T) {
 	t.Helper()
 	all, err := procfs.AllProcs()
 	if err != nil {
@@ -235,7 +234,7 @@ func yields(t *testing.T, program string) {
 			if err != nil || parents[p.PID] || stat.PPID != os.Getpid() && !parents[stat.PPID] {
 				continue
 			}
-			if line, err := p.CmdLine(); err != nil || stat.PPID == os.Getpid() && (len(line) < 2 || line[0] != program || line[1] != "compare") {
+			if line, err := p.CmdLine(); err != nil || stat.PPID == os.Getpid() && (len(line) < 2 || line[1] != "compare") {
 				continue
 			}
 			parents[p.PID] = true

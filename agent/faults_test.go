@@ -20,31 +20,17 @@ func working() furnace.Scenario {
 	return furnace.Scenario{Name: "working", Seed: 1, SetPoint: 15_000, Segments: []furnace.Segment{{State: furnace.Normal, Seconds: 3600}}}
 }
 
-// Three furnaces, each with one fault after the other.
+// One furnace with one fault after the other.
 func TestFaultsAreNamedContainedAndHealed(t *testing.T) {
 	long(t)
 	t.Parallel()
-	for name, faults := range map[string]func(t *testing.T, with string){
-		"camera": func(t *testing.T, with string) {
-			p := newPlant(t, ownFurnace(t, working()), with)
-			p.healthy()
-			t.Run("camera", p.cameraFaults)
-			t.Run("camera child", p.cameraChildFaults)
-		},
-		"inference": func(t *testing.T, with string) {
-			p := newPlant(t, atWork(t), with)
-			t.Run("inference child", p.inferenceFaults)
-			t.Run("inference child that stays faulty", p.faultyInference)
-		},
-		"meter": func(t *testing.T, with string) {
-			newPlant(t, ownFurnace(t, working()), with).meterFaults(t)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			faults(t, fmt.Sprintf(", metrics: {listen: \"127.0.0.1:%d\"}", freePort(t)))
-		})
-	}
+	p := newPlant(t, working(), fmt.Sprintf(", metrics: {listen: \"127.0.0.1:%d\"}", freePort(t)))
+	p.healthy()
+	t.Run("camera", p.cameraFaults)
+	t.Run("inference child", p.inferenceFaults)
+	t.Run("inference child that stays faulty", p.faultyInference)
+	t.Run("camera child", p.cameraChildFaults)
+	t.Run("meter", p.meterFaults)
 }
 
 func (p *plant) cameraFaults(t *testing.T) {
@@ -270,7 +256,7 @@ func (p *plant) plausibleSince(since time.Time) {
 func TestStuckRegistersAreNamed(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, ownFurnace(t, working()))
+	p := newPlant(t, working())
 	holds(t, "stuck registers", func() []measure {
 		p.healthy()
 		if err := p.sim.SetMeterFault(serve.MeterStuck); err != nil {
@@ -289,11 +275,11 @@ func TestStuckRegistersAreNamed(t *testing.T) {
 func TestTripIsOffAndNeverAbnormal(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, ownFurnace(t, furnace.Scenario{Name: "trip", Seed: 2, SetPoint: 15_000, Segments: []furnace.Segment{
+	p := newPlant(t, furnace.Scenario{Name: "trip", Seed: 2, SetPoint: 15_000, Segments: []furnace.Segment{
 		{State: furnace.Normal, Seconds: 45},
 		{State: furnace.Trip, Seconds: 40},
 		{State: furnace.Normal, Seconds: 600},
-	}}))
+	}})
 	p.within(100*time.Second, "off", func(s message.State) bool { return s.State == "off" })
 	p.within(60*time.Second, "warming after the restart", func(s message.State) bool { return s.State == "warming" })
 	time.Sleep(20 * time.Second)

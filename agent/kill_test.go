@@ -94,10 +94,9 @@ func kills(t *testing.T, few int) int {
 // further kills the agent reaches the desired version.
 func TestRandomKillsDuringRollOuts(t *testing.T) {
 	long(t)
-	t.Parallel()
 	d := newDesk(t)
 	built := needPrograms(t)
-	p := &plant{t: t, sim: atWork(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
+	p := &plant{t: t, sim: startSim(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
 	local := strings.TrimSuffix(document(t, p.sim, p.broker()), "}") +
 		fmt.Sprintf(`, trust: {model_keys: {desk: %q}}, remote: {model_latency: 800ms}}`, d.public)
 	writeFile(t, p.file, local, 0o600)

@@ -16,13 +16,12 @@ import (
 // words of check.
 func TestFileOf030StartsWithAWarning(t *testing.T) {
 	long(t)
-	t.Parallel()
 	server, url, err := broker.Local()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	text := document(t, atWork(t), url)
+	text := document(t, startSim(t), url)
 	for old, new := range map[string]string{
 		"set_point: {address: 6}": "set_point: {address: 06}",
 		"mqtt: {broker":           "mqtt: {username: " + strings.Repeat("u", 2000) + ", broker",

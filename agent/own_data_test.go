@@ -119,7 +119,6 @@ func needPython(t *testing.T) {
 // commands that the page prints.
 func TestExportIsCleanToTheTrainersCheck(t *testing.T) {
 	long(t)
-	t.Parallel()
 	needPython(t)
 	o := recordOwn(t, 3, 2)
 	checked := 0
@@ -143,7 +142,6 @@ func TestExportIsCleanToTheTrainersCheck(t *testing.T) {
 // A model that is trained on labelled recordings by the very commands that the page prints
 // decides these recordings. MELTWATCH_TRAIN is how many steps it is trained for.
 func TestModelOfLabelledRecordingsRuns(t *testing.T) {
-	t.Parallel()
 	steps := os.Getenv("MELTWATCH_TRAIN")
 	if steps == "" {
 		t.Skip("MELTWATCH_TRAIN is not set: make prove trains a model")
@@ -151,7 +149,7 @@ func TestModelOfLabelledRecordingsRuns(t *testing.T) {
 	needPython(t)
 	o := recordOwn(t, 5, 4)
 	config := filepath.Join(o.folder, "furnace.yaml")
-	writeFile(t, config, strings.Replace(document(t, atWork(t), "tcp://127.0.0.1:1"), "../inference/models/product", mustAbs(t, "../inference/models/product"), 1), 0o600)
+	writeFile(t, config, strings.Replace(document(t, startSim(t), "tcp://127.0.0.1:1"), "../inference/models/product", mustAbs(t, "../inference/models/product"), 1), 0o600)
 	for _, c := range printed(t, "en") {
 		switch module := strings.Join(c.Words, " "); {
 		case strings.Contains(module, "train.train"):

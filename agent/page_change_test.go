@@ -161,7 +161,7 @@ func TestDelayDoesNotOpenTheCameraAgain(t *testing.T) {
 func TestCropFromThePageWithEveryPartReal(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, atWork(t), ", remote: {deadline: 20s}")
+	p := newPlant(t, working(), ", remote: {deadline: 20s}")
 	p.healthy()
 	page := pageChanger{p.agent.manager, p.agent.reporter.Event}
 	before := p.agent.pageCrop()

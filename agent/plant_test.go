@@ -22,6 +22,7 @@ import (
 	"meltwatch/config"
 	"meltwatch/docs/schemas/schematest"
 	"meltwatch/simulator/broker"
+	"meltwatch/simulator/furnace"
 	"meltwatch/simulator/scene"
 	"meltwatch/simulator/serve"
 )
@@ -76,23 +77,12 @@ func needPrograms(t *testing.T) string {
 	return folder
 }
 
-// ownProgram returns a path of the agent's program for one test alone, by which its processes
-// are told from those of other tests.
-func ownProgram(t *testing.T, built string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "meltwatch")
-	if err := os.Symlink(filepath.Join(built, "meltwatch"), path); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
 // long skips the test in -short mode, as in the race detector's run, which covers the
 // same code with other tests.
 func long(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it takes long: left out by -short")
+		t.Skip("real time: left out by -short")
 	}
 }
 
@@ -128,9 +118,19 @@ paths: {state: %q, programs: %q}}`,
 		sim.MeterURL(), sim.CameraURL(), crop.Min.X, crop.Min.Y, crop.Dx(), crop.Dy(), broker, t.TempDir(), programs)
 }
 
-// newPlant starts everything at a furnace; more is added to the agent's document.
-func newPlant(t *testing.T, sim *serve.Server, more ...string) *plant {
+// newPlant starts everything; more is added to the agent's document.
+func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 	t.Helper()
+	needPrograms(t)
+	sim, err := serve.Start(context.Background(), serve.Options{Scenario: scenario, Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	p := &plant{t: t, sim: sim, file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
 	text := strings.TrimSuffix(document(t, sim, p.broker()), "}") + strings.Join(more, "") + "}"
 	if strings.Contains(text[strings.Index(text, "programs:"):], "web:") { // this test opens the page

@@ -24,6 +24,7 @@ import (
 	"meltwatch/agent/settings"
 	"meltwatch/config"
 	"meltwatch/simulator/broker/mosquittotest"
+	"meltwatch/simulator/serve"
 )
 
 // startProgram starts the built agent as a process.
@@ -52,10 +53,23 @@ func startProgram(t *testing.T, c config.Config) *exec.Cmd {
 	return cmd
 }
 
+func startSim(t *testing.T) *serve.Server {
+	t.Helper()
+	sim, err := serve.Start(context.Background(), serve.Options{Scenario: working(), Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sim.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return sim
+}
+
 // The broker that most plants run, set up as in docs/mosquitto.md, read by its
 // command-line subscriber.
 func TestMosquittoWithPassword(t *testing.T) {
-	t.Parallel()
 	mosquittotest.Program(t)
 	needPrograms(t)
 	// Not t.TempDir: mosquitto changes to its own user, who needs access.
@@ -83,7 +97,7 @@ func TestMosquittoWithPassword(t *testing.T) {
 	}
 	mosquittotest.Run(t, conf)
 
-	c := settingsOf(t, atWork(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
+	c := settingsOf(t, startSim(t), fmt.Sprintf("tcp://127.0.0.1:%d", port))
 	c.MQTT.Username, c.MQTT.PasswordFile = "furnace-1", password
 	startProgram(t, c)
 	var state message.State
@@ -130,7 +144,7 @@ func TestAgentStaysSmall(t *testing.T) {
 	long(t)
 	t.Parallel()
 	const limit = 40 << 10 // KiB
-	sim := atWork(t)
+	sim := startSim(t)
 	cmd := startProgram(t, settingsOf(t, sim, "tcp://127.0.0.1:1")) // without a broker records accumulate
 	time.Sleep(30 * time.Second)
 	process, err := procfs.NewProc(cmd.Process.Pid)
@@ -151,7 +165,7 @@ func TestAgentStaysSmall(t *testing.T) {
 func TestOnceAndCheck(t *testing.T) {
 	long(t)
 	t.Parallel()
-	sim := atWork(t)
+	sim := startSim(t)
 	c := settingsOf(t, sim, "tcp://127.0.0.1:1")
 	text, err := yaml.Marshal(c)
 	if err != nil {
@@ -183,8 +197,7 @@ func TestOnceAndCheck(t *testing.T) {
 
 // A full or broken disk must not prevent the agent's start.
 func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
-	t.Parallel()
-	c := settingsOf(t, atWork(t), "tcp://127.0.0.1:1")
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	inTheWay := filepath.Join(t.TempDir(), "file")
 	writeFile(t, inTheWay, "", 0o600)
 	c.Paths.State = filepath.Join(inTheWay, "state")
@@ -207,8 +220,7 @@ func TestAgentStartsWithoutItsStateFolder(t *testing.T) {
 // A look at the furnace leaves what the agent beside it has saved as it is: its alarm, its
 // state, its recording.
 func TestLookingChangesNothing(t *testing.T) {
-	t.Parallel()
-	c := settingsOf(t, atWork(t), "tcp://127.0.0.1:1")
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	saved := map[string]string{"alarm.json": `{"id": "7-1", "phase": "acknowledged"}`, "state.json": `{"state": "off"}`, "boot": "41\n"}
 	for name, text := range saved {
 		writeFile(t, filepath.Join(c.Paths.State, name), text, 0o600)
@@ -236,8 +248,7 @@ func TestLookingChangesNothing(t *testing.T) {
 
 // What is recorded beside a running agent leaves its state folder as it is.
 func TestRecordingBesideAnAgentChangesNothing(t *testing.T) {
-	t.Parallel()
-	c := settingsOf(t, atWork(t), "tcp://127.0.0.1:1")
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	recordings := t.TempDir()
 	c.Recorder.Enabled, c.Paths.Recordings, c.Outbox.Enabled = true, recordings, false
 	writeFile(t, filepath.Join(c.Paths.State, "boot"), "41\n", 0o600)

@@ -39,7 +39,6 @@ func alone(program string, arguments ...string) (string, error) {
 }
 
 func TestInstalledProgramsFindTheirLibraries(t *testing.T) {
-	t.Parallel()
 	bin := install(t)
 	for _, name := range []string{"meltwatch-camera", "meltwatch-infer"} {
 		program := filepath.Join(bin, name)

@@ -83,8 +83,6 @@ func startModel(t *testing.T) (*infer.Client, *inference.Manifest) {
 // The real furnace was normal for all of these minutes, so alignment, model and state
 // must raise no alarm, with a camera or without.
 func TestRealRecordRaisesNoAlarm(t *testing.T) {
-	long(t)
-	t.Parallel()
 	record := realRecord(t)
 	for name, withVideo := range map[string]bool{"video absent": false, "simulated normal video": true} {
 		t.Run(name, func(t *testing.T) {
@@ -180,8 +178,6 @@ func unavailable(s *drivers.Sample) bool {
 // Each sample of the real record in turn is missing: no state changes, and an alarm is
 // held. One run leaves out samples 15 s apart, which is four in a minute.
 func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
-	long(t)
-	t.Parallel()
 	record := realRecord(t)
 	manifest, _, err := inference.ReadManifest("../inference/models/product")
 	if err != nil {
@@ -213,7 +209,6 @@ func TestRealRecordWithEachSampleMissingInTurn(t *testing.T) {
 }
 
 func TestRealRecordWithThreeSamplesMissingNamesTheSense(t *testing.T) {
-	long(t)
 	record := realRecord(t)
 	manifest, _, err := inference.ReadManifest("../inference/models/product")
 	if err != nil {
@@ -241,7 +236,6 @@ func TestRealRecordWithThreeSamplesMissingNamesTheSense(t *testing.T) {
 // The real record, clipped at 20 kA and with arcs that go out, has no stuck phase. A
 // phase that is made stuck is named within 20 s.
 func TestRealRecordAndAStuckPhase(t *testing.T) {
-	long(t)
 	record := realRecord(t)
 	manifest, _, err := inference.ReadManifest("../inference/models/product")
 	if err != nil {
@@ -276,8 +270,6 @@ func TestRealRecordAndAStuckPhase(t *testing.T) {
 // The thinned record raises no alarm in any pattern. The rule decides windows with
 // which the model was not tested; a meter that is configured at 1 Hz is the model's.
 func TestRealRecordThinnedRaisesNoAlarm(t *testing.T) {
-	long(t)
-	t.Parallel()
 	record := realRecord(t)
 	model, manifest := startModel(t)
 	random := rand.New(rand.NewPCG(5, 5))

@@ -26,8 +26,7 @@ func (f hangingFiles) Create(name string) (durable.File, error) {
 // recorder records once the disk answers.
 func TestRecorderIsChangedWhileItsDiskHangs(t *testing.T) {
 	long(t)
-	t.Parallel()
-	c := settingsOf(t, atWork(t), "tcp://127.0.0.1:1")
+	c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 	c.Recorder.Enabled = true
 	log, hang := &collectedLog{}, make(chan struct{})
 	env := hostEnv(t, slog.NewTextHandler(log, nil))

@@ -16,9 +16,8 @@ import (
 // The command finds the running agent by its state folder and makes it read its file
 // again. It does not signal another process that has the process id now.
 func TestReloadCommand(t *testing.T) {
-	t.Parallel()
 	built := needPrograms(t)
-	p := &plant{t: t, sim: atWork(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
+	p := &plant{t: t, sim: startSim(t), file: filepath.Join(t.TempDir(), "meltwatch.yaml"), lastPayload: map[string][]byte{}}
 	text := strings.Replace(document(t, p.sim, p.broker()), "camera: {", "camera: {enabled: false, ", 1)
 	writeFile(t, p.file, text, 0o600)
 	c, err := config.Parse([]byte(text))

@@ -90,7 +90,7 @@ func at(r message.ConfigReport, key string) bool {
 func TestBadDocumentsHarmNothing(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, atWork(t))
+	p := newPlant(t, working())
 	p.healthy()
 	if r := p.ask(`{"revision": 5, "config": {"state": {"hold_seconds": 12}}}`); r.Status != "applied" || r.RunningRevision != 5 {
 		t.Fatalf("report %+v", r)
@@ -137,7 +137,7 @@ func (p *plant) unharmedWhile(f func()) {
 func TestMetersAreChangedAndChangedBack(t *testing.T) {
 	long(t)
 	t.Parallel()
-	p := newPlant(t, atWork(t))
+	p := newPlant(t, working())
 	p.healthy()
 	slow := drivertest.SlowMeter(t, p.sim.MeterURL(), 300*time.Millisecond)
 	if r := p.ask(fmt.Sprintf(`{"revision": 1, "deadline_s": 20, "config": {"meters": {"plc": {"url": %q, "period": "1s", "timeout": "900ms"}}}}`, slow)); r.Status != "applied" {
@@ -160,7 +160,7 @@ func TestMetersAreChangedAndChangedBack(t *testing.T) {
 // Good changes of every other section, one after the other and all at once.
 func TestGoodChangesAreAppliedAndTouchNothingElse(t *testing.T) {
 	t.Parallel()
-	p := newPlant(t, atWork(t))
+	p := newPlant(t, working())
 	p.healthy()
 	p.unharmedWhile(func() {
 		for i, config := range []string{

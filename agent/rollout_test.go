@@ -17,7 +17,7 @@ import (
 // trusting returns a plant whose agent trusts the desk's key.
 func trusting(t *testing.T, d desk) *plant {
 	t.Helper()
-	p := newPlant(t, atWork(t), fmt.Sprintf(`, trust: {model_keys: {desk: %q}}, remote: {model_latency: 800ms}`, d.public))
+	p := newPlant(t, working(), fmt.Sprintf(`, trust: {model_keys: {desk: %q}}, remote: {model_latency: 800ms}`, d.public))
 	p.healthy()
 	return p
 }

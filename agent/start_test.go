@@ -16,7 +16,7 @@ func TestAgentStartsWithAnAlarm(t *testing.T) {
 		"empty": "", "torn": `{"id": "7-1", "ph`, "another type": `[1]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := settingsOf(t, atWork(t), "tcp://127.0.0.1:1")
+			c := settingsOf(t, startSim(t), "tcp://127.0.0.1:1")
 			if err := durable.WriteFile(filepath.Join(c.Paths.State, "alarm.json"), []byte(text)); err != nil {
 				t.Fatal(err)
 			}

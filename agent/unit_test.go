@@ -244,7 +244,6 @@ func TestSystemdJudgesTheUnit(t *testing.T) {
 // pictures and verdicts of the model reach the broker.
 func TestAgentWorksUnderTheUnitsFilter(t *testing.T) {
 	long(t)
-	t.Parallel()
 	programs := needPrograms(t)
 	calls := allowedCalls(t, unitSettings(t)["SystemCallFilter"])
 	server, url, err := broker.Local()
@@ -270,7 +269,7 @@ func TestAgentWorksUnderTheUnitsFilter(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "meltwatch.yaml")
-	writeFile(t, file, document(t, atWork(t), url), 0o600)
+	writeFile(t, file, document(t, startSim(t), url), 0o600)
 	cmd := filtered(t, calls, filepath.Join(programs, "meltwatch"), "run", "--config", file)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

@@ -17,6 +17,7 @@ import (
 )
 
 const (
+	frameTime = time.Second / fps
 	// clockRate is the rate of RTP time stamps of video (RFC 6184, §8.2.1).
 	clockRate = 90000
 	// encoderSlack is how many pictures may be inside the encoder. It holds one;
@@ -26,7 +27,7 @@ const (
 	restartWait = time.Second
 )
 
-// camera draws the furnace fps times a second, encodes the pictures and sends them. It
+// camera draws the furnace 25 times a second, encodes the pictures and sends them. It
 // skips and counts frames that a busy machine cannot draw in time; the time stamps of the
 // others stay exact.
 type camera struct {
@@ -35,7 +36,6 @@ type camera struct {
 	scene   *scene.Scene
 	server  *rtspServer
 	log     *slog.Logger
-	fps     int64
 	skipped atomic.Uint64
 
 	mu    sync.Mutex
@@ -47,8 +47,8 @@ type camera struct {
 	next    int64 // number of the next frame since the start
 }
 
-func newCamera(m *clockedFurnace, delay time.Duration, fps int, s *scene.Scene, st *rtspServer, log *slog.Logger) *camera {
-	c := &camera{furnace: m, delay: delay, fps: int64(fps), scene: s, server: st, log: log, fault: CameraFine}
+func newCamera(m *clockedFurnace, delay time.Duration, s *scene.Scene, st *rtspServer, log *slog.Logger) *camera {
+	c := &camera{furnace: m, delay: delay, scene: s, server: st, log: log, fault: CameraFine}
 	whole := image.Rect(0, 0, scene.Width, scene.Height)
 	c.picture = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
 	c.black = image.NewYCbCr(whole, image.YCbCrSubsampleRatio420)
@@ -79,7 +79,7 @@ func (c *camera) run(ctx context.Context) error {
 // film runs one encoder.
 func (c *camera) film(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	e, err := startEncoder(ctx, int(c.fps))
+	e, err := startEncoder(ctx)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (c *camera) shoot(ctx context.Context, e *encoder, stamps chan<- uint32) er
 			continue
 		}
 		select {
-		case stamps <- uint32((c.next - 1) * clockRate / c.fps):
+		case stamps <- uint32((c.next - 1) * clockRate / fps):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -113,7 +113,6 @@ func (c *camera) shoot(ctx context.Context, e *encoder, stamps chan<- uint32) er
 
 // await waits for the next frame's time and skips late frames.
 func (c *camera) await(ctx context.Context) error {
-	frameTime := time.Second / time.Duration(c.fps)
 	now := int64(time.Since(c.furnace.start) / frameTime)
 	if late := now - c.next; late > 0 {
 		if c.drawn {

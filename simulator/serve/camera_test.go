@@ -2,7 +2,6 @@ package serve
 
 import (
 	"errors"
-	"fmt"
 	"image"
 	"io"
 	"math"
@@ -18,14 +17,7 @@ import (
 const frameStamps = clockRate / fps
 
 func TestTimeStampsAdvanceExactlyWithTheFrames(t *testing.T) {
-	for fps, options := range map[int]Options{25: {}, 10: {FPS: 10}} {
-		t.Run(fmt.Sprint(fps), func(t *testing.T) { stampsAdvance(t, options, fps) })
-	}
-}
-
-func stampsAdvance(t *testing.T, options Options, fps int) {
-	frameStamps := uint32(clockRate / fps)
-	s := filming(t, options)
+	s := filming(t, Options{})
 	v := watch(t, s)
 	begin := time.Now()
 	first := v.next()
@@ -150,7 +142,7 @@ func TestTheScenariosGapAndFrozenCamera(t *testing.T) {
 	}
 	batch := furnace.NewBatch(1, 1)
 	m := newClockedFurnace(furnace.New(scenario, batch, 1, 1), time.Now())
-	c := newCamera(m, 0, fps, scene.New(batch), newRTSPServer(""), nil)
+	c := newCamera(m, 0, scene.New(batch), newRTSPServer(""), nil)
 	at := func(second float64) *image.YCbCr {
 		m.start = time.Now().Add(-time.Duration(second * float64(time.Second)))
 		return c.frame()
@@ -206,7 +198,7 @@ func throughTheCodec(t *testing.T, seed uint64, at float64) (crops, decoded [][]
 	batch := furnace.NewBatch(seed, seed)
 	f := furnace.New(furnace.Draw(furnace.Mixed, 3600, seed, seed, seed), batch, seed, seed)
 	sc := scene.New(batch)
-	e, err := startEncoder(t.Context(), fps)
+	e, err := startEncoder(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

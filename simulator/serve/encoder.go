@@ -14,9 +14,12 @@ import (
 	"meltwatch/simulator/scene"
 )
 
-// fps is the camera's frames a second, unless Options.FPS says otherwise. One frame a second
-// can be decoded on its own.
-const fps = 25
+// fps is the camera's frames a second, and how often one of them can be decoded
+// on its own.
+const (
+	fps       = 25
+	keyframes = fps
+)
 
 // encoder is an ffmpeg process that turns raw pictures into H.264: one coded picture for
 // each raw one, in the same order, without look-ahead.
@@ -30,25 +33,25 @@ type encoder struct {
 
 // encoderArguments select the cheapest H.264 encoding. The scene's pictures use
 // the full range of BT.601, and the stream says so.
-func encoderArguments(fps int) []string {
+func encoderArguments() []string {
 	return strings.Fields(fmt.Sprintf(`-hide_banner -loglevel error -nostdin
 		-threads 1 -f rawvideo -pix_fmt yuvj420p -video_size %dx%d -framerate %d -i pipe:0
 		-an -c:v libx264 -preset ultrafast -tune zerolatency -threads 1 -bf 0
 		-g %d -keyint_min %d -sc_threshold 0 -crf %d -pix_fmt yuvj420p -color_range pc -colorspace smpte170m
 		-f flv -flvflags no_duration_filesize -flush_packets 1 pipe:1`,
-		scene.Width, scene.Height, fps, fps, fps, quality))
+		scene.Width, scene.Height, fps, keyframes, keyframes, quality))
 }
 
 // quality is x264's constant rate factor.
 const quality = 23
 
 // startEncoder starts ffmpeg, which runs until ctx ends or close is called.
-func startEncoder(ctx context.Context, fps int) (*encoder, error) {
+func startEncoder(ctx context.Context) (*encoder, error) {
 	path, err := exec.LookPath("ffmpeg")
 	if err != nil {
 		return nil, fmt.Errorf("find video encoder: %w: install ffmpeg (Debian: apt install ffmpeg), or serve without camera", err)
 	}
-	e := &encoder{command: exec.CommandContext(ctx, path, encoderArguments(fps)...)}
+	e := &encoder{command: exec.CommandContext(ctx, path, encoderArguments()...)}
 	e.command.Stderr = &e.stderr
 	e.command.WaitDelay = 2 * time.Second
 	if e.in, err = e.command.StdinPipe(); err != nil {

@@ -44,8 +44,6 @@ type Options struct {
 	Unit uint8
 	// VideoDelay and CurrentDelay hold one sense's pipeline back, by up to 10 s.
 	VideoDelay, CurrentDelay time.Duration
-	// FPS is the camera's pictures a second; 0 means 25.
-	FPS int
 	// NoCamera leaves the camera out, and with it the need for ffmpeg.
 	NoCamera bool
 	// Log takes changes of state; nil discards them.
@@ -107,7 +105,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, errors.Join(err, registers.Stop())
 	}
 	if !o.NoCamera {
-		s.camera = newCamera(s.furnace, o.VideoDelay, o.FPS, scene.New(f.Batch()), newRTSPServer(o.RTSPAddr), o.Log)
+		s.camera = newCamera(s.furnace, o.VideoDelay, scene.New(f.Batch()), newRTSPServer(o.RTSPAddr), o.Log)
 	}
 	ctx, s.cancel = context.WithCancel(ctx)
 	go func() {
@@ -130,7 +128,6 @@ func (o Options) complete() (Options, error) {
 	}
 	o.ModbusAddr, o.RTSPAddr = cmp.Or(o.ModbusAddr, "127.0.0.1:0"), cmp.Or(o.RTSPAddr, "127.0.0.1:0")
 	o.WordOrder, o.Unit = cmp.Or(o.WordOrder, "ABCD"), cmp.Or(o.Unit, 1)
-	o.FPS = cmp.Or(o.FPS, fps)
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	faults := []error{o.Scenario.Validate(), checkOrder(o.WordOrder)}
 	for _, d := range []struct {
@@ -140,9 +137,6 @@ func (o Options) complete() (Options, error) {
 		if d.delay < 0 || d.delay > longestDelay {
 			faults = append(faults, fmt.Errorf("%s: %v is not within 0 to %v", d.name, d.delay, longestDelay))
 		}
-	}
-	if o.FPS < 1 || o.FPS > fps {
-		faults = append(faults, fmt.Errorf("fps: %d is not within 1 to %d", o.FPS, fps))
 	}
 	return o, errors.Join(faults...)
 }
