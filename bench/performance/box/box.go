@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"slices"
 	"strings"
@@ -43,13 +44,16 @@ type kind struct {
 	name   string
 	camera bool
 	counts []int
+	// ends is whether the box may be too small for the greatest count, so that processes are
+	// replaced because they do not answer in time.
+	ends bool
 }
 
 func kinds(many bool) []kind {
 	if many {
-		return []kind{{"current", false, []int{32, 64, 96}}}
+		return []kind{{name: "current", counts: []int{32, 64, 96}, ends: true}}
 	}
-	return []kind{{"current", false, []int{1, 4, 16}}, {"whole", true, []int{1, 2, 4, 8}}}
+	return []kind{{name: "current", counts: []int{1, 4, 16}}, {name: "whole", camera: true, counts: []int{1, 2, 4, 8}}}
 }
 
 // Measure makes one round: every number of furnaces once.
@@ -126,8 +130,14 @@ func (o Options) watch(ctx context.Context, k kind, agents []*exec.Cmd, heard *s
 	if err != nil {
 		return err
 	}
-	if err := after.same(before, count*k.processes()); err != nil {
-		return err
+	ended := after.ended(before)
+	switch wanted := count * k.processes(); {
+	case k.ends:
+		into[k.prefix(count)+"replaced"] = float64(ended)
+	case ended > 0 || len(before.processes) != wanted || len(after.processes) != wanted:
+		// What the others had used would be missing.
+		return fmt.Errorf("of %d processes %d ran at the begin of the watch and %d at its end, %d of them new: measure again",
+			wanted, len(before.processes), len(after.processes), len(after.processes)-len(before.processes)+ended)
 	}
 	after.figures(into, k.prefix(count), count, lasted, before)
 	heard.figures(into, k.prefix(count), count, lasted)
@@ -152,15 +162,14 @@ type used struct {
 	processes []int   // their numbers
 }
 
-// same requires the processes of before, as many as were started: of one that was replaced
-// what it had used would be missing.
-func (u used) same(before used, count int) error {
-	slices.Sort(before.processes)
-	slices.Sort(u.processes)
-	if len(u.processes) != count || !slices.Equal(before.processes, u.processes) {
-		return fmt.Errorf("processes %v became %v during the watch, want the same %d: measure again", before.processes, u.processes, count)
+// ended counts the processes of before that have ended.
+func (u used) ended(before used) (count int) {
+	for _, pid := range before.processes {
+		if !slices.Contains(u.processes, pid) {
+			count++
+		}
 	}
-	return nil
+	return count
 }
 
 // figures adds what each furnace used since before, under names that begin with name.
@@ -169,7 +178,17 @@ func (u used) figures(into figures.Round, name string, count int, lasted time.Du
 	into[name+"PSS"] = u.share / float64(count)
 }
 
+// spent is what the agents and their children have used. A child may end while it is read.
 func spent(agents []*exec.Cmd) (all used, err error) {
+	for range 5 {
+		if all, err = read(agents); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return all, err
+}
+
+func read(agents []*exec.Cmd) (all used, err error) {
 	for _, agent := range agents {
 		processes, err := rig.Children(agent.Process.Pid)
 		if err != nil {

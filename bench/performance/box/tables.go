@@ -15,7 +15,7 @@ func Tables(many bool) (tables []figures.Table) {
 			table.Title, table.Text = "Furnaces with current alone", "As below, without a camera and its child."
 		}
 		if many {
-			table.Title, table.Text = "Many furnaces with current alone", "Each has an agent and a model's process of its own; meter, broker and simulator share the machine. Agents start two seconds apart."
+			table.Title, table.Text = "Many furnaces with current alone", "Each has an agent and a model's process of its own; meter, broker and simulator share the machine. Agents start two seconds apart. A process that does not answer in time is replaced; what it had used is not counted."
 		}
 		for _, count := range k.counts {
 			table.Rows = append(table.Rows, k.rows(count)...)
@@ -39,7 +39,7 @@ func (k kind) rows(count int) []figures.Row {
 	if count == 1 {
 		number = "1 furnace"
 	}
-	return []figures.Row{
+	rows := []figures.Row{
 		{What: number + ": share of a core, each", Unit: "%", Ours: name("core"), Bound: core},
 		{What: "… memory (PSS), each", Unit: "MB", Ours: name("PSS"), Bound: memory},
 		{What: "… end of a window to its state, p50", Unit: "ms", Ours: name("p50")},
@@ -47,4 +47,8 @@ func (k kind) rows(count int) []figures.Row {
 		{What: "… verdicts missed", Ours: name("missed"), Bound: missed},
 		{What: "… of", Ours: name("due")},
 	}
+	if k.ends {
+		rows = append(rows, figures.Row{What: "… processes replaced", Ours: name("replaced")})
+	}
+	return rows
 }
