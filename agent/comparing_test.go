@@ -187,7 +187,7 @@ func TestComparisonIsRefusedOrCancelled(t *testing.T) {
 	if err := a.comparer.Start(ids["deaf"], "Li"); err != nil {
 		t.Fatal(err)
 	}
-	for began := time.Now(); a.comparer.Status().Running.Of == 0; time.Sleep(20 * time.Millisecond) {
+	for began := time.Now(); a.comparer.Status().Running == nil || a.comparer.Status().Running.Of == 0; time.Sleep(20 * time.Millisecond) {
 		if time.Since(began) > time.Minute {
 			t.Fatal("nothing is decided")
 		}
