@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 
 	"meltwatch/child"
 	"meltwatch/inference"
+	"meltwatch/inference/inferencetest"
 )
 
 // Under the name of the inference child, the test binary is a faulty one. The name of
@@ -34,61 +34,48 @@ func TestMain(m *testing.M) {
 
 // faultyModel answers golden vectors correctly, and has its fault in later steps.
 type faultyModel struct {
-	manifest inference.Manifest
-	vectors  []inference.GoldenVector
-	steps    int
-	leaked   [][]byte
+	golden inferencetest.Golden
+	steps  int
+	leaked [][]byte
 }
 
-func (m *faultyModel) Load(request inference.LoadRequest, reply *inference.LoadReply) (err error) {
-	if m.manifest, reply.SHA256, err = inference.ReadManifest(request.Dir); err != nil {
+func (m *faultyModel) Load(request inference.LoadRequest, reply *inference.LoadReply) error {
+	if err := m.golden.Load(request, reply); err != nil {
 		return err
 	}
-	switch m.manifest.Name {
+	switch m.golden.Manifest.Name {
 	case "crashes at load":
 		os.Exit(3)
 	case "refuses to load":
 		return fmt.Errorf("a scripted refusal")
 	}
-	reply.Manifest = m.manifest
-	m.vectors, err = m.manifest.ReadGolden(request.Dir)
-	return err
+	return nil
 }
 
 func (m *faultyModel) EncodeFrame(f inference.Frame, reply *inference.Encoded) error {
-	if m.manifest.Name == "product" {
+	if m.golden.Manifest.Name == "product" {
 		reply.Tokens = []float32{float32(math.NaN())}
 		return nil
 	}
 	m.fail("slow")
-	v, _ := m.golden(inference.EncodeFrame, map[string][]byte{"frame": f.Pixels, "background": inference.AppendFloats(nil, f.Background)})
-	reply.Tokens, reply.Background = inference.Floats(v.Outputs["tokens"]), inference.Floats(v.Outputs["background"])
-	reply.Evidence = inference.Floats(v.Outputs[inference.Evidence])
+	m.golden.Frame(f, reply)
 	return nil
 }
 
 func (m *faultyModel) Step(w inference.Window, reply *inference.Outputs) error {
 	*reply = inference.Outputs{}
-	if m.manifest.Name == "product" {
+	if m.golden.Manifest.Name == "product" {
 		*reply = inference.Outputs{inference.PAbnormal: {float32(math.NaN())}}
 		return nil
 	}
 	m.fail("slow")
-	v, known := m.golden(inference.Step, map[string][]byte{
-		"tokens": inference.AppendFloats(nil, w.Tokens), "frame_mask": inference.AppendFloats(nil, w.FrameMask),
-		"current": inference.AppendFloats(nil, w.Current), "sample_mask": inference.AppendFloats(nil, w.SampleMask),
-		"set_point": inference.AppendFloats(nil, []float32{w.SetPoint}),
-	})
-	for name, raw := range v.Outputs {
-		(*reply)[name] = inference.Floats(raw)
-	}
-	if known {
+	if m.golden.Window(w, reply) {
 		return nil
 	}
 	if m.steps++; m.steps <= 3 {
 		return nil // the first seconds
 	}
-	if m.manifest.Name == "returns NaN" {
+	if m.golden.Manifest.Name == "returns NaN" {
 		(*reply)[inference.PAbnormal] = []float32{float32(math.NaN())}
 	}
 	m.fail("later")
@@ -96,7 +83,7 @@ func (m *faultyModel) Step(w inference.Window, reply *inference.Outputs) error {
 }
 
 func (m *faultyModel) fail(when string) {
-	switch when + " " + m.manifest.Name {
+	switch when + " " + m.golden.Manifest.Name {
 	case "slow is slow":
 		time.Sleep(850 * time.Millisecond)
 	case "later crashes":
@@ -106,18 +93,4 @@ func (m *faultyModel) fail(when string) {
 	case "later leaks":
 		m.leaked = append(m.leaked, bytes.Repeat([]byte{1}, 100<<20))
 	}
-}
-
-// golden returns the vector with these inputs, or any vector of the signature.
-func (m *faultyModel) golden(signature string, inputs map[string][]byte) (found inference.GoldenVector, known bool) {
-	for _, v := range m.vectors {
-		if v.Signature != signature {
-			continue
-		}
-		found = v
-		if maps.EqualFunc(v.Inputs, inputs, bytes.Equal) {
-			return v, true
-		}
-	}
-	return found, false
 }

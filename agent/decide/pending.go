@@ -209,7 +209,7 @@ const betweenBursts = 400 * time.Millisecond
 type Burst struct {
 	// Began is the instant of the first frame of it that was seen.
 	Began time.Time
-	// Newest is the last one; its Number is 0 if there is none whose pixels were kept.
+	// Newest is its last frame. Its Number is 0 if no pixels were kept.
 	Newest drivers.Frame
 }
 

@@ -22,11 +22,8 @@ def train(config, data, run, senses=None, tokens=None, given=None, log=None):
     also those of the unimodal network. Raises ValueError if the folder holds other settings.
     """
     log, run = log or stopwatch(), pathlib.Path(run)
-    if not layout.names(data, "train"):
-        raise ValueError(f"{data}: no batch is assigned to train; name some in train.json")
-    of = identity(data)
-    if finished(run, config, of):
-        log(f"{run} is trained already")
+    of = trained_on(config, data, run, log)
+    if of is None:
         return
     if config.system == "SensesApart":
         train_unimodal(config, data, run, of, log)
@@ -48,6 +45,17 @@ def train(config, data, run, senses=None, tokens=None, given=None, log=None):
     log(f"training {config.name}")
     save(fit_on_tokens(config, cache.read(encoded, data, "train"), unimodal, log, Course(log, unfinished, validation)), run, of)
     unfinished.remove()
+
+
+def trained_on(config, data, run, log):
+    """The identity of the data set, or None if the run is trained on it already; raises ValueError without batches to train on."""
+    if not layout.names(data, "train"):
+        raise ValueError(f"{data}: no batch is assigned to train; name some in train.json")
+    of = identity(data)
+    if finished(run, config, of):
+        log(f"{run} is trained already")
+        return None
+    return of
 
 
 def train_unimodal(config, data, folder, of, log=print):
@@ -72,11 +80,8 @@ def train_finetune(config, data, run, trained, log=None):
     log, run, trained = log or stopwatch(), pathlib.Path(run), pathlib.Path(trained)
     if not config.train_frames:
         raise ValueError(f"--finetune: {config.name} trains on tokens; name a config that trains from pixels, such as product-finetune")
-    if not layout.names(data, "train"):
-        raise ValueError(f"{data}: no batch is assigned to train; name some in train.json")
-    of = identity(data)
-    if finished(run, config, of):
-        log(f"{run} is trained already")
+    of = trained_on(config, data, run, log)
+    if of is None:
         return
     kept = dataclasses.asdict(configured(trained))
     refuse_others(trained, {k: kept[k] for k in NETWORK}, dataclasses.asdict(config))
