@@ -2,7 +2,7 @@
 """Tells in brief what `go test -json` says on standard input. Usage: gotest.py NAME.
 
 A line a package as soon as it has ended, with the whole output of each test that failed; at
-the end every skip with its reason, and the counts.
+the end every skip with its reason, the tests that took longest, and the counts.
 """
 
 import collections
@@ -11,6 +11,7 @@ import sys
 
 MOST_LINES = 400  # of one failed test
 MOST_SKIPS = 40
+SLOWEST = 12  # tests are named
 
 
 def told(lines):
@@ -23,7 +24,7 @@ def told(lines):
 
 def main(name):
     output = collections.defaultdict(list)  # of a test, or of a package
-    counts, skips = collections.Counter(), []
+    counts, skips, took = collections.Counter(), [], {}
     for line in sys.stdin:
         try:
             event = json.loads(line)
@@ -38,6 +39,7 @@ def main(name):
             sys.stdout.writelines(output.pop(key, []))
         elif action in ("pass", "fail", "skip") and test:
             counts[action] += 1
+            took[key] = event.get("Elapsed", 0)
             lines = output.pop(key, [])
             if action == "fail":
                 sys.stdout.writelines(told(lines))
@@ -52,6 +54,8 @@ def main(name):
         sys.stdout.flush()
     for reason in skips[:MOST_SKIPS]:
         print("skipped: " + " ".join(reason))
+    for package, test in sorted((k for k in took if "/" not in k[1]), key=took.get, reverse=True)[:SLOWEST]:
+        print(f"slowest: {took[package, test]:.0f} s {package} {test}")
     print(f"{name}: {counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped")
 
 

@@ -27,7 +27,7 @@ mapfile -t concurrent < <(scripts/concurrent.sh)
 stage "go test -race" scripts/gotest.sh race -race -short -vet=off -p 2 -timeout 30m "${concurrent[@]}"
 stage "fuzzing, ${FUZZ_RUNS:-100000x} executions a target" scripts/fuzz.sh "${FUZZ_RUNS:-100000x}"
 # A file of tests stays in one process, because its tests share what they train.
-stage "pytest" .deps/venv/bin/python -m pytest -q -n 2 --dist loadfile inference/train
+stage "pytest" .deps/venv/bin/python -m pytest -q -n 2 --dist loadfile --durations=12 --durations-min=5 inference/train
 stage "Go and Python agree" .deps/venv/bin/python -m inference.train.parity
 echo "test: $((SECONDS - began)) s in all"
 exit $failed

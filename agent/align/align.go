@@ -80,7 +80,8 @@ type Window struct {
 	// it has run.
 	CurrentDensity float64
 	// CurrentCoverage and VideoCoverage are the shares of slots that hold a value, 0–1,
-	// of those that can hold one: a late video has not reached the newest slots yet.
+	// of those that can hold one: a late video has not reached the newest slots yet, nor
+	// has a frame that is not due yet reached the newest.
 	CurrentCoverage, VideoCoverage float64
 	// VideoLag is the mean delay of the frames' stamps behind their slots: the
 	// correction, rounded to whole slots for each frame. It is 0 without a frame.
@@ -252,14 +253,14 @@ func (w *Window) AfterGap(least time.Duration) {
 func (a *Aligner) placeFrames(w *Window) (coverage float64) {
 	g := a.geometry
 	start := w.End.Add(-time.Duration(g.Frames-1) * g.FramePeriod)
-	seen := 0
+	seen, filled := 0, -1
 	var behind time.Duration
 	for slot, index := range a.frames.nearest(start.Add(a.correction), g.FramePeriod, g.Frames) {
 		if index < 0 {
 			continue
 		}
 		f := &a.frames.values[index]
-		seen++
+		seen, filled = seen+1, slot
 		behind += f.Time.Sub(start.Add(time.Duration(slot) * g.FramePeriod))
 		w.Input.FrameMask[slot] = 1
 		copy(w.Input.Tokens[slot*g.FrameTokens:(slot+1)*g.FrameTokens], f.Tokens)
@@ -270,7 +271,11 @@ func (a *Aligner) placeFrames(w *Window) (coverage float64) {
 		return 0
 	}
 	w.VideoLag = behind / time.Duration(seen)
-	return min(float64(seen)/float64(a.reachable()), 1)
+	reachable := a.reachable()
+	if newest := w.FrameTimes[seen-1]; filled == reachable-2 && w.End.Sub(newest) < g.FramePeriod+Settle {
+		reachable-- // the next frame is not due yet
+	}
+	return min(float64(seen)/float64(reachable), 1)
 }
 
 // reachable is the number of slots that can hold a frame: a late video leaves the

@@ -324,3 +324,30 @@ func TestRatesAtTheirBounds(t *testing.T) {
 		}
 	}
 }
+
+// A camera that gives one frame a second leaves the newest slot empty at half of all phases.
+// That slot counts as missing only once its frame should have arrived.
+func TestFrameThatIsNotDueIsNotMissing(t *testing.T) {
+	const late = 2.0 // seconds of correction
+	for _, c := range []struct {
+		age, correction, coverage float64
+	}{
+		{0.6, 0, 1}, {1.1, 0, 1}, {1.2, 0, 15. / 16}, {2.2, 0, 14. / 16},
+		{0.6, late, 1}, {1.2, late, 13. / 14}, {0.6, -late, 1},
+	} {
+		g := model
+		g.MostCorrection = 5 * time.Second
+		a := New(g)
+		for i := range 120 {
+			a.AddSample(sample(i, float64(i)/2))
+		}
+		end := 59.5
+		for i := range 40 {
+			a.AddFrame(EncodedFrame{Time: at(end - c.age - 39 + float64(i)), Tokens: []float32{float32(i), 1}})
+		}
+		a.Correct(time.Duration(c.correction * float64(time.Second)))
+		if w := a.Window(at(now)); math.Abs(w.VideoCoverage-c.coverage) > 1e-9 {
+			t.Errorf("newest frame %v s old, corrected by %v s: coverage %v, want %v", c.age, c.correction, w.VideoCoverage, c.coverage)
+		}
+	}
+}

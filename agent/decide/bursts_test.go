@@ -10,10 +10,18 @@ import (
 	"meltwatch/drivers"
 )
 
+// phaseStep is the distance of the phases at which tests place the bursts.
+func phaseStep() time.Duration {
+	if testing.Short() {
+		return 250 * time.Millisecond
+	}
+	return 50 * time.Millisecond
+}
+
 // atEachPhase runs a test with frames in bursts at each phase of the seconds.
 func atEachPhase(t *testing.T, period time.Duration, test func(t *testing.T, s senses, r *recording)) {
 	t.Helper()
-	for phase := time.Duration(0); phase < time.Second; phase += 50 * time.Millisecond {
+	for phase := time.Duration(0); phase < time.Second; phase += phaseStep() {
 		s := senses{period: period, interval: frames25, bursts: true, framePhase: phase, lag: 10 * time.Millisecond, lagJitter: 30 * time.Millisecond}
 		t.Run(fmt.Sprintf("every %v, at %v", period, phase), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { test(t, s, watch(t.Context(), s, 3*time.Minute)) })
@@ -87,7 +95,7 @@ func TestBurstsAreEncodedOnceASecond(t *testing.T) {
 			if age := second.value.End.Sub(second.value.Frame.Time); age > 1150*time.Millisecond || age < -50*time.Millisecond {
 				t.Fatalf("a frame %s old", age)
 			}
-			if second.value.VideoCoverage < 15./16 {
+			if second.value.VideoCoverage < 1 {
 				t.Fatalf("coverage %v", second.value.VideoCoverage)
 			}
 		}
@@ -99,7 +107,7 @@ func TestBurstsAreEncodedOnceASecond(t *testing.T) {
 // burst before.
 func TestLongBurstsAreEncodedOnce(t *testing.T) {
 	for _, interval := range []time.Duration{frames25, 105 * time.Millisecond, 130 * time.Millisecond} {
-		for phase := time.Duration(0); phase < time.Second; phase += 50 * time.Millisecond {
+		for phase := time.Duration(0); phase < time.Second; phase += phaseStep() {
 			s := senses{period: 500 * time.Millisecond, interval: interval, bursts: true, framePhase: phase, lag: 10 * time.Millisecond}
 			t.Run(fmt.Sprintf("%v apart, at %v", interval, phase), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -41,15 +41,23 @@ var notInTime = map[string]senses{
 	"video alone":                      {interval: frames25},
 }
 
+// minutes is how long a loop is watched. The race detector needs fewer seconds of it.
+func minutes() time.Duration {
+	if testing.Short() {
+		return 90 * time.Second
+	}
+	return 5 * time.Minute
+}
+
 // A verdict that does not wait is the verdict that would have waited.
 func TestWindowIsTheOneThatWouldHaveWaited(t *testing.T) {
 	for _, table := range []map[string]senses{inTime, notInTime} {
 		for name, s := range table {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := watch(t.Context(), s, 5*time.Minute)
+					r := watch(t.Context(), s, minutes())
 					again := waiting(t.Context(), s, r)
-					if len(again) < 250 || len(r.windows) < len(again) {
+					if len(again) < int(minutes().Seconds())*5/6 || len(r.windows) < len(again) {
 						t.Fatalf("%d windows, %d if each second waits", len(r.windows), len(again))
 					}
 					differ := 0
@@ -66,7 +74,7 @@ func TestWindowIsTheOneThatWouldHaveWaited(t *testing.T) {
 							differ++
 						}
 					}
-					if allowed := len(again) / 100; differ > allowed || differ > 0 && s.lost == 0 {
+					if allowed := 1 + len(again)/150; differ > allowed || differ > 0 && s.lost == 0 {
 						t.Errorf("%d of %d windows differ", differ, len(again))
 					}
 				})
@@ -80,7 +88,7 @@ func TestVerdictFollowsItsNewestSample(t *testing.T) {
 	for name, s := range inTime {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := watch(t.Context(), s, 5*time.Minute)
+				r := watch(t.Context(), s, minutes())
 				var took []time.Duration
 				for _, second := range r.decided[20:] {
 					var newest arrival[drivers.Sample]

@@ -31,7 +31,7 @@ func TestHistoryIsNotLostToASilentSizeLimit(t *testing.T) {
 				t.Skip("mosquitto is not installed")
 			}
 			r := readFrom(t, address)
-			eventually(t, 60*time.Second, "all of it", func() bool { return len(r.seqs(t, message.TopicCurrent, "history/current")) == kept })
+			eventually(t, 3*time.Minute, "all of it", func() bool { return len(r.seqs(t, message.TopicCurrent, "history/current")) == kept })
 			inOrder(t, sequence(t, r.on("history/current")))
 			eventually(t, 20*time.Second, "a fault is reported", func() bool {
 				return observer.last() != nil && strings.Contains(observer.last().Error(), "message_size_limit")
