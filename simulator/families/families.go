@@ -12,11 +12,13 @@ import (
 	"meltwatch/simulator/house/arclength"
 	"meltwatch/simulator/house/autoregressive"
 	"meltwatch/simulator/house/emission"
+	"meltwatch/simulator/house/feedback"
 	"meltwatch/simulator/house/impedance"
 	"meltwatch/simulator/house/metal"
 	"meltwatch/simulator/house/pinhole"
 	"meltwatch/simulator/house/plates"
 	"meltwatch/simulator/house/regimes"
+	"meltwatch/simulator/house/spray"
 )
 
 // The simulator's own families, in packages furnace and scene.
@@ -27,13 +29,13 @@ const (
 
 func currents() map[string]func(house.Setting) house.Circuit {
 	return map[string]func(house.Setting) house.Circuit{
-		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New,
+		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New, "feedback": feedback.New,
 	}
 }
 
 func pictures() map[string]func(house.Setting) house.Camera {
 	return map[string]func(house.Setting) house.Camera{
-		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New,
+		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New, "spray": spray.New,
 	}
 }
 
