@@ -83,7 +83,7 @@ runs/fmformer-b/manifest.json: inference/train/models/fmformer.py inference/trai
 	.deps/venv/bin/python -m inference.train.fmformer --out runs/fmformer-b
 
 .PHONY: train
-train: build deps-train ## make a model anew: data, training, judging, export (90-120 minutes)
+train: build deps-train ## make a model anew: data, training, fine-tuning, judging, export (some 3 hours)
 	@scripts/train.sh
 
 .PHONY: compare
@@ -93,10 +93,6 @@ compare: build deps-train ## train and score every system of the comparison, thr
 .PHONY: folds
 folds: build deps-train ## leave each family of furnaces out of training, and score what was trained on it (some 4 hours a fold; goes on where it stopped; FOLDS="emission metal" for some); writes docs/left-out.md
 	@scripts/folds.sh
-
-.PHONY: finetune
-finetune: build deps-train ## fine-tune the committed model on furnaces of five families and judge the result, below runs/finetuned (2 hours; goes on where it stopped; FINETUNE_STEPS=1800)
-	@scripts/finetune.sh
 
 .PHONY: compare-folds
 compare-folds: build deps-train ## the main systems on furnaces that training left out, two folds (8 hours; goes on where it stopped); writes docs/comparison-folds.md

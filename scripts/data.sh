@@ -61,21 +61,23 @@ data_houses_train() {
   dataset data/houses 951 hard 900 4 400 1 0 "${families[@]}"
   joined data/mix data/home data/houses
 }
-# What fine-tuning trains on: 100 melts of the own house, 400 of four families, 200 of five.
+# What fine-tuning trains on: 400 melts of four families, 100 of the own house, 200 of five families.
 data_finetune() {
-  dataset data/finetune-home 2011 mixed 900 4 100 1 0
   dataset data/finetune-four 2010 hard 900 4 400 1 0 "${families[@]}"
+  dataset data/finetune-home 2011 mixed 900 4 100 1 0
   dataset data/finetune-five 2020 hard 900 4 200 1 0 "${five_families[@]}"
-  joined data/finetune data/finetune-home data/finetune-four data/finetune-five
+  joined data/finetune data/finetune-four data/finetune-home data/finetune-five
   # For the constants of familiarity a part is enough.
   joined data/finetune-learnt data/finetune-home data/finetune-five
 }
-# What its thresholds are chosen on beside data_hours, and 20 melts of each of five pairs to report on.
-data_finetune_judged() {
+# Melts to choose its thresholds on: half an hour each.
+data_finetune_val() {
   dataset data/valhome 35 mixed 1800 0 40 0 1
   dataset data/finetune-valfive 2061 hard 1800 0 40 0 1 "${five_families[@]}"
   joined data/finetune-val data/valhome data/finetune-valfive
-  dataset data/finetune-hours 2062 normal 1800 0 120 0 1 "${five_families[@]}"
+}
+# 20 melts of each of five pairs of families to report on.
+data_finetune_test() {
   local pair
   for pair in scene:arcs metal:arclength plates:regimes emission:autoregressive pinhole:impedance; do
     dataset "data/finetune-${pair%:*}" 2071 hard 1800 0 20 0 0 --picture "${pair%:*}" --current "${pair#*:}"
@@ -121,13 +123,6 @@ data_houses_val() {
 data_hours() {
   dataset data/hours 34 normal 1800 0 720 0 0.3333334
   dataset data/hourshouses 962 normal 1800 0 96 0 1 "${families[@]}"
-}
-# 20 melts of each of four pairs of families to report on.
-data_houses_test() {
-  dataset data/house-scene 971 hard 1800 0 20 0 0 --picture scene --current arcs
-  dataset data/house-metal 971 hard 1800 0 20 0 0 --picture metal --current arclength
-  dataset data/house-plates 971 hard 1800 0 20 0 0 --picture plates --current regimes
-  dataset data/house-emission 971 hard 1800 0 20 0 0 --picture emission --current autoregressive
 }
 # 60 melts to choose thresholds on: a hundred onsets, so that a threshold is not luck.
 data_val() { dataset data/val 35 mixed 1800 0 60 0 1; }

@@ -18,11 +18,13 @@ if ! command -v chromium >/dev/null; then
   as_root apt-get install -y -qq --no-install-recommends chromium >/dev/null || echo "test: chromium is missing: the page's browser tests are skipped"
 fi
 stage "go vet" go vet ./...
+# Each package runs here or under the race detector; in both, if -short leaves some of its tests out.
+mapfile -t plain < <(comm -23 <(go list ./... | sort) <(scripts/concurrent.sh --whole | xargs go list | sort))
 # Two packages at a time: most of what takes long here waits.
 # The stage before has vetted each package.
-stage "go test" scripts/gotest.sh gotest -vet=off -p 2 -timeout 30m ./...
-# -short leaves out what runs for minutes of real time and was run above.
-# Only packages in which goroutines share something can race.
+stage "go test" scripts/gotest.sh gotest -vet=off -p 2 -timeout 30m "${plain[@]}"
+# Only packages in which goroutines share something can race. -short leaves out what runs for
+# minutes of real time and was run above.
 mapfile -t concurrent < <(scripts/concurrent.sh)
 stage "go test -race" scripts/gotest.sh race -race -short -vet=off -p 2 -timeout 30m "${concurrent[@]}"
 stage "fuzzing, ${FUZZ_RUNS:-100000x} executions a target" scripts/fuzz.sh "${FUZZ_RUNS:-100000x}"

@@ -7,17 +7,20 @@ program=train
 source scripts/data.sh
 
 echo "train: makes inference/models/product and docs/model-figures.md anew"
-echo "train: about 90 minutes on two idle cores, 10 GB of memory, 50 GB below data/ and runs/"
+echo "train: about 3 hours on two idle cores, 14 GB of memory, 60 GB below data/ and runs/"
 began=$SECONDS
 stage "melts to train on" data_houses_train
-stage "melts to choose thresholds on" data_houses_val
+stage "training" "$python" -m inference.train.train --config product-transfer --data data/mix --run runs/body
+stage "melts to fine-tune on" data_finetune
+stage "fine-tuning" "$python" -m inference.train.train --config product-finetune --data data/finetune --finetune runs/body --run runs/product
+stage "melts to choose thresholds on" data_finetune_val
 stage "melts to report on" data_test
-stage "melts of other families to report on" data_houses_test
+stage "melts of other families to report on" data_finetune_test
 stage "normal hours" data_hours
-stage "training" "$python" -m inference.train.train --config product-transfer --data data/mix --run runs/product
-stage "judging" "$python" -m inference.train.calibrate --mixed data/valmix --test data/test --normal data/hours --elsewhere data/hourshouses --learnt data/mix --run runs/product
+stage "judging" "$python" -m inference.train.calibrate --mixed data/finetune-val --test data/test --normal data/hours --elsewhere data/hourshouses \
+  --learnt data/finetune-learnt --run runs/product
 stage "judging other families" "$python" -m inference.train.transfer --run runs/product --every 3 --out runs/houses.json \
-  --data data/house-scene data/house-metal data/house-plates data/house-emission
+  --data data/finetune-scene data/finetune-metal data/finetune-plates data/finetune-emission data/finetune-pinhole
 stage "release" "$python" -m inference.train.release --data data/test --run runs/product --houses runs/houses.json \
   --name product --out inference/models/product --figures docs/model-figures.md
 echo "train: $((SECONDS - began)) s in all; compare Go with Python by: go test ./inference/tensorflow"

@@ -22,10 +22,10 @@ func built(t *testing.T) rig.Programs {
 // make prove does the same for twenty minutes.
 func TestSoak(t *testing.T) {
 	if testing.Short() {
-		t.Skip("two minutes of real time: left out by -short")
+		t.Skip("a minute of real time: left out by -short")
 	}
 	var report strings.Builder
-	err := Options{Minutes: 2, Programs: built(t)}.Run(t.Context(), &report)
+	err := Options{Minutes: 1, Programs: built(t)}.Run(t.Context(), &report)
 	t.Log("\n" + report.String())
 	if err != nil {
 		t.Fatal(err)

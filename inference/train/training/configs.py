@@ -274,6 +274,7 @@ class ProductFinetune(ProductTransfer):
     name: str = "product-finetune"
     title: str = "the product, for other makers' furnaces, fine-tuned with its tokenizers"
     version: str = "0.4.3"
+    seed: int = 5
     steps: int = 1800
     learning_rate: float = 6e-4
     windows: int = 48
