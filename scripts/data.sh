@@ -76,12 +76,13 @@ data_finetune_val() {
   dataset data/finetune-valfive 2061 hard 1800 0 40 0 1 "${five_families[@]}"
   joined data/finetune-val data/valhome data/finetune-valfive
 }
-# 20 melts of each of five pairs of families to report on.
-data_finetune_test() {
+# 20 melts of each of five pairs of families to report on; of the first four, those that 0.4.0 was reported on.
+data_houses_test() {
   local pair
-  for pair in scene:arcs metal:arclength plates:regimes emission:autoregressive pinhole:impedance; do
-    dataset "data/finetune-${pair%:*}" 2071 hard 1800 0 20 0 0 --picture "${pair%:*}" --current "${pair#*:}"
+  for pair in scene:arcs metal:arclength plates:regimes emission:autoregressive; do
+    dataset "data/house-${pair%:*}" 971 hard 1800 0 20 0 0 --picture "${pair%:*}" --current "${pair#*:}"
   done
+  dataset data/house-pinhole 2071 hard 1800 0 20 0 0 --picture pinhole --current impedance
 }
 
 # What a fold leaves out, a picture and its current, and the seed of what it trains on.
