@@ -33,6 +33,8 @@ const (
 	patience = 30 * time.Second
 	// loadInterval is the interval at which the load is read.
 	loadInterval = 500 * time.Millisecond
+	// repetitions is how often a case that is late on an overloaded machine is tried again.
+	repetitions = 2
 )
 
 // measure is a measured time and its promised limit.
@@ -48,26 +50,26 @@ func (m measure) String() string {
 }
 
 // holds checks that every measure of a case is within its promise. A case that is late
-// on an overloaded machine is repeated once, when the load has passed or after a
-// minute. This is logged, and the repetition must pass.
+// on an overloaded machine is repeated when the load has passed, or after a
+// minute. This is logged, and the last repetition must pass.
 func holds(t *testing.T, name string, try func() []measure) {
 	t.Helper()
-	busy := watchLoad(t)
-	measures := try()
-	load := busy()
-	if slices.ContainsFunc(measures, measure.late) && load > float64(runtime.NumCPU()) {
+	for left := repetitions; ; left-- {
+		busy := watchLoad(t)
+		measures := try()
+		load := busy()
+		again := left > 0 && slices.ContainsFunc(measures, measure.late) && load > float64(runtime.NumCPU())
 		for _, m := range measures {
 			t.Logf("%s, %s", name, m)
+			if m.late() && !again {
+				t.Errorf("%s, %s", name, m)
+			}
 		}
-		t.Logf("%s: late on a busy machine, %.1f to run on %d processors: tried once more", name, load, runtime.NumCPU())
+		if !again {
+			return
+		}
+		t.Logf("%s: late on a busy machine, %.1f to run on %d processors: tried again", name, load, runtime.NumCPU())
 		awaitQuiet(t)
-		measures = try()
-	}
-	for _, m := range measures {
-		t.Logf("%s, %s", name, m)
-		if m.late() {
-			t.Errorf("%s, %s", name, m)
-		}
 	}
 }
 
