@@ -2,10 +2,12 @@
 
 The holdout set is small (12 batches of 20 minutes), so these tests only detect a
 gross change of the model or the simulator: their bounds are those of a large set,
-widened by two deviations of a dozen batches. By bootstrap over the 36
+widened by two deviations of a dozen batches. By bootstrap over 36
 batches of docs/model-figures.md these deviations are, for current alone at
 FDR 0.01, 0.027 (five currents to a batch halve it), for video alone 0.005, for
-the ratio of fused to single error 0.10, for the correlation of errors 0.04.
+the correlation of errors 0.04. By draws of a dozen of the 180 test batches of release
+0.4.3 they are 0.006 for the fused error and 0.23 for its ratio to the better single one's,
+which is 0.53 over all 180: a few batches hold most of the errors. So the ratio is only held under 1 here.
 export/holdout.py, which `make prove` runs, checks the original bounds on a large set.
 """
 
@@ -105,7 +107,7 @@ def test_video_alone_is_as_hard_as_it_ought_to_be(found):
 def test_fusing_beats_both_senses_and_the_rule(found):
     accuracy, _ = found
     single = min(1 - accuracy["current"], 1 - accuracy["video"])
-    assert 1 - accuracy["both"] <= (0.6 + 0.2) * single
+    assert 1 - accuracy["both"] <= min(1 - 0.985 + 2 * 0.006, single)
     assert accuracy["both"] - accuracy["rule"] >= 0.03
 
 

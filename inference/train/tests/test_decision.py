@@ -137,13 +137,14 @@ def test_choose_prefers_the_decision_that_comes_first():
     assert chosen.mean_seconds == 30 and chosen.enter > 0.6
 
 
-def test_other_furnaces_may_raise_an_alarm_in_40_hours():
+def test_other_furnaces_may_raise_an_alarm_in_20_hours():
     own, other = normal_hours([0.6]), normal_hours([0.8, 0.7, 0.65], batches=40)
-    # The own furnace may raise one in these 60 h, the other one in 40 h.
+    # The own furnace may raise one in these 60 h, the others two in 40 h and one in 30 h.
     assert operating_point.choose([abnormal_batch()], own).enter == 0.5
-    assert 0.7 < operating_point.choose([abnormal_batch()], own, other).enter < 0.71
-    # Fewer than 20 h may hold none.
-    assert 0.8 < operating_point.choose([abnormal_batch()], own, other[:19]).enter < 0.81
+    assert 0.65 < operating_point.choose([abnormal_batch()], own, other).enter < 0.66
+    assert 0.7 < operating_point.choose([abnormal_batch()], own, other[:30]).enter < 0.71
+    # Fewer than 10 h may hold none.
+    assert 0.8 < operating_point.choose([abnormal_batch()], own, other[:9]).enter < 0.81
 
 
 def test_choose_does_not_leave_an_episode_for_a_gap():
