@@ -41,8 +41,8 @@ var notInTime = map[string]senses{
 	"video alone":                      {interval: frames25},
 }
 
-// minutes is how long a loop is watched. The race detector needs fewer seconds of it.
-func minutes() time.Duration {
+// watched is how long a loop is watched: under the race detector less, where each second takes longer.
+func watched() time.Duration {
 	if testing.Short() {
 		return 90 * time.Second
 	}
@@ -55,9 +55,9 @@ func TestWindowIsTheOneThatWouldHaveWaited(t *testing.T) {
 		for name, s := range table {
 			t.Run(name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := watch(t.Context(), s, minutes())
+					r := watch(t.Context(), s, watched())
 					again := waiting(t.Context(), s, r)
-					if len(again) < int(minutes().Seconds())*5/6 || len(r.windows) < len(again) {
+					if len(again) < int(watched().Seconds())*5/6 || len(r.windows) < len(again) {
 						t.Fatalf("%d windows, %d if each second waits", len(r.windows), len(again))
 					}
 					differ := 0
@@ -88,7 +88,7 @@ func TestVerdictFollowsItsNewestSample(t *testing.T) {
 	for name, s := range inTime {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := watch(t.Context(), s, minutes())
+				r := watch(t.Context(), s, watched())
 				var took []time.Duration
 				for _, second := range r.decided[20:] {
 					var newest arrival[drivers.Sample]
