@@ -10,7 +10,7 @@ tokenizers made of the frames (cache.py).
 import keras
 import numpy as np
 
-from . import augment, background, records, window
+from . import augment, background, lookalike, records, window
 from .window import FRAME_TOKENS, TRAIL, current_window
 
 EARLY = 30  # seconds after a change of the label in which a window shows little of the new state
@@ -151,6 +151,8 @@ class PixelWindows(Windows):
         there = index >= 0
         frames = batch.frames[np.maximum(index, 0)]  # (M,64,64,3)
         maps = background.drawn(rng, batch, self.tracks[n], np.maximum(seconds, 0), self.space)  # (M,64,64)
+        if self.config.lookalike and rng.random() < self.config.lookalike:
+            frames, maps = self._with_lookalike(rng, frames, maps)
         spot = batch.spot[np.maximum(index, 0)].astype(np.float32).reshape(m, 8, 8)
         if rng.random() < 0.5:
             frames, maps, spot = frames[:, :, ::-1], maps[:, :, ::-1], spot[:, :, ::-1]
@@ -163,6 +165,14 @@ class PixelWindows(Windows):
         spot = spot.reshape(m, 64) * there[:, None]
         y["spot"][:] = spot / np.maximum(spot.sum(axis=1, keepdims=True), 1)
         y["stir"][:] = self.stirs[n][np.maximum(seconds, 0)] * x["frame_seen"][:, None]
+
+    def _with_lookalike(self, rng, frames, maps):
+        """The frames and maps with the glow of a random abnormal second, or as they were if that second shows none."""
+        n, second = self.draw(rng, 1)
+        donor, at = self.batches[n], self.batches[n].frame_at[second]
+        if at < 0 or not donor.spot[at].any():
+            return frames, maps
+        return lookalike.paste(rng, frames, maps, self.space, donor.frames[at], donor.spot[at])
 
 
 class JointWindows(PixelWindows):

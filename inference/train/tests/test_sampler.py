@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from inference.train.data import augment, background, cache, layout, sampler, window
+from inference.train.data import augment, background, cache, layout, lookalike, sampler, window
 from inference.train.training import configs
 
 from .conftest import ONSET
@@ -170,3 +170,47 @@ def test_views_are_of_one_second_and_one_label(tokenized):
     x, y = sampler.TokenWindows(tokenized, config, steps=1, seed=5)[0]
     np.testing.assert_array_equal(y["label"][:4], y["label"][4:])
     assert (x["tokens"][:4] != x["tokens"][4:]).any()
+
+
+def glowing(batch):
+    """The index of the frame that glows most, and its places."""
+    at = int(batch.spot.sum(axis=1).argmax())
+    return batch.frames[at], batch.spot[at]
+
+
+def test_a_lookalike_stands_in_every_frame_and_in_the_background(batch):
+    donor, spot = glowing(batch)
+    frames = np.full((5, 64, 64, 3), 90, np.uint8)
+    maps = np.stack([background.FITTED.of(f) for f in frames])
+    rng = np.random.default_rng(4)
+    mixed, lit = lookalike.paste(rng, frames, maps, background.FITTED, donor, spot)
+    changed = np.abs(mixed.astype(int) - 90).max(axis=-1) > 20             # (5,64,64)
+    assert changed[0].any() and (frames == 90).all()
+    place = changed.all(axis=0)
+    # It neither moves nor grows: nearly all of it is in every frame.
+    assert place.sum() > 0.8 * changed.any(axis=0).sum()
+    # The background holds it as bright as the first frame does, and nothing else.
+    own = background.FITTED.of(mixed[0])
+    np.testing.assert_allclose(lit[:, place].mean(), own[place].mean(), rtol=0.2)
+    assert np.abs(lit[:, place] - maps[:, place]).mean() > 1
+    untouched = (mixed == 90).all(axis=(0, 3))
+    np.testing.assert_array_equal(lit[:, untouched], maps[:, untouched])
+
+
+def test_a_background_that_has_not_started_has_no_lookalike(batch):
+    donor, spot = glowing(batch)
+    frames, maps = np.full((2, 64, 64, 3), 90, np.uint8), np.full((2, 64, 64), -1, np.float32)
+    _, lit = lookalike.paste(np.random.default_rng(4), frames, maps, background.FITTED, donor, spot)
+    np.testing.assert_array_equal(lit, maps)
+
+
+def test_normal_windows_have_lookalikes_as_often_as_the_config_says(batch):
+    """Nothing in the toy melt's normal frames is as red as its spot."""
+    shares = []
+    for share in (0.0, 0.5, 1.0):
+        data = sampler.PixelWindows([batch], dataclasses.replace(configs.Toy(), lookalike=share, windows=64), 1, 5)
+        x, y = data[0]
+        red = x["frames"][..., 0].max(axis=(1, 2, 3)) > 150
+        assert red[y["label"][:, 0] == 1].mean() > 0.9
+        shares.append(red[y["label"][:, 0] == 0].mean())
+    assert shares[0] == 0 and 0.3 < shares[1] < 0.7 and shares[2] > 0.9

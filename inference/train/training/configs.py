@@ -284,6 +284,18 @@ class ProductFinetune(ProductTransfer):
 
 
 @dataclass(frozen=True)
+class ProductFinetuneAgain(ProductFinetune):
+    """A trained ProductFinetune, fine-tuned once more on more families, with fixed look-alikes."""
+
+    name: str = "product-finetune-again"
+    title: str = "the product, for other makers' furnaces, fine-tuned twice"
+    version: str = "0.4.4"
+    seed: int = 6
+    steps: int = 2200
+    lookalike: float = 0.2
+
+
+@dataclass(frozen=True)
 class ProductEqual(Product):
     """The product with the steps and the rate of the other rows."""
 
@@ -333,4 +345,5 @@ class Toy(Product):
 ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel, MLFData, CLMLF, OneLLM,
         OneLLMOneExpert, OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual,
         ProductFusion, ProductLarge)
-ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductLone, ProductTransfer, ProductFinetune, Toy)}
+ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductLone, ProductTransfer, ProductFinetune, ProductFinetuneAgain,
+                             Toy)}

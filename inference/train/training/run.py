@@ -61,6 +61,7 @@ class Run:
     drop_sense: float = 0.15
     own_current: float = 0.5  # share of windows with the current recorded with the video
     wide: bool = False  # whether augmentation draws other cameras and halls too
+    lookalike: float = 0.0  # share of windows with a fixed look-alike of the hot spot (data/lookalike.py), from pixels
     odd_sampling: float = 0.0  # share of windows from slow or lossy meters
     late: float = 0.3  # share of windows with one sense delayed against the other
     early: int = 3  # factor by which windows soon after a change of the label are drawn more often
