@@ -22,7 +22,7 @@ from ..models.decision import PROVISIONAL
 from ..models.tokenizers import relative_current
 from . import densities
 
-MELTS = 600  # training batches that the constants come from at most, evenly taken from all
+MELTS = 300  # training batches that the constants come from at most, evenly taken from all
 TOGETHER = 60  # batches in memory at once
 EVERY = 5  # seconds between verdicts in the closed loop
 APART, FIRST = 15, 40  # seconds between the windows of a batch, and of its first

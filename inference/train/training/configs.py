@@ -291,7 +291,7 @@ class ProductFinetuneAgain(ProductFinetune):
     title: str = "the product, for other makers' furnaces, fine-tuned twice"
     version: str = "0.4.4"
     seed: int = 6
-    steps: int = 2200
+    steps: int = 3000
     lookalike: float = 0.2
 
 
