@@ -11,17 +11,17 @@ func (c *Camera) drawFlame(v house.View) {
 	if v.Light <= 0 || c.flame <= 0.01 {
 		return
 	}
-	height := c.flameHeight * c.flame
+	height := c.flameHeight * min(c.flame, 3.5)
 	lick := c.time * 1.7
 	for i := range area {
 		down := c.shell.down[i]
 		// Tongues stand above the rim and hang a little over it.
-		if down > 0.6*height || math.Abs(c.shell.round[i]) > 1.05 {
+		if down > 0.35*height || math.Abs(c.shell.round[i]) > 1.05 {
 			continue
 		}
 		x, _ := place(i)
 		tongue := c.grain.at(1.4*x+0.2*lick, 0.8*down+lick)
-		bright := ramp(tongue+0.5*(1+down/(3*height+0.01))-0.7*max(down, 0)/height, 0.45, 0.95)
+		bright := ramp(tongue+0.5*(1+down/(3*height+0.01))-1.1*max(down, 0)/height, 0.45, 0.95)
 		for b := range c.bands {
 			c.light[b][i] = c.light[b][i]*(1-0.6*bright) + 5*bright*v.Light*fireColour[c.mode][b]
 		}

@@ -148,7 +148,7 @@ func (c *Camera) lightShell(v house.View) {
 			c.light[b][i] = albedo*lit + gleam*(direct+0.4*around)
 		}
 		if v.Overheated > 0 && s.on[i] {
-			t := c.overheated - 170*(1-math.Min(v.Overheated, 1)) + 50*(s.warm[i]-0.5)
+			t := c.overheated - 100*(1-min(v.Overheated, 1)) + 50*(s.warm[i]-0.5)
 			c.addGlow(i, t, s.emissivity(i)*v.Overheated)
 		}
 		c.spotGlow[i], c.inSpot[i], c.clear[i] = 0, false, 1

@@ -8,7 +8,7 @@ import (
 
 // seenContrast is the least change, in grey levels of 255, by which a pixel of the spot
 // counts as seen.
-const seenContrast = 4
+const seenContrast = 6
 
 // sensor turns light into grey levels: lens, automatic gain, noise and tone curve.
 type sensor struct {
@@ -123,16 +123,18 @@ func (s *sensor) bloom(gain float64) {
 		s.excess[p] = clip(gain*s.raw[0][p]-0.8, 0, 4)
 		s.columns[p%house.Side] += s.excess[p]
 	}
-	const reach = 3
-	box(s.excess, s.spread, 1, house.Side, reach)
-	box(s.spread, s.excess, house.Side, 1, reach)
-	box(s.excess, s.spread, 1, house.Side, reach)
-	box(s.spread, s.excess, house.Side, 1, reach)
+	box(s.excess, s.spread, 1, house.Side)
+	box(s.spread, s.excess, house.Side, 1)
+	box(s.excess, s.spread, 1, house.Side)
+	box(s.spread, s.excess, house.Side, 1)
 	copy(s.spread, s.excess)
 }
 
+// reach is how far one pass of the lens's blooming throws light, in pixels.
+const reach = 3
+
 // box writes the running mean over 2 × reach + 1 neighbours along one direction.
-func box(from, to []float64, step, line, reach int) {
+func box(from, to []float64, step, line int) {
 	for l := range house.Side {
 		sum := 0.0
 		for k := -reach; k < house.Side+reach; k++ {
@@ -140,7 +142,7 @@ func box(from, to []float64, step, line, reach int) {
 				sum += from[l*line+ahead*step]
 			}
 			if k >= 0 && k < house.Side {
-				to[l*line+k*step] = sum / float64(2*reach+1)
+				to[l*line+k*step] = sum / (2*reach + 1)
 			}
 			if behind := k - reach; behind >= 0 {
 				sum -= from[l*line+behind*step]

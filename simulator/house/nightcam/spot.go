@@ -34,9 +34,9 @@ func (c *Camera) newSpot(seed uint64) spot {
 		water: d.chance(0.45), film: d.between(0.1, 0.6), ox: d.Float64(), oy: d.Float64(),
 	}
 	// Kelvin below and above the temperature that sends out one unit of light.
-	s.first, s.peak, s.drop = c.reference-d.between(210, 260), c.reference+d.between(90, 330), d.between(60, 200)
-	if d.chance(0.16) {
-		s.peak, s.drop = c.reference-d.between(75, 125), d.between(10, 40)
+	s.first, s.peak, s.drop = c.reference-d.between(210, 260), c.reference+d.between(30, 330), d.between(60, 200)
+	if d.chance(0.2) {
+		s.peak, s.drop = c.reference-d.between(55, 115), d.between(10, 40)
 	}
 	if c.mode == day {
 		s.peak += 60

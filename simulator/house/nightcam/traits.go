@@ -97,7 +97,7 @@ func (t *traits) drawLight(d dice) {
 
 func (t *traits) drawAir(d dice) {
 	t.dustAlways = max(0, d.between(-0.15, 0.2))
-	t.dustVeil, t.dustFlecks = d.between(0.08, 0.4), d.logBetween(3, 30)
+	t.dustVeil, t.dustFlecks = d.between(0.12, 0.55), d.logBetween(3, 30)
 	t.mistHeight, t.mistSpeed, t.mistDrift = d.between(0.5, 1.6), d.between(0.1, 0.5), d.between(-0.3, 0.3)
 	if d.chance(0.6) {
 		t.insects = d.logBetween(0.005, 0.12)
@@ -114,7 +114,7 @@ func (t *traits) drawSensor(d dice) {
 	t.shake = d.logBetween(0.03, 0.6)
 	t.softness, t.bloom, t.vignette = d.between(0.1, 0.9), d.between(0.03, 0.22), d.between(0, 0.35)
 	if d.chance(0.15) {
-		t.smear = d.between(0.002, 0.012)
+		t.smear = d.between(0.001, 0.008)
 	}
 	t.interlaced = d.chance(0.25)
 	if d.chance(0.35) {
