@@ -11,10 +11,12 @@ import (
 	"meltwatch/simulator/house"
 	"meltwatch/simulator/house/arclength"
 	"meltwatch/simulator/house/autoregressive"
+	"meltwatch/simulator/house/conductance"
 	"meltwatch/simulator/house/emission"
 	"meltwatch/simulator/house/feedback"
 	"meltwatch/simulator/house/impedance"
 	"meltwatch/simulator/house/metal"
+	"meltwatch/simulator/house/nightcam"
 	"meltwatch/simulator/house/pinhole"
 	"meltwatch/simulator/house/plates"
 	"meltwatch/simulator/house/regimes"
@@ -29,13 +31,13 @@ const (
 
 func currents() map[string]func(house.Setting) house.Circuit {
 	return map[string]func(house.Setting) house.Circuit{
-		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New, "feedback": feedback.New,
+		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New, "feedback": feedback.New, "conductance": conductance.New,
 	}
 }
 
 func pictures() map[string]func(house.Setting) house.Camera {
 	return map[string]func(house.Setting) house.Camera{
-		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New, "spray": spray.New,
+		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New, "spray": spray.New, "nightcam": nightcam.New,
 	}
 }
 
