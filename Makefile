@@ -83,7 +83,7 @@ runs/fmformer-b/manifest.json: inference/train/models/fmformer.py inference/trai
 	.deps/venv/bin/python -m inference.train.fmformer --out runs/fmformer-b
 
 .PHONY: train
-train: build deps-train ## make a model anew: data, training, fine-tuning, judging, export (some 3 hours)
+train: build deps-train ## make a model anew: data, training, fine-tuning, judging, export (some 4 hours)
 	@scripts/train.sh
 
 .PHONY: compare

@@ -7,7 +7,7 @@ program=train
 source scripts/data.sh
 
 echo "train: makes inference/models/product and docs/model-figures.md anew"
-echo "train: about 3 hours on two idle cores by the sum of its stages, 14 GB of memory, 60 GB below data/ and runs/"
+echo "train: about 4 hours on two idle cores by the sum of its stages, 14 GB of memory, 70 GB below data/ and runs/"
 began=$SECONDS
 stage "melts to train on" data_houses_train
 stage "training" "$python" -m inference.train.train --config product-transfer --data data/mix --run runs/body

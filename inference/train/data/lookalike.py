@@ -1,9 +1,9 @@
 """Fixed look-alikes of the hot spot: places of another melt's picture, put into a whole window.
 
 A reflection or an edge with the fire behind it can look like a hot spot from the first frame
-on. It does not grow, and the background holds it too. Half of the simulated normal hours with a
-false alarm of release 0.4.3 showed such a place. Windows of both classes get one, so that it
-tells nothing of the class.
+on. It does not grow, and the background holds it too. Every half hour of other families in which
+release 0.4.3 raised a false alarm has one (docs/transfer.md). Windows of both classes get one, so
+that it tells nothing of the class.
 """
 
 import numpy as np

@@ -28,16 +28,16 @@ def assess(model, mixed, normal, test=None, elsewhere=None, houses=(), log=print
     """Decision, rule levels, levels of familiarity and metrics of a network, from the folders of data sets.
 
     test: folder of the mixed test batches, default mixed; elsewhere: of normal hours of
-    furnaces of other makers, which count for the decision only; houses: of test batches of
+    furnaces of other makers, which count for the decision and for familiarity; houses: of test batches of
     other families, for figures of the clock offset.
     """
     runner = Runner(model)
     validation, predicted = streamed(runner, mixed, "val", log=log)
     quiet, predicted_quiet = streamed(runner, normal, "val", every=EVERY, alone=False, log=log)
-    _, predicted_elsewhere = streamed(runner, elsewhere, "val", every=EVERY, alone=False, log=log) if elsewhere else ((), ())
+    _, predicted_elsewhere = streamed(runner, elsewhere, "val", every=EVERY, alone=False, log=log) if elsewhere else ((), [])
     chosen = operating_point.choose(predicted, predicted_quiet, predicted_elsewhere)
     suspect = suspicion.choose(predicted, predicted_quiet)
-    unfamiliar = familiarity.choose(predicted + predicted_quiet)
+    unfamiliar = familiarity.choose(predicted + predicted_quiet + predicted_elsewhere)
     allowed = operating_point.allowance(predicted_quiet)
     levels = {f"cv_{s}": rule.level(quiet, s, allowed) for s in rule.ENOUGH}
     log(f"chose {chosen}, suspicion {suspect}, {levels}, familiarity {unfamiliar}")
@@ -126,11 +126,12 @@ def suspected(model, result, mixed, normal, test=None, log=print):
     return result | {"suspect": vars(suspect), "metrics": result["metrics"] | metrics.rounded(figures)}
 
 
-def familiar(model, result, mixed, normal, test=None, log=print):
+def familiar(model, result, mixed, normal, test=None, elsewhere=None, log=print):
     """The result of a calibrated network with other levels of familiarity and their metrics."""
     runner, decision = Runner(model), Decision(**result["decision"])
     score = lambda folder, split: streamed(runner, folder, split, decision, EVERY, alone=False, log=log)[1]
-    levels = familiarity.choose(score(mixed, "val") + score(normal, "val"))
+    known = score(mixed, "val") + score(normal, "val")
+    levels = familiarity.choose(known + (score(elsewhere, "val") if elsewhere else []))
     log(f"chose familiarity {levels}")
     figures = familiarity.figures(score(test or mixed, "test") + score(normal, "test"), levels)
     kept = {k: v for k, v in result["metrics"].items() if not k.startswith("familiarity_")}
@@ -176,7 +177,7 @@ def calibrate(run, mixed, normal=None, test=None, elsewhere=None, learnt=None, h
         "": lambda: assess(model, mixed, normal, test, elsewhere, houses, log),
         "suspicion": lambda: suspected(model, before(path), mixed, normal, test, log),
         "offset": lambda: clocked(model, before(path), mixed, test, houses, log),
-        "familiarity": lambda: familiar(model, before(path), mixed, normal, test, log),
+        "familiarity": lambda: familiar(model, before(path), mixed, normal, test, elsewhere, log),
     }
     result = parts[alone]()
     path.write_text(json.dumps(result, indent=2) + "\n")

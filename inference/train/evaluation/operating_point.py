@@ -1,7 +1,7 @@
 """Chooses the operating point, a Decision, on validation batches, and counts episodes and false alarms.
 
 The choice has the least delay among the decisions that raise at most one false alarm in 120
-normal hours of the own furnace, or none in fewer hours, and one in 40 hours of furnaces of
+normal hours of the own furnace, or none in fewer hours, and one in 20 hours of furnaces of
 other makers. The delay counts with both senses and with either one lost: a short mean needs
 a threshold near 1, which one sense alone may never reach.
 """
