@@ -20,7 +20,7 @@ def parser():
     parser.add_argument("--mixed", required=True, help="folder of the data set with both classes")
     parser.add_argument("--test", help="folder of the data set of the test batches; default --mixed")
     parser.add_argument("--normal", help="folder of a data set of normal hours; required but with --offset-alone")
-    parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 20 h is accepted; familiarity is chosen on them too")
+    parser.add_argument("--elsewhere", help="folder of normal hours of furnaces of other makers, where one false alarm in 40 h is accepted; familiarity is chosen on them too")
     parser.add_argument("--run", required=True, help="folder of the trained run; result.json is written there")
     parser.add_argument("--offset-houses", nargs="*", default=[], metavar="DATA", help="folders of test batches of other families, for figures of the clock offset")
     parser.add_argument("--learnt", help="folder of the data set that the run was trained on, for the familiarity of both senses")

