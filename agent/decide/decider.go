@@ -156,14 +156,7 @@ func (d *Decider) Decide(ctx context.Context, now time.Time, frame drivers.Frame
 func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drivers.Frame, video drivers.Status, earlier ...Burst) Decision {
 	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
-	d.follow(frame)
-	var encodeErr error
-	for _, b := range earlier {
-		if b.Newest.Stream == frame.Stream && b.Began.After(d.lastFrame) {
-			encodeErr = errors.Join(encodeErr, d.encode(ctx, b.Newest, video))
-		}
-	}
-	encodeErr = errors.Join(encodeErr, d.encode(ctx, frame, video))
+	encodeErr := d.encodeAll(ctx, frame, video, earlier)
 	w := d.aligner.Window(due)
 	current, cause := d.current.status(now)
 	s := Decision{
@@ -206,6 +199,29 @@ func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drive
 	d.freeze.step(s, d.manifest.Decision)
 	d.familiar.step(&s, d.manifest.Familiarity)
 	return s
+}
+
+// EncodeAhead encodes the frames of the second that is decided next, before its newest sample has
+// arrived, so that this need not be done between that sample and the verdict. What was not encoded
+// until the second is due, or led to an error, is encoded with the second. The other parameters
+// are those of DecideDue.
+func (d *Decider) EncodeAhead(ctx context.Context, due time.Time, frame drivers.Frame, video drivers.Status, earlier ...Burst) {
+	ctx, cancel := context.WithDeadline(ctx, due)
+	defer cancel()
+	_ = d.encodeAll(ctx, frame, video, earlier) // the second meets the error again
+}
+
+// encodeAll encodes the newest frame, and before it those of earlier bursts of which none was
+// encoded.
+func (d *Decider) encodeAll(ctx context.Context, frame drivers.Frame, video drivers.Status, earlier []Burst) error {
+	d.follow(frame)
+	var err error
+	for _, b := range earlier {
+		if b.Newest.Stream == frame.Stream && b.Began.After(d.lastFrame) {
+			err = errors.Join(err, d.encode(ctx, b.Newest, video))
+		}
+	}
+	return errors.Join(err, d.encode(ctx, frame, video))
 }
 
 // encode encodes a frame that has not been encoded yet. The background is updated only

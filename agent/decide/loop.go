@@ -75,6 +75,9 @@ func (l *Loop) Run(ctx context.Context) error {
 			}
 			continue
 		}
+		if l.encodeAhead(ctx, now) {
+			continue
+		}
 		if now.Sub(checked) >= changeEvery-changeSlack {
 			checked = now
 			l.reportChange()
@@ -104,6 +107,7 @@ func (l *Loop) decide(ctx context.Context, due time.Time) Decision {
 	l.drain()
 	frame, status := l.video.Newest()
 	l.pending.frames.note(frame, status)
+	frame = l.pending.frameOf(frame)
 	now := time.Now()
 	if due.Before(now) {
 		due = now

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"context"
 	"time"
 
 	"meltwatch/agent/align"
@@ -17,6 +18,9 @@ import (
 // frame that has arrived, and waits for none: the next burst would often arrive too late. A
 // frame that arrived too late for its second is encoded with the next one, so the window has
 // no gap.
+//
+// A second's frame has usually arrived before its newest sample. It is then encoded while the
+// second waits for that sample, so that only the step is left once it has come.
 
 // Refresher is a Video that can be asked for a newer frame than it would have at the time.
 type Refresher interface {
@@ -63,6 +67,9 @@ type pending struct {
 	asked  bool      // the video was asked for this second
 	again  time.Time // when it may be asked again
 	frames cadence
+	// ahead is the frame that was encoded before the second was decided; its Number is 0 if
+	// none was.
+	ahead drivers.Frame
 	// between counts the seconds in a row whose window would have ended nearer to a sample,
 	// or to a burst of frames, one slot earlier.
 	between int
@@ -72,6 +79,7 @@ type pending struct {
 func (p *pending) begin(now time.Time) {
 	p.earliest, p.latest = now.Add(300*time.Millisecond), now.Add(1200*time.Millisecond)
 	p.answer, p.asked, p.again = nil, false, time.Time{}
+	p.ahead = drivers.Frame{}
 }
 
 // schedule sets when the second is due whose window should end at end. The bounds keep one
@@ -168,6 +176,39 @@ func (l *Loop) awaitFrame(end, now time.Time) time.Duration {
 	default:
 		return 0
 	}
+}
+
+// encodeAhead encodes the frame of the second that waits for its newest sample, once in a
+// second, and reports whether it did. No frame that is still to come would be used instead.
+func (l *Loop) encodeAhead(ctx context.Context, now time.Time) bool {
+	p := &l.pending
+	if p.ahead.Number > 0 || !p.asked || p.answer != nil || !p.due.After(now) || l.framePending(l.decider.aligner.End(p.due)) {
+		return false
+	}
+	frame, status := l.video.Newest()
+	if frame.Number == 0 || !status.Live() || frame.Burst && !p.frames.began.After(l.decider.lastFrame) {
+		return false // a later frame of a burst is needed only if no other burst comes
+	}
+	p.ahead = frame
+	l.decider.EncodeAhead(ctx, p.due, frame, status, p.frames.earlier)
+	return true
+}
+
+// frameOf returns the frame of the second: the newest one, or the one that has been encoded
+// already, if it is a neighbour of the newest one.
+func (p *pending) frameOf(newest drivers.Frame) drivers.Frame {
+	if p.ahead.Number == 0 || p.ahead.Stream != newest.Stream {
+		return newest
+	}
+	interval, known := p.frames.shortest()
+	neighbours := known && interval <= quick
+	if newest.Burst {
+		neighbours = !p.frames.began.After(p.ahead.Time)
+	}
+	if neighbours {
+		return p.ahead
+	}
+	return newest
 }
 
 // framePending reports whether a frame that is still to come would be used instead of the

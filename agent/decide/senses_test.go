@@ -109,6 +109,9 @@ func (m *counting) Step(ctx context.Context, w inference.Window) (inference.Outp
 	return m.scripted.Step(ctx, w)
 }
 
+// encodeTakes is how long the counting model takes to encode a frame.
+const encodeTakes = 4 * time.Millisecond
+
 func newCounting(r *recording) *counting {
 	m := &counting{scripted: scripted{Mutex: &sync.Mutex{}, p: 0.1, sha256: "one"}, r: r}
 	m.tokens = func(f inference.Frame) []float32 {
@@ -116,6 +119,7 @@ func newCounting(r *recording) *counting {
 		r.mu.Lock()
 		r.encoded = append(r.encoded, number)
 		r.mu.Unlock()
+		time.Sleep(encodeTakes)
 		return []float32{float32(number), 1}
 	}
 	return m
