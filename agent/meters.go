@@ -32,17 +32,18 @@ func (a *Agent) buildMeters(c config.Config) (*instance, error) {
 	}, nil
 }
 
-// sample publishes a sample and hands it to the decision.
+// sample hands a sample to the decision and publishes it. It is published last: the goroutine
+// that was made ready last runs first, and the sample must not wait until a second is decided.
 func (a *Agent) sample(s drivers.Sample) {
-	if s.Missing == "" { // missing samples are counted but not published
-		stamped := a.stamped(s)
-		a.out.Sample(stamped)
-		a.page.Sample(stamped.Time, s)
-	}
 	if r := a.recorder.Load(); r != nil {
 		r.Sample(s)
 	}
 	a.loop.Offer(s)
+	if s.Missing == "" { // missing samples are counted but not published
+		stamped := a.stamped(s)
+		a.page.Sample(stamped.Time, s)
+		a.out.Sample(stamped)
+	}
 }
 
 func (a *Agent) stamped(s drivers.Sample) message.Sample {

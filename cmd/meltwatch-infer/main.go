@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"meltwatch/inference/server"
@@ -27,6 +28,10 @@ func run(log *slog.Logger) error {
 		if err := os.Setenv("TF_CPP_MIN_LOG_LEVEL", "2"); err != nil {
 			return fmt.Errorf("set TensorFlow's log level: %w", err)
 		}
+	}
+	// TensorFlow has threads of its own, and calls come one after the other.
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

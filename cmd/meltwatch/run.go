@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"meltwatch/agent"
@@ -19,6 +20,7 @@ type runCommand struct {
 
 // Run watches the furnace.
 func (r runCommand) Run(ctx context.Context, o outside) error {
+	oneProcessor()
 	text, err := config.Text(r.Config)
 	if err != nil {
 		return err
@@ -48,6 +50,15 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	}
 	log.Info("stopped")
 	return err
+}
+
+// oneProcessor lets one goroutine run at a time: the watch takes a few percent of a processor,
+// in bursts of a few goroutines that wake each other, and a second thread costs more than it
+// saves. What computes for long runs in processes of its own.
+func oneProcessor() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
 }
 
 // onHangup calls f at each SIGHUP until ctx ends, and then closes the channel.
