@@ -57,6 +57,8 @@ func build(c config.Config, model string, stamper *stamp.Stamper, env Env) (*Age
 		Machine: live.decider.Machine(), Video: live.manifest.Video,
 		Files: env.Files(c.Paths.State), Version: env.Version, Log: a.log("decide"),
 		Model: a.modelName, Cause: a.video.Cause, Dropped: func() uint64 { return a.loop.Dropped() },
+		Background:       func() *decide.Background { return a.live.Load().decider.Background() },
+		ResumeBackground: live.decider.ResumeBackground,
 	})
 	a.loop = decide.NewLoop(live.decider, a.video, func(s decide.Decision) {
 		a.decided.Store(s.End.UnixNano())

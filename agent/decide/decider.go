@@ -91,6 +91,8 @@ type Decider struct {
 	sparse  sparseness
 
 	background []float32
+	resumed    *Background // of the last run, until the model is known
+	camera     string      // whose picture the background is
 	freeze     freeze
 	lastFrame  time.Time
 	familiar   familiarity
@@ -112,6 +114,8 @@ type Settings struct {
 	Period time.Duration
 	// Delay is how late the video is, as far as a person knows: the correction begins there.
 	Delay time.Duration
+	// Camera identifies the camera and the part of its picture.
+	Camera string
 }
 
 // maxDelay is how far the video may be corrected at least, also for a model that does not
@@ -127,6 +131,7 @@ func NewDecider(s Settings, m Model) *Decider {
 		aligner: align.New(geometry),
 		machine: state.New(s.Params),
 		current: newCurrentMonitor(s.Period),
+		camera:  s.Camera,
 		offset:  align.NewOffset(s.Manifest),
 	}
 	d.startAt(s.Delay)

@@ -32,6 +32,7 @@ func (d *Decider) Adopt(s Settings) {
 	d.params, d.rule, d.timeout = s.Params, s.Rule, s.Timeout
 	d.machine.SetParams(s.Params)
 	d.current.setPeriod(s.Period)
+	d.camera = s.Camera
 	if s.Delay != d.delay {
 		d.startAt(s.Delay)
 	}

@@ -19,6 +19,7 @@ func (d *Decider) follow(frame drivers.Frame) {
 			d.restartOffset()
 		}
 		d.sha256 = loaded.SHA256
+		d.useResumed()
 	}
 	if frame.Number > 0 && frame.Stream != d.stream {
 		if d.stream != 0 {

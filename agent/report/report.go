@@ -50,6 +50,18 @@ type Settings struct {
 	Model   func() message.ModelName
 	Cause   func() string
 	Dropped func() uint64
+	// Background is what the decision compares frames with, nil if it has none; only the decision
+	// loop calls it. ResumeBackground passes on what the last run's was, before the loop runs.
+	Background       func() *decide.Background
+	ResumeBackground func(decide.Background)
+}
+
+// saved is what the state file holds.
+type saved struct {
+	state.Saved
+	// Background is there with an alarm or a suspicion, which a picture that began with the hot
+	// spot in it would not show again.
+	Background *decide.Background `json:"background,omitempty"`
 }
 
 // Reporter publishes the agent's payloads. Only the decision loop may call Decided; the
@@ -59,7 +71,7 @@ type Reporter struct {
 	decisions *health.Part
 	storage   *health.Part // of the state folder
 	newest    atomic.Pointer[message.State]
-	unsaved   atomic.Pointer[state.Saved] // nil once it is written
+	unsaved   atomic.Pointer[saved] // nil once it is written
 	saves     chan struct{}
 
 	configSteps, modelSteps steps
@@ -211,8 +223,11 @@ func (r *Reporter) save(s decide.Decision, changed bool) {
 		return
 	}
 	r.savedAt = time.Now()
-	saved := r.Machine.Save(time.Now())
-	r.unsaved.Store(&saved)
+	next := saved{Saved: r.Machine.Save(time.Now())}
+	if s.Status.State == state.Abnormal || s.Status.Suspicion.On {
+		next.Background = r.Background()
+	}
+	r.unsaved.Store(&next)
 	select {
 	case r.saves <- struct{}{}:
 	default: // the newest state is written next
@@ -235,11 +250,11 @@ func (r *Reporter) SaveLoop(ctx context.Context) {
 
 // SaveNow writes the newest marked state unless it is already written.
 func (r *Reporter) SaveNow() {
-	saved := r.unsaved.Swap(nil)
-	if saved == nil {
+	next := r.unsaved.Swap(nil)
+	if next == nil {
 		return
 	}
-	text, err := json.Marshal(saved)
+	text, err := json.Marshal(next)
 	if err == nil {
 		err = durable.Replace(r.Files, stateFile, text)
 	}
@@ -254,14 +269,16 @@ func (r *Reporter) Resume() {
 	if errors.Is(err, fs.ErrNotExist) {
 		return
 	}
-	var saved state.Saved
+	var last saved
 	if err == nil {
-		err = json.Unmarshal(text, &saved)
+		err = json.Unmarshal(text, &last)
 	}
 	if err != nil {
 		// A damaged file must not prevent the agent's start.
 		r.Log.Warn("last state not resumed", "err", err)
 		return
 	}
-	r.Machine.Resume(saved, time.Now())
+	if r.Machine.Resume(last.Saved, time.Now()) && last.Background != nil {
+		r.ResumeBackground(*last.Background)
+	}
 }

@@ -135,6 +135,7 @@ func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {
 			Output: silent{}, Registry: health.NewRegistry(), Limit: time.Hour, Machine: machine, Files: disk,
 			Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.DiscardHandler),
 			Model: func() message.ModelName { return message.ModelName{} }, Cause: func() string { return "" }, Dropped: func() uint64 { return 0 },
+			Background: func() *decide.Background { return nil },
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -154,4 +155,49 @@ func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {
 			t.Errorf("state file: %q, %v", text, err)
 		}
 	})
+}
+
+// The background is kept with an alarm or a suspicion alone: a normal furnace has learnt it again
+// before it matters.
+func TestBackgroundIsKeptWithAnAlarm(t *testing.T) {
+	for name, c := range map[string]struct {
+		status state.Status
+		after  time.Duration
+		want   bool
+	}{
+		"an alarm":                       {state.Status{State: state.Abnormal}, time.Minute, true},
+		"a suspicion":                    {state.Status{State: state.Normal, Suspicion: state.Suspicion{On: true}}, time.Minute, true},
+		"a normal furnace":               {state.Status{State: state.Normal}, time.Minute, false},
+		"an alarm of a quarter hour ago": {state.Status{State: state.Abnormal}, 15 * time.Minute, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				disk := crashfs.New(-1)
+				var resumed *decide.Background
+				open := func() *Reporter {
+					return New(Settings{
+						Output: silent{}, Registry: health.NewRegistry(), Limit: time.Hour, Files: disk,
+						Machine: state.New(state.Params{MeanSeconds: 1, Enter: 0.6, Exit: 0.4, HoldSeconds: 1}),
+						Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.DiscardHandler),
+						Model: func() message.ModelName { return message.ModelName{} }, Cause: func() string { return "" }, Dropped: func() uint64 { return 0 },
+						Background:       func() *decide.Background { return &decide.Background{Model: "one", Values: []byte{1, 2, 3, 4}} },
+						ResumeBackground: func(b decide.Background) { resumed = &b },
+					})
+				}
+				r := open()
+				now := state.Saved{State: c.status.State, Since: time.Now(), Seen: time.Now(), By: state.Model}
+				if c.status.Suspicion.On {
+					now.Suspected = time.Now()
+				}
+				r.Machine.Resume(now, time.Now())
+				r.Decided(decide.Decision{End: time.Now(), Status: c.status, Alignment: math.NaN(), Surprise: math.NaN(), PCurrent: math.NaN(), PVideo: math.NaN()})
+				r.SaveNow()
+				time.Sleep(c.after)
+				open().Resume()
+				if got := resumed != nil; got != c.want {
+					t.Errorf("resumed is %v", resumed)
+				}
+			})
+		})
+	}
 }

@@ -4,6 +4,9 @@ package settings
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"time"
 
 	"meltwatch/agent/decide"
@@ -21,7 +24,15 @@ func Decision(c config.Config, m *inference.Manifest) decide.Settings {
 		Timeout:  c.Model.Timeout,
 		Period:   currentPeriod(c.Meters),
 		Delay:    c.Camera.Delay,
+		Camera:   cameraOf(c.Camera),
 	}
+}
+
+// cameraOf identifies the camera and the part of its picture, without what may be secret in its
+// URL.
+func cameraOf(c config.Camera) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %+v", c.URL, c.Crop))
+	return hex.EncodeToString(sum[:8])
 }
 
 // DecisionSection is the part of the configuration that Decision reads.
@@ -31,7 +42,8 @@ func DecisionSection(c config.Config) any {
 		timeout time.Duration
 		period  time.Duration
 		delay   time.Duration
-	}{c.State, c.Model.Timeout, currentPeriod(c.Meters), c.Camera.Delay}
+		camera  string
+	}{c.State, c.Model.Timeout, currentPeriod(c.Meters), c.Camera.Delay, cameraOf(c.Camera)}
 }
 
 // Params returns the manifest's parameters, overridden by the configuration.

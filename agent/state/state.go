@@ -185,18 +185,22 @@ func (m *Machine) Save(now time.Time) Saved {
 // before now. It is held until a live sense contradicts it. A state saved after now is restored too:
 // the clock may be behind after a power cut on a box without a real-time clock, and a
 // false alarm is better than a dropped one. Any other state is determined again; the
-// set-point is always restored.
-func (m *Machine) Resume(s Saved, now time.Time) {
+// set-point is always restored. Resume reports whether an alarm or a suspicion was.
+func (m *Machine) Resume(s Saved, now time.Time) bool {
 	m.acceptSetPoint(s.SetPoint, s.SetPoint) // it was accepted before
 	switch {
 	case now.Sub(s.Seen) > resumeWithin:
+		return false
 	case s.State == Abnormal:
 		m.status = Status{State: Abnormal, Since: s.Since, Held: true, Level: LevelAlarm}
 		m.by = s.By
 	case !s.Suspected.IsZero():
 		m.status.Suspicion = Suspicion{On: true, Since: s.Suspected, Held: true}
 		m.status.Level = LevelSuspected
+	default:
+		return false
 	}
+	return true
 }
 
 // SetParams changes the filter's parameters; the verdicts of the last seconds stay.

@@ -1,0 +1,54 @@
+package decide
+
+import (
+	"math"
+
+	"meltwatch/inference"
+)
+
+// Background is the picture that the model compares frames with. While a furnace is abnormal it
+// shows the shell without the hot spot, and an agent that is restarted then could not learn it
+// again. So it is kept with an alarm.
+type Background struct {
+	// Model is the SHA-256 of the model that made it, Camera identifies what it shows.
+	Model  string `json:"model"`
+	Camera string `json:"camera"`
+	// Values are float32, little-endian, in the shape of the manifest's video.background.
+	Values []byte `json:"values"`
+}
+
+// Background returns the background in use, or nil without one.
+func (d *Decider) Background() *Background {
+	if d.background == nil || d.sha256 == "" {
+		return nil
+	}
+	return &Background{Model: d.sha256, Camera: d.camera, Values: inference.AppendFloats(nil, d.background)}
+}
+
+// ResumeBackground lets the decider begin with the background of the agent's last run, which
+// ended with an alarm or a suspicion. It is used if it is of the same camera and model, and stands
+// still until the first verdict.
+func (d *Decider) ResumeBackground(b Background) { d.resumed = &b }
+
+// useResumed takes the last run's background once the model is known.
+func (d *Decider) useResumed() {
+	b := d.resumed
+	d.resumed = nil
+	if b == nil || d.background != nil || b.Model != d.sha256 || b.Camera != d.camera {
+		return
+	}
+	want := 1
+	for _, n := range d.manifest.Video.Background {
+		want *= int(n)
+	}
+	values := inference.Floats(b.Values)
+	if len(b.Values) != 4*want || len(d.manifest.Video.Background) == 0 {
+		return // a damaged file
+	}
+	for _, v := range values {
+		if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
+			return
+		}
+	}
+	d.background, d.freeze.on = values, true
+}

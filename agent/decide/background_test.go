@@ -1,0 +1,109 @@
+package decide
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"meltwatch/agent/state"
+	"meltwatch/drivers"
+	"meltwatch/inference"
+)
+
+// after is a decider whose last run ended with a background, and its model.
+func after(last Background) (*Decider, *scripted) {
+	m := &scripted{Mutex: &sync.Mutex{}, p: 0.1, sha256: "one"}
+	of := manifest()
+	of.Video.Background = []int{1, 1, 2, 1}
+	d := NewDecider(Settings{
+		Manifest: of, Timeout: time.Second, Period: 500 * time.Millisecond, Camera: "here",
+		Params: state.Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.4, HoldSeconds: 5},
+	}, m)
+	d.ResumeBackground(last)
+	return d, m
+}
+
+func frameAt(t time.Time, n uint64) drivers.Frame {
+	return drivers.Frame{Number: n, Stream: 1, Time: t, Pixels: []byte{1, 2, 3}}
+}
+
+func TestBackgroundOfAnAlarmIsResumed(t *testing.T) {
+	kept := Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})}
+	other := func(change func(*Background)) Background {
+		b := kept
+		change(&b)
+		return b
+	}
+	for name, c := range map[string]struct {
+		last Background
+		want []float32
+	}{
+		"the same":          {kept, []float32{0.25, 4}},
+		"of another model":  {other(func(b *Background) { b.Model = "two" }), nil},
+		"of another camera": {other(func(b *Background) { b.Camera = "there" }), nil},
+		"cut off":           {other(func(b *Background) { b.Values = b.Values[:5] }), nil},
+		"empty":             {other(func(b *Background) { b.Values = nil }), nil},
+		"with a NaN":        {other(func(b *Background) { b.Values = inference.AppendFloats(nil, []float32{1, float32(math.NaN())}) }), nil},
+		"with an infinity":  {other(func(b *Background) { b.Values = inference.AppendFloats(nil, []float32{1, float32(math.Inf(1))}) }), nil},
+		"a value too many":  {other(func(b *Background) { b.Values = inference.AppendFloats(b.Values[:8:8], []float32{1}) }), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, m := after(c.last)
+			now := time.Now()
+			d.Decide(t.Context(), now, frameAt(now, 1), drivers.OK)
+			if got := m.frames[0].Background; !slices.Equal(got, c.want) {
+				t.Errorf("the first frame is compared with %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+// The picture that the last run knew without the hot spot stands still while the alarm that was
+// resumed with it lasts, and follows again after it.
+func TestResumedBackgroundStandsStillDuringTheAlarm(t *testing.T) {
+	d, m := after(Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})})
+	now := time.Now()
+	d.Machine().Resume(state.Saved{State: state.Abnormal, Since: now, Seen: now, By: state.Model}, now)
+	for n := range uint64(20) {
+		now = now.Add(time.Second)
+		d.Decide(t.Context(), now, frameAt(now, n+1), drivers.OK)
+	}
+	for i, f := range m.frames {
+		if !slices.Equal(f.Background, []float32{0.25, 4}) {
+			t.Fatalf("frame %d is compared with %v", i, f.Background)
+		}
+	}
+	if b := d.Background(); b == nil || b.Model != "one" || b.Camera != "here" || !slices.Equal(inference.Floats(b.Values), []float32{0.25, 4}) {
+		t.Errorf("the background to keep is %+v", b)
+	}
+}
+
+func TestWithoutAPictureNoBackgroundIsKept(t *testing.T) {
+	d, _ := after(Background{})
+	if b := d.Background(); b != nil {
+		t.Errorf("%+v", b)
+	}
+}
+
+// No file of the last run, however damaged, makes the model see values that are none.
+func FuzzResumeBackground(f *testing.F) {
+	f.Add("one", "here", inference.AppendFloats(nil, []float32{0.25, 4}))
+	f.Add("one", "here", []byte{0, 0, 0xc0, 0x7f, 0, 0, 0, 0})
+	f.Add("", "", []byte(nil))
+	f.Fuzz(func(t *testing.T, model, camera string, values []byte) {
+		d, m := after(Background{model, camera, values})
+		now := time.Now()
+		d.Decide(t.Context(), now, frameAt(now, 1), drivers.OK)
+		got := m.frames[0].Background
+		if len(got) != 0 && len(got) != 2 {
+			t.Fatalf("a background of %d values", len(got))
+		}
+		for _, v := range got {
+			if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
+				t.Fatalf("background %v", got)
+			}
+		}
+	})
+}
