@@ -72,6 +72,9 @@ type Process struct {
 	done   chan struct{} // closed when the process has been reaped
 	silent atomic.Bool
 	ready  atomic.Bool // the handshake has succeeded
+	began  time.Time
+	// answered is when the child last answered a call, since began.
+	answered atomic.Int64
 	err    error       // set before done closes
 }
 
@@ -97,6 +100,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		client: rpc.NewClientWithCodec(newClientCodec(ours)),
 		slots:  make(chan struct{}, maxInFlight),
 		done:   make(chan struct{}),
+		began:  time.Now(),
 	}
 	preferOOMKill(cmd.Process.Pid)
 	forwarded := make(chan string, 1)
@@ -178,6 +182,7 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	finished := make(chan error, 1)
 	go func() {
 		<-call.Done
+		p.answered.Store(int64(time.Since(p.began)))
 		<-p.slots
 		finished <- call.Error
 	}()
@@ -192,11 +197,21 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	}
 }
 
-// heartbeat pings the child and kills one that does not answer.
+// heartbeat pings the child and kills one that does not answer. A child that has just answered a
+// call need not be woken for it.
 func (p *Process) heartbeat() {
-	ticker := time.NewTicker(p.spec.HeartbeatTimeout / heartbeatShare)
+	interval := p.spec.HeartbeatTimeout / heartbeatShare
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
+		if time.Since(p.began)-time.Duration(p.answered.Load()) < interval {
+			select {
+			case <-ticker.C:
+				continue
+			case <-p.done:
+				return
+			}
+		}
 		answer := p.client.Go("Child.Ping", struct{}{}, &struct{}{}, make(chan *rpc.Call, 1))
 		silence := time.NewTimer(p.spec.HeartbeatTimeout)
 		select {

@@ -76,6 +76,15 @@ func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause str
 	return drivers.OK, ""
 }
 
+// fails is just after the instant from which the sense is stale or absent without a further
+// sample; zero if it is already.
+func (m *currentMonitor) fails() time.Time {
+	if m.arrived.IsZero() {
+		return time.Time{}
+	}
+	return m.arrived.Add(m.staleAfter() + time.Millisecond)
+}
+
 // usable reports whether a verdict may use the current: the sense is live, or its
 // newest sample is recent enough. A meter that loses many samples is stale every few
 // seconds, and the mean over seconds would never be complete.

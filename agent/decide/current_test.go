@@ -1,9 +1,13 @@
 package decide
 
 import (
+	"context"
 	"math/rand/v2"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"meltwatch/agent/state"
@@ -248,4 +252,48 @@ func TestOutageOfTheMeterDoesNotCountAsSparseSampling(t *testing.T) {
 			p.t.Errorf("coverage %v: samples from before the outage still count", s.CurrentCoverage)
 		}
 	})
+}
+
+// Without a camera, nothing but samples and the seconds wakes the loop while the meter answers, and
+// its failure is still told as soon as it is one.
+func TestMeterThatFallsSilentIsToldAtOnceWithoutACamera(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := senses{period: 500 * time.Millisecond}
+		r := &recording{}
+		v := &counted{relay: relay{r: r, every: time.Second, absent: true}}
+		var stale time.Time
+		loop := NewLoop(deciderFor(s, newCounting(r)), v, func(d Decision) {
+			if d.Current == drivers.Stale && stale.IsZero() {
+				stale = time.Now()
+			}
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 70*time.Second)
+		defer cancel()
+		var running sync.WaitGroup
+		running.Go(func() { _ = loop.Run(ctx) })
+		metered, stop := context.WithTimeout(ctx, time.Minute)
+		defer stop()
+		s.meter(metered, r, loop)
+		asked := v.asked.Load()
+		last := r.samples[len(r.samples)-1].value.Time
+		running.Wait()
+		if late := stale.Sub(last.Add(1250 * time.Millisecond)); late < 0 || late > 10*time.Millisecond {
+			t.Errorf("the current is stale %s after its limit", late)
+		}
+		// Each sample and each second ask for the video a few times.
+		if most := int64(60 * 10); asked > most {
+			t.Errorf("the loop has asked for the video %d times in a minute, want %d at most", asked, most)
+		}
+	})
+}
+
+// counted is a relay that counts how often it is asked.
+type counted struct {
+	relay
+	asked atomic.Int64
+}
+
+func (v *counted) Newest() (drivers.Frame, drivers.Status) {
+	v.asked.Add(1)
+	return v.relay.Newest()
 }

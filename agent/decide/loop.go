@@ -82,7 +82,7 @@ func (l *Loop) Run(ctx context.Context) error {
 			checked = now
 			l.reportChange()
 		}
-		timer.Reset(min(wait, checked.Add(changeEvery+changeSlack).Sub(now)))
+		timer.Reset(min(wait, l.nextCheck(checked).Sub(now)))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -95,6 +95,19 @@ func (l *Loop) Run(ctx context.Context) error {
 			l.pending.answered()
 		}
 	}
+}
+
+// nextCheck is when a sense may have failed since it was checked, if no sample comes before. Each
+// sample wakes the loop anyway, so without a camera only its absence needs a timer.
+func (l *Loop) nextCheck(checked time.Time) time.Time {
+	next := checked.Add(changeEvery + changeSlack)
+	if newest, _ := l.video.Newest(); newest.Number > 0 || l.last.Video.Live() {
+		return next
+	}
+	if fails := l.decider.current.fails(); fails.After(next) {
+		return fails
+	}
+	return next
 }
 
 // Decide decides the second that is due now from everything that has arrived, and reports
