@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"runtime"
 
 	"meltwatch/agent/message"
 	"meltwatch/agent/meters"
@@ -32,18 +33,20 @@ func (a *Agent) buildMeters(c config.Config) (*instance, error) {
 	}, nil
 }
 
-// sample hands a sample to the decision and publishes it. It is published last: the goroutine
-// that was made ready last runs first, and the sample must not wait until a second is decided.
+// sample publishes a sample and hands it to the decision.
 func (a *Agent) sample(s drivers.Sample) {
+	if s.Missing == "" { // missing samples are counted but not published
+		stamped := a.stamped(s)
+		a.out.Sample(stamped)
+		// It is sent before anything else is done with it, and before the second is decided
+		// that may have waited for it.
+		runtime.Gosched()
+		a.page.Sample(stamped.Time, s)
+	}
 	if r := a.recorder.Load(); r != nil {
 		r.Sample(s)
 	}
 	a.loop.Offer(s)
-	if s.Missing == "" { // missing samples are counted but not published
-		stamped := a.stamped(s)
-		a.page.Sample(stamped.Time, s)
-		a.out.Sample(stamped)
-	}
 }
 
 func (a *Agent) stamped(s drivers.Sample) message.Sample {
