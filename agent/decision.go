@@ -19,6 +19,7 @@ func (a *Agent) addDecision(c config.Config) {
 	a.warnOfSampling(c)
 	first := &instance{activate: func() {}, missing: a.decidedSince(time.Now())}
 	a.addBuilt("decide", settings.DecisionSection, first, a.buildDecision)
+	first.activate = func() { a.adopt(c) } // for a change that is undone
 }
 
 // buildDecision passes new settings to the deciders between two seconds. Progress is a
@@ -30,17 +31,22 @@ func (a *Agent) buildDecision(c config.Config) (*instance, error) {
 	a.warnOfSampling(c)
 	i := &instance{missing: a.decidedSince(time.Now())}
 	i.activate = func() {
-		// An error means that the agent ends.
-		_ = a.loop.Do(context.Background(), func() {
-			for _, m := range []*modelInstance{a.live.Load(), a.second.Load()} {
-				if m != nil {
-					m.decider.Adopt(settings.Decision(c, m.manifest))
-				}
-			}
-		})
+		a.adopt(c)
 		i.missing = a.decidedSince(time.Now())
 	}
 	return i, nil
+}
+
+// adopt passes settings to the deciders between two seconds.
+func (a *Agent) adopt(c config.Config) {
+	// An error means that the agent ends.
+	_ = a.loop.Do(context.Background(), func() {
+		for _, m := range []*modelInstance{a.live.Load(), a.second.Load()} {
+			if m != nil {
+				m.decider.Adopt(settings.Decision(c, m.manifest))
+			}
+		}
+	})
 }
 
 func (a *Agent) decidedSince(t time.Time) func() error {

@@ -38,8 +38,8 @@ func (a *Agent) sample(s drivers.Sample) {
 	if s.Missing == "" { // missing samples are counted but not published
 		stamped := a.stamped(s)
 		a.out.Sample(stamped)
-		// It is sent before anything else is done with it, and before the second is decided
-		// that may have waited for it.
+		// The publisher may send it before anything else is done with it, and before the second
+		// is decided that waits for it.
 		runtime.Gosched()
 		a.page.Sample(stamped.Time, s)
 	}

@@ -14,7 +14,7 @@ import (
 //	camera    camera                       a new child opens the stream
 //	decide    state, model.timeout, the    taken over between two seconds
 //	          period of the currents,
-//	          camera.delay
+//	          camera.delay, url and crop
 //	mqtt      mqtt, outbox                 a new connection; another broker's opens
 //	                                       beside the old, which closes after it
 //	log       log.level                    taken over

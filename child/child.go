@@ -73,9 +73,9 @@ type Process struct {
 	silent atomic.Bool
 	ready  atomic.Bool // the handshake has succeeded
 	began  time.Time
-	// answered is when the child last answered a call, since began.
+	// answered is when the child last answered a call, as the time since began.
 	answered atomic.Int64
-	err    error       // set before done closes
+	err      error // set before done closes
 }
 
 // Start starts the program and makes the handshake. The process runs until Close, its
@@ -182,7 +182,9 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 	finished := make(chan error, 1)
 	go func() {
 		<-call.Done
-		p.answered.Store(int64(time.Since(p.began)))
+		if err := call.Error; err == nil || errors.As(err, new(rpc.ServerError)) {
+			p.answered.Store(int64(time.Since(p.began)))
+		}
 		<-p.slots
 		finished <- call.Error
 	}()

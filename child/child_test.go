@@ -185,6 +185,29 @@ func TestStoppedChildIsKilledForItsSilence(t *testing.T) {
 	}
 }
 
+// Calls that are answered take the place of heartbeats, and a child that stops after them is still killed.
+func TestChildThatStopsAfterItsAnswersIsKilled(t *testing.T) {
+	s := spec("echo", &logged{})
+	s.HeartbeatTimeout = time.Second
+	p, err := Start(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	for range 20 {
+		if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("melt")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitEnd(t, p); !errors.Is(err, errSilent) {
+		t.Fatalf("got %v, want %v", err, errSilent)
+	}
+}
+
 func TestChildThatExitsAtOnceFailsTheStart(t *testing.T) {
 	if _, err := Start(t.Context(), spec("exit", &logged{})); err == nil {
 		t.Fatal("start succeeded on a program that exits at once")

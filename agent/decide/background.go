@@ -17,24 +17,28 @@ type Background struct {
 	Values []byte `json:"values"`
 }
 
-// Background returns the background in use, or nil without one.
+// Background returns the background in use, or that of the last run while the model is not loaded
+// yet; nil without one.
 func (d *Decider) Background() *Background {
-	if d.background == nil || d.sha256 == "" {
+	switch {
+	case d.resumed != nil:
+		return d.resumed
+	case d.background == nil || d.sha256 == "":
 		return nil
 	}
-	return &Background{Model: d.sha256, Camera: d.camera, Values: inference.AppendFloats(nil, d.background)}
+	return &Background{Model: d.sha256, Camera: d.shows, Values: inference.AppendFloats(nil, d.background)}
 }
 
 // ResumeBackground lets the decider begin with the background of the agent's last run, which
 // ended with an alarm or a suspicion. It is used if it is of the same camera and model, and stands
-// still until the first verdict.
+// still at least until the first verdict.
 func (d *Decider) ResumeBackground(b Background) { d.resumed = &b }
 
 // useResumed takes the last run's background once the model is known.
 func (d *Decider) useResumed() {
 	b := d.resumed
 	d.resumed = nil
-	if b == nil || d.background != nil || b.Model != d.sha256 || b.Camera != d.camera {
+	if b == nil || b.Model != d.sha256 || b.Camera != d.camera {
 		return
 	}
 	want := 1
@@ -50,5 +54,5 @@ func (d *Decider) useResumed() {
 			return
 		}
 	}
-	d.background, d.freeze.on = values, true
+	d.background, d.shows, d.freeze.on = values, b.Camera, true
 }

@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"context"
+	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -75,13 +77,99 @@ func TestResumedBackgroundStandsStillDuringTheAlarm(t *testing.T) {
 			t.Fatalf("frame %d is compared with %v", i, f.Background)
 		}
 	}
-	if b := d.Background(); b == nil || b.Model != "one" || b.Camera != "here" || !slices.Equal(inference.Floats(b.Values), []float32{0.25, 4}) {
+	last := d.Background()
+	if b := last; b == nil || b.Model != "one" || b.Camera != "here" || !slices.Equal(inference.Floats(b.Values), []float32{0.25, 4}) {
 		t.Errorf("the background to keep is %+v", b)
+	}
+	if !d.Machine().Acknowledge(now) {
+		t.Fatal("no alarm was held")
+	}
+	for n := range uint64(3) {
+		now = now.Add(time.Second)
+		d.Decide(t.Context(), now, frameAt(now, n+30), drivers.OK)
+	}
+	if b := d.Background(); slices.Equal(b.Values, last.Values) {
+		t.Error("the background stands still after the alarm")
+	}
+}
+
+// While the window of a restarted agent is not full enough for a verdict, a suspicion that was
+// resumed keeps its background too.
+func TestResumedBackgroundStandsStillDuringTheSuspicion(t *testing.T) {
+	d, m := after(Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})})
+	now := time.Now()
+	d.params.Suspect = state.Suspect{MeanSeconds: 5, Enter: 0.8, Exit: 0.4, HoldSeconds: 5}
+	d.Machine().SetParams(d.params)
+	d.Machine().Resume(state.Saved{State: state.Normal, Since: now, Seen: now, Suspected: now}, now)
+	for n := range uint64(10) {
+		now = now.Add(time.Second)
+		d.Decide(t.Context(), now, frameAt(now, n+1), drivers.OK)
+	}
+	for i, f := range m.frames {
+		if !slices.Equal(f.Background, []float32{0.25, 4}) {
+			t.Fatalf("frame %d is compared with %v", i, f.Background)
+		}
+	}
+}
+
+// A further restart before the model is loaded loses nothing.
+func TestBackgroundIsKeptUntilTheModelIsLoaded(t *testing.T) {
+	kept := Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})}
+	d, m := after(kept)
+	loading := &unloaded{m, true}
+	d.model = loading
+	now := time.Now()
+	d.Decide(t.Context(), now, frameAt(now, 1), drivers.OK)
+	if b := d.Background(); b == nil || !slices.Equal(b.Values, kept.Values) {
+		t.Fatalf("before the model is loaded, the background to keep is %+v", b)
+	}
+	loading.loading = false
+	now = now.Add(time.Second)
+	d.Decide(t.Context(), now, frameAt(now, 2), drivers.OK)
+	if got := m.frames[len(m.frames)-1].Background; !slices.Equal(got, []float32{0.25, 4}) {
+		t.Errorf("once it is loaded, a frame is compared with %v", got)
+	}
+}
+
+// unloaded is a model that loads for a while.
+type unloaded struct {
+	*scripted
+	loading bool
+}
+
+func (m *unloaded) Model() (inference.LoadReply, bool) {
+	if m.loading {
+		return inference.LoadReply{}, false
+	}
+	return m.scripted.Model()
+}
+
+func (m *unloaded) EncodeFrame(ctx context.Context, f inference.Frame) (inference.Encoded, error) {
+	if m.loading {
+		return inference.Encoded{}, errors.New("no model is loaded")
+	}
+	return m.scripted.EncodeFrame(ctx, f)
+}
+
+// A background that stands still is of the camera before, whatever the configuration says since.
+func TestBackgroundTellsTheCameraThatItShows(t *testing.T) {
+	d, _ := after(Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})})
+	now := time.Now()
+	d.Machine().Resume(state.Saved{State: state.Abnormal, Since: now, Seen: now, By: state.Model}, now)
+	d.Decide(t.Context(), now, frameAt(now, 1), drivers.OK)
+	d.Adopt(Settings{Params: d.params, Timeout: time.Second, Period: 500 * time.Millisecond, Camera: "there"})
+	for n := range uint64(3) {
+		now = now.Add(time.Second)
+		d.Decide(t.Context(), now, frameAt(now, n+2), drivers.OK)
+	}
+	if b := d.Background(); b.Camera != "here" {
+		t.Errorf("the frozen background is of %q", b.Camera)
 	}
 }
 
 func TestWithoutAPictureNoBackgroundIsKept(t *testing.T) {
 	d, _ := after(Background{})
+	d.resumed = nil
 	if b := d.Background(); b != nil {
 		t.Errorf("%+v", b)
 	}

@@ -2,8 +2,9 @@
 // falls back to the rule when the model does not answer in time, and updates the
 // furnace's state.
 //
-// One goroutine owns all of it. The two calls to the model in a second share one
-// deadline, so each second is decided before the next one begins.
+// One goroutine owns all of it. The calls to the model for a second that is due share one
+// deadline, and a picture is encoded ahead only until the second is due, so each second is
+// decided before the next one begins.
 package decide
 
 import (
@@ -92,7 +93,8 @@ type Decider struct {
 
 	background []float32
 	resumed    *Background // of the last run, until the model is known
-	camera     string      // whose picture the background is
+	camera     string      // in the configuration
+	shows      string      // the camera whose picture the background is
 	freeze     freeze
 	lastFrame  time.Time
 	familiar   familiarity
@@ -207,9 +209,9 @@ func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drive
 }
 
 // EncodeAhead encodes the frames of the second that is decided next, before its newest sample has
-// arrived, so that this need not be done between that sample and the verdict. What was not encoded
-// until the second is due, or led to an error, is encoded with the second. The other parameters
-// are those of DecideDue.
+// arrived, so that this need not be done between that sample and the verdict. It ends when the
+// second is due. A frame that could not be encoded by then is encoded with its second. The other
+// parameters are those of DecideDue.
 func (d *Decider) EncodeAhead(ctx context.Context, due time.Time, frame drivers.Frame, video drivers.Status, earlier ...Burst) {
 	ctx, cancel := context.WithDeadline(ctx, due)
 	defer cancel()
@@ -244,7 +246,7 @@ func (d *Decider) encode(ctx context.Context, frame drivers.Frame, video drivers
 	}
 	d.lastFrame = frame.Time
 	if !d.freeze.on || d.background == nil {
-		d.background = encoded.Background
+		d.background, d.shows = encoded.Background, d.camera
 	}
 	d.aligner.AddFrame(align.EncodedFrame{Time: frame.Time, Tokens: encoded.Tokens, Evidence: encoded.Evidence})
 	return nil

@@ -24,7 +24,9 @@ func (f *freeze) step(s Decision, m inference.Decision) {
 	byModel := s.Verdict.Source == state.Model
 	suspected := byModel && m.FreezeAlone > 0 && (s.PCurrent >= m.FreezeAlone || s.PVideo >= m.FreezeAlone)
 	switch {
-	case byModel && s.Verdict.P >= m.FreezeBackground || s.Status.State == state.Abnormal:
+	case byModel && s.Verdict.P >= m.FreezeBackground || s.Status.State == state.Abnormal,
+		// A suspicion that was resumed stands, but the window is not full enough for a verdict.
+		s.Status.Suspicion.On && s.Verdict.Source == state.None:
 		f.on = true
 		return
 	case !suspected:

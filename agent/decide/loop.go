@@ -120,11 +120,11 @@ func (l *Loop) decide(ctx context.Context, due time.Time) Decision {
 	l.drain()
 	frame, status := l.video.Newest()
 	l.pending.frames.note(frame, status)
-	frame = l.pending.frameOf(frame)
 	now := time.Now()
 	if due.Before(now) {
 		due = now
 	}
+	frame = l.frameOf(frame, due)
 	compare := l.beginShadow(ctx, now, due, frame, status)
 	s := l.decider.DecideDue(ctx, now, due, frame, status, l.pending.frames.earlier)
 	if ctx.Err() == nil { // the end of the agent may have cut the second short

@@ -67,9 +67,10 @@ type pending struct {
 	asked  bool      // the video was asked for this second
 	again  time.Time // when it may be asked again
 	frames cadence
-	// ahead is the frame that was encoded before the second was decided; its Number is 0 if
-	// none was.
-	ahead drivers.Frame
+	// ahead is the frame that was to be encoded before the second is decided; its Number is 0 if
+	// none was. aheadTook is how long that took.
+	ahead     drivers.Frame
+	aheadTook time.Duration
 	// between counts the seconds in a row whose window would have ended nearer to a sample,
 	// or to a burst of frames, one slot earlier.
 	between int
@@ -79,7 +80,7 @@ type pending struct {
 func (p *pending) begin(now time.Time) {
 	p.earliest, p.latest = now.Add(300*time.Millisecond), now.Add(1200*time.Millisecond)
 	p.answer, p.asked, p.again = nil, false, time.Time{}
-	p.ahead = drivers.Frame{}
+	p.ahead, p.aheadTook = drivers.Frame{}, 0
 }
 
 // schedule sets when the second is due whose window should end at end. The bounds keep one
@@ -182,6 +183,9 @@ func (l *Loop) awaitFrame(end, now time.Time) time.Duration {
 // second, and reports whether it did. No frame that is still to come would be used instead.
 func (l *Loop) encodeAhead(ctx context.Context, now time.Time) bool {
 	p := &l.pending
+	if l.last.Fault != nil {
+		return false // a model that is slow or silent is called once a second
+	}
 	if p.ahead.Number > 0 || !p.asked || p.answer != nil || !p.due.After(now) || l.framePending(l.decider.aligner.End(p.due)) {
 		return false
 	}
@@ -190,18 +194,21 @@ func (l *Loop) encodeAhead(ctx context.Context, now time.Time) bool {
 		return false // a later frame of a burst is needed only if no other burst comes
 	}
 	p.ahead = frame
+	began := time.Now()
 	l.decider.EncodeAhead(ctx, p.due, frame, status, p.frames.earlier)
+	p.aheadTook = time.Since(began)
 	return true
 }
 
-// frameOf returns the frame of the second: the newest one, or the one that has been encoded
-// already, if it is a neighbour of the newest one.
-func (p *pending) frameOf(newest drivers.Frame) drivers.Frame {
+// frameOf returns the frame of the second that is due: the newest one, or the one that was to be
+// encoded ahead, if it is a neighbour of the newest one.
+func (l *Loop) frameOf(newest drivers.Frame, due time.Time) drivers.Frame {
+	p := &l.pending
 	if p.ahead.Number == 0 || p.ahead.Stream != newest.Stream {
 		return newest
 	}
 	interval, known := p.frames.shortest()
-	neighbours := known && interval <= quick
+	neighbours := known && interval <= quick && l.decider.aligner.RecentFrame(l.decider.aligner.End(due), p.ahead.Time)
 	if newest.Burst {
 		neighbours = !p.frames.began.After(p.ahead.Time)
 	}

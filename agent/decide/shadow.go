@@ -72,7 +72,7 @@ func (l *Loop) beginShadow(ctx context.Context, now, due time.Time, frame driver
 		c.ShadowTook = time.Since(now)
 	}()
 	return func(live Decision) {
-		c.Live, c.LiveTook = live, time.Since(now)
+		c.Live, c.LiveTook = live, l.pending.aheadTook+time.Since(now)
 		<-decided
 		s.compare(c)
 	}

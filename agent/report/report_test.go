@@ -192,6 +192,10 @@ func TestBackgroundIsKeptWithAnAlarm(t *testing.T) {
 				r.Machine.Resume(now, time.Now())
 				r.Decided(decide.Decision{End: time.Now(), Status: c.status, Alignment: math.NaN(), Surprise: math.NaN(), PCurrent: math.NaN(), PVideo: math.NaN()})
 				r.SaveNow()
+				text, err := durable.ReadFile(disk, stateFile)
+				if saved := bytes.Contains(text, []byte(`"background"`)); err != nil || saved != (c.status.State != state.Normal || c.status.Suspicion.On) {
+					t.Errorf("the state file is %s, %v", text, err)
+				}
 				time.Sleep(c.after)
 				open().Resume()
 				if got := resumed != nil; got != c.want {

@@ -20,7 +20,6 @@ type runCommand struct {
 
 // Run watches the furnace.
 func (r runCommand) Run(ctx context.Context, o outside) error {
-	oneProcessor()
 	text, err := config.Text(r.Config)
 	if err != nil {
 		return err
@@ -43,6 +42,7 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	}
 	ended := onHangup(ctx, a.Reload)
 	log.Info("watching", "site", own.Site, "furnace", own.Furnace, "version", version)
+	oneProcessor()
 	err = errors.Join(notePID(own.Paths.State), a.Run(ctx))
 	<-ended
 	if errors.Is(err, context.Canceled) {
@@ -54,7 +54,9 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 
 // oneProcessor lets one goroutine run at a time: the watch takes a few percent of a processor,
 // in bursts of a few goroutines that wake each other, and a second thread costs more than it
-// saves. What computes for long runs in processes of its own.
+// saves. Decoding, the model, replays and comparisons run in processes of their own. A log-in at
+// the page, the picture of an alarm or a new model computes here, and may delay a sample
+// by the scheduler's turn of 10 ms, which its uncertainty tells.
 func oneProcessor() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
