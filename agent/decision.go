@@ -19,7 +19,7 @@ func (a *Agent) addDecision(c config.Config) {
 	a.warnOfSampling(c)
 	first := &instance{activate: func() {}, missing: a.decidedSince(time.Now())}
 	a.addBuilt("decide", settings.DecisionSection, first, a.buildDecision)
-	first.activate = func() { a.adopt(c) } // for a change that is undone
+	first.activate = a.adopting(c) // for a change that is undone
 }
 
 // buildDecision passes new settings to the deciders between two seconds. Progress is a
@@ -29,24 +29,28 @@ func (a *Agent) buildDecision(c config.Config) (*instance, error) {
 		return nil, err
 	}
 	a.warnOfSampling(c)
-	i := &instance{missing: a.decidedSince(time.Now())}
+	i, adopt := &instance{missing: a.decidedSince(time.Now())}, a.adopting(c)
 	i.activate = func() {
-		a.adopt(c)
+		adopt()
 		i.missing = a.decidedSince(time.Now())
 	}
 	return i, nil
 }
 
-// adopt passes settings to the deciders between two seconds.
-func (a *Agent) adopt(c config.Config) {
-	// An error means that the agent ends.
-	_ = a.loop.Do(context.Background(), func() {
-		for _, m := range []*modelInstance{a.live.Load(), a.second.Load()} {
-			if m != nil {
-				m.decider.Adopt(settings.Decision(c, m.manifest))
+// adopting returns a function that passes settings to the deciders between two seconds.
+//
+//nolint:contextcheck // no caller waits longer than for the loop, which ends with the agent
+func (a *Agent) adopting(c config.Config) func() {
+	return func() {
+		// An error means that the agent ends.
+		_ = a.loop.Do(context.Background(), func() {
+			for _, m := range []*modelInstance{a.live.Load(), a.second.Load()} {
+				if m != nil {
+					m.decider.Adopt(settings.Decision(c, m.manifest))
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func (a *Agent) decidedSince(t time.Time) func() error {

@@ -43,7 +43,7 @@ func (d *Decider) useResumed() {
 	}
 	want := 1
 	for _, n := range d.manifest.Video.Background {
-		want *= int(n)
+		want *= n
 	}
 	values := inference.Floats(b.Values)
 	if len(b.Values) != 4*want || len(d.manifest.Video.Background) == 0 {
