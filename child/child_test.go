@@ -169,42 +169,31 @@ func TestKilledChildIsNoticed(t *testing.T) {
 	}
 }
 
+// Calls that are answered take the place of heartbeats, and a child that stops after them is
+// killed as one that was never called.
 func TestStoppedChildIsKilledForItsSilence(t *testing.T) {
-	s := spec("echo", &logged{})
-	s.HeartbeatTimeout = time.Second
-	p, err := Start(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	if err := waitEnd(t, p); !errors.Is(err, errSilent) {
-		t.Fatalf("got %v, want %v", err, errSilent)
-	}
-}
-
-// Calls that are answered take the place of heartbeats, and a child that stops after them is still killed.
-func TestChildThatStopsAfterItsAnswersIsKilled(t *testing.T) {
-	s := spec("echo", &logged{})
-	s.HeartbeatTimeout = time.Second
-	p, err := Start(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	for range 20 {
-		if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("melt")); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	if err := waitEnd(t, p); !errors.Is(err, errSilent) {
-		t.Fatalf("got %v, want %v", err, errSilent)
+	for name, calls := range map[string]int{"without calls": 0, "after its answers": 20} {
+		t.Run(name, func(t *testing.T) {
+			s := spec("echo", &logged{})
+			s.HeartbeatTimeout = time.Second
+			p, err := Start(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(p.Close)
+			for range calls {
+				if _, err := Call[[]byte](t.Context(), p, "Echo.Say", []byte("melt")); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			if err := syscall.Kill(p.PID(), syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			if err := waitEnd(t, p); !errors.Is(err, errSilent) {
+				t.Fatalf("got %v, want %v", err, errSilent)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,8 @@
 package decide
 
 import (
+	"errors"
+	"fmt"
 	"math"
 
 	"meltwatch/inference"
@@ -31,28 +33,31 @@ func (d *Decider) Background() *Background {
 
 // ResumeBackground lets the decider begin with the background of the agent's last run, which
 // ended with an alarm or a suspicion. It is used if it is of the same camera and model, and stands
-// still at least until the first verdict.
-func (d *Decider) ResumeBackground(b Background) { d.resumed = &b }
+// still at least until the first verdict. Values that are not finite, or too few or too many for
+// the manifest's shape, are an error.
+func (d *Decider) ResumeBackground(b Background) error {
+	const size = 4 // of a float32
+	want := size
+	for _, n := range d.manifest.Video.Background {
+		want *= n
+	}
+	if len(b.Values) != want {
+		return fmt.Errorf("the background has %d bytes, want %d", len(b.Values), want)
+	}
+	for _, v := range inference.Floats(b.Values) {
+		if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
+			return errors.New("the background holds a value that is not finite")
+		}
+	}
+	d.resumed = &b
+	return nil
+}
 
 // useResumed takes the last run's background once the model is known.
 func (d *Decider) useResumed() {
 	b := d.resumed
 	d.resumed = nil
-	if b == nil || b.Model != d.sha256 || b.Camera != d.camera {
-		return
+	if b != nil && b.Model == d.sha256 && b.Camera == d.camera {
+		d.background, d.shows, d.freeze.on = inference.Floats(b.Values), b.Camera, true
 	}
-	want := 1
-	for _, n := range d.manifest.Video.Background {
-		want *= n
-	}
-	values := inference.Floats(b.Values)
-	if len(b.Values) != 4*want || len(d.manifest.Video.Background) == 0 {
-		return // a damaged file
-	}
-	for _, v := range values {
-		if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
-			return
-		}
-	}
-	d.background, d.shows, d.freeze.on = values, b.Camera, true
 }

@@ -14,7 +14,8 @@ import (
 	"meltwatch/inference"
 )
 
-// after is a decider whose last run ended with a background, and its model.
+// after is a decider whose last run ended with a background, and its model. A background that is
+// refused is as none.
 func after(last Background) (*Decider, *scripted) {
 	m := &scripted{Mutex: &sync.Mutex{}, p: 0.1, sha256: "one"}
 	of := manifest()
@@ -23,7 +24,7 @@ func after(last Background) (*Decider, *scripted) {
 		Manifest: of, Timeout: time.Second, Period: 500 * time.Millisecond, Camera: "here",
 		Params: state.Params{MeanSeconds: 5, Enter: 0.6, Exit: 0.4, HoldSeconds: 5},
 	}, m)
-	d.ResumeBackground(last)
+	_ = d.ResumeBackground(last) // the tests see what comes of it
 	return d, m
 }
 
@@ -53,6 +54,10 @@ func TestBackgroundOfAnAlarmIsResumed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, m := after(c.last)
+			damaged := c.want == nil && c.last.Model == kept.Model && c.last.Camera == kept.Camera
+			if err := d.ResumeBackground(c.last); (err != nil) != damaged {
+				t.Errorf("error %v", err)
+			}
 			now := time.Now()
 			d.Decide(t.Context(), now, frameAt(now, 1), drivers.OK)
 			if got := m.frames[0].Background; !slices.Equal(got, c.want) {
@@ -62,53 +67,48 @@ func TestBackgroundOfAnAlarmIsResumed(t *testing.T) {
 	}
 }
 
-// The picture that the last run knew without the hot spot stands still while the alarm that was
-// resumed with it lasts, and follows again after it.
-func TestResumedBackgroundStandsStillDuringTheAlarm(t *testing.T) {
-	d, m := after(Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})})
+// The picture that the last run knew without the hot spot stands still while what was resumed with
+// it lasts. A suspicion does so while the window of the restarted agent is not full enough for a
+// verdict.
+func TestResumedBackgroundStandsStill(t *testing.T) {
 	now := time.Now()
-	d.Machine().Resume(state.Saved{State: state.Abnormal, Since: now, Seen: now, By: state.Model}, now)
-	for n := range uint64(20) {
-		now = now.Add(time.Second)
-		d.Decide(t.Context(), now, frameAt(now, n+1), drivers.OK)
-	}
-	for i, f := range m.frames {
-		if !slices.Equal(f.Background, []float32{0.25, 4}) {
-			t.Fatalf("frame %d is compared with %v", i, f.Background)
-		}
-	}
-	last := d.Background()
-	if b := last; b == nil || b.Model != "one" || b.Camera != "here" || !slices.Equal(inference.Floats(b.Values), []float32{0.25, 4}) {
-		t.Errorf("the background to keep is %+v", b)
-	}
-	if !d.Machine().Acknowledge(now) {
-		t.Fatal("no alarm was held")
-	}
-	for n := range uint64(3) {
-		now = now.Add(time.Second)
-		d.Decide(t.Context(), now, frameAt(now, n+30), drivers.OK)
-	}
-	if b := d.Background(); slices.Equal(b.Values, last.Values) {
-		t.Error("the background stands still after the alarm")
-	}
-}
-
-// While the window of a restarted agent is not full enough for a verdict, a suspicion that was
-// resumed keeps its background too.
-func TestResumedBackgroundStandsStillDuringTheSuspicion(t *testing.T) {
-	d, m := after(Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})})
-	now := time.Now()
-	d.params.Suspect = state.Suspect{MeanSeconds: 5, Enter: 0.8, Exit: 0.4, HoldSeconds: 5}
-	d.Machine().SetParams(d.params)
-	d.Machine().Resume(state.Saved{State: state.Normal, Since: now, Seen: now, Suspected: now}, now)
-	for n := range uint64(10) {
-		now = now.Add(time.Second)
-		d.Decide(t.Context(), now, frameAt(now, n+1), drivers.OK)
-	}
-	for i, f := range m.frames {
-		if !slices.Equal(f.Background, []float32{0.25, 4}) {
-			t.Fatalf("frame %d is compared with %v", i, f.Background)
-		}
+	for name, saved := range map[string]state.Saved{
+		"during the alarm":     {State: state.Abnormal, Since: now, Seen: now, By: state.Model},
+		"during the suspicion": {State: state.Normal, Since: now, Seen: now, Suspected: now},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, m := after(Background{Model: "one", Camera: "here", Values: inference.AppendFloats(nil, []float32{0.25, 4})})
+			d.params.Suspect = state.Suspect{MeanSeconds: 5, Enter: 0.8, Exit: 0.4, HoldSeconds: 5}
+			d.Machine().SetParams(d.params)
+			d.Machine().Resume(saved, now)
+			at := now
+			for n := range uint64(20) {
+				at = at.Add(time.Second)
+				d.Decide(t.Context(), at, frameAt(at, n+1), drivers.OK)
+			}
+			// The window's 16 frames allow a verdict, which ends the suspicion.
+			held := m.frames
+			if saved.State == state.Normal {
+				held = m.frames[:10]
+			}
+			for i, f := range held {
+				if !slices.Equal(f.Background, []float32{0.25, 4}) {
+					t.Fatalf("frame %d is compared with %v", i, f.Background)
+				}
+			}
+			last := d.Background()
+			if last == nil || last.Model != "one" || last.Camera != "here" {
+				t.Fatalf("the background to keep is %+v", last)
+			}
+			d.Machine().Acknowledge(at)
+			for n := range uint64(3) {
+				at = at.Add(time.Second)
+				d.Decide(t.Context(), at, frameAt(at, n+30), drivers.OK)
+			}
+			if b := d.Background(); slices.Equal(b.Values, last.Values) {
+				t.Error("the background stands still afterwards")
+			}
+		})
 	}
 }
 

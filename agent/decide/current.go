@@ -76,8 +76,8 @@ func (m *currentMonitor) status(now time.Time) (status drivers.Status, cause str
 	return drivers.OK, ""
 }
 
-// fails is just after the instant from which the sense is stale or absent without a further
-// sample; zero if it is already.
+// fails is just after the instant from which the sense is stale without a further sample; zero
+// before the first one.
 func (m *currentMonitor) fails() time.Time {
 	if m.arrived.IsZero() {
 		return time.Time{}

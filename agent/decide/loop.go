@@ -97,11 +97,11 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// nextCheck is when a sense may have failed since it was checked, if no sample comes before. Each
-// sample wakes the loop anyway, so without a camera only its absence needs a timer.
+// nextCheck is when the senses must be checked again if no sample comes before. Each sample wakes
+// the loop anyway, so without a camera only a missing sample needs a timer.
 func (l *Loop) nextCheck(checked time.Time) time.Time {
 	next := checked.Add(changeEvery + changeSlack)
-	if newest, _ := l.video.Newest(); newest.Number > 0 || l.last.Video.Live() {
+	if newest, _ := l.video.Newest(); newest.Number > 0 {
 		return next
 	}
 	if fails := l.decider.current.fails(); fails.After(next) {

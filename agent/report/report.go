@@ -53,7 +53,7 @@ type Settings struct {
 	// Background is what the decision compares frames with, nil if it has none; only the decision
 	// loop calls it. ResumeBackground passes on what the last run's was, before the loop runs.
 	Background       func() *decide.Background
-	ResumeBackground func(decide.Background)
+	ResumeBackground func(decide.Background) error
 }
 
 // saved is what the state file holds.
@@ -278,7 +278,10 @@ func (r *Reporter) Resume() {
 		r.Log.Warn("last state not resumed", "err", err)
 		return
 	}
-	if r.Machine.Resume(last.Saved, time.Now()) && last.Background != nil {
-		r.ResumeBackground(*last.Background)
+	if !r.Machine.Resume(last.Saved, time.Now()) || last.Background == nil {
+		return
+	}
+	if err := r.ResumeBackground(*last.Background); err != nil {
+		r.Log.Warn("alarm resumed without the background of its pictures", "err", err)
 	}
 }

@@ -181,7 +181,7 @@ func TestBackgroundIsKeptWithAnAlarm(t *testing.T) {
 						Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.DiscardHandler),
 						Model: func() message.ModelName { return message.ModelName{} }, Cause: func() string { return "" }, Dropped: func() uint64 { return 0 },
 						Background:       func() *decide.Background { return &decide.Background{Model: "one", Values: []byte{1, 2, 3, 4}} },
-						ResumeBackground: func(b decide.Background) { resumed = &b },
+						ResumeBackground: func(b decide.Background) error { resumed = &b; return nil },
 					})
 				}
 				r := open()

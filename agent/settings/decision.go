@@ -28,8 +28,8 @@ func Decision(c config.Config, m *inference.Manifest) decide.Settings {
 	}
 }
 
-// cameraOf identifies the camera and the part of its picture, without what may be secret in its
-// URL.
+// cameraOf identifies the camera and the part of its picture by a hash: the path of a URL may hold
+// a secret.
 func cameraOf(c config.Camera) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %+v", c.URL, c.Crop))
 	return hex.EncodeToString(sum[:8])

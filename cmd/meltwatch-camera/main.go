@@ -7,20 +7,16 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
+	"meltwatch/child"
 	"meltwatch/drivers/camera"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	// Pictures are decoded in threads of the decoder. With one thread at a time for the rest,
-	// a packet wakes no second one.
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
+	child.OneProcessor()          // pictures are decoded in threads of the decoder
 	signal.Ignore(syscall.SIGINT) // typed at the agent's terminal; the agent ends its children itself
 	if err := camera.Serve(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "meltwatch-camera:", err)

@@ -8,9 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
+	"meltwatch/child"
 	"meltwatch/inference/server"
 )
 
@@ -29,10 +29,7 @@ func run(log *slog.Logger) error {
 			return fmt.Errorf("set TensorFlow's log level: %w", err)
 		}
 	}
-	// TensorFlow has threads of its own, and calls come one after the other.
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
+	child.OneProcessor() // TensorFlow has threads of its own, and calls come one after the other
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	return server.Serve(ctx, log)

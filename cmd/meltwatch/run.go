@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 
 	"meltwatch/agent"
+	"meltwatch/child"
 	"meltwatch/config"
 )
 
@@ -42,7 +42,10 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	}
 	ended := onHangup(ctx, a.Reload)
 	log.Info("watching", "site", own.Site, "furnace", own.Furnace, "version", version)
-	oneProcessor()
+	// Decoding, the model, replays and comparisons run in processes of their own. A log-in at the
+	// page, the picture of an alarm or a new model computes here, and may delay a sample by the
+	// scheduler's turn of 10 ms, which its uncertainty tells.
+	child.OneProcessor()
 	err = errors.Join(notePID(own.Paths.State), a.Run(ctx))
 	<-ended
 	if errors.Is(err, context.Canceled) {
@@ -50,17 +53,6 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	}
 	log.Info("stopped")
 	return err
-}
-
-// oneProcessor lets one goroutine run at a time: the watch takes a few percent of a processor,
-// in bursts of a few goroutines that wake each other, and a second thread costs more than it
-// saves. Decoding, the model, replays and comparisons run in processes of their own. A log-in at
-// the page, the picture of an alarm or a new model computes here, and may delay a sample
-// by the scheduler's turn of 10 ms, which its uncertainty tells.
-func oneProcessor() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(1)
-	}
 }
 
 // onHangup calls f at each SIGHUP until ctx ends, and then closes the channel.
