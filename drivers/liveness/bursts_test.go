@@ -118,26 +118,61 @@ func TestStallInBursts(t *testing.T) {
 	}
 }
 
-// A comparison across a gap teaches the floor nothing; the frames before it stand for those
-// that are missing.
+// A comparison across a gap teaches the floor nothing; the frames before it replace those
+// that are missing, unless they are the first ones or the gap is a stall.
 func TestFloorInBursts(t *testing.T) {
-	var r repetition
-	for range 5 {
+	const between = 880 * time.Millisecond
+	burst := func(r *repetition, share float64, gap time.Duration) {
 		for range 4 {
-			r.learnFrom(change{share: 0.2})
+			r.learnFrom(change{share: share})
 		}
-		r.learnFrom(change{missing: 21})
+		r.learnFrom(change{missing: int(gap / (40 * time.Millisecond)), gap: gap})
 	}
-	if r.learnt != 5*25 {
-		t.Errorf("learnt %d frames", r.learnt)
+	learnt := func(share float64, gap time.Duration) float64 {
+		var r repetition
+		for range 8 {
+			burst(&r, 0.2, between)
+		}
+		if r.floor < 0.1 || r.floor > 0.2 {
+			t.Errorf("floor %v of a share of 0.2", r.floor)
+		}
+		burst(&r, share, gap)
+		return r.floor
 	}
-	if r.floor < 0.1 || r.floor > 0.2 {
-		t.Errorf("floor %v of a share of 0.2", r.floor)
+	if with, without := learnt(0, between), learnt(0, 5*time.Second); with > 0.7*without {
+		t.Errorf("floor %v, %v after a stall: the missing frames count for nothing", with, without)
 	}
-	r.learnFrom(change{missing: 1 << 30})
-	r.learnFrom(change{missing: 1 << 30})
-	if r.learnt > 5*25+maxMissing {
-		t.Errorf("learnt %d frames", r.learnt)
+	var r repetition
+	burst(&r, 1, between)
+	if r.floor != 0 {
+		t.Errorf("floor %v of four frames", r.floor)
+	}
+}
+
+// A camera whose encoder drops the noise is live, if its picture moves now and then: at once
+// where frames are lost soon after a few have moved, and soon where most of the first ones
+// have moved.
+func TestLiveWithoutNoise(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 10))
+	for moving := 1; moving < 60; moving++ {
+		d, start := NewDetector(factory), time.Now()
+		d.Opened()
+		still, frozen := scene(r, 0, 0), 0
+		for n := range 25 * 40 {
+			at := time.Duration(n) * 40 * time.Millisecond
+			switch {
+			case n < moving || n%25 == 0:
+				still = scene(r, n*8, 0)
+			case n >= moving && n < moving+100:
+				continue
+			}
+			d.Frame(at, start.Add(at), still)
+			if status, cause := d.Status(start.Add(at)); status != drivers.OK {
+				if frozen++; moving < 15 || frozen > 5*25 {
+					t.Fatalf("%d pictures that moved, picture %d: %s (%s)", moving, n, status, cause)
+				}
+			}
+		}
 	}
 }
 

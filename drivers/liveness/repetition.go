@@ -1,6 +1,9 @@
 package liveness
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 const (
 	// minFloor is the least share of the pixels that a camera's noise must change from
@@ -17,7 +20,9 @@ const (
 	// picture, 0.
 	repeatedShare = 0.5
 	// The floor is the floorQuantile of what live frames changed. It begins at half
-	// the mean of the first floorFrames, and then moves by floorStep of itself a frame.
+	// the lower quartile of the first floorFrames, and then moves by floorStep of itself a
+	// frame. A mean would be raised by the few frames in which something moved, and a floor
+	// above what live frames change calls them all settled.
 	floorQuantile = 0.05
 	floorFrames   = 25
 	floorStep     = 0.02
@@ -32,6 +37,9 @@ const (
 	// minFrames comparisons together.
 	repeatedBursts = 2
 	maxBurst       = 1500 * time.Millisecond
+	// disprovingMoves of the picture disprove a repetition: another picture may be repeated
+	// after the first one.
+	disprovingMoves = 2
 )
 
 // repetition detects a repeated picture: it lacks the noise that this camera shows in
@@ -46,18 +54,42 @@ type repetition struct {
 	before Picture
 	recent []change // of the last quarantine, oldest first
 	floor  float64
-	learnt int // frames in the floor
+	// first are the shares of the first frames, until there are floorFrames.
+	first []float64
 	// standIn are the last shares that the floor has learnt since a gap.
 	standIn []float64
 	// since is when the repetition began; zero while there is none.
 	since time.Time
+	doubt doubt // about the present one
+}
+
+// doubt counts what a repeated picture cannot do. However few bits an encoder has, it returns
+// to the same picture between two key frames: at the end of a run of settled frames, no cell
+// of it differs from the end of the run before.
+type doubt struct {
+	inRun bool
+	still []byte // cell means at the end of the last run
+	moves int
+}
+
+// frame notes a frame of a repetition, and the picture before it.
+func (d *doubt) frame(isSettled bool, before Picture) {
+	if d.inRun && !isSettled {
+		means := before.cellMeans()
+		if d.still != nil && shifted(d.still, means) {
+			d.moves++
+		}
+		d.still = means
+	}
+	d.inRun = isSettled
 }
 
 // change is the share of the pixels that a frame changed.
 type change struct {
 	taken   time.Time
 	share   float64
-	missing int // frames between it and the one before
+	missing int           // frames between it and the one before
+	gap     time.Duration // between the two, if frames are missing
 }
 
 // holds reports whether the picture has repeated for a time.
@@ -77,8 +109,11 @@ func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.D
 		return
 	}
 	c := change{taken: taken, missing: missing}
-	if missing == 0 {
+	switch {
+	case missing == 0:
 		c.share = changedBy(before, p)
+	case len(r.recent) > 0:
+		c.gap = taken.Sub(r.recent[len(r.recent)-1].taken)
 	}
 	r.recent = append(r.recent, c)
 	for len(r.recent) > 2*minFrames && taken.Sub(r.recent[0].taken) > learningDelay*spell {
@@ -97,12 +132,20 @@ func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.D
 	default:
 		r.since = time.Time{}
 	}
+	if !r.holds(taken, limit) {
+		r.doubt = doubt{}
+		return
+	}
+	r.doubt.frame(missing == 0 && r.settled(c), before)
+	if r.doubt.moves >= disprovingMoves { // the floor was too high, so it is learnt anew
+		*r = repetition{before: p}
+	}
 }
 
 // repeatedSince is when the repetition began, zero if there is none.
 func (r *repetition) repeatedSince(taken time.Time, spell, limit time.Duration) time.Time {
 	switch {
-	case r.learnt < floorFrames || r.floor < minFloor:
+	case r.floor < minFloor: // or not known yet
 		return time.Time{}
 	case r.repeated(spell):
 		return taken.Add(-limit)
@@ -111,7 +154,10 @@ func (r *repetition) repeatedSince(taken time.Time, spell, limit time.Duration) 
 	}
 }
 
-// learnFrom learns from a frame. Those before a gap replace the ones that are missing in it, so that the floor follows the light as quickly as if every picture were decoded.
+// learnFrom learns from a frame. Those before a gap between bursts replace the ones that are
+// missing in it, so that the floor follows the light as quickly as if every picture were
+// decoded. Nothing replaces those of a stall, nor the first ones: a few frames would weigh more
+// than all others.
 func (r *repetition) learnFrom(c change) {
 	if c.missing == 0 {
 		r.learn(c.share)
@@ -121,25 +167,30 @@ func (r *repetition) learnFrom(c change) {
 		r.standIn = append(r.standIn, c.share)
 		return
 	}
-	for n := range min(c.missing, maxMissing) {
-		if len(r.standIn) > 0 {
-			r.learn(r.standIn[n%len(r.standIn)])
+	if c.gap <= maxBurst && len(r.first) == floorFrames {
+		for n := range min(c.missing, maxMissing) {
+			if len(r.standIn) > 0 {
+				r.learn(r.standIn[n%len(r.standIn)])
+			}
 		}
 	}
 	r.standIn = nil
 }
 
 func (r *repetition) learn(share float64) {
-	r.learnt++
 	switch {
-	case r.learnt <= floorFrames:
-		r.floor += (share/2 - r.floor) / float64(r.learnt)
+	case len(r.first) < floorFrames:
+		if r.first = append(r.first, share); len(r.first) == floorFrames {
+			slices.Sort(r.first)
+			r.floor = r.first[floorFrames/4] / 2
+		}
+		return
 	case share < r.floor:
 		r.floor *= 1 - (1-floorQuantile)*floorStep
 	default:
-		// The floor must stay above 0, or it could not rise again.
-		r.floor = max(r.floor*(1+floorQuantile*floorStep), minFloor/100)
+		r.floor *= 1 + floorQuantile*floorStep
 	}
+	r.floor = max(r.floor, minFloor/100) // at 0 it could not rise again
 }
 
 func (r *repetition) mostSettled(burst []change) bool {
