@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"meltwatch/simulator/house"
+	"meltwatch/simulator/house/analogue"
 	"meltwatch/simulator/house/arclength"
 	"meltwatch/simulator/house/autoregressive"
 	"meltwatch/simulator/house/conductance"
@@ -20,6 +21,7 @@ import (
 	"meltwatch/simulator/house/pinhole"
 	"meltwatch/simulator/house/plates"
 	"meltwatch/simulator/house/regimes"
+	"meltwatch/simulator/house/selfexciting"
 	"meltwatch/simulator/house/spray"
 )
 
@@ -31,13 +33,13 @@ const (
 
 func currents() map[string]func(house.Setting) house.Circuit {
 	return map[string]func(house.Setting) house.Circuit{
-		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New, "feedback": feedback.New, "conductance": conductance.New,
+		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New, "feedback": feedback.New, "conductance": conductance.New, "selfexciting": selfexciting.New,
 	}
 }
 
 func pictures() map[string]func(house.Setting) house.Camera {
 	return map[string]func(house.Setting) house.Camera{
-		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New, "spray": spray.New, "nightcam": nightcam.New,
+		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New, "spray": spray.New, "nightcam": nightcam.New, "analogue": analogue.New,
 	}
 }
 
