@@ -137,16 +137,26 @@ func newPlant(t *testing.T, scenario furnace.Scenario, more ...string) *plant {
 		text = strings.Replace(text, "web: {listen: \"\"},\n", "", 1)
 	}
 	writeFile(t, p.file, text, 0o600)
-	level := &slog.LevelVar{}
-	env := hostEnv(t, slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: level}))
-	env.Level = level
-	a, err := New(Source{Path: p.file, Document: []byte(text)}, env)
+	p.start()
+	return p
+}
+
+// start starts the agent with its file.
+func (p *plant) start() {
+	p.t.Helper()
+	text, err := os.ReadFile(p.file)
 	if err != nil {
-		t.Fatal(err)
+		p.t.Fatal(err)
+	}
+	level := &slog.LevelVar{}
+	env := hostEnv(p.t, slog.NewTextHandler(testLog{p.t}, &slog.HandlerOptions{Level: level}))
+	env.Level = level
+	a, err := New(Source{Path: p.file, Document: text}, env)
+	if err != nil {
+		p.t.Fatal(err)
 	}
 	p.agent, p.programs = a, a.config.Load().Paths.Programs
-	p.stop = runAgent(t, a)
-	return p
+	p.stop = runAgent(p.t, a)
 }
 
 // runAgent runs an agent until stop is called or the test ends.

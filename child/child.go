@@ -94,14 +94,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		ours.Close()
 		return nil, err
 	}
-	p := &Process{
-		spec:   spec,
-		cmd:    cmd,
-		client: rpc.NewClientWithCodec(newClientCodec(ours)),
-		slots:  make(chan struct{}, maxInFlight),
-		done:   make(chan struct{}),
-		began:  time.Now(),
-	}
+	p := newProcess(spec, cmd, ours)
 	preferOOMKill(cmd.Process.Pid)
 	forwarded := make(chan string, 1)
 	go func() { forwarded <- forward(stderr, spec.Log, cmd.Process.Pid) }() //nolint:contextcheck // it reads until the child has closed its standard error
@@ -114,6 +107,17 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	p.ready.Store(true)
 	go p.heartbeat()
 	return p, nil
+}
+
+func newProcess(spec Spec, cmd *exec.Cmd, conn net.Conn) *Process {
+	return &Process{
+		spec:   spec,
+		cmd:    cmd,
+		client: rpc.NewClientWithCodec(newClientCodec(conn)),
+		slots:  make(chan struct{}, maxInFlight),
+		done:   make(chan struct{}),
+		began:  time.Now(),
+	}
 }
 
 func socketPair() (net.Conn, *os.File, error) {
@@ -200,7 +204,7 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 }
 
 // heartbeat pings the child and kills one that does not answer. A child that has just answered a
-// call need not be woken for it.
+// call need not be woken for it, so the first ping comes up to two intervals after the last answer.
 func (p *Process) heartbeat() {
 	interval := p.spec.HeartbeatTimeout / heartbeatShare
 	ticker := time.NewTicker(interval)

@@ -42,6 +42,7 @@ func (l *Loop) Swap() bool {
 		return false
 	}
 	l.decider, l.shadow.decider = l.shadow.decider, l.decider
+	l.pending.aheadTook = 0 // it was the other model that encoded
 	next, before := l.decider, l.shadow.decider
 	next.machine, before.machine = before.machine, next.machine
 	next.machine.SetParams(next.params)
