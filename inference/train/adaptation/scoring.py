@@ -36,7 +36,8 @@ class Recorder(Runner):
 
 def told(model, *inputs):
     out = model.infer(*inputs)
-    return model.verdict(out) | {"alignment": out["alignment"]} | {k: out[k] for k in LOGITS}
+    kept = {k: out[k] for k in out.keys() & {"current_baseline"}}
+    return model.verdict(out) | {"alignment": out["alignment"]} | {k: out[k] for k in LOGITS} | kept
 
 
 @dataclass

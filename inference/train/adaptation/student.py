@@ -60,7 +60,7 @@ class Student(keras.Model):
     def read(model, frames, background, x, training):
         """What a network makes of the windows' frames and current."""
         tokens, frame_mask, _ = model.read_frames(frames, background, x)
-        return model.infer(tokens, frame_mask, x["current"], x["sample_mask"], x["set_point"], training=training)
+        return model.infer(tokens, frame_mask, x["current"], x["sample_mask"], x["set_point"], x.get("current_baseline"), training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         t, out, label = self.settings, y_pred, y["label"]

@@ -10,7 +10,7 @@ tokenizers made of the frames (cache.py).
 import keras
 import numpy as np
 
-from . import augment, background, lookalike, records, window
+from . import augment, background, current_baselines, lookalike, records, window
 from .window import FRAME_TOKENS, TRAIL, current_window
 
 EARLY = 30  # seconds after a change of the label in which a window shows little of the new state
@@ -36,6 +36,7 @@ class Windows(keras.utils.PyDataset):
         self.batches, self.config, self.steps, self.seed = batches, config, steps, seed
         self.seconds = [[self._seconds(b, c) for b in batches] for c in (0, 1)]
         self.ends = [np.cumsum([len(s) for s in seconds]) for seconds in self.seconds]
+        self.baselines = [current_baselines.tracks(b) for b in batches] if config.current_baseline else None
         if not all(ends[-1] for ends in self.ends):
             raise OneClass("the training batches contain only one class; name batches of both in train.json")
 
@@ -80,6 +81,7 @@ class Windows(keras.utils.PyDataset):
         amps, mask, set_point = current_window(batch.currents[k], second, shift(k) + late)
         augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
         x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask * with_current, set_point
+        self.fill_baseline(rng, x, n, k, second)
         x["there"][:] = with_current & with_video
         x["paired"][:] = own and late == 0
         known = current_window(batch.currents[0], second, shift(0))
@@ -87,11 +89,18 @@ class Windows(keras.utils.PyDataset):
             x[name][:] = value
         return k, with_video
 
+    def fill_baseline(self, rng, x, n, k, second):
+        """Writes a plausible baseline of current k of batch n, for a network that has one."""
+        if self.baselines:
+            x["current_baseline"][:] = current_baselines.drawn(rng, self.baselines[n][k], second)
+
     def empty(self, more):
         """Zeros for a batch; more: name → shape and type of further inputs."""
         b = self.config.windows
         shapes = {"current": ((window.SAMPLES, window.PHASES), np.float32),
                   "sample_mask": ((window.SAMPLES,), np.float32), "set_point": ((1,), np.float32)} | more
+        if self.baselines:
+            shapes["current_baseline"] = ((current_baselines.SPANS + 1,), np.float32)
         return {k: np.zeros((b, *shape), kind) for k, (shape, kind) in shapes.items()}
 
 
@@ -136,10 +145,12 @@ class PixelWindows(Windows):
         """Writes one window of the class in y into the rows of x and y."""
         n, second = self.draw(rng, int(y["label"][0]))
         batch = self.batches[n]
-        record = batch.currents[rng.integers(len(batch.currents))]
+        k = rng.integers(len(batch.currents))
+        record = batch.currents[k]
         amps, mask, set_point = current_window(record, second)
         augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
         x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask, set_point
+        self.fill_baseline(rng, x, n, k, second)
         y["shows"][:] = shows(batch, record, second)
         self._fill_video(rng, x, y, n, second)
 

@@ -55,7 +55,7 @@ def learnt(model, folder, most=MELTS, log=print):
     return {sense: density for sense, density in found.items() if density}
 
 
-def _features(tokens, seen, current, mask, set_point):
+def _features(tokens, seen, current, mask, set_point, *_):
     r, valid = relative_current(current, mask, set_point)
     x, known = familiarity.current_features(r, valid)
     y, there = familiarity.video_features(tokens, seen)

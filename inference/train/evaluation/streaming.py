@@ -60,6 +60,6 @@ def _finish(runner, loop, row, alone):
 def _alone(runner, loop, row, steps):
     """p from current alone and from video alone at some seconds: (2,len(steps))."""
     parts = [loop.window([row], second) for second in steps]
-    tokens, seen, amps, mask, set_point = (np.concatenate(p) for p in zip(*parts, strict=True))
-    return np.stack([runner.step(tokens, 0 * seen, amps, mask, set_point)["p_abnormal"][:, 0],
-                     runner.step(tokens, seen, amps, 0 * mask, set_point)["p_abnormal"][:, 0]])
+    tokens, seen, amps, mask, *others = (np.concatenate(p) for p in zip(*parts, strict=True))
+    return np.stack([runner.step(tokens, 0 * seen, amps, mask, *others)["p_abnormal"][:, 0],
+                     runner.step(tokens, seen, amps, 0 * mask, *others)["p_abnormal"][:, 0]])

@@ -19,6 +19,7 @@ class Exported:
         manifest = json.loads((folder / saved_model.MANIFEST).read_text())
         video = manifest["video"]
         self.token_shape = (video["frames"], video["tokens"], video["dim"])
+        self.baseline = "current_baseline" in manifest["signatures"]["step"]["inputs"]
         known = manifest["decision"]
         self.freezing = decision.Freezing(
             known.pop("freeze_background"), known.pop("freeze_alone", 0.0), known.pop("freeze_alone_seconds", 0))
@@ -29,9 +30,10 @@ class Exported:
     def encode(self, frames, background):
         return self._rows("encode_frame", {"frame": frames, "background": background})
 
-    def step(self, tokens, seen, current, mask, set_point):
+    def step(self, tokens, seen, current, mask, set_point, *baseline):
+        kept = {"current_baseline": baseline[0]} if baseline else {}
         return self._rows("step", {"tokens": tokens, "frame_mask": seen, "current": current,
-                                   "sample_mask": mask, "set_point": set_point})
+                                   "sample_mask": mask, "set_point": set_point} | kept)
 
     def _rows(self, signature, inputs):
         rows = len(next(iter(inputs.values())))

@@ -12,7 +12,7 @@ from ..data import layout, window
 from ..data.window import FRAME_TOKENS
 from ..evaluation import batched, clock_offset
 from ..evaluation.calibrate import RESULT
-from ..models import codebook, decision, familiarity
+from ..models import codebook, current_baseline, decision, familiarity
 from ..models.tokenizers import GRID
 from ..training.checkpoint import load
 from . import model_card
@@ -40,7 +40,7 @@ def functions(model):
             "current": TensorSpec("float32", (1, window.SAMPLES, window.PHASES), "A"),
             "sample_mask": TensorSpec("float32", (1, window.SAMPLES)),
             "set_point": TensorSpec("float32", (1, 1), "A"),
-        }),
+        } | ({"current_baseline": TensorSpec("float32", (1, current_baseline.SIZE))} if model.config.current_baseline else {})),
     }
 
 
@@ -105,6 +105,7 @@ def golden_inputs(model, batch, count=10):
     """
     vectors, background = [], np.full(BACKGROUND, -1, np.float32)
     tokens = np.zeros((1, window.FRAMES, FRAME_TOKENS, model.config.dim), np.float32)
+    baseline = np.zeros((1, current_baseline.SIZE), np.float32)
     seconds = np.linspace(0, len(batch.label) - 1, count).astype(int)
     for second in seconds:
         frame = batch.frames[max(batch.frame_at[second], 0)][None]
@@ -114,7 +115,11 @@ def golden_inputs(model, batch, count=10):
         background = np.round(keras.ops.convert_to_numpy(out["background"]) * 16) / 16
         tokens = np.roll(tokens, -1, axis=1)
         tokens[:, -1] = keras.ops.convert_to_numpy(out["tokens"])
-        vectors.append((f"window at {second} s", "step", golden_window(batch, second, tokens)))
+        inputs = golden_window(batch, second, tokens)
+        if model.config.current_baseline:
+            inputs["current_baseline"] = baseline
+            baseline = keras.ops.convert_to_numpy(model.step(**inputs)["current_baseline"])
+        vectors.append((f"window at {second} s", "step", inputs))
     for name, level in (("black", 0), ("white", 255)):
         frame = np.full((1, SIZE, SIZE, 3), level, np.uint8)
         vectors.append((name, "encode_frame", {"frame": frame, "background": background}))
@@ -141,6 +146,11 @@ def edges(whole):
         "furnace off": {"current": 0 * whole["current"]},
         "samples that are no numbers": {"current": broken},
     }
+    if "current_baseline" in whole:
+        changed |= {
+            "long known": {"current_baseline": np.float32([[0.2, 0.3, 0.4, 900]])},
+            "a baseline that is no number": {"current_baseline": np.full_like(whole["current_baseline"], np.nan)},
+        }
     return [(name, "step", whole | change) for name, change in changed.items()]
 
 

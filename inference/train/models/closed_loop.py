@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data import window
 from ..data.window import FRAME_TOKENS, current_window
+from . import current_baseline
 from . import decision as decisions
 from .familiarity import MISSING, SENSES
 
@@ -35,6 +36,7 @@ class Runner:
     def __init__(self, model):
         self.token_shape = (window.FRAMES, FRAME_TOKENS, model.config.dim)
         self.freezing = decisions.Freezing.of(model.config)
+        self.baseline = model.config.current_baseline
         self.encode_frame, self.infer_window = Compiled(model.encode_frame), Compiled(model.step)
 
     def encode(self, *arrays):
@@ -54,6 +56,8 @@ class ClosedLoop:
         self.machines = [decisions.Filter(decision) for _ in batches]
         self.background = np.full((rows, size, size, 1), -1, np.float32)
         self.frozen = np.zeros(rows, bool)
+        # The current's, before each second, for a network that has one.
+        self.baselines = np.zeros((rows, self.seconds + 1, current_baseline.SIZE), np.float32) if runner.baseline else None
         self.freeze = decisions.Freeze(runner.freezing, rows)
         self.p = np.zeros((rows, self.seconds), np.float32)
         self.senses = None  # p_current and p_video of the last step (2,rows), −1 for a missing sense; None if the network has neither
@@ -76,6 +80,9 @@ class ClosedLoop:
         abnormal = [m.step(float(p), d) for m, p, d in
                     zip(self.machines, self.p[:, second], self.decided[:, second], strict=True)]
         self.frozen = self.freeze.step(self.p[:, second], self.senses, self.decided[:, second], np.array(abnormal))
+        # By the verdict of the same second, so that the first abnormal second does not move it.
+        if self.baselines is not None and second % self.every == 0:
+            self.baselines[:, second + 1 : second + 1 + self.every] = self._followed(self.after, second)[:, None]
 
     def look(self, second):
         """Encodes the frames of a second and updates the background unless it is frozen."""
@@ -94,6 +101,7 @@ class ClosedLoop:
         out = self.runner.step(*inputs)
         self.p[:, second] = out["p_abnormal"][:, 0]
         self.alignment[:, second] = out["alignment"][:, 0]
+        self.after = out.get("current_baseline")
         if "p_current" in out:
             self.senses = np.stack([out["p_current"][:, 0], out["p_video"][:, 0]])
         for kept, sense in zip(self.familiarity, SENSES, strict=True):
@@ -103,10 +111,20 @@ class ClosedLoop:
         self.decided[:, second] = ((mask.sum(1) / window.SAMPLE_HZ >= ENOUGH_CURRENT)
                                    | (seen.mean(1) > ENOUGH_VIDEO))
 
+    def _followed(self, after, second):
+        """The baseline after `every` seconds, from that of one second, unless it is frozen: (rows,4)."""
+        before = self.baselines[:, second]
+        seconds = after[:, -1:]
+        # Steps that are left out count as if each had moved it as far; the first ones set it.
+        times = np.minimum(self.every, np.maximum(seconds, 1))
+        moved = before + times * (after - before)
+        return np.where(self.frozen[:, None], before, moved)
+
     def window(self, rows, second):
         """The inputs of step for some rows at one second."""
         span = slice(second, second + window.FRAMES)
         parts = [current_window(self.batches[r].currents[0], min(second, len(self.batches[r].label) - 1))
                  for r in rows]
         current, mask, set_point = (np.stack(p) for p in zip(*parts, strict=True))
-        return self.tokens[rows, span], self.seen[rows, span], current, mask, set_point
+        kept = () if self.baselines is None else (self.baselines[rows, second],)
+        return self.tokens[rows, span], self.seen[rows, span], current, mask, set_point, *kept

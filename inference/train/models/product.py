@@ -14,7 +14,8 @@ the next patch of current from the patch before and from the frames of its secon
 encode_frame(frame, background) → tokens, background′, evidence, once a frame;
 step(tokens, frame mask, current, sample mask, set-point) → p_abnormal, p_current,
 p_video, alignment, frame_weight, local_loss, surprise, once a second; with the constants of
-familiarity.py also familiarity_current and familiarity_video.
+familiarity.py also familiarity_current and familiarity_video. With config.current_baseline step
+also takes current_baseline and returns the next one (current_baseline.py).
 
 p_current and p_video are p_abnormal with the other sense masked, but for config.offset_alone. One pass gives all three,
 because the senses meet in the pooling only: it reads the tokens under three masks, and the
@@ -80,10 +81,11 @@ class Product(System):
         self.densities = {}  # by sense, see familiarity.py; set once the network is trained
         self.built = True
 
-    def step(self, tokens, frame_mask, current, sample_mask, set_point):
-        s = self.sequences(tokens, frame_mask, current, sample_mask, set_point)
+    def step(self, tokens, frame_mask, current, sample_mask, set_point, current_baseline=None):
+        s = self.sequences(tokens, frame_mask, current, sample_mask, set_point, current_baseline)
         out = self.align(s)
-        return self.verdict(out) | familiarity.outputs(self.densities, tokens, s) | {                                       # (B,1) each
+        kept = {k: out[k] for k in out.keys() & {"current_baseline"}}          # (B,4)
+        return self.verdict(out) | familiarity.outputs(self.densities, tokens, s) | kept | {                                       # (B,1) each
             "alignment": out["alignment"],                                 # (B,1)
             "frame_weight": out["frame_weight"],                           # (B,16)
             "local_loss": self.local_losses(out),                          # (B,21)
@@ -124,7 +126,7 @@ class Product(System):
             "attention": attention[:, 1:-1],                               # (B,16,U)
             "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
             "forecast_error": forecast_errors, "forecast_mask": counted,                # (B,4)
-        }
+        } | ({"current_baseline": s.baseline} if self.config.current_baseline else {})
 
     def missing(self):
         """The registers of a missing video and of a missing current at the end of a sequence of zeros: (53,D)."""

@@ -47,6 +47,7 @@ class Sequences(NamedTuple):
     r: object  # (B,240,3) current relative to its set-point, − 1
     change: object  # (B,240,3) from sample to sample
     valid: object  # (B,240,1) which samples count
+    baseline: object  # (B,4) the current's, for the next window; None for a network without one
 
 
 class System(keras.Model):
@@ -58,7 +59,7 @@ class System(keras.Model):
         super().__init__(**kwargs)
         d, self.config = config.dim, config
         self.frames = FRAMES[config.normalisation](d, name="frames")
-        self.current = CurrentTokens(d, sparse=config.sparse_current, name="current")
+        self.current = CurrentTokens(d, sparse=config.sparse_current, baseline=config.current_baseline, name="current")
         normal = {"initializer": keras.initializers.RandomNormal(stddev=0.05)}
         self.slot = self.add_weight(name="slot", shape=(window.PATCHES, d), **normal)
         self.moment = self.add_weight(name="moment", shape=(window.FRAMES, d), **normal)
@@ -103,23 +104,23 @@ class System(keras.Model):
 
     # Shared by training and export.
 
-    def infer(self, tokens, frame_mask, current, sample_mask, set_point, training=False):
-        return self.align(self.sequences(tokens, frame_mask, current, sample_mask, set_point), training=training)
+    def infer(self, tokens, frame_mask, current, sample_mask, set_point, current_baseline=None, training=False):
+        return self.align(self.sequences(tokens, frame_mask, current, sample_mask, set_point, current_baseline), training=training)
 
-    def sequences(self, tokens, frame_mask, current, sample_mask, set_point):
+    def sequences(self, tokens, frame_mask, current, sample_mask, set_point, current_baseline=None):
         r, valid = relative_current(current, sample_mask, set_point)       # (B,240,3), (B,240,1)
         change, both = changes(r, valid)                                   # (B,240,3), (B,240,1)
-        c, c_mask, c_there = self.current_sequence(r, change, valid, both)
+        c, c_mask, c_there, baseline = self.current_sequence(r, change, valid, both, current_baseline)
         v, v_mask, v_there, seen = self.video_sequence(tokens, frame_mask)
-        return Sequences(c, c_mask, c_there, v, v_mask, v_there, seen, r, change, valid)
+        return Sequences(c, c_mask, c_there, v, v_mask, v_there, seen, r, change, valid, baseline)
 
-    def current_sequence(self, r, change, valid, both):
-        """Register, patches and spans, with their mask and whether the sense is present."""
-        x, mask = self.current.tokens(r, change, valid, both)              # (B,33,D), (B,33)
+    def current_sequence(self, r, change, valid, both, before=None):
+        """Register, patches and spans, with their mask, whether the sense is present, and the next baseline."""
+        x, mask, after = self.current.tokens(r, change, valid, both, before)  # (B,33,D), (B,33), (B,4)
         x = x + ops.pad(self.slot, [[0, x.shape[1] - window.PATCHES], [0, 0]])
         # The mask of the longest span tells whether there are enough samples.
         there = mask[:, -1:]                                               # (B,1)
-        return *self.with_register("current", x, mask, there), there
+        return *self.with_register("current", x, mask, there), there, after
 
     def video_sequence(self, tokens, frame_mask):
         """Register and frames, oldest first, with their mask, whether any frame is present, and which."""
@@ -176,7 +177,7 @@ class System(keras.Model):
             tokens, frame_mask, told = self.read_frames(frames, background, x, training=training)
         else:
             tokens, frame_mask = x["tokens"], x["frame_mask"]
-        out = self.infer(tokens, frame_mask, x["current"], x["sample_mask"], x["set_point"], training=training)
+        out = self.infer(tokens, frame_mask, x["current"], x["sample_mask"], x["set_point"], x.get("current_baseline"), training=training)
         return out | told
 
     def read_frames(self, frames, background, x, training=False):

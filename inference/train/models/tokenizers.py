@@ -16,6 +16,7 @@ from keras import ops
 
 from ..data.background import BACKGROUND_SECONDS, BRIGHTEST
 from ..data.window import FRAME_TOKENS, PATCH, PATCHES, SAMPLE_HZ, SAMPLES, SIZE
+from . import current_baseline
 
 LEAST_SET_POINT = 100.0  # amperes; a lower set-point counts as unknown
 MOST_AMPS = 100e3  # a greater reading of either sign is a fault of the meter
@@ -72,10 +73,13 @@ class CurrentTokens(keras.layers.Layer):
     STRIDES = (4, 2)  # of the two convolutions; their product is PATCH
     CHANNELS = STATISTICS = 13
 
-    def __init__(self, dim, sparse=False, **kwargs):
-        """sparse: also tell how many changes from sample to sample are known, and claim none that are not."""
+    def __init__(self, dim, sparse=False, baseline=False, **kwargs):
+        """sparse: also tell how many changes from sample to sample are known, and claim none that are not.
+
+        baseline: also compare the fluctuation with the furnace's usual one (current_baseline.py).
+        """
         super().__init__(**kwargs)
-        self.sparse = sparse
+        self.sparse, self.baseline = sparse, baseline
         first, second = self.STRIDES
         self.patches = keras.layers.Conv1D(dim, first, strides=first, activation="relu", name="patches")
         self.mix = keras.layers.Conv1D(dim, 2 * second, strides=second, padding="same", name="mix")
@@ -92,22 +96,31 @@ class CurrentTokens(keras.layers.Layer):
                                     initializer="random_normal")
         self.patches.build((None, SAMPLES, self.CHANNELS))
         self.mix.build((None, SAMPLES // self.STRIDES[0], self.dim))
-        self.statistics.build((None, len(self.SPANS), self.STATISTICS + self.sparse))
+        self.statistics.build((None, len(self.SPANS), self.STATISTICS + self.sparse + 2 * self.baseline))
         self.spread.build((None, len(self.SPANS), self.dim))
 
     def call(self, current, sample_mask, set_point):
         r, valid = relative_current(current, sample_mask, set_point)       # (B,240,3), (B,240,1)
         change, both = changes(r, valid)                                   # (B,240,3), (B,240,1)
-        return self.tokens(r, change, valid, both)
+        return self.tokens(r, change, valid, both)[:2]
 
-    def tokens(self, r, change, valid, both):
-        """Tokens from the results of relative_current() and changes(): (B,33,D), and which count (B,33)."""
+    def tokens(self, r, change, valid, both, before=None):
+        """Tokens from the results of relative_current() and changes(): (B,33,D), which count (B,33), and the next baseline.
+
+        before: the baseline (B,4), of a network that has one; None for nothing known yet.
+        """
         x = self.patches(self.channels(r, change, valid))                  # (B,60,D)
         x = self.mix(x)                                                    # (B,30,D)
         features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
+        after = None
+        if self.baseline:
+            # The mean of the deviations, the share of the samples and the level, as span_features() puts them.
+            before = ops.zeros_like(features[:, 0, : current_baseline.SIZE]) if before is None else before
+            against, after = current_baseline.follow(features[:, :, 11], features[:, -1, 10:11], features[:, -1, 12:13], spans, before)
+            features = ops.concatenate([features, against], axis=2)        # (B,3,16)
         s = self.spread(self.statistics(features)) + self.span             # (B,3,D)
         patches = ops.max(ops.reshape(valid, (-1, PATCHES, PATCH)), axis=2)  # (B,30)
-        return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1)
+        return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1), after
 
     def channels(self, r, change, valid):
         """Input channels of the convolution: (B,240,13)."""

@@ -278,7 +278,7 @@ def test_an_alarm_freezes_as_long_as_it_lasts_and_is_not_counted():
 class Suspicious:
     """A network whose video alone is suspicious, and whose background counts its updates."""
 
-    token_shape = (window.FRAMES, window.FRAME_TOKENS, 1)
+    baseline, token_shape = False, (window.FRAMES, window.FRAME_TOKENS, 1)
 
     def __init__(self, freezing):
         self.freezing = freezing

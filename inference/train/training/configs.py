@@ -296,6 +296,18 @@ class ProductFinetuneAgain(ProductFinetune):
 
 
 @dataclass(frozen=True)
+class ProductBaseline(ProductFinetuneAgain):
+    """A trained ProductFinetuneAgain, fine-tuned with a baseline of the current."""
+
+    name: str = "product-baseline"
+    title: str = "the product, for other makers' furnaces, with a baseline of the current"
+    version: str = "0.5.0"
+    seed: int = 7
+    steps: int = 4000
+    current_baseline: bool = True
+
+
+@dataclass(frozen=True)
 class ProductEqual(Product):
     """The product with the steps and the rate of the other rows."""
 
@@ -346,4 +358,5 @@ ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel
         OneLLMOneExpert, OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual,
         ProductFusion, ProductLarge)
 ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductLone, ProductTransfer, ProductFinetune, ProductFinetuneAgain,
+                             ProductBaseline,
                              Toy)}

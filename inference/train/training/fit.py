@@ -5,6 +5,7 @@ import sys
 import time
 
 import keras
+import numpy as np
 
 from .. import models
 from ..data.sampler import JointWindows, PixelWindows, TokenWindows
@@ -130,10 +131,17 @@ def finetune(config, batches, trained, lags=None, log=print, course=None):
     """
     keras.utils.set_random_seed(config.seed)
     model = models.build(config)
-    model.set_weights(trained.get_weights())
+    inherit_all(model, trained)
     if hasattr(model, "bank"):
         model.bank.trainable = False
     return fit(model, lambda steps, seed: JointWindows(batches, config, steps, seed, lags), log, course)
+
+
+def inherit_all(model, trained):
+    """Sets a network's weights to those of a trained one. The kernel of further inputs, which it lacks, begins at 0."""
+    for mine, theirs in zip(model.weights, trained.get_weights(), strict=True):
+        more = mine.shape[0] - theirs.shape[0] if len(mine.shape) == 2 else 0
+        mine.assign(np.pad(theirs, ((0, more), (0, 0))) if more else theirs)
 
 
 def fit_on_tokens(config, tokenized, unimodal, log=print, course=None):

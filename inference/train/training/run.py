@@ -30,6 +30,7 @@ class Run:
     train_frames: bool = False  # whether the frames' tokenizer is trained with the network, from pixels
     normalisation: str = "mean"  # of frames: mean, or fitted to the background (models/fitted.py)
     sparse_current: bool = False  # whether the statistics tell how many changes of the current are known
+    current_baseline: bool = False  # whether the current's fluctuation is compared with the furnace's usual one (models/current_baseline.py)
     blind_share: float = 0.0  # probability that a sense does not show an episode (System.evidence)
     lone_witness: bool = False  # whether the verdict is the greatest of the fused logit and of each sense's alone
     offset: float = 0.0  # taken off the verdict's logit
