@@ -59,6 +59,9 @@ func build(c config.Config, model string, stamper *stamp.Stamper, env Env) (*Age
 		Model: a.modelName, Cause: a.video.Cause, Dropped: func() uint64 { return a.loop.Dropped() },
 		Background:       func() *decide.Background { return a.live.Load().decider.Background() },
 		ResumeBackground: live.decider.ResumeBackground,
+
+		CurrentBaseline:       func() *decide.CurrentBaseline { return a.live.Load().decider.CurrentBaseline() },
+		ResumeCurrentBaseline: live.decider.ResumeCurrentBaseline,
 	})
 	a.loop = decide.NewLoop(live.decider, a.video, func(s decide.Decision) {
 		a.decided.Store(s.End.UnixNano())

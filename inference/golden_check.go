@@ -23,6 +23,9 @@ func (v GoldenVector) Run(ctx context.Context, c Caller) (map[string][]float32, 
 	if setPoint := floats("set_point"); len(setPoint) == 1 {
 		window.SetPoint = setPoint[0]
 	}
+	if _, ok := v.Inputs[CurrentBaseline]; ok {
+		window.CurrentBaseline = floats(CurrentBaseline)
+	}
 	return c.Step(ctx, window)
 }
 

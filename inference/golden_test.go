@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"slices"
@@ -48,6 +49,35 @@ func TestParseGolden(t *testing.T) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+// caller keeps the window that it is asked about.
+type caller struct{ asked Window }
+
+func (*caller) EncodeFrame(context.Context, Frame) (Encoded, error) { return Encoded{}, nil }
+
+func (c *caller) Step(_ context.Context, w Window) (Outputs, error) {
+	c.asked = w
+	return Outputs{}, nil
+}
+
+// A vector's baseline reaches the model, and one without it gives none.
+func TestVectorRunsWithItsBaseline(t *testing.T) {
+	for name, c := range map[string]struct {
+		inputs map[string][]byte
+		want   []float32
+	}{
+		"with one":    {map[string][]byte{CurrentBaseline: AppendFloats(nil, []float32{1, 2, 3, 4})}, []float32{1, 2, 3, 4}},
+		"without one": {map[string][]byte{}, nil},
+	} {
+		var model caller
+		if _, err := (GoldenVector{Signature: Step, Inputs: c.inputs}).Run(t.Context(), &model); err != nil {
+			t.Fatal(err)
+		}
+		if have := model.asked.CurrentBaseline; !slices.Equal(have, c.want) || (have == nil) != (c.want == nil) {
+			t.Errorf("%s: the model is given %v, want %v", name, have, c.want)
+		}
 	}
 }
 

@@ -4,7 +4,7 @@
 // writes next to the SavedModel.
 //
 // A model is two functions without hidden state. The caller keeps the state (frame
-// tokens, background), so a restart of the process that runs the model loses nothing.
+// tokens, background, baseline of the current), so a restart of the process that runs the model loses nothing.
 //
 // All tensors are flat, row-major, batch 1; shapes are the manifest's. Input slices are
 // neither changed nor kept; output slices belong to the caller.
@@ -48,6 +48,9 @@ type Window struct {
 	// SetPoint is the current set-point in amperes, 0 where it is unknown; the
 	// model then takes the mean of the current.
 	SetPoint float32
+	// CurrentBaseline is what the last call returned under this name, or nil while nothing is
+	// known, which reaches the graph as zeros. It is nil for a model without this input.
+	CurrentBaseline []float32
 }
 
 // Outputs are Step's outputs by the manifest's names. PAbnormal is always
@@ -89,6 +92,12 @@ const (
 	// on its state.
 	FamiliarityCurrent = "familiarity_current"
 	FamiliarityVideo   = "familiarity_video"
+	// CurrentBaseline is an optional input of step and an output of the same shape (1, N), float32:
+	// a slow mean of how much this furnace's current usually fluctuates. It is to the current what
+	// the background is to the video. The output goes into the next call; a caller that freezes the
+	// background keeps the old one. Zeros mean that nothing is known yet. The model leaves it
+	// unchanged while the window holds too little current or the furnace is off.
+	CurrentBaseline = "current_baseline"
 )
 
 // Missing is the value of a sense's own output while the sense is missing: of PCurrent and

@@ -35,7 +35,10 @@ func (m Manifest) CheckWindow(w Window) error {
 			return err
 		}
 	}
-	return nil
+	if w.CurrentBaseline == nil {
+		return nil
+	}
+	return checkFloats(CurrentBaseline, w.CurrentBaseline, m.CurrentBaselineSize())
 }
 
 func checkFloats(name string, values []float32, want int) error {

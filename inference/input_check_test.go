@@ -61,6 +61,25 @@ func TestCheckWindow(t *testing.T) {
 			expect(t, m.CheckWindow(window), c.want)
 		})
 	}
+	for name, c := range map[string]struct {
+		m        Manifest
+		baseline []float32
+		want     string
+	}{
+		"no baseline yet":            {baselineManifest(), nil, ""},
+		"baseline":                   {baselineManifest(), []float32{0, 1, 2, 3}, ""},
+		"short baseline":             {baselineManifest(), []float32{0, 1, 2}, "current_baseline: 3 values, the model takes 4"},
+		"empty baseline":             {baselineManifest(), []float32{}, "current_baseline: 0 values, the model takes 4"},
+		"infinite baseline":          {baselineManifest(), []float32{0, 1, infinite, 3}, "current_baseline: value 2 is +Inf"},
+		"baseline for another model": {m, []float32{0}, "current_baseline: 1 values, the model takes 0"},
+		"no baseline, as before":     {m, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			window := good()
+			window.CurrentBaseline = c.baseline
+			expect(t, c.m.CheckWindow(window), c.want)
+		})
+	}
 }
 
 func expect(t *testing.T, err error, want string) {

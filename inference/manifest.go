@@ -90,6 +90,14 @@ func (t Tensor) Bytes() int {
 	return 4 * t.Elements()
 }
 
+// CurrentBaselineSize is the number of values of step's CurrentBaseline, 0 if the model has none.
+func (m Manifest) CurrentBaselineSize() int {
+	if tensor, ok := m.Signatures[Step].Inputs[CurrentBaseline]; ok {
+		return tensor.Elements()
+	}
+	return 0
+}
+
 // Decision turns probabilities into a state; chosen on validation batches for
 // at most one false alarm in 60 h.
 type Decision struct {

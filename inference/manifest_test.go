@@ -266,7 +266,7 @@ func TestReadManifestNamesTheFile(t *testing.T) {
 }
 
 func FuzzParseManifest(f *testing.F) {
-	for _, m := range []Manifest{goodManifest(), offsetManifest(), confident(), familiarityManifest()} {
+	for _, m := range []Manifest{goodManifest(), offsetManifest(), confident(), familiarityManifest(), baselineManifest()} {
 		good, err := json.Marshal(m)
 		if err != nil {
 			f.Fatal(err)

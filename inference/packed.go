@@ -19,6 +19,8 @@ type packedEncoded struct{ Tokens, Background, Evidence []byte }
 type packedWindow struct {
 	Tokens, FrameMask, Current, SampleMask []byte
 	SetPoint                               float32
+	// Left out while nil, which a process of an older release reads as well.
+	CurrentBaseline []byte `json:",omitzero"`
 }
 
 // MarshalJSON packs the tensors.
@@ -55,6 +57,7 @@ func (w Window) MarshalJSON() ([]byte, error) {
 	return p.json(packedWindow{
 		p.pack("tokens", w.Tokens), p.pack("frame_mask", w.FrameMask),
 		p.pack("current", w.Current), p.pack("sample_mask", w.SampleMask), w.SetPoint,
+		p.pack(CurrentBaseline, w.CurrentBaseline),
 	})
 }
 
@@ -65,6 +68,7 @@ func (w *Window) UnmarshalJSON(text []byte) error {
 	*w = Window{
 		u.unpack("tokens", p.Tokens), u.unpack("frame_mask", p.FrameMask),
 		u.unpack("current", p.Current), u.unpack("sample_mask", p.SampleMask), p.SetPoint,
+		u.unpack(CurrentBaseline, p.CurrentBaseline),
 	}
 	return u.err
 }

@@ -20,6 +20,22 @@ func TestTensorsArriveAsTheyWere(t *testing.T) {
 	same(t, Encoded{Tokens: odd, Background: []float32{}})
 	same(t, Encoded{Tokens: odd, Background: odd[:1], Evidence: odd[:2]})
 	same(t, Window{Tokens: odd, FrameMask: odd[:3], Current: odd[:2], SampleMask: odd[:1], SetPoint: 1e4})
+	same(t, Window{Current: odd[:2], CurrentBaseline: odd[:4]})
+	same(t, Window{CurrentBaseline: []float32{}})
+}
+
+// A window without a baseline is the same message as before there was one, so agent and model's
+// process of neighbouring releases understand each other.
+func TestWindowWithoutABaselineIsSentAsBefore(t *testing.T) {
+	text, err := json.Marshal(Window{Current: []float32{1}, SetPoint: 2})
+	want := `{"Tokens":null,"FrameMask":null,"Current":"AACAPw==","SampleMask":null,"SetPoint":2}`
+	if err != nil || string(text) != want {
+		t.Errorf("%s, %v; want %s", text, err, want)
+	}
+	var w Window
+	if err := json.Unmarshal([]byte(want), &w); err != nil || w.CurrentBaseline != nil {
+		t.Errorf("%v, baseline %v", err, w.CurrentBaseline)
+	}
 }
 
 func same[T any](t *testing.T, want T) {
@@ -44,6 +60,7 @@ func TestNumbersThatAreNotFiniteAreRefused(t *testing.T) {
 		for _, value := range []any{
 			Frame{Background: tensor}, Encoded{Tokens: tensor}, Encoded{Evidence: tensor},
 			Window{Current: tensor}, Window{SampleMask: tensor}, Window{SetPoint: float32(bad)},
+			Window{CurrentBaseline: tensor},
 		} {
 			if text, err := json.Marshal(value); err == nil {
 				t.Errorf("%v in %T was sent: %s", bad, value, text)
@@ -106,10 +123,11 @@ func TestTensorsFitIntoAMessage(t *testing.T) {
 // A tensor that was cut, or that holds a number that is not finite, is refused.
 func TestDamagedTensorsAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"Tokens":"AAA="}`:        "tensor tokens of 2 bytes is not a whole number of float32",
-		`{"Current":"AADAfw=="}`:   "tensor current holds NaN",
-		`{"FrameMask":"AACA/w=="}`: "tensor frame_mask holds -Inf",
-		`{"SampleMask":7}`:         "cannot unmarshal number",
+		`{"Tokens":"AAA="}`:              "tensor tokens of 2 bytes is not a whole number of float32",
+		`{"Current":"AADAfw=="}`:         "tensor current holds NaN",
+		`{"FrameMask":"AACA/w=="}`:       "tensor frame_mask holds -Inf",
+		`{"CurrentBaseline":"AADAfw=="}`: "tensor current_baseline holds NaN",
+		`{"SampleMask":7}`:               "cannot unmarshal number",
 	} {
 		var w Window
 		if err := json.Unmarshal([]byte(text), &w); err == nil || !strings.Contains(err.Error(), want) {

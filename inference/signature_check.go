@@ -62,10 +62,14 @@ func (m Manifest) checkSignatures(f *faults) {
 			f.add(key, "is missing; %s", exportRemedy)
 			continue
 		}
-		checkTensors(f, key+".inputs", have.Inputs, want.Inputs)
 		if name == Step {
+			if baseline, ok := have.Inputs[CurrentBaseline]; ok {
+				want.Inputs[CurrentBaseline] = Tensor{DType: "float32", Shape: baseline.Shape}
+			}
 			want.Outputs = m.withOptional(want.Outputs, have.Outputs)
+			checkBaseline(f, have)
 		}
+		checkTensors(f, key+".inputs", have.Inputs, want.Inputs)
 		checkTensors(f, key+".outputs", have.Outputs, want.Outputs)
 	}
 	if m.Decision.FreezeAlone > 0 {
@@ -79,6 +83,25 @@ func (m Manifest) checkSignatures(f *faults) {
 		if name != EncodeFrame && name != Step {
 			f.add("signatures."+name, "is an unknown function; %s", exportRemedy)
 		}
+	}
+}
+
+// checkBaseline checks that step takes the CurrentBaseline that it returns: the caller only passes it
+// on.
+func checkBaseline(f *faults, step Signature) {
+	const input, output = "signatures.step.inputs." + CurrentBaseline, "signatures.step.outputs." + CurrentBaseline
+	in, taken := step.Inputs[CurrentBaseline]
+	out, returned := step.Outputs[CurrentBaseline]
+	switch {
+	case !taken && !returned:
+	case !taken:
+		f.add(input, "is missing, although step returns it; %s", exportRemedy)
+	case !returned:
+		f.add(output, "is missing, although step takes it; %s", exportRemedy)
+	case len(in.Shape) != 2 || in.Shape[0] != 1:
+		f.add(input+".shape", "is %v, must be [1 N]; %s", in.Shape, exportRemedy)
+	case !slices.Equal(out.Shape, in.Shape):
+		f.add(output+".shape", "is %v, the input has %v; %s", out.Shape, in.Shape, exportRemedy)
 	}
 }
 

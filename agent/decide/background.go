@@ -1,7 +1,6 @@
 package decide
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -36,28 +35,39 @@ func (d *Decider) Background() *Background {
 // still at least until the first verdict. Values that are not finite, or too few or too many for
 // the manifest's shape, are an error.
 func (d *Decider) ResumeBackground(b Background) error {
-	const size = 4 // of a float32
-	want := size
+	want := 1
 	for _, n := range d.manifest.Video.Background {
 		want *= n
 	}
-	if len(b.Values) != want {
-		return fmt.Errorf("the background has %d bytes, want %d", len(b.Values), want)
-	}
-	for _, v := range inference.Floats(b.Values) {
-		if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
-			return errors.New("the background holds a value that is not finite")
-		}
+	if err := checkResumed("background", b.Values, want); err != nil {
+		return err
 	}
 	d.resumed = &b
 	return nil
 }
 
-// useResumed takes the last run's background once the model is known.
+// checkResumed reports why the bytes are not that many finite values.
+func checkResumed(what string, values []byte, want int) error {
+	const size = 4 // of a float32
+	if len(values) != want*size {
+		return fmt.Errorf("the %s has %d bytes, want %d", what, len(values), want*size)
+	}
+	for _, v := range inference.Floats(values) {
+		if v := float64(v); math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("the %s holds a value that is not finite", what)
+		}
+	}
+	return nil
+}
+
+// useResumed takes the last run's background and baseline of the current once the model is known.
 func (d *Decider) useResumed() {
-	b := d.resumed
-	d.resumed = nil
+	b, baseline := d.resumed, d.resumedBaseline
+	d.resumed, d.resumedBaseline = nil, nil
 	if b != nil && b.Model == d.sha256 && b.Camera == d.camera {
 		d.background, d.shows, d.freeze.on = inference.Floats(b.Values), b.Camera, true
+	}
+	if baseline != nil && baseline.Model == d.sha256 {
+		d.baseline = inference.Floats(baseline.Values)
 	}
 }

@@ -91,13 +91,15 @@ type Decider struct {
 	current *currentMonitor
 	sparse  sparseness
 
-	background []float32
-	resumed    *Background // of the last run, until the model is known
-	camera     string      // in the configuration
-	shows      string      // the camera whose picture the background is
-	freeze     freeze
-	lastFrame  time.Time
-	familiar   familiarity
+	background      []float32
+	resumed         *Background      // of the last run, until the model is known
+	camera          string           // in the configuration
+	shows           string           // the camera whose picture the background is
+	baseline        []float32        // of the current; nil while unknown
+	resumedBaseline *CurrentBaseline // of the last run, as resumed
+	freeze          freeze
+	lastFrame       time.Time
+	familiar        familiarity
 
 	offset *align.Offset // nil for a model without the output
 	delay  time.Duration // as it was set
@@ -184,8 +186,9 @@ func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drive
 	s.CV120, s.CV45 = variation(w)
 	s.Verdict = d.sensed(s, w)
 	s.Verdict.CurrentLive, s.Verdict.Amperes, s.Verdict.CurrentAside = usable, amperes, aside
+	var baseline []float32
 	if s.Fault = encodeErr; s.Fault == nil {
-		s.Fault = d.ask(ctx, w, sparse, &s)
+		baseline, s.Fault = d.ask(ctx, w, sparse, &s)
 	}
 	if s.Fault != nil {
 		d.fallBack(w, &s)
@@ -204,6 +207,7 @@ func (d *Decider) DecideDue(ctx context.Context, now, due time.Time, frame drive
 		d.sparse = sparseness{}
 	}
 	d.freeze.step(s, d.manifest.Decision)
+	d.followCurrent(baseline)
 	d.familiar.step(&s, d.manifest.Familiarity)
 	return s
 }
@@ -267,19 +271,24 @@ func (d *Decider) sensed(s Decision, w align.Window) state.Verdict {
 
 var errNothingSeen = errors.New("the window holds no sample and no frame")
 
-func (d *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Decision) error {
+// ask lets the model decide, and returns the baseline of the current that follows from the window.
+func (d *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Decision) (baseline []float32, err error) {
 	if w.CurrentCoverage == 0 && w.VideoCoverage == 0 {
-		return errNothingSeen
+		return nil, errNothingSeen
 	}
 	if sparse != nil {
-		return sparse
+		return nil, sparse
 	}
+	w.Input.CurrentBaseline = d.baseline
 	outputs, err := d.model.Step(ctx, w.Input)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if baseline, err = d.returnedBaseline(outputs); err != nil {
+		return nil, err
 	}
 	if err := d.observeOffset(w, s, outputs); err != nil {
-		return err
+		return nil, err
 	}
 	p := float64(outputs[inference.PAbnormal][0])
 	s.Verdict.Source, s.Verdict.P = state.Model, min(max(p, 0), 1)
@@ -295,7 +304,7 @@ func (d *Decider) ask(ctx context.Context, w align.Window, sparse error, s *Deci
 	s.FamiliarityCurrent = familiarityOf(outputs[inference.FamiliarityCurrent], s.Counted.Current)
 	s.FamiliarityVideo = familiarityOf(outputs[inference.FamiliarityVideo], s.Counted.Video)
 	s.Evidence = w.Evidence
-	return nil
+	return baseline, nil
 }
 
 // alone is a sense's own probability, or NaN if the model does not give it.

@@ -26,8 +26,8 @@ var errEnded = errors.New("the decision loop has ended")
 // Decider returns the live decider. Call it in Do.
 func (l *Loop) Decider() *Decider { return l.decider }
 
-// Adopt applies settings while the loop runs. The window, the background, the furnace's
-// state and the manifest stay.
+// Adopt applies settings while the loop runs. The window, the background, the baseline of
+// the current, the furnace's state and the manifest stay.
 func (d *Decider) Adopt(s Settings) {
 	d.params, d.rule, d.timeout = s.Params, s.Rule, s.Timeout
 	d.machine.SetParams(s.Params)

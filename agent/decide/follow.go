@@ -16,6 +16,7 @@ func (d *Decider) follow(frame drivers.Frame) {
 		if d.sha256 != "" {
 			d.aligner.ForgetFrames() // another model's tokens
 			d.background, d.freeze, d.lastFrame, d.familiar = nil, freeze{}, time.Time{}, familiarity{}
+			d.baseline = nil
 			d.restartOffset()
 		}
 		d.sha256 = loaded.SHA256

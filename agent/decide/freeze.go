@@ -6,7 +6,8 @@ import (
 )
 
 // freeze decides whether the background stands still, so that it does not absorb a growing
-// spot: while the model finds the furnace abnormal, and while one sense alone does.
+// spot: while the model finds the furnace abnormal, and while one sense alone does. The baseline
+// of the current stands still with it, so that an abnormal, quiet current is not taken for usual.
 //
 // A reflection that stays may look abnormal to the video for hours. Therefore one sense
 // alone freezes the background for a number of seconds at most. After that the background

@@ -54,6 +54,9 @@ type Settings struct {
 	// loop calls it. ResumeBackground passes on what the last run's was, before the loop runs.
 	Background       func() *decide.Background
 	ResumeBackground func(decide.Background) error
+	// CurrentBaseline and ResumeCurrentBaseline are the same for the current.
+	CurrentBaseline       func() *decide.CurrentBaseline
+	ResumeCurrentBaseline func(decide.CurrentBaseline) error
 }
 
 // saved is what the state file holds.
@@ -62,6 +65,9 @@ type saved struct {
 	// Background is there with an alarm or a suspicion, which a picture that began with the hot
 	// spot in it would not show again.
 	Background *decide.Background `json:"background,omitempty"`
+	// CurrentBaseline is there with them too, also without a camera: a quiet current would
+	// otherwise be learnt as usual.
+	CurrentBaseline *decide.CurrentBaseline `json:"current_baseline,omitempty"`
 }
 
 // Reporter publishes the agent's payloads. Only the decision loop may call Decided; the
@@ -225,7 +231,7 @@ func (r *Reporter) save(s decide.Decision, changed bool) {
 	r.savedAt = time.Now()
 	next := saved{Saved: r.Machine.Save(time.Now())}
 	if s.Status.State == state.Abnormal || s.Status.Suspicion.On {
-		next.Background = r.Background()
+		next.Background, next.CurrentBaseline = r.Background(), r.CurrentBaseline()
 	}
 	r.unsaved.Store(&next)
 	select {
@@ -278,10 +284,17 @@ func (r *Reporter) Resume() {
 		r.Log.Warn("last state not resumed", "err", err)
 		return
 	}
-	if !r.Machine.Resume(last.Saved, time.Now()) || last.Background == nil {
+	if !r.Machine.Resume(last.Saved, time.Now()) {
 		return
 	}
-	if err := r.ResumeBackground(*last.Background); err != nil {
-		r.Log.Warn("alarm resumed without the background of its pictures", "err", err)
+	if last.Background != nil {
+		if err := r.ResumeBackground(*last.Background); err != nil {
+			r.Log.Warn("alarm resumed without the background of its pictures", "err", err)
+		}
+	}
+	if last.CurrentBaseline != nil {
+		if err := r.ResumeCurrentBaseline(*last.CurrentBaseline); err != nil {
+			r.Log.Warn("alarm resumed without the baseline of its current", "err", err)
+		}
 	}
 }

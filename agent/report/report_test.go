@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"meltwatch/agent/align"
 	"meltwatch/agent/decide"
@@ -135,7 +138,8 @@ func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {
 			Output: silent{}, Registry: health.NewRegistry(), Limit: time.Hour, Machine: machine, Files: disk,
 			Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.DiscardHandler),
 			Model: func() message.ModelName { return message.ModelName{} }, Cause: func() string { return "" }, Dropped: func() uint64 { return 0 },
-			Background: func() *decide.Background { return nil },
+			Background:      func() *decide.Background { return nil },
+			CurrentBaseline: func() *decide.CurrentBaseline { return nil },
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -157,34 +161,32 @@ func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
-// The background is kept with an alarm or a suspicion alone: a normal furnace has learnt it again
-// before it matters.
-func TestBackgroundIsKeptWithAnAlarm(t *testing.T) {
+// Background and baseline of the current are kept with an alarm or a suspicion alone: a normal
+// furnace has learnt them again before they matter. A furnace without a camera has no background.
+func TestBackgroundAndBaselineAreKeptWithAnAlarm(t *testing.T) {
+	alarm, suspicion := state.Status{State: state.Abnormal}, state.Status{State: state.Normal, Suspicion: state.Suspicion{On: true}}
+	background := &decide.Background{Model: "one", Camera: "here", Values: []byte{1, 2, 3, 4}}
+	baseline := &decide.CurrentBaseline{Model: "one", Values: []byte{5, 6, 7, 8}}
 	for name, c := range map[string]struct {
-		status state.Status
-		after  time.Duration
-		want   bool
+		status     state.Status
+		background *decide.Background
+		baseline   *decide.CurrentBaseline
+		after      time.Duration
+		want       bool
 	}{
-		"an alarm":                       {state.Status{State: state.Abnormal}, time.Minute, true},
-		"a suspicion":                    {state.Status{State: state.Normal, Suspicion: state.Suspicion{On: true}}, time.Minute, true},
-		"a normal furnace":               {state.Status{State: state.Normal}, time.Minute, false},
-		"an alarm of a quarter hour ago": {state.Status{State: state.Abnormal}, 15 * time.Minute, false},
+		"an alarm":                                 {alarm, background, baseline, time.Minute, true},
+		"a suspicion":                              {suspicion, background, baseline, time.Minute, true},
+		"a normal furnace":                         {state.Status{State: state.Normal}, background, baseline, time.Minute, false},
+		"an alarm of a quarter hour ago":           {alarm, background, baseline, 15 * time.Minute, false},
+		"an alarm without a camera":                {alarm, nil, baseline, time.Minute, true},
+		"a suspicion without a camera":             {suspicion, nil, baseline, time.Minute, true},
+		"an alarm of a model without a baseline":   {alarm, background, nil, time.Minute, true},
+		"an alarm without a camera nor a baseline": {alarm, nil, nil, time.Minute, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				disk := crashfs.New(-1)
-				var resumed *decide.Background
-				open := func() *Reporter {
-					return New(Settings{
-						Output: silent{}, Registry: health.NewRegistry(), Limit: time.Hour, Files: disk,
-						Machine: state.New(state.Params{MeanSeconds: 1, Enter: 0.6, Exit: 0.4, HoldSeconds: 1}),
-						Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.DiscardHandler),
-						Model: func() message.ModelName { return message.ModelName{} }, Cause: func() string { return "" }, Dropped: func() uint64 { return 0 },
-						Background:       func() *decide.Background { return &decide.Background{Model: "one", Values: []byte{1, 2, 3, 4}} },
-						ResumeBackground: func(b decide.Background) error { resumed = &b; return nil },
-					})
-				}
-				r := open()
+				f := file{disk: crashfs.New(-1), background: c.background, baseline: c.baseline}
+				r := f.open()
 				now := state.Saved{State: c.status.State, Since: time.Now(), Seen: time.Now(), By: state.Model}
 				if c.status.Suspicion.On {
 					now.Suspected = time.Now()
@@ -192,16 +194,98 @@ func TestBackgroundIsKeptWithAnAlarm(t *testing.T) {
 				r.Machine.Resume(now, time.Now())
 				r.Decided(decide.Decision{End: time.Now(), Status: c.status, Alignment: math.NaN(), Surprise: math.NaN(), PCurrent: math.NaN(), PVideo: math.NaN()})
 				r.SaveNow()
-				text, err := durable.ReadFile(disk, stateFile)
-				if saved := bytes.Contains(text, []byte(`"background"`)); err != nil || saved != (c.status.State != state.Normal || c.status.Suspicion.On) {
-					t.Errorf("the state file is %s, %v", text, err)
+				text, err := durable.ReadFile(f.disk, stateFile)
+				kept := c.status.State != state.Normal || c.status.Suspicion.On
+				for key, want := range map[string]bool{"background": kept && c.background != nil, "current_baseline": kept && c.baseline != nil} {
+					if saved := bytes.Contains(text, []byte(`"`+key+`"`)); err != nil || saved != want {
+						t.Errorf("the state file is %s, %v", text, err)
+					}
 				}
 				time.Sleep(c.after)
-				open().Resume()
-				if got := resumed != nil; got != c.want {
-					t.Errorf("resumed is %v", resumed)
+				f.open().Resume()
+				wantBackground, wantBaseline := c.background, c.baseline
+				if !c.want {
+					wantBackground, wantBaseline = nil, nil
+				}
+				if diff := cmp.Diff(wantBackground, f.resumed); diff != "" {
+					t.Errorf("background (-want +have):\n%s", diff)
+				}
+				if diff := cmp.Diff(wantBaseline, f.resumedBaseline); diff != "" {
+					t.Errorf("baseline (-want +have):\n%s", diff)
 				}
 			})
+		})
+	}
+}
+
+// file is the state folder of an agent that is restarted, and what its decision has and resumes.
+type file struct {
+	disk            durable.Files
+	background      *decide.Background
+	baseline        *decide.CurrentBaseline
+	resumed         *decide.Background
+	resumedBaseline *decide.CurrentBaseline
+	refuse          error
+	log             bytes.Buffer
+}
+
+func (f *file) open() *Reporter {
+	return New(Settings{
+		Output: silent{}, Registry: health.NewRegistry(), Limit: time.Hour, Files: f.disk,
+		Machine: state.New(state.Params{MeanSeconds: 1, Enter: 0.6, Exit: 0.4, HoldSeconds: 1}),
+		Stamper: stamp.At(1, "kernel", stamp.KernelClock{}, "test"), Log: slog.New(slog.NewTextHandler(&f.log, nil)),
+		Model: func() message.ModelName { return message.ModelName{} }, Cause: func() string { return "" }, Dropped: func() uint64 { return 0 },
+		Background:            func() *decide.Background { return f.background },
+		ResumeBackground:      func(b decide.Background) error { f.resumed = &b; return f.refuse },
+		CurrentBaseline:       func() *decide.CurrentBaseline { return f.baseline },
+		ResumeCurrentBaseline: func(b decide.CurrentBaseline) error { f.resumedBaseline = &b; return f.refuse },
+	})
+}
+
+// A file of an earlier release has a background and no baseline; a damaged part is told, and takes
+// nothing else with it.
+func TestAlarmIsResumedWhateverStandsBesideIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		beside string
+		refuse error
+		log    []string
+	}{
+		"of an earlier release": {`"background":{"model":"one","camera":"here","values":"AQIDBA=="}`, nil, nil},
+		"of a later release":    {`"current_baseline":{"model":"one","values":"AQIDBA=="},"pressure":7`, nil, nil},
+		"damaged": {
+			`"background":{"values":"AQ=="},"current_baseline":{"values":"AQ=="}`, errors.New("a value that is not finite"),
+			[]string{`"alarm resumed without the background of its pictures" err="a value that is not finite"`, `"alarm resumed without the baseline of its current" err="a value that is not finite"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := file{disk: crashfs.New(-1), refuse: c.refuse}
+			saved, err := json.Marshal(state.Saved{State: state.Abnormal, Since: time.Now(), Seen: time.Now(), By: state.Model})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := strings.TrimSuffix(string(saved), "}") + "," + c.beside + "}"
+			if err := durable.Replace(f.disk, stateFile, []byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			r := f.open()
+			r.Resume()
+			if r.Machine.Save(time.Now()).State != state.Abnormal {
+				t.Error("the alarm is not resumed")
+			}
+			if got, want := f.resumed != nil, strings.Contains(c.beside, "background"); got != want {
+				t.Errorf("background %+v", f.resumed)
+			}
+			if got, want := f.resumedBaseline != nil, strings.Contains(c.beside, "baseline"); got != want {
+				t.Errorf("baseline %+v", f.resumedBaseline)
+			}
+			for _, want := range c.log {
+				if !strings.Contains(f.log.String(), want) {
+					t.Errorf("the log lacks %s:\n%s", want, f.log.String())
+				}
+			}
+			if len(c.log) == 0 && f.log.Len() > 0 {
+				t.Errorf("the log has %s", f.log.String())
+			}
 		})
 	}
 }

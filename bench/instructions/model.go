@@ -107,6 +107,9 @@ func functions(ctx context.Context, process *child.Process, m inference.Manifest
 		SampleMask: filled(windows["sample_mask"].Elements(), 1),
 		SetPoint:   15000,
 	}
+	if n := m.CurrentBaselineSize(); n > 0 {
+		window.CurrentBaseline = make([]float32, n)
+	}
 	encode = func() error {
 		_, err := child.Call[inference.Encoded](ctx, process, "Model.EncodeFrame", frame)
 		return err

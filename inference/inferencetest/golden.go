@@ -49,11 +49,19 @@ func (g *Golden) Frame(f inference.Frame, reply *inference.Encoded) {
 // Window gives the outputs for the window of a vector, or else those of some vector; known
 // tells which.
 func (g *Golden) Window(w inference.Window, reply *inference.Outputs) (known bool) {
-	v, known := g.vector(inference.Step, map[string][]byte{
+	inputs := map[string][]byte{
 		"tokens": inference.AppendFloats(nil, w.Tokens), "frame_mask": inference.AppendFloats(nil, w.FrameMask),
 		"current": inference.AppendFloats(nil, w.Current), "sample_mask": inference.AppendFloats(nil, w.SampleMask),
 		"set_point": inference.AppendFloats(nil, []float32{w.SetPoint}),
-	})
+	}
+	if n := g.Manifest.CurrentBaselineSize(); n > 0 {
+		baseline := w.CurrentBaseline
+		if baseline == nil {
+			baseline = make([]float32, n)
+		}
+		inputs[inference.CurrentBaseline] = inference.AppendFloats(nil, baseline)
+	}
+	v, known := g.vector(inference.Step, inputs)
 	*reply = inference.Outputs{}
 	for name, raw := range v.Outputs {
 		(*reply)[name] = inference.Floats(raw)

@@ -25,8 +25,9 @@ func TestGolden(t *testing.T) {
 		dir   string
 		least int
 	}{
-		"fixture": {fixture, 3},
-		"product": {product, 20},
+		"fixture":  {fixture, 3},
+		"baseline": {baseline, 3},
+		"product":  {product, 20},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -89,13 +90,17 @@ func call(t *testing.T, m *Model, v inference.GoldenVector) map[string][]float32
 		}
 		return map[string][]float32{"tokens": out.Tokens, "background": out.Background, inference.Evidence: out.Evidence}
 	}
-	out, err := m.Step(inference.Window{
+	w := inference.Window{
 		Tokens:     floats("tokens"),
 		FrameMask:  floats("frame_mask"),
 		Current:    floats("current"),
 		SampleMask: floats("sample_mask"),
 		SetPoint:   floats("set_point")[0],
-	})
+	}
+	if _, ok := v.Inputs[inference.CurrentBaseline]; ok {
+		w.CurrentBaseline = floats(inference.CurrentBaseline)
+	}
+	out, err := m.Step(w)
 	if err != nil {
 		t.Fatalf("%s: %v", v.Name, err)
 	}

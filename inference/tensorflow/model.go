@@ -39,7 +39,10 @@ type Model struct {
 	step     *function
 	// initialBackground is the background of a first frame, all -1.
 	initialBackground []float32
-	calls             int
+	// initialBaseline is the current's baseline of a first window, all 0; nil for a model
+	// without it.
+	initialBaseline []float32
+	calls           int
 }
 
 var _ inference.Model = (*Model)(nil)
@@ -87,6 +90,9 @@ func (m *Model) prepare(saved *tf.SavedModel) error {
 	m.initialBackground = make([]float32, encode["background"].Elements())
 	for i := range m.initialBackground {
 		m.initialBackground[i] = -1
+	}
+	if n := m.manifest.CurrentBaselineSize(); n > 0 {
+		m.initialBaseline = make([]float32, n)
 	}
 	if err := m.warmUp(); err != nil {
 		return fmt.Errorf("warm up: %w", err)
@@ -145,13 +151,21 @@ func (m *Model) Step(w inference.Window) (inference.Outputs, error) {
 	if err := m.manifest.CheckWindow(w); err != nil {
 		return nil, err
 	}
-	return m.run(m.step, map[string]input{
+	inputs := map[string]input{
 		"tokens":      {floats: w.Tokens},
 		"frame_mask":  {floats: w.FrameMask},
 		"current":     {floats: w.Current},
 		"sample_mask": {floats: w.SampleMask},
 		"set_point":   {floats: []float32{w.SetPoint}},
-	})
+	}
+	switch {
+	case m.initialBaseline == nil:
+	case w.CurrentBaseline == nil:
+		inputs[inference.CurrentBaseline] = input{floats: m.initialBaseline}
+	default:
+		inputs[inference.CurrentBaseline] = input{floats: w.CurrentBaseline}
+	}
+	return m.run(m.step, inputs)
 }
 
 func (m *Model) run(f *function, inputs map[string]input) (map[string][]float32, error) {

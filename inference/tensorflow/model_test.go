@@ -20,6 +20,10 @@ import (
 // testdata/fixture.py.
 const fixture = "testdata/fixture"
 
+// baseline is the same model with a baseline of the current, which moves halfway to the mean of the
+// sample mask.
+const baseline = "testdata/baseline"
+
 func openFixture(t testing.TB, dir string) *Model {
 	t.Helper()
 	m, err := Open(dir)
@@ -97,6 +101,34 @@ func TestStepAnswersByName(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, have, nearly); diff != "" {
 		t.Errorf("outputs (-want +have):\n%s", diff)
+	}
+}
+
+// A window without a baseline is one of which nothing is known yet: it reaches the graph as zeros.
+func TestStepMovesTheBaselineThatItIsGiven(t *testing.T) {
+	m := openFixture(t, baseline)
+	w := window()
+	for name, c := range map[string]struct{ given, want []float32 }{
+		"unknown": {nil, []float32{0.375, 0.375, 0.375, 0.375}},
+		"zeros":   {[]float32{0, 0, 0, 0}, []float32{0.375, 0.375, 0.375, 0.375}},
+		"known":   {[]float32{0.25, 0.75, 1.25, 0}, []float32{0.5, 0.75, 1, 0.375}},
+	} {
+		w.CurrentBaseline = c.given
+		have, err := m.Step(w)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(c.want, have[inference.CurrentBaseline], nearly); diff != "" {
+			t.Errorf("%s (-want +have):\n%s", name, diff)
+		}
+	}
+	w.CurrentBaseline = []float32{1, 2, 3}
+	if _, err := m.Step(w); err == nil || !strings.Contains(err.Error(), "check current_baseline: 3 values, the model takes 4") {
+		t.Errorf("a short baseline: error %v", err)
+	}
+	w.CurrentBaseline = []float32{1, 2, 3, 4}
+	if _, err := openFixture(t, fixture).Step(w); err == nil || !strings.Contains(err.Error(), "check current_baseline: 4 values, the model takes 0") {
+		t.Errorf("a baseline for a model without one: error %v", err)
 	}
 }
 

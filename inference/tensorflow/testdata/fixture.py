@@ -1,4 +1,4 @@
-"""Writes fixture/, the small model that the Go tests of this folder load.
+"""Writes fixture/ and baseline/, the small models that the Go tests of this folder load.
 
 It computes by hand-checkable rules instead of a network:
 encode_frame: background' is halfway between background and the frame's grey
@@ -7,7 +7,8 @@ k × the mean grey level; evidence is the frame's grey level in a 2 × 3 grid,
 scaled to sum to 1.
 step: p_abnormal = mean of sample_mask; alignment = sqrt(set_point), hence not a
 number for a negative one; frame_weight = frame_mask / its sum; local_loss is least
-at the shift −set_point; surprise = share of masked samples.
+at the shift −set_point; surprise = share of masked samples. That of baseline/ has
+current_baseline too, which moves halfway to the mean of sample_mask.
 
     python -m inference.tensorflow.testdata.fixture    (from the repository root)
 """
@@ -20,6 +21,7 @@ import tensorflow as tf
 from inference.train.export.saved_model import Function, TensorSpec, save
 
 FRAMES, SAMPLES, HEIGHT, WIDTH, TOKENS, DIM = 3, 8, 4, 6, 2, 4
+BASELINE = 4
 SHIFTS = [-2.0, -1.0, 0.0, 1.0, 2.0]
 
 
@@ -45,6 +47,11 @@ def step(tokens, frame_mask, current, sample_mask, set_point):
         "local_loss": tf.square(tf.constant([SHIFTS]) + set_point),
         "surprise": 1 - tf.reduce_mean(sample_mask, 1, keepdims=True),
     }
+
+
+def step_with_baseline(tokens, frame_mask, current, sample_mask, set_point, current_baseline):
+    outputs = step(tokens, frame_mask, current, sample_mask, set_point)
+    return {**outputs, "current_baseline": (current_baseline + outputs["p_abnormal"]) / 2}
 
 
 def vectors():
@@ -93,7 +100,12 @@ def main():
                    "pool": 60, "step_s_per_min": 0.2, "most_s": 2},
         "metrics": {},
     }
-    save(pathlib.Path(__file__).parent / "fixture", functions, sections, list(vectors()))
+    here, examples = pathlib.Path(__file__).parent, list(vectors())
+    save(here / "fixture", functions, sections, examples)
+    name, signature, inputs = examples[-1]
+    examples[-1] = name, signature, {**inputs, "current_baseline": np.float32([[0, 0.5, 1, 2]])}
+    functions["step"] = Function(step_with_baseline, {**functions["step"].inputs, "current_baseline": f32(1, BASELINE)})
+    save(here / "baseline", functions, {**sections, "name": "baseline"}, examples)
 
 
 if __name__ == "__main__":
