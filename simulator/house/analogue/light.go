@@ -41,7 +41,7 @@ func (s *shell) shine(r dice, t *traits) {
 
 // lookAlikes adds fixed things that resemble a spot: a lamp mirrored in the paint, another
 // furnace at the edge, a patch kept warm by the wall behind it.
-func (s *shell) lookAlikes(r dice, t *traits) {
+func (s *shell) lookAlikes(r dice) {
 	s.lit = s.mean()
 	add := func(where *[area]colour, x, y, wide, high float32, c colour) {
 		lumps := r.texture(side, 9, 9, 2)

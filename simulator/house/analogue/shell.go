@@ -30,7 +30,7 @@ func (s *shell) build(r dice, t *traits) {
 	s.background(r, t)
 	s.obstruct(r)
 	s.shine(r, t)
-	s.lookAlikes(r, t)
+	s.lookAlikes(r)
 }
 
 // coat paints the wall: base coat, scale, rust, streaks and lime.

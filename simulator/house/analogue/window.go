@@ -12,7 +12,6 @@ type window struct {
 	column             [side]int     // grid column left of a pixel
 	weight             [side]float32 // of the column to its right
 	grid               [coarse * coarse]colour
-	balanced           colour // mean colour that the white balance follows
 }
 
 func (w *window) build(r dice, t *traits) {

@@ -65,9 +65,10 @@ func (m melt) vary(random *rand.Rand) melt {
 	}
 	// The mean rate is base/(1 − children). It differs less between melts than the share
 	// of events that others bring on, so that shares near 1 do not run away.
-	usual, children := m.own+2*m.other, 0.0
+	usual := m.own + 2*m.other
 	m.own, m.other = about(m.own, 0.12), about(m.other, 0.2)
-	if children = m.own + 2*m.other; children > mostChildren {
+	children := m.own + 2*m.other
+	if children > mostChildren {
 		m.own, m.other = m.own*mostChildren/children, m.other*mostChildren/children
 		children = mostChildren
 	}
