@@ -10,7 +10,6 @@ from ..models.decision import Decision
 from ..training import configs
 
 NAME = "inference/models/product"
-CONFIG = "product-transfer"  # of the release; a model's name does not tell it
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,9 @@ def manifest_of(folder):
 
 
 def opened(folder, name=None):
-    """The model of a folder; name: of the config that it was trained with, default the release's."""
-    manifest, config = manifest_of(folder), configs.ALL[name or CONFIG]()
+    """The model of a folder; name: of the config that it was trained with, default that of a release."""
+    manifest = manifest_of(folder)
+    config = configs.ALL[name or recover.config_of(manifest)]()
     if config.system != "Product" or config.fusion_blocks:
         raise ValueError(f"{folder}: is of the config {config.name}, whose senses have no verdicts of their own; "
                          "only networks of row 10 without fusion blocks are adapted")

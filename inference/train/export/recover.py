@@ -51,6 +51,11 @@ def recovered(folder, config):
     return model
 
 
+def config_of(manifest):
+    """The name of a config with the network of a release since 0.4.0; a model's name does not tell it."""
+    return "product-baseline" if "current_baseline" in manifest["signatures"]["step"]["inputs"] else "product-transfer"
+
+
 def result_of(manifest):
     """What calibrate had written of the run: the reverse of release.sections()."""
     decision = {k: manifest["decision"][k] for k in ("mean_seconds", "enter", "exit", "hold_seconds")}
@@ -119,12 +124,12 @@ def compare(model, folder):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="inference/models/product", help="the model's folder")
-    parser.add_argument("--config", choices=sorted(configs.ALL), default="product-transfer", help="the config that it was trained with")
+    parser.add_argument("--config", choices=sorted(configs.ALL), help="the config that it was trained with; default that of the releases since 0.4.0")
     parser.add_argument("--run", required=True, help="folder for the weights")
     args = parser.parse_args(argv)
-    model = recovered(args.model, configs.ALL[args.config]())
-    save(model, args.run)
     manifest = json.loads((pathlib.Path(args.model) / saved_model.MANIFEST).read_text())
+    model = recovered(args.model, configs.ALL[args.config or config_of(manifest)]())
+    save(model, args.run)
     (pathlib.Path(args.run) / RESULT).write_text(json.dumps(result_of(manifest), indent=2) + "\n")
     if model.densities:
         familiarity.save(model.densities, args.run)

@@ -48,6 +48,7 @@ class Sequences(NamedTuple):
     change: object  # (B,240,3) from sample to sample
     valid: object  # (B,240,1) which samples count
     baseline: object  # (B,4) the current's, for the next window; None for a network without one
+    statistics: object  # (B,48) of all spans, against the baseline too; None likewise
 
 
 class System(keras.Model):
@@ -110,17 +111,17 @@ class System(keras.Model):
     def sequences(self, tokens, frame_mask, current, sample_mask, set_point, current_baseline=None):
         r, valid = relative_current(current, sample_mask, set_point)       # (B,240,3), (B,240,1)
         change, both = changes(r, valid)                                   # (B,240,3), (B,240,1)
-        c, c_mask, c_there, baseline = self.current_sequence(r, change, valid, both, current_baseline)
+        c, c_mask, c_there, baseline, statistics = self.current_sequence(r, change, valid, both, current_baseline)
         v, v_mask, v_there, seen = self.video_sequence(tokens, frame_mask)
-        return Sequences(c, c_mask, c_there, v, v_mask, v_there, seen, r, change, valid, baseline)
+        return Sequences(c, c_mask, c_there, v, v_mask, v_there, seen, r, change, valid, baseline, statistics)
 
     def current_sequence(self, r, change, valid, both, before=None):
-        """Register, patches and spans, with their mask, whether the sense is present, and the next baseline."""
-        x, mask, after = self.current.tokens(r, change, valid, both, before)  # (B,33,D), (B,33), (B,4)
+        """Register, patches and spans, with their mask, whether the sense is present, the next baseline, and the statistics."""
+        x, mask, after, told = self.current.tokens(r, change, valid, both, before)  # (B,33,D), (B,33), (B,4)
         x = x + ops.pad(self.slot, [[0, x.shape[1] - window.PATCHES], [0, 0]])
         # The mask of the longest span tells whether there are enough samples.
         there = mask[:, -1:]                                               # (B,1)
-        return *self.with_register("current", x, mask, there), there, after
+        return *self.with_register("current", x, mask, there), there, after, told
 
     def video_sequence(self, tokens, frame_mask):
         """Register and frames, oldest first, with their mask, whether any frame is present, and which."""

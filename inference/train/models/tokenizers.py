@@ -105,22 +105,24 @@ class CurrentTokens(keras.layers.Layer):
         return self.tokens(r, change, valid, both)[:2]
 
     def tokens(self, r, change, valid, both, before=None):
-        """Tokens from the results of relative_current() and changes(): (B,33,D), which count (B,33), and the next baseline.
+        """Tokens from the results of relative_current() and changes(): (B,33,D), which count (B,33), the next baseline
+        (B,4), and all statistics in one row (B,48); None twice without a baseline.
 
         before: the baseline (B,4), of a network that has one; None for nothing known yet.
         """
         x = self.patches(self.channels(r, change, valid))                  # (B,60,D)
         x = self.mix(x)                                                    # (B,30,D)
         features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
-        after = None
+        after, told = None, None
         if self.baseline:
             # The mean of the deviations, the share of the samples and the level, as span_features() puts them.
             before = ops.zeros_like(features[:, 0, : current_baseline.SIZE]) if before is None else before
             against, after = current_baseline.follow(features[:, :, 11], features[:, -1, 10:11], features[:, -1, 12:13], spans, before)
             features = ops.concatenate([features, against], axis=2)        # (B,3,16)
+            told = ops.reshape(features * spans[:, :, None], (-1, len(self.SPANS) * features.shape[2]))  # (B,48)
         s = self.spread(self.statistics(features)) + self.span             # (B,3,D)
         patches = ops.max(ops.reshape(valid, (-1, PATCHES, PATCH)), axis=2)  # (B,30)
-        return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1), after
+        return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1), after, told
 
     def channels(self, r, change, valid):
         """Input channels of the convolution: (B,240,13)."""

@@ -138,10 +138,18 @@ def finetune(config, batches, trained, lags=None, log=print, course=None):
 
 
 def inherit_all(model, trained):
-    """Sets a network's weights to those of a trained one. The kernel of further inputs, which it lacks, begins at 0."""
-    for mine, theirs in zip(model.weights, trained.get_weights(), strict=True):
-        more = mine.shape[0] - theirs.shape[0] if len(mine.shape) == 2 else 0
-        mine.assign(np.pad(theirs, ((0, more), (0, 0))) if more else theirs)
+    """Sets a network's weights to those of a trained one.
+
+    Further layers keep their initial weights, and the kernel of further inputs begins at 0.
+    """
+    of = lambda network: {w.path.removeprefix(f"{network.name}/"): w for w in network.weights}
+    mine, theirs = of(model), of(trained)
+    for path in mine.keys() & theirs.keys():
+        weight = np.array(theirs[path])
+        more = mine[path].shape[0] - weight.shape[0] if weight.ndim == 2 else 0
+        mine[path].assign(np.pad(weight, ((0, more), (0, 0))) if more else weight)
+    if lost := theirs.keys() - mine.keys():
+        raise ValueError(f"the trained network has weights that this one lacks: {sorted(lost)[0]}")
 
 
 def fit_on_tokens(config, tokenized, unimodal, log=print, course=None):
