@@ -202,3 +202,73 @@ func TestAStallIsNotBlack(t *testing.T) {
 		t.Errorf("%s at the end", status)
 	}
 }
+
+// watched shows so many pictures, 25 a second, and returns how many were called frozen.
+func watched(d *Detector, start time.Time, first, n int, draw func(n int) Picture) (frozen int) {
+	for i := first; i < first+n; i++ {
+		at := time.Duration(i) * 40 * time.Millisecond
+		d.Frame(at, start.Add(at), draw(i))
+		if status, _ := d.Status(start.Add(at)); status == drivers.Frozen {
+			frozen++
+		}
+	}
+	return frozen
+}
+
+// A camera whose noise falls to a fifth from one picture to the next, as when a lamp is
+// switched on, is live again after a few seconds, however slowly its picture moves.
+func TestNoiseThatFallsAtOnce(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 11))
+	d, start := NewDetector(factory), time.Now()
+	d.Opened()
+	watched(d, start, 0, 25*20, func(n int) Picture { return scene(r, n/200, 3) })
+	quieter := func(n int) Picture { return scene(r, n/200, 0.6) }
+	n := watched(d, start, 25*20, 25*12, quieter)
+	if n > 25*8 {
+		t.Errorf("frozen for %d pictures", n)
+	}
+	if n := watched(d, start, 25*32, 25*60, quieter); n > 0 {
+		t.Errorf("frozen for %d pictures of the following minute", n)
+	}
+}
+
+// A stuck camera that shows another picture each ten seconds stays frozen, but for the seconds
+// after each change.
+func TestStuckCameraThatRefreshesNowAndThen(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 12))
+	d, start := NewDetector(factory), time.Now()
+	d.Opened()
+	watched(d, start, 0, 25*20, func(n int) Picture { return scene(r, n, 3) })
+	var encoded Picture
+	const seconds = 120
+	frozen := watched(d, start, 25*20, 25*seconds, func(n int) Picture {
+		if n%25 == 0 { // a key frame quantises it anew
+			encoded = scene(r, n/250*40, 1.5)
+		}
+		return encoded
+	})
+	if frozen < 25*seconds*9/10 {
+		t.Errorf("frozen for %d of %d pictures", frozen, 25*seconds)
+	}
+}
+
+// A camera that begins with repeated pictures is known soon after.
+func TestRepeatsAtTheStart(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 13))
+	d, start := NewDetector(factory), time.Now()
+	d.Opened()
+	first := scene(r, 0, 3)
+	watched(d, start, 0, 12, func(int) Picture { return first })
+	if n := watched(d, start, 12, 25*25, func(n int) Picture { return scene(r, n, 3) }); n > 0 {
+		t.Errorf("frozen for %d live pictures", n)
+	}
+	var encoded Picture
+	if n := watched(d, start, 12+25*25, 25*10, func(n int) Picture {
+		if n%25 == 0 || encoded.Pixels == nil {
+			encoded = scene(r, 700, 1.5)
+		}
+		return encoded
+	}); n < 25*6 {
+		t.Errorf("frozen for %d of 250 repeated pictures", n)
+	}
+}

@@ -25,7 +25,10 @@ const (
 	// above what live frames change calls them all settled.
 	floorQuantile = 0.05
 	floorFrames   = 25
-	floorStep     = 0.02
+	// While it is below minFloor it is estimated anew from so many frames: the first ones may
+	// have been repeats, or have moved.
+	laterFrames = 250
+	floorStep   = 0.02
 	// learningDelay is how many spells pass before the floor learns from a frame: by
 	// then a repetition would have been detected.
 	learningDelay = 2
@@ -37,9 +40,14 @@ const (
 	// minFrames comparisons together.
 	repeatedBursts = 2
 	maxBurst       = 1500 * time.Millisecond
-	// disprovingMoves of the picture disprove a repetition: another picture may be repeated
-	// after the first one.
-	disprovingMoves = 2
+	// disprovingMoves of the picture disprove a repetition, each at most moveDistance after the
+	// one before: a stuck camera may show another picture now and then.
+	disprovingMoves = 3
+	moveDistance    = 2 * maxBurst
+	// So does noise in noisyShare of the frames, over noisySpells times the limit: the camera's
+	// noise has become less. Of a repeated picture at most half of the frames change so much.
+	noisyShare  = 0.8
+	noisySpells = 2
 )
 
 // repetition detects a repeated picture: it lacks the noise that this camera shows in
@@ -54,8 +62,9 @@ type repetition struct {
 	before Picture
 	recent []change // of the last quarantine, oldest first
 	floor  float64
-	// first are the shares of the first frames, until there are floorFrames.
-	first []float64
+	// estimated are shares from which the floor is estimated; known says whether it has been.
+	estimated []float64
+	known     bool
 	// standIn are the last shares that the floor has learnt since a gap.
 	standIn []float64
 	// since is when the repetition began; zero while there is none.
@@ -68,21 +77,57 @@ type repetition struct {
 // of it differs from the end of the run before.
 type doubt struct {
 	inRun bool
-	still []byte // cell means at the end of the last run
+	began time.Time // of the run
+	still []byte    // cell means at the end of the last run
 	moves int
+	moved time.Time // when the last of these moves was seen
+
+	spell         time.Time // when the spell began whose frames are counted
+	frames, noisy int
+	noisySpells   int
 }
 
-// frame notes a frame of a repetition, and the picture before it.
-func (d *doubt) frame(isSettled bool, before Picture) {
-	if d.inRun && !isSettled {
-		means := before.cellMeans()
-		if d.still != nil && shifted(d.still, means) {
-			d.moves++
-		}
-		d.still = means
+// frame notes a frame of a repetition, and the picture before it. limit is how long a picture must
+// repeat.
+func (d *doubt) frame(c change, isSettled bool, before Picture, limit time.Duration) {
+	if d.inRun && (!isSettled || c.taken.Sub(d.began) > maxBurst) {
+		d.endRun(c.taken, before)
+		d.inRun = false
 	}
-	d.inRun = isSettled
+	if isSettled && !d.inRun {
+		d.inRun, d.began = true, c.taken
+	}
+	if c.missing > 0 {
+		return
+	}
+	if d.frames++; c.share >= minFloor {
+		d.noisy++
+	}
+	if d.spell.IsZero() {
+		d.spell = c.taken
+	}
+	if c.taken.Sub(d.spell) < limit || d.frames < minFrames {
+		return
+	}
+	if d.noisySpells++; float64(d.noisy) < noisyShare*float64(d.frames) {
+		d.noisySpells = 0
+	}
+	d.spell, d.frames, d.noisy = c.taken, 0, 0
 }
+
+func (d *doubt) endRun(now time.Time, before Picture) {
+	means := before.cellMeans()
+	if now.Sub(d.moved) > moveDistance {
+		d.moves = 0
+	}
+	if d.still != nil && shifted(d.still, means) {
+		d.moves, d.moved = d.moves+1, now
+	}
+	d.still = means
+}
+
+// disproved reports whether the picture is not repeated.
+func (d *doubt) disproved() bool { return d.moves >= disprovingMoves || d.noisySpells >= noisySpells }
 
 // change is the share of the pixels that a frame changed.
 type change struct {
@@ -105,7 +150,7 @@ func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.D
 	before := r.before
 	r.before = p
 	if len(before.Pixels) != len(p.Pixels) || len(p.Pixels) == 0 {
-		r.recent, r.since = nil, time.Time{}
+		r.recent, r.standIn, r.since, r.doubt = nil, nil, time.Time{}, doubt{}
 		return
 	}
 	c := change{taken: taken, missing: missing}
@@ -114,6 +159,8 @@ func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.D
 		c.share = changedBy(before, p)
 	case len(r.recent) > 0:
 		c.gap = taken.Sub(r.recent[len(r.recent)-1].taken)
+	default:
+		c.gap = maxBurst + 1 // unknown, so nothing is to be learnt from it
 	}
 	r.recent = append(r.recent, c)
 	for len(r.recent) > 2*minFrames && taken.Sub(r.recent[0].taken) > learningDelay*spell {
@@ -136,8 +183,8 @@ func (r *repetition) frame(taken time.Time, missing int, p Picture, limit time.D
 		r.doubt = doubt{}
 		return
 	}
-	r.doubt.frame(missing == 0 && r.settled(c), before)
-	if r.doubt.moves >= disprovingMoves { // the floor was too high, so it is learnt anew
+	r.doubt.frame(c, missing == 0 && r.settled(c), before, limit)
+	if r.doubt.disproved() { // the floor was too high, so it is learnt anew
 		*r = repetition{before: p}
 	}
 }
@@ -167,7 +214,7 @@ func (r *repetition) learnFrom(c change) {
 		r.standIn = append(r.standIn, c.share)
 		return
 	}
-	if c.gap <= maxBurst && len(r.first) == floorFrames {
+	if c.gap <= maxBurst && r.floor >= minFloor {
 		for n := range min(c.missing, maxMissing) {
 			if len(r.standIn) > 0 {
 				r.learn(r.standIn[n%len(r.standIn)])
@@ -179,18 +226,22 @@ func (r *repetition) learnFrom(c change) {
 
 func (r *repetition) learn(share float64) {
 	switch {
-	case len(r.first) < floorFrames:
-		if r.first = append(r.first, share); len(r.first) == floorFrames {
-			slices.Sort(r.first)
-			r.floor = r.first[floorFrames/4] / 2
-		}
-		return
+	case r.floor < minFloor:
+		r.estimate(share)
 	case share < r.floor:
 		r.floor *= 1 - (1-floorQuantile)*floorStep
 	default:
 		r.floor *= 1 + floorQuantile*floorStep
 	}
-	r.floor = max(r.floor, minFloor/100) // at 0 it could not rise again
+}
+
+// estimate sets the floor to half the lower quartile of the next frames.
+func (r *repetition) estimate(share float64) {
+	r.estimated = append(r.estimated, share)
+	if n := len(r.estimated); n == laterFrames || !r.known && n == floorFrames {
+		slices.Sort(r.estimated)
+		r.floor, r.known, r.estimated = r.estimated[n/4]/2, true, nil
+	}
 }
 
 func (r *repetition) mostSettled(burst []change) bool {
