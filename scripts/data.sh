@@ -52,9 +52,6 @@ five_families=(--picture scene,metal,plates,emission,pinhole --current arcs,arcl
 # With the pair that was unseen until release 0.4.3 had been judged on it.
 six_families=(--picture scene,metal,plates,emission,pinhole,spray --current arcs,arclength,regimes,autoregressive,impedance,feedback)
 
-# With the pair that was unseen until release 0.4.4 had been judged on it.
-seven_families=(--picture scene,metal,plates,emission,pinhole,spray,nightcam --current arcs,arclength,regimes,autoregressive,impedance,feedback,conductance)
-
 # joined FOLDER SOURCES…: several data sets in one.
 joined() {
   rm -rf "$1"
@@ -80,19 +77,13 @@ data_finetune_again() {
   dataset data/again-home 2041 mixed 900 4 140 1 0
   joined data/again data/again-home data/again-six
 }
-# What it is fine-tuned on with a baseline of the current: 560 melts of seven families and 140 of the own house.
-data_baseline() {
-  dataset data/baseline-seven 2410 hard 900 4 560 1 0 "${seven_families[@]}"
-  dataset data/baseline-home 2411 mixed 900 4 140 1 0
-  joined data/baseline data/baseline-home data/baseline-seven
-}
 # Melts to choose the thresholds on: half an hour each.
 data_finetune_val() {
   dataset data/valhome 35 mixed 1800 0 40 0 1
   dataset data/finetune-valsix 2063 hard 1800 0 40 0 1 "${six_families[@]}"
   joined data/finetune-val data/valhome data/finetune-valsix
 }
-# Melts of each of seven pairs of families to report on; of the first four, those that 0.4.0 was reported on.
+# Melts of each of six pairs of families to report on; of the first four, those that 0.4.0 was reported on.
 data_houses_test() {
   local pair
   for pair in scene:arcs metal:arclength plates:regimes emission:autoregressive; do
@@ -100,7 +91,6 @@ data_houses_test() {
   done
   dataset data/house-pinhole 2071 hard 1800 0 20 0 0 --picture pinhole --current impedance
   dataset data/house-spray 2101 hard 1800 0 40 0 0 --picture spray --current feedback
-  dataset data/house-nightcam 2201 hard 1800 0 40 0 0 --picture nightcam --current conductance
 }
 
 # What a fold leaves out, a picture and its current, and the seed of what it trains on.

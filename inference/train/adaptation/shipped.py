@@ -56,7 +56,7 @@ def manifest_of(folder):
 
 
 def opened(folder, name=None):
-    """The model of a folder; name: of the config that it was trained with, default that of a release."""
+    """The model of a folder; name: of the config that it was trained with, default as the manifest tells."""
     manifest = manifest_of(folder)
     config = configs.ALL[name or recover.config_of(manifest)]()
     if config.system != "Product" or config.fusion_blocks:

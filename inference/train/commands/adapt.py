@@ -36,7 +36,7 @@ def parser():
     parser.add_argument("--steps", type=whole, help="training steps on labelled batches; default 200")
     parser.add_argument("--every", type=whole, default=3, help="seconds between verdicts when batches are scored; default 3")
     parser.add_argument("--seed", type=whole, default=1, help="of the training windows; default 1")
-    parser.add_argument("--config", choices=sorted(configs.ALL), metavar="NAME", help="config that the shipped network was trained with; default that of a release")
+    parser.add_argument("--config", choices=sorted(configs.ALL), metavar="NAME", help="config that the shipped network was trained with; default as its manifest tells, for a release since 0.4.0")
     return parser
 
 

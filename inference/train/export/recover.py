@@ -124,7 +124,7 @@ def compare(model, folder):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="inference/models/product", help="the model's folder")
-    parser.add_argument("--config", choices=sorted(configs.ALL), help="the config that it was trained with; default that of the releases since 0.4.0")
+    parser.add_argument("--config", choices=sorted(configs.ALL), help="the config that it was trained with; default as its manifest tells, for a release since 0.4.0")
     parser.add_argument("--run", required=True, help="folder for the weights")
     args = parser.parse_args(argv)
     manifest = json.loads((pathlib.Path(args.model) / saved_model.MANIFEST).read_text())

@@ -118,6 +118,7 @@ class ClosedLoop:
         # Steps that are left out count as if each had moved it as far; the first ones set it.
         times = np.minimum(self.every, np.maximum(seconds, 1))
         moved = before + times * (after - before)
+        moved[:, -1:] = np.minimum(moved[:, -1:], current_baseline.FALL_SECONDS)
         return np.where(self.frozen[:, None], before, moved)
 
     def window(self, rows, second):

@@ -14,27 +14,30 @@ Shapes: B windows, S spans.
 
 from keras import ops
 
-from ..data.current_baselines import FALL_SECONDS, LEAST_LEVEL, LEAST_SHARE, RISE_SECONDS, SPANS, TRUSTED_SECONDS
+from ..data.current_baselines import FALL_SECONDS, LEAST_LEVEL, LEAST_SHARE, MOST_DROPPED, RISE_SECONDS, SPANS, TRUSTED_SECONDS
 
 SIZE = SPANS + 1
 MOST = 100.0  # a greater value of a state is none that follow() gives
 
 
-def follow(deviation, share, level, enough, before):
-    """The fluctuation against the usual one (B,S,2), with how far that is known, and the state of the next second (B,4).
+def follow(deviation, share, dropped, level, enough, before):
+    """The fluctuation relative to the usual one (B,S,2), with how far that is known, and the state of the next second (B,4).
 
-    deviation (B,S) log CV; share (B,1) of the longest span's samples that are there; level (B,1) the
-    current relative to its set-point, − 1; enough (B,S) whether a span holds enough samples; before (B,4).
+    deviation (B,S) log CV; share (B,1) of the longest span's samples that are there; dropped (B,1) of
+    these that lie far under the set-point, mean of the phases; level (B,1) the current of the shortest span relative to its
+    set-point, − 1; enough (B,S) whether a span holds enough samples; before (B,4).
     """
     # A comparison with NaN is false, so a broken state counts as nothing known.
     sane = ops.all(ops.abs(before) < ops.convert_to_tensor([MOST] * SPANS + [2 * FALL_SECONDS]), axis=1, keepdims=True)  # (B,1)
+    sane = ops.logical_and(sane, before[:, SPANS:] >= 0)                   # (B,1)
     before = ops.where(sane, before, 0.0)                                  # (B,4)
     usual, seconds = before[:, :SPANS], before[:, SPANS:]                  # (B,S), (B,1)
     known = ops.clip(seconds / TRUSTED_SECONDS, 0.0, 1.0) * enough         # (B,S)
-    ahead = deviation - usual                                              # (B,S)
-    # A furnace that stands, and a window of a few samples, tell nothing of its work.
-    works = ops.cast(ops.logical_and(share >= LEAST_SHARE, level > LEAST_LEVEL), "float32")  # (B,1)
+    difference = deviation - usual                                         # (B,S)
+    # A furnace that stands, stops or starts, and a span of a few samples, tell nothing of its work.
+    works = ops.logical_and(ops.logical_and(share >= LEAST_SHARE, dropped <= MOST_DROPPED), level > LEAST_LEVEL)
+    works = ops.cast(works, "float32")                                     # (B,1)
     counted = seconds + works                                              # (B,1)
-    gain = ops.maximum(1.0 / ops.maximum(counted, 1.0), ops.where(ahead > 0, 1.0 / RISE_SECONDS, 1.0 / FALL_SECONDS))  # (B,S)
-    after = ops.concatenate([usual + works * gain * ahead, ops.minimum(counted, FALL_SECONDS)], axis=1)  # (B,4)
-    return ops.stack([ahead * known, known], axis=2), after
+    gain = ops.maximum(1.0 / ops.maximum(counted, 1.0), ops.where(difference > 0, 1.0 / RISE_SECONDS, 1.0 / FALL_SECONDS))  # (B,S)
+    after = ops.concatenate([usual + works * enough * gain * difference, ops.minimum(counted, FALL_SECONDS)], axis=1)  # (B,4)
+    return ops.stack([difference * known, known], axis=2), after

@@ -57,11 +57,11 @@ class Product(System):
         self.correct = keras.layers.Dense(1, name="correct", kernel_initializer="zeros")
         self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video", "fused")}
         if config.current_baseline:
-            # Reads the statistics of the spans straight, because pooling blurs how they compare. It starts at 0, too.
-            self.compare = keras.layers.Dense(d // 2, activation="relu", name="compare")
-            self.compared = keras.layers.Dense(1, name="compared", kernel_initializer="zeros")
-            self.compare.build((None, len(self.current.SPANS) * (self.current.STATISTICS + config.sparse_current + 2)))
-            self.compared.build((None, d // 2))
+            # Reads the statistics of the spans directly, because pooling blurs how they compare. It starts at 0, too.
+            self.spans = keras.layers.Dense(d // 2, activation="relu", name="spans")
+            self.verdict_spans = keras.layers.Dense(1, name="verdict_spans", kernel_initializer="zeros")
+            self.spans.build((None, len(self.current.SPANS) * (self.current.STATISTICS + config.sparse_current + 2)))
+            self.verdict_spans.build((None, d // 2))
         self.foresee = keras.layers.Dense(d // 2, activation="relu", name="foresee")
         self.next = keras.layers.Dense(forecast.TARGETS, name="next")
         self.drop = keras.layers.Dropout(config.head_dropout)
@@ -113,7 +113,7 @@ class Product(System):
         u_v, _ = self.pools["video"](v, v_mask)                            # (B,D)
         logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
         if self.config.current_baseline:
-            logit_c = logit_c + self.compared(self.drop(self.compare(s.statistics), training=training))  # (B,1)
+            logit_c = logit_c + self.verdict_spans(self.drop(self.spans(s.statistics), training=training))  # (B,1)
         logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
         x = ops.concatenate([c, v, x[:, -1:]], axis=1)                     # (B,53,D)
         for block in self.fusion:

@@ -48,7 +48,7 @@ class Sequences(NamedTuple):
     change: object  # (B,240,3) from sample to sample
     valid: object  # (B,240,1) which samples count
     baseline: object  # (B,4) the current's, for the next window; None for a network without one
-    statistics: object  # (B,48) of all spans, against the baseline too; None likewise
+    statistics: object  # (B,45 or 48) of all spans, those relative to the baseline among them; None likewise
 
 
 class System(keras.Model):
@@ -117,11 +117,11 @@ class System(keras.Model):
 
     def current_sequence(self, r, change, valid, both, before=None):
         """Register, patches and spans, with their mask, whether the sense is present, the next baseline, and the statistics."""
-        x, mask, after, told = self.current.tokens(r, change, valid, both, before)  # (B,33,D), (B,33), (B,4)
+        x, mask, after, statistics = self.current.tokens(r, change, valid, both, before)  # (B,33,D), (B,33), (B,4)
         x = x + ops.pad(self.slot, [[0, x.shape[1] - window.PATCHES], [0, 0]])
         # The mask of the longest span tells whether there are enough samples.
         there = mask[:, -1:]                                               # (B,1)
-        return *self.with_register("current", x, mask, there), there, after, told
+        return *self.with_register("current", x, mask, there), there, after, statistics
 
     def video_sequence(self, tokens, frame_mask):
         """Register and frames, oldest first, with their mask, whether any frame is present, and which."""

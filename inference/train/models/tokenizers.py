@@ -106,23 +106,25 @@ class CurrentTokens(keras.layers.Layer):
 
     def tokens(self, r, change, valid, both, before=None):
         """Tokens from the results of relative_current() and changes(): (B,33,D), which count (B,33), the next baseline
-        (B,4), and all statistics in one row (B,48); None twice without a baseline.
+        (B,4), and all statistics in one row (B,45), 48 with sparse; None twice without a baseline.
 
         before: the baseline (B,4), of a network that has one; None for nothing known yet.
         """
         x = self.patches(self.channels(r, change, valid))                  # (B,60,D)
         x = self.mix(x)                                                    # (B,30,D)
         features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
-        after, told = None, None
+        after, statistics = None, None
         if self.baseline:
-            # The mean of the deviations, the share of the samples and the level, as span_features() puts them.
+            # By the columns of span_features(): the mean of the deviations, the samples, those dropped, and the level.
             before = ops.zeros_like(features[:, 0, : current_baseline.SIZE]) if before is None else before
-            against, after = current_baseline.follow(features[:, :, 11], features[:, -1, 10:11], features[:, -1, 12:13], spans, before)
-            features = ops.concatenate([features, against], axis=2)        # (B,3,16)
-            told = ops.reshape(features * spans[:, :, None], (-1, len(self.SPANS) * features.shape[2]))  # (B,48)
+            dropped = ops.mean(features[:, -1, 6:9], axis=1, keepdims=True) / 5.0  # (B,1)
+            relative, after = current_baseline.follow(
+                features[:, :, 11], features[:, -1, 10:11], dropped, features[:, 0, 12:13], spans, before)
+            features = ops.concatenate([features, relative], axis=2)       # (B,3,15), 16 with sparse
+            statistics = ops.reshape(features * spans[:, :, None], (-1, len(self.SPANS) * features.shape[2]))  # (B,45 or 48)
         s = self.spread(self.statistics(features)) + self.span             # (B,3,D)
         patches = ops.max(ops.reshape(valid, (-1, PATCHES, PATCH)), axis=2)  # (B,30)
-        return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1), after, told
+        return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1), after, statistics
 
     def channels(self, r, change, valid):
         """Input channels of the convolution: (B,240,13)."""

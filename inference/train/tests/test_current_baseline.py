@@ -37,7 +37,8 @@ def followed(one, seconds, before=None):
         amps, mask, set_point = window.current_window(one, s)
         r, valid = tokenizers.relative_current(amps[None], mask[None], set_point[None])
         features, spans = layer.span_features(r, *split(r, valid))
-        _, state = current_baseline.follow(features[:, :, 11], features[:, -1, 10:11], features[:, -1, 12:13], spans, state)
+        dropped = ops.mean(features[:, -1, 6:9], axis=1, keepdims=True) / 5.0
+        _, state = current_baseline.follow(features[:, :, 11], features[:, -1, 10:11], dropped, features[:, 0, 12:13], spans, state)
         state = ops.convert_to_numpy(state)
         out.append(state[0])
     return np.array(out)
@@ -51,6 +52,7 @@ def split(r, valid):
 @pytest.mark.parametrize("lost", [0.0, 0.3])
 def test_the_baseline_of_training_is_that_of_the_graph(lost):
     one = record(lost=lost)
+    one.mask[340:460], one.amps[340:460], one.amps[500:530] = 0, 0, 10.0
     kept = current_baselines.tracks(batch([one]))[0]
     graph = followed(one, 300)
     for s in range(current_baselines.STRIDE, 300, current_baselines.STRIDE):
@@ -70,25 +72,50 @@ def test_it_stops_while_abnormal_on_one_track_alone():
 def test_it_follows_a_livelier_current_sooner_than_a_quieter_one():
     usual = np.float32([[0.0, 0.0, 0.0, 900]])
     enough, one = np.ones((1, 3), np.float32), np.ones((1, 1), np.float32)
-    move = lambda x: ops.convert_to_numpy(current_baseline.follow(np.full((1, 3), x, np.float32), one, 0 * one, enough, usual)[1])[0]
+    move = lambda x: ops.convert_to_numpy(current_baseline.follow(np.full((1, 3), x, np.float32), one, 0 * one, 0 * one, enough, usual)[1])[0]
     assert move(1.0)[0] == pytest.approx(1 / current_baseline.RISE_SECONDS)
     assert move(-1.0)[0] == pytest.approx(-1 / current_baseline.FALL_SECONDS)
 
 
-@pytest.mark.parametrize(("share", "level"), [(0.2, 0.0), (1.0, -0.9)])
-def test_a_window_that_tells_nothing_of_the_work_leaves_it(share, level):
+@pytest.mark.parametrize(("share", "dropped", "level"), [(0.2, 0.0, 0.0), (1.0, 0.1, 0.0), (1.0, 0.0, -0.9)])
+def test_a_window_that_tells_nothing_of_the_work_leaves_it(share, dropped, level):
     usual = np.float32([[0.1, 0.2, 0.3, 50]])
     of = lambda v: np.float32([[v]])
-    _, after = current_baseline.follow(np.full((1, 3), -2.0, np.float32), of(share), of(level), np.ones((1, 3), np.float32), usual)
+    _, after = current_baseline.follow(np.full((1, 3), -2.0, np.float32), of(share), of(dropped), of(level), np.ones((1, 3), np.float32), usual)
     np.testing.assert_array_equal(after, usual)
+
+
+def test_a_short_span_without_samples_leaves_its_own_alone():
+    usual, one = np.float32([[0.1, 0.2, 0.3, 900]]), np.ones((1, 1), np.float32)
+    _, after = current_baseline.follow(np.float32([[-4, 0, 0]]), one, 0 * one, 0 * one, np.float32([[0, 1, 1]]), usual)
+    assert after[0, 0] == usual[0, 0] and after[0, 1] != usual[0, 1]
+
+
+def test_a_broken_number_of_seconds_counts_as_nothing_known():
+    one = np.ones((1, 1), np.float32)
+    relative, _ = current_baseline.follow(np.zeros((1, 3), np.float32), one, 0 * one, 0 * one, np.ones((1, 3), np.float32), np.float32([[1, 1, 1, -5]]))
+    np.testing.assert_array_equal(relative, np.zeros((1, 3, 2)))
+
+
+@pytest.mark.parametrize("begins", [300, 420])
+@pytest.mark.parametrize("how", ["stops", "is not read"])
+def test_an_interruption_hardly_moves_it(how, begins):
+    one, at = record(), slice(2 * begins, 2 * begins + 160)
+    before = current_baselines.tracks(batch([one]))[0][0, begins // current_baselines.STRIDE]
+    if how == "stops":
+        one.amps[at] = 20.0
+    else:
+        one.amps[at], one.mask[at] = 0.0, 0.0
+    kept = current_baselines.tracks(batch([one]))[0][0, begins // current_baselines.STRIDE :]
+    assert np.abs(kept[:, :3] - before[:3]).max() < 0.08
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 1e9])
 def test_a_broken_state_counts_as_nothing_known(broken):
     x, one = np.full((1, 3), -0.5, np.float32), np.ones((1, 1), np.float32)
     enough = np.ones((1, 3), np.float32)
-    against, after = current_baseline.follow(x, one, 0 * one, enough, np.float32([[broken, 0, 0, 900]]))
-    np.testing.assert_array_equal(against, np.zeros((1, 3, 2)))
+    relative, after = current_baseline.follow(x, one, 0 * one, 0 * one, enough, np.float32([[broken, 0, 0, 900]]))
+    np.testing.assert_array_equal(relative, np.zeros((1, 3, 2)))
     np.testing.assert_allclose(after, [[-0.5, -0.5, -0.5, 1]])
 
 

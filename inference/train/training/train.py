@@ -85,7 +85,8 @@ def train_finetune(config, data, run, trained, log=None):
         return
     kept = dataclasses.asdict(configured(trained))
     # A network may get a baseline of the current, and not lose it.
-    refuse_others(trained, {k: kept[k] for k in (*NETWORK, *["current_baseline"][: kept["current_baseline"]])}, dataclasses.asdict(config))
+    decided = (*NETWORK, "current_baseline") if kept["current_baseline"] else NETWORK
+    refuse_others(trained, {k: kept[k] for k in decided}, dataclasses.asdict(config))
     unfinished = Unfinished(run, config, of)
     batches = layout.read_split(data, "train", log=log)
     log(f"training {config.name} from {trained}")
