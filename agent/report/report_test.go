@@ -161,8 +161,8 @@ func TestDecisionsDoNotWaitForTheDisk(t *testing.T) {
 	})
 }
 
-// Background and baseline of the current are kept with an alarm or a suspicion alone: a normal
-// furnace has learnt them again before they matter. A furnace without a camera has no background.
+// Background and baseline of the current are kept with an alarm or a suspicion alone, because a normal
+// furnace shall cause no writes; it learns both anew. A furnace without a camera has no background.
 func TestBackgroundAndBaselineAreKeptWithAnAlarm(t *testing.T) {
 	alarm, suspicion := state.Status{State: state.Abnormal}, state.Status{State: state.Normal, Suspicion: state.Suspicion{On: true}}
 	background := &decide.Background{Model: "one", Camera: "here", Values: []byte{1, 2, 3, 4}}
