@@ -95,8 +95,8 @@ const (
 	// CurrentBaseline is an optional input of step and an output of the same shape (1, N), float32:
 	// a slow mean of how much this furnace's current usually fluctuates. It is to the current what
 	// the background is to the video. The output goes into the next call; a caller that freezes the
-	// background keeps the old one. Zeros mean that nothing is known yet. The model leaves it
-	// unchanged while the window holds too little current or the furnace is off.
+	// background keeps the old one. Zeros mean that nothing is known yet. It is for the model to
+	// leave it as it is while the window holds too little current or the furnace is off.
 	CurrentBaseline = "current_baseline"
 )
 

@@ -148,8 +148,8 @@ def edges(whole):
     }
     if "current_baseline" in whole:
         changed |= {
-            "long known": {"current_baseline": np.float32([[0.2, 0.3, 0.4, 900]])},
-            "a baseline that is no number": {"current_baseline": np.full_like(whole["current_baseline"], np.nan)},
+            "baseline of a long time": {"current_baseline": np.float32([[0.2, 0.3, 0.4, 900]])},
+            "invalid baseline": {"current_baseline": np.full_like(whole["current_baseline"], np.nan)},
         }
     return [(name, "step", whole | change) for name, change in changed.items()]
 

@@ -17,7 +17,7 @@ from keras import ops
 from ..data.current_baselines import FALL_SECONDS, LEAST_LEVEL, LEAST_SHARE, MOST_DROPPED, RISE_SECONDS, SPANS, TRUSTED_SECONDS
 
 SIZE = SPANS + 1
-MOST = 100.0  # a greater value of a state is none that follow() gives
+MOST = 100.0  # a state with a greater value is invalid
 
 
 def follow(deviation, share, dropped, level, enough, before):

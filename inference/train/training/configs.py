@@ -358,5 +358,4 @@ ROWS = (QFormer, AlignGlobal, AlignLocal, AlignLocalLong, MLF, MLFMean, MLFLabel
         OneLLMOneExpert, OneLLMFiveExperts, OneLLMConstant, OneLLMSparse, OneLLMMean, FmFormer, Product, ProductEqual,
         ProductFusion, ProductLarge)
 ALL = {run.name: run for run in (Unimodal, *ROWS, UnimodalTransfer, ProductLone, ProductTransfer, ProductFinetune, ProductFinetuneAgain,
-                             ProductBaseline,
-                             Toy)}
+                             ProductBaseline, Toy)}

@@ -41,7 +41,7 @@ type traits struct {
 	sensorNoise    float32 // at nominal gain, 1 is white
 	shaking        float32 // chance that a frame is displaced
 	black, white   float32 // what the grabber takes for 0 and 255
-	blockStep      float32 // grey levels, 0 is no block coding
+	blockStep      float32 // grey levels, 0 without block coding
 	vest, tallness float32 // the passer's brightness and height
 }
 
