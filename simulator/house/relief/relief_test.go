@@ -1,0 +1,9 @@
+package relief
+
+import (
+	"testing"
+
+	"meltwatch/simulator/house/housetest"
+)
+
+func TestCameras(t *testing.T) { housetest.Cameras(t, New) }
