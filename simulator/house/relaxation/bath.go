@@ -9,7 +9,7 @@ import (
 // logarithmic scale.
 const levels = 7
 
-// shortest and ratio give the times: 0.3, 0.9, 2.7 … 219 s.
+// shortest and timesRatio give the times, in seconds: 0.3, 0.9, 2.7 … 219.
 const (
 	shortest   = 0.3
 	timesRatio = 3.0
@@ -39,11 +39,16 @@ type bath struct {
 	shared [levels]process
 	own    [phases][levels]process
 	scale  [levels]float64
+	// vigour is how strongly each phase fluctuates: no two electrodes are alike.
+	vigour [phases]float64
 }
 
 func newBath(r *rand.Rand) bath {
 	var b bath
 	vigour := 1.05 * math.Exp(0.09*r.NormFloat64())
+	for p := range b.vigour {
+		b.vigour[p] = math.Exp(0.08 * r.NormFloat64())
+	}
 	for k := range levels {
 		seconds := shortest * math.Pow(timesRatio, float64(k)) * math.Exp(0.15*r.NormFloat64())
 		b.scale[k] = vigour * spread[k] * math.Exp(0.1*r.NormFloat64())
@@ -71,7 +76,7 @@ func (b *bath) sum(p int, a amplitude) float64 {
 		x := math.Sqrt(common)*b.shared[k].value + math.Sqrt(1-common)*b.own[p][k].value
 		total += a.of(k) * b.scale[k] * x
 	}
-	return total
+	return b.vigour[p] * total
 }
 
 // foam is the height of the foaming slag: the logarithm of how much it amplifies the

@@ -26,13 +26,13 @@ func newAir(r *rand.Rand, reference, rim float32) air {
 		seed: r.Uint32(), reference: reference, rim: rim, flame: between(r, 3, 10),
 		drift: between(r, -0.35, 0.35), rising: between(r, 0.1, 0.6),
 		coat: rgb{between(r, 0.05, 0.5), between(r, 0.1, 0.4), between(r, 0.05, 0.6)}, stripe: rgb{1.6, 1.7, 1.2},
-		tall: between(r, -0.3, 0.35), wide: between(r, 0.08, 0.2),
+		tall: between(r, -0.4, 0.3), wide: between(r, 0.1, 0.28),
 	}
 	if r.Float32() < 0.4 {
 		a.stripe = a.coat
 	}
 	warm := between(r, 0, 0.5)
-	a.mist = rgb{1 + warm, 1 + warm/3, 1 - warm/3}.times(between(r, 1.6, 4))
+	a.mist = rgb{1 + warm, 1 + warm/3, 1 - warm/3}.times(between(r, 3, 8))
 	return a
 }
 
@@ -94,7 +94,7 @@ func (a *air) addMist(v house.View, c *camera) {
 			i := y*side + x
 			if v.Mist > 0 {
 				n := fractal(a.seed+5, 2.6*px-a.drift*t, 2.6*py+a.rising*t, 3)
-				depth := 4 * float32(v.Mist) * ramp(0.62-0.35*float32(v.Mist), 0.85, n)
+				depth := 3 * float32(v.Mist) * ramp(0.6-0.4*float32(v.Mist), 1.05-0.2*float32(v.Mist), n)
 				c.block(i, 1-exp(-depth), a.mist.times(ambient))
 			}
 			if a.dust > 0.01 {
@@ -108,52 +108,64 @@ func (a *air) addMist(v house.View, c *camera) {
 
 // addPasser draws a worker: helmet, coat with a reflecting stripe, legs in step.
 func (a *air) addPasser(v house.View, c *camera) {
-	stride := 0.35 * sin(v.Time*6)
+	stride := 0.5 * sin(v.Time*6)
 	for y := range side {
-		py := (float32(y)+0.5)/side - a.tall
+		// s is 0 at the top of the helmet and 1 at the feet.
+		s := ((float32(y)+0.5)/side - a.tall) / (a.wide * 4.2)
+		if s < 0 {
+			continue
+		}
 		for x := range side {
-			px := (float32(x)+0.5)/side - float32(v.Passer)
-			var colour rgb
-			edge := float32(-1)
-			switch s := py / (a.wide * 5); {
-			case s < 0:
-			case s < 0.13:
-				d := sqrt(px*px+(py-0.33*a.wide)*(py-0.33*a.wide)) / (0.36 * a.wide)
-				edge, colour = 1-d, rgb{0.5, 0.42, 0.1}
-			case s < 0.55:
-				edge = 0.5 + 0.3*ramp(0.13, 0.25, s) - abs(px)/a.wide
-				colour = a.coat
-				if s > 0.36 && s < 0.4 {
-					colour = a.stripe
-				}
-			default:
-				leg := stride * (s - 0.55) * a.wide * 2
-				edge = 0.3 - min(abs(px-leg-0.25*a.wide), abs(px+leg+0.25*a.wide))/a.wide
-				colour = a.coat.times(0.5)
-			}
+			px := ((float32(x)+0.5)/side - float32(v.Passer)) / a.wide
+			edge, colour := a.body(px, s, stride)
 			if edge > 0 {
-				c.block(y*side+x, clamp(12*edge*a.wide*4, 0, 1), colour.times(1.4*a.reference*(0.7+0.3*float32(y)/side)))
+				c.block(y*side+x, clamp(14*edge*a.wide*4, 0, 1), colour.times(1.2*a.reference*(0.7+0.3*float32(y)/side)))
 			}
 		}
 	}
 }
 
+// body is how far inside the figure a place is, negative outside, and its reflectance.
+func (a *air) body(x, s, stride float32) (edge float32, colour rgb) {
+	switch {
+	case s < 0.16:
+		y := (s - 0.08) * 4.2
+		return 0.3 - sqrt(x*x+y*y), rgb{0.55, 0.46, 0.1}
+	case s < 0.56:
+		colour = a.coat.times(1 - 0.3*abs(x))
+		if s > 0.36 && s < 0.4 {
+			colour = a.stripe
+		}
+		arm := 0.12 * abs(stride) * ramp(0.2, 0.5, s)
+		return 0.25 + 0.3*ramp(0.15, 0.22, s) + arm - abs(x), colour
+	}
+	apart := 0.2 + abs(stride)*(s-0.5)*1.8
+	return 0.23 - min(abs(x-apart), abs(x+apart)), a.coat.times(0.5)
+}
+
 // addSparks draws a shower: streaks as long as the exposure lasts.
 func (a *air) addSparks(v house.View, c *camera) {
 	r := c.random
-	fromX := noise(a.seed+8, float32(v.Time)/3, 0)
-	for range int(14*v.Sparks + r.Float64()) {
-		x, y := fromX+0.25*float32(r.NormFloat64()), r.Float32()
-		angle := math.Pi/2 + 0.5*r.NormFloat64()
-		length := between(r, 0.01, 0.09)
-		bright := a.reference * between(r, 3, 25)
+	from := 1.4*noise(a.seed+8, float32(v.Time)/3, 0) - 0.2
+	for range int(22*v.Sparks + r.Float64()) {
+		x, y := from+0.22*float32(r.NormFloat64()), r.Float32()
+		along, across := math.Sincos(math.Pi/2 + 0.6*r.NormFloat64())
+		length := 0.005 + 0.05*r.Float32()*r.Float32()
+		bright := a.reference * (0.5 + 14*r.Float32()*r.Float32())
 		colour := rgb{1, between(r, 0.4, 0.8), between(r, 0.1, 0.4)}.times(bright)
-		steps := int(length*side*1.5) + 1
+		steps := int(length*side*2) + 1
 		for k := range steps {
 			t := length * float32(k) / float32(steps)
-			px, py := int((x+t*float32(math.Cos(angle)))*side), int((y+t*float32(math.Sin(angle)))*side)
-			if px >= 0 && px < side && py >= 0 && py < side {
-				c.light[py*side+px] = c.light[py*side+px].plus(colour.times(1 - 0.6*float32(k)/float32(steps)))
+			// A spark is thinner than a pixel, so it lights up to four.
+			px, py := (x+t*float32(across))*side, (y+t*float32(along))*side
+			left, top := floor(px), floor(py)
+			for n := range 4 {
+				i, j := int(left)+n%2, int(top)+n/2
+				if i < 0 || i >= side || j < 0 || j >= side {
+					continue
+				}
+				share := (1 - abs(px-left-float32(n%2))) * (1 - abs(py-top-float32(n/2))) * float32(k+1) / float32(steps)
+				c.light[j*side+i] = c.light[j*side+i].plus(colour.times(share))
 			}
 		}
 	}

@@ -37,6 +37,7 @@ type geometry struct {
 	sine, cosine       float32 // of the camera's roll
 	radius, axis, rim  float32
 	tilt               [2]float32 // how far the view shifts with height
+	near               float32    // how large the crop shows a piece of shell
 	dent, rough        float32
 	ribs, flanges      rails
 	pipes              rails
@@ -46,7 +47,7 @@ type geometry struct {
 	saddles            float32
 	seams              rails
 	patches            []patch
-	hose               []spotOn
+	hose               []position
 	hoseRadius         float32
 	material           material
 	ribHeight, ribEdge float32
@@ -69,7 +70,7 @@ type patch struct {
 	tint                                     rgb
 }
 
-type spotOn struct{ x, y float32 }
+type position struct{ x, y float32 }
 
 func between(r *rand.Rand, low, high float32) float32 { return low + (high-low)*r.Float32() }
 
@@ -79,6 +80,7 @@ func newGeometry(r *rand.Rand) *geometry {
 		seed: r.Uint32(), sine: float32(math.Sin(roll)), cosine: float32(math.Cos(roll)),
 		radius: between(r, 0.8, 2.2), axis: between(r, 0.15, 0.85), rim: -1,
 		tilt: [2]float32{between(r, -0.5, 0.5), between(r, -0.6, 0.6)},
+		near: 0.65 * float32(math.Exp2(1.5*r.Float64())),
 		dent: between(r, 0.005, 0.04), rough: between(r, 0.0004, 0.0022),
 	}
 	if r.Float32() < 0.3 {
@@ -87,21 +89,21 @@ func newGeometry(r *rand.Rand) *geometry {
 	if r.Float32() < 0.3 {
 		g.rim = between(r, 0.02, 0.16)
 	}
-	if r.Float32() < 0.6 {
-		g.ribs = rails{between(r, 0.2, 0.45), r.Float32(), between(r, 0.012, 0.032)}
-		g.ribHeight, g.ribEdge = between(r, 0.02, 0.06), between(r, 0.003, 0.012)
-	}
-	if r.Float32() < 0.6 {
-		g.flanges = rails{between(r, 0.4, 0.9), r.Float32(), between(r, 0.025, 0.05)}
-	}
-	g.bolts, g.boltRadius = between(r, 0.075, 0.15), between(r, 0.012, 0.022)
 	if r.Float32() < 0.5 {
-		g.pipes = rails{between(r, 0.16, 0.45), r.Float32(), between(r, 0.014, 0.034)}
+		g.ribs = rails{g.near * between(r, 0.2, 0.45), r.Float32(), g.near * between(r, 0.012, 0.032)}
+		g.ribHeight, g.ribEdge = g.near*between(r, 0.02, 0.06), between(r, 0.003, 0.012)
+	}
+	if r.Float32() < 0.6 {
+		g.flanges = rails{g.near * between(r, 0.4, 0.9), r.Float32(), g.near * between(r, 0.025, 0.05)}
+	}
+	g.bolts, g.boltRadius = g.near*between(r, 0.075, 0.15), g.near*between(r, 0.012, 0.022)
+	if r.Float32() < 0.45 {
+		g.pipes = rails{g.near * between(r, 0.2, 0.55), r.Float32(), g.near * between(r, 0.014, 0.034)}
 		g.upright = r.Float32() < 0.35
-		g.saddles = between(r, 0.2, 0.5)
+		g.saddles = g.near * between(r, 0.2, 0.5)
 	}
 	if r.Float32() < 0.7 {
-		g.seams = rails{between(r, 0.25, 0.7), r.Float32(), between(r, 0.008, 0.014)}
+		g.seams = rails{g.near * between(r, 0.25, 0.7), r.Float32(), between(r, 0.008, 0.014)}
 	}
 	for range r.IntN(4) {
 		a := 0.25 * r.NormFloat64()
@@ -120,12 +122,12 @@ func newGeometry(r *rand.Rand) *geometry {
 
 // drawHose lays a hanging hose across the shell.
 func (g *geometry) drawHose(r *rand.Rand) {
-	g.hoseRadius = between(r, 0.014, 0.028)
+	g.hoseRadius = g.near * between(r, 0.014, 0.028)
 	x0, y0, x1, y1 := between(r, -0.2, 0.4), between(r, -0.2, 1), between(r, 0.6, 1.2), between(r, -0.2, 1)
 	sag := between(r, 0.05, 0.4)
 	for k := range 60 {
 		t := float32(k) / 59
-		g.hose = append(g.hose, spotOn{lerp(x0, x1, t), lerp(y0, y1, t) + 4*sag*t*(1-t)})
+		g.hose = append(g.hose, position{lerp(x0, x1, t), lerp(y0, y1, t) + 4*sag*t*(1-t)})
 	}
 }
 
@@ -189,9 +191,9 @@ func (g *geometry) addRibs(u, v float32, p *point) {
 		return
 	}
 	p.thermal, p.kind = 0.4, fitting
-	p.height += 0.03 * min(1, (g.flanges.width-d)/0.008)
+	p.height += 0.03 * g.near * min(1, (g.flanges.width-d)/0.008)
 	if d < 0.005 {
-		p.height -= 0.02
+		p.height -= 0.02 * g.near
 		p.albedo = p.albedo.times(0.5)
 		return
 	}
@@ -200,7 +202,7 @@ func (g *geometry) addRibs(u, v float32, p *point) {
 	along := u/g.bolts + 0.5*float32(n&1)
 	along = (along - floor(along) - 0.5) * g.bolts
 	if away := sqrt(across*across + along*along); away < g.boltRadius {
-		p.height += 0.022 * min(1, 2.5*(1-away/g.boltRadius))
+		p.height += 0.022 * g.near * min(1, 2.5*(1-away/g.boltRadius))
 		p.albedo = p.albedo.times(0.85)
 		p.gloss *= 1.5
 	}

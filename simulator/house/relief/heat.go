@@ -15,10 +15,10 @@ type heat struct {
 	table [hottest - coldest + 1]rgb
 	rise  float32 // of the spot's temperature from the first glow to fully grown
 
-	spot  shape
-	ember [2]float64
-	buffer,
-	spread picture
+	spot   shape
+	ember  [2]float64
+	buffer picture
+	spread coarse
 }
 
 // coldest is below the faintest visible glow.
@@ -36,7 +36,7 @@ func wien(wavelength, kelvin, reference float64) float64 {
 func newHeat(r *rand.Rand, reference float32) heat {
 	h := heat{seed: r.Uint32(), rise: between(r, 190, 320)}
 	// At match kelvin the metal's red is as bright as the lit shell.
-	match := float64(between(r, 1060, 1150))
+	match := float64(between(r, 1040, 1120))
 	// Silicon sees the near infrared too, which the filter does not block wholly.
 	leak := float64(between(r, 0, 0.012))
 	for k := range h.table {
@@ -140,26 +140,26 @@ func (p *shape) place(r *rand.Rand, bare *field) (bestX, bestY float32) {
 // add lets the hot things glow in the frame of c.
 func (h *heat) add(v house.View, c *camera) {
 	c.spot, c.seen = picture{}, field{}
-	any := false
+	hot := false
 	if v.Spot.Episode > 0 && v.Spot.Growth > 0 {
 		if h.spot.episode != v.Spot.Episode || h.spot.seed != v.Spot.Seed {
 			h.spot.draw(v.Spot, &c.shell.plate)
 		}
 		h.addSpot(v, c)
-		any = true
+		hot = true
 	}
 	h.buffer = c.spot
 	if v.Ember > 0 {
 		h.addEmber(v, c)
-		any = true
+		hot = true
 	}
-	if any {
+	if hot {
 		h.addNeighbours(c)
 	}
 	if v.Overheated > 0 {
 		for i := range c.light {
 			uneven := 40 * fractal(h.seed, float32(i%side)/20, float32(i/side)/20, 2)
-			kelvin := 860 + (170*float32(v.Overheated)+uneven)*c.shell.thermal[i] + 60*float32(v.Overheated)
+			kelvin := 850 + (150*float32(v.Overheated)+uneven)*c.shell.thermal[i] + 60*float32(v.Overheated)
 			c.light[i] = c.light[i].plus(h.radiance(kelvin).times(c.shell.thermal[i] * clamp(3*float32(v.Overheated), 0, 1)))
 		}
 	}
@@ -196,7 +196,7 @@ func (h *heat) addEmber(v house.View, c *camera) {
 	level := float32(v.Ember)
 	x, y := float32(v.EmberX), float32(v.EmberY)
 	seed := h.seed + uint32(v.EmberX*9973) + uint32(v.EmberY*7919)
-	size := (0.014 + 0.03*hash(seed, 3, 4)) * (0.5 + 0.5*level)
+	size := (0.018 + 0.035*hash(seed, 3, 4)) * (0.5 + 0.5*level)
 	flicker := 25 * (noise(seed, float32(v.Time*4), 0) - 0.5)
 	for i := range h.buffer {
 		dx, dy := (float32(i%side)+0.5)/side-x, (float32(i/side)+0.5)/side-y
@@ -212,37 +212,14 @@ func (h *heat) addEmber(v house.View, c *camera) {
 
 // addNeighbours adds the glow itself, and its light on what stands beside it.
 func (h *heat) addNeighbours(c *camera) {
-	h.spread = h.buffer
-	for range 2 {
-		blur(&h.spread, 4)
-	}
+	h.spread.spread(&h.buffer, 1)
 	for i := range c.light {
-		c.light[i] = c.light[i].plus(h.buffer[i]).plus(h.spread[i].by(c.shell.albedo[i]).times(0.5 * c.shell.open[i]))
-	}
-}
-
-// blur is a box of 2·radius+1 pixels in both directions.
-func blur(p *picture, radius int) {
-	var line [side]rgb
-	scale := 1 / float32(2*radius+1)
-	pass := func(start, stride int) {
-		var sum rgb
-		for k := -radius; k <= radius; k++ {
-			sum = sum.plus(p[start+min(max(k, 0), side-1)*stride])
+		near := h.spread.at(i%side, i/side)
+		if near[0] == 0 {
+			continue // and so is the glow itself
 		}
-		for k := range side {
-			line[k] = sum.times(scale)
-			out := p[start+max(k-radius, 0)*stride]
-			sum = sum.plus(p[start+min(k+radius+1, side-1)*stride]).plus(out.times(-1))
-		}
-		for k := range side {
-			p[start+k*stride] = rgb{max(line[k][0], 0), max(line[k][1], 0), max(line[k][2], 0)}
-		}
-	}
-	for k := range side {
-		pass(k*side, 1)
-	}
-	for k := range side {
-		pass(k, side)
+		near = near.by(c.shell.albedo[i]).times(0.9 * c.shell.open[i])
+		c.light[i] = c.light[i].plus(h.buffer[i]).plus(near)
+		c.spot[i] = c.spot[i].plus(near)
 	}
 }

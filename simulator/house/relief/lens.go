@@ -14,12 +14,13 @@ type lens struct {
 	focus             float32 // share of each neighbour's light
 	dirt              field
 	work              picture
+	veil              coarse
 }
 
 func newLens(r *rand.Rand) lens {
 	l := lens{
 		shake: math.Max(0, 0.5*r.NormFloat64()), rate: 3 + 20*r.Float64(), skew: 0.06 * r.Float64(),
-		glare: between(r, 0.005, 0.06), focus: between(r, 0, 0.16),
+		glare: between(r, 0.005, 0.06), focus: between(r, 0, 0.14),
 	}
 	seed, dirty := r.Uint32(), max(0, between(r, -0.25, 0.5))
 	for i := range l.dirt {
@@ -32,41 +33,55 @@ func newLens(r *rand.Rand) lens {
 // pass changes the light of c to what reaches the sensor.
 func (l *lens) pass(t float64, c *camera) {
 	l.scatter(&c.light)
-	sharp := 1 - 2*l.focus
 	for y := range side {
 		shift := l.shake * math.Sin(2*math.Pi*l.rate*t+l.skew*float64(y))
 		whole := int(math.Floor(shift))
-		part := float32(shift - math.Floor(shift))
-		row := l.work[y*side : (y+1)*side]
-		var seen [side]float32
-		for x := range side {
-			a, b := min(max(x+whole, 0), side-1), min(max(x+whole+1, 0), side-1)
-			centre := row[a].times(1 - part).plus(row[b].times(part))
-			around := row[max(a-1, 0)].plus(row[min(b+1, side-1)])
-			c.light[y*side+x] = centre.times(sharp).plus(around.times(l.focus))
-			seen[x] = (1-part)*c.seen[y*side+a] + part*c.seen[y*side+b]
-		}
-		copy(c.seen[y*side:], seen[:])
+		l.shift(y, whole, float32(shift-math.Floor(shift)), c)
 	}
-	for x := range side {
-		above := c.light[x]
-		for y := range side {
-			i := y*side + x
-			here, below := c.light[i], c.light[min(y+1, side-1)*side+x]
-			c.light[i] = here.times(sharp).plus(above.plus(below).times(l.focus))
-			above = here
+	if l.focus < 0.01 {
+		c.light = l.work
+		return
+	}
+	sharp := 1 - 4*l.focus
+	for y := range side {
+		row := l.work[y*side:][:side]
+		up, down := l.work[max(y-1, 0)*side:][:side], l.work[min(y+1, side-1)*side:][:side]
+		out := c.light[y*side:][:side]
+		for x := range row {
+			left, right := &row[max(x-1, 0)], &row[min(x+1, side-1)]
+			for k := range 3 {
+				out[x][k] = sharp*row[x][k] + l.focus*(left[k]+right[k]+up[x][k]+down[x][k])
+			}
 		}
 	}
 }
 
-// scatter puts the light of the picture, as dirt and optics spread it, into work. A wide
-// blur is computed on a quarter of the pixels.
+// shift moves a row, and what is seen in it, by a whole number of pixels and a part of one.
+func (l *lens) shift(y, whole int, part float32, c *camera) {
+	if whole == 0 && part < 0.02 {
+		return
+	}
+	var row [side]rgb
+	var seen [side]float32
+	copy(row[:], l.work[y*side:])
+	copy(seen[:], c.seen[y*side:])
+	for x := range side {
+		a, b := min(max(x+whole, 0), side-1), min(max(x+whole+1, 0), side-1)
+		for k := range 3 {
+			l.work[y*side+x][k] = (1-part)*row[a][k] + part*row[b][k]
+		}
+		c.seen[y*side+x] = (1-part)*seen[a] + part*seen[b]
+	}
+}
+
+// scatter puts the light of the picture, as dirt and optics spread it, into work.
 func (l *lens) scatter(light *picture) {
-	l.work = *light
-	blur(&l.work, 8)
-	blur(&l.work, 8)
+	l.veil.spread(light, 2)
 	for i := range l.work {
 		share := l.glare + 0.6*l.dirt[i]
-		l.work[i] = light[i].times(1 - share).plus(l.work[i].times(share))
+		veil := l.veil.at(i%side, i/side)
+		for k := range veil {
+			l.work[i][k] = light[i][k] + share*(veil[k]-light[i][k])
+		}
 	}
 }

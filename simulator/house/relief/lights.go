@@ -150,9 +150,9 @@ func (l *lights) normalise() float32 {
 		for i := range s.layer {
 			s.layer[i] = s.layer[i].times(s.strength)
 			if s.role == daylight || s.role == lamp {
-				sum += min(s.layer[i].luminance(), 0.6)
+				sum += min(s.layer[i].luminance(), 1.5)
 			} else if s.role != sunbeam {
-				sum += min(s.layer[i].luminance(), 0.6) / 2
+				sum += 0.9 * min(s.layer[i].luminance(), 1.5)
 			}
 		}
 	}

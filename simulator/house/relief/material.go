@@ -43,8 +43,8 @@ func (m *material) at(u, v float32) (rgb, float32) {
 	if lime := m.limy * ramp(0.6, 0.85, fractal(m.seed+3, 16*u, 1.6*v, 3)); lime > 0 {
 		c = c.times(1 - 0.7*lime).plus(rgb{0.6, 0.6, 0.57}.times(0.7 * lime))
 	}
-	if m.stain > 0.4 {
-		stain := ramp(0.68, 0.74, fractal(m.seed+4, 5*u, 5*v, 3))
+	if m.stain > 0.55 {
+		stain := ramp(0.6+0.12*m.stain, 0.72+0.1*m.stain, fractal(m.seed+4, 5*u, 5*v, 3))
 		c = c.times(1 - stain).plus(rgb{0.75, 0.74, 0.7}.times(stain))
 	}
 	soot := m.sooty * clamp(1.1-1.3*v+0.8*(noise(m.seed+5, 4*u, 2*v)-0.5), 0, 0.9)

@@ -47,7 +47,7 @@ type camera struct {
 	coder  coder
 
 	light    picture // of the frame being drawn
-	spot     picture // the light of the hot spot alone
+	spot     picture // the light of the hot spot, and what it lights
 	seen     field   // how much of a pixel the visible hot spot fills
 	clear    field   // how much light comes through mist, dust and people
 	rendered picture // as displayed, 0–1

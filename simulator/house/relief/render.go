@@ -113,7 +113,7 @@ func (g *geometry) render(r *rand.Rand, l *lights) surface {
 	d := g.grid()
 	var s surface
 	backs := newBackdrop(r)
-	const sub = 3
+	const sub = 2
 	for y := range side {
 		for x := range side {
 			i := y*side + x
@@ -140,27 +140,27 @@ func (g *geometry) render(r *rand.Rand, l *lights) surface {
 	return s
 }
 
-// backdrop is the hall behind the shell: a wall, and perhaps a window or lamps.
-type backdropView struct {
+// hall is what stands behind the shell: a wall, and perhaps a window or lamps.
+type hall struct {
 	seed    uint32
 	wall    rgb
 	windows [][4]float32
 	bright  float32
-	lamps   []spotOn
+	lamps   []position
 }
 
-func newBackdrop(r *rand.Rand) *backdropView {
-	b := &backdropView{seed: r.Uint32(), wall: rgb{0.1, 0.1, 0.1}.times(between(r, 0.1, 2)), bright: between(r, 1, 12)}
+func newBackdrop(r *rand.Rand) *hall {
+	b := &hall{seed: r.Uint32(), wall: rgb{0.1, 0.1, 0.1}.times(between(r, 0.1, 2)), bright: between(r, 1, 12)}
 	for range r.IntN(3) {
 		b.windows = append(b.windows, [4]float32{r.Float32(), r.Float32(), between(r, 0.04, 0.2), between(r, 0.05, 0.25)})
 	}
 	for range r.IntN(3) {
-		b.lamps = append(b.lamps, spotOn{r.Float32(), r.Float32()})
+		b.lamps = append(b.lamps, position{r.Float32(), r.Float32()})
 	}
 	return b
 }
 
-func (b *backdropView) add(x, y, weight float32, i int, l *lights) {
+func (b *hall) add(x, y, weight float32, i int, l *lights) {
 	sky := &l.sources[0]
 	sky.layer[i] = sky.layer[i].plus(b.wall.times(weight * (0.5 + noise(b.seed, 6*x, 6*y))))
 	for _, w := range b.windows {

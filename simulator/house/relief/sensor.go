@@ -31,12 +31,15 @@ type sensor struct {
 	tone                tone
 	vivid, edges, limit float32
 	bright              field
+
+	// grain is drawn once: a frame starts anywhere in it.
+	grain [4 * pixels]float32
 }
 
 func newSensor(r *rand.Rand) sensor {
 	s := sensor{
 		lens: newLens(r),
-		aim:  between(r, 0.13, 0.32), lag: between(r, 0.5, 2), push: between(r, 1.2, 2.2),
+		aim:  between(r, 0.07, 0.34), lag: between(r, 0.5, 2), push: between(r, 1.2, 2.2),
 		cold:  rgb{between(r, 0.6, 0.9), between(r, 0.85, 1), between(r, 1.1, 1.5)},
 		warm:  rgb{between(r, 1, 1.25), between(r, 0.95, 1.1), between(r, 0.6, 1)},
 		ratio: 1, shot: between(r, 0.008, 0.04), read: between(r, 0.002, 0.015),
@@ -52,6 +55,9 @@ func newSensor(r *rand.Rand) sensor {
 		s.vivid = between(r, 0, 0.15)
 	}
 	s.tone = newTone(r)
+	for k := range s.grain {
+		s.grain[k] = float32(r.NormFloat64())
+	}
 	return s
 }
 
@@ -115,7 +121,6 @@ func (s *sensor) notice(gain float32, c *camera) {
 			continue
 		}
 		c.seen[i] *= ramp(0.1, 0.2, c.clear[i])
-		least := float32(0.15)
 		added := c.spot[i].times(c.clear[i])
 		most := float32(0)
 		for k := range added {
@@ -124,7 +129,7 @@ func (s *sensor) notice(gain float32, c *camera) {
 				most = max(most, added[k]/(other+0.02/gain))
 			}
 		}
-		if most < least {
+		if most < 0.2 {
 			c.seen[i] = 0
 		}
 	}
@@ -141,10 +146,14 @@ func (s *sensor) capture(gain, exposure float32, c *camera) {
 		}
 		cast[k] *= s.balance[k]
 	}
+	// The gains are at least 1, so that a raw value that clips in all channels is white.
+	cast = cast.times(1 / min(cast[0], cast[1], cast[2]))
+	next := c.random.IntN(len(s.grain))
 	for i := range c.light {
 		for k := range cast {
 			x := c.light[i][k] * gain
-			n := float32(c.random.NormFloat64())
+			n := s.grain[next]
+			next = (next + 1) % len(s.grain)
 			if x < 0.9 || s.ratio == 1 {
 				x += n * sqrt(s.shot*s.shot*x+s.read*s.read)
 				x = clamp(x, 0, 1)
@@ -154,7 +163,7 @@ func (s *sensor) capture(gain, exposure float32, c *camera) {
 				x += n * sqrt(s.shot*s.shot*x+s.read*s.read)
 				x = clamp(x, 0.9/s.ratio, 1) * s.ratio
 			}
-			s.work[i][k] = x * cast[k]
+			s.work[i][k] = min(x*cast[k], s.ratio)
 		}
 	}
 }

@@ -16,8 +16,12 @@ type tone struct {
 	curve           [1024]float32
 }
 
-// cellsAcross is how many cells the coarse brightness has across the crop.
-const cellsAcross = 8
+// cellsAcross is how many cells the coarse brightness has across the crop, cellWide a
+// cell in pixels.
+const (
+	cellsAcross = 8
+	cellWide    = side / cellsAcross
+)
 
 func newTone(r *rand.Rand) tone {
 	t := tone{coarse: 1, detail: 1, shoulder: between(r, 0.6, 2), black: between(r, -0.02, 0.06), contrast: between(r, 0, 0.6)}
@@ -34,18 +38,17 @@ func newTone(r *rand.Rand) tone {
 }
 
 func (t *tone) apply(in, out *picture) {
-	const wide = side / cellsAcross
 	t.cells = [cellsAcross * cellsAcross]float32{}
 	mean := float32(0)
 	for i := range in {
-		t.logs[i] = float32(math.Log2(float64(in[i].luminance() + 0.004)))
-		t.cells[i/side/wide*cellsAcross+i%side/wide] += t.logs[i] / (wide * wide)
+		t.logs[i] = log2(in[i].luminance() + 0.004)
+		t.cells[i/side/cellWide*cellsAcross+i%side/cellWide] += t.logs[i] / (cellWide * cellWide)
 		mean += t.logs[i] / pixels
 	}
 	for i := range in {
-		base := t.base((float32(i%side)+0.5)/wide-0.5, (float32(i/side)+0.5)/wide-0.5)
+		base := t.base((float32(i%side)+0.5)/cellWide-0.5, (float32(i/side)+0.5)/cellWide-0.5)
 		to := mean + t.coarse*(base-mean) + t.detail*(t.logs[i]-base)
-		scale := float32(math.Exp2(float64(to - t.logs[i])))
+		scale := exp2(to - t.logs[i])
 		for k := range 3 {
 			x := in[i][k] * scale
 			x *= (1 + x/(16*t.shoulder)) / (1 + x*t.shoulder/2)
