@@ -21,6 +21,8 @@ import (
 	"meltwatch/simulator/house/pinhole"
 	"meltwatch/simulator/house/plates"
 	"meltwatch/simulator/house/regimes"
+	"meltwatch/simulator/house/relaxation"
+	"meltwatch/simulator/house/relief"
 	"meltwatch/simulator/house/selfexciting"
 	"meltwatch/simulator/house/spray"
 )
@@ -33,13 +35,13 @@ const (
 
 func currents() map[string]func(house.Setting) house.Circuit {
 	return map[string]func(house.Setting) house.Circuit{
-		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New, "feedback": feedback.New, "conductance": conductance.New, "selfexciting": selfexciting.New,
+		Arcs: nil, "arclength": arclength.New, "regimes": regimes.New, "autoregressive": autoregressive.New, "impedance": impedance.New, "feedback": feedback.New, "conductance": conductance.New, "selfexciting": selfexciting.New, "relaxation": relaxation.New,
 	}
 }
 
 func pictures() map[string]func(house.Setting) house.Camera {
 	return map[string]func(house.Setting) house.Camera{
-		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New, "spray": spray.New, "nightcam": nightcam.New, "analogue": analogue.New,
+		Scene: nil, "metal": metal.New, "plates": plates.New, "emission": emission.New, "pinhole": pinhole.New, "spray": spray.New, "nightcam": nightcam.New, "analogue": analogue.New, "relief": relief.New,
 	}
 }
 
