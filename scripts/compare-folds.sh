@@ -3,7 +3,7 @@
 # folds, and writes docs/comparison-folds.md. Called by `make compare-folds`. What was done is
 # not done again, so it may be stopped at any time. FOLDS chooses folds (default "emission
 # metal"), FOLD_MELTS how many melts a fold is judged on (default 40); COMPARE_ROWS and
-# COMPARE_TOKENIZERS choose runs.
+# COMPARE_TOKENIZERS choose runs, COMPARE_JOBS how many are trained at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=compare-folds
@@ -36,6 +36,6 @@ for fold in $folds; do
   stage "$fold: the senses by themselves" fold_senses "$fold"
   # shellcheck disable=SC2086 # lists, on purpose
   stage "$fold: training and judging" "$python" -m inference.train.compare_folds --fold "$fold" \
-    ${COMPARE_ROWS:+--rows $COMPARE_ROWS} ${COMPARE_TOKENIZERS:+--tokenizers $COMPARE_TOKENIZERS}
+    ${COMPARE_ROWS:+--rows $COMPARE_ROWS} ${COMPARE_TOKENIZERS:+--tokenizers $COMPARE_TOKENIZERS} ${COMPARE_JOBS:+--jobs $COMPARE_JOBS}
 done
 "$python" -m inference.train.compare_folds

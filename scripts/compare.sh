@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # Trains and scores every system of docs/comparison.md. Called by `make compare`. What was
 # done is not done again, so it may be stopped at any time. COMPARE_ROWS and
-# COMPARE_SEEDS choose. Networks this small gain little from a second core: two calls
-# with other rows or seeds, each bound to a core of its own (taskset), take half the time.
+# COMPARE_SEEDS choose. As many runs as cores are trained at once (COMPARE_JOBS, four at most by default).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 program=compare
@@ -22,7 +21,7 @@ stage "tokens of harder scenes" scenes
 stage "tokens" tokens normal val test
 # shellcheck disable=SC2086 # lists, on purpose
 stage "training and judging" "$python" -m inference.train.compare \
-  ${COMPARE_ROWS:+--rows $COMPARE_ROWS} ${COMPARE_SEEDS:+--seeds $COMPARE_SEEDS}
+  ${COMPARE_ROWS:+--rows $COMPARE_ROWS} ${COMPARE_SEEDS:+--seeds $COMPARE_SEEDS} ${COMPARE_JOBS:+--jobs $COMPARE_JOBS}
 stage "what a frame tells of the current" "$python" -m inference.train.coupling
 stage "what each costs" "$python" -m inference.train.latency
 "$python" -m inference.train.comparison_page

@@ -52,6 +52,10 @@ five_families=(--picture scene,metal,plates,emission,pinhole --current arcs,arcl
 # With the pair that was unseen until release 0.4.3 had been judged on it.
 six_families=(--picture scene,metal,plates,emission,pinhole,spray --current arcs,arclength,regimes,autoregressive,impedance,feedback)
 
+# With the pairs that were unseen until release 0.4.4 had been judged on them.
+eight_families=(--picture scene,metal,plates,emission,pinhole,spray,nightcam,analogue
+  --current arcs,arclength,regimes,autoregressive,impedance,feedback,conductance,selfexciting)
+
 # joined FOLDER SOURCES…: several data sets in one.
 joined() {
   rm -rf "$1"
@@ -77,13 +81,21 @@ data_finetune_again() {
   dataset data/again-home 2041 mixed 900 4 140 1 0
   joined data/again data/again-home data/again-six
 }
+# What is fine-tuned on last, with a baseline of the current: 640 melts of eight families, 140 of the own house, and 160
+# quarter hours of normal work of the eight.
+data_baseline() {
+  dataset data/baseline-eight 2601 hard 900 4 640 1 0 "${eight_families[@]}"
+  dataset data/baseline-home 2602 mixed 900 4 140 1 0
+  dataset data/baseline-normal 2605 normal 900 4 160 1 0 "${eight_families[@]}"
+  joined data/baseline data/baseline-eight data/baseline-home data/baseline-normal
+}
 # Melts to choose the thresholds on: half an hour each.
 data_finetune_val() {
   dataset data/valhome 35 mixed 1800 0 40 0 1
-  dataset data/finetune-valsix 2063 hard 1800 0 40 0 1 "${six_families[@]}"
-  joined data/finetune-val data/valhome data/finetune-valsix
+  dataset data/valeight 2603 hard 1800 0 40 0 1 "${eight_families[@]}"
+  joined data/finetune-val data/valhome data/valeight
 }
-# Melts of each of six pairs of families to report on; of the first four, those that 0.4.0 was reported on.
+# Melts of each of eight pairs of families to report on; of the first four, those that 0.4.0 was reported on.
 data_houses_test() {
   local pair
   for pair in scene:arcs metal:arclength plates:regimes emission:autoregressive; do
@@ -91,6 +103,13 @@ data_houses_test() {
   done
   dataset data/house-pinhole 2071 hard 1800 0 20 0 0 --picture pinhole --current impedance
   dataset data/house-spray 2101 hard 1800 0 40 0 0 --picture spray --current feedback
+  dataset data/house-nightcam 2401 hard 1800 0 24 0 0 --picture nightcam --current conductance
+  dataset data/house-analogue 2501 hard 1800 0 40 0 0 --picture analogue --current selfexciting
+}
+# Melts and normal hours of a pair that no training has seen.
+data_unseen() {
+  dataset data/relief 2701 hard 1800 0 100 0 0 --picture relief --current relaxation
+  dataset data/relief-quiet 2702 normal 1800 0 120 0 0 --picture relief --current relaxation
 }
 
 # What a fold leaves out, a picture and its current, and the seed of what it trains on.
@@ -127,11 +146,11 @@ data_houses_val() {
   dataset data/valhouses 961 hard 1800 0 32 0 1 "${families[@]}"
   joined data/valmix data/valhome data/valhouses
 }
-# Normal hours: 120 of the own house and 48 of six families to choose thresholds on, 240 of
+# Normal hours: 120 of the own house and 48 of eight families to choose thresholds on, 240 of
 # the own house to report on.
 data_hours() {
   dataset data/hours 34 normal 1800 0 720 0 0.3333334
-  dataset data/hourssix 2064 normal 1800 0 96 0 1 "${six_families[@]}"
+  dataset data/hourseight 2604 normal 1800 0 96 0 1 "${eight_families[@]}"
 }
 # 60 melts to choose thresholds on: a hundred onsets, so that a threshold is not luck.
 data_val() { dataset data/val 35 mixed 1800 0 60 0 1; }

@@ -14,8 +14,9 @@ After Ctrl-C the same command goes on, also within a run. Without --fold only th
 
 import argparse
 import pathlib
+import sys
 
-from ..comparison import folds
+from ..comparison import folds, workers
 from .arguments import whole
 
 
@@ -38,6 +39,8 @@ def parser():
         parser.add_argument(f"--{kind}-seeds", nargs="+", type=whole, default=folds.SEEDS[kind], metavar="SEED",
                             help=f"of runs with {kind} tokenizers; default {' '.join(map(str, folds.SEEDS[kind]))}")
         parser.add_argument(f"--{kind}-steps", type=whole, default=folds.STEPS[kind], metavar="STEPS", help="training steps of these; default %(default)s")
+    parser.add_argument("--jobs", type=whole, default=workers.default(),
+                        help="runs with shared tokenizers at once, each bound to cores of its own; default %(default)s here")
     return parser
 
 
@@ -47,13 +50,13 @@ def main(argv=None):
     from ..comparison import folds_page
 
     write = lambda: folds_page.write(args.results, args.page)
-    if args.fold:
-        work(args, write)
+    failed = work(args, write, sys.argv[1:] if argv is None else argv) if args.fold else 0
     write()
+    return failed
 
 
-def work(args, write):
-    """Runs what is left of a fold."""
+def work(args, write, given_arguments):
+    """Runs what is left of a fold; returns the exit status of a process that failed, or 0."""
     from ..comparison import folds_run
     from ..comparison.folds_data import Sources
     from ..training.fit import stopwatch
@@ -64,4 +67,10 @@ def work(args, write):
     study = folds_run.Study(sources, folder("senses"), folder("tokens"), args.runs, args.results,
                             {kind: getattr(args, f"{kind}_steps") for kind in folds.TOKENIZERS}, log=stopwatch())
     seeds = {kind: getattr(args, f"{kind}_seeds") for kind in folds.TOKENIZERS}
-    folds_run.go_on(study, list(folds.jobs(args.fold, args.tokenizers, args.rows, seeds)), write)
+    jobs = list(folds.jobs(args.fold, args.tokenizers, args.rows, seeds))
+    if args.jobs > 1 and (count := min(args.jobs, folds_run.prepare(study, jobs))) > 1:
+        study.log(f"{count} runs with shared tokenizers at once")
+        if status := workers.spread("inference.train.compare_folds", [*given_arguments, "--tokenizers", folds.SHARED], count):
+            return status
+    folds_run.go_on(study, jobs, write)
+    return 0

@@ -13,10 +13,13 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
+import sys
 
 import numpy as np
 
+from ..commands.arguments import whole
 from ..data import cache, scenes
 from ..evaluation import batched, clock_offset, metrics, operating_point, rule
 from ..models.closed_loop import Compiled, Runner
@@ -24,7 +27,7 @@ from ..models.decision import Decision
 from ..training import configs
 from ..training.checkpoint import load, save
 from ..training.fit import fit_on_tokens, stopwatch
-from . import example, sanity
+from . import example, sanity, workers
 
 RESULTS = pathlib.Path("docs/comparison")
 EVERY_MIXED, EVERY_ALONE, EVERY_NORMAL, EVERY_STRESS = 4, 16, 8, 30  # seconds between verdicts
@@ -174,9 +177,11 @@ def done(config, data, results=RESULTS):
 def write(config, data, result, results=RESULTS):
     path = path_of(config, results)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"row": config.row, "name": config.name, "title": config.title, "seed": config.seed,
+    part = path.with_suffix(".part")  # another process may read it
+    part.write_text(json.dumps({"row": config.row, "name": config.name, "title": config.title, "seed": config.seed,
                                 "windows": config.steps * config.windows,
                                 "fingerprint": fingerprint(config, data)} | result) + "\n")
+    os.replace(part, path)
 
 
 def reference(data):
@@ -204,25 +209,38 @@ def main(argv=None):
     parser.add_argument("--tokens", default="runs/tokens")
     parser.add_argument("--senses", default="runs/senses")
     parser.add_argument("--runs", default="runs/compare")
+    parser.add_argument("--jobs", type=whole, default=workers.default(), help="runs at once, each bound to cores of its own; default %(default)s here")
     args = parser.parse_args(argv)
     log = stopwatch()
     left = list(todo(args.rows, args.seeds, args.data))
-    log(f"{len(left)} runs left, some 5 minutes each on two cores: {', '.join(f'{c.name}-{c.seed}' for c in left)}")
+    jobs = min(args.jobs, len(left))
+    if jobs > 1:
+        log(f"{len(left)} runs left, {jobs} at once")
+        return workers.spread("inference.train.compare", sys.argv[1:] if argv is None else argv, jobs)
+    log(f"{len(left)} runs left, some 5 minutes each: {', '.join(f'{c.name}-{c.seed}' for c in left)}")
     if not left:
-        return
-    data = read(args.tokens, args.data)
+        return 0
+    data, runs = read(args.tokens, args.data), pathlib.Path(args.runs)
     unimodal = load(args.senses)
-    if not done(unimodal.config, args.data):
-        write(unimodal.config, args.data, assess(unimodal, data))
-        config = dataclasses.replace(unimodal.config, name="rule", title="CV of 120 s, best level", system="")
-        write(config, args.data, reference(data))
+    with workers.claimed(runs / "senses.claim") as mine:
+        if mine and not done(unimodal.config, args.data):
+            write(unimodal.config, args.data, assess(unimodal, data))
+            config = dataclasses.replace(unimodal.config, name="rule", title="CV of 120 s, best level", system="")
+            write(config, args.data, reference(data))
     for config in left:
-        folder = pathlib.Path(args.runs) / f"{config.name}-{config.seed}"
-        log(f"training {config.name}, seed {config.seed}")
-        model = fit_on_tokens(config, data.train, args.senses, log)
-        save(model, folder)
-        log("evaluating")
-        result = assess(model, data)
-        write(config, args.data, result)
-        f = result["figures"]
-        log(f"{config.name}-{config.seed}: accuracy {f['both_accuracy']}, FDR {f['both_fdr']}, AUROC {f['both_auroc']}")
+        with workers.claimed(runs / f"{config.name}-{config.seed}.claim") as mine:
+            if mine and not done(config, args.data):
+                train_and_assess(config, args, data, log)
+    return 0
+
+
+def train_and_assess(config, args, data, log):
+    """Trains a run into its folder, and writes its figures."""
+    log(f"training {config.name}, seed {config.seed}")
+    model = fit_on_tokens(config, data.train, args.senses, log)
+    save(model, pathlib.Path(args.runs) / f"{config.name}-{config.seed}")
+    log("evaluating")
+    result = assess(model, data)
+    write(config, args.data, result)
+    f = result["figures"]
+    log(f"{config.name}-{config.seed}: accuracy {f['both_accuracy']}, FDR {f['both_fdr']}, AUROC {f['both_auroc']}")

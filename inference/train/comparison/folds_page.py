@@ -203,6 +203,6 @@ def write(results, into):
     welds = into.with_name(WELDS)
     text = page(read(results), report.read(results.parent)[0], welds.read_text(encoding="utf-8") if welds.exists() else "")
     into.parent.mkdir(parents=True, exist_ok=True)
-    part = into.with_suffix(".part")
+    part = into.with_suffix(f".{os.getpid()}.part")  # several processes write it
     part.write_text("\n\n".join(text) + "\n", encoding="utf-8")
     os.replace(part, into)

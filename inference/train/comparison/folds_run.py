@@ -20,7 +20,7 @@ from ..models.closed_loop import Runner
 from ..training import encode
 from ..training.checkpoint import DATA, WEIGHTS, Unfinished, configured, finished, load, refuse_others, save
 from ..training.fit import Course, fit_jointly, fit_on_tokens, fit_unimodal
-from . import compare, folds, folds_data
+from . import compare, folds, folds_data, workers
 
 VERSION = 1  # increased when code changes the figures, so that runs are repeated
 OFFSET_BATCHES = 12  # of validation and of the scored melts, on which the clock offset is sought
@@ -225,9 +225,23 @@ def go_on(study, jobs, after=lambda: None):
     expected, done, start = sum(map(minutes, left)), 0.0, time.monotonic()
     study.log(f"{len(left)} of {len(jobs)} runs left, about {expected:.0f} CPU-minutes")
     for number, job in enumerate(left):
-        study.log(f"run {number + 1} of {len(left)}: {job.row}, {job.tokenizers} tokenizers, seed {job.seed}, fold {job.fold}")
-        f = run(study, job)["figures"]
-        done += minutes(job)
+        with workers.claimed(study.runs / f"{job.name}.claim") as mine:
+            done += minutes(job)
+            if not mine or study.load(job) is not None:
+                continue  # another process's
+            study.log(f"run {number + 1} of {len(left)}: {job.row}, {job.tokenizers} tokenizers, seed {job.seed}, fold {job.fold}")
+            f = run(study, job)["figures"]
         ahead = (time.monotonic() - start) / done * (expected - done) / 60
         study.log(f"{job.name}: accuracy {f['both_accuracy']:.4f}, AUROC {f['both_auroc']:.4f}; {ahead:.0f} minutes left")
         after()
+
+
+def prepare(study, jobs):
+    """How many jobs on shared tokenizers are left; encodes what these read, so that processes can share them."""
+    study.check()
+    left = [job for job in jobs if job.tokenizers == folds.SHARED and study.load(job) is None]
+    if any(job.row in folds.ROWS for job in left):
+        study.train_tokens  # noqa: B018
+    if left:
+        study.shared  # noqa: B018
+    return len(left)

@@ -94,14 +94,43 @@ class Windows(keras.utils.PyDataset):
         if self.baselines:
             x["current_baseline"][:] = current_baselines.drawn(rng, self.baselines[n][k], second)
 
-    def empty(self, more):
-        """Zeros for a batch; more: name → shape and type of further inputs."""
-        b = self.config.windows
+    def fill_own(self, rng, x, n, second):
+        """Writes a window of any current of batch n into the rows of x; returns the current's record."""
+        k = rng.integers(len(self.batches[n].currents))
+        record = self.batches[n].currents[k]
+        amps, mask, set_point = current_window(record, second)
+        augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
+        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask, set_point
+        self.fill_baseline(rng, x, n, k, second)
+        return record
+
+    def empty(self, more, size=None):
+        """Zeros for a batch, of config.windows or of another size; more: name → shape and type of further inputs."""
+        b = size or self.config.windows
         shapes = {"current": ((window.SAMPLES, window.PHASES), np.float32),
                   "sample_mask": ((window.SAMPLES,), np.float32), "set_point": ((1,), np.float32)} | more
         if self.baselines:
             shapes["current_baseline"] = ((current_baselines.SPANS + 1,), np.float32)
         return {k: np.zeros((b, *shape), kind) for k, (shape, kind) in shapes.items()}
+
+
+class CurrentWindows(Windows):
+    """Batches of the current alone: x has current (B,240,3), sample_mask (B,240), set_point (B,1) and, for a network that
+    has one, current_baseline (B,4); y has label and shows (B,1), whether the current shows the label.
+    """
+
+    def __init__(self, batches, config, steps, seed, size):
+        super().__init__(batches, config, steps, seed)
+        self.size = size
+
+    def __getitem__(self, step):
+        rng = np.random.default_rng((self.seed, step))
+        x, y = self.empty({}, self.size), {k: np.ones((self.size, 1), np.float32) for k in ("label", "shows")}
+        for i in range(self.size):
+            n, second = self.draw(rng, i % 2)
+            record = self.fill_own(rng, {name: v[i] for name, v in x.items()}, n, second)
+            y["label"][i], y["shows"][i] = i % 2, shows(self.batches[n], record, second)[0]
+        return x, y
 
 
 class PixelWindows(Windows):
@@ -144,14 +173,8 @@ class PixelWindows(Windows):
     def _fill(self, rng, x, y):
         """Writes one window of the class in y into the rows of x and y."""
         n, second = self.draw(rng, int(y["label"][0]))
-        batch = self.batches[n]
-        k = rng.integers(len(batch.currents))
-        record = batch.currents[k]
-        amps, mask, set_point = current_window(record, second)
-        augment.current(rng, amps, mask, set_point, self.config.odd_sampling)
-        x["current"][:], x["sample_mask"][:], x["set_point"][:] = amps, mask, set_point
-        self.fill_baseline(rng, x, n, k, second)
-        y["shows"][:] = shows(batch, record, second)
+        record = self.fill_own(rng, x, n, second)
+        y["shows"][:] = shows(self.batches[n], record, second)
         self._fill_video(rng, x, y, n, second)
 
     def _fill_video(self, rng, x, y, n, second):

@@ -57,11 +57,13 @@ class Product(System):
         self.correct = keras.layers.Dense(1, name="correct", kernel_initializer="zeros")
         self.project = {s: keras.layers.Dense(d // 2, name=f"project_{s}") for s in ("current", "video", "fused")}
         if config.current_baseline:
-            # Reads the statistics of the spans directly, because pooling blurs how they compare. It starts at 0, too.
-            self.spans = keras.layers.Dense(d // 2, activation="relu", name="spans")
+            # Reads the statistics of the spans directly, because pooling blurs how they compare. It starts at 0, too,
+            # unless it is trained before (training/spans.py).
+            self.spans = [keras.layers.Dense(2 * d, activation="relu", name=f"spans{i}") for i in range(2)]
             self.verdict_spans = keras.layers.Dense(1, name="verdict_spans", kernel_initializer="zeros")
-            self.spans.build((None, len(self.current.SPANS) * (self.current.STATISTICS + config.sparse_current + 2)))
-            self.verdict_spans.build((None, d // 2))
+            self.spans[0].build((None, len(self.current.SPANS) * (self.current.STATISTICS + config.sparse_current + 2)))
+            self.spans[1].build((None, 2 * d))
+            self.verdict_spans.build((None, 2 * d))
         self.foresee = keras.layers.Dense(d // 2, activation="relu", name="foresee")
         self.next = keras.layers.Dense(forecast.TARGETS, name="next")
         self.drop = keras.layers.Dropout(config.head_dropout)
@@ -113,7 +115,7 @@ class Product(System):
         u_v, _ = self.pools["video"](v, v_mask)                            # (B,D)
         logit_c = self.verdicts["current"](self.drop(u_c, training=training))  # (B,1)
         if self.config.current_baseline:
-            logit_c = logit_c + self.verdict_spans(self.drop(self.spans(s.statistics), training=training))  # (B,1)
+            logit_c = logit_c + self.spans_logit(s.statistics, training)   # (B,1)
         logit_v = self.verdicts["video"](self.drop(u_v, training=training))    # (B,1)
         x = ops.concatenate([c, v, x[:, -1:]], axis=1)                     # (B,53,D)
         for block in self.fusion:
@@ -135,6 +137,12 @@ class Product(System):
             "code": self.bank.code(s), "valid": s.valid, "seen": s.seen,
             "forecast_error": forecast_errors, "forecast_mask": counted,                # (B,4)
         } | ({"current_baseline": s.baseline} if self.config.current_baseline else {})
+
+    def spans_logit(self, statistics, training=False):
+        """What the statistics of the spans (B,45 or 48) say: a logit (B,1)."""
+        for layer in self.spans:
+            statistics = layer(statistics)                                 # (B,2D)
+        return self.verdict_spans(self.drop(statistics, training=training))
 
     def missing(self):
         """The registers of a missing video and of a missing current at the end of a sequence of zeros: (53,D)."""

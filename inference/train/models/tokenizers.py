@@ -112,19 +112,29 @@ class CurrentTokens(keras.layers.Layer):
         """
         x = self.patches(self.channels(r, change, valid))                  # (B,60,D)
         x = self.mix(x)                                                    # (B,30,D)
-        features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
-        after, statistics = None, None
-        if self.baseline:
-            # By the columns of span_features(): the mean of the deviations, the samples, those dropped, and the level.
-            before = ops.zeros_like(features[:, 0, : current_baseline.SIZE]) if before is None else before
-            dropped = ops.mean(features[:, -1, 6:9], axis=1, keepdims=True) / 5.0  # (B,1)
-            relative, after = current_baseline.follow(
-                features[:, :, 11], features[:, -1, 10:11], dropped, features[:, 0, 12:13], spans, before)
-            features = ops.concatenate([features, relative], axis=2)       # (B,3,15), 16 with sparse
-            statistics = ops.reshape(features * spans[:, :, None], (-1, len(self.SPANS) * features.shape[2]))  # (B,45 or 48)
+        features, spans, after = self.compared(r, change, valid, both, before)  # (B,3,13 to 16), (B,3), (B,4)
+        statistics = self.row(features, spans) if self.baseline else None
         s = self.spread(self.statistics(features)) + self.span             # (B,3,D)
         patches = ops.max(ops.reshape(valid, (-1, PATCHES, PATCH)), axis=2)  # (B,30)
         return ops.concatenate([x, s], axis=1), ops.concatenate([patches, spans], axis=1), after, statistics
+
+    def compared(self, r, change, valid, both, before=None):
+        """Statistics of each span, compared with the baseline `before` if the network has one (B,3,13 to 16); which spans
+        have enough samples (B,3); the next baseline (B,4) or None.
+        """
+        features, spans = self.span_features(r, change, valid, both)       # (B,3,13), (B,3)
+        if not self.baseline:
+            return features, spans, None
+        # By the columns of span_features(): the mean of the deviations, the samples, those dropped, and the level.
+        before = ops.zeros_like(features[:, 0, : current_baseline.SIZE]) if before is None else before
+        dropped = ops.mean(features[:, -1, 6:9], axis=1, keepdims=True) / 5.0  # (B,1)
+        relative, after = current_baseline.follow(
+            features[:, :, 11], features[:, -1, 10:11], dropped, features[:, 0, 12:13], spans, before)
+        return ops.concatenate([features, relative], axis=2), spans, after  # (B,3,15), 16 with sparse
+
+    def row(self, features, spans):
+        """The results of compared() in one row, 0 where a span has too few samples: (B,45), 48 with sparse."""
+        return ops.reshape(features * spans[:, :, None], (-1, len(self.SPANS) * features.shape[2]))
 
     def channels(self, r, change, valid):
         """Input channels of the convolution: (B,240,13)."""

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from inference.train import models
-from inference.train.data import current_baselines, window
+from inference.train.data import current_baselines, sampler, window
 from inference.train.data.records import Batch, Current
 from inference.train.models import current_baseline, decision, tokenizers
 from inference.train.models.closed_loop import ClosedLoop
-from inference.train.training import checkpoint, configs, fit, train
+from inference.train.training import checkpoint, configs, fit, spans, train
 from keras import ops
 
 from .test_systems import drawn
@@ -168,6 +168,35 @@ def test_a_network_with_a_baseline_is_not_trained_to_one_without(grown, folder, 
     config = dataclasses.replace(configs.ProductFinetune(), **SMALL | {"normalisation": "mean"})
     with pytest.raises(ValueError, match="current_baseline True, now False"):
         train.train_finetune(config, folder, tmp_path / "out", tmp_path / "new", log=lambda _: None)
+
+
+@pytest.fixture
+def furnaces():
+    """Records of furnaces of which each is quiet, against its own usual, from second 400 on."""
+    quieter = np.where(np.arange(2 * SECONDS + 1) < 800, 1.0, 0.4)
+    return [batch([record(seed=n, spread=usual * quieter)], np.int8(np.arange(SECONDS) >= 400)) for n, usual in enumerate((0.05, 0.08, 0.12))]
+
+
+def test_the_layers_of_the_statistics_learn_before_the_network(furnaces):
+    config = configs.Product(**SMALL, current_baseline=True, spans_steps=60)
+    network = models.build(config)
+    verdict = [np.array(w) for w in network.verdicts["current"].weights]
+    spans.pretrain(network, furnaces, log=lambda _: None)
+    x, y = sampler.CurrentWindows(furnaces, config, 1, 7, 400)[0]
+    found = ops.convert_to_numpy(spans.SpansAlone(network)(x))
+    assert ((found > 0) == (y["label"] == 1)).mean() > 0.75  # the first minute after the change looks like both
+    for now, then in zip(network.verdicts["current"].weights, verdict, strict=True):
+        np.testing.assert_allclose(now, then * (1 - spans.SHARE), rtol=1e-6)
+    assert all(w.trainable for w in network.current.trainable_weights) and network.current.trainable
+
+
+def test_a_window_of_the_current_alone_says_whether_it_shows(furnaces):
+    hidden = dataclasses.replace(furnaces[0].currents[0], blind=np.ones(SECONDS, bool))
+    blind = dataclasses.replace(furnaces[0], currents=[hidden])
+    config = configs.Product(**SMALL, current_baseline=True)
+    x, y = sampler.CurrentWindows([blind], config, 1, 1, 20)[0]
+    assert x["current"].shape == (20, 240, 3) and x["current_baseline"].shape == (20, 4)
+    np.testing.assert_array_equal(y["shows"], 1 - y["label"])
 
 
 class Rising:

@@ -303,8 +303,9 @@ class ProductBaseline(ProductFinetuneAgain):
     title: str = "the product, for other makers' furnaces, with a baseline of the current"
     version: str = "0.5.0"
     seed: int = 7
-    steps: int = 3000
+    steps: int = 4000
     current_baseline: bool = True
+    spans_steps: int = 2000
 
 
 @dataclass(frozen=True)

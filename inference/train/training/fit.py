@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import models
 from ..data.sampler import JointWindows, PixelWindows, TokenWindows
-from . import quantize
+from . import quantize, spans
 from .checkpoint import load
 from .history import History
 
@@ -134,6 +134,8 @@ def finetune(config, batches, trained, lags=None, log=print, course=None):
     inherit_all(model, trained)
     if hasattr(model, "bank"):
         model.bank.trainable = False
+    if not (course and course.step):
+        spans.pretrain(model, batches, log)
     return fit(model, lambda steps, seed: JointWindows(batches, config, steps, seed, lags), log, course)
 
 

@@ -53,6 +53,7 @@ class Run:
     # Training.
     phases: tuple = (1.0,)  # shares of the steps; a network may freeze parts in later phases
     steps: int = 800
+    spans_steps: int = 0  # before these, of the layers that read the current's statistics, by themselves (training/spans.py)
     windows: int = 64  # in a batch
     views: bool = False  # two views of each window in a batch
     frames: int = 5  # of the 16, in PixelWindows
