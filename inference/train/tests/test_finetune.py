@@ -43,6 +43,23 @@ def test_what_is_saved_is_the_mean_of_the_weights(run, folder, finetuned, tmp_pa
     assert np.abs(mean - start).max() < np.abs(last - start).max()
 
 
+def test_a_share_of_the_start_is_kept(run, folder, finetuned, tmp_path):
+    train.train_finetune(dataclasses.replace(FEW, start_share=0.25), folder, tmp_path / "part", run, **QUIET)
+    start, end, part = (checkpoint.load(f) for f in (run, finetuned, tmp_path / "part"))
+    for of in (lambda m: m.frames.block.kernel.numpy(), lambda m: m.frames.norms[0].moving_mean.numpy(), lambda m: m.pools["fused"].weights[0].numpy()):
+        np.testing.assert_allclose(of(part), 0.25 * of(start) + 0.75 * of(end), atol=3e-6)
+    assert np.abs(part.frames.block.kernel.numpy() - end.frames.block.kernel.numpy()).max() > 1e-5
+
+
+def test_layers_that_a_network_gets_keep_what_they_learnt(run, folder, tmp_path):
+    config = configs.ProductBaseline(**SMALL | {"normalisation": "mean", "sparse_current": False, "spans_steps": 2, "start_share": 1.0, "learning_rate": 1e-9})
+    train.train_finetune(config, folder, tmp_path / "out", run, **QUIET)
+    network, start = checkpoint.load(tmp_path / "out"), checkpoint.load(run)
+    assert np.abs(network.spans[0].bias.numpy()).max() > 0, "trained by themselves, and not moved back to where they began"
+    assert np.abs(network.verdict_spans.kernel.numpy()).max() == 0
+    np.testing.assert_array_equal(network.verdicts["current"].kernel.numpy(), start.verdicts["current"].kernel.numpy())
+
+
 def test_a_finished_one_is_kept(run, folder, finetuned):
     told = []
     train.train_finetune(FEW, folder, finetuned, run, log=told.append)

@@ -306,6 +306,7 @@ class ProductBaseline(ProductFinetuneAgain):
     steps: int = 4000
     current_baseline: bool = True
     spans_steps: int = 2000
+    start_share: float = 0.5
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ class SpansAlone(keras.Model):
     def __init__(self, network, **kwargs):
         super().__init__(**kwargs)
         self.tokenizer, self.layers_of = network.current, [*network.spans, network.verdict_spans]
-        self.tokenizer.trainable = False
 
     def call(self, x, training=False):
         r, valid = relative_current(x["current"], x["sample_mask"], x["set_point"])  # (B,240,3), (B,240,1)
@@ -36,12 +35,18 @@ class SpansAlone(keras.Model):
         return losses.verdict(y["label"], y_pred, weight=y["shows"])
 
 
+def hidden(network):
+    """The paths of the weights that read the statistics; a network without them has none."""
+    return {weight.path for layer in getattr(network, "spans", []) for weight in layer.weights}
+
+
 def pretrain(network, batches, log=print):
     """Trains the layers for config.spans_steps batches of SIZE windows of current, and begins with a share of each verdict."""
     config = network.config
     if not config.spans_steps:
         return
     log(f"training the layers of the current's statistics: {config.spans_steps} steps of {SIZE} windows")
+    network.current.trainable = False
     alone = SpansAlone(network)
     rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, config.spans_steps, alpha=0.01)
     alone.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3, clipnorm=1.0), jit_compile=False)
