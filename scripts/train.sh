@@ -7,8 +7,12 @@ program=train
 source scripts/data.sh
 
 echo "train: makes inference/models/product and docs/model-figures.md anew"
-echo "train: about 4 hours on two idle cores by the sum of its stages, 14 GB of memory, 70 GB below data/ and runs/"
+echo "train: about 5 hours on two idle cores by the sum of its stages, 14 GB of memory, 92 GB below data/ and runs/"
 began=$SECONDS
+if [ -f runs/product/config.json ] && ! grep -q '"product-baseline"' runs/product/config.json; then
+  echo "train: runs/product is of an earlier release; rename it, to runs/again if it is of 0.4.4" >&2
+  exit 2
+fi
 stage "melts to train on" data_houses_train
 stage "training" "$python" -m inference.train.train --config product-transfer --data data/mix --run runs/body
 stage "melts to fine-tune on" data_finetune

@@ -73,4 +73,4 @@ def work(args, write, given_arguments):
         if status := workers.spread("inference.train.compare_folds", [*given_arguments, "--tokenizers", folds.SHARED], count):
             return status
     folds_run.go_on(study, jobs, write)
-    return 0
+    return 0 if all(study.load(job) for job in jobs) or args.jobs == 1 else 1  # 1: another process has claimed some

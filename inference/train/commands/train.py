@@ -24,6 +24,7 @@ data, seed, machine and backend reproduce the figures within ±0.3 points.
 """
 
 import argparse
+import dataclasses
 import pathlib
 
 from ..training import configs
@@ -54,5 +55,7 @@ def main(argv=None):
     if args.finetune:
         if args.senses or args.tokens:
             raise ValueError("--finetune: takes the tokenizers of that run; leave out --senses and --tokens")
-        return train_finetune(configs.ALL[args.config](**given), args.data, args.run, args.finetune)
+        config = configs.ALL[args.config](**given)
+        config = dataclasses.replace(config, spans_steps=min(config.spans_steps, config.steps))
+        return train_finetune(config, args.data, args.run, args.finetune)
     train(configs.ALL[args.config](**given), args.data, pathlib.Path(args.run), args.senses, args.tokens, given)

@@ -216,7 +216,11 @@ def main(argv=None):
     jobs = min(args.jobs, len(left))
     if jobs > 1:
         log(f"{len(left)} runs left, {jobs} at once")
-        return workers.spread("inference.train.compare", sys.argv[1:] if argv is None else argv, jobs)
+        status = workers.spread("inference.train.compare", sys.argv[1:] if argv is None else argv, jobs)
+        missing = [path_of(c).stem for c in todo(args.rows, args.seeds, args.data)]
+        if missing and not status:
+            raise ValueError(f"another process has claimed {', '.join(missing)}; wait for it or end it, and call this again")
+        return status
     log(f"{len(left)} runs left, some 5 minutes each: {', '.join(f'{c.name}-{c.seed}' for c in left)}")
     if not left:
         return 0

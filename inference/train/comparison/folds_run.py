@@ -228,7 +228,8 @@ def go_on(study, jobs, after=lambda: None):
         with workers.claimed(study.runs / f"{job.name}.claim") as mine:
             done += minutes(job)
             if not mine or study.load(job) is not None:
-                continue  # another process's
+                study.log(f"{job.name}: {'done' if mine else 'claimed'} by another process")
+                continue
             study.log(f"run {number + 1} of {len(left)}: {job.row}, {job.tokenizers} tokenizers, seed {job.seed}, fold {job.fold}")
             f = run(study, job)["figures"]
         ahead = (time.monotonic() - start) / done * (expected - done) / 60
@@ -239,7 +240,7 @@ def go_on(study, jobs, after=lambda: None):
 def prepare(study, jobs):
     """How many jobs on shared tokenizers are left; encodes what these read, so that processes can share them."""
     study.check()
-    left = [job for job in jobs if job.tokenizers == folds.SHARED and study.load(job) is None]
+    left = [job for job in jobs if study.load(job) is None and job.tokenizers == folds.SHARED]
     if any(job.row in folds.ROWS for job in left):
         study.train_tokens  # noqa: B018
     if left:

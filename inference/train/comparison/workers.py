@@ -40,20 +40,26 @@ def claimed(path):
 
 
 def spread(module, arguments, count):
-    """Runs a command `count` times at once with --jobs 1; returns the first exit status that is not 0, or 0.
+    """Runs a command `count` times at once with --jobs 1, at most once for each core; returns the first exit status that is not 0, or 0.
 
-    The command claims each of its runs, so each is done once. After Ctrl-C the processes end as the command does.
+    The command claims each of its runs, so each is done once. After Ctrl-C or SIGTERM the processes end as the command does after Ctrl-C.
     """
-    mine = cores()
-    bound = [mine[n::count] or mine for n in range(count)]
-    running = [subprocess.Popen([sys.executable, "-m", module, *arguments, "--jobs", "1"], preexec_fn=lambda some=some: os.sched_setaffinity(0, some))
-               for some in bound]
+    mine, running = cores(), []
+    count = min(count, len(mine))
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        for n in range(count):
+            os.sched_setaffinity(0, mine[n::count])  # a process has the cores of the thread that starts it
+            # A session of its own: a terminal's Ctrl-C reaches it through here, once.
+            running.append(subprocess.Popen([sys.executable, "-m", module, *arguments, "--jobs", "1"], start_new_session=True))
+        os.sched_setaffinity(0, mine)
         found = [process.wait() for process in running]
-    except BaseException:
+    finally:
+        os.sched_setaffinity(0, mine)
         for process in running:
-            process.send_signal(signal.SIGINT)
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
         for process in running:
             process.wait()
-        raise
+        signal.signal(signal.SIGTERM, before)
     return next((status for status in found if status), 0)

@@ -186,7 +186,7 @@ def test_the_layers_of_the_statistics_learn_before_the_network(furnaces):
     found = ops.convert_to_numpy(spans.SpansAlone(network)(x))
     assert ((found > 0) == (y["label"] == 1)).mean() > 0.75  # the first minute after the change looks like both
     for now, then in zip(network.verdicts["current"].weights, verdict, strict=True):
-        np.testing.assert_allclose(now, then * (1 - spans.SHARE), rtol=1e-6)
+        np.testing.assert_allclose(now, then * (1 - spans.STATISTICS_SHARE), rtol=1e-6)
     assert all(w.trainable for w in network.current.trainable_weights) and network.current.trainable
 
 

@@ -134,8 +134,9 @@ def finetune(config, batches, trained, lags=None, log=print, course=None):
     inherit_all(model, trained)
     if hasattr(model, "bank"):
         model.bank.trainable = False
-    start = {w.path: np.array(w) for w in model.weights if w.path not in spans.hidden(model)} if config.start_share else {}
-    if not (course and course.step):
+    got = spans.statistics_weights(model) - {w.path.removeprefix(f"{trained.name}/") for w in trained.weights}
+    start = {w.path: np.array(w) for w in model.weights if w.path not in got} if config.start_share else {}
+    if got and not (course and course.step):
         spans.pretrain(model, batches, log)
     fit(model, lambda steps, seed: JointWindows(batches, config, steps, seed, lags), log, course)
     blend(model, start, config.start_share)
@@ -145,8 +146,8 @@ def finetune(config, batches, trained, lags=None, log=print, course=None):
 def blend(model, start, share):
     """Moves weights towards those of an earlier network, path → weight, by a share of the way.
 
-    The mean of a network and of what it was fine-tuned from does better on furnaces of either's
-    training, and on others, than both (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
+    Wortsman et al. (Robust fine-tuning of zero-shot models, CVPR 2022) found such a mean better than both, on
+    data like the training's and on other data. docs/transfer.md has its figures here.
     """
     for weight in model.weights:
         if weight.path in start and np.issubdtype(start[weight.path].dtype, np.floating):

@@ -60,7 +60,7 @@ class Run:
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     average: float = 0.0  # share of the running mean of the weights that a step keeps; the mean is what is saved, 0 for the last weights
-    start_share: float = 0.0  # of a fine-tuned network's weights, those it started from; the layers that it got keep theirs (fit.blend)
+    start_share: float = 0.0  # of a fine-tuned network's weights, those it started from; the layers that read the statistics, if it got them, keep theirs (fit.blend)
     drop_sense: float = 0.15
     own_current: float = 0.5  # share of windows with the current recorded with the video
     wide: bool = False  # whether augmentation draws other cameras and halls too

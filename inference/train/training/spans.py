@@ -12,7 +12,7 @@ from ..models.tokenizers import changes, relative_current
 
 SIZE = 512  # windows of a batch
 LEARNING_RATE = 2e-3
-SHARE = 0.5  # of the current's verdict that the statistics have when fine-tuning begins
+STATISTICS_SHARE = 0.5  # of the current's verdict that the statistics have when fine-tuning begins
 
 
 class SpansAlone(keras.Model):
@@ -20,14 +20,14 @@ class SpansAlone(keras.Model):
 
     def __init__(self, network, **kwargs):
         super().__init__(**kwargs)
-        self.tokenizer, self.layers_of = network.current, [*network.spans, network.verdict_spans]
+        self.tokenizer, self.layers_read = network.current, [*network.spans, network.verdict_spans]
 
     def call(self, x, training=False):
         r, valid = relative_current(x["current"], x["sample_mask"], x["set_point"])  # (B,240,3), (B,240,1)
         change, both = changes(r, valid)                                   # (B,240,3), (B,240,1)
         features, spans, _ = self.tokenizer.compared(r, change, valid, both, x["current_baseline"])
         found = self.tokenizer.row(features, spans)                        # (B,45 or 48)
-        for layer in self.layers_of:
+        for layer in self.layers_read:
             found = layer(found)
         return found                                                       # (B,1)
 
@@ -35,13 +35,16 @@ class SpansAlone(keras.Model):
         return losses.verdict(y["label"], y_pred, weight=y["shows"])
 
 
-def hidden(network):
+def statistics_weights(network):
     """The paths of the weights that read the statistics; a network without them has none."""
     return {weight.path for layer in getattr(network, "spans", []) for weight in layer.weights}
 
 
 def pretrain(network, batches, log=print):
-    """Trains the layers for config.spans_steps batches of SIZE windows of current, and begins with a share of each verdict."""
+    """Trains the layers for config.spans_steps batches of SIZE windows of current.
+
+    The current's verdict is then the sum of what the statistics say and of what the network said before, each by its share.
+    """
     config = network.config
     if not config.spans_steps:
         return
@@ -53,6 +56,6 @@ def pretrain(network, batches, log=print):
     fitted = alone.fit(CurrentWindows(batches, config, config.spans_steps, (config.seed, 99), SIZE), epochs=1, verbose=0, shuffle=False)
     log(f"loss {fitted.history['loss'][-1]:.4f}")
     network.current.trainable = True
-    for layer, share in ((network.verdict_spans, SHARE), (network.verdicts["current"], 1 - SHARE)):
+    for layer, share in ((network.verdict_spans, STATISTICS_SHARE), (network.verdicts["current"], 1 - STATISTICS_SHARE)):
         for weight in layer.weights:
             weight.assign(np.array(weight) * share)

@@ -87,7 +87,7 @@ def train_finetune(config, data, run, trained, log=None):
     # A network may get a baseline of the current, and not lose it.
     decided = (*NETWORK, "current_baseline") if kept["current_baseline"] else NETWORK
     refuse_others(trained, {k: kept[k] for k in decided}, dataclasses.asdict(config))
-    unfinished = Unfinished(run, config, of)
+    unfinished = Unfinished(run, config, f"{of} {encode.weights_of(trained)}")
     batches = layout.read_split(data, "train", log=log)
     log(f"training {config.name} from {trained}")
     save(finetune(config, batches, load(trained), cache.lags(data), log, Course(log, unfinished)), run, of)
