@@ -19,7 +19,6 @@ import sys
 
 import numpy as np
 
-from ..commands.arguments import whole
 from ..data import cache, scenes
 from ..evaluation import batched, clock_offset, metrics, operating_point, rule
 from ..models.closed_loop import Compiled, Runner
@@ -209,7 +208,7 @@ def main(argv=None):
     parser.add_argument("--tokens", default="runs/tokens")
     parser.add_argument("--senses", default="runs/senses")
     parser.add_argument("--runs", default="runs/compare")
-    parser.add_argument("--jobs", type=whole, default=workers.default(), help="runs at once, each bound to cores of its own; default %(default)s here")
+    parser.add_argument("--jobs", type=int, default=workers.default(), help="runs at once, each bound to cores of its own; default %(default)s here")
     args = parser.parse_args(argv)
     log = stopwatch()
     left = list(todo(args.rows, args.seeds, args.data))

@@ -1,6 +1,7 @@
 """Runs of a comparison that several processes share."""
 
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -31,8 +32,8 @@ def command(tmp_path, monkeypatch):
     """Writes a module with a command that ends with a status, and returns its name."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
 
-    def write(status=0):
-        (tmp_path / "shared_command.py").write_text(COMMAND.replace("{status}", str(status)))
+    def write(status=0, seconds=0.2):
+        (tmp_path / "shared_command.py").write_text(COMMAND.replace("{status}", str(status)).replace("0.2", str(seconds)))
         return "shared_command"
 
     return write
@@ -68,16 +69,16 @@ with workers.claimed({str(tmp_path / 'a')!r}) as mine:
         assert mine
 
 
-def test_ctrl_c_ends_the_processes(command, tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_processes(command, tmp_path, stop):
     parent = subprocess.Popen([sys.executable, "-c", f"""
 from inference.train.comparison import workers
-workers.spread({command()!r}, [{str(tmp_path)!r}], 2)
+workers.spread({command(seconds=5)!r}, [{str(tmp_path)!r}], 2)
 """], start_new_session=True)
-    while not list(tmp_path.glob("*.log")):
+    while not (told := [text for log in tmp_path.glob("*.log") if (text := log.read_text())]):
         time.sleep(0.05)
-    parent.send_signal(signal.SIGINT)  # not to the group, as a terminal would
+    pids = [int(text.split()[0]) for text in told]
+    parent.send_signal(stop)
     assert parent.wait(timeout=20) != 0
-    done = len(list(tmp_path.glob("*.done")))
-    assert done < 10
-    time.sleep(0.6)
-    assert len(list(tmp_path.glob("*.done"))) == done
+    assert not list(tmp_path.glob("*.done"))
+    assert not any(pathlib.Path(f"/proc/{pid}").exists() for pid in pids), "they have ended"
