@@ -18,7 +18,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from inference.train.data import layout, tables, window
+from inference.train.data import current_baselines, layout, tables, window
 from inference.train.evaluation import metrics, operating_point, streaming
 from inference.train.export import model_card, recover, saved_model
 from inference.train.export.exported import Exported
@@ -88,10 +88,12 @@ def balanced(score, label, threshold):
 def by_current(committed, batch, every=10):
     """p and label of a batch's scored seconds by each of its currents alone."""
     tokens, seen = np.zeros((1, *committed.token_shape), np.float32), np.zeros((1, window.FRAMES), np.float32)
-    for record in batch.currents:
+    for record, (kept, _) in zip(batch.currents, current_baselines.tracks(batch), strict=True):
         for second in range(30, len(batch.label), every):
             if batch.label[second] >= 0:
-                inputs = (x[None] for x in window.current_window(record, second))
+                inputs = [x[None] for x in window.current_window(record, second)]
+                if committed.baseline:
+                    inputs.append(kept[None, second // current_baselines.STRIDE])
                 yield committed.step(tokens, seen, *inputs)["p_abnormal"][0, 0], batch.label[second]
 
 
