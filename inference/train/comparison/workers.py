@@ -1,8 +1,6 @@
 """Processes that share the runs of a comparison, each bound to cores of its own.
 
-Networks this small gain little from a second core. So as many runs at once as there are
-cores take less time than one after the other on all cores, and their figures are the same
-within the scatter of a seed.
+Networks this small gain little from a second core, so as many runs as there are cores are trained at once.
 """
 
 import contextlib

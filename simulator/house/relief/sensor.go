@@ -95,7 +95,7 @@ func (s *sensor) meter(c *camera) float32 {
 		mean = rgb{}
 		sum := float32(0)
 		for i := range c.light {
-			// What clips counts as white: a bright place can't darken the rest for ever.
+			// Clipped pixels count as white, so that a bright place cannot darken the rest without limit.
 			l := c.light[i].luminance() * s.gain
 			sum += min(l, 1)
 			mean = mean.plus(c.light[i].times(min(1, 0.7/max(l, 1e-4))))
