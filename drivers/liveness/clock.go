@@ -32,6 +32,10 @@ const (
 	// only 3 ms.
 	envelopeSlots = 60
 	slotLength    = time.Second
+
+	// maxWaited bounds the presentation time of the frames that waited until the decoder had
+	// analysed a new stream.
+	maxWaited = 30 * time.Second
 )
 
 // clock maps a stream's presentation times to the host's clock.
@@ -46,8 +50,10 @@ const (
 type clock struct {
 	origin  time.Time // arrival of the first frame; offsets are counted from it
 	arrived time.Time // and of the last
+	first   time.Duration
 	last    time.Duration
 	taken   time.Time
+	onTime  bool // a frame has arrived without having waited for the decoder
 	// least offsets, by slot of arrival; a ring.
 	slots [envelopeSlots]slot
 }
@@ -68,13 +74,20 @@ func (c *clock) captureTime(presentation time.Duration, arrival time.Time) time.
 	}
 	if c.origin.IsZero() || presentation <= c.last || c.jumps(presentation, arrival) {
 		c.Restart()
-		c.origin = arrival
+		c.origin, c.first = arrival, presentation
+	} else if arrival.Sub(c.arrived) >= (presentation-c.last)/2 || presentation-c.first > maxWaited {
+		c.onTime = true
 	}
 	c.last, c.arrived = presentation, arrival
 	now := arrival.Sub(c.origin)
 	c.observe(int64(now/slotLength)+1, now-presentation)
 	return c.after(c.origin.Add(presentation+c.envelope(int64(now/slotLength)+1)), arrival)
 }
+
+// waited reports whether the last frame waited until the decoder had analysed a new stream,
+// as those before it did. Such frames arrive much faster than they were taken, so that the
+// envelope still falls and the intervals between their capture times are too short.
+func (c *clock) waited() bool { return !c.origin.IsZero() && !c.onTime }
 
 func hasTime(presentation time.Duration) bool {
 	return presentation >= -maxPresentation && presentation <= maxPresentation

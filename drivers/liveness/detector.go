@@ -119,7 +119,7 @@ func (d *Detector) Frame(presentation time.Duration, arrival time.Time, p Pictur
 	// A change across a gap between bursts began somewhere in it; its middle is the expected
 	// time. Of a stall, which is longer, no more counts than of such a gap.
 	since := taken
-	missing := d.rate.frame(taken)
+	missing := d.rate.frame(taken, !d.clock.waited())
 	if missing > 0 {
 		since = taken.Add(-min(taken.Sub(before), burstDistance) / 2)
 	}

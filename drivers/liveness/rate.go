@@ -27,9 +27,10 @@ type rate struct {
 }
 
 // frame notes when a frame was taken, and returns how many are missing before it, 0 for a
-// neighbour of the last one.
-func (r *rate) frame(taken time.Time) (missing int) {
-	if !r.last.IsZero() {
+// neighbour of the last one. The interval before it counts only where both capture times are
+// known.
+func (r *rate) frame(taken time.Time, known bool) (missing int) {
+	if !r.last.IsZero() && known {
 		interval := taken.Sub(r.last)
 		if usual := r.median(); usual > 0 && interval > gapIntervals*usual {
 			missing = int(min(interval, time.Minute) / usual)

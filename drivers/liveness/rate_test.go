@@ -65,6 +65,11 @@ func TestSlowAndOddlyTimedCamerasAreOK(t *testing.T) {
 		{"one in two seconds", paced{every: 2 * time.Second}},
 		{"one in four seconds", paced{every: 4 * time.Second}},
 		{"one in two seconds, jitter", paced{every: 2 * time.Second, late: func(n int) time.Duration { return time.Duration(n*7919%400) * time.Millisecond }}},
+		{"one in two seconds, four waited for the decoder", paced{every: 2 * time.Second, late: waited(2*time.Second, 6050*time.Millisecond)}},
+		{"one in two seconds, eleven waited, more and more late", paced{every: 2 * time.Second, late: func(n int) time.Duration {
+			return max(waited(2*time.Second, 20*time.Second)(n), time.Duration(n%7)*50*time.Millisecond)
+		}}},
+		{"ten a second, sixty waited", paced{every: 100 * time.Millisecond, late: waited(100*time.Millisecond, 6*time.Second)}},
 		{"first time unknown, as FFmpeg says it", paced{every: time.Second, time: func(n int, at time.Duration) float64 {
 			if n < 2 {
 				return math.MinInt64 / 90.
@@ -113,22 +118,33 @@ func TestSlowAndOddlyTimedCamerasAreOK(t *testing.T) {
 	}
 }
 
+// waited is how late frames are that waited until the decoder had analysed the stream. It
+// then takes 10 ms for each.
+func waited(every, until time.Duration) func(n int) time.Duration {
+	return func(n int) time.Duration {
+		return max(until+time.Duration(n)*10*time.Millisecond-time.Duration(n)*every, 0)
+	}
+}
+
 // A stall is named in time at the camera's own rate, and at 25 frames a second in
 // three seconds, also where the camera was slow to begin.
 func TestStallsAreNamedAtTheCamerasRate(t *testing.T) {
+	fast := func(_ int, at time.Duration) float64 { return 10 * exact(0, at) }
 	for _, c := range []struct {
 		every, within time.Duration
+		time          func(n int, at time.Duration) float64
 	}{
-		{40 * time.Millisecond, 3 * time.Second},
-		{200 * time.Millisecond, 3 * time.Second},
-		{time.Second, 3500 * time.Millisecond},
-		{2 * time.Second, 7 * time.Second},
+		{40 * time.Millisecond, 3 * time.Second, nil},
+		{200 * time.Millisecond, 3 * time.Second, nil},
+		{200 * time.Millisecond, 3 * time.Second, fast},
+		{time.Second, 3500 * time.Millisecond, nil},
+		{2 * time.Second, 7 * time.Second, nil},
 	} {
 		t.Run(c.every.String(), func(t *testing.T) {
 			const stall = 30 * time.Second
 			var named time.Duration
 			// Frames after the stall never come.
-			paced{every: c.every, late: func(n int) time.Duration {
+			paced{every: c.every, time: c.time, late: func(n int) time.Duration {
 				if time.Duration(n)*c.every >= stall {
 					return time.Hour
 				}
