@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"time"
 
@@ -145,6 +146,8 @@ func (s *Session) String() string {
 func (s *Session) Publish(topic string, retained bool, payload []byte) (id uint16) {
 	retained = retained && s.options.Settings.Retain
 	if token, ok := s.client.Publish(topic, 1, retained, payload).(*paho.PublishToken); ok {
+		// paho writes in a goroutine of its own, which otherwise waits for all that the caller does next.
+		runtime.Gosched()
 		return token.MessageID()
 	}
 	return 0

@@ -108,10 +108,11 @@ func (p *poller) poll(ctx context.Context, u *unit) {
 	if ctx.Err() != nil {
 		return // the line was closed on purpose
 	}
-	p.record(u, err)
+	// The reading comes first, because somebody waits for it.
 	if err == nil {
 		p.deliver(u, &u.got)
 	}
+	p.record(u, err)
 }
 
 // record counts, logs and reports a poll.
