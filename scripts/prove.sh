@@ -93,7 +93,7 @@ recordings() {
 
 # A fleet on a real cluster whose nodes are killed, paused and parted.
 cluster() {
-  scripts/nats.sh >&2 && go build -o bin/bench ./cmd/bench && bin/bench cluster --agents "${CLUSTER_AGENTS:-30}" --steady 15s --fault 8s --into docs/fleet-scale.md >/dev/null || return 1
+  scripts/nats.sh >&2 && go build -o bin/bench ./cmd/bench && bin/bench cluster --agents "${CLUSTER_AGENTS:-100}" --steady 15s --fault 8s --into docs/fleet-scale.md >/dev/null || return 1
   echo "\`bench cluster\`: docs/fleet-scale.md has the tables."
 }
 
