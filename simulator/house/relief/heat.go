@@ -16,7 +16,6 @@ type heat struct {
 	rise  float32 // of the spot's temperature from the first glow to fully grown
 
 	spot   shape
-	ember  [2]float64
 	buffer picture
 	spread coarse
 }
@@ -150,7 +149,7 @@ func (h *heat) add(v house.View, c *camera) {
 	}
 	h.buffer = c.spot
 	if v.Ember > 0 {
-		h.addEmber(v, c)
+		h.addEmber(v)
 		hot = true
 	}
 	if hot {
@@ -192,7 +191,7 @@ func (h *heat) addSpot(v house.View, c *camera) {
 }
 
 // addEmber draws a cinder that lies on the shell.
-func (h *heat) addEmber(v house.View, c *camera) {
+func (h *heat) addEmber(v house.View) {
 	level := float32(v.Ember)
 	x, y := float32(v.EmberX), float32(v.EmberY)
 	seed := h.seed + uint32(v.EmberX*9973) + uint32(v.EmberY*7919)
