@@ -1,6 +1,7 @@
 """Processes that share the runs of a comparison, each bound to cores of its own.
 
-Networks this small gain little from a second core, so as many runs as there are cores are trained at once.
+A second core makes a run of networks this small only a third quicker, so as many runs as there are cores are trained at once
+(bench/performance/notes.md has the figures).
 """
 
 import contextlib
