@@ -27,6 +27,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"meltwatch/tick"
 )
 
 // Spec says which program to start and what is expected of it.
@@ -207,12 +209,13 @@ func Call[Reply any](ctx context.Context, p *Process, method string, args any) (
 // call need not be woken for it, so the first ping comes up to two intervals after the last answer.
 func (p *Process) heartbeat() {
 	interval := p.spec.HeartbeatTimeout / heartbeatShare
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
+	round := tick.New(interval)
+	defer round.Stop()
 	for {
 		if time.Since(p.began)-time.Duration(p.answered.Load()) < interval {
 			select {
-			case <-ticker.C:
+			case <-round.C:
+				round.Next()
 				continue
 			case <-p.done:
 				return
@@ -236,7 +239,8 @@ func (p *Process) heartbeat() {
 			return
 		}
 		select {
-		case <-ticker.C:
+		case <-round.C:
+			round.Next()
 		case <-p.done:
 			return
 		}

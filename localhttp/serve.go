@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"meltwatch/tick"
 )
 
 const (
@@ -18,12 +20,13 @@ const (
 func Serve(ctx context.Context, listener net.Listener, server *http.Server, alive func()) error {
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
+	round := tick.New(beat)
+	defer round.Stop()
 	for {
 		alive()
 		select {
-		case <-tick.C:
+		case <-round.C:
+			round.Next()
 		case err := <-ended:
 			return err
 		case <-ctx.Done():

@@ -106,7 +106,11 @@ func (l *Loop) wait(now time.Time) time.Duration {
 	}
 	left := p.due.Sub(now)
 	end := l.decider.aligner.End(p.due)
-	switch opens := end.Add(-refreshLead).Sub(now); {
+	lead := refreshLead
+	if !l.last.End.IsZero() && l.last.Frame.Number == 0 {
+		lead = 0 // there is no camera, or it has never sent a picture
+	}
+	switch opens := end.Add(-lead).Sub(now); {
 	case left <= 0:
 		return 0
 	case end.Sub(l.last.End) < usualStep:

@@ -179,7 +179,7 @@ func (p *Publisher) add(r *record) {
 	if len(p.fresh) > p.settings.Queue {
 		p.overflow()
 	}
-	if r.class == message.ClassEvent {
+	if r.class == message.ClassEvent || len(p.fresh) == p.settings.Queue/2 { // many may be acknowledged by now
 		p.wakeSpooler()
 	}
 }

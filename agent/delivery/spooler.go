@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
+	"meltwatch/tick"
 )
 
 // The spooler is the only goroutine of the publisher that may wait for the disk. The
@@ -15,26 +16,41 @@ const (
 	// ackGrace is how long a state or current record may stay unacknowledged before it
 	// is stored in the outbox. On a healthy connection nothing is written.
 	ackGrace = time.Second
-	// spoolEvery is the interval of the spooler's rounds.
+	// spoolEvery is the interval of the spooler's rounds, idleEvery while the broker has
+	// acknowledged everything: a record that is made after such a round is not due before the next.
 	spoolEvery = 250 * time.Millisecond
+	idleEvery  = ackGrace
 	// prefetch is the number of history records that are ready to be sent.
 	prefetch = 1024
 )
 
 // spool runs until ctx ends; then it stores all unacknowledged records.
 func (p *Publisher) spool(ctx context.Context) {
-	tick := time.NewTicker(spoolEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		p.Round()
+		every := spoolEvery
+		if p.idle() {
+			every = idleEvery
+		}
+		timer.Reset(tick.Until(time.Now(), every))
 		select {
 		case <-ctx.Done():
 			p.Flush()
 			return
-		case <-tick.C:
+		case <-timer.C:
 		case <-p.spoolerWakeup:
 		}
 	}
+}
+
+// idle reports whether the spooler has nothing to do until another record is made or the
+// connection fails: the broker has acknowledged all records, and there is no history to send.
+func (p *Publisher) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.connected && len(p.fresh) == 0 && len(p.history) == 0 && len(p.acks) == 0 && len(p.returns) == 0
 }
 
 // Round is one round of the spooler: it stores due records, passes acknowledgements to

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"meltwatch/tick"
 )
 
 // Notify notifies systemd that the agent is ready, and feeds its watchdog while no part
@@ -23,14 +25,15 @@ func Notify(ctx context.Context, b *Registry, log *slog.Logger) error {
 	if _, err := daemon.SdNotify(keepEnvironment, daemon.SdNotifyReady); err != nil {
 		return fmt.Errorf("notify systemd: %w", err)
 	}
-	ticker := time.NewTicker(interval / 4)
-	defer ticker.Stop()
+	round := tick.New(interval / 4)
+	defer round.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			_, err := daemon.SdNotify(keepEnvironment, daemon.SdNotifyStopping)
 			return err
-		case <-ticker.C:
+		case <-round.C:
+			round.Next()
 		}
 		if stuck := b.Stuck(); len(stuck) > 0 {
 			log.Error("part is stuck, watchdog not fed", "parts", stuck)

@@ -16,6 +16,7 @@ import (
 	"meltwatch/child"
 	"meltwatch/inference"
 	"meltwatch/retry"
+	"meltwatch/tick"
 )
 
 // Observer receives the status of the child.
@@ -103,8 +104,8 @@ func (c *Client) load(ctx context.Context, p *child.Process) (inference.LoadRepl
 }
 
 func (c *Client) watch(ctx context.Context, p *child.Process) error {
-	ticker := time.NewTicker(beat)
-	defer ticker.Stop()
+	round := tick.New(beat)
+	defer round.Stop()
 	for {
 		c.observer.Beat()
 		c.observer.Count(map[string]uint64{"starts": c.starts.Load(), "failures_in_a_row": c.failures.Load()})
@@ -113,7 +114,8 @@ func (c *Client) watch(ctx context.Context, p *child.Process) error {
 			return ctx.Err()
 		case <-p.Done():
 			return p.Err()
-		case <-ticker.C:
+		case <-round.C:
+			round.Next()
 		}
 		if n := c.failures.Load(); n >= tolerated {
 			return fmt.Errorf("model failed %d calls in a row and its child is replaced", n)

@@ -33,6 +33,7 @@ import (
 	"meltwatch/drivers"
 	"meltwatch/durable"
 	"meltwatch/retry"
+	"meltwatch/tick"
 )
 
 // Settings configure a Recorder.
@@ -275,8 +276,8 @@ func (r *Recorder) write(ctx context.Context, faults *retry.Faults) error {
 	if err != nil {
 		return err
 	}
-	ticker := time.NewTicker(flushEvery)
-	defer ticker.Stop()
+	round := tick.New(flushEvery)
+	defer round.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -286,7 +287,8 @@ func (r *Recorder) write(ctx context.Context, faults *retry.Faults) error {
 			return err
 		case one := <-r.queue:
 			r.taken(one).write(w)
-		case <-ticker.C:
+		case <-round.C:
+			round.Next()
 			r.Observer.Beat()
 			if err := w.flush(); err != nil {
 				w.abandon()

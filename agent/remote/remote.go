@@ -43,6 +43,7 @@ import (
 	"meltwatch/config"
 	"meltwatch/durable"
 	"meltwatch/retry"
+	"meltwatch/tick"
 )
 
 // Version is a configuration: the content of the local file and the patch over it.
@@ -251,8 +252,8 @@ func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error
 		m.resumed = nil
 		m.proveStart(ctx, agent, before)
 	}
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
+	round := tick.New(beat)
+	defer round.Stop()
 	for {
 		m.beat()
 		select {
@@ -264,7 +265,8 @@ func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error
 			m.readLocal(ctx, agent)
 		case a := <-m.proposals:
 			m.propose(ctx, agent, a)
-		case <-tick.C:
+		case <-round.C:
+			round.Next()
 			m.settle()
 			m.discardUnproven(ctx, agent)
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"meltwatch/agent/message"
-	"meltwatch/retry"
+	"meltwatch/tick"
 )
 
 // healthEvery is the interval at which unchanged health is published.
@@ -17,7 +17,7 @@ const healthEvery = 10 * time.Second
 // ctx ends.
 func (r *Reporter) HealthLoop(ctx context.Context) {
 	var h Health
-	for retry.Sleep(ctx, time.Second) {
+	for tick.Sleep(ctx, time.Second) {
 		r.PublishHealth(&h)
 	}
 }

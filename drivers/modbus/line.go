@@ -204,6 +204,9 @@ func (l *line) exchange(ctx context.Context, unit byte, timeout time.Duration, r
 	if err != nil {
 		return reply{}, err
 	}
+	// Otherwise each deadline wakes the processor, though the reply is there. A stream that is
+	// closed meanwhile fails the next request.
+	_ = l.stream.SetDeadline(time.Time{})
 	l.replies++
 	if pdu[0] == r.Function|exceptionBit {
 		return reply{}, &wire.ModbusError{FunctionCode: pdu[0], ExceptionCode: pdu[1]}

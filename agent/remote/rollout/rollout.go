@@ -34,6 +34,7 @@ import (
 	"meltwatch/durable"
 	"meltwatch/inference"
 	"meltwatch/retry"
+	"meltwatch/tick"
 )
 
 // ModelID identifies a model.
@@ -271,8 +272,8 @@ func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error
 		m.proving = false
 		m.proveStart(ctx)
 	}
-	tick := time.NewTicker(beat)
-	defer tick.Stop()
+	round := tick.New(beat)
+	defer round.Stop()
 	for {
 		m.beat()
 		select {
@@ -283,7 +284,8 @@ func (m *Manager) Run(ctx context.Context, agent Agent, observer Observer) error
 			m.process(ctx, m.mailbox.Take())
 		case c := <-m.chunks:
 			m.receive(ctx, c)
-		case <-tick.C:
+		case <-round.C:
+			round.Next()
 		}
 	}
 }
