@@ -36,7 +36,7 @@ type Encoded struct {
 // Window is the input of Step: both senses on one time grid that ends at t_end.
 type Window struct {
 	// Tokens is Frames × Tokens × Dim, oldest first; a masked frame's tokens are
-	// ignored.
+	// ignored. It may be nil while no frame was seen, which reaches the graph as zeros.
 	Tokens []float32
 	// FrameMask is 1 where a frame was seen, else 0; Frames long.
 	FrameMask []float32

@@ -22,11 +22,15 @@ func (m Manifest) CheckWindow(w Window) error {
 	if want := inputs["current"].Elements(); len(w.Current) != want {
 		return fmt.Errorf("check current: %d values, the model takes %d", len(w.Current), want)
 	}
+	if w.Tokens != nil || w.sawFrame() {
+		if err := checkFloats("tokens", w.Tokens, inputs["tokens"].Elements()); err != nil {
+			return err
+		}
+	}
 	for _, part := range []struct {
 		name   string
 		values []float32
 	}{
-		{"tokens", w.Tokens},
 		{"frame_mask", w.FrameMask},
 		{"sample_mask", w.SampleMask},
 		{"set_point", []float32{w.SetPoint}},

@@ -45,14 +45,16 @@ func TestCheckWindow(t *testing.T) {
 		breakIt func(*Window)
 		want    string
 	}{
-		"whole":              {func(*Window) {}, ""},
-		"empty":              {func(w *Window) { *w = Window{} }, "current: 0 values, the model takes 12"},
-		"short tokens":       {func(w *Window) { w.Tokens = w.Tokens[1:] }, "tokens: 63 values, the model takes 64"},
-		"long frame mask":    {func(w *Window) { w.FrameMask = make([]float32, 3) }, "frame_mask: 3 values"},
-		"short sample mask":  {func(w *Window) { w.SampleMask = nil }, "sample_mask: 0 values"},
-		"infinite set-point": {func(w *Window) { w.SetPoint = infinite }, "set_point: value 0 is +Inf"},
-		"infinite token":     {func(w *Window) { w.Tokens[7] = infinite }, "tokens: value 7"},
-		"no-number current":  {func(w *Window) { w.Current[0] = float32(math.NaN()) }, ""},
+		"whole":               {func(*Window) {}, ""},
+		"empty":               {func(w *Window) { *w = Window{} }, "current: 0 values, the model takes 12"},
+		"short tokens":        {func(w *Window) { w.Tokens = w.Tokens[1:] }, "tokens: 63 values, the model takes 64"},
+		"no tokens, no frame": {func(w *Window) { w.Tokens, w.FrameMask = nil, make([]float32, len(w.FrameMask)) }, ""},
+		"no tokens, a frame":  {func(w *Window) { w.Tokens = nil; w.FrameMask[0] = 1 }, "tokens: 0 values, the model takes 64"},
+		"long frame mask":     {func(w *Window) { w.FrameMask = make([]float32, 3) }, "frame_mask: 3 values"},
+		"short sample mask":   {func(w *Window) { w.SampleMask = nil }, "sample_mask: 0 values"},
+		"infinite set-point":  {func(w *Window) { w.SetPoint = infinite }, "set_point: value 0 is +Inf"},
+		"infinite token":      {func(w *Window) { w.Tokens[7] = infinite }, "tokens: value 7"},
+		"no-number current":   {func(w *Window) { w.Current[0] = float32(math.NaN()) }, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

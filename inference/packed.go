@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Between the agent and its child, tensors are bytes: float32, little-endian, which JSON
@@ -54,11 +55,20 @@ func (e *Encoded) UnmarshalJSON(text []byte) error {
 // MarshalJSON packs the tensors. A number in them that is not finite is an error.
 func (w Window) MarshalJSON() ([]byte, error) {
 	p := &packer{}
+	tokens := p.pack("tokens", w.Tokens)
+	if !w.sawFrame() {
+		tokens = nil // they are three quarters of a window, and ignored
+	}
 	return p.json(packedWindow{
-		p.pack("tokens", w.Tokens), p.pack("frame_mask", w.FrameMask),
+		tokens, p.pack("frame_mask", w.FrameMask),
 		p.pack("current", w.Current), p.pack("sample_mask", w.SampleMask), w.SetPoint,
 		p.pack(CurrentBaseline, w.CurrentBaseline),
 	})
+}
+
+// sawFrame reports whether any frame is not masked.
+func (w Window) sawFrame() bool {
+	return slices.ContainsFunc(w.FrameMask, func(seen float32) bool { return seen != 0 })
 }
 
 // UnmarshalJSON unpacks the tensors.

@@ -38,6 +38,24 @@ func TestWindowWithoutABaselineIsSentAsBefore(t *testing.T) {
 	}
 }
 
+// Without a frame the tokens, most of a window, are not sent.
+func TestWindowWithoutAFrameIsSentWithoutTokens(t *testing.T) {
+	window := Window{Tokens: make([]float32, 4096), FrameMask: make([]float32, 16), Current: []float32{1}, SetPoint: 2}
+	text, err := json.Marshal(window)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Window
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 300 || got.Tokens != nil {
+		t.Errorf("%d bytes with %d tokens, want the current and the masks", len(text), len(got.Tokens))
+	}
+	window.FrameMask[3] = 1
+	same(t, window)
+}
+
 func same[T any](t *testing.T, want T) {
 	t.Helper()
 	text, err := json.Marshal(want)

@@ -48,29 +48,42 @@ func ReadUsage(pid int) (u Usage, err error) {
 // CPUTime returns what a process's threads have used of the processor, in the scheduler's
 // own nanoseconds: Usage counts in ticks of 10 ms. What ended threads used is left out.
 func CPUTime(pid int) (time.Duration, error) {
+	used, err := ReadProcessor(pid)
+	return used.Time, err
+}
+
+// Processor is what a process's threads have used of the processor.
+type Processor struct {
+	Time  time.Duration
+	Turns int // how often the scheduler gave a thread a turn: each wake takes one
+}
+
+// ReadProcessor reads the time, as CPUTime does, and the turns.
+func ReadProcessor(pid int) (used Processor, err error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	if err != nil {
-		return 0, err
+		return used, err
 	}
-	var all time.Duration
 	for _, thread := range threads {
 		text, err := os.ReadFile(thread)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // the thread has ended
 		}
 		if err != nil {
-			return 0, err
+			return used, err
 		}
-		var running int64
-		if _, err := fmt.Sscan(string(text), &running); err != nil {
-			return 0, fmt.Errorf("%s: %w", thread, err)
+		var running, waiting int64
+		var turns int
+		if _, err := fmt.Sscan(string(text), &running, &waiting, &turns); err != nil {
+			return used, fmt.Errorf("%s: %w", thread, err)
 		}
-		all += time.Duration(running)
+		used.Time += time.Duration(running)
+		used.Turns += turns
 	}
-	if all == 0 {
-		return 0, fmt.Errorf("process %d: processor time is unknown: the process has ended, or the kernel lacks schedstat", pid)
+	if used.Time == 0 {
+		return used, fmt.Errorf("process %d: processor time is unknown: the process has ended, or the kernel lacks schedstat", pid)
 	}
-	return all, nil
+	return used, nil
 }
 
 // Children returns the process numbers of a process's children by program name.

@@ -37,6 +37,8 @@ type Model struct {
 	session  *tf.Session
 	encode   *function
 	step     *function
+	// noTokens are the tokens of a window without a frame, all 0.
+	noTokens []float32
 	// initialBackground is the background of a first frame, all -1.
 	initialBackground []float32
 	// initialBaseline is the current's baseline of a first window, all 0; nil for a model
@@ -87,6 +89,7 @@ func (m *Model) prepare(saved *tf.SavedModel) error {
 		return err
 	}
 	encode := m.manifest.Signatures[inference.EncodeFrame].Inputs
+	m.noTokens = make([]float32, m.manifest.Signatures[inference.Step].Inputs["tokens"].Elements())
 	m.initialBackground = make([]float32, encode["background"].Elements())
 	for i := range m.initialBackground {
 		m.initialBackground[i] = -1
@@ -157,6 +160,9 @@ func (m *Model) Step(w inference.Window) (inference.Outputs, error) {
 		"current":     {floats: w.Current},
 		"sample_mask": {floats: w.SampleMask},
 		"set_point":   {floats: []float32{w.SetPoint}},
+	}
+	if w.Tokens == nil {
+		inputs["tokens"] = input{floats: m.noTokens}
 	}
 	switch {
 	case m.initialBaseline == nil:

@@ -104,6 +104,24 @@ func TestStepAnswersByName(t *testing.T) {
 	}
 }
 
+func TestTokensOfNoFrameMayBeLeftOut(t *testing.T) {
+	m := openFixture(t, fixture)
+	w := window()
+	w.FrameMask = []float32{0, 0, 0}
+	want, err := m.Step(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Tokens = nil
+	have, err := m.Step(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, have); diff != "" {
+		t.Errorf("outputs (-with tokens +without):\n%s", diff)
+	}
+}
+
 // A window without a baseline is one of which nothing is known yet: it reaches the graph as zeros.
 func TestStepMovesTheBaselineThatItIsGiven(t *testing.T) {
 	m := openFixture(t, baseline)

@@ -152,7 +152,7 @@ func (o Options) use(ctx context.Context, s sender, r rate, pid int, arrived *ar
 
 // usage is what a sender has used so far.
 type usage struct {
-	own, all        time.Duration // without and with its children
+	own, all        rig.Processor // without and with its children
 	written         int64
 	resident, share float64 // MB, of the sender alone
 }
@@ -162,15 +162,16 @@ type usage struct {
 func (u usage) figures(into figures.Round, name string, before usage, lasted time.Duration, polls int) {
 	perPoll := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) / float64(max(polls, 1)) }
 	into[name+" polls"] = float64(polls)
-	into[name+" CPU"] = perPoll(u.own - before.own)
-	into[name+" CPU with children"] = perPoll(u.all - before.all)
-	into[name+" core"] = 100 * float64(u.all-before.all) / float64(lasted)
+	into[name+" CPU"] = perPoll(u.own.Time - before.own.Time)
+	into[name+" CPU with children"] = perPoll(u.all.Time - before.all.Time)
+	into[name+" turns"] = float64(u.own.Turns-before.own.Turns) / float64(max(polls, 1))
+	into[name+" core"] = 100 * float64(u.all.Time-before.all.Time) / float64(lasted)
 	into[name+" written"] = float64(u.written-before.written) / 1e3
 	into[name+" RSS"], into[name+" PSS"] = u.resident, u.share
 }
 
 func spent(pid int) (u usage, err error) {
-	if u.own, err = rig.CPUTime(pid); err != nil {
+	if u.own, err = rig.ReadProcessor(pid); err != nil {
 		return u, err
 	}
 	u.all = u.own
@@ -179,11 +180,11 @@ func spent(pid int) (u usage, err error) {
 		return u, err
 	}
 	for _, child := range children {
-		more, err := rig.CPUTime(child)
+		more, err := rig.ReadProcessor(child)
 		if err != nil {
 			return u, err
 		}
-		u.all += more
+		u.all.Time += more.Time
 	}
 	memory, err := rig.ReadUsage(pid)
 	if err != nil {

@@ -50,6 +50,7 @@ func (r rate) table() figures.Table {
 			row("jitter of arrival, p99", "ms", "jitter", jitter),
 			row("processor a poll", "µs", "CPU", cost),
 			row("… the model's process included", "µs", "CPU with children", cost),
+			row("turns on the processor a poll", "", "turns", figures.Bound{}),
 			row("share of a core, the model's process included", "%", "core", share),
 			row("resident memory (RSS)", "MB", "RSS", figures.AtMost(figures.PeerRatio, 1)),
 			row("proportional memory (PSS)", "MB", "PSS", figures.Bound{}),
