@@ -12,6 +12,7 @@ import (
 	"meltwatch/drivers/rtsp/login"
 	"meltwatch/drivers/rtsp/relay"
 	"meltwatch/retry"
+	"meltwatch/tick"
 )
 
 const (
@@ -42,13 +43,14 @@ func (c *Camera) Run(ctx context.Context) error {
 		defer close(done)
 		c.keepOpen(ctx)
 	}()
-	watch := time.NewTicker(watchEvery)
+	watch := tick.New(watchEvery) // at the instants of the stream's watch
 	defer watch.Stop()
 	for {
 		select {
 		case <-done:
 			return nil
 		case <-watch.C:
+			watch.Next()
 			if busy, limit := c.callDuration(), c.timeout()+sessionGrace+time.Duration(c.callExtra.Load()); busy > limit+abandonAfter {
 				return fmt.Errorf("%w: no answer for %v", ErrBlocked, busy.Round(watchEvery))
 			} else if busy > limit {

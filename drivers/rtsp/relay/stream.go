@@ -22,6 +22,7 @@ import (
 	"meltwatch/drivers"
 	"meltwatch/drivers/rtsp/login"
 	"meltwatch/drivers/rtsp/thinning"
+	"meltwatch/tick"
 )
 
 const (
@@ -203,13 +204,14 @@ func (s *Stream) foreignPacket(err error) {
 
 // watch ends a stream that has become silent.
 func (s *Stream) watch(timeout func() time.Duration) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
+	watch := tick.New(watchEvery)
+	defer watch.Stop()
 	for {
 		select {
 		case <-s.ended:
 			return
-		case <-tick.C:
+		case <-watch.C:
+			watch.Next()
 			s.mu.Lock()
 			silence := time.Since(s.arrived)
 			s.mu.Unlock()
@@ -221,9 +223,9 @@ func (s *Stream) watch(timeout func() time.Duration) {
 }
 
 // Ready waits for a key frame, because nothing can be decoded before. It returns false
-// when tick has passed without one, so that the caller can report the wait.
-func (s *Stream) Ready(ctx context.Context, tick time.Duration) (bool, error) {
-	timer := time.NewTimer(tick)
+// when most has passed without one, so that the caller can report the wait.
+func (s *Stream) Ready(ctx context.Context, most time.Duration) (bool, error) {
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-s.ready:
