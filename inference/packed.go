@@ -20,7 +20,8 @@ type packedEncoded struct{ Tokens, Background, Evidence []byte }
 type packedWindow struct {
 	Tokens, FrameMask, Current, SampleMask []byte
 	SetPoint                               float32
-	// Left out while nil, which a process of an older release reads as well.
+	// Left out while nil, which a process of an older release reads as well. It does not accept
+	// missing tokens: the agent is never newer than its programs.
 	CurrentBaseline []byte `json:",omitzero"`
 }
 
@@ -55,9 +56,11 @@ func (e *Encoded) UnmarshalJSON(text []byte) error {
 // MarshalJSON packs the tensors. A number in them that is not finite is an error.
 func (w Window) MarshalJSON() ([]byte, error) {
 	p := &packer{}
-	tokens := p.pack("tokens", w.Tokens)
-	if !w.sawFrame() {
-		tokens = nil // they are three quarters of a window, and ignored
+	var tokens []byte
+	if w.sawFrame() {
+		tokens = p.pack("tokens", w.Tokens)
+	} else { // they are three quarters of a window, and ignored
+		p.err = CheckFinite("tokens", w.Tokens)
 	}
 	return p.json(packedWindow{
 		tokens, p.pack("frame_mask", w.FrameMask),

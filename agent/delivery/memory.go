@@ -24,7 +24,7 @@ type Outbox interface {
 	Return(class string, numbers []uint64)
 	// Ack removes records that were acknowledged.
 	Ack(class string, numbers []uint64)
-	// Sync makes the appended records durable. It is called at least once a second.
+	// Sync makes the appended records durable. It is called about once a second at least.
 	Sync()
 	// Counters returns the numbers of waiting and dropped records, by class.
 	Counters() map[string]uint64

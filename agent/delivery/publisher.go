@@ -89,6 +89,7 @@ type Publisher struct {
 	lastState                time.Time // when a state was last kept for history
 	outbox                   Outbox    // used by the spooler only
 	countersRead             time.Time // when its counters were last read; used by the spooler only
+	settled                  time.Time // when acknowledgements were last passed to it; used by the spooler only
 	wakeup                   chan struct{}
 	spoolerWakeup            chan struct{} // wakes the spooler
 }

@@ -16,10 +16,12 @@ const (
 	// ackGrace is how long a state or current record may stay unacknowledged before it
 	// is stored in the outbox. On a healthy connection nothing is written.
 	ackGrace = time.Second
-	// spoolEvery is the interval of the spooler's rounds, idleEvery while the broker has
-	// acknowledged everything: a record that is made after such a round is not due before the next.
+	// spoolEvery is the interval of the spooler's rounds, idleEvery while there is nothing to
+	// do: a record that is made after such a round is not due before the next.
 	spoolEvery = 250 * time.Millisecond
 	idleEvery  = ackGrace
+	// durableAfter is how long after an acknowledgement the outbox has surely noted it.
+	durableAfter = time.Second + 2*spoolEvery
 	// prefetch is the number of history records that are ready to be sent.
 	prefetch = 1024
 )
@@ -29,11 +31,7 @@ func (p *Publisher) spool(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		p.Round()
-		every := spoolEvery
-		if p.idle() {
-			every = idleEvery
-		}
+		every := p.Round()
 		timer.Reset(tick.Until(time.Now(), every))
 		select {
 		case <-ctx.Done():
@@ -46,25 +44,44 @@ func (p *Publisher) spool(ctx context.Context) {
 }
 
 // idle reports whether the spooler has nothing to do until another record is made or the
-// connection fails: the broker has acknowledged all records, and there is no history to send.
+// connection fails: the broker has acknowledged all records, and the outbox has noted it.
 func (p *Publisher) idle() bool {
+	if !p.allSent() || time.Since(p.settled) < durableAfter {
+		return false
+	}
+	counters := p.outbox.Counters()
+	for _, class := range message.Classes() {
+		if counters["waiting_"+string(class)] > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// allSent reports whether nothing waits for the spooler or the connection.
+func (p *Publisher) allSent() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.connected && len(p.fresh) == 0 && len(p.history) == 0 && len(p.acks) == 0 && len(p.returns) == 0
 }
 
 // Round is one round of the spooler: it stores due records, passes acknowledgements to
-// the outbox, and takes history from it. Run calls it several times a second. It may
-// wait for the disk.
-func (p *Publisher) Round() {
+// the outbox, and takes history from it. The next one is due at the next common instant of
+// interval every, or when a record or the connection needs it: four rounds a second, one while
+// there is nothing to do. It may wait for the disk.
+func (p *Publisher) Round() (every time.Duration) {
 	p.store(ackGrace)
-	p.outbox.Sync()
 	p.settle()
+	p.outbox.Sync()
 	p.fetch()
-	if time.Since(p.countersRead) >= time.Second {
+	if time.Since(p.countersRead) >= idleEvery-spoolEvery/2 { // once a second, also if the round is a little early
 		p.countersRead = time.Now()
 		p.storeCounters(p.outbox.Counters())
 	}
+	if p.idle() {
+		return idleEvery
+	}
+	return spoolEvery
 }
 
 // Flush is the spooler's last round: it stores all unacknowledged records.
@@ -147,6 +164,9 @@ func (p *Publisher) settle() {
 		returns, p.returns = p.returns, numbers{}
 	}
 	p.mu.Unlock()
+	if len(acks) > 0 {
+		p.settled = time.Now()
+	}
 	for class, list := range acks {
 		p.outbox.Ack(string(class), list)
 	}

@@ -35,7 +35,7 @@ func (r *Reporter) PublishHealth(last *Health) {
 	for name, s := range r.Registry.Snapshot() {
 		now[name], parts[name] = s.Status, s
 	}
-	if maps.Equal(last.statuses, now) && time.Since(last.at) < healthEvery {
+	if maps.Equal(last.statuses, now) && time.Since(last.at) < healthEvery-time.Second/2 {
 		return
 	}
 	*last = Health{time.Now(), now}

@@ -71,7 +71,7 @@ func (w *world) start() {
 	b.every(b.period(), b.poll)
 	b.every(time.Second, b.decide)
 	b.every(time.Second, b.publishHealth)
-	b.every(500*time.Millisecond, b.round)
+	b.after(500*time.Millisecond, b.round)
 	b.after(b.between(0, time.Second), b.dial)
 }
 
@@ -267,23 +267,24 @@ func (p *process) check(s decide.Decision) {
 	}
 }
 
-// round runs a round of the spooler.
-func (p *process) round() bool {
+// round runs a round of the spooler, and plans the next one. Busy ones are half as frequent as in
+// the agent, which saves time.
+func (p *process) round() {
 	if p.dead {
-		return false
+		return
 	}
 	if time.Now().Before(p.hung) {
 		p.trouble = time.Now()
-		return true
+		p.after(500*time.Millisecond, p.round)
+		return
 	}
 	p.agent.Save()
-	p.agent.Publisher().Round()
+	p.after(max(p.agent.Publisher().Round(), 500*time.Millisecond), p.round)
 	if !p.well() {
 		p.trouble = time.Now()
 	}
 	p.records.forget(p.refusing())
 	p.step()
-	return true
 }
 
 func (p *process) dial() {

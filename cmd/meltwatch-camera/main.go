@@ -8,15 +8,18 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"meltwatch/child"
 	"meltwatch/drivers/camera"
+	"meltwatch/tick"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	child.OneProcessor()          // pictures are decoded in threads of the decoder
+	child.OneProcessor() // pictures are decoded in threads of the decoder
+	tick.From(time.Now())
 	signal.Ignore(syscall.SIGINT) // typed at the agent's terminal; the agent ends its children itself
 	if err := camera.Serve(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "meltwatch-camera:", err)

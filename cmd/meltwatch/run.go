@@ -48,7 +48,7 @@ func (r runCommand) Run(ctx context.Context, o outside) error {
 	// page, the picture of an alarm or a new model computes here, and may delay a sample by the
 	// scheduler's turn of 10 ms, which its uncertainty tells.
 	child.OneProcessor()
-	tick.From(time.Now().Add(250 * time.Millisecond)) // the rounds come between the polls of the usual meters
+	tick.From(time.Now().Add(250 * time.Millisecond)) // at first the rounds come between the polls of the usual meters
 	err = errors.Join(notePID(own.Paths.State), a.Run(ctx))
 	<-ended
 	if errors.Is(err, context.Canceled) {

@@ -85,6 +85,11 @@ var behaviours = []behaviour{
 	{name: "answers each request twice", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		return append(good, good...)
 	}, manner: "more than the answer comes"},
+	{name: "answers again a moment later", kinds: []string{schemeTCP}, do: func(_ *device, conn io.ReadWriteCloser, _, good []byte) []byte {
+		again := slices.Clone(good)
+		time.AfterFunc(20*time.Millisecond, func() { _, _ = conn.Write(again) })
+		return good
+	}, manner: "an answer to an earlier request"},
 	{name: "answers the request before first", kinds: []string{schemeTCP}, do: func(_ *device, _ io.ReadWriteCloser, _, good []byte) []byte {
 		earlier := slices.Clone(good)
 		binary.BigEndian.PutUint16(earlier, binary.BigEndian.Uint16(good)-1)

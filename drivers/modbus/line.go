@@ -163,16 +163,15 @@ func (l *line) handleHangup() {
 }
 
 // dropStale closes a connection that cannot serve the next request: the other end has
-// closed it, or has sent unexpected bytes.
+// closed it, or has sent more than its last answer.
 func (l *line) dropStale() {
 	if l.stream == nil || l.replies == 0 {
 		return
 	}
-	ended, unsolicited := l.arrived().peek()
 	switch {
-	case ended, l.hangups >= hangupThreshold:
+	case l.arrived().ended(), l.hangups >= hangupThreshold:
 		l.handleHangup()
-	case l.framing.numbered && (unsolicited || l.excess):
+	case l.framing.numbered && l.excess:
 		l.close()
 	}
 }

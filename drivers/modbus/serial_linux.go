@@ -117,9 +117,9 @@ func rawTermios(s config.Serial) *unix.Termios {
 // because the request that follows reports them. A stream without a descriptor has no
 // input.
 type input struct {
-	raw            syscall.RawConn // nil without a descriptor
-	buffer         [512]byte
-	ended, waiting bool // the results of peekAt
+	raw    syscall.RawConn // nil without a descriptor
+	buffer [512]byte
+	atEnd  bool // the result of peekAt
 	// look and drop are peekAt and discardFrom, made once so that a request allocates
 	// nothing.
 	look, drop func(fd uintptr) (done bool)
@@ -136,20 +136,19 @@ func newInput(s stream) *input {
 	return in
 }
 
-// peek reports, without consuming input, whether the other end has closed the connection,
-// and whether input waits. Both are false for a stream that is not a socket.
-func (in *input) peek() (ended, waiting bool) {
-	in.ended, in.waiting = false, false
+// ended reports, without consuming input, whether the other end has closed the connection. It
+// is false for a stream that is not a socket.
+func (in *input) ended() bool {
+	in.atEnd = false
 	if in.raw != nil {
 		_ = in.raw.Read(in.look)
 	}
-	return in.ended, in.waiting
+	return in.atEnd
 }
 
 func (in *input) peekAt(fd uintptr) (done bool) {
 	n, _, err := unix.Recvfrom(int(fd), in.buffer[:1], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	in.waiting = n > 0
-	in.ended = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
+	in.atEnd = n == 0 && err == nil || errors.Is(err, unix.ECONNRESET)
 	return true
 }
 

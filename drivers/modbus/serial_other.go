@@ -20,6 +20,6 @@ type input struct{}
 
 func newInput(stream) *input { return &input{} }
 
-func (*input) peek() (ended, waiting bool) { return false, false }
+func (*input) ended() bool { return false }
 
 func (*input) discard() {}

@@ -50,7 +50,7 @@ func (g *Golden) Frame(f inference.Frame, reply *inference.Encoded) {
 func (g *Golden) Window(w inference.Window, reply *inference.Outputs) (known bool) {
 	inputs := map[string][]byte{
 		"frame_mask": inference.AppendFloats(nil, w.FrameMask),
-		"current": inference.AppendFloats(nil, w.Current), "sample_mask": inference.AppendFloats(nil, w.SampleMask),
+		"current":    inference.AppendFloats(nil, w.Current), "sample_mask": inference.AppendFloats(nil, w.SampleMask),
 		"set_point": inference.AppendFloats(nil, []float32{w.SetPoint}),
 	}
 	if w.Tokens != nil { // otherwise they do not matter
