@@ -118,7 +118,7 @@ type Model interface {
 
 // ChildVersion is the version of these calls. The agent refuses a child of
 // another version.
-const ChildVersion = 2
+const ChildVersion = 3
 
 // LoadRequest asks the child to load the model in a folder, check every file
 // against the manifest's sha256, and warm it up.

@@ -20,8 +20,7 @@ type packedEncoded struct{ Tokens, Background, Evidence []byte }
 type packedWindow struct {
 	Tokens, FrameMask, Current, SampleMask []byte
 	SetPoint                               float32
-	// Left out while nil, which a process of an older release reads as well. It does not accept
-	// missing tokens: the agent is never newer than its programs.
+	// Left out while nil, as models without this input need none.
 	CurrentBaseline []byte `json:",omitzero"`
 }
 

@@ -24,8 +24,7 @@ func TestTensorsArriveAsTheyWere(t *testing.T) {
 	same(t, Window{CurrentBaseline: []float32{}})
 }
 
-// A window without a baseline is the same message as before there was one, so agent and model's
-// process of neighbouring releases understand each other.
+// A window without a baseline is the same message as before there was one.
 func TestWindowWithoutABaselineIsSentAsBefore(t *testing.T) {
 	text, err := json.Marshal(Window{Current: []float32{1}, SetPoint: 2})
 	want := `{"Tokens":null,"FrameMask":null,"Current":"AACAPw==","SampleMask":null,"SetPoint":2}`
