@@ -44,12 +44,12 @@ func (p *Publisher) spool(ctx context.Context) {
 }
 
 // idle reports whether the spooler has nothing to do until another record is made or the
-// connection fails: the broker has acknowledged all records, and the outbox has noted it.
-func (p *Publisher) idle() bool {
+// connection fails: the broker has acknowledged all records, and the outbox, whose counters are
+// given, has noted it.
+func (p *Publisher) idle(counters map[string]uint64) bool {
 	if !p.allSent() || time.Since(p.settled) < durableAfter {
 		return false
 	}
-	counters := p.outbox.Counters()
 	for _, class := range message.Classes() {
 		if counters["waiting_"+string(class)] > 0 {
 			return false
@@ -74,11 +74,13 @@ func (p *Publisher) Round() (every time.Duration) {
 	p.settle()
 	p.outbox.Sync()
 	p.fetch()
-	if time.Since(p.countersRead) >= idleEvery-spoolEvery/2 { // once a second, also if the round is a little early
-		p.countersRead = time.Now()
-		p.storeCounters(p.outbox.Counters())
+	if time.Since(p.countersRead) < idleEvery-spoolEvery/2 { // once a second, also if the round is a little early
+		return spoolEvery
 	}
-	if p.idle() {
+	p.countersRead = time.Now()
+	counters := p.outbox.Counters()
+	p.storeCounters(counters)
+	if p.idle(counters) {
 		return idleEvery
 	}
 	return spoolEvery
