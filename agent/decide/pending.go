@@ -108,7 +108,7 @@ func (l *Loop) wait(now time.Time) time.Duration {
 	end := l.decider.aligner.End(p.due)
 	lead := refreshLead
 	if !l.last.End.IsZero() && l.last.Frame.Number == 0 {
-		lead = 0 // there is no camera, or it has never sent a picture
+		lead = 0 // the camera is absent, or has not sent a picture yet
 	}
 	switch opens := end.Add(-lead).Sub(now); {
 	case left <= 0:

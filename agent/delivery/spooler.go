@@ -16,8 +16,8 @@ const (
 	// ackGrace is how long a state or current record may stay unacknowledged before it
 	// is stored in the outbox. On a healthy connection nothing is written.
 	ackGrace = time.Second
-	// spoolEvery is the interval of the spooler's rounds, idleEvery while there is nothing to
-	// do: a record that is made after such a round is not due before the next.
+	// spoolEvery is the interval of the spooler's rounds, and idleEvery the interval while it is
+	// idle. A record that is made after an idle round becomes due after the next one.
 	spoolEvery = 250 * time.Millisecond
 	idleEvery  = ackGrace
 	// durableAfter is how long after an acknowledgement the outbox has surely noted it.
@@ -66,9 +66,8 @@ func (p *Publisher) allSent() bool {
 }
 
 // Round is one round of the spooler: it stores due records, passes acknowledgements to
-// the outbox, and takes history from it. The next one is due at the next common instant of
-// interval every, or when a record or the connection needs it: four rounds a second, one while
-// there is nothing to do. It may wait for the disk.
+// the outbox, and takes history from it. It may wait for the disk. The next round is due at the
+// next common instant of the returned interval, or sooner if a record or the connection needs it.
 func (p *Publisher) Round() (every time.Duration) {
 	p.store(ackGrace)
 	p.settle()

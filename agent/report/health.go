@@ -35,6 +35,7 @@ func (r *Reporter) PublishHealth(last *Health) {
 	for name, s := range r.Registry.Snapshot() {
 		now[name], parts[name] = s.Status, s
 	}
+	// Half a second less, because a round may come a little early.
 	if maps.Equal(last.statuses, now) && time.Since(last.at) < healthEvery-time.Second/2 {
 		return
 	}
