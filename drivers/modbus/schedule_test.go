@@ -21,7 +21,7 @@ import (
 type memory struct {
 	device
 	delay func(n int) time.Duration
-	dials int
+	dials atomic.Int64
 	down  atomic.Bool
 }
 
@@ -30,7 +30,7 @@ func newMemory(delay func(n int) time.Duration) *memory {
 }
 
 func (m *memory) dial(context.Context, address) (stream, error) {
-	m.dials++
+	m.dials.Add(1)
 	if m.down.Load() {
 		return nil, errors.New("nobody there")
 	}
@@ -191,8 +191,8 @@ func TestHealsWithinTenSeconds(t *testing.T) {
 		if after := samples[0].Time.Sub(up); after > 10*time.Second {
 			t.Errorf("right again only %v after the fault", after)
 		}
-		if m.dials > 25 {
-			t.Errorf("dialled %d times in a minute", m.dials)
+		if m.dials.Load() > 25 {
+			t.Errorf("dialled %d times in a minute", m.dials.Load())
 		}
 		if last := reports[len(reports)-1].Counters; last.Missed == 0 || last.Errors == 0 {
 			t.Errorf("counters %+v hide the outage", last)
