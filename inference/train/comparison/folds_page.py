@@ -42,6 +42,7 @@ def page(found, in_house, welds):
         for kind in folds.TOKENIZERS:
             yield f"### {capital(kind)} tokenizers"
             yield table(HEAD, list(figures(found[kind][name], kind))) if found[kind][name] else f"{capital(MISSING)}."
+        yield from another_codebook(found, name)
     yield "## Which systems are parted"
     yield from parted(found[SHARED])
     yield "## What docs/comparison.md claims"
@@ -89,6 +90,14 @@ def scored(found, fold):
                 yield (f"{f['test_batches']:.0f} melts with {f['onsets']:.0f} onsets, {f['test_seconds']:.0f} scored seconds; "
                        f"false alarms are between the onsets, in {f['mixed_normal_hours']:.1f} h.")
                 return
+
+
+def another_codebook(found, fold):
+    """Says so where runs with own tokenizers have the codebook of another network than the one that the shared tokenizers are of."""
+    shared, own = ({r["settings"]["unimodal"] for results in found[kind][fold].values() for r in results} for kind in (SHARED, OWN))
+    if shared and own - shared:
+        yield (f"The codebook of the runs with own tokenizers is of a unimodal network that was trained again, with the same settings and data: weights {', '.join(sorted(own))}, "
+               f"those of the shared tokenizers {', '.join(sorted(shared))}.")
 
 
 HEAD = ("row", "system", "seeds", "windows", "accuracy", "over 9", *COLUMNS)

@@ -13,7 +13,7 @@ ROOT = pathlib.Path(__file__).parents[3]
 def runs(row, *accuracies, **more):
     """Results of a row, a seed each."""
     number, title = folds.head_of(row)
-    return [{"row": row, "seed": seed + 1, "number": number, "title": title, "windows": 51200, "cpu_seconds": 60.0,
+    return [{"row": row, "seed": seed + 1, "number": number, "title": title, "windows": 51200, "cpu_seconds": 60.0, "settings": {"unimodal": "0a"},
              "figures": {"both_accuracy": a, "video_accuracy": 0.8, "current_accuracy": 0.7} | more} for seed, a in enumerate(accuracies)]
 
 
@@ -119,6 +119,14 @@ def test_a_page_with_some_cells_says_which_are_missing():
     assert "| 10e | the product, on the terms of all others | 0 | not measured |" in text
     assert "By accuracy, parted on both folds, the same way: 0 pairs; on one, or on both in opposite ways: 1." in text
     assert "By AUROC, **no pair" in text and "0.9010 (2)" in text and "0.5000 (1)" in text
+
+
+def test_the_page_tells_a_codebook_of_another_network():
+    found = nothing()
+    found[folds.SHARED]["metal"], found[folds.OWN]["metal"] = fold(mlf=STEADY), fold(mlf=(0.9,))
+    assert "trained again" not in page(found)
+    found[folds.OWN]["metal"]["mlf"][0]["settings"] = {"unimodal": "0b"}
+    assert "weights 0b, those of the shared tokenizers 0a." in page(found)
 
 
 def test_the_plain_statement_stands_where_no_pair_is_parted():
