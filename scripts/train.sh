@@ -29,7 +29,7 @@ stage "melts of an unseen pair to report on" data_unseen
 stage "normal hours" data_hours
 stage "judging" "$python" -m inference.train.calibrate --mixed data/finetune-val --test data/test --normal data/hours --elsewhere data/hourseight \
   --learnt data/baseline --run runs/product
-# With the later families among them the confidence would hardly ever be reached (docs/transfer.md).
+# With the later families among them the confidence would hardly ever be reached (docs/transfer-earlier.md).
 stage "the clock offset" "$python" -m inference.train.calibrate --offset-alone --mixed data/valmix --test data/test --run runs/product
 stage "judging other families" "$python" -m inference.train.transfer --run runs/product --every 3 --out runs/houses.json \
   --data data/house-scene data/house-metal data/house-plates data/house-emission data/house-pinhole data/house-spray data/house-nightcam data/house-analogue

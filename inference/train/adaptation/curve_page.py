@@ -74,4 +74,4 @@ def closed(cells, ceiling):
 def tail():
     yield ("The ceiling is a network that other melts of the family were trained on. That of release 0.3.1 is of another recipe, with its own "
            "thresholds, so part of the gap is not one that adapting could close. That of release 0.4.4 is the same network, fine-tuned further by "
-           "its own recipe with the family among its melts, and has the thresholds of 0.4.4 (docs/transfer.md).")
+           "its own recipe with the family among its melts, and has the thresholds of 0.4.4 (docs/transfer-earlier.md).")

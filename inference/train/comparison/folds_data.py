@@ -14,7 +14,7 @@ from ..data.families import OWN, families
 from ..data.identity import identity
 from .folds import Fold
 
-# Seeds of sets of the left-out families that are read elsewhere (docs/transfer.md, docs/adapting.md, the folds of the release).
+# Seeds of sets of the left-out families that are read elsewhere (docs/transfer.md, docs/transfer-earlier.md, docs/adapting.md, the folds of the release).
 READ = (901, 943, 971, *range(981, 986), *range(1120, 1124))
 
 

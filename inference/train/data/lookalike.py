@@ -2,7 +2,7 @@
 
 A reflection or an edge with the fire behind it can look like a hot spot from the first frame
 on. It does not grow, and the background holds it too. Every half hour of other families in which
-release 0.4.3 raised a false alarm has one (docs/transfer.md). Windows of both classes get one, so
+release 0.4.3 raised a false alarm has one (docs/transfer-earlier.md). Windows of both classes get one, so
 that it tells nothing of the class.
 """
 

@@ -239,7 +239,7 @@ class Product(Longer, Run):
 
 @dataclass(frozen=True)
 class ProductLone(Product):
-    """The product whose lone witness is not outvoted, on the same weights (export/recover.py); see docs/transfer.md."""
+    """The product whose lone witness is not outvoted, on the same weights (export/recover.py); see docs/transfer-earlier.md."""
 
     name: str = "product-lone"
     row: str = ""
