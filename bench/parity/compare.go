@@ -207,12 +207,12 @@ func (o Options) report(out io.Writer, states []message.State, melt servedMelt, 
 		fmt.Fprintf(&b, "| %s | %d | %.2f %% | %.4f | %.4f | %.4f | %.4f %s\n",
 			row.name, t.seconds, 100*share(t.same, t.seconds), t.live/n, t.offline/n, t.apart/n, t.furthest, right)
 	}
-	fmt.Fprintf(&b, "\n- of the far seconds, %d are normal and %d abnormal\n", found.settledNormal, found.settledAbnormal)
+	fmt.Fprintf(&b, "\n- passed if at least %g %% of the far seconds have the same state; of them %d are normal and %d abnormal\n", 100*leastAgreement, found.settledNormal, found.settledAbnormal)
 	fmt.Fprintf(&b, "- seconds without a live message: %d (they count as unlike); not decided by the model: %d\n", found.silent, found.otherwise)
 	fmt.Fprintf(&b, "- from the window's end to the verdict: median %.0f ms, p95 %.0f ms\n", percentile.Of(latencies, 50), percentile.Of(latencies, 95))
 	fmt.Fprintf(&b, "- frames, 25 a second, that a busy machine kept the simulator from drawing in time: %d\n", melt.SkippedFrames)
 	if most := percentile.Of(corrections, 100); most > 0 {
-		fmt.Fprintf(&b, "- by how much the agent moved the video against the current, which offline judging does not: %.2f s at most\n", most)
+		fmt.Fprintf(&b, "- the agent shifted the video against the current by %.2f s at most; offline judging does not shift it\n", most)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

@@ -60,7 +60,7 @@ def introduction():
            "which both senses are of the left-out families, of seeds that were not read before; thresholds come from validation melts and normal hours of "
            "the other families. Rows and numbers are those of [comparison.md](comparison.md), with the settings of the release for unseen furnaces "
            f"({', '.join(f'`{k}`' for k in folds.TERMS if k != 'senses')}) in every row that has them. These settings were chosen with other melts of the left-out "
-           "families in sight ([transfer.md](transfer.md)), for all rows alike: the rows can be compared, and no figure here is one of a furnace that nobody had seen.")
+           "families in sight ([transfer-earlier.md](transfer-earlier.md#what-was-tried)), for all rows alike: the rows can be compared, and no figure here is one of a furnace that nobody had seen.")
     yield (f"*Shared tokenizers*: those of the fold's unimodal network, frozen, and {seeds[SHARED]} seeds. ± is the "
            "standard deviation over these, without that of the tokenizers and of the melts. *Own tokenizers*: trained together with the row, from pixels and from "
            f"initial weights; the hot spot's place is taught as to the shared ones, and the codebook of the current is the fold's. "

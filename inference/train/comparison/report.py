@@ -65,7 +65,7 @@ def page(rows, cost, coupling_found):
     yield ("Written by `make compare` from the figures in `docs/comparison/`. Every system reads the same tokens of the same "
            "frozen tokenizers, draws its windows alike, has the same optimiser, and is judged on the same "
            "batches, on which nothing was trained or chosen. Row 10 is releases 0.3.0 and 0.3.1; release 0.4.0 is a later "
-           "network, trained on several families of furnaces (docs/transfer.md), and not in the table. Row 10 is trained longer and at a higher rate, "
+           "network, trained on several families of furnaces (docs/transfer-earlier.md), and not in the table. Row 10 is trained longer and at a higher rate, "
            "and so is 3t; 10e and 3 are the same networks on the terms of all others. What the rows are and how each is known to work: "
            "`inference/train/training/configs.py` and `inference/train/tests`. ± is the standard deviation over seeds of what stands "
            "behind the tokenizers, which were trained once.")
