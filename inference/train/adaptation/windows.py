@@ -9,7 +9,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from ..data.sampler import OneClass, PixelWindows
+from ..data.sampler import AHEAD, OneClass, PixelWindows
 
 MOST_HOURS = 6.0  # of normal work in training; an hour of frames takes 45 MB, and its backgrounds 12
 
@@ -18,7 +18,7 @@ class Windows(keras.utils.PyDataset):
     """Batches of several PixelWindows, one after the other in each batch."""
 
     def __init__(self, sources):
-        super().__init__(workers=1)
+        super().__init__(workers=AHEAD)
         self.sources = sources
 
     def __len__(self):

@@ -28,11 +28,16 @@ BOTH = {"there": ((1,), np.float32), "paired": ((1,), np.float32)} | PAIR
 LATEST = 6  # greatest lag of one sense against the other, in samples
 
 
+# Threads that make batches ahead. With one, Keras leaves that to tf.data, whose tuning thread looks for the end of an epoch
+# only after 10, 20, 40 … ms: an epoch then lasts up to twice as long as its steps.
+AHEAD = 2
+
+
 class Windows(keras.utils.PyDataset):
     """Base of both kinds: draws the windows of a batch. An epoch is `steps` batches."""
 
     def __init__(self, batches, config, steps, seed):
-        super().__init__(workers=1)
+        super().__init__(workers=AHEAD)
         self.batches, self.config, self.steps, self.seed = batches, config, steps, seed
         self.seconds = [[self._seconds(b, c) for b in batches] for c in (0, 1)]
         self.ends = [np.cumsum([len(s) for s in seconds]) for seconds in self.seconds]

@@ -90,6 +90,13 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(whole, folder, unim
     np.testing.assert_allclose([float(r["loss"]) for r in same], [float(r["loss"]) for r in course], rtol=1e-3)
 
 
+def test_threads_that_make_batches_ahead_keep_their_order(whole, folder, unimodal, tokens, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "AHEAD", 1)
+    trained_into(tmp_path, folder, unimodal, tokens)
+    losses = [[float(r["loss"]) for r in rows(run)] for run in (whole[0], tmp_path)]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
+
+
 def test_a_finished_run_is_kept_and_one_of_other_settings_refused(whole, folder, unimodal, tokens):
     before = (whole[0] / checkpoint.WEIGHTS).read_bytes()
     told = []

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from .. import models
-from ..data.sampler import JointWindows, PixelWindows, TokenWindows
+from ..data.sampler import AHEAD, JointWindows, PixelWindows, TokenWindows
 from . import quantize, spans
 from .checkpoint import load
 from .history import History
@@ -20,7 +20,7 @@ class Part(keras.utils.PyDataset):
     """The steps [first, end) of a phase's windows."""
 
     def __init__(self, windows, first, end):
-        super().__init__(workers=1)
+        super().__init__(workers=AHEAD)
         self.windows, self.first, self.end = windows, first, end
 
     def __len__(self):
